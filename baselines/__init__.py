@@ -1,0 +1,1 @@
+"""Reference submissions: each module is one file that can be uploaded as it is."""

@@ -1,0 +1,88 @@
+"""The closed vocabulary of ends without a score: codes, owners and sentences that say what to do."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from evaluator.contract.base import Contract
+from evaluator.contract.states import Owner
+
+
+class FaultCode(StrEnum):
+    """Stable codes; clients may match on them."""
+
+    # Found in the file before anything runs.
+    EMPTY_FILE = "empty_file"
+    FILE_TOO_LARGE = "file_too_large"
+    NOT_UTF8 = "not_utf8"
+    SYNTAX_ERROR = "syntax_error"
+    TOO_COMPLEX = "too_complex"
+    NO_UNLEARNING = "no_unlearning"
+    WRONG_PARAMETERS = "wrong_parameters"
+    INVALID_METADATA = "invalid_metadata"
+    # Found by running it.
+    IMPORT_ERROR = "import_error"
+    EXCEPTION = "exception"
+    EXIT = "exit"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    PROCESS_LIMIT = "process_limit"
+    OUTPUT_LIMIT = "output_limit"
+    KILLED = "killed"
+    NO_RESULT = "no_result"
+    INVALID_RESULT = "invalid_result"
+    WRONG_ARCHITECTURE = "wrong_architecture"
+    NOT_FINITE = "not_finite"
+    EVALUATION_TIMEOUT = "evaluation_timeout"
+    # Ours.
+    PLATFORM = "platform"
+    # The host's or the participant's decision.
+    CANCELLED = "cancelled"
+
+
+FAULT_TEXTS: dict[FaultCode, str] = {
+    FaultCode.EMPTY_FILE: "The file is empty. Upload a Python file that defines unlearning(net, retain, forget, validation).",
+    FaultCode.FILE_TOO_LARGE: "The file is larger than this competition allows. Upload source code only, no weights or data.",
+    FaultCode.NOT_UTF8: "The file is not UTF-8 text. Save it as UTF-8 and upload the .py file, not a notebook or an archive.",
+    FaultCode.SYNTAX_ERROR: "Python cannot parse the file. Correct the line that is named.",
+    FaultCode.TOO_COMPLEX: "The file takes too long or too much memory to parse. Shorten very long or deeply nested expressions.",
+    FaultCode.NO_UNLEARNING: "The file defines no function called unlearning. Define unlearning(net, retain, forget, validation).",
+    FaultCode.WRONG_PARAMETERS: "unlearning must accept four positional arguments: net, retain, forget, validation.",
+    FaultCode.INVALID_METADATA: "The '# /// script' block is not valid PEP 723 metadata. List names and version specifiers only.",
+    FaultCode.IMPORT_ERROR: "A module that the file imports is not installed here. Use the packages that the competition page lists.",
+    FaultCode.EXCEPTION: "The submission raised an exception. Run `lethe check FILE` to see it on practice data.",
+    FaultCode.EXIT: "The submission ended the process (sys.exit or os._exit). Return the network instead.",
+    FaultCode.TIMEOUT: "A run took longer than the limit. Do fewer epochs or smaller steps.",
+    FaultCode.OUT_OF_MEMORY: "A run used more memory than the limit. Use smaller batches and keep fewer copies of the model.",
+    FaultCode.PROCESS_LIMIT: "A run started more processes or threads than the limit. Use num_workers of 0 to 2.",
+    FaultCode.OUTPUT_LIMIT: "A run wrote more than the limit. Print less; only the state dict of the original architecture is taken back.",
+    FaultCode.KILLED: "A run was killed by a signal: a crash in native code or a system call that the sandbox forbids.",
+    FaultCode.NO_RESULT: "unlearning returned something other than a network or None. Return the network, or change it in place.",
+    FaultCode.INVALID_RESULT: "The network's state dict could not be read back. Return a plain torch.nn.Module with dense parameters.",
+    FaultCode.WRONG_ARCHITECTURE: "The state dict does not fit the original architecture. Keep all names and shapes of the network.",
+    FaultCode.NOT_FINITE: "The unlearned network has NaN or infinite weights or outputs. Lower the learning rate or clip gradients.",
+    FaultCode.EVALUATION_TIMEOUT: "Computing the network's outputs took longer than the limit. Avoid denormal or extreme weights.",
+    FaultCode.PLATFORM: "Lethe failed to evaluate this submission. It costs no quota; the host was told.",
+    FaultCode.CANCELLED: "The submission was cancelled before it was scored.",
+}
+
+
+class Fault(Contract):
+    """Why a submission ended without a score. `message` and `traceback` stay empty for runs on hidden data."""
+
+    code: FaultCode
+    owner: Owner = Owner.PARTICIPANT
+    message: str = Field(
+        default="", max_length=4_000, description="What the participant's code said; practice data only"
+    )
+    line: int | None = Field(default=None, ge=1, description="Line of the submitted file")
+
+    @property
+    def text(self) -> str:
+        """The sentence that tells the reader what to do."""
+        return FAULT_TEXTS[self.code]
+
+
+def platform_fault(message: str) -> Fault:
+    """A fault of Lethe's own; the message is for the host's eyes."""
+    return Fault(code=FaultCode.PLATFORM, owner=Owner.PLATFORM, message=message[:4_000])

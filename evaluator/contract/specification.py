@@ -1,0 +1,126 @@
+"""The competition specification: one TOML file says everything that creates a competition."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from evaluator.contract.base import Contract
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class DataSpec(Contract):
+    """Where the hidden photographs come from."""
+
+    source: Literal["synthetic-faces"] = "synthetic-faces"
+    seed: Seed = 0
+    identities: Annotated[int, Field(ge=8)] = 60
+    images_per_identity: Annotated[int, Field(ge=2)] = 12
+    image_size: Annotated[int, Field(ge=16, le=256)] = 32
+    classes: Annotated[int, Field(ge=2, le=100)] = 10
+
+
+class SplitSpec(Contract):
+    """Who is forgotten, and who is kept for validation and test. Fractions are of identities."""
+
+    seed: Seed = 0
+    forget_fraction: Fraction = 0.1
+    validation_fraction: Fraction = 0.1
+    test_fraction: Fraction = 0.15
+    retain_sample: Count = 256
+
+
+class PracticeSpec(Contract):
+    """The public practice data: other identities from the same source, never overlapping the hidden ones."""
+
+    seed: Seed = 1
+    identities: Annotated[int, Field(ge=8)] = 24
+
+
+class ModelSpec(Contract):
+    """The architecture every model of the competition shares."""
+
+    architecture: Literal["resnet18", "resnet-small"] = "resnet-small"
+
+
+class TrainingSpec(Contract):
+    """The recipe of the original model and of every oracle."""
+
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    schedule: Literal["cosine", "constant"] = "cosine"
+    epochs: Count = 12
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    class_weights: bool = False
+
+
+class EvaluationSpec(Contract):
+    """How many runs and oracles, and how runs are cut into chunks of work."""
+
+    runs: Annotated[int, Field(ge=8)] = 32
+    oracles: Annotated[int, Field(ge=8)] = 32
+    ceiling_oracles: Annotated[int, Field(ge=8)] = 32
+    check_runs: Annotated[int, Field(ge=1, le=2)] = 1
+    chunk_runs: Count = 16
+    batch_size: Annotated[int, Field(ge=2)] = 64
+
+
+class MetricSpec(Contract):
+    """The hidden metric."""
+
+    rule: Literal["competition", "exact"] = "competition"
+    cap_ratios: bool = True
+
+
+class LimitsSpec(Contract):
+    """What a submission may use; every name carries its unit."""
+
+    upload_bytes: Annotated[int, Field(ge=1, le=16 * 2**20)] = 128 * 2**10
+    run_wall_s: Annotated[float, Field(gt=0)] = 60.0
+    run_cpu_s: Annotated[float, Field(gt=0)] = 240.0
+    memory_bytes: Annotated[int, Field(ge=2**28)] = 2 * 2**30
+    scratch_bytes: Annotated[int, Field(ge=2**20)] = 256 * 2**20
+    output_bytes: Annotated[int, Field(ge=2**16)] = 256 * 2**20
+    log_bytes: Annotated[int, Field(ge=2**10)] = 64 * 2**10
+    processes: Count = 64
+    threads: Count = 1
+
+
+class CompetitionSpec(Contract):
+    """Everything that creates a competition."""
+
+    slug: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    title: Annotated[str, Field(min_length=1, max_length=120)]
+    summary: Annotated[str, Field(max_length=500)] = ""
+    description: Annotated[str, Field(max_length=20_000)] = ""
+    team_size: Count = 5
+    submissions_per_day: Count = 5
+    data: DataSpec = DataSpec()
+    split: SplitSpec = SplitSpec()
+    practice: PracticeSpec = PracticeSpec()
+    model: ModelSpec = ModelSpec()
+    training: TrainingSpec = TrainingSpec()
+    evaluation: EvaluationSpec = EvaluationSpec()
+    metric: MetricSpec = MetricSpec()
+    limits: LimitsSpec = LimitsSpec()
+
+    @model_validator(mode="after")
+    def _equal_pools(self) -> "CompetitionSpec":
+        pools = {self.evaluation.runs, self.evaluation.oracles, self.evaluation.ceiling_oracles}
+        if self.metric.rule == "competition" and len(pools) != 1:
+            raise ValueError("metric.rule = 'competition' needs evaluation.runs = oracles = ceiling_oracles")
+        held_out = self.split.forget_fraction + self.split.validation_fraction + self.split.test_fraction
+        if held_out >= 0.9:
+            raise ValueError("split: forget, validation and test fractions leave less than a tenth to retain")
+        return self
+
+
+def load_specification(path: Path) -> CompetitionSpec:
+    """The validated specification in `path`; raises OSError, tomllib.TOMLDecodeError or pydantic.ValidationError."""
+    return CompetitionSpec.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,47 @@
+"""The closed vocabularies of a submission's life: states, stages and whose fault an end was."""
+
+from enum import StrEnum
+
+
+class SubmissionState(StrEnum):
+    """`queued → checking → running → scoring → scored`, or `failed`, `cancelled`."""
+
+    QUEUED = "queued"
+    CHECKING = "checking"
+    RUNNING = "running"
+    SCORING = "scoring"
+    SCORED = "scored"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in TERMINAL_STATES
+
+
+TERMINAL_STATES = frozenset({SubmissionState.SCORED, SubmissionState.FAILED, SubmissionState.CANCELLED})
+
+
+class Owner(StrEnum):
+    """Who a terminal state other than `scored` belongs to. Platform faults never cost quota."""
+
+    PARTICIPANT = "participant"
+    PLATFORM = "platform"
+    HOST = "host"
+
+
+class Stage(StrEnum):
+    """What a work item asks for: `check` and `run` of a worker, `score` of control."""
+
+    CHECK = "check"
+    RUN = "run"
+    SCORE = "score"
+
+
+class WorkState(StrEnum):
+    """The life of one work item; `leased` counts only until the lease expires."""
+
+    READY = "ready"
+    LEASED = "leased"
+    DONE = "done"
+    FAILED = "failed"

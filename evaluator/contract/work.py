@@ -1,0 +1,97 @@
+"""The internal work protocol: claim, heartbeat and outcome, as frozen values."""
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from evaluator.contract.base import Contract
+from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.faults import Fault
+from evaluator.contract.specification import LimitsSpec
+from evaluator.contract.states import Stage
+
+
+class Claim(Contract):
+    """A worker asks for work."""
+
+    worker: str = Field(min_length=1, max_length=200)
+    sandbox_mode: str
+
+
+class RunOrder(Contract):
+    """One run to do. The index stays on the worker; only the opaque seed reaches the guest."""
+
+    index: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**63)
+
+
+class RunRecord(Contract):
+    """One finished run, as stored. Key and digest name the safetensors artifact with its outputs."""
+
+    index: int = Field(ge=0)
+    outputs: ArtifactRef
+    wall_s: float = Field(ge=0)
+
+
+class CheckReport(Contract):
+    """What the participant sees of the check stage on practice data."""
+
+    stdout: str
+    stderr: str
+    wall_s: float
+    cpu_s: float | None
+    peak_memory_bytes: int | None
+
+
+class Job(Contract):
+    """A leased work item, complete: a worker needs nothing else but the artifact store."""
+
+    work_id: UUID
+    token: int
+    lease_s: float
+    submission_id: UUID
+    generation: int
+    stage: Literal[Stage.CHECK, Stage.RUN]
+    source: ArtifactRef
+    visible: ArtifactRef
+    original: ArtifactRef
+    evaluation: ArtifactRef | None = Field(description="Trusted side only; None in the check stage")
+    architecture: str
+    classes: int
+    batch_size: int
+    limits: LimitsSpec
+    runs: tuple[RunOrder, ...]
+
+
+class Heartbeat(Contract):
+    """A worker is alive and has finished these runs of its item since the claim."""
+
+    work_id: UUID
+    token: int
+    finished: tuple[RunRecord, ...] = ()
+
+
+class HeartbeatAnswer(Contract):
+    """Whether to go on; `stop` when the submission was cancelled or the lease is no longer this worker's."""
+
+    stop: bool
+    lease_s: float
+
+
+class Outcome(Contract):
+    """How a work item ended. `fault` None means that every run of the job is in `finished`."""
+
+    work_id: UUID
+    token: int
+    sandbox_mode: str
+    finished: tuple[RunRecord, ...] = ()
+    fault: Fault | None = None
+    check: CheckReport | None = None
+    environment: dict[str, str] = Field(default_factory=dict)
+
+
+class OutcomeAnswer(Contract):
+    """Whether the outcome changed anything; an old token changes nothing."""
+
+    accepted: bool
