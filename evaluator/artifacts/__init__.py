@@ -1,0 +1,12 @@
+"""Write-once artifacts and the readers of what they hold: stored outputs and oracle banks. No torch in here."""
+
+from evaluator.artifacts.store import (
+    ArtifactConflict,
+    ArtifactCorrupt,
+    ArtifactError,
+    ArtifactMissing,
+    ArtifactStore,
+    open_store,
+)
+
+__all__ = ["ArtifactConflict", "ArtifactCorrupt", "ArtifactError", "ArtifactMissing", "ArtifactStore", "open_store"]

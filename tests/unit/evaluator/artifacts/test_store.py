@@ -1,0 +1,116 @@
+"""Write once, verified, private: on a folder and in memory."""
+
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+
+from evaluator.artifacts import ArtifactConflict, ArtifactCorrupt, ArtifactMissing, ArtifactStore, open_store
+from evaluator.contract.dossier import ArtifactRef
+
+
+@pytest.fixture(params=["file", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
+    return open_store("memory://" if request.param == "memory" else (tmp_path / "a store").as_uri())
+
+
+def test_round_trip(store: ArtifactStore) -> None:
+    ref = store.put("folder/name.bin", b"data")
+    assert ref.sha256 == "3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7"
+    assert store.get(ref) == store.get("folder/name.bin") == b"data"
+    assert isinstance(store.get(ref), bytes)
+    assert store.exists(ref)
+    assert not store.exists("folder/other.bin")
+
+
+def test_write_once(store: ArtifactStore) -> None:
+    ref = store.put("k", b"one")
+    assert store.put("k", b"one") == ref
+    with pytest.raises(ArtifactConflict, match="k is already stored"):
+        store.put("k", b"two")
+    assert store.get(ref) == b"one"
+
+
+def test_large_artifact_is_written_once_too(store: ArtifactStore) -> None:
+    data = os.urandom(12 * 2**20)  # above obstore's threshold for multipart uploads, which cannot refuse
+    store.put("large", data)
+    with pytest.raises(ArtifactConflict):
+        store.put("large", data[:-1])
+
+
+def test_missing_and_corrupt(store: ArtifactStore) -> None:
+    with pytest.raises(ArtifactMissing, match="nothing"):
+        store.get("nothing")
+    ref = store.put("k", b"data")
+    with pytest.raises(ArtifactCorrupt):
+        store.get(ArtifactRef(key="k", sha256="0" * 64))
+    with pytest.raises(ArtifactMissing):
+        store.get(ArtifactRef(key="other", sha256=ref.sha256))
+
+
+def test_list_names_a_folder_not_a_prefix_of_a_name(store: ArtifactStore) -> None:
+    for key in ("bank/b/2", "bank/b/10", "bank/bb/1", "c"):
+        store.put(key, b"")
+    assert store.list("bank/b") == store.list("bank/b/") == ["bank/b/10", "bank/b/2"]
+    assert store.list("bank") == ["bank/b/10", "bank/b/2", "bank/bb/1"]
+    assert store.list("") == ["bank/b/10", "bank/b/2", "bank/bb/1", "c"]
+    assert store.list("d") == []
+
+
+@pytest.mark.parametrize("key", ["../x", "a/../../x", "", "/x", "a//b", "."])
+def test_keys_do_not_climb(store: ArtifactStore, key: str) -> None:
+    with pytest.raises(ValueError, match="is not a key"):
+        store.put(key, b"")
+
+
+def test_local_path_is_fetched_once_and_repaired(store: ArtifactStore, tmp_path: Path) -> None:
+    ref = store.put("folder/x.safetensors", b"data")
+    path = store.local_path(ref, tmp_path / "cache")
+    assert path.read_bytes() == b"data"
+    assert path.suffix == ".safetensors"
+    assert path.stat().st_mode & 0o777 == 0o600
+    before = path.stat().st_ino
+    assert store.local_path(ref, tmp_path / "cache", mode=0o644) == path
+    assert (path.stat().st_ino, path.stat().st_mode & 0o777) == (before, 0o644)
+    path.write_bytes(b"spoiled")
+    assert store.local_path(ref, tmp_path / "cache").read_bytes() == b"data"
+    assert list((tmp_path / "cache").iterdir()) == [path]
+
+
+def test_files_are_private(tmp_path: Path) -> None:
+    previous = os.umask(0o000)
+    try:
+        open_store((tmp_path / "store").as_uri()).put("a/b/c", b"data")
+    finally:
+        os.umask(previous)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in [tmp_path / "store", *(tmp_path / "store").rglob("*")]}
+    assert modes == {"store": 0o700, "a": 0o700, "b": 0o700, "c": 0o600}
+
+
+def test_an_existing_folder_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    open_store(tmp_path.as_uri()).put("x", b"")
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("url", ["file://host/x", "file:relative", "nonsense"])
+def test_unusable_urls(url: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - the last one's text is obstore's
+        open_store(url)
+
+
+def _race(url: str, data: bytes) -> bool:
+    try:
+        open_store(url).put("contested", data)
+    except ArtifactConflict:
+        return False
+    return True
+
+
+def test_exactly_one_of_many_writers_wins(tmp_path: Path) -> None:
+    url = tmp_path.as_uri()
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        wins = pool.starmap(_race, [(url, bytes([n]) * 100_000) for n in range(16)])
+    assert sum(wins) == 1
+    assert open_store(url).get("contested") == bytes([wins.index(True)]) * 100_000
