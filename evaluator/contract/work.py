@@ -39,6 +39,7 @@ class CheckReport(Contract):
 
     stdout: str
     stderr: str
+    traceback: str
     wall_s: float
     cpu_s: float | None
     peak_memory_bytes: int | None

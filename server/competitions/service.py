@@ -1,0 +1,131 @@
+"""Rules of competitions: what is public, which phase it is, and creating one from a prepared dossier."""
+
+import difflib
+import secrets
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from evaluator.contract.dossier import Dossier
+from evaluator.contract.specification import CompetitionSpec
+from evaluator.contract.submission import EXTRA_PARAMETERS
+from server.competitions.schemas import CompetitionFacts, CompetitionRow, PublicCounts, PublicLimits
+from server.errors import Conflict, Forbidden, NotFound
+from server.models import Competition, Submission, Team
+
+
+class CompetitionNotFound(NotFound):
+    """No competition bears this slug."""
+
+    code = "competition_not_found"
+    title = "No such competition"
+
+
+class CompetitionExists(Conflict):
+    """The slug is taken."""
+
+    code = "competition_exists"
+    title = "Competition exists"
+
+
+class CompetitionNotOpen(Forbidden):
+    """Submissions are taken only between opening and closing."""
+
+    code = "competition_not_open"
+    title = "Competition is not open"
+
+
+def get_competition(session: Session, slug: str) -> Competition:
+    """The competition called `slug`; raises CompetitionNotFound with the nearest names."""
+    competition = session.scalar(select(Competition).where(Competition.slug == slug))
+    if competition is None:
+        slugs = list(session.scalars(select(Competition.slug).order_by(Competition.slug)))
+        near = difflib.get_close_matches(slug, slugs, n=3) or slugs[:10]
+        known = f"Did you mean {', '.join(near)}?" if near else "There is none on this server yet."
+        raise CompetitionNotFound(f"There is no competition called {slug[:80]!r}. {known}")
+    return competition
+
+
+def specification(competition: Competition) -> CompetitionSpec:
+    """The stored specification as the contract's value."""
+    return CompetitionSpec.model_validate(competition.specification)
+
+
+def dossier(competition: Competition) -> Dossier:
+    """The stored dossier as the contract's value."""
+    return Dossier.model_validate(competition.dossier)
+
+
+def phase(competition: Competition) -> str:
+    """`draft` before the opening, `closed` after the close, `open` between."""
+    if competition.opened_at is None:
+        return "draft"
+    return "open" if competition.closed_at is None else "closed"
+
+
+def require_open(competition: Competition) -> None:
+    """Raise CompetitionNotOpen unless submissions are taken."""
+    if phase(competition) != "open":
+        raise CompetitionNotOpen(f"{competition.slug} is {phase(competition)}: it takes no submissions now.")
+
+
+def create(session: Session, spec: CompetitionSpec, prepared: Dossier) -> Competition:
+    """A new competition in draft; raises CompetitionExists."""
+    if session.scalar(select(Competition.id).where(Competition.slug == spec.slug)) is not None:
+        raise CompetitionExists(f"A competition called {spec.slug!r} exists. Choose another slug in the specification.")
+    competition = Competition(
+        slug=spec.slug,
+        title=spec.title,
+        specification=spec.model_dump(mode="json"),
+        dossier=prepared.model_dump(mode="json"),
+        secret=secrets.token_hex(32),
+    )
+    session.add(competition)
+    session.flush()
+    return competition
+
+
+def list_rows(session: Session) -> list[CompetitionRow]:
+    """Every competition that was opened, newest first."""
+    competitions = session.scalars(
+        select(Competition).where(Competition.opened_at.is_not(None)).order_by(Competition.opened_at.desc())
+    )
+    return [row(session, competition) for competition in competitions]
+
+
+def row(session: Session, competition: Competition) -> CompetitionRow:
+    """The public line about `competition`."""
+    return CompetitionRow(
+        slug=competition.slug,
+        title=competition.title,
+        summary=specification(competition).summary,
+        phase=phase(competition),
+        teams=_count(session, Team, competition.id),
+        submissions=_count(session, Submission, competition.id),
+    )
+
+
+def facts(session: Session, competition: Competition) -> CompetitionFacts:
+    """Everything public about `competition`."""
+    spec, prepared = specification(competition), dossier(competition)
+    return CompetitionFacts(
+        **row(session, competition).model_dump(),
+        description=spec.description,
+        opened_at=competition.opened_at,
+        closed_at=competition.closed_at,
+        architecture=spec.model.architecture,
+        image_size=spec.data.image_size,
+        batch_size=spec.evaluation.batch_size,
+        runs=spec.evaluation.runs,
+        team_size=spec.team_size,
+        submissions_per_day=spec.submissions_per_day,
+        limits=PublicLimits(**{name: getattr(spec.limits, name) for name in PublicLimits.model_fields}),
+        counts=PublicCounts(**{name: getattr(prepared.counts, name) for name in PublicCounts.model_fields}),
+        environment=prepared.environment,
+        extra_parameters=list(EXTRA_PARAMETERS),
+    )
+
+
+def _count(session: Session, entity: type[Team] | type[Submission], competition_id: UUID) -> int:
+    return session.scalar(select(func.count()).where(entity.competition_id == competition_id)) or 0

@@ -1,0 +1,40 @@
+"""What a server process holds open: settings, database, artifact store and wake-ups."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from evaluator.artifacts import ArtifactStore, open_store
+from server.celery_app import Waker, create_celery
+from server.db import Database
+from server.settings import Settings
+
+
+@dataclass(frozen=True)
+class Context:
+    """Built once per process by `create_context`; nothing connects before it is used."""
+
+    settings: Settings
+    database: Database
+    artifacts: ArtifactStore
+    wake: Waker
+
+
+def create_context(settings: Settings) -> Context:
+    """The context for `settings`; raises ConfigurationError when the home folder cannot be written."""
+    settings.prepare_home()
+    return Context(
+        settings=settings,
+        database=Database(settings.database),
+        artifacts=open_store(settings.artifacts),
+        wake=Waker(create_celery(settings.broker)),
+    )
+
+
+def get_context(request: Request) -> Context:
+    """The context of the running app."""
+    return cast(Context, request.app.state.context)
+
+
+AppContext = Annotated[Context, Depends(get_context)]

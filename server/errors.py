@@ -1,0 +1,66 @@
+"""The server's one exception root and its families; mapped to HTTP in `server.problems`."""
+
+
+class LetheError(Exception):
+    """Root of everything Lethe raises on purpose. `code` is stable, the message says what to do."""
+
+    code = "error"
+
+
+class ConfigurationError(LetheError):
+    """The operator's set-up is wrong; shown in one line, without a traceback."""
+
+    code = "configuration"
+
+
+class RequestError(LetheError):
+    """A request's fault: 4xx."""
+
+    status = 400
+    title = "Bad request"
+
+    def __init__(self, message: str, *, headers: dict[str, str] | None = None, line: int | None = None) -> None:
+        super().__init__(message)
+        self.headers = headers or {}
+        self.line = line
+
+
+class NotFound(RequestError):
+    """Does not exist, or is not yours: both answer alike."""
+
+    status = 404
+    code = "not_found"
+    title = "Not found"
+
+
+class Conflict(RequestError):
+    """The request contradicts what is stored."""
+
+    status = 409
+    code = "conflict"
+    title = "Conflict"
+
+
+class Forbidden(RequestError):
+    """Known, but not allowed."""
+
+    status = 403
+    code = "forbidden"
+    title = "Forbidden"
+
+
+class Unauthenticated(RequestError):
+    """No credentials, or wrong ones."""
+
+    status = 401
+    code = "unauthenticated"
+    title = "Not authenticated"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, headers={"WWW-Authenticate": 'Bearer realm="lethe"'})
+
+
+class PlatformError(LetheError):
+    """Lethe's own fault: retried, alerted, never charged."""
+
+    code = "platform"

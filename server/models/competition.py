@@ -1,0 +1,23 @@
+"""A competition: its specification, its prepared data and models, and its secret."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.models.base import Entity
+
+
+class Competition(Entity):
+    """`specification` and `dossier` are the contract's values as JSON; `secret` derives the run seeds."""
+
+    __tablename__ = "competitions"
+
+    slug: Mapped[str] = mapped_column(String(63), unique=True)
+    title: Mapped[str] = mapped_column(String(120))
+    specification: Mapped[dict[str, Any]]
+    dossier: Mapped[dict[str, Any]]
+    secret: Mapped[str] = mapped_column(String(64))
+    opened_at: Mapped[datetime | None] = mapped_column(default=None)
+    closed_at: Mapped[datetime | None] = mapped_column(default=None)

@@ -1,0 +1,41 @@
+"""A submission: one uploaded file and the state of its evaluation."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from evaluator.contract.states import SubmissionState
+from server.models.base import Entity
+
+
+class Submission(Entity):
+    """`generation` counts reruns; `seed_epoch` enters the run seeds, so a rerun repeats them unless told otherwise."""
+
+    __tablename__ = "submissions"
+    __table_args__ = (
+        UniqueConstraint("team_id", "idempotency_key"),
+        Index("ix_submissions_competition_state", "competition_id", "state"),
+        Index("ix_submissions_team_created", "team_id", "created_at"),
+        Index("ix_submissions_team_source", "team_id", "source_sha256"),
+    )
+
+    competition_id: Mapped[UUID] = mapped_column(ForeignKey("competitions.id"))
+    team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"))
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    idempotency_key: Mapped[str | None] = mapped_column(String(200), default=None)
+    filename: Mapped[str] = mapped_column(String(200))
+    source_key: Mapped[str] = mapped_column(String(300))
+    source_sha256: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16), default=SubmissionState.QUEUED)
+    owner: Mapped[str | None] = mapped_column(String(16), default=None)
+    fault_code: Mapped[str | None] = mapped_column(String(40), default=None)
+    fault_message: Mapped[str | None] = mapped_column(Text, default=None)
+    fault_line: Mapped[int | None] = mapped_column(default=None)
+    check_report: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    generation: Mapped[int] = mapped_column(default=0)
+    seed_epoch: Mapped[int] = mapped_column(default=0)
+    runs_total: Mapped[int]
+    finished_at: Mapped[datetime | None] = mapped_column(default=None)

@@ -1,0 +1,18 @@
+"""A registered person."""
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.models.base import Entity
+
+
+class User(Entity):
+    """`username_key` and `email_key` are case-folded, so that Ann and ann are one."""
+
+    __tablename__ = "users"
+
+    username: Mapped[str] = mapped_column(String(40))
+    username_key: Mapped[str] = mapped_column(String(80), unique=True)
+    email: Mapped[str] = mapped_column(String(254))
+    email_key: Mapped[str] = mapped_column(String(254), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(200))

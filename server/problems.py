@@ -1,0 +1,81 @@
+"""Errors as RFC 9457 problem+json, mapped in this one place."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
+
+from server.errors import RequestError
+from server.logs import get_logger
+
+log = get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem(
+    status: int, *, code: str, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any
+) -> JSONResponse:
+    """The problem document; `code` is stable, `detail` says what to do."""
+    body = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail, **more}
+    return JSONResponse(body, status_code=status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def _request_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)  # noqa: S101 - registered for this type only
+    more = {} if error.line is None else {"line": error.line}
+    return problem(
+        error.status, code=error.code, title=error.title, detail=str(error), headers=error.headers or None, **more
+    )
+
+
+def _validation_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
+    faults = [
+        {"where": ".".join(str(part) for part in fault["loc"]), "message": fault["msg"]} for fault in error.errors()
+    ]
+    detail = "; ".join(f"{fault['where']}: {fault['message']}" for fault in faults)
+    return problem(422, code="invalid_request", title="Invalid request", detail=detail, errors=faults)
+
+
+def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
+    title = HTTPStatus(error.status_code).phrase
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    detail = error.detail if error.detail != title else f"{title}. The calls are listed at /docs."
+    headers = dict(error.headers) if error.headers else None
+    return problem(error.status_code, code=code, title=title, detail=detail, headers=headers)
+
+
+def _database_away(_request: Request, error: Exception) -> Response:
+    log.error("database_unavailable", error=str(error))
+    return problem(
+        503,
+        code="unavailable",
+        title="Temporarily unavailable",
+        detail="The database does not answer. Nothing was stored; send the same request again.",
+        headers={"Retry-After": "5"},
+    )
+
+
+def _unexpected(_request: Request, error: Exception) -> Response:
+    log.error("unexpected_error", exc_info=error)
+    return problem(
+        500,
+        code="internal_error",
+        title="Internal error",
+        detail="Lethe failed to answer. The operator's log has the details.",
+    )
+
+
+def register_problems(app: FastAPI) -> None:
+    """Make every error of `app` a problem document."""
+    app.add_exception_handler(RequestError, _request_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(OperationalError, _database_away)
+    app.add_exception_handler(Exception, _unexpected)

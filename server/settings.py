@@ -1,0 +1,76 @@
+"""Settings of the server's processes, read once from LETHE_… variables and the home folder."""
+
+from pathlib import Path
+from typing import Self
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from server.errors import ConfigurationError
+
+
+class Settings(BaseSettings):
+    """Where state lives and how processes find each other; only URLs differ between a laptop and a cluster."""
+
+    model_config = SettingsConfigDict(env_prefix="LETHE_", frozen=True, extra="ignore")
+
+    home: Path = Field(
+        default_factory=lambda: user_data_path("lethe"), description="Folder of everything the embedded default keeps"
+    )
+    database_url: SecretStr = Field(
+        default=SecretStr(""), description="SQLAlchemy URL; empty: SQLite in the home folder"
+    )
+    broker_url: SecretStr = Field(
+        default=SecretStr(""), description="Celery broker URL; empty: a folder in the home folder"
+    )
+    artifacts_url: str = Field(default="", description="file:// or s3:// URL; empty: a folder in the home folder")
+    host: str = Field(default="127.0.0.1", description="Address `lethe serve` listens on")
+    port: int = Field(default=8000, ge=1, le=65535, description="Port `lethe serve` listens on")
+    lease_s: float = Field(
+        default=60.0, gt=0, description="Seconds a worker may stay silent before its item is given away"
+    )
+    sweep_s: float = Field(default=15.0, gt=0, description="Seconds between two sweeps for lost work")
+    max_attempts: int = Field(
+        default=3, ge=1, description="Deaths of workers on one item before it fails as platform fault"
+    )
+    log_format: str = Field(default="text", pattern="^(text|json)$", description="Readable lines or JSON lines")
+    log_level: str = Field(
+        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe level shown"
+    )
+
+    @model_validator(mode="after")
+    def _absolute_home(self) -> Self:
+        object.__setattr__(self, "home", self.home.expanduser().resolve())
+        return self
+
+    @property
+    def database(self) -> str:
+        return self.database_url.get_secret_value() or f"sqlite:///{self.home / 'lethe.db'}"
+
+    @property
+    def broker(self) -> str:
+        return self.broker_url.get_secret_value() or f"filesystem://{self.home / 'broker'}"
+
+    @property
+    def artifacts(self) -> str:
+        return self.artifacts_url or f"file://{self.home / 'artifacts'}"
+
+    @property
+    def server_url(self) -> str:
+        host = "127.0.0.1" if self.host in {"0.0.0.0", "::"} else self.host  # noqa: S104 - compared, not bound
+        return f"http://{host}:{self.port}"
+
+    def prepare_home(self) -> Path:
+        """The home folder, existing and writable; raises ConfigurationError in one line otherwise."""
+        try:
+            self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            probe = self.home / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot write to the home folder {self.home} ({error.strerror}): "
+                "choose another with --home or LETHE_HOME"
+            ) from error
+        return self.home

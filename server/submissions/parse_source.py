@@ -1,0 +1,115 @@
+"""Parses one untrusted source on standard input and prints a JSON verdict; run as a process of its own, isolated.
+
+Standard library only and no project import: it runs under `python -I -S` and limits itself first, because
+parsing alone can cost a hostile file minutes and hundreds of megabytes.
+"""
+
+import ast
+import json
+import re
+import resource
+import sys
+import tomllib
+from collections.abc import Iterator
+
+CPU_LIMIT_S = 2
+MEMORY_LIMIT_BYTES = 512 * 2**20
+BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
+
+
+def verdict(source: str, function: str, parameters: int, extra: list[str]) -> dict[str, object]:
+    """`{"code": None, "dependencies": […]}` for a good source, else a code with message and line."""
+    try:
+        tree = ast.parse(source)
+        return check_function(tree, function, parameters, extra) or check_metadata(source)
+    except SyntaxError as error:
+        return {"code": "syntax_error", "message": error.msg, "line": error.lineno}
+    except (RecursionError, MemoryError):
+        return {"code": "too_complex"}
+    except ValueError as error:  # null bytes
+        return {"code": "syntax_error", "message": str(error)}
+
+
+def check_function(tree: ast.Module, function: str, parameters: int, extra: list[str]) -> dict[str, object] | None:
+    """What is wrong with the last binding of `function` at module level, or None."""
+    found = list(bindings(tree.body, function))
+    if not found:
+        return {"code": "no_unlearning"}
+    last = found[-1]
+    if isinstance(last, ast.AsyncFunctionDef | ast.ClassDef):
+        return {"code": "wrong_parameters", "line": last.lineno, "message": f"{function} must be a plain function"}
+    return check_parameters(last, parameters, extra) if isinstance(last, ast.FunctionDef) else None
+
+
+def bindings(body: list[ast.stmt], name: str) -> Iterator[ast.stmt]:
+    """The statements of a module that bind `name` when it is imported, in order, blocks included."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            if node.name == name:
+                yield node
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            if any((alias.asname or alias.name) in {name, "*"} for alias in node.names):
+                yield node
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(isinstance(part, ast.Name) and part.id == name for target in targets for part in ast.walk(target)):
+                yield node
+        for block in ("body", "orelse", "handlers", "finalbody"):
+            for child in getattr(node, block, []):
+                yield from bindings(child.body if isinstance(child, ast.ExceptHandler) else [child], name)
+
+
+def check_parameters(node: ast.FunctionDef, parameters: int, extra: list[str]) -> dict[str, object] | None:
+    """Four positional arguments must bind; any further one needs a default or a known name."""
+    positional = [argument.arg for argument in node.args.posonlyargs + node.args.args]
+    required = positional[: len(positional) - len(node.args.defaults)]
+    too_few = len(positional) < parameters and node.args.vararg is None
+    unknown = [name for name in required[parameters:] if name not in extra]
+    unknown += [
+        argument.arg
+        for argument, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+        if default is None and argument.arg not in extra
+    ]
+    if not too_few and not unknown:
+        return None
+    message = f"it takes ({', '.join(positional)})" + (f"; {', '.join(unknown)} would stay unbound" if unknown else "")
+    return {"code": "wrong_parameters", "line": node.lineno, "message": message}
+
+
+def check_metadata(source: str) -> dict[str, object]:
+    """Read the PEP 723 block, if any; tables other than dependencies and requires-python are refused."""
+    blocks = [match for match in BLOCK.finditer(source) if match.group("type") == "script"]
+    if not blocks:
+        return {"code": None, "dependencies": []}
+    line = source.count("\n", 0, blocks[0].start()) + 1
+    if len(blocks) > 1:
+        return {"code": "invalid_metadata", "line": line, "message": "more than one script block"}
+    content = "".join(
+        text[2:] if text.startswith("# ") else text[1:] for text in blocks[0].group("content").splitlines(keepends=True)
+    )
+    try:
+        metadata = tomllib.loads(content)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return {"code": "invalid_metadata", "line": line, "message": f"not valid TOML: {error}"}
+    unknown = sorted(set(metadata) - {"dependencies", "requires-python"})
+    dependencies = metadata.get("dependencies", [])
+    if unknown:
+        return {"code": "invalid_metadata", "line": line, "message": f"{unknown[0]!r} is not allowed here"}
+    if not isinstance(dependencies, list) or not all(isinstance(entry, str) for entry in dependencies):
+        return {"code": "invalid_metadata", "line": line, "message": "dependencies must be a list of strings"}
+    return {"code": None, "dependencies": dependencies, "line": line}
+
+
+def limit_myself() -> None:
+    """Bound what parsing may cost; the parent adds a wall clock."""
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+if __name__ == "__main__":
+    limit_myself()
+    order = json.loads(sys.argv[1])
+    text = sys.stdin.buffer.read().decode("utf-8")
+    sys.stdout.write(json.dumps(verdict(text, order["function"], order["parameters"], order["extra"])))

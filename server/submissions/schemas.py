@@ -1,0 +1,52 @@
+"""What a team sees of its submissions."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+
+class ErrorView(BaseModel):
+    code: str
+    message: str = Field(description="What to do about it")
+    line: int | None = Field(description="Line of the submitted file, where one is known")
+    output: str | None = Field(description="What the file's own code said; practice data only")
+
+
+class IntervalView(BaseModel):
+    low: float
+    high: float
+
+
+class SubmissionView(BaseModel):
+    id: UUID
+    competition: str
+    team: str
+    filename: str
+    state: str
+    owner: str | None = Field(description="Whose fault an end without a score is: participant, platform or host")
+    error: ErrorView | None
+    runs_done: int = Field(description="Moves in tenths of runs_total")
+    runs_total: int
+    queue_position: int | None = Field(description="1 is next; null once a worker has it")
+    eta_s: float | None = Field(description="Estimated seconds to the end, from recent submissions; null when unknown")
+    score: float | None
+    interval: IntervalView | None = Field(description="95% interval of the score")
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class SubmissionPage(BaseModel):
+    items: list[SubmissionView]
+    next_offset: int | None
+
+
+class SubmissionLog(BaseModel):
+    """Output of the check stage on practice data; runs on hidden data leave none."""
+
+    stdout: str
+    stderr: str
+    traceback: str
+    wall_s: float | None
+    cpu_s: float | None
+    peak_memory_bytes: int | None

@@ -1,0 +1,50 @@
+"""Builds the complete job that a worker receives, and derives the seeds of its runs."""
+
+import hashlib
+import hmac
+from typing import Literal, cast
+
+from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.states import Stage
+from evaluator.contract.work import Job, RunOrder
+from server.competitions.service import dossier, specification
+from server.models import Competition, Submission, WorkItem
+
+
+def run_seed(secret: str, *, stage: Stage, epoch: int, index: int) -> int:
+    """An opaque seed in [0, 2^63): the same for every submission, and telling nothing of the run's index."""
+    message = f"{stage}:{epoch}:{index}".encode()
+    digest = hmac.new(bytes.fromhex(secret), message, hashlib.sha256).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def build_job(item: WorkItem, submission: Submission, competition: Competition, *, lease_s: float) -> Job:
+    """The job of a leased check or run item; runs that are finished already are left out."""
+    spec, prepared = specification(competition), dossier(competition)
+    stage = cast(Literal[Stage.CHECK, Stage.RUN], Stage(item.stage))
+    is_hidden = stage is Stage.RUN
+    indices = range(item.first_run, item.first_run + item.run_count)
+    return Job(
+        work_id=item.id,
+        token=item.token,
+        lease_s=lease_s,
+        submission_id=submission.id,
+        generation=submission.generation,
+        stage=stage,
+        source=ArtifactRef(key=submission.source_key, sha256=submission.source_sha256),
+        visible=prepared.hidden_visible if is_hidden else prepared.practice_visible,
+        original=prepared.original if is_hidden else prepared.practice_original,
+        evaluation=prepared.evaluation if is_hidden else None,
+        architecture=spec.model.architecture,
+        classes=prepared.counts.classes,
+        batch_size=spec.evaluation.batch_size,
+        limits=spec.limits,
+        runs=tuple(
+            RunOrder(
+                index=index,
+                seed=run_seed(competition.secret, stage=stage, epoch=submission.seed_epoch, index=index),
+            )
+            for index in indices
+            if str(index) not in item.finished
+        ),
+    )
