@@ -1,0 +1,37 @@
+"""The hidden metric: margins, epsilon, forgetting quality and scores with error bars. numpy and scipy only."""
+
+from evaluator.metrics.comparison import Comparison, Difference, compare, paired_difference, ranks
+from evaluator.metrics.competition import competition_epsilon
+from evaluator.metrics.exact import exact_epsilon, exact_limit
+from evaluator.metrics.findings import Finding
+from evaluator.metrics.margins import cross_entropy, margins
+from evaluator.metrics.pool import MIN_RUNS, Pool
+from evaluator.metrics.quality import Rule, competition_bins, epsilon, example_quality, forgetting_quality
+from evaluator.metrics.score import METRIC_VERSION, Score, evaluate, final_score
+from evaluator.metrics.utility import tug_of_war
+
+__all__ = [
+    "METRIC_VERSION",
+    "MIN_RUNS",
+    "Comparison",
+    "Difference",
+    "Finding",
+    "Pool",
+    "Rule",
+    "Score",
+    "compare",
+    "competition_bins",
+    "competition_epsilon",
+    "cross_entropy",
+    "epsilon",
+    "evaluate",
+    "exact_epsilon",
+    "exact_limit",
+    "example_quality",
+    "final_score",
+    "forgetting_quality",
+    "margins",
+    "paired_difference",
+    "ranks",
+    "tug_of_war",
+]

@@ -1,0 +1,111 @@
+"""Which of two submissions is better: paired differences over shared oracles, ranks and a permutation test."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluator.metrics.pool import Floats, Pool
+from evaluator.metrics.quality import Rule
+from evaluator.metrics.score import Score, evaluate, final_score
+from evaluator.metrics.uncertainty import jackknife_error, t_quantile
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A's final score minus B's with its paired standard error and 95% interval; the t interval is not clipped."""
+
+    difference: float
+    standard_error: float
+    interval: tuple[float, float]
+
+    @property
+    def significant(self) -> bool:
+        """Whether the interval excludes zero."""
+        return self.interval[0] > 0 or self.interval[1] < 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired difference beside the p-value of permuting which run belongs to which submission."""
+
+    paired: Difference
+    p_value: float
+    permutations: int
+
+
+def paired_difference(a: Score, b: Score) -> Difference:
+    """How much better `a` is than `b`, both scored against the same oracle bank with the same rule.
+
+    Groups left out together share their oracles, so what the oracles contribute to both scores cancels. Costs nothing:
+    the replicates are stored. Raises ValueError for scores of different rules, versions or groups.
+    """
+    _check_comparable((a, b))
+    error = float(jackknife_error(a.replicates - b.replicates))
+    difference = a.final_score - b.final_score
+    half = t_quantile(len(a.replicates) - 1) * error
+    return Difference(difference, error, (difference - half, difference + half))
+
+
+def ranks(scores: Sequence[Score]) -> tuple[int, ...]:
+    """1 + the number of submissions that are significantly better, in the order of `scores`; empty for none.
+
+    Significance is that of `paired_difference`, without a correction for the number of teams. Raises ValueError as
+    that does.
+    """
+    if not scores:
+        return ()
+    _check_comparable(scores)
+    return rank_replicates(
+        np.array([score.final_score for score in scores]), np.stack([score.replicates for score in scores])
+    )
+
+
+def rank_replicates(final: Floats, replicates: Floats) -> tuple[int, ...]:
+    """`ranks` from what a database keeps: final scores (T,) and their replicates (T, G), all of one bank and rule."""
+    quantile = t_quantile(replicates.shape[1] - 1)
+    result = []
+    for mine, left_out in zip(final, replicates, strict=True):
+        lead = final - mine
+        result.append(1 + int((lead - quantile * jackknife_error(replicates - left_out) > 0).sum()))
+    return tuple(result)
+
+
+def compare(
+    a: Pool,
+    b: Pool,
+    retrained: Pool,
+    *,
+    rule: Rule = "exact",
+    cap_ratios: bool = True,
+    permutations: int = 199,
+    seed: int = 0,
+) -> Comparison:
+    """Whether submissions `a` and `b` differ: the paired difference, and a permutation test of the run labels.
+
+    The p-value is (1 + number of relabellings with at least this absolute difference of the final scores) /
+    (1 + `permutations`); it costs two evaluations per relabelling. Deterministic for a `seed`. Raises ValueError as
+    `evaluate` does, and when the two pools have different numbers of runs.
+    """
+    if len(a) != len(b):
+        raise ValueError(f"both submissions need the same number of runs, not {len(a)} and {len(b)}")
+    if permutations < 1:
+        raise ValueError("a permutation test needs at least one permutation")
+    scored = [evaluate(pool, retrained, rule=rule, cap_ratios=cap_ratios) for pool in (a, b)]
+    paired = paired_difference(scored[0], scored[1])
+    both = a.joined(b)
+    generator = np.random.default_rng(seed)
+    extreme = 0
+    for _ in range(permutations):
+        order = generator.permutation(len(both))
+        first, second = (
+            final_score(both.take(rows), retrained, rule=rule, cap_ratios=cap_ratios) for rows in np.split(order, 2)
+        )
+        extreme += abs(first - second) >= abs(paired.difference)
+    return Comparison(paired, (1 + extreme) / (1 + permutations), permutations)
+
+
+def _check_comparable(scores: Sequence[Score]) -> None:
+    kinds = {(score.rule, score.metric_version, score.oracles, len(score.replicates)) for score in scores}
+    if len(kinds) > 1:
+        raise ValueError("scores compare only under one rule, metric version, oracle bank and number of groups")
