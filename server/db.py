@@ -30,7 +30,7 @@ class Database:
         self.engine: Engine = create_engine(parsed, pool_pre_ping=not self.is_sqlite)
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
-        self._writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+        self.writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -45,7 +45,7 @@ class Database:
         On SQLite it takes the write lock at its start: a deferred transaction that upgrades later fails with
         "database is locked" as soon as two writers meet.
         """
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with Session(self.writer, expire_on_commit=False) as session, session.begin():
             yield session
 
     def dispose(self) -> None:

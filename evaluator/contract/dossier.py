@@ -47,6 +47,7 @@ class Dossier(Contract):
     practice_visible: ArtifactRef
     evaluation: ArtifactRef
     original: ArtifactRef
+    original_outputs: ArtifactRef = Field(description="Outputs of the original model; repeated, they are the floor")
     practice_original: ArtifactRef
     contact_sheet: ArtifactRef
     bank_digest: str

@@ -1,6 +1,6 @@
 """The hidden metric: margins, epsilon, forgetting quality and scores with error bars. numpy and scipy only."""
 
-from evaluator.metrics.comparison import Comparison, Difference, compare, paired_difference, ranks
+from evaluator.metrics.comparison import Comparison, Difference, compare, paired_difference, rank_replicates, ranks
 from evaluator.metrics.competition import competition_epsilon
 from evaluator.metrics.exact import exact_epsilon, exact_limit
 from evaluator.metrics.findings import Finding
@@ -32,6 +32,7 @@ __all__ = [
     "forgetting_quality",
     "margins",
     "paired_difference",
+    "rank_replicates",
     "ranks",
     "tug_of_war",
 ]

@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import SubmissionState
-from evaluator.metrics import ranks
+from evaluator.metrics import rank_replicates
 from server.db import utc_now
 from server.leaderboard.schemas import Leaderboard, LeaderboardRow
 from server.models import Competition, Score, Standing, Submission, Team
@@ -34,7 +34,7 @@ def refresh(session: Session, competition: Competition) -> None:
     session.execute(delete(Standing).where(Standing.competition_id == competition.id))
     if not best:
         return
-    places = ranks(
+    places = rank_replicates(
         np.array([score.final_score for score in best.values()]),
         np.array([score.replicates for score in best.values()]),
     )

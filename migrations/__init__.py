@@ -1,0 +1,1 @@
+"""The database's schema, one revision at a time; `lethe migrate` applies them."""

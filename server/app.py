@@ -1,0 +1,58 @@
+"""The web application: REST API, internal work API, health and pages. Imports no torch."""
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import structlog
+from fastapi import APIRouter, FastAPI, Request, Response
+
+from server import health
+from server.accounts import endpoints as accounts
+from server.competitions import endpoints as competitions
+from server.context import create_context
+from server.leaderboard import endpoints as leaderboard
+from server.limits import BodyLimit
+from server.pages import endpoints as pages
+from server.problems import register_problems
+from server.settings import Settings
+from server.submissions import endpoints as submissions
+from server.work import endpoints as work
+
+DESCRIPTION = """Competition server for machine unlearning. Upload one Python file that defines
+`unlearning(net, retain, forget, validation)`; Lethe runs it many times in a sandbox and compares the unlearned models
+with models that were retrained without the forget set. Errors are RFC 9457 problem documents with a stable `code`."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application for `settings`; connects to nothing yet."""
+    context = create_context(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        context.database.dispose()
+
+    app = FastAPI(title="Lethe", version=version("lethe"), description=DESCRIPTION, lifespan=lifespan)
+    app.state.context = context
+    register_problems(app)
+    app.add_middleware(BodyLimit)
+    app.middleware("http")(_bind_request_id)
+    api = APIRouter(prefix="/api/v1")
+    for part in (accounts, competitions, submissions, leaderboard):
+        api.include_router(part.router)
+    app.include_router(api)
+    app.include_router(work.router)
+    app.include_router(health.router)
+    app.include_router(pages.router)
+    pages.mount_static(app)
+    return app
+
+
+async def _bind_request_id(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    request_id = uuid.uuid4().hex[:16]
+    with structlog.contextvars.bound_contextvars(request_id=request_id):
+        response = await call_next(request)
+    response.headers["X-Request-Id"] = request_id
+    return response

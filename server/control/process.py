@@ -1,0 +1,89 @@
+"""The control process: a Celery worker whose messages wake one loop that sweeps and scores."""
+
+import os
+import signal
+import socket
+import threading
+import time
+
+from celery.signals import worker_ready, worker_shutting_down
+from sqlalchemy.exc import OperationalError
+
+from evaluator.contract.tasks import CONTROL_QUEUE, WAKE_CONTROL_TASK
+from server.celery_app import create_celery
+from server.context import create_context
+from server.control.scoring import score_next
+from server.control.sweeper import sweep
+from server.logs import get_logger
+from server.settings import Settings
+
+log = get_logger(__name__)
+
+
+class ControlLoop:
+    """Sweeps every `sweep_s` seconds and scores whatever waits, one item at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._context = create_context(settings)
+        self._holder = f"{socket.gethostname()}:{os.getpid()}"
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End after the item in hand."""
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(timeout=60)
+
+    def _run(self) -> None:
+        try:
+            self._serve()
+        except BaseException:
+            log.exception("control_died")
+            os.kill(
+                os.getpid(), signal.SIGTERM
+            )  # a process without its loop would look alive; the supervisor restarts it
+            raise
+
+    def _serve(self) -> None:
+        next_sweep = 0.0
+        while not self._stop.is_set():
+            self._wake.clear()
+            try:
+                if time.monotonic() >= next_sweep:
+                    sweep(self._context, self._holder)
+                    next_sweep = time.monotonic() + self._context.settings.sweep_s
+                while not self._stop.is_set() and score_next(self._context, self._holder):
+                    pass
+            except OperationalError as error:
+                log.warning("database_unavailable", error=str(error))
+                self._stop.wait(2)
+            self._wake.wait(timeout=max(0.1, next_sweep - time.monotonic()))
+
+
+def run_control(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; messages only wake the loop, SQL says what there is to do."""
+    loop = ControlLoop(settings)
+    celery = create_celery(settings.broker)
+    celery.task(name=WAKE_CONTROL_TASK)(loop.wake)
+
+    def started(**_: object) -> None:
+        loop.start()
+        log.info("control_ready")
+
+    def stopping(**_: object) -> None:
+        loop.stop()
+
+    worker_ready.connect(started, weak=False)
+    worker_shutting_down.connect(stopping, weak=False)
+    celery.worker_main(
+        ["worker", "--queues", CONTROL_QUEUE, "--pool", "solo", "--loglevel", "WARNING", "--without-mingle",
+         "--without-gossip", "--without-heartbeat", "--hostname", f"control-{os.getpid()}@%h", "--quiet"]
+    )  # fmt: skip

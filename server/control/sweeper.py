@@ -1,0 +1,94 @@
+"""Finds lost work: a sweep over every state that is not terminal, by one process at a time."""
+
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from evaluator.contract.states import Stage, SubmissionState, WorkState
+from server.competitions.service import specification
+from server.context import Context
+from server.db import utc_now
+from server.logs import get_logger
+from server.models import Competition, Lease, Submission, WorkItem
+from server.submissions.service import check_item
+from server.work.service import add_run_items, expire_leases, score_item
+
+log = get_logger(__name__)
+
+SWEEPER = "sweeper"
+
+
+def sweep(context: Context, holder: str) -> bool:
+    """Expire silent leases and re-create missing items; False when another process holds the sweeper's lease.
+
+    Wakes workers and control when anything waits, so an emptied broker costs one sweep.
+    """
+    settings = context.settings
+    with context.database.write() as session:
+        if not take_lease(session, SWEEPER, holder, seconds=3 * settings.sweep_s):
+            return False
+        expire_leases(session, max_attempts=settings.max_attempts)
+        restore_items(session)
+        waiting = set(session.scalars(select(WorkItem.stage).where(WorkItem.state == WorkState.READY).distinct()))
+    if waiting & {Stage.CHECK, Stage.RUN}:
+        context.wake.workers()
+    if Stage.SCORE in waiting:
+        context.wake.control()
+    return True
+
+
+def take_lease(session: Session, name: str, holder: str, *, seconds: float) -> bool:
+    """Whether `holder` now holds the lease `name`, taken or prolonged."""
+    now = utc_now()
+    lease = session.get(Lease, name, with_for_update=True)
+    if lease is None:
+        session.add(Lease(name=name, holder=holder, expires_at=now + timedelta(seconds=seconds)))
+        return True
+    if lease.holder != holder and lease.expires_at > now:
+        return False
+    lease.holder = holder
+    lease.expires_at = now + timedelta(seconds=seconds)
+    return True
+
+
+def restore_items(session: Session) -> None:
+    """Give every live submission that has no open work item of its generation the items of its state."""
+    open_items = select(WorkItem.id).where(
+        WorkItem.submission_id == Submission.id,
+        WorkItem.generation == Submission.generation,
+        WorkItem.state.in_([WorkState.READY, WorkState.LEASED]),
+    )
+    stranded = session.scalars(
+        select(Submission)
+        .where(
+            Submission.state.in_([state for state in SubmissionState if not state.is_terminal]),
+            ~open_items.exists(),
+        )
+        .with_for_update(skip_locked=True)
+    ).all()
+    for submission in stranded:
+        done = set(
+            session.scalars(
+                select(WorkItem.stage).where(
+                    WorkItem.submission_id == submission.id,
+                    WorkItem.generation == submission.generation,
+                    WorkItem.state == WorkState.DONE,
+                )
+            )
+        )
+        _restore(session, submission, done)
+        log.warning("work_restored", submission_id=str(submission.id), state=submission.state)
+
+
+def _restore(session: Session, submission: Submission, done: set[str]) -> None:
+    if Stage.RUN in done:
+        submission.state = SubmissionState.SCORING
+        session.add(score_item(submission))
+    elif Stage.CHECK in done:
+        submission.state = SubmissionState.RUNNING
+        add_run_items(session, submission)
+    else:
+        competition = session.get_one(Competition, submission.competition_id)
+        submission.state = SubmissionState.QUEUED
+        session.add(check_item(submission, specification(competition).evaluation.check_runs))

@@ -1,0 +1,38 @@
+"""Brings the database to the newest schema, and says where code and schema differ."""
+
+from importlib.resources import files
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
+from server.db import Database
+from server.models import Base
+
+_LOCK = 0x6C65746865  # "lethe": PostgreSQL's advisory lock around migrations
+
+
+def migrate(database: Database) -> None:
+    """Apply all missing revisions in one transaction; safe when several processes start at once."""
+    with database.writer.begin() as connection:
+        if not database.is_sqlite:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        command.upgrade(alembic_config(connection), "head")
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Alembic's configuration for the revisions of this installation, on an open connection."""
+    config = Config()
+    config.set_main_option("script_location", str(files("migrations")))
+    config.attributes["connection"] = connection
+    return config
+
+
+def schema_differences(database: Database) -> list[Any]:
+    """What Alembic would still change to make the database fit the models; empty when they agree."""
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, Base.metadata))
