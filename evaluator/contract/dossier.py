@@ -41,11 +41,12 @@ class Counts(Contract):
 
 
 class Dossier(Contract):
-    """The prepared competition. A guest may hold the two `…_visible` bundles; `evaluation` never leaves the worker."""
+    """The prepared competition. A guest may hold the two `…_visible` bundles; the `…evaluation` ones stay trusted."""
 
     hidden_visible: ArtifactRef
     practice_visible: ArtifactRef
     evaluation: ArtifactRef
+    practice_evaluation: ArtifactRef
     original: ArtifactRef
     original_outputs: ArtifactRef = Field(description="Outputs of the original model; repeated, they are the floor")
     practice_original: ArtifactRef

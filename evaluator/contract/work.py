@@ -57,7 +57,7 @@ class Job(Contract):
     source: ArtifactRef
     visible: ArtifactRef
     original: ArtifactRef
-    evaluation: ArtifactRef | None = Field(description="Trusted side only; None in the check stage")
+    evaluation: ArtifactRef = Field(description="Labels and test images; trusted side only, practice ones too")
     architecture: str
     classes: int
     batch_size: int
@@ -81,13 +81,14 @@ class HeartbeatAnswer(Contract):
 
 
 class Outcome(Contract):
-    """How a work item ended. `fault` None means that every run of the job is in `finished`."""
+    """How a work item ended. `fault` None means that every run of the job is in `finished`, unless `handed_back`."""
 
     work_id: UUID
     token: int
     sandbox_mode: str
     finished: tuple[RunRecord, ...] = ()
     fault: Fault | None = None
+    handed_back: bool = Field(default=False, description="The worker shuts down; somebody else should go on")
     check: CheckReport | None = None
     environment: dict[str, str] = Field(default_factory=dict)
 

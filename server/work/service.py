@@ -108,7 +108,10 @@ def report(session: Session, outcome: Outcome, key: WorkerKey, *, max_attempts: 
         return OutcomeAnswer(accepted=False)
     if outcome.check is not None:
         submission.check_report = outcome.check.model_dump(mode="json")
-    if outcome.fault is None:
+    if outcome.handed_back:
+        item.state = WorkState.READY
+        item.attempt -= 1
+    elif outcome.fault is None:
         finish_item(item)
         _advance(session, submission, Stage(item.stage))
     elif outcome.fault.owner is Owner.PLATFORM and item.attempt < max_attempts:
