@@ -1,0 +1,96 @@
+"""The sandbox's harness for unlearning: loads the participant-visible data once, then calls one submission per fork."""
+
+import inspect
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch._dynamo  # an optimizer imports it on first use, which would cost every run a second or two
+import torch.utils.data
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from evaluator.data.loaders import class_weights, make_loaders
+from evaluator.models import build_model
+from sandbox.guest import InvalidResult, NoResult, define
+
+VISIBLE = "visible.safetensors"
+ORIGINAL = "original.safetensors"
+SETTING = "setting.json"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every run starts from. A fork gets its own copy of all of it."""
+
+    net: nn.Module
+    tensors: Mapping[str, Tensor]
+    batch_size: int
+    classes: int
+
+
+def load(inputs: Path) -> Context:
+    """The context from the jail's inputs; runs once, in the trusted zygote, and must stay on one thread."""
+    setting = json.loads((inputs / SETTING).read_text(encoding="utf-8"))
+    net = build_model(setting["architecture"], setting["classes"])
+    net.load_state_dict(load_file(inputs / ORIGINAL))
+    net.eval()
+    return Context(
+        net=net,
+        tensors=load_file(inputs / VISIBLE),
+        batch_size=setting["batch_size"],
+        classes=setting["classes"],
+    )
+
+
+def run(context: Context, source: bytes, filename: str, function: str, seed: int) -> bytes:
+    """Safetensors bytes of the unlearned state dict; raises what the submission raises, NoResult or InvalidResult."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    unlearning = define(source, filename, function)
+    loaders = make_loaders(context.tensors, context.batch_size)
+    original = context.net.state_dict()
+    names = [(name, tensor.shape) for name, tensor in original.items()]
+    returned = unlearning(context.net, *loaders, **_extras(unlearning, context, seed))
+    net = context.net if returned is None else returned
+    if not isinstance(net, nn.Module):
+        raise NoResult(f"unlearning returned {type(returned).__name__}, not a torch.nn.Module or None")
+    return save(_plain_state(net, dict(names)))
+
+
+def _extras(unlearning: Callable[..., Any], context: Context, seed: int) -> dict[str, Any]:
+    """The known extra parameters that the function names, bound by name."""
+    known: dict[str, Callable[[], Any]] = {
+        "device": lambda: next(context.net.parameters()).device,
+        "class_weights": lambda: class_weights(context.tensors["retain.labels"], context.classes),
+        "seed": lambda: seed,
+        "param_names": lambda: [name for name, _ in context.net.named_parameters()],
+    }
+    try:
+        parameters = list(inspect.signature(unlearning).parameters)
+    except (TypeError, ValueError):
+        return {}
+    return {name: known[name]() for name in parameters[4:] if name in known}
+
+
+def _plain_state(net: nn.Module, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
+    """The state dict as dense CPU tensors that share no memory: pruning folded in, half precision widened."""
+    state = dict(net.state_dict())
+    for name in [name for name in shapes if name not in state]:
+        if f"{name}_orig" in state and f"{name}_mask" in state:
+            state[name] = state.pop(f"{name}_orig") * state.pop(f"{name}_mask")
+    plain = {}
+    for name, value in state.items():
+        if not isinstance(value, Tensor) or value.layout is not torch.strided or value.is_quantized or value.is_meta:
+            raise InvalidResult(f"{name} is not a dense tensor")
+        tensor = value.detach().to("cpu")
+        plain[name] = (tensor.float() if tensor.is_floating_point() else tensor).clone(
+            memory_format=torch.contiguous_format
+        )
+    return plain

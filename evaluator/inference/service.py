@@ -1,0 +1,176 @@
+"""The parent's end of inference: one child at a time, killed and started anew when it takes too long or dies."""
+
+import json
+import os
+import select
+import struct
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from evaluator.contract.faults import FaultCode
+
+START_LIMIT_S = 120.0
+
+
+class InferenceFailure(Exception):
+    """The child cannot be started or died without the weights' doing: the platform's fault."""
+
+
+class WeightsRefused(Exception):
+    """The claimed weights cannot be scored: the participant's fault, with its code."""
+
+    def __init__(self, code: FaultCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class InferenceSetting:
+    """Which network, on which data; `evaluation` is a local safetensors file of the trusted side."""
+
+    architecture: str
+    classes: int
+    batch_size: int
+    evaluation: Path
+
+
+class InferenceService:
+    """Computes outputs of claimed weights; thread-safe, one model at a time.
+
+    The child limits its own memory; `wall_s` bounds one model. A time-out is the participant's fault: finite weights
+    can be made slow on purpose (denormals).
+    """
+
+    def __init__(self, *, wall_s: float, memory_bytes: int = 8 * 2**30) -> None:
+        self._wall_s = wall_s
+        self._memory_bytes = memory_bytes
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._ready = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the child now, without waiting for it: importing torch takes seconds."""
+        with self._lock:
+            self._ensure_child()
+
+    def close(self) -> None:
+        """Kill the child."""
+        with self._lock:
+            self._kill()
+
+    def compute(self, payload: bytes, setting: InferenceSetting) -> bytes:
+        """Safetensors bytes of the outputs; raises WeightsRefused, or InferenceFailure for our own faults."""
+        header = json.dumps(
+            {
+                "architecture": setting.architecture,
+                "classes": setting.classes,
+                "batch_size": setting.batch_size,
+                "evaluation": str(setting.evaluation),
+            }
+        ).encode()
+        with self._lock:
+            child = self._ensure_child()
+            try:
+                self._await_ready(child)
+                deadline = time.monotonic() + self._wall_s
+                _send(child, header, payload)
+                reply = json.loads(_receive(child, deadline))
+                outputs = _receive(child, deadline)
+            except TimeoutError:
+                self._kill()
+                raise WeightsRefused(
+                    FaultCode.EVALUATION_TIMEOUT, f"computing the outputs took more than {self._wall_s:.0f} s"
+                ) from None
+            except (EOFError, OSError) as error:
+                code = self._kill()
+                raise InferenceFailure(f"the inference process died (exit code {code})") from error
+        if reply["code"] is not None:
+            raise WeightsRefused(FaultCode(reply["code"]), reply["message"])
+        return outputs
+
+    def _ensure_child(self) -> subprocess.Popen[bytes]:
+        if self._child is None or self._child.poll() is not None:
+            self._kill()
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "evaluator.inference.child", str(self._memory_bytes)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=_environment(),
+            )
+        return self._child
+
+    def _await_ready(self, child: subprocess.Popen[bytes]) -> None:
+        if self._ready:
+            return
+        try:
+            _receive(child, time.monotonic() + START_LIMIT_S)
+        except TimeoutError:
+            self._kill()
+            raise InferenceFailure(f"the inference process did not start within {START_LIMIT_S:.0f} s") from None
+        self._ready = True
+
+    def _kill(self) -> int | None:
+        child, self._child, self._ready = self._child, None, False
+        if child is None:
+            return None
+        child.kill()
+        code = child.wait()
+        for stream in (child.stdin, child.stdout):
+            _close(stream)
+        return code
+
+
+def _environment() -> dict[str, str]:
+    """The worker's environment without its secrets, on one thread, so that outputs are the same everywhere."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LETHE_")}
+    return kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def _close(stream: IO[bytes] | None) -> None:
+    if stream is not None:
+        try:
+            stream.close()
+        except BrokenPipeError:  # what was still buffered has no reader any more
+            return
+
+
+def _send(child: subprocess.Popen[bytes], *frames: bytes) -> None:
+    assert child.stdin is not None  # noqa: S101 - opened as a pipe
+    for frame in frames:
+        child.stdin.write(struct.pack("!Q", len(frame)))
+        child.stdin.write(frame)
+    child.stdin.flush()
+
+
+def _receive(child: subprocess.Popen[bytes], deadline: float) -> bytes:
+    size = struct.unpack("!Q", _read(child, 8, deadline))[0]
+    return _read(child, size, deadline)
+
+
+def _read(child: subprocess.Popen[bytes], size: int, deadline: float) -> bytes:
+    assert child.stdout is not None  # noqa: S101 - opened as a pipe
+    descriptor = child.stdout.fileno()
+    data = bytearray()
+    while len(data) < size:
+        readable, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        if not readable:
+            raise TimeoutError
+        part = os.read(descriptor, size - len(data))
+        if not part:
+            raise EOFError
+        data += part
+    return bytes(data)

@@ -1,0 +1,113 @@
+"""Keeps the sandboxes of the competitions at hand open, so that a submission pays for no import of torch."""
+
+import json
+import threading
+from collections import OrderedDict
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from evaluator.artifacts import ArtifactStore
+from evaluator.contract.specification import LimitsSpec
+from evaluator.contract.work import Job
+from sandbox import Policy, Sandbox, Setup, open_sandbox
+
+HARNESS_MODULE = "evaluator.guest.harness"
+_GUEST_PARTS = ("evaluator/__init__.py", "evaluator/guest", "evaluator/models", "evaluator/data/__init__.py",
+                "evaluator/data/loaders.py")  # fmt: skip
+MAX_OPEN = 2
+
+
+def policy_of(limits: LimitsSpec) -> Policy:
+    """The sandbox's policy for a competition's limits."""
+    return Policy(
+        wall_s=limits.run_wall_s,
+        cpu_s=limits.run_cpu_s,
+        memory_bytes=limits.memory_bytes,
+        processes=limits.processes,
+        file_bytes=limits.scratch_bytes,
+        scratch_bytes=limits.scratch_bytes,
+        output_bytes=limits.output_bytes,
+        log_bytes=limits.log_bytes,
+        threads=limits.threads,
+    )
+
+
+def guest_files() -> dict[str, Path]:
+    """The project's code that a jail holds: the harness, the architectures and the loaders."""
+    root = Path(str(files("evaluator"))).parent
+    return {part: root / part for part in _GUEST_PARTS}
+
+
+@dataclass(frozen=True)
+class _OpenJail:
+    sandbox: Sandbox
+    stack: ExitStack
+
+
+class Jails:
+    """Open sandboxes by what is inside them; the one unused longest is closed for the next.
+
+    A jail's zygote never sees a submission's source, so one jail may serve many submissions.
+    """
+
+    def __init__(self, store: ArtifactStore, cache: Path, *, uid: int) -> None:
+        self._store = store
+        self._cache = cache
+        self._uid = uid
+        self._open: OrderedDict[str, _OpenJail] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, job: Job) -> Sandbox:
+        """The sandbox for `job`, opened if need be; raises SandboxUnavailable or SandboxFailure."""
+        key = self._key(job)
+        with self._lock:
+            if key in self._open:
+                self._open.move_to_end(key)
+                return self._open[key].sandbox
+            while len(self._open) >= MAX_OPEN:
+                self._open.popitem(last=False)[1].stack.close()
+            with ExitStack() as stack:
+                sandbox = self._start(job, stack)
+                self._open[key] = _OpenJail(sandbox, stack.pop_all())
+            return sandbox
+
+    def discard(self, job: Job) -> None:
+        """Close the sandbox of `job`, because it failed; the next `get` opens a new one."""
+        with self._lock:
+            jail = self._open.pop(self._key(job), None)
+        if jail is not None:
+            jail.stack.close()
+
+    def close(self) -> None:
+        """Close all."""
+        with self._lock:
+            while self._open:
+                self._open.popitem()[1].stack.close()
+
+    def _key(self, job: Job) -> str:
+        return json.dumps(
+            [job.visible.sha256, job.original.sha256, self._setting(job), job.limits.model_dump(mode="json")]
+        )
+
+    def _setting(self, job: Job) -> str:
+        return json.dumps({"architecture": job.architecture, "classes": job.classes, "batch_size": job.batch_size})
+
+    def _start(self, job: Job, stack: ExitStack) -> Sandbox:
+        with TemporaryDirectory(prefix="lethe-setting-") as folder:
+            setting = Path(folder) / "setting.json"
+            setting.write_text(self._setting(job), encoding="utf-8")
+            setup = Setup(
+                harness=guest_files(),
+                harness_module=HARNESS_MODULE,
+                inputs={
+                    "visible.safetensors": self._store.local_path(job.visible, self._cache),
+                    "original.safetensors": self._store.local_path(job.original, self._cache),
+                    "setting.json": setting,
+                },
+                uid=self._uid,
+                gid=self._uid,
+            )
+            return stack.enter_context(open_sandbox(setup, policy_of(job.limits)))

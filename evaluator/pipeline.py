@@ -1,0 +1,175 @@
+"""One evaluation, read top to bottom: runs in the sandbox, outputs in the inference child, artifacts in the store."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from obstore.exceptions import BaseError
+
+from evaluator.artifacts import ArtifactError, ArtifactStore
+from evaluator.contract.faults import Fault, FaultCode, platform_fault
+from evaluator.contract.states import Stage
+from evaluator.contract.submission import FILENAME, FUNCTION
+from evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
+from evaluator.inference.service import InferenceFailure, InferenceService, InferenceSetting, WeightsRefused
+from evaluator.jails import Jails
+from sandbox import RunResult, SandboxError, Status
+
+log = structlog.stdlib.get_logger(__name__)
+
+FAULT_CODES = {
+    Status.EXCEPTION: FaultCode.EXCEPTION,
+    Status.EXIT: FaultCode.EXIT,
+    Status.TIMEOUT: FaultCode.TIMEOUT,
+    Status.OUT_OF_MEMORY: FaultCode.OUT_OF_MEMORY,
+    Status.PROCESS_LIMIT: FaultCode.PROCESS_LIMIT,
+    Status.OUTPUT_LIMIT: FaultCode.OUTPUT_LIMIT,
+    Status.KILLED: FaultCode.KILLED,
+    Status.INVALID_RESULT: FaultCode.INVALID_RESULT,
+    Status.NO_RESULT: FaultCode.NO_RESULT,
+    Status.IMPORT_ERROR: FaultCode.IMPORT_ERROR,
+}
+
+
+@dataclass(frozen=True)
+class Station:
+    """What a worker evaluates with."""
+
+    store: ArtifactStore
+    jails: Jails
+    inference: InferenceService
+    cache: Path
+    slots: int
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """How a job went: `fault` is None when every run is stored or when it was interrupted."""
+
+    finished: tuple[RunRecord, ...]
+    fault: Fault | None
+    check: CheckReport | None
+
+
+class _RunFailed(Exception):
+    """A run ended without outputs."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.code)
+        self.fault = fault
+
+
+def evaluate(
+    station: Station, job: Job, *, interrupt: threading.Event, finished: Callable[[RunRecord], None]
+) -> Evaluated:
+    """Do the runs of `job`, `station.slots` at a time; the first fault, or `interrupt`, ends the others.
+
+    `finished` hears of each run as soon as its outputs are stored. Platform faults are returned, not raised.
+    """
+    stop = _Either(interrupt)
+    records: list[RunRecord] = []
+    fault: Fault | None = None
+    report: CheckReport | None = None
+    try:
+        source = station.store.get(job.source)
+        setting = InferenceSetting(
+            architecture=job.architecture,
+            classes=job.classes,
+            batch_size=job.batch_size,
+            evaluation=station.store.local_path(job.evaluation, station.cache),
+        )
+        sandbox = station.jails.get(job)
+        with ThreadPoolExecutor(max_workers=station.slots, thread_name_prefix="slot") as slots:
+            tasks = [
+                slots.submit(_run_once, station, job, order, source, setting, sandbox.run, stop) for order in job.runs
+            ]
+            for task in as_completed(tasks):
+                result, record, failure = task.result()
+                if job.stage is Stage.CHECK and result is not None:
+                    report = check_report(result, failure)
+                if record is not None:
+                    records.append(record)
+                    finished(record)
+                if failure is not None and fault is None:
+                    fault = failure
+                    stop.set()
+    except (SandboxError, ArtifactError, InferenceFailure, BaseError, OSError) as error:
+        log.exception("evaluation_failed", submission_id=str(job.submission_id))
+        station.jails.discard(job)
+        fault = platform_fault(f"{type(error).__name__}: {error}")
+    return Evaluated(finished=tuple(records), fault=fault, check=report)
+
+
+def _run_once(
+    station: Station,
+    job: Job,
+    order: RunOrder,
+    source: bytes,
+    setting: InferenceSetting,
+    run: Callable[..., RunResult],
+    stop: "_Either",
+) -> tuple[RunResult | None, RunRecord | None, Fault | None]:
+    """The run's result, and either the record of its stored outputs or its fault; nothing when it was interrupted."""
+    if stop.is_set():
+        return None, None, None
+    try:
+        result = run(source, filename=FILENAME, function=FUNCTION, seed=order.seed, cancel=stop)
+    except SandboxError:
+        stop.set()
+        raise
+    if result.status is Status.CANCELLED:
+        return None, None, None
+    if result.payload is None:
+        return result, None, fault_of(result, is_hidden=job.stage is Stage.RUN)
+    try:
+        outputs = station.inference.compute(result.payload, setting)
+    except WeightsRefused as refusal:
+        message = "" if job.stage is Stage.RUN else str(refusal)
+        return result, None, Fault(code=refusal.code, message=message)
+    except InferenceFailure:
+        stop.set()
+        raise
+    if job.stage is Stage.CHECK:
+        return result, None, None
+    stored = station.store.put(outputs_key(job, order.index), outputs)
+    return result, RunRecord(index=order.index, outputs=stored, wall_s=result.wall_s), None
+
+
+def outputs_key(job: Job, index: int) -> str:
+    """Where the outputs of a run are stored; the fencing token keeps two holders of one item apart."""
+    return f"submissions/{job.submission_id}/{job.generation}/runs/{index:05d}-{job.token}.safetensors"
+
+
+def fault_of(result: RunResult, *, is_hidden: bool) -> Fault:
+    """The participant's fault behind a result; of a hidden run only code and line, nothing that the code said."""
+    error = result.error
+    message = "" if error is None or is_hidden else f"{error.type}: {error.message}"
+    line = error.line if error is not None and error.line is not None and error.line > 0 else None
+    return Fault(code=FAULT_CODES[result.status], message=message[:4_000], line=line)
+
+
+def check_report(result: RunResult, fault: Fault | None) -> CheckReport:
+    """What the participant sees of a run on practice data."""
+    trace = result.error.traceback if result.error is not None else (fault.message if fault else "")
+    return CheckReport(
+        stdout=result.stdout,
+        stderr=result.stderr,
+        traceback=trace,
+        wall_s=result.wall_s,
+        cpu_s=result.cpu_s,
+        peak_memory_bytes=result.peak_memory_bytes,
+    )
+
+
+class _Either(threading.Event):
+    """Set when its own flag or an outer event is set."""
+
+    def __init__(self, outer: threading.Event) -> None:
+        super().__init__()
+        self._outer = outer
+
+    def is_set(self) -> bool:
+        return super().is_set() or self._outer.is_set()

@@ -1,0 +1,201 @@
+"""The worker process: a Celery worker whose messages wake one loop that claims, evaluates and reports."""
+
+import os
+import platform
+import signal
+import socket
+import threading
+import time
+from importlib.metadata import version
+
+import structlog
+from celery import Celery
+from celery.signals import worker_ready, worker_shutting_down
+
+from evaluator.artifacts import open_store
+from evaluator.client import ServerAway, ServerRefused, WorkClient
+from evaluator.contract.tasks import EVALUATE_QUEUE, WAKE_EVALUATE_TASK, WORKER_POLL_S, celery_configuration
+from evaluator.contract.work import Claim, Heartbeat, Job, Outcome, RunRecord
+from evaluator.inference.service import InferenceService
+from evaluator.jails import Jails
+from evaluator.pipeline import Evaluated, Station, evaluate
+from evaluator.settings import WorkerSettings
+from sandbox.doctor import mode, require
+
+log = structlog.stdlib.get_logger(__name__)
+
+LONGEST_BEAT_S = 3.0
+STOP_GRACE_S = 15.0
+
+
+class WorkerLoop:
+    """Claims one job at a time and keeps its lease alive while `slots` runs go on."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self._sandbox_mode = mode()
+        self._client = WorkClient(settings.server_url, settings.worker_key.get_secret_value())
+        store = open_store(settings.artifacts_url)
+        self._station = Station(
+            store=store,
+            jails=Jails(store, settings.cache, uid=settings.sandbox_uid),
+            inference=InferenceService(wall_s=settings.outputs_wall_s),
+            cache=settings.cache,
+            slots=settings.slots,
+        )
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="evaluate", daemon=True)
+
+    def start(self) -> None:
+        self._station.inference.start()
+        self._thread.start()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Hand the job in hand back, with the runs that are stored, and close everything."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=STOP_GRACE_S)
+        self._station.jails.close()
+        self._station.inference.close()
+        self._client.close()
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._wake.clear()
+                while not self._stop.is_set() and self._work_once():
+                    pass
+                self._wake.wait(timeout=WORKER_POLL_S)
+        except BaseException:
+            log.exception("worker_died")
+            os.kill(os.getpid(), signal.SIGTERM)  # a process without its loop would look alive
+            raise
+
+    def _work_once(self) -> bool:
+        """Do one job; False when there is none, or nobody to ask."""
+        try:
+            job = self._client.claim(Claim(worker=self.name, sandbox_mode=self._sandbox_mode))
+        except ServerAway as error:
+            log.warning("server_away", error=str(error))
+            return False
+        if job is None:
+            return False
+        with structlog.contextvars.bound_contextvars(submission_id=str(job.submission_id), stage=job.stage):
+            self._evaluate(job)
+        return True
+
+    def _evaluate(self, job: Job) -> None:
+        started = time.monotonic()
+        interrupt = threading.Event()
+        beats = _Heart(self._client, job, interrupt=interrupt, stop=self._stop)
+        with beats:
+            evaluated = evaluate(self._station, job, interrupt=interrupt, finished=beats.add)
+        if beats.lost:
+            log.info("work_stopped")
+            return
+        answer = self._client.report(self._outcome(job, evaluated), give_up=self._stop)
+        log.info(
+            "work_done",
+            runs=len(evaluated.finished),
+            fault=evaluated.fault.code if evaluated.fault else None,
+            accepted=answer.accepted if answer else None,
+            wall_s=round(time.monotonic() - started, 1),
+        )
+
+    def _outcome(self, job: Job, evaluated: Evaluated) -> Outcome:
+        complete = evaluated.check is not None or len(evaluated.finished) == len(job.runs)
+        return Outcome(
+            work_id=job.work_id,
+            token=job.token,
+            sandbox_mode=self._sandbox_mode,
+            finished=evaluated.finished,
+            fault=evaluated.fault,
+            handed_back=evaluated.fault is None and not complete,
+            check=evaluated.check,
+            environment=environment(),
+        )
+
+
+class _Heart:
+    """Sends heartbeats in the background; sets `interrupt` when the server says stop or the process ends."""
+
+    def __init__(self, client: WorkClient, job: Job, *, interrupt: threading.Event, stop: threading.Event) -> None:
+        self.lost = False
+        self._client = client
+        self._job = job
+        self._interrupt = interrupt
+        self._stop = stop
+        self._records: list[RunRecord] = []
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def add(self, record: RunRecord) -> None:
+        """Tell the server of this run with the next beat."""
+        self._records.append(record)
+
+    def _run(self) -> None:
+        beat_s = min(self._job.lease_s / 4, LONGEST_BEAT_S)
+        while not self._done.wait(beat_s):
+            if self._stop.is_set():
+                self._interrupt.set()
+            try:
+                answer = self._client.heartbeat(
+                    Heartbeat(work_id=self._job.work_id, token=self._job.token, finished=tuple(self._records))
+                )
+            except ServerAway as error:
+                log.warning("heartbeat_not_delivered", error=str(error))
+                continue
+            except ServerRefused:
+                log.exception("heartbeat_refused")
+                self.lost = True
+            else:
+                self.lost = answer.stop
+            if self.lost:
+                self._interrupt.set()
+                return
+
+
+def environment() -> dict[str, str]:
+    """What results depend on: versions and the processor."""
+    return {
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "numpy": version("numpy"),
+        "machine": platform.machine(),
+        "lethe": version("lethe"),
+    }
+
+
+def run_worker(settings: WorkerSettings) -> None:
+    """Serve until SIGTERM or SIGINT; raises SandboxUnavailable when this machine cannot hold strangers' code."""
+    require(uid=settings.sandbox_uid)
+    loop = WorkerLoop(settings)
+    celery = Celery("lethe-evaluator", set_as_current=False)
+    celery.conf.update(celery_configuration(settings.broker_url.get_secret_value()))
+    celery.task(name=WAKE_EVALUATE_TASK)(loop.wake)
+
+    def started(**_: object) -> None:
+        loop.start()
+        log.info("worker_ready", worker=loop.name, slots=settings.slots)
+
+    def stopping(**_: object) -> None:
+        loop.stop()
+
+    worker_ready.connect(started, weak=False)
+    worker_shutting_down.connect(stopping, weak=False)
+    celery.worker_main(
+        ["worker", "--queues", EVALUATE_QUEUE, "--pool", "solo", "--loglevel", "WARNING", "--without-mingle",
+         "--without-gossip", "--without-heartbeat", "--hostname", f"evaluate-{os.getpid()}@%h", "--quiet"]
+    )  # fmt: skip

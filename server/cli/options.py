@@ -1,0 +1,26 @@
+"""Options that several commands share, and how they become settings."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from server.settings import Settings
+
+Home = Annotated[
+    Path | None, typer.Option("--home", help="Folder of everything the embedded default keeps [env: LETHE_HOME]")
+]
+Port = Annotated[int | None, typer.Option("--port", help="Port to listen on [env: LETHE_PORT]")]
+Host = Annotated[str | None, typer.Option("--host", help="Address to listen on [env: LETHE_HOST]")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text")]
+
+
+def make_settings(**given: Any) -> Settings:
+    """Settings from the environment, with those options on top that were given."""
+    return Settings(**{name: value for name, value in given.items() if value is not None})
+
+
+def command_line(*arguments: str) -> list[str]:
+    """The command that starts `lethe` again with this interpreter."""
+    return [sys.executable, "-m", "server.cli", *arguments]

@@ -1,0 +1,132 @@
+"""Operator commands: serve, control, worker, up and migrate."""
+
+import signal
+import socket
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from server.cli.options import Home, Host, Port, command_line, make_settings
+from server.errors import ConfigurationError
+from server.settings import Settings
+
+
+def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
+    """Run the REST API and the web pages."""
+    import uvicorn
+
+    from server.app import create_app
+    from server.logs import configure_logs
+
+    settings = make_settings(home=home, host=host, port=port)
+    configure_logs(level=settings.log_level, log_format=settings.log_format)
+    listener = listen(settings)
+    config = uvicorn.Config(
+        create_app(settings),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A socket that listens on the configured address; raises ConfigurationError in one line when it is taken."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(
+            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}): choose another port with --port"
+        ) from error
+    return listener
+
+
+def control(home: Home = None) -> None:
+    """Run the control process: it sweeps for lost work and computes scores."""
+    from server.control.process import run_control
+    from server.logs import configure_logs
+
+    settings = make_settings(home=home)
+    configure_logs(level=settings.log_level, log_format=settings.log_format)
+    run_control(settings)
+
+
+def worker(
+    server: Annotated[str | None, typer.Option("--server", help="URL of lethe serve [env: LETHE_SERVER_URL]")] = None,
+    key_file: Annotated[
+        Path | None, typer.Option("--key-file", help="File with the worker key [or env: LETHE_WORKER_KEY]")
+    ] = None,
+    slots: Annotated[int | None, typer.Option("--slots", help="Runs at the same time [env: LETHE_SLOTS]")] = None,
+) -> None:
+    """Run an evaluation worker: it runs submissions in the sandbox and stores their outputs."""
+    from evaluator.settings import WorkerSettings
+    from evaluator.worker import run_worker
+    from server.logs import configure_logs
+
+    given = {"server_url": server, "slots": slots, "worker_key": key_file.read_text().strip() if key_file else None}
+    settings = WorkerSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    configure_logs(level=settings.log_level, log_format=settings.log_format)
+    run_worker(settings)
+
+
+def migrate(home: Home = None) -> None:
+    """Bring the database to the newest schema."""
+    from server.context import create_context
+    from server.migrate import migrate as apply
+
+    settings = make_settings(home=home)
+    apply(create_context(settings).database)
+    typer.echo("The database is at the newest schema.")
+
+
+def up(home: Home = None, host: Host = None, port: Port = None) -> None:
+    """Run serve, control and a worker as children of this command; Ctrl-C stops everything."""
+    settings = make_settings(home=home, host=host, port=port)
+    supervisor = start_all(settings)
+    typer.echo(f"Lethe is at {settings.server_url} · home {settings.home} · Ctrl-C stops it", err=True)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    supervisor.run(stop)
+
+
+def start_all(settings: Settings) -> "Supervisor":  # noqa: F821 - imported below, where the command needs it
+    """A supervisor with the three processes of one machine running; raises before anything starts when one cannot."""
+    from sandbox.doctor import require
+    from server.context import create_context
+    from server.migrate import migrate as apply
+    from server.supervisor import Supervisor
+    from server.work.keys import embedded_worker_key
+
+    listen(settings).close()
+    context = create_context(settings)
+    require()
+    apply(context.database)
+    key = embedded_worker_key(context)
+    context.database.dispose()
+    shared = {"LETHE_HOME": str(settings.home), "LETHE_HOST": settings.host, "LETHE_PORT": str(settings.port)}
+    supervisor = Supervisor(shared)
+    supervisor.start("serve", command_line("serve"))
+    supervisor.start("control", command_line("control"))
+    supervisor.start("worker", command_line("worker"), environment=worker_environment(settings, key))
+    return supervisor
+
+
+def worker_environment(settings: Settings, key: str) -> dict[str, str]:
+    """What a worker on this machine needs to know; no database URL among it."""
+    return {
+        "LETHE_SERVER_URL": settings.server_url,
+        "LETHE_WORKER_KEY": key,
+        "LETHE_BROKER_URL": settings.broker,
+        "LETHE_ARTIFACTS_URL": settings.artifacts,
+        "LETHE_CACHE": str(settings.home / "cache"),
+        "LETHE_DATABASE_URL": "",
+    }
