@@ -1,0 +1,64 @@
+"""Which host identity the jail runs under, and whether that identity can read a path."""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.setup import Setup
+
+JAIL_UID = 1000
+"""The uid that a guest sees as its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The host uid and gid of every process in the jail. `drops`: the caller is root and must become them first."""
+
+    uid: int
+    gid: int
+    drops: bool
+    jail_uid: int = JAIL_UID
+    jail_gid: int = JAIL_UID
+
+    @property
+    def words(self) -> str:
+        return f"the sandbox uid {self.uid}" if self.drops else f"your own uid {self.uid}"
+
+
+def identity_of(setup: Setup) -> Identity:
+    """`setup`'s uid when the caller is root, which can become it; else the caller's own."""
+    if os.geteuid() == 0:
+        return Identity(setup.uid, setup.gid, drops=True)
+    return Identity(os.geteuid(), os.getegid(), drops=False)
+
+
+def blocking_path(path: Path, identity: Identity) -> Path | None:
+    """The first component on the way to `path` (links followed) that `identity` may not pass or read, or None.
+
+    Looks at owner, group and mode bits only; access lists are not consulted.
+    """
+    for way in _ways(path):
+        for component in [*reversed(way.parents), way]:
+            try:
+                mode = component.stat()
+            except OSError:
+                return component
+            needed = (stat.S_IROTH | stat.S_IXOTH) if component == way and component.is_dir() else stat.S_IXOTH
+            if component == way and not component.is_dir():
+                needed = stat.S_IROTH
+            if mode.st_uid == identity.uid:
+                needed <<= 6
+            elif mode.st_gid == identity.gid:
+                needed <<= 3
+            if mode.st_mode & needed != needed:
+                return component
+    return None
+
+
+def _ways(path: Path) -> list[Path]:
+    """`path` and every path that its last component links to on the way to a real file."""
+    ways = [path.absolute()]
+    while ways[-1].is_symlink() and len(ways) < 20:
+        ways.append(ways[-1].parent / ways[-1].readlink())
+    return [*ways, path.resolve()]

@@ -1,0 +1,250 @@
+"""The outer bubblewrap jail: what is bound into it, and the life of the zygote process inside."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from sandbox.errors import SandboxFailure, SandboxUnavailable
+from sandbox.identity import Identity, blocking_path
+from sandbox.policy import Policy
+from sandbox.setup import Setup
+from sandbox.staging import Staging
+
+_INSTALL = "bubblewrap is not installed: apt-get install bubblewrap"
+_BOOT = "import sys; sys.path.insert(0, '/sandbox/code'); from sandbox.zygote import main; main(int(sys.argv[1]))"
+_ASK_PREFIXES = (
+    "import json, sys; print(json.dumps([sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]))"
+)
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+_ZYGOTE_TMP = ["--size", str(16 << 20), "--tmpfs", "/tmp"]  # noqa: S108 - the jail's own; guests see another one
+_LOG_TAIL = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """The interpreter and the folders that its environment consists of."""
+
+    executable: Path
+    folders: tuple[Path, ...]
+
+
+def find_bwrap() -> str:
+    """The path of bubblewrap; raises SandboxUnavailable."""
+    found = shutil.which("bwrap")
+    if found is None:
+        raise SandboxUnavailable(_INSTALL)
+    return found
+
+
+def find_interpreter(python: Path, identity: Identity) -> Interpreter:
+    """The environment of `python` as `identity` sees it; raises SandboxUnavailable naming the folder that blocks."""
+    executable = python.absolute()
+    blocked = blocking_path(executable, identity)
+    if blocked is not None:
+        raise SandboxUnavailable(
+            f"{identity.words} cannot read the interpreter {executable}: {blocked} is missing or closed to it. "
+            f"Use an environment outside of it, or open it: chmod o+rx {blocked}"
+        )
+    try:
+        answer = subprocess.run(
+            [str(executable), "-I", "-c", _ASK_PREFIXES],
+            capture_output=True,
+            check=True,
+            cwd="/",
+            env={},
+            timeout=60,
+            **_identity_arguments(identity),
+        )
+        prefixes = json.loads(answer.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise SandboxUnavailable(f"{identity.words} cannot run the interpreter {executable}: {error}") from error
+    folders = {Path(prefix) for prefix in prefixes}
+    folders |= {folder.resolve() for folder in folders} | {executable.resolve().parent.parent}
+    for folder in sorted(folders):
+        blocked = blocking_path(folder, identity)
+        if blocked is not None:
+            raise SandboxUnavailable(
+                f"{identity.words} cannot read {folder}, a part of the interpreter's environment: {blocked} is closed "
+                f"to it. Open it: chmod o+rx {blocked}"
+            )
+    bound = [folder for folder in sorted(folders) if not folder.is_relative_to("/usr") and folder != Path("/")]
+    return Interpreter(executable, tuple(bound))
+
+
+def build_command(
+    fd: int,
+    *,
+    bwrap: str,
+    setup: Setup,
+    policy: Policy,
+    identity: Identity,
+    interpreter: Interpreter,
+    staging: Staging,
+) -> list[str]:
+    """The command line of the jail whose zygote talks on descriptor `fd`."""
+    words = [bwrap, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    words += [
+        "--unshare-cgroup-try",
+        "--hostname",
+        "sandbox",
+        "--die-with-parent",
+        "--new-session",
+        "--cap-drop",
+        "ALL",
+    ]
+    words += ["--uid", str(identity.jail_uid), "--gid", str(identity.jail_gid), "--clearenv"]
+    for name, value in _environment(policy).items():
+        words += ["--setenv", name, value]
+    words += _system_binds(staging)
+    for folder in interpreter.folders:
+        words += ["--ro-bind", str(folder), str(folder)]
+    words += ["--ro-bind", str(staging.code), "/sandbox/code", "--ro-bind", str(staging.inputs), "/sandbox/inputs"]
+    words += ["--ro-bind", str(staging.config), "/sandbox/config.json"]
+    for index, layer in enumerate(setup.extra_paths):
+        words += ["--ro-bind", str(layer), f"/sandbox/layers/{index}"]
+    words += ["--remount-ro", "/", "--chdir", "/"]
+    return [*words, "--", str(interpreter.executable), "-s", "-P", "-B", "-c", _BOOT, str(fd)]
+
+
+def _system_binds(staging: Staging) -> list[str]:
+    words = ["--ro-bind", "/usr", "/usr"]
+    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+        path = Path("/", name)
+        if path.is_symlink():
+            words += ["--symlink", str(path.readlink()), str(path)]
+        elif path.is_dir():
+            words += ["--ro-bind", str(path), str(path)]
+    for name in ("passwd", "group"):
+        words += ["--ro-bind", str(staging.etc / name), f"/etc/{name}"]
+    for name in ("ld.so.cache", "alternatives"):
+        words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    words += ["--proc", "/proc", "--tmpfs", "/dev"]
+    for name in _DEVICES:
+        words += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
+    return [*words, "--dir", "/dev/shm", "--remount-ro", "/dev", *_ZYGOTE_TMP]  # noqa: S108
+
+
+def _environment(policy: Policy) -> dict[str, str]:
+    threads = str(policy.threads)
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/tmp",  # noqa: S108 - the jail's own
+        "TMPDIR": "/tmp",  # noqa: S108 - the jail's own
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONHASHSEED": "0",  # the order of sets is the same in every zygote
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": "1",  # it starts its threads at import, and threads do not survive a fork
+    }
+
+
+def _identity_arguments(identity: Identity) -> dict[str, Any]:
+    if not identity.drops:
+        return {}
+    return {"user": identity.uid, "group": identity.gid, "extra_groups": []}
+
+
+class Jail:
+    """A running zygote. Raises SandboxFailure from the constructor when it does not come up within `setup.start_s`."""
+
+    def __init__(self, command_for: Callable[[int], list[str]], setup: Setup, identity: Identity) -> None:
+        self._identity = identity
+        self._log = b""
+        self._sending = threading.Lock()
+        self._started = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._start_error: OSError | None = None
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # The kernel kills a bubblewrap started with --die-with-parent when the *thread* that started it ends. This
+        # thread lives as long as the jail; the caller's may not.
+        self._keeper = threading.Thread(target=self._keep, args=(command_for(theirs.fileno()), theirs), daemon=True)
+        self._keeper.start()
+        self._started.wait()
+        try:
+            self._await_ready(setup.start_s)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def spawn(self, fds: list[int]) -> None:
+        """Ask the zygote for a run on these descriptors; raises SandboxFailure when it is gone."""
+        try:
+            with self._sending:
+                socket.send_fds(self._control, [b"run"], fds)
+        except OSError as error:
+            raise SandboxFailure(f"the zygote is gone ({error}){self._log_tail()}") from error
+
+    def close(self) -> None:
+        """Kill everything in the jail and wait until it is gone."""
+        self._control.close()  # the zygote leaves when the host hangs up
+        process = self._process
+        if process is not None:
+            try:
+                process.wait(timeout=2)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        self._keeper.join(timeout=10)
+
+    def _keep(self, command: list[str], theirs: socket.socket) -> None:
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=[theirs.fileno()],
+                    cwd="/",
+                    env={},
+                    start_new_session=True,
+                    umask=0o077,
+                    **_identity_arguments(self._identity),
+                )
+        except OSError as error:
+            self._start_error = error
+        finally:
+            self._started.set()
+        if self._process is not None and self._process.stdout is not None:
+            with self._process.stdout as log:
+                while data := os.read(log.fileno(), 4096):
+                    self._log = (self._log + data)[-_LOG_TAIL:]
+            self._process.wait()
+
+    def _await_ready(self, start_s: float) -> None:
+        if self._start_error is not None:
+            raise SandboxFailure(f"the jail could not be started: {self._start_error}")
+        self._control.settimeout(start_s)
+        try:
+            message = self._control.recv(65536)
+        except TimeoutError:
+            raise SandboxFailure(f"the zygote was not ready after {start_s:g} s{self._log_tail()}") from None
+        except OSError as error:
+            raise SandboxFailure(f"the zygote broke off ({error}){self._log_tail()}") from error
+        if not message:
+            raise SandboxFailure(f"the jail ended before the zygote was ready{self._log_tail()}")
+        answer = json.loads(message)
+        if "ready" not in answer:
+            raise SandboxFailure(f"the harness could not be loaded:\n{answer['failed']}")
+        self._control.settimeout(30)
+
+    def _log_tail(self) -> str:
+        text = self._log.decode("utf-8", "replace").strip()
+        return f"; it said:\n{text}" if text else ""

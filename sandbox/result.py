@@ -1,0 +1,50 @@
+"""What a run ends with: a closed status, the payload, the guest's error and what it used."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """How a run ended. Failures of the sandbox itself are exceptions (`SandboxFailure`), not statuses."""
+
+    OK = "ok"
+    EXCEPTION = "exception"
+    EXIT = "exit"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    PROCESS_LIMIT = "process_limit"
+    OUTPUT_LIMIT = "output_limit"
+    KILLED = "killed"
+    INVALID_RESULT = "invalid_result"
+    NO_RESULT = "no_result"
+    IMPORT_ERROR = "import_error"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class GuestError:
+    """What the guest says went wrong. Every field is the guest's claim: show it escaped, decide nothing by it."""
+
+    type: str
+    message: str
+    line: int | None
+    """Line of the submitted file, 1-based; None when no frame of it was involved."""
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """One finished run. `payload` is set exactly when `status` is OK, and is bytes that nobody has vouched for."""
+
+    status: Status
+    payload: bytes | None
+    error: GuestError | None
+    stdout: str
+    stderr: str
+    stdout_truncated: bool
+    stderr_truncated: bool
+    wall_s: float
+    cpu_s: float | None
+    """CPU seconds of the whole run; without cgroups those of the guest process and the children it waited for."""
+    peak_memory_bytes: int | None
+    """None where no memory cgroup is writable."""

@@ -1,0 +1,253 @@
+"""One run, seen from the host: hands over the request, watches the limits, kills, and judges how it ended."""
+
+import contextlib
+import json
+import os
+import select
+import selectors
+import signal
+import socket
+import struct
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sandbox.cgroups import CgroupTree, RunGroup, Usage
+from sandbox.errors import SandboxFailure
+from sandbox.jail import Jail
+from sandbox.policy import Policy
+from sandbox.pumps import Reader, Writer, open_pipe
+from sandbox.result import RunResult
+from sandbox.verdict import Ending, KillReason, judge
+
+_SETUP_S = 60.0  # forking, the cgroup and the namespaces, on a machine under load
+_KILL_S = 10.0  # from SIGKILL to the last process being gone
+_TICK_S = 0.05
+_REPORT_BYTES = 1 << 18
+# A guest that keeps printing is only cut; one that does nothing else is stopped, because reading costs the host CPU.
+_FLOOD_FACTOR = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to run. Source and seed go to the forked guest alone, never to the zygote."""
+
+    source: bytes
+    filename: str
+    function: str
+    seed: int
+    cancel: threading.Event | None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**63:
+            raise ValueError("seed must be in [0, 2**63)")
+
+    def encoded(self) -> bytes:
+        header = {
+            "filename": self.filename,
+            "function": self.function,
+            "seed": self.seed,
+            "source_bytes": len(self.source),
+        }
+        text = json.dumps(header).encode("ascii")
+        return struct.pack("!I", len(text)) + text + self.source
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What is known of the processes so far."""
+
+    supervisor: int | None = None
+    """pidfd"""
+    reaper: int | None = None
+    """pidfd; killing it kills the run"""
+    started_at: float | None = None
+    ended: dict[str, Any] | None = None
+    """the supervisor's last message"""
+    hung_up: bool = False
+    killed: KillReason | None = None
+    killed_at: float = 0.0
+    fds: list[int] = field(default_factory=list)
+
+
+def drive(jail: Jail, cgroups: CgroupTree, policy: Policy, request: Request) -> RunResult:
+    """How `request` went in `jail`; raises SandboxFailure when the sandbox, not the guest, is to blame."""
+    with contextlib.ExitStack() as stack:
+        try:
+            group = cgroups.create_group(policy)
+        except OSError as error:
+            raise SandboxFailure(f"the run's control group could not be made: {error}") from error
+        if group is not None:
+            stack.callback(_remove_group, group)
+        return _Run(jail, policy, request, group, stack).result()
+
+
+def _remove_group(group: RunGroup) -> None:
+    group.kill()
+    with contextlib.suppress(OSError):  # what lingers goes when the sandbox closes
+        group.remove()
+
+
+class _Run:
+    """The pipes and the loop of one run. Every descriptor is closed when `stack` unwinds."""
+
+    def __init__(
+        self, jail: Jail, policy: Policy, request: Request, group: RunGroup | None, stack: contextlib.ExitStack
+    ) -> None:
+        self._jail, self._policy, self._request, self._group = jail, policy, request, group
+        self._stack = stack
+        self._progress = _Progress()
+        self._selector = stack.enter_context(selectors.DefaultSelector())
+        self._socket, guest_socket = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        stack.enter_context(self._socket)
+        theirs = [guest_socket.detach()]
+        try:
+            request_fd = self._pipe(theirs, host_reads=False)
+            self._payload = Reader(self._pipe(theirs), policy.output_bytes)
+            self._report = Reader(self._pipe(theirs), _REPORT_BYTES)
+            self._stdout = Reader(self._pipe(theirs), policy.log_bytes)
+            self._stderr = Reader(self._pipe(theirs), policy.log_bytes)
+            self._writer = Writer(request_fd, memoryview(request.encoded()))
+            jail.spawn(theirs)
+        finally:
+            for fd in theirs:
+                os.close(fd)
+        self._readers = (self._payload, self._report, self._stdout, self._stderr)
+        self._selector.register(self._socket, selectors.EVENT_READ)
+        for reader in self._readers:
+            self._selector.register(reader.fd, selectors.EVENT_READ, reader)
+        self._opened_at = time.monotonic()
+
+    def result(self) -> RunResult:
+        progress = self._progress
+        while progress.ended is None and not progress.hung_up:
+            for key, _ in self._selector.select(_TICK_S):
+                if key.fileobj is self._socket:
+                    self._hear()
+                elif isinstance(key.data, Reader):
+                    key.data.pump()
+                    if key.data.ended:
+                        self._selector.unregister(key.fd)
+                elif not self._writer.pump():
+                    self._selector.unregister(key.fd)
+            self._watch()
+        ended_at = time.monotonic()
+        self._settle()
+        started_at = progress.started_at if progress.started_at is not None else ended_at
+        return judge(self._ending(ended_at - started_at))
+
+    def _pipe(self, theirs: list[int], *, host_reads: bool = True) -> int:
+        host, guest = open_pipe(host_reads=host_reads)
+        self._stack.callback(os.close, host)
+        theirs.append(guest)
+        return host
+
+    def _hear(self) -> None:
+        """One message of the supervisor: hello, started, or how it ended."""
+        progress = self._progress
+        try:
+            message, fds, _, _ = socket.recv_fds(self._socket, 4096, 1)
+        except ConnectionResetError:
+            message, fds = b"", []
+        for fd in fds:
+            self._stack.callback(os.close, fd)
+        if not message:
+            progress.hung_up = True
+        elif progress.supervisor is None:
+            progress.supervisor = fds[0]
+            self._admit(fds[0])
+        elif progress.started_at is None and fds:
+            progress.reaper = fds[0]
+            progress.started_at = time.monotonic()
+            self._selector.register(self._writer.fd, selectors.EVENT_WRITE)
+        else:
+            progress.ended = json.loads(message)
+
+    def _admit(self, supervisor: int) -> None:
+        """Put the supervisor, and so all that it forks, into the run's group; then let it go on."""
+        if self._group is not None:
+            try:
+                self._group.attach(_pid_of(supervisor))
+            except OSError as error:
+                self._kill_processes()
+                raise SandboxFailure(f"the run could not be put into its control group: {error}") from error
+        with contextlib.suppress(BrokenPipeError):
+            self._socket.send(b"go")
+
+    def _watch(self) -> None:
+        """Kill the run when a limit that the host keeps is met."""
+        progress, policy, now = self._progress, self._policy, time.monotonic()
+        if progress.killed is not None:
+            if now - progress.killed_at > _KILL_S:
+                self._kill_processes()
+                raise SandboxFailure(f"a run could not be killed within {_KILL_S:g} s")
+            return
+        if self._request.cancel is not None and self._request.cancel.is_set():
+            self._kill(KillReason.CANCELLED)
+        elif progress.started_at is None:
+            if now - self._opened_at > _SETUP_S:
+                self._kill_processes()
+                raise SandboxFailure(f"a run had not started after {_SETUP_S:g} s")
+        elif now - progress.started_at > policy.wall_s:
+            self._kill(KillReason.WALL)
+        elif self._payload.truncated:
+            self._kill(KillReason.PAYLOAD)
+        elif max(self._stdout.total_bytes, self._stderr.total_bytes) > _FLOOD_FACTOR * policy.log_bytes:
+            self._kill(KillReason.FLOOD)
+        elif self._group is not None and (self._group.cpu_s() or 0.0) > policy.cpu_s:
+            self._kill(KillReason.CPU)
+
+    def _kill(self, reason: KillReason) -> None:
+        self._progress.killed = reason
+        self._progress.killed_at = time.monotonic()
+        self._kill_processes()
+
+    def _kill_processes(self) -> None:
+        # With the reaper dies its whole namespace; the supervisor lives on and reports. Before there is a reaper, the
+        # supervisor is all there is.
+        target = self._progress.reaper if self._progress.reaper is not None else self._progress.supervisor
+        if target is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(target, signal.SIGKILL)
+
+    def _settle(self) -> None:
+        """Wait until every process of the run is gone, then read what is left in the pipes."""
+        for fd in (self._progress.reaper, self._progress.supervisor):
+            if fd is not None and not select.select([fd], [], [], _KILL_S)[0]:
+                if self._group is not None:
+                    self._group.kill()
+                raise SandboxFailure(f"processes of a run were still there after {_KILL_S:g} s")
+        for reader in self._readers:
+            reader.drain()
+
+    def _ending(self, wall_s: float) -> Ending:
+        progress = self._progress
+        usage = self._group.usage() if self._group is not None else Usage(None, None, 0, 0)
+        if progress.ended is None and progress.killed is None and not usage.memory_hits:
+            state = "the supervisor of a run vanished" if self._jail.alive else "the jail ended during a run"
+            raise SandboxFailure(state)
+        ended = progress.ended or {}
+        if "failed" in ended:
+            raise SandboxFailure(f"a run could not be isolated: {ended['failed']}")
+        return Ending(
+            wait_status=ended.get("wait_status"),
+            killed=progress.killed,
+            usage=usage,
+            guest_cpu_s=ended.get("cpu_s"),
+            wall_s=wall_s,
+            payload=self._payload,
+            report=self._report,
+            stdout=self._stdout,
+            stderr=self._stderr,
+        )
+
+
+def _pid_of(pidfd: int) -> int:
+    """The process id behind `pidfd` in this process's own namespace; raises ProcessLookupError when it is gone."""
+    for line in Path(f"/proc/self/fdinfo/{pidfd}").read_text().splitlines():
+        key, _, value = line.partition(":")
+        if key == "Pid" and int(value) > 0:
+            return int(value)
+    raise ProcessLookupError("the supervisor ended early")

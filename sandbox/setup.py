@@ -1,0 +1,54 @@
+"""What the caller puts into a jail: the harness, the inputs, the interpreter and the uid."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+# Between systemd's ranges for homed and for dynamic users, and not in Debian's list of static uids.
+DEFAULT_UID = 61010
+
+
+class Backend(StrEnum):
+    """How runs are isolated from each other. Both give bit-identical results."""
+
+    ZYGOTE = "bubblewrap-zygote"
+    """One jail, one import; each run is a fork into its own namespaces."""
+    FRESH = "bubblewrap-fresh"
+    """A new jail and a new interpreter for each run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """The read-only contents of a jail.
+
+    harness: name under the jail's import root -> file or folder on the host (folders: their `*.py`, recursively).
+    harness_module: module to import there; it defines `load(inputs)` and `run(context, source, filename, function,
+        seed)` as README.md describes.
+    inputs: plain file name in the jail's inputs folder -> file on the host.
+    python: interpreter whose environment the guest sees; the sandbox uid must be able to read it.
+    extra_paths: folders appended to `sys.path` after everything else.
+    uid, gid: the host identity that the jail runs under when the caller is root; otherwise the caller's own is used.
+    start_s: seconds that starting the zygote may take, the harness's `load` included.
+    """
+
+    harness: Mapping[str, Path]
+    harness_module: str
+    inputs: Mapping[str, Path] = field(default_factory=dict)
+    python: Path = field(default_factory=lambda: Path(sys.executable))
+    extra_paths: tuple[Path, ...] = ()
+    backend: Backend = Backend.ZYGOTE
+    uid: int = DEFAULT_UID
+    gid: int = DEFAULT_UID
+    start_s: float = 180.0
+
+    def __post_init__(self) -> None:
+        for name in self.inputs:
+            if "/" in name or name in {"", ".", ".."}:
+                raise ValueError(f"the name of an input must be a plain file name, not {name!r}")
+        for name in self.harness:
+            if name.startswith("/") or ".." in name.split("/") or name.split("/")[0] == "sandbox":
+                raise ValueError(f"{name!r} cannot be placed under the jail's import root")
+        if self.uid == 0 or self.gid == 0:
+            raise ValueError("the sandbox must not run as uid or gid 0")

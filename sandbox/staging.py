@@ -1,0 +1,142 @@
+"""The temporary folder that a jail is built from: copies that the sandbox uid can read."""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.identity import Identity
+from sandbox.seccomp import compile_cutoff, compile_filter
+from sandbox.setup import Setup
+
+PREFIX = "lethe-sandbox-"
+_GUEST_MODULES = ("guest.py", "kernel.py", "zygote.py")
+_USERS = "guest:x:{uid}:{gid}:guest:/tmp:/bin/sh\n"
+_GROUPS = "guest:x:{gid}:\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """Folders and files to bind into the jail."""
+
+    root: Path
+
+    @property
+    def code(self) -> Path:
+        return self.root / "code"
+
+    @property
+    def inputs(self) -> Path:
+        return self.root / "inputs"
+
+    @property
+    def etc(self) -> Path:
+        return self.root / "etc"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.json"
+
+
+@contextmanager
+def staged(setup: Setup, identity: Identity, config: Mapping[str, object]) -> Iterator[Staging]:
+    """A filled staging folder, removed on exit. Raises OSError when an input or harness file cannot be read."""
+    remove_stale()
+    root = Path(tempfile.mkdtemp(prefix=PREFIX))
+    # The lock says that the folder is in use. It goes with the process, also on SIGKILL.
+    lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    try:
+        root.chmod(0o755)
+        staging = Staging(root)
+        _stage_code(setup.harness, staging.code)
+        _stage_inputs(setup.inputs, staging.inputs, identity)
+        staging.etc.mkdir(mode=0o755)
+        _write(staging.etc / "passwd", _USERS.format(uid=identity.jail_uid, gid=identity.jail_gid))
+        _write(staging.etc / "group", _GROUPS.format(gid=identity.jail_gid))
+        filters = [compile_filter().hex(), compile_cutoff().hex()]
+        _write(staging.config, json.dumps({**config, "seccomp": filters}))
+        yield staging
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+        os.close(lock)
+
+
+def remove_stale() -> None:
+    """Remove the staging folders of processes that were killed before they could."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+                continue
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(fd)
+
+
+def _stage_code(harness: Mapping[str, Path], code: Path) -> None:
+    package = code / "sandbox"
+    package.mkdir(parents=True)
+    _write(package / "__init__.py", "")
+    for name in _GUEST_MODULES:
+        _write(package / name, (Path(__file__).parent / name).read_text(encoding="utf-8"))
+    for name, source in harness.items():
+        if source.is_dir():
+            for file in sorted(source.rglob("*.py")):
+                _copy(file, code / name / file.relative_to(source))
+        else:
+            _copy(source, code / name)
+    for folder, _, _ in os.walk(code):
+        Path(folder).chmod(0o755)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    target.chmod(0o644)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o644)
+
+
+def _stage_inputs(inputs: Mapping[str, Path], folder: Path, identity: Identity) -> None:
+    folder.mkdir(mode=0o700)
+    for name, source in inputs.items():
+        target = folder / name
+        if not _link(source, target):
+            shutil.copyfile(source, target)
+            target.chmod(0o400)
+            if identity.drops:
+                os.chown(target, -1, identity.gid)
+                target.chmod(0o440)
+        if not _was_linked(source, target):
+            os.utime(target, (0, 0))  # tells a guest nothing of when
+    if identity.drops:
+        os.chown(folder, -1, identity.gid)
+    folder.chmod(0o550 if identity.drops else 0o500)
+
+
+def _link(source: Path, target: Path) -> bool:
+    """Whether `target` is now a hard link of `source`; only of what everybody may read already."""
+    if not source.stat().st_mode & stat.S_IROTH or source.is_symlink():
+        return False
+    try:
+        os.link(source, target)
+    except OSError:
+        return False
+    return True
+
+
+def _was_linked(source: Path, target: Path) -> bool:
+    return source.stat().st_ino == target.stat().st_ino and source.stat().st_dev == target.stat().st_dev

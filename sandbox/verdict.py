@@ -1,0 +1,148 @@
+"""From what is known about an ended run to its status. The guest's own claim counts last."""
+
+import json
+import os
+import signal
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from sandbox.cgroups import Usage
+from sandbox.pumps import Reader
+from sandbox.result import GuestError, RunResult, Status
+
+_CLAIMABLE = frozenset(
+    {
+        Status.EXCEPTION,
+        Status.EXIT,
+        Status.IMPORT_ERROR,
+        Status.NO_RESULT,
+        Status.INVALID_RESULT,
+        Status.OUT_OF_MEMORY,
+        Status.PROCESS_LIMIT,
+    }
+)
+_TEXT_LIMITS = {"type": 200, "message": 4_000, "traceback": 16_000}
+
+
+class KillReason(Enum):
+    """Why the host killed a run."""
+
+    WALL = auto()
+    CPU = auto()
+    CANCELLED = auto()
+    PAYLOAD = auto()
+    FLOOD = auto()
+
+
+_KILLED: dict[KillReason, tuple[Status, str]] = {
+    KillReason.WALL: (Status.TIMEOUT, "The run took longer than its wall-clock limit."),
+    KillReason.CPU: (Status.TIMEOUT, "The run used more CPU time than its limit."),
+    KillReason.CANCELLED: (Status.CANCELLED, "The run was cancelled."),
+    KillReason.PAYLOAD: (Status.OUTPUT_LIMIT, "The result is larger than the limit."),
+    KillReason.FLOOD: (Status.OUTPUT_LIMIT, "The run kept printing long after its log was full."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Everything known about a run whose processes are all gone. `wait_status` None: the supervisor died with it."""
+
+    wait_status: int | None
+    killed: KillReason | None
+    usage: Usage
+    guest_cpu_s: float | None
+    wall_s: float
+    payload: Reader
+    report: Reader
+    stdout: Reader
+    stderr: Reader
+
+
+def judge(ending: Ending) -> RunResult:
+    """The result of a run. What the host and the kernel saw outranks what the guest reported."""
+    status, error = _judge_status(ending)
+    cpu_s = ending.usage.cpu_s if ending.usage.cpu_s is not None else ending.guest_cpu_s
+    return RunResult(
+        status=status,
+        payload=bytes(ending.payload.kept) if status is Status.OK else None,
+        error=error,
+        stdout=ending.stdout.text(),
+        stderr=ending.stderr.text(),
+        stdout_truncated=ending.stdout.truncated,
+        stderr_truncated=ending.stderr.truncated,
+        wall_s=ending.wall_s,
+        cpu_s=cpu_s,
+        peak_memory_bytes=ending.usage.peak_memory_bytes,
+    )
+
+
+def _judge_status(ending: Ending) -> tuple[Status, GuestError | None]:
+    if ending.killed is not None:
+        # A fork bomb is stopped by the clock, but the clock is not what was wrong with it.
+        if ending.killed in (KillReason.WALL, KillReason.CPU) and ending.usage.process_hits:
+            return Status.PROCESS_LIMIT, _plain("The run met its limit of processes and threads and did not end.")
+        status, text = _KILLED[ending.killed]
+        return status, _plain(text)
+    if ending.payload.truncated:
+        status, text = _KILLED[KillReason.PAYLOAD]
+        return status, _plain(text)
+    claim = _claim_of(ending.report)
+    ended_well = ending.wait_status is not None and os.waitstatus_to_exitcode(ending.wait_status) == 0
+    if ended_well and claim.get("status") == Status.OK and claim.get("payload_bytes") == len(ending.payload.kept):
+        return Status.OK, None
+    if ending.usage.memory_hits or ending.wait_status is None:
+        return Status.OUT_OF_MEMORY, _plain("The run used more memory than its limit.")
+    if os.WIFSIGNALED(ending.wait_status):
+        return _judge_signal(os.WTERMSIG(ending.wait_status), ending)
+    if claim.get("status") in _CLAIMABLE:
+        return Status(claim["status"]), _error_of(claim)
+    code = os.waitstatus_to_exitcode(ending.wait_status)
+    if ending.usage.process_hits:
+        return Status.PROCESS_LIMIT, _plain("The run met its limit of processes and threads and ended.")
+    return Status.EXIT, _plain(f"The process ended with exit code {code} before there was a result.")
+
+
+def _judge_signal(number: int, ending: Ending) -> tuple[Status, GuestError]:
+    if number == signal.SIGXCPU:
+        return Status.TIMEOUT, _plain(_KILLED[KillReason.CPU][1])
+    if ending.usage.process_hits:
+        return Status.PROCESS_LIMIT, _plain("The run met its limit of processes and threads and was killed.")
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    return Status.KILLED, _plain(f"The run was killed by {name}.", kind=name)
+
+
+def _claim_of(report: Reader) -> dict[str, Any]:
+    """The guest's report, or an empty one when it is not what guest.py writes."""
+    if report.truncated:
+        return {}
+    try:
+        claim = json.loads(report.kept)
+    except (ValueError, RecursionError):
+        return {}
+    return claim if isinstance(claim, dict) and isinstance(claim.get("status"), str) else {}
+
+
+def _error_of(claim: dict[str, Any]) -> GuestError:
+    texts = {name: _text(claim.get(name), limit) for name, limit in _TEXT_LIMITS.items()}
+    line = claim.get("line")
+    return GuestError(
+        type=texts["type"],
+        message=texts["message"],
+        line=line if isinstance(line, int) and not isinstance(line, bool) and 0 < line < 2**31 else None,
+        traceback=texts["traceback"],
+    )
+
+
+def _text(value: object, limit: int) -> str:
+    """`value` when it is text, cut and made encodable: a claim may hold lone surrogates."""
+    if not isinstance(value, str):
+        return ""
+    return value[:limit].encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _plain(message: str, kind: str = "") -> GuestError:
+    return GuestError(type=kind, message=message, line=None, traceback="")

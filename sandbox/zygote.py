@@ -1,0 +1,238 @@
+"""The trusted end of the jail: imports the harness once, then forks one guest per request.
+
+The zygote learns nothing of a run: the host passes it file descriptors, and source and seed are read from them after
+the fork. Each request becomes three processes:
+
+- the *supervisor* stays outside of the run's process namespace, waits for the guest and tells the host how it ended;
+- the *reaper* is process 1 of the run's namespace; when it ends, the kernel kills everything in there;
+- the *guest* executes the submission.
+"""
+
+import contextlib
+import fcntl
+import gc
+import importlib
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sandbox import guest, kernel
+
+CONFIG_FILE = "/sandbox/config.json"
+INPUTS_FOLDER = "/sandbox/inputs"
+SCRATCH_FOLDER = "/tmp"  # noqa: S108 - the jail's own
+LAYERS_FOLDER = "/sandbox/layers"
+
+# The descriptors of a run, in the order in which the host sends them.
+_RUN, _REQUEST, _RESULT, _REPORT, _STDOUT, _STDERR = range(6)
+_RUN_FDS = 6
+_GUEST_REQUEST, _GUEST_RESULT, _GUEST_REPORT, _GUEST_SAID = 3, 4, 5, 6
+_HIGH_FD = 64
+_CONFINED = "confined"
+
+_NAMESPACES = (
+    kernel.CLONE_NEWUSER
+    | kernel.CLONE_NEWPID
+    | kernel.CLONE_NEWNS
+    | kernel.CLONE_NEWNET
+    | kernel.CLONE_NEWIPC
+    | kernel.CLONE_NEWUTS
+)
+
+
+def main(control_fd: int) -> NoReturn:
+    """Never returns: loads, reports ready on the control socket and serves requests until the host hangs up."""
+    control = socket.socket(fileno=control_fd)
+    config = json.loads(Path(CONFIG_FILE).read_bytes())
+    sys.path.extend(f"{LAYERS_FOLDER}/{index}" for index in range(config["layers"]))
+    try:
+        harness = importlib.import_module(config["harness_module"])
+        context = harness.load(Path(INPUTS_FOLDER))
+        _check_threads()
+    except Exception:  # noqa: BLE001 - whatever it was, the host reports it
+        control.send(json.dumps({"failed": traceback.format_exc()[-8_000:]}).encode("ascii"))
+        os._exit(1)
+    filters = [bytes.fromhex(text) for text in config["seccomp"]]
+    _silence(sys.stdout)
+    _silence(sys.stderr)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are reaped by the kernel
+    # What is alive now stays alive: keeps the collector from touching, and so copying, every page in each guest.
+    gc.collect()
+    gc.freeze()
+    control.send(json.dumps({"ready": True}).encode("ascii"))
+    while True:
+        message, fds, _, _ = socket.recv_fds(control, 16, _RUN_FDS)
+        if not message:
+            os._exit(0)
+        if len(fds) == _RUN_FDS and os.fork() == 0:
+            control.close()
+            try:
+                _supervise(fds, config, filters, harness, context)
+            finally:
+                os._exit(1)
+        for fd in fds:
+            os.close(fd)
+
+
+def _check_threads() -> None:
+    """Raises RuntimeError when there is a second thread: it would not survive a fork, its locks would stay held."""
+    threads = sum(1 for _ in Path("/proc/self/task").iterdir())
+    if threads != 1:
+        raise RuntimeError(f"the harness left {threads} threads running; a guest forked now could hang on their locks")
+
+
+def _supervise(fds: list[int], config: dict[str, Any], filters: list[bytes], harness: Any, context: Any) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    run = socket.socket(fileno=fds[_RUN])
+    socket.send_fds(run, [b"hello"], [os.pidfd_open(os.getpid())])
+    if not run.recv(16):  # the host puts this process into the run's cgroup before it answers
+        os._exit(0)
+    try:
+        data_bytes = _data_bytes()
+        proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        _enter_namespaces(config)
+        reaper, lifeline = _start_reaper()
+        heard, said = os.pipe()
+        child = os.fork()
+        if child == 0:
+            _confine(fds, proc, config, data_bytes, filters, said)
+            guest.serve(harness, context, _GUEST_REQUEST, _GUEST_RESULT, _GUEST_REPORT)
+        os.close(said)
+        _await_confinement(heard)
+    except OSError as error:
+        run.send(json.dumps({"failed": str(error)}).encode("ascii"))
+        os._exit(1)
+    for fd in fds[_REQUEST:]:
+        os.close(fd)
+    socket.send_fds(run, [b"{}"], [os.pidfd_open(reaper)])
+    _, wait_status, usage = os.wait4(child, 0)
+    os.kill(reaper, signal.SIGKILL)
+    os.waitpid(reaper, 0)  # returns after every process of the run's namespace is gone
+    os.close(lifeline)
+    cpu_s = usage.ru_utime + usage.ru_stime
+    run.send(json.dumps({"wait_status": wait_status, "cpu_s": cpu_s}).encode("ascii"))
+    os._exit(0)
+
+
+def _await_confinement(heard: int) -> None:
+    """Returns when the guest is confined and about to run the submission; raises OSError when it cannot be."""
+    said = os.read(heard, 4096).decode()
+    if said != _CONFINED:
+        raise OSError(said or "the guest ended before it was confined")
+
+
+def _enter_namespaces(config: dict[str, Any]) -> None:
+    uid, gid = os.getuid(), os.getgid()
+    kernel.unshare(_NAMESPACES)
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    socket.sethostname("sandbox")
+    kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+    # One tmpfs for scratch and shared memory, so that one size limit holds for both together.
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV
+    size, inodes = config["scratch_bytes"], config["scratch_inodes"]
+    kernel.mount("tmpfs", SCRATCH_FOLDER, "tmpfs", flags, f"size={size},nr_inodes={inodes},mode=0700")
+    for name in ("scratch", "shm"):
+        Path(SCRATCH_FOLDER, name).mkdir(mode=0o700)
+    kernel.mount(f"{SCRATCH_FOLDER}/shm", "/dev/shm", None, kernel.MS_BIND)  # noqa: S108
+    kernel.mount(f"{SCRATCH_FOLDER}/scratch", SCRATCH_FOLDER, None, kernel.MS_BIND)
+    # A real procfs is refused in here, and nothing that training needs reads it.
+    read_only = flags | kernel.MS_NOEXEC | kernel.MS_RDONLY
+    kernel.mount("tmpfs", "/proc", "tmpfs", read_only, "size=4k,nr_inodes=1,mode=0555")
+    kernel.drop_capabilities()
+
+
+def _start_reaper() -> tuple[int, int]:
+    """`(pid, fd)` of process 1 of the new namespace; it lives until it is killed or `fd` is closed everywhere."""
+    watched, lifeline = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            # Process 1 ignores every signal without a handler, and orphans are reaped by the kernel.
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            os.dup2(watched, 0)
+            os.closerange(1, _open_files())
+            os.read(0, 1)
+        finally:
+            os._exit(0)
+    os.close(watched)
+    return pid, lifeline
+
+
+def _confine(
+    fds: list[int], proc: int, config: dict[str, Any], data_bytes: int, filters: list[bytes], said: int
+) -> None:
+    """Turn this process into a guest, and say so (or what went wrong) on `said`, which is closed then."""
+    try:
+        _become_guest(fds, proc, config, data_bytes, said)
+        for program in filters:
+            kernel.install_seccomp(program)
+        os.write(_GUEST_SAID, _CONFINED.encode())
+        os.close(_GUEST_SAID)
+    except Exception as error:  # noqa: BLE001 - whatever it was, no submission may run now
+        for fd in (said, _GUEST_SAID):
+            with contextlib.suppress(OSError):
+                os.write(fd, repr(error).encode("utf-8", "replace"))
+                break
+        os._exit(1)
+
+
+def _become_guest(fds: list[int], proc: int, config: dict[str, Any], data_bytes: int, said: int) -> None:
+    oom = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=proc)
+    os.write(oom, b"1000")  # of the run's processes, the guest's die first
+    os.close(oom)
+    os.setsid()
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH_FD) for fd in [*fds, said]]
+    os.dup2(high[_STDOUT], 1)
+    os.dup2(high[_STDERR], 2)
+    os.dup2(high[_REQUEST], _GUEST_REQUEST, inheritable=False)
+    os.dup2(high[_RESULT], _GUEST_RESULT, inheritable=False)
+    os.dup2(high[_REPORT], _GUEST_REPORT, inheritable=False)
+    os.dup2(high[-1], _GUEST_SAID, inheritable=False)
+    os.closerange(_GUEST_SAID + 1, _open_files())
+    os.umask(0o077)
+    os.chdir(SCRATCH_FOLDER)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, config["file_bytes"])
+    _limit(resource.RLIMIT_NOFILE, config["open_files"])
+    _limit(resource.RLIMIT_NPROC, config["processes"] + 2)  # supervisor and reaper count in this user namespace
+    _limit(resource.RLIMIT_MSGQUEUE, 0)
+    _limit(resource.RLIMIT_CPU, int(config["cpu_s"]) + 1)
+    if config["limit_data"]:
+        _limit(resource.RLIMIT_DATA, data_bytes + config["memory_bytes"])
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+
+
+def _limit(which: int, value: int) -> None:
+    hard = resource.getrlimit(which)[1]
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(which, (value, value))
+
+
+def _data_bytes() -> int:
+    """What RLIMIT_DATA counts of this process already, in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmData:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _open_files() -> int:
+    """One more than the highest descriptor that can be open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+def _silence(stream: Any) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        stream.flush()
