@@ -61,6 +61,10 @@ class ArtifactStore:
         self._settle(key)
         return ref
 
+    def put_named_by_digest(self, stem: str, data: bytes, suffix: str) -> ArtifactRef:
+        """The reference to `data` under a key that contains its digest, so that different bytes never meet."""
+        return self.put(f"{stem}-{sha256_hex(data)[:16]}{suffix}", data)
+
     def get(self, artifact: ArtifactRef | str) -> bytes:
         """The stored bytes, checked against the digest when a reference is given.
 

@@ -97,3 +97,14 @@ def make_loaders(tensors: Mapping[str, Tensor], batch_size: int) -> Loaders:
             for part in PARTS
         )
     )
+
+
+def class_weights(labels: Tensor, classes: int) -> Tensor:
+    """Weights (classes,) float32 for a cross-entropy loss: 1 / share of the class among `labels`; 0 for absent classes.
+
+    labels: (N,) int64. The weights of the 2023 challenge. Raises RuntimeError when there are no labels at all.
+    """
+    counts = torch.bincount(labels, minlength=classes).to(torch.float32)
+    if not counts.sum():
+        raise RuntimeError("no labels to weigh")
+    return torch.where(counts > 0, counts.sum() / counts.clamp(min=1), 0.0)

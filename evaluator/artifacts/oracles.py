@@ -1,0 +1,51 @@
+"""Banks of models as they are stored: one record per finished model, and the pools that scoring reads."""
+
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outputs
+from evaluator.artifacts.store import ArtifactMissing, ArtifactStore
+from evaluator.contract.base import Contract
+from evaluator.contract.dossier import ArtifactRef
+
+
+class ModelRecord(Contract):
+    """One finished model of a bank. It is written last and once: without its record, a model does not exist."""
+
+    index: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**63)
+    checkpoint: ArtifactRef
+    outputs: ArtifactRef
+    wall_s: float = Field(ge=0, description="Seconds of training; outputs and storage not counted")
+
+
+def record_key(bank_digest: str, index: int) -> str:
+    """Where the record of a model is stored."""
+    return f"banks/{bank_digest}/records/{index:05d}.json"
+
+
+def read_record(store: ArtifactStore, bank_digest: str, index: int) -> ModelRecord:
+    """The record of one model; raises ArtifactMissing when it is not trained yet."""
+    return ModelRecord.model_validate_json(store.get(record_key(bank_digest, index)))
+
+
+def trained_indices(store: ArtifactStore, bank_digest: str) -> list[int]:
+    """The indices of the models that the bank holds, ascending; empty for a bank that nobody has begun."""
+    keys = store.list(f"banks/{bank_digest}/records")
+    return sorted(int(key.rsplit("/", 1)[1].removesuffix(".json")) for key in keys)
+
+
+def load_pool(store: ArtifactStore, bank_digest: str, indices: Iterable[int]) -> StackedOutputs:
+    """The outputs of these oracles, stacked in the given order: logits (N, examples, classes), accuracies (N,).
+
+    Every artifact's digest is checked. Raises ArtifactMissing when an oracle is not trained yet, ArtifactCorrupt when
+    its bytes changed, and OutputsInvalid when `indices` is empty.
+    """
+    wanted = list(indices)
+    present = set(trained_indices(store, bank_digest))
+    absent = [index for index in wanted if index not in present]
+    if absent:
+        raise ArtifactMissing(f"bank {bank_digest[:12]} lacks {len(absent)} of {len(wanted)} oracles, e.g. {absent[0]}")
+    records = [read_record(store, bank_digest, index) for index in wanted]
+    return stack_outputs([read_outputs(store.get(record.outputs)) for record in records])

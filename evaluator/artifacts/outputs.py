@@ -1,0 +1,106 @@
+"""What is stored of one model, oracle or run: its logits and accuracies as one safetensors artifact."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+LOGITS = ("forget", "test", "retain")
+ACCURACIES = ("retain", "forget", "validation", "test")
+
+
+class OutputsInvalid(ValueError):
+    """The bytes are not a model's outputs, or the outputs are not finite."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """One model in evaluation mode. Logits by part (`forget`, `test`, `retain`: the fixed retain sample): (examples,
+    classes) float32; accuracies in [0, 1] by part (`retain`, `forget`, `validation`, `test`).
+    """
+
+    logits: dict[str, NDArray[np.float32]]
+    accuracy: dict[str, float]
+
+    @property
+    def finite(self) -> bool:
+        """Whether every logit is a finite number."""
+        return all(bool(np.isfinite(values).all()) for values in self.logits.values())
+
+
+@dataclass(frozen=True)
+class StackedOutputs:
+    """The outputs of N models. Logits by part: (N, examples, classes) float32; accuracies by part: (N,) float64."""
+
+    logits: dict[str, NDArray[np.float32]]
+    accuracy: dict[str, NDArray[np.float64]]
+
+    def __len__(self) -> int:
+        return len(self.accuracy["test"])
+
+
+def write_outputs(outputs: Outputs) -> bytes:
+    """Safetensors bytes with `logits.<part>` (E, C) float32 and `accuracy.<part>` (1,) float64.
+
+    Equal outputs give equal bytes, so nothing that varies between repetitions (wall time, host) is in them.
+
+    Raises OutputsInvalid when a part is missing or misshapen, a logit is not finite or an accuracy not in [0, 1].
+    """
+    _check(outputs)
+    arrays: dict[str, NDArray[np.generic]] = {
+        f"logits.{part}": np.ascontiguousarray(outputs.logits[part]) for part in LOGITS
+    }
+    arrays |= {f"accuracy.{part}": np.array([outputs.accuracy[part]], dtype=np.float64) for part in ACCURACIES}
+    return bytes(save(arrays, metadata={"lethe": json.dumps({"format": 1})}))
+
+
+def read_outputs(data: bytes) -> Outputs:
+    """The outputs in `data`; raises OutputsInvalid when `write_outputs` cannot have written it."""
+    try:
+        arrays = load(data)
+        outputs = Outputs(
+            logits={part: arrays[f"logits.{part}"] for part in LOGITS},
+            accuracy={part: float(arrays[f"accuracy.{part}"].item()) for part in ACCURACIES},
+        )
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise OutputsInvalid(f"not the outputs of a model: {error}") from error
+    _check(outputs)
+    return outputs
+
+
+def stack_outputs(outputs: Sequence[Outputs]) -> StackedOutputs:
+    """The outputs of N models along a new first axis, in the given order.
+
+    Raises OutputsInvalid when there are none or their shapes differ, which means that they are of different data.
+    """
+    if not outputs:
+        raise OutputsInvalid("no outputs to stack")
+    for part in LOGITS:
+        shapes = {one.logits[part].shape for one in outputs}
+        if len(shapes) > 1:
+            raise OutputsInvalid(f"logits.{part} have different shapes: {sorted(shapes)}")
+    return StackedOutputs(
+        logits={part: np.stack([one.logits[part] for one in outputs]) for part in LOGITS},
+        accuracy={part: np.array([one.accuracy[part] for one in outputs]) for part in ACCURACIES},
+    )
+
+
+def _check(outputs: Outputs) -> None:
+    if set(outputs.logits) != set(LOGITS) or set(outputs.accuracy) != set(ACCURACIES):
+        raise OutputsInvalid(f"parts must be logits of {LOGITS} and accuracies of {ACCURACIES}")
+    for part, values in outputs.logits.items():
+        if values.dtype != np.float32 or values.ndim != 2:
+            raise OutputsInvalid(
+                f"logits.{part} must be (examples, classes) float32, not {values.shape} {values.dtype}"
+            )
+    if len({values.shape[1] for values in outputs.logits.values()}) != 1:
+        raise OutputsInvalid("all logits must have the same number of classes")
+    if not outputs.finite:
+        raise OutputsInvalid("logits must be finite")
+    for part, value in outputs.accuracy.items():
+        if not 0 <= value <= 1:
+            raise OutputsInvalid(f"accuracy.{part} must lie between 0 and 1, not {value}")

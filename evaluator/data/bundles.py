@@ -1,0 +1,64 @@
+"""The two files that are made of a split: what a participant's code may hold, and what only the trusted side may."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluator.data.photographs import Photographs, pack
+from evaluator.data.splits import Rows, Split
+
+VISIBLE_PARTS = ("retain", "forget", "validation")
+EVALUATION_PARTS = ("forget", "test", "retain_sample", "validation")
+
+
+@dataclass(frozen=True)
+class Anonymous:
+    """Identifiers that say nothing about the split: image_id (N,) and person_id (N,), int64, one number per person."""
+
+    image_id: Rows
+    person_id: Rows
+
+
+def anonymise(identities: Rows, seed: int) -> Anonymous:
+    """Uniformly random permutations of 0 … N−1 for images and of 0 … people−1 for persons, whatever the split is."""
+    generator = np.random.default_rng(np.random.SeedSequence([seed, 2]))
+    image_id = generator.permutation(len(identities)).astype(np.int64)
+    people, index = np.unique(identities, return_inverse=True)
+    return Anonymous(image_id=image_id, person_id=generator.permutation(len(people)).astype(np.int64)[index])
+
+
+def visible_bundle(photographs: Photographs, split: Split, anonymous: Anonymous) -> bytes:
+    """Safetensors bytes for the sandbox: for each of retain, forget and validation the arrays `<part>.images`
+    (n, 3, H, W) uint8, `<part>.labels`, `.image_id`, `.person_id` (n,) int64 and `.age` (n,) float32.
+
+    Rows stand in the order of the anonymous image ids, so that the order of the source shows nothing either.
+    """
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for part in VISIBLE_PARTS:
+        rows: Rows = getattr(split, part)
+        rows = rows[np.argsort(anonymous.image_id[rows])]
+        arrays |= {
+            f"{part}.images": photographs.images[rows],
+            f"{part}.labels": photographs.labels[rows],
+            f"{part}.image_id": anonymous.image_id[rows],
+            f"{part}.person_id": anonymous.person_id[rows],
+            f"{part}.age": photographs.ages[rows],
+        }
+    return pack(arrays)
+
+
+def evaluation_bundle(photographs: Photographs, split: Split, anonymous: Anonymous) -> bytes:
+    """Safetensors bytes for the trusted side: for forget, test, retain_sample and validation the arrays
+    `<part>.images`, `<part>.labels` and `<part>.person_id`, in the same order of rows as the visible bundle.
+    """
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for part in EVALUATION_PARTS:
+        rows: Rows = getattr(split, part)
+        rows = rows[np.argsort(anonymous.image_id[rows])]
+        arrays |= {
+            f"{part}.images": photographs.images[rows],
+            f"{part}.labels": photographs.labels[rows],
+            f"{part}.person_id": anonymous.person_id[rows],
+        }
+    return pack(arrays)

@@ -1,0 +1,40 @@
+"""One picture that shows what the photographs look like."""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from evaluator.data.photographs import Photographs
+
+MARGIN = 6
+CAPTION = 44  # pixels for the age at the left of each row
+PAPER = (250, 249, 246)
+INK = (70, 68, 64)
+
+
+def contact_sheet(photographs: Photographs, *, rows: int = 12, columns: int = 10, scale: int = 3) -> bytes:
+    """A PNG: one row per person, from young to old and evenly spaced over the ages, one column per photograph.
+
+    Shows up to `rows` people and `columns` photographs of each, enlarged `scale` times with the age in years beside.
+    """
+    people, first = np.unique(photographs.identities, return_index=True)
+    by_age = people[np.argsort(photographs.ages[first], kind="stable")]
+    chosen = by_age[np.unique(np.linspace(0, len(by_age) - 1, min(rows, len(by_age))).round().astype(int))]
+    height, width = (side * scale for side in photographs.images.shape[2:])
+    columns = min(columns, int(np.bincount(photographs.identities).max()))
+    size = (CAPTION + columns * (width + MARGIN) + MARGIN, len(chosen) * (height + MARGIN) + MARGIN)
+    sheet = Image.new("RGB", size, PAPER)
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=16)
+    for row, person in enumerate(chosen):
+        top = MARGIN + row * (height + MARGIN)
+        mine = np.flatnonzero(photographs.identities == person)[:columns]
+        draw.text((CAPTION - 8, top + height / 2), f"{photographs.ages[mine[0]]:.0f}", INK, font, anchor="rm")
+        for column, photograph in enumerate(mine):
+            tile = Image.fromarray(photographs.images[photograph].transpose(1, 2, 0))
+            enlarged = tile.resize((width, height), Image.Resampling.BICUBIC)
+            sheet.paste(enlarged, (CAPTION + column * (width + MARGIN), top))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

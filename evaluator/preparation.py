@@ -1,0 +1,131 @@
+"""Preparing a competition: from its specification to stored data, original models, a first few oracles and figures."""
+
+import platform
+import time
+from importlib.metadata import version
+
+import numpy as np
+
+from evaluator.artifacts import ArtifactStore
+from evaluator.artifacts.oracles import ModelRecord
+from evaluator.artifacts.outputs import read_outputs, stack_outputs
+from evaluator.banks.identity import bank_identity
+from evaluator.banks.seeding import Progress, Report, fill_banks
+from evaluator.banks.training_jobs import training_pool
+from evaluator.contract.dossier import ArtifactRef, Counts, Dossier, Figures
+from evaluator.contract.specification import CompetitionSpec
+from evaluator.data.bundles import VISIBLE_PARTS, anonymise, evaluation_bundle, visible_bundle
+from evaluator.data.contact_sheet import contact_sheet
+from evaluator.data.photographs import DataError, Photographs, digest
+from evaluator.data.sources import hidden_photographs, practice_photographs
+from evaluator.data.splits import Split, split_by_identity
+
+ORIGINAL_PARTS = ("retain", "forget")
+FIRST_ORACLES = 2
+
+
+def prepare(
+    spec: CompetitionSpec, store: ArtifactStore, *, jobs: int | None = None, progress: Report | None = None
+) -> Dossier:
+    """The dossier of a new competition; everything that it names is in the store.
+
+    Makes the hidden and the practice photographs, splits them, writes the bundles and a contact sheet of the practice
+    data, trains both original models and the first two oracles in `jobs` processes (default: cores), and measures.
+    Repeating it, or continuing after it was killed, trains nothing twice and gives the same dossier. `progress` is
+    called with the stages `data` and `models`. Raises DataError when the data cannot be split as specified, and
+    TrainingFailed when a training process dies or raises.
+    """
+    report = progress or (lambda _: None)
+    started = time.monotonic()
+    report(Progress("data", 0, 2, 0, 0.0))
+    hidden = hidden_photographs(spec.data)
+    report(Progress("data", 1, 2, 1, time.monotonic() - started))
+    practice = practice_photographs(spec.data, spec.practice)
+    report(Progress("data", 2, 2, 2, time.monotonic() - started))
+
+    split = split_by_identity(hidden.identities, hidden.labels, spec.split)
+    visible, evaluation = _store_bundles(store, hidden, split, spec)
+    practice_split = split_by_identity(practice.identities, practice.labels, spec.split)
+    practice_visible, practice_evaluation = _store_bundles(store, practice, practice_split, spec)
+
+    bank = bank_identity(spec, visible, evaluation)
+    orders = [
+        (bank_identity(spec, visible, evaluation, ORIGINAL_PARTS), 0),
+        (bank_identity(spec, practice_visible, practice_evaluation, ORIGINAL_PARTS), 0),
+        *((bank, index) for index in range(FIRST_ORACLES)),
+    ]
+    with training_pool(jobs) as pool:
+        original, practice_original, *oracles = fill_banks(orders, store, pool, stage="models", progress=progress)
+    sheet = store.put_named_by_digest(f"data/{digest(practice)[:16]}/contact-sheet", contact_sheet(practice), ".png")
+    return Dossier(
+        hidden_visible=visible,
+        practice_visible=practice_visible,
+        evaluation=evaluation,
+        original=original.checkpoint,
+        practice_original=practice_original.checkpoint,
+        contact_sheet=sheet,
+        bank_digest=bank.digest,
+        counts=_counts(hidden, split),
+        figures=_figures(store, hidden, split, original, oracles),
+        environment=environment(),
+    )
+
+
+def environment() -> dict[str, str]:
+    """Versions and machine that decide a model's bits, by name; torch is not imported for it."""
+    packages = {name: version(name) for name in ("torch", "numpy", "safetensors")}
+    return {"python": platform.python_version(), "machine": platform.machine(), **packages}
+
+
+def _store_bundles(
+    store: ArtifactStore, photographs: Photographs, split: Split, spec: CompetitionSpec
+) -> tuple[ArtifactRef, ArtifactRef]:
+    """The visible and the evaluation bundle, stored. Raises DataError when a loader would end with a batch of one."""
+    for part in VISIBLE_PARTS:
+        count = len(getattr(split, part))
+        if count % spec.evaluation.batch_size == 1:
+            raise DataError(
+                f"{part} has {count} images: with evaluation.batch_size = {spec.evaluation.batch_size} the last batch has "
+                "one image, which batch norm cannot train on; choose another batch size or split.seed"
+            )
+    folder = f"data/{digest(photographs)[:16]}"
+    anonymous = anonymise(photographs.identities, spec.split.seed)
+    visible = visible_bundle(photographs, split, anonymous)
+    evaluation = evaluation_bundle(photographs, split, anonymous)
+    return (
+        store.put_named_by_digest(f"{folder}/visible", visible, ".safetensors"),
+        store.put_named_by_digest(f"{folder}/evaluation", evaluation, ".safetensors"),
+    )
+
+
+def _counts(photographs: Photographs, split: Split) -> Counts:
+    return Counts(
+        retain=len(split.retain),
+        forget=len(split.forget),
+        validation=len(split.validation),
+        test=len(split.test),
+        retain_sample=len(split.retain_sample),
+        identities=len(np.unique(photographs.identities)),
+        forget_identities=len(np.unique(photographs.identities[split.forget])),
+        classes=photographs.classes,
+    )
+
+
+def _figures(
+    store: ArtifactStore, photographs: Photographs, split: Split, original: ModelRecord, oracles: list[ModelRecord]
+) -> Figures:
+    first = read_outputs(store.get(original.outputs)).accuracy
+    pool = stack_outputs([read_outputs(store.get(oracle.outputs)) for oracle in oracles]).accuracy
+    most_frequent = np.bincount(photographs.labels[split.retain]).argmax()
+    return Figures(
+        original_retain_accuracy=first["retain"],
+        original_forget_accuracy=first["forget"],
+        original_validation_accuracy=first["validation"],
+        original_test_accuracy=first["test"],
+        oracle_retain_accuracy=float(pool["retain"].mean()),
+        oracle_forget_accuracy=float(pool["forget"].mean()),
+        oracle_test_accuracy=float(pool["test"].mean()),
+        retrain_wall_s=float(np.mean([oracle.wall_s for oracle in oracles])),
+        chance=1 / photographs.classes,
+        majority=float(np.mean(photographs.labels[split.test] == most_frequent)),
+    )

@@ -1,0 +1,39 @@
+"""Computing a model's logits and accuracies on the evaluation bundle; the same code for oracles and for runs."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from evaluator.artifacts.outputs import Outputs
+
+PARTS = {"forget": "forget", "test": "test", "retain": "retain_sample", "validation": "validation"}  # name -> in bundle
+
+
+def compute_logits(network: nn.Module, images: Tensor, batch_size: int) -> Tensor:
+    """Logits (N, classes) float32 on the CPU, in evaluation mode; images (N, 3, H, W) uint8, batches of `batch_size`."""
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        batches = [network(batch.to(device, torch.float32)).float().cpu() for batch in images.split(batch_size)]
+    return torch.cat(batches)
+
+
+def compute_outputs(network: nn.Module, evaluation: Mapping[str, Tensor], batch_size: int) -> Outputs:
+    """The outputs of `network` on the evaluation bundle; the network is left in evaluation mode.
+
+    evaluation: `<part>.images` (N, 3, H, W) uint8 and `<part>.labels` (N,) int64 for forget, test, retain_sample and
+    validation. The retain accuracy is that on the retain sample. Logits that are not finite come back as they are and
+    count as wrong; the caller decides whose fault they are.
+    """
+    network.eval()
+    logits: dict[str, NDArray[np.float32]] = {}
+    accuracy: dict[str, float] = {}
+    for part, stored in PARTS.items():
+        values = compute_logits(network, evaluation[f"{stored}.images"], batch_size)
+        correct = (values.argmax(dim=1) == evaluation[f"{stored}.labels"]) & values.isfinite().all(dim=1)
+        accuracy[part] = correct.double().mean().item()
+        if part != "validation":
+            logits[part] = values.numpy()
+    return Outputs(logits=logits, accuracy=accuracy)
