@@ -1,0 +1,65 @@
+"""Numbers, sizes, durations and times as people read them."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+SCORE_DIGITS = 4
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A time twice: `iso` for machines, `text` for people. Both are in UTC."""
+
+    iso: str
+    text: str
+
+
+def moment(value: datetime) -> Moment:
+    """`value` to the minute, with its zone spelled out and the month as a word. Naive times raise ValueError."""
+    if value.tzinfo is None:
+        raise ValueError("naive datetime: pass an aware one")
+    utc = value.astimezone(UTC)
+    text = f"{utc.day} {MONTHS[utc.month - 1]} {utc.year}, {utc:%H:%M} UTC"  # strftime("%b") would follow the locale
+    return Moment(iso=utc.isoformat(timespec="seconds"), text=text)
+
+
+def size_text(count_bytes: int) -> str:
+    """`131072` as `128 KiB`: the largest binary unit that leaves at least one, at most one decimal."""
+    amount = float(count_bytes)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if amount < 1024 or unit == "GiB":
+            break
+        amount /= 1024
+    return f"{_short(amount)} {unit}"
+
+
+def duration_text(seconds: float) -> str:
+    """`90` as `90 s`, `240` as `4 min`, `5400` as `1 h 30 min`; below two minutes in seconds, at most one decimal."""
+    if seconds < 120:
+        return f"{_short(seconds)} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours == 0:
+        return f"{minutes} min"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def score_text(value: float) -> str:
+    """A score to the four digits that the API gives; zero never carries a sign."""
+    return f"{round(value, SCORE_DIGITS) + 0.0:.{SCORE_DIGITS}f}"
+
+
+def count_text(count: int, singular: str, plural: str | None = None) -> str:
+    """`1 team`, `1,200 teams`."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def paragraphs(text: str) -> tuple[str, ...]:
+    """Plain text cut at blank lines; line breaks inside a paragraph are spaces. Empty text has none."""
+    blocks = re.split(r"\n\s*\n", text.replace("\r\n", "\n"))
+    return tuple(" ".join(block.split()) for block in blocks if block.strip())
+
+
+def _short(amount: float) -> str:
+    return f"{amount:,.1f}".removesuffix(".0")

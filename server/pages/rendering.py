@@ -1,0 +1,101 @@
+"""Templates into responses: escaping, security headers, entity tags, and files that browsers may keep."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+TEMPLATES = Path(__file__).with_name("templates")
+STATIC = Path(__file__).with_name("static")
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+class Assets(StaticFiles):
+    """The static files. An address with the current version may be kept for ever, any other is asked again."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        version = scope["query_string"].decode("latin-1").removeprefix("v=")
+        keep = version != "" and version == asset_versions().get(path)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if keep else "no-cache"
+        response.headers.update(SECURITY_HEADERS)
+        return response
+
+
+def page(request: Request, template: str, view: object) -> Response:
+    """`view` rendered by `template` with security headers and an entity tag; 304 without a body when it is unchanged.
+
+    The tag is a digest of the view's `repr`, so views are frozen dataclasses, and unchanged pages are never rendered.
+    """
+    tag = f'W/"{_digest(_fingerprint(), template, repr(view))}"'
+    headers = {**SECURITY_HEADERS, "ETag": tag, "Cache-Control": "no-cache"}
+    if is_known(request, tag):
+        return Response(status_code=304, headers=headers)
+    return HTMLResponse(render(template, view=view, etag=tag), headers=headers)
+
+
+def is_known(request: Request, tag: str) -> bool:
+    """Whether the request's If-None-Match names `tag`, by weak comparison."""
+    sent = request.headers.get("if-none-match", "")
+    return tag.removeprefix("W/") in {part.strip().removeprefix("W/") for part in sent.split(",")}
+
+
+def render(template: str, **values: Any) -> str:
+    """The text of `template`; every value in it is escaped, and a missing one raises jinja2.UndefinedError."""
+    return _environment().get_template(template).render(**values)
+
+
+def asset(name: str) -> str:
+    """The address of a static file with its version; KeyError when there is no such file."""
+    return f"/static/{name}?v={asset_versions()[name]}"
+
+
+@cache
+def asset_versions() -> dict[str, str]:
+    """Digests of all static files, read once per process."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:12] for path in STATIC.iterdir() if path.is_file()
+    }
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["asset"] = asset
+    return environment
+
+
+@cache
+def _fingerprint() -> str:
+    """Changes with every template and static file, so that an upgraded server never answers 304 for an old page."""
+    templates = (path.read_text(encoding="utf-8") for path in sorted(TEMPLATES.iterdir()) if path.is_file())
+    return _digest(*templates, *sorted(asset_versions().values()))
+
+
+def _digest(*parts: str) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode()
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()[:32]

@@ -1,0 +1,66 @@
+"""The common horizontal scale on which every score of a board is drawn."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+INSET_PERCENT = 2.5  # room for half a dot at both ends
+TICKS_WANTED = 5
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A labelled place on the scale; `x` in percent of the drawing's width."""
+
+    x: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Maps scores from [low, high] to percent of the drawing's width; `low` < `high`."""
+
+    low: float
+    high: float
+    ticks: tuple[Tick, ...]
+
+    def x(self, value: float) -> float:
+        """Percent from the left, rounded to hundredths; values outside of the scale stick to its ends."""
+        return _x(value, self.low, self.high)
+
+    def width(self, start: float, end: float) -> float:
+        """Percent between two scores, never negative."""
+        return round(max(0.0, self.x(end) - self.x(start)), 2)
+
+
+def scale_for(values: Iterable[float]) -> Scale:
+    """The scale from zero (or the least value below it) to the first round number above the greatest value.
+
+    Values must be finite. Without values, or with zeros only, it ends at 1.
+    """
+    found = [0.0, *values]
+    if not all(math.isfinite(value) for value in found):
+        raise ValueError("a scale needs finite values")
+    least, greatest = min(found), max(found)
+    if least == greatest:
+        greatest = least + 1.0
+    step = _round_step((greatest - least) / TICKS_WANTED)
+    first, last = math.floor(least / step), math.ceil(greatest / step - 1e-9)
+    low, high = first * step, last * step
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    ticks = tuple(
+        Tick(x=_x(index * step, low, high), label=f"{index * step + 0.0:.{digits}f}")
+        for index in range(first, last + 1)
+    )
+    return Scale(low=low, high=high, ticks=ticks)
+
+
+def _x(value: float, low: float, high: float) -> float:
+    share = min(1.0, max(0.0, (value - low) / (high - low)))
+    return round(INSET_PERCENT + share * (100 - 2 * INSET_PERCENT), 2)
+
+
+def _round_step(least: float) -> float:
+    """The smallest of 1, 2, 5 times a power of ten that is at least `least`."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))

@@ -1,0 +1,170 @@
+"""What the pages say, ready for the templates: frozen values, no queries, no formatting left to do."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.submission import FUNCTION, PARAMETERS
+from server.competitions.schemas import CompetitionFacts, CompetitionRow
+from server.leaderboard.schemas import Leaderboard
+from server.pages.board import Board, board
+from server.pages.formatting import Moment, count_text, duration_text, moment, paragraphs, size_text
+from server.pages.snippets import STARTER, Commands, commands
+
+PHASES = {"draft": "Not open yet", "open": "Open", "closed": "Closed"}
+LIVE_POLL_S = 10
+TOP_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A term and what it is here."""
+
+    term: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """A competition in a list, and at the head of its own pages."""
+
+    slug: str
+    title: str
+    summary: str
+    phase: str
+    phase_text: str
+    teams: str
+    submissions: str
+
+
+@dataclass(frozen=True)
+class HomePage:
+    """The list of competitions; `start` has commands for the newest open one, None when none is open."""
+
+    competitions: tuple[Card, ...]
+    start: Commands | None
+
+
+@dataclass(frozen=True)
+class CompetitionPage:
+    """The overview of one competition."""
+
+    card: Card
+    description: tuple[str, ...]
+    opened: Moment | None
+    closed: Moment | None
+    signature: str
+    starter: str
+    extra_parameters: tuple[str, ...]
+    data: tuple[Fact, ...]
+    limits: tuple[Fact, ...]
+    environment: tuple[Fact, ...]
+    runs: int
+    image_size: int
+    batch_size: int
+    contact_sheet: str
+    commands: Commands
+    board: Board
+
+
+@dataclass(frozen=True)
+class LeaderboardPage:
+    """The whole board of one competition."""
+
+    card: Card
+    board: Board
+    csv: str
+    json: str
+    poll_s: int
+    commands: Commands
+
+
+def home_page(rows: list[CompetitionRow], base_url: str) -> HomePage:
+    """The values of the home page; `base_url` is where the visitor reached this server."""
+    open_slug = next((row.slug for row in rows if row.phase == "open"), None)
+    return HomePage(
+        competitions=tuple(_card(row) for row in rows),
+        start=None if open_slug is None else commands(base_url, open_slug),
+    )
+
+
+def competition_page(
+    facts: CompetitionFacts, standings: Leaderboard, contact_sheet: ArtifactRef, base_url: str
+) -> CompetitionPage:
+    """The values of a competition's overview; of the contact sheet only the digest is used."""
+    return CompetitionPage(
+        card=_card(facts),
+        description=paragraphs(facts.description),
+        opened=_moment(facts.opened_at),
+        closed=_moment(facts.closed_at),
+        signature=f"{FUNCTION}({', '.join(PARAMETERS)})",
+        starter=STARTER,
+        extra_parameters=tuple(facts.extra_parameters),
+        data=_data(facts),
+        limits=_limits(facts),
+        environment=tuple(Fact(name, version) for name, version in sorted(facts.environment.items())),
+        runs=facts.runs,
+        image_size=facts.image_size,
+        batch_size=facts.batch_size,
+        contact_sheet=f"/competitions/{facts.slug}/contact-sheet.png?v={contact_sheet.sha256[:12]}",
+        commands=commands(base_url, facts.slug),
+        board=board(standings, limit=TOP_ROWS),
+    )
+
+
+def leaderboard_page(row: CompetitionRow, standings: Leaderboard, base_url: str) -> LeaderboardPage:
+    """The values of a leaderboard page."""
+    api = f"/api/v1/competitions/{row.slug}/leaderboard"
+    return LeaderboardPage(
+        card=_card(row),
+        board=board(standings),
+        csv=f"{api}?format=csv",
+        json=f"{api}?format=json",
+        poll_s=LIVE_POLL_S,
+        commands=commands(base_url, row.slug),
+    )
+
+
+def _card(row: CompetitionRow) -> Card:
+    return Card(
+        slug=row.slug,
+        title=row.title,
+        summary=row.summary,
+        phase=row.phase,
+        phase_text=PHASES[row.phase],
+        teams=count_text(row.teams, "team"),
+        submissions=count_text(row.submissions, "submission"),
+    )
+
+
+def _moment(value: datetime | None) -> Moment | None:
+    return None if value is None else moment(value)
+
+
+def _data(facts: CompetitionFacts) -> tuple[Fact, ...]:
+    counts = facts.counts
+    return (
+        Fact("Retain set", count_text(counts.retain, "image")),
+        Fact("Forget set", count_text(counts.forget, "image")),
+        Fact("Validation set", count_text(counts.validation, "image")),
+        Fact("Classes", f"{counts.classes} age groups"),
+        Fact("Image", f"3 × {facts.image_size} × {facts.image_size}, float32, 0 to 255"),  # noqa: RUF001 - a size
+        Fact("Batch size", str(facts.batch_size)),
+        Fact("Network", facts.architecture),
+    )
+
+
+def _limits(facts: CompetitionFacts) -> tuple[Fact, ...]:
+    limits = facts.limits
+    return (
+        Fact("Submissions a day", f"{facts.submissions_per_day} per team"),
+        Fact("Team size", f"up to {count_text(facts.team_size, 'person', 'people')}"),
+        Fact("Upload", size_text(limits.upload_bytes)),
+        Fact("Time per run", duration_text(limits.run_wall_s)),
+        Fact("Processor time per run", duration_text(limits.run_cpu_s)),
+        Fact("Memory", size_text(limits.memory_bytes)),
+        Fact("Scratch space", size_text(limits.scratch_bytes)),
+        Fact("Processes", str(limits.processes)),
+        Fact("Threads per run", str(limits.threads)),
+        Fact("Network access", "none"),
+    )
