@@ -60,7 +60,7 @@ def find_interpreter(python: Path, identity: Identity) -> Interpreter:
             cwd="/",
             env={},
             timeout=60,
-            **_identity_arguments(identity),
+            **identity_arguments(identity),
         )
         prefixes = json.loads(answer.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
@@ -146,7 +146,8 @@ def _environment(policy: Policy) -> dict[str, str]:
     }
 
 
-def _identity_arguments(identity: Identity) -> dict[str, Any]:
+def identity_arguments(identity: Identity) -> dict[str, Any]:
+    """Arguments of subprocess functions that make the child run as `identity`."""
     if not identity.drops:
         return {}
     return {"user": identity.uid, "group": identity.gid, "extra_groups": []}
@@ -216,7 +217,7 @@ class Jail:
                     env={},
                     start_new_session=True,
                     umask=0o077,
-                    **_identity_arguments(self._identity),
+                    **identity_arguments(self._identity),
                 )
         except OSError as error:
             self._start_error = error

@@ -8,11 +8,10 @@ import selectors
 import signal
 import socket
 import struct
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sandbox.cgroups import CgroupTree, RunGroup, Usage
 from sandbox.errors import SandboxFailure
@@ -30,6 +29,12 @@ _REPORT_BYTES = 1 << 18
 _FLOOD_FACTOR = 256
 
 
+class Cancellation(Protocol):
+    """What says that a run is no longer wanted; a threading.Event is one."""
+
+    def is_set(self) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to run. Source and seed go to the forked guest alone, never to the zygote."""
@@ -38,7 +43,7 @@ class Request:
     filename: str
     function: str
     seed: int
-    cancel: threading.Event | None
+    cancel: Cancellation | None
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:

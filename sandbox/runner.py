@@ -1,6 +1,5 @@
 """The host's side: opens jails, and drives one run from request to result."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -10,7 +9,7 @@ from sandbox.identity import Identity, identity_of
 from sandbox.jail import Jail, build_command, find_bwrap, find_interpreter
 from sandbox.policy import Policy
 from sandbox.result import RunResult
-from sandbox.run import Request, drive
+from sandbox.run import Cancellation, Request, drive
 from sandbox.setup import Backend, Setup
 from sandbox.staging import staged
 
@@ -49,7 +48,7 @@ class Sandbox:
         function: str,
         seed: int,
         filename: str = "submission.py",
-        cancel: threading.Event | None = None,
+        cancel: Cancellation | None = None,
     ) -> RunResult:
         """How one call of `function` in `source` went.
 

@@ -1,0 +1,201 @@
+"""Audits this machine: what the sandbox needs, whether it is there, and the command that mends it."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.cgroups import CgroupTree
+from sandbox.errors import SandboxError, SandboxUnavailable
+from sandbox.identity import Identity, blocking_path, identity_of
+from sandbox.jail import find_bwrap, find_interpreter, identity_arguments
+from sandbox.policy import Policy
+from sandbox.result import Status
+from sandbox.runner import mode_of, open_sandbox
+from sandbox.seccomp import compile_filter, supported
+from sandbox.setup import DEFAULT_UID, Backend, Setup
+
+_TRIVIAL_HARNESS = """
+from sandbox.guest import define
+
+def load(inputs):
+    return None
+
+def run(context, source, filename, function, seed):
+    return define(source, filename, function)()
+"""
+_TRIVIAL_SUBMISSION = b"def probe():\n    return b'alive'\n"
+_MAX_NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
+_DEBIAN_SWITCH = Path("/proc/sys/kernel/unprivileged_userns_clone")
+_APPARMOR_SWITCH = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+_DELEGATE = (
+    "run the worker as root, or as a systemd service with Delegate=yes; without cgroups, memory and CPU are limited "
+    "per process only"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the audit. `remedy` is empty when `ok`."""
+
+    name: str
+    ok: bool
+    required: bool
+    detail: str
+    remedy: str = ""
+
+
+def probe(uid: int = DEFAULT_UID, gid: int | None = None, python: Path | None = None) -> list[Finding]:
+    """What was found, required things first to last in the order in which they depend on each other. Raises nothing.
+
+    uid, gid: identity of the jail when the caller is root. python: the guest's interpreter, by default this one.
+    """
+    setup = Setup(
+        harness={},
+        harness_module="trivial",
+        python=python if python is not None else Path(sys.executable),
+        uid=uid,
+        gid=gid if gid is not None else uid,
+        start_s=30.0,
+    )
+    identity = identity_of(setup)
+    findings = [
+        _bubblewrap(),
+        _user_namespaces(identity),
+        _interpreter(setup, identity),
+        _temporary_folder(identity),
+        _seccomp(),
+    ]
+    if all(finding.ok for finding in findings if finding.required):
+        findings.append(_real_start(setup))
+    else:
+        findings.append(Finding("jail", False, True, "not tried, because of the above", "mend what is above first"))
+    return [*findings, _cgroups()]
+
+
+def require(uid: int = DEFAULT_UID, gid: int | None = None, python: Path | None = None) -> None:
+    """Raises SandboxUnavailable, naming everything that is missing and its remedy, when untrusted code cannot run."""
+    missing = [finding for finding in probe(uid, gid, python) if finding.required and not finding.ok]
+    if missing:
+        raise SandboxUnavailable("; ".join(f"{each.name}: {each.detail} ({each.remedy})" for each in missing))
+
+
+def mode(backend: Backend = Backend.ZYGOTE) -> str:
+    """How runs would be isolated and limited here: `bubblewrap-zygote+cgroup1+seccomp`."""
+    with CgroupTree.create() as tree:
+        return mode_of(backend, tree)
+
+
+def _bubblewrap() -> Finding:
+    try:
+        path = find_bwrap()
+        answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=True, timeout=10)
+    except SandboxUnavailable as error:
+        detail, _, remedy = str(error).partition(": ")
+        return Finding("bubblewrap", False, True, detail, remedy)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding("bubblewrap", False, True, str(error), "apt-get install --reinstall bubblewrap")
+    return Finding("bubblewrap", True, True, f"{answer.stdout.strip()} at {path}")
+
+
+def _user_namespaces(identity: Identity) -> Finding:
+    try:
+        command = [find_bwrap(), "--unshare-user", "--unshare-net", "--ro-bind", "/", "/", "true"]
+        answer = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=10, cwd="/", **identity_arguments(identity)
+        )
+    except (OSError, subprocess.SubprocessError, SandboxUnavailable) as error:
+        return Finding("user namespaces", False, True, f"cannot be tried: {error}", "mend what is above first")
+    if answer.returncode == 0:
+        return Finding("user namespaces", True, True, f"usable by {identity.words}")
+    said = answer.stderr.strip().splitlines()
+    return Finding(
+        "user namespaces",
+        False,
+        True,
+        f"{identity.words} cannot make one: {said[-1] if said else f'exit code {answer.returncode}'}",
+        next(_namespace_remedies(), "allow unprivileged user namespaces (in a container: its seccomp profile)"),
+    )
+
+
+def _namespace_remedies() -> Iterator[str]:
+    if _setting(_MAX_NAMESPACES) == "0":
+        yield "sysctl -w user.max_user_namespaces=15000"
+    if _setting(_DEBIAN_SWITCH) == "0":
+        yield "sysctl -w kernel.unprivileged_userns_clone=1"
+    if _setting(_APPARMOR_SWITCH) == "1":
+        yield "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile that lets bwrap do it"
+
+
+def _interpreter(setup: Setup, identity: Identity) -> Finding:
+    try:
+        found = find_interpreter(setup.python, identity)
+    except SandboxUnavailable as error:
+        detail, _, remedy = str(error).rpartition(". ")
+        return Finding("interpreter", False, True, detail or str(error), remedy or "choose another interpreter")
+    folders = ", ".join(str(folder) for folder in found.folders) or "/usr"
+    return Finding("interpreter", True, True, f"{found.executable}, readable by {identity.words} (with {folders})")
+
+
+def _temporary_folder(identity: Identity) -> Finding:
+    folder = Path(tempfile.gettempdir())
+    blocked = blocking_path(folder, identity)
+    if blocked is None:
+        return Finding("temporary folder", True, True, f"{folder}, readable by {identity.words}")
+    detail = f"{identity.words} cannot reach {folder}: {blocked} is closed to it"
+    return Finding("temporary folder", False, True, detail, "set TMPDIR to a folder that everybody can read, as /tmp")
+
+
+def _seccomp() -> Finding:
+    if not supported():
+        return Finding("seccomp", False, True, "the filter is for x86_64 and aarch64", "use such a machine")
+    try:
+        program = compile_filter()
+    except (SandboxUnavailable, OSError) as error:
+        return Finding("seccomp", False, True, str(error), "apt-get install libseccomp2")
+    return Finding("seccomp", True, True, f"filter of {len(program) // 8} instructions")
+
+
+def _cgroups() -> Finding:
+    with CgroupTree.create() as tree:
+        controllers = ", ".join(sorted(tree.controllers)) or "none"
+        detail = f"version {tree.version} ({controllers})" if tree.version else "none writable"
+        return Finding("cgroups", tree.limits_memory, False, detail, "" if tree.limits_memory else _DELEGATE)
+
+
+def _real_start(setup: Setup) -> Finding:
+    def attempt() -> str:
+        with tempfile.TemporaryDirectory(prefix="lethe-doctor-") as folder:
+            harness = Path(folder) / "trivial.py"
+            harness.write_text(_TRIVIAL_HARNESS, encoding="utf-8")
+            trivial = Setup(
+                harness={"trivial.py": harness},
+                harness_module="trivial",
+                python=setup.python,
+                uid=setup.uid,
+                gid=setup.gid,
+                start_s=setup.start_s,
+            )
+            with open_sandbox(trivial, Policy(wall_s=20.0)) as sandbox:
+                result = sandbox.run(_TRIVIAL_SUBMISSION, function="probe", seed=0)
+                if result.status is not Status.OK or result.payload != b"alive":
+                    raise SandboxUnavailable(f"a trivial run ended as {result.status}: {result.error}")
+                return sandbox.mode
+
+    return _tried("jail", attempt)
+
+
+def _tried(name: str, attempt: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, True, True, f"a run went through: {attempt()}")
+    except (SandboxError, OSError) as error:
+        return Finding(name, False, True, str(error), "see the message; bwrap and the kernel's log say more")
+
+
+def _setting(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
