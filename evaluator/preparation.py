@@ -61,7 +61,9 @@ def prepare(
         hidden_visible=visible,
         practice_visible=practice_visible,
         evaluation=evaluation,
+        practice_evaluation=practice_evaluation,
         original=original.checkpoint,
+        original_outputs=original.outputs,
         practice_original=practice_original.checkpoint,
         contact_sheet=sheet,
         bank_digest=bank.digest,
@@ -85,8 +87,8 @@ def _store_bundles(
         count = len(getattr(split, part))
         if count % spec.evaluation.batch_size == 1:
             raise DataError(
-                f"{part} has {count} images: with evaluation.batch_size = {spec.evaluation.batch_size} the last batch has "
-                "one image, which batch norm cannot train on; choose another batch size or split.seed"
+                f"{part} has {count} images: with evaluation.batch_size = {spec.evaluation.batch_size} the last batch "
+                "has one image, which batch norm cannot train on; choose another batch size or split.seed"
             )
     folder = f"data/{digest(photographs)[:16]}"
     anonymous = anonymise(photographs.identities, spec.split.seed)

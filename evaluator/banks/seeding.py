@@ -1,4 +1,4 @@
-"""Filling an oracle bank: trains what is missing in parallel, commits each oracle at once, continues where it stopped."""
+"""Filling an oracle bank: trains what is missing in parallel, commits each model at once, goes on where it stopped."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -49,19 +49,19 @@ def seed_bank(
     jobs: int | None = None,
     progress: Report | None = None,
 ) -> list[ModelRecord]:
-    """The records of oracles 0 … count−1, after training those that the bank lacks in `jobs` processes (default: cores).
+    """The records of oracles 0 … count−1, after training those that the bank lacks in `jobs` processes.
 
-    May be killed at any moment: a finished oracle stays, an unfinished one is trained again from its own seed, and the
-    bank ends with the same bits. `progress` is called at the start and after every oracle. Raises BankMismatch when the
-    specification or the installed torch is not what the dossier's bank was made with, and TrainingFailed when a training
-    process dies or raises.
+    `jobs` defaults to the number of cores. May be killed at any moment: a finished oracle stays, an unfinished one is
+    trained again from its own seed, and the bank ends with the same bits. `progress` is called at the start and after
+    every oracle. Raises BankMismatch when the specification or the installed torch is not what the dossier's bank was
+    made with, and TrainingFailed when a training process dies or raises.
     """
     identity = bank_identity(spec, dossier.hidden_visible, dossier.evaluation)
     if identity.digest != dossier.bank_digest:
         made_with = dossier.environment.get("torch", "unknown")
         raise BankMismatch(
-            f"the bank of '{spec.slug}' was made with torch {made_with} and the specification of its creation; now torch "
-            f"is {identity.torch}: use that version and the unchanged specification, or create the competition anew"
+            f"the bank of '{spec.slug}' was made with torch {made_with} and the specification of its creation; now "
+            f"torch is {identity.torch}: use that version and the unchanged specification, or create it anew"
         )
     with training_pool(jobs) as pool:
         return fill_banks(

@@ -1,11 +1,14 @@
 """Soft shapes and the head's coordinate frames: the geometry under the synthetic faces."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Plane = NDArray[np.float32]  # (P, S, S): one value per pixel of P pictures; traits come as (P, 1, 1)
+# (P, S, S): one value per pixel of P pictures; traits come as (P, 1, 1). Always float32; numpy's type stubs lose the
+# width as soon as a Python float takes part.
+Plane = NDArray[np.floating[Any]]
 Traits = dict[str, Plane]  # colours are (P, 3, 1, 1)
 
 

@@ -145,7 +145,7 @@ def draw_people(ages: Values, generator: Generator) -> Traits:
 
 
 def draw_shots(count: int, generator: Generator) -> Traits:
-    """What belongs to a photograph, as arrays (count,) or (count, 3): pose, expression, light, background, occlusion."""
+    """What belongs to a photograph, as arrays (count,) or (count, 3): pose, expression, light, scene, occlusion."""
 
     def normal(sd: float) -> Values:
         return generator.normal(0, sd, count).astype(np.float32)

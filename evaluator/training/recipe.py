@@ -28,14 +28,14 @@ def train(
     if len(labels) < 2:
         raise ValueError(f"{len(labels)} images are too few to train on")
     torch.manual_seed(seed)
-    network = build_model(architecture, classes).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = build_model(architecture, classes).to(memory_format=torch.channels_last)
     optimizer = _optimizer(network, recipe)
     criterion = nn.CrossEntropyLoss(weight=class_weights(labels, classes) if recipe.class_weights else None)
     network.train()
     for epoch in range(recipe.epochs):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(recipe, epoch)
-        for rows in torch.randperm(len(labels)).split(recipe.batch_size):
+        for rows in torch.split(torch.randperm(len(labels)), recipe.batch_size):
             if len(rows) == 1:
                 continue
             batch = images[rows].to(torch.float32).contiguous(memory_format=torch.channels_last)
@@ -45,7 +45,7 @@ def train(
             optimizer.step()
         if not math.isfinite(loss.item()):
             raise TrainingDiverged(f"the loss is {loss.item()} after epoch {epoch + 1}; lower training.learning_rate")
-    finished: nn.Module = network.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+    finished: nn.Module = network.to(memory_format=torch.contiguous_format).eval()
     return finished
 
 
