@@ -47,19 +47,25 @@ class Station:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """How a job went: `fault` is None when every run is stored or when it was interrupted."""
+    """How a job went: `fault` is None when every run is stored or when it was interrupted.
+
+    `check` and `check_outputs` are of the check stage's last run; the outputs are not stored.
+    """
 
     finished: tuple[RunRecord, ...]
     fault: Fault | None
-    check: CheckReport | None
+    check: CheckReport | None = None
+    check_outputs: bytes | None = None
 
 
-class _RunFailed(Exception):
-    """A run ended without outputs."""
+@dataclass(frozen=True)
+class _Run:
+    """What came of one run: its record or its fault, or nothing when it was interrupted."""
 
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(fault.code)
-        self.fault = fault
+    result: RunResult | None = None
+    outputs: bytes | None = None
+    record: RunRecord | None = None
+    fault: Fault | None = None
 
 
 def evaluate(
@@ -73,6 +79,7 @@ def evaluate(
     records: list[RunRecord] = []
     fault: Fault | None = None
     report: CheckReport | None = None
+    outputs: bytes | None = None
     try:
         source = station.store.get(job.source)
         setting = InferenceSetting(
@@ -87,20 +94,20 @@ def evaluate(
                 slots.submit(_run_once, station, job, order, source, setting, sandbox.run, stop) for order in job.runs
             ]
             for task in as_completed(tasks):
-                result, record, failure = task.result()
-                if job.stage is Stage.CHECK and result is not None:
-                    report = check_report(result, failure)
-                if record is not None:
-                    records.append(record)
-                    finished(record)
-                if failure is not None and fault is None:
-                    fault = failure
+                run = task.result()
+                if job.stage is Stage.CHECK and run.result is not None:
+                    report, outputs = check_report(run.result, run.fault), run.outputs
+                if run.record is not None:
+                    records.append(run.record)
+                    finished(run.record)
+                if run.fault is not None and fault is None:
+                    fault = run.fault
                     stop.set()
     except (SandboxError, ArtifactError, InferenceFailure, BaseError, OSError) as error:
         log.exception("evaluation_failed", submission_id=str(job.submission_id))
         station.jails.discard(job)
         fault = platform_fault(f"{type(error).__name__}: {error}")
-    return Evaluated(finished=tuple(records), fault=fault, check=report)
+    return Evaluated(finished=tuple(records), fault=fault, check=report, check_outputs=outputs)
 
 
 def _run_once(
@@ -111,31 +118,26 @@ def _run_once(
     setting: InferenceSetting,
     run: Callable[..., RunResult],
     stop: "_Either",
-) -> tuple[RunResult | None, RunRecord | None, Fault | None]:
-    """The run's result, and either the record of its stored outputs or its fault; nothing when it was interrupted."""
+) -> _Run:
     if stop.is_set():
-        return None, None, None
+        return _Run()
     try:
         result = run(source, filename=FILENAME, function=FUNCTION, seed=order.seed, cancel=stop)
-    except SandboxError:
-        stop.set()
-        raise
-    if result.status is Status.CANCELLED:
-        return None, None, None
-    if result.payload is None:
-        return result, None, fault_of(result, is_hidden=job.stage is Stage.RUN)
-    try:
+        if result.status is Status.CANCELLED:
+            return _Run()
+        if result.payload is None:
+            return _Run(result, fault=fault_of(result, is_hidden=job.stage is Stage.RUN))
         outputs = station.inference.compute(result.payload, setting)
     except WeightsRefused as refusal:
         message = "" if job.stage is Stage.RUN else str(refusal)
-        return result, None, Fault(code=refusal.code, message=message)
-    except InferenceFailure:
+        return _Run(result, fault=Fault(code=refusal.code, message=message))
+    except (SandboxError, InferenceFailure):
         stop.set()
         raise
     if job.stage is Stage.CHECK:
-        return result, None, None
+        return _Run(result, outputs)
     stored = station.store.put(outputs_key(job, order.index), outputs)
-    return result, RunRecord(index=order.index, outputs=stored, wall_s=result.wall_s), None
+    return _Run(result, record=RunRecord(index=order.index, outputs=stored, wall_s=result.wall_s))
 
 
 def outputs_key(job: Job, index: int) -> str:

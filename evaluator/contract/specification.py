@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from evaluator.contract.base import Contract
 
@@ -121,6 +121,21 @@ class CompetitionSpec(Contract):
         return self
 
 
+class SpecificationError(ValueError):
+    """A specification file is wrong; the message names the file and every mistake in it."""
+
+
 def load_specification(path: Path) -> CompetitionSpec:
-    """The validated specification in `path`; raises OSError, tomllib.TOMLDecodeError or pydantic.ValidationError."""
-    return CompetitionSpec.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    """The validated specification in `path`; raises SpecificationError."""
+    try:
+        return CompetitionSpec.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecificationError(f"cannot read {path}: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SpecificationError(f"{path} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        mistakes = [
+            f"{'.'.join(str(part) for part in fault['loc']) or 'specification'}: {fault['msg']}"
+            for fault in error.errors()
+        ]
+        raise SpecificationError(f"{path}: {'; '.join(mistakes)}") from error

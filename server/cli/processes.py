@@ -11,6 +11,7 @@ import typer
 from server.cli.options import Home, Host, Port, command_line, make_settings
 from server.errors import ConfigurationError
 from server.settings import Settings
+from server.supervisor import Supervisor
 
 
 def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
@@ -98,12 +99,11 @@ def up(home: Home = None, host: Host = None, port: Port = None) -> None:
     supervisor.run(stop)
 
 
-def start_all(settings: Settings) -> "Supervisor":  # noqa: F821 - imported below, where the command needs it
+def start_all(settings: Settings) -> Supervisor:
     """A supervisor with the three processes of one machine running; raises before anything starts when one cannot."""
     from sandbox.doctor import require
     from server.context import create_context
     from server.migrate import migrate as apply
-    from server.supervisor import Supervisor
     from server.work.keys import embedded_worker_key
 
     listen(settings).close()

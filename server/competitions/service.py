@@ -70,10 +70,15 @@ def require_open(competition: Competition) -> None:
         raise CompetitionNotOpen(f"{competition.slug} is {phase(competition)}: it takes no submissions now.")
 
 
+def require_unused_slug(session: Session, slug: str) -> None:
+    """Raise CompetitionExists when there is a competition called `slug`."""
+    if session.scalar(select(Competition.id).where(Competition.slug == slug)) is not None:
+        raise CompetitionExists(f"A competition called {slug!r} exists. Choose another slug in the specification.")
+
+
 def create(session: Session, spec: CompetitionSpec, prepared: Dossier) -> Competition:
     """A new competition in draft; raises CompetitionExists."""
-    if session.scalar(select(Competition.id).where(Competition.slug == spec.slug)) is not None:
-        raise CompetitionExists(f"A competition called {spec.slug!r} exists. Choose another slug in the specification.")
+    require_unused_slug(session, spec.slug)
     competition = Competition(
         slug=spec.slug,
         title=spec.title,

@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterable
 from datetime import datetime
+from uuid import UUID
 
 import numpy as np
 from sqlalchemy import delete, func, select
@@ -23,14 +24,7 @@ REFERENCE_TITLES = {"ceiling": "Ceiling: other oracles", "floor": "Floor: does n
 def refresh(session: Session, competition: Competition) -> None:
     """Recompute the standings of `competition` from its current scores, in the caller's transaction."""
     session.execute(select(Competition.id).where(Competition.id == competition.id).with_for_update())
-    best: dict[object, Score] = {}
-    for team_id, score in session.execute(
-        select(Submission.team_id, Score)
-        .join(Score, (Score.submission_id == Submission.id) & (Score.generation == Submission.generation))
-        .where(Submission.competition_id == competition.id, Submission.state == SubmissionState.SCORED)
-        .order_by(Score.final_score.desc(), Score.created_at)
-    ):
-        best.setdefault(team_id, score)
+    best = best_scores(session, competition)
     session.execute(delete(Standing).where(Standing.competition_id == competition.id))
     if not best:
         return
@@ -49,6 +43,22 @@ def refresh(session: Session, competition: Competition) -> None:
         )
         for (team_id, score), place in zip(best.items(), places, strict=True)
     )
+
+
+def best_scores(session: Session, competition: Competition) -> dict[UUID, Score]:
+    """Each team's best score, best first. Of a submission that was run again, the newest generation's score counts."""
+    newest: dict[UUID, tuple[UUID, Score]] = {}
+    for submission_id, team_id, score in session.execute(
+        select(Submission.id, Submission.team_id, Score)
+        .join(Score, Score.submission_id == Submission.id)
+        .where(Submission.competition_id == competition.id)
+        .order_by(Score.generation)
+    ):
+        newest[submission_id] = (team_id, score)
+    best: dict[UUID, Score] = {}
+    for team_id, score in sorted(newest.values(), key=lambda entry: (-entry[1].final_score, entry[1].created_at)):
+        best.setdefault(team_id, score)
+    return best
 
 
 def leaderboard(session: Session, competition: Competition) -> Leaderboard:

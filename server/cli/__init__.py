@@ -1,0 +1,72 @@
+"""The `lethe` command: composes server, evaluator and sandbox, importing each only inside the command that needs it."""
+
+import sys
+from collections.abc import Callable
+
+import typer
+
+from server.cli import admin, check, demo, doctor, participant, processes
+from server.errors import LetheError
+
+EXIT_FAILED = 1
+
+app = typer.Typer(
+    name="lethe",
+    help="Competition server for machine unlearning.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+_PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Participants": (check.check, participant.submit, participant.status, participant.leaderboard),
+    "Operators": (
+        demo.demo,
+        processes.up,
+        processes.serve,
+        processes.control,
+        processes.worker,
+        processes.migrate,
+        doctor.doctor,
+    ),
+}
+for _panel, _commands in _PANELS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
+app.add_typer(admin.app, name="admin", rich_help_panel="Hosts", help="Create and run competitions on this server.")
+
+
+def main() -> None:
+    """Run the command line; errors that Lethe raises on purpose are one line on stderr and exit code 1."""
+    try:
+        app()
+    except LetheError as error:
+        fail(str(error))
+    except ModuleNotFoundError as error:
+        if error.name not in {"torch", "torchvision", "PIL"}:
+            raise
+        fail(f"this command needs {error.name}: install the worker's packages with: pip install 'lethe[worker]'")
+    except _expected_errors() as error:
+        fail(str(error))
+
+
+def fail(message: str) -> None:
+    """Say `message` in one line and exit with code 1."""
+    sys.stderr.write(f"lethe: {message}\n")
+    sys.exit(EXIT_FAILED)
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    """Errors of the other packages that mean a mistake in the set-up; looked up when something was raised."""
+    from evaluator.artifacts import ArtifactError
+    from evaluator.contract.specification import SpecificationError
+    from sandbox.errors import SandboxError
+
+    found: list[type[Exception]] = [ArtifactError, SandboxError, SpecificationError]
+    for module, name in (
+        ("evaluator.data.photographs", "DataError"),
+        ("evaluator.banks.identity", "BankMismatch"),
+        ("evaluator.banks.training_jobs", "TrainingFailed"),
+    ):
+        if module in sys.modules:
+            found.append(getattr(sys.modules[module], name))
+    return tuple(found)

@@ -1,0 +1,122 @@
+"""Host commands, on the server and on its database directly."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from server.cli.options import Home, Json, make_settings
+from server.cli.progress import training_progress
+
+app = typer.Typer(no_args_is_help=True)
+competition = typer.Typer(no_args_is_help=True, help="Create, open and close competitions.")
+oracles = typer.Typer(no_args_is_help=True, help="Train and inspect oracle banks.")
+submission = typer.Typer(no_args_is_help=True, help="Run a submission again.")
+worker_key = typer.Typer(no_args_is_help=True, help="Keys for workers on other machines.")
+app.add_typer(competition, name="competition")
+app.add_typer(oracles, name="oracles")
+app.add_typer(submission, name="submission")
+app.add_typer(worker_key, name="worker-key")
+
+Slug = Annotated[str, typer.Argument(help="The competition's slug")]
+Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Training processes; default: one per core")]
+
+
+@competition.command("create")
+def create_competition(
+    specification: Annotated[Path, typer.Argument(help="TOML file, or the name of a shipped one such as demo")],
+    home: Home = None,
+    jobs: Jobs = None,
+    as_json: Json = False,
+) -> None:
+    """Make data and original models from a specification; the competition starts as a draft."""
+    from server.competitions import hosting
+
+    context = hosting.open_context(make_settings(home=home))
+    with training_progress() as progress:
+        created = hosting.create(context, hosting.read_specification(specification), jobs=jobs, progress=progress)
+    if as_json:
+        typer.echo(created.dossier.model_dump_json())
+        return
+    typer.echo(hosting.describe(created))
+
+
+@competition.command("open")
+def open_competition(slug: Slug, home: Home = None) -> None:
+    """Take submissions from now on."""
+    from server.competitions import hosting
+
+    hosting.open_competition(hosting.open_context(make_settings(home=home)), slug)
+    typer.echo(f"{slug} is open.")
+
+
+@competition.command("close")
+def close_competition(slug: Slug, home: Home = None) -> None:
+    """Take no more submissions; those in the queue are still evaluated."""
+    from server.competitions import hosting
+
+    hosting.close_competition(hosting.open_context(make_settings(home=home)), slug)
+    typer.echo(f"{slug} is closed.")
+
+
+@oracles.command("seed")
+def seed_oracles(
+    slug: Slug,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="Default: both pools, as specified")] = None,
+    jobs: Jobs = None,
+    home: Home = None,
+) -> None:
+    """Train the oracles that the bank lacks. Safe to stop with Ctrl-C and to start again."""
+    from server.competitions import hosting
+
+    context = hosting.open_context(make_settings(home=home))
+    with training_progress() as progress:
+        total = hosting.seed_oracles(context, slug, count=count, jobs=jobs, progress=progress)
+    typer.echo(f"The bank of {slug} holds {total} oracles.")
+
+
+@oracles.command("status")
+def oracle_status(slug: Slug, home: Home = None, as_json: Json = False) -> None:
+    """How many oracles the bank holds, of how many."""
+    from server.competitions import hosting
+
+    status = hosting.oracle_status(hosting.open_context(make_settings(home=home)), slug)
+    typer.echo(json.dumps(status) if as_json else f"{status['trained']} of {status['wanted']} oracles are trained.")
+
+
+@app.command("calibrate")
+def calibrate(slug: Slug, home: Home = None, as_json: Json = False) -> None:
+    """Score a second pool of oracles (ceiling) and the original model (floor) as reference rows of the board."""
+    from server.competitions import hosting
+
+    rows = hosting.calibrate(hosting.open_context(make_settings(home=home)), slug)
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    for row in rows:
+        typer.echo(f"{row['reference']:<8} {row['score']:.4f}  [{row['low']:.4f}, {row['high']:.4f}]")
+
+
+@submission.command("rerun")
+def rerun_submission(
+    submission_id: Annotated[UUID, typer.Argument(help="The submission's id")],
+    fresh_seeds: Annotated[bool, typer.Option("--fresh-seeds", help="Other run seeds than before")] = False,
+    home: Home = None,
+) -> None:
+    """Open a new generation of a submission that has ended: the same file, evaluated again."""
+    from server.competitions import hosting
+
+    hosting.rerun(hosting.open_context(make_settings(home=home)), submission_id, fresh_seeds=fresh_seeds)
+    typer.echo(f"{submission_id} is queued again.")
+
+
+@worker_key.command("create")
+def make_worker_key(name: Annotated[str, typer.Argument(help="What the key is for")], home: Home = None) -> None:
+    """Print a new worker key, once."""
+    from server.competitions import hosting
+    from server.work.keys import create_worker_key
+
+    with hosting.open_context(make_settings(home=home)).database.write() as session:
+        typer.echo(create_worker_key(session, name))

@@ -1,0 +1,53 @@
+"""`lethe check FILE`: a dry run on practice data, in the same sandbox, without any server."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from server.cli.options import Json, make_settings
+from server.cli.progress import training_progress
+
+
+def check(
+    file: Annotated[Path, typer.Argument(help="Python file that defines unlearning(net, retain, forget, validation)")],
+    specification: Annotated[Path, typer.Option("--spec", help="TOML file, or a shipped one's name")] = Path("demo"),
+    as_json: Json = False,
+) -> None:
+    """Run a submission once on practice data and show everything that it says."""
+    from evaluator.practice import check_file
+    from server.competitions.hosting import read_specification
+    from server.submissions.static_check import RefusedFile, check_source
+
+    spec = read_specification(specification)
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"cannot read {file}: {error.strerror}") from error
+    try:
+        check_source(data, limit_bytes=spec.limits.upload_bytes)
+    except RefusedFile as refusal:
+        typer.echo(f"{refusal.code}: {refusal}", err=True)
+        raise typer.Exit(1) from refusal
+    folder = make_settings().prepare_home() / "practice"
+    with training_progress() as progress, tempfile.TemporaryDirectory(prefix="lethe-check-") as scratch:
+        result = check_file(data, spec, store_folder=folder, scratch=Path(scratch), progress=progress)
+    if as_json:
+        typer.echo(result.model_dump_json())
+    else:
+        _show(result.report.stdout, result.report.stderr, result.report.traceback)
+        if result.fault is not None:
+            place = f" (line {result.fault.line})" if result.fault.line else ""
+            typer.echo(f"{result.fault.code}{place}: {result.fault.text}", err=True)
+        else:
+            accuracies = ", ".join(f"{part} {value:.3f}" for part, value in result.accuracies.items())
+            typer.echo(f"ok in {result.report.wall_s:.1f} s; accuracies on practice data: {accuracies}")
+    if result.fault is not None:
+        raise typer.Exit(1)
+
+
+def _show(*parts: str) -> None:
+    for part in parts:
+        if part.strip():
+            typer.echo(part.rstrip())

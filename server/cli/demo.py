@@ -1,0 +1,134 @@
+"""`lethe demo`: the whole job on one machine, from nothing to a leaderboard."""
+
+import json
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from evaluator.contract.states import SubmissionState
+from server.api_client import ApiClient, ApiError
+from server.cli.options import Home, Port, make_settings
+from server.cli.participant import wait_for
+from server.cli.processes import listen, start_all
+from server.cli.progress import training_progress
+from server.cli.tables import describe_submission, print_leaderboard
+from server.errors import PlatformError
+from server.settings import Settings
+from server.supervisor import Supervisor
+
+SLUG = "demo"
+BASELINES = ("noop", "finetune", "gradient_ascent", "reset_head", "noise_finetune")
+START_LIMIT_S = 60.0
+
+
+def demo(
+    home: Home = None,
+    port: Port = None,
+    once: Annotated[bool, typer.Option("--once", help="Stop after printing the leaderboard")] = False,
+) -> None:
+    """Create the demo competition, train its oracles, upload the baselines over HTTP and show the leaderboard."""
+    settings = make_settings(home=home, port=port)
+    listen(settings).close()
+    started = time.monotonic()
+    prepare_competition(settings)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    supervisor = start_all(settings)
+    try:
+        failed = play(settings, supervisor, stop)
+        typer.echo(f"The demo took {time.monotonic() - started:.0f} s.", err=True)
+        if not once and not stop.is_set():
+            typer.echo(f"The site stays at {settings.server_url}/competitions/{SLUG}/leaderboard · Ctrl-C stops it")
+            supervisor.run(stop)
+    finally:
+        supervisor.stop()
+    if failed:
+        raise typer.Exit(1)
+
+
+def prepare_competition(settings: Settings) -> None:
+    """Create, seed, calibrate and open the demo competition, as far as that is not done yet."""
+    from sandbox.doctor import require
+    from server.competitions import hosting
+    from server.competitions.service import CompetitionExists
+
+    require()
+    context = hosting.open_context(settings)
+    with training_progress() as progress:
+        try:
+            created = hosting.create(context, hosting.read_specification(Path(SLUG)), jobs=None, progress=progress)
+            typer.echo(hosting.describe(created))
+        except CompetitionExists:
+            typer.echo(f"Going on with the {SLUG} competition in {settings.home}.")
+        hosting.seed_oracles(context, SLUG, count=None, jobs=None, progress=progress)
+    hosting.calibrate(context, SLUG)
+    hosting.open_competition(context, SLUG)
+    context.database.dispose()
+
+
+def play(settings: Settings, supervisor: Supervisor, stop: threading.Event) -> bool:
+    """Upload the baselines, each from an account of its own, and print the board; whether any of them failed."""
+
+    def alive() -> None:
+        supervisor.watch()
+        if stop.is_set():
+            raise PlatformError("stopped before the submissions were scored")
+
+    _await_server(settings, alive)
+    tokens = _accounts(settings)
+    views = []
+    for name in BASELINES:
+        with ApiClient(settings.server_url, tokens[name]) as client:
+            views.append(client.submit(SLUG, baseline_file(name)))
+    for index, name in enumerate(BASELINES):
+        with ApiClient(settings.server_url, tokens[name]) as client:
+            views[index] = wait_for(client, views[index], alive=alive)
+    failed = [view for view in views if view.state != SubmissionState.SCORED]
+    with ApiClient(settings.server_url) as client:
+        print_leaderboard(client.leaderboard(SLUG), Console())
+    for view in failed:
+        typer.echo(describe_submission(view), err=True)
+    return bool(failed)
+
+
+def baseline_file(name: str) -> Path:
+    """The file of a shipped baseline."""
+    return Path(str(files("baselines"))) / f"{name}.py"
+
+
+def _accounts(settings: Settings) -> dict[str, str]:
+    """A token for each baseline's account; kept in the home folder so that the demo can be started again."""
+    path = settings.home / "demo-accounts.json"
+    tokens: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    with ApiClient(settings.server_url) as client:
+        for name in BASELINES:
+            if name not in tokens:
+                tokens[name] = client.register(name, f"{name}@example.org", secrets.token_urlsafe(16)).token
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(tokens))
+    return tokens
+
+
+def _await_server(settings: Settings, alive: Callable[[], None]) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline:
+        alive()
+        try:
+            with ApiClient(settings.server_url) as client:
+                client.leaderboard(SLUG)
+        except ApiError as error:
+            if error.code != "unreachable":
+                raise
+            time.sleep(0.3)
+        else:
+            return
+    raise PlatformError(f"{settings.server_url} did not answer within {START_LIMIT_S:.0f} s")

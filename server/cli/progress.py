@@ -1,0 +1,42 @@
+"""Progress bars of long work: bar, counts, models per hour and the time that is left."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+if TYPE_CHECKING:
+    from evaluator.banks.seeding import Progress as Step
+
+_TITLES = {"data": "photographs", "models": "first models", "oracles": "oracles"}
+
+
+@contextmanager
+def training_progress() -> Iterator[Callable[["Step"], None]]:
+    """A callback that draws each stage of the evaluator's work as a bar on stderr."""
+    bars = Progress(
+        TextColumn("{task.description:<14}"),
+        BarColumn(bar_width=32),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        console=Console(stderr=True),
+    )
+    tasks: dict[str, TaskID] = {}
+
+    def show(step: "Step") -> None:
+        if step.stage not in tasks:
+            tasks[step.stage] = bars.add_task(_TITLES.get(step.stage, step.stage), total=step.total, rate="")
+        bars.update(tasks[step.stage], completed=step.done, total=step.total, rate=_rate(step))
+
+    with bars:
+        yield show
+
+
+def _rate(step: "Step") -> str:
+    if step.stage == "data" or step.models_per_hour is None or step.eta_s is None:
+        return ""
+    minutes, seconds = divmod(round(step.eta_s), 60)
+    left = f"{minutes // 60}:{minutes % 60:02d} h" if minutes >= 60 else f"{minutes}:{seconds:02d} min"
+    return f"{step.models_per_hour:,.0f} models/h, {left} left"

@@ -1,0 +1,56 @@
+"""Leaderboards and submissions as text for a terminal."""
+
+from rich.console import Console
+from rich.table import Table
+
+from server.leaderboard.schemas import Leaderboard
+from server.submissions.schemas import SubmissionView
+
+BAR_WIDTH = 34
+
+
+def print_leaderboard(board: Leaderboard, console: Console) -> None:
+    """The board with each score's interval drawn on one common scale."""
+    table = Table(title=board.title, title_justify="left", box=None, pad_edge=False)
+    for name, justify in (("rank", "right"), ("team", "left"), ("score", "right"), ("95% interval", "left")):
+        table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
+    table.add_column(f"0 {'·' * (BAR_WIDTH - 4)} max", no_wrap=True)
+    longest = max((row.interval.high for row in board.rows), default=0.0) or 1.0
+    for row in board.rows:
+        table.add_row(
+            "" if row.rank is None else str(row.rank),
+            row.team,
+            f"{row.score:.4f}",
+            f"[{row.interval.low:.4f}, {row.interval.high:.4f}]".replace("[", r"\["),
+            whisker(row.score, row.interval.low, row.interval.high, longest),
+            style="dim" if row.reference else "",
+        )
+    console.print(table)
+
+
+def whisker(score: float, low: float, high: float, longest: float) -> str:
+    """The interval as a line with the score on it, `BAR_WIDTH` characters for 0 to `longest`."""
+    start, point, end = (min(BAR_WIDTH - 1, int(BAR_WIDTH * value / longest)) for value in (low, score, high))
+    line = [" "] * BAR_WIDTH
+    line[start : end + 1] = "─" * (end + 1 - start)
+    line[point] = "●"
+    return "".join(line)
+
+
+def describe_submission(view: SubmissionView) -> str:
+    """State, progress and result in a few lines."""
+    lines = [f"{view.id}  {view.filename}  {view.state}"]
+    if view.queue_position is not None:
+        lines.append(f"position {view.queue_position} in the queue")
+    if view.state == "running":
+        lines.append(f"{view.runs_done} of {view.runs_total} runs done")
+    if view.eta_s is not None:
+        lines.append(f"about {view.eta_s:.0f} s to go")
+    if view.score is not None and view.interval is not None:
+        lines.append(f"score {view.score:.4f}, 95% interval [{view.interval.low:.4f}, {view.interval.high:.4f}]")
+    if view.error is not None:
+        place = f" (line {view.error.line})" if view.error.line else ""
+        lines.append(f"{view.error.code}{place}: {view.error.message}")
+        if view.error.output:
+            lines.append(f"  {view.error.output}")
+    return "\n".join(lines)

@@ -1,0 +1,217 @@
+"""What a host does with a competition: create, seed, calibrate, open, close, rerun. Used by the admin commands.
+
+The only module of the server that reaches into the evaluator's training side; it is never imported by `serve`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import numpy as np
+from sqlalchemy import delete
+
+from evaluator.artifacts import ArtifactStore
+from evaluator.artifacts.oracles import load_pool, trained_indices
+from evaluator.artifacts.outputs import read_outputs, stack_outputs
+from evaluator.contract.dossier import Dossier
+from evaluator.contract.specification import CompetitionSpec, SpecificationError, load_specification
+from evaluator.contract.states import SubmissionState
+from evaluator.metrics import METRIC_VERSION
+from server import models
+from server.competitions import service
+from server.context import Context, create_context
+from server.control.scoring import score_row, score_stacked
+from server.db import utc_now
+from server.errors import Conflict
+from server.migrate import migrate
+from server.models import Submission
+from server.settings import Settings
+from server.submissions.service import SubmissionNotFound, check_item
+
+if TYPE_CHECKING:
+    from evaluator.banks.seeding import Progress
+
+Report = Callable[["Progress"], None]
+SHIPPED = Path(str(files("server.competitions"))) / "specs"
+
+
+class SubmissionNotEnded(Conflict):
+    """A rerun needs a submission that has ended."""
+
+    code = "submission_not_ended"
+
+
+class NotSeeded(Conflict):
+    """The bank lacks oracles."""
+
+    code = "oracles_missing"
+
+
+@dataclass(frozen=True)
+class Created:
+    """A created competition."""
+
+    spec: CompetitionSpec
+    dossier: Dossier
+
+
+def open_context(settings: Settings) -> Context:
+    """A context on a database at the newest schema."""
+    context = create_context(settings)
+    migrate(context.database)
+    return context
+
+
+def read_specification(path: Path) -> CompetitionSpec:
+    """The specification in a file, or the shipped one of that name; raises SpecificationError with what to correct."""
+    shipped = SHIPPED / f"{path}.toml"
+    if not path.exists() and shipped.is_file():
+        return load_specification(shipped)
+    if not path.exists():
+        names = ", ".join(sorted(found.stem for found in SHIPPED.glob("*.toml")))
+        raise SpecificationError(f"{path} does not exist. Shipped specifications: {names}")
+    return load_specification(path)
+
+
+def create(context: Context, spec: CompetitionSpec, *, jobs: int | None, progress: Report) -> Created:
+    """Prepare data and models, then store the competition as a draft; raises CompetitionExists before any work."""
+    from evaluator.preparation import prepare
+
+    with context.database.read() as session:
+        service.require_unused_slug(session, spec.slug)
+    prepared = prepare(spec, context.artifacts, jobs=jobs, progress=progress)
+    with context.database.write() as session:
+        service.create(session, spec, prepared)
+    return Created(spec, prepared)
+
+
+def describe(created: Created) -> str:
+    """What the host wants to know of a new competition, in a few lines."""
+    counts, figures = created.dossier.counts, created.dossier.figures
+    gap = figures.original_forget_accuracy - figures.oracle_forget_accuracy
+    lines = [
+        f"{created.spec.slug}: {counts.retain} retain, {counts.forget} forget ({counts.forget_identities} people), "
+        f"{counts.validation} validation, {counts.test} test images of {counts.identities} people",
+        "accuracy    retain  forget  test",
+        f"original    {figures.original_retain_accuracy:.3f}   {figures.original_forget_accuracy:.3f}   "
+        f"{figures.original_test_accuracy:.3f}",
+        f"oracles     {figures.oracle_retain_accuracy:.3f}   {figures.oracle_forget_accuracy:.3f}   "
+        f"{figures.oracle_test_accuracy:.3f}",
+        f"to forget: {100 * gap:.0f} points on the forget set · chance {figures.chance:.3f} · "
+        f"most frequent class {figures.majority:.3f} · retraining takes {figures.retrain_wall_s:.1f} s",
+    ]
+    if gap < 0.15:
+        lines.append("warning: the original model hardly remembers the forget set; there is little to unlearn")
+    lines.append(f"next: lethe admin oracles seed {created.spec.slug}")
+    return "\n".join(lines)
+
+
+def seed_oracles(context: Context, slug: str, *, count: int | None, jobs: int | None, progress: Report) -> int:
+    """Train what the bank lacks up to `count` (both pools by default); the number of oracles it then holds."""
+    from evaluator.banks.seeding import seed_bank
+
+    spec, prepared = _stored(context, slug)
+    wanted = wanted_oracles(spec) if count is None else count
+    seed_bank(spec, prepared, context.artifacts, count=wanted, jobs=jobs, progress=progress)
+    return len(trained_indices(context.artifacts, prepared.bank_digest))
+
+
+def wanted_oracles(spec: CompetitionSpec) -> int:
+    """Oracles to score against, and as many others for the ceiling."""
+    return spec.evaluation.oracles + spec.evaluation.ceiling_oracles
+
+
+def oracle_status(context: Context, slug: str) -> dict[str, Any]:
+    """Trained and wanted oracles of the bank."""
+    spec, prepared = _stored(context, slug)
+    trained = len(trained_indices(context.artifacts, prepared.bank_digest))
+    return {"competition": slug, "bank": prepared.bank_digest, "trained": trained, "wanted": wanted_oracles(spec)}
+
+
+def calibrate(context: Context, slug: str) -> list[dict[str, Any]]:
+    """Store ceiling and floor as reference rows and say what they are; raises NotSeeded when oracles are missing."""
+    spec, prepared = _stored(context, slug)
+    _require_seeded(context.artifacts, spec, prepared)
+    second = range(spec.evaluation.oracles, wanted_oracles(spec))
+    original = read_outputs(context.artifacts.get(prepared.original_outputs))
+    pools = {
+        "ceiling": load_pool(context.artifacts, prepared.bank_digest, second),
+        "floor": stack_outputs([original] * spec.evaluation.runs),
+    }
+    scores = {name: score_stacked(context.artifacts, spec, prepared, pool) for name, pool in pools.items()}
+    with context.database.write() as session:
+        competition = service.get_competition(session, slug)
+        session.execute(
+            delete(models.Score).where(
+                models.Score.competition_id == competition.id, models.Score.reference.is_not(None)
+            )
+        )
+        for name, score in scores.items():
+            receipt: dict[str, object] = {"bank_digest": prepared.bank_digest, "metric_version": METRIC_VERSION}
+            row = score_row(competition.id, score, receipt)
+            row.reference = name
+            session.add(row)
+    return [
+        {
+            "reference": name,
+            "score": score.final_score,
+            "low": score.interval[0],
+            "high": score.interval[1],
+            "forgetting_quality": score.forgetting_quality,
+        }
+        for name, score in scores.items()
+    ]
+
+
+def open_competition(context: Context, slug: str) -> None:
+    """Open for submissions; raises NotSeeded while oracles are missing."""
+    spec, prepared = _stored(context, slug)
+    _require_seeded(context.artifacts, spec, prepared)
+    with context.database.write() as session:
+        competition = service.get_competition(session, slug)
+        competition.opened_at = competition.opened_at or utc_now()
+        competition.closed_at = None
+
+
+def close_competition(context: Context, slug: str) -> None:
+    """Take no more submissions."""
+    with context.database.write() as session:
+        competition = service.get_competition(session, slug)
+        service.require_open(competition)
+        competition.closed_at = utc_now()
+
+
+def rerun(context: Context, submission_id: UUID, *, fresh_seeds: bool) -> None:
+    """Open a new generation of an ended submission; its score stays on the board until the new one is there."""
+    with context.database.write() as session:
+        submission = session.get(Submission, submission_id, with_for_update=True)
+        if submission is None:
+            raise SubmissionNotFound(f"There is no submission {submission_id}.")
+        if not SubmissionState(submission.state).is_terminal:
+            raise SubmissionNotEnded(f"The submission is {submission.state}; cancel it or wait until it has ended.")
+        competition = session.get_one(models.Competition, submission.competition_id)
+        submission.generation += 1
+        submission.seed_epoch += fresh_seeds
+        submission.state = SubmissionState.QUEUED
+        submission.owner = submission.fault_code = submission.fault_message = submission.fault_line = None
+        submission.check_report = submission.finished_at = None
+        session.add(check_item(submission, service.specification(competition).evaluation.check_runs))
+    context.wake.workers()
+
+
+def _stored(context: Context, slug: str) -> tuple[CompetitionSpec, Dossier]:
+    with context.database.read() as session:
+        competition = service.get_competition(session, slug)
+    return service.specification(competition), service.dossier(competition)
+
+
+def _require_seeded(artifacts: ArtifactStore, spec: CompetitionSpec, prepared: Dossier) -> None:
+    present = np.isin(np.arange(wanted_oracles(spec)), trained_indices(artifacts, prepared.bank_digest))
+    if not present.all():
+        raise NotSeeded(
+            f"{int((~present).sum())} of {wanted_oracles(spec)} oracles are missing. "
+            f"Run: lethe admin oracles seed {spec.slug}"
+        )
