@@ -1,0 +1,75 @@
+"""One logistic regression per forget example on a scalar of each model: the 2023 community's version of the metric."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+
+from evaluator.metrics.pool import Floats, checked_pair
+
+DELTA = 1e-6
+_BIN_WIDTH = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class LogisticAttack:
+    """Per example, (E,): epsilon (inf: separated, NaN: undecided) and accuracy; and what they amount to.
+
+    `forgetting_quality` is the mean of 2^−(bin index) over the decided examples, NaN when there is none.
+    """
+
+    epsilon: Floats
+    accuracy: Floats
+    forgetting_quality: float
+    mean_accuracy: float
+    undecided: int
+
+
+def logistic_attack(unlearned: ArrayLike, retrained: ArrayLike) -> LogisticAttack:
+    """Attack every example by a logistic regression on one scalar per model (margin or loss), 2-fold cross-validated.
+
+    `unlearned` (M, E), `retrained` (N, E) float64, M, N ≥ 4. Epsilon per fold is
+    max(ln((1 − δ − FPR)/FNR), ln((1 − δ − FNR)/FPR)) with δ = 1e-6, clipped at 0; a fold in which exactly one rate is
+    zero says nothing, one in which both are scores 0 (in seed 001's notebook it leaves the mean, which rewards perfect
+    separation). The mean over the folds that say something; accuracy is the mean over both.
+    Raises ValueError on wrong shapes, non-finite values or smaller pools.
+    """
+    ours, theirs = checked_pair(unlearned, retrained)
+    if min(len(ours), len(theirs)) < 4:
+        raise ValueError("the logistic attack needs at least 4 runs and 4 oracles")
+    members = np.repeat([1, 0], [len(ours), len(theirs)])
+    folds = list(StratifiedKFold(n_splits=2, shuffle=True, random_state=0).split(members, members))
+    epsilon, accuracy = np.empty(ours.shape[1]), np.empty(ours.shape[1])
+    for e in range(ours.shape[1]):
+        values = np.concatenate((ours[:, e], theirs[:, e]))[:, None]
+        results = []
+        for train, held_out in folds:
+            called = LogisticRegression().fit(values[train], members[train]).predict(values[held_out])
+            results.append(_fold(called, members[held_out]))
+        epsilons, accuracies = zip(*results, strict=True)
+        said = [value for value in epsilons if not np.isnan(value)]
+        epsilon[e] = np.mean(said) if said else np.nan
+        accuracy[e] = np.mean(accuracies)
+    decided = ~np.isnan(epsilon)
+    quality = np.exp2(-np.floor(epsilon[decided] / _BIN_WIDTH))
+    return LogisticAttack(
+        epsilon=epsilon,
+        accuracy=accuracy,
+        forgetting_quality=float(quality.mean()) if decided.any() else float("nan"),
+        mean_accuracy=float(accuracy.mean()),
+        undecided=int((~decided).sum()),
+    )
+
+
+def _fold(called: np.ndarray, members: np.ndarray) -> tuple[float, float]:
+    false_positive = float(called[members == 0].mean())
+    false_negative = float(1 - called[members == 1].mean())
+    accuracy = float((called == members).mean())
+    if false_positive == 0 and false_negative == 0:
+        return float("inf"), accuracy
+    if false_positive == 0 or false_negative == 0:
+        return float("nan"), accuracy
+    ratio = max((1 - DELTA - false_positive) / false_negative, (1 - DELTA - false_negative) / false_positive)
+    return float(np.log(max(ratio, 1.0))), accuracy

@@ -1,0 +1,90 @@
+"""Membership attacks on a single model: the starting kit's loss attack and the SVC attacks on five features."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedShuffleSplit, cross_val_score
+from sklearn.svm import SVC
+
+from evaluator.metrics.pool import Floats
+
+_SPLITS = 10
+_MIN_LOSSES = 11
+_TINY = 1e-45
+
+
+def simple_mia(forget_losses: ArrayLike, test_losses: ArrayLike, *, balanced: bool = True, seed: int = 0) -> float:
+    """Accuracy in [0, 1] of telling forget from test images by their loss; 0.5 means no trace of training.
+
+    Logistic regression on one loss per image, (n,) and (m,) float64, mean over 10 stratified splits that hold out a
+    tenth (starting kit of the 2023 challenge). `balanced` first draws as many images of the larger set as the smaller
+    one has (seed 001's form); without it always guessing the larger set beats 0.5. Deterministic for a `seed`.
+    Raises ValueError for non-finite losses or fewer than 11 of them.
+    """
+    forget, test = (np.asarray(losses, dtype=np.float64) for losses in (forget_losses, test_losses))
+    if forget.ndim != 1 or test.ndim != 1 or not (np.isfinite(forget).all() and np.isfinite(test).all()):
+        raise ValueError("the simple membership attack needs two vectors of finite losses")
+    if balanced:
+        size = min(len(forget), len(test))
+        generator = np.random.default_rng(seed)
+        forget, test = (generator.choice(losses, size, replace=False) for losses in (forget, test))
+    if min(len(forget), len(test)) < 2 or len(forget) + len(test) < _MIN_LOSSES:
+        raise ValueError(f"the simple membership attack needs at least {_MIN_LOSSES} losses, 2 of each set")
+    losses = np.concatenate((forget, test))[:, None]
+    members = np.repeat([1, 0], [len(forget), len(test)])
+    splits = StratifiedShuffleSplit(n_splits=_SPLITS, test_size=0.1, random_state=seed)
+    return float(np.mean(cross_val_score(LogisticRegression(), losses, members, cv=splits, scoring="accuracy")))
+
+
+@dataclass(frozen=True)
+class SvcMia:
+    """Fraction of the forget images that each attack calls members; compare it with what an oracle gets."""
+
+    correctness: float
+    confidence: float
+    entropy: float
+    modified_entropy: float
+    probability: float
+
+
+def svc_mia(
+    retain: tuple[ArrayLike, ArrayLike], test: tuple[ArrayLike, ArrayLike], forget: tuple[ArrayLike, ArrayLike]
+) -> SvcMia:
+    """Five support vector machines on one model's answers, each set given as logits (n, C) and labels (n,).
+
+    SVC(C=3, rbf, gamma="auto") is trained on the first len(test) retain images (members) against test, on correctness,
+    confidence, entropy, modified entropy (Song and Mittal, 2021, section 4) and the probability vector, as the code of
+    seed 004 does. Raises ValueError for empty sets, wrong shapes or non-finite logits.
+    """
+    members, others, targets = (_features(*answers) for answers in (retain, test, forget))
+    called = {}
+    for name in members:
+        known, unknown = members[name][: len(others[name])], others[name]
+        classifier = SVC(C=3, kernel="rbf", gamma="auto")
+        classifier.fit(np.concatenate((known, unknown)), np.repeat([1, 0], [len(known), len(unknown)]))
+        called[name] = float(np.mean(classifier.predict(targets[name])))
+    return SvcMia(**called)
+
+
+def _features(logits: ArrayLike, labels: ArrayLike) -> dict[str, Floats]:
+    """The five features of every image, each (n, d)."""
+    scores = np.asarray(logits, dtype=np.float64)
+    classes: NDArray[np.intp] = np.asarray(labels).astype(np.intp)
+    if scores.ndim != 2 or classes.shape != scores.shape[:1] or not scores.size or not np.isfinite(scores).all():
+        raise ValueError("each set needs finite logits (n, classes) and labels (n,), n ≥ 1")
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+    probabilities = weights / weights.sum(axis=1, keepdims=True)
+    rows = np.arange(len(scores))
+    true = probabilities[rows, classes]
+    log_p, log_rest = np.log(probabilities + _TINY), np.log(1 - probabilities + _TINY)
+    wrong = probabilities * log_rest
+    wrong[rows, classes] = 0
+    features = {
+        "correctness": (scores.argmax(axis=1) == classes).astype(np.float64),
+        "confidence": true,
+        "entropy": -(probabilities * log_p).sum(axis=1),
+        "modified_entropy": -(1 - true) * log_p[rows, classes] - wrong.sum(axis=1),
+    }
+    return {**{name: values[:, None] for name, values in features.items()}, "probability": probabilities}

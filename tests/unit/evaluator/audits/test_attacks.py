@@ -1,0 +1,99 @@
+"""The per-example attacks on pools: logistic regression, U-LiRA, KLoM and certified bounds."""
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from evaluator.audits import epsilon_lower_bound, klom, logistic_attack, u_lira
+from evaluator.metrics import exact_epsilon
+
+Floats = NDArray[np.float64]
+
+
+def draw(seed: int, shift: float = 0.0, scale: float = 1.0, runs: int = 64, examples: int = 12) -> Floats:
+    return np.random.default_rng(seed).normal(shift, scale, (runs, examples))
+
+
+def test_logistic_attack_on_identical_and_separated_pools() -> None:
+    same, apart = logistic_attack(draw(1), draw(2)), logistic_attack(draw(1, 30.0), draw(2))
+    assert same.mean_accuracy == pytest.approx(0.5, abs=0.06)
+    assert same.forgetting_quality > 0.7
+    assert apart.mean_accuracy == 1.0
+    assert apart.forgetting_quality == 0.0  # not left out of the mean
+    assert np.isinf(apart.epsilon).all()
+
+
+def test_logistic_attack_by_hand() -> None:
+    # Two values: 1 in 3 of 4 runs and in 1 of 4 oracles of either fold, whichever way the folds fall.
+    unlearned, retrained = np.array([1.0] * 30 + [0.0] * 10), np.array([1.0] * 10 + [0.0] * 30)
+    attack = logistic_attack(unlearned[:, None], retrained[:, None])
+    assert attack.accuracy[0] == pytest.approx(0.75)
+    assert attack.epsilon[0] == pytest.approx(math.log(3), abs=0.25)
+    assert attack.forgetting_quality in {0.25, 0.5}
+
+
+def test_logistic_attack_leaves_out_what_it_cannot_decide() -> None:
+    # Constant pools: everything is called one class, so exactly one rate is zero in both folds.
+    attack = logistic_attack(np.zeros((8, 1)), np.zeros((8, 1)))
+    assert attack.undecided == 1
+    assert math.isnan(attack.forgetting_quality)
+
+
+def test_u_lira_accuracy() -> None:
+    assert u_lira(draw(1), draw(2)).mean_accuracy == pytest.approx(0.5, abs=0.05)
+    assert u_lira(draw(1, 30.0), draw(2)).mean_accuracy == 1.0
+    # For unit normals one apart the best attack is right with probability Φ(1/2).
+    best = 0.6915
+    assert u_lira(draw(1, 1.0, runs=2_000), draw(2, runs=2_000)).mean_accuracy == pytest.approx(best, abs=0.01)
+    assert u_lira(np.zeros((8, 1)), np.zeros((8, 1))).mean_accuracy == 0.5
+
+
+def test_u_lira_sees_a_smaller_spread() -> None:
+    assert u_lira(draw(1, 0.0, 0.2), draw(2)).mean_accuracy > 0.7
+
+
+def test_klom_by_hand() -> None:
+    # 20 bins from 0 to 1: half of the runs in the first and half in the last, the oracles a quarter and three.
+    unlearned, retrained = np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.0, 1.0, 1.0, 1.0])
+    expected = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
+    assert klom(unlearned[:, None], retrained[:, None])[0] == pytest.approx(expected)
+
+
+def test_klom_floor_and_clip() -> None:
+    # Nothing of the oracles where the runs are: the share 1e-5, after renormalisation.
+    disjoint = klom(np.full((4, 1), 500.0), np.full((4, 1), -500.0))[0]
+    assert disjoint == pytest.approx(math.log(1.00001 / 1e-5))
+    assert klom(np.full((4, 1), 500.0), np.full((4, 1), 200.0))[0] == 0.0  # both clipped to 100
+    assert klom(draw(1), draw(1)).max() == 0.0
+
+
+@pytest.mark.parametrize(("runs", "bound"), [(512, 4.23), (64, 2.10)])
+def test_separation_certifies_what_the_number_of_runs_allows(runs: int, bound: float) -> None:
+    apart = epsilon_lower_bound(draw(1, 50.0, runs=runs, examples=2), draw(2, runs=runs, examples=2))
+    np.testing.assert_allclose(apart, bound, atol=0.005)
+    swapped = epsilon_lower_bound(draw(2, runs=runs, examples=2), draw(1, 50.0, runs=runs, examples=2))
+    np.testing.assert_allclose(swapped, bound, atol=0.005)
+
+
+def test_lower_bound_is_seldom_positive_for_identical_pools() -> None:
+    bounds = epsilon_lower_bound(draw(1, examples=400), draw(2, examples=400))
+    assert (bounds > 0).mean() <= 0.05
+    assert (exact_epsilon(draw(1, examples=400), draw(2, examples=400)) > 0).mean() > 0.3  # the score's selection bias
+
+
+def test_lower_bound_holds_below_the_true_epsilon() -> None:
+    # Every second run answers 1, one oracle in ten: the true epsilon of that attack is ln 5.
+    generator = np.random.default_rng(4)
+    unlearned = (generator.random((256, 300)) < 0.5).astype(float)
+    retrained = (generator.random((256, 300)) < 0.1).astype(float)
+    bounds = epsilon_lower_bound(unlearned, retrained)
+    assert (bounds > math.log(5)).mean() <= 0.05
+    assert np.median(bounds) > 0.5
+
+
+@pytest.mark.parametrize("attack", [logistic_attack, u_lira, epsilon_lower_bound])
+def test_small_pools_are_refused(attack: object) -> None:
+    with pytest.raises(ValueError, match="at least 4"):
+        attack(np.zeros((3, 1)), np.zeros((8, 1)))  # type: ignore[operator]
