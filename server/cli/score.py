@@ -1,0 +1,295 @@
+"""`lethe score FILE.npz`: the metric offline, for anyone with stored outputs who wants a number with an error bar."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from evaluator.metrics import Comparison, Finding, NormalisedQuality, Pool, Score
+
+POOLS = ("unlearned", "retrained", "ceiling")
+ACCURACIES = ("retain_accuracy", "test_accuracy")
+KNOWN = {*POOLS, "labels", "identities", *(f"{pool}_{kind}" for pool in POOLS for kind in ACCURACIES)}
+BAR_WIDTH = 40
+BIN_WIDTH = 0.5
+PERMUTATIONS = 99
+
+
+def score(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="Arrays `unlearned` and `retrained`: margins (N, E), or logits (N, E, C) with `labels` (E,). "
+            "Optional: `identities` (E,), a second oracle pool `ceiling`, and accuracies (N,) named like "
+            "`unlearned_retain_accuracy` or `retrained_test_accuracy`",
+        ),
+    ],
+    rule: Annotated[Literal["exact", "competition"], typer.Option(help="How epsilon is found")] = "exact",
+    cap_ratios: Annotated[bool, typer.Option(help="Limit the accuracy ratios to 1; the 2023 challenge did not")] = True,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, readable=True, help="A second file with the same `retrained`, to compare with"
+        ),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write a picture (.png, .svg or .pdf); needs matplotlib")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text")] = False,
+) -> None:
+    """Score unlearned models against oracles from stored margins or logits, with 95% intervals."""
+    try:
+        report = _score(file, rule, cap_ratios, against)
+        if plot is not None:
+            _draw(report, plot)
+    except _Refused as refusal:
+        typer.echo(f"lethe: {refusal}", err=True)
+        raise typer.Exit(1) from refusal
+    if as_json:
+        typer.echo(json.dumps(_as_json(report), allow_nan=False))
+    else:
+        _print(report)
+
+
+class _Refused(Exception):
+    """The file cannot be scored; the message says why and what to change."""
+
+
+@dataclass(frozen=True)
+class _Report:
+    file: Path
+    unlearned: "Pool"
+    retrained: "Pool"
+    score: "Score"
+    ceiling: "Score | None"
+    normalised: "NormalisedQuality | None"
+    comparison: "Comparison | None"
+    findings: tuple["Finding", ...]
+
+
+@dataclass(frozen=True)
+class _Stored:
+    pools: "Mapping[str, Pool]"
+    identities: "NDArray[np.generic] | None"
+    ignored: tuple[str, ...]
+
+
+def _score(file: Path, rule: Literal["exact", "competition"], cap_ratios: bool, against: Path | None) -> _Report:
+    import numpy as np
+
+    from evaluator.metrics import Finding, calibrate, compare, diagnose, evaluate
+
+    stored = _read(file)
+    unlearned, retrained = stored.pools["unlearned"], stored.pools["retrained"]
+    calibration = normalised = comparison = None
+    try:
+        result = evaluate(unlearned, retrained, rule=rule, cap_ratios=cap_ratios, identities=stored.identities)
+        if "ceiling" in stored.pools:
+            calibration = calibrate(retrained, stored.pools["ceiling"], rule=rule, cap_ratios=cap_ratios)
+            normalised = calibration.normalise(result)
+    except ValueError as error:
+        raise _Refused(f"{file}: {error}") from error
+    if against is not None:
+        other = _read(against)
+        if not np.array_equal(other.pools["retrained"].margins, retrained.margins):
+            raise _Refused(f"{against}: its `retrained` differs from that of {file}; compare on one oracle bank")
+        try:
+            comparison = compare(
+                unlearned,
+                other.pools["unlearned"],
+                retrained,
+                rule=rule,
+                cap_ratios=cap_ratios,
+                permutations=PERMUTATIONS,
+            )
+        except ValueError as error:
+            raise _Refused(f"{against}: {error}") from error
+    ceiling = None if calibration is None else calibration.ceiling
+    findings = diagnose(unlearned, retrained, score=result, ceiling=ceiling)
+    if stored.ignored:
+        message = f"Ignored {', '.join(stored.ignored)}; known arrays are {', '.join(sorted(KNOWN))}."
+        findings = (*findings, Finding("arrays_ignored", message))
+    return _Report(file, unlearned, retrained, result, ceiling, normalised, comparison, findings)
+
+
+def _read(file: Path) -> _Stored:
+    """The pools in `file`; raises _Refused for anything that is not an archive of the arrays that are wanted."""
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with file.open("rb") as stream:
+            archive = np.load(stream, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise _Refused(f"{file}: this is a single array; save both pools with numpy.savez")
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        raise _Refused(f"{file}: not a readable .npz archive of plain arrays ({error})") from error
+    missing = [name for name in ("unlearned", "retrained") if name not in arrays]
+    if missing:
+        held = ", ".join(sorted(arrays)) or "nothing"
+        raise _Refused(f"{file}: no array {' or '.join(missing)}; it holds {held}")
+    try:
+        pools = {name: _pool(name, arrays) for name in POOLS if name in arrays}
+    except ValueError as error:
+        raise _Refused(f"{file}: {error}") from error
+    ignored = tuple(sorted(set(arrays) - KNOWN))
+    return _Stored(pools, arrays.get("identities"), ignored)
+
+
+def _pool(name: str, arrays: "Mapping[str, NDArray[Any]]") -> "Pool":
+    from evaluator.metrics import Pool, margins, non_finite_outputs
+
+    values = arrays[name]
+    if values.dtype.kind not in "fiu":
+        raise ValueError(f"{name} must hold numbers, not {values.dtype}")
+    if values.ndim not in (2, 3):
+        raise ValueError(
+            f"{name} must hold margins (runs, examples) or logits (runs, examples, classes), not {values.shape}"
+        )
+    broken = non_finite_outputs(values)
+    if broken is not None:
+        raise ValueError(f"{name}: {broken.message} Remove those runs or find out why they diverged.")
+    if values.ndim == 3:
+        if "labels" not in arrays:
+            raise ValueError(f"{name} holds logits; add `labels` (E,), the true class of each example")
+        values = margins(values, arrays["labels"])
+    return Pool(margins=values, **{kind: arrays.get(f"{name}_{kind}") for kind in ACCURACIES})
+
+
+def _as_json(report: _Report) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    described = _score_as_json(report.score)
+    described["epsilon"] = report.score.epsilon.tolist()
+    described["ceiling"] = None if report.ceiling is None else _score_as_json(report.ceiling)
+    described["normalised"] = None if report.normalised is None else asdict(report.normalised)
+    described["comparison"] = None if report.comparison is None else asdict(report.comparison)
+    described["warnings"] = [asdict(finding) for finding in report.findings]
+    return described
+
+
+def _score_as_json(score: "Score") -> dict[str, Any]:
+    return {
+        "rule": score.rule,
+        "metric_version": score.metric_version,
+        "runs": score.runs,
+        "oracles": score.oracles,
+        "examples": len(score.epsilon),
+        "forgetting_quality": score.forgetting_quality,
+        "retain_ratio": score.retain_ratio,
+        "test_ratio": score.test_ratio,
+        "final_score": score.final_score,
+        "standard_error": score.standard_error,
+        "interval": list(score.interval),
+        "interval_new_identities": (
+            None if score.interval_new_identities is None else list(score.interval_new_identities)
+        ),
+        "replicates": score.replicates.tolist(),
+    }
+
+
+def _print(report: _Report) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    score = report.score
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "value", "95% interval"):
+        table.add_column(name, no_wrap=True)
+    table.add_row("final score", f"{score.final_score:.4f}", _interval(score.interval))
+    if score.interval_new_identities is not None:
+        table.add_row("  for new identities", "", _interval(score.interval_new_identities))
+    table.add_row("forgetting quality", f"{score.forgetting_quality:.4f}", "")
+    table.add_row("retain ratio", f"{score.retain_ratio:.4f}", "")
+    table.add_row("test ratio", f"{score.test_ratio:.4f}", "")
+    if report.ceiling is not None:
+        table.add_row("ceiling", f"{report.ceiling.final_score:.4f}", _interval(report.ceiling.interval))
+    if report.normalised is not None:
+        table.add_row("F / ceiling's F", f"{report.normalised.value:.4f}", _interval(report.normalised.interval))
+    if report.comparison is not None:
+        paired = report.comparison.paired
+        verdict = "significant" if paired.significant else "not significant"
+        table.add_row("difference", f"{paired.difference:+.4f}", f"{_interval(paired.interval)} {verdict}")
+        table.add_row("  permutation p-value", f"{report.comparison.p_value:.2f}", "")
+    console = Console(highlight=False)
+    sizes = f"{score.runs} runs, {score.oracles} oracles, {len(score.epsilon)} examples"
+    console.print(f"{report.file.name}: {sizes}, rule {score.rule}", markup=False, soft_wrap=True)
+    console.print(table)
+    console.print()
+    for line in _histogram(score):
+        console.print(line, markup=False, soft_wrap=True)
+    for finding in report.findings:
+        typer.echo(f"warning {finding.code}: {finding.message}", err=True)
+
+
+def _interval(bounds: tuple[float, float]) -> str:
+    return rf"\[{bounds[0]:.4f}, {bounds[1]:.4f}]"
+
+
+def _histogram(score: "Score") -> list[str]:
+    """Epsilon in bins of 0.5, one line a bin; the last one takes everything beyond."""
+    import numpy as np
+
+    bins = _bin_count(score)
+    counts = np.bincount(np.minimum(score.epsilon / BIN_WIDTH, bins - 1).astype(int), minlength=bins)
+    lines = ["epsilon       examples"]
+    for index, count in enumerate(counts):
+        low = index * BIN_WIDTH
+        upper = "  up " if index == bins - 1 else f"-{low + BIN_WIDTH:4.1f}"
+        bar = "█" * round(BAR_WIDTH * count / counts.max())
+        lines.append(f"{low:4.1f}{upper} {count:10d} {bar}".rstrip())
+    return lines
+
+
+def _bin_count(score: "Score") -> int:
+    from evaluator.metrics import competition_bins, exact_limit
+
+    if score.rule == "competition":
+        return competition_bins(score.runs) + 1
+    return int(exact_limit(score.runs, score.oracles) / BIN_WIDTH) + 1
+
+
+def _draw(report: _Report, path: Path) -> None:
+    """The histogram of epsilon, and the margins of the best, the middle and the worst example."""
+    import numpy as np
+
+    try:
+        import matplotlib as mpl
+    except ModuleNotFoundError as error:
+        raise _Refused("--plot needs matplotlib: install it with: pip install matplotlib") from error
+    mpl.use("Agg")
+    from matplotlib.figure import Figure
+
+    score = report.score
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    edges = BIN_WIDTH * np.arange(_bin_count(score) + 1)
+    left.hist(np.minimum(score.epsilon, edges[-1] - BIN_WIDTH / 2), edges, color="#4c72b0", edgecolor="white")
+    left.set(xlabel="epsilon (the last bin takes all beyond)", ylabel="forget examples")
+    left.set_title(
+        f"{score.rule}: F = {score.forgetting_quality:.3f}, final score {score.final_score:.3f}", fontsize=10
+    )
+    order = np.argsort(score.epsilon, kind="stable")
+    chosen = order[[0, len(order) // 2, -1]]
+    for row, example in enumerate(chosen):
+        for offset, pool, colour in ((0.12, report.unlearned, "#dd8452"), (-0.12, report.retrained, "#4c72b0")):
+            values = pool.margins[:, example]
+            right.plot(values, np.full(len(values), row + offset), "|", color=colour, markersize=9, alpha=0.6)
+    right.set_yticks(range(3), [f"example {e}\nε = {score.epsilon[e]:.2f}" for e in chosen])
+    right.set_ylim(-0.6, 2.6)
+    right.set_xlabel("margin")
+    right.set_title("unlearned (orange, above) and oracles (blue)", fontsize=10)
+    try:
+        figure.savefig(path, dpi=130)
+    except (OSError, ValueError) as error:
+        raise _Refused(f"cannot write {path}: {error}") from error

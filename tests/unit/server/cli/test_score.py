@@ -1,0 +1,201 @@
+"""`lethe score` from the outside: what it prints, what it refuses and how it exits."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
+from evaluator.metrics import evaluate, margins
+from evaluator.metrics.pool import Pool
+from server.cli.score import score
+
+VECTORS = Path(__file__).parents[3] / "vectors"
+
+app = typer.Typer()
+app.command()(score)
+
+
+@app.callback()
+def lethe() -> None:
+    """Stands for the real command, so that `score` is a subcommand."""
+
+
+def draw(seed: int, shift: float = 0.0, runs: int = 16, examples: int = 6) -> np.ndarray:
+    return np.random.default_rng(seed).normal(shift, 1, (runs, examples))
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Any:
+    def write(name: str = "outputs.npz", **arrays: Any) -> str:
+        path = tmp_path / name
+        np.savez(path, **arrays)
+        return str(path)
+
+    return write
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["score", *arguments])
+
+
+def refusal(*arguments: str) -> str:
+    result = run(*arguments)
+    assert result.exit_code == 1, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("lethe: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+def test_json_has_the_promised_fields(save: Any) -> None:
+    unlearned, retrained = draw(1, 0.5), draw(2)
+    result = run(save(unlearned=unlearned, retrained=retrained), "--json")
+    answer = json.loads(result.stdout)
+    expected = evaluate(Pool(margins=unlearned), Pool(margins=retrained))
+    assert result.exit_code == 0
+    assert answer["rule"] == "exact"
+    assert answer["epsilon"] == expected.epsilon.tolist()
+    assert answer["forgetting_quality"] == expected.forgetting_quality
+    assert answer["interval"] == list(expected.interval)
+    assert answer["ceiling"] is answer["comparison"] is answer["interval_new_identities"] is None
+    assert [warning["code"] for warning in answer["warnings"]] == ["accuracies_missing"]
+
+
+def test_reference_vector_under_the_competition_rule() -> None:
+    file = VECTORS / "competition_n16.npz"
+    answer = json.loads(run(str(file), "--rule", "competition", "--json").stdout)
+    with np.load(file) as vector:
+        assert answer["forgetting_quality"] == pytest.approx(float(vector["forgetting_quality"]), abs=1e-9)
+        np.testing.assert_allclose(answer["epsilon"], vector["epsilon"], rtol=0, atol=1e-6)
+    ignored = [warning["message"] for warning in answer["warnings"] if warning["code"] == "arrays_ignored"]
+    assert ignored[0].startswith("Ignored epsilon, forgetting_quality, kinds;")
+
+
+def test_everything_optional_together(save: Any) -> None:
+    generator = np.random.default_rng(0)
+    logits = {name: generator.normal(size=(16, 6, 4)).astype(np.float32) for name in ("unlearned", "retrained")}
+    accuracies = {
+        f"{pool}_{kind}_accuracy": np.full(16, value)
+        for pool, value in (("unlearned", 0.4), ("retrained", 0.8), ("ceiling", 0.8))
+        for kind in ("retain", "test")
+    }
+    labels = np.array([0, 1, 2, 3, 0, 1])
+    file = save(
+        **logits,
+        **accuracies,
+        labels=labels,
+        ceiling=generator.normal(size=(16, 6, 4)).astype(np.float32),
+        identities=["a", "a", "b", "b", "c", "c"],
+    )
+    answer = json.loads(run(file, "--json").stdout)
+    assert answer["final_score"] == pytest.approx(answer["forgetting_quality"] * 0.25)
+    pools = [Pool(margins=margins(logits[name], labels)) for name in ("unlearned", "retrained")]
+    assert answer["forgetting_quality"] == evaluate(*pools).forgetting_quality
+    assert answer["interval_new_identities"][1] > answer["interval"][1]
+    assert answer["ceiling"]["retain_ratio"] == 1.0
+    assert answer["normalised"]["value"] == pytest.approx(
+        answer["forgetting_quality"] / answer["ceiling"]["forgetting_quality"]
+    )
+    text = run(file)
+    assert text.exit_code == 0
+    for words in ("final score", "for new identities", "ceiling", "F / ceiling's F", "epsilon       examples"):
+        assert words in text.stdout
+    assert text.stderr == ""
+
+
+def test_ratios_may_exceed_one_when_told(save: Any) -> None:
+    accuracies = {
+        f"{pool}_{kind}_accuracy": np.full(16, value)
+        for pool, value in (("unlearned", 0.9), ("retrained", 0.6))
+        for kind in ("retain", "test")
+    }
+    file = save(unlearned=draw(1), retrained=draw(2), **accuracies)
+    assert json.loads(run(file, "--json").stdout)["test_ratio"] == 1.0
+    assert json.loads(run(file, "--json", "--no-cap-ratios").stdout)["test_ratio"] == pytest.approx(1.5)
+
+
+def test_histogram_counts_every_example(save: Any) -> None:
+    unlearned = draw(1, examples=7)
+    unlearned[:, :3] += 20
+    text = run(save(unlearned=unlearned, retrained=draw(2, examples=7)), "--rule", "competition").stdout
+    lines = text[text.index("epsilon ") :].splitlines()[1:]
+    assert sum(int(line[9:20]) for line in lines) == 7
+    assert lines[-1].split()[1:3] == ["up", "3"]
+
+
+def test_comparison_with_a_second_file(save: Any) -> None:
+    retrained = draw(2)
+    good, bad = (save(f"{i}.npz", unlearned=draw(5, shift), retrained=retrained) for i, shift in enumerate((0, 3)))
+    answer = json.loads(run(good, "--against", bad, "--json").stdout)["comparison"]
+    assert answer["paired"]["interval"][0] > 0
+    assert answer["p_value"] == 0.01
+    assert "significant" in run(good, "--against", bad).stdout
+    assert "differs" in refusal(good, "--against", save("other.npz", unlearned=draw(1), retrained=draw(9)))
+    short = save("short.npz", unlearned=draw(1, runs=12), retrained=retrained)
+    assert "same number of runs" in refusal(good, "--against", short)
+
+
+def test_plot(save: Any, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    file = save(unlearned=draw(1, 0.5), retrained=draw(2))
+    picture = tmp_path / "out.png"
+    assert run(file, "--plot", str(picture)).exit_code == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "cannot write" in refusal(file, "--plot", str(tmp_path / "missing" / "out.png"))
+    assert "cannot write" in refusal(file, "--plot", str(tmp_path / "out.nonsense"))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "rule", "message"),
+    [
+        ({"retrained": draw(1)}, "exact", "no array unlearned; it holds retrained"),
+        ({"unlearned": draw(1)[0], "retrained": draw(1)}, "exact", "unlearned must hold margins"),
+        ({"unlearned": draw(1, examples=5), "retrained": draw(1)}, "exact", "5 examples and retrained 6"),
+        ({"unlearned": draw(1, runs=7), "retrained": draw(1)}, "exact", "7 models; a score needs at least 8"),
+        ({"unlearned": draw(1, runs=12), "retrained": draw(1)}, "competition", "as many runs as oracles"),
+        ({"unlearned": np.full((8, 2), np.nan), "retrained": draw(1)}, "exact", "8 of 8 runs have NaN"),
+        ({"unlearned": np.full((8, 2), "x"), "retrained": draw(1)}, "exact", "must hold numbers"),
+        ({"unlearned": np.zeros((8, 2, 3)), "retrained": draw(1)}, "exact", "add `labels`"),
+        (
+            {"unlearned": draw(1), "retrained": draw(2), "identities": [1, 2]},
+            "exact",
+            r"identities must have the shape",
+        ),
+        ({"unlearned": 99 * draw(1), "retrained": 2000 + draw(2)}, "competition", "log-odds"),
+        ({"unlearned": draw(1), "retrained": draw(2), "ceiling": draw(3, 99)}, "exact", "ceiling's forgetting quality"),
+        (
+            {"unlearned": draw(1), "retrained": draw(2), "unlearned_test_accuracy": np.full(16, 90.0)},
+            "exact",
+            r"must lie in [0, 1]",
+        ),
+    ],
+)
+def test_refusals_say_what_is_wrong(save: Any, arrays: dict[str, Any], rule: str, message: str) -> None:
+    assert message in refusal(save(**arrays), "--rule", rule)
+
+
+def test_files_that_are_no_archives(tmp_path: Path) -> None:
+    single, text, cut = tmp_path / "a.npy", tmp_path / "b.npz", tmp_path / "c.npz"
+    np.save(single, draw(1))
+    text.write_text("not an archive")
+    np.savez(cut, unlearned=draw(1), retrained=draw(2))
+    cut.write_bytes(cut.read_bytes()[:500])
+    assert "single array" in refusal(str(single))
+    assert "not a readable .npz" in refusal(str(text))
+    assert "not a readable .npz" in refusal(str(cut))
+
+
+def test_pickled_objects_are_refused(save: Any) -> None:
+    hostile = np.array([{"a": 1}], dtype=object)
+    assert "not a readable .npz" in refusal(save(unlearned=hostile, retrained=draw(1)))
+
+
+def test_usage_errors_exit_with_two(save: Any) -> None:
+    assert run("missing.npz").exit_code == 2
+    assert run(save(unlearned=draw(1), retrained=draw(2)), "--rule", "other").exit_code == 2
+    assert run().exit_code == 2
