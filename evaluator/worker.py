@@ -6,10 +6,12 @@ import signal
 import socket
 import threading
 import time
+import warnings
 from importlib.metadata import version
 
 import structlog
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import worker_ready, worker_shutting_down
 
 from evaluator.artifacts import open_store
@@ -195,7 +197,14 @@ def run_worker(settings: WorkerSettings) -> None:
 
     worker_ready.connect(started, weak=False)
     worker_shutting_down.connect(stopping, weak=False)
-    celery.worker_main(
-        ["worker", "--queues", EVALUATE_QUEUE, "--pool", "solo", "--loglevel", "WARNING", "--without-mingle",
-         "--without-gossip", "--without-heartbeat", "--hostname", f"evaluate-{os.getpid()}@%h", "--quiet"]
-    )  # fmt: skip
+    warnings.filterwarnings("ignore", category=SecurityWarning)  # about root and pickle; only JSON is accepted here
+    celery.Worker(
+        queues=[EVALUATE_QUEUE],
+        pool="solo",
+        hostname=f"evaluate-{os.getpid()}@{socket.gethostname()}",
+        loglevel="WARNING",
+        quiet=True,
+        without_mingle=True,
+        without_gossip=True,
+        without_heartbeat=True,
+    ).start()

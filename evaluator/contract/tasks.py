@@ -37,7 +37,7 @@ def celery_configuration(broker_url: str) -> dict[str, Any]:
         folder = Path(parts.path)
         for name in ("messages", "control"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        configuration["broker_url"] = "filesystem://"
+        configuration["broker_url"] = "filesystem://localhost"
         configuration["broker_transport_options"] = {
             "data_folder_in": str(folder / "messages"),
             "data_folder_out": str(folder / "messages"),

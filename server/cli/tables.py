@@ -6,22 +6,24 @@ from rich.table import Table
 from server.leaderboard.schemas import Leaderboard
 from server.submissions.schemas import SubmissionView
 
-BAR_WIDTH = 34
+BAR_WIDTH = 24
 
 
 def print_leaderboard(board: Leaderboard, console: Console) -> None:
     """The board with each score's interval drawn on one common scale."""
     table = Table(title=board.title, title_justify="left", box=None, pad_edge=False)
-    for name, justify in (("rank", "right"), ("team", "left"), ("score", "right"), ("95% interval", "left")):
-        table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
-    table.add_column(f"0 {'·' * (BAR_WIDTH - 4)} max", no_wrap=True)
     longest = max((row.interval.high for row in board.rows), default=0.0) or 1.0
+    table.add_column("rank", justify="right", no_wrap=True)
+    table.add_column("team", no_wrap=True, overflow="ellipsis")
+    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("95% interval", no_wrap=True)
+    table.add_column(f"0{longest:>{BAR_WIDTH - 1}.2f}", no_wrap=True)
     for row in board.rows:
         table.add_row(
             "" if row.rank is None else str(row.rank),
             row.team,
             f"{row.score:.4f}",
-            f"[{row.interval.low:.4f}, {row.interval.high:.4f}]".replace("[", r"\["),
+            f"{row.interval.low:.4f}–{row.interval.high:.4f}",
             whisker(row.score, row.interval.low, row.interval.high, longest),
             style="dim" if row.reference else "",
         )

@@ -5,7 +5,9 @@ import signal
 import socket
 import threading
 import time
+import warnings
 
+from celery.exceptions import SecurityWarning
 from celery.signals import worker_ready, worker_shutting_down
 from sqlalchemy.exc import OperationalError
 
@@ -83,7 +85,14 @@ def run_control(settings: Settings) -> None:
 
     worker_ready.connect(started, weak=False)
     worker_shutting_down.connect(stopping, weak=False)
-    celery.worker_main(
-        ["worker", "--queues", CONTROL_QUEUE, "--pool", "solo", "--loglevel", "WARNING", "--without-mingle",
-         "--without-gossip", "--without-heartbeat", "--hostname", f"control-{os.getpid()}@%h", "--quiet"]
-    )  # fmt: skip
+    warnings.filterwarnings("ignore", category=SecurityWarning)  # about root and pickle; only JSON is accepted here
+    celery.Worker(
+        queues=[CONTROL_QUEUE],
+        pool="solo",
+        hostname=f"control-{os.getpid()}@{socket.gethostname()}",
+        loglevel="WARNING",
+        quiet=True,
+        without_mingle=True,
+        without_gossip=True,
+        without_heartbeat=True,
+    ).start()
