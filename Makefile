@@ -1,0 +1,46 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+ENV := $(shell scripts/environment --path)
+PORT ?= 8000
+
+.PHONY: help install demo up test lint format bench lock clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  Options: ONCE=1 (demo stops at the end), PORT=8000, LETHE_HOME=…, TORCH_BACKEND=cpu (small torch)"
+
+install: ## Install Lethe and everything it needs into its own environment
+	@scripts/environment
+
+demo: install ## Run the whole job: seed oracles, upload baselines, show the leaderboard
+	@scripts/packages run
+	@$(ENV)/bin/lethe demo --port $(PORT) $(if $(ONCE),--once,)
+
+up: install ## Run server, control and worker on the embedded default
+	@scripts/packages run
+	@$(ENV)/bin/lethe up --port $(PORT)
+
+test: install ## Lint, check types and run all tests, with real PostgreSQL, Redis, bubblewrap and Chromium
+	@scripts/packages test
+	@$(MAKE) --no-print-directory lint
+	@$(ENV)/bin/python -m pytest
+
+lint: install ## Check format, lint and types
+	@$(ENV)/bin/ruff format --check .
+	@$(ENV)/bin/ruff check .
+	@$(ENV)/bin/mypy
+
+format: install ## Format the code
+	@$(ENV)/bin/ruff format .
+	@$(ENV)/bin/ruff check --fix .
+
+bench: install ## Measure speed, side by side with the references
+	@scripts/packages run
+	@for file in benchmarks/[a-z]*.py; do $(ENV)/bin/python $$file || exit 1; done
+
+lock: install ## Resolve all dependencies anew into requirements.lock
+	@scripts/lock
+
+clean: ## Remove the environment and caches
+	rm -rf "$(ENV)" .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,137 @@
+"""Real components for the tests: each is started here, or the test is skipped; in CI a skip is a failure."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+VECTORS = Path(__file__).parent / "vectors"
+POSTGRES_USER = "postgres"
+
+
+def _postgres_bin() -> Path | None:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [
+        Path(path) for path in [shutil.which("initdb")] if path
+    ]
+    return found[-1].parent if found else None
+
+
+COMPONENTS = {
+    "postgresql": lambda: _postgres_bin() is not None,
+    "redis": lambda: shutil.which("redis-server") is not None,
+    "bubblewrap": lambda: shutil.which("bwrap") is not None,
+    "chromium": lambda: shutil.which("chromium") is not None,
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("component"):
+        for name in marker.args:
+            require_component(name)
+
+
+def require_component(name: str) -> None:
+    """Skip the test where `name` is not installed; in CI that is a failure, because it would prove nothing."""
+    if not COMPONENTS[name]():
+        message = f"{name} is not installed (scripts/packages test installs it)"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+
+
+def free_port() -> int:
+    """A TCP port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _demoted(command: list[str]) -> list[str]:
+    """`command` under PostgreSQL's own user where the tests run as root, which PostgreSQL refuses to do."""
+    if os.getuid() != 0:
+        return command
+    return ["setpriv", f"--reuid={POSTGRES_USER}", f"--regid={POSTGRES_USER}", "--clear-groups", *command]
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL prefix of a real PostgreSQL server, without the database's name."""
+    require_component("postgresql")
+    binaries = _postgres_bin()
+    assert binaries is not None
+    folder = Path(subprocess.check_output(["mktemp", "-d", "/tmp/lethe-postgres-XXXXXX"], text=True).strip())
+    if os.getuid() == 0:
+        shutil.chown(folder, POSTGRES_USER, POSTGRES_USER)
+    port = free_port()
+    cluster = folder / "cluster"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "cwd": "/"}
+    subprocess.run(
+        _demoted([str(binaries / "initdb"), "-D", str(cluster), "-U", "lethe", "--auth=trust", "--no-sync"]),
+        check=True, **quiet,
+    )  # fmt: skip
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
+    subprocess.run(
+        _demoted([str(binaries / "pg_ctl"), "-D", str(cluster), "-w", "-o", options, "start"]), check=True, **quiet
+    )
+    try:
+        yield f"postgresql://lethe@127.0.0.1:{port}"
+    finally:
+        subprocess.run(
+            _demoted([str(binaries / "pg_ctl"), "-D", str(cluster), "-m", "immediate", "stop"]), check=False, **quiet
+        )
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> str:
+    """URL of a fresh, empty database."""
+    import psycopg
+
+    name = f"lethe_{os.urandom(6).hex()}"
+    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return f"{postgres_server}/{name}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh database, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'lethe.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a real Redis server."""
+    require_component("redis")
+    port = free_port()
+    folder = tmp_path_factory.mktemp("redis")
+    process = subprocess.Popen(
+        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_port(port)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def wait_for_port(port: int, limit_s: float = 20.0) -> None:
+    """Return once something listens on `port`."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise TimeoutError(f"nothing listens on port {port} after {limit_s:.0f} s")

@@ -1,0 +1,111 @@
+"""The walls: who may import whom, and what must stay out of a process."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("server", "evaluator", "sandbox", "baselines", "migrations")
+SERVER_MAY_IMPORT = ("evaluator.contract", "evaluator.artifacts", "evaluator.metrics", "evaluator.audits")
+# The command line is the composition root, and a host's commands train models; both import inside functions only.
+COMPOSITION = ("server/cli/", "server/competitions/hosting.py")
+
+
+def imports(path: Path, *, top_level_only: bool = False) -> Iterator[str]:
+    """Full names of the modules that a file imports, `a.b` for `from a import b` as well."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = top_level(tree) if top_level_only else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def top_level(tree: ast.Module) -> Iterator[ast.AST]:
+    """Statements that run at import, without those for type checkers."""
+    for node in tree.body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield from ast.walk(node)
+
+
+def python_files(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def within(name: str, packages: tuple[str, ...]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+@pytest.mark.parametrize("path", python_files("server"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_server_imports_only_the_torch_free_parts_of_the_evaluator(path: Path) -> None:
+    is_composition = str(path.relative_to(ROOT)).startswith(COMPOSITION)
+    for name in imports(path, top_level_only=is_composition):
+        if name.startswith("evaluator."):
+            assert within(name, SERVER_MAY_IMPORT), f"{path} imports {name}"
+        if not is_composition:
+            assert not within(name, ("sandbox", "torch")), f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", python_files("evaluator"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_evaluator_knows_neither_server_nor_sql(path: Path) -> None:
+    for name in imports(path):
+        assert not within(name, ("server", "sqlalchemy", "alembic", "fastapi")), f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("package", ["contract", "artifacts", "metrics", "audits"])
+def test_shared_parts_of_the_evaluator_are_free_of_torch_celery_and_settings(package: str) -> None:
+    for path in python_files(f"evaluator/{package}"):
+        for name in imports(path):
+            forbidden = ("torch", "torchvision", "celery", "pydantic_settings", "evaluator.settings")
+            assert not within(name, forbidden), f"{path} imports {name}"
+            if package == "metrics":
+                assert not within(name, ("sklearn", "pydantic")), f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", python_files("sandbox"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_sandbox_knows_the_standard_library_and_pyseccomp(path: Path) -> None:
+    for name in imports(path):
+        root = name.split(".")[0]
+        assert root in sys.stdlib_module_names or root in {"sandbox", "pyseccomp", "seccomp"}, f"{path} imports {name}"
+
+
+def test_guest_code_imports_only_what_lies_in_the_jail() -> None:
+    jail = ("evaluator.guest", "evaluator.models", "evaluator.data.loaders", "sandbox.guest")
+    paths = [*python_files("evaluator/guest"), *python_files("evaluator/models"), ROOT / "evaluator/data/loaders.py"]
+    for path in paths:
+        for name in imports(path):
+            if within(name, ("server", "evaluator", "sandbox")):
+                assert within(name, jail), f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", python_files("baselines"), ids=lambda path: path.name)
+def test_baselines_stand_alone(path: Path) -> None:
+    for name in imports(path):
+        assert not within(name, PACKAGES), f"{path} imports {name}, but is uploaded as one file"
+
+
+@pytest.mark.parametrize("module", ["server.app", "server.control.process"])
+def test_server_processes_start_without_torch(module: str) -> None:
+    program = f"import sys, {module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False, cwd="/").returncode == 0
+
+
+def test_worker_starts_without_sql() -> None:
+    program = "import sys, evaluator.worker; sys.exit(any(n in sys.modules for n in ('sqlalchemy', 'server', 'fastapi')))"
+    assert subprocess.run([sys.executable, "-c", program], check=False, cwd="/").returncode == 0
+
+
+def test_only_settings_read_the_environment() -> None:
+    """STYLE: `os.environ` in settings; elsewhere only to hand an environment on to a child process."""
+    allowed = {"server/supervisor.py", "evaluator/inference/service.py"}
+    for package in ("server", "evaluator"):
+        for path in python_files(package):
+            if str(path.relative_to(ROOT)) not in allowed:
+                assert "os.environ" not in path.read_text(encoding="utf-8"), path
