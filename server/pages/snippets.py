@@ -30,7 +30,7 @@ def unlearning(net, retain, forget, validation):
 
 @dataclass(frozen=True)
 class Commands:
-    """Shell commands against the server at `base_url`, ready to paste but for the visitor's own name and password."""
+    """POSIX shell commands, ready to paste but for the words in capitals. `export` tells `lethe` where and who."""
 
     register: str
     export: str
@@ -46,7 +46,7 @@ def commands(base_url: str, slug: str) -> Commands:
     authorization = '-H "Authorization: Bearer $LETHE_TOKEN"'
     return Commands(
         register=f"curl {shlex.quote(f'{api}/users')} \\\n  -H 'Content-Type: application/json' \\\n  -d '{person}'",
-        export="export LETHE_TOKEN=lethe_…",
+        export=f"export LETHE_SERVER={shlex.quote(base_url.rstrip('/'))}\nexport LETHE_TOKEN=lethe_YOUR_TOKEN",
         upload=f"curl {authorization} \\\n  -F file=@{FILENAME} \\\n"
         f"  {shlex.quote(f'{api}/competitions/{slug}/submissions')}",
         status=f"curl {authorization} \\\n  {shlex.quote(f'{api}/submissions/')}SUBMISSION_ID",

@@ -82,9 +82,10 @@
   async function poll() {
     if (document.hidden) return;
     const answer = await fetch(location.href, { headers: { "If-None-Match": etag }, cache: "no-store" });
+    const text = await answer.text(); // even of a 304: an unread answer counts as an aborted request
     if (answer.status !== 304 && !answer.ok) throw new Error(`HTTP ${answer.status}`);
     if (answer.ok) {
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("board");
+      const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("board");
       swap(fresh);
       etag = answer.headers.get("ETag");
       live.textContent = `Updated at ${new Date().toISOString().slice(11, 19)} UTC`;

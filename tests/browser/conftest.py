@@ -1,0 +1,239 @@
+"""A real server with sample competitions on SQLite, and a real Chromium that reports everything it complains about."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from evaluator.contract.base import Contract
+from evaluator.contract.dossier import ArtifactRef, Counts, Dossier, Figures
+from evaluator.contract.specification import CompetitionSpec, DataSpec
+from evaluator.contract.states import SubmissionState
+from evaluator.data.contact_sheet import contact_sheet
+from evaluator.data.faces import synthetic_faces
+from server.app import create_app
+from server.competitions import service as competitions
+from server.context import Context
+from server.leaderboard import service as leaderboards
+from server.models import Base, Competition, Score, Submission, Team, User
+from server.settings import Settings
+
+CHROMIUM = "/usr/bin/chromium"
+HOSTILE = "<script>document.title='owned'</script><img src=x>"
+TEAMS = {
+    "Styx and Stones": (0.1874, 9, 3),
+    "palimpsest": (0.1791, 14, 1),
+    "Tabula Rasa": (0.1760, 5, 30),
+    "noise-then-tune": (0.1402, 22, 7),
+    "Mnemosyne's Regret": (0.1385, 3, 55),
+    "Ünlearn Zürich": (0.1294, 11, 12),
+    "the quiet gradients of Acheron": (0.1127, 8, 90),
+    "lotus_eaters": (0.1098, 17, 26),
+    "Blank Slate Society": (0.0871, 2, 140),
+    "Λήθη": (0.0855, 6, 71),
+    HOSTILE[:40]: (0.0610, 1, 33),
+    "reset-head": (0.0441, 4, 200),
+    "fine-tune baseline": (0.0302, 1, 310),
+    "ascent": (0.0107, 2, 311),
+}
+START = datetime(2025, 5, 20, 9, 31, tzinfo=UTC)
+
+
+class Site:
+    """A running server and the hands to change what it shows."""
+
+    def __init__(self, url: str, context: Context) -> None:
+        self.url = url
+        self.context = context
+        self._people = 0
+        faces = synthetic_faces(DataSpec(), 12, np.random.SeedSequence(1))
+        self._sheet = context.artifacts.put("contact-sheet.png", contact_sheet(faces))
+
+    def add_competition(self, slug: str, *, title: str, summary: str = "", description: str = "") -> None:
+        """A new open competition with an empty board and a contact sheet of synthetic faces."""
+        spec = CompetitionSpec(slug=slug, title=title, summary=summary, description=description)
+        counts = Counts(
+            retain=468,
+            forget=72,
+            validation=72,
+            test=108,
+            retain_sample=256,
+            identities=60,
+            forget_identities=6,
+            classes=10,
+        )
+        dossier = Dossier(
+            **dict.fromkeys(
+                _names_of(Dossier, ArtifactRef), self._sheet
+            ),  # of these the pages read the contact sheet only
+            bank_digest="0" * 64,
+            counts=counts,
+            figures=Figures(**dict.fromkeys(_names_of(Figures, float), 0.5)),
+            environment={"python": "3.11.2", "torch": "2.15.0", "torchvision": "0.30.0", "numpy": "2.3.1"},
+        )
+        with self.context.database.write() as session:
+            competitions.create(session, spec, dossier).opened_at = START - timedelta(days=20)
+
+    def add_score(self, slug: str, team: str, score: float, *, entries: int = 1, hours_ago: float = 0) -> None:
+        """A scored submission of a new team, and the standings after it."""
+        self._people += 1
+        name = f"person-{self._people}"
+        with self.context.database.write() as session:
+            competition = competitions.get_competition(session, slug)
+            user = User(username=name, username_key=name, email=name, email_key=name, password_hash="")
+            group = Team(competition_id=competition.id, name=team, name_key=team.casefold())
+            session.add_all([user, group])
+            session.flush()
+            uploads = [
+                _submission(competition, group, user, START - timedelta(hours=hours_ago)) for _ in range(entries)
+            ]
+            session.add_all(uploads)
+            session.flush()
+            session.add(_score(competition, score, seed=self._people, submission=uploads[0]))
+            session.flush()
+            leaderboards.refresh(session, competition)
+
+    def add_references(self, slug: str) -> None:
+        """Ceiling and floor."""
+        with self.context.database.write() as session:
+            competition = competitions.get_competition(session, slug)
+            session.add(_score(competition, 0.21, seed=0, half_width=0.03, reference="ceiling"))
+            session.add(_score(competition, 0.0, seed=0, half_width=0.0, reference="floor"))
+
+
+def _names_of(contract: type[Contract], kind: type) -> list[str]:
+    return [name for name, field in contract.model_fields.items() if field.annotation is kind]
+
+
+def _submission(competition: Competition, team: Team, user: User, finished_at: datetime) -> Submission:
+    return Submission(
+        competition_id=competition.id,
+        team_id=team.id,
+        user_id=user.id,
+        filename="submission.py",
+        source_key="none",
+        source_sha256="0" * 64,
+        state=SubmissionState.SCORED,
+        runs_total=32,
+        finished_at=finished_at,
+    )
+
+
+def _score(
+    competition: Competition,
+    score: float,
+    *,
+    seed: int,
+    half_width: float = 0.02,
+    submission: Submission | None = None,
+    reference: str | None = None,
+) -> Score:
+    spread = half_width / 2.13 / np.sqrt(15)  # what a jackknife over 16 groups turns back into the interval
+    replicates = score + spread * np.random.default_rng(seed).standard_normal(16)
+    return Score(
+        competition_id=competition.id,
+        submission_id=None if submission is None else submission.id,
+        reference=reference,
+        final_score=score,
+        interval_low=max(0.0, score - half_width),
+        interval_high=score + half_width,
+        forgetting_quality=score,
+        retain_ratio=1.0,
+        test_ratio=1.0,
+        replicates=replicates.tolist(),
+        receipt={},
+    )
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The server with three competitions: `faces` has 14 teams, `quiet` none, `live` none until a test adds some."""
+    app = create_app(Settings(home=tmp_path_factory.mktemp("home"), log_level="WARNING"))
+    context: Context = app.state.context
+    Base.metadata.create_all(context.database.engine)
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    running = Site(f"http://127.0.0.1:{listener.getsockname()[1]}", context)
+    try:
+        _fill(running)
+        deadline = time.monotonic() + 10
+        while not server.started and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert server.started
+        yield running
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+
+
+def _fill(site: Site) -> None:
+    site.add_competition("quiet", title="Digits, quietly")
+    site.add_competition("live", title="A board that moves", summary=f"Summary with {HOSTILE}")
+    site.add_competition(
+        "faces",
+        title="Forgotten faces",
+        summary="Ten people asked to be forgotten. Remove their photographs from an age classifier.",
+        description=(
+            "A small network was trained to tell the age group of a face from a photograph of 32 by 32 pixels.\n"
+            "Some of the people in its training set have withdrawn their consent.\n\n"
+            f"Write the function that makes the network forget them. Markup such as {HOSTILE} is only text here."
+        ),
+    )
+    site.add_references("faces")
+    for team, (score, entries, hours_ago) in TEAMS.items():
+        site.add_score("faces", team, score, entries=entries, hours_ago=hours_ago)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The system's Chromium, offline but for this machine."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"{CHROMIUM} is not installed (Debian: apt-get install chromium)")
+    arguments = ["--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage", "--no-first-run"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=False, args=arguments)
+        yield browser
+        browser.close()
+
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(site: Site, chromium: Browser) -> Iterator[OpenPage]:
+    """Opens a path in a fresh context with the given options; fails the test if the browser complained."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def open_page(path: str, *, before: Callable[[Page], None] | None = None, **options: object) -> Page:
+        context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        context.set_default_timeout(5_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(f"{path}: {message.type}: {message.text}"))
+        page.on("pageerror", lambda error: complaints.append(f"{path}: {error}"))
+        page.on("requestfailed", lambda request: complaints.append(f"{path}: {request.failure}: {request.url}"))
+        page.on("request", lambda request: _is_local(request.url, site) or complaints.append(f"left: {request.url}"))
+        if before is not None:
+            before(page)
+        page.goto(site.url + path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def _is_local(url: str, site: Site) -> bool:
+    return url.startswith(f"{site.url}/")

@@ -1,0 +1,233 @@
+"""The pages in a real Chromium: they load without complaint, fit a phone, need no script, and move when scores do."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+pytestmark = pytest.mark.component("chromium")
+
+OpenPage = Callable[..., Page]
+
+BOARD = "/competitions/faces/leaderboard"
+PAGES = {
+    "home": "/",
+    "overview": "/competitions/faces",
+    "leaderboard": BOARD,
+    "empty": "/competitions/quiet/leaderboard",
+}
+PHONE = {"viewport": {"width": 360, "height": 740}, "color_scheme": "light"}
+DESK = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"}
+
+
+def team_names(page: Page) -> list[str]:
+    """Names in the order of the visible rows, reference rows left out."""
+    return page.locator("tbody tr:not(.reference):visible .team").all_inner_texts()
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("shape", [PHONE, DESK], ids=["phone", "desk"])
+def test_pages_fit_and_load_without_complaint(
+    open_page: OpenPage, tmp_path: Path, name: str, shape: dict[str, Any]
+) -> None:
+    page = open_page(PAGES[name], **shape)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.documentElement.scrollWidth") == shape["viewport"]["width"]
+    assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, ground.removeprefix("rgb(").rstrip(")").split(", "))) < 3 * 60) == (
+        shape["color_scheme"] == "dark"
+    )
+    assert page.locator("h1").count() == 1
+    page.screenshot(path=tmp_path / f"{name}.png", full_page=True)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_width_scrolls_the_page_sideways(open_page: OpenPage, name: str) -> None:
+    page = open_page(PAGES[name])
+    for width in (320, 360, 414, 600, 703, 705, 768, 959, 961, 1100, 1600):
+        page.set_viewport_size({"width": width, "height": 700})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_policy_stops_inline_script(site: Any, chromium: Browser) -> None:
+    """Shows that the browser enforces the policy, so that silence in the other tests means something."""
+    page = chromium.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.goto(site.url)
+    page.evaluate(
+        "for (const text of ['window.owned = true']) {"
+        " const script = document.createElement('script'); script.textContent = text; document.body.append(script); }"
+    )
+    page.evaluate("document.querySelector('h1').setAttribute('style', 'color: red')")
+    assert page.evaluate("window.owned") is None
+    assert page.evaluate("getComputedStyle(document.querySelector('h1')).color") != "rgb(255, 0, 0)"
+    assert len(complaints) == 2
+    page.close()
+
+
+def test_hostile_text_is_text(open_page: OpenPage) -> None:
+    page = open_page(BOARD)
+    assert page.title() == "Leaderboard: Forgotten faces · Lethe"
+    expect(page.get_by_role("rowheader", name="<script>document.title='owned'</script><")).to_be_visible()
+    page = open_page("/competitions/faces")
+    expect(
+        page.get_by_text("Markup such as <script>document.title='owned'</script><img src=x> is only text")
+    ).to_be_visible()
+    assert page.title() == "Forgotten faces · Lethe"
+
+
+def test_rows_are_drawn_on_one_scale(open_page: OpenPage) -> None:
+    page = open_page(BOARD)
+    drawn = page.locator("tbody tr").evaluate_all(
+        "rows => rows.map(row => ["
+        " Number(row.querySelector('.score b').textContent),"
+        " row.querySelector('.dot').getBoundingClientRect().x,"
+        " row.querySelector('use').getBoundingClientRect().width])"
+    )
+    assert len(drawn) == 16
+    (high, right, _), (low, left, _) = drawn[0], drawn[-1]
+    per_point = (right - left) / (high - low)
+    assert per_point > 1000
+    for score, x, width_of_marks in drawn:
+        assert x == pytest.approx(left + per_point * (score - low), abs=0.5)
+        assert width_of_marks > 0.9 * 0.25 * per_point  # the reference lines are reused by every row
+    expect(page.get_by_role("img", name="0.1874, 95% interval 0.1674 to 0.2074")).to_be_visible()
+
+
+def test_sorting_by_keyboard_and_mouse(open_page: OpenPage) -> None:
+    page = open_page(BOARD)
+    by_score = team_names(page)
+    assert by_score[:2] == ["Styx and Stones", "palimpsest"]
+    head = page.get_by_role("columnheader", name="Team")
+    head.get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    assert team_names(page)[:3] == ["<script>document.title='owned'</script><", "ascent", "Blank Slate Society"]
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert page.locator("tbody tr").last.get_attribute("class") == "reference floor"
+    page.get_by_role("button", name="Entries").click()
+    assert team_names(page)[:2] == ["noise-then-tune", "lotus_eaters"]
+    page.get_by_role("button", name="Last entry").click()
+    assert team_names(page)[0] == "palimpsest"
+    page.get_by_role("button", name="Score").click()
+    assert team_names(page) == by_score
+    assert page.locator("tbody tr").first.get_attribute("class") == "reference ceiling"
+    page.get_by_role("button", name="Score").click()
+    assert team_names(page) == by_score[::-1]
+    assert page.locator("[aria-sort]").count() == 1
+
+
+def test_filter_finds_teams_and_says_how_many(open_page: OpenPage) -> None:
+    page = open_page(BOARD)
+    page.get_by_label("Find a team").fill(" ÜNLEARN ")
+    assert team_names(page) == ["Ünlearn Zürich"]
+    expect(page.get_by_role("status")).to_have_text("1 team found")
+    expect(page.locator("tr.reference:visible")).to_have_count(2)
+    page.get_by_label("Find a team").fill("no such team")
+    assert team_names(page) == []
+    page.get_by_label("Find a team").fill("")
+    assert len(team_names(page)) == 14
+
+
+def test_complete_without_script(open_page: OpenPage) -> None:
+    page = open_page(BOARD, java_script_enabled=False)
+    assert len(team_names(page)) == 14
+    assert page.get_by_role("button").count() == 0
+    expect(page.get_by_label("Find a team")).to_be_hidden()
+    expect(page.get_by_role("link", name="CSV")).to_be_visible()
+    page.get_by_role("link", name="Overview").click()
+    expect(page.get_by_role("region", name="Command that uploads a file and waits for its score")).to_have_text(
+        "lethe submit submission.py -c faces --watch"
+    )
+    assert page.get_by_role("button").count() == 0
+
+
+def test_board_moves_without_reload(open_page: OpenPage, site: Any) -> None:
+    page = open_page("/competitions/live/leaderboard", before=lambda page: page.clock.install())
+    page.evaluate("window.stayed = true")
+    expect(page.get_by_role("heading", name="No team has a score yet")).to_be_visible()
+
+    site.add_score("live", "first", 0.05)
+    assert _next_poll(page) == 200
+    expect(page.get_by_role("rowheader", name="first")).to_be_visible()
+    expect(page.get_by_role("heading", name="No team has a score yet")).to_have_count(0)
+    expect(page.get_by_role("status")).to_contain_text("Updated at")
+
+    page.get_by_role("button", name="Score").click()  # ascending
+    page.get_by_role("button", name="Score").focus()
+    page.get_by_label("Find a team").fill("s")
+    site.add_score("live", "second", 0.15)
+    site.add_score("live", "hidden by the filter: not", 0.3)
+    assert _next_poll(page) == 200
+    expect(page.get_by_role("rowheader", name="second")).to_be_visible()
+    assert team_names(page) == ["first", "second"]
+    expect(page.locator("tr.changed:visible .team")).to_have_text("second")
+    assert page.get_by_label("Find a team").input_value() == "s"
+    assert page.locator(".axis text").last.text_content() == "0.4"
+
+    assert _next_poll(page) == 304
+    assert page.evaluate("window.stayed")
+
+
+def test_lost_connection_is_said_and_mended(open_page: OpenPage) -> None:
+    page = open_page(BOARD, before=lambda page: page.clock.install())
+    status = page.get_by_role("status")
+    expect(status).to_have_text("Updates by itself")
+
+    def unavailable(route: Route) -> None:
+        route.fulfill(status=204)  # no page in it, and no complaint in the console
+
+    page.route("**/leaderboard", unavailable)
+    page.clock.run_for(10_500)
+    expect(status).to_have_text("No connection; trying again")
+    assert len(team_names(page)) == 14
+    page.unroute("**/leaderboard")
+    page.clock.run_for(20_500)
+    expect(status).to_have_text("Updates by itself")
+
+
+def test_skip_link_is_the_first_stop(open_page: OpenPage) -> None:
+    page = open_page(BOARD)
+    page.keyboard.press("Tab")
+    skip = page.get_by_role("link", name="Skip to the content")
+    expect(skip).to_be_focused()
+    expect(skip).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_code_is_copied(open_page: OpenPage) -> None:
+    page = open_page("/competitions/faces", permissions=["clipboard-read", "clipboard-write"])
+    block = page.locator(".code", has_text="--watch")
+    block.get_by_role("button", name="Copy").click()
+    expect(block.get_by_role("button")).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == "lethe submit submission.py -c faces --watch"
+
+
+def test_print_shows_the_board_alone(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page(BOARD, viewport={"width": 718, "height": 1000})  # A4 with usual margins
+    page.emulate_media(media="print", color_scheme="light")
+    expect(page.locator(".tools")).to_be_hidden()
+    expect(page.locator("header.site nav")).to_be_hidden()
+    assert len(team_names(page)) == 14
+    assert page.evaluate("document.documentElement.scrollWidth") == 718
+    page.screenshot(path=tmp_path / "print.png", full_page=True)
+
+
+def test_times_are_utc_whatever_the_visitors_zone(open_page: OpenPage) -> None:
+    page = open_page(BOARD, timezone_id="Asia/Tokyo", locale="ja-JP")
+    time = page.locator("tr", has_text="palimpsest").locator("time")
+    assert time.inner_text() == "20 May 2025, 08:31 UTC"
+    stamp = datetime.fromisoformat(time.get_attribute("datetime") or "")
+    assert stamp == datetime(2025, 5, 20, 8, 31, tzinfo=UTC)
+
+
+def _next_poll(page: Page) -> int:
+    """Lets ten seconds pass on the page's clock and returns the status of the poll that follows."""
+    with page.expect_response(lambda response: response.url.endswith("/leaderboard")) as poll:
+        page.clock.run_for(10_500)
+    return poll.value.status

@@ -1,0 +1,108 @@
+"""The whole application on SQLite with one small competition, asked in process."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from evaluator.contract.dossier import ArtifactRef, Counts, Dossier, Figures
+from evaluator.contract.specification import CompetitionSpec
+from server.app import create_app
+from server.competitions import service as competitions
+from server.context import Context
+from server.db import utc_now
+from server.models import Base, Score, Standing, Submission, Team, User
+from server.settings import Settings
+
+PNG = b"\x89PNG\r\n\x1a\n and no more"
+NAME = "<b>&amp;\"'"
+
+Ask = Callable[..., httpx.Response]
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> FastAPI:
+    """The application with an empty database."""
+    app = create_app(Settings(home=tmp_path / "home"))
+    Base.metadata.create_all(app.state.context.database.engine)
+    return app
+
+
+@pytest.fixture
+def ask(app: FastAPI) -> Ask:
+    """`ask(path, **headers)`: the answer to a GET, or to another `method`."""
+
+    def ask(path: str, *, method: str = "GET", **headers: str) -> httpx.Response:
+        async def send() -> httpx.Response:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lethe.test") as client:
+                named = {name.replace("_", "-"): value for name, value in headers.items()}
+                return await client.request(method, path, headers=named)
+
+        return asyncio.run(send())
+
+    return ask
+
+
+@pytest.fixture
+def competition(app: FastAPI) -> Context:
+    """An open competition `c` whose only team, with a hostile name, has one score. Its numbers are easy to find."""
+    context: Context = app.state.context
+    sheet = context.artifacts.put("sheet.png", PNG)
+    with context.database.write() as session:
+        found = competitions.create(session, specification(), dossier(sheet))
+        found.opened_at = utc_now()
+        user = User(username="ann", username_key="ann", email="a@b.c", email_key="a@b.c", password_hash="")
+        team = Team(competition_id=found.id, name=NAME, name_key=NAME)
+        session.add_all([user, team])
+        session.flush()
+        places: dict[str, Any] = {"competition_id": found.id, "team_id": team.id}
+        submission = Submission(
+            **places,
+            user_id=user.id,
+            filename="f.py",
+            source_key="s",
+            source_sha256="0",
+            state="scored",
+            runs_total=32,
+            finished_at=utc_now(),
+        )
+        session.add(submission)
+        session.flush()
+        score = Score(
+            competition_id=found.id,
+            submission_id=submission.id,
+            final_score=0.12345678,
+            interval_low=0.1,
+            interval_high=0.15,
+            forgetting_quality=0.98765,
+            retain_ratio=0.87654,
+            test_ratio=0.76543,
+            replicates=[],
+            receipt={},
+        )
+        session.add(score)
+        session.flush()
+        session.add(Standing(**places, score_id=score.id, rank=1, updated_at=utc_now()))
+    return context
+
+
+def specification() -> CompetitionSpec:
+    return CompetitionSpec(slug="c", title=f"Title {NAME}", summary=f"Summary {NAME}", description=f"One.\n\n{NAME}")
+
+
+def dossier(sheet: ArtifactRef) -> Dossier:
+    """Hidden counts and figures are numbers that occur nowhere else."""
+    artifacts = [name for name, field in Dossier.model_fields.items() if field.annotation is ArtifactRef]
+    counts = dict.fromkeys(Counts.model_fields, 31337) | {"retain": 468, "forget": 72, "validation": 60, "classes": 10}
+    figures = {name: 0.31337 for name, field in Figures.model_fields.items() if field.annotation is float}
+    return Dossier(
+        **dict.fromkeys(artifacts, sheet),
+        bank_digest="bankdigest",
+        counts=Counts(**counts),
+        figures=Figures(**figures),
+        environment={"torch": "2.15.0"},
+    )
