@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from sandbox import hierarchies
 from sandbox.policy import Policy
 
 PREFIX = "lethe-sandbox-"
-_WANTED = ("memory", "pids", "cpuacct", "cpu")
-_MOUNTINFO = Path("/proc/self/mountinfo")
-_MEMBERSHIP = Path("/proc/self/cgroup")
 _REMOVE_WAIT_S = 5.0
 
 
@@ -36,14 +34,23 @@ class RunGroup:
     def __init__(self, folders: dict[str, Path]) -> None:
         self._folders = folders
 
+    @property
+    def limits_memory(self) -> bool:
+        return not self._folders.keys().isdisjoint({"memory", "unified"})
+
+    @property
+    def distinct(self) -> list[Path]:
+        """The folders; hierarchies mounted together share one."""
+        return list(dict.fromkeys(self._folders.values()))
+
     def attach(self, pid: int) -> None:
         """Move `pid` (and so everything it forks from now on) in; raises OSError."""
-        for folder in dict.fromkeys(self._folders.values()):
+        for folder in self.distinct:
             _write(folder / "cgroup.procs", pid)
 
     def kill(self) -> None:
         """Send SIGKILL to every member."""
-        for folder in dict.fromkeys(self._folders.values()):
+        for folder in self.distinct:
             with contextlib.suppress(OSError):
                 if (folder / "cgroup.kill").exists():
                     _write(folder / "cgroup.kill", 1)
@@ -55,31 +62,30 @@ class RunGroup:
     def cpu_s(self) -> float | None:
         """CPU seconds so far, or None."""
         if (folder := self._folders.get("unified")) is not None:
-            return _field(folder / "cpu.stat", "usage_usec", 1e-6)
+            usage_us = _field(folder / "cpu.stat", "usage_usec")
+            return usage_us * 1e-6 if usage_us is not None else None
         if (folder := self._folders.get("cpuacct")) is not None:
-            return int((folder / "cpuacct.usage").read_text()) * 1e-9
+            usage_ns = _number(folder / "cpuacct.usage")
+            return usage_ns * 1e-9 if usage_ns is not None else None
         return None
 
     def usage(self) -> Usage:
-        """Counts so far; raises OSError."""
-        if (folder := self._folders.get("unified")) is not None:
-            return Usage(
-                cpu_s=self.cpu_s(),
-                peak_memory_bytes=_number(folder / "memory.peak"),
-                memory_hits=int(_field(folder / "memory.events", "oom_kill") or 0),
-                process_hits=int(_field(folder / "pids.events", "max") or 0),
-            )
-        memory, pids = self._folders.get("memory"), self._folders.get("pids")
+        """Counts so far."""
+        unified = self._folders.get("unified")
+        memory, pids = self._folders.get("memory", unified), self._folders.get("pids", unified)
+        peak, events = (
+            ("memory.peak", "memory.events") if unified else ("memory.max_usage_in_bytes", "memory.oom_control")
+        )
         return Usage(
             cpu_s=self.cpu_s(),
-            peak_memory_bytes=_number(memory / "memory.max_usage_in_bytes") if memory else None,
-            memory_hits=int(_field(memory / "memory.oom_control", "oom_kill") or 0) if memory else 0,
-            process_hits=int(_field(pids / "pids.events", "max") or 0) if pids else 0,
+            peak_memory_bytes=_number(memory / peak) if memory else None,
+            memory_hits=(_field(memory / events, "oom_kill") or 0) if memory else 0,
+            process_hits=(_field(pids / "pids.events", "max") or 0) if pids else 0,
         )
 
     def remove(self) -> None:
         """Remove the folders, waiting a little for the last member to be gone; raises OSError."""
-        for folder in dict.fromkeys(self._folders.values()):
+        for folder in self.distinct:
             _remove(folder)
 
 
@@ -87,7 +93,7 @@ class CgroupTree:
     """The parent of all runs' groups of one open sandbox. `version` is 2, 1, or 0 where nothing is writable."""
 
     def __init__(self, version: int, folders: dict[str, Path], locks: list[int]) -> None:
-        self.version = version
+        self.version = version if folders else 0
         self.controllers = frozenset(folders)
         self._folders = folders
         self._locks = locks
@@ -100,136 +106,85 @@ class CgroupTree:
 
     @property
     def limits_memory(self) -> bool:
-        return self.version == 2 or "memory" in self._folders
+        return bool(self.controllers & {"memory", "unified"})
 
     @classmethod
     def create(cls) -> Self:
         """A tree below this process's own groups, after removing trees whose owners are gone. Raises nothing."""
+        bases = hierarchies.own_groups()
+        version = 2 if "unified" in bases else 1
         folders: dict[str, Path] = {}
         locks: list[int] = []
-        bases = own_groups()
-        version = 2 if "unified" in bases else 1
+        made: dict[Path, Path] = {}
         for controller, base in bases.items():
-            try:
-                remove_stale(base)
-                folder = base / f"{PREFIX}{secrets.token_hex(8)}"
-                if version == 2:
-                    _enable(base)
-                folder.mkdir()
-            except OSError:
-                continue
-            locks.append(_lock(folder, fcntl.LOCK_SH))
-            folders[controller] = folder
-            if version == 2:
-                _enable(folder)
-        return cls(version if folders else 0, folders, locks)
+            if base not in made:
+                try:
+                    folder, lock = _make_folder(base, version)
+                except OSError:
+                    continue
+                made[base] = folder
+                locks.append(lock)
+            folders[controller] = made[base]
+        return cls(version, folders, locks)
 
     def create_group(self, policy: Policy) -> RunGroup | None:
         """A group with `policy`'s limits, or None without cgroups; raises OSError."""
         if not self._folders:
             return None
         name = f"run-{secrets.token_hex(8)}"
-        made: dict[str, Path] = {}
+        group = RunGroup({controller: folder / name for controller, folder in self._folders.items()})
         try:
+            for folder in group.distinct:
+                folder.mkdir()
             for controller, folder in self._folders.items():
-                (folder / name).mkdir()
-                made[controller] = folder / name
                 _set_limits(controller, folder / name, policy)
         except OSError:
-            RunGroup(made).remove()
+            group.remove()
             raise
-        return RunGroup(made)
+        return group
 
     def close(self) -> None:
         """Kill and remove every group of this tree."""
-        for folder in self._folders.values():
+        for folder in dict.fromkeys(self._folders.values()):
             _remove_tree(folder)
         for lock in self._locks:
             os.close(lock)
         self._folders, self._locks = {}, []
 
 
-def own_groups() -> dict[str, Path]:
-    """`{controller: folder}` of this process's groups: `unified` alone when that holds memory, else version 1's."""
-    mounts = _cgroup_mounts()
-    memberships: dict[str, str] = {}
-    for line in _MEMBERSHIP.read_text().splitlines():
-        _, names, path = line.split(":", 2)
-        for name in names.split(","):
-            memberships[name] = path
-    unified = _folder(mounts.get("unified"), memberships.get(""))
-    if unified is not None and "memory" in _words(unified / "cgroup.controllers"):
-        return {"unified": unified}
-    found = {}
-    for controller in _WANTED:
-        folder = _folder(mounts.get(controller), memberships.get(controller))
-        if folder is not None:
-            found[controller] = folder
-    return found
-
-
 def remove_stale(base: Path) -> None:
     """Kill and remove the trees below `base` that no living process holds a lock on."""
     for folder in base.glob(f"{PREFIX}*"):
-        try:
+        with contextlib.suppress(OSError):
             lock = _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            continue
+            try:
+                _remove_tree(folder)
+            finally:
+                os.close(lock)
+
+
+def _make_folder(base: Path, version: int) -> tuple[Path, int]:
+    """A new folder below `base` and the descriptor whose lock says that it is in use; raises OSError."""
+    if version == 2:
+        base = hierarchies.enable(base)
+    remove_stale(base)
+    while True:
+        folder = base / f"{PREFIX}{secrets.token_hex(8)}"
+        folder.mkdir()
         try:
-            _remove_tree(folder)
-        finally:
-            os.close(lock)
-
-
-def _cgroup_mounts() -> dict[str, tuple[str, Path]]:
-    """`{controller: (root shown by the mount, mount point)}`."""
-    mounts: dict[str, tuple[str, Path]] = {}
-    for line in _MOUNTINFO.read_text().splitlines():
-        left, right = line.split(" - ", 1)
-        root, point = left.split()[3:5]
-        kind, _, options = right.split(" ", 2)
-        if kind == "cgroup2":
-            mounts["unified"] = (root, Path(point))
-        elif kind == "cgroup":
-            for option in options.split(","):
-                mounts.setdefault(option, (root, Path(point)))
-    return mounts
-
-
-def _folder(mount: tuple[str, Path] | None, path: str | None) -> Path | None:
-    if mount is None or path is None:
-        return None
-    root, point = mount
-    inside = path.removeprefix(root.rstrip("/")) if path.startswith(root) else path
-    folder = point / inside.lstrip("/")
-    # In a container without a cgroup namespace the path is the host's, and the mount shows the container's own group.
-    return folder if folder.is_dir() else point
-
-
-def _enable(folder: Path) -> None:
-    """Hand the controllers down to the children of `folder` (version 2); raises OSError."""
-    available = _words(folder / "cgroup.controllers")
-    enabled = _words(folder / "cgroup.subtree_control")
-    missing = [name for name in ("memory", "pids", "cpu") if name in available and name not in enabled]
-    if not missing:
-        return
-    wanted = " ".join(f"+{name}" for name in missing)
-    try:
-        _write(folder / "cgroup.subtree_control", wanted)
-    except OSError as error:
-        if error.errno != errno.EBUSY:
-            raise
-        # Version 2 wants processes in leaves only: move those of a group that was delegated to us into one.
-        leaf = folder / "lethe-host"
-        leaf.mkdir(exist_ok=True)
-        for pid in (folder / "cgroup.procs").read_text().split():
-            with contextlib.suppress(ProcessLookupError):
-                _write(leaf / "cgroup.procs", pid)
-        _write(folder / "cgroup.subtree_control", wanted)
+            lock = _lock(folder, fcntl.LOCK_SH)
+        except FileNotFoundError:
+            continue  # another worker's remove_stale took it before it was locked
+        if folder.exists():
+            break
+        os.close(lock)
+    if version == 2:
+        hierarchies.hand_down(folder)
+    return folder, lock
 
 
 def _set_limits(controller: str, folder: Path, policy: Policy) -> None:
-    processes = policy.processes + 2  # the supervisor and the reaper
+    processes = policy.processes + 1  # the supervisor
     if controller == "unified":
         _write(folder / "memory.max", policy.memory_bytes)
         _write_if_there(folder / "memory.swap.max", 0)
@@ -243,7 +198,7 @@ def _set_limits(controller: str, folder: Path, policy: Policy) -> None:
 
 
 def _lock(folder: Path, how: int) -> int:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, how)
     except OSError:
@@ -253,7 +208,9 @@ def _lock(folder: Path, how: int) -> int:
 
 
 def _remove_tree(folder: Path) -> None:
-    children = [child for child in folder.iterdir() if child.is_dir()] if folder.is_dir() else []
+    if not folder.is_dir():
+        return
+    children = [child for child in folder.iterdir() if child.is_dir()]
     for child in children:
         RunGroup({"any": child}).kill()
     for each in [*children, folder]:
@@ -285,13 +242,6 @@ def _write_if_there(path: Path, value: object) -> None:
         _write(path, value)
 
 
-def _words(path: Path) -> list[str]:
-    try:
-        return path.read_text().split()
-    except OSError:
-        return []
-
-
 def _number(path: Path) -> int | None:
     try:
         return int(path.read_text())
@@ -299,13 +249,10 @@ def _number(path: Path) -> int | None:
         return None
 
 
-def _field(path: Path, name: str, scale: float = 1.0) -> float | None:
+def _field(path: Path, name: str) -> int | None:
     """The number behind `name` in a file of `name number` lines."""
     try:
-        for line in path.read_text().splitlines():
-            key, _, value = line.partition(" ")
-            if key == name:
-                return int(value) * scale
+        lines = path.read_text().splitlines()
     except OSError:
-        pass
-    return None
+        return None
+    return next((int(value) for key, _, value in (line.partition(" ") for line in lines) if key == name), None)

@@ -1,5 +1,6 @@
 """The outer bubblewrap jail: what is bound into it, and the life of the zygote process inside."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -195,11 +196,15 @@ class Jail:
 
     def close(self) -> None:
         """Kill everything in the jail and wait until it is gone."""
-        self._control.close()  # the zygote leaves when the host hangs up
+        # The zygote leaves when the host hangs up. Shut down, not just closed: a child that the host forked meanwhile
+        # may hold a copy of the descriptor.
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)
+        self._control.close()
         process = self._process
         if process is not None:
             try:
-                process.wait(timeout=2)
+                process.wait(timeout=0.5)
             except subprocess.TimeoutExpired:
                 process.kill()
         self._keeper.join(timeout=10)

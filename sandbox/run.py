@@ -9,13 +9,14 @@ import signal
 import socket
 import struct
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from sandbox.cgroups import CgroupTree, RunGroup, Usage
 from sandbox.errors import SandboxFailure
 from sandbox.jail import Jail
+from sandbox.meter import anonymous_bytes, memory_bytes
 from sandbox.policy import Policy
 from sandbox.pumps import Reader, Writer, open_pipe
 from sandbox.result import RunResult
@@ -66,6 +67,7 @@ class _Progress:
 
     supervisor: int | None = None
     """pidfd"""
+    supervisor_pid: int | None = None
     reaper: int | None = None
     """pidfd; killing it kills the run"""
     started_at: float | None = None
@@ -74,7 +76,6 @@ class _Progress:
     hung_up: bool = False
     killed: KillReason | None = None
     killed_at: float = 0.0
-    fds: list[int] = field(default_factory=list)
 
 
 def drive(jail: Jail, cgroups: CgroupTree, policy: Policy, request: Request) -> RunResult:
@@ -172,9 +173,13 @@ class _Run:
 
     def _admit(self, supervisor: int) -> None:
         """Put the supervisor, and so all that it forks, into the run's group; then let it go on."""
+        try:
+            pid = self._progress.supervisor_pid = _pid_of(supervisor)
+        except ProcessLookupError:
+            return  # its hanging up is noticed next
         if self._group is not None:
             try:
-                self._group.attach(_pid_of(supervisor))
+                self._group.attach(pid)
             except OSError as error:
                 self._kill_processes()
                 raise SandboxFailure(f"the run could not be put into its control group: {error}") from error
@@ -203,6 +208,18 @@ class _Run:
             self._kill(KillReason.FLOOD)
         elif self._group is not None and (self._group.cpu_s() or 0.0) > policy.cpu_s:
             self._kill(KillReason.CPU)
+        elif self._exceeds_memory():
+            self._kill(KillReason.MEMORY)
+
+    def _exceeds_memory(self) -> bool:
+        if self._group is not None and self._group.limits_memory:
+            # The kernel has killed one process of the run; version 1 leaves the others running.
+            return self._group.usage().memory_hits > 0
+        pid = self._progress.supervisor_pid
+        if pid is None:
+            return False
+        # The supervisor is a fork of the zygote that does nothing: what it holds, the guest has inherited.
+        return memory_bytes(pid, inherited_bytes=anonymous_bytes(pid)) > self._policy.memory_bytes
 
     def _kill(self, reason: KillReason) -> None:
         self._progress.killed = reason

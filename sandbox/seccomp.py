@@ -20,7 +20,7 @@ _DENIED = {
     "files by handle, devices, watches": "name_to_handle_at open_by_handle_at quotactl quotactl_fd fanotify_init "
     "fanotify_mark mknod mknodat",
     "clocks": "settimeofday stime adjtimex clock_settime clock_adjtime",
-    "memory outside of the scratch limit": "shmget shmat semget msgget mq_open memfd_secret",
+    "memory outside of the scratch limit": "shmget shmat semget msgget mq_open memfd_create memfd_secret",
 }
 
 _CLONE_NEW_FLAGS = (

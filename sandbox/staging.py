@@ -17,7 +17,7 @@ from sandbox.seccomp import compile_cutoff, compile_filter
 from sandbox.setup import Setup
 
 PREFIX = "lethe-sandbox-"
-_GUEST_MODULES = ("guest.py", "kernel.py", "zygote.py")
+_GUEST_MODULES = ("guest.py", "kernel.py", "pages.py", "zygote.py")
 _USERS = "guest:x:{uid}:{gid}:guest:/tmp:/bin/sh\n"
 _GROUPS = "guest:x:{gid}:\n"
 
@@ -49,10 +49,7 @@ class Staging:
 def staged(setup: Setup, identity: Identity, config: Mapping[str, object]) -> Iterator[Staging]:
     """A filled staging folder, removed on exit. Raises OSError when an input or harness file cannot be read."""
     remove_stale()
-    root = Path(tempfile.mkdtemp(prefix=PREFIX))
-    # The lock says that the folder is in use. It goes with the process, also on SIGKILL.
-    lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    fcntl.flock(lock, fcntl.LOCK_SH)
+    root, lock = _make_root()
     try:
         root.chmod(0o755)
         staging = Staging(root)
@@ -69,13 +66,24 @@ def staged(setup: Setup, identity: Identity, config: Mapping[str, object]) -> It
         os.close(lock)
 
 
+def _make_root() -> tuple[Path, int]:
+    """A new folder, and the descriptor whose lock says that it is in use until this process is gone."""
+    while True:
+        root = Path(tempfile.mkdtemp(prefix=PREFIX))
+        lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        if root.exists():
+            return root, lock
+        os.close(lock)  # another worker's remove_stale took it before it was locked
+
+
 def remove_stale() -> None:
     """Remove the staging folders of processes that were killed before they could."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
             if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
                 continue
-            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)

@@ -30,6 +30,7 @@ class KillReason(Enum):
 
     WALL = auto()
     CPU = auto()
+    MEMORY = auto()
     CANCELLED = auto()
     PAYLOAD = auto()
     FLOOD = auto()
@@ -38,6 +39,7 @@ class KillReason(Enum):
 _KILLED: dict[KillReason, tuple[Status, str]] = {
     KillReason.WALL: (Status.TIMEOUT, "The run took longer than its wall-clock limit."),
     KillReason.CPU: (Status.TIMEOUT, "The run used more CPU time than its limit."),
+    KillReason.MEMORY: (Status.OUT_OF_MEMORY, "The run used more memory than its limit."),
     KillReason.CANCELLED: (Status.CANCELLED, "The run was cancelled."),
     KillReason.PAYLOAD: (Status.OUTPUT_LIMIT, "The result is larger than the limit."),
     KillReason.FLOOD: (Status.OUTPUT_LIMIT, "The run kept printing long after its log was full."),
@@ -87,12 +89,13 @@ def _judge_status(ending: Ending) -> tuple[Status, GuestError | None]:
     if ending.payload.truncated:
         status, text = _KILLED[KillReason.PAYLOAD]
         return status, _plain(text)
+    if ending.usage.memory_hits or ending.wait_status is None:
+        status, text = _KILLED[KillReason.MEMORY]
+        return status, _plain(text)
     claim = _claim_of(ending.report)
-    ended_well = ending.wait_status is not None and os.waitstatus_to_exitcode(ending.wait_status) == 0
+    ended_well = os.waitstatus_to_exitcode(ending.wait_status) == 0
     if ended_well and claim.get("status") == Status.OK and claim.get("payload_bytes") == len(ending.payload.kept):
         return Status.OK, None
-    if ending.usage.memory_hits or ending.wait_status is None:
-        return Status.OUT_OF_MEMORY, _plain("The run used more memory than its limit.")
     if os.WIFSIGNALED(ending.wait_status):
         return _judge_signal(os.WTERMSIG(ending.wait_status), ending)
     if claim.get("status") in _CLAIMABLE:

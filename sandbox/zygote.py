@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sandbox import guest, kernel
+from sandbox.pages import collapse_private_memory
 
 CONFIG_FILE = "/sandbox/config.json"
 INPUTS_FOLDER = "/sandbox/inputs"
@@ -65,6 +66,7 @@ def main(control_fd: int) -> NoReturn:
     # What is alive now stays alive: keeps the collector from touching, and so copying, every page in each guest.
     gc.collect()
     gc.freeze()
+    collapse_private_memory()
     control.send(json.dumps({"ready": True}).encode("ascii"))
     while True:
         message, fds, _, _ = socket.recv_fds(control, 16, _RUN_FDS)
@@ -91,18 +93,22 @@ def _supervise(fds: list[int], config: dict[str, Any], filters: list[bytes], har
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     run = socket.socket(fileno=fds[_RUN])
     socket.send_fds(run, [b"hello"], [os.pidfd_open(os.getpid())])
-    if not run.recv(16):  # the host puts this process into the run's cgroup before it answers
-        os._exit(0)
     try:
         data_bytes = _data_bytes()
         proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         _enter_namespaces(config)
         reaper, lifeline = _start_reaper()
         heard, said = os.pipe()
+        if not run.recv(16):  # the host has put this process, and so the guest, into the run's cgroup now
+            os._exit(0)
         child = os.fork()
         if child == 0:
-            _confine(fds, proc, config, data_bytes, filters, said)
-            guest.serve(harness, context, _GUEST_REQUEST, _GUEST_RESULT, _GUEST_REPORT)
+            try:
+                run.detach()
+                _confine(fds, proc, config, data_bytes, filters, said)
+                guest.serve(harness, context, _GUEST_REQUEST, _GUEST_RESULT, _GUEST_REPORT)
+            finally:
+                os._exit(1)
         os.close(said)
         _await_confinement(heard)
     except OSError as error:
@@ -143,10 +149,18 @@ def _enter_namespaces(config: dict[str, Any]) -> None:
         Path(SCRATCH_FOLDER, name).mkdir(mode=0o700)
     kernel.mount(f"{SCRATCH_FOLDER}/shm", "/dev/shm", None, kernel.MS_BIND)  # noqa: S108
     kernel.mount(f"{SCRATCH_FOLDER}/scratch", SCRATCH_FOLDER, None, kernel.MS_BIND)
-    # A real procfs is refused in here, and nothing that training needs reads it.
-    read_only = flags | kernel.MS_NOEXEC | kernel.MS_RDONLY
-    kernel.mount("tmpfs", "/proc", "tmpfs", read_only, "size=4k,nr_inodes=1,mode=0555")
+    _mount_proc()
     kernel.drop_capabilities()
+
+
+def _mount_proc() -> None:
+    """Cover /proc, which tells of the zygote. A real one is refused; training asks for the processor's features."""
+    cpuinfo = Path("/proc/cpuinfo").read_bytes()
+    flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
+    options = f"size={len(cpuinfo) + 16384},nr_inodes=8,mode=0555"
+    kernel.mount("tmpfs", "/proc", "tmpfs", flags, options)
+    Path("/proc/cpuinfo").write_bytes(cpuinfo)
+    kernel.mount("none", "/proc", None, flags | kernel.MS_REMOUNT | kernel.MS_RDONLY, options)
 
 
 def _start_reaper() -> tuple[int, int]:
@@ -206,18 +220,20 @@ def _become_guest(fds: list[int], proc: int, config: dict[str, Any], data_bytes:
     _limit(resource.RLIMIT_NOFILE, config["open_files"])
     _limit(resource.RLIMIT_NPROC, config["processes"] + 2)  # supervisor and reaper count in this user namespace
     _limit(resource.RLIMIT_MSGQUEUE, 0)
-    _limit(resource.RLIMIT_CPU, int(config["cpu_s"]) + 1)
+    cpu_s = int(config["cpu_s"]) + 1
+    _limit(resource.RLIMIT_CPU, cpu_s, cpu_s + 1)  # SIGXCPU says what it was; SIGKILL follows when that is ignored
     if config["limit_data"]:
         _limit(resource.RLIMIT_DATA, data_bytes + config["memory_bytes"])
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
 
 
-def _limit(which: int, value: int) -> None:
-    hard = resource.getrlimit(which)[1]
-    if hard != resource.RLIM_INFINITY:
-        value = min(value, hard)
-    resource.setrlimit(which, (value, value))
+def _limit(which: int, soft: int, hard: int | None = None) -> None:
+    ceiling = resource.getrlimit(which)[1]
+    hard = soft if hard is None else hard
+    if ceiling != resource.RLIM_INFINITY:
+        soft, hard = min(soft, ceiling), min(hard, ceiling)
+    resource.setrlimit(which, (soft, hard))
 
 
 def _data_bytes() -> int:

@@ -1,0 +1,20 @@
+"""Makes the zygote cheap to fork: of memory on huge pages, a fork copies far fewer entries."""
+
+import re
+from pathlib import Path
+
+from sandbox import kernel
+
+_HUGE = 2 << 20
+_MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) rw-p \S+ \S+ 0\s*(\[heap\])?$", re.MULTILINE)
+
+
+def collapse_private_memory() -> int:
+    """Bytes now on huge pages. Best effort: where the kernel cannot (before Linux 6.1), forks are merely slower."""
+    collapsed = 0
+    for found in _MAPPING.finditer(Path("/proc/self/maps").read_text(encoding="utf-8")):
+        first = -(-int(found[1], 16) // _HUGE) * _HUGE
+        for address in range(first, int(found[2], 16) - _HUGE + 1, _HUGE):
+            if kernel.collapse(address, _HUGE):
+                collapsed += _HUGE
+    return collapsed
