@@ -17,6 +17,8 @@ _POINTS_PER_UNIT = 100
 _PEAKY_RATIO = 0.01
 _BUFFER = 2.0
 _LEFT_ENDS = 400
+_CELLS_AT_ONCE = 2**15
+"""Right ends are taken in blocks of this many cells, so that the work stays in the processor's cache."""
 
 
 def competition_epsilon(unlearned: ArrayLike, retrained: ArrayLike) -> Floats:
@@ -86,42 +88,56 @@ def _best_interval(positive: Floats, negative: Floats, table: NDArray[np.float32
     width = positive[-1] - positive[0]
     low, high = positive[0] + width - _BUFFER, positive[-1] + _BUFFER
     right = np.linspace(low, high, ceil(_POINTS_PER_UNIT * (high - low)))  # (R,)
+    first, last = right - width - _BUFFER, right - width + _BUFFER
     right_gap = np.searchsorted(pooled, right, side="right")  # (R,) margins at or before the right end
-    gap, row = _reached_gaps(pooled, right - width - _BUFFER, right - width + _BUFFER)
-    # A left end beyond the right end leaves the interval empty.
-    gap = np.minimum(gap, right_gap[row])
     # Index of the table for "everything before this gap is inside"; differences of it address any interval.
     ranks = np.concatenate((pooled, [np.inf]))
     prefix = np.searchsorted(negative, ranks) * (runs + 1) - np.searchsorted(positive, ranks)
-    return float(table.take(prefix[right_gap[row]] + runs - prefix[gap]).max())
+    best = -np.inf
+    rows = max(1, _CELLS_AT_ONCE // len(pooled))
+    for start in range(0, len(right), rows):
+        block = slice(start, start + rows)
+        gap, counts = _reached_gaps(pooled, first[block], last[block])
+        end = np.repeat(right_gap[block], counts)
+        # A left end beyond the right end leaves the interval empty.
+        np.minimum(gap, end, out=gap)
+        best = max(best, table.take(prefix[end] + runs - prefix[gap]).max())
+    return float(best)
 
 
 def _reached_gaps(pooled: Floats, first: Floats, last: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Gaps of `pooled` (number of margins before it) that hold a left end, and the right ends' indices, both (K,).
+    """Gaps of `pooled` (number of margins before it) that hold a left end, (K,), and how many each right end has, (R,).
 
-    Right end i has the left ends numpy.linspace(first[i], last[i], 400), bit for bit.
+    Right end i has the left ends numpy.linspace(first[i], last[i], 400), bit for bit; its gaps stand together, in the
+    order of the right ends.
     """
     steps = _LEFT_ENDS - 1
     begin, end = np.searchsorted(pooled, first[0]), np.searchsorted(pooled, last[-1], side="right")
-    near = pooled[begin:end]  # (V,) no left end reaches beyond these; the positive minimum is always among them
+    near = pooled[begin:end]  # (V,) the margins that left ends can lie between
     start, stop = first[:, None], last[:, None]
     step = (stop - start) / steps
-    # The left end nearest to a margin is found by division; comparing with that one exactly settles the count.
+    # The left end nearest to a margin follows from the spacing; comparing with that one exactly settles the count.
     nearest = near - start  # (R, V)
-    nearest /= step
-    np.clip(nearest, 0, steps, out=nearest)
+    nearest *= steps / (2 * _BUFFER)
     np.rint(nearest, out=nearest)
+    np.clip(nearest, 0, steps, out=nearest)
     left = nearest * step
     left += start
     np.copyto(left, stop, where=nearest == steps)
-    count = nearest
+    count = nearest  # left ends at or before each margin
     count += left <= near
     reached = np.empty((len(first), len(near) + 1), dtype=bool)
-    reached[:, 0] = count[:, 0] > 0
-    np.greater(count[:, 1:], count[:, :-1], out=reached[:, 1:-1])
-    reached[:, -1] = count[:, -1] < _LEFT_ENDS
-    row, gap = np.nonzero(reached)
-    return gap + begin, row
+    if len(near):
+        reached[:, 0] = count[:, 0] > 0
+        np.greater(count[:, 1:], count[:, :-1], out=reached[:, 1:-1])
+        reached[:, -1] = count[:, -1] < _LEFT_ENDS
+    else:
+        reached[:] = True
+    gap = np.flatnonzero(reached)
+    rows = np.arange(len(reached)) * reached.shape[1]
+    counts = np.diff(np.searchsorted(gap, rows), append=len(gap))
+    gap -= np.repeat(rows - begin, counts)
+    return gap, counts
 
 
 @lru_cache(maxsize=8)
