@@ -148,7 +148,7 @@ def _data(facts: CompetitionFacts) -> tuple[Fact, ...]:
         Fact("Forget set", count_text(counts.forget, "image")),
         Fact("Validation set", count_text(counts.validation, "image")),
         Fact("Classes", f"{counts.classes} age groups"),
-        Fact("Image", f"3 × {facts.image_size} × {facts.image_size}, float32, 0 to 255"),  # noqa: RUF001 - a size
+        Fact("Image", f"3 × {facts.image_size} × {facts.image_size}, float32, 0 to 255"),
         Fact("Batch size", str(facts.batch_size)),
         Fact("Network", facts.architecture),
     )

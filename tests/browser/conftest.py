@@ -152,7 +152,7 @@ def _score(
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The server with three competitions: `faces` has 14 teams, `quiet` none, `live` none until a test adds some."""
     app = create_app(Settings(home=tmp_path_factory.mktemp("home"), log_level="WARNING"))
@@ -194,9 +194,9 @@ def _fill(site: Site) -> None:
         site.add_score("faces", team, score, entries=entries, hours_ago=hours_ago)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The system's Chromium, offline but for this machine."""
+    """The system's Chromium. Not for the whole session: Playwright keeps an event loop running in this thread."""
     if not Path(CHROMIUM).exists():
         pytest.skip(f"{CHROMIUM} is not installed (Debian: apt-get install chromium)")
     arguments = ["--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage", "--no-first-run"]
