@@ -132,7 +132,7 @@ def _stage_inputs(inputs: Mapping[str, Path], folder: Path, identity: Identity) 
             os.utime(target, (0, 0))  # tells a guest nothing of when
     if identity.drops:
         os.chown(folder, -1, identity.gid)
-    folder.chmod(0o550 if identity.drops else 0o500)
+        folder.chmod(0o750)
 
 
 def _link(source: Path, target: Path) -> bool:
