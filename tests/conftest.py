@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,7 +66,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     require_component("postgresql")
     binaries = _postgres_bin()
     assert binaries is not None
-    folder = Path(subprocess.check_output(["mktemp", "-d", "/tmp/lethe-postgres-XXXXXX"], text=True).strip())
+    folder = Path(tempfile.mkdtemp(prefix="lethe-postgres-"))  # pytest's own are closed to PostgreSQL's user
     if os.getuid() == 0:
         shutil.chown(folder, POSTGRES_USER, POSTGRES_USER)
     port = free_port()

@@ -1,0 +1,163 @@
+"""A real uvicorn on a real database, with a small competition whose oracles are drawn, not trained."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+from safetensors.numpy import save
+
+from evaluator.artifacts.oracles import ModelRecord, record_key
+from evaluator.artifacts.outputs import Outputs, write_outputs
+from evaluator.contract.dossier import ArtifactRef, Counts, Dossier, Figures
+from evaluator.contract.specification import CompetitionSpec, EvaluationSpec
+from evaluator.contract.work import Job, RunRecord
+from server.app import create_app
+from server.competitions import hosting, service
+from server.context import Context
+from server.control.scoring import score_next
+from server.db import utc_now
+from server.migrate import migrate
+from server.settings import Settings
+from server.work.keys import create_worker_key
+
+SLUG = "faces"
+RUNS = 8
+CLASSES = 3
+FORGET = 10
+GOOD = b"def unlearning(net, retain, forget, validation):\n    return net\n"
+BANK = "b" * 64
+
+
+def spec(**changes: Any) -> CompetitionSpec:
+    evaluation = EvaluationSpec(runs=RUNS, oracles=RUNS, ceiling_oracles=RUNS, chunk_runs=3)
+    return CompetitionSpec(slug=SLUG, title="Faces", evaluation=evaluation, **changes)
+
+
+def drawn_outputs(seed: int, shift: float = 0.0) -> Outputs:
+    """Outputs of a model that does not exist: logits around a fixed truth, moved by `shift`."""
+    generator = np.random.default_rng(seed)
+    truth = np.random.default_rng(0).normal(size=(FORGET, CLASSES))
+    logits = (truth + shift + generator.normal(scale=0.7, size=truth.shape)).astype(np.float32)
+    logits[:, 0] += np.float32(shift)
+    accuracy = {"retain": 0.9, "forget": 0.5, "validation": 0.6, "test": 0.6}
+    return Outputs(logits=dict.fromkeys(("forget", "test", "retain"), logits), accuracy=accuracy)
+
+
+def prepare_dossier(context: Context) -> Dossier:
+    """A dossier whose bank and evaluation bundle are really stored."""
+    store = context.artifacts
+    labels = np.arange(FORGET) % CLASSES
+    evaluation = store.put("evaluation.safetensors", save({"forget.labels": labels, "forget.person_id": labels}))
+    for index in range(2 * RUNS):
+        outputs = store.put(f"banks/{BANK}/outputs/{index}.safetensors", write_outputs(drawn_outputs(index)))
+        record = ModelRecord(index=index, seed=index, checkpoint=outputs, outputs=outputs, wall_s=1.0)
+        store.put(record_key(BANK, index), record.model_dump_json().encode())
+    other = store.put("other", b"other")
+    figures = dict.fromkeys(Figures.model_fields, 0.5)
+    counts = dict.fromkeys(Counts.model_fields, 10) | {"classes": CLASSES}
+    return Dossier(
+        hidden_visible=other,
+        practice_visible=other,
+        evaluation=evaluation,
+        practice_evaluation=evaluation,
+        original=other,
+        original_outputs=store.put("original-outputs", write_outputs(drawn_outputs(999, shift=3.0))),
+        practice_original=other,
+        contact_sheet=other,
+        bank_digest=BANK,
+        counts=Counts(**counts),
+        figures=Figures(**figures),
+        environment={"torch": "none"},
+    )
+
+
+@dataclass
+class Site:
+    """A running server and what tests do to it."""
+
+    url: str
+    context: Context
+    worker_key: str
+
+    def client(self, token: str | None = None) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=30)
+
+    def register(self, name: str) -> httpx.Client:
+        """A client with the token of a new account."""
+        body = {"username": name, "email": f"{name}@example.org", "password": "correct horse"}
+        with self.client() as client:
+            answer = client.post("/users", json=body)
+        assert answer.status_code == 201, answer.text
+        return self.client(answer.json()["token"])
+
+    def work(self, call: str, **body: Any) -> httpx.Response:
+        """One call of the internal API."""
+        with httpx.Client(base_url=f"{self.url}/internal/v1/work", timeout=30) as client:
+            return client.post(f"/{call}", json=body, headers={"Authorization": f"Bearer {self.worker_key}"})
+
+    def claim(self, worker: str = "w1") -> Job | None:
+        answer = self.work("claim", worker=worker, sandbox_mode="test")
+        assert answer.status_code in {200, 204}, answer.text
+        return Job.model_validate(answer.json()) if answer.status_code == 200 else None
+
+    def store_runs(self, job: Job, shift: float = 0.3) -> list[dict[str, Any]]:
+        """Records of the job's runs, with outputs really stored."""
+        records = []
+        for order in job.runs:
+            key = f"runs/{job.submission_id}/{job.generation}/{order.index}-{job.token}"
+            ref: ArtifactRef = self.context.artifacts.put(key, write_outputs(drawn_outputs(order.seed % 2**32, shift)))
+            records.append(RunRecord(index=order.index, outputs=ref, wall_s=0.1).model_dump(mode="json"))
+        return records
+
+    def report(self, job: Job, **more: Any) -> bool:
+        body = {"work_id": str(job.work_id), "token": job.token, "sandbox_mode": "test", "environment": {"x": "1"}}
+        answer = self.work("outcome", **body, **more)
+        assert answer.status_code == 200, answer.text
+        accepted: bool = answer.json()["accepted"]
+        return accepted
+
+    def evaluate(self, shift: float = 0.3) -> None:
+        """Do all the work there is, as worker and control would."""
+        while (job := self.claim()) is not None:
+            finished = [] if job.stage == "check" else self.store_runs(job, shift)
+            assert self.report(job, finished=finished)
+        while score_next(self.context, "test"):
+            pass
+
+
+def upload(client: httpx.Client, data: bytes = GOOD, name: str = "mine.py", **headers: str) -> httpx.Response:
+    return client.post(f"/competitions/{SLUG}/submissions", files={"file": (name, data)}, headers=headers)
+
+
+@pytest.fixture
+def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
+    settings = Settings(home=tmp_path / "home", database_url=database_url, lease_s=2.0)
+    app = create_app(settings)
+    context: Context = app.state.context
+    migrate(context.database)
+    prepared = prepare_dossier(context)
+    with context.database.write() as session:
+        service.create(session, spec(), prepared).opened_at = utc_now()
+        worker_key = create_worker_key(session, "tests")
+    hosting.calibrate(context, SLUG)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="on"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield Site(f"http://127.0.0.1:{port}", context, worker_key)
+    finally:
+        server.should_exit = True
+        thread.join(timeout=20)
+        context.database.dispose()

@@ -1,0 +1,130 @@
+"""Leases, fencing tokens and the sweeper, on SQLite and on PostgreSQL."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import delete, select
+
+from evaluator.contract.faults import FaultCode
+from server.control.sweeper import sweep
+from server.models import WorkItem
+from tests.integration.server.conftest import RUNS, Site, upload
+
+pytestmark = pytest.mark.component("postgresql")
+
+
+def test_chunks_are_claimed_once_by_parallel_workers(site: Site) -> None:
+    with site.register("ann") as ann:
+        upload(ann)
+        check = site.claim()
+        assert check is not None
+        assert check.stage == "check"
+        assert site.claim() is None
+        site.report(check)
+        with ThreadPoolExecutor(6) as pool:
+            jobs = [job for job in pool.map(lambda n: site.claim(f"w{n}"), range(6)) if job]
+    indices = [order.index for job in jobs for order in job.runs]
+    assert sorted(indices) == list(range(RUNS))
+    assert len({order.seed for job in jobs for order in job.runs}) == RUNS
+
+
+def test_silent_worker_loses_its_lease_and_its_late_outcome_changes_nothing(site: Site) -> None:
+    with site.register("ann") as ann:
+        upload(ann)
+        site.report(site.claim())
+        late = site.claim("slow")
+        records = site.store_runs(late)
+        beat = site.work("heartbeat", work_id=str(late.work_id), token=late.token, finished=records[:1])
+        assert beat.json()["stop"] is False
+        time.sleep(site.context.settings.lease_s + 0.3)
+        jobs = [job for job in (site.claim("quick") for _ in range(RUNS)) if job]
+        taken = next(job for job in jobs if job.work_id == late.work_id)
+        assert taken.token > late.token
+        assert [order.index for order in taken.runs] == [order.index for order in late.runs][1:]  # one is stored
+        assert site.report(late, finished=records) is False
+        assert site.report(taken, finished=site.store_runs(taken)) is True
+
+
+def test_foreign_key_cannot_touch_a_lease(site: Site) -> None:
+    from server.work.keys import create_worker_key
+
+    with site.register("ann") as ann:
+        upload(ann)
+        job = site.claim()
+        with site.context.database.write() as session:
+            site.worker_key = create_worker_key(session, "other")
+        assert site.report(job) is False
+        site.worker_key = "lethew_wrong"
+        answer = site.work("claim", worker="w", sandbox_mode="x")
+        assert (answer.status_code, answer.json()["code"]) == (401, "worker_key_invalid")
+
+
+def test_a_worker_that_dies_every_time_is_the_platforms_fault(site: Site) -> None:
+    with site.register("ann") as ann:
+        identifier = upload(ann).json()["id"]
+        for _ in range(site.context.settings.max_attempts):
+            assert site.claim() is not None
+            time.sleep(site.context.settings.lease_s + 0.2)
+        assert site.claim() is None
+        view = ann.get(f"/submissions/{identifier}").json()
+        assert (view["state"], view["owner"], view["error"]["code"]) == ("failed", "platform", "platform")
+
+
+def test_handed_back_work_costs_no_attempt(site: Site) -> None:
+    with site.register("ann") as ann:
+        upload(ann)
+        for _ in range(5):
+            job = site.claim()
+            assert job is not None
+            assert site.report(job, handed_back=True)
+
+
+def test_participant_fault_in_a_hidden_run_shows_code_and_line_only(site: Site) -> None:
+    with site.register("ann") as ann:
+        identifier = upload(ann).json()["id"]
+        site.report(site.claim())
+        job = site.claim()
+        fault = {"code": FaultCode.EXCEPTION, "owner": "participant", "message": "", "line": 2}
+        assert site.report(job, fault=fault)
+        view = ann.get(f"/submissions/{identifier}").json()
+        assert view["state"] == "failed"
+        assert view["error"]["code"] == "exception"
+        assert view["error"]["line"] == 2
+        assert view["error"]["output"] is None
+        assert site.claim() is None  # its other chunks are worthless
+
+
+def test_sweeper_restores_lost_items_of_every_state(site: Site) -> None:
+    with site.register("ann") as ann:
+        identifier = upload(ann).json()["id"]
+        for expected in ("queued", "running", "scoring"):
+            assert ann.get(f"/submissions/{identifier}").json()["state"] == expected
+            with site.context.database.write() as session:
+                session.execute(delete(WorkItem).where(WorkItem.state == "ready"))
+            assert sweep(site.context, "one") is True
+            if expected == "scoring":
+                break
+            job = site.claim()
+            while job is not None and (expected == "running" or job.stage == "check"):
+                site.report(job, finished=[] if job.stage == "check" else site.store_runs(job))
+                job = site.claim() if expected == "running" else None
+        site.evaluate()
+        assert ann.get(f"/submissions/{identifier}").json()["state"] == "scored"
+
+
+def test_only_one_sweeper_at_a_time(site: Site) -> None:
+    assert sweep(site.context, "one") is True
+    assert sweep(site.context, "two") is False
+    assert sweep(site.context, "one") is True
+
+
+def test_progress_moves_in_tenths_and_seeds_do_not_show_the_index(site: Site) -> None:
+    with site.register("ann") as ann:
+        upload(ann)
+        site.report(site.claim())
+        jobs = [site.claim() for _ in range(3)]
+    seeds = [order.seed for job in jobs for order in job.runs]
+    assert seeds != sorted(seeds)
+    with site.context.database.read() as session:
+        assert session.scalars(select(WorkItem.attempt)).all() == [1, 1, 1, 1]

@@ -1,0 +1,210 @@
+"""Whole installations for system tests: real processes, real sandbox, a small competition that trains in seconds."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import free_port, require_component
+
+SLUG = "mini"
+RUNS = 16
+SPECIFICATION = f"""
+slug = "{SLUG}"
+title = "Mini"
+[data]
+identities = 40
+images_per_identity = 8
+classes = 4
+[training]
+epochs = 5
+[evaluation]
+runs = {RUNS}
+oracles = {RUNS}
+ceiling_oracles = {RUNS}
+chunk_runs = 6
+[limits]
+run_wall_s = 20
+run_cpu_s = 40
+output_bytes = 4194304
+log_bytes = 16384
+"""
+# The competition's secret is drawn at its creation; a fixed one makes the tests' scores repeatable.
+SECRET = "5e" * 32
+
+
+@dataclass
+class Installation:
+    """`lethe up` with everything it keeps in one folder."""
+
+    home: Path
+    port: int
+    environment: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def lethe(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """One command of the command line."""
+        return subprocess.run(
+            [sys.executable, "-m", "server.cli", *arguments],
+            env=self.environment, text=True, capture_output=True, check=check, timeout=240, cwd=self.home,
+        )  # fmt: skip
+
+    def register(self, name: str) -> httpx.Client:
+        body = {"username": name, "email": f"{name}@example.org", "password": "correct horse"}
+        answer = httpx.post(f"{self.url}/api/v1/users", json=body, timeout=30)
+        assert answer.status_code == 201, answer.text
+        headers = {"Authorization": f"Bearer {answer.json()['token']}"}
+        return httpx.Client(base_url=f"{self.url}/api/v1", headers=headers, timeout=60)
+
+
+def submit(client: httpx.Client, source: str | bytes) -> dict[str, Any]:
+    data = source.encode() if isinstance(source, str) else source
+    answer = client.post(f"/competitions/{SLUG}/submissions", files={"file": ("submission.py", data)})
+    assert answer.status_code in {200, 202}, answer.text
+    view: dict[str, Any] = answer.json()
+    return view
+
+
+def wait(client: httpx.Client, identifier: str, limit_s: float = 180) -> dict[str, Any]:
+    """The submission once it has ended."""
+    deadline = time.monotonic() + limit_s
+    while time.monotonic() < deadline:
+        view: dict[str, Any] = client.get(f"/submissions/{identifier}").json()
+        if view["state"] in {"scored", "failed", "cancelled"}:
+            return view
+        time.sleep(0.3)
+    raise TimeoutError(f"{identifier} is still {view['state']} after {limit_s:.0f} s")
+
+
+def _environment(home: Path, port: int, **more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LETHE_")}
+    return {**kept, "LETHE_HOME": str(home), "LETHE_PORT": str(port), **more}
+
+
+def _prepare(installation: Installation) -> None:
+    path = installation.home / "mini.toml"
+    path.write_text(SPECIFICATION)
+    installation.lethe("admin", "competition", "create", str(path))
+    _fix_secret(installation)
+    installation.lethe("admin", "oracles", "seed", SLUG)
+    rows = {
+        row["reference"]: row for row in json.loads(installation.lethe("admin", "calibrate", SLUG, "--json").stdout)
+    }
+    assert rows["floor"]["score"] == 0 < rows["ceiling"]["score"]
+    installation.lethe("admin", "competition", "open", SLUG)
+
+
+def _fix_secret(installation: Installation) -> None:
+    from sqlalchemy import update
+
+    from server.db import Database
+    from server.models import Competition
+    from server.settings import Settings
+
+    url = installation.environment.get("LETHE_DATABASE_URL", "")
+    database = Database(Settings(home=installation.home, database_url=url).database)
+    with database.write() as session:
+        session.execute(update(Competition).values(secret=SECRET))
+    database.dispose()
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """The embedded default with the mini competition prepared, not running."""
+    require_component("bubblewrap")
+    home = tmp_path_factory.mktemp("embedded")
+    port = free_port()
+    installation = Installation(home, port, _environment(home, port))
+    _prepare(installation)
+    return installation
+
+
+@pytest.fixture(scope="session")
+def embedded(prepared: Installation) -> Iterator[Installation]:
+    """SQLite, the filesystem broker and a local folder, running."""
+    with running(prepared):
+        yield prepared
+
+
+@pytest.fixture(scope="session")
+def production(
+    prepared: Installation, postgres_server: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """PostgreSQL and Redis, by settings alone; the artifacts are those of the embedded one, so nothing is trained."""
+    import psycopg
+
+    name = f"lethe_{os.urandom(6).hex()}"
+    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    home, port = tmp_path_factory.mktemp("production"), free_port()
+    environment = _environment(
+        home,
+        port,
+        LETHE_DATABASE_URL=f"{postgres_server}/{name}",
+        LETHE_BROKER_URL=redis_url,
+        LETHE_ARTIFACTS_URL=f"file://{prepared.home / 'artifacts'}",
+    )
+    installation = Installation(home, port, environment)
+    _prepare(installation)
+    with running(installation):
+        yield installation
+
+
+class running:  # noqa: N801 - used as a function
+    """`lethe up` for the time of the block; what it printed is shown when it ends badly."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._lines: list[str] = []
+
+    def __enter__(self) -> subprocess.Popen[str]:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "server.cli", "up"],
+            env=self._installation.environment, text=True, cwd=self._installation.home,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        _until(lambda: self._process.poll() is not None or _answers(self._installation.url))
+        assert self._process.poll() is None, "".join(self._lines)
+        return self._process
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._lines.append(line)
+            sys.stderr.write(line)
+
+    def __exit__(self, *_: object) -> None:
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(timeout=40)
+        self._reader.join(timeout=10)
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _until(condition: Callable[[], bool], limit_s: float = 60) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not start in time"
+        time.sleep(0.1)
