@@ -7,6 +7,8 @@ from importlib.metadata import version
 
 import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.middleware.gzip import GZipMiddleware
+from fastapi_swagger import patch_fastapi
 
 from server import health
 from server.accounts import endpoints as accounts
@@ -34,10 +36,21 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         context.database.dispose()
 
-    app = FastAPI(title="Lethe", version=version("lethe"), description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="Lethe",
+        version=version("lethe"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    # Swagger UI from this server: FastAPI's own page loads it from elsewhere. Tokens are not kept in the browser.
+    patch_fastapi(app, redirect_from_root_to_docs=False, swagger_ui_parameters={"filter": True})
     app.state.context = context
     register_problems(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(GZipMiddleware, minimum_size=1024)
     app.middleware("http")(_bind_request_id)
     api = APIRouter(prefix="/api/v1")
     for part in (accounts, competitions, submissions, leaderboard):

@@ -1,18 +1,17 @@
 """Credentials: argon2 passwords, API tokens stored as digests, and who is asking."""
 
-import base64
-import binascii
 import hashlib
 import secrets
 from typing import Annotated
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from fastapi import Depends, Request
+from fastapi import Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from server.context import Context, get_context
+from server.context import AppContext
 from server.errors import Unauthenticated
 from server.models import ApiToken, User, WorkerKey
 
@@ -50,21 +49,24 @@ def verify_password(session: Session, username: str, password: str) -> User:
     return user
 
 
-def _bearer(request: Request) -> str:
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    if scheme.casefold() != "bearer" or not value.strip():
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False, description="API token"))]
+Basic = Annotated[HTTPBasicCredentials | None, Depends(HTTPBasic(auto_error=False, description="User and password"))]
+
+
+def _token(credentials: HTTPAuthorizationCredentials | None) -> str:
+    if credentials is None or not credentials.credentials.strip():
         error = Unauthenticated(
             "This call needs an API token: send the header 'Authorization: Bearer TOKEN'. "
             "POST /api/v1/users or POST /api/v1/tokens gives one."
         )
         error.code = "token_missing"
         raise error
-    return value.strip()
+    return credentials.credentials.strip()
 
 
-def current_user(request: Request, context: Annotated[Context, Depends(get_context)]) -> User:
+def current_user(credentials: Bearer, context: AppContext) -> User:
     """Who sends this request, by bearer token."""
-    digest = digest_secret(_bearer(request))
+    digest = digest_secret(_token(credentials))
     with context.database.read() as session:
         user = session.scalar(select(User).join(ApiToken, ApiToken.user_id == User.id).where(ApiToken.digest == digest))
     if user is None:
@@ -74,24 +76,17 @@ def current_user(request: Request, context: Annotated[Context, Depends(get_conte
     return user
 
 
-def password_or_token_user(request: Request, context: Annotated[Context, Depends(get_context)]) -> User:
+def password_or_token_user(bearer: Bearer, basic: Basic, context: AppContext) -> User:
     """Who sends this request, by HTTP Basic (so that a lost token can be replaced) or by bearer token."""
-    scheme, _, value = request.headers.get("authorization", "").partition(" ")
-    if scheme.casefold() != "basic":
-        return current_user(request, context)
-    try:
-        username, separator, password = base64.b64decode(value, validate=True).decode("utf-8").partition(":")
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise Unauthenticated("The Basic credentials cannot be decoded.") from error
-    if not separator:
-        raise Unauthenticated("Basic credentials are base64 of 'username:password'.")
+    if basic is None:
+        return current_user(bearer, context)
     with context.database.read() as session:
-        return verify_password(session, username, password)
+        return verify_password(session, basic.username, basic.password)
 
 
-def current_worker_key(request: Request, context: Annotated[Context, Depends(get_context)]) -> WorkerKey:
+def current_worker_key(credentials: Bearer, context: AppContext) -> WorkerKey:
     """The worker key that signs this internal call."""
-    digest = digest_secret(_bearer(request))
+    digest = digest_secret(_token(credentials))
     with context.database.read() as session:
         key = session.scalar(select(WorkerKey).where(WorkerKey.digest == digest))
     if key is None:

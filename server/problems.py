@@ -11,10 +11,27 @@ from starlette.exceptions import HTTPException
 
 from server.errors import RequestError
 from server.logs import get_logger
+from server.pages.problem_page import render_problem, wants_html
 
 log = get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+
+
+def answer(
+    request: Request,
+    status: int,
+    *,
+    code: str,
+    title: str,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    **more: Any,
+) -> Response:
+    """The problem as a page for browsers that ask for one outside the API, as a document for everybody else."""
+    if wants_html(request):
+        return render_problem(request, status, title, detail, headers=headers)
+    return problem(status, code=code, title=title, detail=detail, headers=headers, **more)
 
 
 def problem(
@@ -25,35 +42,42 @@ def problem(
     return JSONResponse(body, status_code=status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def _request_error(_request: Request, error: Exception) -> Response:
+def _request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)  # noqa: S101 - registered for this type only
     more = {} if error.line is None else {"line": error.line}
-    return problem(
-        error.status, code=error.code, title=error.title, detail=str(error), headers=error.headers or None, **more
+    return answer(
+        request,
+        error.status,
+        code=error.code,
+        title=error.title,
+        detail=str(error),
+        headers=error.headers or None,
+        **more,
     )
 
 
-def _validation_error(_request: Request, error: Exception) -> Response:
+def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
     faults = [
         {"where": ".".join(str(part) for part in fault["loc"]), "message": fault["msg"]} for fault in error.errors()
     ]
     detail = "; ".join(f"{fault['where']}: {fault['message']}" for fault in faults)
-    return problem(422, code="invalid_request", title="Invalid request", detail=detail, errors=faults)
+    return answer(request, 422, code="invalid_request", title="Invalid request", detail=detail, errors=faults)
 
 
-def _http_error(_request: Request, error: Exception) -> Response:
+def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
     title = HTTPStatus(error.status_code).phrase
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
     detail = error.detail if error.detail != title else f"{title}. The calls are listed at /docs."
     headers = dict(error.headers) if error.headers else None
-    return problem(error.status_code, code=code, title=title, detail=detail, headers=headers)
+    return answer(request, error.status_code, code=code, title=title, detail=detail, headers=headers)
 
 
-def _database_away(_request: Request, error: Exception) -> Response:
+def _database_away(request: Request, error: Exception) -> Response:
     log.error("database_unavailable", error=str(error))
-    return problem(
+    return answer(
+        request,
         503,
         code="unavailable",
         title="Temporarily unavailable",
@@ -62,9 +86,10 @@ def _database_away(_request: Request, error: Exception) -> Response:
     )
 
 
-def _unexpected(_request: Request, error: Exception) -> Response:
+def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected_error", exc_info=error)
-    return problem(
+    return answer(
+        request,
         500,
         code="internal_error",
         title="Internal error",

@@ -111,5 +111,5 @@ def limit_myself() -> None:
 if __name__ == "__main__":
     limit_myself()
     order = json.loads(sys.argv[1])
-    text = sys.stdin.buffer.read().decode("utf-8")
+    text = sys.stdin.buffer.read().decode("utf-8-sig")
     sys.stdout.write(json.dumps(verdict(text, order["function"], order["parameters"], order["extra"])))
