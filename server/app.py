@@ -8,12 +8,12 @@ from importlib.metadata import version
 import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.middleware.gzip import GZipMiddleware
-from fastapi_swagger import patch_fastapi
 
 from server import health
 from server.accounts import endpoints as accounts
 from server.competitions import endpoints as competitions
 from server.context import create_context
+from server.docs_page import mount_docs
 from server.leaderboard import endpoints as leaderboard
 from server.limits import BodyLimit
 from server.pages import endpoints as pages
@@ -43,10 +43,8 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
     )
-    # Swagger UI from this server: FastAPI's own page loads it from elsewhere. Tokens are not kept in the browser.
-    patch_fastapi(app, redirect_from_root_to_docs=False, swagger_ui_parameters={"filter": True})
+    mount_docs(app)
     app.state.context = context
     register_problems(app)
     app.add_middleware(BodyLimit)

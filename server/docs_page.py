@@ -1,0 +1,25 @@
+"""The interactive API documentation, with Swagger UI served from here: FastAPI's own page loads it from elsewhere."""
+
+from importlib.resources import files
+
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
+
+_ASSETS = "/docs/assets"
+
+
+def mount_docs(app: FastAPI) -> None:
+    """Serve `/docs` and what it needs."""
+    app.mount(_ASSETS, StaticFiles(directory=str(files("fastapi_swagger") / "resources")))
+
+    @app.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="Lethe API",
+            swagger_js_url=f"{_ASSETS}/swagger-ui-bundle.js",
+            swagger_css_url=f"{_ASSETS}/swagger-ui.css",
+            swagger_favicon_url=f"{_ASSETS}/favicon-32x32.png",
+        )
