@@ -49,10 +49,7 @@ def find_interpreter(python: Path, identity: Identity) -> Interpreter:
     executable = python.absolute()
     blocked = blocking_path(executable, identity)
     if blocked is not None:
-        raise SandboxUnavailable(
-            f"{identity.words} cannot read the interpreter {executable}: {blocked} is missing or closed to it. "
-            f"Use an environment outside of it, or open it: chmod o+rx {blocked}"
-        )
+        raise SandboxUnavailable(f"{identity.words} cannot read the interpreter {executable}: {_explain(blocked)}")
     try:
         answer = subprocess.run(
             [str(executable), "-I", "-c", _ASK_PREFIXES],
@@ -72,11 +69,16 @@ def find_interpreter(python: Path, identity: Identity) -> Interpreter:
         blocked = blocking_path(folder, identity)
         if blocked is not None:
             raise SandboxUnavailable(
-                f"{identity.words} cannot read {folder}, a part of the interpreter's environment: {blocked} is closed "
-                f"to it. Open it: chmod o+rx {blocked}"
+                f"{identity.words} cannot read {folder}, a part of the interpreter's environment: {_explain(blocked)}"
             )
     bound = [folder for folder in sorted(folders) if not folder.is_relative_to("/usr") and folder != Path("/")]
     return Interpreter(executable, tuple(bound))
+
+
+def _explain(blocked: Path) -> str:
+    if not blocked.exists():
+        return f"{blocked} does not exist. Name another interpreter"
+    return f"{blocked} is closed to it. Use an environment outside of it, or open it: chmod o+rx {blocked}"
 
 
 def build_command(

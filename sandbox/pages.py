@@ -1,20 +1,25 @@
 """Makes the zygote cheap to fork: of memory on huge pages, a fork copies far fewer entries."""
 
 import re
+import time
 from pathlib import Path
 
 from sandbox import kernel
 
 _HUGE = 2 << 20
+_ENOUGH_S = 3.0  # a second for torch; longer where memory is fragmented, and then not worth the wait
 _MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) rw-p \S+ \S+ 0\s*(\[heap\])?$", re.MULTILINE)
 
 
 def collapse_private_memory() -> int:
     """Bytes now on huge pages. Best effort: where the kernel cannot (before Linux 6.1), forks are merely slower."""
     collapsed = 0
+    deadline = time.monotonic() + _ENOUGH_S
     for found in _MAPPING.finditer(Path("/proc/self/maps").read_text(encoding="utf-8")):
         first = -(-int(found[1], 16) // _HUGE) * _HUGE
         for address in range(first, int(found[2], 16) - _HUGE + 1, _HUGE):
+            if time.monotonic() > deadline:
+                return collapsed
             if kernel.collapse(address, _HUGE):
                 collapsed += _HUGE
     return collapsed

@@ -127,6 +127,13 @@ class _Run:
         self._opened_at = time.monotonic()
 
     def result(self) -> RunResult:
+        try:
+            return self._follow()
+        except BaseException:
+            self._kill_processes()  # also when the host is interrupted: nothing runs on unwatched
+            raise
+
+    def _follow(self) -> RunResult:
         progress = self._progress
         while progress.ended is None and not progress.hung_up:
             for key, _ in self._selector.select(_TICK_S):
@@ -154,7 +161,7 @@ class _Run:
         """One message of the supervisor: hello, started, or how it ended."""
         progress = self._progress
         try:
-            message, fds, _, _ = socket.recv_fds(self._socket, 4096, 1)
+            message, fds, _, _ = socket.recv_fds(self._socket, 4096, 1, socket.MSG_CMSG_CLOEXEC)
         except ConnectionResetError:
             message, fds = b"", []
         for fd in fds:

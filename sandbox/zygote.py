@@ -69,15 +69,17 @@ def main(control_fd: int) -> NoReturn:
     collapse_private_memory()
     control.send(json.dumps({"ready": True}).encode("ascii"))
     while True:
-        message, fds, _, _ = socket.recv_fds(control, 16, _RUN_FDS)
+        message, fds, _, _ = socket.recv_fds(control, 16, _RUN_FDS, socket.MSG_CMSG_CLOEXEC)
         if not message:
             os._exit(0)
-        if len(fds) == _RUN_FDS and os.fork() == 0:
-            control.close()
-            try:
-                _supervise(fds, config, filters, harness, context)
-            finally:
-                os._exit(1)
+        # When there is no memory for a fork, the run's descriptors are closed, and the host learns by that.
+        with contextlib.suppress(OSError):
+            if len(fds) == _RUN_FDS and os.fork() == 0:
+                try:
+                    control.close()
+                    _supervise(fds, config, filters, harness, context)
+                finally:
+                    os._exit(1)
         for fd in fds:
             os.close(fd)
 

@@ -1,0 +1,20 @@
+"""The audit of a machine on which the sandbox works."""
+
+import pytest
+
+from sandbox import doctor
+
+pytestmark = pytest.mark.component("bubblewrap")
+
+
+def test_everything_required_is_found() -> None:
+    findings = doctor.probe()
+    assert [finding for finding in findings if finding.required and not finding.ok] == []
+    names = ["bubblewrap", "user namespaces", "interpreter", "temporary folder", "seccomp", "jail", "cgroups"]
+    assert [finding.name for finding in findings] == names
+    doctor.require()
+
+
+def test_the_mode_is_that_of_a_real_start() -> None:
+    (jail,) = [finding for finding in doctor.probe() if finding.name == "jail"]
+    assert doctor.mode() in jail.detail

@@ -1,0 +1,83 @@
+"""The command line of the jail: what is bound, and that nothing is bound writable."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from sandbox import Policy, SandboxUnavailable, Setup
+from sandbox.identity import Identity, identity_of
+from sandbox.jail import Interpreter, build_command, find_interpreter
+from sandbox.staging import Staging
+
+IDENTITY = Identity(uid=61_010, gid=61_010, drops=True)
+
+
+@pytest.fixture
+def command() -> list[str]:
+    return build_command(
+        7,
+        bwrap="/usr/bin/bwrap",
+        setup=Setup(harness={}, harness_module="h", extra_paths=(Path("/layers/a"), Path("/layers/b"))),
+        policy=Policy(threads=3),
+        identity=IDENTITY,
+        interpreter=Interpreter(Path("/env/bin/python"), (Path("/env"), Path("/base"))),
+        staging=Staging(Path("/stage")),
+    )
+
+
+def pairs(command: list[str], option: str) -> set[tuple[str, str]]:
+    return {(command[i + 1], command[i + 2]) for i, word in enumerate(command) if word == option}
+
+
+def test_nothing_is_bound_writable(command: list[str]) -> None:
+    assert "--bind" not in command
+    assert pairs(command, "--dev-bind") == {(f"/dev/{n}",) * 2 for n in ("null", "zero", "full", "random", "urandom")}
+    assert command[command.index("--tmpfs") :].count("--remount-ro") == 2
+
+
+def test_what_is_bound(command: list[str]) -> None:
+    bound = pairs(command, "--ro-bind")
+    expected = {
+        ("/env", "/env"),
+        ("/base", "/base"),
+        ("/stage/code", "/sandbox/code"),
+        ("/stage/inputs", "/sandbox/inputs"),
+        ("/stage/config.json", "/sandbox/config.json"),
+        ("/stage/etc/passwd", "/etc/passwd"),
+        ("/layers/a", "/sandbox/layers/0"),
+        ("/layers/b", "/sandbox/layers/1"),
+    }
+    assert expected <= bound
+    system = {"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/group"}
+    assert {target for _, target in bound - expected} <= system
+
+
+def test_namespaces_and_environment(command: list[str]) -> None:
+    for kind in ("user", "pid", "net", "ipc", "uts"):
+        assert f"--unshare-{kind}" in command
+    assert "--clearenv" in command
+    environment = dict(pairs(command, "--setenv"))
+    assert environment["OMP_NUM_THREADS"] == environment["MKL_NUM_THREADS"] == "3"
+    assert environment["PYTHONHASHSEED"] == "0"
+    assert command[-1] == "7"
+
+
+def test_the_interpreter_of_these_tests() -> None:
+    own = identity_of(Setup(harness={}, harness_module="h"))
+    found = find_interpreter(Path(sys.executable), own)
+    assert found.executable == Path(sys.executable)
+    for prefix in (Path(sys.prefix), Path(sys.base_prefix)):
+        assert prefix in found.folders or prefix.is_relative_to("/usr")
+
+
+def test_an_interpreter_that_is_not_there() -> None:
+    own = identity_of(Setup(harness={}, harness_module="h"))
+    with pytest.raises(SandboxUnavailable, match=r"/usr/bin/none does not exist\. Name another interpreter"):
+        find_interpreter(Path("/usr/bin/none"), own)
+
+
+def test_what_is_no_interpreter() -> None:
+    own = identity_of(Setup(harness={}, harness_module="h"))
+    with pytest.raises(SandboxUnavailable, match="cannot run the interpreter"):
+        find_interpreter(Path("/usr/bin/false"), own)

@@ -1,0 +1,27 @@
+"""What may not be put into a jail."""
+
+from pathlib import Path
+
+import pytest
+
+from sandbox import Setup
+
+ANY = Path("/anything")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a"])
+def test_inputs_have_plain_names(name: str) -> None:
+    with pytest.raises(ValueError, match="plain file name"):
+        Setup(harness={}, harness_module="h", inputs={name: ANY})
+
+
+@pytest.mark.parametrize("name", ["/h.py", "../h.py", "a/../../h.py", "sandbox/guest.py", "sandbox"])
+def test_harness_files_stay_under_the_import_root(name: str) -> None:
+    with pytest.raises(ValueError, match="import root"):
+        Setup(harness={name: ANY}, harness_module="h")
+
+
+@pytest.mark.parametrize("identity", [{"uid": 0}, {"gid": 0}])
+def test_never_root(identity: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="gid 0"):
+        Setup(harness={}, harness_module="h", **identity)  # type: ignore[arg-type]
