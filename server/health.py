@@ -64,7 +64,8 @@ def metrics(context: AppContext) -> Response:
     items = Gauge("lethe_work_items", "Work items", ["stage", "state", "sandbox_mode"], registry=registry)
     oldest = Gauge("lethe_work_oldest_ready_seconds", "Age of the oldest item without a worker", registry=registry)
     with context.database.read() as session:
-        by_state = dict(session.execute(select(Submission.state, func.count()).group_by(Submission.state)).tuples())
+        counts = session.execute(select(Submission.state, func.count()).group_by(Submission.state))
+        by_state = {str(state): int(count) for state, count in counts}
         for state in SubmissionState:
             submissions.labels(state).set(by_state.get(state, 0))
         for stage, work_state, mode, count in session.execute(
