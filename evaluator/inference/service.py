@@ -87,7 +87,7 @@ class InferenceService:
             try:
                 self._await_ready(child)
                 deadline = time.monotonic() + self._wall_s
-                _send(child, header, payload)
+                _send(child, deadline, header, payload)
                 reply = json.loads(_receive(child, deadline))
                 outputs = _receive(child, deadline)
             except TimeoutError:
@@ -148,12 +148,19 @@ def _close(stream: IO[bytes] | None) -> None:
             return
 
 
-def _send(child: subprocess.Popen[bytes], *frames: bytes) -> None:
+def _send(child: subprocess.Popen[bytes], deadline: float, *frames: bytes) -> None:
+    """Write the frames before the deadline; a child that does not read must not hold up its parent."""
     assert child.stdin is not None  # noqa: S101 - opened as a pipe
+    descriptor = child.stdin.fileno()
+    os.set_blocking(descriptor, False)
     for frame in frames:
-        child.stdin.write(struct.pack("!Q", len(frame)))
-        child.stdin.write(frame)
-    child.stdin.flush()
+        for data in (struct.pack("!Q", len(frame)), frame):
+            view = memoryview(data)
+            while view:
+                _, writable, _ = select.select([], [descriptor], [], max(0.0, deadline - time.monotonic()))
+                if not writable:
+                    raise TimeoutError
+                view = view[os.write(descriptor, view) :]
 
 
 def _receive(child: subprocess.Popen[bytes], deadline: float) -> bytes:

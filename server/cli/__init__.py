@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from server.cli import admin, check, demo, doctor, participant, processes
+from server.cli import admin, check, demo, doctor, participant, processes, score
 from server.errors import LetheError
 
 EXIT_FAILED = 1
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Participants": (check.check, participant.submit, participant.status, participant.leaderboard),
+    "Research": (score.score,),
     "Operators": (
         demo.demo,
         processes.up,

@@ -1,0 +1,121 @@
+"""Small rules of the server: seeds, rounding, progress, file names, settings and specifications."""
+
+from pathlib import Path
+
+import pytest
+
+from evaluator.contract.faults import FAULT_TEXTS, FaultCode
+from evaluator.contract.specification import SpecificationError, load_specification
+from evaluator.contract.states import Stage
+from evaluator.contract.tasks import celery_configuration
+from server.competitions.hosting import SHIPPED, read_specification
+from server.db import Database
+from server.errors import ConfigurationError
+from server.settings import Settings
+from server.submissions.endpoints import clean_filename
+from server.submissions.views import coarse_progress, round_score
+from server.work.jobs import run_seed
+
+SECRET = "ab" * 32
+
+
+def test_run_seeds_are_opaque_and_repeatable() -> None:
+    seeds = [run_seed(SECRET, stage=Stage.RUN, epoch=0, index=index) for index in range(512)]
+    assert seeds == [run_seed(SECRET, stage=Stage.RUN, epoch=0, index=index) for index in range(512)]
+    assert len(set(seeds)) == 512
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    for other in (
+        run_seed("cd" * 32, stage=Stage.RUN, epoch=0, index=0),
+        run_seed(SECRET, stage=Stage.RUN, epoch=1, index=0),
+        run_seed(SECRET, stage=Stage.CHECK, epoch=0, index=0),
+    ):
+        assert other != seeds[0]
+
+
+@pytest.mark.parametrize(("done", "shown"), [(0, 0), (1, 0), (4, 3), (31, 28), (32, 32)])
+def test_progress_moves_in_tenths(done: int, shown: int) -> None:
+    assert coarse_progress(done, 32) == shown
+
+
+def test_scores_are_rounded() -> None:
+    assert round_score(0.123456789) == 0.1235
+
+
+@pytest.mark.parametrize(
+    ("name", "clean"),
+    [
+        ("mine.py", "mine.py"),
+        ("../../x.py", "x.py"),
+        ("C:\\temp\\y.py", "y.py"),
+        ("\x1b[2Jz.py", "[2Jz.py"),
+        ("", "submission.py"),
+        (None, "submission.py"),
+        ("a" * 300, "a" * 100),
+    ],
+)
+def test_file_names_are_cleaned(name: str | None, clean: str) -> None:
+    assert clean_filename(name) == clean
+
+
+def test_every_fault_has_a_sentence() -> None:
+    assert set(FAULT_TEXTS) == set(FaultCode)
+    assert all(text.endswith(".") for text in FAULT_TEXTS.values())
+
+
+def test_settings_default_to_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LETHE_HOME", str(tmp_path))
+    settings = Settings()
+    assert settings.database == f"sqlite:///{tmp_path}/lethe.db"
+    assert settings.broker == f"filesystem://{tmp_path}/broker"
+    assert settings.artifacts == f"file://{tmp_path}/artifacts"
+    monkeypatch.setenv("LETHE_DATABASE_URL", "postgresql://u:secret@h/d")
+    settings = Settings()
+    assert settings.database == "postgresql://u:secret@h/d"
+    assert "secret" not in repr(settings)
+
+
+def test_unwritable_home_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="choose another with --home or LETHE_HOME") as error:
+        Settings(home=tmp_path / "file" / "home").prepare_home()
+    assert "\n" not in str(error.value)
+
+
+def test_other_databases_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="postgresql"):
+        Database("mysql://h/d")
+
+
+def test_celery_takes_json_only_and_has_no_side_channels(tmp_path: Path) -> None:
+    configuration = celery_configuration(f"filesystem://{tmp_path}/broker")
+    assert configuration["accept_content"] == ["json"]
+    assert configuration["worker_enable_remote_control"] is False
+    assert (tmp_path / "broker" / "messages").is_dir()
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_specifications_load(path: Path) -> None:
+    assert read_specification(Path(path.stem)).slug == path.stem
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("slug = ", "not valid TOML"),
+        ('slug = "A B"\ntitle = "x"', "slug"),
+        ('slug = "a"\ntitle = "x"\n[data]\nidentitys = 3', "data.identitys"),
+        ('slug = "a"\ntitle = "x"\n[evaluation]\nruns = 8', "runs = oracles"),
+        ('slug = "a"\ntitle = "x"\n[split]\nforget_fraction = 0.9', "leave less than a tenth"),
+    ],
+)
+def test_mistakes_in_a_specification_are_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(text)
+    with pytest.raises(SpecificationError, match=message) as error:
+        load_specification(path)
+    assert str(path) in str(error.value)
+
+
+def test_unknown_specification_names_the_shipped_ones() -> None:
+    with pytest.raises(SpecificationError, match="demo"):
+        read_specification(Path("nowhere.toml"))
