@@ -209,6 +209,22 @@ def test_cancel(sandbox: Sandbox) -> None:
     assert time.monotonic() - started < 3
 
 
+@pytest.mark.parametrize("ending", ["pass", "raise ValueError", "sys.exit(1)", "time.sleep(60)"])
+def test_a_forked_child_has_no_say_in_the_result(run: Run, ending: str) -> None:
+    result = run(
+        f"""
+        import os, sys, time
+        def f(context, seed):
+            if os.fork() == 0:
+                {ending}
+                return b"child"
+            time.sleep(0.1)
+            return b"parent"
+        """
+    )
+    assert (result.status, result.payload) == (Status.OK, b"parent")
+
+
 def test_a_forged_report_changes_only_its_own_run(run: Run) -> None:
     forged = """
         import json, os
