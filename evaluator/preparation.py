@@ -1,8 +1,7 @@
 """Preparing a competition: from its specification to stored data, original models, a first few oracles and figures."""
 
-import platform
 import time
-from importlib.metadata import version
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,9 +18,19 @@ from evaluator.data.contact_sheet import contact_sheet
 from evaluator.data.photographs import DataError, Photographs, digest
 from evaluator.data.sources import hidden_photographs, practice_photographs
 from evaluator.data.splits import Split, split_by_identity
+from evaluator.environment import environment
 
 ORIGINAL_PARTS = ("retain", "forget")
 FIRST_ORACLES = 2
+
+
+@dataclass(frozen=True)
+class Practice:
+    """What anybody may practise on: other people's photographs, split alike, and the model trained on them."""
+
+    visible: ArtifactRef
+    evaluation: ArtifactRef
+    original: ArtifactRef
 
 
 def prepare(
@@ -45,8 +54,7 @@ def prepare(
 
     split = split_by_identity(hidden.identities, hidden.labels, spec.split)
     visible, evaluation = _store_bundles(store, hidden, split, spec)
-    practice_split = split_by_identity(practice.identities, practice.labels, spec.split)
-    practice_visible, practice_evaluation = _store_bundles(store, practice, practice_split, spec)
+    practice_visible, practice_evaluation = _store_practice(store, practice, spec)
 
     bank = bank_identity(spec, visible, evaluation)
     orders = [
@@ -73,10 +81,23 @@ def prepare(
     )
 
 
-def environment() -> dict[str, str]:
-    """Versions and machine that decide a model's bits, by name; torch is not imported for it."""
-    packages = {name: version(name) for name in ("torch", "numpy", "safetensors")}
-    return {"python": platform.python_version(), "machine": platform.machine(), **packages}
+def prepare_practice(spec: CompetitionSpec, store: ArtifactStore, *, progress: Report | None = None) -> Practice:
+    """The practice data of a specification and its original model, the same bits as in a competition made from it.
+
+    Everything is made on first use and found in the store later. Raises as `prepare` does.
+    """
+    visible, evaluation = _store_practice(store, practice_photographs(spec.data, spec.practice), spec)
+    order = (bank_identity(spec, visible, evaluation, ORIGINAL_PARTS), 0)
+    with training_pool(jobs=1) as pool:
+        (original,) = fill_banks([order], store, pool, stage="models", progress=progress)
+    return Practice(visible=visible, evaluation=evaluation, original=original.checkpoint)
+
+
+def _store_practice(
+    store: ArtifactStore, photographs: Photographs, spec: CompetitionSpec
+) -> tuple[ArtifactRef, ArtifactRef]:
+    split = split_by_identity(photographs.identities, photographs.labels, spec.split)
+    return _store_bundles(store, photographs, split, spec)
 
 
 def _store_bundles(

@@ -1,13 +1,11 @@
 """The worker process: a Celery worker whose messages wake one loop that claims, evaluates and reports."""
 
 import os
-import platform
 import signal
 import socket
 import threading
 import time
 import warnings
-from importlib.metadata import version
 
 import structlog
 from celery import Celery
@@ -18,6 +16,7 @@ from evaluator.artifacts import open_store
 from evaluator.client import ServerAway, ServerRefused, WorkClient
 from evaluator.contract.tasks import EVALUATE_QUEUE, WAKE_EVALUATE_TASK, WORKER_POLL_S, celery_configuration
 from evaluator.contract.work import Claim, Heartbeat, Job, Outcome, RunRecord
+from evaluator.environment import environment
 from evaluator.inference.service import InferenceService
 from evaluator.jails import Jails
 from evaluator.pipeline import Evaluated, Station, evaluate
@@ -167,17 +166,6 @@ class _Heart:
             if self.lost:
                 self._interrupt.set()
                 return
-
-
-def environment() -> dict[str, str]:
-    """What results depend on: versions and the processor."""
-    return {
-        "python": platform.python_version(),
-        "torch": version("torch"),
-        "numpy": version("numpy"),
-        "machine": platform.machine(),
-        "lethe": version("lethe"),
-    }
 
 
 def run_worker(settings: WorkerSettings) -> None:

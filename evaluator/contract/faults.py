@@ -50,7 +50,7 @@ FAULT_TEXTS: dict[FaultCode, str] = {
     FaultCode.WRONG_PARAMETERS: "unlearning must accept four positional arguments: net, retain, forget, validation.",
     FaultCode.INVALID_METADATA: "The '# /// script' block is not valid PEP 723 metadata. List names and version specifiers only.",
     FaultCode.IMPORT_ERROR: "A module that the file imports is not installed here. Use the packages that the competition page lists.",
-    FaultCode.EXCEPTION: "The submission raised an exception. Run `lethe check FILE` to see it on practice data.",
+    FaultCode.EXCEPTION: "The submission raised an exception. The output of the check stage shows where; `lethe check FILE` shows it before uploading.",
     FaultCode.EXIT: "The submission ended the process (sys.exit or os._exit). Return the network instead.",
     FaultCode.TIMEOUT: "A run took longer than the limit. Do fewer epochs or smaller steps.",
     FaultCode.OUT_OF_MEMORY: "A run used more memory than the limit. Use smaller batches and keep fewer copies of the model.",

@@ -74,7 +74,7 @@ class EvaluationSpec(Contract):
 class MetricSpec(Contract):
     """The hidden metric."""
 
-    rule: Literal["competition", "exact"] = "competition"
+    rule: Literal["competition", "exact"] = "exact"
     cap_ratios: bool = True
 
 

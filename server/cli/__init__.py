@@ -67,6 +67,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
         ("evaluator.data.photographs", "DataError"),
         ("evaluator.banks.identity", "BankMismatch"),
         ("evaluator.banks.training_jobs", "TrainingFailed"),
+        ("evaluator.practice", "PracticeFailed"),
     ):
         if module in sys.modules:
             found.append(getattr(sys.modules[module], name))

@@ -26,6 +26,8 @@ def training_progress() -> Iterator[Callable[["Step"], None]]:
     tasks: dict[str, TaskID] = {}
 
     def show(step: "Step") -> None:
+        if step.done == step.total and not step.fresh:
+            return  # everything was there already
         if step.stage not in tasks:
             tasks[step.stage] = bars.add_task(_TITLES.get(step.stage, step.stage), total=step.total, rate="")
         bars.update(tasks[step.stage], completed=step.done, total=step.total, rate=_rate(step))

@@ -33,6 +33,8 @@ runs = {RUNS}
 oracles = {RUNS}
 ceiling_oracles = {RUNS}
 chunk_runs = 6
+[metric]
+rule = "competition"
 [limits]
 run_wall_s = 20
 run_cpu_s = 40
