@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ X86_ONLY = pytest.mark.skipif(platform.machine() != "x86_64", reason="numbers of
 EPERM, ENOSYS, EAFNOSUPPORT = 1, 38, 97
 
 
-def seen(result: RunResult) -> object:
+def seen(result: RunResult) -> Any:
     """What the guest printed, read as a Python literal."""
     assert result.status is Status.OK, result
     return ast.literal_eval(result.stdout)
@@ -55,7 +56,7 @@ def test_files_of_the_host_are_not_there(run: Run, outside_file: Path) -> None:
 
 def test_the_environment_is_fixed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LETHE_WORKER_KEY", "secret")
-    names: list[str] = seen(run("import os\ndef f(c, s): print(list(os.environ)); return b''\n"))  # type: ignore[assignment]
+    names: list[str] = seen(run("import os\ndef f(c, s): print(list(os.environ)); return b''\n"))
     allowed = {"HOME", "LANG", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PATH", "PWD"}
     allowed |= {"PYTHONHASHSEED", "TMPDIR", "TZ", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}
     assert set(names) == allowed
@@ -91,7 +92,7 @@ def test_identity_and_privileges(run: Run) -> None:
                    socket.gethostname(), os.getcwd()])
             return b""
         """
-    uid, gid, groups, pid, parent, capabilities, dropped, no_new_privs, host, folder = seen(run(source))  # type: ignore[misc]
+    uid, gid, groups, pid, parent, capabilities, dropped, no_new_privs, host, folder = seen(run(source))
     assert (uid, gid) == (1000, 1000)
     assert set(groups) <= {1000, 65534}
     assert (pid, parent) == (2, 0)
@@ -119,7 +120,7 @@ def test_there_is_no_network(run: Run) -> None:
                        attempt(socket.AF_UNIX, "\\0lethe-test-abstract"), attempt(40, (2, 1)), attempt(16, (0, 0))])
                 return b""
             """
-        inet, inet6, abstract_unix, vsock, netlink = seen(run(source))  # type: ignore[misc]
+        inet, inet6, abstract_unix, vsock, netlink = seen(run(source))
     assert (inet, inet6, vsock, netlink) == (EAFNOSUPPORT,) * 4
     assert abstract_unix != 0
 
@@ -146,7 +147,7 @@ def test_forbidden_calls(run: Run) -> None:
             })
             return b""
         """
-    for name, answer in seen(run(source)).items():  # type: ignore[attr-defined]
+    for name, answer in seen(run(source)).items():
         expected = ENOSYS if name in {"clone3", "fchmodat2", "future"} else EPERM
         assert answer == (-1, expected), name
 
@@ -294,7 +295,7 @@ def test_scratch_is_writable_and_limited(run: Run) -> None:
             print([fill("/tmp"), fill("/dev/shm")])
             return b""
         """
-    (scratch, first), (shared, second) = seen(run(source))  # type: ignore[misc]
+    (scratch, first), (shared, second) = seen(run(source))
     assert (first, second) == ("ENOSPC", "ENOSPC")
     assert 14 <= scratch <= 16
     assert shared == 0  # one limit for both

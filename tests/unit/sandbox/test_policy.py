@@ -16,7 +16,7 @@ def test_defaults_are_valid_and_every_limit_has_a_unit() -> None:
 @pytest.mark.parametrize("name", [field.name for field in fields(Policy)])
 def test_limits_must_be_positive_and_finite(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=name):
-        Policy(**{name: value})
+        Policy(**{name: value})  # type: ignore[arg-type]
 
 
 def test_frozen() -> None:
