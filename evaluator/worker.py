@@ -44,6 +44,7 @@ class WorkerLoop:
             cache=settings.cache,
             slots=settings.slots,
         )
+        self._server_away = False
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="evaluate", daemon=True)
@@ -82,8 +83,11 @@ class WorkerLoop:
         try:
             job = self._client.claim(Claim(worker=self.name, sandbox_mode=self._sandbox_mode))
         except ServerAway as error:
-            log.warning("server_away", error=str(error))
+            # At the first miss the server may only be starting beside this worker.
+            (log.warning if self._server_away else log.info)("server_away", error=str(error))
+            self._server_away = True
             return False
+        self._server_away = False
         if job is None:
             return False
         with structlog.contextvars.bound_contextvars(submission_id=str(job.submission_id), stage=job.stage):

@@ -42,7 +42,7 @@ def demo(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    supervisor = start_all(settings)
+    supervisor = start_all(settings, log_level="WARNING")  # progress bars and log lines do not mix
     try:
         failed = play(settings, supervisor, stop)
         typer.echo(f"The demo took {time.monotonic() - started:.0f} s.", err=True)
@@ -93,8 +93,11 @@ def play(settings: Settings, supervisor: Supervisor, stop: threading.Event) -> b
         with ApiClient(settings.server_url, tokens[name]) as client:
             views[index] = wait_for(client, views[index], alive=alive)
     failed = [view for view in views if view.state != SubmissionState.SCORED]
-    with ApiClient(settings.server_url) as client:
+    with ApiClient(settings.server_url, tokens[BASELINES[-1]]) as client:
         print_leaderboard(client.leaderboard(SLUG), Console())
+        again = client.submit(SLUG, baseline_file(BASELINES[-1]))
+    if not failed and (again.id, again.score) == (views[-1].id, views[-1].score):
+        typer.echo(f"{BASELINES[-1]}.py, uploaded again, answers with the same score without running.")
     for view in failed:
         typer.echo(describe_submission(view), err=True)
     return bool(failed)

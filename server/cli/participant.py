@@ -76,13 +76,13 @@ def wait_for(
 ) -> SubmissionView:
     """The submission once it has ended; draws its progress on stderr. `alive` is called at each look."""
     with Progress(
-        TextColumn("{task.description:<16}"),
+        TextColumn("{task.description:<18}"),
         BarColumn(bar_width=32),
         TextColumn("{task.fields[state]:<9}"),
         TimeElapsedColumn(),
         console=Console(stderr=True, quiet=quiet),
     ) as progress:
-        task = progress.add_task(view.filename[:16], total=view.runs_total, state=view.state)
+        task = progress.add_task(view.filename[:18], total=view.runs_total, state=view.state)
         while True:
             progress.update(task, completed=view.runs_done, state=view.state)
             if SubmissionState(view.state).is_terminal:

@@ -99,7 +99,7 @@ def up(home: Home = None, host: Host = None, port: Port = None) -> None:
     supervisor.run(stop)
 
 
-def start_all(settings: Settings) -> Supervisor:
+def start_all(settings: Settings, *, log_level: str | None = None) -> Supervisor:
     """A supervisor with the three processes of one machine running; raises before anything starts when one cannot."""
     from sandbox.doctor import require
     from server.context import create_context
@@ -112,7 +112,12 @@ def start_all(settings: Settings) -> Supervisor:
     apply(context.database)
     key = embedded_worker_key(context)
     context.database.dispose()
-    shared = {"LETHE_HOME": str(settings.home), "LETHE_HOST": settings.host, "LETHE_PORT": str(settings.port)}
+    shared = {
+        "LETHE_HOME": str(settings.home),
+        "LETHE_HOST": settings.host,
+        "LETHE_PORT": str(settings.port),
+        "LETHE_LOG_LEVEL": log_level or settings.log_level,
+    }
     supervisor = Supervisor(shared)
     supervisor.start("serve", command_line("serve"))
     supervisor.start("control", command_line("control"))
