@@ -1,10 +1,10 @@
-"""Fine-tunes on the retain set, as the starting kit of the 2023 NeurIPS challenge does."""
+"""Fine-tunes on the retain set, the method of the starting kit of the 2023 NeurIPS challenge."""
 
 import torch
 from torch import nn
 
-EPOCHS = 1
-LEARNING_RATE = 0.001
+EPOCHS = 2
+LEARNING_RATE = 0.01
 MOMENTUM = 0.9
 WEIGHT_DECAY = 5e-4
 

@@ -80,4 +80,6 @@ class ApiClient:
             message, code = problem["detail"], problem["code"]
         except (ValueError, KeyError, TypeError):
             message, code = f"{self._server_url} answered {response.status_code}; is it a Lethe server?", "not_lethe"
+        if code == "token_missing":
+            message = "this command needs an API token: set LETHE_TOKEN, or pass --token"
         raise ApiError(message, code=code, status=response.status_code)
