@@ -12,15 +12,16 @@ Plane = NDArray[np.floating[Any]]
 Traits = dict[str, Plane]  # colours are (P, 3, 1, 1)
 
 
-def smoothstep(low: float, high: float, value: Plane) -> Plane:
-    """0 below `low`, 1 above `high`, a smooth cubic between."""
-    t = np.clip((value - low) / (high - low), 0, 1).astype(np.float32)
-    return t * t * (3 - 2 * t)
+def ramp(low: float, high: float, value: Plane) -> Plane:
+    """0 below `low`, 1 above `high`, a straight line between."""
+    rising: Plane = np.clip((value - low) / (high - low), 0, 1)
+    return rising
 
 
 def inside(distance: Plane, softness: Plane | float) -> Plane:
     """Coverage in [0, 1] of a shape from its signed distance (negative inside), with an edge `softness` wide."""
-    return np.clip(0.5 - distance / softness, 0, 1)
+    coverage: Plane = np.clip(0.5 - distance / softness, 0, 1)
+    return coverage
 
 
 def ellipse(x: Plane, y: Plane, half_width: Plane | float, half_height: Plane | float) -> Plane:
@@ -42,7 +43,8 @@ def box(x: Plane, y: Plane, half_width: Plane | float, half_height: Plane | floa
 
 def bump(x: Plane, width: Plane | float) -> Plane:
     """A Gaussian of height 1 at 0: the profile of a crease or a blush."""
-    return np.exp(-((x / width) ** 2), dtype=np.float32)
+    height: Plane = np.exp(-((x / width) ** 2))
+    return height
 
 
 @dataclass

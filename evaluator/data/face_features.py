@@ -28,16 +28,16 @@ def paint_creases(canvas: Canvas, traits: Traits, head: Plane) -> None:
     marionette = bump(np.abs(u) - traits["mouth_width"] - 0.05, 0.035) * bump(v - mouth - 0.14, 0.13)
     bags = bump(np.abs(u) - traits["eye_gap"], 0.15) * bump(v - eyes - 0.15, 0.035)
     hollow = bump(np.abs(u) - 0.47, 0.13) * bump(v - 0.42, 0.2)
-    lines_total = 0.5 * lines + 0.4 * frown + 0.45 * crows
+    lines_total = 0.6 * lines + 0.5 * frown + 0.6 * crows
     folds = (0.5 + 0.25 * np.clip(traits["smile"], 0, 1)) * nasolabial
-    depth = wrinkled * (lines_total + folds + 0.45 * bags) + sagging * (0.4 * marionette + 0.3 * hollow + 0.3 * bags)
+    depth = wrinkled * (lines_total + folds + 0.6 * bags) + sagging * (0.4 * marionette + 0.3 * hollow + 0.3 * bags)
     rough = np.sin(u * 47 + traits["pattern"]) * np.sin(v * 43 + 2 * traits["pattern"])
     rough += np.sin(u * 29 - v * 31 + traits["pattern"])
     canvas.shade(1 - head * np.clip(depth + 0.05 * wrinkled * rough, -0.2, 0.75))
     sockets = bump(np.abs(u) - traits["eye_gap"], 0.2) * bump(v - eyes + 0.01, 0.16)
     canvas.shade(1 - head * (0.07 + 0.2 * sagging) * sockets)
     cheeks = bump(np.abs(u) - 0.42, 0.16) * bump(v - eyes - 0.34, 0.14)
-    canvas.paint(head * (0.05 + 0.33 * traits["child"]) * cheeks, ROSE)
+    canvas.paint(head * traits["blush"] * cheeks, ROSE)
     spots = np.sin(u * 11 + traits["pattern"]) * np.sin(v * 13 + 1.7 * traits["pattern"])
     canvas.paint(head * traits["spotted"] * 0.5 * inside(0.72 - spots, 0.2), SPOT)
     freckles = np.sin(u * 33 + traits["pattern"]) * np.sin(v * 37 - traits["pattern"])
@@ -64,7 +64,7 @@ def paint_eyes(canvas: Canvas, traits: Traits, head: Plane) -> None:
         lash = head * lid * inside(np.abs(u) - half_width * 1.08, edge)
         canvas.paint((0.85 - 0.25 * traits["masculine"] - 0.3 * traits["grey"]) * lash, BLACK)
         rise = traits["brow_height"] + traits["raised_brows"] + 0.04 * traits["child"]
-        slope = (traits["brow_tilt"] + 0.2 * np.sign(u) - 0.05) * u + 1.6 * np.maximum(u, 0) ** 2
+        slope = (0.12 + traits["brow_tilt"]) * u - 2.4 * u**2
         brow_v = canvas.face_v - traits["eye_line"] + rise + slope * 0.5
         brow = head * inside(box(u, brow_v, 0.19, traits["brow_weight"]), 1.5 * edge)
         canvas.paint((0.9 - 0.55 * traits["child"]) * brow, traits["hair"] * 0.75)
@@ -100,7 +100,7 @@ def paint_mouth(canvas: Canvas, traits: Traits, head: Plane) -> None:
     gap = 0.1 * traits["open_mouth"]
     lips = head * inside(ellipse(u, v, half, traits["lips"] + gap), edge)
     natural = traits["skin"] * np.array([0.84, 0.6, 0.6], dtype=np.float32)[None, :, None, None]
-    red = 0.3 * (1 - traits["masculine"]) * (1 - traits["child"])
+    red = (0.12 + 0.2 * (1 - traits["masculine"]) * (1 - traits["child"])) * (0.3 + 1.2 * traits["youth"])
     canvas.paint(lips, natural + red[:, None] * (LIP - natural))
     mouth = head * inside(ellipse(u, v, half * 0.86, 0.014 + gap), edge)
     canvas.paint(0.9 * mouth, BLACK + 30)
@@ -123,7 +123,7 @@ def paint_beard(canvas: Canvas, traits: Traits, head: Plane) -> None:
     moustache = inside(ellipse(u, v - mouth + 0.11, 0.26, 0.055), 0.05)
     chin = inside(ellipse(u, v - mouth - 0.24, 0.2, 0.19), 0.08)
     area = np.where(kind == 3, np.maximum(moustache, chin), np.maximum(full, moustache)) * (1 - lips) * head
-    opacity = np.select([kind == 1, kind == 2, kind == 3], [0.3, 0.88, 0.85], 0.0).astype(np.float32)
+    opacity = np.select([kind == 1, kind == 2, kind == 3], [0.3, 0.85, 0.68], 0.0).astype(np.float32)
     grain = 0.9 + 0.14 * np.sin(u * 40 + traits["pattern"]) * np.sin(v * 36)
     canvas.paint(opacity * area, traits["beard_colour"] * grain[:, None])
 

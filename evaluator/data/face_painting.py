@@ -78,7 +78,7 @@ def _paint_head(canvas: Canvas, traits: Traits) -> Plane:
     light = canvas.nx * traits["light_x"] + canvas.ny * traits["light_y"] + canvas.nz * 0.9
     norm = np.sqrt(traits["light_x"] ** 2 + traits["light_y"] ** 2 + 0.81)
     lit = 1 - traits["contrast"] + traits["contrast"] * 1.28 * np.clip(light / norm, 0, 1)
-    tint = np.stack([lit**0.85, lit, lit**1.1], axis=1)  # light that has passed through skin comes back red
+    tint = np.stack([lit**0.92, lit, lit**1.05], axis=1)  # light that has passed through skin comes back red
     canvas.paint(head, traits["skin"] * tint)
     sheen = head * np.clip(light / norm, 0, 1) ** 14
     canvas.paint(0.22 * sheen, np.full_like(traits["skin"], 255))
@@ -109,10 +109,11 @@ def _paint_front_hair(canvas: Canvas, traits: Traits) -> None:
     style, masculine, receding = traits["style"], traits["masculine"], traits["receding"]
     across = np.abs(canvas.face_u) / width
     cropped = masculine * (1 - (style == 3))
-    thickness = (0.035 + 0.075 * (1 - cropped) + 0.05 * (style == 2)) * (1 - 0.6 * receding)
+    fullness = (0.75 + 0.5 * traits["youth"]) * (1 - 0.7 * receding) * (1 - traits["thin_hair"])
+    thickness = (0.035 + 0.075 * (1 - cropped) + 0.05 * (style == 2)) * fullness
     cap = inside(ellipse(u, v + 0.02, width + thickness, 1.0 + thickness * 1.25), edge)
     fringe = (style == 1) * (1 - receding) * (traits["looks"] > 2.5)
-    start = -0.56 - 0.1 * traits["child"] * (1 - fringe) + 0.24 * fringe - 0.5 * receding
+    start = -0.56 - 0.1 * traits["child"] * (1 - fringe) + 0.24 * fringe - 0.95 * receding
     parted = 0.22 * np.abs(canvas.face_u - traits["part"]) * (style != 1)
     temples = -0.34 * receding * bump(across - 0.55, 0.22)
     sides = (0.42 + 0.1 * (1 - cropped)) * np.clip((across - 0.62) / 0.3, 0, 1) ** 2 * (1 - 0.25 * traits["child"])
@@ -122,7 +123,7 @@ def _paint_front_hair(canvas: Canvas, traits: Traits) -> None:
     density = 1 - 0.8 * traits["thin_hair"] - 0.25 * receding * (1 - np.clip((across - 0.5) / 0.3, 0, 1))
     strands = 0.07 * np.sin(canvas.face_u * 42 + 2.5 * np.sin(canvas.face_v * 5 + traits["pattern"]))
     curls = 0.1 * (style == 3) * np.sin(canvas.face_u * 24 + traits["pattern"]) * np.sin(canvas.face_v * 24)
-    gloss = 0.3 * bump(canvas.face_v + 0.78 + 0.1 * traits["light_x"] * canvas.face_u, 0.12)
+    gloss = (0.08 + 0.34 * traits["youth"]) * bump(canvas.face_v + 0.78 + 0.1 * traits["light_x"] * canvas.face_u, 0.12)
     shade = 0.86 + strands + curls + gloss + 0.2 * canvas.nx * traits["light_x"]
     canvas.paint(hair * density, traits["hair"] * shade[:, None])
     shadow = bump(canvas.face_v - line - 0.05, 0.07) * (1 - hair) * cap
