@@ -110,8 +110,9 @@ class Supervisor:
 
     def _forward(self, child: _Child, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None  # noqa: S101 - opened as a pipe above
-        for line in process.stdout:
-            self._print(child, line.rstrip("\n"))
+        with process.stdout as lines:
+            for line in lines:
+                self._print(child, line.rstrip("\n"))
 
     def _print(self, child: _Child, line: str) -> None:
         name = f"{child.name:<8}"

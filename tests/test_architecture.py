@@ -98,7 +98,9 @@ def test_server_processes_start_without_torch(module: str) -> None:
 
 
 def test_worker_starts_without_sql() -> None:
-    program = "import sys, evaluator.worker; sys.exit(any(n in sys.modules for n in ('sqlalchemy', 'server', 'fastapi')))"
+    program = (
+        "import sys, evaluator.worker; sys.exit(any(n in sys.modules for n in ('sqlalchemy', 'server', 'fastapi')))"
+    )
     assert subprocess.run([sys.executable, "-c", program], check=False, cwd="/").returncode == 0
 
 
