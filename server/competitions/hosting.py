@@ -14,8 +14,7 @@ import numpy as np
 from sqlalchemy import delete
 
 from evaluator.artifacts import ArtifactStore
-from evaluator.artifacts.oracles import load_pool, trained_indices
-from evaluator.artifacts.outputs import read_outputs, stack_outputs
+from evaluator.artifacts.oracles import trained_indices
 from evaluator.contract.dossier import Dossier
 from evaluator.contract.specification import CompetitionSpec, SpecificationError, load_specification
 from evaluator.contract.states import SubmissionState
@@ -23,7 +22,8 @@ from evaluator.metrics import METRIC_VERSION
 from server import models
 from server.competitions import service
 from server.context import Context, create_context
-from server.control.scoring import score_row, score_stacked
+from server.control.scoring import score_row
+from server.control.yardstick import load_yardstick
 from server.db import utc_now
 from server.errors import Conflict
 from server.migrate import migrate
@@ -135,13 +135,8 @@ def calibrate(context: Context, slug: str) -> list[dict[str, Any]]:
     """Store ceiling and floor as reference rows and say what they are; raises NotSeeded when oracles are missing."""
     spec, prepared = _stored(context, slug)
     _require_seeded(context.artifacts, spec, prepared)
-    second = range(spec.evaluation.oracles, wanted_oracles(spec))
-    original = read_outputs(context.artifacts.get(prepared.original_outputs))
-    pools = {
-        "ceiling": load_pool(context.artifacts, prepared.bank_digest, second),
-        "floor": stack_outputs([original] * spec.evaluation.runs),
-    }
-    scores = {name: score_stacked(context.artifacts, spec, prepared, pool) for name, pool in pools.items()}
+    yardstick = load_yardstick(context.artifacts, spec, prepared)
+    scores = {"ceiling": yardstick.ceiling, "floor": yardstick.floor(spec.evaluation.runs)}
     with context.database.write() as session:
         competition = service.get_competition(session, slug)
         session.execute(

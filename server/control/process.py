@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from evaluator.contract.tasks import CONTROL_QUEUE, WAKE_CONTROL_TASK
 from server.celery_app import create_celery
 from server.context import create_context
-from server.control.scoring import score_next
+from server.control.scoring import Scorer
 from server.control.sweeper import sweep
 from server.logs import get_logger
 from server.settings import Settings
@@ -28,6 +28,7 @@ class ControlLoop:
     def __init__(self, settings: Settings) -> None:
         self._context = create_context(settings)
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
+        self._scorer = Scorer(self._context, self._holder)
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
@@ -62,7 +63,7 @@ class ControlLoop:
                 if time.monotonic() >= next_sweep:
                     sweep(self._context, self._holder)
                     next_sweep = time.monotonic() + self._context.settings.sweep_s
-                while not self._stop.is_set() and score_next(self._context, self._holder):
+                while not self._stop.is_set() and self._scorer.score_next():
                     pass
             except OperationalError as error:
                 log.warning("database_unavailable", error=str(error))

@@ -1,32 +1,30 @@
 """Computes scores from stored outputs: nothing is run again, and the same outputs give the same score."""
 
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-import numpy as np
-from numpy.typing import NDArray
 from obstore.exceptions import BaseError
-from safetensors.numpy import load
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from evaluator.artifacts import ArtifactError, ArtifactStore
-from evaluator.artifacts.oracles import load_pool
 from evaluator.artifacts.outputs import OutputsInvalid, StackedOutputs, read_outputs, stack_outputs
 from evaluator.contract.dossier import ArtifactRef, Dossier
 from evaluator.contract.faults import platform_fault
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Stage, SubmissionState, WorkState
-from evaluator.metrics import METRIC_VERSION, Pool, Score, evaluate, margins
-from server import models
+from evaluator.metrics import METRIC_VERSION, Finding
+from evaluator.metrics import Score as MetricScore
 from server.competitions.service import dossier, specification
 from server.context import Context
+from server.control.yardstick import Yardstick, load_yardstick
 from server.db import utc_now
 from server.leaderboard.service import refresh
 from server.logs import get_logger
-from server.models import Competition, Submission, WorkItem
+from server.models import Competition, Score, Submission, WorkItem
 from server.submissions.service import end
 from server.work.service import fail, finish_item, lease_item, next_item
 
@@ -34,10 +32,11 @@ log = get_logger(__name__)
 
 SCORE_LEASE_S = 900.0
 RETRY_S = 10.0
+YARDSTICKS_KEPT = 2
 
 
 @dataclass(frozen=True)
-class Order:
+class _Order:
     """A leased score item with everything that computing needs, detached from the database."""
 
     work_id: UUID
@@ -47,56 +46,70 @@ class Order:
     outputs: tuple[ArtifactRef, ...]
 
 
-@dataclass(frozen=True)
-class Truth:
-    """Labels and persons of the forget examples, (E,) each."""
+class Scorer:
+    """Scores one submission at a time; keeps the yardsticks of the competitions at hand."""
 
-    labels: NDArray[np.int64]
-    person_id: NDArray[np.int64]
+    def __init__(self, context: Context, holder: str) -> None:
+        self._context = context
+        self._holder = holder
+        self._yardsticks: OrderedDict[str, Yardstick] = OrderedDict()
 
-
-def score_next(context: Context, holder: str) -> bool:
-    """Score the submission that has waited longest; False when none waits."""
-    with context.database.write() as session:
-        item = next_item(session, (Stage.SCORE,))
-        if item is None:
-            return False
-        lease_item(item, worker=holder, lease_s=SCORE_LEASE_S)
-        order = _order(session, item)
-    try:
-        score = score_outputs(context.artifacts, order.spec, order.prepared, order.outputs)
-    except (ArtifactError, OutputsInvalid, BaseError, OSError, ValueError) as error:
-        _give_up(context, order, f"{type(error).__name__}: {error}")
+    def score_next(self) -> bool:
+        """Score the submission that has waited longest; False when none waits."""
+        with self._context.database.write() as session:
+            item = next_item(session, (Stage.SCORE,))
+            if item is None:
+                return False
+            lease_item(item, worker=self._holder, lease_s=SCORE_LEASE_S)
+            order = _order(session, item)
+        try:
+            yardstick = self._yardstick(order.spec, order.prepared)
+            unlearned = yardstick.pool(_stored_outputs(self._context.artifacts, order.outputs))
+            score = yardstick.score(unlearned)
+            findings = yardstick.findings(unlearned, score)
+        except (ArtifactError, OutputsInvalid, BaseError, OSError, ValueError) as error:
+            _give_up(self._context, order, f"{type(error).__name__}: {error}")
+            return True
+        _store(self._context, order, score, findings)
         return True
-    _store(context, order, score)
-    return True
+
+    def _yardstick(self, spec: CompetitionSpec, prepared: Dossier) -> Yardstick:
+        key = f"{prepared.bank_digest} {spec.metric.model_dump_json()} {spec.evaluation.model_dump_json()}"
+        if key not in self._yardsticks:
+            self._yardsticks[key] = load_yardstick(self._context.artifacts, spec, prepared)
+        self._yardsticks.move_to_end(key)
+        while len(self._yardsticks) > YARDSTICKS_KEPT:
+            self._yardsticks.popitem(last=False)
+        return self._yardsticks[key]
 
 
-def _order(session: Session, item: WorkItem) -> Order:
+def _stored_outputs(artifacts: ArtifactStore, outputs: Sequence[ArtifactRef]) -> StackedOutputs:
+    return stack_outputs([read_outputs(artifacts.get(ref)) for ref in outputs])
+
+
+def _order(session: Session, item: WorkItem) -> _Order:
     submission = session.get_one(Submission, item.submission_id)
     competition = session.get_one(Competition, submission.competition_id)
-    return Order(
+    return _Order(
         work_id=item.id,
         token=item.token,
         spec=specification(competition),
         prepared=dossier(competition),
-        outputs=tuple(run_outputs(session, submission)),
+        outputs=_run_outputs(session, submission),
     )
 
 
-def run_outputs(session: Session, submission: Submission) -> Iterable[ArtifactRef]:
-    """The stored outputs of the submission's runs, by run index; raises ValueError when one is missing."""
-    records: dict[int, ArtifactRef] = {}
-    for item in run_items(session, submission):
-        for index, record in item.finished.items():
-            records[int(index)] = ArtifactRef.model_validate(record["outputs"])
-    missing = sorted(set(range(submission.runs_total)) - set(records))
-    if missing:
-        raise ValueError(f"runs {missing[:5]} of submission {submission.id} are not stored")
-    return (records[index] for index in range(submission.runs_total))
+def _run_outputs(session: Session, submission: Submission) -> tuple[ArtifactRef, ...]:
+    """The stored outputs by run index: the metric's groups and pairings rely on the order."""
+    records = {
+        int(index): ArtifactRef.model_validate(record["outputs"])
+        for item in _run_items(session, submission)
+        for index, record in item.finished.items()
+    }
+    return tuple(records[index] for index in sorted(records))
 
 
-def run_items(session: Session, submission: Submission) -> list[WorkItem]:
+def _run_items(session: Session, submission: Submission) -> list[WorkItem]:
     """The run chunks of the submission's current generation."""
     return list(
         session.scalars(
@@ -111,45 +124,9 @@ def run_items(session: Session, submission: Submission) -> list[WorkItem]:
     )
 
 
-def score_outputs(
-    artifacts: ArtifactStore, spec: CompetitionSpec, prepared: Dossier, outputs: Iterable[ArtifactRef]
-) -> Score:
-    """The score of stored runs against the first pool of the competition's oracles."""
-    stacked = stack_outputs([read_outputs(artifacts.get(ref)) for ref in outputs])
-    return score_stacked(artifacts, spec, prepared, stacked)
-
-
-def score_stacked(artifacts: ArtifactStore, spec: CompetitionSpec, prepared: Dossier, stacked: StackedOutputs) -> Score:
-    """The score of N models' outputs, whatever made them."""
-    truth = load_truth(artifacts, prepared)
-    oracles = load_pool(artifacts, prepared.bank_digest, range(spec.evaluation.oracles))
-    return evaluate(
-        pool(stacked, truth),
-        pool(oracles, truth),
-        rule=spec.metric.rule,
-        cap_ratios=spec.metric.cap_ratios,
-        identities=truth.person_id,
-    )
-
-
-def load_truth(artifacts: ArtifactStore, prepared: Dossier) -> Truth:
-    """What the forget examples really are; read on the trusted side only."""
-    arrays = load(artifacts.get(prepared.evaluation))
-    return Truth(labels=arrays["forget.labels"], person_id=arrays["forget.person_id"])
-
-
-def pool(stacked: StackedOutputs, truth: Truth) -> Pool:
-    """Margins on the forget examples and the two accuracies of the final score."""
-    return Pool(
-        margins=margins(stacked.logits["forget"], truth.labels),
-        retain_accuracy=stacked.accuracy["retain"],
-        test_accuracy=stacked.accuracy["test"],
-    )
-
-
-def score_row(competition_id: UUID, score: Score, receipt: dict[str, object]) -> models.Score:
+def score_row(competition_id: UUID, score: MetricScore, receipt: dict[str, object]) -> Score:
     """The database's row for `score`."""
-    return models.Score(
+    return Score(
         competition_id=competition_id,
         final_score=score.final_score,
         interval_low=score.interval[0],
@@ -162,7 +139,7 @@ def score_row(competition_id: UUID, score: Score, receipt: dict[str, object]) ->
     )
 
 
-def _store(context: Context, order: Order, score: Score) -> None:
+def _store(context: Context, order: _Order, score: MetricScore, findings: tuple[Finding, ...]) -> None:
     """The score, the state `scored` and the standings, in one transaction."""
     with context.database.write() as session:
         item = session.get_one(WorkItem, order.work_id, with_for_update=True)
@@ -172,24 +149,22 @@ def _store(context: Context, order: Order, score: Score) -> None:
             item.state = item.state if superseded else WorkState.FAILED
             return
         competition = session.get_one(Competition, submission.competition_id)
-        row = score_row(competition.id, score, _receipt(session, submission, order, score))
+        row = score_row(competition.id, score, _receipt(session, submission, order, score, findings))
         row.submission_id, row.generation = submission.id, submission.generation
         session.execute(
-            delete(models.Score).where(
-                models.Score.submission_id == submission.id, models.Score.generation == submission.generation
-            )
+            delete(Score).where(Score.submission_id == submission.id, Score.generation == submission.generation)
         )
         session.add(row)
         finish_item(item)
         end(session, submission, SubmissionState.SCORED)
         refresh(session, competition)
-    log.info(
-        "submission_scored", submission_id=str(submission.id), warnings=[finding.code for finding in score.warnings]
-    )
+    log.info("submission_scored", submission_id=str(submission.id), findings=[finding.code for finding in findings])
 
 
-def _receipt(session: Session, submission: Submission, order: Order, score: Score) -> dict[str, object]:
-    items = run_items(session, submission)
+def _receipt(
+    session: Session, submission: Submission, order: _Order, score: MetricScore, findings: tuple[Finding, ...]
+) -> dict[str, object]:
+    items = _run_items(session, submission)
     return {
         "source_sha256": submission.source_sha256,
         "data_sha256": order.prepared.hidden_visible.sha256,
@@ -205,11 +180,11 @@ def _receipt(session: Session, submission: Submission, order: Order, score: Scor
             dict(pairs) for pairs in sorted({tuple(sorted((i.environment or {}).items())) for i in items})
         ],
         "sandbox_modes": sorted({item.sandbox_mode or "unknown" for item in items}),
-        "warnings": [{"code": finding.code, "message": finding.message} for finding in score.warnings],
+        "findings": [{"code": finding.code, "message": finding.message} for finding in findings],
     }
 
 
-def _give_up(context: Context, order: Order, message: str) -> None:
+def _give_up(context: Context, order: _Order, message: str) -> None:
     log.error("scoring_failed", message=message)
     with context.database.write() as session:
         item = session.get_one(WorkItem, order.work_id, with_for_update=True)

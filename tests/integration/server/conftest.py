@@ -21,7 +21,7 @@ from evaluator.contract.work import Job, RunRecord
 from server.app import create_app
 from server.competitions import hosting, service
 from server.context import Context
-from server.control.scoring import score_next
+from server.control.scoring import Scorer
 from server.db import utc_now
 from server.migrate import migrate
 from server.settings import Settings
@@ -129,7 +129,8 @@ class Site:
         while (job := self.claim()) is not None:
             finished = [] if job.stage == "check" else self.store_runs(job, shift)
             assert self.report(job, finished=finished)
-        while score_next(self.context, "test"):
+        scorer = Scorer(self.context, "test")
+        while scorer.score_next():
             pass
 
 

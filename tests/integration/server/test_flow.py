@@ -149,3 +149,20 @@ def test_closed_competition_takes_no_uploads(site: Site) -> None:
     with site.register("ann") as ann:
         answer = upload(ann)
         assert (answer.status_code, answer.json()["code"]) == (403, "competition_not_open")
+
+
+def test_receipt_says_what_the_score_depends_on(site: Site) -> None:
+    from sqlalchemy import select
+
+    from server.models import Score
+
+    with site.register("ann") as ann:
+        upload(ann)
+        site.evaluate()
+        shown = ann.get(f"/competitions/{SLUG}/leaderboard").text
+    with site.context.database.read() as session:
+        receipt = session.scalars(select(Score).where(Score.submission_id.is_not(None))).one().receipt
+    assert receipt["bank_digest"] == "b" * 64
+    assert (receipt["rule"], receipt["runs"], receipt["sandbox_modes"]) == ("exact", RUNS, ["test"])
+    assert isinstance(receipt["findings"], list)
+    assert receipt["bank_digest"] not in shown
