@@ -37,7 +37,7 @@ format: install ## Format the code
 
 bench: install ## Measure speed, side by side with the references
 	@scripts/packages run
-	@for file in benchmarks/[a-z]*.py; do $(ENV)/bin/python $$file || exit 1; done
+	@for file in benchmarks/[a-z]*.py; do $(ENV)/bin/python -m benchmarks.$$(basename $$file .py) || exit 1; done
 
 lock: install ## Resolve all dependencies anew into requirements.lock
 	@scripts/lock
