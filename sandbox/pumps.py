@@ -5,6 +5,8 @@ import fcntl
 import os
 from dataclasses import dataclass, field
 
+from sandbox.texts import harmless
+
 _CHUNK = 1 << 18
 _PIPE_BYTES = 1 << 20
 
@@ -46,8 +48,8 @@ class Reader:
                 return
 
     def text(self) -> str:
-        """What was kept, as text; anything that is not UTF-8 replaced."""
-        text = self.kept.decode("utf-8", "replace")
+        """What was kept, as harmless text; anything that is not UTF-8 replaced."""
+        text = harmless(self.kept.decode("utf-8", "replace"))
         return f"{text}\n[cut here: {self.total_bytes} bytes were written]\n" if self.truncated else text
 
 

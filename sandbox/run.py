@@ -209,7 +209,7 @@ class _Run:
                 raise SandboxFailure(f"a run had not started after {_SETUP_S:g} s")
         elif now - progress.started_at > policy.wall_s:
             self._kill(KillReason.WALL)
-        elif self._payload.truncated:
+        elif self._payload.truncated or self._report.truncated:
             self._kill(KillReason.PAYLOAD)
         elif max(self._stdout.total_bytes, self._stderr.total_bytes) > _FLOOD_FACTOR * policy.log_bytes:
             self._kill(KillReason.FLOOD)
@@ -270,6 +270,7 @@ class _Run:
             report=self._report,
             stdout=self._stdout,
             stderr=self._stderr,
+            source_lines=self._request.source.count(b"\n") + 1,
         )
 
 

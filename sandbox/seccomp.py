@@ -5,12 +5,13 @@ import platform
 import struct
 import tempfile
 from functools import cache
+from typing import Any
 
 from sandbox.errors import SandboxUnavailable
 
 _DENIED = {
     "other processes": "ptrace process_vm_readv process_vm_writev process_madvise kcmp pidfd_getfd "
-    "personality userfaultfd vmsplice",
+    "personality userfaultfd vmsplice pidfd_open",
     "the mount tree": "mount umount umount2 pivot_root chroot swapon swapoff fsopen fsconfig fsmount fspick move_mount "
     "open_tree mount_setattr",
     "the kernel": "bpf perf_event_open kexec_load kexec_file_load init_module finit_module delete_module create_module "
@@ -18,7 +19,8 @@ _DENIED = {
     "namespaces": "unshare setns sethostname setdomainname",
     "calls made by the kernel on one's behalf": "io_uring_setup io_uring_enter io_uring_register",
     "files by handle, devices, watches": "name_to_handle_at open_by_handle_at quotactl quotactl_fd fanotify_init "
-    "fanotify_mark mknod mknodat",
+    "fanotify_mark inotify_init inotify_init1 inotify_add_watch mknod mknodat",
+    "what the page cache holds, and the host's disks": "preadv2 pwritev2 mincore readahead fadvise64 sync syncfs",
     "clocks": "settimeofday stime adjtimex clock_settime clock_adjtime",
     "memory outside of the scratch limit": "shmget shmat semget msgget mq_open memfd_create memfd_secret",
 }
@@ -32,10 +34,22 @@ _CLONE_NEW_FLAGS = (
     0x20000000,  # NEWPID
     0x40000000,  # NEWNET
 )
+_CLONE_PIDFD = 0x00001000
 _AF_UNIX = 1
 _TIOCSTI = 0x5412
 _TIOCLINUX = 0x541C
 _SET_ID_BITS = (0o4000, 0o2000)
+# Locks and watches work across runs: whoever has a file open, even read-only, could hold up the host's own programs
+# with them. Taking a lock seems to succeed, because torch.compile and SQLite do not go on without.
+_TAKE_LOCK_COMMANDS = (6, 7, 37, 38)  # SETLK, SETLKW, OFD_SETLK, OFD_SETLKW
+_ASK_LOCK_COMMANDS = (5, 36)  # GETLK, OFD_GETLK
+_WATCH_COMMANDS = (1024, 1026, 1036, 1038)  # SETLEASE, NOTIFY, SET_RW_HINT, SET_FILE_RW_HINT
+# Numbers that the kernel counts up for the whole machine, and that would tell a run how many were before it.
+_SOL_SOCKET = 1
+_COUNTERS_OF_SOCKETS = (57, 71, 77)  # SO_COOKIE, SO_NETNS_COOKIE, SO_PEERPIDFD
+_SO_PASSPIDFD = 76
+_STATX_MNT_ID_UNIQUE = 0x4000
+_RLIMIT_CORE = 4
 _LOW_WORD = 0xFFFFFFFF
 
 # Numbers from 424 on are the same on every architecture. 450 (set_mempolicy_home_node) is the newest that the rules
@@ -57,7 +71,7 @@ def compile_filter() -> bytes:
         if _exists(pyseccomp, name):
             rules.add_rule(denied, name)
     rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
-    for flag in _CLONE_NEW_FLAGS:
+    for flag in (*_CLONE_NEW_FLAGS, _CLONE_PIDFD):
         rules.add_rule(denied, "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, flag, flag))
     for call in ("socket", "socketpair"):
         rules.add_rule(pyseccomp.ERRNO(errno.EAFNOSUPPORT), call, pyseccomp.Arg(0, pyseccomp.NE, _AF_UNIX))
@@ -67,10 +81,35 @@ def compile_filter() -> bytes:
         if _exists(pyseccomp, call):
             for bit in _SET_ID_BITS:
                 rules.add_rule(denied, call, pyseccomp.Arg(position, pyseccomp.MASKED_EQ, bit, bit))
+    _deny_shared_state(pyseccomp, rules)
     with tempfile.TemporaryFile() as file:
         rules.export_bpf(file)
         file.seek(0)
         return file.read()
+
+
+def _deny_shared_state(pyseccomp: Any, rules: Any) -> None:
+    """Refuse what lets a run learn of others or hold them up, through objects that the kernel shares between runs."""
+
+    def low_word(position: int, value: int) -> Any:
+        return pyseccomp.Arg(position, pyseccomp.MASKED_EQ, _LOW_WORD, value)
+
+    denied, pretended = pyseccomp.ERRNO(errno.EPERM), pyseccomp.ERRNO(0)
+    rules.add_rule(pretended, "flock")
+    for command in _TAKE_LOCK_COMMANDS:
+        rules.add_rule(pretended, "fcntl", low_word(1, command))
+    for command in _ASK_LOCK_COMMANDS:
+        rules.add_rule(pyseccomp.ERRNO(errno.ENOLCK), "fcntl", low_word(1, command))
+    for command in _WATCH_COMMANDS:
+        rules.add_rule(denied, "fcntl", low_word(1, command))
+    for option in _COUNTERS_OF_SOCKETS:
+        rules.add_rule(denied, "getsockopt", low_word(1, _SOL_SOCKET), low_word(2, option))
+    rules.add_rule(denied, "setsockopt", low_word(1, _SOL_SOCKET), low_word(2, _SO_PASSPIDFD))
+    unique = pyseccomp.Arg(3, pyseccomp.MASKED_EQ, _STATX_MNT_ID_UNIQUE, _STATX_MNT_ID_UNIQUE)
+    rules.add_rule(pyseccomp.ERRNO(errno.EINVAL), "statx", unique)
+    # RLIMIT_CORE stays at 1 byte: at 0, a crash would still be piped to the host's crash reporter.
+    rules.add_rule(denied, "setrlimit", low_word(0, _RLIMIT_CORE))
+    rules.add_rule(denied, "prlimit64", low_word(1, _RLIMIT_CORE), pyseccomp.Arg(2, pyseccomp.NE, 0))
 
 
 def compile_cutoff() -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 from sandbox.cgroups import Usage
 from sandbox.pumps import Reader
 from sandbox.result import GuestError, RunResult, Status
+from sandbox.texts import harmless
 
 _CLAIMABLE = frozenset(
     {
@@ -59,6 +60,7 @@ class Ending:
     report: Reader
     stdout: Reader
     stderr: Reader
+    source_lines: int
 
 
 def judge(ending: Ending) -> RunResult:
@@ -99,7 +101,7 @@ def _judge_status(ending: Ending) -> tuple[Status, GuestError | None]:
     if os.WIFSIGNALED(ending.wait_status):
         return _judge_signal(os.WTERMSIG(ending.wait_status), ending)
     if claim.get("status") in _CLAIMABLE:
-        return Status(claim["status"]), _error_of(claim)
+        return Status(claim["status"]), _error_of(claim, ending.source_lines)
     code = os.waitstatus_to_exitcode(ending.wait_status)
     if ending.usage.process_hits:
         return Status.PROCESS_LIMIT, _plain("The run met its limit of processes and threads and ended.")
@@ -129,22 +131,21 @@ def _claim_of(report: Reader) -> dict[str, Any]:
     return claim if isinstance(claim, dict) and isinstance(claim.get("status"), str) else {}
 
 
-def _error_of(claim: dict[str, Any]) -> GuestError:
+def _error_of(claim: dict[str, Any], source_lines: int) -> GuestError:
     texts = {name: _text(claim.get(name), limit) for name, limit in _TEXT_LIMITS.items()}
     line = claim.get("line")
     return GuestError(
         type=texts["type"],
         message=texts["message"],
-        line=line if isinstance(line, int) and not isinstance(line, bool) and 0 < line < 2**31 else None,
+        # A line of the file and no other number: callers show it where they show nothing else of a run.
+        line=line if isinstance(line, int) and not isinstance(line, bool) and 0 < line <= source_lines else None,
         traceback=texts["traceback"],
     )
 
 
 def _text(value: object, limit: int) -> str:
-    """`value` when it is text, cut and made encodable: a claim may hold lone surrogates."""
-    if not isinstance(value, str):
-        return ""
-    return value[:limit].encode("utf-8", "backslashreplace").decode("utf-8")
+    """`value` when it is text, cut and made harmless."""
+    return harmless(value[:limit]) if isinstance(value, str) else ""
 
 
 def _plain(message: str, kind: str = "") -> GuestError:

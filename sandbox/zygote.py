@@ -36,6 +36,8 @@ _RUN_FDS = 6
 _GUEST_REQUEST, _GUEST_RESULT, _GUEST_REPORT, _GUEST_SAID = 3, 4, 5, 6
 _HIGH_FD = 64
 _CONFINED = "confined"
+# Flags of a mount that may only be added to; statvfs and mount give them the same numbers.
+_KEPT_FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
 
 _NAMESPACES = (
     kernel.CLONE_NEWUSER
@@ -50,12 +52,14 @@ _NAMESPACES = (
 def main(control_fd: int) -> NoReturn:
     """Never returns: loads, reports ready on the control socket and serves requests until the host hangs up."""
     control = socket.socket(fileno=control_fd)
+    _raise_open_files()
     config = json.loads(Path(CONFIG_FILE).read_bytes())
     sys.path.extend(f"{LAYERS_FOLDER}/{index}" for index in range(config["layers"]))
     try:
         harness = importlib.import_module(config["harness_module"])
         context = harness.load(Path(INPUTS_FOLDER))
         _check_threads()
+        _check_shared_memory()
     except Exception:  # noqa: BLE001 - whatever it was, the host reports it
         control.send(json.dumps({"failed": traceback.format_exc()[-8_000:]}).encode("ascii"))
         os._exit(1)
@@ -89,6 +93,26 @@ def _check_threads() -> None:
     threads = sum(1 for _ in Path("/proc/self/task").iterdir())
     if threads != 1:
         raise RuntimeError(f"the harness left {threads} threads running; a guest forked now could hang on their locks")
+
+
+def _check_shared_memory() -> None:
+    """Raises RuntimeError when there is writable memory that forks share: what one run writes, the next would read."""
+    found = []
+    place = ""
+    for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmFlags:"):
+            if {"sh", "mw"} <= set(line.split()[1:]):
+                found.append(place)
+        elif "-" in line.split(" ", 1)[0]:
+            place = line.split()[-1]
+    if found:
+        raise RuntimeError(f"the harness left writable memory that all runs would share: {', '.join(found)}")
+
+
+def _raise_open_files() -> None:
+    """The kernel refuses descriptors in messages of whoever's limit its user's messages exceed, and guests count."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _supervise(fds: list[int], config: dict[str, Any], filters: list[bytes], harness: Any, context: Any) -> None:
@@ -152,6 +176,7 @@ def _enter_namespaces(config: dict[str, Any]) -> None:
     kernel.mount(f"{SCRATCH_FOLDER}/shm", "/dev/shm", None, kernel.MS_BIND)  # noqa: S108
     kernel.mount(f"{SCRATCH_FOLDER}/scratch", SCRATCH_FOLDER, None, kernel.MS_BIND)
     _mount_proc()
+    _protect_devices()
     kernel.drop_capabilities()
 
 
@@ -163,6 +188,16 @@ def _mount_proc() -> None:
     kernel.mount("tmpfs", "/proc", "tmpfs", flags, options)
     Path("/proc/cpuinfo").write_bytes(cpuinfo)
     kernel.mount("none", "/proc", None, flags | kernel.MS_REMOUNT | kernel.MS_RDONLY, options)
+
+
+def _protect_devices() -> None:
+    """Make the device nodes read-only, which they stay usable by: a guest could set the times of the host's own nodes,
+    and a later run read them. bubblewrap cannot do it without making them unusable.
+    """
+    for node in Path("/dev").iterdir():
+        if node.is_char_device():
+            kept = os.statvfs(node).f_flag & _KEPT_FLAGS
+            kernel.mount("none", str(node), None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kept)
 
 
 def _start_reaper() -> tuple[int, int]:
@@ -208,6 +243,7 @@ def _become_guest(fds: list[int], proc: int, config: dict[str, Any], data_bytes:
     os.close(oom)
     os.setsid()
     high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH_FD) for fd in [*fds, said]]
+    os.dup2(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), 0)  # the zygote's own has flags that would last
     os.dup2(high[_STDOUT], 1)
     os.dup2(high[_STDERR], 2)
     os.dup2(high[_REQUEST], _GUEST_REQUEST, inheritable=False)
@@ -217,7 +253,7 @@ def _become_guest(fds: list[int], proc: int, config: dict[str, Any], data_bytes:
     os.closerange(_GUEST_SAID + 1, _open_files())
     os.umask(0o077)
     os.chdir(SCRATCH_FOLDER)
-    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_CORE, 1)  # less than any core file; with 0, one would go to a core_pattern that is a pipe
     _limit(resource.RLIMIT_FSIZE, config["file_bytes"])
     _limit(resource.RLIMIT_NOFILE, config["open_files"])
     _limit(resource.RLIMIT_NPROC, config["processes"] + 2)  # supervisor and reaper count in this user namespace

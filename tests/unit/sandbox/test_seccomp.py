@@ -11,8 +11,10 @@ from sandbox.seccomp import compile_cutoff, compile_filter, supported
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="numbers of system calls are x86-64's")
 
 X86_64, I386 = 0xC000003E, 0x40000003
-ALLOW, KILL = 0x7FFF0000, 0x80000000
-EPERM, ENOSYS, EAFNOSUPPORT = (0x00050000 | number for number in (errno.EPERM, errno.ENOSYS, errno.EAFNOSUPPORT))
+ALLOW, KILL, PRETENDED = 0x7FFF0000, 0x80000000, 0x00050000
+EPERM, ENOSYS, EAFNOSUPPORT, ENOLCK, EINVAL = (
+    0x00050000 | number for number in (errno.EPERM, errno.ENOSYS, errno.EAFNOSUPPORT, errno.ENOLCK, errno.EINVAL)
+)
 
 
 def answer(program: bytes, number: int, *arguments: int, arch: int = X86_64) -> int:
@@ -64,6 +66,25 @@ def answer(program: bytes, number: int, *arguments: int, arch: int = X86_64) -> 
         (90, (0, 0o4755), EPERM),
         (91, (0, 0o2755), EPERM),  # fchmod
         (268, (0, 0, 0o6755), EPERM),  # fchmodat
+        (56, (0x1011,), EPERM),  # clone with CLONE_PIDFD
+        (434, (1, 0), EPERM),  # pidfd_open
+        (73, (3, 2), PRETENDED),  # flock
+        *[(72, (3, command, 0), PRETENDED) for command in (6, 7, 37, 38)],  # fcntl: taking a lock
+        *[(72, (3, command, 0), ENOLCK) for command in (5, 36)],  # fcntl: asking who has one
+        *[(72, (3, command, 0), EPERM) for command in (1024, 1026, 1036, 1038)],  # leases, watches, hints
+        *[(72, (3, command, 0), ALLOW) for command in (0, 1, 2, 3, 4, 1030, 1031)],  # dup, flags, size of a pipe
+        *[(55, (3, 1, option), EPERM) for option in (57, 71, 77)],  # getsockopt: cookies, pidfd
+        (55, (3, 1, 7), ALLOW),  # getsockopt(SO_SNDBUF)
+        (54, (3, 1, 76), EPERM),  # setsockopt(SO_PASSPIDFD)
+        (54, (3, 1, 7), ALLOW),
+        (332, (0, 0, 0, 0x17FF), ALLOW),  # statx
+        (332, (0, 0, 0, 0x4FFF), EINVAL),  # statx with STATX_MNT_ID_UNIQUE
+        (160, (4, 0), EPERM),  # setrlimit(RLIMIT_CORE)
+        (160, (7, 0), ALLOW),
+        (302, (0, 4, 0, 1), ALLOW),  # prlimit64: reading RLIMIT_CORE
+        (302, (0, 4, 1 << 40, 0), EPERM),
+        (302, (0, 7, 1, 0), ALLOW),
+        *[(number, (), EPERM) for number in (253, 254, 294, 27, 187, 221, 327, 162, 306)],
     ],
 )
 def test_main_filter(number: int, arguments: tuple[int, ...], expected: int) -> None:

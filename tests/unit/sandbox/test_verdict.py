@@ -30,6 +30,7 @@ def ending(claim: object = None, data: bytes = b"", **changes: Any) -> Ending:
         report=reader(json.dumps(claim).encode() if claim is not None else b""),
         stdout=reader(b"out"),
         stderr=reader(b"\xff"),
+        source_lines=400,
     )
     return replace(plain, **changes)
 
@@ -104,7 +105,7 @@ def test_what_it_may_not_say_is_an_exit(claim: object) -> None:
     assert judge(ending(claim)).status is Status.EXIT
 
 
-@pytest.mark.parametrize("line", [0, -1, 2**31, True, "3", 1.5, None])
+@pytest.mark.parametrize("line", [0, -1, 401, 2**31, True, "3", 1.5, None])
 def test_lines_that_are_none(line: object) -> None:
     result = judge(ending({"status": "exception", "line": line}))
     assert result.error is not None

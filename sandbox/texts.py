@@ -1,0 +1,14 @@
+"""Makes text of a guest fit to be stored and shown: databases choke on some of it, and terminals obey it."""
+
+import re
+
+# Control characters but tab, line feed and carriage return; marks that reorder what is read; line separators that only
+# some programs know; halves of surrogate pairs, which cannot be encoded.
+_HARMFUL = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+)
+
+
+def harmless(text: str) -> str:
+    """`text` with everything written out that is not for reading: a NUL byte becomes the four characters `\\x00`."""
+    return _HARMFUL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
