@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from evaluator.artifacts import ArtifactStore
 from evaluator.contract.specification import LimitsSpec
 from evaluator.contract.work import Job
+from evaluator.dependencies import Layer
 from sandbox import Policy, Sandbox, Setup, open_sandbox
 
 HARNESS_MODULE = "evaluator.guest.harness"
@@ -50,7 +51,7 @@ class _OpenJail:
 class Jails:
     """Open sandboxes by what is inside them; the one unused longest is closed for the next.
 
-    A jail's zygote never sees a submission's source, so one jail may serve many submissions.
+    A jail's zygote never sees a submission's source, so one jail may serve all submissions with the same layer.
     """
 
     def __init__(self, store: ArtifactStore, cache: Path, *, uid: int) -> None:
@@ -60,9 +61,9 @@ class Jails:
         self._open: OrderedDict[str, _OpenJail] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, job: Job) -> Sandbox:
-        """The sandbox for `job`, opened if need be; raises SandboxUnavailable or SandboxFailure."""
-        key = self._key(job)
+    def get(self, job: Job, layer: Layer) -> Sandbox:
+        """The sandbox for `job` with `layer`, opened if need be; raises SandboxUnavailable or SandboxFailure."""
+        key = self._key(job, layer)
         with self._lock:
             if key in self._open:
                 self._open.move_to_end(key)
@@ -70,14 +71,14 @@ class Jails:
             while len(self._open) >= MAX_OPEN:
                 self._open.popitem(last=False)[1].stack.close()
             with ExitStack() as stack:
-                sandbox = self._start(job, stack)
+                sandbox = self._start(job, layer, stack)
                 self._open[key] = _OpenJail(sandbox, stack.pop_all())
             return sandbox
 
-    def discard(self, job: Job) -> None:
-        """Close the sandbox of `job`, because it failed; the next `get` opens a new one."""
+    def discard(self, job: Job, layer: Layer) -> None:
+        """Close the sandbox of `job` with `layer`, because it failed; the next `get` opens a new one."""
         with self._lock:
-            jail = self._open.pop(self._key(job), None)
+            jail = self._open.pop(self._key(job, layer), None)
         if jail is not None:
             jail.stack.close()
 
@@ -87,15 +88,15 @@ class Jails:
             while self._open:
                 self._open.popitem()[1].stack.close()
 
-    def _key(self, job: Job) -> str:
-        return json.dumps(
-            [job.visible.sha256, job.original.sha256, self._setting(job), job.limits.model_dump(mode="json")]
-        )
+    def _key(self, job: Job, layer: Layer) -> str:
+        limits = job.limits.model_dump(mode="json")
+        return json.dumps([job.visible.sha256, job.original.sha256, self._setting(job), limits, layer.key])
 
     def _setting(self, job: Job) -> str:
         return json.dumps({"architecture": job.architecture, "classes": job.classes, "batch_size": job.batch_size})
 
-    def _start(self, job: Job, stack: ExitStack) -> Sandbox:
+    def _start(self, job: Job, layer: Layer, stack: ExitStack) -> Sandbox:
+        stack.enter_context(layer.held())
         with TemporaryDirectory(prefix="lethe-setting-") as folder:
             setting = Path(folder) / "setting.json"
             setting.write_text(self._setting(job), encoding="utf-8")
@@ -107,6 +108,7 @@ class Jails:
                     "original.safetensors": self._store.local_path(job.original, self._cache),
                     "setting.json": setting,
                 },
+                extra_paths=() if layer.folder is None else (layer.folder,),
                 uid=self._uid,
                 gid=self._uid,
             )

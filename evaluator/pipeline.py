@@ -1,4 +1,4 @@
-"""One evaluation, read top to bottom: runs in the sandbox, outputs in the inference child, artifacts in the store."""
+"""One evaluation, read top to bottom: packages, runs in the sandbox, outputs in the inference child, artifacts."""
 
 import threading
 from collections.abc import Callable
@@ -11,9 +11,11 @@ from obstore.exceptions import BaseError
 
 from evaluator.artifacts import ArtifactError, ArtifactStore
 from evaluator.contract.faults import Fault, FaultCode, platform_fault
+from evaluator.contract.script_block import InvalidScriptBlock, ScriptBlock, read_script_block
 from evaluator.contract.states import Stage
 from evaluator.contract.submission import FILENAME, FUNCTION
 from evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
+from evaluator.dependencies import DependencyRefused, InstallerFailure, InstallInterrupted, Layer, Layers
 from evaluator.inference.service import InferenceFailure, InferenceService, InferenceSetting, WeightsRefused
 from evaluator.jails import Jails
 from sandbox import RunResult, SandboxError, Status
@@ -40,6 +42,7 @@ class Station:
 
     store: ArtifactStore
     jails: Jails
+    layers: Layers
     inference: InferenceService
     cache: Path
     slots: int
@@ -75,20 +78,57 @@ def evaluate(
 
     `finished` hears of each run as soon as its outputs are stored. Platform faults are returned, not raised.
     """
+    block = ScriptBlock()
+    try:
+        source = station.store.get(job.source)
+        packages = job.packages
+        if packages is None:
+            block = read_script_block(source)
+            packages = station.layers.resolve(block, job.dependencies, interrupt)
+        with station.layers.open(packages, job.dependencies, interrupt) as layer:
+            return _evaluate_with(layer, station, job, source, interrupt=interrupt, finished=finished)
+    except InstallInterrupted:
+        return Evaluated(finished=(), fault=None)
+    except InvalidScriptBlock as error:
+        return _refuse(job, FaultCode.INVALID_METADATA, str(error), error.line)
+    except DependencyRefused as refusal:
+        return _refuse(job, refusal.code, str(refusal), block.line)
+    except (InstallerFailure, ArtifactError, BaseError, OSError) as error:
+        log.exception("packages_not_installed", submission_id=str(job.submission_id))
+        return Evaluated(finished=(), fault=platform_fault(f"{type(error).__name__}: {error}"))
+
+
+def _refuse(job: Job, code: FaultCode, message: str, line: int | None) -> Evaluated:
+    """The participant's fault, in the check stage; what was installed there must be possible everywhere."""
+    if job.stage is Stage.RUN:
+        return Evaluated(finished=(), fault=platform_fault(f"{code}: {message}"))
+    fault = Fault(code=code, message=message[:4_000], line=line)
+    report = CheckReport(stdout="", stderr=fault.message, traceback="", wall_s=0.0, cpu_s=None, peak_memory_bytes=None)
+    return Evaluated(finished=(), fault=fault, check=report)
+
+
+def _evaluate_with(
+    layer: Layer,
+    station: Station,
+    job: Job,
+    source: bytes,
+    *,
+    interrupt: threading.Event,
+    finished: Callable[[RunRecord], None],
+) -> Evaluated:
     stop = _Either(interrupt)
     records: list[RunRecord] = []
     fault: Fault | None = None
     report: CheckReport | None = None
     outputs: bytes | None = None
     try:
-        source = station.store.get(job.source)
         setting = InferenceSetting(
             architecture=job.architecture,
             classes=job.classes,
             batch_size=job.batch_size,
             evaluation=station.store.local_path(job.evaluation, station.cache),
         )
-        sandbox = station.jails.get(job)
+        sandbox = station.jails.get(job, layer)
         with ThreadPoolExecutor(max_workers=station.slots, thread_name_prefix="slot") as slots:
             tasks = [
                 slots.submit(_run_once, station, job, order, source, setting, sandbox.run, stop) for order in job.runs
@@ -96,7 +136,7 @@ def evaluate(
             for task in as_completed(tasks):
                 run = task.result()
                 if job.stage is Stage.CHECK and run.result is not None:
-                    report, outputs = check_report(run.result, run.fault), run.outputs
+                    report, outputs = check_report(run.result, run.fault, layer.packages), run.outputs
                 if run.record is not None:
                     records.append(run.record)
                     finished(run.record)
@@ -105,7 +145,7 @@ def evaluate(
                     stop.set()
     except (SandboxError, ArtifactError, InferenceFailure, BaseError, OSError) as error:
         log.exception("evaluation_failed", submission_id=str(job.submission_id))
-        station.jails.discard(job)
+        station.jails.discard(job, layer)
         fault = platform_fault(f"{type(error).__name__}: {error}")
     return Evaluated(finished=tuple(records), fault=fault, check=report, check_outputs=outputs)
 
@@ -153,7 +193,7 @@ def fault_of(result: RunResult, *, is_hidden: bool) -> Fault:
     return Fault(code=FAULT_CODES[result.status], message=message[:4_000], line=line)
 
 
-def check_report(result: RunResult, fault: Fault | None) -> CheckReport:
+def check_report(result: RunResult, fault: Fault | None, packages: tuple[str, ...]) -> CheckReport:
     """What the participant sees of a run on practice data."""
     trace = result.error.traceback if result.error is not None else (fault.message if fault else "")
     return CheckReport(
@@ -163,6 +203,7 @@ def check_report(result: RunResult, fault: Fault | None) -> CheckReport:
         wall_s=result.wall_s,
         cpu_s=result.cpu_s,
         peak_memory_bytes=result.peak_memory_bytes,
+        packages=packages,
     )
 
 

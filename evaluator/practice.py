@@ -14,10 +14,12 @@ from evaluator.contract.faults import Fault
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Stage
 from evaluator.contract.work import CheckReport, Job, RunOrder
+from evaluator.dependencies import open_layers
 from evaluator.inference.service import InferenceService
 from evaluator.jails import Jails
 from evaluator.pipeline import Station, evaluate
 from evaluator.preparation import prepare_practice
+from evaluator.settings import IndexSettings, LayerSettings
 from sandbox.doctor import require
 from sandbox.setup import DEFAULT_UID
 
@@ -62,11 +64,14 @@ def check_file(
         classes=spec.data.classes,
         batch_size=spec.evaluation.batch_size,
         limits=spec.limits,
+        dependencies=spec.dependencies,
+        packages=None,
         runs=(RunOrder(index=0, seed=_SEED),),
     )
     with InferenceService(wall_s=60.0) as inference:
         jails = Jails(store, scratch, uid=DEFAULT_UID)
-        station = Station(store=store, jails=jails, inference=inference, cache=scratch, slots=1)
+        layers = open_layers(LayerSettings(), IndexSettings())
+        station = Station(store=store, jails=jails, layers=layers, inference=inference, cache=scratch, slots=1)
         inference.start()
         try:
             done = evaluate(station, job, interrupt=threading.Event(), finished=lambda _: None)

@@ -16,11 +16,12 @@ from evaluator.artifacts import open_store
 from evaluator.client import ServerAway, ServerRefused, WorkClient
 from evaluator.contract.tasks import EVALUATE_QUEUE, WAKE_EVALUATE_TASK, WORKER_POLL_S, celery_configuration
 from evaluator.contract.work import Claim, Heartbeat, Job, Outcome, RunRecord
+from evaluator.dependencies import open_layers
 from evaluator.environment import environment
 from evaluator.inference.service import InferenceService
 from evaluator.jails import Jails
 from evaluator.pipeline import Evaluated, Station, evaluate
-from evaluator.settings import WorkerSettings
+from evaluator.settings import IndexSettings, WorkerSettings
 from sandbox.doctor import mode, require
 
 log = structlog.stdlib.get_logger(__name__)
@@ -40,6 +41,7 @@ class WorkerLoop:
         self._station = Station(
             store=store,
             jails=Jails(store, settings.cache, uid=settings.sandbox_uid),
+            layers=open_layers(settings, IndexSettings()),
             inference=InferenceService(wall_s=settings.outputs_wall_s),
             cache=settings.cache,
             slots=settings.slots,

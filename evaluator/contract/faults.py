@@ -20,6 +20,14 @@ class FaultCode(StrEnum):
     NO_UNLEARNING = "no_unlearning"
     WRONG_PARAMETERS = "wrong_parameters"
     INVALID_METADATA = "invalid_metadata"
+    # Found while its dependencies are installed.
+    DEPENDENCY_NOT_ALLOWED = "dependency_not_allowed"
+    DEPENDENCY_UNKNOWN = "dependency_unknown"
+    DEPENDENCY_CONFLICT = "dependency_conflict"
+    DEPENDENCY_SOURCE_ONLY = "dependency_source_only"
+    DEPENDENCY_SHADOWS = "dependency_shadows"
+    DEPENDENCY_TOO_LARGE = "dependency_too_large"
+    DEPENDENCY_TIMEOUT = "dependency_timeout"
     # Found by running it.
     IMPORT_ERROR = "import_error"
     EXCEPTION = "exception"
@@ -49,7 +57,14 @@ FAULT_TEXTS: dict[FaultCode, str] = {
     FaultCode.NO_UNLEARNING: "The file defines no function called unlearning. Define unlearning(net, retain, forget, validation).",
     FaultCode.WRONG_PARAMETERS: "unlearning must accept four positional arguments: net, retain, forget, validation.",
     FaultCode.INVALID_METADATA: "The '# /// script' block is not valid PEP 723 metadata. List names and version specifiers only.",
-    FaultCode.IMPORT_ERROR: "A module that the file imports is not installed here. Use the packages that the competition page lists.",
+    FaultCode.DEPENDENCY_NOT_ALLOWED: "The script block names a package that this competition does not install. Use the packages that it lists.",
+    FaultCode.DEPENDENCY_UNKNOWN: "The script block needs a package that the package index does not have. Correct its name.",
+    FaultCode.DEPENDENCY_CONFLICT: "The packages of the script block cannot be installed beside those that are here. Ask for other versions, or for none.",
+    FaultCode.DEPENDENCY_SOURCE_ONLY: "The script block needs a package that has no wheel for this environment. Nothing is built here: ask for a version with wheels.",
+    FaultCode.DEPENDENCY_SHADOWS: "A package of the script block brings a module that the environment has already. Leave that package out.",
+    FaultCode.DEPENDENCY_TOO_LARGE: "The packages of the script block take more space than the limit. Name fewer or smaller packages.",
+    FaultCode.DEPENDENCY_TIMEOUT: "Installing the packages of the script block took longer than the limit. Name fewer or smaller packages.",
+    FaultCode.IMPORT_ERROR: "A module that the file imports is not installed here. Use the packages of the competition page, or name others in a '# /// script' block.",
     FaultCode.EXCEPTION: "The submission raised an exception. The output of the check stage shows where; `lethe check FILE` shows it before uploading.",
     FaultCode.EXIT: "The submission ended the process (sys.exit or os._exit). Return the network instead.",
     FaultCode.TIMEOUT: "A run took longer than the limit. Do fewer epochs or smaller steps.",
@@ -73,7 +88,9 @@ class Fault(Contract):
     code: FaultCode
     owner: Owner = Owner.PARTICIPANT
     message: str = Field(
-        default="", max_length=4_000, description="What the participant's code said; practice data only"
+        default="",
+        max_length=4_000,
+        description="What the participant's code or the installer said; practice data only",
     )
     line: int | None = Field(default=None, ge=1, description="Line of the submitted file")
 

@@ -4,13 +4,27 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from packaging.utils import canonicalize_name
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from evaluator.contract.base import Contract
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Count = Annotated[int, Field(ge=1)]
+PackageName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=100), AfterValidator(canonicalize_name)
+]
+
+# Libraries for training, statistics and images, all with wheels. Packages of the worker need no entry.
+COMMON_PACKAGES = (
+    *("attrs", "backpack-for-pytorch", "beartype", "captum", "einops", "ema-pytorch", "geoopt", "higher", "jaxtyping"),
+    *("joblib", "kornia", "laplace-torch", "lightgbm", "lion-pytorch", "matplotlib", "more-itertools", "networkx"),
+    *("numba", "numexpr", "numpy", "opacus", "opencv-python-headless", "pandas", "pot", "pytorch-ignite"),
+    *("pytorch-metric-learning", "pytorch-optimizer", "scikit-image", "scikit-learn", "scipy", "seaborn"),
+    *("statsmodels", "sympy", "tensordict", "timm", "toolz", "torch-ema", "torch-optimizer", "torchmetrics"),
+    *("torchopt", "tqdm", "umap-learn"),
+)
 
 
 class DataSpec(Contract):
@@ -92,6 +106,19 @@ class LimitsSpec(Contract):
     threads: Count = 1
 
 
+class DependenciesSpec(Contract):
+    """Which packages a submission's script block may name, and what installing them may cost.
+
+    What the worker has itself may be named in every mode, and packages that an allowed one needs come with it.
+    """
+
+    mode: Literal["allow-list", "any", "none"] = "allow-list"
+    allowed: tuple[PackageName, ...] = COMMON_PACKAGES
+    layer_bytes: Annotated[int, Field(ge=2**20)] = 2**30
+    layer_files: Count = 50_000
+    install_wall_s: Annotated[float, Field(gt=0)] = 120.0
+
+
 class CompetitionSpec(Contract):
     """Everything that creates a competition."""
 
@@ -109,6 +136,7 @@ class CompetitionSpec(Contract):
     evaluation: EvaluationSpec = EvaluationSpec()
     metric: MetricSpec = MetricSpec()
     limits: LimitsSpec = LimitsSpec()
+    dependencies: DependenciesSpec = DependenciesSpec()
 
     @model_validator(mode="after")
     def _equal_pools(self) -> "CompetitionSpec":

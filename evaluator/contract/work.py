@@ -1,6 +1,6 @@
 """The internal work protocol: claim, heartbeat and outcome, as frozen values."""
 
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -8,8 +8,11 @@ from pydantic import Field
 from evaluator.contract.base import Contract
 from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.faults import Fault
-from evaluator.contract.specification import LimitsSpec
+from evaluator.contract.specification import DependenciesSpec, LimitsSpec
 from evaluator.contract.states import Stage
+
+Package = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*==[a-z0-9.!+]+$")]
+"""One installed package: normalised name and version."""
 
 
 class Claim(Contract):
@@ -43,6 +46,9 @@ class CheckReport(Contract):
     wall_s: float
     cpu_s: float | None
     peak_memory_bytes: int | None
+    packages: tuple[Package, ...] = Field(
+        default=(), description="What was installed for the submission's script block"
+    )
 
 
 class Job(Contract):
@@ -62,6 +68,10 @@ class Job(Contract):
     classes: int
     batch_size: int
     limits: LimitsSpec
+    dependencies: DependenciesSpec
+    packages: tuple[Package, ...] | None = Field(
+        description="What the check stage installed, so that every worker runs the same; None: find versions now"
+    )
     runs: tuple[RunOrder, ...]
 
 

@@ -6,22 +6,19 @@ parsing alone can cost a hostile file minutes and hundreds of megabytes.
 
 import ast
 import json
-import re
 import resource
 import sys
-import tomllib
 from collections.abc import Iterator
 
 CPU_LIMIT_S = 2
 MEMORY_LIMIT_BYTES = 512 * 2**20
-BLOCK = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 
 
 def verdict(source: str, function: str, parameters: int, extra: list[str]) -> dict[str, object]:
-    """`{"code": None, "dependencies": […]}` for a good source, else a code with message and line."""
+    """`{"code": None}` for a good source, else a code with message and line."""
     try:
         tree = ast.parse(source)
-        return check_function(tree, function, parameters, extra) or check_metadata(source)
+        return check_function(tree, function, parameters, extra) or {"code": None}
     except SyntaxError as error:
         return {"code": "syntax_error", "message": error.msg, "line": error.lineno}
     except (RecursionError, MemoryError):
@@ -75,30 +72,6 @@ def check_parameters(node: ast.FunctionDef, parameters: int, extra: list[str]) -
         return None
     message = f"it takes ({', '.join(positional)})" + (f"; {', '.join(unknown)} would stay unbound" if unknown else "")
     return {"code": "wrong_parameters", "line": node.lineno, "message": message}
-
-
-def check_metadata(source: str) -> dict[str, object]:
-    """Read the PEP 723 block, if any; tables other than dependencies and requires-python are refused."""
-    blocks = [match for match in BLOCK.finditer(source) if match.group("type") == "script"]
-    if not blocks:
-        return {"code": None, "dependencies": []}
-    line = source.count("\n", 0, blocks[0].start()) + 1
-    if len(blocks) > 1:
-        return {"code": "invalid_metadata", "line": line, "message": "more than one script block"}
-    content = "".join(
-        text[2:] if text.startswith("# ") else text[1:] for text in blocks[0].group("content").splitlines(keepends=True)
-    )
-    try:
-        metadata = tomllib.loads(content)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        return {"code": "invalid_metadata", "line": line, "message": f"not valid TOML: {error}"}
-    unknown = sorted(set(metadata) - {"dependencies", "requires-python"})
-    dependencies = metadata.get("dependencies", [])
-    if unknown:
-        return {"code": "invalid_metadata", "line": line, "message": f"{unknown[0]!r} is not allowed here"}
-    if not isinstance(dependencies, list) or not all(isinstance(entry, str) for entry in dependencies):
-        return {"code": "invalid_metadata", "line": line, "message": "dependencies must be a list of strings"}
-    return {"code": None, "dependencies": dependencies, "line": line}
 
 
 def limit_myself() -> None:

@@ -7,9 +7,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from evaluator.contract.faults import FAULT_TEXTS, FaultCode
+from evaluator.contract.script_block import InvalidScriptBlock, read_script_block
 from evaluator.contract.submission import EXTRA_PARAMETERS, FUNCTION, PARAMETERS
 from server.errors import PlatformError, RequestError
 
@@ -45,10 +44,10 @@ def check_source(data: bytes, *, limit_bytes: int) -> list[str]:
     answer = _parse(data)
     if answer["code"] is not None:
         raise RefusedFile(FaultCode(answer["code"]), message=answer.get("message"), line=answer.get("line"))
-    dependencies: list[str] = answer["dependencies"]
-    for entry in dependencies:
-        _check_dependency(entry, answer.get("line"))
-    return dependencies
+    try:
+        return list(read_script_block(data).requirements)
+    except InvalidScriptBlock as error:
+        raise RefusedFile(FaultCode.INVALID_METADATA, message=str(error), line=error.line) from error
 
 
 def _parse(data: bytes) -> dict[str, Any]:
@@ -72,13 +71,3 @@ def _parse(data: bytes) -> dict[str, Any]:
         raise PlatformError(f"the parser failed: {process.stderr[-500:].decode(errors='replace')}")
     answer: dict[str, Any] = json.loads(process.stdout)
     return answer
-
-
-def _check_dependency(entry: str, line: int | None) -> None:
-    """Names and version specifiers only: an installer would follow a URL, a path or a repository."""
-    try:
-        requirement = Requirement(entry[:300])
-    except InvalidRequirement as error:
-        raise RefusedFile(FaultCode.INVALID_METADATA, message=f"{entry[:80]!r} is no requirement", line=line) from error
-    if requirement.url is not None:
-        raise RefusedFile(FaultCode.INVALID_METADATA, message=f"{entry[:80]!r} names a URL or a path", line=line)

@@ -39,6 +39,8 @@ def build_job(item: WorkItem, submission: Submission, competition: Competition, 
         classes=prepared.counts.classes,
         batch_size=spec.evaluation.batch_size,
         limits=spec.limits,
+        dependencies=spec.dependencies,
+        packages=(submission.check_report or {}).get("packages") if is_hidden else None,
         runs=tuple(
             RunOrder(
                 index=index,

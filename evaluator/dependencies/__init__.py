@@ -1,0 +1,6 @@
+"""Packages for submissions: found and installed outside of the sandbox, read-only inside, after the base path."""
+
+from evaluator.dependencies.errors import DependencyRefused, InstallerFailure, InstallInterrupted
+from evaluator.dependencies.layers import Layer, Layers, open_layers
+
+__all__ = ["DependencyRefused", "InstallInterrupted", "InstallerFailure", "Layer", "Layers", "open_layers"]

@@ -1,0 +1,154 @@
+"""Runs one trusted program on untrusted input: another uid, an empty environment, bounds on time, memory and disk."""
+
+import json
+import os
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from evaluator.dependencies.errors import InstallInterrupted
+
+_TICK_S = 0.05
+_SAID_BYTES = 256 * 2**10
+_MEMORY_BYTES = 2 * 2**30
+# Limits itself, asks to die with the thread that waits for it, and becomes the program. PR_SET_PDEATHSIG is 1.
+_LAUNCH = """
+import ctypes, json, os, resource, sys
+for number, limit in json.loads(sys.argv[1]):
+    resource.setrlimit(number, (limit, limit))
+ctypes.CDLL(None).prctl(1, 9)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a program may use. The two of disk hold for everything in its folder together."""
+
+    wall_s: float
+    folder_bytes: int
+    folder_files: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a program ended that kept its bounds. `stdout` and `stderr` are cut at 256 KiB."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class TooMuchDisk(Exception):
+    """The program wrote more bytes or files than its bounds allow."""
+
+
+class TooLong(Exception):
+    """The program ran longer than its bounds allow."""
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """Who runs a program, and in which environment. `uid` None: the caller's own, who is not root."""
+
+    uid: int | None
+    environment: Mapping[str, str]
+
+    def run(self, command: Sequence[str], folder: Path, bounds: Bounds, cancel: threading.Event) -> Finished:
+        """How `command`, started in `folder`, ended; nothing that it started in its session is alive any more.
+
+        Raises TooMuchDisk, TooLong, InstallInterrupted, and OSError when it cannot be started.
+        """
+        with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+            process = subprocess.Popen(
+                _limited(command, bounds),
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                cwd=folder,
+                env=dict(self.environment),
+                start_new_session=True,
+                umask=0o022,
+                **self._identity(),
+            )
+            try:
+                _watch(process.pid, folder, bounds, cancel)
+            finally:
+                # The leader is not reaped yet, so its group's number cannot belong to anybody else.
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            if process.returncode == -signal.SIGXFSZ:
+                raise TooMuchDisk
+            return Finished(process.returncode, _said(stdout), _said(stderr))
+
+    def _identity(self) -> dict[str, Any]:
+        return {} if self.uid is None else {"user": self.uid, "group": self.uid, "extra_groups": []}
+
+
+def _limited(command: Sequence[str], bounds: Bounds) -> list[str]:
+    limits = [
+        (resource.RLIMIT_FSIZE, bounds.folder_bytes),
+        (resource.RLIMIT_DATA, _MEMORY_BYTES),
+        (resource.RLIMIT_CPU, int(4 * bounds.wall_s) + 1),
+        (resource.RLIMIT_CORE, 0),
+    ]
+    return [sys.executable, "-I", "-S", "-c", _LAUNCH, json.dumps(limits), *command]
+
+
+def _watch(pid: int, folder: Path, bounds: Bounds, cancel: threading.Event) -> None:
+    """Returns when the process has ended; it stays unreaped."""
+    deadline = time.monotonic() + bounds.wall_s
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        if cancel.is_set():
+            raise InstallInterrupted
+        started = time.monotonic()
+        if started > deadline:
+            raise TooLong
+        check_disk(folder, bounds)
+        looked_s = time.monotonic() - started
+        time.sleep(max(_TICK_S, 2 * looked_s))
+    check_disk(folder, bounds)
+
+
+def check_disk(folder: Path, bounds: Bounds) -> None:
+    """Raises TooMuchDisk when what lies in `folder` exceeds `bounds`."""
+    used_bytes, files = disk_use(folder)
+    if used_bytes > bounds.folder_bytes or files > bounds.folder_files:
+        raise TooMuchDisk
+
+
+def disk_use(folder: Path) -> tuple[int, int]:
+    """`(bytes, files)` below `folder`: the larger of size and allocation, hard links once; links are not followed."""
+    seen: set[int] = set()
+    total = 0
+    waiting = [str(folder)]
+    while waiting:
+        try:
+            entries = list(os.scandir(waiting.pop()))
+        except OSError:  # it was moved meanwhile
+            continue
+        for entry in entries:
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                waiting.append(entry.path)
+            if status.st_ino not in seen:
+                seen.add(status.st_ino)
+                total += max(status.st_size, status.st_blocks * 512)
+    return total, len(seen)
+
+
+def _said(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read(_SAID_BYTES).decode("utf-8", "replace")
