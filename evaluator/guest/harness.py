@@ -55,13 +55,12 @@ def run(context: Context, source: bytes, filename: str, function: str, seed: int
     torch.manual_seed(seed)
     unlearning = define(source, filename, function)
     loaders = make_loaders(context.tensors, context.batch_size)
-    original = context.net.state_dict()
-    names = [(name, tensor.shape) for name, tensor in original.items()]
+    dtypes = {name: tensor.dtype for name, tensor in context.net.state_dict().items()}
     returned = unlearning(context.net, *loaders, **_extras(unlearning, context, seed))
     net = context.net if returned is None else returned
     if not isinstance(net, nn.Module):
         raise NoResult(f"unlearning returned {type(returned).__name__}, not a torch.nn.Module or None")
-    return save(_plain_state(net, dict(names)))
+    return save(_plain_state(net, dtypes))
 
 
 def _extras(unlearning: Callable[..., Any], context: Context, seed: int) -> dict[str, Any]:
@@ -79,10 +78,10 @@ def _extras(unlearning: Callable[..., Any], context: Context, seed: int) -> dict
     return {name: known[name]() for name in parameters[4:] if name in known}
 
 
-def _plain_state(net: nn.Module, shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
-    """The state dict as dense CPU tensors that share no memory: pruning folded in, half precision widened."""
+def _plain_state(net: nn.Module, dtypes: Mapping[str, torch.dtype]) -> dict[str, Tensor]:
+    """The state dict as dense CPU tensors that share no memory: pruning folded in, numbers as wide as in `dtypes`."""
     state = dict(net.state_dict())
-    for name in [name for name in shapes if name not in state]:
+    for name in [name for name in dtypes if name not in state]:
         if f"{name}_orig" in state and f"{name}_mask" in state:
             state[name] = state.pop(f"{name}_orig") * state.pop(f"{name}_mask")
     plain = {}
@@ -90,7 +89,8 @@ def _plain_state(net: nn.Module, shapes: Mapping[str, torch.Size]) -> dict[str, 
         if not isinstance(value, Tensor) or value.layout is not torch.strided or value.is_quantized or value.is_meta:
             raise InvalidResult(f"{name} is not a dense tensor")
         tensor = value.detach().to("cpu")
-        plain[name] = (tensor.float() if tensor.is_floating_point() else tensor).clone(
-            memory_format=torch.contiguous_format
-        )
+        wanted = dtypes.get(name, tensor.dtype)
+        if tensor.is_floating_point() == wanted.is_floating_point and not tensor.is_complex():
+            tensor = tensor.to(wanted)
+        plain[name] = tensor.clone(memory_format=torch.contiguous_format)
     return plain

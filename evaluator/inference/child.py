@@ -13,22 +13,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, load_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from evaluator.artifacts.outputs import write_outputs
 from evaluator.contract.faults import FaultCode
+from evaluator.inference.claims import Refused, checked_state
 from evaluator.models import build_model
 from evaluator.training.outputs import compute_outputs
-
-
-class Refused(Exception):
-    """The weights are not acceptable; the participant's fault."""
-
-    def __init__(self, code: FaultCode, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 def outputs_of(payload: bytes, net: nn.Module, evaluation: dict[str, Tensor], batch_size: int) -> bytes:
@@ -38,34 +30,6 @@ def outputs_of(payload: bytes, net: nn.Module, evaluation: dict[str, Tensor], ba
     if not outputs.finite:
         raise Refused(FaultCode.NOT_FINITE, "the weights are finite, but the network's outputs are not")
     return write_outputs(outputs)
-
-
-def checked_state(payload: bytes, net: nn.Module) -> dict[str, Tensor]:
-    """The claimed state dict if names, shapes, kinds and finiteness fit the original architecture; raises Refused."""
-    try:
-        state = load(payload)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise Refused(FaultCode.INVALID_RESULT, "the result is not a safetensors file") from error
-    expected = net.state_dict()
-    missing, unexpected = sorted(set(expected) - set(state)), sorted(set(state) - set(expected))
-    if missing or unexpected:
-        parts = [f"{word} {_names(names)}" for word, names in (("lacks", missing), ("adds", unexpected)) if names]
-        raise Refused(FaultCode.WRONG_ARCHITECTURE, f"the state dict {' and '.join(parts)}")
-    for name, tensor in state.items():
-        original = expected[name]
-        if tensor.shape != original.shape:
-            message = f"{name} has the shape {tuple(tensor.shape)}, not {tuple(original.shape)}"
-            raise Refused(FaultCode.WRONG_ARCHITECTURE, message)
-        if tensor.is_floating_point() != original.is_floating_point() or tensor.is_complex():
-            raise Refused(FaultCode.WRONG_ARCHITECTURE, f"{name} is {tensor.dtype}, not {original.dtype}")
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise Refused(FaultCode.NOT_FINITE, f"{name} has NaN or infinite values")
-    return state
-
-
-def _names(names: list[str]) -> str:
-    shown = ", ".join(repr(name[:80]) for name in names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
 def read_frame(stream: BinaryIO) -> bytes | None:
