@@ -85,7 +85,8 @@ def _script_blocks(lines: list[str]) -> Iterator[tuple[int, str]]:
         if lines[index] == "# /// script":
             if closing is None:
                 raise InvalidScriptBlock("the script block has no closing line '# ///'", index + 1)
-            yield index + 1, "\n".join(line[2:] for line in lines[index + 1 : closing])
+            if closing > index + 1:  # without a line between there is no block
+                yield index + 1, "\n".join(line[2:] for line in lines[index + 1 : closing])
         index = end
 
 

@@ -22,10 +22,12 @@ _SAID_BYTES = 256 * 2**10
 _MEMORY_BYTES = 2 * 2**30
 # Limits itself, asks to die with the thread that waits for it, and becomes the program. PR_SET_PDEATHSIG is 1.
 _LAUNCH = """
-import ctypes, json, os, resource, sys
+import ctypes, json, os, resource, signal, sys
 for number, limit in json.loads(sys.argv[1]):
     resource.setrlimit(number, (limit, limit))
 ctypes.CDLL(None).prctl(1, 9)
+for number in (signal.SIGXFSZ, signal.SIGPIPE):  # Python ignores both, and so would what comes next
+    signal.signal(number, signal.SIG_DFL)
 os.execv(sys.argv[2], sys.argv[2:])
 """
 
