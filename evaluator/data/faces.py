@@ -80,12 +80,12 @@ def draw_shots(count: int, generator: Generator) -> Traits:
     wall = draws.one_of(WALL) * uniform(0.65, 1.05)[:, None] + draws.tint(6)
     kinds = generator.choice(5, count, p=[0.84, 0.04, 0.04, 0.04, 0.04])
     traits = {
-        "yaw": np.clip(normal(0.2), -0.5, 0.5),
-        "pitch": np.clip(normal(0.045), -0.12, 0.12),
-        "roll": normal(0.06),
-        "scale": 0.78 * np.exp(normal(0.04)),
-        "shift_x": normal(0.035),
-        "shift_y": 0.01 + normal(0.03),
+        "yaw": np.clip(normal(0.17), -0.45, 0.45),
+        "pitch": np.clip(normal(0.035), -0.1, 0.1),
+        "roll": normal(0.05),
+        "scale": 0.78 * np.exp(normal(0.035)),
+        "shift_x": normal(0.025),
+        "shift_y": 0.01 + normal(0.02),
         "smile": np.clip(0.5 + normal(0.4), -0.4, 1),
         "open_mouth": np.clip(normal(0.5) - 0.35, 0, 1),
         "open_eyes": np.clip(1 + normal(0.16) - draws.chance(0.04), 0.15, 1.25),

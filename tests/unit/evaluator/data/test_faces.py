@@ -1,0 +1,83 @@
+"""Synthetic faces: deterministic, spread over the ages, one age per person, and different where they should be."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evaluator.contract.specification import DataSpec, PracticeSpec
+from evaluator.data.contact_sheet import contact_sheet
+from evaluator.data.photographs import Photographs, digest
+from evaluator.data.sources import hidden_photographs, practice_photographs
+
+SPEC = DataSpec(seed=11, identities=40, images_per_identity=4)
+
+
+@pytest.fixture(scope="module")
+def faces() -> Photographs:
+    return hidden_photographs(SPEC)
+
+
+def test_shape_and_people(faces: Photographs) -> None:
+    assert faces.images.shape == (160, 3, 32, 32)
+    assert np.bincount(faces.identities).tolist() == [4] * 40
+    for person in range(40):
+        assert len(np.unique(faces.ages[faces.identities == person])) == 1
+    assert np.bincount(faces.labels, minlength=10).tolist() == [16] * 10  # one person in each fortieth of the range
+    assert faces.ages.min() >= 1
+    assert faces.ages.max() <= 81
+
+
+def test_same_seed_same_faces(faces: Photographs) -> None:
+    assert digest(hidden_photographs(SPEC)) == digest(faces)
+    assert digest(hidden_photographs(SPEC.model_copy(update={"seed": 12}))) != digest(faces)
+
+
+def test_practice_people_are_others_even_under_the_same_seed(faces: Photographs) -> None:
+    practice = practice_photographs(SPEC, PracticeSpec(seed=SPEC.seed, identities=40))
+    assert not {image.tobytes() for image in practice.images} & {image.tobytes() for image in faces.images}
+    assert not set(practice.ages.tolist()) & set(faces.ages.tolist())
+
+
+def test_photographs_of_a_person_differ_but_less_than_people_do(faces: Photographs) -> None:
+    images = faces.images.astype(np.float64)[:, :, 8:28, 8:24]  # the face, without the scene
+    assert len({image.tobytes() for image in faces.images}) == 160
+    means = images.reshape(40, 4, -1).mean(axis=1)
+    within = images.reshape(40, 4, -1).std(axis=1).mean()
+    between = means.std(axis=0).mean()
+    assert within > 5
+    assert between > within
+
+
+def test_age_shows(faces: Photographs) -> None:
+    """A ridge regression on the pixels of other people already does better than guessing the mean age."""
+    images = faces.images.reshape(160, -1).astype(np.float64) / 255
+    test = faces.identities >= 30
+    centre = images[~test].mean(axis=0)
+    train, ages = images[~test] - centre, faces.ages[~test].astype(np.float64)
+    kernel = train @ train.T
+    weights = train.T @ np.linalg.solve(kernel + 30 * np.eye(len(kernel)), ages - ages.mean())
+    predicted = (images[test] - centre) @ weights + ages.mean()
+    error = np.abs(predicted - faces.ages[test]).mean()
+    assert error < 0.75 * np.abs(faces.ages[test] - ages.mean()).mean()
+
+
+@pytest.mark.parametrize("size", [16, 48])
+def test_other_sizes(size: int) -> None:
+    some = hidden_photographs(DataSpec(identities=8, images_per_identity=2, image_size=size, classes=2))
+    assert some.images.shape == (16, 3, size, size)
+    assert some.images.std() > 20
+
+
+def test_contact_sheet_is_ordered_by_age_and_sized(faces: Photographs) -> None:
+    sheet = Image.open(io.BytesIO(contact_sheet(faces, rows=5, columns=10, scale=2)))
+    assert sheet.size == (44 + 4 * 70 + 6, 5 * 70 + 6)  # four photographs a person, though ten were asked for
+    youngest = faces.images[np.flatnonzero(faces.ages == faces.ages.min())[0]]
+    tile = np.asarray(sheet.crop((44, 6, 44 + 64, 6 + 64)).resize((32, 32), Image.Resampling.BOX), dtype=np.float64)
+    assert np.abs(tile - youngest.transpose(1, 2, 0)).mean() < 4
+
+
+def test_contact_sheet_of_few_people() -> None:
+    some = hidden_photographs(DataSpec(identities=8, images_per_identity=2, image_size=16, classes=2))
+    assert Image.open(io.BytesIO(contact_sheet(some, rows=12, scale=1))).size[1] == 8 * 22 + 6
