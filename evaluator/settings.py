@@ -26,6 +26,7 @@ class IndexSettings(BaseSettings):
     uv_insecure_host: SecretStr | None = Field(default=None, description="Hosts whose certificates are not checked")
     uv_system_certs: SecretStr | None = Field(default=None, description="Trust the system's certificates")
     uv_http_timeout: SecretStr | None = Field(default=None, description="Seconds to wait for the index")
+    uv_http_retries: SecretStr | None = Field(default=None, description="How often to ask the index again")
     ssl_cert_file: SecretStr | None = Field(default=None, description="Certificates to trust")
     ssl_cert_dir: SecretStr | None = Field(default=None, description="Certificates to trust")
     http_proxy: SecretStr | None = Field(default=None, description="Proxy for http")
