@@ -55,7 +55,7 @@ def test_nothing_hidden_in_any_answer(site: Site) -> None:
         upload(ann)
         site.evaluate()
         hidden = hidden_values(site)
-        assert len(hidden) > 40
+        assert len(hidden) >= 30  # the search would prove nothing if it looked for nothing
         for client in (ann, bob):
             for path in addresses(site, client):
                 answer = client.get(site.url + path)
