@@ -1,4 +1,4 @@
-"""A pool of processes that each import torch once and train one model after another on one thread."""
+"""A pool of processes that train one model after another, each on one thread; torch is imported once for all."""
 
 import os
 import signal
@@ -19,6 +19,9 @@ from evaluator.contract.specification import TrainingSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+PRELOAD = ["torch", "safetensors.torch", "pydantic"]
 
 
 class TrainingFailed(RuntimeError):
@@ -81,13 +84,16 @@ class TrainingPool:
 def training_pool(jobs: int | None = None) -> Iterator[TrainingPool]:
     """A pool of `jobs` processes (default: one per core that this process may use), closed at the end of the block.
 
-    Processes are spawned, not forked, so the caller may have threads and may have used torch. They end themselves when
-    the caller is killed. Raises ValueError when jobs is below 1.
+    They are forks of a server process that has imported torch and done nothing with it, so the caller may have threads
+    and may have used torch, and a second pool starts at once. All of them end themselves when the caller is killed.
+    Raises ValueError when jobs is below 1.
     """
     workers = len(os.sched_getaffinity(0)) if jobs is None else jobs
     if workers < 1:
         raise ValueError(f"jobs must be at least 1, not {workers}")
-    executor = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start_process)
+    context = get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_process)
     try:
         yield TrainingPool(executor)
     finally:

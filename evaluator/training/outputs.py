@@ -16,7 +16,9 @@ def compute_logits(network: nn.Module, images: Tensor, batch_size: int) -> Tenso
     """Logits (N, classes) float32 on the CPU; images (N, 3, H, W) uint8, seen in batches of `batch_size`."""
     device = next(network.parameters()).device
     with torch.inference_mode():
-        batches = [network(batch.to(device, torch.float32)).float().cpu() for batch in torch.split(images, batch_size)]
+        batches = [
+            network(batch.to(device, torch.float32)).detach().float().cpu() for batch in torch.split(images, batch_size)
+        ]
     return torch.cat(batches)
 
 

@@ -1,0 +1,74 @@
+"""One task gives the same model in any process, and a task that fails says which and why."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load, save_file
+from torch import Tensor
+
+from evaluator.artifacts.outputs import read_outputs
+from evaluator.banks.training_jobs import TrainingFailed, TrainingTask, run_task, training_pool
+from evaluator.contract.specification import TrainingSpec
+from evaluator.models import build_model
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> TrainingTask:
+    generator = torch.Generator().manual_seed(0)
+
+    def part(count: int) -> tuple[Tensor, Tensor]:
+        images = torch.randint(0, 256, (count, 3, 16, 16), dtype=torch.uint8, generator=generator)
+        return images, torch.arange(count) % 3
+
+    visible, evaluation = {}, {}
+    for name, bundle in (("retain", visible), ("forget", visible), ("forget", evaluation), ("test", evaluation)):
+        bundle[f"{name}.images"], bundle[f"{name}.labels"] = part(20)
+    for name in ("retain_sample", "validation"):
+        evaluation[f"{name}.images"], evaluation[f"{name}.labels"] = part(6)
+    save_file(visible, tmp_path / "visible")
+    save_file(evaluation, tmp_path / "evaluation")
+    return TrainingTask(
+        name="model 7",
+        visible=tmp_path / "visible",
+        parts=("retain",),
+        evaluation=tmp_path / "evaluation",
+        architecture="resnet-small",
+        classes=3,
+        recipe=TrainingSpec(epochs=2, batch_size=8),
+        seed=7,
+        batch_size=8,
+    )
+
+
+def changed(task: TrainingTask, **changes: object) -> TrainingTask:
+    return TrainingTask(**(task.__dict__ | changes))
+
+
+def test_pool_gives_the_bits_of_this_process(task: TrainingTask) -> None:
+    here = run_task(task)
+    more = [changed(task, name=f"model {seed}", seed=seed) for seed in (8, 9)]
+    with training_pool(jobs=2) as pool:
+        trained = dict(pool.train([task, *more]))
+    assert set(trained) == {task, *more}
+    assert trained[task].checkpoint == here.checkpoint
+    assert trained[task].outputs == here.outputs
+    assert len({model.checkpoint for model in trained.values()}) == 3
+    build_model("resnet-small", 3).load_state_dict(load(here.checkpoint))
+    assert read_outputs(here.outputs).logits["test"].shape == (20, 3)
+    assert here.wall_s > 0
+
+
+def test_parts_decide_what_is_trained_on(task: TrainingTask) -> None:
+    assert run_task(changed(task, parts=("retain", "forget"))).checkpoint != run_task(task).checkpoint
+
+
+def test_a_failing_task_is_named(task: TrainingTask) -> None:
+    failing = changed(task, recipe=TrainingSpec(optimizer="sgd", learning_rate=1e30, batch_size=8))
+    with training_pool(jobs=1) as pool, pytest.raises(TrainingFailed, match="training model 7 failed: the loss is nan"):
+        list(pool.train([failing]))
+
+
+def test_no_jobs() -> None:
+    with pytest.raises(ValueError, match="at least 1"), training_pool(jobs=0):
+        pass

@@ -1,0 +1,91 @@
+"""A prepared competition is complete, reproducible and measured; what cannot work is refused before training."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load
+
+from evaluator.artifacts import open_store
+from evaluator.artifacts.oracles import trained_indices
+from evaluator.artifacts.outputs import read_outputs
+from evaluator.banks.seeding import Progress
+from evaluator.contract.specification import (
+    CompetitionSpec,
+    DataSpec,
+    EvaluationSpec,
+    SplitSpec,
+    TrainingSpec,
+    load_specification,
+)
+from evaluator.data.photographs import DataError
+from evaluator.preparation import FIRST_ORACLES, prepare
+
+SPEC = CompetitionSpec(
+    slug="tiny",
+    title="Tiny",
+    data=DataSpec(identities=20, images_per_identity=4, image_size=16, classes=3),
+    split=SplitSpec(retain_sample=30),
+    training=TrainingSpec(epochs=25, batch_size=16, learning_rate=3e-3),
+)
+DEMO = Path(__file__).parents[3] / "server/competitions/specs/demo.toml"
+
+
+def test_prepare_twice(tmp_path: Path) -> None:
+    store = open_store(tmp_path.as_uri())
+    reports: list[Progress] = []
+    dossier = prepare(SPEC, store, jobs=2, progress=reports.append)
+    assert [(report.stage, report.done, report.total) for report in reports] == [
+        *(("data", done, 2) for done in range(3)),
+        *(("models", done, 4) for done in range(5)),
+    ]
+
+    counts = dossier.counts
+    assert (counts.identities, counts.forget_identities, counts.classes) == (20, 2, 3)
+    assert (counts.retain, counts.forget, counts.validation, counts.test, counts.retain_sample) == (52, 8, 8, 12, 30)
+    visible, evaluation = load(store.get(dossier.hidden_visible)), load(store.get(dossier.evaluation))
+    practice = load(store.get(dossier.practice_visible))
+    assert len(visible["forget.images"]) == len(evaluation["forget.images"]) == 8
+    assert len(evaluation["test.images"]) == 12
+    assert not {image.tobytes() for image in visible["retain.images"]} & {
+        image.tobytes() for image in practice["retain.images"]
+    }
+    assert Image.open(io.BytesIO(store.get(dossier.contact_sheet))).format == "PNG"
+
+    figures = dossier.figures
+    outputs = read_outputs(store.get(dossier.original_outputs))
+    correct = outputs.logits["forget"].argmax(axis=1) == evaluation["forget.labels"]
+    assert figures.original_forget_accuracy == outputs.accuracy["forget"] == pytest.approx(correct.mean())
+    assert figures.original_retain_accuracy > 0.9
+    assert figures.original_forget_accuracy > 0.9  # the original has seen them
+    assert 0 < figures.retrain_wall_s < 60
+    assert figures.chance == pytest.approx(1 / 3)
+    most_frequent = np.bincount(visible["retain.labels"]).argmax()
+    assert figures.majority == pytest.approx((evaluation["test.labels"] == most_frequent).mean())
+    assert trained_indices(store, dossier.bank_digest) == list(range(FIRST_ORACLES))
+    assert {"python", "torch", "numpy"} <= set(dossier.environment)
+
+    before = store.list("")
+    assert prepare(SPEC, store, jobs=1) == dossier
+    assert store.list("") == before
+
+
+def test_a_batch_of_one_is_refused_before_training() -> None:
+    spec = SPEC.model_copy(update={"evaluation": EvaluationSpec(batch_size=51)})  # 52 retained images
+    with pytest.raises(DataError, match=r"retain has 52 images.*one image.*choose another"):
+        prepare(spec, open_store("memory://"))
+
+
+def test_data_that_cannot_be_split_is_refused() -> None:
+    spec = SPEC.model_copy(update={"data": DataSpec(identities=10, images_per_identity=2, classes=10)})
+    with pytest.raises(DataError, match="no split leaves all 10 classes"):
+        prepare(spec, open_store("memory://"))
+
+
+def test_demo_has_enough_to_forget() -> None:
+    spec = load_specification(DEMO)
+    assert spec.evaluation.runs >= 32
+    forgotten = round(spec.split.forget_fraction * spec.data.identities) * spec.data.images_per_identity
+    assert forgotten >= 60

@@ -1,0 +1,119 @@
+"""Training follows the recipe, learns, repeats itself bit for bit and says when it cannot go on."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from evaluator.contract.specification import TrainingSpec
+from evaluator.data.loaders import class_weights
+from evaluator.training.outputs import compute_logits
+from evaluator.training.recipe import TrainingDiverged, learning_rate, train
+
+RECIPE = TrainingSpec(epochs=6, batch_size=16, learning_rate=3e-3)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def two_colours(count: int) -> tuple[Tensor, Tensor]:
+    """Red or blue pictures with noise: what any working training learns."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(count) % 2
+    images = torch.randint(0, 120, (count, 3, 16, 16), dtype=torch.uint8, generator=generator)
+    images[labels == 0, 0] += 100
+    images[labels == 1, 2] += 100
+    return images, labels
+
+
+def fit(recipe: TrainingSpec, seed: int = 5, count: int = 48) -> dict[str, Tensor]:
+    images, labels = two_colours(count)
+    return train(images, labels, architecture="resnet-small", classes=2, recipe=recipe, seed=seed).state_dict()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"optimizer": "sgd", "learning_rate": 0.05},
+        {"schedule": "constant"},
+        {"class_weights": True},
+    ],
+)
+def test_learns(changes: dict[str, object]) -> None:
+    images, labels = two_colours(48)
+    recipe = RECIPE.model_copy(update=changes)
+    network = train(images, labels, architecture="resnet-small", classes=2, recipe=recipe, seed=1)
+    assert not network.training
+    correct = compute_logits(network, images, 16).argmax(dim=1) == labels
+    assert correct.double().mean() > 0.95
+
+
+def test_same_seed_same_bits_whatever_the_global_generator_held() -> None:
+    torch.manual_seed(0)
+    first = fit(RECIPE)
+    torch.manual_seed(99)
+    torch.rand(7)
+    second = fit(RECIPE)
+    other = fit(RECIPE, seed=6)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["conv1.weight"], other["conv1.weight"])
+
+
+def test_every_part_of_the_recipe_matters() -> None:
+    base = fit(RECIPE)["fc.weight"]
+    for changes in (
+        {"learning_rate": 1e-3},
+        {"weight_decay": 0.1},
+        {"schedule": "constant"},
+        {"epochs": 5},
+        {"batch_size": 12},
+        {"optimizer": "sgd"},
+    ):
+        assert not torch.equal(fit(RECIPE.model_copy(update=changes))["fc.weight"], base), changes
+    sgd = RECIPE.model_copy(update={"optimizer": "sgd"})
+    assert not torch.equal(fit(sgd)["fc.weight"], fit(sgd.model_copy(update={"momentum": 0.0}))["fc.weight"])
+
+
+def test_weights_are_stored_in_the_plain_layout() -> None:
+    assert all(tensor.is_contiguous() for tensor in fit(RECIPE).values())
+
+
+def test_a_last_batch_of_one_is_left_out() -> None:
+    state = fit(RECIPE.model_copy(update={"epochs": 1}), count=33)  # 16 + 16 + 1
+    assert state["bn1.num_batches_tracked"].item() == 2
+
+
+def test_cosine_schedule() -> None:
+    recipe = TrainingSpec(learning_rate=0.1, epochs=10)
+    rates = [learning_rate(recipe, epoch) for epoch in range(10)]
+    assert rates[0] == 0.1
+    assert rates[5] == pytest.approx(0.05)
+    assert rates[9] == pytest.approx(0.05 * (1 + math.cos(0.9 * math.pi)))
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=10)
+    for rate in rates:
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(rate)
+        optimizer.step()
+        schedule.step()
+    assert learning_rate(recipe.model_copy(update={"schedule": "constant"}), 9) == 0.1
+
+
+def test_divergence_is_named() -> None:
+    recipe = TrainingSpec(optimizer="sgd", learning_rate=1e30, epochs=3, batch_size=16)
+    with pytest.raises(TrainingDiverged, match="after epoch"):
+        fit(recipe)
+
+
+def test_too_few_images() -> None:
+    with pytest.raises(ValueError, match="1 images are too few"):
+        fit(RECIPE, count=1)
+
+
+def test_class_weights_are_inverse_shares() -> None:
+    assert class_weights(torch.tensor([0, 0, 0, 2]), 4).tolist() == pytest.approx([4 / 3, 0, 4, 0])
+    with pytest.raises(RuntimeError, match="no labels"):
+        class_weights(torch.tensor([], dtype=torch.int64), 2)
