@@ -116,6 +116,7 @@ class WorkerLoop:
 
     def _outcome(self, job: Job, evaluated: Evaluated) -> Outcome:
         complete = evaluated.check is not None or len(evaluated.finished) == len(job.runs)
+        packages = evaluated.check.packages if evaluated.check is not None else job.packages
         return Outcome(
             work_id=job.work_id,
             token=job.token,
@@ -124,7 +125,7 @@ class WorkerLoop:
             fault=evaluated.fault,
             handed_back=evaluated.fault is None and not complete,
             check=evaluated.check,
-            environment=environment(),
+            environment=environment() | ({"packages": " ".join(packages)} if packages else {}),
         )
 
 

@@ -176,9 +176,7 @@ class Layers:
 
     def _make_room(self, newest: Path) -> None:
         """Remove the layers that were unused longest and are not open, until the rest fits; and what was left over."""
-        layers = sorted(
-            (path for path in self._folder.iterdir() if _is_layer(path)), key=lambda path: path.stat().st_mtime
-        )
+        layers = sorted((path for path in self._folder.iterdir() if _is_layer(path)), key=_used_at)
         sizes = {path: disk_use(path)[0] for path in layers}
         total = sum(sizes.values())
         for path in layers:
@@ -250,6 +248,13 @@ def _digest(*parts: object) -> str:
 
 def _is_layer(path: Path) -> bool:
     return path.is_dir() and not path.name.startswith(".")
+
+
+def _used_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # another worker made room meanwhile
+        return 0.0
 
 
 def _lock_path(folder: Path) -> Path:

@@ -128,3 +128,14 @@ def test_progress_moves_in_tenths_and_seeds_do_not_show_the_index(site: Site) ->
     assert seeds != sorted(seeds)
     with site.context.database.read() as session:
         assert session.scalars(select(WorkItem.attempt)).all() == [1, 1, 1, 1]
+
+
+def test_packages_that_the_check_installed_are_those_of_every_run(site: Site) -> None:
+    report = {"stdout": "", "stderr": "", "traceback": "", "wall_s": 1.0, "cpu_s": None, "peak_memory_bytes": None}
+    with site.register("ann") as ann:
+        upload(ann)
+        check = site.claim()
+        assert check.packages is None
+        assert check.dependencies.mode == "allow-list"
+        site.report(check, check=report | {"packages": ["einops==0.8.1"]})
+        assert [site.claim().packages for _ in range(3)] == [("einops==0.8.1",)] * 3
