@@ -23,6 +23,9 @@ _BOOT = "import sys; sys.path.insert(0, '/sandbox/code'); from sandbox.zygote im
 _ASK_PREFIXES = (
     "import json, sys; print(json.dumps([sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]))"
 )
+# The environment gets a fixed place: its own may lie under a folder that guests see another version of, such as /tmp.
+_ENVIRONMENT = Path("/sandbox/environment")
+_HIDDEN = (Path("/tmp"), Path("/dev"), Path("/proc"), Path("/sandbox"))  # noqa: S108 - the jail's own
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _ZYGOTE_TMP = ["--size", str(16 << 20), "--tmpfs", "/tmp"]  # noqa: S108 - the jail's own; guests see another one
 _MALLOC_MMAP_BYTES = 32 << 20  # the most that glibc takes
@@ -32,10 +35,15 @@ _LOG_TAIL = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """The interpreter and the folders that its environment consists of."""
+    """The interpreter as the jail sees it, and the host's folders that it consists of, by their place in the jail."""
 
     executable: Path
-    folders: tuple[Path, ...]
+    binds: dict[Path, Path]
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders on the host."""
+        return tuple(self.binds.values())
 
 
 def find_bwrap() -> str:
@@ -73,8 +81,19 @@ def find_interpreter(python: Path, identity: Identity) -> Interpreter:
             raise SandboxUnavailable(
                 f"{identity.words} cannot read {folder}, a part of the interpreter's environment: {_explain(blocked)}"
             )
-    bound = [folder for folder in sorted(folders) if not folder.is_relative_to("/usr") and folder != Path("/")]
-    return Interpreter(executable, tuple(bound))
+    prefix, base = Path(prefixes[0]), Path(prefixes[1])
+    binds = {}
+    if prefix != base and executable.is_relative_to(prefix):
+        binds[_ENVIRONMENT] = prefix
+        executable = _ENVIRONMENT / executable.relative_to(prefix)
+        folders -= {prefix, prefix.resolve()}
+    for folder in sorted(folders):
+        if folder.is_relative_to("/usr") or folder == Path("/"):
+            continue
+        if any(folder.is_relative_to(hidden) for hidden in _HIDDEN):
+            raise SandboxUnavailable(f"guests cannot see {folder}, a part of the interpreter. Install Python elsewhere")
+        binds[folder] = folder
+    return Interpreter(executable, binds)
 
 
 def _explain(blocked: Path) -> str:
@@ -108,8 +127,8 @@ def build_command(
     for name, value in environment_of(policy).items():
         words += ["--setenv", name, value]
     words += _system_binds(staging)
-    for folder in interpreter.folders:
-        words += ["--ro-bind", str(folder), str(folder)]
+    for place, folder in interpreter.binds.items():
+        words += ["--ro-bind", str(folder), str(place)]
     words += ["--ro-bind", str(staging.code), "/sandbox/code", "--ro-bind", str(staging.inputs), "/sandbox/inputs"]
     words += ["--ro-bind", str(staging.config), "/sandbox/config.json"]
     for index, layer in enumerate(setup.extra_paths):

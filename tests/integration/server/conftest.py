@@ -108,7 +108,7 @@ class Site:
         assert answer.status_code in {200, 204}, answer.text
         return Job.model_validate(answer.json()) if answer.status_code == 200 else None
 
-    def store_runs(self, job: Job, shift: float = 0.3) -> list[dict[str, Any]]:
+    def store_runs(self, job: Job, shift: float = 0.9) -> list[dict[str, Any]]:
         """Records of the job's runs, with outputs really stored."""
         records = []
         for order in job.runs:
@@ -124,7 +124,7 @@ class Site:
         accepted: bool = answer.json()["accepted"]
         return accepted
 
-    def evaluate(self, shift: float = 0.3) -> None:
+    def evaluate(self, shift: float = 0.9) -> None:
         """Do all the work there is, as worker and control would."""
         while (job := self.claim()) is not None:
             finished = [] if job.stage == "check" else self.store_runs(job, shift)

@@ -119,8 +119,12 @@ def test_define_never_replaces_a_module() -> None:
     assert found() == "json_"
 
 
-def test_define_honours_the_declared_encoding() -> None:
-    assert guest.define("# coding: latin-1\ndef f(): return 'é'\n".encode("latin-1"), "s.py", "f")() == "é"
+def test_define_reads_utf8_whatever_is_declared() -> None:
+    disguised = b"# coding: utf-7\ndef f(): return 'one'\n# +AAo-def f(): return 'two'\n"
+    assert guest.define(disguised, "s.py", "f")() == "one"
+    assert guest.define(b"\xef\xbb\xbfdef f():\r\n    return 'ab'\r", "s.py", "f")() == "ab"
+    with pytest.raises(UnicodeDecodeError):
+        guest.define("# coding: latin-1\ndef f(): return 'é'\n".encode("latin-1"), "s.py", "f")
 
 
 def test_define_does_not_inherit_future_flags() -> None:

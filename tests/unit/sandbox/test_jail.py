@@ -21,7 +21,10 @@ def command() -> list[str]:
         setup=Setup(harness={}, harness_module="h", extra_paths=(Path("/layers/a"), Path("/layers/b"))),
         policy=Policy(threads=3),
         identity=IDENTITY,
-        interpreter=Interpreter(Path("/env/bin/python"), (Path("/env"), Path("/base"))),
+        interpreter=Interpreter(
+            Path("/sandbox/environment/bin/python"),
+            {Path("/sandbox/environment"): Path("/env"), Path("/base"): Path("/base")},
+        ),
         staging=Staging(Path("/stage")),
     )
 
@@ -39,7 +42,7 @@ def test_nothing_is_bound_writable(command: list[str]) -> None:
 def test_what_is_bound(command: list[str]) -> None:
     bound = pairs(command, "--ro-bind")
     expected = {
-        ("/env", "/env"),
+        ("/env", "/sandbox/environment"),
         ("/base", "/base"),
         ("/stage/code", "/sandbox/code"),
         ("/stage/inputs", "/sandbox/inputs"),
@@ -66,7 +69,10 @@ def test_namespaces_and_environment(command: list[str]) -> None:
 def test_the_interpreter_of_these_tests() -> None:
     own = identity_of(Setup(harness={}, harness_module="h"))
     found = find_interpreter(Path(sys.executable), own)
-    assert found.executable == Path(sys.executable)
+    assert found.executable.name == Path(sys.executable).name
+    if sys.prefix != sys.base_prefix:
+        assert found.binds[Path("/sandbox/environment")] == Path(sys.prefix)
+        assert found.executable == Path("/sandbox/environment", Path(sys.executable).relative_to(sys.prefix))
     for prefix in (Path(sys.prefix), Path(sys.base_prefix)):
         assert prefix in found.folders or prefix.is_relative_to("/usr")
 
