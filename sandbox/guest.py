@@ -4,7 +4,6 @@ Everything here runs in the untrusted process. What it reports is a claim about 
 """
 
 import contextlib
-import importlib.util
 import json
 import linecache
 import os
@@ -41,10 +40,12 @@ class Harness(Protocol):
 def define(source: bytes, filename: str, function: str) -> Callable[..., Any]:
     """The submission's `function`, after executing `source` as a module of its own.
 
-    The module is registered, so that its classes and functions can be pickled by name, and its lines appear in
-    tracebacks. Raises what the source raises, SyntaxError, and AttributeError when it defines no such function.
+    The source is UTF-8, whatever it declares: under another encoding a comment could be code, and what people and
+    checks read would not be what runs. The module is registered, so that its classes and functions can be pickled by
+    name, and its lines appear in tracebacks. Raises what the source raises, SyntaxError, UnicodeDecodeError, and
+    AttributeError when it defines no such function.
     """
-    text = importlib.util.decode_source(source)
+    text = source.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     name = filename.removesuffix(".py").replace("-", "_")
     module = types.ModuleType(name if name not in sys.modules else f"{name}_")

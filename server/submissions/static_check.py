@@ -13,6 +13,7 @@ from evaluator.contract.submission import EXTRA_PARAMETERS, FUNCTION, PARAMETERS
 from server.errors import PlatformError, RequestError
 
 WALL_LIMIT_S = 10.0
+MESSAGE_CHARS = 300
 _PARSERS = threading.BoundedSemaphore(4)
 _PROGRAM = Path(__file__).with_name("parse_source.py")
 
@@ -25,6 +26,8 @@ class RefusedFile(RequestError):
 
     def __init__(self, code: FaultCode, *, message: str | None = None, line: int | None = None) -> None:
         place = f"Line {line}: " if line else ""
+        if message is not None and len(message) > MESSAGE_CHARS:
+            message = f"{message[:MESSAGE_CHARS]}…"  # it may repeat a name of the file's own, of any length
         super().__init__(f"{FAULT_TEXTS[code]}{f' ({place}{message})' if message else ''}", line=line)
         self.code = code.value
         if code is FaultCode.FILE_TOO_LARGE:
