@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-PRELOAD = ["torch", "safetensors.torch", "pydantic"]
+# The first optimizer of a process imports torch._dynamo, which takes another second or two.
+PRELOAD = ["torch", "torch._dynamo", "safetensors.torch", "pydantic"]
 
 
 class TrainingFailed(RuntimeError):

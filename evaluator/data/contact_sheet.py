@@ -13,7 +13,7 @@ PAPER = (250, 249, 246)
 INK = (70, 68, 64)
 
 
-def contact_sheet(photographs: Photographs, *, rows: int = 12, columns: int = 10, scale: int = 3) -> bytes:
+def contact_sheet(photographs: Photographs, *, rows: int = 10, columns: int = 10, scale: int = 3) -> bytes:
     """A PNG: one row per person, from young to old and evenly spaced over the ages, one column per photograph.
 
     Shows up to `rows` people and `columns` photographs of each, enlarged `scale` times with the age in years beside.

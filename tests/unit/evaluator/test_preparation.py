@@ -84,8 +84,14 @@ def test_data_that_cannot_be_split_is_refused() -> None:
         prepare(spec, open_store("memory://"))
 
 
-def test_demo_has_enough_to_forget() -> None:
+def test_demo_has_something_to_forget() -> None:
     spec = load_specification(DEMO)
     assert spec.evaluation.runs >= 32
-    forgotten = round(spec.split.forget_fraction * spec.data.identities) * spec.data.images_per_identity
-    assert forgotten >= 60
+    dossier = prepare(spec, open_store("memory://"), jobs=2)
+    figures = dossier.figures
+    assert dossier.counts.forget >= 60
+    assert figures.original_forget_accuracy - figures.oracle_forget_accuracy > 0.3
+    assert figures.oracle_test_accuracy > 3 * figures.chance
+    assert figures.oracle_test_accuracy > 3 * figures.majority
+    assert figures.original_retain_accuracy > 0.97  # otherwise the ratios of utility would say little
+    assert figures.oracle_retain_accuracy > 0.97
