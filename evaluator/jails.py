@@ -16,7 +16,6 @@ from evaluator.dependencies import Layer
 from sandbox import Policy, Sandbox, Setup, open_sandbox
 
 HARNESS_MODULE = "evaluator.guest.harness"
-LAYERED_HARNESS_MODULE = "layered_harness"
 _GUEST_PARTS = ("evaluator/__init__.py", "evaluator/guest", "evaluator/models", "evaluator/data/__init__.py",
                 "evaluator/data/loaders.py")  # fmt: skip
 MAX_OPEN = 2
@@ -40,8 +39,7 @@ def policy_of(limits: LimitsSpec) -> Policy:
 def guest_files() -> dict[str, Path]:
     """The project's code that a jail holds: the harness, the architectures and the loaders."""
     root = Path(str(files("evaluator"))).parent
-    layered = {f"{LAYERED_HARNESS_MODULE}.py": root / "evaluator/dependencies" / f"{LAYERED_HARNESS_MODULE}.py"}
-    return {part: root / part for part in _GUEST_PARTS} | layered
+    return {part: root / part for part in _GUEST_PARTS}
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class Jails:
             setting.write_text(self._setting(job), encoding="utf-8")
             setup = Setup(
                 harness=guest_files(),
-                harness_module=HARNESS_MODULE if layer.folder is None else LAYERED_HARNESS_MODULE,
+                harness_module=HARNESS_MODULE,
                 inputs={
                     "visible.safetensors": self._store.local_path(job.visible, self._cache),
                     "original.safetensors": self._store.local_path(job.original, self._cache),

@@ -54,7 +54,6 @@ def main(control_fd: int) -> NoReturn:
     control = socket.socket(fileno=control_fd)
     _raise_open_files()
     config = json.loads(Path(CONFIG_FILE).read_bytes())
-    sys.path.extend(f"{LAYERS_FOLDER}/{index}" for index in range(config["layers"]))
     try:
         harness = importlib.import_module(config["harness_module"])
         context = harness.load(Path(INPUTS_FOLDER))
@@ -132,6 +131,8 @@ def _supervise(fds: list[int], config: dict[str, Any], filters: list[bytes], har
             try:
                 run.detach()
                 _confine(fds, proc, config, data_bytes, filters, said)
+                # Only now: libraries import what they happen to find, and the zygote must run nothing of a layer.
+                sys.path.extend(f"{LAYERS_FOLDER}/{index}" for index in range(config["layers"]))
                 guest.serve(harness, context, _GUEST_REQUEST, _GUEST_RESULT, _GUEST_REPORT)
             finally:
                 os._exit(1)

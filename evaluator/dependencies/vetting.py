@@ -12,7 +12,7 @@ from evaluator.contract.faults import FaultCode
 from evaluator.dependencies.errors import DependencyRefused
 
 # Top-level names that the jail puts before the base, and two that Python imports by itself when it starts.
-_RESERVED = frozenset({"evaluator", "layered_harness", "sandbox", "sitecustomize", "usercustomize"})
+_RESERVED = frozenset({"evaluator", "sandbox", "sitecustomize", "usercustomize"})
 _SCRIPT_FOLDERS = ("bin", "Scripts")
 _STARTUP_SUFFIXES = (".pth", ".egg-link", ".start", ".site")
 _SUFFIXES = tuple(sorted(all_suffixes(), key=len, reverse=True))

@@ -106,6 +106,7 @@ def get_log(submission_id: UUID, user: CurrentUser, context: AppContext) -> Subm
         stdout=report.get("stdout", ""),
         stderr=report.get("stderr", ""),
         traceback=report.get("traceback", ""),
+        packages=report.get("packages", []),
         wall_s=report.get("wall_s"),
         cpu_s=report.get("cpu_s"),
         peak_memory_bytes=report.get("peak_memory_bytes"),

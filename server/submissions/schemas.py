@@ -47,6 +47,7 @@ class SubmissionLog(BaseModel):
     stdout: str
     stderr: str
     traceback: str
+    packages: list[str] = Field(description="What was installed for the file's script block")
     wall_s: float | None
     cpu_s: float | None
     peak_memory_bytes: int | None

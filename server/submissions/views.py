@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.faults import FAULT_TEXTS, FaultCode
-from evaluator.contract.states import Stage, SubmissionState, WorkState
+from evaluator.contract.states import Owner, Stage, SubmissionState, WorkState
 from server.db import utc_now
 from server.models import Competition, Score, Submission, Team, WorkItem
 from server.submissions.schemas import ErrorView, IntervalView, SubmissionView
@@ -58,7 +58,7 @@ def error_view(submission: Submission) -> ErrorView | None:
         code=submission.fault_code,
         message=FAULT_TEXTS[FaultCode(submission.fault_code)],
         line=submission.fault_line,
-        output=submission.fault_message or None,
+        output=submission.fault_message or None if submission.owner == Owner.PARTICIPANT else None,
     )
 
 
