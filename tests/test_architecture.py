@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("server", "evaluator", "sandbox", "baselines", "migrations")
+PACKAGES = ("server", "evaluator", "sandbox", "attacks", "baselines", "migrations")
 SERVER_MAY_IMPORT = ("evaluator.contract", "evaluator.artifacts", "evaluator.metrics", "evaluator.audits")
 # The command line is the composition root, and a host's commands train models; both import inside functions only.
 COMPOSITION = ("server/cli/", "server/competitions/hosting.py")
@@ -89,6 +89,26 @@ def test_guest_code_imports_only_what_lies_in_the_jail() -> None:
 def test_baselines_stand_alone(path: Path) -> None:
     for name in imports(path):
         assert not within(name, PACKAGES), f"{path} imports {name}, but is uploaded as one file"
+
+
+def test_attacks_stand_alone() -> None:
+    for path in python_files("attacks/cases"):
+        for name in imports(path):
+            assert not within(name, PACKAGES), f"{path} imports {name}, but is sent as one file"
+
+
+def test_attacks_know_of_the_server_only_the_static_check() -> None:
+    for path in python_files("attacks"):
+        for name in imports(path):
+            if within(name, ("server",)):
+                assert within(name, ("server.submissions.static_check",)), f"{path} imports {name}"
+
+
+def test_nothing_knows_the_attacks_but_the_command_line() -> None:
+    for package in ("server", "evaluator", "sandbox", "baselines"):
+        for path in python_files(package):
+            if not str(path.relative_to(ROOT)).startswith("server/cli/"):
+                assert not any(within(name, ("attacks",)) for name in imports(path)), path
 
 
 @pytest.mark.parametrize("module", ["server.app", "server.control.process"])

@@ -1,0 +1,1 @@
+"""Hostile submissions, each naming the layer that must stop it, and the runner that proves whether it did."""

@@ -1,0 +1,150 @@
+"""Where attacks take place: sandboxes that are opened on first use and kept, and the plants around them."""
+
+import contextlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Self
+
+from attacks.case import OK, Case, Harness, Shown
+from attacks.plants import Plants, leftovers
+from evaluator.contract.states import Stage
+from evaluator.contract.submission import FILENAME, FUNCTION
+from evaluator.pipeline import fault_of
+from sandbox import Backend, Policy, RunResult, Sandbox, Setup, open_sandbox
+from sandbox.setup import DEFAULT_UID
+
+if TYPE_CHECKING:
+    from attacks.torch_station import TorchStation
+
+MIB = 2**20
+HARNESS_FILE = Path(__file__).with_name("plain_harness.py")
+PLAIN_POLICY = Policy(
+    wall_s=1.5,
+    cpu_s=30.0,
+    memory_bytes=128 * MIB,
+    processes=24,
+    open_files=128,
+    file_bytes=8 * MIB,
+    scratch_bytes=16 * MIB,
+    output_bytes=MIB,
+    log_bytes=4096,
+)
+PRACTICE_LABELS = {"retain": ["0", "1"], "forget": ["2", "3"], "validation": ["1"]}
+_SEED = 20_231_130
+_HEALTHY = b"def unlearning(net, retain, forget, validation):\n    return b'alive'\n"
+
+
+class Arena:
+    """Runs hostile submissions; one `with` block serves the whole corpus.
+
+    uid: whom guests run as when this process is root. Raises what `open_sandbox` raises when a sandbox is first used.
+    """
+
+    def __init__(self, *, backend: Backend = Backend.ZYGOTE, uid: int = DEFAULT_UID) -> None:
+        self.backend = backend
+        self.uid = uid if os.geteuid() == 0 else os.geteuid()
+        self.plants = Plants(self.uid)
+        self._stack = contextlib.ExitStack()
+        self._plain: dict[Stage, Sandbox] = {}
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self.plants)
+        self._folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="lethe-arena-")))
+        secret = self.plants.secret
+        self._hidden_labels = {part: [secret() for _ in range(4)] for part in PRACTICE_LABELS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def call(self, case: Case, stage: Stage) -> list[Shown]:
+        """What the author of `case` sees of each call in `stage`; raises SandboxFailure when it broke the sandbox."""
+        if case.harness is Harness.TORCH:
+            return [self.torch.call(case.source, stage) for _ in range(case.runs)]
+        sandbox = self.plain(stage)
+
+        def once(number: int) -> Shown:
+            result = sandbox.run(case.source, function=FUNCTION, seed=_SEED + number, filename=FILENAME)
+            return shown(result, stage)
+
+        if not case.at_once:
+            return [once(number) for number in range(case.runs)]
+        with ThreadPoolExecutor(case.runs) as slots:
+            return list(slots.map(once, range(case.runs)))
+
+    def unwell(self) -> str | None:
+        """What is left of a run, or what no longer works, or None."""
+        if self.processes() - self._processes_before:
+            return "processes of the run are still there"
+        for stage, sandbox in self._plain.items():
+            if sandbox.run(_HEALTHY, function=FUNCTION, seed=0).payload != b"alive":
+                return f"the sandbox for stage {stage} does not answer any more"
+        return None
+
+    def plain(self, stage: Stage) -> Sandbox:
+        """The open sandbox with the plain harness; in stage RUN its labels are secrets."""
+        if stage not in self._plain:
+            self._plain[stage] = self._stack.enter_context(open_sandbox(self.plain_setup(stage), PLAIN_POLICY))
+        return self._plain[stage]
+
+    def plain_setup(self, stage: Stage) -> Setup:
+        """What goes into the jail with the plain harness."""
+        return Setup(
+            harness={HARNESS_FILE.name: HARNESS_FILE},
+            harness_module=HARNESS_FILE.stem,
+            inputs={path.name: path for path in self.plain_inputs(stage).iterdir()},
+            backend=self.backend,
+            uid=self.uid,
+            gid=self.uid,
+        )
+
+    def plain_inputs(self, stage: Stage) -> Path:
+        """The folder of the plain harness's inputs."""
+        folder = self._folder / stage
+        if not folder.exists():
+            folder.mkdir()
+            labels = self._hidden_labels if stage is Stage.RUN else PRACTICE_LABELS
+            (folder / "visible.json").write_text(json.dumps(labels), encoding="utf-8")
+            self.plants.write_targets(folder)
+        return folder
+
+    @cached_property
+    def torch(self) -> "TorchStation":
+        """The evaluator with a small network; starting it takes seconds."""
+        from attacks.torch_station import TorchStation
+
+        station = TorchStation(self._folder, plants=self.plants, backend=self.backend, uid=self.uid)
+        return self._stack.enter_context(station)
+
+    def prepare(self, case: Case, stages: tuple[Stage, ...]) -> None:
+        """Open what `case` needs, and remember which processes are there before it."""
+        if case.harness is Harness.TORCH:
+            self.torch.warm()
+        else:
+            for stage in stages:
+                self.plain(stage)
+        self._processes_before = self.processes()
+
+    def processes(self) -> set[int]:
+        """All processes inside of jails. Jails are children of this process; what runs in them is not."""
+        return set().union(*(leftovers(child) for child in leftovers(os.getpid())))
+
+
+def shown(result: RunResult, stage: Stage) -> Shown:
+    """What is shown of one run with the plain harness."""
+    is_hidden = stage is Stage.RUN
+    code: str = OK
+    line = None
+    texts: list[str] = []
+    if result.payload is None:
+        fault = fault_of(result, is_hidden=is_hidden)
+        code, line = fault.code, fault.line
+        texts.append(fault.message)
+    if is_hidden:  # whatever is said then is too much
+        return Shown(code, line=line, loot="".join(texts).encode())
+    texts += [result.stdout, result.stderr, result.error.traceback if result.error is not None else ""]
+    return Shown(code, tuple(texts), line, result.payload or b"")

@@ -1,0 +1,1 @@
+"""One hostile submission a file. Nothing imports them: they are read, and executed inside the sandbox."""

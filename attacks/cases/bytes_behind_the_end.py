@@ -1,0 +1,23 @@
+"""Appends bytes that no tensor owns, for whoever reads the file another way."""
+
+import json
+import struct
+import sys
+
+from safetensors.torch import save
+
+LAYER = "result-check"
+EXPECTED = "invalid_result"
+HARNESS = "torch"
+
+
+def forged(state):
+    good = save(state)
+    size = struct.unpack_from("<Q", good)[0]
+    entries = json.loads(good[8 : 8 + size])
+    header = json.dumps(entries).encode()
+    return struct.pack("<Q", len(header)) + header + good[8 + size :] + bytes(1 << 20)
+
+
+def unlearning(net, retain, forget, validation):
+    sys.modules["evaluator.guest.harness"].save = forged

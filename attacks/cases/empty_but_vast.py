@@ -1,0 +1,24 @@
+"""Claims a shape without a single element whose other dimensions overflow."""
+
+import json
+import struct
+import sys
+
+from safetensors.torch import save
+
+LAYER = "result-check"
+EXPECTED = "wrong_architecture"
+HARNESS = "torch"
+
+
+def forged(state):
+    good = save(state)
+    size = struct.unpack_from("<Q", good)[0]
+    entries = json.loads(good[8 : 8 + size])
+    entries["fc.bias"]["shape"] = [0, 2**62, 2**62]
+    header = json.dumps(entries).encode()
+    return struct.pack("<Q", len(header)) + header + good[8 + size :]
+
+
+def unlearning(net, retain, forget, validation):
+    sys.modules["evaluator.guest.harness"].save = forged

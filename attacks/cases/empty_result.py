@@ -1,0 +1,15 @@
+"""Sends nothing."""
+
+import sys
+
+LAYER = "result-check"
+EXPECTED = "invalid_result"
+HARNESS = "torch"
+
+
+def forged(state):
+    return b""
+
+
+def unlearning(net, retain, forget, validation):
+    sys.modules["evaluator.guest.harness"].save = forged

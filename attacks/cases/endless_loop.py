@@ -1,0 +1,9 @@
+"""Never ends."""
+
+LAYER = "limits"
+EXPECTED = "timeout"
+
+
+def unlearning(net, retain, forget, validation):
+    while True:
+        pass

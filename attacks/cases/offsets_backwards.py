@@ -1,0 +1,25 @@
+"""Lets a tensor end before it begins, and another begin below zero."""
+
+import json
+import struct
+import sys
+
+from safetensors.torch import save
+
+LAYER = "result-check"
+EXPECTED = "invalid_result"
+HARNESS = "torch"
+
+
+def forged(state):
+    good = save(state)
+    size = struct.unpack_from("<Q", good)[0]
+    entries = json.loads(good[8 : 8 + size])
+    entries["fc.bias"]["data_offsets"].reverse()
+    entries["fc.weight"]["data_offsets"][0] = -1
+    header = json.dumps(entries).encode()
+    return struct.pack("<Q", len(header)) + header + good[8 + size :]
+
+
+def unlearning(net, retain, forget, validation):
+    sys.modules["evaluator.guest.harness"].save = forged

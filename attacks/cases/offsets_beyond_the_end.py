@@ -1,0 +1,24 @@
+"""Lets a tensor lie behind the end of the file."""
+
+import json
+import struct
+import sys
+
+from safetensors.torch import save
+
+LAYER = "result-check"
+EXPECTED = "invalid_result"
+HARNESS = "torch"
+
+
+def forged(state):
+    good = save(state)
+    size = struct.unpack_from("<Q", good)[0]
+    entries = json.loads(good[8 : 8 + size])
+    entries["fc.bias"]["data_offsets"] = [len(good) + 16, len(good) + 32]
+    header = json.dumps(entries).encode()
+    return struct.pack("<Q", len(header)) + header + good[8 + size :]
+
+
+def unlearning(net, retain, forget, validation):
+    sys.modules["evaluator.guest.harness"].save = forged

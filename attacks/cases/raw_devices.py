@@ -1,0 +1,39 @@
+"""Opens disks, physical memory, the kernel's log, terminals and accelerators."""
+
+import os
+
+LAYER = "filesystem"
+EXPECTED = "ok"
+
+NAMES = (
+    "mem",
+    "kmem",
+    "port",
+    "kmsg",
+    "vda",
+    "sda",
+    "nvme0n1",
+    "dm-0",
+    "loop-control",
+    "loop0",
+    "fuse",
+    "kvm",
+    "net/tun",
+)
+NAMES += (
+    "tty",
+    "tty0",
+    "console",
+    "ptmx",
+    "vsock",
+    "vhost-net",
+    "nvidia0",
+    "nvidiactl",
+    "dri/card0",
+    "snapshot",
+    "uinput",
+)
+
+
+def unlearning(net, retain, forget, validation):
+    return [name for name in NAMES if os.path.lexists(f"/dev/{name}")]

@@ -1,0 +1,13 @@
+"""Gives back more tensors than the limit holds, all of them views of one number."""
+
+import torch
+
+LAYER = "limits"
+EXPECTED = ("output_limit", "out_of_memory")
+HARNESS = "torch"
+
+
+def unlearning(net, retain, forget, validation):
+    state = dict(net.state_dict())
+    state |= {f"more.{number}": torch.zeros(1).expand(1 << 20) for number in range(64)}
+    net.state_dict = lambda: state

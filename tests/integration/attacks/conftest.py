@@ -1,0 +1,106 @@
+"""One arena for the whole corpus, and attacks without the layer that stops them."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from attacks.arena import Arena
+from attacks.case import Case, load_cases
+from attacks.plants import Plants
+from evaluator.contract.states import Stage
+from sandbox.setup import DEFAULT_UID
+
+ROOT = Path(__file__).resolve().parents[3]
+CASES = {case.name: case for case in load_cases()}
+UID = DEFAULT_UID if os.geteuid() == 0 else os.geteuid()
+
+# Calls the plain harness as often as asked, in one ordinary process: no jail, no limits, nothing between two calls.
+BARE = """
+import sys
+from pathlib import Path
+sys.path[:0] = [sys.argv[1]]
+from attacks import plain_harness
+source = Path(sys.argv[3]).read_bytes()
+context = plain_harness.load(Path(sys.argv[2]))
+for _ in range(int(sys.argv[4])):
+    loot = plain_harness.run(context, source, "submission.py", "unlearning", 0)
+sys.stdout.buffer.write(loot)
+"""
+
+
+@pytest.fixture(scope="session")
+def arena() -> Iterator[Arena]:
+    with Arena() as opened:
+        yield opened
+
+
+@pytest.fixture
+def plants() -> Iterator[Plants]:
+    with Plants(UID) as planted:
+        yield planted
+
+
+@pytest.fixture
+def without_a_jail(arena: Arena, plants: Plants) -> Callable[[Case], bytes]:
+    """`without_a_jail(case)`: the loot of its last call as an ordinary process of the guests' user."""
+
+    def run(case: Case) -> bytes:
+        inputs = plants.folder.parent / f"{plants.folder.name}-inputs"
+        inputs.mkdir()
+        try:
+            (inputs / "visible.json").write_bytes((arena.plain_inputs(Stage.CHECK) / "visible.json").read_bytes())
+            plants.write_targets(inputs)
+            source = case.source.replace(b"/sandbox/inputs", str(inputs).encode()).replace(b"169.254.", b"127.254.")
+            (inputs / "source.py").write_bytes(source)
+            inputs.chmod(0o755)
+            command = [sys.executable, "-c", BARE, str(ROOT), str(inputs), str(inputs / "source.py"), str(case.runs)]
+            return subprocess.run(
+                command, cwd=plants.folder / "writable", capture_output=True, check=True, timeout=60, close_fds=False,
+                **({"user": UID, "group": UID, "extra_groups": []} if os.geteuid() == 0 else {}),
+            ).stdout  # fmt: skip
+        finally:
+            for path in inputs.iterdir():
+                path.unlink()
+            inputs.rmdir()
+
+    return run
+
+
+# Runs cases as an ordinary user and prints the verdicts as JSON.
+PROGRAM = """
+import json, sys
+from attacks.arena import Arena
+from attacks.case import load_cases
+from attacks.runner import run_cases
+from sandbox import Backend
+names = set(json.loads(sys.argv[2]))
+with Arena(backend=Backend(sys.argv[1])) as arena:
+    cases = [case for case in load_cases() if case.name in names]
+    print(json.dumps([[v.case.name, v.finding, v.seen, v.reason] for v in run_cases(cases, arena)]))
+"""
+
+
+@pytest.fixture
+def as_ordinary_user(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[list[object]]]:
+    """`as_ordinary_user(backend, names)`: name, finding, codes and reason of each verdict, found by another user."""
+
+    def run(backend: str, names: list[str]) -> list[list[object]]:
+        uid = 61_234
+        home = tmp_path_factory.mktemp("ordinary")
+        os.chown(home, uid, uid)
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, backend, json.dumps(names)],
+            cwd="/", capture_output=True, check=False, text=True, timeout=1200,
+            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": str(ROOT)},
+            user=uid, group=uid, extra_groups=[],
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        found: list[list[object]] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+    return run

@@ -1,0 +1,91 @@
+"""Every attack is contained: all on the usual backend, on the others one for each layer, and all on request."""
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from attacks.arena import Arena
+from attacks.case import Case, Harness, Layer
+from attacks.runner import Finding, Verdict, run_case, run_cases
+from sandbox import Backend
+from tests.integration.attacks.conftest import CASES
+
+pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(120)]
+
+# One for each layer, chosen to be quick and to reach far.
+REPRESENTATIVES = {
+    Layer.STATIC_CHECK: "disguised_code",
+    Layer.FILESYSTEM: "read_host_files",
+    Layer.NETWORK: "connect_unix_sockets",
+    Layer.NAMESPACES: "signal_processes",
+    Layer.SECCOMP: "new_namespaces",
+    Layer.LIMITS: "hoard_memory",
+    Layer.PIPES: "unprintable_message",
+    Layer.ISOLATION: "leave_times_on_devices",
+    Layer.RESULT_CHECK: "empty_but_vast",
+    Layer.INFERENCE: "infinite_outputs",
+    Layer.LEAK_POLICY: "time_bomb",
+}
+NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="the corpus above ran as an ordinary user already")
+
+
+def assert_contained(verdicts: list[Verdict]) -> None:
+    assert [(v.case.name, v.seen, v.reason) for v in verdicts if v.finding is Finding.BREACHED] == []
+    assert any(v.finding is Finding.CONTAINED for v in verdicts)
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_contained(case: Case, arena: Arena) -> None:
+    (verdict,) = run_cases([case], arena)
+    if verdict.finding is Finding.SKIPPED:
+        pytest.skip(verdict.reason)
+    assert verdict.finding is Finding.CONTAINED, (verdict.seen, verdict.reason)
+
+
+def test_each_layer_has_its_representative() -> None:
+    assert set(REPRESENTATIVES) == set(Layer)
+    assert all(CASES[name].layer is layer for layer, name in REPRESENTATIVES.items())
+
+
+def test_one_attack_on_each_layer_in_fresh_jails() -> None:
+    with Arena(backend=Backend.FRESH) as fresh:
+        assert_contained([run_case(CASES[name], fresh) for name in REPRESENTATIVES.values()])
+
+
+@NEEDS_ROOT
+def test_one_attack_on_each_layer_as_an_ordinary_user(as_ordinary_user: Callable[..., list[list[object]]]) -> None:
+    names = sorted(REPRESENTATIVES.values())
+    found = as_ordinary_user(Backend.ZYGOTE, names)
+    assert [row for row in found if row[1] != Finding.CONTAINED] == []
+    assert sorted(str(row[0]) for row in found) == names
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_every_attack_in_fresh_jails() -> None:
+    with Arena(backend=Backend.FRESH) as fresh:
+        assert_contained(list(run_cases(CASES.values(), fresh)))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@NEEDS_ROOT
+@pytest.mark.parametrize("backend", [Backend.ZYGOTE, Backend.FRESH])
+def test_every_attack_as_an_ordinary_user(
+    backend: Backend, as_ordinary_user: Callable[..., list[list[object]]]
+) -> None:
+    found = as_ordinary_user(backend, list(CASES))
+    assert [row for row in found if row[1] == Finding.BREACHED] == []
+
+
+def test_forged_networks_change_no_outputs(arena: Arena) -> None:
+    """What a network would answer in the jail is of no interest: outputs come from its weights, elsewhere."""
+    from evaluator.contract.states import Stage
+
+    noop = b"def unlearning(net, retain, forget, validation):\n    return net\n"
+    honest = arena.torch.evaluate(noop, Stage.CHECK).check_outputs
+    assert honest is not None
+    for name in ("forged_forward", "evil_reduce"):
+        assert CASES[name].harness is Harness.TORCH
+        assert arena.torch.evaluate(CASES[name].source, Stage.CHECK).check_outputs == honest, name
