@@ -33,6 +33,7 @@ CLASSES = 3
 FORGET = 10
 GOOD = b"def unlearning(net, retain, forget, validation):\n    return net\n"
 BANK = "b" * 64
+SECRET = "5e" * 32  # drawn at creation otherwise; a fixed one makes the scores of these tests repeatable
 
 
 def spec(**changes: Any) -> CompetitionSpec:
@@ -108,7 +109,7 @@ class Site:
         assert answer.status_code in {200, 204}, answer.text
         return Job.model_validate(answer.json()) if answer.status_code == 200 else None
 
-    def store_runs(self, job: Job, shift: float = 0.9) -> list[dict[str, Any]]:
+    def store_runs(self, job: Job, shift: float = 2.5) -> list[dict[str, Any]]:
         """Records of the job's runs, with outputs really stored."""
         records = []
         for order in job.runs:
@@ -124,7 +125,7 @@ class Site:
         accepted: bool = answer.json()["accepted"]
         return accepted
 
-    def evaluate(self, shift: float = 0.9) -> None:
+    def evaluate(self, shift: float = 2.5) -> None:
         """Do all the work there is, as worker and control would."""
         while (job := self.claim()) is not None:
             finished = [] if job.stage == "check" else self.store_runs(job, shift)
@@ -146,7 +147,9 @@ def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
     migrate(context.database)
     prepared = prepare_dossier(context)
     with context.database.write() as session:
-        service.create(session, spec(), prepared).opened_at = utc_now()
+        competition = service.create(session, spec(), prepared)
+        competition.opened_at = utc_now()
+        competition.secret = SECRET
         worker_key = create_worker_key(session, "tests")
     hosting.calibrate(context, SLUG)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="on"))
