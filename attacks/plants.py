@@ -13,7 +13,7 @@ from typing import Any, Self
 
 NEEDLE = "lethe-secret-"
 ENVIRONMENT_NAME = "LETHE_PLANTED"
-_DEVICES = tuple(Path("/dev", name) for name in ("null", "zero", "full", "random", "urandom"))
+DEVICES = tuple(Path("/dev", name) for name in ("null", "zero", "full", "random", "urandom"))
 _IPC_CREATE = 0o1000
 _IPC_REMOVE = 0
 
@@ -176,7 +176,7 @@ class Plants:
 
 
 def _times() -> list[int]:
-    return [path.stat().st_mtime_ns for path in _DEVICES]
+    return [path.stat().st_mtime_ns for path in DEVICES]
 
 
 def leftovers(root: int) -> set[int]:

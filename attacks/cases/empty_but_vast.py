@@ -12,10 +12,11 @@ HARNESS = "torch"
 
 
 def forged(state):
-    good = save(state)
+    good = save({name: tensor for name, tensor in state.items() if name != "fc.bias"})
     size = struct.unpack_from("<Q", good)[0]
     entries = json.loads(good[8 : 8 + size])
-    entries["fc.bias"]["shape"] = [0, 2**62, 2**62]
+    end = len(good) - 8 - size
+    entries["fc.bias"] = {"dtype": "F32", "shape": [0, 2**62, 2**62], "data_offsets": [end, end]}
     header = json.dumps(entries).encode()
     return struct.pack("<Q", len(header)) + header + good[8 + size :]
 

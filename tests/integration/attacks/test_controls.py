@@ -1,0 +1,260 @@
+"""The corpus can fail: with its layer taken away, an attack succeeds or the runner says that it was not contained."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import attacks.arena
+import attacks.runner
+import sandbox.pumps
+import sandbox.staging
+import sandbox.verdict
+from attacks.arena import PLAIN_POLICY, Arena
+from attacks.case import Case, Layer, MalformedCase, load_cases, read_case
+from attacks.plants import DEVICES, Plants
+from attacks.runner import Finding, run_case
+from evaluator.contract.states import Stage
+from evaluator.inference.service import InferenceService
+from evaluator.pipeline import fault_of
+from sandbox import open_sandbox
+from sandbox.verdict import Ending
+from tests.integration.attacks.conftest import CASES
+
+pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(120)]
+
+ALLOW_EVERYTHING = bytes.fromhex("060000000000ff7f")
+Alone = Callable[[Case], bytes]
+
+
+def breach(case: Case, arena: Arena) -> str:
+    """Why the runner finds that `case` is not contained."""
+    verdict = run_case(case, arena)
+    assert verdict.finding is Finding.BREACHED, verdict
+    return verdict.reason
+
+
+@contextmanager
+def weakened(policy: Any = PLAIN_POLICY) -> Iterator[Arena]:
+    """An arena whose plain sandbox keeps `policy`, and whatever was patched before it was opened."""
+    with Arena() as arena:
+        for stage in (Stage.CHECK, Stage.RUN):
+            arena._plain[stage] = arena._stack.enter_context(open_sandbox(arena.plain_setup(stage), policy))
+        yield arena
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "read_host_files",
+        "follow_links",
+        "climb_out",
+        "search_process_files",
+        "inherited_descriptors",
+        "host_environment",
+        "host_shared_memory",
+        "write_outside",
+        "connect_tcp",
+        "connect_unix_sockets",
+        "other_families",
+        "signal_processes",
+        "count_processes",
+        "leave_files",
+        "leave_objects",
+        "machine_counters",
+        "page_cache",
+    ],
+)
+def test_without_a_jail_it_gets_what_it_wants(name: str, without_a_jail: Alone, plants: Plants) -> None:
+    loot = without_a_jail(CASES[name])
+    assert loot != b""
+    if name in {"read_host_files", "follow_links", "climb_out", "host_environment", "host_shared_memory"}:
+        assert plants.found_in(loot)
+    if name in {"write_outside", "connect_tcp", "connect_unix_sockets", "signal_processes"}:
+        assert plants.disturbed() is not None
+
+
+def test_without_a_jail_datagrams_arrive(without_a_jail: Alone, plants: Plants) -> None:
+    case = CASES["send_datagrams"]
+    local = case.source.replace(b"192.0.2.53", b"127.0.0.1").replace(b"255.255.255.255", b"127.0.0.1")
+    assert without_a_jail(replace(case, source=local)) != b""
+    assert plants.disturbed() == "something reached the listener udp"
+
+
+def test_without_a_jail_flags_of_a_shared_input_last(arena: Arena, without_a_jail: Alone) -> None:
+    """Two processes with one standard input, as guests had when they kept the zygote's."""
+    once = replace(CASES["leave_flags_on_input"], runs=1)
+    with Path("/dev/null").open() as shared:
+        kept = os.dup(0)
+        os.dup2(shared.fileno(), 0)
+        try:
+            assert without_a_jail(once) == b""
+            assert without_a_jail(once) != b""
+        finally:
+            os.dup2(kept, 0)
+            os.close(kept)
+
+
+def test_without_a_jail_times_of_devices_can_be_set(without_a_jail: Alone, plants: Plants) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs the host's own device nodes")
+    before = {path: path.stat() for path in DEVICES}
+    try:
+        assert b"was set" in without_a_jail(CASES["leave_times_on_devices"])
+        assert plants.disturbed() == "the times of the host's device nodes were set"
+    finally:
+        for path, status in before.items():
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "trace_processes",
+        "new_namespaces",
+        "kernel_keyrings",
+        "kernel_objects",
+        "calls_by_proxy",
+        "look_into_the_kernel",
+        "watch_files",
+        "newer_calls",
+        "files_by_handle",
+        "set_id_bits",
+        "make_devices",
+        "core_dump",
+        "machine_counters",
+        "page_cache",
+        "file_locks",
+        "record_locks",
+    ],
+)
+def test_without_the_filter_it_succeeds(name: str, unfiltered: Arena) -> None:
+    if CASES[name].machine not in (None, os.uname().machine):
+        pytest.skip(f"written for {CASES[name].machine}")
+    breach(CASES[name], unfiltered)
+
+
+@pytest.fixture(scope="module")
+def unfiltered() -> Iterator[Arena]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("compile_filter", "compile_cutoff"):
+            patch.setattr(sandbox.staging, name, lambda: ALLOW_EVERYTHING)
+        with weakened() as arena:
+            yield arena
+
+
+def test_with_other_limits_it_succeeds() -> None:
+    generous = replace(PLAIN_POLICY, output_bytes=8 << 20, memory_bytes=2 << 30, file_bytes=1 << 41, open_files=4096)
+    with weakened(generous) as arena:
+        assert "gained something" in breach(
+            replace(CASES["oversized_result"], expected=frozenset(["output_limit", "ok"])), arena
+        )
+        assert "saw ok" in breach(CASES["sparse_file"], arena)
+        patient = CASES["hoard_at_once"].source.replace(b"1 << 45", b"1 << 28")
+        assert "saw ok" in breach(replace(CASES["hoard_at_once"], source=patient), arena)
+
+
+def test_text_that_is_not_made_harmless_is_noticed(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (sandbox.verdict, sandbox.pumps):
+        monkeypatch.setattr(module, "harmless", lambda text: text.encode("utf-8", "backslashreplace").decode())
+    assert "cannot be stored" in breach(CASES["unprintable_message"], arena)
+
+
+def test_a_line_that_is_not_compared_with_the_file_is_noticed(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.run.Ending", lambda **known: Ending(**{**known, "source_lines": 1 << 31}))
+    assert "a line that the file has not" in breach(CASES["labels_in_a_line"], arena)
+
+
+def test_a_sandbox_failure_is_noticed(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox.verdict, "_CLAIMABLE", frozenset(sandbox.Status))
+    with pytest.raises(KeyError):  # nothing can be made of a cancellation that nobody asked for
+        run_case(CASES["forged_cancellation"], arena)
+
+
+@pytest.mark.parametrize("name", ["labels_in_a_message", "labels_in_a_type", "labels_in_a_report", "time_bomb"])
+def test_without_the_leak_policy_labels_are_shown(name: str, arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attacks.arena, "fault_of", lambda result, **_: fault_of(result, is_hidden=False))
+    assert "gained something" in breach(CASES[name], arena)
+
+
+def test_without_the_static_check_everything_is_taken(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attacks.runner, "check_source", lambda *_, **__: [])
+    refused = [case for case in CASES.values() if case.layer is Layer.STATIC_CHECK and case.expected != {"ok"}]
+    assert len(refused) >= 10
+    for case in refused:
+        assert "saw ok" in breach(case, arena)
+
+
+@pytest.mark.parametrize("name", ["forged_outputs", "other_shapes", "numbers_of_other_types", "missing_tensors"])
+def test_without_the_result_check_anything_is_taken(name: str, arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(InferenceService, "compute", lambda *_: b"")
+    assert "saw ok" in breach(CASES[name], arena)
+
+
+def test_the_header_that_killed_the_child_still_would(arena: Arena) -> None:
+    """Without our own reading of the header, the library raises what nobody expects of a reader of files."""
+    from safetensors.torch import load
+
+    result = arena.torch.station.jails.get(arena.torch._template, None).run(  # type: ignore[arg-type]
+        CASES["empty_but_vast"].source, function="unlearning", seed=1
+    )
+    assert result.payload is not None
+    with pytest.raises(RuntimeError, match="overflow"):
+        load(result.payload)
+
+
+def test_outputs_that_are_refused_are_not_finite(arena: Arena) -> None:
+    import torch
+    from safetensors.torch import load
+
+    from attacks.torch_station import ARCHITECTURE, CLASSES
+    from evaluator.models import build_model
+
+    result = arena.torch.station.jails.get(arena.torch._template, None).run(  # type: ignore[arg-type]
+        CASES["infinite_outputs"].source, function="unlearning", seed=1
+    )
+    assert result.payload is not None
+    net = build_model(ARCHITECTURE, CLASSES).eval()
+    net.load_state_dict(load(result.payload))
+    assert not bool(torch.isfinite(net(torch.rand(4, 3, 32, 32) * 255)).all())
+
+
+def test_a_process_that_is_left_behind_is_noticed(arena: Arena) -> None:
+    arena.prepare(CASES["daemon"], (Stage.CHECK,))
+    slow = b"import time\ndef unlearning(net, retain, forget, validation):\n    time.sleep(1.2)\n"
+    with subprocess.Popen([sys.executable, "-c", "pass"]):
+        import threading
+
+        thread = threading.Thread(target=partial(arena.plain(Stage.CHECK).run, slow, function="unlearning", seed=0))
+        thread.start()
+        while not arena.processes() - arena._processes_before:
+            pass
+        assert arena.unwell() == "processes of the run are still there"
+        thread.join()
+    assert arena.unwell() is None
+
+
+def test_a_file_without_its_constants_is_refused(tmp_path: Path) -> None:
+    for text, complaint in (
+        ("LAYER = 'limits'\nEXPECTED = 'ok'\n", "docstring"),
+        ("'''Does.'''\nLAYER = 'limits'\n", "EXPECTED"),
+        ("'''Does.'''\nLAYER = 'walls'\nEXPECTED = 'ok'\n", "walls"),
+        ("'''Does.'''\nLAYER = 'limits'\nEXPECTED = 'fine'\n", "nobody ever sees"),
+    ):
+        (tmp_path / "case.py").write_text(text)
+        with pytest.raises(MalformedCase, match=complaint):
+            read_case("case", tmp_path / "case.py")
+
+
+def test_the_corpus_is_large_and_covers_every_layer() -> None:
+    cases = load_cases()
+    assert len(cases) >= 60
+    assert {case.layer for case in cases} == set(Layer)
+    assert len({case.summary for case in cases}) == len(cases)
