@@ -1,25 +1,110 @@
-"""`lethe doctor`: whether this machine can run Lethe, and what to do where it cannot."""
+"""`lethe doctor`: whether this machine can run Lethe, whether its sandbox holds, and what to do where not."""
 
 import json
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
-from server.cli.options import Json
+from server.cli.options import Home, Json, make_settings
+
+if TYPE_CHECKING:
+    from attacks.runner import Verdict
+    from sandbox.doctor import Finding
+
+_MARKS = {"contained": "ok  ", "breached": "FAIL", "skipped": "note"}
 
 
-def doctor(as_json: Json = False) -> None:
-    """Check what this machine needs for running submissions; each line is ok, or says what mends it."""
+def doctor(
+    attacks: Annotated[bool, typer.Option("--attacks", help="Also run the attack corpus in the sandbox")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Check what this machine needs; each line is ok, or says what is wrong and what mends it."""
+    from evaluator.settings import LayerSettings
     from sandbox.doctor import probe
+    from server.cli.installation import look
 
-    findings = probe()
+    uid = LayerSettings().sandbox_uid
+    findings = [*probe(uid=uid), *look(make_settings(home=home))]
+    if not as_json:
+        _show(findings)
+    bad = any(finding.required and not finding.ok for finding in findings)
+    verdicts: list[Verdict] = []
+    if attacks:
+        if any(finding.name == "jail" and not finding.ok for finding in findings):
+            typer.echo("The attacks were not tried: there is no sandbox to attack.", err=True)
+        else:
+            for verdict in _attack(uid):
+                verdicts.append(verdict)
+                if not as_json:
+                    _show_verdict(verdict)
+    breached = [verdict for verdict in verdicts if verdict.finding == "breached"]
     if as_json:
-        typer.echo(json.dumps([{"name": f.name, "ok": f.ok, "required": f.required, "detail": f.detail,
-                                "remedy": f.remedy} for f in findings]))  # fmt: skip
-    else:
-        for finding in findings:
-            mark = "ok  " if finding.ok else "FAIL" if finding.required else "note"
-            typer.echo(f"{mark}  {finding.name}: {finding.detail}")
-            if not finding.ok and finding.remedy:
-                typer.echo(f"      {finding.remedy}")
-    if any(finding.required and not finding.ok for finding in findings):
+        typer.echo(json.dumps(_as_json(findings, verdicts)))
+    elif verdicts:
+        _summarise(verdicts)
+    if bad or breached:
         raise typer.Exit(1)
+
+
+def _attack(uid: int) -> "Iterator[Verdict]":
+    from attacks.arena import Arena
+    from attacks.case import load_cases
+    from attacks.runner import run_cases
+
+    with Arena(uid=uid) as arena:
+        yield from run_cases(load_cases(), arena)
+
+
+def _show(findings: "list[Finding]") -> None:
+    for finding in findings:
+        mark = "ok  " if finding.ok else "FAIL" if finding.required else "note"
+        typer.echo(f"{mark}  {finding.name}: {finding.detail}")
+        if not finding.ok and finding.remedy:
+            typer.echo(f"      {finding.remedy}")
+
+
+def _show_verdict(verdict: "Verdict") -> None:
+    """One line, as soon as it is known; wide terminals get the summary as well."""
+    case = verdict.case
+    if verdict.finding == "contained":
+        rest = case.summary if shutil.get_terminal_size().columns > 100 else ""
+    else:
+        rest = verdict.reason
+    line = Text(f"{_MARKS[verdict.finding]}  {case.layer:<22}  {case.name:<27} {verdict.finding:<9}  {rest}".rstrip())
+    Console(highlight=False).print(line, no_wrap=True, overflow="ellipsis", crop=verdict.finding == "contained")
+
+
+def _summarise(verdicts: "list[Verdict]") -> None:
+    counts = {finding: sum(verdict.finding == finding for verdict in verdicts) for finding in _MARKS}
+    said = [f"{count} {finding}" for finding, count in counts.items() if count]
+    layers = len({verdict.case.layer for verdict in verdicts})
+    wall_s = sum(verdict.wall_s for verdict in verdicts)
+    typer.echo(f"{len(verdicts)} attacks on {layers} layers: {', '.join(said)}; {wall_s:.0f} s")
+    if counts["breached"]:
+        typer.echo("      run no strangers' code here; report the lines marked FAIL with the lines above the attacks")
+
+
+def _as_json(findings: "list[Finding]", verdicts: "list[Verdict]") -> dict[str, Any]:
+    return {
+        "findings": [
+            {"name": f.name, "ok": f.ok, "required": f.required, "detail": f.detail, "remedy": f.remedy}
+            for f in findings
+        ],
+        "attacks": [
+            {
+                "case": v.case.name,
+                "layer": v.case.layer,
+                "summary": v.case.summary,
+                "finding": v.finding,
+                "seen": v.seen,
+                "reason": v.reason,
+                "wall_s": round(v.wall_s, 3),
+            }
+            for v in verdicts
+        ],
+    }

@@ -1,0 +1,165 @@
+"""Looks at what the settings of this machine name: disk, GPU, database, broker and artifacts. Changes nothing."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from sandbox.doctor import Finding
+from server.settings import Settings
+
+GIB = 2**30
+HOME_BYTES = 2 * GIB
+TEMPORARY_BYTES = GIB // 2
+_PROGRAM_S = 15.0
+_NOTHING_YET = "nothing there yet; lethe up or lethe migrate makes it"
+
+
+def look(settings: Settings) -> list[Finding]:
+    """One finding for each part. Only what was named by a setting, or exists, is required to work. Raises nothing."""
+    return [_disk(settings), _temporary_space(), _gpu(), _database(settings), _broker(settings), _artifacts(settings)]
+
+
+def _disk(settings: Settings) -> Finding:
+    remedy = "free some space there, or choose another folder with --home or LETHE_HOME"
+    return _space("disk", settings.home, HOME_BYTES, remedy)
+
+
+def _temporary_space() -> Finding:
+    remedy = "free some space there, or set TMPDIR to another folder that everybody can read"
+    return _space("temporary space", Path(tempfile.gettempdir()), TEMPORARY_BYTES, remedy)
+
+
+def _space(name: str, folder: Path, wanted_bytes: int, remedy: str) -> Finding:
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        free_bytes = shutil.disk_usage(there).free
+    except OSError as error:
+        return Finding(name, False, True, f"{there} cannot be looked at: {error.strerror}", remedy)
+    detail = f"{free_bytes / GIB:.1f} GiB free for {folder}"
+    if free_bytes >= wanted_bytes:
+        return Finding(name, True, True, detail)
+    return Finding(name, False, True, f"{detail}, of {wanted_bytes / GIB:.1f} wanted", remedy)
+
+
+def _gpu() -> Finding:
+    """Says what there is; a machine without one evaluates on its processor."""
+    program = shutil.which("nvidia-smi")
+    nodes = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
+    if program is None:
+        if nodes:
+            remedy = "install the driver's programs, so that GPU memory can be watched"
+            return Finding("gpu", False, False, f"{', '.join(nodes)}, but no nvidia-smi", remedy)
+        return Finding("gpu", True, False, "none; evaluations use the processor")
+    try:
+        listed = subprocess.run([program, "-L"], capture_output=True, text=True, check=True, timeout=_PROGRAM_S).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        return Finding("gpu", False, False, f"nvidia-smi fails: {error}", "reload or reinstall the driver")
+    names = [line.partition(" (")[0] for line in listed.splitlines() if line.startswith("GPU ")]
+    return Finding("gpu", True, False, "; ".join(names) or "none; evaluations use the processor")
+
+
+def _database(settings: Settings) -> Finding:
+    from alembic.script import ScriptDirectory
+    from sqlalchemy import text
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from server.db import Database
+    from server.errors import ConfigurationError
+    from server.migrate import alembic_config
+
+    is_named = bool(settings.database_url.get_secret_value())
+    try:
+        database = Database(settings.database)
+    except (ConfigurationError, SQLAlchemyError, ImportError) as error:
+        return Finding("database", False, True, str(error), "correct LETHE_DATABASE_URL")
+    shown = database.url.render_as_string(hide_password=True)
+    if database.is_sqlite and not Path(database.url.database or "").exists():
+        return Finding("database", not is_named, is_named, f"{shown}: {_NOTHING_YET}", "lethe migrate")
+    try:
+        with database.read() as session:
+            version = session.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            newest = ScriptDirectory.from_config(alembic_config(session.connection())).get_current_head()
+    except SQLAlchemyError as error:
+        first = str(error.__cause__ or error).splitlines()[0]
+        is_away = "alembic_version" not in str(error)
+        remedy = "start it, or correct LETHE_DATABASE_URL" if is_away else "lethe migrate"
+        return Finding("database", False, True, f"{shown}: {first}", remedy)
+    finally:
+        database.dispose()
+    if version != newest:
+        return Finding("database", False, True, f"{shown}: schema {version}, not {newest}", "lethe migrate")
+    return Finding("database", True, True, f"{shown}, schema {version}")
+
+
+def _broker(settings: Settings) -> Finding:
+    """A broker away costs seconds, not work, so it is never required."""
+    url = settings.broker
+    if urlsplit(url).scheme == "filesystem":
+        return _folder("broker", Path(urlsplit(url).path), is_named=bool(settings.broker_url.get_secret_value()))
+
+    def answers() -> bool:
+        from server.celery_app import Waker, create_celery
+
+        return Waker(create_celery(url)).is_reachable()
+
+    remedy = "start it, or correct LETHE_BROKER_URL"
+    return _asked("broker", _without_password(url), answers, remedy, required=False)
+
+
+def _artifacts(settings: Settings) -> Finding:
+    url = settings.artifacts
+    is_named = bool(settings.artifacts_url)
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return _folder("artifacts", Path(unquote(parts.path)), is_named=is_named)
+
+    def answers() -> bool:
+        from evaluator.artifacts import open_store
+
+        open_store(url).exists("readiness-probe")
+        return True
+
+    remedy = "correct LETHE_ARTIFACTS_URL and the store's credentials"
+    return _asked("artifacts", _without_password(url), answers, remedy, required=True)
+
+
+def _folder(name: str, folder: Path, *, is_named: bool) -> Finding:
+    if not folder.exists() and is_named:
+        return Finding(
+            name, False, False, f"{folder} does not exist", "mount it; if it is a new one, leave it to Lethe"
+        )
+    if not folder.exists():
+        return Finding(name, True, False, f"{folder}: {_NOTHING_YET}")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return Finding(name, True, True, f"{folder}, writable")
+    except OSError as error:
+        variable = f"LETHE_{name.upper()}_URL" if is_named else "LETHE_HOME"
+        remedy = f"give this user the folder: chown -R $(id -u) {folder}; or correct {variable}"
+        return Finding(name, False, True, f"{folder} cannot be written to: {error.strerror}", remedy)
+
+
+def _asked(name: str, shown: str, answers: Callable[[], bool], remedy: str, *, required: bool) -> Finding:
+    from obstore.exceptions import BaseError
+
+    from evaluator.artifacts import ArtifactError
+
+    try:
+        is_there = answers()
+    except (ArtifactError, BaseError, OSError, ValueError) as error:
+        lines = str(error).splitlines()
+        return Finding(name, False, required, f"{shown}: {lines[0] if lines else type(error).__name__}", remedy)
+    return Finding(
+        name, is_there, required, shown if is_there else f"{shown} does not answer", "" if is_there else remedy
+    )
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.password is None and parts.username is None:
+        return url
+    place = parts.hostname or ""
+    return parts._replace(netloc=f"***@{place}:{parts.port}" if parts.port else f"***@{place}", query="").geturl()
