@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from server.cli.options import Home, Json, make_settings
 
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     from sandbox.doctor import Finding
 
 _MARKS = {"contained": "ok  ", "breached": "FAIL", "skipped": "note"}
+_LEAST_SUMMARY = 30
 
 
 def doctor(
@@ -69,14 +68,14 @@ def _show(findings: "list[Finding]") -> None:
 
 
 def _show_verdict(verdict: "Verdict") -> None:
-    """One line, as soon as it is known; wide terminals get the summary as well."""
+    """One line, as soon as it is known: case, layer, contained or not, and what there is to say in the space left."""
     case = verdict.case
+    line = f"{_MARKS[verdict.finding]}  {case.layer:<22}  {case.name:<27} {verdict.finding:<9}"
     if verdict.finding == "contained":
-        rest = case.summary if shutil.get_terminal_size().columns > 100 else ""
+        columns = shutil.get_terminal_size().columns
+        typer.echo(f"{line}  {case.summary}"[:columns].rstrip() if columns > len(line) + _LEAST_SUMMARY else line)
     else:
-        rest = verdict.reason
-    line = Text(f"{_MARKS[verdict.finding]}  {case.layer:<22}  {case.name:<27} {verdict.finding:<9}  {rest}".rstrip())
-    Console(highlight=False).print(line, no_wrap=True, overflow="ellipsis", crop=verdict.finding == "contained")
+        typer.echo(f"{line}  {verdict.reason}")
 
 
 def _summarise(verdicts: "list[Verdict]") -> None:

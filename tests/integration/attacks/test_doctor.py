@@ -1,0 +1,156 @@
+"""`lethe doctor`: every line is ok or names what mends it, and a breached sandbox is a failure."""
+
+import json
+import re
+import shutil
+from collections import namedtuple
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import attacks.case
+from sandbox.doctor import Finding
+from server.cli import app
+from server.cli.installation import look
+from server.db import Database
+from server.migrate import migrate
+from server.settings import Settings
+from tests.conftest import free_port
+from tests.integration.attacks.conftest import CASES
+
+Doctor = Callable[..., Result]
+
+
+@pytest.fixture
+def doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doctor:
+    """`doctor(*arguments, **environment)` on a home folder that does not exist."""
+
+    def run(*arguments: str, **environment: str) -> Result:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        return CliRunner().invoke(app, ["doctor", "--home", str(tmp_path / "home"), *arguments])
+
+    return run
+
+
+def found(settings: Settings, name: str) -> Finding:
+    return next(finding for finding in look(settings) if finding.name == name)
+
+
+@pytest.mark.component("bubblewrap")
+def test_contained_attacks_are_a_table_and_no_failure(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    some = (CASES["read_host_files"], CASES["nesting_bomb"])
+    monkeypatch.setattr(attacks.case, "load_cases", lambda: some)
+    result = doctor("--attacks")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"^ok    filesystem +read_host_files +contained", result.output, re.MULTILINE)
+    assert re.search(r"^ok    static-check +nesting_bomb +contained", result.output, re.MULTILINE)
+    assert "2 attacks on 2 layers: 2 contained" in result.output
+
+
+@pytest.mark.component("bubblewrap")
+def test_a_breach_is_a_failure_with_its_reason(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    some = (replace(CASES["read_host_files"], source=b"def unlearning(*_): return b'loot'\n"), CASES["connect_tcp"])
+    monkeypatch.setattr(attacks.case, "load_cases", lambda: some)
+    result = doctor("--attacks")
+    assert result.exit_code == 1
+    assert re.search(r"^FAIL  filesystem +read_host_files +breached +it gained something: b'loot'", result.output, re.M)
+    answer = doctor("--attacks", "--json")
+    assert answer.exit_code == 1
+    told = json.loads(answer.stdout)
+    assert [row["finding"] for row in told["attacks"]] == ["breached", "contained"]
+    assert {"case", "layer", "summary", "seen", "reason", "wall_s"} <= set(told["attacks"][0])
+    assert told["findings"][0]["name"] == "bubblewrap"
+
+
+def test_without_a_sandbox_nothing_is_attacked(doctor: Doctor) -> None:
+    result = doctor("--attacks", PATH="/nowhere")
+    assert result.exit_code == 1
+    assert "apt-get install bubblewrap" in result.output
+    assert "not tried" in result.output
+
+
+def test_a_new_machine_lacks_nothing(tmp_path: Path) -> None:
+    findings = look(Settings(home=tmp_path / "home"))
+    names = ["disk", "temporary space", "gpu", "database", "broker", "artifacts"]
+    assert [finding.name for finding in findings] == names
+    assert [finding for finding in findings if not finding.ok] == []
+    assert not (tmp_path / "home").exists()
+
+
+def test_whatever_is_wrong_names_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    url = f"127.0.0.1:{free_port()}"
+    settings = Settings(
+        home=tmp_path,
+        database_url=f"postgresql://ann:geheim@{url}/lethe",
+        broker_url=f"redis://:geheim@{url}/0",
+        artifacts_url=f"file://{tmp_path / 'file'}",
+    )
+    findings = {finding.name: finding for finding in look(settings)}
+    for name, is_required in (("database", True), ("broker", False), ("artifacts", True)):
+        finding = findings[name]
+        assert (finding.ok, finding.required) == (False, is_required), finding
+        assert finding.remedy != ""
+        assert "geheim" not in finding.detail
+        assert "\n" not in finding.detail
+
+
+def test_databases(database_url: str, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, database_url=database_url)
+    before = found(settings, "database")
+    assert (before.ok, before.remedy) == (False, "lethe migrate")
+    database = Database(settings.database)
+    with database.engine.begin():
+        pass  # an empty database, as somebody has just made it
+    assert found(settings, "database").remedy == "lethe migrate"
+    migrate(database)
+    after = found(settings, "database")
+    assert (after.ok, after.required) == (True, True), after
+    with database.write() as session:
+        session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
+    assert found(settings, "database").remedy == "lethe migrate"
+    database.dispose()
+
+
+def test_brokers(redis_url: str, tmp_path: Path) -> None:
+    assert found(Settings(home=tmp_path, broker_url=redis_url), "broker").ok
+    (tmp_path / "broker").mkdir()
+    assert "writable" in found(Settings(home=tmp_path), "broker").detail
+
+
+def test_artifact_stores(tmp_path: Path) -> None:
+    assert found(Settings(home=tmp_path, artifacts_url="memory://"), "artifacts").ok
+    missing = found(Settings(home=tmp_path, artifacts_url=f"file://{tmp_path / 'mount'}"), "artifacts")
+    assert (missing.ok, missing.required) == (False, False)
+    assert found(Settings(home=tmp_path, artifacts_url="gopher://x/y"), "artifacts").remedy != ""
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10 << 30, 10 << 30, 100 << 20))
+    disk = found(Settings(home=tmp_path), "disk")
+    assert (disk.ok, disk.required) == (False, True)
+    assert "LETHE_HOME" in disk.remedy
+    assert "TMPDIR" in found(Settings(home=tmp_path), "temporary space").remedy
+
+
+@pytest.mark.parametrize(
+    ("script", "detail", "ok"),
+    [
+        ("echo 'GPU 0: NVIDIA H200 (UUID: GPU-1)'", "GPU 0: NVIDIA H200", True),
+        ("echo 'No devices were found'", "none; evaluations use the processor", True),
+        ("exit 9", "nvidia-smi fails", False),
+    ],
+)
+def test_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, detail: str, ok: bool) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    gpu = found(Settings(home=tmp_path), "gpu")
+    assert (gpu.ok, gpu.required) == (ok, False)
+    assert detail in gpu.detail
