@@ -126,8 +126,6 @@ class CompetitionSpec(Contract):
     title: Annotated[str, Field(min_length=1, max_length=120)]
     summary: Annotated[str, Field(max_length=500)] = ""
     description: Annotated[str, Field(max_length=20_000)] = ""
-    team_size: Count = 5
-    submissions_per_day: Count = 5
     data: DataSpec = DataSpec()
     split: SplitSpec = SplitSpec()
     practice: PracticeSpec = PracticeSpec()

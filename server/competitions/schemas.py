@@ -41,8 +41,6 @@ class CompetitionFacts(CompetitionRow):
     image_size: int
     batch_size: int
     runs: int = Field(description="How often each submission is run, every time with its own seed")
-    team_size: int
-    submissions_per_day: int
     limits: PublicLimits
     counts: PublicCounts
     environment: dict[str, str] = Field(description="Versions of what a submission can import")

@@ -123,8 +123,6 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         image_size=spec.data.image_size,
         batch_size=spec.evaluation.batch_size,
         runs=spec.evaluation.runs,
-        team_size=spec.team_size,
-        submissions_per_day=spec.submissions_per_day,
         limits=PublicLimits(**{name: getattr(spec.limits, name) for name in PublicLimits.model_fields}),
         counts=PublicCounts(**{name: getattr(prepared.counts, name) for name in PublicCounts.model_fields}),
         environment=prepared.environment,

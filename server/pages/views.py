@@ -157,8 +157,6 @@ def _data(facts: CompetitionFacts) -> tuple[Fact, ...]:
 def _limits(facts: CompetitionFacts) -> tuple[Fact, ...]:
     limits = facts.limits
     return (
-        Fact("Submissions a day", f"{facts.submissions_per_day} per team"),
-        Fact("Team size", f"up to {count_text(facts.team_size, 'person', 'people')}"),
         Fact("Upload", size_text(limits.upload_bytes)),
         Fact("Time per run", duration_text(limits.run_wall_s)),
         Fact("Processor time per run", duration_text(limits.run_cpu_s)),
