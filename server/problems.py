@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 
 from server.errors import RequestError
@@ -86,6 +86,15 @@ def _database_away(request: Request, error: Exception) -> Response:
     )
 
 
+def _unstorable(request: Request, error: Exception) -> Response:
+    """What the database refuses as a value, such as a NUL byte, was not checked for by a schema."""
+    if request.url.path.startswith("/internal/"):
+        return _unexpected(request, error)
+    log.warning("value_refused_by_database", path=request.url.path)
+    detail = "A value in the request can neither be stored nor looked for, such as text with a NUL character."
+    return answer(request, 422, code="invalid_request", title="Invalid request", detail=detail)
+
+
 def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected_error", exc_info=error)
     return answer(
@@ -103,4 +112,5 @@ def register_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(OperationalError, _database_away)
+    app.add_exception_handler(DataError, _unstorable)
     app.add_exception_handler(Exception, _unexpected)

@@ -13,7 +13,9 @@ Username = Annotated[
         description="3 to 40 letters, digits, '.', '_' or '-', beginning and ending with a letter or digit",
     ),
 ]
-Email = Annotated[str, Field(pattern=r"^[^@\s]{1,64}@[^@\s]+\.[^@\s]+$", max_length=254)]
+# \p{C}: control and format characters, which would act on whatever shows them.
+Email = Annotated[str, Field(pattern=r"^[^@\s\p{C}]{1,64}@[^@\s\p{C}]+\.[^@\s\p{C}]+$", max_length=254)]
+TokenName = Annotated[str, Field(pattern=r"^\P{C}+$", min_length=1, max_length=80)]
 
 
 class NewUser(BaseModel):
@@ -28,7 +30,7 @@ class UserCreated(BaseModel):
 
 
 class NewToken(BaseModel):
-    name: Annotated[str, Field(min_length=1, max_length=80)] = "api"
+    name: TokenName = "api"
 
 
 class TokenCreated(BaseModel):

@@ -66,7 +66,7 @@ def list_submissions(
     slug: str,
     user: CurrentUser,
     context: AppContext,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> SubmissionPage:
     """My team's submissions, newest first."""
@@ -125,4 +125,5 @@ def cancel(submission_id: UUID, user: CurrentUser, context: AppContext) -> Submi
 def clean_filename(name: str | None) -> str:
     """The last part of the client's file name, printable, at most 100 characters; for display only."""
     last = PurePosixPath((name or "").replace("\\", "/")).name
-    return "".join(letter for letter in last if letter.isprintable())[:100] or FILENAME
+    shown = "".join(letter for letter in last if letter.isprintable())[:100]
+    return shown if shown.strip(". ") else FILENAME
