@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Self
 
 from attacks.case import OK, Case, Harness, Shown
-from attacks.plants import Plants, leftovers
+from attacks.plants import Plants, in_jails
 from evaluator.contract.states import Stage
 from evaluator.contract.submission import FILENAME, FUNCTION
 from evaluator.pipeline import fault_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MIB = 2**20
 HARNESS_FILE = Path(__file__).with_name("plain_harness.py")
 PLAIN_POLICY = Policy(
-    wall_s=1.5,
+    wall_s=2.0,
     cpu_s=30.0,
     memory_bytes=128 * MIB,
     processes=24,
@@ -78,7 +78,7 @@ class Arena:
 
     def unwell(self) -> str | None:
         """What is left of a run, or what no longer works, or None."""
-        if self.processes() - self._processes_before:
+        if in_jails() - self._processes_before:
             return "processes of the run are still there"
         for stage, sandbox in self._plain.items():
             if sandbox.run(_HEALTHY, function=FUNCTION, seed=0).payload != b"alive":
@@ -127,11 +127,7 @@ class Arena:
         else:
             for stage in stages:
                 self.plain(stage)
-        self._processes_before = self.processes()
-
-    def processes(self) -> set[int]:
-        """All processes inside of jails. Jails are children of this process; what runs in them is not."""
-        return set().union(*(leftovers(child) for child in leftovers(os.getpid())))
+        self._processes_before = in_jails()
 
 
 def shown(result: RunResult, stage: Stage) -> Shown:

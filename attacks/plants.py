@@ -179,15 +179,28 @@ def _times() -> list[int]:
     return [path.stat().st_mtime_ns for path in DEVICES]
 
 
-def leftovers(root: int) -> set[int]:
-    """All descendants of process `root`, itself left out."""
+def children(pid: int) -> set[int]:
+    """The processes that `pid` started; empty when it is gone."""
     found: set[int] = set()
-    pending = [root]
-    while pending:
-        pid = pending.pop()
-        with contextlib.suppress(OSError):
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                children = {int(child) for child in (task / "children").read_text(encoding="ascii").split()}
-                pending += children - found
-                found |= children
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found |= {int(child) for child in (task / "children").read_text(encoding="ascii").split()}
     return found
+
+
+def in_jails() -> set[int]:
+    """All processes below the jails that this process has open."""
+    pending = [child for child in children(os.getpid()) if _is_jail(child)]
+    found: set[int] = set()
+    while pending:
+        new = children(pending.pop()) - found
+        pending += new
+        found |= new
+    return found
+
+
+def _is_jail(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip() == "bwrap"
+    except OSError:
+        return False

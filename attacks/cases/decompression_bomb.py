@@ -1,4 +1,4 @@
-"""Unpacks a few kilobytes into gigabytes."""
+"""Unpacks a few kilobytes into a gigabyte."""
 
 import zlib
 
@@ -7,7 +7,5 @@ EXPECTED = "out_of_memory"
 
 
 def unlearning(net, retain, forget, validation):
-    small = zlib.compress(zlib.compress(bytes(1 << 26), 9) * 40, 9)
-    big = [zlib.decompress(small)]
-    for _ in range(64):
-        big.append(zlib.decompress(big[0]))
+    small = zlib.compress(bytes(1 << 24), 1)
+    return [zlib.decompress(small) for _ in range(64)]

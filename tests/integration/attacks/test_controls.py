@@ -1,8 +1,8 @@
 """The corpus can fail: with its layer taken away, an attack succeeds or the runner says that it was not contained."""
 
 import os
-import subprocess
-import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,10 +19,10 @@ import sandbox.staging
 import sandbox.verdict
 from attacks.arena import PLAIN_POLICY, Arena
 from attacks.case import Case, Layer, MalformedCase, load_cases, read_case
-from attacks.plants import DEVICES, Plants
+from attacks.plants import DEVICES, Plants, in_jails
 from attacks.runner import Finding, run_case
 from evaluator.contract.states import Stage
-from evaluator.inference.service import InferenceService
+from evaluator.inference.service import InferenceFailure, InferenceService
 from evaluator.pipeline import fault_of
 from sandbox import open_sandbox
 from sandbox.verdict import Ending
@@ -172,10 +172,26 @@ def test_a_line_that_is_not_compared_with_the_file_is_noticed(arena: Arena, monk
     assert "a line that the file has not" in breach(CASES["labels_in_a_line"], arena)
 
 
-def test_a_sandbox_failure_is_noticed(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancellation_that_is_believed_is_noticed(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox.verdict, "_CLAIMABLE", frozenset(sandbox.Status))
-    with pytest.raises(KeyError):  # nothing can be made of a cancellation that nobody asked for
+    with pytest.raises(KeyError):  # the pipeline has no code for one that nobody asked for
         run_case(CASES["forged_cancellation"], arena)
+
+
+def test_a_failure_of_the_sandbox_is_a_breach(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise sandbox.SandboxFailure("the jail ended during a run")
+
+    monkeypatch.setattr(sandbox.Sandbox, "run", fail)
+    assert "the platform took the blame" in breach(CASES["read_host_files"], arena)
+
+
+def test_a_dead_inference_child_is_a_breach(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object) -> bytes:
+        raise InferenceFailure("the inference process died (exit code -9)")
+
+    monkeypatch.setattr(InferenceService, "compute", die)
+    assert "the platform took the blame" in breach(CASES["empty_but_vast"], arena)
 
 
 @pytest.mark.parametrize("name", ["labels_in_a_message", "labels_in_a_type", "labels_in_a_report", "time_bomb"])
@@ -229,15 +245,13 @@ def test_outputs_that_are_refused_are_not_finite(arena: Arena) -> None:
 def test_a_process_that_is_left_behind_is_noticed(arena: Arena) -> None:
     arena.prepare(CASES["daemon"], (Stage.CHECK,))
     slow = b"import time\ndef unlearning(net, retain, forget, validation):\n    time.sleep(1.2)\n"
-    with subprocess.Popen([sys.executable, "-c", "pass"]):
-        import threading
-
-        thread = threading.Thread(target=partial(arena.plain(Stage.CHECK).run, slow, function="unlearning", seed=0))
-        thread.start()
-        while not arena.processes() - arena._processes_before:
-            pass
-        assert arena.unwell() == "processes of the run are still there"
-        thread.join()
+    run = threading.Thread(target=partial(arena.plain(Stage.CHECK).run, slow, function="unlearning", seed=0))
+    run.start()
+    deadline = time.monotonic() + 20
+    while not in_jails() - arena._processes_before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert arena.unwell() == "processes of the run are still there"
+    run.join()
     assert arena.unwell() is None
 
 
