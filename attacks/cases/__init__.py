@@ -4,7 +4,7 @@ A file begins with a docstring whose first paragraph says what it tries. Its con
 
 - `LAYER`: the layer that must stop it (`attacks.case.Layer`);
 - `EXPECTED`: the code that its author may see, or several: a fault code, or `ok` when the attack gains nothing;
-- `HARNESS`: `plain` (the default), where `unlearning` returns its loot and is given lists of labels, or `torch`, where it
+- `HARNESS`: `plain` (the default), where `unlearning` gets lists of labels and returns its loot, or `torch`, where it
   prints its loot behind the word LOOT. On the layer `static-check` there is none: `upload()` builds the hostile file;
 - `SCENE`: `check` (the default), `run` on hidden data, or `both`, for attacks that must behave in the first;
 - `RUNS`, `AT_ONCE`: how often it is called, and whether at the same time;
