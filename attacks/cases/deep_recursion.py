@@ -3,7 +3,7 @@
 import sys
 
 LAYER = "limits"
-EXPECTED = ("killed", "exception", "out_of_memory")
+EXPECTED = ("killed", "exception", "out_of_memory", "timeout")
 
 
 def unlearning(net, retain, forget, validation):

@@ -3,7 +3,7 @@
 import torch
 
 LAYER = "limits"
-EXPECTED = ("output_limit", "out_of_memory")
+EXPECTED = ("output_limit", "out_of_memory", "exception")
 HARNESS = "torch"
 
 

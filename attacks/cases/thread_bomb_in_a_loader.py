@@ -6,7 +6,7 @@ import time
 from torch.utils.data import DataLoader
 
 LAYER = "limits"
-EXPECTED = ("process_limit", "exception")
+EXPECTED = ("process_limit", "exception", "timeout")
 HARNESS = "torch"
 
 
