@@ -70,11 +70,14 @@ def _make_root() -> tuple[Path, int]:
     """A new folder, and the descriptor whose lock says that it is in use until this process is gone."""
     while True:
         root = Path(tempfile.mkdtemp(prefix=PREFIX))
-        lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # another worker's remove_stale took it before it was opened
         fcntl.flock(lock, fcntl.LOCK_SH)
         if root.exists():
             return root, lock
-        os.close(lock)  # another worker's remove_stale took it before it was locked
+        os.close(lock)  # or before it was locked
 
 
 def remove_stale() -> None:

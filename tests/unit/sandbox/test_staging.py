@@ -87,6 +87,24 @@ def test_stale_folders_go_and_used_ones_stay(setup: Setup, tmp_path: Path, monke
     assert (tmp_path / "package" / "__init__.py").exists()
 
 
+def test_a_folder_that_another_worker_takes_for_stale_is_made_again(
+    setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    make = tempfile.mkdtemp
+    made: list[str] = []
+
+    def taken(**arguments: str) -> str:
+        made.append(make(**arguments))
+        if len(made) == 1:
+            staging.remove_stale()  # as another worker would, before the folder is locked
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", taken)
+    with staging.staged(setup, identity_of(setup), CONFIG) as staged:
+        assert str(staged.root) == made[1]
+
+
 def test_no_descriptor_is_left_open(setup: Setup) -> None:
     before = os.listdir("/proc/self/fd")  # noqa: PTH208
     with staging.staged(setup, identity_of(setup), CONFIG):
