@@ -117,7 +117,6 @@ def test_without_a_jail_times_of_devices_can_be_set(without_a_jail: Alone, plant
 @pytest.mark.parametrize(
     "name",
     [
-        "trace_processes",
         "new_namespaces",
         "kernel_keyrings",
         "kernel_objects",
