@@ -108,7 +108,7 @@ def run_task(task: TrainingTask) -> TrainedModel:
 
     from evaluator.artifacts.outputs import write_outputs
     from evaluator.training.outputs import compute_outputs
-    from evaluator.training.recipe import train
+    from evaluator.training.recipe import train, training_device
 
     torch.set_num_threads(1)  # the number of threads is part of the bits
     visible = _tensors(task.visible)
@@ -120,6 +120,7 @@ def run_task(task: TrainingTask) -> TrainedModel:
         classes=task.classes,
         recipe=task.recipe,
         seed=task.seed,
+        device=training_device(task.recipe, share=os.getpid()),
     )
     wall_s = time.perf_counter() - started
     outputs = write_outputs(compute_outputs(network, _tensors(task.evaluation), task.batch_size))

@@ -62,16 +62,21 @@ class ModelSpec(Contract):
 
 
 class TrainingSpec(Contract):
-    """The recipe of the original model and of every oracle."""
+    """The recipe of the original model and of every oracle. All of it is part of a bank's identity."""
 
-    optimizer: Literal["adam", "sgd"] = "adam"
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 5e-4
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    momentum: Annotated[float, Field(ge=0, lt=1, description="Of sgd; the others have their own")] = 0.9
     schedule: Literal["cosine", "constant"] = "cosine"
     epochs: Count = 12
     batch_size: Annotated[int, Field(ge=2)] = 64
-    class_weights: bool = False
+    class_weights: Annotated[bool, Field(description="Weigh the loss by 1 / share of the class")] = False
+    flip: Annotated[bool, Field(description="Mirror each photograph with probability 1/2")] = False
+    crop_padding: Annotated[int, Field(ge=0, le=64, description="Shift by up to so many pixels; zeros come in")] = 0
+    precision: Annotated[
+        Literal["float32", "tf32", "bf16"], Field(description="tf32 and bf16 need a GPU; float32 takes what there is")
+    ] = "float32"
 
 
 class EvaluationSpec(Contract):

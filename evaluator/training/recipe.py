@@ -8,29 +8,61 @@ from torch import Tensor, nn
 from evaluator.contract.specification import TrainingSpec
 from evaluator.data.loaders import class_weights
 from evaluator.models import build_model
+from evaluator.training.augmentation import augment
 
 
 class TrainingDiverged(RuntimeError):
     """The loss became NaN or infinite."""
 
 
+class NoDevice(RuntimeError):
+    """The recipe needs a GPU and this machine has none."""
+
+
+def training_device(recipe: TrainingSpec, share: int = 0) -> torch.device:
+    """Where this machine trains: on a GPU when it has one (number `share` modulo their count), else on the processor.
+
+    Raises NoDevice when the recipe's precision exists on GPUs only and there is none, so that a bank's models are all
+    trained in one precision.
+    """
+    if torch.cuda.is_available():
+        return torch.device("cuda", share % torch.cuda.device_count())
+    if recipe.precision != "float32":
+        raise NoDevice(
+            f"training.precision = '{recipe.precision}' needs a GPU and this machine has none: train on one that has, "
+            "or create the competition with 'float32'"
+        )
+    return torch.device("cpu")
+
+
 def train(
-    images: Tensor, labels: Tensor, *, architecture: str, classes: int, recipe: TrainingSpec, seed: int
+    images: Tensor,
+    labels: Tensor,
+    *,
+    architecture: str,
+    classes: int,
+    recipe: TrainingSpec,
+    seed: int,
+    device: torch.device | None = None,
 ) -> nn.Module:
-    """A trained network on the CPU, in evaluation mode.
+    """A trained network on the CPU, in evaluation mode, trained on `device` (default: CPU).
 
     images: (N, 3, H, W) uint8, held in memory and converted to float32 batch by batch (0.0 to 255.0); labels: (N,)
     int64. Everything random comes from `seed`: on one CPU type with one torch version and thread count, the same
-    arguments give the same weights bit for bit. Torch's global generator is set. A last batch of one image is left out,
-    because batch norm over 1×1 features needs two. Raises ValueError when N is below 2 and TrainingDiverged when the
-    loss is not finite at the end of an epoch.
+    arguments give the same weights bit for bit; on a GPU they give the same start, batches and augmentation. Torch's
+    global generator is set. A last batch of one image is left out, because batch norm over 1×1 features needs two.
+    Raises ValueError when N is below 2 and TrainingDiverged when the loss is not finite at the end of an epoch.
     """
     if len(labels) < 2:
         raise ValueError(f"{len(labels)} images are too few to train on")
+    device = device or torch.device("cpu")
+    _set_tf32(recipe.precision == "tf32")
     torch.manual_seed(seed)
-    network = build_model(architecture, classes).to(memory_format=torch.channels_last)
+    network = build_model(architecture, classes).to(device).to(memory_format=torch.channels_last)
     optimizer = _optimizer(network, recipe)
-    criterion = nn.CrossEntropyLoss(weight=class_weights(labels, classes) if recipe.class_weights else None)
+    weights = class_weights(labels, classes).to(device) if recipe.class_weights else None
+    criterion = nn.CrossEntropyLoss(weight=weights)
+    images, labels = images.to(device), labels.to(device)
     network.train()
     for epoch in range(recipe.epochs):
         for group in optimizer.param_groups:
@@ -38,14 +70,15 @@ def train(
         for rows in torch.split(torch.randperm(len(labels)), recipe.batch_size):
             if len(rows) == 1:
                 continue
-            batch = images[rows].to(torch.float32).contiguous(memory_format=torch.channels_last)
-            loss = criterion(network(batch), labels[rows])
+            batch = augment(images[rows], recipe).to(torch.float32).contiguous(memory_format=torch.channels_last)
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+                loss = criterion(network(batch), labels[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
         if not math.isfinite(loss.item()):
             raise TrainingDiverged(f"the loss is {loss.item()} after epoch {epoch + 1}; lower training.learning_rate")
-    finished: nn.Module = network.to(memory_format=torch.contiguous_format).eval()
+    finished: nn.Module = network.cpu().to(memory_format=torch.contiguous_format).eval()
     return finished
 
 
@@ -59,12 +92,14 @@ def learning_rate(recipe: TrainingSpec, epoch: int) -> float:
 
 
 def _optimizer(network: nn.Module, recipe: TrainingSpec) -> torch.optim.Optimizer:
+    rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            network.parameters(),
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-            fused=True,
-        )
-    return torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+        return torch.optim.SGD(network.parameters(), lr=rate, momentum=recipe.momentum, weight_decay=decay, fused=True)
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind(network.parameters(), lr=rate, weight_decay=decay, fused=True)
+
+
+def _set_tf32(allowed: bool) -> None:
+    """Whether GPUs may round factors to TF32; left alone, torch lets convolutions do it."""
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed

@@ -9,7 +9,7 @@ from torch import Tensor
 from evaluator.contract.specification import TrainingSpec
 from evaluator.data.loaders import class_weights
 from evaluator.training.outputs import compute_logits
-from evaluator.training.recipe import TrainingDiverged, learning_rate, train
+from evaluator.training.recipe import NoDevice, TrainingDiverged, learning_rate, train, training_device
 
 RECIPE = TrainingSpec(epochs=6, batch_size=16, learning_rate=3e-3)
 
@@ -22,7 +22,7 @@ def one_thread() -> None:
 def two_colours(count: int) -> tuple[Tensor, Tensor]:
     """Red or blue pictures with noise: what any working training learns."""
     generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(count) % 2
+    labels = (torch.arange(count) % 3 == 0).long()
     images = torch.randint(0, 120, (count, 3, 16, 16), dtype=torch.uint8, generator=generator)
     images[labels == 0, 0] += 100
     images[labels == 1, 2] += 100
@@ -41,6 +41,9 @@ def fit(recipe: TrainingSpec, seed: int = 5, count: int = 48) -> dict[str, Tenso
         {"optimizer": "sgd", "learning_rate": 0.05},
         {"schedule": "constant"},
         {"class_weights": True},
+        {"optimizer": "adamw"},
+        {"flip": True, "crop_padding": 2},
+        {"precision": "bf16"},  # on the CPU, where autocast works too
     ],
 )
 def test_learns(changes: dict[str, object]) -> None:
@@ -72,10 +75,35 @@ def test_every_part_of_the_recipe_matters() -> None:
         {"epochs": 5},
         {"batch_size": 12},
         {"optimizer": "sgd"},
+        {"optimizer": "adamw"},
+        {"class_weights": True},
+        {"flip": True},
+        {"crop_padding": 2},
+        {"precision": "bf16"},
     ):
         assert not torch.equal(fit(RECIPE.model_copy(update=changes))["fc.weight"], base), changes
     sgd = RECIPE.model_copy(update={"optimizer": "sgd"})
     assert not torch.equal(fit(sgd)["fc.weight"], fit(sgd.model_copy(update={"momentum": 0.0}))["fc.weight"])
+
+
+def test_the_published_recipe_can_be_said() -> None:
+    """ResNet-18 from scratch: Adam 1e-4, weight decay 5e-3, cosine, 30 epochs of batches of 64, weighted loss."""
+    recipe = TrainingSpec(
+        optimizer="adam", learning_rate=1e-4, weight_decay=5e-3, schedule="cosine", epochs=30, batch_size=64,
+        class_weights=True,
+    )  # fmt: skip
+    images, labels = two_colours(6)
+    short = recipe.model_copy(update={"epochs": 1})
+    network = train(images, labels, architecture="resnet18", classes=10, recipe=short, seed=0)
+    assert network.fc.weight.shape == (10, 512)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what a machine without a GPU says")
+def test_precisions_of_gpus_are_refused_without_one() -> None:
+    assert training_device(RECIPE) == torch.device("cpu")
+    for precision in ("tf32", "bf16"):
+        with pytest.raises(NoDevice, match=rf"{precision}.* needs a GPU"):
+            training_device(RECIPE.model_copy(update={"precision": precision}))
 
 
 def test_weights_are_stored_in_the_plain_layout() -> None:
