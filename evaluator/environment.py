@@ -1,10 +1,15 @@
-"""What results depend on beside seeds: versions and the processor."""
+"""What results depend on beside seeds: the processor, and the versions of what submissions find installed."""
 
 import platform
 from importlib.metadata import version
 
+PACKAGES = (
+    *("torch", "torchvision", "numpy", "safetensors", "scipy", "scikit-learn"),
+    *("pandas", "matplotlib", "pillow", "tqdm"),
+)
+
 
 def environment() -> dict[str, str]:
-    """Versions and machine that decide a model's bits, by name; torch is not imported for it."""
-    packages = {name: version(name) for name in ("torch", "numpy", "safetensors")}
+    """Machine and versions by name; the competition page shows them. None of the packages is imported for it."""
+    packages = {name: version(name) for name in PACKAGES}
     return {"python": platform.python_version(), "machine": platform.machine(), **packages}

@@ -19,6 +19,13 @@ HARNESS_MODULE = "evaluator.guest.harness"
 _GUEST_PARTS = ("evaluator/__init__.py", "evaluator/guest", "evaluator/models", "evaluator/data/__init__.py",
                 "evaluator/data/loaders.py")  # fmt: skip
 MAX_OPEN = 2
+# Notebooks of the 2023 challenge look for the first, which is there (and empty) wherever nothing is to be evaluated,
+# and then skip their own loop over runs; some write below the others.
+KAGGLE_LINKS = {
+    "/kaggle/input/neurips-2023-machine-unlearning/empty.txt": "/dev/null",
+    "/kaggle/working": "/tmp",  # noqa: S108 - the guest's scratch folder
+    "/kaggle/tmp": "/tmp",  # noqa: S108
+}
 
 
 def policy_of(limits: LimitsSpec) -> Policy:
@@ -108,6 +115,7 @@ class Jails:
                     "original.safetensors": self._store.local_path(job.original, self._cache),
                     "setting.json": setting,
                 },
+                links=KAGGLE_LINKS,
                 extra_paths=() if layer.folder is None else (layer.folder,),
                 uid=self._uid,
                 gid=self._uid,

@@ -28,6 +28,7 @@ class Setup:
         seed)` as README.md describes.
     inputs: plain file name in the jail's inputs folder -> file on the host.
     python: interpreter whose environment the guest sees; the sandbox uid must be able to read it.
+    links: absolute path of a symbolic link in the jail -> where it leads.
     extra_paths: folders appended to `sys.path` after everything else.
     uid, gid: the host identity that the jail runs under when the caller is root; otherwise the caller's own is used.
     start_s: seconds that starting the zygote may take, the harness's `load` included.
@@ -36,6 +37,7 @@ class Setup:
     harness: Mapping[str, Path]
     harness_module: str
     inputs: Mapping[str, Path] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
     python: Path = field(default_factory=lambda: Path(sys.executable))
     extra_paths: tuple[Path, ...] = ()
     backend: Backend = Backend.ZYGOTE
@@ -47,6 +49,9 @@ class Setup:
         for name in self.inputs:
             if "/" in name or name in {"", ".", ".."}:
                 raise ValueError(f"the name of an input must be a plain file name, not {name!r}")
+        for name in self.links:
+            if not name.startswith("/") or ".." in name.split("/"):
+                raise ValueError(f"the path of a link must be absolute and without '..', not {name!r}")
         for name in self.harness:
             if name.startswith("/") or ".." in name.split("/") or name.split("/")[0] == "sandbox":
                 raise ValueError(f"{name!r} cannot be placed under the jail's import root")

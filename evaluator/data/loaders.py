@@ -23,6 +23,14 @@ class Sample(dict[str, Any]):
     def __iter__(self) -> Iterator[Any]:
         return iter((self["image"], self["age_group"]))
 
+    def to(self, device: Any, non_blocking: bool = False) -> "Sample":
+        """A batch with all tensors on `device`, the others as they are."""
+        moved = {
+            key: value.to(device, non_blocking=non_blocking) if isinstance(value, Tensor) else value
+            for key, value in self.items()
+        }
+        return Sample(moved)
+
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, int | slice):
             return (dict.__getitem__(self, "image"), dict.__getitem__(self, "age_group"))[key]

@@ -79,11 +79,17 @@ def _extras(unlearning: Callable[..., Any], context: Context, seed: int) -> dict
 
 
 def _plain_state(net: nn.Module, dtypes: Mapping[str, torch.dtype]) -> dict[str, Tensor]:
-    """The state dict as dense CPU tensors that share no memory: pruning folded in, numbers as wide as in `dtypes`."""
+    """The state dict as dense CPU tensors that share no memory: numbers as wide as in `dtypes`, pruning masks and
+    parametrisations (`torch.nn.utils.prune`, `torch.nn.utils.parametrize`) folded into the weights that they are of.
+    """
     state = dict(net.state_dict())
     for name in [name for name in dtypes if name not in state]:
+        owner, _, attribute = name.rpartition(".")
         if f"{name}_orig" in state and f"{name}_mask" in state:
             state[name] = state.pop(f"{name}_orig") * state.pop(f"{name}_mask")
+        elif any(part.startswith(f"{owner}.parametrizations.{attribute}.".lstrip(".")) for part in state):
+            state[name] = getattr(net.get_submodule(owner), attribute)
+    state = {name: value for name, value in state.items() if ".parametrizations." not in f".{name}"}
     plain = {}
     for name, value in state.items():
         if not isinstance(value, Tensor) or value.layout is not torch.strided or value.is_quantized or value.is_meta:

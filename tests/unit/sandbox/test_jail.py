@@ -18,7 +18,12 @@ def command() -> list[str]:
     return build_command(
         7,
         bwrap="/usr/bin/bwrap",
-        setup=Setup(harness={}, harness_module="h", extra_paths=(Path("/layers/a"), Path("/layers/b"))),
+        setup=Setup(
+            harness={},
+            harness_module="h",
+            links={"/elsewhere/scratch": "/tmp"},  # noqa: S108
+            extra_paths=(Path("/layers/a"), Path("/layers/b")),
+        ),
         policy=Policy(threads=3),
         identity=IDENTITY,
         interpreter=Interpreter(
@@ -54,6 +59,11 @@ def test_what_is_bound(command: list[str]) -> None:
     assert expected <= bound
     system = {"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/group"}
     assert {target for _, target in bound - expected} <= system
+
+
+def test_links_are_made_before_the_root_becomes_read_only(command: list[str]) -> None:
+    assert ("/tmp", "/elsewhere/scratch") in pairs(command, "--symlink")  # noqa: S108
+    assert command.index("/elsewhere/scratch") < len(command) - command[::-1].index("--remount-ro")
 
 
 def test_namespaces_and_environment(command: list[str]) -> None:

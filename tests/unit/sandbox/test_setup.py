@@ -21,6 +21,12 @@ def test_harness_files_stay_under_the_import_root(name: str) -> None:
         Setup(harness={name: ANY}, harness_module="h")
 
 
+@pytest.mark.parametrize("place", ["relative", "", "/a/../../etc/passwd"])
+def test_links_have_absolute_paths(place: str) -> None:
+    with pytest.raises(ValueError, match="absolute"):
+        Setup(harness={}, harness_module="h", links={place: "/tmp"})  # noqa: S108
+
+
 @pytest.mark.parametrize("identity", [{"uid": 0}, {"gid": 0}])
 def test_never_root(identity: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="gid 0"):

@@ -120,6 +120,15 @@ def test_mapping_operations_use_the_names(loaders: Loaders) -> None:
         batch["label"]
 
 
+def test_moving_a_whole_batch(loaders: Loaders) -> None:
+    batch = next(iter(loaders.validation))
+    moved = batch.to("meta", non_blocking=True)
+    assert isinstance(moved, Sample)
+    assert {value.device.type for value in moved.values()} == {"meta"}
+    sample = loaders.validation.dataset[0].to("meta")
+    assert (sample["image"].device.type, sample["age_group"]) == ("meta", loaders.validation.dataset[0][1])
+
+
 def test_explicit_default_collate(loaders: Loaders) -> None:
     items = [loaders.forget.dataset[i] for i in range(3)]
     assert_two_way(default_collate(items), 3)

@@ -53,6 +53,10 @@ FITTING = {
         "import torch.nn.utils.prune as prune\n"
         "prune.l1_unstructured(net.conv1, 'weight', 0.5)\nreturn net"
     ),
+    "parametrised": (
+        "from torch.nn.utils import parametrizations\n"
+        "parametrizations.weight_norm(net.fc)\nparametrizations.orthogonal(net.layer1[0].conv1)\nreturn net"
+    ),
     "tied storage": "net.bn1.bias = net.bn1.weight",
     "transposed view": "net.conv1.weight = torch.nn.Parameter(net.conv1.weight.transpose(2, 3))",
     "a copy": "import copy\nreturn copy.deepcopy(net)",
@@ -71,6 +75,16 @@ def test_pruning_is_folded_into_the_weight(inputs: Path) -> None:
     state = call(inputs, FITTING["pruned"])
     share = (state["conv1.weight"] == 0).float().mean().item()
     assert share == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_parametrisation_is_folded_into_the_weight(inputs: Path) -> None:
+    state = call(
+        inputs,
+        "from torch.nn.utils import parametrizations\n"
+        "parametrizations.weight_norm(net.fc)\n"
+        "with torch.no_grad():\n    net.fc.parametrizations.weight.original0.fill_(2.0)\nreturn net",
+    )
+    assert torch.allclose(state["fc.weight"].norm(dim=1), torch.full((CLASSES,), 2.0))
 
 
 def test_batches_read_both_ways_and_loaders_are_real(inputs: Path) -> None:

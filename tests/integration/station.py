@@ -1,0 +1,98 @@
+"""A station with small data in a memory store: everything that an evaluation needs but the server."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import torch
+from safetensors.numpy import save
+from safetensors.torch import save as save_tensors
+
+from evaluator.artifacts import ArtifactStore, open_store
+from evaluator.artifacts.store import sha256_hex
+from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.specification import DependenciesSpec, LimitsSpec
+from evaluator.contract.states import Stage
+from evaluator.contract.work import Job, RunOrder
+from evaluator.dependencies import open_layers
+from evaluator.inference.service import InferenceService
+from evaluator.jails import Jails
+from evaluator.models import build_model
+from evaluator.pipeline import Evaluated, Station, evaluate
+from evaluator.settings import IndexSettings, LayerSettings
+
+CLASSES = 4
+
+
+def pictures(sizes: dict[str, int]) -> dict[str, np.ndarray]:
+    """A bundle of noise with `sizes` images by part."""
+    generator = np.random.default_rng(0)
+    arrays: dict[str, np.ndarray] = {}
+    for part, count in sizes.items():
+        arrays[f"{part}.images"] = generator.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
+        arrays[f"{part}.labels"] = np.arange(count) % CLASSES
+        arrays[f"{part}.image_id"] = np.arange(count)
+        arrays[f"{part}.person_id"] = np.arange(count) // 2
+        arrays[f"{part}.age"] = np.linspace(1, 80, count, dtype=np.float32)
+    return arrays
+
+
+@contextmanager
+def open_station(cache: Path, layers: Path, *, index: str | None = None) -> Iterator[Station]:
+    """A station on a memory store with 20 retain, 8 forget and 8 validation images of 4 classes; one slot."""
+    store = open_store("memory://")
+    torch.manual_seed(0)
+    store.put("visible.safetensors", save(pictures({"retain": 20, "forget": 8, "validation": 8})))
+    evaluation = pictures({"retain_sample": 8, "forget": 8, "validation": 8, "test": 8})
+    store.put("evaluation.safetensors", save(evaluation))
+    store.put("original.safetensors", save_tensors(build_model("resnet-small", CLASSES).state_dict()))
+    settings = LayerSettings(layers=layers)
+    with InferenceService(wall_s=60) as inference:
+        jails = Jails(store, cache, uid=settings.sandbox_uid)
+        opened = open_layers(settings, IndexSettings(uv_default_index=index))
+        inference.start()
+        try:
+            yield Station(store=store, jails=jails, layers=opened, inference=inference, cache=cache, slots=1)
+        finally:
+            jails.close()
+
+
+def run(
+    station: Station,
+    source: str | bytes,
+    *,
+    stage: Stage = Stage.CHECK,
+    packages: tuple[str, ...] | None = None,
+    allowed: tuple[str, ...] = (),
+    seeds: tuple[int, ...] = (1,),
+    limits: LimitsSpec | None = None,
+) -> Evaluated:
+    """How the evaluation of `source` went, one run for each of `seeds`."""
+    data = source.encode() if isinstance(source, str) else source
+    job = Job(
+        work_id=UUID(int=0),
+        token=1,
+        lease_s=60,
+        submission_id=UUID(int=1),
+        generation=0,
+        stage=stage,
+        source=station.store.put_named_by_digest("source", data, ".py"),
+        visible=_ref(station.store, "visible.safetensors"),
+        original=_ref(station.store, "original.safetensors"),
+        evaluation=_ref(station.store, "evaluation.safetensors"),
+        architecture="resnet-small",
+        classes=CLASSES,
+        batch_size=4,
+        limits=limits or LimitsSpec(),
+        dependencies=DependenciesSpec(allowed=allowed),
+        packages=packages,
+        runs=tuple(RunOrder(index=index, seed=seed) for index, seed in enumerate(seeds)),
+    )
+    return evaluate(station, job, interrupt=threading.Event(), finished=lambda _: None)
+
+
+def _ref(store: ArtifactStore, key: str) -> ArtifactRef:
+    return ArtifactRef(key=key, sha256=sha256_hex(store.get(key)))
