@@ -133,8 +133,8 @@ def build_command(
     words += ["--ro-bind", str(staging.config), "/sandbox/config.json"]
     for index, layer in enumerate(setup.extra_paths):
         words += ["--ro-bind", str(layer), f"/sandbox/layers/{index}"]
-    for place, target in setup.links.items():
-        words += ["--symlink", target, place]
+    for link, target in setup.links.items():
+        words += ["--symlink", target, link]
     words += ["--remount-ro", "/", "--chdir", "/"]
     return [*words, "--", str(interpreter.executable), "-s", "-P", "-B", "-c", _BOOT, str(fd)]
 
