@@ -39,7 +39,7 @@ class PracticeFailed(RuntimeError):
     """The dry run could not be done; this machine's fault, not the submission's."""
 
 
-def check_file(
+def practise(
     source: bytes, spec: CompetitionSpec, *, store_folder: Path, scratch: Path, progress: Report | None = None
 ) -> CheckResult:
     """The result of one run of `source` on the competition's practice data, which is made on first use.

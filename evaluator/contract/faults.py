@@ -17,6 +17,7 @@ class FaultCode(StrEnum):
     NOT_UTF8 = "not_utf8"
     SYNTAX_ERROR = "syntax_error"
     TOO_COMPLEX = "too_complex"
+    INVALID_NOTEBOOK = "invalid_notebook"
     NO_UNLEARNING = "no_unlearning"
     WRONG_PARAMETERS = "wrong_parameters"
     INVALID_METADATA = "invalid_metadata"
@@ -51,9 +52,10 @@ class FaultCode(StrEnum):
 FAULT_TEXTS: dict[FaultCode, str] = {
     FaultCode.EMPTY_FILE: "The file is empty. Upload a Python file that defines unlearning(net, retain, forget, validation).",
     FaultCode.FILE_TOO_LARGE: "The file is larger than this competition allows. Upload source code only, no weights or data.",
-    FaultCode.NOT_UTF8: "The file is not UTF-8 text. Save it as UTF-8 and upload the .py file, not a notebook or an archive.",
+    FaultCode.NOT_UTF8: "The file is not UTF-8 text. Save it as UTF-8 and upload the .py or .ipynb file, not an archive.",
     FaultCode.SYNTAX_ERROR: "Python cannot parse the file. Correct the line that is named.",
     FaultCode.TOO_COMPLEX: "The file takes too long or too much memory to parse. Shorten very long or deeply nested expressions.",
+    FaultCode.INVALID_NOTEBOOK: "The .ipynb file is not a Python notebook of format 4. Save it again in Jupyter, or upload a .py file.",
     FaultCode.NO_UNLEARNING: "The file defines no function called unlearning. Define unlearning(net, retain, forget, validation).",
     FaultCode.WRONG_PARAMETERS: "unlearning must accept four positional arguments: net, retain, forget, validation.",
     FaultCode.INVALID_METADATA: "The '# /// script' block is not valid PEP 723 metadata. List names and version specifiers only.",

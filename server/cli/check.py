@@ -11,14 +11,16 @@ from server.cli.progress import training_progress
 
 
 def check(
-    file: Annotated[Path, typer.Argument(help="Python file that defines unlearning(net, retain, forget, validation)")],
+    file: Annotated[
+        Path, typer.Argument(help="Python file or notebook with unlearning(net, retain, forget, validation)")
+    ],
     specification: Annotated[Path, typer.Option("--spec", help="TOML file, or a shipped one's name")] = Path("demo"),
     as_json: Json = False,
 ) -> None:
     """Run a submission once on practice data and show everything that it says."""
-    from evaluator.practice import check_file
+    from evaluator.practice import practise
     from server.competitions.hosting import read_specification
-    from server.submissions.static_check import RefusedFile, check_source
+    from server.submissions.static_check import RefusedFile, check_file
 
     spec = read_specification(specification)
     try:
@@ -26,13 +28,15 @@ def check(
     except OSError as error:
         raise typer.BadParameter(f"cannot read {file}: {error.strerror}") from error
     try:
-        check_source(data, limit_bytes=spec.limits.upload_bytes)
+        checked = check_file(data, filename=file.name, limit_bytes=spec.limits.upload_bytes)
     except RefusedFile as refusal:
         typer.echo(f"{refusal.code}: {refusal}", err=True)
         raise typer.Exit(1) from refusal
+    for note in checked.notes:
+        typer.echo(f"note: {note}", err=True)
     folder = make_settings().prepare_home() / "practice"
     with training_progress() as progress, tempfile.TemporaryDirectory(prefix="lethe-check-") as scratch:
-        result = check_file(data, spec, store_folder=folder, scratch=Path(scratch), progress=progress)
+        result = practise(checked.source, spec, store_folder=folder, scratch=Path(scratch), progress=progress)
     if as_json:
         typer.echo(result.model_dump_json())
     else:

@@ -24,7 +24,9 @@ Token = Annotated[str | None, typer.Option("--token", envvar="LETHE_TOKEN", help
 
 
 def submit(
-    file: Annotated[Path, typer.Argument(help="Python file that defines unlearning(net, retain, forget, validation)")],
+    file: Annotated[
+        Path, typer.Argument(help="Python file or notebook with unlearning(net, retain, forget, validation)")
+    ],
     competition: Annotated[str, typer.Option("-c", "--competition", help="The competition's slug")],
     watch: Annotated[bool, typer.Option("--watch", help="Wait for the score")] = False,
     server: Server = DEFAULT_SERVER,

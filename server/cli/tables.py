@@ -42,6 +42,7 @@ def whisker(score: float, low: float, high: float, longest: float) -> str:
 def describe_submission(view: SubmissionView) -> str:
     """State, progress and result in a few lines."""
     lines = [f"{view.id}  {view.filename}  {view.state}"]
+    lines += [f"note: {note}" for note in view.notes]
     if view.queue_position is not None:
         lines.append(f"position {view.queue_position} in the queue")
     if view.state == "running":

@@ -27,6 +27,7 @@ class Submission(Entity):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     idempotency_key: Mapped[str | None] = mapped_column(String(200), default=None)
     filename: Mapped[str] = mapped_column(String(200))
+    notes: Mapped[list[Any] | None] = mapped_column(default=None)
     source_key: Mapped[str] = mapped_column(String(300))
     source_sha256: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(16), default=SubmissionState.QUEUED)

@@ -12,7 +12,7 @@ from server.competitions.service import get_competition, require_open, specifica
 from server.context import AppContext
 from server.submissions import service
 from server.submissions.schemas import SubmissionLog, SubmissionPage, SubmissionView
-from server.submissions.static_check import check_source
+from server.submissions.static_check import check_file, reading_limit
 from server.submissions.views import view
 
 router = APIRouter(tags=["submissions"])
@@ -29,7 +29,7 @@ router = APIRouter(tags=["submissions"])
 )
 def upload(
     slug: str,
-    file: Annotated[UploadFile, File(description="One Python file that defines unlearning")],
+    file: Annotated[UploadFile, File(description="One Python file, or a notebook, that defines unlearning")],
     user: CurrentUser,
     context: AppContext,
     response: Response,
@@ -40,9 +40,12 @@ def upload(
         competition = get_competition(session, slug)
         require_open(competition)
     limit_bytes = specification(competition).limits.upload_bytes
-    data = file.file.read(limit_bytes + 1)
-    check_source(data, limit_bytes=limit_bytes)
-    received = service.Upload(filename=clean_filename(file.filename), data=data, idempotency_key=idempotency_key)
+    filename = clean_filename(file.filename)
+    data = file.file.read(reading_limit(filename, limit_bytes) + 1)
+    checked = check_file(data, filename=filename, limit_bytes=limit_bytes)
+    received = service.Upload(
+        filename=filename, data=checked.source, notes=checked.notes, idempotency_key=idempotency_key
+    )
     source_key = service.store_source(context.artifacts, received)
     with context.database.write() as session:
         submission, is_new = service.accept(
@@ -86,7 +89,7 @@ def get_submission(submission_id: UUID, user: CurrentUser, context: AppContext) 
 
 @router.get("/submissions/{submission_id}/source", response_class=Response)
 def get_source(submission_id: UUID, user: CurrentUser, context: AppContext) -> Response:
-    """The uploaded file, byte for byte."""
+    """The uploaded file, byte for byte; of a notebook the Python file that was made of it."""
     with context.database.read() as session:
         submission = service.get_own(session, submission_id, user)
     return Response(

@@ -44,10 +44,11 @@ class IdempotencyMismatch(Conflict):
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that passed the static check."""
+    """A file that passed the static check: Python source, whatever the name says, and what a notebook lost for it."""
 
     filename: str
     data: bytes
+    notes: tuple[str, ...] = ()
     idempotency_key: str | None = None
 
     @property
@@ -79,6 +80,7 @@ def accept(
         user_id=user.id,
         idempotency_key=upload.idempotency_key,
         filename=upload.filename,
+        notes=list(upload.notes) or None,
         source_key=source_key,
         source_sha256=upload.sha256,
         runs_total=specification(competition).evaluation.runs,

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from server.errors import PlatformError, RequestError
 WALL_LIMIT_S = 10.0
 MESSAGE_CHARS = 300
 _PARSERS = threading.BoundedSemaphore(4)
-_PROGRAM = Path(__file__).with_name("parse_source.py")
+_PARSER = Path(__file__).with_name("parse_source.py")
+_CONVERTER = Path(__file__).with_name("convert_notebook.py")
+NOTEBOOK_SUFFIX = ".ipynb"
+NOTEBOOK_BYTES = 8 * 2**20  # pictures and other outputs lie in a notebook beside its code
 
 
 class RefusedFile(RequestError):
@@ -34,17 +38,49 @@ class RefusedFile(RequestError):
             self.status = 413
 
 
+@dataclass(frozen=True)
+class CheckedFile:
+    """A file that can be a submission: the Python source that will run, and what was left out of a notebook for it."""
+
+    source: bytes
+    dependencies: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def reading_limit(filename: str, limit_bytes: int) -> int:
+    """How many bytes of an upload are worth reading."""
+    return max(limit_bytes, NOTEBOOK_BYTES) if is_notebook(filename) else limit_bytes
+
+
+def is_notebook(filename: str) -> bool:
+    """Whether the name says so; the content decides nothing."""
+    return filename.lower().endswith(NOTEBOOK_SUFFIX)
+
+
+def check_file(data: bytes, *, filename: str, limit_bytes: int) -> CheckedFile:
+    """The checked file, a notebook turned into Python first; raises RefusedFile as `check_source` does.
+
+    The limit is one of Python source; a notebook may have 8 MiB, its outputs are left out.
+    """
+    if not is_notebook(filename):
+        return CheckedFile(source=data, dependencies=tuple(check_source(data, limit_bytes=limit_bytes)))
+    _check_bytes(data, limit_bytes=NOTEBOOK_BYTES)
+    answer = _run(_CONVERTER, data)
+    if "source" not in answer:
+        raise RefusedFile(FaultCode(answer["code"]), message=answer.get("message"))
+    try:
+        source = answer["source"].encode()
+    except UnicodeEncodeError as error:  # JSON can spell half characters
+        raise RefusedFile(FaultCode.NOT_UTF8, message="a cell holds half a character") from error
+    dependencies = check_source(source, limit_bytes=limit_bytes)
+    return CheckedFile(source=source, dependencies=tuple(dependencies), notes=tuple(answer["notes"]))
+
+
 def check_source(data: bytes, *, limit_bytes: int) -> list[str]:
     """The dependencies that the file names; raises RefusedFile with a stable code, and the line where there is one."""
-    if len(data) > limit_bytes:
-        raise RefusedFile(FaultCode.FILE_TOO_LARGE, message=f"the limit is {limit_bytes:,} bytes")
-    if not data.strip():
-        raise RefusedFile(FaultCode.EMPTY_FILE)
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RefusedFile(FaultCode.NOT_UTF8, message=f"byte {error.start} is 0x{data[error.start]:02x}") from error
-    answer = _parse(data)
+    _check_bytes(data, limit_bytes=limit_bytes)
+    order = {"function": FUNCTION, "parameters": len(PARAMETERS), "extra": EXTRA_PARAMETERS}
+    answer = _run(_PARSER, data, json.dumps(order))
     if answer["code"] is not None:
         raise RefusedFile(FaultCode(answer["code"]), message=answer.get("message"), line=answer.get("line"))
     try:
@@ -53,12 +89,23 @@ def check_source(data: bytes, *, limit_bytes: int) -> list[str]:
         raise RefusedFile(FaultCode.INVALID_METADATA, message=str(error), line=error.line) from error
 
 
-def _parse(data: bytes) -> dict[str, Any]:
-    order = {"function": FUNCTION, "parameters": len(PARAMETERS), "extra": EXTRA_PARAMETERS}
+def _check_bytes(data: bytes, *, limit_bytes: int) -> None:
+    if len(data) > limit_bytes:
+        raise RefusedFile(FaultCode.FILE_TOO_LARGE, message=f"the limit is {limit_bytes:,} bytes")
+    if not data.strip():
+        raise RefusedFile(FaultCode.EMPTY_FILE)
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RefusedFile(FaultCode.NOT_UTF8, message=f"byte {error.start} is 0x{data[error.start]:02x}") from error
+
+
+def _run(program: Path, data: bytes, *arguments: str) -> dict[str, Any]:
+    """The JSON that `program`, a killable process, makes of untrusted bytes; `too_complex` when it had to be killed."""
     with _PARSERS:
         try:
             process = subprocess.run(
-                [sys.executable, "-I", "-S", "-X", "utf8", str(_PROGRAM), json.dumps(order)],
+                [sys.executable, "-I", "-S", "-X", "utf8", str(program), *arguments],
                 input=data,
                 capture_output=True,
                 timeout=WALL_LIMIT_S,
@@ -71,6 +118,6 @@ def _parse(data: bytes) -> dict[str, Any]:
     if process.returncode < 0 or (process.returncode != 0 and b"MemoryError" in process.stderr):
         return {"code": FaultCode.TOO_COMPLEX}
     if process.returncode != 0:
-        raise PlatformError(f"the parser failed: {process.stderr[-500:].decode(errors='replace')}")
+        raise PlatformError(f"{program.name} failed: {process.stderr[-500:].decode(errors='replace')}")
     answer: dict[str, Any] = json.loads(process.stdout)
     return answer

@@ -29,6 +29,7 @@ def view(session: Session, submission: Submission) -> SubmissionView:
         competition=competition.slug,
         team=team.name,
         filename=submission.filename,
+        notes=submission.notes or [],
         state=submission.state,
         owner=submission.owner,
         error=error_view(submission),

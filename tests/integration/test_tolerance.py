@@ -7,11 +7,11 @@ import pytest
 
 from evaluator.artifacts.outputs import read_outputs
 from evaluator.pipeline import Station
-from server.submissions.static_check import check_source
+from server.submissions.static_check import check_file
 from tests.integration.package_index import open_folder
 from tests.integration.station import open_station, run
 
-FILES = sorted((Path(__file__).parents[1] / "submissions").glob("*.py"))
+FILES = sorted((Path(__file__).parents[1] / "submissions").glob("*.*"))
 
 pytestmark = pytest.mark.component("bubblewrap")
 
@@ -24,9 +24,9 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_file_runs_as_it_is(station: Station, path: Path) -> None:
-    source = path.read_bytes()
-    assert check_source(source, limit_bytes=128 * 2**10) == []
-    done = run(station, source)
+    checked = check_file(path.read_bytes(), filename=path.name, limit_bytes=128 * 2**10)
+    assert checked.dependencies == ()
+    done = run(station, checked.source)
     assert done.check is not None
     assert done.fault is None, f"{done.fault}\n{done.check.traceback}\n{done.check.stderr}"
     assert done.check_outputs is not None

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -46,6 +47,24 @@ def test_the_same_bytes_answer_with_the_same_score_and_run_nothing(site: Site) -
         assert again.json()["id"] == first["id"]
         assert again.json()["score"] is not None
         assert site.claim() is None
+
+
+def test_notebook_is_stored_as_the_python_that_runs(site: Site) -> None:
+    cells = [{"cell_type": "code", "source": "%pip install einops\nimport torch\n" + GOOD.decode()}]
+    notebook = json.dumps({"nbformat": 4, "cells": cells}).encode()
+    with site.register("ann") as ann:
+        answer = upload(ann, notebook, name="mine.ipynb")
+        assert answer.status_code == 202, answer.text
+        submission = answer.json()
+        assert submission["filename"] == "mine.ipynb"
+        assert submission["notes"] == ["cell 1: left out '%pip install einops'"]
+        source = ann.get(f"/submissions/{submission['id']}/source").text
+        assert "pass  # %pip install einops\nimport torch\n" in source
+        job = site.claim()
+        assert job is not None
+        assert site.context.artifacts.get(job.source).decode() == source
+        refused = upload(ann, b"{}", name="mine.ipynb")
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid_notebook")
 
 
 def test_another_team_with_the_same_bytes_gets_the_same_score(site: Site) -> None:
