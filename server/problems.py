@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 
+from evaluator.artifacts import ArtifactStoreAway, ArtifactStoreFull
 from server.errors import RequestError
 from server.logs import get_logger
 from server.pages.problem_page import render_problem, wants_html
@@ -86,6 +87,26 @@ def _database_away(request: Request, error: Exception) -> Response:
     )
 
 
+def _artifacts_away(request: Request, error: Exception) -> Response:
+    log.error("artifacts_unavailable", error=str(error))
+    if isinstance(error, ArtifactStoreFull):
+        return answer(
+            request,
+            507,
+            code="storage_full",
+            title="Storage is full",
+            detail="No space is left to store the file. Nothing was stored; the operator has to make room.",
+        )
+    return answer(
+        request,
+        503,
+        code="unavailable",
+        title="Temporarily unavailable",
+        detail="The artifact store does not answer. Nothing was accepted; send the same request again.",
+        headers={"Retry-After": "5"},
+    )
+
+
 def _unstorable(request: Request, error: Exception) -> Response:
     """What the database refuses as a value, such as a NUL byte, was not checked for by a schema."""
     if request.url.path.startswith("/internal/"):
@@ -112,5 +133,6 @@ def register_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(OperationalError, _database_away)
+    app.add_exception_handler(ArtifactStoreAway, _artifacts_away)
     app.add_exception_handler(DataError, _unstorable)
     app.add_exception_handler(Exception, _unexpected)

@@ -4,8 +4,10 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,6 +127,42 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[dict[str, str]]:
+    """The variables that lead to a real server of the S3 protocol."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        wait_for_port(port, limit_s=60)
+        yield {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": "tests",
+            "AWS_SECRET_ACCESS_KEY": "secret of the tests",
+            "AWS_REGION": "us-east-1",
+        }
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@pytest.fixture
+def s3_url(s3_server: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of a prefix in a fresh bucket; the way to it is in the environment."""
+    for name, value in s3_server.items():
+        monkeypatch.setenv(name, value)
+    return make_bucket(s3_server)
+
+
+def make_bucket(s3_server: dict[str, str]) -> str:
+    """URL of a prefix in a fresh bucket."""
+    name = f"lethe-{os.urandom(6).hex()}"
+    urllib.request.urlopen(urllib.request.Request(f"{s3_server['AWS_ENDPOINT_URL']}/{name}", method="PUT")).close()  # noqa: S310
+    return f"s3://{name}/some/prefix"
 
 
 def wait_for_port(port: int, limit_s: float = 20.0) -> None:

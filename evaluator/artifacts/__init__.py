@@ -6,7 +6,20 @@ from evaluator.artifacts.store import (
     ArtifactError,
     ArtifactMissing,
     ArtifactStore,
+    ArtifactStoreAway,
+    ArtifactStoreFull,
+    StoredArtifact,
     open_store,
 )
 
-__all__ = ["ArtifactConflict", "ArtifactCorrupt", "ArtifactError", "ArtifactMissing", "ArtifactStore", "open_store"]
+__all__ = [
+    "ArtifactConflict",
+    "ArtifactCorrupt",
+    "ArtifactError",
+    "ArtifactMissing",
+    "ArtifactStore",
+    "ArtifactStoreAway",
+    "ArtifactStoreFull",
+    "StoredArtifact",
+    "open_store",
+]

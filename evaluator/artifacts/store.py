@@ -1,20 +1,35 @@
 """The write-once artifact store: bytes under a key, verified by digest, on any back end that obstore knows."""
 
+import errno
 import hashlib
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from urllib.parse import unquote, urlsplit
 
 import obstore
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from evaluator.contract.dossier import ArtifactRef
 
+_CONNECT_S = 3.0
+_SILENCE_S = 30.0
+_REQUEST_S = 300.0
+_RETRIES = 6
+_LONGEST_BACKOFF_S = 2.0
+_RETRY_FOR_S = 20.0
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_CHUNK_BYTES = 8 * 2**20
+_DELETED_AT_ONCE = 1000
+
 
 class ArtifactError(Exception):
-    """Root of the store's own errors; what the back end raises (OSError and obstore's BaseError) passes through."""
+    """Root of everything that the store raises, but for ValueError on unusable keys and URLs."""
 
 
 class ArtifactMissing(ArtifactError):
@@ -29,6 +44,23 @@ class ArtifactCorrupt(ArtifactError):
     """The stored bytes are not the ones that the reference names."""
 
 
+class ArtifactStoreAway(ArtifactError):
+    """The store did not answer, or refused, after some seconds of retries: the platform's fault, to be tried again."""
+
+
+class ArtifactStoreFull(ArtifactStoreAway):
+    """No space is left; nothing of the artifact was kept."""
+
+
+@dataclass(frozen=True)
+class StoredArtifact:
+    """What a listing says of one artifact."""
+
+    key: str
+    size_bytes: int
+    modified_at: datetime
+
+
 def sha256_hex(data: bytes) -> str:
     """The SHA-256 of `data` in lower-case hexadecimal."""
     return hashlib.sha256(data).hexdigest()
@@ -38,7 +70,8 @@ class ArtifactStore:
     """Write-once bytes under keys such as `banks/3f…/outputs/0007.safetensors`.
 
     Safe for any number of processes and machines at once: a reader sees a whole artifact or none. Keys are relative,
-    with `/` between parts; a key that climbs (`..`) raises ValueError.
+    with `/` between parts; a key that climbs (`..`) raises ValueError. Every method raises ArtifactStoreAway when the
+    store stays away for longer than some seconds of retries.
     """
 
     def __init__(self, backend: ObjectStore, url: str) -> None:
@@ -48,17 +81,21 @@ class ArtifactStore:
     def put(self, key: str, data: bytes) -> ArtifactRef:
         """The reference to `data`, now stored under `key`.
 
-        Storing the same bytes again changes nothing; raises ArtifactConflict when other bytes are there.
+        Storing the same bytes again changes nothing; raises ArtifactConflict when other bytes are there and
+        ArtifactStoreFull when there is no space.
         """
         ref = ArtifactRef(key=key, sha256=sha256_hex(data))
-        self._make_private_folders(key)
-        try:
-            # One request, not multipart: only a single put can be refused atomically when the key exists.
-            obstore.put(self._backend, key, data, mode="create", use_multipart=False)
-        except AlreadyExistsError:
-            if sha256_hex(self.get(key)) != ref.sha256:
-                raise ArtifactConflict(f"{key} is already stored with other content") from None
-        self._settle(key)
+        _require_key(key)
+        with self._answering():
+            self._make_private_folders(key)
+            try:
+                # One request, not multipart: only a single put can be refused atomically when the key exists.
+                obstore.put(self._backend, key, data, mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                # A put that was retried because its first answer got lost finds its own bytes here.
+                if sha256_hex(self.get(key)) != ref.sha256:
+                    raise ArtifactConflict(f"{key} is already stored with other content") from None
+            self._settle(key)
         return ref
 
     def put_named_by_digest(self, stem: str, data: bytes, suffix: str) -> ArtifactRef:
@@ -70,47 +107,117 @@ class ArtifactStore:
 
         Raises ArtifactMissing, or ArtifactCorrupt when the digest differs.
         """
-        key = artifact if isinstance(artifact, str) else artifact.key
-        try:
+        key = _key_of(artifact)
+        with self._answering(), self._finding(key):
             data = obstore.get(self._backend, key).bytes().to_bytes()
-        except FileNotFoundError:
-            raise ArtifactMissing(f"{key} is not in the artifact store {self.url}") from None
         if isinstance(artifact, ArtifactRef) and sha256_hex(data) != artifact.sha256:
-            raise ArtifactCorrupt(f"{key} in {self.url} does not have the SHA-256 {artifact.sha256}")
+            raise self._corrupt(artifact)
         return data
 
     def exists(self, artifact: ArtifactRef | str) -> bool:
         """Whether something is stored under the key; its bytes are not read."""
+        key = _key_of(artifact)
         try:
-            obstore.head(self._backend, artifact if isinstance(artifact, str) else artifact.key)
-        except FileNotFoundError:
+            with self._answering(), self._finding(key):
+                obstore.head(self._backend, key)
+        except ArtifactMissing:
             return False
         return True
 
-    def list(self, prefix: str) -> list[str]:
+    def list(self, prefix: str) -> "list[str]":
         """The keys below the folder `prefix`, sorted; empty when there are none."""
-        folder = prefix.rstrip("/")
-        return sorted(meta["path"] for batch in obstore.list(self._backend, folder) for meta in batch)
+        return sorted(artifact.key for artifact in self.entries(prefix))
+
+    def entries(self, prefix: str) -> Iterator[StoredArtifact]:
+        """What is stored below the folder `prefix`, in no particular order."""
+        with self._answering():
+            for batch in obstore.list(self._backend, prefix.rstrip("/")):
+                for meta in batch:
+                    yield StoredArtifact(meta["path"], meta["size"], meta["last_modified"])
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Remove what is stored under `keys`; what is not there is gone already. Only for what nothing refers to."""
+        wanted = list(keys)
+        for key in wanted:
+            _require_key(key)
+        with self._answering():
+            if not isinstance(self._backend, LocalStore):
+                for start in range(0, len(wanted), _DELETED_AT_ONCE):
+                    obstore.delete(self._backend, wanted[start : start + _DELETED_AT_ONCE])
+                return
+            for key in wanted:
+                with suppress(FileNotFoundError):
+                    obstore.delete(self._backend, key)
+
+    def probe(self) -> None:
+        """Return when the store answers and its folder or bucket exists; raises ArtifactStoreAway."""
+        with self._answering():
+            if isinstance(self._backend, LocalStore) and not Path(self._backend.prefix or "/").is_dir():
+                raise FileNotFoundError(errno.ENOENT, "there is no such folder")
+            next(iter(obstore.list(self._backend, "readiness-probe")), None)
 
     def local_path(self, ref: ArtifactRef, cache_dir: Path, *, mode: int = 0o600) -> Path:
         """A verified local file with the artifact's bytes and permission bits `mode`, fetched once into `cache_dir`.
 
         The file is named by its digest and never changes, so it may be memory-mapped and bound into a sandbox. A copy
-        that no longer has the right bytes is fetched again. Raises as `get` does.
+        that no longer has the right bytes is fetched again, in pieces, so that memory does not bound its size. Raises
+        as `get` does, and OSError when the cache cannot be written.
         """
         cache_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = cache_dir / (ref.sha256 + Path(ref.key).suffix)
         if not (path.is_file() and _digest_of_file(path) == ref.sha256):
-            data = self.get(ref)
             with NamedTemporaryFile(dir=cache_dir, prefix=".fetch-", delete=False) as partial:
-                partial.write(data)
-            Path(partial.name).replace(path)
+                try:
+                    for piece in self._pieces(ref):
+                        partial.write(piece)
+                    partial.flush()
+                    Path(partial.name).replace(path)
+                except BaseException:
+                    Path(partial.name).unlink(missing_ok=True)
+                    raise
         path.chmod(mode)
         return path
 
+    def _pieces(self, ref: ArtifactRef) -> Iterator[bytes]:
+        """The artifact's bytes in order; raises ArtifactCorrupt after the last one when the digest differs."""
+        digest = hashlib.sha256()
+        with self._answering(), self._finding(ref.key):
+            stream = iter(obstore.get(self._backend, ref.key).stream(min_chunk_size=_CHUNK_BYTES))
+        while True:
+            with self._answering():
+                piece = next(stream, None)
+            if piece is None:
+                break
+            data = bytes(piece)
+            digest.update(data)
+            yield data
+        if digest.hexdigest() != ref.sha256:
+            raise self._corrupt(ref)
+
+    def _corrupt(self, ref: ArtifactRef) -> ArtifactCorrupt:
+        return ArtifactCorrupt(f"{ref.key} in {self.url} does not have the SHA-256 {ref.sha256}")
+
+    @contextmanager
+    def _finding(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise ArtifactMissing(f"{key} is not in the artifact store {self.url}") from None
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Turns what the back end raises into the store's own errors, in one line."""
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            # Of a local disk obstore tells the system's error number only in its text.
+            is_full = any(f"(os error {number})" in first for number in _NO_SPACE)
+            if is_full or getattr(error, "errno", None) in _NO_SPACE:
+                raise ArtifactStoreFull(f"the artifact store {self.url} is full") from error
+            raise ArtifactStoreAway(f"the artifact store {self.url} fails: {first[:500]}") from error
+
     def _make_private_folders(self, key: str) -> None:
-        if any(part in ("", ".", "..") for part in key.split("/")):
-            raise ValueError(f"{key!r} is not a key: parts between slashes must not be empty, '.' or '..'")
         if isinstance(self._backend, LocalStore) and self._backend.prefix is not None:
             folder = Path(self._backend.prefix)
             for part in key.split("/")[:-1]:
@@ -133,14 +240,16 @@ class ArtifactStore:
 def open_store(url: str) -> ArtifactStore:
     """The artifact store at `url`: `file:///folder` (created, private to its owner), `memory://`, or `s3://bucket/prefix`.
 
-    A memory store lives as long as the object and is seen by this process only. Raises ValueError for a URL that is not
+    A memory store lives as long as the object and is seen by this process only. An S3 store takes its credentials,
+    region and endpoint from the usual variables (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`,
+    `AWS_ENDPOINT_URL`) or from the machine's role. Nothing connects here. Raises ValueError for a URL that is not
     understood and OSError when the folder cannot be created.
     """
     parts = urlsplit(url)
     if parts.scheme == "memory":
         return ArtifactStore(MemoryStore(), url)
     if parts.scheme != "file":
-        return ArtifactStore(from_url(url), url)
+        return ArtifactStore(_remote(url), url)
     if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
         raise ValueError(f"{url!r} must be file:/// followed by an absolute path")
     root = Path(unquote(parts.path))
@@ -148,6 +257,33 @@ def open_store(url: str) -> ArtifactStore:
         root.parent.mkdir(parents=True, exist_ok=True)
         root.mkdir(mode=0o700, exist_ok=True)
     return ArtifactStore(LocalStore(prefix=root), url)
+
+
+def _remote(url: str) -> ObjectStore:
+    """A store behind HTTP. Short outages are bridged here, longer ones by whoever called; a hanging store is not."""
+    return from_url(
+        url,
+        client_options={
+            "allow_http": True,  # only an endpoint that the operator named with http:// is asked without TLS
+            "connect_timeout": timedelta(seconds=_CONNECT_S),
+            "read_timeout": timedelta(seconds=_SILENCE_S),
+            "timeout": timedelta(seconds=_REQUEST_S),
+        },
+        retry_config={
+            "max_retries": _RETRIES,
+            "retry_timeout": timedelta(seconds=_RETRY_FOR_S),
+            "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=_LONGEST_BACKOFF_S)},
+        },
+    )
+
+
+def _key_of(artifact: ArtifactRef | str) -> str:
+    return artifact if isinstance(artifact, str) else artifact.key
+
+
+def _require_key(key: str) -> None:
+    if any(part in ("", ".", "..") for part in key.split("/")):
+        raise ValueError(f"{key!r} is not a key: parts between slashes must not be empty, '.' or '..'")
 
 
 def _digest_of_file(path: Path) -> str:

@@ -1,7 +1,8 @@
-"""Write once, verified, private: on a folder and in memory."""
+"""Write once, verified, private: on a folder, in memory and on a real S3 server."""
 
 import multiprocessing
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from evaluator.artifacts import ArtifactConflict, ArtifactCorrupt, ArtifactMissi
 from evaluator.contract.dossier import ArtifactRef
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "memory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ArtifactStore:
-    return open_store("memory://" if request.param == "memory" else (tmp_path / "a store").as_uri())
+    urls = {"file": lambda: (tmp_path / "a store").as_uri(), "memory": lambda: "memory://"}
+    return open_store(urls.get(request.param, lambda: request.getfixturevalue("s3_url"))())
 
 
 def test_round_trip(store: ArtifactStore) -> None:
@@ -56,6 +58,19 @@ def test_list_names_a_folder_not_a_prefix_of_a_name(store: ArtifactStore) -> Non
     assert store.list("bank") == ["bank/b/10", "bank/b/2", "bank/bb/1"]
     assert store.list("") == ["bank/b/10", "bank/b/2", "bank/bb/1", "c"]
     assert store.list("d") == []
+
+
+def test_entries_tell_size_and_time_and_deleted_ones_are_gone(store: ArtifactStore) -> None:
+    for name in "abc":
+        store.put(f"folder/{name}", name.encode() * 3)
+    entries = {entry.key: entry for entry in store.entries("folder")}
+    assert {key: entry.size_bytes for key, entry in entries.items()} == dict.fromkeys(entries, 3)
+    age_s = (datetime.now(UTC) - entries["folder/a"].modified_at).total_seconds()
+    assert -5 < age_s < 60
+    store.delete(["folder/a", "folder/c", "folder/never"])
+    assert store.list("folder") == ["folder/b"]
+    store.put("folder/a", b"again")
+    store.probe()
 
 
 @pytest.mark.parametrize("key", ["../x", "a/../../x", "", "/x", "a//b", "."])
@@ -108,8 +123,9 @@ def _race(url: str, data: bytes) -> bool:
     return True
 
 
-def test_exactly_one_of_many_writers_wins(tmp_path: Path) -> None:
-    url = tmp_path.as_uri()
+@pytest.mark.parametrize("kind", ["file", "s3"])
+def test_exactly_one_of_many_writers_wins(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    url = tmp_path.as_uri() if kind == "file" else request.getfixturevalue("s3_url")
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         wins = pool.starmap(_race, [(url, bytes([n]) * 100_000) for n in range(16)])
     assert sum(wins) == 1
