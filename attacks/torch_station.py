@@ -22,7 +22,7 @@ from evaluator.inference.service import InferenceService
 from evaluator.jails import HARNESS_MODULE, Jails, guest_files, policy_of
 from evaluator.models import build_model
 from evaluator.pipeline import Evaluated, Station, evaluate
-from evaluator.settings import IndexSettings, LayerSettings
+from evaluator.settings import IndexSettings, LayerSettings, SandboxSettings
 from sandbox import Backend, Sandbox, SandboxFailure, Setup, open_sandbox
 
 ARCHITECTURE, CLASSES, BATCH_SIZE, IMAGES = "resnet-small", 4, 4, 8
@@ -147,8 +147,8 @@ class _PlantedJails(Jails):
         plants: Plants,
         stack: contextlib.ExitStack,
     ) -> None:
-        super().__init__(store, cache, uid=uid)
-        self._backend, self._plants, self._jail_stack = backend, plants, stack
+        super().__init__(store, cache, SandboxSettings(sandbox_backend=backend, sandbox_uid=uid))
+        self._plants, self._jail_stack = plants, stack
         self._sandbox: Sandbox | None = None
 
     def get(self, job: Job, layer: Layer) -> Sandbox:  # noqa: ARG002 - attacks name no packages
@@ -175,7 +175,7 @@ class _PlantedJails(Jails):
                 "setting.json": setting,
                 "targets.json": self._plants.write_targets(self._cache),
             },
-            backend=self._backend,
-            uid=self._uid,
-            gid=self._uid,
+            backend=self._settings.sandbox_backend,
+            uid=self._settings.sandbox_uid,
+            gid=self._settings.sandbox_uid,
         )

@@ -13,7 +13,9 @@ from evaluator.artifacts import ArtifactStore
 from evaluator.contract.specification import LimitsSpec
 from evaluator.contract.work import Job
 from evaluator.dependencies import Layer
-from sandbox import Policy, Sandbox, Setup, open_sandbox
+from evaluator.settings import SandboxSettings
+from sandbox import Backend, Policy, Sandbox, SandboxUnavailable, Setup, open_sandbox
+from sandbox.doctor import require
 
 HARNESS_MODULE = "evaluator.guest.harness"
 _GUEST_PARTS = ("evaluator/__init__.py", "evaluator/guest", "evaluator/models", "evaluator/data/__init__.py",
@@ -26,6 +28,23 @@ KAGGLE_LINKS = {
     "/kaggle/working": "/tmp",  # noqa: S108 - the guest's scratch folder
     "/kaggle/tmp": "/tmp",  # noqa: S108
 }
+
+
+def require_isolation(settings: SandboxSettings, *, allow_unsafe: bool) -> None:
+    """Raises SandboxUnavailable when this machine cannot isolate runs as the settings say.
+
+    To isolate nothing takes both the setting and the command's option, each of which may be there by mistake.
+    """
+    is_unsafe = settings.sandbox_backend is Backend.UNSAFE
+    if is_unsafe and not allow_unsafe:
+        raise SandboxUnavailable(
+            f"LETHE_SANDBOX_BACKEND={Backend.UNSAFE} lets submissions do whatever their user may: unset it, or, to "
+            "develop on a machine with nothing to lose, say --allow-unsafe as well"
+        )
+    if allow_unsafe and not is_unsafe:
+        raise SandboxUnavailable(f"--allow-unsafe does nothing without LETHE_SANDBOX_BACKEND={Backend.UNSAFE}")
+    if not is_unsafe:
+        require(uid=settings.sandbox_uid)
 
 
 def policy_of(limits: LimitsSpec) -> Policy:
@@ -61,10 +80,13 @@ class Jails:
     A jail's zygote never sees a submission's source, so one jail may serve all submissions with the same layer.
     """
 
-    def __init__(self, store: ArtifactStore, cache: Path, *, uid: int) -> None:
+    def __init__(
+        self, store: ArtifactStore, cache: Path, settings: SandboxSettings, *, allow_unsafe: bool = False
+    ) -> None:
         self._store = store
         self._cache = cache
-        self._uid = uid
+        self._settings = settings
+        self._allow_unsafe = allow_unsafe
         self._open: OrderedDict[str, _OpenJail] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -104,20 +126,23 @@ class Jails:
 
     def _start(self, job: Job, layer: Layer, stack: ExitStack) -> Sandbox:
         stack.enter_context(layer.held())
-        with TemporaryDirectory(prefix="lethe-setting-") as folder:
-            setting = Path(folder) / "setting.json"
-            setting.write_text(self._setting(job), encoding="utf-8")
-            setup = Setup(
-                harness=guest_files(),
-                harness_module=HARNESS_MODULE,
-                inputs={
-                    "visible.safetensors": self._store.local_path(job.visible, self._cache),
-                    "original.safetensors": self._store.local_path(job.original, self._cache),
-                    "setting.json": setting,
-                },
-                links=KAGGLE_LINKS,
-                extra_paths=() if layer.folder is None else (layer.folder,),
-                uid=self._uid,
-                gid=self._uid,
-            )
-            return stack.enter_context(open_sandbox(setup, policy_of(job.limits)))
+        # Kept as long as the sandbox is open: the fresh backend reads its inputs for each run.
+        folder = stack.enter_context(TemporaryDirectory(prefix="lethe-setting-"))
+        setting = Path(folder) / "setting.json"
+        setting.write_text(self._setting(job), encoding="utf-8")
+        setup = Setup(
+            harness=guest_files(),
+            harness_module=HARNESS_MODULE,
+            inputs={
+                "visible.safetensors": self._store.local_path(job.visible, self._cache),
+                "original.safetensors": self._store.local_path(job.original, self._cache),
+                "setting.json": setting,
+            },
+            links=KAGGLE_LINKS,
+            extra_paths=() if layer.folder is None else (layer.folder,),
+            backend=self._settings.sandbox_backend,
+            allow_unsafe=self._allow_unsafe,
+            uid=self._settings.sandbox_uid,
+            gid=self._settings.sandbox_uid,
+        )
+        return stack.enter_context(open_sandbox(setup, policy_of(job.limits)))

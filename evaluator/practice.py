@@ -16,12 +16,10 @@ from evaluator.contract.states import Stage
 from evaluator.contract.work import CheckReport, Job, RunOrder
 from evaluator.dependencies import open_layers
 from evaluator.inference.service import InferenceService
-from evaluator.jails import Jails
+from evaluator.jails import Jails, require_isolation
 from evaluator.pipeline import Station, evaluate
 from evaluator.preparation import prepare_practice
 from evaluator.settings import IndexSettings, LayerSettings
-from sandbox.doctor import require
-from sandbox.setup import DEFAULT_UID
 
 _NOBODY = UUID(int=0)
 _SEED = 0
@@ -40,13 +38,20 @@ class PracticeFailed(RuntimeError):
 
 
 def practise(
-    source: bytes, spec: CompetitionSpec, *, store_folder: Path, scratch: Path, progress: Report | None = None
+    source: bytes,
+    spec: CompetitionSpec,
+    *,
+    store_folder: Path,
+    scratch: Path,
+    allow_unsafe: bool = False,
+    progress: Report | None = None,
 ) -> CheckResult:
     """The result of one run of `source` on the competition's practice data, which is made on first use.
 
     Raises SandboxUnavailable where nothing untrusted can be run, and what `prepare_practice` raises.
     """
-    require()
+    settings = LayerSettings()
+    require_isolation(settings, allow_unsafe=allow_unsafe)
     store = open_store(f"file://{store_folder}")
     practice = prepare_practice(spec, store, progress=progress)
     job = Job(
@@ -69,8 +74,8 @@ def practise(
         runs=(RunOrder(index=0, seed=_SEED),),
     )
     with InferenceService(wall_s=60.0) as inference:
-        jails = Jails(store, scratch, uid=DEFAULT_UID)
-        layers = open_layers(LayerSettings(), IndexSettings())
+        jails = Jails(store, scratch, settings, allow_unsafe=allow_unsafe)
+        layers = open_layers(settings, IndexSettings())
         station = Station(store=store, jails=jails, layers=layers, inference=inference, cache=scratch, slots=1)
         inference.start()
         try:

@@ -7,7 +7,7 @@ from platformdirs import user_cache_path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from sandbox.setup import DEFAULT_UID
+from sandbox.setup import DEFAULT_UID, Backend
 
 
 class IndexSettings(BaseSettings):
@@ -40,10 +40,21 @@ class IndexSettings(BaseSettings):
         return {name: value.get_secret_value() for name, value in found.items() if value is not None}
 
 
-class LayerSettings(BaseSettings):
-    """Where packages for submissions are kept, and who installs and reads them when the worker runs as root."""
+class SandboxSettings(BaseSettings):
+    """How submissions are isolated here."""
 
     model_config = SettingsConfigDict(env_prefix="LETHE_", frozen=True, extra="ignore")
+
+    sandbox_backend: Backend = Field(
+        default=Backend.ZYGOTE,
+        description="bubblewrap-zygote; bubblewrap-fresh: a new jail and interpreter for each run; unsafe-subprocess "
+        "isolates nothing; it needs the option --allow-unsafe as well, and the same setting on lethe serve",
+    )
+    sandbox_uid: int = Field(default=DEFAULT_UID, ge=1, description="Uid of guests when the worker runs as root")
+
+
+class LayerSettings(SandboxSettings):
+    """Where packages for submissions are kept, and who installs them when the worker runs as root."""
 
     cache: Path = Field(default_factory=lambda: user_cache_path("lethe"), description="Folder for fetched artifacts")
     layers: Path | None = Field(
@@ -52,7 +63,6 @@ class LayerSettings(BaseSettings):
         "/var/cache/lethe-layers",
     )
     layers_bytes: int = Field(default=20 * 2**30, ge=0, description="Bytes of installed packages to keep")
-    sandbox_uid: int = Field(default=DEFAULT_UID, ge=1, description="Uid of guests when the worker runs as root")
     installer_uid: int = Field(
         default=DEFAULT_UID + 1, ge=1, description="Uid of the package installer when the worker runs as root"
     )

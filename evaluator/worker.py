@@ -19,10 +19,11 @@ from evaluator.contract.work import Claim, Heartbeat, Job, Outcome, RunRecord
 from evaluator.dependencies import open_layers
 from evaluator.environment import environment
 from evaluator.inference.service import InferenceService
-from evaluator.jails import Jails
+from evaluator.jails import Jails, require_isolation
 from evaluator.pipeline import Evaluated, Station, evaluate
 from evaluator.settings import IndexSettings, WorkerSettings
-from sandbox.doctor import mode, require
+from sandbox.doctor import mode
+from sandbox.setup import Backend
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -33,14 +34,14 @@ STOP_GRACE_S = 15.0
 class WorkerLoop:
     """Claims one job at a time and keeps its lease alive while `slots` runs go on."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
-        self._sandbox_mode = mode()
+        self.sandbox_mode = mode(settings.sandbox_backend)
         self._client = WorkClient(settings.server_url, settings.worker_key.get_secret_value())
         store = open_store(settings.artifacts_url)
         self._station = Station(
             store=store,
-            jails=Jails(store, settings.cache, uid=settings.sandbox_uid),
+            jails=Jails(store, settings.cache, settings, allow_unsafe=allow_unsafe),
             layers=open_layers(settings, IndexSettings()),
             inference=InferenceService(wall_s=settings.outputs_wall_s),
             cache=settings.cache,
@@ -83,7 +84,7 @@ class WorkerLoop:
     def _work_once(self) -> bool:
         """Do one job; False when there is none, or nobody to ask."""
         try:
-            job = self._client.claim(Claim(worker=self.name, sandbox_mode=self._sandbox_mode))
+            job = self._client.claim(Claim(worker=self.name, sandbox_mode=self.sandbox_mode))
         except ServerAway as error:
             # At the first miss the server may only be starting beside this worker.
             (log.warning if self._server_away else log.info)("server_away", error=str(error))
@@ -120,7 +121,7 @@ class WorkerLoop:
         return Outcome(
             work_id=job.work_id,
             token=job.token,
-            sandbox_mode=self._sandbox_mode,
+            sandbox_mode=self.sandbox_mode,
             finished=evaluated.finished,
             fault=evaluated.fault,
             handed_back=evaluated.fault is None and not complete,
@@ -175,17 +176,19 @@ class _Heart:
                 return
 
 
-def run_worker(settings: WorkerSettings) -> None:
+def run_worker(settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; raises SandboxUnavailable when this machine cannot hold strangers' code."""
-    require(uid=settings.sandbox_uid)
-    loop = WorkerLoop(settings)
+    require_isolation(settings, allow_unsafe=allow_unsafe)
+    loop = WorkerLoop(settings, allow_unsafe=allow_unsafe)
     celery = Celery("lethe-evaluator", set_as_current=False)
     celery.conf.update(celery_configuration(settings.broker_url.get_secret_value()))
     celery.task(name=WAKE_EVALUATE_TASK)(loop.wake)
 
     def started(**_: object) -> None:
         loop.start()
-        log.info("worker_ready", worker=loop.name, slots=settings.slots)
+        log.info("worker_ready", worker=loop.name, slots=settings.slots, sandbox_mode=loop.sandbox_mode)
+        if settings.sandbox_backend is Backend.UNSAFE:
+            log.warning("submissions_are_not_isolated", sandbox_mode=loop.sandbox_mode)
 
     def stopping(**_: object) -> None:
         loop.stop()

@@ -12,9 +12,12 @@ import sys
 import traceback
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-CODE_FOLDER = "/sandbox/code"
+from sandbox.process import GUEST_REPORT, GUEST_REQUEST, GUEST_RESULT
+
+CODE_FOLDER = str(Path(__file__).resolve().parents[1])
 MESSAGE_CHARS = 4_000
 TRACEBACK_CHARS = 16_000
 _ALLOCATION_TEXTS = ("can't allocate memory", "Cannot allocate memory", "out of memory")
@@ -66,11 +69,11 @@ def read_request(fd: int) -> tuple[bytes, str, str, int]:
     return source, header["filename"], header["function"], header["seed"]
 
 
-def serve(harness: Harness, context: Any, request_fd: int, result_fd: int, report_fd: int) -> NoReturn:
+def serve(harness: Harness, context: Any) -> NoReturn:
     """Never returns: runs one request and ends the process without running the submission's exit handlers."""
     own_pid = os.getpid()
-    source, filename, function, seed = read_request(request_fd)
-    os.close(request_fd)
+    source, filename, function, seed = read_request(GUEST_REQUEST)
+    os.close(GUEST_REQUEST)
     payload: bytes | memoryview = b""
     try:
         payload = memoryview(harness.run(context, source, filename, function, seed)).cast("B")
@@ -83,8 +86,8 @@ def serve(harness: Harness, context: Any, request_fd: int, result_fd: int, repor
         os._exit(0)  # a process that the submission forked came back here: it has no say in the result
     _flush()
     # ASCII with escapes: lone surrogates in a message must not break the report.
-    _write_all(report_fd, json.dumps(claim).encode("ascii"))
-    _write_all(result_fd, payload)
+    _write_all(GUEST_REPORT, json.dumps(claim).encode("ascii"))
+    _write_all(GUEST_RESULT, payload)
     os._exit(0)
 
 

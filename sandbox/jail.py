@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +20,10 @@ from sandbox.staging import Staging
 
 _INSTALL = "bubblewrap is not installed: apt-get install bubblewrap"
 _BOOT = "import sys; sys.path.insert(0, '/sandbox/code'); from sandbox.zygote import main; main(int(sys.argv[1]))"
+_UNSAFE_BOOT = (
+    "import sys; sys.path.insert(0, sys.argv[2] + '/code'); "
+    "from sandbox.unsafe_zygote import main; main(int(sys.argv[1]), sys.argv[2])"
+)
 _ASK_PREFIXES = (
     "import json, sys; print(json.dumps([sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]))"
 )
@@ -157,6 +161,11 @@ def _system_binds(staging: Staging) -> list[str]:
     return [*words, "--dir", "/dev/shm", "--remount-ro", "/dev", *_ZYGOTE_TMP]  # noqa: S108
 
 
+def build_unsafe_command(fd: int, *, setup: Setup, staging: Staging) -> list[str]:
+    """The command line of the zygote that is in no jail."""
+    return [str(setup.python), "-s", "-P", "-B", "-c", _UNSAFE_BOOT, str(fd), str(staging.root)]
+
+
 def environment_of(policy: Policy) -> dict[str, str]:
     """All of a guest's environment variables; results depend on none of them but the threads."""
     threads = str(policy.threads)
@@ -187,8 +196,15 @@ def identity_arguments(identity: Identity) -> dict[str, Any]:
 class Jail:
     """A running zygote. Raises SandboxFailure from the constructor when it does not come up within `setup.start_s`."""
 
-    def __init__(self, command_for: Callable[[int], list[str]], setup: Setup, identity: Identity) -> None:
+    def __init__(
+        self,
+        command_for: Callable[[int], list[str]],
+        setup: Setup,
+        identity: Identity,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._identity = identity
+        self._environment = dict(environment or {})
         self._log = b""
         self._sending = threading.Lock()
         self._started = threading.Event()
@@ -249,7 +265,7 @@ class Jail:
                     stderr=subprocess.STDOUT,
                     pass_fds=[theirs.fileno()],
                     cwd="/",
-                    env={},
+                    env=self._environment,
                     start_new_session=True,
                     umask=0o077,
                     **identity_arguments(self._identity),

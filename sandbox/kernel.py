@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import signal
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -19,6 +20,7 @@ MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_SECCOMP = 22
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
@@ -54,6 +56,11 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str |
         options.encode() if options is not None else None,
     )
     _check(done, f"mount on {target}")
+
+
+def die_with_parent() -> None:
+    """Have this process killed when the thread that started it ends; raises OSError."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0), "PR_SET_PDEATHSIG")
 
 
 def drop_capabilities() -> None:

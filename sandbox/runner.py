@@ -5,11 +5,21 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from sandbox.cgroups import CgroupTree
+from sandbox.errors import SandboxUnavailable
 from sandbox.identity import Identity, identity_of
-from sandbox.jail import Jail, build_command, find_bwrap, find_interpreter
+from sandbox.jail import (
+    Interpreter,
+    Jail,
+    build_command,
+    build_unsafe_command,
+    environment_of,
+    find_bwrap,
+    find_interpreter,
+)
 from sandbox.policy import Policy
 from sandbox.result import RunResult
 from sandbox.run import Cancellation, Request, drive
+from sandbox.seccomp import compile_cutoff, compile_filter
 from sandbox.setup import Backend, Setup
 from sandbox.staging import staged
 
@@ -26,10 +36,14 @@ class Sandbox:
         self._identity = identity_of(setup)
         self._cgroups = stack.enter_context(CgroupTree.create())
         self._jail: Jail | None = None
-        bwrap = find_bwrap()
+        if setup.backend is Backend.UNSAFE and not setup.allow_unsafe:
+            raise SandboxUnavailable(f"{setup.backend} isolates nothing and is refused without allow_unsafe=True")
         interpreter = find_interpreter(setup.python, self._identity)
-        self._open_jail = partial(self._enter_jail, bwrap=bwrap, interpreter=interpreter)
-        if setup.backend is Backend.ZYGOTE:
+        if setup.backend is Backend.UNSAFE:
+            self._open_jail = self._enter_no_jail
+        else:
+            self._open_jail = partial(self._enter_jail, bwrap=find_bwrap(), interpreter=interpreter)
+        if setup.backend is not Backend.FRESH:
             self._jail = self._open_jail(stack)
 
     @property
@@ -61,18 +75,33 @@ class Sandbox:
         with ExitStack() as stack:
             return drive(self._open_jail(stack), self._cgroups, self._policy, request)
 
-    def _enter_jail(self, stack: ExitStack, **found: object) -> Jail:
-        config = _config(self._setup, self._policy, self._cgroups)
-        staging = stack.enter_context(staged(self._setup, self._identity, config))
+    def _enter_jail(self, stack: ExitStack, *, bwrap: str, interpreter: Interpreter) -> Jail:
+        setup, policy, identity = self._setup, self._policy, self._identity
+        config = _config(policy, self._cgroups) | {
+            "harness_module": setup.harness_module,
+            "layers": [f"/sandbox/layers/{index}" for index in range(len(setup.extra_paths))],
+            "seccomp": [compile_filter().hex(), compile_cutoff().hex()],
+        }
         command_for = partial(
             build_command,
-            setup=self._setup,
-            policy=self._policy,
-            identity=self._identity,
-            staging=staging,
-            **found,  # type: ignore[arg-type]
+            bwrap=bwrap,
+            setup=setup,
+            policy=policy,
+            identity=identity,
+            interpreter=interpreter,
+            staging=stack.enter_context(staged(setup, identity, config)),
         )
-        return stack.enter_context(Jail(command_for, self._setup, self._identity))
+        return stack.enter_context(Jail(command_for, setup, identity))
+
+    def _enter_no_jail(self, stack: ExitStack) -> Jail:
+        setup, identity = self._setup, self._identity
+        config = _config(self._policy, self._cgroups) | {
+            "harness_module": setup.harness_module,
+            "layers": [str(folder) for folder in setup.extra_paths],
+        }
+        staging = stack.enter_context(staged(setup, identity, config))
+        command_for = partial(build_unsafe_command, setup=setup, staging=staging)
+        return stack.enter_context(Jail(command_for, setup, identity, environment_of(self._policy)))
 
 
 @contextmanager
@@ -87,15 +116,13 @@ def open_sandbox(setup: Setup, policy: Policy | None = None) -> Iterator[Sandbox
 
 
 def mode_of(backend: Backend, cgroups: CgroupTree) -> str:
-    """`backend+cgroup2|cgroup1|rlimits+seccomp`."""
+    """`backend+cgroup2|cgroup1|rlimits+seccomp`; without the last where nothing is isolated."""
     means = f"cgroup{cgroups.version}" if cgroups.limits_memory else "rlimits"
-    return f"{backend}+{means}+seccomp"
+    return f"{backend}+{means}" if backend is Backend.UNSAFE else f"{backend}+{means}+seccomp"
 
 
-def _config(setup: Setup, policy: Policy, cgroups: CgroupTree) -> dict[str, object]:
+def _config(policy: Policy, cgroups: CgroupTree) -> dict[str, object]:
     return {
-        "harness_module": setup.harness_module,
-        "layers": len(setup.extra_paths),
         "scratch_bytes": policy.scratch_bytes,
         "scratch_inodes": min(max(policy.scratch_bytes // _SCRATCH_INODE_BYTES, 64), _MAX_SCRATCH_INODES),
         "file_bytes": policy.file_bytes,

@@ -11,12 +11,14 @@ DEFAULT_UID = 61010
 
 
 class Backend(StrEnum):
-    """How runs are isolated from each other. Both give bit-identical results."""
+    """How runs are isolated. All give bit-identical results."""
 
     ZYGOTE = "bubblewrap-zygote"
     """One jail, one import; each run is a fork into its own namespaces."""
     FRESH = "bubblewrap-fresh"
     """A new jail and a new interpreter for each run."""
+    UNSAFE = "unsafe-subprocess"
+    """No jail at all, for development: a run may do whatever its user may. Refused without `allow_unsafe`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,7 @@ class Setup:
     python: interpreter whose environment the guest sees; the sandbox uid must be able to read it.
     links: absolute path of a symbolic link in the jail -> where it leads.
     extra_paths: folders appended to `sys.path` after everything else.
+    allow_unsafe: says once more that runs may go unisolated; `Backend.UNSAFE` is refused without it.
     uid, gid: the host identity that the jail runs under when the caller is root; otherwise the caller's own is used.
     start_s: seconds that starting the zygote may take, the harness's `load` included.
     """
@@ -41,6 +44,7 @@ class Setup:
     python: Path = field(default_factory=lambda: Path(sys.executable))
     extra_paths: tuple[Path, ...] = ()
     backend: Backend = Backend.ZYGOTE
+    allow_unsafe: bool = False
     uid: int = DEFAULT_UID
     gid: int = DEFAULT_UID
     start_s: float = 180.0

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.identity import Identity
-from sandbox.seccomp import compile_cutoff, compile_filter
-from sandbox.setup import Setup
+from sandbox.setup import Backend, Setup
 
 PREFIX = "lethe-sandbox-"
-_GUEST_MODULES = ("guest.py", "kernel.py", "pages.py", "zygote.py")
+_GUEST_MODULES = ("guest.py", "kernel.py", "pages.py", "process.py", "zygote.py")
+_UNSAFE_MODULE = "unsafe_zygote.py"
 _USERS = "guest:x:{uid}:{gid}:guest:/tmp:/bin/sh\n"
 _GROUPS = "guest:x:{gid}:\n"
 
@@ -53,13 +53,13 @@ def staged(setup: Setup, identity: Identity, config: Mapping[str, object]) -> It
     try:
         root.chmod(0o755)
         staging = Staging(root)
-        _stage_code(setup.harness, staging.code)
+        unsafe = (_UNSAFE_MODULE,) if setup.backend is Backend.UNSAFE else ()
+        _stage_code(setup.harness, (*_GUEST_MODULES, *unsafe), staging.code)
         _stage_inputs(setup.inputs, staging.inputs, identity)
         staging.etc.mkdir(mode=0o755)
         _write(staging.etc / "passwd", _USERS.format(uid=identity.jail_uid, gid=identity.jail_gid))
         _write(staging.etc / "group", _GROUPS.format(gid=identity.jail_gid))
-        filters = [compile_filter().hex(), compile_cutoff().hex()]
-        _write(staging.config, json.dumps({**config, "seccomp": filters}))
+        _write(staging.config, json.dumps(config))
         yield staging
     finally:
         shutil.rmtree(root, ignore_errors=True)
@@ -94,11 +94,11 @@ def remove_stale() -> None:
                 os.close(fd)
 
 
-def _stage_code(harness: Mapping[str, Path], code: Path) -> None:
+def _stage_code(harness: Mapping[str, Path], modules: tuple[str, ...], code: Path) -> None:
     package = code / "sandbox"
     package.mkdir(parents=True)
     _write(package / "__init__.py", "")
-    for name in _GUEST_MODULES:
+    for name in modules:
         _write(package / name, (Path(__file__).parent / name).read_text(encoding="utf-8"))
     for name, source in harness.items():
         if source.is_dir():

@@ -9,7 +9,6 @@ the fork. Each request becomes three processes:
 """
 
 import contextlib
-import fcntl
 import gc
 import importlib
 import json
@@ -19,22 +18,16 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sandbox import guest, kernel
+from sandbox import guest, kernel, process
 from sandbox.pages import collapse_private_memory
 
-CONFIG_FILE = "/sandbox/config.json"
-INPUTS_FOLDER = "/sandbox/inputs"
+ROOT = Path("/sandbox")
 SCRATCH_FOLDER = "/tmp"  # noqa: S108 - the jail's own
-LAYERS_FOLDER = "/sandbox/layers"
 
-# The descriptors of a run, in the order in which the host sends them.
-_RUN, _REQUEST, _RESULT, _REPORT, _STDOUT, _STDERR = range(6)
-_RUN_FDS = 6
-_GUEST_REQUEST, _GUEST_RESULT, _GUEST_REPORT, _GUEST_SAID = 3, 4, 5, 6
-_HIGH_FD = 64
 _CONFINED = "confined"
 # Flags of a mount that may only be added to; statvfs and mount give them the same numbers.
 _KEPT_FLAGS = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
@@ -49,20 +42,27 @@ _NAMESPACES = (
 )
 
 
+Supervise = Callable[[list[int], dict[str, Any], Any, Any], None]
+
+
 def main(control_fd: int) -> NoReturn:
     """Never returns: loads, reports ready on the control socket and serves requests until the host hangs up."""
+    serve_runs(control_fd, ROOT, _supervise)
+
+
+def serve_runs(control_fd: int, root: Path, supervise: Supervise) -> NoReturn:
+    """Never returns: forks a process for each request; it calls `supervise`. In `root` are config and inputs."""
     control = socket.socket(fileno=control_fd)
     _raise_open_files()
-    config = json.loads(Path(CONFIG_FILE).read_bytes())
+    config = json.loads((root / "config.json").read_bytes())
     try:
         harness = importlib.import_module(config["harness_module"])
-        context = harness.load(Path(INPUTS_FOLDER))
+        context = harness.load(root / "inputs")
         _check_threads()
         _check_shared_memory()
     except Exception:  # noqa: BLE001 - whatever it was, the host reports it
         control.send(json.dumps({"failed": traceback.format_exc()[-8_000:]}).encode("ascii"))
         os._exit(1)
-    filters = [bytes.fromhex(text) for text in config["seccomp"]]
     _silence(sys.stdout)
     _silence(sys.stderr)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are reaped by the kernel
@@ -72,15 +72,15 @@ def main(control_fd: int) -> NoReturn:
     collapse_private_memory()
     control.send(json.dumps({"ready": True}).encode("ascii"))
     while True:
-        message, fds, _, _ = socket.recv_fds(control, 16, _RUN_FDS, socket.MSG_CMSG_CLOEXEC)
+        message, fds, _, _ = socket.recv_fds(control, 16, process.RUN_FDS, socket.MSG_CMSG_CLOEXEC)
         if not message:
             os._exit(0)
         # When there is no memory for a fork, the run's descriptors are closed, and the host learns by that.
         with contextlib.suppress(OSError):
-            if len(fds) == _RUN_FDS and os.fork() == 0:
+            if len(fds) == process.RUN_FDS and os.fork() == 0:
                 try:
                     control.close()
-                    _supervise(fds, config, filters, harness, context)
+                    supervise(fds, config, harness, context)
                 finally:
                     os._exit(1)
         for fd in fds:
@@ -114,12 +114,12 @@ def _raise_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _supervise(fds: list[int], config: dict[str, Any], filters: list[bytes], harness: Any, context: Any) -> None:
+def _supervise(fds: list[int], config: dict[str, Any], harness: Any, context: Any) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    run = socket.socket(fileno=fds[_RUN])
+    run = socket.socket(fileno=fds[process.RUN])
     socket.send_fds(run, [b"hello"], [os.pidfd_open(os.getpid())])
     try:
-        data_bytes = _data_bytes()
+        data_bytes = process.data_bytes()
         proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         _enter_namespaces(config)
         reaper, lifeline = _start_reaper()
@@ -130,10 +130,10 @@ def _supervise(fds: list[int], config: dict[str, Any], filters: list[bytes], har
         if child == 0:
             try:
                 run.detach()
-                _confine(fds, proc, config, data_bytes, filters, said)
+                _confine(fds, proc, config, data_bytes, said)
                 # Only now: libraries import what they happen to find, and the zygote must run nothing of a layer.
-                sys.path.extend(f"{LAYERS_FOLDER}/{index}" for index in range(config["layers"]))
-                guest.serve(harness, context, _GUEST_REQUEST, _GUEST_RESULT, _GUEST_REPORT)
+                sys.path.extend(config["layers"])
+                guest.serve(harness, context)
             finally:
                 os._exit(1)
         os.close(said)
@@ -141,7 +141,7 @@ def _supervise(fds: list[int], config: dict[str, Any], filters: list[bytes], har
     except OSError as error:
         run.send(json.dumps({"failed": str(error)}).encode("ascii"))
         os._exit(1)
-    for fd in fds[_REQUEST:]:
+    for fd in fds[process.REQUEST :]:
         os.close(fd)
     socket.send_fds(run, [b"{}"], [os.pidfd_open(reaper)])
     _, wait_status, usage = os.wait4(child, 0)
@@ -212,7 +212,7 @@ def _start_reaper() -> tuple[int, int]:
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)
             os.dup2(watched, 0)
-            os.closerange(1, _open_files())
+            os.closerange(1, process.open_files())
             os.read(0, 1)
         finally:
             os._exit(0)
@@ -220,18 +220,16 @@ def _start_reaper() -> tuple[int, int]:
     return pid, lifeline
 
 
-def _confine(
-    fds: list[int], proc: int, config: dict[str, Any], data_bytes: int, filters: list[bytes], said: int
-) -> None:
+def _confine(fds: list[int], proc: int, config: dict[str, Any], data_bytes: int, said: int) -> None:
     """Turn this process into a guest, and say so (or what went wrong) on `said`, which is closed then."""
     try:
         _become_guest(fds, proc, config, data_bytes, said)
-        for program in filters:
-            kernel.install_seccomp(program)
-        os.write(_GUEST_SAID, _CONFINED.encode())
-        os.close(_GUEST_SAID)
+        for program in config["seccomp"]:
+            kernel.install_seccomp(bytes.fromhex(program))
+        os.write(process.GUEST_SAID, _CONFINED.encode())
+        os.close(process.GUEST_SAID)
     except Exception as error:  # noqa: BLE001 - whatever it was, no submission may run now
-        for fd in (said, _GUEST_SAID):
+        for fd in (said, process.GUEST_SAID):
             with contextlib.suppress(OSError):
                 os.write(fd, repr(error).encode("utf-8", "replace"))
                 break
@@ -243,49 +241,11 @@ def _become_guest(fds: list[int], proc: int, config: dict[str, Any], data_bytes:
     os.write(oom, b"1000")  # of the run's processes, the guest's die first
     os.close(oom)
     os.setsid()
-    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH_FD) for fd in [*fds, said]]
-    os.dup2(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), 0)  # the zygote's own has flags that would last
-    os.dup2(high[_STDOUT], 1)
-    os.dup2(high[_STDERR], 2)
-    os.dup2(high[_REQUEST], _GUEST_REQUEST, inheritable=False)
-    os.dup2(high[_RESULT], _GUEST_RESULT, inheritable=False)
-    os.dup2(high[_REPORT], _GUEST_REPORT, inheritable=False)
-    os.dup2(high[-1], _GUEST_SAID, inheritable=False)
-    os.closerange(_GUEST_SAID + 1, _open_files())
+    process.keep_descriptors(fds, said)
     os.umask(0o077)
     os.chdir(SCRATCH_FOLDER)
-    _limit(resource.RLIMIT_CORE, 1)  # less than any core file; with 0, one would go to a core_pattern that is a pipe
-    _limit(resource.RLIMIT_FSIZE, config["file_bytes"])
-    _limit(resource.RLIMIT_NOFILE, config["open_files"])
-    _limit(resource.RLIMIT_NPROC, config["processes"] + 2)  # supervisor and reaper count in this user namespace
-    _limit(resource.RLIMIT_MSGQUEUE, 0)
-    cpu_s = int(config["cpu_s"]) + 1
-    _limit(resource.RLIMIT_CPU, cpu_s, cpu_s + 1)  # SIGXCPU says what it was; SIGKILL follows when that is ignored
-    if config["limit_data"]:
-        _limit(resource.RLIMIT_DATA, data_bytes + config["memory_bytes"])
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
-
-
-def _limit(which: int, soft: int, hard: int | None = None) -> None:
-    ceiling = resource.getrlimit(which)[1]
-    hard = soft if hard is None else hard
-    if ceiling != resource.RLIM_INFINITY:
-        soft, hard = min(soft, ceiling), min(hard, ceiling)
-    resource.setrlimit(which, (soft, hard))
-
-
-def _data_bytes() -> int:
-    """What RLIMIT_DATA counts of this process already, in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmData:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def _open_files() -> int:
-    """One more than the highest descriptor that can be open."""
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    process.set_limits(config, data_bytes)
+    process.limit(resource.RLIMIT_NPROC, config["processes"] + 2)  # supervisor and reaper count in this user namespace
 
 
 def _silence(stream: Any) -> None:

@@ -34,6 +34,11 @@ class Settings(BaseSettings):
     max_attempts: int = Field(
         default=3, ge=1, description="Deaths of workers on one item before it fails as platform fault"
     )
+    sandbox_backend: str = Field(
+        default="",
+        description="As on the workers. A worker that isolates nothing gets work only where this, too, is "
+        "unsafe-subprocess",
+    )
     log_format: str = Field(default="text", pattern="^(text|json)$", description="Readable lines or JSON lines")
     log_level: str = Field(
         default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe level shown"

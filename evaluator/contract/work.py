@@ -15,11 +15,20 @@ Package = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*==[a-z0-9.!+]+$"
 """One installed package: normalised name and version."""
 
 
+UNSAFE_BACKEND = "unsafe-subprocess"
+"""The sandbox's backend for development, which isolates nothing; sandbox modes begin with their backend's name."""
+
+
 class Claim(Contract):
     """A worker asks for work."""
 
     worker: str = Field(min_length=1, max_length=200)
     sandbox_mode: str
+
+    @property
+    def isolates(self) -> bool:
+        """Whether submissions are isolated on this worker from the host and from each other."""
+        return not self.sandbox_mode.startswith(UNSAFE_BACKEND)
 
 
 class RunOrder(Contract):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli.options import Json, make_settings
+from server.cli.options import AllowUnsafe, Json, make_settings
 from server.cli.progress import training_progress
 
 
@@ -16,6 +16,7 @@ def check(
     ],
     specification: Annotated[Path, typer.Option("--spec", help="TOML file, or a shipped one's name")] = Path("demo"),
     as_json: Json = False,
+    allow_unsafe: AllowUnsafe = False,
 ) -> None:
     """Run a submission once on practice data and show everything that it says."""
     from evaluator.practice import practise
@@ -36,7 +37,14 @@ def check(
         typer.echo(f"note: {note}", err=True)
     folder = make_settings().prepare_home() / "practice"
     with training_progress() as progress, tempfile.TemporaryDirectory(prefix="lethe-check-") as scratch:
-        result = practise(checked.source, spec, store_folder=folder, scratch=Path(scratch), progress=progress)
+        result = practise(
+            checked.source,
+            spec,
+            store_folder=folder,
+            scratch=Path(scratch),
+            allow_unsafe=allow_unsafe,
+            progress=progress,
+        )
     if as_json:
         typer.echo(result.model_dump_json())
     else:

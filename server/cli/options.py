@@ -13,6 +13,10 @@ Home = Annotated[
 ]
 Port = Annotated[int | None, typer.Option("--port", help="Port to listen on [env: LETHE_PORT]")]
 Host = Annotated[str | None, typer.Option("--host", help="Address to listen on [env: LETHE_HOST]")]
+AllowUnsafe = Annotated[
+    bool,
+    typer.Option("--allow-unsafe", help="Isolate nothing, where LETHE_SANDBOX_BACKEND=unsafe-subprocess says so too"),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text")]
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli.options import Home, Host, Port, command_line, make_settings
+from server.cli.options import AllowUnsafe, Home, Host, Port, command_line, make_settings
 from server.errors import ConfigurationError
 from server.settings import Settings
 from server.supervisor import Supervisor
@@ -66,6 +66,7 @@ def worker(
         Path | None, typer.Option("--key-file", help="File with the worker key [or env: LETHE_WORKER_KEY]")
     ] = None,
     slots: Annotated[int | None, typer.Option("--slots", help="Runs at the same time [env: LETHE_SLOTS]")] = None,
+    allow_unsafe: AllowUnsafe = False,
 ) -> None:
     """Run an evaluation worker: it runs submissions in the sandbox and stores their outputs."""
     from evaluator.settings import WorkerSettings
@@ -75,7 +76,7 @@ def worker(
     given = {"server_url": server, "slots": slots, "worker_key": key_file.read_text().strip() if key_file else None}
     settings = WorkerSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     configure_logs(level=settings.log_level, log_format=settings.log_format)
-    run_worker(settings)
+    run_worker(settings, allow_unsafe=allow_unsafe)
 
 
 def migrate(home: Home = None) -> None:
@@ -88,10 +89,10 @@ def migrate(home: Home = None) -> None:
     typer.echo("The database is at the newest schema.")
 
 
-def up(home: Home = None, host: Host = None, port: Port = None) -> None:
+def up(home: Home = None, host: Host = None, port: Port = None, allow_unsafe: AllowUnsafe = False) -> None:
     """Run serve, control and a worker as children of this command; Ctrl-C stops everything."""
     settings = make_settings(home=home, host=host, port=port)
-    supervisor = start_all(settings)
+    supervisor = start_all(settings, allow_unsafe=allow_unsafe)
     typer.echo(f"Lethe is at {settings.server_url} · home {settings.home} · Ctrl-C stops it", err=True)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -99,16 +100,17 @@ def up(home: Home = None, host: Host = None, port: Port = None) -> None:
     supervisor.run(stop)
 
 
-def start_all(settings: Settings, *, log_level: str | None = None) -> Supervisor:
+def start_all(settings: Settings, *, log_level: str | None = None, allow_unsafe: bool = False) -> Supervisor:
     """A supervisor with the three processes of one machine running; raises before anything starts when one cannot."""
-    from sandbox.doctor import require
+    from evaluator.jails import require_isolation
+    from evaluator.settings import SandboxSettings
     from server.context import create_context
     from server.migrate import migrate as apply
     from server.work.keys import embedded_worker_key
 
     listen(settings).close()
     context = create_context(settings)
-    require()
+    require_isolation(SandboxSettings(), allow_unsafe=allow_unsafe)
     apply(context.database)
     key = embedded_worker_key(context)
     context.database.dispose()
@@ -121,7 +123,8 @@ def start_all(settings: Settings, *, log_level: str | None = None) -> Supervisor
     supervisor = Supervisor(shared)
     supervisor.start("serve", command_line("serve"))
     supervisor.start("control", command_line("control"))
-    supervisor.start("worker", command_line("worker"), environment=worker_environment(settings, key))
+    worker_command = command_line("worker", *(["--allow-unsafe"] if allow_unsafe else []))
+    supervisor.start("worker", worker_command, environment=worker_environment(settings, key))
     return supervisor
 
 

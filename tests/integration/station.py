@@ -51,7 +51,7 @@ def open_station(cache: Path, layers: Path, *, index: str | None = None) -> Iter
     store.put("original.safetensors", save_tensors(build_model("resnet-small", CLASSES).state_dict()))
     settings = LayerSettings(layers=layers)
     with InferenceService(wall_s=60) as inference:
-        jails = Jails(store, cache, uid=settings.sandbox_uid)
+        jails = Jails(store, cache, settings)
         opened = open_layers(settings, IndexSettings(uv_default_index=index))
         inference.start()
         try:

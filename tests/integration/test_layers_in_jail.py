@@ -1,13 +1,18 @@
 """A submission with a script block, from its source to its check report, in a real jail with the real harness."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from evaluator.contract.faults import FaultCode
 from evaluator.contract.states import Owner, Stage
+from evaluator.jails import Jails
 from evaluator.pipeline import Station
+from evaluator.settings import SandboxSettings
+from sandbox import Backend
 from tests.integration.package_index import Index, open_folder
 from tests.integration.station import open_station
 from tests.integration.station import run as run_allowing
@@ -82,3 +87,15 @@ def test_without_a_block_the_package_is_not_there(station: Station) -> None:
     checked = run(station, "import dill\n" + SUBMISSION.replace("# /// script", "#"))
     assert checked.fault is not None
     assert (checked.fault.code, checked.fault.line) == (FaultCode.IMPORT_ERROR, 1)
+
+
+def test_fresh_jails_serve_any_number_of_runs(station: Station, tmp_path: Path) -> None:
+    settings = SandboxSettings(sandbox_backend=Backend.FRESH)
+    jails = Jails(station.store, tmp_path, settings)
+    try:
+        fresh = replace(station, jails=jails)
+        for _ in range(2):
+            done = run(fresh, "def unlearning(net, retain, forget, validation): return net\n")
+            assert (done.fault, done.check is None) == (None, False), done
+    finally:
+        jails.close()

@@ -117,8 +117,9 @@ def test_same_seed_same_weights_as_on_the_host(trained: Sandbox, setup: Setup, f
     )
     assert hashlib.sha256(host.stdout).hexdigest() == inside
 
-    with open_sandbox(replace(setup, backend=Backend.FRESH), POLICY) as fresh:
-        assert digest_of(fresh, workers=0) == inside
+    for backend in (Backend.FRESH, Backend.UNSAFE):
+        with open_sandbox(replace(setup, backend=backend, allow_unsafe=True), POLICY) as other:
+            assert digest_of(other, workers=0) == inside, backend
 
 
 def test_running_out_of_memory_inside_torch(trained: Sandbox) -> None:

@@ -3,6 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 from sqlalchemy import delete, select
 
@@ -58,6 +59,18 @@ def test_foreign_key_cannot_touch_a_lease(site: Site) -> None:
         site.worker_key = "lethew_wrong"
         answer = site.work("claim", worker="w", sandbox_mode="x")
         assert (answer.status_code, answer.json()["code"]) == (401, "worker_key_invalid")
+
+
+def test_a_worker_that_isolates_nothing_gets_work_only_where_the_server_says_so(site: Site) -> None:
+    unsafe = {"worker": "w", "sandbox_mode": "unsafe-subprocess+rlimits"}
+    with site.register("ann") as ann:
+        upload(ann)
+        refused = site.work("claim", **unsafe)
+        assert (refused.status_code, refused.json()["code"]) == (403, "unsafe_worker")
+        object.__setattr__(site.context.settings, "sandbox_backend", "unsafe-subprocess")
+        assert site.work("claim", **unsafe).status_code == 200
+    with httpx.Client(base_url=site.url) as client:
+        assert 'sandbox_mode="unsafe-subprocess+rlimits"' in client.get("/metrics").text
 
 
 def test_a_worker_that_dies_every_time_is_the_platforms_fault(site: Site) -> None:

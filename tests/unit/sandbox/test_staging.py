@@ -3,11 +3,12 @@
 import json
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from sandbox import Setup, staging
+from sandbox import Backend, Setup, staging
 from sandbox.identity import identity_of
 
 CONFIG = {"layers": 0}
@@ -33,7 +34,7 @@ def test_only_python_files_and_the_guest_are_staged(setup: Setup) -> None:
         files = {str(path.relative_to(staged.code)) for path in staged.code.rglob("*") if path.is_file()}
         modes = {path.stat().st_mode & 0o777 for path in staged.code.rglob("*")}
     assert files == {"pack/__init__.py", "pack/inner/module.py", "one.py"} | {
-        f"sandbox/{name}.py" for name in ("__init__", "guest", "kernel", "pages", "zygote")
+        f"sandbox/{name}.py" for name in ("__init__", "guest", "kernel", "pages", "process", "zygote")
     }
     assert modes == {0o644, 0o755}
 
@@ -61,11 +62,16 @@ def test_a_file_that_all_may_read_is_linked_not_copied(setup: Setup, tmp_path: P
         assert (staged.inputs / "a").stat().st_ino != (tmp_path / "closed.bin").stat().st_ino
 
 
-def test_config_holds_the_filters(setup: Setup) -> None:
+def test_config_is_what_was_given(setup: Setup) -> None:
     with staging.staged(setup, identity_of(setup), CONFIG) as staged:
-        config = json.loads(staged.config.read_text(encoding="utf-8"))
-    assert config["layers"] == 0
-    assert [len(bytes.fromhex(text)) % 8 for text in config["seccomp"]] == [0, 0]
+        assert json.loads(staged.config.read_text(encoding="utf-8")) == CONFIG
+
+
+def test_the_zygote_without_a_jail_is_staged_for_its_own_backend_alone(setup: Setup) -> None:
+    unsafe = replace(setup, backend=Backend.UNSAFE)
+    for given, is_there in ((setup, False), (unsafe, True)):
+        with staging.staged(given, identity_of(given), CONFIG) as staged:
+            assert (staged.code / "sandbox" / "unsafe_zygote.py").exists() is is_there
 
 
 def test_a_missing_input_leaves_nothing_behind(setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,64 @@
+"""Turns a forked process into a guest: which descriptors it keeps, and its resource limits."""
+
+import fcntl
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+# The descriptors of a run, in the order in which the host sends them.
+RUN, REQUEST, RESULT, REPORT, STDOUT, STDERR = range(6)
+RUN_FDS = 6
+GUEST_REQUEST, GUEST_RESULT, GUEST_REPORT, GUEST_SAID = 3, 4, 5, 6
+"""Where a guest finds the request and puts its result and its report; it closes the last before the submission runs."""
+_HIGH_FD = 64
+
+
+def keep_descriptors(fds: list[int], said: int) -> None:
+    """Leave nothing open but the run's pipes, at fixed numbers, and the end of a pipe to say things on."""
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH_FD) for fd in [*fds, said]]
+    os.dup2(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), 0)  # the zygote's own has flags that would last
+    os.dup2(high[STDOUT], 1)
+    os.dup2(high[STDERR], 2)
+    os.dup2(high[REQUEST], GUEST_REQUEST, inheritable=False)
+    os.dup2(high[RESULT], GUEST_RESULT, inheritable=False)
+    os.dup2(high[REPORT], GUEST_REPORT, inheritable=False)
+    os.dup2(high[-1], GUEST_SAID, inheritable=False)
+    os.closerange(GUEST_SAID + 1, open_files())
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+
+
+def set_limits(config: dict[str, Any], inherited_bytes: int) -> None:
+    """The limits that hold for one process; `inherited_bytes` is what RLIMIT_DATA counts of it already."""
+    limit(resource.RLIMIT_CORE, 1)  # less than any core file; with 0, one would go to a core_pattern that is a pipe
+    limit(resource.RLIMIT_FSIZE, config["file_bytes"])
+    limit(resource.RLIMIT_NOFILE, config["open_files"])
+    limit(resource.RLIMIT_MSGQUEUE, 0)
+    cpu_s = int(config["cpu_s"]) + 1
+    limit(resource.RLIMIT_CPU, cpu_s, cpu_s + 1)  # SIGXCPU says what it was; SIGKILL follows when that is ignored
+    if config["limit_data"]:
+        limit(resource.RLIMIT_DATA, inherited_bytes + config["memory_bytes"])
+
+
+def limit(which: int, soft: int, hard: int | None = None) -> None:
+    """Lower a limit; one that is lower already stays."""
+    ceiling = resource.getrlimit(which)[1]
+    hard = soft if hard is None else hard
+    if ceiling != resource.RLIM_INFINITY:
+        soft, hard = min(soft, ceiling), min(hard, ceiling)
+    resource.setrlimit(which, (soft, hard))
+
+
+def data_bytes() -> int:
+    """What RLIMIT_DATA counts of this process already, in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmData:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def open_files() -> int:
+    """One more than the highest descriptor that can be open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -1,0 +1,69 @@
+"""The zygote of the backend that isolates nothing: plain processes of the host, for developing submissions and Lethe.
+
+A submission reads and changes here whatever its user may, reaches the network and may leave processes behind.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sandbox import guest, kernel, process
+from sandbox.zygote import serve_runs
+
+
+def main(control_fd: int, root: str) -> NoReturn:
+    """Never returns: as `sandbox.zygote.main`, on the host's own files."""
+    kernel.die_with_parent()
+    serve_runs(control_fd, Path(root), _supervise)
+
+
+def _supervise(fds: list[int], config: dict[str, Any], harness: Any, context: Any) -> None:
+    kernel.die_with_parent()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    run = socket.socket(fileno=fds[process.RUN])
+    socket.send_fds(run, [b"hello"], [os.pidfd_open(os.getpid())])
+    if not run.recv(16):  # the host has put this process, and so the guest, into the run's cgroup now
+        os._exit(0)
+    inherited_bytes = process.data_bytes()
+    heard, said = os.pipe()
+    scratch = tempfile.mkdtemp(prefix="lethe-unsafe-")
+    try:
+        child = os.fork()
+        if child == 0:
+            try:
+                run.detach()
+                _become_guest(fds, config, inherited_bytes, scratch, said)
+                guest.serve(harness, context)
+            finally:
+                os._exit(1)
+        os.close(said)
+        os.read(heard, 1)  # ends when the guest leads a session of its own
+        for fd in fds[process.REQUEST :]:
+            os.close(fd)
+        socket.send_fds(run, [b"{}"], [os.pidfd_open(child)])
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        os.killpg(child, signal.SIGKILL)  # not reaped yet, so the number is still its own
+        _, wait_status, usage = os.wait4(child, 0)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    cpu_s = usage.ru_utime + usage.ru_stime
+    run.send(json.dumps({"wait_status": wait_status, "cpu_s": cpu_s}).encode("ascii"))
+    os._exit(0)
+
+
+def _become_guest(fds: list[int], config: dict[str, Any], inherited_bytes: int, scratch: str, said: int) -> None:
+    kernel.die_with_parent()
+    os.setsid()
+    process.keep_descriptors(fds, said)
+    os.environ.update(HOME=scratch, TMPDIR=scratch)
+    tempfile.tempdir = None
+    os.chdir(scratch)
+    process.set_limits(config, inherited_bytes)
+    sys.path.extend(config["layers"])
+    os.close(process.GUEST_SAID)
