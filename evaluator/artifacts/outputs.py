@@ -89,6 +89,48 @@ def stack_outputs(outputs: Sequence[Outputs]) -> StackedOutputs:
     )
 
 
+def write_pack(stacked: StackedOutputs) -> bytes:
+    """Safetensors bytes with `logits.<part>` (N, E, C) float32 and `accuracy.<part>` (N,) float64, bit for bit.
+
+    Raises OutputsInvalid for what `read_pack` would refuse.
+    """
+    _check_stack(stacked)
+    arrays: dict[str, NDArray[np.generic]] = {
+        f"logits.{part}": np.ascontiguousarray(stacked.logits[part]) for part in LOGITS
+    }
+    arrays |= {f"accuracy.{part}": np.ascontiguousarray(stacked.accuracy[part]) for part in ACCURACIES}
+    return bytes(save(arrays, metadata={"lethe": json.dumps({"format": 1})}))
+
+
+def read_pack(data: bytes) -> StackedOutputs:
+    """The stacked outputs in `data`; raises OutputsInvalid when `write_pack` cannot have written it."""
+    try:
+        arrays = load(data)
+        stacked = StackedOutputs(
+            logits={part: arrays[f"logits.{part}"] for part in LOGITS},
+            accuracy={part: arrays[f"accuracy.{part}"] for part in ACCURACIES},
+        )
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise OutputsInvalid(f"not the packed outputs of models: {error}") from error
+    _check_stack(stacked)
+    return stacked
+
+
+def _check_stack(stacked: StackedOutputs) -> None:
+    if set(stacked.logits) != set(LOGITS) or set(stacked.accuracy) != set(ACCURACIES):
+        raise OutputsInvalid(f"parts must be logits of {LOGITS} and accuracies of {ACCURACIES}")
+    arrays: list[NDArray[np.floating]] = [*stacked.logits.values(), *stacked.accuracy.values()]
+    dimensions = [values.ndim for values in arrays]
+    if dimensions != [3] * len(LOGITS) + [1] * len(ACCURACIES) or len({len(values) for values in arrays}) != 1:
+        raise OutputsInvalid("logits must be (models, examples, classes) and accuracies (models,), of as many models")
+    if len(arrays[0]) == 0:
+        raise OutputsInvalid("no outputs to pack")
+    if any(values.dtype != np.float32 for values in stacked.logits.values()):
+        raise OutputsInvalid("logits must be float32")
+    if not all(bool(np.isfinite(values).all()) for values in arrays):
+        raise OutputsInvalid("logits and accuracies must be finite")
+
+
 def _check(outputs: Outputs) -> None:
     if set(outputs.logits) != set(LOGITS) or set(outputs.accuracy) != set(ACCURACIES):
         raise OutputsInvalid(f"parts must be logits of {LOGITS} and accuracies of {ACCURACIES}")

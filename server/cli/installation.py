@@ -119,7 +119,7 @@ def _artifacts(settings: Settings) -> Finding:
     def answers() -> bool:
         from evaluator.artifacts import open_store
 
-        open_store(url).exists("readiness-probe")
+        open_store(url).probe()
         return True
 
     remedy = "correct LETHE_ARTIFACTS_URL and the store's credentials"
@@ -143,13 +143,11 @@ def _folder(name: str, folder: Path, *, is_named: bool) -> Finding:
 
 
 def _asked(name: str, shown: str, answers: Callable[[], bool], remedy: str, *, required: bool) -> Finding:
-    from obstore.exceptions import BaseError
-
     from evaluator.artifacts import ArtifactError
 
     try:
         is_there = answers()
-    except (ArtifactError, BaseError, OSError, ValueError) as error:
+    except (ArtifactError, OSError, ValueError) as error:
         lines = str(error).splitlines()
         return Finding(name, False, required, f"{shown}: {lines[0] if lines else type(error).__name__}", remedy)
     return Finding(

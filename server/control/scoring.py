@@ -1,18 +1,16 @@
 """Computes scores from stored outputs: nothing is run again, and the same outputs give the same score."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from obstore.exceptions import BaseError
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from evaluator.artifacts import ArtifactError, ArtifactStore
-from evaluator.artifacts.outputs import OutputsInvalid, StackedOutputs, read_outputs, stack_outputs
-from evaluator.contract.dossier import ArtifactRef, Dossier
+from evaluator.artifacts import ArtifactError
+from evaluator.artifacts.outputs import OutputsInvalid
+from evaluator.contract.dossier import Dossier
 from evaluator.contract.faults import platform_fault
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Stage, SubmissionState, WorkState
@@ -24,7 +22,18 @@ from server.control.yardstick import Yardstick, load_yardstick
 from server.db import utc_now
 from server.leaderboard.service import refresh
 from server.logs import get_logger
-from server.models import Competition, Score, Submission, WorkItem
+from server.models import Competition, OutputPack, Score, Standing, Submission, WorkItem
+from server.storage.outputs import (
+    RunOutputs,
+    RunsUnusable,
+    commit_pack,
+    drop_singles,
+    forget_runs,
+    read_runs,
+    run_items,
+    run_outputs,
+    store_pack,
+)
 from server.submissions.service import end
 from server.work.service import fail, finish_item, lease_item, next_item
 
@@ -43,7 +52,7 @@ class _Order:
     token: int
     spec: CompetitionSpec
     prepared: Dossier
-    outputs: tuple[ArtifactRef, ...]
+    outputs: RunOutputs
 
 
 class Scorer:
@@ -64,13 +73,21 @@ class Scorer:
             order = _order(session, item)
         try:
             yardstick = self._yardstick(order.spec, order.prepared)
-            unlearned = yardstick.pool(_stored_outputs(self._context.artifacts, order.outputs))
+            stacked = read_runs(self._context.artifacts, order.outputs)
+            unlearned = yardstick.pool(stacked)
             score = yardstick.score(unlearned)
             findings = yardstick.findings(unlearned, score)
-        except (ArtifactError, OutputsInvalid, BaseError, OSError, ValueError) as error:
+            pack = None
+            if order.outputs.pack is None:
+                pack = store_pack(self._context.artifacts, order.outputs, stacked, token=order.token)
+        except RunsUnusable as error:
+            _repeat(self._context, order, error)
+            return True
+        except (ArtifactError, OutputsInvalid, ValueError) as error:
             _give_up(self._context, order, f"{type(error).__name__}: {error}")
             return True
-        _store(self._context, order, score, findings)
+        if _store(self._context, order, pack, score, findings):
+            drop_singles(self._context.artifacts, order.outputs)
         return True
 
     def _yardstick(self, spec: CompetitionSpec, prepared: Dossier) -> Yardstick:
@@ -83,10 +100,6 @@ class Scorer:
         return self._yardsticks[key]
 
 
-def _stored_outputs(artifacts: ArtifactStore, outputs: Sequence[ArtifactRef]) -> StackedOutputs:
-    return stack_outputs([read_outputs(artifacts.get(ref)) for ref in outputs])
-
-
 def _order(session: Session, item: WorkItem) -> _Order:
     submission = session.get_one(Submission, item.submission_id)
     competition = session.get_one(Competition, submission.competition_id)
@@ -95,32 +108,7 @@ def _order(session: Session, item: WorkItem) -> _Order:
         token=item.token,
         spec=specification(competition),
         prepared=dossier(competition),
-        outputs=_run_outputs(session, submission),
-    )
-
-
-def _run_outputs(session: Session, submission: Submission) -> tuple[ArtifactRef, ...]:
-    """The stored outputs by run index: the metric's groups and pairings rely on the order."""
-    records = {
-        int(index): ArtifactRef.model_validate(record["outputs"])
-        for item in _run_items(session, submission)
-        for index, record in item.finished.items()
-    }
-    return tuple(records[index] for index in sorted(records))
-
-
-def _run_items(session: Session, submission: Submission) -> list[WorkItem]:
-    """The run chunks of the submission's current generation."""
-    return list(
-        session.scalars(
-            select(WorkItem)
-            .where(
-                WorkItem.submission_id == submission.id,
-                WorkItem.generation == submission.generation,
-                WorkItem.stage == Stage.RUN,
-            )
-            .order_by(WorkItem.chunk)
-        )
+        outputs=run_outputs(session, submission),
     )
 
 
@@ -139,32 +127,39 @@ def score_row(competition_id: UUID, score: MetricScore, receipt: dict[str, objec
     )
 
 
-def _store(context: Context, order: _Order, score: MetricScore, findings: tuple[Finding, ...]) -> None:
-    """The score, the state `scored` and the standings, in one transaction."""
+def _store(
+    context: Context, order: _Order, pack: OutputPack | None, score: MetricScore, findings: tuple[Finding, ...]
+) -> bool:
+    """Whether it was still wanted: pack, score, the state `scored` and the standings, in one transaction."""
     with context.database.write() as session:
         item = session.get_one(WorkItem, order.work_id, with_for_update=True)
         submission = session.get_one(Submission, item.submission_id, with_for_update=True)
         superseded = item.token != order.token or item.generation != submission.generation
         if superseded or submission.state != SubmissionState.SCORING:
             item.state = item.state if superseded else WorkState.FAILED
-            return
+            return False
         competition = session.get_one(Competition, submission.competition_id)
         row = score_row(competition.id, score, _receipt(session, submission, order, score, findings))
         row.submission_id, row.generation = submission.id, submission.generation
-        session.execute(
-            delete(Score).where(Score.submission_id == submission.id, Score.generation == submission.generation)
+        earlier = select(Score.id).where(
+            Score.submission_id == submission.id, Score.generation == submission.generation
         )
+        session.execute(delete(Standing).where(Standing.score_id.in_(earlier)))  # made anew below
+        session.execute(delete(Score).where(Score.id.in_(earlier)))
         session.add(row)
+        if pack is not None:
+            commit_pack(session, submission, pack)
         finish_item(item)
         end(session, submission, SubmissionState.SCORED)
         refresh(session, competition)
     log.info("submission_scored", submission_id=str(submission.id), findings=[finding.code for finding in findings])
+    return True
 
 
 def _receipt(
     session: Session, submission: Submission, order: _Order, score: MetricScore, findings: tuple[Finding, ...]
 ) -> dict[str, object]:
-    items = _run_items(session, submission)
+    items = run_items(session, submission)
     return {
         "source_sha256": submission.source_sha256,
         "data_sha256": order.prepared.hidden_visible.sha256,
@@ -182,6 +177,26 @@ def _receipt(
         "sandbox_modes": sorted({item.sandbox_mode or "unknown" for item in items}),
         "findings": [{"code": finding.code, "message": finding.message} for finding in findings],
     }
+
+
+def _repeat(context: Context, order: _Order, unusable: RunsUnusable) -> None:
+    """Have the runs done again whose stored outputs cannot be used; they are never scored."""
+    log.error("runs_repeated", submission_id=str(order.outputs.submission_id), message=str(unusable))
+    with context.database.write() as session:
+        item = session.get_one(WorkItem, order.work_id, with_for_update=True)
+        submission = session.get_one(Submission, item.submission_id, with_for_update=True)
+        if item.token != order.token or submission.state != SubmissionState.SCORING:
+            return
+        again = forget_runs(session, submission, unusable.runs)
+        if any(chunk.attempt >= context.settings.max_attempts for chunk in again):
+            item.state = WorkState.FAILED
+            fail(session, submission, platform_fault(str(unusable)))
+            return
+        for chunk in again:
+            chunk.state, chunk.done_at = WorkState.READY, None
+        session.delete(item)
+        submission.state = SubmissionState.RUNNING
+    context.wake.workers()
 
 
 def _give_up(context: Context, order: _Order, message: str) -> None:

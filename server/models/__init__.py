@@ -4,6 +4,7 @@ from server.models.api_token import ApiToken
 from server.models.base import Base
 from server.models.competition import Competition
 from server.models.lease import Lease
+from server.models.output_pack import OutputPack
 from server.models.score import Score, Standing
 from server.models.submission import Submission
 from server.models.team import Team, TeamMember
@@ -16,6 +17,7 @@ __all__ = [
     "Base",
     "Competition",
     "Lease",
+    "OutputPack",
     "Score",
     "Standing",
     "Submission",

@@ -1,0 +1,21 @@
+"""The outputs of all runs of a scored submission, packed into one artifact."""
+
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.models.base import Entity
+
+
+class OutputPack(Entity):
+    """Written in the transaction that commits the score; from then on the single files of the runs are worthless."""
+
+    __tablename__ = "output_packs"
+    __table_args__ = (UniqueConstraint("submission_id", "generation"),)
+
+    submission_id: Mapped[UUID] = mapped_column(ForeignKey("submissions.id"))
+    generation: Mapped[int]
+    key: Mapped[str] = mapped_column(String(300))
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)

@@ -1,0 +1,55 @@
+"""Packs hold the outputs of many models bit for bit, and refuse what they cannot have held."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from evaluator.artifacts.outputs import (
+    Outputs,
+    OutputsInvalid,
+    StackedOutputs,
+    read_outputs,
+    read_pack,
+    stack_outputs,
+    write_outputs,
+    write_pack,
+)
+
+
+def stacked(count: int = 3) -> StackedOutputs:
+    random = np.random.default_rng(7)
+    logits = [random.normal(size=(5, 4)).astype(np.float32) for _ in range(count)]
+    accuracy = {"retain": 1 / 3, "forget": 0.1, "validation": 0.7, "test": 2 / 7}
+    models = [Outputs(logits=dict.fromkeys(("forget", "test", "retain"), one), accuracy=accuracy) for one in logits]
+    return stack_outputs([read_outputs(write_outputs(model)) for model in models])
+
+
+def test_a_pack_gives_back_the_same_bits() -> None:
+    before = stacked()
+    after = read_pack(write_pack(before))
+    assert write_pack(after) == write_pack(before)
+    for one, other in ((before.logits, after.logits), (before.accuracy, after.accuracy)):
+        for part in one:
+            assert one[part].tobytes() == other[part].tobytes()
+            assert (one[part].dtype, one[part].shape) == (other[part].dtype, other[part].shape)
+
+
+def test_spoiled_packs_are_refused() -> None:
+    good = stacked()
+    nan = good.logits | {"test": np.full_like(good.logits["test"], np.nan)}
+    flat = good.logits | {"test": good.logits["test"][0]}
+    fewer = good.accuracy | {"test": good.accuracy["test"][:2]}
+    double = good.logits | {"test": good.logits["test"].astype(np.float64)}
+    for changes in ({"logits": nan}, {"logits": flat}, {"accuracy": fewer}, {"logits": double}, {"logits": {}}):
+        with pytest.raises(OutputsInvalid):
+            write_pack(dataclasses.replace(good, **changes))  # type: ignore[arg-type]
+    for data in (b"", b"not safetensors", write_pack(good)[:-1], write_outputs(read_one())):
+        with pytest.raises(OutputsInvalid):
+            read_pack(data)
+
+
+def read_one() -> Outputs:
+    one = np.zeros((5, 4), np.float32)
+    accuracy = {"retain": 1.0, "forget": 0.0, "validation": 0.5, "test": 0.5}
+    return Outputs(logits=dict.fromkeys(("forget", "test", "retain"), one), accuracy=accuracy)
