@@ -11,6 +11,7 @@ from fastapi.middleware.gzip import GZipMiddleware
 
 from server import health
 from server.accounts import endpoints as accounts
+from server.audit import endpoints as audit
 from server.competitions import endpoints as competitions
 from server.context import create_context
 from server.docs_page import mount_docs
@@ -20,6 +21,7 @@ from server.pages import endpoints as pages
 from server.problems import register_problems
 from server.settings import Settings
 from server.submissions import endpoints as submissions
+from server.teams import endpoints as teams
 from server.work import endpoints as work
 
 DESCRIPTION = """Competition server for machine unlearning. Upload one Python file that defines
@@ -51,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(GZipMiddleware, minimum_size=1024)
     app.middleware("http")(_bind_request_id)
     api = APIRouter(prefix="/api/v1")
-    for part in (accounts, competitions, submissions, leaderboard):
+    for part in (accounts, competitions, teams, submissions, leaderboard, audit):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(work.router)

@@ -1,29 +1,54 @@
-"""Credentials: argon2 passwords, API tokens stored as digests, and who is asking."""
+"""Credentials: API tokens and worker keys stored as digests, and who is asking."""
 
 import hashlib
 import secrets
+from datetime import timedelta
 from typing import Annotated
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import or_, select, update
 
-from server.context import AppContext
-from server.errors import Unauthenticated
+from server.accounts.passwords import is_password
+from server.context import AppContext, Context
+from server.db import utc_now
+from server.errors import Forbidden, Unauthenticated
 from server.models import ApiToken, User, WorkerKey
 
 TOKEN_PREFIX = "lethe_"  # noqa: S105 - a public prefix that secret scanners can find
 WORKER_KEY_PREFIX = "lethew_"
-_HASHER = PasswordHasher()
-_UNKNOWN_USER_HASH = _HASHER.hash(secrets.token_hex(16))
+LAST_USE_STEP = timedelta(minutes=1)
 
 
-def hash_password(password: str) -> str:
-    """The argon2id hash of `password`."""
-    return _HASHER.hash(password)
+class TokenMissing(Unauthenticated):
+    """The call needs an API token."""
+
+    code = "token_missing"
+
+
+class TokenInvalid(Unauthenticated):
+    """The API token is unknown, expired or deleted."""
+
+    code = "token_invalid"
+
+
+class WrongPassword(Unauthenticated):
+    """No account has that name and password; which of the two is wrong is not said."""
+
+    code = "wrong_password"
+
+
+class WorkerKeyInvalid(Unauthenticated):
+    """The worker key is unknown."""
+
+    code = "worker_key_invalid"
+
+
+class AccountDisabled(Forbidden):
+    """An operator has disabled the account."""
+
+    code = "account_disabled"
+    title = "Account disabled"
 
 
 def new_secret(prefix: str) -> tuple[str, str]:
@@ -34,18 +59,22 @@ def new_secret(prefix: str) -> tuple[str, str]:
 
 def digest_secret(text: str) -> str:
     """SHA-256 suffices for secrets of 256 random bits; passwords go through argon2."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def verify_password(session: Session, username: str, password: str) -> User:
-    """The user with that name and password; raises Unauthenticated, after equal time for unknown names."""
-    user = session.scalar(select(User).where(User.username_key == username.casefold()))
-    try:
-        _HASHER.verify(user.password_hash if user else _UNKNOWN_USER_HASH, password)
-    except (VerificationError, InvalidHashError):
-        user = None
-    if user is None:
-        raise Unauthenticated("Wrong user name or password.")
+def verify_password(context: Context, username: str, password: str) -> User:
+    """The user with that name and password; raises WrongPassword, after equal time for unknown names."""
+    with context.database.read() as session:
+        user = session.scalar(select(User).where(User.username_key == username.casefold()))
+    if not is_password(password, None if user is None else user.password_hash) or user is None:
+        raise WrongPassword("Wrong user name or password.")
+    return require_enabled(user)
+
+
+def require_enabled(user: User) -> User:
+    """`user`; raises AccountDisabled."""
+    if user.disabled_at is not None:
+        raise AccountDisabled("This account is disabled. Ask the operator of this server.")
     return user
 
 
@@ -55,12 +84,10 @@ Basic = Annotated[HTTPBasicCredentials | None, Depends(HTTPBasic(auto_error=Fals
 
 def _token(credentials: HTTPAuthorizationCredentials | None) -> str:
     if credentials is None or not credentials.credentials.strip():
-        error = Unauthenticated(
+        raise TokenMissing(
             "This call needs an API token: send the header 'Authorization: Bearer TOKEN'. "
             "POST /api/v1/users or POST /api/v1/tokens gives one."
         )
-        error.code = "token_missing"
-        raise error
     return credentials.credentials.strip()
 
 
@@ -68,20 +95,36 @@ def current_user(credentials: Bearer, context: AppContext) -> User:
     """Who sends this request, by bearer token."""
     digest = digest_secret(_token(credentials))
     with context.database.read() as session:
-        user = session.scalar(select(User).join(ApiToken, ApiToken.user_id == User.id).where(ApiToken.digest == digest))
-    if user is None:
-        error = Unauthenticated("This API token is unknown or was deleted. Make a new one with POST /api/v1/tokens.")
-        error.code = "token_invalid"
-        raise error
-    return user
+        found = session.execute(
+            select(User, ApiToken)
+            .join(ApiToken, ApiToken.user_id == User.id)
+            .where(ApiToken.digest == digest, ApiToken.expires_at > utc_now())
+        ).one_or_none()
+    if found is None:
+        raise TokenInvalid("This API token is unknown, expired or deleted. Make a new one with POST /api/v1/tokens.")
+    user, token = found
+    _note_use(context, token)
+    return require_enabled(user)
+
+
+def _note_use(context: Context, token: ApiToken) -> None:
+    """Write the time of last use, at most once a minute."""
+    before = utc_now() - LAST_USE_STEP
+    if token.last_used_at is not None and token.last_used_at > before:
+        return
+    with context.database.write() as session:
+        session.execute(
+            update(ApiToken)
+            .where(ApiToken.id == token.id, or_(ApiToken.last_used_at.is_(None), ApiToken.last_used_at < before))
+            .values(last_used_at=utc_now())
+        )
 
 
 def password_or_token_user(bearer: Bearer, basic: Basic, context: AppContext) -> User:
     """Who sends this request, by HTTP Basic (so that a lost token can be replaced) or by bearer token."""
     if basic is None:
         return current_user(bearer, context)
-    with context.database.read() as session:
-        return verify_password(session, basic.username, basic.password)
+    return verify_password(context, basic.username, basic.password)
 
 
 def current_worker_key(credentials: Bearer, context: AppContext) -> WorkerKey:
@@ -90,9 +133,7 @@ def current_worker_key(credentials: Bearer, context: AppContext) -> WorkerKey:
     with context.database.read() as session:
         key = session.scalar(select(WorkerKey).where(WorkerKey.digest == digest))
     if key is None:
-        error = Unauthenticated("Unknown worker key. The operator makes one with: lethe admin worker-key create NAME")
-        error.code = "worker_key_invalid"
-        raise error
+        raise WorkerKeyInvalid("Unknown worker key. The operator makes one with: lethe admin worker-key create NAME")
     return key
 
 

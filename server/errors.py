@@ -1,5 +1,7 @@
 """The server's one exception root and its families; mapped to HTTP in `server.problems`."""
 
+from typing import Any
+
 
 class LetheError(Exception):
     """Root of everything Lethe raises on purpose. `code` is stable, the message says what to do."""
@@ -14,15 +16,15 @@ class ConfigurationError(LetheError):
 
 
 class RequestError(LetheError):
-    """A request's fault: 4xx."""
+    """A request's fault: 4xx. `members` appear in the problem document beside the message."""
 
     status = 400
     title = "Bad request"
 
-    def __init__(self, message: str, *, headers: dict[str, str] | None = None, line: int | None = None) -> None:
+    def __init__(self, message: str, *, headers: dict[str, str] | None = None, **members: Any) -> None:
         super().__init__(message)
         self.headers = headers or {}
-        self.line = line
+        self.members = {name: value for name, value in members.items() if value is not None}
 
 
 class NotFound(RequestError):

@@ -1,11 +1,27 @@
-"""Bounds the size of request bodies before anything reads them."""
+"""Bounds what a client may send: the size of bodies before anything reads them. Also: whose request it is."""
 
+import ipaddress
+
+from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.problems import problem
 
 UPLOAD_OVERHEAD_BYTES = 64 * 2**10
 MAX_BODY_BYTES = 16 * 2**20 + UPLOAD_OVERHEAD_BYTES
+
+
+def client_address(request: Request) -> str:
+    """The client's address as limits count it: an IPv6 one as its /64, which one customer gets as a whole."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host[:64]
+    if isinstance(address, ipaddress.IPv6Address):
+        mapped = address.ipv4_mapped
+        return str(mapped) if mapped else str(ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
 
 
 class _BodyTooLarge(Exception):

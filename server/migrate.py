@@ -1,5 +1,7 @@
 """Brings the database to the newest schema, and says where code and schema differ."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -10,6 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from server.db import Database
+from server.errors import PlatformError
 from server.models import Base
 
 _LOCK = 0x6C65746865  # "lethe": PostgreSQL's advisory lock around migrations
@@ -17,10 +20,29 @@ _LOCK = 0x6C65746865  # "lethe": PostgreSQL's advisory lock around migrations
 
 def migrate(database: Database) -> None:
     """Apply all missing revisions in one transaction; safe when several processes start at once."""
-    with database.writer.begin() as connection:
+    with database.writer.connect() as connection, _free_of_foreign_keys(connection), connection.begin():
         if not database.is_sqlite:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
         command.upgrade(alembic_config(connection), "head")
+        if database.is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
+            raise PlatformError(f"the migration broke references and was rolled back: {broken[:3]}")
+
+
+@contextmanager
+def _free_of_foreign_keys(connection: Connection) -> Iterator[None]:
+    """SQLite changes a table by making a new one and dropping the old, which would delete or refuse what refers to it.
+
+    The switch works only outside of a transaction, so it is set on the driver's connection before one begins.
+    """
+    driver = connection.connection.driver_connection
+    if connection.dialect.name != "sqlite" or driver is None:
+        yield
+        return
+    driver.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys = ON")
 
 
 def alembic_config(connection: Connection) -> Config:

@@ -45,7 +45,6 @@ def problem(
 
 def _request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)  # noqa: S101 - registered for this type only
-    more = {} if error.line is None else {"line": error.line}
     return answer(
         request,
         error.status,
@@ -53,7 +52,7 @@ def _request_error(request: Request, error: Exception) -> Response:
         title=error.title,
         detail=str(error),
         headers=error.headers or None,
-        **more,
+        **error.members,
     )
 
 

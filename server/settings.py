@@ -1,13 +1,15 @@
 """Settings of the server's processes, read once from LETHE_… variables and the home folder."""
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from server.errors import ConfigurationError
+
+Registration = Literal["open", "invite-only", "closed"]
 
 
 class Settings(BaseSettings):
@@ -38,6 +40,12 @@ class Settings(BaseSettings):
         default="",
         description="As on the workers. A worker that isolates nothing gets work only where this, too, is "
         "unsafe-subprocess",
+    )
+    registration: Registration = Field(
+        default="open", description="Who may make an account: anybody, who has an invitation, or nobody"
+    )
+    attempts_per_address: int = Field(
+        default=500, ge=0, description="Uploads from one address a day (UTC) that are looked at; 0: no limit"
     )
     log_format: str = Field(default="text", pattern="^(text|json)$", description="Readable lines or JSON lines")
     log_level: str = Field(

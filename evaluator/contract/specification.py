@@ -111,6 +111,18 @@ class LimitsSpec(Contract):
     threads: Count = 1
 
 
+class QuotasSpec(Contract):
+    """What a team may send; 0 takes a limit away. Days begin at midnight UTC.
+
+    A submission is an upload whose file passed the check stage; an attempt is every upload that was looked at.
+    """
+
+    submissions_per_day: Annotated[int, Field(ge=0)] = 5
+    submissions_total: Annotated[int, Field(ge=0)] = 0
+    in_flight: Annotated[int, Field(ge=0)] = 1
+    attempts_per_day: Annotated[int, Field(ge=0, description="For each account")] = 50
+
+
 class DependenciesSpec(Contract):
     """Which packages a submission's script block may name, and what installing them may cost.
 
@@ -139,6 +151,8 @@ class CompetitionSpec(Contract):
     evaluation: EvaluationSpec = EvaluationSpec()
     metric: MetricSpec = MetricSpec()
     limits: LimitsSpec = LimitsSpec()
+    quotas: QuotasSpec = QuotasSpec()
+    team_size: Annotated[int, Field(ge=1, le=100)] = 5
     dependencies: DependenciesSpec = DependenciesSpec()
 
     @model_validator(mode="after")

@@ -6,22 +6,39 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from server.accounts.passwords import MAX_CHARS, MIN_CHARS
+
 Username = Annotated[
     str,
     Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,38}[A-Za-z0-9]$",
         description="3 to 40 letters, digits, '.', '_' or '-', beginning and ending with a letter or digit",
+        examples=["ann"],
     ),
 ]
 # \p{C}: control and format characters, which would act on whatever shows them.
-Email = Annotated[str, Field(pattern=r"^[^@\s\p{C}]{1,64}@[^@\s\p{C}]+\.[^@\s\p{C}]+$", max_length=254)]
-TokenName = Annotated[str, Field(pattern=r"^\P{C}+$", min_length=1, max_length=80)]
+Email = Annotated[
+    str, Field(pattern=r"^[^@\s\p{C}]{1,64}@[^@\s\p{C}]+\.[^@\s\p{C}]+$", max_length=254, examples=["ann@example.org"])
+]
+TokenName = Annotated[str, Field(pattern=r"^\P{C}+$", min_length=1, max_length=80, examples=["laptop"])]
+NewPassword = Annotated[
+    str,
+    Field(
+        min_length=MIN_CHARS,
+        max_length=MAX_CHARS,
+        description=f"{MIN_CHARS} to {MAX_CHARS} characters of any kind; length is the only rule",
+        examples=["correct horse battery"],
+    ),
+]
 
 
 class NewUser(BaseModel):
     username: Username
     email: Email
-    password: Annotated[str, Field(min_length=8, max_length=200)]
+    password: NewPassword
+    invite: str | None = Field(
+        default=None, max_length=100, description="Needed where registration is by invitation only"
+    )
 
 
 class UserCreated(BaseModel):
@@ -29,18 +46,33 @@ class UserCreated(BaseModel):
     token: str = Field(description="API token; shown once, stored as a digest")
 
 
+class Me(BaseModel):
+    username: str
+    email: str
+    is_operator: bool
+    created_at: datetime
+
+
+class PasswordChange(BaseModel):
+    password: Annotated[str, Field(max_length=MAX_CHARS, description="The present one")]
+    new_password: NewPassword
+
+
 class NewToken(BaseModel):
     name: TokenName = "api"
+    expires_in_days: Annotated[int, Field(ge=1, le=730, examples=[90])] = 365
 
 
 class TokenCreated(BaseModel):
     id: UUID
     name: str
     token: str = Field(description="Shown once, stored as a digest")
+    expires_at: datetime
 
 
 class TokenRow(BaseModel):
     id: UUID
     name: str
     created_at: datetime
-    last_used_at: datetime | None
+    expires_at: datetime
+    last_used_at: datetime | None = Field(description="Exact to a minute")

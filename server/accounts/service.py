@@ -1,15 +1,24 @@
-"""Rules of accounts: unique names and addresses, tokens made, listed and deleted."""
+"""Rules of accounts: who may register, unique names and addresses, tokens made, listed and deleted."""
 
+from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from server.accounts.schemas import NewUser
-from server.auth import TOKEN_PREFIX, hash_password, new_secret
-from server.errors import Conflict, NotFound
-from server.models import ApiToken, User
+from server.auth import TOKEN_PREFIX, digest_secret, new_secret
+from server.db import utc_now
+from server.errors import Conflict, Forbidden, NotFound
+from server.models import ApiToken, RegistrationInvite, User, WebSession
+from server.paging import fetch_page
+from server.settings import Registration
+
+INVITE_PREFIX = "lethej_"
+INVITE_DAYS = 14
+FIRST_TOKEN_DAYS = 365
+MAX_TOKENS = 50
 
 
 class AccountTaken(Conflict):
@@ -19,14 +28,57 @@ class AccountTaken(Conflict):
     title = "Account taken"
 
 
-def register(session: Session, new: NewUser) -> tuple[User, str]:
-    """The new user and the text of a first token; raises AccountTaken."""
+class RegistrationClosed(Forbidden):
+    """Nobody can register here."""
+
+    code = "registration_closed"
+    title = "Registration is closed"
+
+
+class InviteNeeded(Forbidden):
+    """Registration is by invitation, and none that is valid was sent."""
+
+    code = "invite_needed"
+    title = "Invitation needed"
+
+
+class TokenNotFound(NotFound):
+    """Not one of the user's tokens."""
+
+    code = "token_not_found"
+    title = "No such token"
+
+
+class TooManyTokens(Conflict):
+    """An account has a bounded number of tokens."""
+
+    code = "too_many_tokens"
+    title = "Too many tokens"
+
+
+def register(session: Session, new: NewUser, *, password_hash: str, registration: Registration) -> tuple[User, str]:
+    """The new user and the text of a first token; raises AccountTaken, RegistrationClosed, InviteNeeded.
+
+    The password is hashed by the caller, outside of the transaction: on SQLite it would hold up every other writer.
+    """
+    if registration == "closed":
+        raise RegistrationClosed("This server takes no new accounts. Ask its operator for one.")
+    invite = _open_invite(session, new.invite) if registration == "invite-only" else None
+    user = add_user(session, new, password_hash=password_hash)
+    if invite is not None:
+        invite.user_id = user.id
+    _, text = create_token(session, user.id, "first token", days=FIRST_TOKEN_DAYS)
+    return user, text
+
+
+def add_user(session: Session, new: NewUser, *, password_hash: str) -> User:
+    """The new user; raises AccountTaken."""
     user = User(
         username=new.username,
         username_key=new.username.casefold(),
         email=new.email,
         email_key=new.email.casefold(),
-        password_hash=hash_password(new.password),
+        password_hash=password_hash,
     )
     session.add(user)
     try:
@@ -36,29 +88,70 @@ def register(session: Session, new: NewUser) -> tuple[User, str]:
             "This user name or e-mail address is taken. Choose another name, or get a token for your account with "
             "POST /api/v1/tokens and HTTP Basic credentials."
         ) from error
-    _, text = create_token(session, user.id, "first token")
-    return user, text
+    return user
 
 
-def create_token(session: Session, user_id: UUID, name: str) -> tuple[ApiToken, str]:
-    """The stored token and its text, which is not stored."""
+def _open_invite(session: Session, code: str | None) -> RegistrationInvite:
+    invite = session.scalar(
+        select(RegistrationInvite)
+        .where(
+            RegistrationInvite.digest == digest_secret(code or ""),
+            RegistrationInvite.user_id.is_(None),
+            RegistrationInvite.expires_at > utc_now(),
+        )
+        .with_for_update()
+    )
+    if invite is None:
+        raise InviteNeeded("Registration is by invitation. Send a valid code as `invite`; codes work once.")
+    return invite
+
+
+def invite(session: Session) -> str:
+    """The code of a new invitation to register, which works once within `INVITE_DAYS`."""
+    text, digest = new_secret(INVITE_PREFIX)
+    session.add(RegistrationInvite(digest=digest, expires_at=utc_now() + timedelta(days=INVITE_DAYS)))
+    return text
+
+
+def create_token(session: Session, user_id: UUID, name: str, *, days: int) -> tuple[ApiToken, str]:
+    """The stored token and its text, which is not stored. Expired ones make room; raises TooManyTokens."""
+    now = utc_now()
+    session.execute(select(User.id).where(User.id == user_id).with_for_update())
+    session.execute(delete(ApiToken).where(ApiToken.user_id == user_id, ApiToken.expires_at < now))
+    if (session.scalar(select(func.count()).where(ApiToken.user_id == user_id)) or 0) >= MAX_TOKENS:
+        raise TooManyTokens(f"You have {MAX_TOKENS} tokens. Delete one with DELETE /api/v1/tokens/{{id}}.")
     text, digest = new_secret(TOKEN_PREFIX)
-    token = ApiToken(user_id=user_id, name=name, digest=digest)
+    token = ApiToken(user_id=user_id, name=name, digest=digest, expires_at=now + timedelta(days=days))
     session.add(token)
     session.flush()
     return token, text
 
 
-def list_tokens(session: Session, user_id: UUID) -> list[ApiToken]:
-    """The user's tokens, newest first."""
-    return list(
-        session.scalars(select(ApiToken).where(ApiToken.user_id == user_id).order_by(ApiToken.created_at.desc()))
+def list_tokens(
+    session: Session, user_id: UUID, *, cursor: str | None, limit: int
+) -> tuple[list[ApiToken], str | None]:
+    """A page of the user's tokens, newest first."""
+    return fetch_page(
+        session, select(ApiToken).where(ApiToken.user_id == user_id), ApiToken, cursor=cursor, limit=limit
     )
 
 
 def delete_token(session: Session, user_id: UUID, token_id: UUID) -> None:
-    """Make a token useless at once; raises NotFound for one that is not the user's."""
-    token = session.get(ApiToken, token_id)
-    if token is None or token.user_id != user_id:
-        raise NotFound("You have no token with this id. GET /api/v1/tokens lists yours.")
+    """Make a token useless at once; raises TokenNotFound for one that is not the user's."""
+    token = session.scalar(select(ApiToken).where(ApiToken.id == token_id, ApiToken.user_id == user_id))
+    if token is None:
+        raise TokenNotFound("You have no token with this id. GET /api/v1/tokens lists yours.")
     session.delete(token)
+
+
+def set_password(session: Session, user_id: UUID, password_hash: str) -> None:
+    """Store a new password's hash and make every token and session of the account useless."""
+    user = session.get_one(User, user_id, with_for_update=True)
+    user.password_hash = password_hash
+    revoke_access(session, user_id)
+
+
+def revoke_access(session: Session, user_id: UUID) -> None:
+    """End every session and delete every token of the account."""
+    session.execute(delete(ApiToken).where(ApiToken.user_id == user_id))
+    session.execute(delete(WebSession).where(WebSession.user_id == user_id))

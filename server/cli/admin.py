@@ -7,6 +7,7 @@ from uuid import UUID
 
 import typer
 
+from server.cli import admin_users
 from server.cli.options import Home, Json, make_settings
 from server.cli.progress import training_progress
 
@@ -19,6 +20,8 @@ app.add_typer(competition, name="competition")
 app.add_typer(oracles, name="oracles")
 app.add_typer(submission, name="submission")
 app.add_typer(worker_key, name="worker-key")
+app.add_typer(admin_users.app, name="user", help="Accounts, roles and invitations.")
+app.command("audit")(admin_users.audit)
 
 Slug = Annotated[str, typer.Argument(help="The competition's slug")]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Training processes; default: one per core")]
@@ -115,8 +118,11 @@ def rerun_submission(
 @worker_key.command("create")
 def make_worker_key(name: Annotated[str, typer.Argument(help="What the key is for")], home: Home = None) -> None:
     """Print a new worker key, once."""
+    from server.audit.service import record
     from server.competitions import hosting
     from server.work.keys import create_worker_key
 
     with hosting.open_context(make_settings(home=home)).database.write() as session:
-        typer.echo(create_worker_key(session, name))
+        key = create_worker_key(session, name)
+        record(session, "worker_key.create", name)
+    typer.echo(key)

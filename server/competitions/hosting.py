@@ -20,6 +20,7 @@ from evaluator.contract.specification import CompetitionSpec, SpecificationError
 from evaluator.contract.states import SubmissionState
 from evaluator.metrics import METRIC_VERSION
 from server import models
+from server.audit.service import record
 from server.competitions import service
 from server.context import Context, create_context
 from server.control.scoring import score_row
@@ -84,7 +85,8 @@ def create(context: Context, spec: CompetitionSpec, *, jobs: int | None, progres
         service.require_unused_slug(session, spec.slug)
     prepared = prepare(spec, context.artifacts, jobs=jobs, progress=progress)
     with context.database.write() as session:
-        service.create(session, spec, prepared)
+        competition = service.create(session, spec, prepared)
+        record(session, "competition.create", spec.slug, competition=competition)
     return Created(spec, prepared)
 
 
@@ -116,7 +118,10 @@ def seed_oracles(context: Context, slug: str, *, count: int | None, jobs: int | 
     spec, prepared = _stored(context, slug)
     wanted = wanted_oracles(spec) if count is None else count
     seed_bank(spec, prepared, context.artifacts, count=wanted, jobs=jobs, progress=progress)
-    return len(trained_indices(context.artifacts, prepared.bank_digest))
+    trained = len(trained_indices(context.artifacts, prepared.bank_digest))
+    with context.database.write() as session:
+        record(session, "oracles.seed", slug, competition=service.get_competition(session, slug), oracles=trained)
+    return trained
 
 
 def wanted_oracles(spec: CompetitionSpec) -> int:
@@ -149,6 +154,7 @@ def calibrate(context: Context, slug: str) -> list[dict[str, Any]]:
             row = score_row(competition.id, score, receipt)
             row.reference = name
             session.add(row)
+        record(session, "competition.calibrate", slug, competition=competition)
     return [
         {
             "reference": name,
@@ -169,6 +175,7 @@ def open_competition(context: Context, slug: str) -> None:
         competition = service.get_competition(session, slug)
         competition.opened_at = competition.opened_at or utc_now()
         competition.closed_at = None
+        record(session, "competition.open", slug, competition=competition)
 
 
 def close_competition(context: Context, slug: str) -> None:
@@ -177,6 +184,7 @@ def close_competition(context: Context, slug: str) -> None:
         competition = service.get_competition(session, slug)
         service.require_open(competition)
         competition.closed_at = utc_now()
+        record(session, "competition.close", slug, competition=competition)
 
 
 def rerun(context: Context, submission_id: UUID, *, fresh_seeds: bool) -> None:
@@ -194,6 +202,7 @@ def rerun(context: Context, submission_id: UUID, *, fresh_seeds: bool) -> None:
         submission.owner = submission.fault_code = submission.fault_message = submission.fault_line = None
         submission.check_report = submission.finished_at = None
         session.add(check_item(submission, service.specification(competition).evaluation.check_runs))
+        record(session, "submission.rerun", str(submission_id), competition=competition, fresh_seeds=fresh_seeds)
     context.wake.workers()
 
 

@@ -17,4 +17,5 @@ class ApiToken(Entity):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(80))
     digest: Mapped[str] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None] = mapped_column(default=None)

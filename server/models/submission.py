@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from evaluator.contract.states import SubmissionState
@@ -12,11 +12,13 @@ from server.models.base import Entity
 
 
 class Submission(Entity):
-    """`generation` counts reruns; `seed_epoch` enters the run seeds, so a rerun repeats them unless told otherwise."""
+    """`generation` counts reruns; `seed_epoch` enters the run seeds, so a rerun repeats them unless told otherwise.
+
+    `is_charged` says whether it counts against the team's quota; faults of the check stage and of Lethe's own do not.
+    """
 
     __tablename__ = "submissions"
     __table_args__ = (
-        UniqueConstraint("team_id", "idempotency_key"),
         Index("ix_submissions_competition_state", "competition_id", "state"),
         Index("ix_submissions_team_created", "team_id", "created_at"),
         Index("ix_submissions_team_source", "team_id", "source_sha256"),
@@ -25,7 +27,6 @@ class Submission(Entity):
     competition_id: Mapped[UUID] = mapped_column(ForeignKey("competitions.id"))
     team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"))
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
-    idempotency_key: Mapped[str | None] = mapped_column(String(200), default=None)
     filename: Mapped[str] = mapped_column(String(200))
     notes: Mapped[list[Any] | None] = mapped_column(default=None)
     source_key: Mapped[str] = mapped_column(String(300))
@@ -36,6 +37,7 @@ class Submission(Entity):
     fault_message: Mapped[str | None] = mapped_column(Text, default=None)
     fault_line: Mapped[int | None] = mapped_column(default=None)
     check_report: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    is_charged: Mapped[bool] = mapped_column(default=True)
     generation: Mapped[int] = mapped_column(default=0)
     seed_epoch: Mapped[int] = mapped_column(default=0)
     runs_total: Mapped[int]

@@ -1,8 +1,9 @@
-"""A team in one competition and its members."""
+"""A team in one competition, its members and the invitations to join it."""
 
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.models.base import Base, Entity
@@ -12,7 +13,7 @@ class Team(Entity):
     """Who competes; a person alone is a team of one."""
 
     __tablename__ = "teams"
-    __table_args__ = (UniqueConstraint("competition_id", "name_key"),)
+    __table_args__ = (UniqueConstraint("competition_id", "name_key"), UniqueConstraint("id", "competition_id"))
 
     competition_id: Mapped[UUID] = mapped_column(ForeignKey("competitions.id"))
     name: Mapped[str] = mapped_column(String(40))
@@ -20,10 +21,25 @@ class Team(Entity):
 
 
 class TeamMember(Base):
-    """One person, one team per competition: the primary key says so."""
+    """One person, one team per competition: the primary key says so; the foreign key, that the team is of it."""
 
     __tablename__ = "team_members"
+    __table_args__ = (
+        ForeignKeyConstraint(["team_id", "competition_id"], ["teams.id", "teams.competition_id"], ondelete="CASCADE"),
+    )
 
     competition_id: Mapped[UUID] = mapped_column(ForeignKey("competitions.id"), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True)
-    team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"), index=True)
+    team_id: Mapped[UUID] = mapped_column(index=True)
+
+
+class TeamInvite(Entity):
+    """Lets one person join a team; the code was shown once and is stored as a digest."""
+
+    __tablename__ = "team_invites"
+
+    team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id", ondelete="CASCADE"), index=True)
+    created_by: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime]
+    accepted_at: Mapped[datetime | None] = mapped_column(default=None)

@@ -4,16 +4,19 @@ from pathlib import PurePosixPath
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, File, Header, Query, Response, UploadFile
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from evaluator.contract.submission import FILENAME
 from server.auth import CurrentUser
 from server.competitions.service import get_competition, require_open, specification
-from server.context import AppContext
-from server.submissions import service
-from server.submissions.schemas import SubmissionLog, SubmissionPage, SubmissionView
-from server.submissions.static_check import check_file, reading_limit
+from server.context import AppContext, Context
+from server.limits import client_address
+from server.paging import Page, PageCursor, PageLimit
+from server.submissions import body, intake, quotas, service
+from server.submissions.schemas import QuotaView, SubmissionLog, SubmissionView, UploadAnswer
 from server.submissions.views import view
+from server.teams.service import find_team
 
 router = APIRouter(tags=["submissions"])
 
@@ -21,63 +24,66 @@ router = APIRouter(tags=["submissions"])
 @router.post(
     "/competitions/{slug}/submissions",
     status_code=202,
+    openapi_extra=body.DESCRIPTION,
     responses={
-        200: {"model": SubmissionView, "description": "The same file was uploaded before; this is that submission"},
+        200: {"model": UploadAnswer, "description": "The same file was uploaded before; this is that submission"},
         413: {"description": "The file is over the competition's size limit"},
         422: {"description": "The file cannot be a submission; `code` and `line` say why"},
     },
 )
-def upload(
+async def upload(
     slug: str,
-    file: Annotated[UploadFile, File(description="One Python file, or a notebook, that defines unlearning")],
+    request: Request,
     user: CurrentUser,
     context: AppContext,
     response: Response,
-    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
-) -> SubmissionView:
-    """Upload a submission. It is checked without being executed, stored, and queued."""
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
+) -> UploadAnswer:
+    """Upload a submission. It is checked without being executed, stored, and queued.
+
+    With an `Idempotency-Key` the same upload, sent again within a day, answers with the same submission.
+    """
+    limit_bytes = await run_in_threadpool(_upload_limit, context, slug)
+    name, data = await body.read_file(request, limit_bytes)
+    sent = intake.Upload(
+        filename=clean_filename(name),
+        data=data,
+        user=user,
+        address=client_address(request),
+        idempotency_key=idempotency_key,
+    )
+    received = await run_in_threadpool(intake.receive, context, slug, sent)
+    response.status_code = received.status
+    response.headers.update(received.headers)
+    response.headers["Location"] = f"/api/v1/submissions/{received.answer.id}"
+    return received.answer
+
+
+def _upload_limit(context: Context, slug: str) -> int:
     with context.database.read() as session:
         competition = get_competition(session, slug)
-        require_open(competition)
-    limit_bytes = specification(competition).limits.upload_bytes
-    filename = clean_filename(file.filename)
-    data = file.file.read(reading_limit(filename, limit_bytes) + 1)
-    checked = check_file(data, filename=filename, limit_bytes=limit_bytes)
-    received = service.Upload(
-        filename=filename, data=checked.source, notes=checked.notes, idempotency_key=idempotency_key
-    )
-    source_key = service.store_source(context.artifacts, received)
-    with context.database.write() as session:
-        submission, is_new = service.accept(
-            session,
-            competition=get_competition(session, slug),
-            user=user,
-            upload=received,
-            source_key=source_key,
-        )
-        answer = view(session, submission)
-    if is_new:
-        context.wake.workers()
-    else:
-        response.status_code = 200
-    response.headers["Location"] = f"/api/v1/submissions/{submission.id}"
-    return answer
+    require_open(competition)
+    return specification(competition).limits.upload_bytes
+
+
+@router.get("/competitions/{slug}/quota")
+def get_quota(slug: str, user: CurrentUser, context: AppContext) -> QuotaView:
+    """What my team and I have left."""
+    with context.database.read() as session:
+        competition = get_competition(session, slug)
+        team = find_team(session, competition, user)
+        return quotas.view(session, competition, team, user, specification(competition).quotas)
 
 
 @router.get("/competitions/{slug}/submissions")
 def list_submissions(
-    slug: str,
-    user: CurrentUser,
-    context: AppContext,
-    offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-) -> SubmissionPage:
+    slug: str, user: CurrentUser, context: AppContext, cursor: PageCursor = None, limit: PageLimit = 20
+) -> Page[SubmissionView]:
     """My team's submissions, newest first."""
     with context.database.read() as session:
         competition = get_competition(session, slug)
-        found = service.list_own(session, competition, user, offset=offset, limit=limit + 1)
-        items = [view(session, submission) for submission in found[:limit]]
-    return SubmissionPage(items=items, next_offset=offset + limit if len(found) > limit else None)
+        found, following = service.list_own(session, competition, user, cursor=cursor, limit=limit)
+        return Page(items=[view(session, submission) for submission in found], next_cursor=following)
 
 
 @router.get("/submissions/{submission_id}")
@@ -118,10 +124,10 @@ def get_log(submission_id: UUID, user: CurrentUser, context: AppContext) -> Subm
 
 @router.post("/submissions/{submission_id}/cancel")
 def cancel(submission_id: UUID, user: CurrentUser, context: AppContext) -> SubmissionView:
-    """End a submission that is not yet scored."""
+    """End a submission that is not yet scored: my team's, which still counts, or any of a competition that I host."""
     with context.database.write() as session:
-        submission = service.get_own(session, submission_id, user)
-        service.cancel(session, submission)
+        submission, owner = service.get_cancellable(session, submission_id, user)
+        service.cancel(session, submission, owner)
         return view(session, submission)
 
 

@@ -37,9 +37,21 @@ class SubmissionView(BaseModel):
     finished_at: datetime | None
 
 
-class SubmissionPage(BaseModel):
-    items: list[SubmissionView]
-    next_offset: int | None
+class QuotaView(BaseModel):
+    """What is left; null where there is no limit."""
+
+    submissions_left_today: int | None = Field(description="Of the team")
+    submissions_left: int | None = Field(description="Of the team, in the whole competition")
+    attempts_left_today: int | None = Field(description="Uploads of this account that are looked at")
+    in_flight: int = Field(description="Submissions of the team that have not ended")
+    in_flight_limit: int | None
+    resets_at: datetime = Field(description="When today's counts start again: midnight UTC")
+
+
+class UploadAnswer(SubmissionView):
+    """The submission, and what is left after it."""
+
+    quota: QuotaView
 
 
 class SubmissionLog(BaseModel):

@@ -34,6 +34,7 @@ class RefusedFile(RequestError):
             message = f"{message[:MESSAGE_CHARS]}…"  # it may repeat a name of the file's own, of any length
         super().__init__(f"{FAULT_TEXTS[code]}{f' ({place}{message})' if message else ''}", line=line)
         self.code = code.value
+        self.line = line
         if code is FaultCode.FILE_TOO_LARGE:
             self.status = 413
 

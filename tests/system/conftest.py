@@ -40,6 +40,10 @@ run_wall_s = 20
 run_cpu_s = 40
 output_bytes = 4194304
 log_bytes = 16384
+[quotas]
+submissions_per_day = 0
+in_flight = 0
+attempts_per_day = 0
 """
 # The competition's secret is drawn at its creation; a fixed one makes the tests' scores repeatable.
 SECRET = "5e" * 32

@@ -16,7 +16,7 @@ from safetensors.numpy import save
 from evaluator.artifacts.oracles import ModelRecord, record_key
 from evaluator.artifacts.outputs import Outputs, write_outputs
 from evaluator.contract.dossier import ArtifactRef, Counts, Dossier, Figures
-from evaluator.contract.specification import CompetitionSpec, EvaluationSpec
+from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, QuotasSpec
 from evaluator.contract.work import Job, RunRecord
 from server.app import create_app
 from server.competitions import hosting, service
@@ -36,9 +36,14 @@ BANK = "b" * 64
 SECRET = "5e" * 32  # drawn at creation otherwise; a fixed one makes the scores of these tests repeatable
 
 
+NO_QUOTAS = QuotasSpec(submissions_per_day=0, submissions_total=0, in_flight=0, attempts_per_day=0)
+
+
 def spec(**changes: Any) -> CompetitionSpec:
+    """The competition of these tests; without quotas unless the test is about them."""
     evaluation = EvaluationSpec(runs=RUNS, oracles=RUNS, ceiling_oracles=RUNS, chunk_runs=3)
-    return CompetitionSpec(slug=SLUG, title="Faces", evaluation=evaluation, **changes)
+    given: dict[str, Any] = {"slug": SLUG, "title": "Faces", "evaluation": evaluation, "quotas": NO_QUOTAS}
+    return CompetitionSpec(**given | changes)
 
 
 def drawn_outputs(seed: int, shift: float = 0.0) -> Outputs:
@@ -124,6 +129,11 @@ class Site:
         assert answer.status_code == 200, answer.text
         accepted: bool = answer.json()["accepted"]
         return accepted
+
+    def change_specification(self, **changes: Any) -> None:
+        """Store another specification of the competition."""
+        with self.context.database.write() as session:
+            service.get_competition(session, SLUG).specification = spec(**changes).model_dump(mode="json")
 
     def evaluate(self, shift: float = 2.5) -> None:
         """Do all the work there is, as worker and control would."""

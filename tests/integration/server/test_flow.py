@@ -4,12 +4,16 @@ import csv
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import update
 
 from server.competitions import hosting
+from server.db import utc_now
 from server.migrate import schema_differences
+from server.models import IdempotencyKey
 from tests.integration.server.conftest import GOOD, RUNS, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -103,9 +107,15 @@ def identifier_of(text: str) -> object:
 def test_idempotency_key(site: Site) -> None:
     with site.register("ann") as ann:
         first = upload(ann, **{"Idempotency-Key": "k1"})
-        assert upload(ann, **{"Idempotency-Key": "k1"}).json()["id"] == first.json()["id"]
+        again = upload(ann, **{"Idempotency-Key": "k1"})
+        assert (again.status_code, again.json()["id"]) == (first.status_code, first.json()["id"])
         other = upload(ann, GOOD + b"# other\n", **{"Idempotency-Key": "k1"})
-        assert (other.status_code, other.json()["code"]) == (409, "idempotency_mismatch")
+        assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
+        with site.register("bob") as bob:  # another account's keys are its own
+            assert upload(bob, GOOD + b"# other\n", **{"Idempotency-Key": "k1"}).status_code == 202
+        with site.context.database.write() as session:  # a day later the key is free again
+            session.execute(update(IdempotencyKey).values(created_at=utc_now() - timedelta(hours=25)))
+        assert upload(ann, GOOD + b"# other\n", **{"Idempotency-Key": "k1"}).status_code == 202
 
 
 def test_parallel_uploads_of_one_file_make_one_submission(site: Site) -> None:

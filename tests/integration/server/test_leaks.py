@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from server.models import ApiToken, Competition, Score, Submission, User, WorkerKey, WorkItem
+from server.models import ApiToken, Competition, Score, Submission, Team, User, WorkerKey, WorkItem
 from server.work.jobs import run_seed
 from tests.integration.server.conftest import BANK, SLUG, Site, upload
 
@@ -42,10 +42,12 @@ def addresses(site: Site, client: httpx.Client) -> list[str]:
     """Every GET of the OpenAPI document and every page, with this site's own names filled in."""
     with site.context.database.read() as session:
         submission = str(session.scalars(select(Submission.id)).first())
+        team = str(session.scalars(select(Team.id)).first())
     document = client.get(f"{site.url}/openapi.json").json()
     found = [path for path, calls in document["paths"].items() if "get" in calls]
     found += ["/", "/competitions/{slug}", "/competitions/{slug}/leaderboard", "/openapi.json"]
-    filled = [path.replace("{slug}", SLUG).replace("{submission_id}", submission) for path in found]
+    values = {"{slug}": SLUG, "{submission_id}": submission, "{team_id}": team}
+    filled = [re.sub(r"\{\w+\}", lambda part: values.get(part[0], part[0]), path) for path in found]
     assert not any("{" in path for path in filled), filled
     return [*filled, f"/api/v1/competitions/{SLUG}/leaderboard?format=csv"]
 

@@ -1,0 +1,30 @@
+"""Passwords: argon2id hashes, a few at a time, and equal time for accounts that do not exist."""
+
+import secrets
+import threading
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+MIN_CHARS = 8
+MAX_CHARS = 200
+# One hash takes 64 MiB and a core; a flood of logins must not take them all.
+_AT_ONCE = threading.BoundedSemaphore(4)
+_HASHER = PasswordHasher()
+_UNKNOWN_USER_HASH = _HASHER.hash(secrets.token_hex(16))
+
+
+def hash_password(password: str) -> str:
+    """The argon2id hash of `password`."""
+    with _AT_ONCE:
+        return _HASHER.hash(password)
+
+
+def is_password(password: str, password_hash: str | None) -> bool:
+    """Whether `password` has that hash. Without a hash, for an unknown user, False after the same work."""
+    with _AT_ONCE:
+        try:
+            _HASHER.verify(password_hash or _UNKNOWN_USER_HASH, password)
+        except (VerificationError, InvalidHashError):
+            return False
+    return password_hash is not None

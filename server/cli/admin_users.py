@@ -1,0 +1,154 @@
+"""Operator commands about accounts and the audit log, on the database directly."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from server.cli.options import Home, Json, make_settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+app = typer.Typer(no_args_is_help=True)
+
+Username = Annotated[str, typer.Argument(help="The account's user name")]
+Competition = Annotated[str | None, typer.Option("-c", "--competition", help="The competition's slug")]
+Remove = Annotated[bool, typer.Option("--remove", help="Take the role away")]
+
+
+@contextmanager
+def _writing(home: Home) -> Iterator["Session"]:
+    from server.competitions import hosting
+
+    with hosting.open_context(make_settings(home=home)).database.write() as session:
+        yield session
+
+
+@app.command("create")
+def create(
+    username: Username,
+    email: Annotated[str, typer.Argument(help="The account's e-mail address")],
+    operator: Annotated[bool, typer.Option("--operator", help="Make it an operator of the site")] = False,
+    password: Annotated[
+        str, typer.Option("--password", envvar="LETHE_NEW_PASSWORD", help="Asked for when it is not given")
+    ] = "",
+    home: Home = None,
+) -> None:
+    """Make an account, whatever the setting for registration says."""
+    from pydantic import ValidationError
+
+    from server.accounts import administration
+    from server.accounts.schemas import NewUser
+
+    password = password or typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    try:
+        new = NewUser(username=username, email=email, password=password)
+    except ValidationError as error:
+        raise typer.BadParameter("; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())) from error
+    with _writing(home) as session:
+        administration.create_user(session, new)
+        if operator:
+            administration.set_operator(session, username, is_operator=True)
+    typer.echo(f"{username} has an account.")
+
+
+@app.command("list")
+def list_users(home: Home = None, as_json: Json = False) -> None:
+    """Every account with its roles."""
+    from server.accounts import administration
+    from server.competitions import hosting
+
+    with hosting.open_context(make_settings(home=home)).database.read() as session:
+        users = administration.list_users(session)
+    if as_json:
+        typer.echo(json.dumps(users))
+        return
+    for user in users:
+        roles = ["operator"] * user["operator"] + [f"host of {slug}" for slug in user["hosts"]]
+        state = ", disabled" if user["disabled"] else ""
+        typer.echo(f"{user['username']:<40} {user['email']:<40} {', '.join(roles) or 'participant'}{state}")
+
+
+@app.command("role")
+def role(
+    username: Username,
+    role: Annotated[str, typer.Argument(help="operator, or host with --competition")],
+    competition: Competition = None,
+    remove: Remove = False,
+    home: Home = None,
+) -> None:
+    """Give or take the role of an operator of the site, or of a host of one competition."""
+    from server.accounts import administration
+
+    if role not in {"operator", "host"} or (role == "host") != (competition is not None):
+        raise typer.BadParameter(
+            "say: lethe admin user role NAME operator, or: lethe admin user role NAME host -c SLUG"
+        )
+    with _writing(home) as session:
+        if competition is None:
+            administration.set_operator(session, username, is_operator=not remove)
+        else:
+            administration.set_host(session, username, competition, is_host=not remove)
+    what = "operator" if competition is None else f"host of {competition}"
+    typer.echo(f"{username} is {'no longer ' if remove else ''}{what}.")
+
+
+@app.command("disable")
+def disable(
+    username: Username,
+    undo: Annotated[bool, typer.Option("--undo", help="Let the account in again")] = False,
+    home: Home = None,
+) -> None:
+    """Shut an account out: its tokens and sessions end, what it sent stays."""
+    from server.accounts import administration
+
+    with _writing(home) as session:
+        administration.set_disabled(session, username, is_disabled=not undo)
+    typer.echo(f"{username} is {'enabled' if undo else 'disabled'}.")
+
+
+@app.command("reset-password")
+def reset_password(username: Username, home: Home = None, as_json: Json = False) -> None:
+    """Give an account a new password, printed once; its tokens and sessions end."""
+    from server.accounts import administration
+
+    with _writing(home) as session:
+        password = administration.reset_password(session, username)
+    typer.echo(json.dumps({"username": username, "password": password}) if as_json else password)
+
+
+@app.command("invite")
+def invite(home: Home = None, as_json: Json = False) -> None:
+    """Print a code with which one person can register where registration is by invitation."""
+    from server.accounts import administration
+
+    with _writing(home) as session:
+        code = administration.invite(session)
+    typer.echo(json.dumps({"invite": code}) if as_json else code)
+
+
+def audit(
+    competition: Competition = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Newest events shown")] = 100,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Who did what as host or operator, newest first."""
+    from server.audit.service import list_events
+    from server.competitions import hosting
+    from server.competitions.service import get_competition
+
+    with hosting.open_context(make_settings(home=home)).database.read() as session:
+        competition_id = None if competition is None else get_competition(session, competition).id
+        events, _ = list_events(session, competition_id=competition_id, cursor=None, limit=limit)
+    if as_json:
+        keys = ("actor", "action", "target", "details")
+        shown = [{"at": e.created_at.isoformat(), **{key: getattr(e, key) for key in keys}} for e in events]
+        typer.echo(json.dumps(shown))
+        return
+    for event in events:
+        details = " ".join(f"{name}={value}" for name, value in event.details.items())
+        typer.echo(f"{event.created_at:%Y-%m-%d %H:%M:%S}  {event.actor}  {event.action}  {event.target}  {details}")

@@ -1,0 +1,17 @@
+"""Who hosts a competition."""
+
+from uuid import UUID
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.models.base import Base
+
+
+class CompetitionHost(Base):
+    """A person who may do what a host does in one competition."""
+
+    __tablename__ = "competition_hosts"
+
+    competition_id: Mapped[UUID] = mapped_column(ForeignKey("competitions.id"), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), primary_key=True, index=True)

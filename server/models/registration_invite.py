@@ -1,0 +1,19 @@
+"""An invitation to register, for servers where registration is by invitation."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.models.base import Entity
+
+
+class RegistrationInvite(Entity):
+    """Lets one person register; the code was shown once and is stored as a digest."""
+
+    __tablename__ = "registration_invites"
+
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime]
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), default=None)

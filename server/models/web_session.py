@@ -1,0 +1,19 @@
+"""A browser's session, stored as a digest only."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.models.base import Entity
+
+
+class WebSession(Entity):
+    """Begun by a login with a password; the cookie holds the text."""
+
+    __tablename__ = "web_sessions"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime]

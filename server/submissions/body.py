@@ -1,0 +1,81 @@
+"""Reads the file of a multipart upload, never more of the body than the competition allows."""
+
+import re
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.types import Message
+
+from evaluator.contract.faults import FaultCode
+from server.errors import RequestError
+from server.submissions.static_check import NOTEBOOK_SUFFIX, RefusedFile, reading_limit
+
+OVERHEAD_BYTES = 16 * 2**10
+MAX_FIELDS = 8
+HEAD_BYTES = 4096
+_NOTEBOOK = re.compile(re.escape(NOTEBOOK_SUFFIX).encode(), re.IGNORECASE)
+
+# The body is read by hand, after the credentials and the competition are known, so FastAPI cannot describe it.
+DESCRIPTION = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "One Python file, or a notebook, that defines unlearning",
+                        }
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+class FileMissing(RequestError):
+    """The body has no file in the field `file`."""
+
+    status = 422
+    code = "invalid_request"
+    title = "Invalid request"
+
+
+async def read_file(request: Request, limit_bytes: int) -> tuple[str | None, bytes]:
+    """The client's file name and the file; raises RefusedFile as soon as it is too large, FileMissing without one.
+
+    A name that ends as notebooks do is in the first bytes of the body, and raises the limit to that of notebooks.
+    """
+    declared = request.headers.get("content-length", "0")
+    declared_bytes = int(declared) if declared.isdigit() else 0
+    head = b""
+    received = 0
+
+    async def counted() -> Message:
+        nonlocal head, received
+        message = await request.receive()
+        chunk = message.get("body", b"")
+        head += chunk[: max(0, HEAD_BYTES - len(head))]
+        received += len(chunk)
+        allowed = reading_limit(NOTEBOOK_SUFFIX if _NOTEBOOK.search(head) else "", limit_bytes)
+        if max(received, declared_bytes) > allowed + OVERHEAD_BYTES:
+            raise too_large(allowed)
+        return message
+
+    async with Request(request.scope, counted).form(max_files=1, max_fields=MAX_FIELDS) as form:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise FileMissing("Send the file as multipart/form-data in the field `file`: curl -F file=@submission.py …")
+        return file.filename, await file.read()
+
+
+def too_large(limit_bytes: int) -> RefusedFile:
+    """The error about a file over `limit_bytes`; what is left of the body is not read."""
+    error = RefusedFile(FaultCode.FILE_TOO_LARGE, message=f"the limit is {limit_bytes:,} bytes")
+    error.headers["Connection"] = "close"
+    return error

@@ -1,0 +1,148 @@
+"""The way of an upload: known already, or counted, checked without being executed, stored and queued."""
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from evaluator.artifacts import ArtifactStore
+from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.states import SubmissionState
+from server.competitions.service import get_competition, require_open, specification
+from server.context import Context
+from server.models import Competition, Submission, Team, User
+from server.submissions import idempotency, quotas
+from server.submissions.schemas import UploadAnswer
+from server.submissions.service import check_item
+from server.submissions.static_check import CheckedFile, check_file
+from server.submissions.views import view
+from server.teams.service import find_team, team_of
+
+NEW, KNOWN = 202, 200
+LIVE_OR_SCORED = tuple(
+    state for state in SubmissionState if state not in {SubmissionState.FAILED, SubmissionState.CANCELLED}
+)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file as it was received, from whom and from where."""
+
+    filename: str
+    data: bytes
+    user: User
+    address: str = ""
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True)
+class Received:
+    """The answer to an upload: its HTTP status, body and quota headers."""
+
+    status: int
+    answer: UploadAnswer
+    headers: dict[str, str]
+
+
+def receive(context: Context, slug: str, upload: Upload) -> Received:
+    """The submission for `upload`, which is queued in one transaction if it is new.
+
+    The same team's identical source answers with the earlier submission unless that one failed or was cancelled:
+    resubmitting buys no luck, and costs nothing. Anything else, and every notebook, counts as an attempt before it is
+    looked at. Raises CompetitionNotOpen, AttemptsUsed, RefusedFile, IdempotencyMismatch and the errors of
+    `quotas.require_room`.
+    """
+    with context.database.read() as session:
+        competition = get_competition(session, slug)
+        require_open(competition)
+        spec = specification(competition)
+        team = find_team(session, competition, upload.user)
+        known = None if team is None else _known(session, competition, team, upload, _sha256(upload.data))
+        if known is not None:
+            return _received(session, competition, known, upload.user)
+    limits = quotas.AttemptLimits(spec.quotas.attempts_per_day, context.settings.attempts_per_address)
+    if limits.per_account or limits.per_address:
+        with context.database.write() as session:
+            quotas.count_attempt(session, competition, upload.user, upload.address, limits)
+    checked = check_file(upload.data, filename=upload.filename, limit_bytes=spec.limits.upload_bytes)
+    source = store_source(context.artifacts, checked)
+    with context.database.write() as session:
+        competition = get_competition(session, slug)
+        found = accept(session, competition, upload, source, checked.notes)
+        received = _received(session, competition, found, upload.user)
+    if received.status == NEW:
+        context.wake.workers()
+    return received
+
+
+def store_source(artifacts: ArtifactStore, checked: CheckedFile) -> ArtifactRef:
+    """Where the source now lies; identical sources share one artifact."""
+    return artifacts.put(f"sources/{_sha256(checked.source)}.py", checked.source)
+
+
+def accept(
+    session: Session, competition: Competition, upload: Upload, source: ArtifactRef, notes: tuple[str, ...]
+) -> tuple[Submission, int]:
+    """The submission for a checked upload and the status to answer with, in the caller's transaction.
+
+    The team stays locked in it, so quotas hold however many uploads arrive at once.
+    """
+    team = team_of(session, competition, upload.user)
+    known = _known(session, competition, team, upload, source.sha256)
+    if known is not None:
+        return known
+    require_open(competition)
+    spec = specification(competition)
+    quotas.require_room(session, team, spec.quotas)
+    submission = Submission(
+        competition_id=competition.id,
+        team_id=team.id,
+        user_id=upload.user.id,
+        filename=upload.filename,
+        notes=list(notes) or None,
+        source_key=source.key,
+        source_sha256=source.sha256,
+        runs_total=spec.evaluation.runs,
+    )
+    session.add(submission)
+    session.flush()
+    session.add(check_item(submission, spec.evaluation.check_runs))
+    if upload.idempotency_key is not None:
+        digest = idempotency.request_digest(competition.slug, _sha256(upload.data))
+        idempotency.remember(session, upload.user, upload.idempotency_key, digest, submission, NEW)
+    return submission, NEW
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _known(
+    session: Session, competition: Competition, team: Team, upload: Upload, source_sha256: str
+) -> tuple[Submission, int] | None:
+    """An earlier submission that answers this upload, and the status to answer with, or None."""
+    if upload.idempotency_key is not None:
+        digest = idempotency.request_digest(competition.slug, _sha256(upload.data))
+        recalled = idempotency.recall(session, upload.user, upload.idempotency_key, digest)
+        if recalled is not None:
+            return recalled
+    identical = session.scalar(
+        select(Submission)
+        .where(
+            Submission.team_id == team.id,
+            Submission.source_sha256 == source_sha256,
+            Submission.state.in_(LIVE_OR_SCORED),
+        )
+        .order_by(Submission.created_at.desc())
+        .limit(1)
+    )
+    return None if identical is None else (identical, KNOWN)
+
+
+def _received(session: Session, competition: Competition, found: tuple[Submission, int], user: User) -> Received:
+    submission, status = found
+    limits = specification(competition).quotas
+    left = quotas.view(session, competition, session.get_one(Team, submission.team_id), user, limits)
+    answer = UploadAnswer(**view(session, submission).model_dump(), quota=left)
+    return Received(status=status, answer=answer, headers=quotas.headers(limits, left))

@@ -1,0 +1,177 @@
+"""Quotas: how many submissions a team and how many attempts an account or address has left, and when they reset."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from uuid import UUID
+
+from sqlalchemy import Date, bindparam, delete, func, select, text
+from sqlalchemy.orm import Session
+
+from evaluator.contract.specification import QuotasSpec
+from evaluator.contract.states import TERMINAL_STATES
+from server.db import utc_now
+from server.errors import Conflict, Forbidden, RequestError
+from server.models import Competition, Submission, Team, UploadAttempt, User
+from server.submissions.schemas import QuotaView
+
+DAY = timedelta(days=1)
+# One statement counts and answers, on both databases: two that read and then write would let parallel uploads pass.
+_COUNT = text(
+    "INSERT INTO upload_attempts (day, subject, count) VALUES (:day, :subject, 1) "
+    "ON CONFLICT (day, subject) DO UPDATE SET count = upload_attempts.count + 1 RETURNING count"
+).bindparams(bindparam("day", type_=Date))
+
+
+class _UsedUp(RequestError):
+    """A quota of the day is used up."""
+
+    status = 429
+
+    def __init__(self, message: str, *, limit: int) -> None:
+        resets_at = next_reset()
+        wait_s = max(1, int((resets_at - utc_now()).total_seconds()) + 1)
+        super().__init__(
+            f"{message} The count starts again at {resets_at:%Y-%m-%d %H:%M} UTC.",
+            headers={"Retry-After": str(wait_s), **_headers(limit, 0, wait_s)},
+            limit=limit,
+            left=0,
+            resets_at=resets_at.isoformat(),
+        )
+
+
+class DailyQuotaUsed(_UsedUp):
+    """The team has sent as many submissions today as it may."""
+
+    code = "daily_quota_used"
+    title = "No submissions left today"
+
+
+class AttemptsUsed(_UsedUp):
+    """The account or the address has sent as many uploads today as are looked at."""
+
+    code = "attempts_used"
+    title = "No attempts left today"
+
+
+class TotalQuotaUsed(Forbidden):
+    """The team has sent as many submissions as it may in this competition."""
+
+    code = "total_quota_used"
+    title = "No submissions left"
+
+
+class TooManyInFlight(Conflict):
+    """Earlier submissions of the team have not ended yet."""
+
+    code = "too_many_in_flight"
+    title = "Submission under way"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a team's submissions amount to: charged today and in total, and not yet ended."""
+
+    today: int
+    total: int
+    in_flight: int
+
+
+@dataclass(frozen=True)
+class AttemptLimits:
+    """Uploads a day that are looked at; 0: no limit."""
+
+    per_account: int
+    per_address: int
+
+
+def day_start() -> datetime:
+    """Midnight UTC before now."""
+    return datetime.combine(utc_now().date(), time(), tzinfo=UTC)
+
+
+def next_reset() -> datetime:
+    """Midnight UTC after now."""
+    return day_start() + DAY
+
+
+def usage(session: Session, team_id: UUID) -> Usage:
+    """Counted from the submissions themselves, so it is exact whatever was refunded."""
+    charged = Submission.is_charged.is_(True)
+    today, total, in_flight = session.execute(
+        select(
+            func.count().filter(charged, Submission.created_at >= day_start()),
+            func.count().filter(charged),
+            func.count().filter(Submission.state.not_in(TERMINAL_STATES)),
+        ).where(Submission.team_id == team_id)
+    ).one()
+    return Usage(today=today, total=total, in_flight=in_flight)
+
+
+def require_room(session: Session, team: Team, quotas: QuotasSpec) -> None:
+    """Raise DailyQuotaUsed, TotalQuotaUsed or TooManyInFlight unless `team`, which must be locked, may submit."""
+    used = usage(session, team.id)
+    if quotas.submissions_total and used.total >= quotas.submissions_total:
+        raise TotalQuotaUsed(f"Your team has sent all of its {quotas.submissions_total} submissions.")
+    if quotas.submissions_per_day and used.today >= quotas.submissions_per_day:
+        limit = quotas.submissions_per_day
+        raise DailyQuotaUsed(f"Your team has sent its {limit} submissions of today.", limit=limit)
+    if quotas.in_flight and used.in_flight >= quotas.in_flight:
+        raise TooManyInFlight(
+            f"Your team has {used.in_flight} submissions that have not ended, and may have {quotas.in_flight}. "
+            "Wait for the end of one, or cancel it with POST /api/v1/submissions/{id}/cancel."
+        )
+
+
+def count_attempt(session: Session, competition: Competition, user: User, address: str, limits: AttemptLimits) -> None:
+    """Count an upload that is about to be looked at, in its own transaction; raises AttemptsUsed."""
+    if limits.per_account and _count(session, account_subject(competition, user)) > limits.per_account:
+        raise AttemptsUsed(f"This account has made {limits.per_account} uploads today.", limit=limits.per_account)
+    if limits.per_address and _count(session, f"address:{address}") > limits.per_address:
+        raise AttemptsUsed(f"This address has made {limits.per_address} uploads today.", limit=limits.per_address)
+
+
+def account_subject(competition: Competition, user: User) -> str:
+    """The subject under which an account's attempts in a competition are counted."""
+    return f"account:{user.id.hex}:{competition.id.hex}"
+
+
+def _count(session: Session, subject: str) -> int:
+    today = utc_now().date()
+    count = session.execute(_COUNT, {"day": today, "subject": subject[:100]}).scalar_one()
+    if count == 1:  # once a day and subject, what is of no use any more goes
+        session.execute(delete(UploadAttempt).where(UploadAttempt.day < today - DAY))
+    return int(count)
+
+
+def view(session: Session, competition: Competition, team: Team | None, user: User, quotas: QuotasSpec) -> QuotaView:
+    """What is left to a team, None before there is one, and to the account that asks."""
+    used = usage(session, team.id) if team is not None else Usage(0, 0, 0)
+    attempts = session.get(UploadAttempt, (utc_now().date(), account_subject(competition, user)))
+    return QuotaView(
+        submissions_left_today=_left(quotas.submissions_per_day, used.today),
+        submissions_left=_left(quotas.submissions_total, used.total),
+        attempts_left_today=_left(quotas.attempts_per_day, attempts.count if attempts else 0),
+        in_flight=used.in_flight,
+        in_flight_limit=quotas.in_flight or None,
+        resets_at=next_reset(),
+    )
+
+
+def headers(quotas: QuotasSpec, shown: QuotaView) -> dict[str, str]:
+    """The RateLimit header fields of an answer to an upload; empty without a daily limit."""
+    if shown.submissions_left_today is None:
+        return {}
+    wait_s = max(1, int((shown.resets_at - utc_now()).total_seconds()))
+    return _headers(quotas.submissions_per_day, shown.submissions_left_today, wait_s)
+
+
+def _left(limit: int, used: int) -> int | None:
+    return max(0, limit - used) if limit else None
+
+
+def _headers(limit: int, left: int, wait_s: int) -> dict[str, str]:
+    """The fields of the IETF's draft on rate limit headers."""
+    return {
+        "RateLimit-Policy": f'"day";q={limit};w={int(DAY.total_seconds())}',
+        "RateLimit": f'"day";r={left};t={wait_s}',
+    }

@@ -1,0 +1,132 @@
+"""Accounts over HTTP: registration by setting, tokens that expire and end, roles, and the audit log."""
+
+from datetime import timedelta
+
+import httpx
+import pytest
+from sqlalchemy import select, update
+
+from server.accounts import administration
+from server.accounts.schemas import NewUser
+from server.audit.service import command_line_actor
+from server.db import utc_now
+from server.models import ApiToken
+from tests.integration.server.conftest import SLUG, Site
+
+pytestmark = pytest.mark.component("postgresql")
+
+
+def code_of(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+def body(name: str, **more: str) -> dict[str, str]:
+    return {"username": name, "email": f"{name}@example.org", "password": "correct horse", **more}
+
+
+def test_registration_by_setting(site: Site) -> None:
+    with site.client() as client:
+        object.__setattr__(site.context.settings, "registration", "closed")
+        assert code_of(client.post("/users", json=body("ann"))) == (403, "registration_closed")
+        object.__setattr__(site.context.settings, "registration", "invite-only")
+        with site.context.database.write() as session:
+            code = administration.invite(session)
+        for wrong in ({}, {"invite": "lethej_wrong"}, {"invite": ""}):
+            assert code_of(client.post("/users", json=body("ann", **wrong))) == (403, "invite_needed")
+        assert client.post("/users", json=body("ann", invite=code)).status_code == 201
+        assert code_of(client.post("/users", json=body("bob", invite=code))) == (403, "invite_needed")  # works once
+
+
+def test_password_rule_is_length_and_says_so(site: Site) -> None:
+    with site.client() as client:
+        short = client.post("/users", json=body("ann", password="seven77"))
+        assert code_of(short) == (422, "invalid_request")
+        assert "8 characters" in short.json()["detail"]
+        assert client.post("/users", json=body("ann", password="ä" * 8)).status_code == 201
+
+
+def test_tokens_expire_and_say_when_they_were_used(site: Site) -> None:
+    with site.register("ann") as ann:
+        made = ann.post("/tokens", json={"name": "ci", "expires_in_days": 2}).json()
+        assert made["token"].startswith("lethe_")
+        with site.client(made["token"]) as ci:
+            assert ci.get("/users/me").json()["username"] == "ann"
+            row = next(row for row in ann.get("/tokens").json()["items"] if row["id"] == made["id"])
+            assert row["last_used_at"] is not None
+            assert ci.get("/users/me").status_code == 200
+            again = next(row for row in ann.get("/tokens").json()["items"] if row["id"] == made["id"])
+            assert again["last_used_at"] == row["last_used_at"]  # written at most once a minute
+            with site.context.database.write() as session:
+                session.execute(
+                    update(ApiToken).where(ApiToken.name == "ci").values(expires_at=utc_now() - timedelta(seconds=1))
+                )
+            assert code_of(ci.get("/users/me")) == (401, "token_invalid")
+        with site.register("bob") as bob:
+            assert code_of(bob.delete(f"/tokens/{made['id']}")) == (404, "token_not_found")
+        with site.context.database.read() as session:
+            assert made["token"] not in set(session.scalars(select(ApiToken.digest)))
+
+
+def test_tokens_are_paged_and_bounded(site: Site) -> None:
+    with site.register("ann") as ann:
+        for number in range(49):
+            assert ann.post("/tokens", json={"name": f"t{number}"}).status_code == 201
+        assert code_of(ann.post("/tokens", json={})) == (409, "too_many_tokens")
+        seen, cursor = [], None
+        while True:
+            page = ann.get("/tokens", params={"limit": 20} | ({"cursor": cursor} if cursor else {})).json()
+            seen += [row["id"] for row in page["items"]]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        assert len(seen) == len(set(seen)) == 50
+        for wrong in ("x", "AAAA", "ÿ", "MjAyNg", "-1", "0" * 101):
+            assert ann.get("/tokens", params={"cursor": wrong}).status_code == 422, wrong
+        for wrong in ({"limit": 0}, {"limit": -1}, {"limit": 101}, {"limit": 10**30}, {"limit": "x"}):
+            assert code_of(ann.get("/tokens", params=wrong)) == (422, "invalid_request")
+
+
+def test_changed_and_reset_passwords_end_everything(site: Site) -> None:
+    with site.register("ann") as ann:
+        change = {"password": "wrong horse", "new_password": "battery staple"}
+        assert code_of(ann.post("/users/me/password", json=change)) == (401, "wrong_password")
+        change["password"] = "correct horse"
+        assert ann.post("/users/me/password", json=change).status_code == 204
+        assert code_of(ann.get("/users/me")) == (401, "token_invalid")
+        with site.context.database.write() as session:
+            password = administration.reset_password(session, "ANN")
+        assert ann.post("/tokens", json={}, auth=("ann", "battery staple")).status_code == 401
+        assert ann.post("/tokens", json={}, auth=("Ann", password)).status_code == 201
+
+
+def test_disabled_accounts_are_shut_out(site: Site) -> None:
+    with site.register("ann") as ann:
+        with site.context.database.write() as session:
+            administration.set_disabled(session, "ann", is_disabled=True)
+        assert code_of(ann.get("/users/me")) == (401, "token_invalid")
+        assert code_of(ann.post("/tokens", json={}, auth=("ann", "correct horse"))) == (403, "account_disabled")
+        with site.context.database.write() as session:
+            administration.set_disabled(session, "ann", is_disabled=False)
+        assert ann.post("/tokens", json={}, auth=("ann", "correct horse")).status_code == 201
+
+
+def test_roles_open_the_audit_log(site: Site) -> None:
+    log, all_logs = f"/competitions/{SLUG}/audit", "/audit"
+    with site.register("ann") as ann:
+        assert code_of(ann.get(log)) == (404, "not_found")
+        with site.context.database.write() as session:
+            administration.set_host(session, "ann", SLUG, is_host=True)
+            administration.create_user(session, NewUser(**body("root", password="very secret")))
+        shown = ann.get(log)
+        assert shown.status_code == 200
+        first = shown.json()["items"][0]
+        assert (first["actor"], first["action"], first["target"]) == (command_line_actor(), "user.role", "ann")
+        assert first["details"] == {"host": True}
+        assert [event["action"] for event in shown.json()["items"]] == ["user.role", "competition.calibrate"]
+        assert code_of(ann.get(all_logs)) == (404, "not_found")
+        with site.context.database.write() as session:
+            administration.set_host(session, "ann", SLUG, is_host=False)
+            administration.set_operator(session, "ann", is_operator=True)
+        assert "user.create" in ann.get(all_logs).text
+        assert "very secret" not in ann.get(all_logs).text
+        assert ann.get(log).status_code == 200  # operators host everything
