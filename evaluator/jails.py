@@ -52,6 +52,7 @@ def policy_of(limits: LimitsSpec) -> Policy:
     return Policy(
         wall_s=limits.run_wall_s,
         cpu_s=limits.run_cpu_s,
+        cores=limits.cores,
         memory_bytes=limits.memory_bytes,
         processes=limits.processes,
         file_bytes=limits.scratch_bytes,

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -18,7 +19,7 @@ from evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
 from evaluator.dependencies import DependencyRefused, InstallerFailure, InstallInterrupted, Layer, Layers
 from evaluator.inference.service import InferenceFailure, InferenceService, InferenceSetting, WeightsRefused
 from evaluator.jails import Jails
-from sandbox import RunResult, SandboxError, Status
+from sandbox import Allowance, RunResult, SandboxError, Status
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -129,10 +130,11 @@ def _evaluate_with(
             evaluation=station.store.local_path(job.evaluation, station.cache),
         )
         sandbox = station.jails.get(job, layer)
+        run_in = sandbox.run
+        if job.wall_left_s is not None:
+            run_in = partial(run_in, allowance=Allowance(job.wall_left_s))
         with ThreadPoolExecutor(max_workers=station.slots, thread_name_prefix="slot") as slots:
-            tasks = [
-                slots.submit(_run_once, station, job, order, source, setting, sandbox.run, stop) for order in job.runs
-            ]
+            tasks = [slots.submit(_run_once, station, job, order, source, setting, run_in, stop) for order in job.runs]
             for task in as_completed(tasks):
                 run = task.result()
                 if job.stage is Stage.CHECK and run.result is not None:

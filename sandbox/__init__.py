@@ -1,12 +1,13 @@
 """Runs one untrusted Python function under limits and returns a typed result. Knows nothing of unlearning."""
 
 from sandbox.errors import SandboxError, SandboxFailure, SandboxUnavailable
-from sandbox.policy import Policy
+from sandbox.policy import Allowance, Policy
 from sandbox.result import GuestError, RunResult, Status
 from sandbox.runner import Sandbox, open_sandbox
 from sandbox.setup import Backend, Setup
 
 __all__ = [
+    "Allowance",
     "Backend",
     "GuestError",
     "Policy",

@@ -16,6 +16,7 @@ from sandbox.policy import Policy
 
 PREFIX = "lethe-sandbox-"
 _REMOVE_WAIT_S = 5.0
+_CPU_PERIOD_US = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,16 +186,22 @@ def _make_folder(base: Path, version: int) -> tuple[Path, int]:
 
 def _set_limits(controller: str, folder: Path, policy: Policy) -> None:
     processes = policy.processes + 1  # the supervisor
+    quota_us = int(policy.cores * _CPU_PERIOD_US)
     if controller == "unified":
         _write(folder / "memory.max", policy.memory_bytes)
         _write_if_there(folder / "memory.swap.max", 0)
         _write_if_there(folder / "memory.oom.group", 1)
         _write_if_there(folder / "pids.max", processes)
+        _write_if_there(folder / "cpu.max", f"{quota_us} {_CPU_PERIOD_US}")
     elif controller == "memory":
         _write(folder / "memory.limit_in_bytes", policy.memory_bytes)
         _write_if_there(folder / "memory.memsw.limit_in_bytes", policy.memory_bytes)
     elif controller == "pids":
         _write(folder / "pids.max", processes)
+    elif controller == "cpu":
+        _write_if_there(folder / "cpu.cfs_period_us", _CPU_PERIOD_US)
+        with contextlib.suppress(OSError):  # refused where a group above has less, which then holds for all
+            _write_if_there(folder / "cpu.cfs_quota_us", quota_us)
 
 
 def _lock(folder: Path, how: int) -> int:

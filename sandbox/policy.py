@@ -1,5 +1,6 @@
-"""The limits of one run: frozen, every name with its unit."""
+"""The limits of one run, frozen, every name with its unit; and what several runs may take together."""
 
+import threading
 from dataclasses import dataclass, fields
 
 MIB = 2**20
@@ -17,6 +18,8 @@ class Policy:
     """Seconds of host time from the first instruction of the guest to its last."""
     cpu_s: float = 240.0
     """CPU seconds, all processes and threads of the run together (per process where there is no cpuacct cgroup)."""
+    cores: float = 4.0
+    """CPU seconds in a second of wall-clock time, of all processes together, where a CPU cgroup is writable."""
     memory_bytes: int = 2 * GIB
     """Memory on top of what the guest shares with the zygote; scratch files count."""
     processes: int = 64
@@ -39,3 +42,17 @@ class Policy:
             value = getattr(self, field.name)
             if not 0 < value < float("inf"):
                 raise ValueError(f"{field.name} must be positive and finite, not {value!r}")
+
+
+class Allowance:
+    """Wall-clock seconds that several runs may take together; of runs at the same time, each counts. Thread-safe."""
+
+    def __init__(self, total_wall_s: float) -> None:
+        self._left_s = total_wall_s
+        self._lock = threading.Lock()
+
+    def use(self, wall_s: float) -> bool:
+        """Whether there was as much left; what is used is gone either way."""
+        with self._lock:
+            self._left_s -= wall_s
+            return self._left_s >= 0

@@ -13,6 +13,7 @@ RUN_FDS = 6
 GUEST_REQUEST, GUEST_RESULT, GUEST_REPORT, GUEST_SAID = 3, 4, 5, 6
 """Where a guest finds the request and puts its result and its report; it closes the last before the submission runs."""
 _HIGH_FD = 64
+_PENDING_SIGNALS = 1024  # and timers; the kernel counts them per user, and all runs together may have one user
 
 
 def keep_descriptors(fds: list[int], said: int) -> None:
@@ -36,6 +37,8 @@ def set_limits(config: dict[str, Any], inherited_bytes: int) -> None:
     limit(resource.RLIMIT_FSIZE, config["file_bytes"])
     limit(resource.RLIMIT_NOFILE, config["open_files"])
     limit(resource.RLIMIT_MSGQUEUE, 0)
+    limit(resource.RLIMIT_MEMLOCK, 0)
+    limit(resource.RLIMIT_SIGPENDING, _PENDING_SIGNALS)
     cpu_s = int(config["cpu_s"]) + 1
     limit(resource.RLIMIT_CPU, cpu_s, cpu_s + 1)  # SIGXCPU says what it was; SIGKILL follows when that is ignored
     if config["limit_data"]:

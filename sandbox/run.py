@@ -17,7 +17,7 @@ from sandbox.cgroups import CgroupTree, RunGroup, Usage
 from sandbox.errors import SandboxFailure
 from sandbox.jail import Jail
 from sandbox.meter import anonymous_bytes, memory_bytes
-from sandbox.policy import Policy
+from sandbox.policy import Allowance, Policy
 from sandbox.pumps import Reader, Writer, open_pipe
 from sandbox.result import RunResult
 from sandbox.verdict import Ending, KillReason, judge
@@ -45,6 +45,7 @@ class Request:
     function: str
     seed: int
     cancel: Cancellation | None
+    allowance: Allowance | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
@@ -71,6 +72,8 @@ class _Progress:
     reaper: int | None = None
     """pidfd; killing it kills the run"""
     started_at: float | None = None
+    counted_until: float = 0.0
+    """up to when the run's time was taken from the allowance"""
     ended: dict[str, Any] | None = None
     """the supervisor's last message"""
     hung_up: bool = False
@@ -173,7 +176,7 @@ class _Run:
             self._admit(fds[0])
         elif progress.started_at is None and fds:
             progress.reaper = fds[0]
-            progress.started_at = time.monotonic()
+            progress.started_at = progress.counted_until = time.monotonic()
             self._selector.register(self._writer.fd, selectors.EVENT_WRITE)
         else:
             progress.ended = json.loads(message)
@@ -209,6 +212,8 @@ class _Run:
                 raise SandboxFailure(f"a run had not started after {_SETUP_S:g} s")
         elif now - progress.started_at > policy.wall_s:
             self._kill(KillReason.WALL)
+        elif not self._is_allowed(now):
+            self._kill(KillReason.TOTAL)
         elif self._payload.truncated or self._report.truncated:
             self._kill(KillReason.PAYLOAD)
         elif max(self._stdout.total_bytes, self._stderr.total_bytes) > _FLOOD_FACTOR * policy.log_bytes:
@@ -217,6 +222,13 @@ class _Run:
             self._kill(KillReason.CPU)
         elif self._exceeds_memory():
             self._kill(KillReason.MEMORY)
+
+    def _is_allowed(self, now: float) -> bool:
+        """Take the time since the last look from what all runs together may take; whether there was as much."""
+        if self._request.allowance is None:
+            return True
+        passed_s, self._progress.counted_until = now - self._progress.counted_until, now
+        return self._request.allowance.use(passed_s)
 
     def _exceeds_memory(self) -> bool:
         if self._group is not None and self._group.limits_memory:

@@ -16,7 +16,7 @@ from sandbox.jail import (
     find_bwrap,
     find_interpreter,
 )
-from sandbox.policy import Policy
+from sandbox.policy import Allowance, Policy
 from sandbox.result import RunResult
 from sandbox.run import Cancellation, Request, drive
 from sandbox.seccomp import compile_cutoff, compile_filter
@@ -63,13 +63,15 @@ class Sandbox:
         seed: int,
         filename: str = "submission.py",
         cancel: Cancellation | None = None,
+        allowance: Allowance | None = None,
     ) -> RunResult:
         """How one call of `function` in `source` went.
 
         source: the submitted file; `filename` is what tracebacks call it. seed: in [0, 2^63), handed to the harness.
-        cancel: when set, the run is killed and ends as `cancelled`. Raises SandboxFailure when the sandbox broke.
+        cancel: when set, the run is killed and ends as `cancelled`. allowance: shared by runs that may take only so
+        much time together; when it is used up, they end as `timeout`. Raises SandboxFailure when the sandbox broke.
         """
-        request = Request(source, filename, function, seed, cancel)
+        request = Request(source, filename, function, seed, cancel, allowance)
         if self._jail is not None:
             return drive(self._jail, self._cgroups, self._policy, request)
         with ExitStack() as stack:

@@ -48,6 +48,9 @@ _WATCH_COMMANDS = (1024, 1026, 1036, 1038)  # SETLEASE, NOTIFY, SET_RW_HINT, SET
 _SOL_SOCKET = 1
 _COUNTERS_OF_SOCKETS = (57, 71, 77)  # SO_COOKIE, SO_NETNS_COOKIE, SO_PEERPIDFD
 _SO_PASSPIDFD = 76
+# Pages of several runs merged into one, told by how long writing takes; and hyperthreads that nobody else may use.
+_MADV_MERGEABLE = 12
+_SHARING_OPTIONS = (62, 67)  # prctl: SCHED_CORE, SET_MEMORY_MERGE
 _STATX_MNT_ID_UNIQUE = 0x4000
 _RLIMIT_CORE = 4
 _LOW_WORD = 0xFFFFFFFF
@@ -105,6 +108,9 @@ def _deny_shared_state(pyseccomp: Any, rules: Any) -> None:
     for option in _COUNTERS_OF_SOCKETS:
         rules.add_rule(denied, "getsockopt", low_word(1, _SOL_SOCKET), low_word(2, option))
     rules.add_rule(denied, "setsockopt", low_word(1, _SOL_SOCKET), low_word(2, _SO_PASSPIDFD))
+    rules.add_rule(denied, "madvise", low_word(2, _MADV_MERGEABLE))
+    for option in _SHARING_OPTIONS:
+        rules.add_rule(denied, "prctl", low_word(0, option))
     unique = pyseccomp.Arg(3, pyseccomp.MASKED_EQ, _STATX_MNT_ID_UNIQUE, _STATX_MNT_ID_UNIQUE)
     rules.add_rule(pyseccomp.ERRNO(errno.EINVAL), "statx", unique)
     # RLIMIT_CORE stays at 1 byte: at 0, a crash would still be piped to the host's crash reporter.

@@ -30,6 +30,7 @@ class KillReason(Enum):
     """Why the host killed a run."""
 
     WALL = auto()
+    TOTAL = auto()
     CPU = auto()
     MEMORY = auto()
     CANCELLED = auto()
@@ -39,6 +40,7 @@ class KillReason(Enum):
 
 _KILLED: dict[KillReason, tuple[Status, str]] = {
     KillReason.WALL: (Status.TIMEOUT, "The run took longer than its wall-clock limit."),
+    KillReason.TOTAL: (Status.TIMEOUT, "All runs together took longer than their wall-clock limit."),
     KillReason.CPU: (Status.TIMEOUT, "The run used more CPU time than its limit."),
     KillReason.MEMORY: (Status.OUT_OF_MEMORY, "The run used more memory than its limit."),
     KillReason.CANCELLED: (Status.CANCELLED, "The run was cancelled."),
@@ -84,7 +86,7 @@ def judge(ending: Ending) -> RunResult:
 def _judge_status(ending: Ending) -> tuple[Status, GuestError | None]:
     if ending.killed is not None:
         # A fork bomb is stopped by the clock, but the clock is not what was wrong with it.
-        if ending.killed in (KillReason.WALL, KillReason.CPU) and ending.usage.process_hits:
+        if ending.killed in (KillReason.WALL, KillReason.TOTAL, KillReason.CPU) and ending.usage.process_hits:
             return Status.PROCESS_LIMIT, _plain("The run met its limit of processes and threads and did not end.")
         status, text = _KILLED[ending.killed]
         return status, _plain(text)

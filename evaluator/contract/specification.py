@@ -103,6 +103,10 @@ class LimitsSpec(Contract):
     upload_bytes: Annotated[int, Field(ge=1, le=16 * 2**20)] = 128 * 2**10
     run_wall_s: Annotated[float, Field(gt=0)] = 60.0
     run_cpu_s: Annotated[float, Field(gt=0)] = 240.0
+    total_wall_s: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="For all hidden runs of a submission together; None: what each may take is enough"
+    )
+    cores: Annotated[float, Field(gt=0)] = 4.0
     memory_bytes: Annotated[int, Field(ge=2**28)] = 2 * 2**30
     scratch_bytes: Annotated[int, Field(ge=2**20)] = 256 * 2**20
     output_bytes: Annotated[int, Field(ge=2**16)] = 256 * 2**20

@@ -82,6 +82,7 @@ class Job(Contract):
         description="What the check stage installed, so that every worker runs the same; None: find versions now"
     )
     runs: tuple[RunOrder, ...]
+    wall_left_s: float | None = Field(default=None, description="What these runs may take together, if limited")
 
 
 class Heartbeat(Contract):

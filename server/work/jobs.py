@@ -18,7 +18,9 @@ def run_seed(secret: str, *, stage: Stage, epoch: int, index: int) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def build_job(item: WorkItem, submission: Submission, competition: Competition, *, lease_s: float) -> Job:
+def build_job(
+    item: WorkItem, submission: Submission, competition: Competition, *, lease_s: float, wall_left_s: float | None
+) -> Job:
     """The job of a leased check or run item; runs that are finished already are left out."""
     spec, prepared = specification(competition), dossier(competition)
     stage = cast(Literal[Stage.CHECK, Stage.RUN], Stage(item.stage))
@@ -49,4 +51,5 @@ def build_job(item: WorkItem, submission: Submission, competition: Competition, 
             for index in indices
             if str(index) not in item.finished
         ),
+        wall_left_s=wall_left_s,
     )

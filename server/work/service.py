@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from evaluator.contract.faults import Fault, platform_fault
+from evaluator.contract.faults import Fault, FaultCode, platform_fault
 from evaluator.contract.states import Owner, Stage, SubmissionState, WorkState
 from evaluator.contract.work import Claim, Heartbeat, HeartbeatAnswer, Job, Outcome, OutcomeAnswer, RunRecord
 from server.competitions.service import specification
@@ -18,6 +18,7 @@ from server.db import utc_now
 from server.logs import get_logger
 from server.models import Competition, Submission, WorkerKey, WorkItem
 from server.submissions.service import end
+from server.work.allowance import wall_left_s
 from server.work.jobs import build_job
 
 log = get_logger(__name__)
@@ -41,7 +42,8 @@ def claim(session: Session, claim: Claim, key: WorkerKey, *, lease_s: float, max
     submission.state = _STAGE_STATES[Stage(item.stage)]
     competition = session.get_one(Competition, submission.competition_id)
     log.info("work_claimed", submission_id=str(submission.id), stage=item.stage, chunk=item.chunk, worker=claim.worker)
-    return build_job(item, submission, competition, lease_s=lease_s)
+    left_s = wall_left_s(session, submission, specification(competition).limits) if item.stage == Stage.RUN else None
+    return build_job(item, submission, competition, lease_s=lease_s, wall_left_s=left_s)
 
 
 def next_item(session: Session, stages: tuple[Stage, ...]) -> WorkItem | None:
@@ -152,6 +154,10 @@ def _advance(session: Session, submission: Submission, stage: Stage) -> None:
         add_run_items(session, submission)
         submission.state = SubmissionState.RUNNING
     elif not _unfinished(session, submission):
+        competition = session.get_one(Competition, submission.competition_id)
+        if (wall_left_s(session, submission, specification(competition).limits) or 0.0) < 0:
+            fail(session, submission, Fault(code=FaultCode.TIMEOUT))
+            return
         session.add(score_item(submission))
         submission.state = SubmissionState.SCORING
 

@@ -15,7 +15,7 @@ import pytest
 import attacks.arena
 import attacks.runner
 import sandbox.pumps
-import sandbox.staging
+import sandbox.runner
 import sandbox.verdict
 from attacks.arena import PLAIN_POLICY, Arena
 from attacks.case import Case, Layer, MalformedCase, load_cases, read_case
@@ -122,6 +122,7 @@ def test_without_a_jail_times_of_devices_can_be_set(without_a_jail: Alone, plant
         "kernel_objects",
         "calls_by_proxy",
         "look_into_the_kernel",
+        "merge_pages",
         "watch_files",
         "newer_calls",
         "files_by_handle",
@@ -144,7 +145,7 @@ def test_without_the_filter_it_succeeds(name: str, unfiltered: Arena) -> None:
 def unfiltered() -> Iterator[Arena]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("compile_filter", "compile_cutoff"):
-            patch.setattr(sandbox.staging, name, lambda: ALLOW_EVERYTHING)
+            patch.setattr(sandbox.runner, name, lambda: ALLOW_EVERYTHING)
         with weakened() as arena:
             yield arena
 

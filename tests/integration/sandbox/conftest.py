@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from sandbox import Policy, RunResult, Sandbox, Setup, open_sandbox
+from sandbox import Allowance, Policy, RunResult, Sandbox, Setup, open_sandbox
 
 MIB = 2**20
 HARNESS = """
@@ -75,8 +75,8 @@ def hasty(tiny_setup: Setup) -> Iterator[Sandbox]:
         yield opened
 
 
-def call(sandbox: Sandbox, source: str, *, seed: int = 1) -> RunResult:
-    return sandbox.run(dedent(source).lstrip("\n").encode(), function="f", seed=seed)
+def call(sandbox: Sandbox, source: str, *, seed: int = 1, allowance: Allowance | None = None) -> RunResult:
+    return sandbox.run(dedent(source).lstrip("\n").encode(), function="f", seed=seed, allowance=allowance)
 
 
 @pytest.fixture(scope="session")

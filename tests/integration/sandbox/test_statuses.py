@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from sandbox import RunResult, Sandbox, Status
+from sandbox import Allowance, Policy, RunResult, Sandbox, Setup, Status, open_sandbox
 
 pytestmark = pytest.mark.component("bubblewrap")
 
-Run = Callable[..., RunResult]
+Run = RunIn = Callable[..., RunResult]
 
 
 def test_ok_returns_the_payload_and_what_was_printed(run: Run) -> None:
@@ -239,3 +239,48 @@ def test_a_forged_report_changes_only_its_own_run(run: Run) -> None:
     assert run("import os\ndef f(c, s): os.write(5, b'{' * 70000); os._exit(0)\n").status is Status.EXIT
     assert run("import os\ndef f(c, s): os.write(5, b'[' * 70000); os._exit(0)\n").status is Status.EXIT
     assert run("def f(c, s): return b'honest'\n").payload == b"honest"
+
+
+def test_memory_in_socket_buffers_counts(sandbox: Sandbox, run: Run) -> None:
+    if "cgroup" not in sandbox.mode:
+        pytest.skip("without a control group the kernel's memory counts for nobody")
+    source = """
+        import socket
+        def f(context, seed):
+            kept = []
+            for _ in range(50):
+                one, other = socket.socketpair()
+                one.setblocking(False)
+                kept += [one, other]
+                try:
+                    while True:
+                        one.send(bytes(65536))
+                except BlockingIOError:
+                    continue
+            return b"full"
+        """
+    result = run(source)
+    assert result.status is Status.OK
+    assert result.peak_memory_bytes is not None
+    assert result.peak_memory_bytes > 8 << 20
+
+
+def test_cores(tiny_setup: Setup, run_in: RunIn) -> None:
+    with open_sandbox(tiny_setup, Policy(wall_s=2.0, cores=0.25, processes=8)) as slow:
+        result = run_in(slow, "def f(context, seed):\n    while True: pass\n")
+    if result.cpu_s is None or "cgroup" not in slow.mode:
+        pytest.skip("no control group here")
+    assert result.status is Status.TIMEOUT
+    assert result.cpu_s < 0.5 * result.wall_s  # alone, it would use all of a core
+
+
+def test_runs_that_may_take_only_so_much_time_together(run: Run) -> None:
+    allowance = Allowance(0.8)
+    nap = "import time\ndef f(context, seed):\n    time.sleep(0.5)\n    return b'slept'\n"
+    assert run(nap, allowance=allowance).status is Status.OK
+    for _ in range(2):
+        result = run(nap, allowance=allowance)
+        assert result.status is Status.TIMEOUT
+        assert result.error is not None
+        assert "together" in result.error.message
+    assert run(nap).status is Status.OK

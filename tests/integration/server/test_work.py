@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 
 from evaluator.contract.faults import FaultCode
 from server.control.sweeper import sweep
-from server.models import WorkItem
+from server.models import Competition, WorkItem
 from tests.integration.server.conftest import RUNS, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -71,6 +71,23 @@ def test_a_worker_that_isolates_nothing_gets_work_only_where_the_server_says_so(
         assert site.work("claim", **unsafe).status_code == 200
     with httpx.Client(base_url=site.url) as client:
         assert 'sandbox_mode="unsafe-subprocess+rlimits"' in client.get("/metrics").text
+
+
+def test_runs_that_took_too_long_together_are_the_participants_fault(site: Site) -> None:
+    with site.context.database.write() as session:
+        competition = session.scalars(select(Competition)).one()
+        limits = {**competition.specification["limits"], "total_wall_s": RUNS * 0.1 - 0.05}
+        competition.specification = {**competition.specification, "limits": limits}
+    with site.register("ann") as ann:
+        identifier = upload(ann).json()["id"]
+        left = []
+        while (job := site.claim()) is not None:
+            left.append(job.wall_left_s)
+            assert site.report(job, finished=[] if job.stage == "check" else site.store_runs(job))  # 0.1 s each
+        assert left[0] is None
+        assert left[1:] == pytest.approx([RUNS * 0.1 - 0.05 - 0.1 * done for done in range(0, RUNS, 3)])
+        view = ann.get(f"/submissions/{identifier}").json()
+        assert (view["state"], view["owner"], view["error"]["code"]) == ("failed", "participant", "timeout")
 
 
 def test_a_worker_that_dies_every_time_is_the_platforms_fault(site: Site) -> None:

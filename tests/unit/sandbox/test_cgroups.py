@@ -135,3 +135,13 @@ def test_one_write_kills_a_group_of_version_2(tmp_path: Path) -> None:
     (tmp_path / "cgroup.kill").write_text("")
     RunGroup({"unified": tmp_path}).kill()
     assert (tmp_path / "cgroup.kill").read_text() == "1"
+
+
+def test_cores_are_a_share_of_each_period(tmp_path: Path) -> None:
+    for name in ("memory.max", "cpu.max", "cpu.cfs_period_us", "cpu.cfs_quota_us"):
+        (tmp_path / name).write_text("max")
+    cgroups._set_limits("unified", tmp_path, Policy(cores=1.5))
+    cgroups._set_limits("cpu", tmp_path, Policy(cores=1.5))
+    assert (tmp_path / "cpu.max").read_text() == "150000 100000"
+    assert (tmp_path / "cpu.cfs_quota_us").read_text() == "150000"
+    assert (tmp_path / "cpu.cfs_period_us").read_text() == "100000"

@@ -8,7 +8,7 @@ from sandbox import Policy
 
 
 def test_defaults_are_valid_and_every_limit_has_a_unit() -> None:
-    units = ("_s", "_bytes", "processes", "open_files", "threads")
+    units = ("_s", "_bytes", "processes", "open_files", "threads", "cores")
     assert all(field.name.endswith(units) for field in fields(Policy()))
 
 

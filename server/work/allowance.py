@@ -1,0 +1,27 @@
+"""What the hidden runs of a submission may take together, and what is left of it."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from evaluator.contract.specification import LimitsSpec
+from evaluator.contract.states import Stage
+from server.models import Submission, WorkItem
+
+
+def wall_left_s(session: Session, submission: Submission, limits: LimitsSpec) -> float | None:
+    """Seconds of `limits.total_wall_s` that the finished runs have left, below zero when they took more.
+
+    None without such a limit. Chunks that are worked on at the same time each get all that is left, so the sum is
+    looked at again at the end.
+    """
+    if limits.total_wall_s is None:
+        return None
+    session.flush()
+    finished = session.scalars(
+        select(WorkItem.finished).where(
+            WorkItem.submission_id == submission.id,
+            WorkItem.generation == submission.generation,
+            WorkItem.stage == Stage.RUN,
+        )
+    )
+    return limits.total_wall_s - sum(float(record["wall_s"]) for records in finished for record in records.values())
