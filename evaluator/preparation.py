@@ -1,7 +1,6 @@
 """Preparing a competition: from its specification to stored data, original models, a first few oracles and figures."""
 
 import time
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,26 +10,17 @@ from evaluator.artifacts.outputs import read_outputs, stack_outputs
 from evaluator.banks.identity import bank_identity
 from evaluator.banks.seeding import Progress, Report, fill_banks
 from evaluator.banks.training_jobs import training_pool
-from evaluator.contract.dossier import ArtifactRef, Counts, Dossier, Figures
+from evaluator.contract.dossier import ArtifactRef, Counts, Dossier, Figures, PreparedPractice, PreparedSplit
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.data.bundles import VISIBLE_PARTS, anonymise, evaluation_bundle, visible_bundle
 from evaluator.data.contact_sheet import contact_sheet
 from evaluator.data.photographs import DataError, Photographs, digest
 from evaluator.data.sources import hidden_photographs, practice_photographs
-from evaluator.data.splits import Split, split_by_identity
+from evaluator.data.splits import Split, draw_splits
 from evaluator.environment import environment
 
 ORIGINAL_PARTS = ("retain", "forget")
 FIRST_ORACLES = 2
-
-
-@dataclass(frozen=True)
-class Practice:
-    """What anybody may practise on: other people's photographs, split alike, and the model trained on them."""
-
-    visible: ArtifactRef
-    evaluation: ArtifactRef
-    original: ArtifactRef
 
 
 def prepare(
@@ -39,10 +29,10 @@ def prepare(
     """The dossier of a new competition; everything that it names is in the store.
 
     Makes the hidden and the practice photographs, splits them, writes the bundles and a contact sheet of the practice
-    data, trains both original models and the first two oracles in `jobs` processes (default: cores), and measures.
-    Repeating it, or continuing after it was killed, trains nothing twice and gives the same dossier. `progress` is
-    called with the stages `data` and `models`. Raises DataError when the data cannot be split as specified, and
-    TrainingFailed when a training process dies or raises.
+    data, trains the original models and the first two oracles of each split in `jobs` processes (default: cores), and
+    measures. Repeating it, or continuing after it was killed, trains nothing twice and gives the same dossier.
+    `progress` is called with the stages `data` and `models`. Raises DataError when the data cannot be split as
+    specified, and TrainingFailed when a training process dies or raises.
     """
     report = progress or (lambda _: None)
     started = time.monotonic()
@@ -52,52 +42,68 @@ def prepare(
     practice = practice_photographs(spec.data, spec.practice)
     report(Progress("data", 2, 2, 2, time.monotonic() - started))
 
-    split = split_by_identity(hidden.identities, hidden.labels, spec.split)
-    visible, evaluation = _store_bundles(store, hidden, split, spec)
-    practice_visible, practice_evaluation = _store_practice(store, practice, spec)
+    splits = draw_splits(hidden.identities, hidden.labels, spec.split)
+    named = {"public": splits.public} | ({} if splits.final is None else {"final": splits.final})
+    bundles = {name: _store_bundles(store, hidden, split, spec) for name, split in named.items()}
+    practice_bundles = _store_practice(store, practice, spec)
 
-    bank = bank_identity(spec, visible, evaluation)
+    banks = {name: bank_identity(spec, visible, evaluation) for name, (visible, evaluation) in bundles.items()}
     orders = [
-        (bank_identity(spec, visible, evaluation, ORIGINAL_PARTS), 0),
-        (bank_identity(spec, practice_visible, practice_evaluation, ORIGINAL_PARTS), 0),
-        *((bank, index) for index in range(FIRST_ORACLES)),
+        *((bank_identity(spec, *both, ORIGINAL_PARTS), 0) for both in (practice_bundles, *bundles.values())),
+        *((bank, index) for bank in banks.values() for index in range(FIRST_ORACLES)),
     ]
     with training_pool(jobs) as pool:
-        original, practice_original, *oracles = fill_banks(orders, store, pool, stage="models", progress=progress)
+        practice_original, *models = fill_banks(orders, store, pool, stage="models", progress=progress)
+    originals, oracles = models[: len(named)], models[len(named) :]
+    prepared = {}
+    for place, (name, split) in enumerate(named.items()):
+        original = originals[place]
+        mine = oracles[place * FIRST_ORACLES : (place + 1) * FIRST_ORACLES]
+        prepared[name] = PreparedSplit(
+            visible=bundles[name][0],
+            evaluation=bundles[name][1],
+            original=original.checkpoint,
+            original_outputs=original.outputs,
+            bank_digest=banks[name].digest,
+            counts=_counts(hidden, split),
+            figures=_figures(store, hidden, split, original, mine),
+        )
     sheet = store.put_named_by_digest(f"data/{digest(practice)[:16]}/contact-sheet", contact_sheet(practice), ".png")
     return Dossier(
-        hidden_visible=visible,
-        practice_visible=practice_visible,
-        evaluation=evaluation,
-        practice_evaluation=practice_evaluation,
-        original=original.checkpoint,
-        original_outputs=original.outputs,
-        practice_original=practice_original.checkpoint,
+        public=prepared["public"],
+        final=prepared.get("final"),
+        practice=_prepared_practice(practice_bundles, practice_original),
         contact_sheet=sheet,
-        bank_digest=bank.digest,
-        counts=_counts(hidden, split),
-        figures=_figures(store, hidden, split, original, oracles),
         environment=environment(),
     )
 
 
-def prepare_practice(spec: CompetitionSpec, store: ArtifactStore, *, progress: Report | None = None) -> Practice:
+def prepare_practice(
+    spec: CompetitionSpec, store: ArtifactStore, *, progress: Report | None = None
+) -> PreparedPractice:
     """The practice data of a specification and its original model, the same bits as in a competition made from it.
 
     Everything is made on first use and found in the store later. Raises as `prepare` does.
     """
-    visible, evaluation = _store_practice(store, practice_photographs(spec.data, spec.practice), spec)
-    order = (bank_identity(spec, visible, evaluation, ORIGINAL_PARTS), 0)
+    bundles = _store_practice(store, practice_photographs(spec.data, spec.practice), spec)
+    order = (bank_identity(spec, *bundles, ORIGINAL_PARTS), 0)
     with training_pool(jobs=1) as pool:
         (original,) = fill_banks([order], store, pool, stage="models", progress=progress)
-    return Practice(visible=visible, evaluation=evaluation, original=original.checkpoint)
+    return _prepared_practice(bundles, original)
+
+
+def _prepared_practice(bundles: tuple[ArtifactRef, ArtifactRef], original: ModelRecord) -> PreparedPractice:
+    visible, evaluation = bundles
+    return PreparedPractice(visible=visible, evaluation=evaluation, original=original.checkpoint)
 
 
 def _store_practice(
     store: ArtifactStore, photographs: Photographs, spec: CompetitionSpec
 ) -> tuple[ArtifactRef, ArtifactRef]:
-    split = split_by_identity(photographs.identities, photographs.labels, spec.split)
-    return _store_bundles(store, photographs, split, spec)
+    """The bundles of the practice data, split as the hidden data are, but once and by the seed of practice."""
+    own = spec.split.model_copy(update={"seed": spec.practice.seed, "final": False})
+    split = draw_splits(photographs.identities, photographs.labels, own).public
+    return _store_bundles(store, photographs, split, spec.model_copy(update={"split": own}))
 
 
 def _store_bundles(

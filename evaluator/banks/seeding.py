@@ -56,8 +56,8 @@ def seed_bank(
     every oracle. Raises BankMismatch when the specification or the installed torch is not what the dossier's bank was
     made with, and TrainingFailed when a training process dies or raises.
     """
-    identity = bank_identity(spec, dossier.hidden_visible, dossier.evaluation)
-    if identity.digest != dossier.bank_digest:
+    identity = bank_identity(spec, dossier.public.visible, dossier.public.evaluation)
+    if identity.digest != dossier.public.bank_digest:
         made_with = dossier.environment.get("torch", "unknown")
         raise BankMismatch(
             f"the bank of '{spec.slug}' was made with torch {made_with} and the specification of its creation; now "

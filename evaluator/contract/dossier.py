@@ -1,4 +1,4 @@
-"""What a prepared competition consists of: the artifacts of its data, models and bank, and the host's figures."""
+"""What a prepared competition consists of: the artifacts of its data, models and banks, and the host's figures."""
 
 from pydantic import Field
 
@@ -40,18 +40,36 @@ class Counts(Contract):
     classes: int
 
 
-class Dossier(Contract):
-    """The prepared competition. A guest may hold the two `…_visible` bundles; the `…evaluation` ones stay trusted."""
+class PreparedSplit(Contract):
+    """One way to split the hidden photographs. A guest may hold `visible` and `original`; the rest stays trusted."""
 
-    hidden_visible: ArtifactRef
-    practice_visible: ArtifactRef
+    visible: ArtifactRef
     evaluation: ArtifactRef
-    practice_evaluation: ArtifactRef
     original: ArtifactRef
     original_outputs: ArtifactRef = Field(description="Outputs of the original model; repeated, they are the floor")
-    practice_original: ArtifactRef
-    contact_sheet: ArtifactRef
     bank_digest: str
     counts: Counts
     figures: Figures
+
+
+class PreparedPractice(Contract):
+    """What anybody may practise on: other people's photographs, split alike, and the model trained on them."""
+
+    visible: ArtifactRef
+    evaluation: ArtifactRef
+    original: ArtifactRef
+
+
+class Dossier(Contract):
+    """The prepared competition."""
+
+    public: PreparedSplit = Field(description="Every submission is evaluated on this split")
+    final: PreparedSplit | None = Field(description="Selected submissions, after the close; other people are forgotten")
+    practice: PreparedPractice
+    contact_sheet: ArtifactRef = Field(description="Practice photographs; anybody may see it")
     environment: dict[str, str] = Field(description="Versions of python, torch, … that the models were trained under")
+
+    @property
+    def splits(self) -> dict[str, PreparedSplit]:
+        """`public` and, where the competition has it, `final`: each has an original model and a bank of its own."""
+        return {"public": self.public} | ({} if self.final is None else {"final": self.final})

@@ -39,13 +39,19 @@ class DataSpec(Contract):
 
 
 class SplitSpec(Contract):
-    """Who is forgotten, and who is kept for validation and test. Fractions are of identities."""
+    """Who is forgotten, and who is kept for validation and test.
+
+    Fractions are of identities; that to forget is of photographs or of classes where those are forgotten. `final` asks
+    for a second split, for the final evaluation, that forgets others.
+    """
 
     seed: Seed = 0
+    forget_by: Literal["identity", "example", "class", "published"] = "identity"
     forget_fraction: Fraction = 0.1
     validation_fraction: Fraction = 0.1
     test_fraction: Fraction = 0.15
     retain_sample: Count = 256
+    final: bool = False
 
 
 class PracticeSpec(Contract):
@@ -164,7 +170,8 @@ class CompetitionSpec(Contract):
         pools = {self.evaluation.runs, self.evaluation.oracles, self.evaluation.ceiling_oracles}
         if self.metric.rule == "competition" and len(pools) != 1:
             raise ValueError("metric.rule = 'competition' needs evaluation.runs = oracles = ceiling_oracles")
-        held_out = self.split.forget_fraction + self.split.validation_fraction + self.split.test_fraction
+        forgotten = self.split.forget_fraction * (1 + self.split.final)
+        held_out = forgotten + self.split.validation_fraction + self.split.test_fraction
         if held_out >= 0.9:
             raise ValueError("split: forget, validation and test fractions leave less than a tenth to retain")
         return self

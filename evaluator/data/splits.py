@@ -11,12 +11,15 @@ from evaluator.data.photographs import DataError
 
 Rows = NDArray[np.int64]
 DRAWS = 1_000
+PUBLISHED_SEED = 43
+PUBLISHED_PEOPLE = 15
+PUBLISHED_HELD_OUT = 0.1  # of the photographs, for validation and for test each
 
 
 @dataclass(frozen=True)
 class Split:
     """Rows of the photographs on each side, ascending. `retain_sample` is part of `retain`; the others are disjoint and
-    together complete. No identity is on two sides.
+    together complete.
     """
 
     retain: Rows
@@ -35,36 +38,169 @@ class Split:
         return sha.hexdigest()
 
 
-def split_by_identity(identities: Rows, labels: Rows, spec: SplitSpec) -> Split:
-    """Uniformly random identities to forget, validate and test on; everyone else is retained.
+@dataclass(frozen=True)
+class Splits:
+    """The public split and, where it is specified, the final one: the same validation and test photographs, another
+    forget set without a common person, photograph or class. What the other forgets is retained here.
+    """
 
-    identities, labels: (N,) int64. The three fractions are of the identities, each rounded and at least one, and all
-    photographs of a person go with the person. The draw is uniform among the splits that leave a photograph of every
-    class in retain: draws that do not are drawn again. Raises DataError when 1,000 draws do not find one, or when fewer
-    than two identities would remain.
+    public: Split
+    final: Split | None
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """One attempt: who is held out, and the photographs that each split forgets."""
+
+    validation: Rows
+    test: Rows
+    forgets: list[Rows]
+
+
+def draw_splits(identities: Rows, labels: Rows, spec: SplitSpec) -> Splits:
+    """The splits that `spec` describes, uniformly random among those that leave every class in every retain part.
+
+    identities, labels: (N,) int64. Validation and test take all photographs of the persons drawn for them, as many as
+    the fractions say of all persons, rounded and at least one. `forget_by` says what is forgotten of the others:
+
+    - `identity`: all photographs of as many random persons as `forget_fraction` says, rounded and at least one;
+    - `example`: that fraction of all photographs, at random;
+    - `class`: that fraction of the classes, all their photographs but those held out; retain then lacks them;
+    - `published`: the rule of the 2023 challenge, with its own seed and shares: a tenth of the photographs each for
+      validation and test, whoever is on them; forgotten are the first 15 persons in the order of their identifiers (in
+      the final split the next 15), as far as their photographs are not held out.
+
+    Draws that lose a class are drawn again. Raises DataError when 1,000 draws do not find one that does not, and when
+    too little would remain.
     """
     people = np.unique(identities)
-    fractions = (spec.forget_fraction, spec.validation_fraction, spec.test_fraction)
-    forget, validation, test = (max(1, round(fraction * len(people))) for fraction in fractions)
-    if len(people) - forget - validation - test < 2:
+    if len(people) < 2:
         raise DataError(
-            f"{len(people)} identities are too few: {forget} to forget, {validation} for validation and {test} for "
-            "test leave fewer than two to retain"
+            "all photographs are of one identity: nobody would remain to be retained; there must be more people, and "
+            "each must have an identity of its own"
         )
+    if len(labels) < 8:
+        raise DataError(f"{len(labels)} photographs are too few to split")
     generator = np.random.default_rng(np.random.SeedSequence([spec.seed, 0]))
-    classes = np.unique(labels)
-    for _ in range(DRAWS):
-        shuffled = generator.permutation(people)
-        chosen = np.split(shuffled, np.cumsum([forget, validation, test]))
-        sides = [np.flatnonzero(np.isin(identities, side)) for side in chosen]
-        if np.array_equal(np.unique(labels[sides[3]]), classes):
+    attempts = 1 if spec.forget_by == "published" else DRAWS
+    for _ in range(attempts):
+        draw = _DRAW[spec.forget_by](identities, labels, spec, generator)
+        retains = [_others(len(labels), draw.validation, draw.test, forget) for forget in draw.forgets]
+        if all(
+            _keeps_classes(labels, retain, forget, spec) for retain, forget in zip(retains, draw.forgets, strict=True)
+        ):
             break
     else:
-        raise DataError(
-            f"no split leaves all {len(classes)} classes in retain: add identities, or lower the fractions for forget, "
-            "validation and test"
+        raise DataError(_lost_class(labels, retains[0], spec))
+    splits = [
+        Split(
+            retain=retain,
+            forget=forget,
+            validation=draw.validation,
+            test=draw.test,
+            retain_sample=_sample(retain, spec, part),
         )
-    retain = sides[3]
-    size = min(spec.retain_sample, len(retain))
-    sample = np.sort(np.random.default_rng(np.random.SeedSequence([spec.seed, 1])).choice(retain, size, replace=False))
-    return Split(retain=retain, forget=sides[0], validation=sides[1], test=sides[2], retain_sample=sample)
+        for part, (retain, forget) in enumerate(zip(retains, draw.forgets, strict=True), start=1)
+    ]
+    return Splits(public=splits[0], final=splits[1] if spec.final else None)
+
+
+def _by_identity(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.random.Generator) -> _Draw:  # noqa: ARG001 - all draws are called alike
+    people = np.unique(identities)
+    forget, validation, test = (
+        _share(fraction, len(people))
+        for fraction in (spec.forget_fraction, spec.validation_fraction, spec.test_fraction)
+    )
+    final = forget if spec.final else 0
+    if len(people) - forget - validation - test - final < 2:
+        raise DataError(
+            f"{len(people)} identities are too few: {forget} to forget, {validation} for validation and {test} for test"
+            f"{f' and {final} to forget in the final split' if final else ''} leave fewer than two to retain"
+        )
+    chosen = np.split(generator.permutation(people), np.cumsum([forget, validation, test, final]))
+    rows = [_rows_of(identities, side) for side in chosen]
+    return _Draw(validation=rows[1], test=rows[2], forgets=[rows[0], rows[3]][: 1 + spec.final])
+
+
+def _by_example(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.random.Generator) -> _Draw:  # noqa: ARG001
+    validation, test, rest = _hold_out(identities, spec, generator)
+    count = _share(spec.forget_fraction, len(identities))
+    if count * (1 + spec.final) + 2 > len(rest):
+        raise DataError(f"split.forget_fraction = {spec.forget_fraction} leaves fewer than two photographs to retain")
+    return _Draw(validation, test, _consecutive(generator.permutation(rest), count, spec))
+
+
+def _by_class(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.random.Generator) -> _Draw:
+    validation, test, rest = _hold_out(identities, spec, generator)
+    classes = np.unique(labels)
+    count = _share(spec.forget_fraction, len(classes))
+    if count * (1 + spec.final) >= len(classes):
+        raise DataError(f"split.forget_fraction = {spec.forget_fraction} leaves none of {len(classes)} classes")
+    chosen = _consecutive(generator.permutation(classes), count, spec)
+    return _Draw(validation, test, [rest[np.isin(labels[rest], some)] for some in chosen])
+
+
+def _published(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.random.Generator) -> _Draw:  # noqa: ARG001
+    people = np.unique(identities)
+    needed = PUBLISHED_PEOPLE * (1 + spec.final) + 2
+    if len(people) < needed:
+        raise DataError(f"the published split needs {needed} identities or more, not {len(people)}")
+    shuffled = np.random.default_rng(PUBLISHED_SEED).permutation(len(identities))
+    held_out = _share(PUBLISHED_HELD_OUT, len(identities))
+    test, validation, rest = (np.sort(rows) for rows in np.split(shuffled, np.cumsum([held_out, held_out])))
+    chosen = [people[start : start + PUBLISHED_PEOPLE] for start in (0, PUBLISHED_PEOPLE)][: 1 + spec.final]
+    return _Draw(validation, test, [rest[np.isin(identities[rest], some)] for some in chosen])
+
+
+_DRAW = {"identity": _by_identity, "example": _by_example, "class": _by_class, "published": _published}
+
+
+def _hold_out(identities: Rows, spec: SplitSpec, generator: np.random.Generator) -> tuple[Rows, Rows, Rows]:
+    """Photographs of random persons for validation and test, and those of everybody else."""
+    people = np.unique(identities)
+    validation, test = (_share(fraction, len(people)) for fraction in (spec.validation_fraction, spec.test_fraction))
+    if len(people) - validation - test < 2:
+        raise DataError(
+            f"{len(people)} identities are too few: {validation} for validation and {test} for test leave fewer than "
+            "two to train on"
+        )
+    sides = np.split(generator.permutation(people), np.cumsum([validation, test]))
+    first, second, rest = (_rows_of(identities, side) for side in sides)
+    return first, second, rest
+
+
+def _consecutive(shuffled: Rows, count: int, spec: SplitSpec) -> list[Rows]:
+    """The first `count` values for the public split and the next ones for the final split, each ascending."""
+    return [np.sort(shuffled[part * count : (part + 1) * count]) for part in range(1 + spec.final)]
+
+
+def _share(fraction: float, total: int) -> int:
+    return max(1, round(fraction * total))
+
+
+def _rows_of(identities: Rows, people: Rows) -> Rows:
+    return np.flatnonzero(np.isin(identities, people))
+
+
+def _others(count: int, *sides: Rows) -> Rows:
+    return np.setdiff1d(np.arange(count), np.concatenate(sides))
+
+
+def _keeps_classes(labels: Rows, retain: Rows, forget: Rows, spec: SplitSpec) -> bool:
+    wanted = np.unique(labels)
+    if spec.forget_by == "class":
+        wanted = np.setdiff1d(wanted, labels[forget])
+    return len(forget) > 0 and np.array_equal(np.unique(labels[retain]), wanted)
+
+
+def _lost_class(labels: Rows, retain: Rows, spec: SplitSpec) -> str:
+    classes = np.unique(labels)
+    absent = np.setdiff1d(classes, labels[retain])
+    example = f" (the last draw lost class {', '.join(map(str, absent[:5]))})" if len(absent) else ""
+    remedy = "add identities" if spec.forget_by == "published" else "add identities, or lower the fractions"
+    return f"no split leaves all {len(classes)} classes in retain{example}: {remedy} for forget, validation and test"
+
+
+def _sample(retain: Rows, spec: SplitSpec, part: int) -> Rows:
+    generator = np.random.default_rng(np.random.SeedSequence([spec.seed, part]))
+    return np.sort(generator.choice(retain, min(spec.retain_sample, len(retain)), replace=False))

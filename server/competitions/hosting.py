@@ -15,7 +15,7 @@ from sqlalchemy import delete
 
 from evaluator.artifacts import ArtifactStore
 from evaluator.artifacts.oracles import trained_indices
-from evaluator.contract.dossier import Dossier
+from evaluator.contract.dossier import Dossier, PreparedSplit
 from evaluator.contract.specification import CompetitionSpec, SpecificationError, load_specification
 from evaluator.contract.states import SubmissionState
 from evaluator.metrics import METRIC_VERSION
@@ -92,23 +92,32 @@ def create(context: Context, spec: CompetitionSpec, *, jobs: int | None, progres
 
 def describe(created: Created) -> str:
     """What the host wants to know of a new competition, in a few lines."""
-    counts, figures = created.dossier.counts, created.dossier.figures
+    lines = [line for name, split in created.dossier.splits.items() for line in _describe_split(name, split)]
+    figures = created.dossier.public.figures
+    lines.append(
+        f"chance {figures.chance:.3f} · most frequent class {figures.majority:.3f} · "
+        f"retraining takes {figures.retrain_wall_s:.1f} s"
+    )
+    lines.append(f"next: lethe admin oracles seed {created.spec.slug}")
+    return "\n".join(lines)
+
+
+def _describe_split(name: str, split: PreparedSplit) -> list[str]:
+    counts, figures = split.counts, split.figures
     gap = figures.original_forget_accuracy - figures.oracle_forget_accuracy
     lines = [
-        f"{created.spec.slug}: {counts.retain} retain, {counts.forget} forget ({counts.forget_identities} people), "
+        f"{name} split: {counts.retain} retain, {counts.forget} forget ({counts.forget_identities} people), "
         f"{counts.validation} validation, {counts.test} test images of {counts.identities} people",
         "accuracy    retain  forget  test",
         f"original    {figures.original_retain_accuracy:.3f}   {figures.original_forget_accuracy:.3f}   "
         f"{figures.original_test_accuracy:.3f}",
         f"oracles     {figures.oracle_retain_accuracy:.3f}   {figures.oracle_forget_accuracy:.3f}   "
         f"{figures.oracle_test_accuracy:.3f}",
-        f"to forget: {100 * gap:.0f} points on the forget set · chance {figures.chance:.3f} · "
-        f"most frequent class {figures.majority:.3f} · retraining takes {figures.retrain_wall_s:.1f} s",
+        f"to forget: {100 * gap:.0f} points on the forget set",
     ]
     if gap < 0.15:
         lines.append("warning: the original model hardly remembers the forget set; there is little to unlearn")
-    lines.append(f"next: lethe admin oracles seed {created.spec.slug}")
-    return "\n".join(lines)
+    return lines
 
 
 def seed_oracles(context: Context, slug: str, *, count: int | None, jobs: int | None, progress: Report) -> int:
@@ -118,7 +127,7 @@ def seed_oracles(context: Context, slug: str, *, count: int | None, jobs: int | 
     spec, prepared = _stored(context, slug)
     wanted = wanted_oracles(spec) if count is None else count
     seed_bank(spec, prepared, context.artifacts, count=wanted, jobs=jobs, progress=progress)
-    trained = len(trained_indices(context.artifacts, prepared.bank_digest))
+    trained = len(trained_indices(context.artifacts, prepared.public.bank_digest))
     with context.database.write() as session:
         record(session, "oracles.seed", slug, competition=service.get_competition(session, slug), oracles=trained)
     return trained
@@ -132,15 +141,20 @@ def wanted_oracles(spec: CompetitionSpec) -> int:
 def oracle_status(context: Context, slug: str) -> dict[str, Any]:
     """Trained and wanted oracles of the bank."""
     spec, prepared = _stored(context, slug)
-    trained = len(trained_indices(context.artifacts, prepared.bank_digest))
-    return {"competition": slug, "bank": prepared.bank_digest, "trained": trained, "wanted": wanted_oracles(spec)}
+    trained = len(trained_indices(context.artifacts, prepared.public.bank_digest))
+    return {
+        "competition": slug,
+        "bank": prepared.public.bank_digest,
+        "trained": trained,
+        "wanted": wanted_oracles(spec),
+    }
 
 
 def calibrate(context: Context, slug: str) -> list[dict[str, Any]]:
     """Store ceiling and floor as reference rows and say what they are; raises NotSeeded when oracles are missing."""
     spec, prepared = _stored(context, slug)
     _require_seeded(context.artifacts, spec, prepared)
-    yardstick = load_yardstick(context.artifacts, spec, prepared)
+    yardstick = load_yardstick(context.artifacts, spec, prepared.public)
     scores = {"ceiling": yardstick.ceiling, "floor": yardstick.floor(spec.evaluation.runs)}
     with context.database.write() as session:
         competition = service.get_competition(session, slug)
@@ -150,7 +164,7 @@ def calibrate(context: Context, slug: str) -> list[dict[str, Any]]:
             )
         )
         for name, score in scores.items():
-            receipt: dict[str, object] = {"bank_digest": prepared.bank_digest, "metric_version": METRIC_VERSION}
+            receipt: dict[str, object] = {"bank_digest": prepared.public.bank_digest, "metric_version": METRIC_VERSION}
             row = score_row(competition.id, score, receipt)
             row.reference = name
             session.add(row)
@@ -213,7 +227,7 @@ def _stored(context: Context, slug: str) -> tuple[CompetitionSpec, Dossier]:
 
 
 def _require_seeded(artifacts: ArtifactStore, spec: CompetitionSpec, prepared: Dossier) -> None:
-    present = np.isin(np.arange(wanted_oracles(spec)), trained_indices(artifacts, prepared.bank_digest))
+    present = np.isin(np.arange(wanted_oracles(spec)), trained_indices(artifacts, prepared.public.bank_digest))
     if not present.all():
         raise NotSeeded(
             f"{int((~present).sum())} of {wanted_oracles(spec)} oracles are missing. "

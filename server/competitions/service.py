@@ -124,7 +124,7 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         batch_size=spec.evaluation.batch_size,
         runs=spec.evaluation.runs,
         limits=PublicLimits(**{name: getattr(spec.limits, name) for name in PublicLimits.model_fields}),
-        counts=PublicCounts(**{name: getattr(prepared.counts, name) for name in PublicCounts.model_fields}),
+        counts=PublicCounts(**{name: getattr(prepared.public.counts, name) for name in PublicCounts.model_fields}),
         environment=prepared.environment,
         extra_parameters=list(EXTRA_PARAMETERS),
     )

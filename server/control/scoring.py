@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from evaluator.artifacts import ArtifactError
 from evaluator.artifacts.outputs import OutputsInvalid
-from evaluator.contract.dossier import Dossier
+from evaluator.contract.dossier import PreparedSplit
 from evaluator.contract.faults import platform_fault
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Stage, SubmissionState, WorkState
@@ -51,12 +51,12 @@ class _Order:
     work_id: UUID
     token: int
     spec: CompetitionSpec
-    prepared: Dossier
+    split: PreparedSplit
     outputs: RunOutputs
 
 
 class Scorer:
-    """Scores one submission at a time; keeps the yardsticks of the competitions at hand."""
+    """Scores one submission at a time; keeps the yardsticks at hand."""
 
     def __init__(self, context: Context, holder: str) -> None:
         self._context = context
@@ -72,7 +72,7 @@ class Scorer:
             lease_item(item, worker=self._holder, lease_s=SCORE_LEASE_S)
             order = _order(session, item)
         try:
-            yardstick = self._yardstick(order.spec, order.prepared)
+            yardstick = self._yardstick(order.spec, order.split)
             stacked = read_runs(self._context.artifacts, order.outputs)
             unlearned = yardstick.pool(stacked)
             score = yardstick.score(unlearned)
@@ -90,10 +90,10 @@ class Scorer:
             drop_singles(self._context.artifacts, order.outputs)
         return True
 
-    def _yardstick(self, spec: CompetitionSpec, prepared: Dossier) -> Yardstick:
-        key = f"{prepared.bank_digest} {spec.metric.model_dump_json()} {spec.evaluation.model_dump_json()}"
+    def _yardstick(self, spec: CompetitionSpec, split: PreparedSplit) -> Yardstick:
+        key = f"{split.bank_digest} {spec.metric.model_dump_json()} {spec.evaluation.model_dump_json()}"
         if key not in self._yardsticks:
-            self._yardsticks[key] = load_yardstick(self._context.artifacts, spec, prepared)
+            self._yardsticks[key] = load_yardstick(self._context.artifacts, spec, split)
         self._yardsticks.move_to_end(key)
         while len(self._yardsticks) > YARDSTICKS_KEPT:
             self._yardsticks.popitem(last=False)
@@ -107,7 +107,7 @@ def _order(session: Session, item: WorkItem) -> _Order:
         work_id=item.id,
         token=item.token,
         spec=specification(competition),
-        prepared=dossier(competition),
+        split=dossier(competition).public,
         outputs=run_outputs(session, submission),
     )
 
@@ -162,9 +162,9 @@ def _receipt(
     items = run_items(session, submission)
     return {
         "source_sha256": submission.source_sha256,
-        "data_sha256": order.prepared.hidden_visible.sha256,
-        "evaluation_sha256": order.prepared.evaluation.sha256,
-        "bank_digest": order.prepared.bank_digest,
+        "data_sha256": order.split.visible.sha256,
+        "evaluation_sha256": order.split.evaluation.sha256,
+        "bank_digest": order.split.bank_digest,
         "metric_version": METRIC_VERSION,
         "rule": score.rule,
         "cap_ratios": order.spec.metric.cap_ratios,

@@ -1,4 +1,4 @@
-"""What the submissions of one competition are measured against: labels, oracles, ceiling and the original model."""
+"""What the submissions of one split are measured against: labels, oracles, ceiling and the original model."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from safetensors.numpy import load
 from evaluator.artifacts import ArtifactStore
 from evaluator.artifacts.oracles import load_pool
 from evaluator.artifacts.outputs import Outputs, StackedOutputs, read_outputs, stack_outputs
-from evaluator.contract.dossier import Dossier
+from evaluator.contract.dossier import PreparedSplit
 from evaluator.contract.specification import CompetitionSpec, MetricSpec
 from evaluator.metrics import Finding, Pool, Score, diagnose, evaluate, margins
 
 
 @dataclass(frozen=True, eq=False)
 class Yardstick:
-    """Loaded once per competition and then kept: a full bank takes seconds to read.
+    """Loaded once per split and then kept: a full bank takes seconds to read.
 
     `labels` and `person_id`: (E,) int64, of the forget examples. `ceiling` is the score of the second pool of oracles.
     """
@@ -46,20 +46,20 @@ class Yardstick:
         return diagnose(unlearned, self.retrained, score=score, ceiling=self.ceiling, original=untouched)
 
 
-def load_yardstick(artifacts: ArtifactStore, spec: CompetitionSpec, prepared: Dossier) -> Yardstick:
-    """The yardstick of a seeded competition; raises ArtifactMissing when oracles are not trained yet."""
-    evaluation = load(artifacts.get(prepared.evaluation))
+def load_yardstick(artifacts: ArtifactStore, spec: CompetitionSpec, split: PreparedSplit) -> Yardstick:
+    """The yardstick of a seeded split; raises ArtifactMissing when oracles are not trained yet."""
+    evaluation = load(artifacts.get(split.evaluation))
     labels, person_id = evaluation["forget.labels"], evaluation["forget.person_id"]
     first, second = spec.evaluation.oracles, spec.evaluation.ceiling_oracles
-    retrained = _pool(load_pool(artifacts, prepared.bank_digest, range(first)), labels)
-    others = _pool(load_pool(artifacts, prepared.bank_digest, range(first, first + second)), labels)
+    retrained = _pool(load_pool(artifacts, split.bank_digest, range(first)), labels)
+    others = _pool(load_pool(artifacts, split.bank_digest, range(first, first + second)), labels)
     return Yardstick(
         metric=spec.metric,
         labels=labels,
         person_id=person_id,
         retrained=retrained,
         ceiling=_score(others, retrained, spec.metric, person_id),
-        original=read_outputs(artifacts.get(prepared.original_outputs)),
+        original=read_outputs(artifacts.get(split.original_outputs)),
     )
 
 

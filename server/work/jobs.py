@@ -25,6 +25,7 @@ def build_job(
     spec, prepared = specification(competition), dossier(competition)
     stage = cast(Literal[Stage.CHECK, Stage.RUN], Stage(item.stage))
     is_hidden = stage is Stage.RUN
+    data = prepared.public if is_hidden else prepared.practice
     indices = range(item.first_run, item.first_run + item.run_count)
     return Job(
         work_id=item.id,
@@ -34,11 +35,11 @@ def build_job(
         generation=submission.generation,
         stage=stage,
         source=ArtifactRef(key=submission.source_key, sha256=submission.source_sha256),
-        visible=prepared.hidden_visible if is_hidden else prepared.practice_visible,
-        original=prepared.original if is_hidden else prepared.practice_original,
-        evaluation=prepared.evaluation if is_hidden else prepared.practice_evaluation,
+        visible=data.visible,
+        original=data.original,
+        evaluation=data.evaluation,
         architecture=spec.model.architecture,
-        classes=prepared.counts.classes,
+        classes=prepared.public.counts.classes,
         batch_size=spec.evaluation.batch_size,
         limits=spec.limits,
         dependencies=spec.dependencies,

@@ -12,8 +12,6 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from evaluator.contract.base import Contract
-from evaluator.contract.dossier import ArtifactRef, Counts, Dossier, Figures
 from evaluator.contract.specification import CompetitionSpec, DataSpec
 from evaluator.contract.states import SubmissionState
 from evaluator.data.contact_sheet import contact_sheet
@@ -24,6 +22,7 @@ from server.context import Context
 from server.leaderboard import service as leaderboards
 from server.models import Base, Competition, Score, Submission, Team, User
 from server.settings import Settings
+from tests.dossiers import make_dossier
 
 HOSTILE = "<script>document.title='owned'</script><img src=x>"
 TEAMS = {
@@ -58,25 +57,8 @@ class Site:
     def add_competition(self, slug: str, *, title: str, summary: str = "", description: str = "") -> None:
         """A new open competition with an empty board and a contact sheet of synthetic faces."""
         spec = CompetitionSpec(slug=slug, title=title, summary=summary, description=description)
-        counts = Counts(
-            retain=468,
-            forget=72,
-            validation=72,
-            test=108,
-            retain_sample=256,
-            identities=60,
-            forget_identities=6,
-            classes=10,
-        )
-        dossier = Dossier(
-            **dict.fromkeys(
-                _names_of(Dossier, ArtifactRef), self._sheet
-            ),  # of these the pages read the contact sheet only
-            bank_digest="0" * 64,
-            counts=counts,
-            figures=Figures(**dict.fromkeys(_names_of(Figures, float), 0.5)),
-            environment={"python": "3.11.2", "torch": "2.15.0", "torchvision": "0.30.0", "numpy": "2.3.1"},
-        )
+        environment = {"python": "3.11.2", "torch": "2.15.0", "torchvision": "0.30.0", "numpy": "2.3.1"}
+        dossier = make_dossier(self._sheet, environment=environment)  # the pages read the contact sheet only
         with self.context.database.write() as session:
             competitions.create(session, spec, dossier).opened_at = START - timedelta(days=20)
 
@@ -105,10 +87,6 @@ class Site:
             competition = competitions.get_competition(session, slug)
             session.add(_score(competition, 0.21, seed=0, half_width=0.03, reference="ceiling"))
             session.add(_score(competition, 0.0, seed=0, half_width=0.0, reference="floor"))
-
-
-def _names_of(contract: type[Contract], kind: type) -> list[str]:
-    return [name for name, field in contract.model_fields.items() if field.annotation is kind]
 
 
 def _submission(competition: Competition, team: Team, user: User, finished_at: datetime) -> Submission:

@@ -15,7 +15,7 @@ from safetensors.numpy import save
 
 from evaluator.artifacts.oracles import ModelRecord, record_key
 from evaluator.artifacts.outputs import Outputs, write_outputs
-from evaluator.contract.dossier import ArtifactRef, Counts, Dossier, Figures
+from evaluator.contract.dossier import ArtifactRef, Dossier
 from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, QuotasSpec
 from evaluator.contract.work import Job, RunRecord
 from server.app import create_app
@@ -26,6 +26,7 @@ from server.db import utc_now
 from server.migrate import migrate
 from server.settings import Settings
 from server.work.keys import create_worker_key
+from tests.dossiers import COUNTS, make_dossier
 
 SLUG = "faces"
 RUNS = 8
@@ -66,21 +67,13 @@ def prepare_dossier(context: Context) -> Dossier:
         record = ModelRecord(index=index, seed=index, checkpoint=outputs, outputs=outputs, wall_s=1.0)
         store.put(record_key(BANK, index), record.model_dump_json().encode())
     other = store.put("other", b"other")
-    figures = dict.fromkeys(Figures.model_fields, 0.5)
-    counts = dict.fromkeys(Counts.model_fields, 10) | {"classes": CLASSES}
-    return Dossier(
-        hidden_visible=other,
-        practice_visible=other,
-        evaluation=evaluation,
-        practice_evaluation=evaluation,
-        original=other,
-        original_outputs=store.put("original-outputs", write_outputs(drawn_outputs(999, shift=3.0))),
-        practice_original=other,
-        contact_sheet=other,
-        bank_digest=BANK,
-        counts=Counts(**counts),
-        figures=Figures(**figures),
+    return make_dossier(
+        other,
         environment={"torch": "none"},
+        evaluation=evaluation,
+        original_outputs=store.put("original-outputs", write_outputs(drawn_outputs(999, shift=3.0))),
+        bank_digest=BANK,
+        counts=COUNTS.model_copy(update={"classes": CLASSES, "forget": FORGET}),
     )
 
 

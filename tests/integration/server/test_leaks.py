@@ -1,6 +1,8 @@
 """A participant walks every endpoint and page, looking for what is hidden."""
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -25,10 +27,8 @@ def hidden_values(site: Site) -> set[str]:
         values |= {
             str(run_seed(competition.secret, stage=s, epoch=0, index=i)) for s in ("run", "check") for i in range(8)
         }
-        values |= {
-            part["sha256"] for part in competition.dossier.values() if isinstance(part, dict) and "sha256" in part
-        }
-        values |= {part["key"] for part in competition.dossier.values() if isinstance(part, dict) and "key" in part}
+        refs = list(artifact_refs(competition.dossier))
+        values |= {ref["sha256"] for ref in refs} | {ref["key"] for ref in refs}
         for score in session.scalars(select(Score)):
             values |= {repr(value) for value in (score.final_score, *score.replicates) if len(repr(value)) > 8}
         for item in session.scalars(select(WorkItem)):
@@ -36,6 +36,15 @@ def hidden_values(site: Site) -> set[str]:
         values |= set(session.scalars(select(User.password_hash)))
         values |= set(session.scalars(select(ApiToken.digest))) | set(session.scalars(select(WorkerKey.digest)))
     return {value for value in values if value != "other"}
+
+
+def artifact_refs(value: Any) -> Iterator[dict[str, str]]:
+    """Every artifact that a dossier names, however deep."""
+    if isinstance(value, dict):
+        if "sha256" in value:
+            yield value
+        for inner in value.values():
+            yield from artifact_refs(inner)
 
 
 def addresses(site: Site, client: httpx.Client) -> list[str]:

@@ -42,11 +42,11 @@ def test_prepare_twice(tmp_path: Path) -> None:
         *(("models", done, 4) for done in range(5)),
     ]
 
-    counts = dossier.counts
+    counts = dossier.public.counts
     assert (counts.identities, counts.forget_identities, counts.classes) == (20, 2, 3)
     assert (counts.retain, counts.forget, counts.validation, counts.test, counts.retain_sample) == (52, 8, 8, 12, 30)
-    visible, evaluation = load(store.get(dossier.hidden_visible)), load(store.get(dossier.evaluation))
-    practice = load(store.get(dossier.practice_visible))
+    visible, evaluation = load(store.get(dossier.public.visible)), load(store.get(dossier.public.evaluation))
+    practice = load(store.get(dossier.practice.visible))
     assert len(visible["forget.images"]) == len(evaluation["forget.images"]) == 8
     assert len(evaluation["test.images"]) == 12
     assert not {image.tobytes() for image in visible["retain.images"]} & {
@@ -54,8 +54,8 @@ def test_prepare_twice(tmp_path: Path) -> None:
     }
     assert Image.open(io.BytesIO(store.get(dossier.contact_sheet))).format == "PNG"
 
-    figures = dossier.figures
-    outputs = read_outputs(store.get(dossier.original_outputs))
+    figures = dossier.public.figures
+    outputs = read_outputs(store.get(dossier.public.original_outputs))
     correct = outputs.logits["forget"].argmax(axis=1) == evaluation["forget.labels"]
     assert figures.original_forget_accuracy == outputs.accuracy["forget"] == pytest.approx(correct.mean())
     assert figures.original_retain_accuracy > 0.9
@@ -64,12 +64,38 @@ def test_prepare_twice(tmp_path: Path) -> None:
     assert figures.chance == pytest.approx(1 / 3)
     most_frequent = np.bincount(visible["retain.labels"]).argmax()
     assert figures.majority == pytest.approx((evaluation["test.labels"] == most_frequent).mean())
-    assert trained_indices(store, dossier.bank_digest) == list(range(FIRST_ORACLES))
+    assert trained_indices(store, dossier.public.bank_digest) == list(range(FIRST_ORACLES))
     assert {"python", "torch", "numpy"} <= set(dossier.environment)
 
     before = store.list("")
     assert prepare(SPEC, store, jobs=1) == dossier
     assert store.list("") == before
+
+
+def test_the_final_split_has_models_of_its_own_and_leaves_the_public_one_alone() -> None:
+    spec = SPEC.model_copy(
+        update={
+            "data": SPEC.data.model_copy(update={"identities": 24}),
+            "split": SPEC.split.model_copy(update={"final": True}),
+            "training": SPEC.training.model_copy(update={"epochs": 1}),
+        }
+    )
+    store = open_store("memory://")
+    dossier = prepare(spec, store, jobs=2)
+    assert list(dossier.splits) == ["public", "final"]
+    public, final = dossier.public, dossier.final
+    assert final is not None
+    assert public.bank_digest != final.bank_digest
+    assert public.original != final.original
+    assert trained_indices(store, final.bank_digest) == list(range(FIRST_ORACLES))
+    first, second = (load(store.get(split.visible)) for split in (public, final))
+    held, tested = (load(store.get(split.evaluation)) for split in (public, final))
+    assert np.array_equal(held["test.images"], tested["test.images"])
+    assert not {image.tobytes() for image in first["forget.images"]} & {
+        image.tobytes() for image in second["forget.images"]
+    }
+    alone = prepare(spec.model_copy(update={"split": spec.split.model_copy(update={"final": False})}), store, jobs=2)
+    assert list(alone.splits) == ["public"]
 
 
 def test_a_batch_of_one_is_refused_before_training() -> None:
@@ -88,8 +114,8 @@ def test_demo_has_something_to_forget() -> None:
     spec = load_specification(DEMO)
     assert spec.evaluation.runs >= 32
     dossier = prepare(spec, open_store("memory://"), jobs=2)
-    figures = dossier.figures
-    assert dossier.counts.forget >= 60
+    figures = dossier.public.figures
+    assert dossier.public.counts.forget >= 60
     assert figures.original_forget_accuracy - figures.oracle_forget_accuracy > 0.3
     assert figures.oracle_test_accuracy > 3 * figures.chance
     assert figures.oracle_test_accuracy > 3 * figures.majority

@@ -61,7 +61,7 @@ def test_seeding_trains_what_is_missing_and_reports(
     assert reports[0].eta_s is None
     assert reports[-1].eta_s == 0
     assert reports[-1].fresh == COUNT - FIRST_ORACLES
-    assert load_pool(store, dossier.bank_digest, range(COUNT)).logits["forget"].shape == (COUNT, 10, 2)
+    assert load_pool(store, dossier.public.bank_digest, range(COUNT)).logits["forget"].shape == (COUNT, 10, 2)
 
 
 def test_seeding_again_trains_nothing(
@@ -126,26 +126,26 @@ def test_killed_seeding_resumes_with_the_same_bits(
 ) -> None:
     dossier, source = prepared
     store = open_store(tmp_path.as_uri())
-    for ref in (dossier.hidden_visible, dossier.evaluation):
+    for ref in (dossier.public.visible, dossier.public.evaluation):
         store.put(ref.key, source.get(ref))
     arguments = [store.url, SPEC.model_dump_json(), dossier.model_dump_json(), str(COUNT)]
     process = subprocess.Popen([sys.executable, "-c", SEED, *arguments])
     try:
-        wait_until(lambda: trained_indices(store, dossier.bank_digest), "no oracle was trained")
+        wait_until(lambda: trained_indices(store, dossier.public.bank_digest), "no oracle was trained")
         below = descendants(process.pid)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert len(below) >= 4
     wait_until(lambda: not any(map(running, below)), "training processes outlived the one that was killed", 20)
-    kept = trained_indices(store, dossier.bank_digest)
+    kept = trained_indices(store, dossier.public.bank_digest)
     assert 0 < len(kept) < COUNT, "killed too late to show anything"
 
     reports: list[Progress] = []
     records = seed_bank(SPEC, dossier, store, count=COUNT, jobs=2, progress=reports.append)
     assert reports[0].done == len(kept)
     assert contents(records) == contents(undisturbed[0])
-    prefix = f"banks/{dossier.bank_digest}"
+    prefix = f"banks/{dossier.public.bank_digest}"
     finished = {record.outputs.key for record in records} | {record.checkpoint.key for record in records}
     assert {key for key in store.list(prefix) if "/records/" not in key} == finished
 
@@ -159,11 +159,11 @@ def test_another_specification_is_refused_before_training(prepared: tuple[Dossie
 
 def test_identity_depends_on_everything_that_changes_an_oracle(prepared: tuple[Dossier, ArtifactStore]) -> None:
     dossier, _ = prepared
-    base = bank_identity(SPEC, dossier.hidden_visible, dossier.evaluation)
-    assert base.digest == dossier.bank_digest
+    base = bank_identity(SPEC, dossier.public.visible, dossier.public.evaluation)
+    assert base.digest == dossier.public.bank_digest
     changes: list[dict[str, object]] = [
-        {"visible": dossier.practice_visible},
-        {"evaluation": dossier.practice_evaluation},
+        {"visible": dossier.practice.visible},
+        {"evaluation": dossier.practice.evaluation},
         {"parts": ("retain", "forget")},
         {"architecture": "resnet18"},
         {"classes": 3},
@@ -179,7 +179,7 @@ def test_identity_depends_on_everything_that_changes_an_oracle(prepared: tuple[D
 
 def test_seeds_are_63_bit_and_differ_between_banks(prepared: tuple[Dossier, ArtifactStore]) -> None:
     dossier, _ = prepared
-    bank = bank_identity(SPEC, dossier.hidden_visible, dossier.evaluation)
+    bank = bank_identity(SPEC, dossier.public.visible, dossier.public.evaluation)
     other = bank.model_copy(update={"format": 2})
     seeds = {bank.training_seed(index) for index in range(100)} | {other.training_seed(index) for index in range(100)}
     assert len(seeds) == 200
@@ -189,12 +189,12 @@ def test_seeds_are_63_bit_and_differ_between_banks(prepared: tuple[Dossier, Arti
 def test_a_killed_training_process_is_a_clear_error(prepared: tuple[Dossier, ArtifactStore], tmp_path: Path) -> None:
     dossier, source = prepared
     store = open_store(tmp_path.as_uri())
-    for ref in (dossier.hidden_visible, dossier.evaluation):
+    for ref in (dossier.public.visible, dossier.public.evaluation):
         store.put(ref.key, source.get(ref))
     before = descendants(os.getpid())
 
     def kill_one() -> None:
-        wait_until(lambda: trained_indices(store, dossier.bank_digest), "no oracle was trained")
+        wait_until(lambda: trained_indices(store, dossier.public.bank_digest), "no oracle was trained")
         newest = max(descendants(os.getpid()) - before)
         os.kill(newest, signal.SIGKILL)
 
@@ -203,4 +203,4 @@ def test_a_killed_training_process_is_a_clear_error(prepared: tuple[Dossier, Art
     with pytest.raises(TrainingFailed, match="killed from outside"):
         seed_bank(SPEC, dossier, store, count=200, jobs=1)
     killer.join()
-    assert 0 < len(trained_indices(store, dossier.bank_digest)) < 200
+    assert 0 < len(trained_indices(store, dossier.public.bank_digest)) < 200

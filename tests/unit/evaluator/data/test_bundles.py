@@ -7,7 +7,7 @@ from safetensors.numpy import load
 from evaluator.contract.specification import SplitSpec
 from evaluator.data.bundles import anonymise, evaluation_bundle, visible_bundle
 from evaluator.data.photographs import Photographs
-from evaluator.data.splits import Split, split_by_identity
+from evaluator.data.splits import Split, draw_splits
 
 PEOPLE, EACH = 40, 5
 
@@ -22,7 +22,7 @@ def made() -> tuple[Photographs, Split, dict[str, NDArray[np.generic]], dict[str
         ages=(identities + 0.5).astype(np.float32),
         classes=4,
     )
-    split = split_by_identity(identities, photographs.labels, SplitSpec(retain_sample=10))
+    split = draw_splits(identities, photographs.labels, SplitSpec(retain_sample=10)).public
     anonymous = anonymise(identities, seed=3)
     visible = load(visible_bundle(photographs, split, anonymous))
     return photographs, split, visible, load(evaluation_bundle(photographs, split, anonymous))

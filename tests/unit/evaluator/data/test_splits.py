@@ -1,6 +1,6 @@
-"""Splits are disjoint, complete, by person, deterministic and leave every class in retain."""
+"""Splits are disjoint, complete, deterministic, and keep persons and classes where they belong."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from evaluator.contract.specification import SplitSpec
 from evaluator.data.photographs import DataError
-from evaluator.data.splits import Split, split_by_identity
+from evaluator.data.splits import Split, Splits, draw_splits
 
 SIDES = ("retain", "forget", "validation", "test")
 Rows = NDArray[np.int64]
@@ -18,21 +18,24 @@ Rows = NDArray[np.int64]
 
 @st.composite
 def manifests(draw: st.DrawFn) -> tuple[Rows, Rows, SplitSpec]:
-    """Anything from 12 people with one to six photographs in shuffled order, with up to four classes."""
-    people = draw(st.integers(12, 60))
+    """Anything from 40 people with one to six photographs in shuffled order, with up to four classes."""
+    people = draw(st.integers(40, 80))
     counts = draw(st.lists(st.integers(1, 6), min_size=people, max_size=people))
     names = draw(st.permutations(range(100, 100 + people)))
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    classes = draw(st.integers(1, 4))
+    forget_by = draw(st.sampled_from(["identity", "example", "class", "published"]))
+    classes = draw(st.integers(3 if forget_by == "class" else 1, 4))
     label_of = np.arange(people) % classes
     owner = generator.permutation(np.repeat(np.arange(people), counts))
-    fraction = st.floats(0.01, 0.25)
+    fraction = st.floats(0.01, 0.2)
     spec = SplitSpec(
         seed=draw(st.integers(0, 2**63 - 1)),
+        forget_by=forget_by,
         forget_fraction=draw(fraction),
         validation_fraction=draw(fraction),
         test_fraction=draw(fraction),
         retain_sample=draw(st.integers(1, 400)),
+        final=draw(st.booleans()),
     )
     return np.array(names)[owner], label_of[owner], spec
 
@@ -41,31 +44,73 @@ def manifests(draw: st.DrawFn) -> tuple[Rows, Rows, SplitSpec]:
 @settings(deadline=None)
 def test_every_split_keeps_the_promises(manifest: tuple[Rows, Rows, SplitSpec]) -> None:
     identities, labels, spec = manifest
-    split = split_by_identity(identities, labels, spec)
-    rows = [getattr(split, side) for side in SIDES]
-    assert np.array_equal(np.sort(np.concatenate(rows)), np.arange(len(labels)))
-    people = [set(identities[side].tolist()) for side in rows]
-    assert sum(map(len, people)) == len(set().union(*people)) == len(np.unique(identities))
-    assert set(labels[split.retain].tolist()) == set(labels.tolist())
-    everybody = len(np.unique(identities))
-    assert len(people[1]) == max(1, round(spec.forget_fraction * everybody))
-    assert len(people[2]) == max(1, round(spec.validation_fraction * everybody))
-    assert len(people[3]) == max(1, round(spec.test_fraction * everybody))
-    assert set(split.retain_sample.tolist()) <= set(split.retain.tolist())
-    assert len(split.retain_sample) == len(set(split.retain_sample.tolist()))
-    assert len(split.retain_sample) == min(spec.retain_sample, len(split.retain))
-    again = split_by_identity(identities, labels, spec)
-    assert again.digest == split.digest
+    splits = draw_splits(identities, labels, spec)
+    for split in both(splits):
+        rows = [getattr(split, side) for side in SIDES]
+        assert np.array_equal(np.sort(np.concatenate(rows)), np.arange(len(labels)))
+        assert all(len(side) and (np.diff(side) > 0).all() for side in rows)
+        assert set(split.retain_sample.tolist()) <= set(split.retain.tolist())
+        assert len(split.retain_sample) == len(set(split.retain_sample.tolist()))
+        assert len(split.retain_sample) == min(spec.retain_sample, len(split.retain))
+        assert_persons_and_classes(identities, labels, split, spec)
+    again = draw_splits(identities, labels, spec)
+    assert [split.digest for split in both(again)] == [split.digest for split in both(splits)]
+
+
+def assert_persons_and_classes(identities: Rows, labels: Rows, split: Split, spec: SplitSpec) -> None:
+    retain, forget, validation, test = (set(identities[getattr(split, side)].tolist()) for side in SIDES)
+    everybody, everything = len(np.unique(identities)), set(labels.tolist())
+    if spec.forget_by == "published":
+        assert forget <= set(np.unique(identities)[:30].tolist())
+        assert len(split.test) == len(split.validation) == max(1, round(0.1 * len(labels)))
+    else:
+        assert not test & (retain | forget | validation)
+        assert not validation & (retain | forget)
+        assert len(validation) == max(1, round(spec.validation_fraction * everybody))
+        assert len(test) == max(1, round(spec.test_fraction * everybody))
+    if spec.forget_by == "identity":
+        assert not forget & retain
+        assert len(forget) == max(1, round(spec.forget_fraction * everybody))
+    if spec.forget_by == "example":
+        assert len(split.forget) == max(1, round(spec.forget_fraction * len(labels)))
+    if spec.forget_by == "class":
+        forgotten = set(labels[split.forget].tolist())
+        assert len(forgotten) == max(1, round(spec.forget_fraction * len(everything)))
+        everything -= forgotten
+    assert set(labels[split.retain].tolist()) == everything
+
+
+@given(manifests())
+@settings(deadline=None)
+def test_the_final_split_forgets_others_and_tests_on_the_same(manifest: tuple[Rows, Rows, SplitSpec]) -> None:
+    identities, labels, spec = manifest
+    splits = draw_splits(identities, labels, spec.model_copy(update={"final": True}))
+    assert splits.final is not None
+    public, final = splits.public, splits.final
+    assert np.array_equal(public.test, final.test)
+    assert np.array_equal(public.validation, final.validation)
+    assert not set(public.forget.tolist()) & set(final.forget.tolist())
+    assert set(public.forget.tolist()) <= set(final.retain.tolist())
+    assert set(final.forget.tolist()) <= set(public.retain.tolist())
+    if spec.forget_by in {"identity", "published"}:
+        assert not set(identities[public.forget].tolist()) & set(identities[final.forget].tolist())
+    if spec.forget_by == "class":
+        assert not set(labels[public.forget].tolist()) & set(labels[final.forget].tolist())
+
+
+def both(splits: Splits) -> list[Split]:
+    return [split for split in (splits.public, splits.final) if split is not None]
 
 
 def test_seed_decides_and_every_person_is_equally_likely() -> None:
     identities, labels = np.repeat(np.arange(40), 3), np.zeros(120, dtype=np.int64)
-    forgotten = np.zeros(40)
+    forgotten = np.zeros((2, 40))
     for seed in range(1_000):
-        split = split_by_identity(identities, labels, SplitSpec(seed=seed))
-        forgotten[np.unique(identities[split.forget])] += 1
+        splits = draw_splits(identities, labels, SplitSpec(seed=seed, final=True))
+        for counts, split in zip(forgotten, both(splits), strict=True):
+            counts[np.unique(identities[split.forget])] += 1
     # 4 of 40 people in each of 1,000 splits: mean 100, standard deviation 9.5; 5 of them either way.
-    assert forgotten.sum() == 4_000
+    assert (forgotten.sum(axis=1) == 4_000).all()
     assert forgotten.min() > 52
     assert forgotten.max() < 148
 
@@ -74,34 +119,53 @@ def test_the_order_of_photographs_moves_no_person() -> None:
     identities = np.repeat(np.arange(30), 4)
     labels = identities % 3
     order = np.random.default_rng(0).permutation(len(identities))
-    first = split_by_identity(identities, labels, SplitSpec(seed=9))
-    second = split_by_identity(identities[order], labels[order], SplitSpec(seed=9))
+    first = draw_splits(identities, labels, SplitSpec(seed=9)).public
+    second = draw_splits(identities[order], labels[order], SplitSpec(seed=9)).public
     for side in SIDES:
         here, there = getattr(first, side), getattr(second, side)
         assert set(identities[here].tolist()) == set(identities[order][there].tolist())
+
+
+def test_published_rule_forgets_the_first_fifteen_persons_whose_other_photographs_are_held_out() -> None:
+    identities = np.repeat(np.arange(50), 20)
+    splits = draw_splits(identities, identities % 5, SplitSpec(forget_by="published", final=True))
+    assert splits.final is not None
+    assert set(identities[splits.public.forget].tolist()) == set(range(15))
+    assert set(identities[splits.final.forget].tolist()) == set(range(15, 30))
+    assert len(splits.public.test) == len(splits.public.validation) == 100
+    held_out = set(identities[splits.public.test].tolist()) | set(identities[splits.public.validation].tolist())
+    assert held_out & set(range(15))
+    other_seed = draw_splits(identities, identities % 5, SplitSpec(forget_by="published", seed=77)).public
+    assert np.array_equal(other_seed.forget, splits.public.forget)
 
 
 def test_rare_class_is_kept_by_drawing_again() -> None:
     identities = np.repeat(np.arange(20), 2)
     labels = (identities == 7).astype(np.int64)  # one person has a class alone: never forgotten nor tested on
     for seed in range(50):
-        assert 7 in identities[split_by_identity(identities, labels, SplitSpec(seed=seed)).retain]
+        splits = draw_splits(identities, labels, SplitSpec(seed=seed, final=True))
+        assert all(7 in identities[split.retain] for split in both(splits))
 
 
-def test_class_that_cannot_be_kept() -> None:
-    identities = np.repeat(np.arange(10), 2)
-    with pytest.raises(DataError, match="no split leaves all 10 classes in retain"):
-        split_by_identity(identities, identities, SplitSpec())
-
-
-def test_too_few_people() -> None:
-    identities = np.repeat(np.arange(4), 5)
-    with pytest.raises(DataError, match="4 identities are too few"):
-        split_by_identity(identities, np.zeros(20, dtype=np.int64), SplitSpec())
+@pytest.mark.parametrize(
+    ("identities", "labels", "changes", "message"),
+    [
+        (np.repeat(np.arange(10), 2), np.repeat(np.arange(10), 2), {}, "no split leaves all 10 classes in retain"),
+        (np.repeat(np.arange(4), 5), np.zeros(20, dtype=np.int64), {}, "4 identities are too few"),
+        (np.zeros(20, dtype=np.int64), np.arange(20) % 2, {}, "all photographs are of one identity"),
+        (np.arange(5), np.zeros(5, dtype=np.int64), {}, "5 photographs are too few"),
+        (np.repeat(np.arange(12), 4), np.arange(48) % 2, {"forget_by": "published"}, "needs 17 identities"),
+        (np.arange(40), np.arange(40) % 2, {"forget_by": "class", "final": True}, "leaves none of 2 classes"),
+        (np.arange(9), np.arange(9) % 1, {"forget_by": "example", "forget_fraction": 0.8}, "fewer than two"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_split(identities: Rows, labels: Rows, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        draw_splits(identities, labels, SplitSpec(**changes))
 
 
 def test_digest_covers_every_side() -> None:
     rows = np.arange(3)
-    base = dict.fromkeys((field.name for field in fields(Split)), rows)
-    digests = {Split(**(base | {name: rows + 1})).digest for name in base} | {Split(**base).digest}
+    base = Split(**dict.fromkeys((field.name for field in fields(Split)), rows))
+    digests = {replace(base, **{field.name: rows + 1}).digest for field in fields(Split)} | {base.digest}
     assert len(digests) == 6

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from evaluator.contract.dossier import ArtifactRef, Counts, Dossier, Figures
+from evaluator.contract.dossier import ArtifactRef, Counts, Dossier
 from evaluator.contract.specification import CompetitionSpec
 from server.app import create_app
 from server.competitions import service as competitions
@@ -17,6 +17,7 @@ from server.context import Context
 from server.db import utc_now
 from server.models import Base, Score, Standing, Submission, Team, User
 from server.settings import Settings
+from tests.dossiers import make_dossier
 
 PNG = b"\x89PNG\r\n\x1a\n and no more"
 NAME = "<b>&amp;\"'"
@@ -96,13 +97,7 @@ def specification() -> CompetitionSpec:
 
 def dossier(sheet: ArtifactRef) -> Dossier:
     """Hidden counts and figures are numbers that occur nowhere else."""
-    artifacts = [name for name, field in Dossier.model_fields.items() if field.annotation is ArtifactRef]
     counts = dict.fromkeys(Counts.model_fields, 31337) | {"retain": 468, "forget": 72, "validation": 60, "classes": 10}
-    figures = {name: 0.31337 for name, field in Figures.model_fields.items() if field.annotation is float}
-    return Dossier(
-        **dict.fromkeys(artifacts, sheet),
-        bank_digest="bankdigest",
-        counts=Counts(**counts),
-        figures=Figures(**figures),
-        environment={"torch": "2.15.0"},
+    return make_dossier(
+        sheet, figure=0.31337, environment={"torch": "2.15.0"}, bank_digest="bankdigest", counts=Counts(**counts)
     )

@@ -1,0 +1,30 @@
+"""A dossier of artifacts that need not exist, for tests of the server."""
+
+from typing import Any
+
+from evaluator.contract.dossier import ArtifactRef, Counts, Dossier, Figures, PreparedPractice, PreparedSplit
+
+COUNTS = Counts(
+    retain=468,
+    forget=72,
+    validation=72,
+    test=108,
+    retain_sample=256,
+    identities=60,
+    forget_identities=6,
+    classes=10,
+)
+
+
+def make_dossier(ref: ArtifactRef, *, figure: float = 0.5, environment: dict[str, str], **public: Any) -> Dossier:
+    """Every artifact is `ref` and every figure is `figure`, but what `public` says of the public split."""
+    artifacts = {name: ref for name, field in PreparedSplit.model_fields.items() if field.annotation is ArtifactRef}
+    figures = Figures(**dict.fromkeys(Figures.model_fields, figure))
+    given = {**artifacts, "bank_digest": "0" * 64, "counts": COUNTS, "figures": figures, **public}
+    return Dossier(
+        public=PreparedSplit(**given),
+        final=None,
+        practice=PreparedPractice(visible=ref, evaluation=ref, original=ref),
+        contact_sheet=ref,
+        environment=environment,
+    )
