@@ -32,14 +32,14 @@ def hidden_values(site: Site) -> set[str]:
         for score in session.scalars(select(Score)):
             values |= {repr(value) for value in (score.final_score, *score.replicates) if len(repr(value)) > 8}
         for item in session.scalars(select(WorkItem)):
-            values |= {record["outputs"]["sha256"] for record in item.finished.values()}
+            values |= {ref["sha256"] for ref in artifact_refs(item.finished)}
         values |= set(session.scalars(select(User.password_hash)))
         values |= set(session.scalars(select(ApiToken.digest))) | set(session.scalars(select(WorkerKey.digest)))
     return {value for value in values if value != "other"}
 
 
 def artifact_refs(value: Any) -> Iterator[dict[str, str]]:
-    """Every artifact that a dossier names, however deep."""
+    """Every artifact that is named in the value, however deep."""
     if isinstance(value, dict):
         if "sha256" in value:
             yield value
