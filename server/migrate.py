@@ -9,6 +9,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from server.db import Database
@@ -51,6 +52,13 @@ def alembic_config(connection: Connection) -> Config:
     config.set_main_option("script_location", str(files("migrations")))
     config.attributes["connection"] = connection
     return config
+
+
+def revisions() -> set[str]:
+    """The schema revisions that this installation knows."""
+    config = Config()
+    config.set_main_option("script_location", str(files("migrations")))
+    return {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
 
 
 def schema_differences(database: Database) -> list[Any]:

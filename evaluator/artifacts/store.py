@@ -165,18 +165,22 @@ class ArtifactStore:
         """
         cache_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = cache_dir / (ref.sha256 + Path(ref.key).suffix)
-        if not (path.is_file() and _digest_of_file(path) == ref.sha256):
-            with NamedTemporaryFile(dir=cache_dir, prefix=".fetch-", delete=False) as partial:
-                try:
-                    for piece in self._pieces(ref):
-                        partial.write(piece)
-                    partial.flush()
-                    Path(partial.name).replace(path)
-                except BaseException:
-                    Path(partial.name).unlink(missing_ok=True)
-                    raise
+        if not (path.is_file() and digest_of_file(path) == ref.sha256):
+            self.fetch(ref, path)
         path.chmod(mode)
         return path
+
+    def fetch(self, ref: ArtifactRef, path: Path) -> None:
+        """Write the artifact to `path`, which appears only when it is complete and verified; raises as `get` does."""
+        with NamedTemporaryFile(dir=path.parent, prefix=".fetch-", delete=False) as partial:
+            try:
+                for piece in self._pieces(ref):
+                    partial.write(piece)
+                partial.flush()
+                Path(partial.name).replace(path)
+            except BaseException:
+                Path(partial.name).unlink(missing_ok=True)
+                raise
 
     def _pieces(self, ref: ArtifactRef) -> Iterator[bytes]:
         """The artifact's bytes in order; raises ArtifactCorrupt after the last one when the digest differs."""
@@ -286,6 +290,7 @@ def _require_key(key: str) -> None:
         raise ValueError(f"{key!r} is not a key: parts between slashes must not be empty, '.' or '..'")
 
 
-def _digest_of_file(path: Path) -> str:
+def digest_of_file(path: Path) -> str:
+    """The SHA-256 of a file in lower-case hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

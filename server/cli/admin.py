@@ -7,7 +7,7 @@ from uuid import UUID
 
 import typer
 
-from server.cli import admin_users
+from server.cli import admin_users, storage
 from server.cli.options import Home, Json, make_settings
 from server.cli.progress import training_progress
 
@@ -22,6 +22,8 @@ app.add_typer(submission, name="submission")
 app.add_typer(worker_key, name="worker-key")
 app.add_typer(admin_users.app, name="user", help="Accounts, roles and invitations.")
 app.command("audit")(admin_users.audit)
+for _command in (storage.prune, storage.backup, storage.restore):
+    app.command()(_command)
 
 Slug = Annotated[str, typer.Argument(help="The competition's slug")]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Training processes; default: one per core")]

@@ -111,7 +111,7 @@ class Site:
         """Records of the job's runs, with outputs really stored."""
         records = []
         for order in job.runs:
-            key = f"runs/{job.submission_id}/{job.generation}/{order.index}-{job.token}"
+            key = f"submissions/{job.submission_id}/{job.generation}/runs/{order.index:05d}-{job.token}.safetensors"
             ref: ArtifactRef = self.context.artifacts.put(key, write_outputs(drawn_outputs(order.seed % 2**32, shift)))
             records.append(RunRecord(index=order.index, outputs=ref, wall_s=0.1).model_dump(mode="json"))
         return records

@@ -16,7 +16,11 @@ def finish_runs(site: Site) -> list[str]:
     """All work but the scoring; the keys of the runs' files."""
     while (job := site.claim()) is not None:
         assert site.report(job, finished=[] if job.stage == "check" else site.store_runs(job))
-    return site.context.artifacts.list("runs")
+    return run_files(site)
+
+
+def run_files(site: Site) -> list[str]:
+    return [key for key in site.context.artifacts.list("submissions") if "/runs/" in key]
 
 
 def score(site: Site) -> tuple[float, list[float]]:
@@ -32,7 +36,7 @@ def test_runs_are_packed_when_scored_and_rescored_from_the_pack_alike(site: Site
         identifier = upload(ann).json()["id"]
         assert len(finish_runs(site)) == RUNS
         first = score(site)
-        assert site.context.artifacts.list("runs") == []
+        assert run_files(site) == []
         with site.context.database.read() as session:
             pack = session.scalars(select(OutputPack)).one()
             token = session.scalars(select(WorkItem.token).where(WorkItem.stage == Stage.SCORE)).one()
@@ -75,7 +79,7 @@ def test_a_crash_before_the_commit_changes_nothing_and_after_it_leaves_only_wast
             patched.setattr("server.control.scoring.drop_singles", crash)
             with pytest.raises(Crash):
                 Scorer(site.context, "test").score_next()
-    assert site.context.artifacts.list("runs") == keys
+    assert run_files(site) == keys
     with site.context.database.read() as session:
         submission = session.scalars(select(Submission)).one()
         assert submission.state == "scored"

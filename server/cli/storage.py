@@ -1,0 +1,144 @@
+"""Operator commands on what is stored: pruning, backing up and restoring."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from server.cli.options import Home, Json, make_settings
+
+if TYPE_CHECKING:
+    from server.context import Context
+
+GIB = 2**30
+MIB = 2**20
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking")]
+
+
+def prune(
+    older_than_days: Annotated[
+        float, typer.Option("--older-than-days", min=0.1, help="Spare what was of use in this time")
+    ] = 7.0,
+    yes: Yes = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Delete stored outputs that nothing needs any more; without --yes only say which, and ask."""
+    from server.storage.prune import delete_waste, find_waste
+
+    with _migrated(home) as context:
+        waste = find_waste(context, older_than=timedelta(days=older_than_days))
+        if not as_json:
+            for reason, found in waste.artifacts.items():
+                size_bytes = sum(artifact.size_bytes for artifact in found)
+                typer.echo(f"{len(found):>8,} artifacts  {readable(size_bytes):>10}  {reason}")
+        wanted = yes
+        if not yes and not as_json and waste.count and sys.stdin.isatty():
+            wanted = typer.confirm(f"Delete {waste.count:,} artifacts, {readable(waste.size_bytes)}?")
+        deleted = delete_waste(context, waste) if wanted and waste.count else ()
+    if as_json:
+        typer.echo(json.dumps(_pruned(waste.artifacts, deleted)))
+    elif deleted:
+        freed = sum(artifact.size_bytes for artifact in deleted)
+        typer.echo(f"Deleted {len(deleted):,} artifacts, {readable(freed)}.")
+    else:
+        typer.echo("Nothing was deleted." + ("" if yes or not waste.count else " --yes deletes them."))
+
+
+def _pruned(found: dict[str, Any], deleted: tuple[Any, ...]) -> dict[str, Any]:
+    return {
+        "found": [
+            {"reason": reason, "artifacts": len(some), "size_bytes": sum(one.size_bytes for one in some)}
+            for reason, some in found.items()
+        ],
+        "deleted": {"artifacts": len(deleted), "size_bytes": sum(one.size_bytes for one in deleted)},
+    }
+
+
+def backup(
+    folder: Annotated[Path, typer.Argument(help="A new folder; it will hold secrets")],
+    artifacts: Annotated[bool, typer.Option("--artifacts", help="Also copy the artifacts, not only list them")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Save the database and a manifest of the artifacts that it needs. Safe while everything runs."""
+    from server.storage.backup import back_up
+
+    with _migrated(home) as context, _copying() as progress:
+        manifest = back_up(context, folder, with_artifacts=artifacts, progress=progress)
+    size_bytes = sum(artifact.size_bytes for artifact in manifest.artifacts)
+    if as_json:
+        shown = manifest.model_dump(mode="json", exclude={"artifacts"})
+        typer.echo(json.dumps(shown | {"artifacts": len(manifest.artifacts), "size_bytes": size_bytes}))
+        return
+    what = "copied" if artifacts else "listed; copy the store itself, or use --artifacts"
+    typer.echo(f"{folder}: {manifest.database}, schema {manifest.schema_revision}")
+    typer.echo(f"{len(manifest.artifacts):,} artifacts, {readable(size_bytes)}, {what}")
+    if manifest.missing:
+        typer.echo(f"{len(manifest.missing):,} artifacts are missing, e.g. {manifest.missing[0]}")
+
+
+def restore(
+    folder: Annotated[Path, typer.Argument(help="A folder that lethe admin backup made")],
+    yes: Annotated[bool, typer.Option("--yes", help="Replace what the database holds now")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Verify a backup and put it in place of the database. Stop serve and control before."""
+    from server.context import create_context
+    from server.storage.backup import read_manifest
+    from server.storage.backup import restore as put_back
+
+    manifest = read_manifest(folder)
+    context = create_context(make_settings(home=home))
+    try:
+        with _copying() as progress:
+            restored = put_back(context, folder, manifest, overwrite=yes, progress=progress)
+    finally:
+        context.database.dispose()
+    if as_json:
+        typer.echo(json.dumps({"copied": restored.copied, "missing": list(restored.missing)}))
+    else:
+        typer.echo(f"The database is that of {manifest.created_at:%Y-%m-%d %H:%M} UTC, at the newest schema.")
+        typer.echo(f"{restored.copied:,} artifacts were copied back, {len(restored.missing):,} are missing.")
+    if restored.missing:
+        if not as_json:
+            typer.echo(f"missing or of another size, e.g. {restored.missing[0]}: bring back the artifact store as well")
+        raise typer.Exit(1)
+
+
+def readable(size_bytes: int) -> str:
+    """`size_bytes` in MiB or GiB."""
+    return f"{size_bytes / GIB:,.1f} GiB" if size_bytes >= GIB else f"{size_bytes / MIB:,.1f} MiB"
+
+
+@contextmanager
+def _migrated(home: Path | None) -> "Iterator[Context]":
+    """A context on a database at the newest schema, closed at the end."""
+    from server.competitions import hosting
+
+    context = hosting.open_context(make_settings(home=home))
+    try:
+        yield context
+    finally:
+        context.database.dispose()
+
+
+@contextmanager
+def _copying() -> Iterator[Callable[[int, int], None]]:
+    """A callback that draws the copying of artifacts as a bar on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(
+        TextColumn("artifacts"), BarColumn(bar_width=32), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as bars:  # fmt: skip
+        task = bars.add_task("artifacts", total=None, visible=False)
+        yield lambda done, total: bars.update(task, completed=done, total=total, visible=True)

@@ -1,0 +1,188 @@
+"""Backup and restore as a round trip on both databases: same scores, same board, same artifacts."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, inspect, select
+from typer.testing import CliRunner
+
+from evaluator.artifacts import open_store
+from server.cli import app
+from server.context import Context, create_context
+from server.control.scoring import Scorer
+from server.db import Database
+from server.migrate import schema_differences
+from server.models import Base, Submission, WorkItem
+from server.settings import Settings
+from tests.integration.server.conftest import GOOD, Site, upload
+
+Lethe = Callable[..., "tuple[int, str]"]
+
+
+def rows(database: Database) -> dict[str, list[tuple[object, ...]]]:
+    """Everything that the database holds."""
+    with database.read() as session:
+        return {
+            table.name: sorted((tuple(row) for row in session.execute(select(table))), key=repr)
+            for table in Base.metadata.sorted_tables
+        }
+
+
+@pytest.fixture
+def elsewhere(site: Site, request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Settings of another machine with an empty database of the same kind and an empty store."""
+    if site.context.database.is_sqlite:
+        url = f"sqlite:///{tmp_path / 'other' / 'lethe.db'}"
+    else:
+        import psycopg
+
+        server = request.getfixturevalue("postgres_server")
+        name = f"lethe_{os.urandom(6).hex()}"
+        with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        url = f"{server}/{name}"
+    return Settings(home=tmp_path / "other", database_url=url)
+
+
+@pytest.fixture
+def lethe(monkeypatch: pytest.MonkeyPatch) -> Lethe:
+    """One command under some settings: its exit code, and what it said."""
+
+    def call(settings: Settings, *arguments: str) -> tuple[int, str]:
+        monkeypatch.setenv("LETHE_HOME", str(settings.home))
+        monkeypatch.setenv("LETHE_DATABASE_URL", settings.database)
+        done = CliRunner().invoke(app, ["admin", *arguments])
+        return done.exit_code, done.stdout + (str(done.exception) if done.exception else "")
+
+    return call
+
+
+def half_done(site: Site) -> None:
+    """One scored submission, and one that a worker is in the middle of."""
+    with site.register("ann") as ann, site.register("bob") as bob:
+        upload(ann)
+        site.evaluate()
+        upload(bob, GOOD + b"# bob\n")
+        job = site.claim()
+        assert job is not None
+        assert site.report(job, finished=[])
+        job = site.claim()
+        assert job is not None
+        assert site.work(
+            "heartbeat", work_id=str(job.work_id), token=job.token, finished=site.store_runs(job)[:1]
+        ).json() == {"stop": False, "lease_s": 2.0}
+
+
+def test_round_trip_with_artifacts(site: Site, elsewhere: Settings, lethe: Lethe, tmp_path: Path) -> None:
+    half_done(site)
+    folder = tmp_path / "backup"
+    code, said = lethe(site.context.settings, "backup", str(folder), "--artifacts", "--json")
+    assert code == 0, said
+    made = json.loads(said)
+    assert (made["missing"], made["database"]) == ([], "sqlite" if site.context.database.is_sqlite else "postgresql")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o077 for path in folder.rglob("*") if path.is_file()} == {0}
+    before = rows(site.context.database)
+
+    code, said = lethe(elsewhere, "restore", str(folder), "--json")
+    assert (code, json.loads(said)) == (0, {"copied": made["artifacts"], "missing": []})
+    there = create_context(elsewhere)
+    assert schema_differences(there.database) == []
+    after = rows(there.database)
+    for name in before.keys() - {"work_items", "leases"}:
+        assert after[name] == before[name], name
+    copied = open_store(elsewhere.artifacts)
+    source = site.context.artifacts
+    for key in copied.list(""):
+        assert copied.get(key) == source.get(key)
+    _finish(there)
+    there.database.dispose()
+
+
+def _finish(there: Context) -> None:
+    """What was in the middle goes on there, and whoever held it before is fenced off."""
+    with there.database.read() as session:
+        item = session.scalars(select(WorkItem).where(WorkItem.state == "leased")).one()
+        assert item.token > 1_000_000
+        assert len(item.finished) == 1
+        states = sorted(session.scalars(select(Submission.state)))
+    assert states == ["running", "scored"]
+    assert Scorer(there, "test").score_next() is False
+
+
+def test_without_artifacts_restore_says_what_the_store_lacks(
+    site: Site, elsewhere: Settings, lethe: Lethe, tmp_path: Path
+) -> None:
+    half_done(site)
+    folder = tmp_path / "backup"
+    assert lethe(site.context.settings, "backup", str(folder))[0] == 0
+    assert sorted(path.name for path in folder.iterdir())[1:] == ["manifest.json"]
+    code, said = lethe(elsewhere, "restore", str(folder), "--json")
+    missing = json.loads(said.partition("}")[0] + "}")["missing"]
+    assert code == 1
+    assert any(key.startswith("sources/") for key in missing)
+    shutil.copytree(site.context.settings.home / "artifacts", elsewhere.home / "artifacts", dirs_exist_ok=True)
+    code, said = lethe(elsewhere, "restore", str(folder), "--yes", "--json")
+    assert (code, json.loads(said)) == (0, {"copied": 0, "missing": []})
+
+
+def test_a_database_that_holds_something_is_replaced_only_with_yes(
+    site: Site, elsewhere: Settings, lethe: Lethe, tmp_path: Path
+) -> None:
+    half_done(site)
+    assert lethe(site.context.settings, "backup", str(tmp_path / "backup"), "--artifacts")[0] == 0
+    assert lethe(elsewhere, "restore", str(tmp_path / "backup"))[0] == 0
+    there = Database(elsewhere.database)
+    with there.write() as session:
+        session.execute(WorkItem.__table__.delete())  # type: ignore[attr-defined]
+    emptied = rows(there)
+    there.dispose()
+    code, said = lethe(elsewhere, "restore", str(tmp_path / "backup"))
+    assert code == 1
+    assert "not empty" in said
+    assert rows(there) == emptied
+    there.dispose()
+    assert lethe(elsewhere, "restore", str(tmp_path / "backup"), "--yes")[0] == 0
+    assert len(rows(there)["work_items"]) == len(rows(site.context.database)["work_items"])
+    there.dispose()
+
+
+def test_spoiled_and_foreign_backups_are_refused_before_anything_changes(
+    site: Site, elsewhere: Settings, lethe: Lethe, tmp_path: Path
+) -> None:
+    half_done(site)
+    folder = tmp_path / "backup"
+    assert lethe(site.context.settings, "backup", str(folder), "--artifacts")[0] == 0
+    assert "exists already" in lethe(site.context.settings, "backup", str(folder))[1]
+    manifest = json.loads((folder / "manifest.json").read_text())
+
+    def refusal() -> str:
+        code, said = lethe(elsewhere, "restore", str(folder))
+        assert code == 1
+        database = Database(elsewhere.database)
+        if not database.is_sqlite or Path(database.url.database or "").exists():
+            engine = create_engine(database.url)
+            assert inspect(engine).get_table_names() == []
+            engine.dispose()
+        database.dispose()
+        return said
+
+    other = "postgresql" if manifest["database"] == "sqlite" else "sqlite"
+    for change, words in (
+        ({"database": other}, f"the backup is of {other}"),
+        ({"schema_revision": "9999"}, "schema 9999, which this Lethe does not know"),
+        ({"dump_sha256": "0" * 64}, "the backup is damaged"),
+        ({"format": 2}, "is not a backup"),
+    ):
+        (folder / "manifest.json").write_text(json.dumps(manifest | change))
+        assert words in refusal()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    victim = folder / "artifacts" / manifest["artifacts"][0]["key"]
+    victim.write_bytes(b"spoiled")
+    assert "the backup is damaged" in refusal()
+    victim.unlink()
+    assert "the backup lacks" in refusal()
