@@ -19,6 +19,7 @@ from server.leaderboard import endpoints as leaderboard
 from server.limits import BodyLimit
 from server.pages import endpoints as pages
 from server.problems import register_problems
+from server.rates import RateLimit
 from server.settings import Settings
 from server.submissions import endpoints as submissions
 from server.teams import endpoints as teams
@@ -50,6 +51,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = context
     register_problems(app)
     app.add_middleware(BodyLimit)
+    app.add_middleware(
+        RateLimit, rates=context.rates, per_address=settings.rate_per_address, per_token=settings.rate_per_token
+    )
     app.add_middleware(GZipMiddleware, minimum_size=1024)
     app.middleware("http")(_bind_request_id)
     api = APIRouter(prefix="/api/v1")

@@ -1,19 +1,20 @@
 """Credentials: API tokens and worker keys stored as digests, and who is asking."""
 
-import hashlib
-import secrets
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
 from sqlalchemy import or_, select, update
 
-from server.accounts.passwords import is_password
+from server.accounts.login import require_enabled, verify_password
 from server.context import AppContext, Context
 from server.db import utc_now
-from server.errors import Forbidden, Unauthenticated
+from server.digests import digest_secret
+from server.errors import Unauthenticated
+from server.limits import client_address
 from server.models import ApiToken, User, WorkerKey
+from server.sessions import CSRF_HEADER, SAFE_METHODS, SessionCookie, SessionMissing, find_visitor, require_proof
 
 TOKEN_PREFIX = "lethe_"  # noqa: S105 - a public prefix that secret scanners can find
 WORKER_KEY_PREFIX = "lethew_"
@@ -32,50 +33,10 @@ class TokenInvalid(Unauthenticated):
     code = "token_invalid"
 
 
-class WrongPassword(Unauthenticated):
-    """No account has that name and password; which of the two is wrong is not said."""
-
-    code = "wrong_password"
-
-
 class WorkerKeyInvalid(Unauthenticated):
     """The worker key is unknown."""
 
     code = "worker_key_invalid"
-
-
-class AccountDisabled(Forbidden):
-    """An operator has disabled the account."""
-
-    code = "account_disabled"
-    title = "Account disabled"
-
-
-def new_secret(prefix: str) -> tuple[str, str]:
-    """A fresh secret of 256 bits with its prefix, and the digest to store."""
-    text = prefix + secrets.token_urlsafe(32)
-    return text, digest_secret(text)
-
-
-def digest_secret(text: str) -> str:
-    """SHA-256 suffices for secrets of 256 random bits; passwords go through argon2."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def verify_password(context: Context, username: str, password: str) -> User:
-    """The user with that name and password; raises WrongPassword, after equal time for unknown names."""
-    with context.database.read() as session:
-        user = session.scalar(select(User).where(User.username_key == username.casefold()))
-    if not is_password(password, None if user is None else user.password_hash) or user is None:
-        raise WrongPassword("Wrong user name or password.")
-    return require_enabled(user)
-
-
-def require_enabled(user: User) -> User:
-    """`user`; raises AccountDisabled."""
-    if user.disabled_at is not None:
-        raise AccountDisabled("This account is disabled. Ask the operator of this server.")
-    return user
 
 
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False, description="API token"))]
@@ -91,8 +52,19 @@ def _token(credentials: HTTPAuthorizationCredentials | None) -> str:
     return credentials.credentials.strip()
 
 
-def current_user(credentials: Bearer, context: AppContext) -> User:
-    """Who sends this request, by bearer token."""
+def current_user(request: Request, credentials: Bearer, cookie: SessionCookie, context: AppContext) -> User:
+    """Who sends this request: by bearer token, or by a browser's session, whose changes need its CSRF token."""
+    if credentials is not None or not cookie:
+        return _token_user(credentials, context)
+    visitor = find_visitor(context, cookie)
+    if visitor is None:
+        raise SessionMissing("Your session has ended. Log in again.")
+    if request.method not in SAFE_METHODS:
+        require_proof(request, visitor, request.headers.get(CSRF_HEADER, ""))
+    return visitor.user
+
+
+def _token_user(credentials: HTTPAuthorizationCredentials | None, context: Context) -> User:
     digest = digest_secret(_token(credentials))
     with context.database.read() as session:
         found = session.execute(
@@ -120,11 +92,13 @@ def _note_use(context: Context, token: ApiToken) -> None:
         )
 
 
-def password_or_token_user(bearer: Bearer, basic: Basic, context: AppContext) -> User:
-    """Who sends this request, by HTTP Basic (so that a lost token can be replaced) or by bearer token."""
+def password_or_token_user(
+    request: Request, bearer: Bearer, basic: Basic, cookie: SessionCookie, context: AppContext
+) -> User:
+    """Who sends this request, by HTTP Basic (so that a lost token can be replaced) or as `current_user` says."""
     if basic is None:
-        return current_user(bearer, context)
-    return verify_password(context, basic.username, basic.password)
+        return current_user(request, bearer, cookie, context)
+    return verify_password(context, basic.username, basic.password, address=client_address(request.scope))
 
 
 def current_worker_key(credentials: Bearer, context: AppContext) -> WorkerKey:

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from evaluator.artifacts import ArtifactStore, open_store
 from server.celery_app import Waker, create_celery
 from server.db import Database
+from server.rates import Rates
 from server.settings import Settings
 
 
@@ -19,6 +20,7 @@ class Context:
     database: Database
     artifacts: ArtifactStore
     wake: Waker
+    rates: Rates
 
 
 def create_context(settings: Settings) -> Context:
@@ -29,6 +31,7 @@ def create_context(settings: Settings) -> Context:
         database=Database(settings.database),
         artifacts=open_store(settings.artifacts),
         wake=Waker(create_celery(settings.broker)),
+        rates=Rates(settings.broker),
     )
 
 

@@ -2,7 +2,6 @@
 
 import ipaddress
 
-from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.problems import problem
@@ -11,9 +10,9 @@ UPLOAD_OVERHEAD_BYTES = 64 * 2**10
 MAX_BODY_BYTES = 16 * 2**20 + UPLOAD_OVERHEAD_BYTES
 
 
-def client_address(request: Request) -> str:
+def client_address(scope: Scope) -> str:
     """The client's address as limits count it: an IPv6 one as its /64, which one customer gets as a whole."""
-    host = request.client.host if request.client else ""
+    host = (scope.get("client") or ("",))[0]
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

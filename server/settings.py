@@ -1,7 +1,7 @@
 """Settings of the server's processes, read once from LETHE_… variables and the home folder."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, model_validator
@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from server.errors import ConfigurationError
 
 Registration = Literal["open", "invite-only", "closed"]
+Rate = Annotated[str, Field(pattern=r"^([1-9]\d{0,8}/(second|minute|hour|day))?$")]
 
 
 class Settings(BaseSettings):
@@ -43,6 +44,11 @@ class Settings(BaseSettings):
     )
     registration: Registration = Field(
         default="open", description="Who may make an account: anybody, who has an invitation, or nobody"
+    )
+    rate_per_address: Rate = Field(default="3000/minute", description="API calls from one address; empty: no limit")
+    rate_per_token: Rate = Field(default="1200/minute", description="API calls with one token; empty: no limit")
+    trusted_proxies: str = Field(
+        default="127.0.0.1", description="Addresses whose X-Forwarded-For and -Proto are believed, with commas between"
     )
     attempts_per_address: int = Field(
         default=500, ge=0, description="Uploads from one address a day (UTC) that are looked at; 0: no limit"

@@ -3,22 +3,37 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request, Response
 
+from server import sessions
 from server.accounts import service
-from server.accounts.passwords import hash_password, is_password
-from server.accounts.schemas import Me, NewToken, NewUser, PasswordChange, TokenCreated, TokenRow, UserCreated
-from server.auth import CurrentUser, WrongPassword, password_or_token_user
+from server.accounts.login import count_registration, verify_password
+from server.accounts.passwords import hash_password
+from server.accounts.schemas import (
+    Login,
+    Me,
+    NewToken,
+    NewUser,
+    PasswordChange,
+    SessionView,
+    TokenCreated,
+    TokenRow,
+    UserCreated,
+)
+from server.auth import CurrentUser, password_or_token_user
 from server.context import AppContext
+from server.limits import client_address
 from server.models import User
 from server.paging import Page, PageCursor, PageLimit
+from server.sessions import RequiredVisitor, require_same_origin
 
 router = APIRouter(tags=["accounts"])
 
 
 @router.post("/users", status_code=201)
-def create_user(new: NewUser, context: AppContext) -> UserCreated:
+def create_user(new: NewUser, request: Request, context: AppContext) -> UserCreated:
     """Register. The answer carries an API token that is shown once."""
+    count_registration(context, client_address(request.scope))
     password_hash = hash_password(new.password)
     with context.database.write() as session:
         user, token = service.register(
@@ -34,13 +49,37 @@ def get_me(user: CurrentUser) -> Me:
 
 
 @router.post("/users/me/password", status_code=204)
-def change_password(change: PasswordChange, user: CurrentUser, context: AppContext) -> None:
+def change_password(change: PasswordChange, request: Request, user: CurrentUser, context: AppContext) -> None:
     """Change my password. Every token and session of mine ends with it."""
-    if not is_password(change.password, user.password_hash):
-        raise WrongPassword("The present password is wrong.")
+    verify_password(context, user.username, change.password, address=client_address(request.scope))
     password_hash = hash_password(change.new_password)
     with context.database.write() as session:
         service.set_password(session, user.id, password_hash)
+
+
+@router.post("/session", dependencies=[Depends(require_same_origin)])
+def log_in(login: Login, request: Request, response: Response, context: AppContext) -> SessionView:
+    """Begin a browser's session. Changes made with its cookie need `csrf_token` in the header X-CSRF-Token."""
+    user = verify_password(context, login.username, login.password, address=client_address(request.scope))
+    with context.database.write() as session:
+        text = sessions.begin(session, user.id)
+    sessions.set_cookie(request, response, text)
+    return SessionView(username=user.username, csrf_token=sessions.csrf_token(text))
+
+
+@router.get("/session")
+def get_session(visitor: RequiredVisitor) -> SessionView:
+    """Who is logged in with this browser."""
+    return SessionView(username=visitor.user.username, csrf_token=visitor.csrf_token)
+
+
+@router.delete("/session", status_code=204)
+def log_out(visitor: RequiredVisitor, request: Request, response: Response, context: AppContext) -> None:
+    """End this browser's session."""
+    sessions.require_proof(request, visitor, request.headers.get(sessions.CSRF_HEADER, ""))
+    with context.database.write() as session:
+        sessions.end(session, visitor.session_id)
+    sessions.clear_cookie(request, response)
 
 
 @router.post("/tokens", status_code=201)

@@ -58,6 +58,16 @@ class PasswordChange(BaseModel):
     new_password: NewPassword
 
 
+class Login(BaseModel):
+    username: Annotated[str, Field(max_length=100)]
+    password: Annotated[str, Field(max_length=MAX_CHARS)]
+
+
+class SessionView(BaseModel):
+    username: str
+    csrf_token: str = Field(description="Send it with every change that the session's cookie is sent with")
+
+
 class NewToken(BaseModel):
     name: TokenName = "api"
     expires_in_days: Annotated[int, Field(ge=1, le=730, examples=[90])] = 365

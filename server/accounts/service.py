@@ -8,8 +8,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from server.accounts.schemas import NewUser
-from server.auth import TOKEN_PREFIX, digest_secret, new_secret
+from server.auth import TOKEN_PREFIX
 from server.db import utc_now
+from server.digests import digest_secret, new_secret
 from server.errors import Conflict, Forbidden, NotFound
 from server.models import ApiToken, RegistrationInvite, User, WebSession
 from server.paging import fetch_page

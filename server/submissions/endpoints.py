@@ -49,7 +49,7 @@ async def upload(
         filename=clean_filename(name),
         data=data,
         user=user,
-        address=client_address(request),
+        address=client_address(request.scope),
         idempotency_key=idempotency_key,
     )
     received = await run_in_threadpool(intake.receive, context, slug, sent)

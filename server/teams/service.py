@@ -12,9 +12,9 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from server.auth import digest_secret, new_secret
 from server.competitions.service import require_open, specification
 from server.db import utc_now
+from server.digests import digest_secret, new_secret
 from server.errors import Conflict, NotFound
 from server.models import Competition, Submission, Team, TeamInvite, TeamMember, User
 from server.teams.schemas import InviteRow, TeamView

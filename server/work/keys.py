@@ -7,8 +7,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from server.auth import WORKER_KEY_PREFIX, digest_secret, new_secret
+from server.auth import WORKER_KEY_PREFIX
 from server.context import Context
+from server.digests import digest_secret, new_secret
 from server.errors import Conflict
 from server.models import WorkerKey
 
