@@ -1,5 +1,9 @@
 """Audits this machine: what the sandbox needs, whether it is there, and the command that mends it."""
 
+import os
+import platform
+import pwd
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,6 +31,7 @@ def run(context, source, filename, function, seed):
     return define(source, filename, function)()
 """
 _TRIVIAL_SUBMISSION = b"def probe():\n    return b'alive'\n"
+_FAST_KERNEL = (6, 1)
 _MAX_NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
 _DEBIAN_SWITCH = Path("/proc/sys/kernel/unprivileged_userns_clone")
 _APPARMOR_SWITCH = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
@@ -47,10 +52,16 @@ class Finding:
     remedy: str = ""
 
 
-def probe(uid: int = DEFAULT_UID, gid: int | None = None, python: Path | None = None) -> list[Finding]:
+def probe(
+    uid: int = DEFAULT_UID,
+    gid: int | None = None,
+    python: Path | None = None,
+    backend: Backend = Backend.ZYGOTE,
+) -> list[Finding]:
     """What was found, required things first to last in the order in which they depend on each other. Raises nothing.
 
     uid, gid: identity of the jail when the caller is root. python: the guest's interpreter, by default this one.
+    backend: what the jail is tried with; the unsafe one is reported as a fault.
     """
     setup = Setup(
         harness={},
@@ -58,17 +69,23 @@ def probe(uid: int = DEFAULT_UID, gid: int | None = None, python: Path | None = 
         python=python if python is not None else Path(sys.executable),
         uid=uid,
         gid=gid if gid is not None else uid,
+        backend=backend,
         start_s=30.0,
     )
     identity = identity_of(setup)
     findings = [
+        _kernel(),
+        _uid(identity),
         _bubblewrap(),
         _user_namespaces(identity),
         _interpreter(setup, identity),
         _temporary_folder(identity),
         _seccomp(),
     ]
-    if all(finding.ok for finding in findings if finding.required):
+    if backend is Backend.UNSAFE:
+        detail = f"{backend} isolates nothing: submissions may do whatever their user may"
+        findings.append(Finding("jail", False, True, detail, "unset LETHE_SANDBOX_BACKEND"))
+    elif all(finding.ok for finding in findings if finding.required):
         findings.append(_real_start(setup))
     else:
         findings.append(Finding("jail", False, True, "not tried, because of the above", "mend what is above first"))
@@ -86,6 +103,32 @@ def mode(backend: Backend = Backend.ZYGOTE) -> str:
     """How runs would be isolated and limited here: `bubblewrap-zygote+cgroup1+seccomp`."""
     with CgroupTree.create() as tree:
         return mode_of(backend, tree)
+
+
+def _kernel() -> Finding:
+    release = platform.release()
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError as error:
+        return Finding("kernel", False, True, f"{release} has no pidfd_open ({error.strerror})", "Linux 5.4 or newer")
+    if tuple(int(part) for part in re.findall(r"\d+", release)[:2]) < _FAST_KERNEL:
+        remedy = "Linux 6.1 or newer makes runs start faster"
+        return Finding("kernel", False, False, f"{release} cannot put a zygote on huge pages", remedy)
+    return Finding("kernel", True, True, release)
+
+
+def _uid(identity: Identity) -> Finding:
+    """Whether it is the guests' own: they share the kernel's quotas with all that runs under it."""
+    if not identity.drops:
+        detail = f"guests run as you, uid {identity.uid}, and share your quotas"
+        remedy = "as root they would run under a uid of their own; or start the worker as a user who owns nothing else"
+        return Finding("uid", False, False, detail, remedy)
+    try:
+        name = pwd.getpwuid(identity.uid).pw_name
+    except KeyError:
+        return Finding("uid", True, True, f"guests run as {identity.uid}, which is nobody else")
+    remedy = "set LETHE_SANDBOX_UID to a number that no account has"
+    return Finding("uid", False, False, f"guests run as {identity.uid}, which is the account {name}", remedy)
 
 
 def _bubblewrap() -> Finding:
@@ -136,7 +179,7 @@ def _interpreter(setup: Setup, identity: Identity) -> Finding:
         detail, _, remedy = str(error).rpartition(". ")
         return Finding("interpreter", False, True, detail or str(error), remedy or "choose another interpreter")
     folders = ", ".join(str(folder) for folder in found.folders) or "/usr"
-    return Finding("interpreter", True, True, f"{found.executable}, readable by {identity.words} (with {folders})")
+    return Finding("interpreter", True, True, f"{setup.python}, readable by {identity.words} (with {folders})")
 
 
 def _temporary_folder(identity: Identity) -> Finding:
@@ -176,6 +219,7 @@ def _real_start(setup: Setup) -> Finding:
                 python=setup.python,
                 uid=setup.uid,
                 gid=setup.gid,
+                backend=setup.backend,
                 start_s=setup.start_s,
             )
             with open_sandbox(trivial, Policy(wall_s=20.0)) as sandbox:

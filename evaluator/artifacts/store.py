@@ -253,7 +253,10 @@ def open_store(url: str) -> ArtifactStore:
     if parts.scheme == "memory":
         return ArtifactStore(MemoryStore(), url)
     if parts.scheme != "file":
-        return ArtifactStore(_remote(url), url)
+        try:
+            return ArtifactStore(_remote(url), url)
+        except BaseError as error:
+            raise ValueError(f"{url!r} cannot be used: {str(error).splitlines()[0]}") from error
     if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
         raise ValueError(f"{url!r} must be file:/// followed by an absolute path")
     root = Path(unquote(parts.path))

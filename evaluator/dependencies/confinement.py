@@ -19,6 +19,7 @@ from evaluator.dependencies.errors import InstallInterrupted
 
 _TICK_S = 0.05
 _SAID_BYTES = 256 * 2**10
+_BUSY_FRACTION = 0.1  # of the time; low, because the machine may be busy with other things
 _MEMORY_BYTES = 2 * 2**30
 # Limits itself, asks to die with the thread that waits for it, and becomes the program. PR_SET_PDEATHSIG is 1.
 _LAUNCH = """
@@ -55,7 +56,11 @@ class TooMuchDisk(Exception):
 
 
 class TooLong(Exception):
-    """The program ran longer than its bounds allow."""
+    """The program ran longer than its bounds allow. `waited`: for others most of the time, rather than computing."""
+
+    def __init__(self, *, waited: bool) -> None:
+        super().__init__()
+        self.waited = waited
 
 
 @dataclass(frozen=True)
@@ -114,11 +119,17 @@ def _watch(pid: int, folder: Path, bounds: Bounds, cancel: threading.Event) -> N
             raise InstallInterrupted
         started = time.monotonic()
         if started > deadline:
-            raise TooLong
+            raise TooLong(waited=_cpu_s(pid) < _BUSY_FRACTION * bounds.wall_s)
         check_disk(folder, bounds)
         looked_s = time.monotonic() - started
         time.sleep(max(_TICK_S, 2 * looked_s))
     check_disk(folder, bounds)
+
+
+def _cpu_s(pid: int) -> float:
+    """CPU seconds of a process and of the children that it waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    return sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 def check_disk(folder: Path, bounds: Bounds) -> None:

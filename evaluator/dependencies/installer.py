@@ -123,7 +123,9 @@ def _bounded(
     except TooMuchDisk:
         limits = f"more than {bounds.folder_bytes / 2**20:,.0f} MiB or {bounds.folder_files:,} files"
         raise DependencyRefused(FaultCode.DEPENDENCY_TOO_LARGE, limits) from None
-    except TooLong:
+    except TooLong as error:
+        if error.waited:  # sizes have limits of their own, so the package index was slow, or does not answer
+            raise InstallerFailure(f"after {bounds.wall_s:,.0f} s the package index had not sent everything") from None
         raise DependencyRefused(FaultCode.DEPENDENCY_TIMEOUT, f"more than {bounds.wall_s:,.0f} s") from None
 
 

@@ -11,6 +11,7 @@ from server.cli.options import Home, Json, make_settings
 
 if TYPE_CHECKING:
     from attacks.runner import Verdict
+    from evaluator.settings import SandboxSettings
     from sandbox.doctor import Finding
 
 _MARKS = {"contained": "ok  ", "breached": "FAIL", "skipped": "note"}
@@ -23,12 +24,13 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Check what this machine needs; each line is ok, or says what is wrong and what mends it."""
-    from evaluator.settings import LayerSettings
+    from evaluator.settings import SandboxSettings
     from sandbox.doctor import probe
     from server.cli.installation import look
 
-    uid = LayerSettings().sandbox_uid
-    findings = [*probe(uid=uid), *look(make_settings(home=home))]
+    sandbox = SandboxSettings()
+    uid = sandbox.sandbox_uid
+    findings = [*probe(uid=uid, backend=sandbox.sandbox_backend), *look(make_settings(home=home))]
     if not as_json:
         _show(findings)
     bad = any(finding.required and not finding.ok for finding in findings)
@@ -37,7 +39,7 @@ def doctor(
         if any(finding.name == "jail" and not finding.ok for finding in findings):
             typer.echo("The attacks were not tried: there is no sandbox to attack.", err=True)
         else:
-            for verdict in _attack(uid):
+            for verdict in _attack(sandbox):
                 verdicts.append(verdict)
                 if not as_json:
                     _show_verdict(verdict)
@@ -50,12 +52,12 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _attack(uid: int) -> "Iterator[Verdict]":
+def _attack(sandbox: "SandboxSettings") -> "Iterator[Verdict]":
     from attacks.arena import Arena
     from attacks.case import load_cases
     from attacks.runner import run_cases
 
-    with Arena(uid=uid) as arena:
+    with Arena(backend=sandbox.sandbox_backend, uid=sandbox.sandbox_uid) as arena:
         yield from run_cases(load_cases(), arena)
 
 

@@ -19,7 +19,16 @@ _NOTHING_YET = "nothing there yet; lethe up or lethe migrate makes it"
 
 def look(settings: Settings) -> list[Finding]:
     """One finding for each part. Only what was named by a setting, or exists, is required to work. Raises nothing."""
-    return [_disk(settings), _temporary_space(), _gpu(), _database(settings), _broker(settings), _artifacts(settings)]
+    return [
+        _disk(settings),
+        _temporary_space(),
+        _gpu(),
+        _database(settings),
+        _broker(settings),
+        _artifacts(settings),
+        _layers_folder(),
+        _package_index(),
+    ]
 
 
 def _disk(settings: Settings) -> Finding:
@@ -124,6 +133,32 @@ def _artifacts(settings: Settings) -> Finding:
 
     remedy = "correct LETHE_ARTIFACTS_URL and the store's credentials"
     return _asked("artifacts", _without_password(url), answers, remedy, required=True)
+
+
+def _layers_folder() -> Finding:
+    from evaluator.dependencies.probe import closed_layers_folder
+    from evaluator.settings import LayerSettings
+
+    settings = LayerSettings()
+    reason = closed_layers_folder(settings)
+    if not reason:
+        return Finding("layers", True, False, f"{settings.layers_folder}, for packages of submissions")
+    remedy = "chmod o+rx the folder that is named, or set LETHE_LAYERS to one that this user alone can write to"
+    return Finding("layers", False, False, reason, remedy)
+
+
+def _package_index() -> Finding:
+    """Submissions that name packages need it; the others do not, so it is never required."""
+    from evaluator.dependencies.errors import DependencyRefused, InstallerFailure
+    from evaluator.dependencies.probe import ask_index
+    from evaluator.settings import IndexSettings, LayerSettings
+
+    try:
+        said = ask_index(LayerSettings(), IndexSettings())
+    except (DependencyRefused, InstallerFailure, OSError) as error:
+        remedy = "correct UV_DEFAULT_INDEX (and SSL_CERT_FILE, the proxies); without it, set dependencies.mode = 'none'"
+        return Finding("package index", False, False, str(error).splitlines()[0], remedy)
+    return Finding("package index", True, False, said)
 
 
 def _folder(name: str, folder: Path, *, is_named: bool) -> Finding:

@@ -20,6 +20,7 @@ from server.migrate import migrate
 from server.settings import Settings
 from tests.conftest import free_port
 from tests.integration.attacks.conftest import CASES
+from tests.integration.package_index import Index, open_folder
 
 Doctor = Callable[..., Result]
 
@@ -63,7 +64,7 @@ def test_a_breach_is_a_failure_with_its_reason(doctor: Doctor, monkeypatch: pyte
     told = json.loads(answer.stdout)
     assert [row["finding"] for row in told["attacks"]] == ["breached", "contained"]
     assert {"case", "layer", "summary", "seen", "reason", "wall_s"} <= set(told["attacks"][0])
-    assert told["findings"][0]["name"] == "bubblewrap"
+    assert [row["name"] for row in told["findings"]][:3] == ["kernel", "uid", "bubblewrap"]
 
 
 def test_without_a_sandbox_nothing_is_attacked(doctor: Doctor) -> None:
@@ -75,9 +76,9 @@ def test_without_a_sandbox_nothing_is_attacked(doctor: Doctor) -> None:
 
 def test_a_new_machine_lacks_nothing(tmp_path: Path) -> None:
     findings = look(Settings(home=tmp_path / "home"))
-    names = ["disk", "temporary space", "gpu", "database", "broker", "artifacts"]
+    names = ["disk", "temporary space", "gpu", "database", "broker", "artifacts", "layers", "package index"]
     assert [finding.name for finding in findings] == names
-    assert [finding for finding in findings if not finding.ok] == []
+    assert [finding for finding in findings[:-1] if not finding.ok] == []  # not every machine has a package index
     assert not (tmp_path / "home").exists()
 
 
@@ -154,3 +155,35 @@ def test_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, deta
     gpu = found(Settings(home=tmp_path), "gpu")
     assert (gpu.ok, gpu.required) == (ok, False)
     assert detail in gpu.detail
+
+
+def test_an_index_that_is_away_and_one_that_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://ann:geheim@127.0.0.1:{free_port()}/simple")
+    away = found(Settings(home=tmp_path), "package index")
+    assert (away.ok, away.required) == (False, False)
+    assert "UV_DEFAULT_INDEX" in away.remedy
+    assert "geheim" not in away.detail
+    with open_folder() as folder:
+        index = Index(folder)
+        index.add_wheel("other", "1.0", {"other.py": ""})
+        monkeypatch.setenv("UV_DEFAULT_INDEX", index.url)
+        there = found(Settings(home=tmp_path), "package index")
+        assert (there.ok, there.detail) == (True, "answers, and has no einops")
+
+
+def test_a_layers_folder_that_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "layers"
+    folder.mkdir()
+    folder.chmod(0o777)
+    monkeypatch.setenv("LETHE_LAYERS", str(folder))
+    closed = found(Settings(home=tmp_path), "layers")
+    assert closed.ok is False
+    assert "LETHE_LAYERS" in closed.remedy
+
+
+@pytest.mark.component("bubblewrap")
+def test_the_backend_that_isolates_nothing_is_a_failure(doctor: Doctor) -> None:
+    result = doctor(LETHE_SANDBOX_BACKEND="unsafe-subprocess")
+    assert result.exit_code == 1
+    assert "FAIL  jail: unsafe-subprocess isolates nothing" in result.output
+    assert "unset LETHE_SANDBOX_BACKEND" in result.output
