@@ -22,6 +22,7 @@ from evaluator.inference.service import InferenceService
 from evaluator.jails import Jails, require_isolation
 from evaluator.pipeline import Evaluated, Station, evaluate
 from evaluator.settings import IndexSettings, WorkerSettings
+from evaluator.trainer import BankTrainer
 from sandbox.doctor import mode
 from sandbox.setup import Backend
 
@@ -47,6 +48,7 @@ class WorkerLoop:
             cache=settings.cache,
             slots=settings.slots,
         )
+        self._trainer = BankTrainer(self._client, store, worker=self.name, slots=settings.slots)
         self._server_away = False
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -73,7 +75,7 @@ class WorkerLoop:
         try:
             while not self._stop.is_set():
                 self._wake.clear()
-                while not self._stop.is_set() and self._work_once():
+                while not self._stop.is_set() and (self._work_once() or self._trainer.train(self._stop)):
                     pass
                 self._wake.wait(timeout=WORKER_POLL_S)
         except BaseException:

@@ -17,6 +17,7 @@ from server.context import create_context
 from server.docs_page import mount_docs
 from server.leaderboard import endpoints as leaderboard
 from server.limits import BodyLimit
+from server.oracles import endpoints as oracles
 from server.pages import endpoints as pages
 from server.problems import register_problems
 from server.rates import RateLimit
@@ -61,6 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(work.router)
+    app.include_router(oracles.router)
     app.include_router(health.router)
     app.include_router(pages.router)
     pages.mount_static(app)

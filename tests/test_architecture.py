@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("server", "evaluator", "sandbox", "attacks", "baselines", "migrations")
 SERVER_MAY_IMPORT = ("evaluator.contract", "evaluator.artifacts", "evaluator.metrics", "evaluator.audits")
 # The command line is the composition root, and a host's commands train models; both import inside functions only.
-COMPOSITION = ("server/cli/", "server/competitions/hosting.py")
+COMPOSITION = ("server/cli/", "server/competitions/hosting.py", "server/oracles/hosting.py")
 
 
 def imports(path: Path, *, top_level_only: bool = False) -> Iterator[str]:

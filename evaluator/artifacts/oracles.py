@@ -6,6 +6,7 @@ from pydantic import Field
 
 from evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outputs
 from evaluator.artifacts.store import ArtifactMissing, ArtifactStore
+from evaluator.contract.bank import BankIdentity
 from evaluator.contract.base import Contract
 from evaluator.contract.dossier import ArtifactRef
 
@@ -18,6 +19,22 @@ class ModelRecord(Contract):
     checkpoint: ArtifactRef
     outputs: ArtifactRef
     wall_s: float = Field(ge=0, description="Seconds of training; outputs and storage not counted")
+    processor: str = Field(description="What computed the outputs: on the same one they can be had again bit for bit")
+
+
+def identity_key(bank_digest: str) -> str:
+    """Where the bank says what it was made from, the JSON of its BankIdentity."""
+    return f"banks/{bank_digest}/identity.json"
+
+
+def read_identity(store: ArtifactStore, bank_digest: str) -> BankIdentity:
+    """What the bank was made from; raises ArtifactMissing when nobody has begun it."""
+    return BankIdentity.model_validate_json(store.get(identity_key(bank_digest)))
+
+
+def pruned_key(bank_digest: str) -> str:
+    """Where the bank says that checkpoints were dropped on purpose."""
+    return f"banks/{bank_digest}/pruned"
 
 
 def record_key(bank_digest: str, index: int) -> str:

@@ -1,44 +1,14 @@
-"""What an oracle bank depends on. Everything that could change an oracle is in its digest, so no bank goes stale."""
+"""The identity of a competition's bank as it is configured now, and what differs from the one that was made."""
 
-import hashlib
-import json
 from importlib.metadata import version
 
-from pydantic import Field
-
-from evaluator.contract.base import Contract
+from evaluator.contract.bank import BankIdentity
 from evaluator.contract.dossier import ArtifactRef
-from evaluator.contract.specification import CompetitionSpec, TrainingSpec
+from evaluator.contract.specification import CompetitionSpec
 
 
 class BankMismatch(RuntimeError):
     """The competition's bank was made for something else than what is configured now."""
-
-
-class BankIdentity(Contract):
-    """The inputs of every model of one bank. Oracles see the retain part; the original model has a bank of its own,
-    with one model that sees the forget part too.
-    """
-
-    visible: ArtifactRef = Field(description="Data and split: what is trained on")
-    evaluation: ArtifactRef = Field(description="Data and split: what outputs are computed on")
-    parts: tuple[str, ...] = Field(description="Parts of the visible bundle that are trained on")
-    architecture: str
-    classes: int
-    recipe: TrainingSpec
-    batch_size: int = Field(description="Of evaluation: it decides how sums are grouped, so it is part of the bits")
-    torch: str
-    format: int = 1
-
-    @property
-    def digest(self) -> str:
-        """The SHA-256 of the identity's canonical JSON in hexadecimal."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
-
-    def training_seed(self, index: int) -> int:
-        """The seed of a model, in [0, 2**63): from the SHA-256 of the bank's digest and the index."""
-        return int.from_bytes(hashlib.sha256(f"{self.digest} {index}".encode()).digest()[:8], "big") >> 1
 
 
 def bank_identity(
@@ -58,3 +28,9 @@ def bank_identity(
         batch_size=spec.evaluation.batch_size,
         torch=version("torch"),
     )
+
+
+def differences(made: BankIdentity, now: BankIdentity) -> list[str]:
+    """What was changed since a bank was made, each as `name old → new` with the first digits of its digest."""
+    before, after = made.ingredients(), now.ingredients()
+    return [f"{name} {before[name][:12]} → {after[name][:12]}" for name in before if before[name] != after[name]]

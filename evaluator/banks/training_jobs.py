@@ -1,20 +1,23 @@
 """A pool of processes that train one model after another, each on one thread; torch is imported once for all."""
 
 import os
+import platform
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
+from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.specification import TrainingSpec
 
 if TYPE_CHECKING:
@@ -25,8 +28,21 @@ if TYPE_CHECKING:
 PRELOAD = ["torch", "torch._dynamo", "safetensors.torch", "pydantic"]
 
 
+KILLED = (
+    "a training process was killed from outside, perhaps for lack of memory; finished models are kept: run the command "
+    "again, with fewer jobs if memory was short"
+)
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+
 class TrainingFailed(RuntimeError):
     """A training process died or raised; what is committed stays, and the same command continues from there."""
+
+
+class TrainerKilled(TrainingFailed):
+    """A training process died, and with it the whole pool; another pool may succeed."""
 
 
 @dataclass(frozen=True)
@@ -46,44 +62,52 @@ class TrainingTask:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A finished task: the state dict and the outputs, both as safetensors bytes."""
+    """A finished task: the state dict and the outputs, both as safetensors bytes, and what computed the outputs."""
 
     checkpoint: bytes
     outputs: bytes
     wall_s: float
+    processor: str
 
 
 class TrainingPool:
-    """Trains tasks in `jobs` processes; results come in the order in which they finish."""
+    """`jobs` processes with torch in them, for training and for what else must have the bits of one thread."""
 
-    def __init__(self, executor: ProcessPoolExecutor) -> None:
+    def __init__(self, executor: ProcessPoolExecutor, jobs: int) -> None:
+        self.jobs = jobs
         self._executor = executor
 
-    def train(self, tasks: list[TrainingTask]) -> Iterator[tuple[TrainingTask, TrainedModel]]:
-        """Each task with its model. Raises TrainingFailed when a process dies or raises; the rest is then cancelled."""
-        futures: dict[Future[TrainedModel], TrainingTask] = {}
+    def submit(self, function: Callable[[A], R], argument: A) -> Future[R]:
+        """The future result of `function`, a function of a module, in one of the processes.
+
+        Raises TrainerKilled when a process of the pool has died.
+        """
         try:
-            for task in tasks:
-                futures[self._executor.submit(run_task, task)] = task
-            for future in as_completed(futures):
-                task = futures.pop(future)
-                error = future.exception()
-                if isinstance(error, BrokenProcessPool):
-                    raise TrainingFailed(
-                        "a training process was killed from outside, perhaps for lack of memory; finished models are "
-                        "kept: run the command again, with fewer jobs if memory was short"
-                    ) from error
-                if error is not None:
-                    raise TrainingFailed(f"training {task.name} failed: {error}") from error
-                yield task, future.result()
-        finally:
-            for future in futures:
-                future.cancel()
+            return self._executor.submit(function, argument)
+        except BrokenProcessPool as error:
+            raise TrainerKilled(KILLED) from error
+
+    def train(self, tasks: list[TrainingTask]) -> Iterator[tuple[TrainingTask, TrainedModel]]:
+        """Each task with its model, in the order of finishing. Raises TrainingFailed when a process dies or raises."""
+        futures = {self.submit(run_task, task): task for task in tasks}
+        for future in as_completed(futures):
+            task = futures.pop(future)  # a result is tens of megabytes
+            yield task, trained(future, task.name)
+
+
+def trained(future: "Future[TrainedModel]", name: str) -> TrainedModel:
+    """The finished model called `name`; raises TrainerKilled when its process died, TrainingFailed when it raised."""
+    error = future.exception()
+    if isinstance(error, BrokenProcessPool):
+        raise TrainerKilled(KILLED) from error
+    if error is not None:
+        raise TrainingFailed(f"training {name} failed: {error}") from error
+    return future.result()
 
 
 @contextmanager
 def training_pool(jobs: int | None = None) -> Iterator[TrainingPool]:
-    """A pool of `jobs` processes (default: one per core that this process may use), closed at the end of the block.
+    """A pool of `jobs` processes (default: one per core that this process may use), ended with the block.
 
     They are forks of a server process that has imported torch and done nothing with it, so the caller may have threads
     and may have used torch, and a second pool starts at once. All of them end themselves when the caller is killed.
@@ -94,10 +118,14 @@ def training_pool(jobs: int | None = None) -> Iterator[TrainingPool]:
         raise ValueError(f"jobs must be at least 1, not {workers}")
     context = get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
+    _start_server()
     executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_process)
     try:
-        yield TrainingPool(executor)
+        yield TrainingPool(executor, workers)
     finally:
+        # What still runs is not wanted any more: it is trained again, from its own seed, by whoever goes on.
+        for process in list((executor._processes or {}).values()):
+            process.kill()
         executor.shutdown(wait=True, cancel_futures=True)
 
 
@@ -125,11 +153,57 @@ def run_task(task: TrainingTask) -> TrainedModel:
     wall_s = time.perf_counter() - started
     outputs = write_outputs(compute_outputs(network, _tensors(task.evaluation), task.batch_size))
     checkpoint = save({name: tensor.contiguous() for name, tensor in network.state_dict().items()})
-    return TrainedModel(checkpoint=bytes(checkpoint), outputs=outputs, wall_s=wall_s)
+    return TrainedModel(checkpoint=bytes(checkpoint), outputs=outputs, wall_s=wall_s, processor=processor())
+
+
+@dataclass(frozen=True)
+class OutputsTask:
+    """Outputs to compute again: of this checkpoint in the store at a URL, as a bank of these facts computed them."""
+
+    store_url: str
+    checkpoint: ArtifactRef
+    evaluation: Path
+    architecture: str
+    classes: int
+    batch_size: int
+
+
+def run_outputs(task: OutputsTask) -> tuple[bytes, str]:
+    """The outputs as safetensors bytes, and what computed them. RuntimeError when the checkpoint does not fit."""
+    import torch
+    from safetensors.torch import load
+
+    from evaluator.artifacts import open_store
+    from evaluator.artifacts.outputs import write_outputs
+    from evaluator.models import build_model
+    from evaluator.training.outputs import compute_outputs
+
+    torch.set_num_threads(1)
+    network = build_model(task.architecture, task.classes)
+    network.load_state_dict(load(open_store(task.store_url).get(task.checkpoint)))
+    return write_outputs(compute_outputs(network, _tensors(task.evaluation), task.batch_size)), processor()
+
+
+def processor() -> str:
+    """What the bits of outputs depend on beside the software: the processor's model and the instructions in use."""
+    import torch
+
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{models[0] if models else platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _start_server() -> None:
+    """Start the server process that trainers are forked from, deaf to Ctrl-C as they are: only the caller reacts."""
+    resource_tracker.ensure_running()  # it takes Ctrl-C out of the mask again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_process() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches the whole group; only the caller should speak of it
     parent = parent_process()
     if parent is not None:
         # A pool's processes wait on a pipe that they hold open themselves: without this they outlive a killed caller.

@@ -7,26 +7,22 @@ from uuid import UUID
 
 import typer
 
-from server.cli import admin_users, storage
-from server.cli.options import Home, Json, make_settings
+from server.cli import admin_users, oracles, storage
+from server.cli.options import Home, Jobs, Json, Slug, make_settings
 from server.cli.progress import training_progress
 
 app = typer.Typer(no_args_is_help=True)
 competition = typer.Typer(no_args_is_help=True, help="Create, open and close competitions.")
-oracles = typer.Typer(no_args_is_help=True, help="Train and inspect oracle banks.")
 submission = typer.Typer(no_args_is_help=True, help="Run a submission again.")
 worker_key = typer.Typer(no_args_is_help=True, help="Keys for workers on other machines.")
 app.add_typer(competition, name="competition")
-app.add_typer(oracles, name="oracles")
+app.add_typer(oracles.app, name="oracles", help="Train and inspect oracle banks.")
 app.add_typer(submission, name="submission")
 app.add_typer(worker_key, name="worker-key")
 app.add_typer(admin_users.app, name="user", help="Accounts, roles and invitations.")
 app.command("audit")(admin_users.audit)
 for _command in (storage.prune, storage.backup, storage.restore):
     app.command()(_command)
-
-Slug = Annotated[str, typer.Argument(help="The competition's slug")]
-Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Training processes; default: one per core")]
 
 
 @competition.command("create")
@@ -64,31 +60,6 @@ def close_competition(slug: Slug, home: Home = None) -> None:
 
     hosting.close_competition(hosting.open_context(make_settings(home=home)), slug)
     typer.echo(f"{slug} is closed.")
-
-
-@oracles.command("seed")
-def seed_oracles(
-    slug: Slug,
-    count: Annotated[int | None, typer.Option("--count", min=1, help="Default: both pools, as specified")] = None,
-    jobs: Jobs = None,
-    home: Home = None,
-) -> None:
-    """Train the oracles that the bank lacks. Safe to stop with Ctrl-C and to start again."""
-    from server.competitions import hosting
-
-    context = hosting.open_context(make_settings(home=home))
-    with training_progress() as progress:
-        total = hosting.seed_oracles(context, slug, count=count, jobs=jobs, progress=progress)
-    typer.echo(f"The bank of {slug} holds {total} oracles.")
-
-
-@oracles.command("status")
-def oracle_status(slug: Slug, home: Home = None, as_json: Json = False) -> None:
-    """How many oracles the bank holds, of how many."""
-    from server.competitions import hosting
-
-    status = hosting.oracle_status(hosting.open_context(make_settings(home=home)), slug)
-    typer.echo(json.dumps(status) if as_json else f"{status['trained']} of {status['wanted']} oracles are trained.")
 
 
 @app.command("calibrate")

@@ -60,6 +60,7 @@ def prepare_competition(settings: Settings) -> None:
     from sandbox.doctor import require
     from server.competitions import hosting
     from server.competitions.service import CompetitionExists
+    from server.oracles.hosting import seed
 
     require()
     context = hosting.open_context(settings)
@@ -69,7 +70,7 @@ def prepare_competition(settings: Settings) -> None:
             typer.echo(hosting.describe(created))
         except CompetitionExists:
             typer.echo(f"Going on with the {SLUG} competition in {settings.home}.")
-        hosting.seed_oracles(context, SLUG, count=None, jobs=None, progress=progress)
+        seed(context, SLUG, count=None, jobs=None, distributed=False, progress=progress)
     hosting.calibrate(context, SLUG)
     hosting.open_competition(context, SLUG)
     context.database.dispose()

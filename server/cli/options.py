@@ -17,6 +17,8 @@ AllowUnsafe = Annotated[
     bool,
     typer.Option("--allow-unsafe", help="Isolate nothing, where LETHE_SANDBOX_BACKEND=unsafe-subprocess says so too"),
 ]
+Slug = Annotated[str, typer.Argument(help="The competition's slug")]
+Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Training processes; default: one per core")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text")]
 
 

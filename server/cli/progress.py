@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 if TYPE_CHECKING:
     from evaluator.banks.seeding import Progress as Step
 
-_TITLES = {"data": "photographs", "models": "first models", "oracles": "oracles"}
+_TITLES = {"data": "photographs", "models": "first models"}
+_MODELS = ("models", "oracles")  # stages that train
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def training_progress() -> Iterator[Callable[["Step"], None]]:
 
 
 def _rate(step: "Step") -> str:
-    if step.stage == "data" or step.models_per_hour is None or step.eta_s is None:
+    if step.stage not in _MODELS or step.models_per_hour is None or step.eta_s is None:
         return ""
     minutes, seconds = divmod(round(step.eta_s), 60)
     left = f"{minutes // 60}:{minutes % 60:02d} h" if minutes >= 60 else f"{minutes}:{seconds:02d} min"

@@ -120,34 +120,9 @@ def _describe_split(name: str, split: PreparedSplit) -> list[str]:
     return lines
 
 
-def seed_oracles(context: Context, slug: str, *, count: int | None, jobs: int | None, progress: Report) -> int:
-    """Train what the bank lacks up to `count` (both pools by default); the number of oracles it then holds."""
-    from evaluator.banks.seeding import seed_bank
-
-    spec, prepared = _stored(context, slug)
-    wanted = wanted_oracles(spec) if count is None else count
-    seed_bank(spec, prepared, context.artifacts, count=wanted, jobs=jobs, progress=progress)
-    trained = len(trained_indices(context.artifacts, prepared.public.bank_digest))
-    with context.database.write() as session:
-        record(session, "oracles.seed", slug, competition=service.get_competition(session, slug), oracles=trained)
-    return trained
-
-
 def wanted_oracles(spec: CompetitionSpec) -> int:
     """Oracles to score against, and as many others for the ceiling."""
     return spec.evaluation.oracles + spec.evaluation.ceiling_oracles
-
-
-def oracle_status(context: Context, slug: str) -> dict[str, Any]:
-    """Trained and wanted oracles of the bank."""
-    spec, prepared = _stored(context, slug)
-    trained = len(trained_indices(context.artifacts, prepared.public.bank_digest))
-    return {
-        "competition": slug,
-        "bank": prepared.public.bank_digest,
-        "trained": trained,
-        "wanted": wanted_oracles(spec),
-    }
 
 
 def calibrate(context: Context, slug: str) -> list[dict[str, Any]]:

@@ -7,6 +7,8 @@ from server.models.competition import Competition
 from server.models.competition_host import CompetitionHost
 from server.models.idempotency_key import IdempotencyKey
 from server.models.lease import Lease
+from server.models.model_order import ModelOrder
+from server.models.oracle_bank import OracleBank
 from server.models.output_pack import OutputPack
 from server.models.registration_invite import RegistrationInvite
 from server.models.score import Score, Standing
@@ -26,6 +28,8 @@ __all__ = [
     "CompetitionHost",
     "IdempotencyKey",
     "Lease",
+    "ModelOrder",
+    "OracleBank",
     "OutputPack",
     "RegistrationInvite",
     "Score",

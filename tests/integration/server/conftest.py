@@ -64,7 +64,7 @@ def prepare_dossier(context: Context) -> Dossier:
     evaluation = store.put("evaluation.safetensors", save({"forget.labels": labels, "forget.person_id": labels}))
     for index in range(2 * RUNS):
         outputs = store.put(f"banks/{BANK}/outputs/{index}.safetensors", write_outputs(drawn_outputs(index)))
-        record = ModelRecord(index=index, seed=index, checkpoint=outputs, outputs=outputs, wall_s=1.0)
+        record = ModelRecord(index=index, seed=index, checkpoint=outputs, outputs=outputs, wall_s=1.0, processor="test")
         store.put(record_key(BANK, index), record.model_dump_json().encode())
     other = store.put("other", b"other")
     return make_dossier(

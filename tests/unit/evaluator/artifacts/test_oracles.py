@@ -18,7 +18,7 @@ def outputs(index: int) -> Outputs:
 
 def commit(store: ArtifactStore, index: int, bank: str = BANK) -> None:
     ref = store.put(f"banks/{bank}/outputs/{index}.safetensors", write_outputs(outputs(index)))
-    record = ModelRecord(index=index, seed=index, checkpoint=ref, outputs=ref, wall_s=1.5)
+    record = ModelRecord(index=index, seed=index, checkpoint=ref, outputs=ref, wall_s=1.5, processor="test")
     store.put(record_key(bank, index), record.model_dump_json().encode())
 
 
@@ -53,7 +53,7 @@ def test_outputs_without_a_record_do_not_count(store: ArtifactStore) -> None:
 def test_changed_bytes_are_found(store: ArtifactStore) -> None:
     ref = store.put("other", write_outputs(outputs(0)))
     wrong = ArtifactRef(key=ref.key, sha256="0" * 64)
-    record = ModelRecord(index=0, seed=0, checkpoint=wrong, outputs=wrong, wall_s=0)
+    record = ModelRecord(index=0, seed=0, checkpoint=wrong, outputs=wrong, wall_s=0, processor="test")
     store.put(record_key(BANK, 0), record.model_dump_json().encode())
     with pytest.raises(ArtifactCorrupt):
         load_pool(store, BANK, [0])

@@ -1,0 +1,137 @@
+"""Looking after a bank: are its artifacts what the records say, and do its checkpoints still give its outputs."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from evaluator.artifacts import ArtifactCorrupt, ArtifactMissing, ArtifactStore
+from evaluator.artifacts.oracles import ModelRecord, pruned_key, read_record, trained_indices
+from evaluator.artifacts.outputs import LOGITS, read_outputs
+from evaluator.banks.seeding import Progress, Report
+from evaluator.banks.training_jobs import OutputsTask, run_outputs, training_pool
+from evaluator.contract.bank import BankIdentity
+
+TOLERANCE = 1e-3  # of logits, relative to the largest, when another processor computes them
+
+
+@dataclass
+class Verification:
+    """What was found. `damaged` and `different` name what is wrong; the bank is sound when both are empty.
+
+    `models` were checked by digest, of which `pruned` have no checkpoint any more. Of the sample, `identical` gave the
+    stored outputs bit for bit and `close` within the tolerance, because another processor had computed them.
+    """
+
+    models: int = 0
+    pruned: int = 0
+    identical: int = 0
+    close: int = 0
+    damaged: list[str] = field(default_factory=list)
+    different: list[str] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        return not self.damaged and not self.different
+
+
+def verify_bank(
+    bank: BankIdentity, store: ArtifactStore, *, sample: int, jobs: int | None, progress: Report
+) -> Verification:
+    """The digests of all records' artifacts checked, and the outputs of `sample` models computed again and compared.
+
+    The sample is spread evenly over the models that have a checkpoint. `progress` is called with the stages `digests`
+    and `outputs`. Raises ArtifactMissing when the bundles are gone, and TrainingFailed when a process dies.
+    """
+    found = Verification()
+    indices = trained_indices(store, bank.digest)
+    records = list(_sound_records(bank, store, indices, found, progress))
+    if records and sample:
+        places = np.unique(np.linspace(0, len(records) - 1, min(sample, len(records))).round().astype(int))
+        _recompute(bank, store, [records[place] for place in places], jobs, found, progress)
+    return found
+
+
+def prune_bank(bank_digest: str, store: ArtifactStore) -> int:
+    """How many checkpoints were dropped; the outputs, which scores are made from, stay. May be killed and repeated."""
+    keys = store.list(f"banks/{bank_digest}/checkpoints")
+    store.put(pruned_key(bank_digest), b"")
+    store.delete(keys)
+    return len(keys)
+
+
+def _sound_records(
+    bank: BankIdentity, store: ArtifactStore, indices: list[int], found: Verification, progress: Report
+) -> Iterator[ModelRecord]:
+    """The records of undamaged models that have a checkpoint."""
+    is_pruned = store.exists(pruned_key(bank.digest))
+    started = time.monotonic()
+    for index in indices:
+        record = read_record(store, bank.digest, index)
+        complete = record.index == index and record.seed == bank.training_seed(index)
+        if not complete:
+            found.damaged.append(f"the record of model {index} is of another model")
+        for ref in (record.outputs, record.checkpoint):
+            try:
+                store.get(ref)
+            except ArtifactMissing as error:
+                complete = False
+                if ref == record.checkpoint and is_pruned:
+                    found.pruned += 1
+                else:
+                    found.damaged.append(str(error))
+            except ArtifactCorrupt as error:
+                complete = False
+                found.damaged.append(str(error))
+        found.models += 1
+        progress(Progress("digests", found.models, len(indices), found.models, time.monotonic() - started))
+        if complete:
+            yield record
+
+
+def _recompute(
+    bank: BankIdentity,
+    store: ArtifactStore,
+    records: list[ModelRecord],
+    jobs: int | None,
+    found: Verification,
+    progress: Report,
+) -> None:
+    started = time.monotonic()
+    with TemporaryDirectory(prefix="lethe-verify-") as folder, training_pool(jobs) as pool:
+        evaluation = store.local_path(bank.evaluation, Path(folder))
+        futures = {}
+        for record in records:
+            task = OutputsTask(
+                store_url=store.url,
+                checkpoint=record.checkpoint,
+                evaluation=evaluation,
+                architecture=bank.architecture,
+                classes=bank.classes,
+                batch_size=bank.batch_size,
+            )
+            futures[pool.submit(run_outputs, task)] = record
+        for done, future in enumerate(as_completed(futures), start=1):
+            _compare(futures[future], store, *future.result(), found)
+            progress(Progress("outputs", done, len(records), done, time.monotonic() - started))
+
+
+def _compare(record: ModelRecord, store: ArtifactStore, again: bytes, processor: str, found: Verification) -> None:
+    stored = store.get(record.outputs)
+    if again == stored:
+        found.identical += 1
+        return
+    first, second = read_outputs(stored).logits, read_outputs(again).logits
+    if any(first[part].shape != second[part].shape for part in LOGITS):
+        found.different.append(f"model {record.index}: its outputs are of other data")
+        return
+    apart = max(float(np.abs(first[part] - second[part]).max() / max(1, np.abs(first[part]).max())) for part in LOGITS)
+    if record.processor != processor and apart <= TOLERANCE:
+        found.close += 1
+        return
+    where = "on the same processor" if record.processor == processor else f"on {processor}, not {record.processor}"
+    found.different.append(f"model {record.index}: logits differ by {apart:.1e} of the largest, computed {where}")

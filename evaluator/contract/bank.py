@@ -1,0 +1,61 @@
+"""What an oracle bank depends on. Everything that could change an oracle is in its digest, so no bank goes stale."""
+
+import hashlib
+import json
+
+from pydantic import Field
+
+from evaluator.contract.base import Contract
+from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.specification import TrainingSpec
+
+
+class BankIdentity(Contract):
+    """The inputs of every model of one bank. Oracles see the retain part; the original model has a bank of its own,
+    with one model that sees the forget part too.
+    """
+
+    visible: ArtifactRef = Field(description="Data and split: what is trained on")
+    evaluation: ArtifactRef = Field(description="Data and split: what outputs are computed on")
+    parts: tuple[str, ...] = Field(description="Parts of the visible bundle that are trained on")
+    architecture: str
+    classes: int
+    recipe: TrainingSpec
+    batch_size: int = Field(description="Of evaluation: it decides how sums are grouped, so it is part of the bits")
+    torch: str
+    format: int = 1
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the identity's canonical JSON in hexadecimal."""
+        return _digest(self.model_dump(mode="json"))
+
+    @property
+    def needs_gpu(self) -> bool:
+        """Whether the recipe's precision exists on GPUs only."""
+        return self.recipe.precision != "float32"
+
+    def training_seed(self, index: int) -> int:
+        """The seed of a model, in [0, 2**63): from the SHA-256 of the bank's digest and the index."""
+        return int.from_bytes(hashlib.sha256(f"{self.digest} {index}".encode()).digest()[:8], "big") >> 1
+
+    def ingredients(self) -> dict[str, str]:
+        """What a host can change, by name, each as its own digest: two banks differ exactly where these differ.
+
+        Bundles lie in a folder that is named by the photographs, so other photographs show as `data` and another split
+        of the same ones as `split`.
+        """
+        photographs = self.visible.key.rsplit("/", 1)[0]
+        return {
+            "data": _digest([photographs, self.classes]),
+            "split": _digest([self.visible.sha256, self.evaluation.sha256, self.parts]),
+            "architecture": _digest(self.architecture),
+            "recipe": _digest(self.recipe.model_dump(mode="json")),
+            "evaluation batch size": _digest(self.batch_size),
+            "torch": self.torch,
+            "bank format": str(self.format),
+        }
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,160 @@
+"""Commands for oracle banks: seed, recall, status, verify, prune."""
+
+import json
+import signal
+import threading
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from server.cli.options import Home, Jobs, Json, Slug, make_settings
+from server.cli.progress import training_progress
+
+if TYPE_CHECKING:
+    from server.oracles.inspection import BankStatus
+
+app = typer.Typer(no_args_is_help=True)
+
+MEGABYTE = 1_000_000
+EXIT_FAILED = 1
+
+
+@app.command("seed")
+def seed(
+    slug: Slug,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="Oracles in each bank; default: all")] = None,
+    jobs: Jobs = None,
+    distributed: Annotated[bool, typer.Option("--distributed", help="Let the workers train, and watch them")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Train the oracles that the banks lack. Safe to stop with Ctrl-C, to start again, and on many machines at once."""
+    from server.competitions.hosting import open_context
+    from server.oracles import hosting
+
+    context = open_context(make_settings(home=home))
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # batch systems stop jobs with the second
+        signal.signal(number, lambda *_: stop.set())
+    with training_progress() as progress:
+        done = hosting.seed(
+            context, slug, count=count, jobs=jobs, distributed=distributed, progress=progress, stop=stop
+        )
+    if as_json:
+        typer.echo(json.dumps({"competition": slug} | asdict(done)))
+    elif done.trained == done.wanted:
+        typer.echo(f"The banks of {slug} hold all {done.wanted} oracles; {done.here} were trained by this command.")
+    if done.trained < done.wanted:
+        again = f"to continue: lethe admin oracles seed {slug}{' --distributed' if distributed else ''}"
+        state = (
+            f"Stopped watching; the workers go on until: lethe admin oracles recall {slug}"
+            if distributed
+            else "Stopped"
+        )
+        typer.echo(f"{state}. {done.trained} of {done.wanted} oracles are trained and kept; {again}", err=True)
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command("recall")
+def recall(slug: Slug, home: Home = None) -> None:
+    """Let workers train no more oracles of this competition; those in hand are finished."""
+    from server.competitions.hosting import open_context
+    from server.oracles import hosting
+
+    held = hosting.recall(open_context(make_settings(home=home)), slug)
+    typer.echo(f"Workers start no more oracles of {slug}; {held} are still being trained.")
+
+
+@app.command("status")
+def status(slug: Slug, home: Home = None, as_json: Json = False) -> None:
+    """What each bank holds and lacks, who trains what, how fast, and how much disk it takes."""
+    from server.competitions.hosting import open_context
+    from server.oracles import inspection
+
+    found = inspection.status(open_context(make_settings(home=home)), slug)
+    if as_json:
+        typer.echo(json.dumps({"competition": slug, "banks": [bank.as_json() for bank in found]}))
+        return
+    for bank in found:
+        typer.echo("\n".join(_lines(bank)))
+    if any(bank.missing for bank in found):
+        typer.echo(f"next: lethe admin oracles seed {slug}")
+
+
+@app.command("verify")
+def verify(
+    slug: Slug,
+    sample: Annotated[int, typer.Option("--sample", min=0, help="Models of each bank to compute again")] = 8,
+    jobs: Jobs = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Check the digests of everything stored, and compute the outputs of a sample again from checkpoints."""
+    from server.competitions.hosting import open_context
+    from server.oracles import hosting
+
+    context = open_context(make_settings(home=home))
+    with training_progress() as progress:
+        found = hosting.verify(context, slug, sample=sample, jobs=jobs, progress=progress)
+    sound = all(one.sound for one in found.values())
+    if as_json:
+        typer.echo(json.dumps({"competition": slug, "sound": sound, "banks": {k: asdict(v) for k, v in found.items()}}))
+    else:
+        for split, one in found.items():
+            again = one.identical + one.close + len(one.different)
+            typer.echo(
+                f"{split} bank: {one.models} models, {len(one.damaged)} artifacts damaged; {again} computed again: "
+                f"{one.identical} the same bits, {one.close} within the tolerance, {len(one.different)} different"
+            )
+            if one.pruned:
+                typer.echo(
+                    f"  {one.pruned} have no checkpoint any more (pruned): their outputs cannot be computed again"
+                )
+            for line in (*one.damaged, *one.different):
+                typer.echo(f"  {line}")
+    if not sound:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command("prune")
+def prune(
+    slug: Slug,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Drop the oracles' checkpoints and keep their outputs, which is all that scores need."""
+    from server.competitions.hosting import open_context
+    from server.oracles import hosting
+
+    context = open_context(make_settings(home=home))
+    size_bytes = hosting.checkpoint_bytes(context, slug)
+    question = (
+        f"Drop {size_bytes / MEGABYTE:,.0f} MB of checkpoints of {slug}? Scores stay, but nobody can compute "
+        "outputs from them again"
+    )
+    if not yes:
+        typer.confirm(question, abort=True, err=True)
+    count = hosting.prune(context, slug)
+    if as_json:
+        typer.echo(json.dumps({"competition": slug, "checkpoints": count, "bytes": size_bytes}))
+        return
+    typer.echo(f"{count} checkpoints dropped, {size_bytes / MEGABYTE:,.0f} MB.")
+
+
+def _lines(bank: "BankStatus") -> list[str]:
+    rate = "" if bank.models_per_hour is None else f", {bank.models_per_hour:,.0f} models/h in the last hour"
+    lines = [
+        f"{bank.split} bank {bank.bank[:12]}: {bank.oracles[0]} of {bank.oracles[1]} oracles, {bank.ceiling[0]} of "
+        f"{bank.ceiling[1]} for the ceiling; torch {bank.torch}, {bank.disk_bytes / MEGABYTE:,.1f} MB"
+        f"{', checkpoints pruned' if bank.pruned else ''}{rate}"
+    ]
+    holders: dict[str, list[int]] = {}
+    for held in bank.in_progress:
+        holders.setdefault(held.holder, []).append(held.index)
+    lines += [f"  in hand at {holder}: {', '.join(map(str, indices))}" for holder, indices in holders.items()]
+    if bank.waiting:
+        lines.append(f"  {bank.waiting} ordered and free{', offered to the workers' if bank.offered else ''}")
+    lines += [f"  failed: {message}" for message in bank.failed]
+    return lines

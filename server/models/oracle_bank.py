@@ -1,0 +1,25 @@
+"""A bank of models that somebody asked to be filled."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.db import utc_now
+from server.models.base import Base
+
+
+class OracleBank(Base):
+    """`identity` is the contract's value as JSON; `torch` and `needs_gpu` say who can train its models, `offered`
+    how many of them workers may train, counted from index 0.
+    """
+
+    __tablename__ = "oracle_banks"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    identity: Mapped[dict[str, Any]]
+    torch: Mapped[str] = mapped_column(String(64))
+    needs_gpu: Mapped[bool]
+    offered: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)

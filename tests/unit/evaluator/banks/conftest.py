@@ -1,0 +1,22 @@
+"""A tiny prepared competition whose models train in half a second."""
+
+import pytest
+
+from evaluator.artifacts import ArtifactStore, open_store
+from evaluator.contract.dossier import Dossier
+from evaluator.contract.specification import CompetitionSpec, DataSpec, SplitSpec, TrainingSpec
+from evaluator.preparation import prepare
+
+SPEC = CompetitionSpec(
+    slug="tiny",
+    title="Tiny",
+    data=DataSpec(identities=16, images_per_identity=5, image_size=16, classes=2),
+    split=SplitSpec(retain_sample=8),
+    training=TrainingSpec(epochs=8, batch_size=16),
+)
+
+
+@pytest.fixture(scope="package")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dossier, ArtifactStore]:
+    store = open_store(tmp_path_factory.mktemp("store").as_uri())
+    return prepare(SPEC, store, jobs=2), store
