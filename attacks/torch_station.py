@@ -1,7 +1,6 @@
 """The evaluator's own pipeline with a small network, for attacks that need torch or forge what torch would send."""
 
 import contextlib
-import json
 import threading
 from pathlib import Path
 from typing import Self
@@ -162,10 +161,7 @@ class _PlantedJails(Jails):
     def _setup(self, job: Job) -> Setup:
         setting = self._cache / "setting.json"
         self._cache.mkdir(exist_ok=True)
-        setting.write_text(
-            json.dumps({"architecture": job.architecture, "classes": job.classes, "batch_size": job.batch_size}),
-            encoding="utf-8",
-        )
+        setting.write_text(self._setting(job), encoding="utf-8")
         return Setup(
             harness=guest_files(),
             harness_module=HARNESS_MODULE,

@@ -43,6 +43,8 @@ def require_isolation(settings: SandboxSettings, *, allow_unsafe: bool) -> None:
         )
     if allow_unsafe and not is_unsafe:
         raise SandboxUnavailable(f"--allow-unsafe does nothing without LETHE_SANDBOX_BACKEND={Backend.UNSAFE}")
+    if settings.gpu is not None and settings.sandbox_backend is Backend.ZYGOTE:
+        raise SandboxUnavailable(f"LETHE_GPU needs LETHE_SANDBOX_BACKEND={Backend.FRESH}: CUDA does not survive a fork")
     if not is_unsafe:
         require(uid=settings.sandbox_uid)
 
@@ -54,6 +56,7 @@ def policy_of(limits: LimitsSpec) -> Policy:
         cpu_s=limits.run_cpu_s,
         cores=limits.cores,
         memory_bytes=limits.memory_bytes,
+        gpu_memory_bytes=limits.gpu_memory_bytes,
         processes=limits.processes,
         file_bytes=limits.scratch_bytes,
         scratch_bytes=limits.scratch_bytes,
@@ -123,7 +126,14 @@ class Jails:
         return json.dumps([job.visible.sha256, job.original.sha256, self._setting(job), limits, layer.key])
 
     def _setting(self, job: Job) -> str:
-        return json.dumps({"architecture": job.architecture, "classes": job.classes, "batch_size": job.batch_size})
+        return json.dumps(
+            {
+                "architecture": job.architecture,
+                "classes": job.classes,
+                "batch_size": job.batch_size,
+                "device": "cpu" if self._settings.gpu is None else "cuda",
+            }
+        )
 
     def _start(self, job: Job, layer: Layer, stack: ExitStack) -> Sandbox:
         stack.enter_context(layer.held())
@@ -142,6 +152,7 @@ class Jails:
             links=KAGGLE_LINKS,
             extra_paths=() if layer.folder is None else (layer.folder,),
             backend=self._settings.sandbox_backend,
+            gpu=self._settings.gpu,
             allow_unsafe=self._allow_unsafe,
             uid=self._settings.sandbox_uid,
             gid=self._settings.sandbox_uid,

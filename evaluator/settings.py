@@ -51,6 +51,9 @@ class SandboxSettings(BaseSettings):
         "isolates nothing; it needs the option --allow-unsafe as well, and the same setting on lethe serve",
     )
     sandbox_uid: int = Field(default=DEFAULT_UID, ge=1, description="Uid of guests when the worker runs as root")
+    gpu: int | None = Field(
+        default=None, ge=0, description="Number of the worker's own GPU, as in /dev/nvidia0; unset: the processor"
+    )
 
 
 class LayerSettings(SandboxSettings):

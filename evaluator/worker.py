@@ -37,7 +37,7 @@ class WorkerLoop:
 
     def __init__(self, settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
-        self.sandbox_mode = mode(settings.sandbox_backend)
+        self.sandbox_mode = mode(settings.sandbox_backend, settings.gpu)
         self._client = WorkClient(settings.server_url, settings.worker_key.get_secret_value())
         store = open_store(settings.artifacts_url)
         self._station = Station(

@@ -99,10 +99,10 @@ def require(uid: int = DEFAULT_UID, gid: int | None = None, python: Path | None 
         raise SandboxUnavailable("; ".join(f"{each.name}: {each.detail} ({each.remedy})" for each in missing))
 
 
-def mode(backend: Backend = Backend.ZYGOTE) -> str:
+def mode(backend: Backend = Backend.ZYGOTE, gpu: int | None = None) -> str:
     """How runs would be isolated and limited here: `bubblewrap-zygote+cgroup1+seccomp`."""
     with CgroupTree.create() as tree:
-        return mode_of(backend, tree)
+        return mode_of(backend, tree, gpu)
 
 
 def _kernel() -> Finding:

@@ -115,6 +115,7 @@ def build_command(
     identity: Identity,
     interpreter: Interpreter,
     staging: Staging,
+    gpu_nodes: tuple[Path, ...] = (),
 ) -> list[str]:
     """The command line of the jail whose zygote talks on descriptor `fd`."""
     words = [bwrap, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
@@ -130,7 +131,7 @@ def build_command(
     words += ["--uid", str(identity.jail_uid), "--gid", str(identity.jail_gid), "--clearenv"]
     for name, value in environment_of(policy).items():
         words += ["--setenv", name, value]
-    words += _system_binds(staging)
+    words += _system_binds(staging, gpu_nodes)
     for place, folder in interpreter.binds.items():
         words += ["--ro-bind", str(folder), str(place)]
     words += ["--ro-bind", str(staging.code), "/sandbox/code", "--ro-bind", str(staging.inputs), "/sandbox/inputs"]
@@ -143,7 +144,7 @@ def build_command(
     return [*words, "--", str(interpreter.executable), "-s", "-P", "-B", "-c", _BOOT, str(fd)]
 
 
-def _system_binds(staging: Staging) -> list[str]:
+def _system_binds(staging: Staging, gpu_nodes: tuple[Path, ...]) -> list[str]:
     words = ["--ro-bind", "/usr", "/usr"]
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
         path = Path("/", name)
@@ -156,8 +157,8 @@ def _system_binds(staging: Staging) -> list[str]:
     for name in ("ld.so.cache", "alternatives"):
         words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     words += ["--proc", "/proc", "--tmpfs", "/dev"]
-    for name in _DEVICES:
-        words += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
+    for node in (*(Path("/dev", name) for name in _DEVICES), *gpu_nodes):
+        words += ["--dev-bind", str(node), f"/dev/{node.name}"]
     return [*words, "--dir", "/dev/shm", "--remount-ro", "/dev", *_ZYGOTE_TMP]  # noqa: S108
 
 

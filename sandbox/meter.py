@@ -1,6 +1,7 @@
 """Measures a run's memory from outside where no memory cgroup is writable."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -13,15 +14,22 @@ def memory_bytes(root: int, inherited_bytes: int = 0) -> int:
     processes share is counted for each: an upper bound. Processes that end meanwhile count nothing.
     """
     total = 0
-    pending = [root]
-    while pending:
-        pid = pending.pop()
+    for pid in descendants(root):
         with contextlib.suppress(OSError, ValueError):
             fields = _status(pid)
             total += max(0, fields["RssAnon"] - inherited_bytes) + fields["RssShmem"]
+    return total
+
+
+def descendants(root: int) -> Iterator[int]:
+    """Process `root` and all that it and its descendants started; those that end meanwhile may be left out."""
+    pending = [root]
+    while pending:
+        pid = pending.pop()
+        yield pid
+        with contextlib.suppress(OSError, ValueError):
             for task in (_PROC / str(pid) / "task").iterdir():
                 pending += [int(child) for child in (task / "children").read_text().split()]
-    return total
 
 
 def anonymous_bytes(pid: int) -> int:

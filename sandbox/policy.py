@@ -22,6 +22,8 @@ class Policy:
     """CPU seconds in a second of wall-clock time, of all processes together, where a CPU cgroup is writable."""
     memory_bytes: int = 2 * GIB
     """Memory on top of what the guest shares with the zygote; scratch files count."""
+    gpu_memory_bytes: int = 8 * GIB
+    """Memory on the GPU, of all processes of the run together, where the setup names a GPU."""
     processes: int = 64
     """Processes and threads of the run together."""
     open_files: int = 1024

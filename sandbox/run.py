@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from sandbox.cgroups import CgroupTree, RunGroup, Usage
 from sandbox.errors import SandboxFailure
+from sandbox.gpu import GpuWatch
 from sandbox.jail import Jail
 from sandbox.meter import anonymous_bytes, memory_bytes
 from sandbox.policy import Allowance, Policy
@@ -46,6 +47,7 @@ class Request:
     seed: int
     cancel: Cancellation | None
     allowance: Allowance | None = None
+    gpu: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
@@ -128,6 +130,9 @@ class _Run:
         for reader in self._readers:
             self._selector.register(reader.fd, selectors.EVENT_READ, reader)
         self._opened_at = time.monotonic()
+        self._gpu = GpuWatch(request.gpu, policy.gpu_memory_bytes) if request.gpu is not None else None
+        if self._gpu is not None:
+            stack.callback(self._gpu.close)
 
     def result(self) -> RunResult:
         try:
@@ -222,6 +227,8 @@ class _Run:
             self._kill(KillReason.CPU)
         elif self._exceeds_memory():
             self._kill(KillReason.MEMORY)
+        elif self._gpu is not None and progress.supervisor_pid and self._gpu.exceeded(progress.supervisor_pid):
+            self._kill(KillReason.GPU_MEMORY)
 
     def _is_allowed(self, now: float) -> bool:
         """Take the time since the last look from what all runs together may take; whether there was as much."""

@@ -6,6 +6,7 @@ from functools import partial
 
 from sandbox.cgroups import CgroupTree
 from sandbox.errors import SandboxUnavailable
+from sandbox.gpu import device_nodes
 from sandbox.identity import Identity, identity_of
 from sandbox.jail import (
     Interpreter,
@@ -49,7 +50,7 @@ class Sandbox:
     @property
     def mode(self) -> str:
         """Backend and means of limitation, for logs and receipts: `bubblewrap-zygote+cgroup1+seccomp`."""
-        return mode_of(self._setup.backend, self._cgroups)
+        return mode_of(self._setup.backend, self._cgroups, self._setup.gpu)
 
     @property
     def identity(self) -> Identity:
@@ -71,7 +72,7 @@ class Sandbox:
         cancel: when set, the run is killed and ends as `cancelled`. allowance: shared by runs that may take only so
         much time together; when it is used up, they end as `timeout`. Raises SandboxFailure when the sandbox broke.
         """
-        request = Request(source, filename, function, seed, cancel, allowance)
+        request = Request(source, filename, function, seed, cancel, allowance, self._setup.gpu)
         if self._jail is not None:
             return drive(self._jail, self._cgroups, self._policy, request)
         with ExitStack() as stack:
@@ -92,6 +93,7 @@ class Sandbox:
             identity=identity,
             interpreter=interpreter,
             staging=stack.enter_context(staged(setup, identity, config)),
+            gpu_nodes=device_nodes(setup.gpu) if setup.gpu is not None else (),
         )
         return stack.enter_context(Jail(command_for, setup, identity))
 
@@ -117,10 +119,16 @@ def open_sandbox(setup: Setup, policy: Policy | None = None) -> Iterator[Sandbox
         yield Sandbox(setup, policy or Policy(), stack)
 
 
-def mode_of(backend: Backend, cgroups: CgroupTree) -> str:
-    """`backend+cgroup2|cgroup1|rlimits+seccomp`; without the last where nothing is isolated."""
+def mode_of(backend: Backend, cgroups: CgroupTree, gpu: int | None = None) -> str:
+    """`backend+cgroup2|cgroup1|rlimits+seccomp+gpu`; without seccomp where nothing is isolated."""
     means = f"cgroup{cgroups.version}" if cgroups.limits_memory else "rlimits"
-    return f"{backend}+{means}" if backend is Backend.UNSAFE else f"{backend}+{means}+seccomp"
+    parts = [
+        str(backend),
+        means,
+        *([] if backend is Backend.UNSAFE else ["seccomp"]),
+        *([] if gpu is None else ["gpu"]),
+    ]
+    return "+".join(parts)
 
 
 def _config(policy: Policy, cgroups: CgroupTree) -> dict[str, object]:

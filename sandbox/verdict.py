@@ -33,6 +33,7 @@ class KillReason(Enum):
     TOTAL = auto()
     CPU = auto()
     MEMORY = auto()
+    GPU_MEMORY = auto()
     CANCELLED = auto()
     PAYLOAD = auto()
     FLOOD = auto()
@@ -43,6 +44,7 @@ _KILLED: dict[KillReason, tuple[Status, str]] = {
     KillReason.TOTAL: (Status.TIMEOUT, "All runs together took longer than their wall-clock limit."),
     KillReason.CPU: (Status.TIMEOUT, "The run used more CPU time than its limit."),
     KillReason.MEMORY: (Status.OUT_OF_MEMORY, "The run used more memory than its limit."),
+    KillReason.GPU_MEMORY: (Status.OUT_OF_MEMORY, "The run used more GPU memory than its limit."),
     KillReason.CANCELLED: (Status.CANCELLED, "The run was cancelled."),
     KillReason.PAYLOAD: (Status.OUTPUT_LIMIT, "The result is larger than the limit."),
     KillReason.FLOOD: (Status.OUTPUT_LIMIT, "The run kept printing long after its log was full."),

@@ -60,6 +60,7 @@ def serve_runs(control_fd: int, root: Path, supervise: Supervise) -> NoReturn:
         context = harness.load(root / "inputs")
         _check_threads()
         _check_shared_memory()
+        _check_gpu()
     except Exception:  # noqa: BLE001 - whatever it was, the host reports it
         control.send(json.dumps({"failed": traceback.format_exc()[-8_000:]}).encode("ascii"))
         os._exit(1)
@@ -106,6 +107,14 @@ def _check_shared_memory() -> None:
             place = line.split()[-1]
     if found:
         raise RuntimeError(f"the harness left writable memory that all runs would share: {', '.join(found)}")
+
+
+def _check_gpu(nodes: str = "/dev/nvidia") -> None:
+    """Raises RuntimeError when CUDA was initialised, which no fork survives: each guest does that for itself."""
+    for fd in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the one that lists the folder
+            if str(fd.readlink()).startswith(nodes):
+                raise RuntimeError(f"the harness opened {fd.readlink()}; only guests may use the GPU")
 
 
 def _raise_open_files() -> None:

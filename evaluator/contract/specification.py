@@ -114,6 +114,7 @@ class LimitsSpec(Contract):
     )
     cores: Annotated[float, Field(gt=0)] = 4.0
     memory_bytes: Annotated[int, Field(ge=2**28)] = 2 * 2**30
+    gpu_memory_bytes: Annotated[int, Field(ge=2**28)] = 8 * 2**30
     scratch_bytes: Annotated[int, Field(ge=2**20)] = 256 * 2**20
     output_bytes: Annotated[int, Field(ge=2**16)] = 256 * 2**20
     log_bytes: Annotated[int, Field(ge=2**10)] = 64 * 2**10

@@ -32,6 +32,7 @@ class Context:
     tensors: Mapping[str, Tensor]
     batch_size: int
     classes: int
+    device: str = "cpu"
 
 
 def load(inputs: Path) -> Context:
@@ -45,6 +46,7 @@ def load(inputs: Path) -> Context:
         tensors=load_file(inputs / VISIBLE),
         batch_size=setting["batch_size"],
         classes=setting["classes"],
+        device=setting["device"],
     )
 
 
@@ -56,6 +58,7 @@ def run(context: Context, source: bytes, filename: str, function: str, seed: int
     unlearning = define(source, filename, function)
     loaders = make_loaders(context.tensors, context.batch_size)
     dtypes = {name: tensor.dtype for name, tensor in context.net.state_dict().items()}
+    context.net.to(context.device)  # not in the zygote: CUDA belongs to the process that initialised it
     returned = unlearning(context.net, *loaders, **_extras(unlearning, context, seed))
     net = context.net if returned is None else returned
     if not isinstance(net, nn.Module):
@@ -67,7 +70,7 @@ def _extras(unlearning: Callable[..., Any], context: Context, seed: int) -> dict
     """The known extra parameters that the function names, bound by name."""
     known: dict[str, Callable[[], Any]] = {
         "device": lambda: next(context.net.parameters()).device,
-        "class_weights": lambda: class_weights(context.tensors["retain.labels"], context.classes),
+        "class_weights": lambda: class_weights(context.tensors["retain.labels"], context.classes).to(context.device),
         "seed": lambda: seed,
         "param_names": lambda: [name for name, _ in context.net.named_parameters()],
     }

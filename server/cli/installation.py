@@ -54,18 +54,28 @@ def _space(name: str, folder: Path, wanted_bytes: int, remedy: str) -> Finding:
 
 
 def _gpu() -> Finding:
-    """Says what there is; a machine without one evaluates on its processor."""
+    """Says what there is; a machine without one evaluates on its processor. What LETHE_GPU names must be there."""
+    from evaluator.settings import SandboxSettings
+    from sandbox.errors import SandboxUnavailable
+    from sandbox.gpu import device_nodes
+
+    gpu = SandboxSettings().gpu
+    try:
+        is_named = gpu is not None and bool(device_nodes(gpu))
+    except SandboxUnavailable as error:
+        detail, _, remedy = str(error).partition(": ")
+        return Finding("gpu", False, True, detail, f"{remedy}; or correct LETHE_GPU")
     program = shutil.which("nvidia-smi")
     nodes = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
     if program is None:
         if nodes:
             remedy = "install the driver's programs, so that GPU memory can be watched"
-            return Finding("gpu", False, False, f"{', '.join(nodes)}, but no nvidia-smi", remedy)
+            return Finding("gpu", False, is_named, f"{', '.join(nodes)}, but no nvidia-smi", remedy)
         return Finding("gpu", True, False, "none; evaluations use the processor")
     try:
         listed = subprocess.run([program, "-L"], capture_output=True, text=True, check=True, timeout=_PROGRAM_S).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        return Finding("gpu", False, False, f"nvidia-smi fails: {error}", "reload or reinstall the driver")
+        return Finding("gpu", False, is_named, f"nvidia-smi fails: {error}", "reload or reinstall the driver")
     names = [line.partition(" (")[0] for line in listed.splitlines() if line.startswith("GPU ")]
     return Finding("gpu", True, False, "; ".join(names) or "none; evaluations use the processor")
 

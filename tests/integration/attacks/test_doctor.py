@@ -187,3 +187,10 @@ def test_the_backend_that_isolates_nothing_is_a_failure(doctor: Doctor) -> None:
     assert result.exit_code == 1
     assert "FAIL  jail: unsafe-subprocess isolates nothing" in result.output
     assert "unset LETHE_SANDBOX_BACKEND" in result.output
+
+
+def test_a_gpu_that_is_named_and_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LETHE_GPU", "77")
+    gpu = found(Settings(home=tmp_path), "gpu")
+    assert (gpu.ok, gpu.required) == (False, True)
+    assert "LETHE_GPU" in gpu.remedy

@@ -27,3 +27,8 @@ def test_the_option_alone_is_refused(backend: Backend) -> None:
 def test_the_server_can_tell_by_the_mode(backend: Backend) -> None:
     assert Claim(worker="w", sandbox_mode=mode(backend)).isolates is (backend is not Backend.UNSAFE)
     assert Backend.UNSAFE == UNSAFE_BACKEND
+
+
+def test_a_gpu_needs_the_fresh_backend() -> None:
+    with pytest.raises(SandboxUnavailable, match="LETHE_SANDBOX_BACKEND=bubblewrap-fresh"):
+        require_isolation(SandboxSettings(gpu=0), allow_unsafe=False)

@@ -32,7 +32,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_file(arrays, folder / harness.VISIBLE)
     torch.manual_seed(0)
     save_tensors(build_model("resnet-small", CLASSES).state_dict(), folder / harness.ORIGINAL)
-    setting = {"architecture": "resnet-small", "classes": CLASSES, "batch_size": 8}
+    setting = {"architecture": "resnet-small", "classes": CLASSES, "batch_size": 8, "device": "cpu"}
     (folder / harness.SETTING).write_text(json.dumps(setting))
     return folder
 

@@ -1,0 +1,84 @@
+"""The GPU of a worker: which device nodes a guest gets, and what a run takes of its memory, seen from outside."""
+
+import subprocess
+import time
+from pathlib import Path
+
+from sandbox.errors import SandboxFailure, SandboxUnavailable
+from sandbox.meter import descendants
+
+_DEVICES = Path("/dev")
+_SHARED_NODES = ("nvidiactl", "nvidia-uvm")
+_ASK_EVERY_S = 1.0
+_ANSWER_S = 20.0
+_MIB = 2**20
+
+
+def device_nodes(gpu: int, devices: Path = _DEVICES) -> tuple[Path, ...]:
+    """The nodes that CUDA needs for GPU number `gpu` alone; raises SandboxUnavailable naming one that is missing."""
+    nodes = tuple(devices / name for name in (f"nvidia{gpu}", *_SHARED_NODES))
+    missing = next((node for node in nodes if not node.exists()), None)
+    if missing is not None:
+        raise SandboxUnavailable(
+            f"there is no {missing}: nvidia-modprobe -u -c={gpu} makes it where the driver is loaded"
+        )
+    return nodes
+
+
+class GpuWatch:
+    """Asks nvidia-smi again and again, without waiting for it, whether a run's processes took more than their limit."""
+
+    def __init__(self, gpu: int, limit_bytes: int) -> None:
+        self._command = [
+            "nvidia-smi",
+            f"--id={gpu}",
+            "--query-compute-apps=pid,used_memory",
+            "--format=csv,noheader,nounits",
+        ]
+        self._limit_bytes = limit_bytes
+        self._asked: subprocess.Popen[str] | None = None
+        self._asked_at = float("-inf")
+
+    def exceeded(self, root: int) -> bool:
+        """Whether process `root` and its descendants took more when last looked at; raises SandboxFailure."""
+        now = time.monotonic()
+        if self._asked is None:
+            if now - self._asked_at >= _ASK_EVERY_S:
+                self._ask(now)
+            return False
+        if self._asked.poll() is None:
+            if now - self._asked_at > _ANSWER_S:
+                raise SandboxFailure(f"nvidia-smi has not answered for {_ANSWER_S:g} s, so GPU memory is not watched")
+            return False
+        said, _ = self._asked.communicate()
+        code, self._asked = self._asked.returncode, None
+        if code != 0:
+            raise SandboxFailure(f"nvidia-smi ended with {code}, so GPU memory is not watched: {said.strip()[:200]}")
+        used = used_bytes(said)
+        return sum(used.get(pid, 0) for pid in descendants(root)) > self._limit_bytes
+
+    def close(self) -> None:
+        """End what was asked last."""
+        if self._asked is not None:
+            self._asked.kill()
+            self._asked.communicate()
+            self._asked = None
+
+    def _ask(self, now: float) -> None:
+        try:
+            self._asked = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+        except OSError as error:
+            raise SandboxFailure(f"nvidia-smi cannot be started, so GPU memory is not watched: {error}") from error
+        self._asked_at = now
+
+
+def used_bytes(said: str) -> dict[int, int]:
+    """Bytes by process from nvidia-smi's lines `pid, MiB`, summed where one stands twice; other lines count nothing."""
+    used: dict[int, int] = {}
+    for line in said.splitlines():
+        pid, _, mib = (part.strip() for part in line.partition(","))
+        if pid.isdecimal() and mib.isdecimal():
+            used[int(pid)] = used.get(int(pid), 0) + int(mib) * _MIB
+    return used
