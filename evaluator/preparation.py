@@ -1,6 +1,7 @@
 """Preparing a competition: from its specification to stored data, original models, a first few oracles and figures."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,12 +11,21 @@ from evaluator.artifacts.outputs import read_outputs, stack_outputs
 from evaluator.banks.identity import bank_identity
 from evaluator.banks.seeding import Progress, Report, fill_banks
 from evaluator.banks.training_jobs import training_pool
-from evaluator.contract.dossier import ArtifactRef, Counts, Dossier, Figures, PreparedPractice, PreparedSplit
-from evaluator.contract.specification import CompetitionSpec
+from evaluator.contract.dossier import (
+    ArtifactRef,
+    Counts,
+    DataManifest,
+    Dossier,
+    Figures,
+    PreparedPractice,
+    PreparedSplit,
+)
+from evaluator.contract.specification import CompetitionSpec, ImageFolderSpec
 from evaluator.data.bundles import VISIBLE_PARTS, anonymise, evaluation_bundle, visible_bundle
 from evaluator.data.contact_sheet import contact_sheet
-from evaluator.data.photographs import DataError, Photographs, digest
-from evaluator.data.sources import hidden_photographs, practice_photographs
+from evaluator.data.disk_space import require_space
+from evaluator.data.photographs import DataError, Photographs, digest, pack_photographs
+from evaluator.data.sources import Files, load_collection, practice_photographs
 from evaluator.data.splits import Split, draw_splits
 from evaluator.environment import environment
 
@@ -24,25 +34,28 @@ FIRST_ORACLES = 2
 
 
 def prepare(
-    spec: CompetitionSpec, store: ArtifactStore, *, jobs: int | None = None, progress: Report | None = None
+    spec: CompetitionSpec,
+    store: ArtifactStore,
+    *,
+    files: Files | None = None,
+    jobs: int | None = None,
+    progress: Report | None = None,
 ) -> Dossier:
     """The dossier of a new competition; everything that it names is in the store.
 
-    Makes the hidden and the practice photographs, splits them, writes the bundles and a contact sheet of the practice
-    data, trains the original models and the first two oracles of each split in `jobs` processes (default: cores), and
-    measures. Repeating it, or continuing after it was killed, trains nothing twice and gives the same dossier.
-    `progress` is called with the stages `data` and `models`. Raises DataError when the data cannot be split as
-    specified, and TrainingFailed when a training process dies or raises.
+    Makes or reads the hidden and the practice photographs, splits them, writes the bundles and a contact sheet of the
+    practice data, trains the original models and the first two oracles of each split in `jobs` processes (default:
+    cores), and measures. Every seed of `spec` must be given. `files` says where a source that reads files finds them.
+    Repeating it, or continuing after it was killed, trains nothing twice and gives the same dossier. `progress` is
+    called with the stages `data` and `models`. Raises DataError before any training when the data cannot be used or
+    split as specified, or the store is too small, and TrainingFailed when a training process dies or raises.
     """
-    report = progress or (lambda _: None)
-    started = time.monotonic()
-    report(Progress("data", 0, 2, 0, 0.0))
-    hidden = hidden_photographs(spec.data)
-    report(Progress("data", 1, 2, 1, time.monotonic() - started))
-    practice = practice_photographs(spec.data, spec.practice)
-    report(Progress("data", 2, 2, 2, time.monotonic() - started))
-
+    files = _reporting(files, progress)
+    collection = load_collection(spec, files)
+    hidden, practice = collection.hidden, collection.practice
     splits = draw_splits(hidden.identities, hidden.labels, spec.split)
+    require_space(spec, store, hidden, splits)
+    manifest = _manifest(spec, store, hidden, practice, skipped=len(files.skipped))
     named = {"public": splits.public} | ({} if splits.final is None else {"final": splits.final})
     bundles = {name: _store_bundles(store, hidden, split, spec) for name, split in named.items()}
     practice_bundles = _store_practice(store, practice, spec)
@@ -70,6 +83,7 @@ def prepare(
         )
     sheet = store.put_named_by_digest(f"data/{digest(practice)[:16]}/contact-sheet", contact_sheet(practice), ".png")
     return Dossier(
+        data=manifest,
         public=prepared["public"],
         final=prepared.get("final"),
         practice=_prepared_practice(practice_bundles, practice_original),
@@ -79,17 +93,48 @@ def prepare(
 
 
 def prepare_practice(
-    spec: CompetitionSpec, store: ArtifactStore, *, progress: Report | None = None
+    spec: CompetitionSpec, store: ArtifactStore, *, files: Files | None = None, progress: Report | None = None
 ) -> PreparedPractice:
     """The practice data of a specification and its original model, the same bits as in a competition made from it.
 
     Everything is made on first use and found in the store later. Raises as `prepare` does.
     """
-    bundles = _store_practice(store, practice_photographs(spec.data, spec.practice), spec)
+    bundles = _store_practice(store, practice_photographs(spec, _reporting(files, progress)), spec)
     order = (bank_identity(spec, *bundles, ORIGINAL_PARTS), 0)
     with training_pool(jobs=1) as pool:
         (original,) = fill_banks([order], store, pool, stage="models", progress=progress)
     return _prepared_practice(bundles, original)
+
+
+def _reporting(files: Files | None, progress: Report | None) -> Files:
+    """`files` with its decoding told to `progress` as the stage `data`."""
+    found = files or Files()
+    if progress is None:
+        return found
+    started = time.monotonic()
+
+    def report(done: int, total: int) -> None:
+        progress(Progress("data", done, total, done, time.monotonic() - started))
+
+    return replace(found, report=report)
+
+
+def _manifest(
+    spec: CompetitionSpec, store: ArtifactStore, hidden: Photographs, practice: Photographs, *, skipped: int
+) -> DataManifest:
+    packed = pack_photographs(hidden)
+    names = spec.data.class_names if isinstance(spec.data, ImageFolderSpec) else ()
+    return DataManifest(
+        source=spec.data.source,
+        photographs=store.put_named_by_digest("data/photographs", packed, ".safetensors"),
+        images=len(hidden),
+        identities=len(np.unique(hidden.identities)),
+        class_counts=tuple(np.bincount(hidden.labels, minlength=hidden.classes).tolist()),
+        class_names=names,
+        practice_images=len(practice),
+        practice_identities=len(np.unique(practice.identities)),
+        skipped=skipped,
+    )
 
 
 def _prepared_practice(bundles: tuple[ArtifactRef, ArtifactRef], original: ModelRecord) -> PreparedPractice:
@@ -115,9 +160,11 @@ def _store_bundles(
         if count % spec.evaluation.batch_size == 1:
             raise DataError(
                 f"{part} has {count} images: with evaluation.batch_size = {spec.evaluation.batch_size} the last batch "
-                "has one image, which batch norm cannot train on; choose another batch size or split.seed"
+                "has one image, which batch norm cannot train on; choose another batch size, or other seeds"
             )
     folder = f"data/{digest(photographs)[:16]}"
+    if spec.split.seed is None:
+        raise ValueError("split.seed was not drawn")
     anonymous = anonymise(photographs.identities, spec.split.seed)
     visible = visible_bundle(photographs, split, anonymous)
     evaluation = evaluation_bundle(photographs, split, anonymous)

@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from evaluator.contract.dossier import ArtifactRef, Counts, Dossier, Figures, PreparedPractice, PreparedSplit
+from evaluator.contract.dossier import (
+    ArtifactRef,
+    Counts,
+    DataManifest,
+    Dossier,
+    Figures,
+    PreparedPractice,
+    PreparedSplit,
+)
 
 COUNTS = Counts(
     retain=468,
@@ -21,7 +29,19 @@ def make_dossier(ref: ArtifactRef, *, figure: float = 0.5, environment: dict[str
     artifacts = {name: ref for name, field in PreparedSplit.model_fields.items() if field.annotation is ArtifactRef}
     figures = Figures(**dict.fromkeys(Figures.model_fields, figure))
     given = {**artifacts, "bank_digest": "0" * 64, "counts": COUNTS, "figures": figures, **public}
+    manifest = DataManifest(
+        source="synthetic-faces",
+        photographs=ref,
+        images=720,
+        identities=60,
+        class_counts=(72,) * 10,
+        class_names=(),
+        practice_images=288,
+        practice_identities=24,
+        skipped=0,
+    )
     return Dossier(
+        data=manifest,
         public=PreparedSplit(**given),
         final=None,
         practice=PreparedPractice(visible=ref, evaluation=ref, original=ref),

@@ -60,9 +60,24 @@ class PreparedPractice(Contract):
     original: ArtifactRef
 
 
+class DataManifest(Contract):
+    """The hidden photographs of all sides, as they were read once and stored."""
+
+    source: str
+    photographs: ArtifactRef = Field(description="One safetensors file; its digest names the data set")
+    images: int
+    identities: int
+    class_counts: tuple[int, ...] = Field(description="Photographs of each class")
+    class_names: tuple[str, ...] = Field(description="Empty where classes are numbers or age groups")
+    practice_images: int
+    practice_identities: int
+    skipped: int = Field(description="Files that were left out because they could not be used")
+
+
 class Dossier(Contract):
     """The prepared competition."""
 
+    data: DataManifest
     public: PreparedSplit = Field(description="Every submission is evaluated on this split")
     final: PreparedSplit | None = Field(description="Selected submissions, after the close; other people are forgotten")
     practice: PreparedPractice

@@ -1,6 +1,7 @@
 """The competition specification: one TOML file says everything that creates a competition."""
 
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +12,11 @@ from evaluator.contract.base import Contract
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+SecretSeed = Annotated[
+    Seed | None, Field(description="Left out, it is drawn at the creation and known to the database only")
+]
+ImageSize = Annotated[int, Field(ge=16, le=256)]
+Classes = Annotated[int, Field(ge=2, le=100)]
 Count = Annotated[int, Field(ge=1)]
 PackageName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=100), AfterValidator(canonicalize_name)
@@ -27,15 +33,83 @@ COMMON_PACKAGES = (
 )
 
 
-class DataSpec(Contract):
-    """Where the hidden photographs come from."""
+class SyntheticFacesSpec(Contract):
+    """Invented people. Whoever knows `seed` can paint them again."""
 
     source: Literal["synthetic-faces"] = "synthetic-faces"
-    seed: Seed = 0
+    seed: SecretSeed = None
     identities: Annotated[int, Field(ge=8)] = 60
     images_per_identity: Annotated[int, Field(ge=2)] = 12
-    image_size: Annotated[int, Field(ge=16, le=256)] = 32
-    classes: Annotated[int, Field(ge=2, le=100)] = 10
+    image_size: ImageSize = 32
+    classes: Classes = 10
+
+
+class CasiaSurfSpec(Contract):
+    """CASIA-SURF as it was published; classes are equally wide age groups."""
+
+    source: Literal["casia-surf"]
+    image_size: ImageSize = 32
+    classes: Classes = 10
+
+
+class ImageFolderSpec(Contract):
+    """A folder of photographs with a `labels.csv`. Labels are numbers from 0, or the names given here."""
+
+    source: Literal["image-folder"]
+    image_size: ImageSize = 32
+    classes: Classes
+    class_names: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=60)], ...],
+        Field(description="In the order of the class numbers; empty: labels.csv holds numbers"),
+    ] = ()
+
+    @model_validator(mode="after")
+    def _name_each_class(self) -> "ImageFolderSpec":
+        if self.class_names and len(set(self.class_names)) != self.classes:
+            raise ValueError(f"class_names must be {self.classes} different names, or be left out")
+        return self
+
+
+class DigitsSpec(Contract):
+    """The 1,797 handwritten digits that scikit-learn carries."""
+
+    source: Literal["digits"]
+    image_size: ImageSize = 32
+    classes: Literal[10] = 10
+
+
+class TorchvisionSpec(Contract):
+    """A data set in the layout that torchvision reads; training and test part together."""
+
+    image_size: ImageSize = 32
+
+
+class Cifar10Spec(TorchvisionSpec):
+    """60,000 photographs of things."""
+
+    source: Literal["cifar10"]
+    classes: Literal[10] = 10
+
+
+class Cifar100Spec(TorchvisionSpec):
+    """60,000 photographs of things, with finer classes."""
+
+    source: Literal["cifar100"]
+    classes: Literal[100] = 100
+
+
+class SvhnSpec(TorchvisionSpec):
+    """99,289 photographs of house numbers."""
+
+    source: Literal["svhn"]
+    classes: Literal[10] = 10
+
+
+DataSpec = Annotated[
+    SyntheticFacesSpec | CasiaSurfSpec | ImageFolderSpec | DigitsSpec | Cifar10Spec | Cifar100Spec | SvhnSpec,
+    Field(discriminator="source"),
+]
+"""Where the hidden photographs come from."""
 
 
 class SplitSpec(Contract):
@@ -45,7 +119,7 @@ class SplitSpec(Contract):
     for a second split, for the final evaluation, that forgets others.
     """
 
-    seed: Seed = 0
+    seed: SecretSeed = None
     forget_by: Literal["identity", "example", "class", "published"] = "identity"
     forget_fraction: Fraction = 0.1
     validation_fraction: Fraction = 0.1
@@ -55,7 +129,10 @@ class SplitSpec(Contract):
 
 
 class PracticeSpec(Contract):
-    """The public practice data: other identities from the same source, never overlapping the hidden ones."""
+    """The public practice data: other identities from the same source, set aside before anything else.
+
+    Where the source knows no identities each photograph is one.
+    """
 
     seed: Seed = 1
     identities: Annotated[int, Field(ge=8)] = 24
@@ -154,7 +231,7 @@ class CompetitionSpec(Contract):
     title: Annotated[str, Field(min_length=1, max_length=120)]
     summary: Annotated[str, Field(max_length=500)] = ""
     description: Annotated[str, Field(max_length=20_000)] = ""
-    data: DataSpec = DataSpec()
+    data: DataSpec = SyntheticFacesSpec()
     split: SplitSpec = SplitSpec()
     practice: PracticeSpec = PracticeSpec()
     model: ModelSpec = ModelSpec()
@@ -167,7 +244,7 @@ class CompetitionSpec(Contract):
     dependencies: DependenciesSpec = DependenciesSpec()
 
     @model_validator(mode="after")
-    def _equal_pools(self) -> "CompetitionSpec":
+    def _possible(self) -> "CompetitionSpec":
         pools = {self.evaluation.runs, self.evaluation.oracles, self.evaluation.ceiling_oracles}
         if self.metric.rule == "competition" and len(pools) != 1:
             raise ValueError("metric.rule = 'competition' needs evaluation.runs = oracles = ceiling_oracles")
@@ -175,7 +252,18 @@ class CompetitionSpec(Contract):
         held_out = forgotten + self.split.validation_fraction + self.split.test_fraction
         if held_out >= 0.9:
             raise ValueError("split: forget, validation and test fractions leave less than a tenth to retain")
+        if self.split.forget_by == "published" and self.data.source != "casia-surf":
+            raise ValueError("split.forget_by = 'published' is the split of casia-surf, not of other sources")
         return self
+
+    def with_seeds(self, draw: Callable[[], int]) -> "CompetitionSpec":
+        """The specification with every seed that it leaves out taken from `draw`."""
+        changes: dict[str, Contract] = {}
+        if self.split.seed is None:
+            changes["split"] = self.split.model_copy(update={"seed": draw()})
+        if isinstance(self.data, SyntheticFacesSpec) and self.data.seed is None:
+            changes["data"] = self.data.model_copy(update={"seed": draw()})
+        return self.model_copy(update=changes)
 
 
 class SpecificationError(ValueError):

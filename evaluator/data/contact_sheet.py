@@ -17,20 +17,24 @@ def contact_sheet(photographs: Photographs, *, rows: int = 10, columns: int = 10
     """A PNG: one row per person, from young to old and evenly spaced over the ages, one column per photograph.
 
     Shows up to `rows` people and `columns` photographs of each, enlarged `scale` times with the age in years beside.
+    Where the source knows no ages the rows are classes, with the number of the class beside.
     """
-    people, first = np.unique(photographs.identities, return_index=True)
-    by_age = people[np.argsort(photographs.ages[first], kind="stable")]
-    chosen = by_age[np.unique(np.linspace(0, len(by_age) - 1, min(rows, len(by_age))).round().astype(int))]
+    has_ages = bool(photographs.ages.any())
+    row_of = photographs.identities if has_ages else photographs.labels
+    captions = photographs.ages if has_ages else photographs.labels
+    keys, first = np.unique(row_of, return_index=True)
+    ordered = keys[np.argsort(captions[first], kind="stable")]
+    chosen = ordered[np.unique(np.linspace(0, len(ordered) - 1, min(rows, len(ordered))).round().astype(int))]
     height, width = (side * scale for side in photographs.images.shape[2:])
-    columns = min(columns, int(np.bincount(photographs.identities).max()))
+    columns = min(columns, int(np.unique(row_of, return_counts=True)[1].max()))
     size = (CAPTION + columns * (width + MARGIN) + MARGIN, len(chosen) * (height + MARGIN) + MARGIN)
     sheet = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(size=16)
-    for row, person in enumerate(chosen):
+    for row, key in enumerate(chosen):
         top = MARGIN + row * (height + MARGIN)
-        mine = np.flatnonzero(photographs.identities == person)[:columns]
-        draw.text((CAPTION - 8, top + height / 2), f"{photographs.ages[mine[0]]:.0f}", INK, font, anchor="rm")
+        mine = np.flatnonzero(row_of == key)[:columns]
+        draw.text((CAPTION - 8, top + height / 2), f"{captions[mine[0]]:.0f}", INK, font, anchor="rm")
         for column, photograph in enumerate(mine):
             tile = Image.fromarray(photographs.images[photograph].transpose(1, 2, 0))
             enlarged = tile.resize((width, height), Image.Resampling.BICUBIC)

@@ -16,7 +16,7 @@ class DataError(ValueError):
 @dataclass(frozen=True)
 class Photographs:
     """N photographs: images (N, 3, H, W) uint8 RGB, labels (N,) int64 age groups in [0, classes), identities (N,)
-    int64, ages (N,) float32 in years.
+    int64, ages (N,) float32 in years, all 0 where the source knows none.
     """
 
     images: NDArray[np.uint8]
@@ -45,6 +45,17 @@ class Photographs:
         return Photographs(
             self.images[rows], self.labels[rows], self.identities[rows], self.ages[rows], classes=self.classes
         )
+
+
+def without_persons(images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int) -> Photographs:
+    """Photographs of a source that knows neither persons nor ages: each is an identity of its own, every age is 0."""
+    return Photographs(
+        images=images,
+        labels=labels,
+        identities=np.arange(len(labels), dtype=np.int64),
+        ages=np.zeros(len(labels), dtype=np.float32),
+        classes=classes,
+    )
 
 
 def pack_photographs(photographs: Photographs) -> bytes:

@@ -81,7 +81,7 @@ def draw_splits(identities: Rows, labels: Rows, spec: SplitSpec) -> Splits:
         )
     if len(labels) < 8:
         raise DataError(f"{len(labels)} photographs are too few to split")
-    generator = np.random.default_rng(np.random.SeedSequence([spec.seed, 0]))
+    generator = np.random.default_rng(np.random.SeedSequence([_seed(spec), 0]))
     attempts = 1 if spec.forget_by == "published" else DRAWS
     for _ in range(attempts):
         draw = _DRAW[spec.forget_by](identities, labels, spec, generator)
@@ -174,6 +174,12 @@ def _consecutive(shuffled: Rows, count: int, spec: SplitSpec) -> list[Rows]:
     return [np.sort(shuffled[part * count : (part + 1) * count]) for part in range(1 + spec.final)]
 
 
+def _seed(spec: SplitSpec) -> int:
+    if spec.seed is None:
+        raise ValueError("split.seed was not drawn")
+    return spec.seed
+
+
 def _share(fraction: float, total: int) -> int:
     return max(1, round(fraction * total))
 
@@ -202,5 +208,5 @@ def _lost_class(labels: Rows, retain: Rows, spec: SplitSpec) -> str:
 
 
 def _sample(retain: Rows, spec: SplitSpec, part: int) -> Rows:
-    generator = np.random.default_rng(np.random.SeedSequence([spec.seed, part]))
+    generator = np.random.default_rng(np.random.SeedSequence([_seed(spec), part]))
     return np.sort(generator.choice(retain, min(spec.retain_sample, len(retain)), replace=False))

@@ -29,15 +29,31 @@ for _command in (storage.prune, storage.backup, storage.restore):
 def create_competition(
     specification: Annotated[Path, typer.Argument(help="TOML file, or the name of a shipped one such as demo")],
     home: Home = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder with the photographs, for sources that read files")
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out files that cannot be used instead of stopping")
+    ] = False,
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
-    """Make data and original models from a specification; the competition starts as a draft."""
+    """Make or read the data and train the original models; the competition starts as a draft.
+
+    Nothing is trained before the data are complete and split. Seeds that the file leaves out are drawn and kept in the
+    database only.
+    """
+    from evaluator.data.sources import Files
     from server.competitions import hosting
 
     context = hosting.open_context(make_settings(home=home))
+    files = Files(folder=data, skip_bad=skip_bad)
     with training_progress() as progress:
-        created = hosting.create(context, hosting.read_specification(specification), jobs=jobs, progress=progress)
+        created = hosting.create(
+            context, hosting.read_specification(specification), files=files, jobs=jobs, progress=progress
+        )
+    for name in files.skipped:
+        typer.echo(f"skipped {name}", err=True)
     if as_json:
         typer.echo(created.dossier.model_dump_json())
         return

@@ -3,6 +3,7 @@
 The only module of the server that reaches into the evaluator's training side; it is never imported by `serve`.
 """
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -34,6 +35,7 @@ from server.submissions.service import SubmissionNotFound, check_item
 
 if TYPE_CHECKING:
     from evaluator.banks.seeding import Progress
+    from evaluator.data.sources import Files
 
 Report = Callable[["Progress"], None]
 SHIPPED = Path(str(files("server.competitions"))) / "specs"
@@ -77,22 +79,36 @@ def read_specification(path: Path) -> CompetitionSpec:
     return load_specification(path)
 
 
-def create(context: Context, spec: CompetitionSpec, *, jobs: int | None, progress: Report) -> Created:
-    """Prepare data and models, then store the competition as a draft; raises CompetitionExists before any work."""
+def create(
+    context: Context, spec: CompetitionSpec, *, files: "Files | None" = None, jobs: int | None, progress: Report
+) -> Created:
+    """Prepare data and models, then store the competition as a draft; raises CompetitionExists before any work.
+
+    Seeds that the specification leaves out are drawn here and kept in the database only.
+    """
     from evaluator.preparation import prepare
 
+    seeded = spec.with_seeds(lambda: secrets.randbits(63))
     with context.database.read() as session:
         service.require_unused_slug(session, spec.slug)
-    prepared = prepare(spec, context.artifacts, jobs=jobs, progress=progress)
+    prepared = prepare(seeded, context.artifacts, files=files, jobs=jobs, progress=progress)
     with context.database.write() as session:
-        competition = service.create(session, spec, prepared)
+        competition = service.create(session, seeded, prepared)
         record(session, "competition.create", spec.slug, competition=competition)
-    return Created(spec, prepared)
+    return Created(seeded, prepared)
 
 
 def describe(created: Created) -> str:
     """What the host wants to know of a new competition, in a few lines."""
-    lines = [line for name, split in created.dossier.splits.items() for line in _describe_split(name, split)]
+    data = created.dossier.data
+    lines = [
+        f"{data.source}: {data.images} photographs{_people(data.identities, data.images)}; "
+        f"for practice {data.practice_images}{_people(data.practice_identities, data.practice_images)}",
+        f"classes: {min(data.class_counts)} to {max(data.class_counts)} photographs each",
+    ]
+    if data.skipped:
+        lines.append(f"skipped: {data.skipped} files that cannot be used")
+    lines += [line for name, split in created.dossier.splits.items() for line in _describe_split(name, split)]
     figures = created.dossier.public.figures
     lines.append(
         f"chance {figures.chance:.3f} · most frequent class {figures.majority:.3f} · "
@@ -106,8 +122,9 @@ def _describe_split(name: str, split: PreparedSplit) -> list[str]:
     counts, figures = split.counts, split.figures
     gap = figures.original_forget_accuracy - figures.oracle_forget_accuracy
     lines = [
-        f"{name} split: {counts.retain} retain, {counts.forget} forget ({counts.forget_identities} people), "
-        f"{counts.validation} validation, {counts.test} test images of {counts.identities} people",
+        f"{name} split: {counts.retain} retain, {counts.forget} forget"
+        f"{_people(counts.forget_identities, counts.forget)}, "
+        f"{counts.validation} validation, {counts.test} test",
         "accuracy    retain  forget  test",
         f"original    {figures.original_retain_accuracy:.3f}   {figures.original_forget_accuracy:.3f}   "
         f"{figures.original_test_accuracy:.3f}",
@@ -118,6 +135,11 @@ def _describe_split(name: str, split: PreparedSplit) -> list[str]:
     if gap < 0.15:
         lines.append("warning: the original model hardly remembers the forget set; there is little to unlearn")
     return lines
+
+
+def _people(identities: int, images: int) -> str:
+    """How many people are on the photographs; nothing where the source knows no persons."""
+    return f" of {identities} people" if identities < images else ""
 
 
 def wanted_oracles(spec: CompetitionSpec) -> int:

@@ -12,10 +12,10 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from evaluator.contract.specification import CompetitionSpec, DataSpec
+from evaluator.contract.specification import CompetitionSpec, SyntheticFacesSpec
 from evaluator.contract.states import SubmissionState
 from evaluator.data.contact_sheet import contact_sheet
-from evaluator.data.faces import synthetic_faces
+from evaluator.data.sources.synthetic_faces import synthetic_faces
 from server.app import create_app
 from server.competitions import service as competitions
 from server.context import Context
@@ -51,7 +51,7 @@ class Site:
         self.url = url
         self.context = context
         self._people = 0
-        faces = synthetic_faces(DataSpec(), 12, np.random.SeedSequence(1))
+        faces = synthetic_faces(SyntheticFacesSpec(), 12, np.random.SeedSequence(1))
         self._sheet = context.artifacts.put("contact-sheet.png", contact_sheet(faces))
 
     def add_competition(self, slug: str, *, title: str, summary: str = "", description: str = "") -> None:

@@ -23,9 +23,13 @@ SPECIFICATION = f"""
 slug = "{SLUG}"
 title = "Mini"
 [data]
+source = "synthetic-faces"
+seed = 0
 identities = 40
 images_per_identity = 8
 classes = 4
+[split]
+seed = 0
 [training]
 epochs = 5
 [evaluation]

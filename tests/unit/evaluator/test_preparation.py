@@ -14,9 +14,9 @@ from evaluator.artifacts.outputs import read_outputs
 from evaluator.banks.seeding import Progress
 from evaluator.contract.specification import (
     CompetitionSpec,
-    DataSpec,
     EvaluationSpec,
     SplitSpec,
+    SyntheticFacesSpec,
     TrainingSpec,
     load_specification,
 )
@@ -26,8 +26,8 @@ from evaluator.preparation import FIRST_ORACLES, prepare
 SPEC = CompetitionSpec(
     slug="tiny",
     title="Tiny",
-    data=DataSpec(identities=20, images_per_identity=4, image_size=16, classes=3),
-    split=SplitSpec(retain_sample=30),
+    data=SyntheticFacesSpec(seed=0, identities=20, images_per_identity=4, image_size=16, classes=3),
+    split=SplitSpec(seed=0, retain_sample=30),
     training=TrainingSpec(epochs=25, batch_size=16, learning_rate=3e-3),
 )
 DEMO = Path(__file__).parents[3] / "server/competitions/specs/demo.toml"
@@ -105,7 +105,9 @@ def test_a_batch_of_one_is_refused_before_training() -> None:
 
 
 def test_data_that_cannot_be_split_is_refused() -> None:
-    spec = SPEC.model_copy(update={"data": DataSpec(identities=10, images_per_identity=2, classes=10)})
+    spec = SPEC.model_copy(
+        update={"data": SyntheticFacesSpec(seed=0, identities=10, images_per_identity=2, classes=10)}
+    )
     with pytest.raises(DataError, match="no split leaves all 10 classes"):
         prepare(spec, open_store("memory://"))
 
@@ -121,3 +123,17 @@ def test_demo_has_something_to_forget() -> None:
     assert figures.oracle_test_accuracy > 3 * figures.majority
     assert figures.original_retain_accuracy > 0.97  # otherwise the ratios of utility would say little
     assert figures.oracle_retain_accuracy > 0.97
+
+
+def test_digits_are_prepared() -> None:
+    spec = load_specification(DEMO.with_name("digits.toml")).with_seeds(lambda: 5)
+    recipe = spec.training.model_copy(update={"epochs": 3})
+    small = spec.model_copy(update={"training": recipe, "split": spec.split.model_copy(update={"final": False})})
+    dossier = prepare(small, open_store("memory://"), jobs=2)
+    data, counts, figures = dossier.data, dossier.public.counts, dossier.public.figures
+    assert (data.images, data.identities, data.practice_images, data.skipped) == (1497, 1497, 300, 0)
+    assert sum(data.class_counts) == 1497
+    assert (counts.forget, counts.forget_identities) == (90, 90)
+    assert counts.retain + counts.forget + counts.validation + counts.test == 1497
+    assert figures.original_test_accuracy > 0.8
+    assert figures.oracle_test_accuracy > 0.8

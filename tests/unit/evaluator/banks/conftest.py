@@ -4,14 +4,14 @@ import pytest
 
 from evaluator.artifacts import ArtifactStore, open_store
 from evaluator.contract.dossier import Dossier
-from evaluator.contract.specification import CompetitionSpec, DataSpec, SplitSpec, TrainingSpec
+from evaluator.contract.specification import CompetitionSpec, SplitSpec, SyntheticFacesSpec, TrainingSpec
 from evaluator.preparation import prepare
 
 SPEC = CompetitionSpec(
     slug="tiny",
     title="Tiny",
-    data=DataSpec(identities=16, images_per_identity=5, image_size=16, classes=2),
-    split=SplitSpec(retain_sample=8),
+    data=SyntheticFacesSpec(seed=0, identities=16, images_per_identity=5, image_size=16, classes=2),
+    split=SplitSpec(seed=0, retain_sample=8),
     training=TrainingSpec(epochs=8, batch_size=16),
 )
 

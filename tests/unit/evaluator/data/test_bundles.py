@@ -22,7 +22,7 @@ def made() -> tuple[Photographs, Split, dict[str, NDArray[np.generic]], dict[str
         ages=(identities + 0.5).astype(np.float32),
         classes=4,
     )
-    split = draw_splits(identities, photographs.labels, SplitSpec(retain_sample=10)).public
+    split = draw_splits(identities, photographs.labels, SplitSpec(seed=0, retain_sample=10)).public
     anonymous = anonymise(identities, seed=3)
     visible = load(visible_bundle(photographs, split, anonymous))
     return photographs, split, visible, load(evaluation_bundle(photographs, split, anonymous))

@@ -6,17 +6,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluator.contract.specification import DataSpec, PracticeSpec
+from evaluator.contract.specification import CompetitionSpec, PracticeSpec, SyntheticFacesSpec
 from evaluator.data.contact_sheet import contact_sheet
 from evaluator.data.photographs import Photographs, digest
-from evaluator.data.sources import hidden_photographs, practice_photographs
+from evaluator.data.sources import Files, load_collection, practice_photographs
+from evaluator.data.sources.synthetic_faces import synthetic_faces
 
-SPEC = DataSpec(seed=11, identities=40, images_per_identity=4)
+SPEC = SyntheticFacesSpec(seed=11, identities=40, images_per_identity=4)
+
+
+def painted(data: SyntheticFacesSpec) -> Photographs:
+    return synthetic_faces(data, data.identities, np.random.SeedSequence(data.seed))
 
 
 @pytest.fixture(scope="module")
 def faces() -> Photographs:
-    return hidden_photographs(SPEC)
+    return painted(SPEC)
 
 
 def test_shape_and_people(faces: Photographs) -> None:
@@ -30,14 +35,20 @@ def test_shape_and_people(faces: Photographs) -> None:
 
 
 def test_same_seed_same_faces(faces: Photographs) -> None:
-    assert digest(hidden_photographs(SPEC)) == digest(faces)
-    assert digest(hidden_photographs(SPEC.model_copy(update={"seed": 12}))) != digest(faces)
+    assert digest(painted(SPEC)) == digest(faces)
+    assert digest(painted(SPEC.model_copy(update={"seed": 12}))) != digest(faces)
 
 
-def test_practice_people_are_others_even_under_the_same_seed(faces: Photographs) -> None:
-    practice = practice_photographs(SPEC, PracticeSpec(seed=SPEC.seed, identities=40))
-    assert not {image.tobytes() for image in practice.images} & {image.tobytes() for image in faces.images}
-    assert not set(practice.ages.tolist()) & set(faces.ages.tolist())
+def test_practice_people_are_others_even_under_the_same_seed() -> None:
+    practice = PracticeSpec(seed=11, identities=40)
+    spec = CompetitionSpec(slug="c", title="C", data=SPEC, practice=practice)
+    both = load_collection(spec, Files())
+    assert not {image.tobytes() for image in both.practice.images} & {image.tobytes() for image in both.hidden.images}
+    assert not set(both.practice.ages.tolist()) & set(both.hidden.ages.tolist())
+    without_secret = spec.model_copy(update={"data": SPEC.model_copy(update={"seed": None})})
+    assert digest(practice_photographs(without_secret, Files())) == digest(both.practice)
+    with pytest.raises(ValueError, match="was not drawn"):
+        load_collection(without_secret, Files())
 
 
 def test_photographs_of_a_person_differ_but_less_than_people_do(faces: Photographs) -> None:
@@ -65,7 +76,7 @@ def test_age_shows(faces: Photographs) -> None:
 
 @pytest.mark.parametrize("size", [16, 48])
 def test_other_sizes(size: int) -> None:
-    some = hidden_photographs(DataSpec(identities=8, images_per_identity=2, image_size=size, classes=2))
+    some = painted(SyntheticFacesSpec(seed=0, identities=8, images_per_identity=2, image_size=size, classes=2))
     assert some.images.shape == (16, 3, size, size)
     assert some.images.std() > 20
 
@@ -79,5 +90,5 @@ def test_contact_sheet_is_ordered_by_age_and_sized(faces: Photographs) -> None:
 
 
 def test_contact_sheet_of_few_people() -> None:
-    some = hidden_photographs(DataSpec(identities=8, images_per_identity=2, image_size=16, classes=2))
+    some = painted(SyntheticFacesSpec(seed=0, identities=8, images_per_identity=2, image_size=16, classes=2))
     assert Image.open(io.BytesIO(contact_sheet(some, rows=12, scale=1))).size[1] == 8 * 22 + 6

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.contract.specification import DataSpec
+from evaluator.contract.specification import SyntheticFacesSpec
 from evaluator.data.face_canvas import Traits
 from evaluator.data.face_painting import paint_faces
 from evaluator.data.face_people import Draws, Values, draw_people
@@ -40,7 +40,7 @@ WALL = np.array(
 )
 
 
-def synthetic_faces(data: DataSpec, identities: int, seed: np.random.SeedSequence) -> Photographs:
+def synthetic_faces(data: SyntheticFacesSpec, identities: int, seed: np.random.SeedSequence) -> Photographs:
     """`identities` people with `data.images_per_identity` photographs each, person by person.
 
     Ages are spread evenly over 1 to 81 years and cut into `data.classes` equal groups. How old someone looks differs

@@ -1,0 +1,41 @@
+"""Whether the artifact store has room for a competition, asked before anything is trained."""
+
+import shutil
+from math import prod
+from urllib.parse import unquote, urlsplit
+
+from evaluator.artifacts import ArtifactStore
+from evaluator.contract.specification import CompetitionSpec
+from evaluator.data.photographs import DataError, Photographs
+from evaluator.data.splits import Splits
+from evaluator.models import build_model
+
+FLOAT_BYTES = 4
+
+
+def require_space(spec: CompetitionSpec, store: ArtifactStore, hidden: Photographs, splits: Splits) -> None:
+    """Raise DataError when the folder of the store has too little free space; other stores are not asked."""
+    parts = urlsplit(store.url)
+    if parts.scheme != "file":
+        return
+    folder = unquote(parts.path)
+    needed, free = needed_bytes(spec, hidden, splits), shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"{folder} has {free / 1e9:.1f} GB of free space; data and oracles of '{spec.slug}' need about "
+            f"{needed / 1e9:.1f} GB. Make room, set another place, or lower evaluation.oracles"
+        )
+
+
+def needed_bytes(spec: CompetitionSpec, hidden: Photographs, splits: Splits) -> int:
+    """What the competition will store: photographs and bundles, checkpoints and outputs of both pools of each split."""
+    weights = build_model(spec.model.architecture, spec.data.classes).state_dict().values()
+    checkpoint = sum(prod(tensor.shape) * tensor.element_size() for tensor in weights)
+    needed = hidden.images.nbytes
+    for split in (splits.public, splits.final):
+        if split is None:
+            continue
+        stored = len(split.forget) + len(split.test) + len(split.retain_sample)
+        models = 1 + spec.evaluation.oracles + spec.evaluation.ceiling_oracles
+        needed += models * (checkpoint + stored * spec.data.classes * FLOAT_BYTES) + 2 * hidden.images.nbytes
+    return needed

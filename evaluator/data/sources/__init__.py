@@ -1,0 +1,88 @@
+"""Where photographs come from: one registry and one file for each source."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evaluator.contract.specification import CompetitionSpec, SyntheticFacesSpec
+from evaluator.data.photographs import DataError, Photographs
+from evaluator.data.sources.casia_surf import read_casia_surf
+from evaluator.data.sources.digits import read_digits
+from evaluator.data.sources.files import Files
+from evaluator.data.sources.image_folder import read_image_folder
+from evaluator.data.sources.synthetic_faces import synthetic_faces
+from evaluator.data.sources.torchvision_sets import read_cifar10, read_cifar100, read_svhn
+from evaluator.data.splits import PUBLISHED_PEOPLE
+
+__all__ = ["Collection", "Files", "load_collection", "practice_photographs"]
+
+# Everything that a source holds, of hidden and of practice people alike.
+READERS: dict[str, Callable[[Any, Files], Photographs]] = {
+    "casia-surf": read_casia_surf,
+    "image-folder": read_image_folder,
+    "digits": read_digits,
+    "cifar10": read_cifar10,
+    "cifar100": read_cifar100,
+    "svhn": read_svhn,
+}
+
+# The second word of the seeds keeps hidden and practice people apart even when both specifications name one seed.
+_HIDDEN, _PRACTICE = 0, 1
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The photographs of a competition; nobody in `practice` is in `hidden`."""
+
+    hidden: Photographs
+    practice: Photographs
+
+
+def load_collection(spec: CompetitionSpec, files: Files) -> Collection:
+    """The photographs of the competition, made or read as the specification says; the same ones every time.
+
+    Raises DataError with what to correct, and ValueError when a generator's seed was not drawn yet.
+    """
+    data = spec.data
+    if isinstance(data, SyntheticFacesSpec):
+        if data.seed is None:
+            raise ValueError("data.seed was not drawn")
+        files.report(0, 2)
+        hidden = synthetic_faces(data, data.identities, np.random.SeedSequence([data.seed, _HIDDEN]))
+        files.report(1, 2)
+        practice = practice_photographs(spec, files)
+        files.report(2, 2)
+        return Collection(hidden, practice)
+    return set_aside(READERS[data.source](data, files), spec)
+
+
+def practice_photographs(spec: CompetitionSpec, files: Files) -> Photographs:
+    """Only the photographs for participants to practise on; needs no secret seed. Raises DataError."""
+    data = spec.data
+    if isinstance(data, SyntheticFacesSpec):
+        return synthetic_faces(data, spec.practice.identities, np.random.SeedSequence([spec.practice.seed, _PRACTICE]))
+    return set_aside(READERS[data.source](data, files), spec).practice
+
+
+def set_aside(photographs: Photographs, spec: CompetitionSpec) -> Collection:
+    """As many random identities as `practice.identities` says, apart from everybody else.
+
+    Under the published split its forgotten people stay hidden. Raises DataError when more than half of the identities
+    would go to practice.
+    """
+    people = np.unique(photographs.identities)
+    wanted = spec.practice.identities
+    if 2 * wanted > len(people):
+        raise DataError(
+            f"practice.identities = {wanted} of {len(people)} identities leaves too few for the competition; lower it"
+        )
+    is_published = spec.split.forget_by == "published"
+    needed = PUBLISHED_PEOPLE * (1 + spec.split.final) if is_published else 0
+    free = people[min(needed, len(people) - wanted) :]
+    generator = np.random.default_rng(np.random.SeedSequence([spec.practice.seed, _PRACTICE]))
+    inside = np.isin(photographs.identities, generator.choice(free, wanted, replace=False))
+    return Collection(
+        hidden=photographs.take(np.flatnonzero(~inside)), practice=photographs.take(np.flatnonzero(inside))
+    )

@@ -1,0 +1,141 @@
+"""A folder of own photographs is read exactly as its table says, and every mistake in it is named."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evaluator.contract.specification import ImageFolderSpec
+from evaluator.data.photographs import DataError
+from evaluator.data.sources.files import Files
+from evaluator.data.sources.image_folder import read_image_folder
+from tests.photographs import make_image_folder, save
+
+SPEC = ImageFolderSpec(source="image-folder", image_size=24, classes=3)
+
+
+def table(root: Path, *lines: str) -> None:
+    (root / "labels.csv").write_text("\n".join(["image,identity,label", *lines]), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("folder")
+    make_image_folder(root)
+    return root
+
+
+@pytest.fixture
+def folder(tmp_path: Path, pristine: Path) -> Path:
+    import shutil
+
+    return Path(shutil.copytree(pristine, tmp_path / "photographs"))
+
+
+def test_photographs_labels_and_people_come_as_the_table_says(folder: Path) -> None:
+    made = make_image_folder(folder)
+    told: list[tuple[int, int]] = []
+    read = read_image_folder(SPEC, Files(folder, report=lambda done, total: told.append((done, total))))
+    assert read.images.shape == (36, 3, 24, 24)
+    assert read.images.dtype == np.uint8
+    assert np.abs(read.images.astype(int) - made.images).mean() < 4  # what JPEG takes away
+    assert np.array_equal(read.labels, made.labels)
+    assert np.array_equal(read.identities, made.identities)
+    assert not read.ages.any()
+    assert told == [(0, 36), (32, 36), (36, 36)]
+    again = read_image_folder(SPEC, Files(folder))
+    assert np.array_equal(read.images, again.images)
+
+
+def test_classes_by_name_columns_in_any_order_and_a_byte_order_mark(folder: Path) -> None:
+    rows = [line.split(",") for line in (folder / "labels.csv").read_text().splitlines()[1:]]
+    names = ("young", "grown, up", "old")
+    lines = [f'"{names[int(label)]}", {identity} ,{image}' for image, identity, label in rows]
+    (folder / "labels.csv").write_text("\r\n".join(["label,identity,image", *lines]), encoding="utf-8-sig")
+    spec = ImageFolderSpec(source="image-folder", image_size=16, classes=3, class_names=names)
+    read = read_image_folder(spec, Files(folder))
+    assert read.labels.tolist() == [int(label) for *_, label in rows]
+    assert read.images.shape == (36, 3, 16, 16)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["person-00/000.jpg,a"], "line 2: needs exactly three values"),
+        (["person-00/000.jpg,a,0,1"], "line 2: needs exactly three values"),
+        (["person-00/000.jpg,,0"], "line 2: image and identity must not be empty"),
+        (["person-00/000.jpg,a,3"], "line 2: the label '3' is no whole number from 0 to 2"),
+        (["person-00/000.jpg,a,-1"], "the label '-1' is no whole number"),
+        (["person-00/000.jpg,a,1.0"], "the label '1.0' is no whole number"),
+        (["person-00/000.jpg,a,²"], "the label '²' is no whole number"),
+        (["../labels.csv,a,0"], "must be a path below images/"),
+        (["/etc/hostname,a,0"], "must be a path below images/"),
+        (["person-00\\000.jpg,a,0"], "must be a path below images/"),
+        (["person-00/000.jpg,a,0", "./person-00/000.jpg,a,0"], "person-00/000.jpg is listed twice"),
+        (["person-00/000.jpg,Ann,0", "person-00/001.jpg,ann,0"], "'Ann' and 'ann' differ in upper and lower case only"),
+        (["person-00/000.jpg,a,0", "person-00/001.jpg,a,0"], "2 photographs below .* are too few"),
+        (["gone.jpg,a,0"], "1 files cannot be used: images/gone.jpg: is missing"),
+        (['"person-00/000.jpg,a,0'], "cannot read .* as a table"),
+    ],
+)
+def test_wrong_lines_are_named(folder: Path, lines: list[str], message: str) -> None:
+    table(folder, *lines)
+    with pytest.raises(DataError, match=message):
+        read_image_folder(SPEC, Files(folder))
+
+
+def test_every_wrong_line_is_told_at_once_up_to_a_limit(folder: Path) -> None:
+    table(folder, *(f"{row}.jpg,a,9" for row in range(12)))
+    with pytest.raises(DataError, match=r"line 2: .*line 11: .*; and 2 more"):
+        read_image_folder(SPEC, Files(folder))
+
+
+@pytest.mark.parametrize("header", ["", "file,identity,label", "image,identity", "image,identity,label,age"])
+def test_wrong_columns(folder: Path, header: str) -> None:
+    (folder / "labels.csv").write_text(f"{header}\na,b,0\n")
+    with pytest.raises(DataError, match=r"it must have image, identity, label"):
+        read_image_folder(SPEC, Files(folder))
+
+
+def test_a_table_that_is_no_text(folder: Path) -> None:
+    (folder / "labels.csv").write_bytes("image,identity,label\nx,Bär,0\n".encode("utf-16"))
+    with pytest.raises(DataError, match=r"cannot read .* in UTF-8"):
+        read_image_folder(SPEC, Files(folder))
+    (folder / "labels.csv").unlink()
+    with pytest.raises(DataError, match=r"cannot read .*labels.csv"):
+        read_image_folder(SPEC, Files(folder))
+
+
+def test_a_link_out_of_the_folder_is_refused(folder: Path, tmp_path: Path) -> None:
+    save(tmp_path / "elsewhere.jpg", np.zeros((3, 24, 24), dtype=np.uint8))
+    (folder / "images" / "link.jpg").symlink_to(tmp_path / "elsewhere.jpg")
+    table(folder, "link.jpg,a,0")
+    with pytest.raises(DataError, match=r"'link.jpg' is a link out of images/"):
+        read_image_folder(SPEC, Files(folder))
+
+
+def test_one_picture_under_two_identities_is_refused(folder: Path) -> None:
+    (folder / "images/person-05/copy.jpg").write_bytes((folder / "images/person-00/000.jpg").read_bytes())
+    with (folder / "labels.csv").open("a") as stream:
+        stream.write("person-05/copy.jpg,person-05,0\n")
+    with pytest.raises(DataError, match=r"person-00/000.jpg and person-05/copy.jpg are the same picture"):
+        read_image_folder(SPEC, Files(folder))
+
+
+def test_bad_files_are_named_and_skipped_only_on_demand(folder: Path) -> None:
+    good = folder / "images/person-01/003.jpg"
+    good.write_bytes(good.read_bytes()[:400])
+    (folder / "images/person-02/006.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"2 files .*003.jpg: cannot be decoded .*006.jpg: is no JPEG.*--skip-bad"):
+        read_image_folder(SPEC, Files(folder))
+    files = Files(folder, skip_bad=True)
+    read = read_image_folder(SPEC, files)
+    assert len(read) == 34
+    assert [name.split(":")[0] for name in files.skipped] == ["images/person-01/003.jpg", "images/person-02/006.jpg"]
+
+
+def test_the_folder_must_be_given_and_be_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"add --data FOLDER, the folder with labels.csv and images/"):
+        read_image_folder(SPEC, Files())
+    with pytest.raises(DataError, match="is not a folder"):
+        read_image_folder(SPEC, Files(tmp_path / "none"))
