@@ -10,7 +10,7 @@ import warnings
 import structlog
 from celery import Celery
 from celery.exceptions import SecurityWarning
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import setup_logging, worker_ready, worker_shutting_down
 
 from evaluator.artifacts import open_store
 from evaluator.client import ServerAway, ServerRefused, WorkClient
@@ -195,6 +195,7 @@ def run_worker(settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
     def stopping(**_: object) -> None:
         loop.stop()
 
+    setup_logging.connect(_leave_logs, weak=False)
     worker_ready.connect(started, weak=False)
     worker_shutting_down.connect(stopping, weak=False)
     warnings.filterwarnings("ignore", category=SecurityWarning)  # about root and pickle; only JSON is accepted here
@@ -208,3 +209,7 @@ def run_worker(settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
         without_gossip=True,
         without_heartbeat=True,
     ).start()
+
+
+def _leave_logs(**_: object) -> None:
+    """Keeps Celery, which asks first, from setting the level of all loggers to its own."""

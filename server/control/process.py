@@ -8,7 +8,7 @@ import time
 import warnings
 
 from celery.exceptions import SecurityWarning
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import setup_logging, worker_ready, worker_shutting_down
 from sqlalchemy.exc import OperationalError
 
 from evaluator.contract.tasks import CONTROL_QUEUE, WAKE_CONTROL_TASK
@@ -84,6 +84,7 @@ def run_control(settings: Settings) -> None:
     def stopping(**_: object) -> None:
         loop.stop()
 
+    setup_logging.connect(_leave_logs, weak=False)
     worker_ready.connect(started, weak=False)
     worker_shutting_down.connect(stopping, weak=False)
     warnings.filterwarnings("ignore", category=SecurityWarning)  # about root and pickle; only JSON is accepted here
@@ -97,3 +98,7 @@ def run_control(settings: Settings) -> None:
         without_gossip=True,
         without_heartbeat=True,
     ).start()
+
+
+def _leave_logs(**_: object) -> None:
+    """Keeps Celery, which asks first, from setting the level of all loggers to its own."""
