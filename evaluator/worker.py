@@ -95,7 +95,12 @@ class WorkerLoop:
         self._server_away = False
         if job is None:
             return False
-        with structlog.contextvars.bound_contextvars(submission_id=str(job.submission_id), stage=job.stage):
+        with structlog.contextvars.bound_contextvars(
+            submission_id=str(job.submission_id),
+            work_id=str(job.work_id),
+            request_id=job.request_id,
+            stage=job.stage,
+        ):
             self._evaluate(job)
         return True
 

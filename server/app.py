@@ -1,15 +1,14 @@
 """The web application: REST API, internal work API, health and pages. Imports no torch."""
 
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-import structlog
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
 from server import health
+from server.access import Access, RequestTimes
 from server.accounts import endpoints as accounts
 from server.audit import endpoints as audit
 from server.competitions import endpoints as competitions
@@ -56,7 +55,9 @@ def create_app(settings: Settings) -> FastAPI:
         RateLimit, rates=context.rates, per_address=settings.rate_per_address, per_token=settings.rate_per_token
     )
     app.add_middleware(GZipMiddleware, minimum_size=1024)
-    app.middleware("http")(_bind_request_id)
+    app.state.request_times = RequestTimes()
+    app.state.readiness = health.Readiness(context)
+    app.add_middleware(Access, times=app.state.request_times)  # added last: the outermost
     api = APIRouter(prefix="/api/v1")
     for part in (accounts, competitions, teams, submissions, leaderboard, audit):
         api.include_router(part.router)
@@ -67,11 +68,3 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(pages.router)
     pages.mount_static(app)
     return app
-
-
-async def _bind_request_id(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    request_id = uuid.uuid4().hex[:16]
-    with structlog.contextvars.bound_contextvars(request_id=request_id):
-        response = await call_next(request)
-    response.headers["X-Request-Id"] = request_id
-    return response

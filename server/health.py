@@ -1,81 +1,112 @@
-"""Liveness, readiness and Prometheus metrics, at the root of the server."""
+"""Liveness, readiness and metrics at the root of the server."""
 
-from fastapi import APIRouter, Response
+import threading
+import time
+from collections.abc import Callable
+
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from obstore.exceptions import BaseError
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
-from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from evaluator.artifacts import ArtifactError
-from evaluator.contract.states import SubmissionState, WorkState
 from server.context import AppContext, Context
-from server.db import utc_now
-from server.models import Submission, WorkItem
+from server.metrics import MEDIA_TYPE, render
+from server.migrate import schema_fault
 
 router = APIRouter(tags=["health"])
+
+PROBE_LIMIT_S = 1.5
+OK = "ok"
+
+
+class Probe:
+    """Asks one part how it is, in a thread: one that hangs is given up after a time and not asked a second time."""
+
+    def __init__(self, ask: Callable[[], str]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._asked_at: float | None = None
+        self._answered = threading.Event()
+        self._answer = OK
+
+    def start(self) -> None:
+        """Ask, unless an earlier question is still without an answer."""
+        with self._lock:
+            if self._asked_at is not None and not self._answered.is_set():
+                return
+            self._asked_at = time.monotonic()
+            self._answered = threading.Event()
+            threading.Thread(target=self._run, args=(self._answered,), name="probe", daemon=True).start()
+
+    def answer(self, deadline: float) -> str:
+        """`ok` or what is wrong, as far as it is known by `deadline` on the monotonic clock."""
+        with self._lock:
+            answered, asked_at = self._answered, self._asked_at or time.monotonic()
+        if answered.wait(max(0.0, deadline - time.monotonic())):
+            return self._answer
+        return f"does not answer for {time.monotonic() - asked_at:.1f} s"
+
+    def _run(self, answered: threading.Event) -> None:
+        try:
+            self._answer = self._ask()
+        finally:
+            answered.set()
+
+
+class Readiness:
+    """The probes of one server: database, broker and artifacts."""
+
+    def __init__(self, context: Context) -> None:
+        self._probes = {
+            "database": Probe(lambda: _database(context)),
+            "broker": Probe(lambda: OK if context.wake.is_reachable() else "unreachable"),
+            "artifacts": Probe(lambda: _artifacts(context)),
+        }
+
+    def ask(self) -> dict[str, str]:
+        """The answer of each part, all within PROBE_LIMIT_S."""
+        deadline = time.monotonic() + PROBE_LIMIT_S
+        for probe in self._probes.values():
+            probe.start()
+        return {name: probe.answer(deadline) for name, probe in self._probes.items()}
 
 
 @router.get("/healthz")
 def healthz() -> dict[str, str]:
     """The process answers."""
-    return {"status": "ok"}
+    return {"status": OK}
 
 
 @router.get("/readyz", responses={503: {"description": "A part that `serve` needs does not answer"}})
-def readyz(context: AppContext) -> JSONResponse:
-    """Whether database, broker and artifact store answer, each by name.
+def readyz(request: Request) -> JSONResponse:
+    """Whether database, broker and artifact store answer, each by name, within two seconds even when one hangs.
 
     A broker away does not make the server unready: uploads are stored and workers poll.
     """
-    parts = {
-        "database": _database(context),
-        "broker": "ok" if context.wake.is_reachable() else "unreachable",
-        "artifacts": _artifacts(context),
-    }
-    ready = parts["database"] == "ok" and parts["artifacts"] == "ok"
+    readiness: Readiness = request.app.state.readiness
+    parts = readiness.ask()
+    ready = parts["database"] == OK and parts["artifacts"] == OK
     return JSONResponse(
         {"status": "ready" if ready else "not ready", "parts": parts}, status_code=200 if ready else 503
     )
 
 
+@router.get("/metrics", response_class=Response)
+def metrics(request: Request, context: AppContext) -> Response:
+    """Prometheus metrics: queue, outcomes, runs, leases and scoring of the whole site, latencies of this process."""
+    return Response(render(context, request.app.state.request_times), media_type=MEDIA_TYPE)
+
+
 def _database(context: Context) -> str:
     try:
-        with context.database.read() as session:
-            session.execute(text("SELECT version_num FROM alembic_version"))
+        return schema_fault(context.database) or OK
     except SQLAlchemyError as error:
-        return f"unreachable or not migrated ({type(error).__name__}): run lethe migrate"
-    return "ok"
+        return f"unreachable ({type(error).__name__})"
 
 
 def _artifacts(context: Context) -> str:
     try:
-        context.artifacts.exists("readiness-probe")
-    except (ArtifactError, BaseError, OSError) as error:
-        return f"unreachable ({type(error).__name__})"
-    return "ok"
-
-
-@router.get("/metrics", response_class=Response)
-def metrics(context: AppContext) -> Response:
-    """Submissions by state, work items by stage, state and sandbox mode, and the age of the oldest waiting item."""
-    registry = CollectorRegistry()
-    submissions = Gauge("lethe_submissions", "Submissions by state", ["state"], registry=registry)
-    items = Gauge("lethe_work_items", "Work items", ["stage", "state", "sandbox_mode"], registry=registry)
-    oldest = Gauge("lethe_work_oldest_ready_seconds", "Age of the oldest item without a worker", registry=registry)
-    with context.database.read() as session:
-        counts = session.execute(select(Submission.state, func.count()).group_by(Submission.state))
-        by_state = {str(state): int(count) for state, count in counts}
-        for state in SubmissionState:
-            submissions.labels(state).set(by_state.get(state, 0))
-        for stage, work_state, mode, count in session.execute(
-            select(WorkItem.stage, WorkItem.state, WorkItem.sandbox_mode, func.count()).group_by(
-                WorkItem.stage, WorkItem.state, WorkItem.sandbox_mode
-            )
-        ):
-            items.labels(stage, work_state, mode or "").set(count)
-        waiting = session.scalar(
-            select(WorkItem.created_at).where(WorkItem.state == WorkState.READY).order_by(WorkItem.created_at).limit(1)
-        )
-        oldest.set((utc_now() - waiting).total_seconds() if waiting else 0)
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        context.artifacts.probe()
+    except ArtifactError:
+        return "unreachable"
+    return OK

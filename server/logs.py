@@ -45,6 +45,12 @@ def configure_logs(*, level: str, log_format: str) -> None:
         logging.getLogger(chatty).setLevel("WARNING")
 
 
+def current_request_id() -> str | None:
+    """The id of the request that is being answered, or None outside of one."""
+    found = structlog.contextvars.get_contextvars().get("request_id")
+    return found if isinstance(found, str) else None
+
+
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger whose events are names with keyword fields."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)

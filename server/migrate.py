@@ -11,9 +11,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from server.db import Database
-from server.errors import PlatformError
+from server.errors import ConfigurationError, PlatformError
 from server.models import Base
 
 _LOCK = 0x6C65746865  # "lethe": PostgreSQL's advisory lock around migrations
@@ -52,6 +53,30 @@ def alembic_config(connection: Connection) -> Config:
     config.set_main_option("script_location", str(files("migrations")))
     config.attributes["connection"] = connection
     return config
+
+
+def schema_fault(database: Database) -> str | None:
+    """What is wrong with the schema and the command that mends it, or None; raises SQLAlchemyError when away."""
+    with database.engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+    config = Config()
+    config.set_main_option("script_location", str(files("migrations")))
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    if found == newest:
+        return None
+    if found is None or found in revisions():
+        return f"the database has schema {found or 'none'}, this Lethe needs {newest}: run lethe migrate"
+    return f"the database has schema {found}, made by a newer Lethe than this one ({newest}): upgrade this installation"
+
+
+def require_newest(database: Database) -> None:
+    """Raise ConfigurationError when the schema is not this installation's; a database that is away may come back."""
+    try:
+        fault = schema_fault(database)
+    except OperationalError:
+        return
+    if fault is not None:
+        raise ConfigurationError(fault)
 
 
 def revisions() -> set[str]:

@@ -30,6 +30,10 @@ class Settings(BaseSettings):
     artifacts_url: str = Field(default="", description="file:// or s3:// URL; empty: a folder in the home folder")
     host: str = Field(default="127.0.0.1", description="Address `lethe serve` listens on")
     port: int = Field(default=8000, ge=1, le=65535, description="Port `lethe serve` listens on")
+    trusted_proxies: str = Field(
+        default="",
+        description="Addresses or networks, by commas, whose X-Forwarded-For and -Proto headers count; empty: nobody's",
+    )
     lease_s: float = Field(
         default=60.0, gt=0, description="Seconds a worker may stay silent before its item is given away"
     )
@@ -47,9 +51,6 @@ class Settings(BaseSettings):
     )
     rate_per_address: Rate = Field(default="3000/minute", description="API calls from one address; empty: no limit")
     rate_per_token: Rate = Field(default="1200/minute", description="API calls with one token; empty: no limit")
-    trusted_proxies: str = Field(
-        default="127.0.0.1", description="Addresses whose X-Forwarded-For and -Proto are believed, with commas between"
-    )
     attempts_per_address: int = Field(
         default=500, ge=0, description="Uploads from one address a day (UTC) that are looked at; 0: no limit"
     )

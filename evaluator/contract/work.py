@@ -67,6 +67,7 @@ class Job(Contract):
     token: int
     lease_s: float
     submission_id: UUID
+    request_id: str | None = Field(default=None, description="Of the upload, for the worker's log")
     generation: int
     stage: Literal[Stage.CHECK, Stage.RUN]
     source: ArtifactRef

@@ -13,6 +13,9 @@ from server.errors import ConfigurationError
 from server.settings import Settings
 from server.supervisor import Supervisor
 
+SHUTDOWN_S = 5
+"""What requests in flight have to end after SIGTERM."""
+
 
 def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
     """Run the REST API and the web pages."""
@@ -20,17 +23,21 @@ def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
 
     from server.app import create_app
     from server.logs import configure_logs
+    from server.migrate import require_newest
 
     settings = make_settings(home=home, host=host, port=port)
     configure_logs(level=settings.log_level, log_format=settings.log_format)
+    app = create_app(settings)
+    require_newest(app.state.context.database)
     listener = listen(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=SHUTDOWN_S,
     )
     uvicorn.Server(config).run(sockets=[listener])
 
@@ -54,10 +61,13 @@ def listen(settings: Settings) -> socket.socket:
 def control(home: Home = None) -> None:
     """Run the control process: it sweeps for lost work and computes scores."""
     from server.control.process import run_control
+    from server.db import Database
     from server.logs import configure_logs
+    from server.migrate import require_newest
 
     settings = make_settings(home=home)
     configure_logs(level=settings.log_level, log_format=settings.log_format)
+    require_newest(Database(settings.database))
     run_control(settings)
 
 

@@ -1,10 +1,12 @@
 """Computes scores from stored outputs: nothing is run again, and the same outputs give the same score."""
 
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+import structlog
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
@@ -16,6 +18,7 @@ from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Stage, SubmissionState, WorkState
 from evaluator.metrics import METRIC_VERSION, Finding
 from evaluator.metrics import Score as MetricScore
+from server import tallies
 from server.competitions.service import dossier, specification
 from server.context import Context
 from server.control.yardstick import Yardstick, load_yardstick
@@ -53,6 +56,7 @@ class _Order:
     spec: CompetitionSpec
     split: PreparedSplit
     outputs: RunOutputs
+    request_id: str | None
 
 
 class Scorer:
@@ -71,6 +75,13 @@ class Scorer:
                 return False
             lease_item(item, worker=self._holder, lease_s=SCORE_LEASE_S)
             order = _order(session, item)
+        with structlog.contextvars.bound_contextvars(
+            work_id=str(order.work_id), submission_id=str(order.outputs.submission_id), request_id=order.request_id
+        ):
+            self._score(order, started=time.monotonic())
+        return True
+
+    def _score(self, order: _Order, *, started: float) -> None:
         try:
             yardstick = self._yardstick(order.spec, order.split)
             stacked = read_runs(self._context.artifacts, order.outputs)
@@ -82,13 +93,12 @@ class Scorer:
                 pack = store_pack(self._context.artifacts, order.outputs, stacked, token=order.token)
         except RunsUnusable as error:
             _repeat(self._context, order, error)
-            return True
+            return
         except (ArtifactError, OutputsInvalid, ValueError) as error:
             _give_up(self._context, order, f"{type(error).__name__}: {error}")
-            return True
-        if _store(self._context, order, pack, score, findings):
+            return
+        if _store(self._context, order, pack, score, findings, started=started):
             drop_singles(self._context.artifacts, order.outputs)
-        return True
 
     def _yardstick(self, spec: CompetitionSpec, split: PreparedSplit) -> Yardstick:
         key = f"{split.bank_digest} {spec.metric.model_dump_json()} {spec.evaluation.model_dump_json()}"
@@ -109,6 +119,7 @@ def _order(session: Session, item: WorkItem) -> _Order:
         spec=specification(competition),
         split=dossier(competition).public,
         outputs=run_outputs(session, submission),
+        request_id=submission.request_id,
     )
 
 
@@ -128,7 +139,13 @@ def score_row(competition_id: UUID, score: MetricScore, receipt: dict[str, objec
 
 
 def _store(
-    context: Context, order: _Order, pack: OutputPack | None, score: MetricScore, findings: tuple[Finding, ...]
+    context: Context,
+    order: _Order,
+    pack: OutputPack | None,
+    score: MetricScore,
+    findings: tuple[Finding, ...],
+    *,
+    started: float,
 ) -> bool:
     """Whether it was still wanted: pack, score, the state `scored` and the standings, in one transaction."""
     with context.database.write() as session:
@@ -152,7 +169,9 @@ def _store(
         finish_item(item)
         end(session, submission, SubmissionState.SCORED)
         refresh(session, competition)
-    log.info("submission_scored", submission_id=str(submission.id), findings=[finding.code for finding in findings])
+        tallies.add(session, tallies.SCORINGS)
+        tallies.add(session, tallies.SCORING_S, time.monotonic() - started)
+    log.info("submission_scored", findings=[finding.code for finding in findings])
     return True
 
 
@@ -181,7 +200,7 @@ def _receipt(
 
 def _repeat(context: Context, order: _Order, unusable: RunsUnusable) -> None:
     """Have the runs done again whose stored outputs cannot be used; they are never scored."""
-    log.error("runs_repeated", submission_id=str(order.outputs.submission_id), message=str(unusable))
+    log.error("runs_repeated", message=str(unusable))
     with context.database.write() as session:
         item = session.get_one(WorkItem, order.work_id, with_for_update=True)
         submission = session.get_one(Submission, item.submission_id, with_for_update=True)

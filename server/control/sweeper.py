@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import Stage, SubmissionState, WorkState
+from server import tallies
 from server.competitions.service import specification
 from server.context import Context
 from server.db import utc_now
@@ -28,6 +29,7 @@ def sweep(context: Context, holder: str) -> bool:
     with context.database.write() as session:
         if not take_lease(session, SWEEPER, holder, seconds=3 * settings.sweep_s):
             return False
+        tallies.add(session, tallies.SWEEPS)
         expire_leases(session, max_attempts=settings.max_attempts)
         restore_items(session)
         waiting = set(session.scalars(select(WorkItem.stage).where(WorkItem.state == WorkState.READY).distinct()))

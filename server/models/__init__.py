@@ -13,6 +13,7 @@ from server.models.output_pack import OutputPack
 from server.models.registration_invite import RegistrationInvite
 from server.models.score import Score, Standing
 from server.models.submission import Submission
+from server.models.tally import Tally
 from server.models.team import Team, TeamInvite, TeamMember
 from server.models.upload_attempt import UploadAttempt
 from server.models.user import User
@@ -35,6 +36,7 @@ __all__ = [
     "Score",
     "Standing",
     "Submission",
+    "Tally",
     "Team",
     "TeamInvite",
     "TeamMember",

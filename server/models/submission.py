@@ -27,6 +27,7 @@ class Submission(Entity):
     competition_id: Mapped[UUID] = mapped_column(ForeignKey("competitions.id"))
     team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"))
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    request_id: Mapped[str | None] = mapped_column(String(32), default=None)
     filename: Mapped[str] = mapped_column(String(200))
     notes: Mapped[list[Any] | None] = mapped_column(default=None)
     source_key: Mapped[str] = mapped_column(String(300))

@@ -11,6 +11,7 @@ from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.states import SubmissionState
 from server.competitions.service import get_competition, require_open, specification
 from server.context import Context
+from server.logs import current_request_id
 from server.models import Competition, Submission, Team, User
 from server.submissions import idempotency, quotas
 from server.submissions.schemas import UploadAnswer
@@ -99,6 +100,7 @@ def accept(
         competition_id=competition.id,
         team_id=team.id,
         user_id=upload.user.id,
+        request_id=current_request_id(),
         filename=upload.filename,
         notes=list(notes) or None,
         source_key=source.key,

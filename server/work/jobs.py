@@ -32,6 +32,7 @@ def build_job(
         token=item.token,
         lease_s=lease_s,
         submission_id=submission.id,
+        request_id=submission.request_id,
         generation=submission.generation,
         stage=stage,
         source=ArtifactRef(key=submission.source_key, sha256=submission.source_sha256),

@@ -8,11 +8,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
 from evaluator.contract.faults import Fault, FaultCode, platform_fault
 from evaluator.contract.states import Owner, Stage, SubmissionState, WorkState
 from evaluator.contract.work import Claim, Heartbeat, HeartbeatAnswer, Job, Outcome, OutcomeAnswer, RunRecord
+from server import tallies
 from server.competitions.service import specification
 from server.db import utc_now
 from server.logs import get_logger
@@ -41,7 +42,14 @@ def claim(session: Session, claim: Claim, key: WorkerKey, *, lease_s: float, max
     submission = session.get_one(Submission, item.submission_id)
     submission.state = _STAGE_STATES[Stage(item.stage)]
     competition = session.get_one(Competition, submission.competition_id)
-    log.info("work_claimed", submission_id=str(submission.id), stage=item.stage, chunk=item.chunk, worker=claim.worker)
+    log.info(
+        "work_claimed",
+        submission_id=str(submission.id),
+        work_id=str(item.id),
+        stage=item.stage,
+        chunk=item.chunk,
+        worker=claim.worker,
+    )
     left_s = wall_left_s(session, submission, specification(competition).limits) if item.stage == Stage.RUN else None
     return build_job(item, submission, competition, lease_s=lease_s, wall_left_s=left_s)
 
@@ -93,6 +101,9 @@ def record_runs(item: WorkItem, records: tuple[RunRecord, ...]) -> None:
         for record in records
         if item.first_run <= record.index < item.first_run + item.run_count
     }
+    session = object_session(item)
+    assert session is not None  # noqa: S101 - items are looked up by the callers
+    tallies.add(session, tallies.RUNS, len(new.keys() - item.finished.keys()))
     item.finished = new | item.finished
 
 
@@ -225,4 +236,5 @@ def expire_leases(session: Session, *, max_attempts: int) -> int:
         if not ended and item.state == WorkState.FAILED:
             fail(session, submission, platform_fault(f"{item.attempt} workers fell silent on stage {item.stage}"))
         log.warning("lease_expired", submission_id=str(submission.id), stage=item.stage, worker=item.worker)
+    tallies.add(session, tallies.LEASES_EXPIRED, len(items))
     return len(items)

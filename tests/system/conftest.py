@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import free_port, require_component
+from tests.conftest import free_port, make_bucket, require_component
 
 SLUG = "mini"
 RUNS = 16
@@ -151,9 +151,13 @@ def embedded(prepared: Installation) -> Iterator[Installation]:
 
 @pytest.fixture(scope="session")
 def production(
-    prepared: Installation, postgres_server: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory
+    prepared: Installation,
+    postgres_server: str,
+    redis_url: str,
+    s3_server: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Installation]:
-    """PostgreSQL and Redis, by settings alone; the artifacts are those of the embedded one, so nothing is trained."""
+    """PostgreSQL, Redis and S3, by settings alone; the artifacts are the embedded one's, so nothing is trained."""
     import psycopg
 
     name = f"lethe_{os.urandom(6).hex()}"
@@ -165,12 +169,27 @@ def production(
         port,
         LETHE_DATABASE_URL=f"{postgres_server}/{name}",
         LETHE_BROKER_URL=redis_url,
-        LETHE_ARTIFACTS_URL=f"file://{prepared.home / 'artifacts'}",
+        LETHE_ARTIFACTS_URL=_copy_artifacts(prepared, s3_server),
+        **s3_server,
     )
     installation = Installation(home, port, environment)
     _prepare(installation)
     with running(installation):
         yield installation
+
+
+def _copy_artifacts(prepared: Installation, s3_server: dict[str, str]) -> str:
+    from evaluator.artifacts import open_store
+
+    url = make_bucket(s3_server)
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in s3_server.items():
+            patched.setenv(name, value)
+        source, target = open_store(f"file://{prepared.home / 'artifacts'}"), open_store(url)
+    for prefix in ("data", "banks"):
+        for key in source.list(prefix):
+            target.put(key, source.get(key))
+    return url
 
 
 class running:  # noqa: N801 - used as a function

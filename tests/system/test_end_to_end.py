@@ -1,4 +1,4 @@
-"""The whole path over HTTP against real processes, on the embedded default and on PostgreSQL with Redis."""
+"""The whole path over HTTP against real processes, on the embedded default and on PostgreSQL, Redis and S3."""
 
 from pathlib import Path
 

@@ -1,0 +1,112 @@
+"""Prometheus metrics: counts from SQL, which hold across processes and restarts, and latencies of this process."""
+
+from datetime import datetime
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from evaluator.contract.states import TERMINAL_STATES, Stage, SubmissionState, WorkState
+from server import tallies
+from server.access import RequestTimes
+from server.context import Context
+from server.control.sweeper import SWEEPER
+from server.db import utc_now
+from server.models import Lease, Submission, WorkItem
+
+MEDIA_TYPE = CONTENT_TYPE_LATEST
+
+_COUNTERS = {
+    tallies.RUNS: "Runs whose outputs were stored",
+    tallies.LEASES_EXPIRED: "Work items whose holder fell silent",
+    tallies.SWEEPS: "Sweeps for lost work",
+    tallies.SCORINGS: "Scores computed",
+    tallies.SCORING_S: "Seconds spent on computing scores",
+}
+
+
+def render(context: Context, times: RequestTimes) -> bytes:
+    """All metrics in Prometheus' text format; raises SQLAlchemy's errors when the database is away."""
+    registry = CollectorRegistry()
+    with context.database.read() as session:
+        now = utc_now()
+        registry.register(_Collected([*_submissions(session), *_queue(session, now), *_processes(session, now)]))
+    return generate_latest(registry) + generate_latest(times.registry)
+
+
+class _Collected(Collector):
+    """Metrics that were read already."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> list[Metric]:
+        return self._metrics
+
+
+def _submissions(session: Session) -> list[Metric]:
+    by_state = GaugeMetricFamily("lethe_submissions", "Submissions by state", labels=["state"])
+    outcomes = GaugeMetricFamily(
+        "lethe_outcomes", "Submissions that have ended, by state, owner and code", labels=["state", "owner", "code"]
+    )
+    counts = dict.fromkeys((str(state) for state in SubmissionState), 0)
+    grouped = select(Submission.state, Submission.owner, Submission.fault_code, func.count()).group_by(
+        Submission.state, Submission.owner, Submission.fault_code
+    )
+    for state, owner, code, count in session.execute(grouped):
+        counts[state] += count
+        if SubmissionState(state) in TERMINAL_STATES:
+            outcomes.add_metric([state, owner or "", code or ""], count)
+    for state, count in counts.items():
+        by_state.add_metric([state], count)
+    return [by_state, outcomes]
+
+
+def _queue(session: Session, now: datetime) -> list[Metric]:
+    """Of open items only: finished ones are without number, and nobody waits for them."""
+    items = GaugeMetricFamily("lethe_work_items", "Open work items", labels=["stage", "state", "sandbox_mode"])
+    depth = GaugeMetricFamily("lethe_queue_depth", "Work items without a holder", labels=["stage"])
+    oldest = GaugeMetricFamily(
+        "lethe_queue_oldest_seconds", "Age of the oldest work item without a holder", labels=["stage"]
+    )
+    waiting = {str(stage): (0, now) for stage in Stage}
+    grouped = (
+        select(WorkItem.stage, WorkItem.state, WorkItem.sandbox_mode, func.count(), func.min(WorkItem.created_at))
+        .join(Submission, Submission.id == WorkItem.submission_id)
+        .where(
+            WorkItem.state.in_([WorkState.READY, WorkState.LEASED]),
+            WorkItem.generation == Submission.generation,
+            Submission.state.not_in(TERMINAL_STATES),
+        )
+        .group_by(WorkItem.stage, WorkItem.state, WorkItem.sandbox_mode)
+    )
+    for stage, state, mode, count, first in session.execute(grouped):
+        items.add_metric([stage, state, mode or ""], count)
+        if state == WorkState.READY:
+            before, earliest = waiting[stage]
+            waiting[stage] = (before + count, min(earliest, first))
+    for stage, (count, first) in waiting.items():
+        depth.add_metric([stage], count)
+        oldest.add_metric([stage], (now - first).total_seconds())
+    return [items, depth, oldest]
+
+
+def _processes(session: Session, now: datetime) -> list[Metric]:
+    busy = session.scalar(
+        select(func.count(func.distinct(WorkItem.worker))).where(
+            WorkItem.state == WorkState.LEASED, WorkItem.lease_expires_at >= now, WorkItem.stage != Stage.SCORE
+        )
+    )
+    lease = session.get(Lease, SWEEPER)
+    held_s = (lease.expires_at - now).total_seconds() if lease is not None else 0.0
+    metrics: list[Metric] = [
+        GaugeMetricFamily("lethe_workers_busy", "Workers that hold a live lease", value=busy or 0),
+        GaugeMetricFamily(
+            "lethe_sweeper_lease_seconds", "Time left on the sweeper's lease; below 0 nobody sweeps", value=held_s
+        ),
+    ]
+    totals = tallies.totals(session)
+    metrics += [CounterMetricFamily(f"lethe_{name}", text, value=totals[name]) for name, text in _COUNTERS.items()]
+    return metrics

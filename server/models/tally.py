@@ -1,0 +1,16 @@
+"""How often something has happened, counted by each process for itself."""
+
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.models.base import Base
+
+
+class Tally(Base):
+    """`value` only grows. One row per process and name, so that processes never wait for each other's rows."""
+
+    __tablename__ = "tallies"
+
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    process: Mapped[str] = mapped_column(String(200), primary_key=True)
+    value: Mapped[float] = mapped_column(default=0.0)

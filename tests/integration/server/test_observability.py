@@ -1,0 +1,217 @@
+"""What operators see: true metrics, a readiness that names the part and never hangs, logs that can be joined."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
+
+from server.app import create_app
+from server.control.sweeper import sweep
+from server.settings import Settings
+from tests.conftest import free_port
+from tests.integration.server.conftest import GOOD, RUNS, Site, upload
+
+
+def samples(url: str) -> dict[str, float]:
+    """Every sample of /metrics by name and labels."""
+    families = text_string_to_metric_families(httpx.get(f"{url}/metrics", timeout=30).text)
+    return {
+        sample.name + json.dumps(sample.labels, sort_keys=True): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_metrics_count_what_happened(site: Site) -> None:
+    with site.register("ann") as ann, site.register("bob") as bob, site.register("cat") as cat:
+        upload(ann)
+        site.evaluate()
+        identifier = upload(bob, GOOD + b"# bob\n").json()["id"]
+        upload(cat, GOOD + b"# cat\n")
+        waiting = samples(site.url)
+        assert waiting['lethe_queue_depth{"stage": "check"}'] == 2
+        assert 0 <= waiting['lethe_queue_oldest_seconds{"stage": "check"}'] < 120
+        bob.post(f"/submissions/{identifier}/cancel")
+        job = site.claim()
+        assert job is not None
+        busy = samples(site.url)
+        assert busy["lethe_workers_busy{}"] == 1
+        assert busy['lethe_queue_depth{"stage": "check"}'] == 0
+        assert busy['lethe_work_items{"sandbox_mode": "test", "stage": "check", "state": "leased"}'] == 1
+        fault = {"code": "timeout", "message": "", "line": None}
+        assert site.report(job, fault=fault)
+    assert sweep(site.context, "test")
+    after = samples(site.url)
+    assert after['lethe_outcomes{"code": "", "owner": "", "state": "scored"}'] == 1
+    assert after['lethe_outcomes{"code": "timeout", "owner": "participant", "state": "failed"}'] == 1
+    assert after['lethe_outcomes{"code": "cancelled", "owner": "participant", "state": "cancelled"}'] == 1
+    assert after['lethe_submissions{"state": "scored"}'] == 1
+    assert (after["lethe_runs_total{}"], after["lethe_scorings_total{}"]) == (RUNS, 1)
+    assert after["lethe_scoring_seconds_total{}"] > 0
+    assert after["lethe_sweeps_total{}"] == 1
+    assert after["lethe_sweeper_lease_seconds{}"] > 0
+
+
+def test_expired_leases_are_counted_once(site: Site) -> None:
+    with site.register("ann") as ann:
+        upload(ann)
+        assert site.claim() is not None
+        deadline = time.monotonic() + 30
+        while site.claim("w2") is None:  # the lease lasts two seconds
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert samples(site.url)["lethe_leases_expired_total{}"] == 1
+
+
+def test_latencies_are_kept_by_route_template_whatever_strangers_ask_for(site: Site) -> None:
+    with site.register("ann") as ann:
+        identifier = upload(ann).json()["id"]
+        for path in (f"/submissions/{identifier}", "/competitions/faces", "/competitions/nowhere", "/no/such/call"):
+            ann.get(path)
+        for number in range(20):
+            httpx.get(f"{site.url}/stray/{number}")
+        httpx.request("BREW", site.url)
+        httpx.get(f"{site.url}/static/style.css")
+        httpx.get(f"{site.url}/docs")
+    known = set(httpx.get(f"{site.url}/openapi.json").json()["paths"])
+    shown = samples(site.url)
+    counts = {key: value for key, value in shown.items() if key.startswith("lethe_request_seconds_count")}
+    routes = {json.loads(key.partition("_count")[2])["route"] for key in counts}
+    assert {"/api/v1/submissions/{submission_id}", "/api/v1/competitions/{slug}", "/docs", "unmatched"} <= routes
+    assert not {route for route in routes if identifier in route or "stray" in route}
+    assert routes - known <= {"/", "/docs", "/static", "unmatched", "/openapi.json"} | {
+        route for route in routes if route.startswith(("/internal/", "/competitions", "/submissions"))
+    }
+    assert counts['lethe_request_seconds_count{"method": "GET", "route": "unmatched", "status": "4xx"}'] >= 21
+    assert {json.loads(key.partition("_count")[2])["method"] for key in counts} <= {"GET", "POST", "other"}
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port where somebody listens and never says a word."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(16)
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("part", ["database", "broker", "artifacts"])
+@pytest.mark.parametrize("how", ["hangs", "refuses"])
+def test_readiness_names_the_part_within_two_seconds(
+    part: str, how: str, silent_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from server.health import Readiness
+    from server.migrate import migrate
+
+    port = silent_port if how == "hangs" else free_port()
+    for name, value in (("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}"), ("AWS_ACCESS_KEY_ID", "x")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "y")
+    urls = {
+        "database": {"database_url": f"postgresql://lethe@127.0.0.1:{port}/lethe"},
+        "broker": {"broker_url": f"redis://127.0.0.1:{port}/0"},
+        "artifacts": {"artifacts_url": "s3://bucket/x"},
+    }
+    settings = Settings(home=tmp_path, **urls[part])  # type: ignore[arg-type]
+    app = create_app(settings)
+    if part != "database":
+        migrate(app.state.context.database)
+    readiness: Readiness = app.state.readiness
+    for _ in range(2):
+        started = time.monotonic()
+        parts = readiness.ask()
+        assert time.monotonic() - started < 10  # 1.5 s of waiting; the rest is for a busy machine
+        assert {name: answer for name, answer in parts.items() if answer != "ok"}.keys() == {part}, parts
+    assert sum(thread.name == "probe" and thread.is_alive() for thread in threading.enumerate()) <= 2
+    app.state.context.database.dispose()
+
+
+def test_readiness_says_how_to_mend_the_schema(site: Site) -> None:
+    from sqlalchemy import text
+
+    for found, words in (("0001", "run lethe migrate"), ("9999", "upgrade this installation")):
+        with site.context.database.write() as session:
+            session.execute(text("UPDATE alembic_version SET version_num = :found"), {"found": found})
+        answer = httpx.get(f"{site.url}/readyz", timeout=30)
+        assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
+        assert words in answer.json()["parts"]["database"]
+
+
+def test_logs_can_be_joined_from_the_upload_to_the_score(site: Site) -> None:
+    with capture_logs() as lines, site.register("ann") as ann:
+        answer = upload(ann)
+        request_id = answer.headers["X-Request-Id"]
+        job = site.claim()
+        assert job is not None
+        assert job.request_id == request_id
+        assert site.report(job, finished=[])
+        site.evaluate()
+        token = ann.headers["Authorization"].split()[1]
+    access = [line for line in lines if line["event"] == "request"]
+    uploaded = next(line for line in access if line["route"].endswith("/submissions"))
+    assert (uploaded["method"], uploaded["status"], uploaded["slug"]) == ("POST", 202, "faces")
+    assert uploaded["route"] == "/api/v1/competitions/{slug}/submissions"
+    claimed = next(line for line in lines if line["event"] == "work_claimed")
+    assert (claimed["submission_id"], claimed["work_id"]) == (answer.json()["id"], str(job.work_id))
+    text = json.dumps(lines, default=str)
+    for secret in (token, site.worker_key, "correct horse"):
+        assert secret not in text
+
+
+def test_serve_believes_proxies_only_where_it_is_told_and_ends_in_order(tmp_path: Path) -> None:
+    seen = {trusted: _first_access_line(tmp_path / f"home{trusted or '-'}", trusted) for trusted in ("", "127.0.0.1")}
+    assert seen[""]["client"] == "127.0.0.1"
+    assert seen["127.0.0.1"]["client"] == "203.0.113.7"
+    for line in seen.values():
+        assert (line["route"], line["level"], len(line["request_id"])) == ("/api/v1/competitions", "info", 16)
+        assert "hush" not in json.dumps(line)
+
+
+def _first_access_line(home: Path, trusted: str) -> dict[str, str]:
+    port = free_port()
+    environment = {
+        **os.environ,
+        "LETHE_HOME": str(home),
+        "LETHE_PORT": str(port),
+        "LETHE_LOG_FORMAT": "json",
+        "LETHE_TRUSTED_PROXIES": trusted,
+    }
+    lethe = [sys.executable, "-m", "server.cli"]
+    unmigrated = subprocess.run([*lethe, "serve"], env=environment, capture_output=True, text=True, check=False)
+    assert (unmigrated.returncode, "run lethe migrate" in unmigrated.stderr) == (1, True), unmigrated.stderr
+    subprocess.run([*lethe, "migrate"], env=environment, check=True, capture_output=True)
+    process = subprocess.Popen([*lethe, "serve"], env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                httpx.get(f"{url}/healthz", timeout=5)
+                break
+            except httpx.TransportError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        with httpx.Client(base_url=url, headers={"X-Forwarded-For": "203.0.113.7"}, timeout=30) as kept_alive:
+            kept_alive.get("/api/v1/competitions?token=hush", headers={"Authorization": "Bearer hush"})
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode in {0, -signal.SIGTERM}, errors
+    assert not re.search("Traceback|unexpected_error", errors)
+    lines = [json.loads(line) for line in errors.splitlines() if line.startswith("{")]
+    found: dict[str, str] = next(line for line in lines if line["event"] == "request")
+    return found
