@@ -16,12 +16,14 @@ from server.context import create_context
 from server.docs_page import mount_docs
 from server.leaderboard import endpoints as leaderboard
 from server.limits import BodyLimit
+from server.openapi import describe_errors
 from server.oracles import endpoints as oracles
 from server.pages import endpoints as pages
 from server.problems import register_problems
 from server.rates import RateLimit
 from server.settings import Settings
 from server.submissions import endpoints as submissions
+from server.submissions.events import Feed
 from server.teams import endpoints as teams
 from server.work import endpoints as work
 
@@ -49,6 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     mount_docs(app)
     app.state.context = context
+    app.state.feed = Feed(context.database)
     register_problems(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(
@@ -67,4 +70,5 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(health.router)
     app.include_router(pages.router)
     pages.mount_static(app)
+    describe_errors(app)
     return app

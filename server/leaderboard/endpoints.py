@@ -24,7 +24,10 @@ class FinalNotRevealed(NotFound):
 @router.get(
     "/competitions/{slug}/leaderboard",
     response_model=Leaderboard,
-    responses={304: {"description": "Unchanged since the ETag sent in If-None-Match"}},
+    responses={
+        200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
+        304: {"description": "Unchanged since the ETag sent in If-None-Match"},
+    },
 )
 def get_leaderboard(
     slug: str,

@@ -1,11 +1,13 @@
 """REST: uploading a file and following what becomes of it."""
 
+from collections.abc import AsyncIterator
 from pathlib import PurePosixPath
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.sse import EventSourceResponse
 
 from evaluator.contract.submission import FILENAME
 from server.auth import CurrentUser
@@ -14,6 +16,7 @@ from server.context import AppContext, Context
 from server.limits import client_address
 from server.paging import Page, PageCursor, PageLimit
 from server.submissions import body, intake, quotas, service
+from server.submissions.events import Feed
 from server.submissions.schemas import QuotaView, SubmissionLog, SubmissionView, UploadAnswer
 from server.submissions.views import view
 from server.teams.service import find_team
@@ -93,7 +96,33 @@ def get_submission(submission_id: UUID, user: CurrentUser, context: AppContext) 
         return view(session, service.get_own(session, submission_id, user))
 
 
-@router.get("/submissions/{submission_id}/source", response_class=Response)
+async def stream_place(user: CurrentUser, request: Request) -> AsyncIterator[Feed]:
+    """The process's feed, with room for one stream of this account until the answer has ended."""
+    feed: Feed = request.app.state.feed
+    async with feed.place(user.username, client_address(request.scope)):
+        yield feed
+
+
+def own_submission(submission_id: UUID, user: CurrentUser, context: AppContext) -> UUID:
+    """The id, if the submission is the user's team's."""
+    with context.database.read() as session:
+        return service.get_own(session, submission_id, user).id
+
+
+@router.get("/submissions/{submission_id}/events", response_class=EventSourceResponse)
+async def follow(
+    submission_id: Annotated[UUID, Depends(own_submission)], feed: Annotated[Feed, Depends(stream_place)]
+) -> AsyncIterator[SubmissionView]:
+    """Server-sent events: the submission now and after every change, until it has ended; at most 15 minutes."""
+    async for shown in feed.follow(submission_id):
+        yield shown
+
+
+@router.get(
+    "/submissions/{submission_id}/source",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 def get_source(submission_id: UUID, user: CurrentUser, context: AppContext) -> Response:
     """The uploaded file, byte for byte; of a notebook the Python file that was made of it."""
     with context.database.read() as session:

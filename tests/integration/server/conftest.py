@@ -144,7 +144,9 @@ def upload(client: httpx.Client, data: bytes = GOOD, name: str = "mine.py", **he
 
 @pytest.fixture
 def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
-    settings = Settings(home=tmp_path / "home", database_url=database_url, lease_s=2.0)
+    settings = Settings(
+        home=tmp_path / "home", database_url=database_url, lease_s=2.0, rate_per_address="", rate_per_token=""
+    )
     app = create_app(settings)
     context: Context = app.state.context
     migrate(context.database)

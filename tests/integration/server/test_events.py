@@ -1,0 +1,63 @@
+"""Server-sent events over HTTP: every change until the end, of one's own submissions only, not too many at once."""
+
+import json
+import threading
+from typing import Any
+
+import httpx
+import pytest
+
+from server.submissions import events
+from tests.integration.server.conftest import Site, upload
+
+pytestmark = pytest.mark.component("postgresql")
+
+
+def told(client: httpx.Client, identifier: str) -> list[dict[str, Any]]:
+    """Everything that a stream says until it ends."""
+    with client.stream("GET", f"/submissions/{identifier}/events") as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        return [json.loads(line[5:]) for line in answer.iter_lines() if line.startswith("data:")]
+
+
+def test_a_stream_tells_the_way_of_a_submission_and_ends_with_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "POLL_S", 0.02)
+    with site.register("ann") as ann, site.register("bob") as bob:
+        identifier = upload(ann).json()["id"]
+        assert bob.get(f"/submissions/{identifier}/events").status_code == 404
+        said: list[dict[str, Any]] = []
+        stream = threading.Thread(target=lambda: said.extend(told(ann, identifier)))
+        stream.start()
+        site.evaluate()
+        stream.join(timeout=60)
+        assert said[-1] == ann.get(f"/submissions/{identifier}").json()
+        assert said[-1]["state"] == "scored"
+        assert told(ann, identifier) == [said[-1]]  # one that has ended is told once
+
+
+def test_streams_are_limited_and_make_room_when_they_close(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "PER_ACCOUNT", 1)
+    monkeypatch.setattr(events, "POLL_S", 0.02)
+    with site.register("ann") as ann, site.register("bob") as bob:
+        mine, yours = upload(ann).json()["id"], upload(bob).json()["id"]
+        with ann.stream("GET", f"/submissions/{mine}/events") as answer:
+            lines = answer.iter_lines()  # kept: dropping it would close the stream
+            next(lines)
+            with site.client(ann.headers["authorization"].split()[1]) as again:
+                refused = again.get(f"/submissions/{mine}/events")
+            assert (refused.status_code, refused.json()["code"]) == (429, "too_many_streams")
+            with bob.stream("GET", f"/submissions/{yours}/events") as other:
+                assert other.status_code == 200
+        assert ann.post(f"/submissions/{mine}/cancel").status_code == 200
+        for _ in range(200):  # the server notices the closed connection in its own time
+            answer = ann.get(f"/submissions/{mine}/events")
+            if answer.status_code == 200:
+                break
+        assert '"cancelled"' in answer.text
+
+
+def test_a_stream_ends_after_its_longest_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "LONGEST_S", 0.5)
+    with site.register("ann") as ann:
+        assert [event["state"] for event in told(ann, upload(ann).json()["id"])] == ["queued"]
