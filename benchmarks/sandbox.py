@@ -4,12 +4,14 @@ Run it with nothing else on the machine: `python -m benchmarks.sandbox [--runs 6
 """
 
 import argparse
+import os
 import statistics
 import struct
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sandbox import Policy, RunResult, Sandbox, Setup, Status, open_sandbox
@@ -37,6 +39,7 @@ def run(context, source, filename, function, seed):
     called()
     return struct.pack("!d", time.perf_counter() - started)
 """
+FULL = 512  # the runs of a full competition
 NOTHING = b"def f(): pass\n"
 TRAINING = b"""
 import torch
@@ -88,6 +91,8 @@ def main() -> None:
             row("start of the sandbox, once", time.perf_counter() - started, "s")
             print(f"mode: {sandbox.mode}")
             no_op_s = measure_no_op(sandbox, arguments.runs)
+            row(f"{FULL} no-op runs, one after the other", run_all(sandbox, FULL, 1), "s")
+            row(f"{FULL} no-op runs, {os.cpu_count()} at a time", run_all(sandbox, FULL, os.cpu_count() or 1), "s")
             fresh_s = statistics.median(fresh_import() for _ in range(arguments.fresh))
             row("fresh process that imports torch, median", fresh_s, "s")
             row("ratio", fresh_s / no_op_s, "times")
@@ -107,6 +112,15 @@ def measure_no_op(sandbox: Sandbox, runs: int) -> float:
     if peak is not None:
         row("memory of a no-op run on top of the zygote", peak / 2**20, "MiB")
     return statistics.median(times)
+
+
+def run_all(sandbox: Sandbox, runs: int, slots: int) -> float:
+    """Seconds that `runs` no-op runs take, `slots` at a time."""
+    started = time.perf_counter()
+    with ThreadPoolExecutor(slots) as pool:
+        for result in pool.map(lambda seed: sandbox.run(NOTHING, function="f", seed=seed), range(runs)):
+            finished(result)
+    return time.perf_counter() - started
 
 
 def fresh_import() -> float:

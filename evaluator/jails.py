@@ -54,7 +54,7 @@ def policy_of(limits: LimitsSpec) -> Policy:
     return Policy(
         wall_s=limits.run_wall_s,
         cpu_s=limits.run_cpu_s,
-        cores=limits.cores,
+        cores=max(limits.cores, float(limits.threads)),
         memory_bytes=limits.memory_bytes,
         gpu_memory_bytes=limits.gpu_memory_bytes,
         processes=limits.processes,
