@@ -5,7 +5,7 @@ import os
 import time
 
 LAYER = "limits"
-EXPECTED = ("timeout", "out_of_memory", "exit")
+EXPECTED = ("timeout", "out_of_memory", "process_limit", "exit")
 
 NO_RESERVE = 0x4000
 
