@@ -14,6 +14,7 @@ from evaluator.contract.faults import Fault
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Stage
 from evaluator.contract.work import CheckReport, Job, RunOrder
+from evaluator.data.sources import Files
 from evaluator.dependencies import open_layers
 from evaluator.inference.service import InferenceService
 from evaluator.jails import Jails, require_isolation
@@ -43,17 +44,20 @@ def practise(
     *,
     store_folder: Path,
     scratch: Path,
+    files: Files | None = None,
     allow_unsafe: bool = False,
     progress: Report | None = None,
 ) -> CheckResult:
     """The result of one run of `source` on the competition's practice data, which is made on first use.
+
+    `files` says where a source that reads files finds them.
 
     Raises SandboxUnavailable where nothing untrusted can be run, and what `prepare_practice` raises.
     """
     settings = LayerSettings()
     require_isolation(settings, allow_unsafe=allow_unsafe)
     store = open_store(f"file://{store_folder}")
-    practice = prepare_practice(spec, store, progress=progress)
+    practice = prepare_practice(spec, store, files=files, progress=progress)
     job = Job(
         work_id=_NOBODY,
         token=0,

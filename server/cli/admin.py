@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from server.cli import admin_users, oracles, storage
-from server.cli.options import Home, Jobs, Json, Slug, make_settings
+from server.cli.options import DataFolder, Home, Jobs, Json, Slug, make_settings
 from server.cli.progress import training_progress
 
 app = typer.Typer(no_args_is_help=True)
@@ -29,9 +29,7 @@ for _command in (storage.prune, storage.backup, storage.restore):
 def create_competition(
     specification: Annotated[Path, typer.Argument(help="TOML file, or the name of a shipped one such as demo")],
     home: Home = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", help="Folder with the photographs, for sources that read files")
-    ] = None,
+    data: DataFolder = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out files that cannot be used instead of stopping")
     ] = False,

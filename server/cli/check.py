@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli.options import AllowUnsafe, Json, make_settings
+from server.cli.options import AllowUnsafe, DataFolder, Json, make_settings
 from server.cli.progress import training_progress
 
 
@@ -15,10 +15,12 @@ def check(
         Path, typer.Argument(help="Python file or notebook with unlearning(net, retain, forget, validation)")
     ],
     specification: Annotated[Path, typer.Option("--spec", help="TOML file, or a shipped one's name")] = Path("demo"),
+    data_folder: DataFolder = None,
     as_json: Json = False,
     allow_unsafe: AllowUnsafe = False,
 ) -> None:
     """Run a submission once on practice data and show everything that it says."""
+    from evaluator.data.sources import Files
     from evaluator.practice import practise
     from server.competitions.hosting import read_specification
     from server.submissions.static_check import RefusedFile, check_file
@@ -42,6 +44,7 @@ def check(
             spec,
             store_folder=folder,
             scratch=Path(scratch),
+            files=Files(folder=data_folder),
             allow_unsafe=allow_unsafe,
             progress=progress,
         )

@@ -19,6 +19,9 @@ AllowUnsafe = Annotated[
 ]
 Slug = Annotated[str, typer.Argument(help="The competition's slug")]
 Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Training processes; default: one per core")]
+DataFolder = Annotated[
+    Path | None, typer.Option("--data", help="Folder with the photographs, for sources that read files")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text")]
 
 

@@ -45,9 +45,10 @@ class Files:
     def leave_out(self, bad: Sequence[str]) -> None:
         """Note the bad files, or raise DataError with the first of them unless `skip_bad`."""
         if bad and not self.skip_bad:
+            noun = "file" if len(bad) == 1 else "files"
             more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
             raise DataError(
-                f"{len(bad)} files cannot be used: {'; '.join(bad[:NAMED])}{more}. Correct them, or leave them out "
+                f"{len(bad)} {noun} cannot be used: {'; '.join(bad[:NAMED])}{more}. Correct them, or leave them out "
                 "with --skip-bad"
             )
         self.skipped.extend(bad)

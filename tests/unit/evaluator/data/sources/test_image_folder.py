@@ -74,7 +74,7 @@ def test_classes_by_name_columns_in_any_order_and_a_byte_order_mark(folder: Path
         (["person-00/000.jpg,a,0", "./person-00/000.jpg,a,0"], "person-00/000.jpg is listed twice"),
         (["person-00/000.jpg,Ann,0", "person-00/001.jpg,ann,0"], "'Ann' and 'ann' differ in upper and lower case only"),
         (["person-00/000.jpg,a,0", "person-00/001.jpg,a,0"], "2 photographs below .* are too few"),
-        (["gone.jpg,a,0"], "1 files cannot be used: images/gone.jpg: is missing"),
+        (["gone.jpg,a,0"], "1 file cannot be used: images/gone.jpg: is missing"),
         (['"person-00/000.jpg,a,0'], "cannot read .* as a table"),
     ],
 )
