@@ -1,0 +1,163 @@
+"""What the host, and after the reveal everybody, sees of one submission: epsilon, margins, accuracies and times."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from evaluator.metrics import Pool, Score
+from server.plots.drawing import ORACLE, PALE, UNLEARNED, Plot, draw, styled, to_svg
+
+Floats = NDArray[np.float64]
+
+BIN = 0.5
+CHOSEN = ((0.1, "well forgotten"), (0.5, "typical"), (0.9, "badly forgotten"))
+PARTS = (("retain_accuracy", "retain"), ("test_accuracy", "test"), ("forget_accuracy", "forget"))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Evidence:
+    """What the plots show. `run_wall_s`: (N,) seconds of each run; `retraining_wall_s`: (M,) of each oracle."""
+
+    score: Score
+    unlearned: Pool
+    retrained: Pool
+    run_wall_s: Floats
+    retraining_wall_s: Floats
+
+
+@styled
+def submission_plots(evidence: Evidence) -> tuple[Plot, ...]:
+    """All plots of one scored submission, in the order in which a page shows them."""
+    return (_epsilon_plot(evidence), _margin_plot(evidence), _accuracy_plot(evidence), _time_plot(evidence))
+
+
+def _epsilon_plot(evidence: Evidence) -> Plot:
+    """How many forget images have which epsilon, with what the rule pays for each."""
+    score = evidence.score
+    figure, (axes,) = draw()
+    top = max(BIN * 4, BIN * np.ceil((score.epsilon.max() + 1e-9) / BIN))
+    edges = np.arange(0, min(top, 20) + BIN, BIN)
+    counts, _ = np.histogram(np.minimum(score.epsilon, edges[-1]), edges)
+    axes.bar(edges[:-1], counts, width=BIN, align="edge", color=PALE, edgecolor=UNLEARNED, linewidth=0.8)
+    axes.set(xlabel="epsilon of a forget image (0: the runs cannot be told from oracles)", ylabel="forget images")
+    axes.set_xlim(0, edges[-1])
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    points = axes.twinx()  # made after the bars, so that the dots lie above them
+    order = np.argsort(score.epsilon)
+    points.plot(score.epsilon[order], score.quality[order], ".", color=ORACLE, markersize=4)
+    points.set(ylim=(0, 1.04), ylabel="points paid (dots)")
+    points.grid(visible=False)
+    points.spines["right"].set_visible(True)
+    median = float(np.median(score.epsilon))
+    paid = int((score.quality >= 0.5).sum())
+    return Plot(
+        "epsilon",
+        "Distinguishability of the forget images",
+        to_svg(figure),
+        f"Histogram of epsilon over {len(score.epsilon)} forget images: median {median:.2f}, largest "
+        f"{score.epsilon.max():.2f}. {paid} images earn half a point or more; the mean of the points is the forgetting "
+        f"quality, {score.forgetting_quality:.3f}.",
+    )
+
+
+def _margin_plot(evidence: Evidence) -> Plot:
+    """Margins of the runs and of the oracles on a well forgotten, a typical and a badly forgotten image."""
+    epsilon = evidence.score.epsilon
+    order = np.argsort(epsilon, kind="stable")
+    figure, panels = draw(columns=len(CHOSEN))
+    sentences = []
+    for axes, (quantile, name) in zip(panels, CHOSEN, strict=True):
+        example = int(order[round(quantile * (len(order) - 1))])
+        runs, oracles = evidence.unlearned.margins[:, example], evidence.retrained.margins[:, example]
+        _densities(axes, runs, oracles)
+        axes.set_title(f"{name}, ε = {epsilon[example]:.2f}", fontsize=9)
+        sentences.append(
+            f"{name} (epsilon {epsilon[example]:.2f}): runs {runs.mean():.1f} ± {runs.std():.1f}, oracles "
+            f"{oracles.mean():.1f} ± {oracles.std():.1f}"
+        )
+    _legend(figure)
+    return Plot(
+        "margins",
+        "Margins of unlearned runs against oracles",
+        to_svg(figure),
+        f"Margins, mean and standard deviation, on three forget images. {'; '.join(sentences)}.",
+    )
+
+
+def _densities(axes: Axes, runs: Floats, oracles: Floats) -> None:
+    low, high = min(runs.min(), oracles.min()), max(runs.max(), oracles.max())
+    room = max(0.05 * (high - low), 0.1)
+    edges = [float(edge) for edge in np.linspace(low - room, high + room, 19)]
+    for values, colour in ((oracles, ORACLE), (runs, UNLEARNED)):
+        axes.hist(values, edges, density=True, histtype="stepfilled", facecolor=colour, alpha=0.25)
+        axes.hist(values, edges, density=True, histtype="step", color=colour, linewidth=1.4)
+    axes.set_yticks([])
+    axes.set_xlabel("margin")
+    axes.grid(visible=False)
+    axes.spines["left"].set_visible(False)
+
+
+def _accuracy_plot(evidence: Evidence) -> Plot:
+    """Accuracies of all runs and oracles on the retain, test and forget sets."""
+    figure, (axes,) = draw()
+    sentences, labels = [], []
+    for row, (field, part) in enumerate(PARTS):
+        runs, oracles = getattr(evidence.unlearned, field), getattr(evidence.retrained, field)
+        if runs is None or oracles is None:
+            continue
+        labels.append((row, part))
+        for offset, values, colour in ((0.16, oracles, ORACLE), (-0.16, runs, UNLEARNED)):
+            _strip(axes, values, row + offset, colour)
+        sentences.append(f"{part}: runs {runs.mean():.3f}, oracles {oracles.mean():.3f}")
+    axes.set_yticks([row for row, _ in labels], [part for _, part in labels])
+    axes.set_ylim(len(PARTS) - 0.5, -0.5)
+    axes.set(xlabel="accuracy (one mark a model; the long mark is the mean)", xlim=(0, 1.01))
+    axes.grid(visible=True, axis="x")
+    axes.grid(visible=False, axis="y")
+    _legend(figure)
+    return Plot(
+        "accuracies",
+        "Accuracies against the oracles'",
+        to_svg(figure),
+        f"Mean accuracies. {'; '.join(sentences)}.",
+    )
+
+
+def _time_plot(evidence: Evidence) -> Plot:
+    """Seconds of each run beside the seconds of training an oracle from scratch."""
+    figure, (axes,) = draw()
+    runs, training = evidence.run_wall_s, evidence.retraining_wall_s
+    for level, values, colour in ((0.0, training, ORACLE), (1.0, runs, UNLEARNED)):
+        _strip(axes, values, level, colour)
+    axes.set_yticks([0, 1], ["retraining", "a run"])
+    axes.set_ylim(1.7, -0.7)
+    axes.set_xlim(0, 1.05 * max(runs.max(), training.max()))
+    axes.set_xlabel("seconds (one mark a model; the long mark is the mean)")
+    axes.grid(visible=True, axis="x")
+    axes.grid(visible=False, axis="y")
+    share = runs.mean() / training.mean()
+    return Plot(
+        "times",
+        "Time of a run against retraining",
+        to_svg(figure),
+        f"A run takes {runs.mean():.2f} s on average (longest {runs.max():.2f} s), training from scratch "
+        f"{training.mean():.2f} s: {share:.0%} of retraining.",
+    )
+
+
+def _strip(axes: Axes, values: Floats, level: float, colour: str) -> None:
+    axes.plot(values, np.full(len(values), level), "|", color=colour, markersize=9, markeredgewidth=1, alpha=0.55)
+    axes.plot([values.mean()], [level], "|", color=colour, markersize=19, markeredgewidth=2.4)
+
+
+def _legend(figure: Figure) -> None:
+    handles = [
+        Line2D([], [], marker="s", linestyle="", color=colour, label=label)
+        for label, colour in (("oracles", ORACLE), ("unlearned", UNLEARNED))
+    ]
+    figure.legend(handles=handles, loc="outside upper left", ncols=2)

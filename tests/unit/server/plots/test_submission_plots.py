@@ -1,0 +1,78 @@
+"""Plots of a submission: they say what the numbers say, for odd numbers too, and give the same bytes each time."""
+
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from evaluator.metrics import Pool, evaluate
+from server.plots.drawing import ORACLE, UNLEARNED
+from server.plots.submission import Evidence, submission_plots
+
+RUNS, EXAMPLES = 16, 12
+
+
+def evidence(*, shift: float = 1.0, spread: float = 1.0) -> Evidence:
+    generator = np.random.default_rng(3)
+    oracles = generator.normal(0, 1, (RUNS, EXAMPLES))
+    runs = shift + spread * generator.normal(0, 1, (RUNS, EXAMPLES))
+    accuracies = {"retain_accuracy": 0.9, "test_accuracy": 0.4, "forget_accuracy": 0.6}
+    unlearned = Pool(margins=runs, **{name: np.full(RUNS, value) for name, value in accuracies.items()})
+    retrained = Pool(margins=oracles, **{name: np.full(RUNS, value) for name, value in accuracies.items()})
+    return Evidence(
+        score=evaluate(unlearned, retrained, rule="exact"),
+        unlearned=unlearned,
+        retrained=retrained,
+        run_wall_s=np.full(RUNS, 1.5),
+        retraining_wall_s=np.full(RUNS, 6.0),
+    )
+
+
+@pytest.mark.parametrize("shown", [evidence(), evidence(spread=0.0), evidence(shift=50.0)])
+def test_every_plot_is_an_svg_with_words(shown: Evidence) -> None:
+    plots = submission_plots(shown)
+    assert [plot.name for plot in plots] == ["epsilon", "margins", "accuracies", "times"]
+    for plot in plots:
+        assert ET.fromstring(plot.svg).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314
+        assert plot.title
+        assert plot.text.endswith(".")
+
+
+def test_the_words_carry_the_numbers() -> None:
+    shown = evidence()
+    epsilon, _, accuracies, times = submission_plots(shown)
+    assert f"{shown.score.forgetting_quality:.3f}" in epsilon.text
+    assert f"median {np.median(shown.score.epsilon):.2f}" in epsilon.text
+    assert "retain: runs 0.900, oracles 0.900" in accuracies.text
+    assert "25% of retraining" in times.text
+
+
+def test_margins_are_of_a_good_a_typical_and_a_bad_example() -> None:
+    shown = evidence()
+    ordered = np.sort(shown.score.epsilon)
+    text = submission_plots(shown)[1].text
+    positions = [text.index(f"(epsilon {ordered[round(share * (EXAMPLES - 1))]:.2f})") for share in (0.1, 0.5, 0.9)]
+    assert positions == sorted(positions)
+
+
+def test_a_part_that_nobody_measured_is_left_out() -> None:
+    shown = evidence()
+    without = replace(shown, unlearned=replace(shown.unlearned, forget_accuracy=None))
+    text = submission_plots(without)[2].text
+    assert "forget" not in text
+    assert "test" in text
+
+
+def test_colours_follow_the_readers_screen() -> None:
+    for plot in submission_plots(evidence()):
+        text = plot.svg.decode()
+        assert "prefers-color-scheme:dark" in text
+        body = text.split("</style>", 1)[1]
+        assert UNLEARNED not in body
+        assert ORACLE not in body
+
+
+def test_the_same_evidence_gives_the_same_bytes() -> None:
+    first, second = (submission_plots(evidence()) for _ in range(2))
+    assert [plot.svg for plot in first] == [plot.svg for plot in second]
