@@ -10,18 +10,11 @@ from server.leaderboard.schemas import Leaderboard
 from server.pages.board import Board, board
 from server.pages.formatting import Moment, count_text, duration_text, moment, paragraphs, size_text
 from server.pages.snippets import STARTER, Commands, commands
+from server.pages.texts import Fact
 
 PHASES = {"draft": "Not open yet", "open": "Open", "closed": "Closed"}
 LIVE_POLL_S = 10
 TOP_ROWS = 5
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A term and what it is here."""
-
-    term: str
-    value: str
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def check_file(data: bytes, *, filename: str, limit_bytes: int) -> CheckedFile:
     if not is_notebook(filename):
         return CheckedFile(source=data, dependencies=tuple(check_source(data, limit_bytes=limit_bytes)))
     _check_bytes(data, limit_bytes=NOTEBOOK_BYTES)
-    answer = _run(_CONVERTER, data)
+    answer = run_parser(_CONVERTER, data)
     if "source" not in answer:
         raise RefusedFile(FaultCode(answer["code"]), message=answer.get("message"))
     try:
@@ -81,7 +81,7 @@ def check_source(data: bytes, *, limit_bytes: int) -> list[str]:
     """The dependencies that the file names; raises RefusedFile with a stable code, and the line where there is one."""
     _check_bytes(data, limit_bytes=limit_bytes)
     order = {"function": FUNCTION, "parameters": len(PARAMETERS), "extra": EXTRA_PARAMETERS}
-    answer = _run(_PARSER, data, json.dumps(order))
+    answer = run_parser(_PARSER, data, json.dumps(order))
     if answer["code"] is not None:
         raise RefusedFile(FaultCode(answer["code"]), message=answer.get("message"), line=answer.get("line"))
     try:
@@ -101,7 +101,7 @@ def _check_bytes(data: bytes, *, limit_bytes: int) -> None:
         raise RefusedFile(FaultCode.NOT_UTF8, message=f"byte {error.start} is 0x{data[error.start]:02x}") from error
 
 
-def _run(program: Path, data: bytes, *arguments: str) -> dict[str, Any]:
+def run_parser(program: Path, data: bytes, *arguments: str) -> dict[str, Any]:
     """The JSON that `program`, a killable process, makes of untrusted bytes; `too_complex` when it had to be killed."""
     with _PARSERS:
         try:

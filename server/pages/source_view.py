@@ -1,0 +1,32 @@
+"""A submitted source as its page shows it: coloured where that is cheap, plain where it is not; never executed."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from server.pages.highlight_source import split_lines
+from server.submissions.static_check import run_parser
+
+_HIGHLIGHTER = Path(__file__).with_name("highlight_source.py")
+CACHED_SOURCES = 16
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A run of characters in one colour; `kind` is a class of the stylesheet, empty for plain text."""
+
+    kind: str
+    text: str
+
+
+Line = tuple[Piece, ...]
+
+
+@lru_cache(maxsize=CACHED_SOURCES)
+def source_lines(source: bytes) -> tuple[Line, ...]:
+    """The lines of a UTF-8 source, coloured in a killable process; plain when that fails or takes too long."""
+    coloured = run_parser(_HIGHLIGHTER, source).get("lines")
+    if coloured is None:
+        text = source.decode("utf-8-sig", errors="replace")
+        return tuple((Piece("", line),) if line else () for line in split_lines(text))
+    return tuple(tuple(Piece(kind, text) for kind, text in line) for line in coloured)

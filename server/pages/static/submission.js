@@ -1,0 +1,56 @@
+// Keeps the page of a submission true while it is evaluated: the server says when something changed, the page is fetched
+// again and its parts are swapped. Without server-sent events it asks every few seconds; without script, reloading works.
+"use strict";
+
+{
+  const root = document.getElementById("submission");
+  const SLOWEST_POLL_S = 60;
+  let etag = null;
+  let delayS = Number(root.dataset.pollS);
+  let stream = null;
+
+  const isLive = () => root.dataset.live === "yes";
+
+  async function refresh() {
+    const answer = await fetch(location.href, { headers: etag ? { "If-None-Match": etag } : {}, cache: "no-store" });
+    const text = await answer.text();
+    if (answer.status === 304) return;
+    if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+    etag = answer.headers.get("ETag");
+    const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("submission");
+    const parts = (place) => [...place.querySelectorAll(":scope > section")];
+    const names = (place) => parts(place).map((part) => part.getAttribute("aria-labelledby")).join();
+    if (names(root) === names(fresh)) {
+      root.querySelector("[data-part=progress]").replaceWith(fresh.querySelector("[data-part=progress]"));
+    } else {
+      root.replaceChildren(...fresh.childNodes);
+    }
+    root.dataset.live = fresh.dataset.live;
+    if (!isLive()) stream?.close();
+  }
+
+  function poll() {
+    setTimeout(async () => {
+      try {
+        if (!document.hidden) await refresh();
+        delayS = Number(root.dataset.pollS);
+      } catch {
+        delayS = Math.min(2 * delayS, SLOWEST_POLL_S);
+      }
+      if (isLive()) poll();
+    }, 1000 * delayS);
+  }
+
+  function listen() {
+    stream = new EventSource(`/api/v1/submissions/${root.dataset.id}/events`);
+    const changed = () => refresh().catch(() => {});
+    stream.addEventListener("submission", changed);
+    stream.addEventListener("message", changed);
+    stream.addEventListener("error", () => {
+      if (stream.readyState !== EventSource.CLOSED) return; // the browser connects again by itself
+      if (isLive()) poll();
+    });
+  }
+
+  if (isLive()) listen();
+}

@@ -1,0 +1,242 @@
+"""The page of one submission: where it stands, how it went, what it printed, and its source."""
+
+import re
+from dataclasses import dataclass
+
+from evaluator.contract.states import Owner, SubmissionState
+from server.leaderboard.schemas import Leaderboard
+from server.pages.formatting import Moment, count_text, duration_text, moment, score_text, size_text
+from server.pages.scale import scale_for
+from server.pages.source_view import Line
+from server.pages.texts import Fact
+from server.submissions.schemas import SubmissionLog, SubmissionView
+
+POLL_S = 3
+
+STAGES = (
+    ("queued", "Accepted", "The file passed the static check and is stored."),
+    ("checking", "Check", "One run on public practice data, in the same sandbox."),
+    ("running", "Runs", "The hidden photographs, one process and one seed a run."),
+    ("scoring", "Scoring", "The runs are compared with the oracles."),
+    ("scored", "Score", "On the leaderboard."),
+)
+HEADLINES = {
+    "queued": "Waiting for a worker",
+    "checking": "Being checked on practice data",
+    "running": "Running",
+    "scoring": "Being scored",
+    "scored": "Scored",
+    "failed": "Ended without a score",
+    "cancelled": "Cancelled",
+}
+OWNERS = {
+    Owner.PARTICIPANT: "It counts as one of your submissions if it had passed the check stage.",
+    Owner.PLATFORM: "This was not the file's fault. It costs no quota.",
+    Owner.HOST: "The host ended it. It costs no quota.",
+}
+
+
+@dataclass(frozen=True)
+class StageStep:
+    """One stop on the way to a score; `status` is done, now, failed or next."""
+
+    title: str
+    about: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Runs:
+    """How many hidden runs are finished, in steps of a tenth."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class ScoreBox:
+    """The score on the scale of the leaderboard; places in percent of the width."""
+
+    score: str
+    interval: str
+    low_x: float
+    high_x: float
+    score_x: float
+    marks: tuple[tuple[str, float, str], ...]
+    alternative: str
+
+
+@dataclass(frozen=True)
+class ErrorBox:
+    """Why there is no score, in a sentence, with the line of the file where one is known."""
+
+    code: str
+    message: str
+    line: int | None
+    output: tuple[tuple[str, int | None], ...]
+    owner: str
+
+
+@dataclass(frozen=True)
+class Output:
+    """Something that the check stage printed; each piece with the line of the file that it names, or None."""
+
+    title: str
+    pieces: tuple[tuple[str, int | None], ...]
+
+
+@dataclass(frozen=True)
+class SubmissionPage:
+    """Everything on the page of one submission."""
+
+    id: str
+    slug: str
+    filename: str
+    team: str
+    state: str
+    headline: str
+    is_live: bool
+    created: Moment
+    finished: Moment | None
+    stages: tuple[StageStep, ...]
+    runs: Runs | None
+    waiting: str
+    score: ScoreBox | None
+    error: ErrorBox | None
+    outputs: tuple[Output, ...]
+    usage: tuple[Fact, ...]
+    packages: tuple[str, ...]
+    lines: tuple[Line, ...]
+    marked: int | None
+    poll_s: int
+
+
+def submission_page(
+    view: SubmissionView, log: SubmissionLog | None, lines: tuple[Line, ...], standings: Leaderboard
+) -> SubmissionPage:
+    """The page of `view`; `standings` give the reference lines beside its score."""
+    state = SubmissionState(view.state)
+    error = _error(view)
+    return SubmissionPage(
+        id=str(view.id),
+        slug=view.competition,
+        filename=view.filename,
+        team=view.team,
+        state=view.state,
+        headline=HEADLINES[view.state],
+        is_live=not state.is_terminal,
+        created=moment(view.created_at),
+        finished=None if view.finished_at is None else moment(view.finished_at),
+        stages=_stages(view, checked=log is not None),
+        runs=Runs(view.runs_done, view.runs_total) if state is SubmissionState.RUNNING else None,
+        waiting=_waiting(view),
+        score=_score(view, standings),
+        error=error,
+        outputs=() if log is None else _outputs(log, view.filename),
+        usage=() if log is None else _usage(log),
+        packages=() if log is None else tuple(log.packages),
+        lines=lines,
+        marked=None if error is None else error.line,
+        poll_s=POLL_S,
+    )
+
+
+def linked(text: str, filename: str) -> tuple[tuple[str, int | None], ...]:
+    """`text` in pieces; the ones that name a line of the submitted file, as tracebacks do, come with its number."""
+    pieces: list[tuple[str, int | None]] = []
+    place = 0
+    for match in re.finditer(rf'File "{re.escape(filename)}", line (\d{{1,7}})', text):
+        pieces.append((text[place : match.start()], None))
+        pieces.append((match.group(0), int(match.group(1))))
+        place = match.end()
+    pieces.append((text[place:], None))
+    return tuple(piece for piece in pieces if piece[0])
+
+
+def _stages(view: SubmissionView, *, checked: bool) -> tuple[StageStep, ...]:
+    """The way so far. Where an unfinished one ended is known from what it left: runs, or the output of its check."""
+    order = [state for state, _, _ in STAGES]
+    ended = view.state in {"failed", "cancelled"}
+    if ended:
+        reached = 2 if view.runs_done else 1 if checked or view.error is not None else 0
+    else:
+        reached = order.index(view.state)
+    steps = []
+    for place, (_, title, about) in enumerate(STAGES):
+        if place < reached or view.state == "scored":
+            status = "done"
+        elif place == reached:
+            status = "failed" if ended else "now"
+        else:
+            status = "next"
+        steps.append(StageStep(title, about, status))
+    return tuple(steps)
+
+
+def _waiting(view: SubmissionView) -> str:
+    parts = []
+    if view.queue_position is not None:
+        ahead = view.queue_position - 1
+        parts.append("Next in the queue" if ahead == 0 else f"{count_text(ahead, 'submission')} ahead in the queue")
+    if view.eta_s is not None:
+        parts.append(f"about {duration_text(view.eta_s)} to the score")
+    text = ", ".join(parts)
+    return text[:1].upper() + text[1:]
+
+
+def _score(view: SubmissionView, standings: Leaderboard) -> ScoreBox | None:
+    if view.score is None or view.interval is None:
+        return None
+    references = [row for row in standings.rows if row.reference is not None]
+    low, high = view.interval.low, view.interval.high
+    scale = scale_for([view.score, low, high, *(row.score for row in references)])
+    texts = [score_text(value) for value in (view.score, low, high)]
+    beside = "; ".join(f"{row.reference} {score_text(row.score)}" for row in references)
+    return ScoreBox(
+        score=texts[0],
+        interval=f"{texts[1]} to {texts[2]}",
+        low_x=scale.x(low),
+        high_x=scale.x(high),
+        score_x=scale.x(view.score),
+        marks=tuple(
+            (
+                row.reference or "",
+                scale.x(row.score),
+                "start" if scale.x(row.score) < 15 else "end" if scale.x(row.score) > 85 else "middle",
+            )
+            for row in references
+        ),
+        alternative=f"Score {texts[0]}, 95% interval {texts[1]} to {texts[2]}" + (f"; {beside}" if beside else ""),
+    )
+
+
+def _error(view: SubmissionView) -> ErrorBox | None:
+    if view.error is None:
+        return None
+    return ErrorBox(
+        code=view.error.code,
+        message=view.error.message,
+        line=view.error.line,
+        output=linked(view.error.output or "", view.filename),
+        owner="" if view.owner is None else OWNERS[Owner(view.owner)],
+    )
+
+
+def _outputs(log: SubmissionLog, filename: str) -> tuple[Output, ...]:
+    parts = (
+        ("Traceback", log.traceback),
+        ("Standard output", log.stdout),
+        ("Standard error", log.stderr),
+    )
+    return tuple(Output(title, linked(text, filename)) for title, text in parts if text.strip())
+
+
+def _usage(log: SubmissionLog) -> tuple[Fact, ...]:
+    facts = []
+    if log.wall_s is not None:
+        facts.append(Fact("Wall time", duration_text(log.wall_s)))
+    if log.cpu_s is not None:
+        facts.append(Fact("Processor time", duration_text(log.cpu_s)))
+    if log.peak_memory_bytes is not None:
+        facts.append(Fact("Peak memory", size_text(log.peak_memory_bytes)))
+    return tuple(facts)

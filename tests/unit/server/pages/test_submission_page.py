@@ -1,0 +1,101 @@
+"""The page of a submission says where it stands, why it ended, and never more than its team may see."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from server.leaderboard.schemas import Leaderboard, LeaderboardRow
+from server.pages.rendering import render
+from server.pages.submission_page import SubmissionPage, linked, submission_page
+from server.submissions.schemas import ErrorView, IntervalView, SubmissionLog, SubmissionView
+
+WHEN = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
+HOSTILE = "<script>alert(1)</script>&\"'"
+LOG = SubmissionLog(
+    stdout="", stderr="", traceback="", packages=[], wall_s=1.25, cpu_s=1.0, peak_memory_bytes=3 * 2**20
+)
+
+
+def view(**changes: Any) -> SubmissionView:
+    values: dict[str, Any] = {
+        **dict.fromkeys(SubmissionView.model_fields),
+        "id": UUID(int=7),
+        "competition": "demo",
+        "team": HOSTILE,
+        "filename": "mine.py",
+        "state": "queued",
+        "runs_done": 0,
+        "runs_total": 32,
+        "notes": [],
+        "created_at": WHEN,
+    }
+    return SubmissionView.model_validate(values | changes)
+
+
+def page(found: SubmissionView, log: SubmissionLog | None = None, *, references: bool = False) -> SubmissionPage:
+    rows = [reference("ceiling", 0.2), reference("floor", 0.0)] if references else []
+    return submission_page(found, log, (), Leaderboard.model_construct(rows=rows, updated_at=None))
+
+
+def reference(kind: str, score: float) -> LeaderboardRow:
+    return LeaderboardRow.model_construct(reference=kind, score=score, interval=IntervalView(low=score, high=score))
+
+
+def statuses(shown: SubmissionPage) -> list[str]:
+    return [stage.status for stage in shown.stages]
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("queued", ["now", "next", "next", "next", "next"]),
+        ("checking", ["done", "now", "next", "next", "next"]),
+        ("running", ["done", "done", "now", "next", "next"]),
+        ("scoring", ["done", "done", "done", "now", "next"]),
+        ("scored", ["done"] * 5),
+    ],
+)
+def test_the_stages_follow_the_state(state: str, expected: list[str]) -> None:
+    assert statuses(page(view(state=state))) == expected
+
+
+def test_a_failure_is_shown_at_the_stage_that_it_reached() -> None:
+    error = ErrorView(code="exception", message="It raised.", line=3, output=None)
+    failed = {"state": "failed", "owner": "participant", "error": error, "finished_at": WHEN}
+    assert statuses(page(view(**failed), LOG)) == ["done", "failed", "next", "next", "next"]
+    assert statuses(page(view(**failed, runs_done=16), LOG)) == ["done", "done", "failed", "next", "next"]
+    assert page(view(**failed), LOG).marked == 3
+
+
+def test_waiting_is_said_in_words() -> None:
+    assert page(view(queue_position=1)).waiting == "Next in the queue"
+    assert (
+        page(view(queue_position=3, eta_s=300.0)).waiting
+        == "2 submissions ahead in the queue, about 5 min to the score"
+    )
+    assert page(view(state="scored")).waiting == ""
+
+
+def test_a_score_is_drawn_beside_ceiling_and_floor() -> None:
+    box = page(view(state="scored", score=0.1, interval=IntervalView(low=0.05, high=0.15)), references=True).score
+    assert box is not None
+    assert box.low_x < box.score_x < box.high_x
+    assert [kind for kind, _, _ in box.marks] == ["ceiling", "floor"]
+    assert "ceiling 0.2000" in box.alternative
+
+
+def test_lines_of_the_own_file_are_linked_and_no_others() -> None:
+    text = 'File "mine.py", line 12, in f\n  File "/usr/lib/mine.py", line 3\nFile "minexpy", line 4'
+    assert [line for _, line in linked(text, "mine.py") if line] == [12]
+    assert "".join(piece for piece, _ in linked(text, "mine.py")) == text
+
+
+def test_strangers_words_are_escaped() -> None:
+    error = ErrorView(code="exception", message="It raised.", line=None, output=HOSTILE)
+    log = LOG.model_copy(update={"stdout": HOSTILE, "stderr": HOSTILE, "traceback": f'File "{HOSTILE}", line 1'})
+    shown = page(view(state="failed", owner="participant", filename=HOSTILE, error=error, finished_at=WHEN), log)
+    text = render("submission.html", view=shown, etag="")
+    assert "<script>alert" not in text
+    assert text.count("&lt;script&gt;alert(1)") >= 6
