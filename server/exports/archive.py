@@ -11,9 +11,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from evaluator.artifacts.store import ArtifactStore
 from evaluator.contract.dossier import ArtifactRef
-from evaluator.contract.states import SubmissionState
 from server.competitions.service import dossier, get_competition, specification
 from server.context import Context
 from server.control.yardstick import load_yardstick
