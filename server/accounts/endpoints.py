@@ -36,9 +36,8 @@ def create_user(new: NewUser, request: Request, context: AppContext) -> UserCrea
     count_registration(context, client_address(request.scope))
     password_hash = hash_password(new.password)
     with context.database.write() as session:
-        user, token = service.register(
-            session, new, password_hash=password_hash, registration=context.settings.registration
-        )
+        user = service.register(session, new, password_hash=password_hash, registration=context.settings.registration)
+        _, token = service.create_token(session, user.id, "first token", days=service.FIRST_TOKEN_DAYS)
     return UserCreated(username=user.username, token=token)
 
 

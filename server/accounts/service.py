@@ -57,8 +57,8 @@ class TooManyTokens(Conflict):
     title = "Too many tokens"
 
 
-def register(session: Session, new: NewUser, *, password_hash: str, registration: Registration) -> tuple[User, str]:
-    """The new user and the text of a first token; raises AccountTaken, RegistrationClosed, InviteNeeded.
+def register(session: Session, new: NewUser, *, password_hash: str, registration: Registration) -> User:
+    """The new user; raises AccountTaken, RegistrationClosed, InviteNeeded.
 
     The password is hashed by the caller, outside of the transaction: on SQLite it would hold up every other writer.
     """
@@ -68,8 +68,7 @@ def register(session: Session, new: NewUser, *, password_hash: str, registration
     user = add_user(session, new, password_hash=password_hash)
     if invite is not None:
         invite.user_id = user.id
-    _, text = create_token(session, user.id, "first token", days=FIRST_TOKEN_DAYS)
-    return user, text
+    return user
 
 
 def add_user(session: Session, new: NewUser, *, password_hash: str) -> User:

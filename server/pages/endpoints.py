@@ -10,6 +10,7 @@ from server.errors import NotFound
 from server.leaderboard import service as leaderboards
 from server.pages import views
 from server.pages.rendering import SECURITY_HEADERS, STATIC, Assets, is_known, page
+from server.sessions import OptionalVisitor
 
 router = APIRouter(include_in_schema=False)
 
@@ -29,11 +30,11 @@ def mount_static(app: FastAPI) -> None:
 
 
 @router.api_route("/", methods=READ)
-def home(request: Request, context: AppContext) -> Response:
+def home(request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
     """The competitions of this server."""
     with context.database.read() as session:
         rows = competitions.list_rows(session)
-    return page(request, "home.html", views.home_page(rows, str(request.base_url)))
+    return page(request, "home.html", views.home_page(rows, str(request.base_url)), visitor)
 
 
 @router.api_route("/competitions", methods=READ)
@@ -43,24 +44,26 @@ def all_competitions() -> Response:
 
 
 @router.api_route("/competitions/{slug}", methods=READ)
-def competition(slug: str, request: Request, context: AppContext) -> Response:
+def competition(slug: str, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
     """What a competition is about, its contract and limits, and how to submit."""
     with context.database.read() as session:
         found = competitions.get_competition(session, slug)
         facts = competitions.facts(session, found)
         standings = leaderboards.leaderboard(session, found)
     sheet = competitions.dossier(found).contact_sheet
-    return page(request, "competition.html", views.competition_page(facts, standings, sheet, str(request.base_url)))
+    return page(
+        request, "competition.html", views.competition_page(facts, standings, sheet, str(request.base_url)), visitor
+    )
 
 
 @router.api_route("/competitions/{slug}/leaderboard", methods=READ)
-def leaderboard(slug: str, request: Request, context: AppContext) -> Response:
+def leaderboard(slug: str, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
     """The standings, drawn on one scale."""
     with context.database.read() as session:
         found = competitions.get_competition(session, slug)
         row = competitions.row(session, found)
         standings = leaderboards.leaderboard(session, found)
-    return page(request, "leaderboard.html", views.leaderboard_page(row, standings, str(request.base_url)))
+    return page(request, "leaderboard.html", views.leaderboard_page(row, standings, str(request.base_url)), visitor)
 
 
 @router.api_route("/competitions/{slug}/contact-sheet.png", methods=READ)

@@ -1,15 +1,19 @@
 """Templates into responses: escaping, security headers, entity tags, and files that browsers may keep."""
 
 import hashlib
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
+
+if TYPE_CHECKING:  # sessions know the context, whose errors this module shows
+    from server.sessions import Visitor
 
 TEMPLATES = Path(__file__).with_name("templates")
 STATIC = Path(__file__).with_name("static")
@@ -25,6 +29,14 @@ SECURITY_HEADERS = {
 }
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What every page needs to know of who is logged in."""
+
+    username: str
+    csrf_token: str
+
+
 class Assets(StaticFiles):
     """The static files. An address with the current version may be kept for ever, any other is asked again."""
 
@@ -37,16 +49,32 @@ class Assets(StaticFiles):
         return response
 
 
-def page(request: Request, template: str, view: object) -> Response:
+def page(
+    request: Request,
+    template: str,
+    view: object,
+    visitor: "Visitor | None" = None,
+    *,
+    status: int = 200,
+    keep: bool = True,
+) -> Response:
     """`view` rendered by `template` with security headers and an entity tag; 304 without a body when it is unchanged.
 
     The tag is a digest of the view's `repr`, so views are frozen dataclasses, and unchanged pages are never rendered.
+    What a visitor sees is theirs alone: no shared cache may hold it. `keep` is false where not even the browser may.
     """
-    tag = f'W/"{_digest(_fingerprint(), template, repr(view))}"'
-    headers = {**SECURITY_HEADERS, "ETag": tag, "Cache-Control": "no-cache"}
+    seen = None if visitor is None else Seen(visitor.user.username, visitor.csrf_token)
+    registers = request.app.state.context.settings.registration != "closed"
+    headers = {**SECURITY_HEADERS, "Vary": "Cookie"}
+    if not keep or status != 200:
+        text = render(template, view=view, visitor=seen, registers=registers, etag="")
+        return HTMLResponse(text, status_code=status, headers=headers | {"Cache-Control": "no-store"})
+    tag = f'W/"{_digest(_fingerprint(), template, repr(seen), repr(registers), repr(view))}"'
+    headers |= {"ETag": tag, "Cache-Control": "private, no-cache" if seen else "no-cache"}
     if is_known(request, tag):
         return Response(status_code=304, headers=headers)
-    return HTMLResponse(render(template, view=view, etag=tag), headers=headers)
+    text = render(template, view=view, visitor=seen, registers=registers, etag=tag)
+    return HTMLResponse(text, headers=headers)
 
 
 def is_known(request: Request, tag: str) -> bool:
@@ -83,6 +111,8 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals["asset"] = asset
+    environment.globals["visitor"] = None
+    environment.globals["registers"] = False
     return environment
 
 

@@ -109,10 +109,17 @@ class SubmissionPage:
     lines: tuple[Line, ...]
     marked: int | None
     poll_s: int
+    notice: str
+    notes: tuple[str, ...]
 
 
 def submission_page(
-    view: SubmissionView, log: SubmissionLog | None, lines: tuple[Line, ...], standings: Leaderboard
+    view: SubmissionView,
+    log: SubmissionLog | None,
+    lines: tuple[Line, ...],
+    standings: Leaderboard,
+    *,
+    notice: str = "",
 ) -> SubmissionPage:
     """The page of `view`; `standings` give the reference lines beside its score."""
     state = SubmissionState(view.state)
@@ -138,6 +145,8 @@ def submission_page(
         lines=lines,
         marked=None if error is None else error.line,
         poll_s=POLL_S,
+        notice=notice,
+        notes=tuple(view.notes),
     )
 
 

@@ -76,7 +76,7 @@ def home_page(rows: list[CompetitionRow], base_url: str) -> HomePage:
     """The values of the home page; `base_url` is where the visitor reached this server."""
     open_slug = next((row.slug for row in rows if row.phase == "open"), None)
     return HomePage(
-        competitions=tuple(_card(row) for row in rows),
+        competitions=tuple(card(row) for row in rows),
         start=None if open_slug is None else commands(base_url, open_slug),
     )
 
@@ -86,7 +86,7 @@ def competition_page(
 ) -> CompetitionPage:
     """The values of a competition's overview; of the contact sheet only the digest is used."""
     return CompetitionPage(
-        card=_card(facts),
+        card=card(facts),
         description=paragraphs(facts.description),
         opened=_moment(facts.opened_at),
         closed=_moment(facts.closed_at),
@@ -109,7 +109,7 @@ def leaderboard_page(row: CompetitionRow, standings: Leaderboard, base_url: str)
     """The values of a leaderboard page."""
     api = f"/api/v1/competitions/{row.slug}/leaderboard"
     return LeaderboardPage(
-        card=_card(row),
+        card=card(row),
         board=board(standings),
         csv=f"{api}?format=csv",
         json=f"{api}?format=json",
@@ -118,7 +118,8 @@ def leaderboard_page(row: CompetitionRow, standings: Leaderboard, base_url: str)
     )
 
 
-def _card(row: CompetitionRow) -> Card:
+def card(row: CompetitionRow) -> Card:
+    """A competition's card and the head of its pages."""
     return Card(
         slug=row.slug,
         title=row.title,

@@ -1,6 +1,7 @@
 """Reads the file of a multipart upload, never more of the body than the competition allows."""
 
 import re
+from dataclasses import dataclass
 
 from fastapi import Request
 from starlette.datastructures import UploadFile
@@ -46,8 +47,25 @@ class FileMissing(RequestError):
     title = "Invalid request"
 
 
+@dataclass(frozen=True)
+class SentForm:
+    """The parts of a multipart body: the file, empty where none was chosen, and the other fields."""
+
+    filename: str | None
+    data: bytes
+    fields: dict[str, str]
+
+
 async def read_file(request: Request, limit_bytes: int) -> tuple[str | None, bytes]:
-    """The client's file name and the file; raises RefusedFile as soon as it is too large, FileMissing without one.
+    """The client's file name and the file; raises FileMissing without one, and as `read_form` does."""
+    sent = await read_form(request, limit_bytes)
+    if sent.filename is None:
+        raise FileMissing("Send the file as multipart/form-data in the field `file`: curl -F file=@submission.py …")
+    return sent.filename, sent.data
+
+
+async def read_form(request: Request, limit_bytes: int) -> SentForm:
+    """The form, with a file in its field `file` or without; raises RefusedFile as soon as the body is too large.
 
     A name that ends as notebooks do is in the first bytes of the body, and raises the limit to that of notebooks.
     """
@@ -67,11 +85,13 @@ async def read_file(request: Request, limit_bytes: int) -> tuple[str | None, byt
             raise too_large(allowed)
         return message
 
-    async with Request(request.scope, counted).form(max_files=1, max_fields=MAX_FIELDS) as form:
+    parts = Request(request.scope, counted)
+    async with parts.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=limit_bytes + OVERHEAD_BYTES) as form:
         file = form.get("file")
-        if not isinstance(file, UploadFile):
-            raise FileMissing("Send the file as multipart/form-data in the field `file`: curl -F file=@submission.py …")
-        return file.filename, await file.read()
+        fields = {name: value for name, value in form.items() if isinstance(value, str)}
+        if isinstance(file, UploadFile):
+            return SentForm(file.filename, await file.read(), fields)
+        return SentForm(None, b"", fields)
 
 
 def too_large(limit_bytes: int) -> RefusedFile:

@@ -14,6 +14,7 @@ from server.auth import CurrentUser
 from server.competitions.service import get_competition, require_open, specification
 from server.context import AppContext, Context
 from server.limits import client_address
+from server.models import Submission
 from server.paging import Page, PageCursor, PageLimit
 from server.submissions import body, intake, quotas, service
 from server.submissions.events import Feed
@@ -139,16 +140,7 @@ def get_log(submission_id: UUID, user: CurrentUser, context: AppContext) -> Subm
     """Output of the check stage on practice data. Runs on hidden data leave no log."""
     with context.database.read() as session:
         submission = service.get_own(session, submission_id, user)
-    report = submission.check_report or {}
-    return SubmissionLog(
-        stdout=report.get("stdout", ""),
-        stderr=report.get("stderr", ""),
-        traceback=report.get("traceback", ""),
-        packages=report.get("packages", []),
-        wall_s=report.get("wall_s"),
-        cpu_s=report.get("cpu_s"),
-        peak_memory_bytes=report.get("peak_memory_bytes"),
-    )
+    return submission_log(submission)
 
 
 @router.post("/submissions/{submission_id}/cancel")
@@ -165,3 +157,17 @@ def clean_filename(name: str | None) -> str:
     last = PurePosixPath((name or "").replace("\\", "/")).name
     shown = "".join(letter for letter in last if letter.isprintable())[:100]
     return shown if shown.strip(". ") else FILENAME
+
+
+def submission_log(submission: Submission) -> SubmissionLog:
+    """What the check stage left; empty before it ended."""
+    report = submission.check_report or {}
+    return SubmissionLog(
+        stdout=report.get("stdout", ""),
+        stderr=report.get("stderr", ""),
+        traceback=report.get("traceback", ""),
+        packages=report.get("packages", []),
+        wall_s=report.get("wall_s"),
+        cpu_s=report.get("cpu_s"),
+        peak_memory_bytes=report.get("peak_memory_bytes"),
+    )

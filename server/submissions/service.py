@@ -87,6 +87,19 @@ def list_own(
     )
 
 
+def list_recent(session: Session, user: User, *, limit: int) -> list[Submission]:
+    """The newest submissions of all of the user's teams."""
+    return list(
+        session.scalars(
+            select(Submission)
+            .join(TeamMember, TeamMember.team_id == Submission.team_id)
+            .where(TeamMember.user_id == user.id)
+            .order_by(Submission.created_at.desc(), Submission.id)
+            .limit(limit)
+        )
+    )
+
+
 def end(session: Session, submission: Submission, state: SubmissionState) -> None:
     """Put `submission` into a terminal state now; its remaining work items become worthless with it.
 

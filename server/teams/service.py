@@ -95,6 +95,18 @@ def find_team(session: Session, competition: Competition, user: User, *, lock: b
     return session.scalar(query.with_for_update(of=Team) if lock else query)
 
 
+def list_own(session: Session, user: User) -> list[Team]:
+    """The user's teams, one for each competition, the newest first."""
+    return list(
+        session.scalars(
+            select(Team)
+            .join(TeamMember, TeamMember.team_id == Team.id)
+            .where(TeamMember.user_id == user.id)
+            .order_by(Team.created_at.desc(), Team.id)
+        )
+    )
+
+
 def get_own(session: Session, team_id: UUID, user: User, *, lock: bool = False) -> Team:
     """The team if the user is in it; raises TeamNotFound for every other. Locks the user, then the team."""
     if lock:

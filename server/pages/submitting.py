@@ -1,0 +1,208 @@
+"""Pages of submissions: upload a file or pasted source, and follow what becomes of it."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import Response
+from limits import parse
+
+from evaluator.contract.submission import FILENAME
+from server import sessions
+from server.competitions import service as competitions
+from server.context import AppContext, Context
+from server.errors import RequestError
+from server.leaderboard import service as leaderboards
+from server.limits import client_address
+from server.pages import views
+from server.pages.formatting import Moment, count_text, moment, size_text
+from server.pages.forms import notice, refusal, to, to_login
+from server.pages.rendering import SECURITY_HEADERS, page
+from server.pages.snippets import STARTER
+from server.pages.source_view import Line, source_lines
+from server.pages.submission_page import submission_page
+from server.rates import TooManyRequests
+from server.sessions import FormVisitor, OptionalVisitor, RequiredVisitor, Visitor
+from server.submissions import body, intake, quotas
+from server.submissions import service as submissions
+from server.submissions.endpoints import clean_filename, submission_log
+from server.submissions.static_check import RefusedFile, check_file
+from server.submissions.views import view as submission_view
+from server.teams.service import find_team
+
+router = APIRouter(include_in_schema=False)
+
+READ = ["GET", "HEAD"]
+CHECKS = parse("60/minute")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the static check says of a file, with its source and the line at fault."""
+
+    is_good: bool
+    text: str
+    notes: tuple[str, ...]
+    lines: tuple[Line, ...]
+    marked: int | None
+
+
+@dataclass(frozen=True)
+class SubmitPage:
+    """The upload form of a competition; `source` is what was pasted before."""
+
+    card: views.Card
+    limit: str
+    left: tuple[str, ...]
+    resets: Moment | None
+    starter: str
+    source: str
+    problem: str
+    verdict: Verdict | None
+
+
+@router.api_route("/competitions/{slug}/submit", methods=READ)
+def submit_form(slug: str, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
+    """Where one uploads."""
+    return to_login(request) if visitor is None else _submit_page(request, context, slug, visitor)
+
+
+@router.post("/competitions/{slug}/submit")
+async def submit(slug: str, request: Request, context: AppContext, visitor: RequiredVisitor) -> Response:
+    """Upload a file, or what was pasted; with the button `check` only check it."""
+    limit_bytes = await run_in_threadpool(_limit_bytes, context, slug)
+    try:
+        sent = await body.read_form(request, limit_bytes)
+    except RefusedFile as error:
+        return await run_in_threadpool(_refused, request, context, slug, visitor, error, "")
+    sessions.require_proof(request, visitor, sent.fields.get("csrf_token", ""))
+    pasted = sent.fields.get("source", "").replace("\r\n", "\n")
+    data = sent.data or pasted.encode()
+    name = clean_filename(sent.filename) if sent.data else FILENAME
+    upload = intake.Upload(name, data, visitor.user, address=client_address(request.scope))
+    act = _check if "check" in sent.fields else _upload
+    return await run_in_threadpool(act, request, context, slug, visitor, upload)
+
+
+@router.api_route("/competitions/{slug}/starter.py", methods=READ)
+def starter(slug: str, context: AppContext) -> Response:
+    """A file to begin with."""
+    with context.database.read() as session:
+        competitions.get_competition(session, slug)
+    headers = {**SECURITY_HEADERS, "Content-Disposition": f'attachment; filename="{FILENAME}"'}
+    return Response(STARTER, media_type="text/x-python; charset=utf-8", headers=headers)
+
+
+@router.api_route("/submissions/{submission_id}", methods=READ)
+def submission(submission_id: UUID, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
+    """One of my team's submissions."""
+    if visitor is None:
+        return to_login(request)
+    with context.database.read() as session:
+        found = submissions.get_own(session, submission_id, visitor.user)
+        shown = submission_view(session, found)
+        standings = leaderboards.leaderboard(session, competitions.get_competition(session, shown.competition))
+    lines = source_lines(context.artifacts.get(found.source_key))
+    log = None if found.check_report is None else submission_log(found)
+    view = submission_page(shown, log, lines, standings, notice=notice(request))
+    return page(request, "submission.html", view, visitor)
+
+
+@router.post("/submissions/{submission_id}/cancel")
+def cancel(submission_id: UUID, context: AppContext, visitor: FormVisitor) -> Response:
+    """End one of my team's submissions."""
+    with context.database.write() as session:
+        found, owner = submissions.get_cancellable(session, submission_id, visitor.user)
+        submissions.cancel(session, found, owner)
+    return to(f"/submissions/{submission_id}", "cancelled")
+
+
+def _limit_bytes(context: Context, slug: str) -> int:
+    with context.database.read() as session:
+        return competitions.specification(competitions.get_competition(session, slug)).limits.upload_bytes
+
+
+def _upload(request: Request, context: Context, slug: str, visitor: Visitor, upload: intake.Upload) -> Response:
+    try:
+        received = intake.receive(context, slug, upload)
+    except RequestError as error:
+        return _refused(request, context, slug, visitor, error, _text(upload.data))
+    return to(f"/submissions/{received.answer.id}", "known" if received.status == intake.KNOWN else "")
+
+
+def _check(request: Request, context: Context, slug: str, visitor: Visitor, upload: intake.Upload) -> Response:
+    """What the static check says, without storing anything; bounded by its own rate, for it starts a process."""
+    wait_s = context.rates.wait_s(CHECKS, "static check", visitor.user.id.hex)
+    try:
+        if wait_s is not None:
+            raise TooManyRequests("There were too many checks.", wait_s)
+        checked = check_file(upload.data, filename=upload.filename, limit_bytes=_limit_bytes(context, slug))
+    except RequestError as error:
+        return _refused(request, context, slug, visitor, error, _text(upload.data))
+    needs = f" It needs {', '.join(checked.dependencies)}." if checked.dependencies else ""
+    verdict = Verdict(
+        is_good=True,
+        text=f"The file can be submitted.{needs}",
+        notes=checked.notes,
+        lines=source_lines(checked.source),
+        marked=None,
+    )
+    return _submit_page(request, context, slug, visitor, source=_text(checked.source), verdict=verdict)
+
+
+def _refused(
+    request: Request, context: Context, slug: str, visitor: Visitor, error: RequestError, source: str
+) -> Response:
+    """The form again, with the reason, and with the line where the static check found one."""
+    line: Any = error.members.get("line")
+    verdict = None
+    if isinstance(error, RefusedFile) and source:
+        verdict = Verdict(is_good=False, text=str(error), notes=(), lines=source_lines(source.encode()), marked=line)
+    problem = "" if verdict else refusal(error)
+    return _submit_page(
+        request, context, slug, visitor, source=source, verdict=verdict, problem=problem, status=error.status
+    )
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return ""
+
+
+def _submit_page(
+    request: Request,
+    context: Context,
+    slug: str,
+    visitor: Visitor,
+    *,
+    source: str = "",
+    problem: str = "",
+    verdict: Verdict | None = None,
+    status: int = 200,
+) -> Response:
+    with context.database.read() as session:
+        competition = competitions.get_competition(session, slug)
+        spec = competitions.specification(competition)
+        card = views.card(competitions.row(session, competition))
+        team = find_team(session, competition, visitor.user)
+        quota = quotas.view(session, competition, team, visitor.user, spec.quotas)
+    left = (
+        (quota.submissions_left_today, "submission", "left today"),
+        (quota.submissions_left, "submission", "left in all"),
+        (quota.attempts_left_today, "attempt", "left today"),
+    )
+    view = SubmitPage(
+        card=card,
+        limit=size_text(spec.limits.upload_bytes),
+        left=tuple(f"{count_text(count, what)} {when}" for count, what, when in left if count is not None),
+        resets=moment(quota.resets_at) if quota.submissions_left_today is not None else None,
+        starter=f"/competitions/{slug}/starter.py",
+        source=source,
+        problem=problem,
+        verdict=verdict,
+    )
+    return page(request, "submit.html", view, visitor, status=status, keep=False)
