@@ -18,13 +18,15 @@ from evaluator.metrics import Finding, Pool, Score, diagnose, evaluate, margins
 class Yardstick:
     """Loaded once per split and then kept: a full bank takes seconds to read.
 
-    `labels` and `person_id`: (E,) int64, of the forget examples. `ceiling` is the score of the second pool of oracles.
+    `labels` and `person_id`: (E,) int64, of the forget examples. `others` is the second pool of oracles, and `ceiling`
+    its score.
     """
 
     metric: MetricSpec
     labels: NDArray[np.int64]
     person_id: NDArray[np.int64]
     retrained: Pool
+    others: Pool
     ceiling: Score
     original: Outputs
 
@@ -58,6 +60,7 @@ def load_yardstick(artifacts: ArtifactStore, spec: CompetitionSpec, split: Prepa
         labels=labels,
         person_id=person_id,
         retrained=retrained,
+        others=others,
         ceiling=_score(others, retrained, spec.metric, person_id),
         original=read_outputs(artifacts.get(split.original_outputs)),
     )
