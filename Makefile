@@ -4,7 +4,7 @@ SHELL := /bin/bash
 ENV := $(shell scripts/environment --path)
 PORT ?= 8000
 
-.PHONY: help install demo up test test-long lint format bench lock clean
+.PHONY: help install demo up test test-long chaos lint format bench lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ test: install ## Lint, check types and run all tests, with real PostgreSQL, Redi
 test-long: install ## Run the tests that take minutes: all attacks on the fresh backend and as an ordinary user
 	@scripts/packages test
 	@$(ENV)/bin/python -m pytest -m long
+
+chaos: install ## Kill processes and servers 300 times while submissions are evaluated
+	@scripts/packages test
+	@$(ENV)/bin/python -m pytest -m chaos -s tests/system/chaos
 
 lint: install ## Check format, lint and types
 	@$(ENV)/bin/ruff format --check .

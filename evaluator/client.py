@@ -1,4 +1,4 @@
-"""The worker's side of the internal work API, over HTTP with retries."""
+"""The worker's side of the internal work API, over HTTP."""
 
 import threading
 from typing import Any
@@ -8,16 +8,36 @@ import structlog
 
 from evaluator.contract.base import Contract
 from evaluator.contract.training import TrainingBeat, TrainingBeatAnswer, TrainingClaim, TrainingOrders, TrainingReport
-from evaluator.contract.work import Claim, Heartbeat, HeartbeatAnswer, Job, Outcome, OutcomeAnswer
+from evaluator.contract.work import (
+    Capabilities,
+    Claim,
+    Heartbeat,
+    HeartbeatAnswer,
+    Job,
+    Leave,
+    Outcome,
+    OutcomeAnswer,
+    Registration,
+    RegistrationAnswer,
+)
 
 log = structlog.stdlib.get_logger(__name__)
 
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 15.0
+_UNKNOWN_WORKER = "worker_unknown"
 
 
 class ServerRefused(Exception):
-    """The server answered with a client error: the key is wrong, or worker and server differ in version."""
+    """The server answered with a client error: worker and server differ in version."""
+
+
+class KeyRefused(ServerRefused):
+    """The worker key is not known, or this worker may not work for that server."""
+
+
+class WorkerUnknown(ServerRefused):
+    """The server does not know this worker; it has to register."""
 
 
 class ServerAway(Exception):
@@ -25,9 +45,10 @@ class ServerAway(Exception):
 
 
 class WorkClient:
-    """Claims, heartbeats and outcomes under one worker key."""
+    """Calls under one worker key and one worker name. Every method raises ServerAway or ServerRefused."""
 
-    def __init__(self, server_url: str, worker_key: str) -> None:
+    def __init__(self, server_url: str, worker_key: str, worker: str) -> None:
+        self._worker = worker
         self._http = httpx.Client(
             base_url=f"{server_url.rstrip('/')}/internal/v1",
             headers={"Authorization": f"Bearer {worker_key}"},
@@ -37,29 +58,38 @@ class WorkClient:
     def close(self) -> None:
         self._http.close()
 
-    def claim(self, claim: Claim) -> Job | None:
-        """A leased job, or None when there is nothing to do; raises ServerAway or ServerRefused."""
-        answer = self._post("/work/claim", claim)
+    def register(self, capabilities: Capabilities) -> RegistrationAnswer:
+        """How many leases of this worker's predecessor were given back."""
+        registration = Registration(worker=self._worker, capabilities=capabilities)
+        return RegistrationAnswer.model_validate(self._post("/work/register", registration))
+
+    def leave(self) -> None:
+        """Say that this worker stops."""
+        self._post("/work/leave", Leave(worker=self._worker))
+
+    def claim(self) -> Job | None:
+        """A leased job, or None when there is nothing to do; raises WorkerUnknown before the worker registered."""
+        answer = self._post("/work/claim", Claim(worker=self._worker))
         return None if answer is None else Job.model_validate(answer)
 
     def heartbeat(self, beat: Heartbeat) -> HeartbeatAnswer:
-        """Whether to go on; raises ServerAway or ServerRefused."""
+        """Whether to go on."""
         return HeartbeatAnswer.model_validate(self._post("/work/heartbeat", beat))
 
-    def report(self, outcome: Outcome, *, give_up: threading.Event) -> OutcomeAnswer | None:
-        """The server's answer, after as many tries as it takes; None when `give_up` is set before one succeeds."""
-        return self._report("/work/outcome", outcome, give_up)
+    def report(self, outcome: Outcome) -> OutcomeAnswer:
+        """Whether the outcome changed anything; it need not be sent again either way."""
+        return OutcomeAnswer.model_validate(self._post("/work/outcome", outcome))
 
     def claim_training(self, claim: TrainingClaim) -> TrainingOrders:
-        """Leased models to train; raises ServerAway or ServerRefused."""
+        """Leased models to train."""
         return TrainingOrders.model_validate(self._post("/training/claim", claim))
 
     def keep_training(self, beat: TrainingBeat) -> TrainingBeatAnswer:
-        """Which models are lost; raises ServerAway or ServerRefused."""
+        """Which models are lost."""
         return TrainingBeatAnswer.model_validate(self._post("/training/heartbeat", beat))
 
     def report_training(self, report: TrainingReport, *, give_up: threading.Event) -> OutcomeAnswer | None:
-        """As `report`."""
+        """The answer, after as many tries as it takes; None when `give_up` is set before one succeeds."""
         return self._report("/training/report", report, give_up)
 
     def _report(self, path: str, body: Contract, give_up: threading.Event) -> OutcomeAnswer | None:
@@ -80,8 +110,15 @@ class WorkClient:
             )
         except httpx.HTTPError as error:
             raise ServerAway(f"{type(error).__name__}: {error}") from error
-        if response.status_code >= 500:
+        if response.status_code >= 500 or response.status_code in {408, 429}:
             raise ServerAway(f"{path} answered {response.status_code}")
         if response.status_code >= 400:
-            raise ServerRefused(f"{path} answered {response.status_code}: {response.text[:500]}")
+            raise _refusal(response)(f"{path} answered {response.status_code}: {response.text[:500]}")
         return None if response.status_code == 204 else response.json()
+
+
+def _refusal(response: httpx.Response) -> type[ServerRefused]:
+    if response.status_code in {401, 403}:
+        return KeyRefused
+    is_unknown = response.status_code == 409 and _UNKNOWN_WORKER in response.text
+    return WorkerUnknown if is_unknown else ServerRefused

@@ -1,28 +1,41 @@
 """One evaluation, read top to bottom: packages, runs in the sandbox, outputs in the inference child, artifacts."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
-from obstore.exceptions import BaseError
 
-from evaluator.artifacts import ArtifactError, ArtifactStore
+from evaluator.artifacts import ArtifactError, ArtifactStore, ArtifactStoreAway
 from evaluator.contract.faults import Fault, FaultCode, platform_fault
 from evaluator.contract.script_block import InvalidScriptBlock, ScriptBlock, read_script_block
 from evaluator.contract.states import Stage
 from evaluator.contract.submission import FILENAME, FUNCTION
 from evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
 from evaluator.dependencies import DependencyRefused, InstallerFailure, InstallInterrupted, Layer, Layers
-from evaluator.inference.service import InferenceFailure, InferenceService, InferenceSetting, WeightsRefused
+from evaluator.inference.service import (
+    InferenceCancelled,
+    InferenceFailure,
+    InferenceService,
+    InferenceSetting,
+    WeightsRefused,
+)
 from evaluator.jails import Jails
 from sandbox import Allowance, RunResult, SandboxError, Status
 
 log = structlog.stdlib.get_logger(__name__)
 
+T = TypeVar("T")
+PATIENCE_S = 900.0
+FIRST_RETRY_S = 1.0
+LONGEST_RETRY_S = 15.0
+TICK_S = 0.25
+_FAILURES = (SandboxError, ArtifactError, InferenceFailure, OSError)
 FAULT_CODES = {
     Status.EXCEPTION: FaultCode.EXCEPTION,
     Status.EXIT: FaultCode.EXIT,
@@ -81,7 +94,7 @@ def evaluate(
     """
     block = ScriptBlock()
     try:
-        source = station.store.get(job.source)
+        source = _patiently(lambda: station.store.get(job.source), interrupt)
         packages = job.packages
         if packages is None:
             block = read_script_block(source)
@@ -94,7 +107,7 @@ def evaluate(
         return _refuse(job, FaultCode.INVALID_METADATA, str(error), error.line)
     except DependencyRefused as refusal:
         return _refuse(job, refusal.code, str(refusal), block.line)
-    except (InstallerFailure, ArtifactError, BaseError, OSError) as error:
+    except (InstallerFailure, ArtifactError, OSError) as error:
         log.exception("packages_not_installed", submission_id=str(job.submission_id))
         return Evaluated(finished=(), fault=platform_fault(f"{type(error).__name__}: {error}"))
 
@@ -122,34 +135,71 @@ def _evaluate_with(
     fault: Fault | None = None
     report: CheckReport | None = None
     outputs: bytes | None = None
+    failure: Exception | None = None
+    checked = 0
     try:
         setting = InferenceSetting(
             architecture=job.architecture,
             classes=job.classes,
             batch_size=job.batch_size,
-            evaluation=station.store.local_path(job.evaluation, station.cache),
+            evaluation=_patiently(lambda: station.store.local_path(job.evaluation, station.cache), stop),
         )
-        sandbox = station.jails.get(job, layer)
+        sandbox = _patiently(lambda: station.jails.get(job, layer), stop)
         run_in = sandbox.run
         if job.wall_left_s is not None:
             run_in = partial(run_in, allowance=Allowance(job.wall_left_s))
         with ThreadPoolExecutor(max_workers=station.slots, thread_name_prefix="slot") as slots:
             tasks = [slots.submit(_run_once, station, job, order, source, setting, run_in, stop) for order in job.runs]
             for task in as_completed(tasks):
-                run = task.result()
+                try:
+                    run = task.result()
+                except _FAILURES as error:
+                    failure = failure or error  # what the other slots finish meanwhile still counts
+                    stop.set()
+                    continue
                 if job.stage is Stage.CHECK and run.result is not None:
                     report, outputs = check_report(run.result, run.fault, layer.packages), run.outputs
+                    checked += 1
                 if run.record is not None:
                     records.append(run.record)
                     finished(run.record)
                 if run.fault is not None and fault is None:
                     fault = run.fault
                     stop.set()
-    except (SandboxError, ArtifactError, InferenceFailure, BaseError, OSError) as error:
-        log.exception("evaluation_failed", submission_id=str(job.submission_id))
+    except _FAILURES as error:
+        failure = failure or error
+    if failure is not None:  # then a run that was killed may have died of it, too
+        log.error("evaluation_failed", submission_id=str(job.submission_id), exc_info=failure)
         station.jails.discard(job, layer)
-        fault = platform_fault(f"{type(error).__name__}: {error}")
+        fault = platform_fault(f"{type(failure).__name__}: {failure}")
+    if fault is None and checked < len(job.runs):
+        report = None  # it was interrupted
     return Evaluated(finished=tuple(records), fault=fault, check=report, check_outputs=outputs)
+
+
+def _patiently(call: Callable[[], T], stop: threading.Event) -> T:
+    """What `call` returns, tried again for minutes while the artifact store is away, unless `stop` is set meanwhile.
+
+    The lease is kept alive all the time, and starting anew elsewhere would meet the same store.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    delay_s = FIRST_RETRY_S
+    while True:
+        try:
+            return call()
+        except ArtifactStoreAway as error:
+            if stop.is_set() or time.monotonic() > deadline:
+                raise
+            log.warning("artifact_store_away", error=str(error), retry_s=delay_s)
+        _sleep(delay_s, stop)
+        delay_s = min(2 * delay_s, LONGEST_RETRY_S)
+
+
+def _sleep(seconds: float, stop: threading.Event) -> None:
+    """Return after `seconds`, or soon after `stop` is set; an event that looks at another one cannot be waited for."""
+    until = time.monotonic() + seconds
+    while not stop.is_set() and (left_s := until - time.monotonic()) > 0:
+        time.sleep(min(TICK_S, left_s))
 
 
 def _run_once(
@@ -169,22 +219,16 @@ def _run_once(
             return _Run()
         if result.payload is None:
             return _Run(result, fault=fault_of(result, is_hidden=job.stage is Stage.RUN))
-        outputs = station.inference.compute(result.payload, setting)
+        outputs = station.inference.compute(result.payload, setting, stop)
+    except InferenceCancelled:
+        return _Run()
     except WeightsRefused as refusal:
         message = "" if job.stage is Stage.RUN else str(refusal)
         return _Run(result, fault=Fault(code=refusal.code, message=message))
-    except (SandboxError, InferenceFailure):
-        stop.set()
-        raise
     if job.stage is Stage.CHECK:
         return _Run(result, outputs)
-    stored = station.store.put(outputs_key(job, order.index), outputs)
+    stored = _patiently(lambda: station.store.put(job.outputs_key(order.index), outputs), stop)
     return _Run(result, record=RunRecord(index=order.index, outputs=stored, wall_s=result.wall_s))
-
-
-def outputs_key(job: Job, index: int) -> str:
-    """Where the outputs of a run are stored; the fencing token keeps two holders of one item apart."""
-    return f"submissions/{job.submission_id}/{job.generation}/runs/{index:05d}-{job.token}.safetensors"
 
 
 def fault_of(result: RunResult, *, is_hidden: bool) -> Fault:

@@ -83,7 +83,9 @@ class WorkerSettings(LayerSettings):
 
     server_url: str = Field(description="URL of lethe serve")
     worker_key: SecretStr = Field(description="Key from lethe admin worker-key create")
-    broker_url: SecretStr = Field(description="Celery broker URL; its messages only wake the worker")
+    broker_url: SecretStr = Field(
+        default=SecretStr(""), description="Celery broker URL, whose messages only wake the worker; empty: it polls"
+    )
     artifacts_url: str = Field(description="file:// or s3:// URL of the artifact store")
     slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Runs at the same time")
     outputs_wall_s: float = Field(default=60.0, gt=0, description="Seconds that computing one model's outputs may take")

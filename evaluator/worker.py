@@ -10,35 +10,48 @@ import warnings
 import structlog
 from celery import Celery
 from celery.exceptions import SecurityWarning
-from celery.signals import setup_logging, worker_ready, worker_shutting_down
+from celery.signals import setup_logging, worker_shutting_down
 
 from evaluator.artifacts import open_store
-from evaluator.client import ServerAway, ServerRefused, WorkClient
+from evaluator.capabilities import find_capabilities
+from evaluator.client import KeyRefused, ServerAway, ServerRefused, WorkClient, WorkerUnknown
 from evaluator.contract.tasks import EVALUATE_QUEUE, WAKE_EVALUATE_TASK, WORKER_POLL_S, celery_configuration
-from evaluator.contract.work import Claim, Heartbeat, Job, Outcome, RunRecord
+from evaluator.contract.work import Job, Outcome, RunRecord
 from evaluator.dependencies import open_layers
 from evaluator.environment import environment
+from evaluator.heart import Heart
 from evaluator.inference.service import InferenceService
 from evaluator.jails import Jails, require_isolation
 from evaluator.pipeline import Evaluated, Station, evaluate
+from evaluator.seat import Seat, take_seat
+from evaluator.self_test import require_self_test
 from evaluator.settings import IndexSettings, WorkerSettings
+from evaluator.spool import Spool
 from evaluator.trainer import BankTrainer
 from sandbox.doctor import mode
+from sandbox.errors import SandboxUnavailable
 from sandbox.setup import Backend
 
 log = structlog.stdlib.get_logger(__name__)
 
-LONGEST_BEAT_S = 3.0
 STOP_GRACE_S = 15.0
+FIRST_RETRY_S = 0.5
+LONGEST_RETRY_S = 15.0
 
 
 class WorkerLoop:
-    """Claims one job at a time and keeps its lease alive while `slots` runs go on."""
+    """Reports what its predecessor left, registers, then claims one job at a time and does it in `slots` runs at once.
 
-    def __init__(self, settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
-        self.name = f"{socket.gethostname()}:{os.getpid()}"
-        self.sandbox_mode = mode(settings.sandbox_backend, settings.gpu)
-        self._client = WorkClient(settings.server_url, settings.worker_key.get_secret_value())
+    Nothing that the server has not confirmed is lost with the process: it lies in the seat's folder.
+    """
+
+    def __init__(self, settings: WorkerSettings, seat: Seat, *, sandbox_mode: str, allow_unsafe: bool = False) -> None:
+        self.name = seat.name
+        self.failure: str | None = None
+        self._sandbox_mode = sandbox_mode
+        self._capabilities = find_capabilities(slots=settings.slots, sandbox_mode=sandbox_mode)
+        self._spool = Spool(seat.folder / "spool")
+        self._client = WorkClient(settings.server_url, settings.worker_key.get_secret_value(), seat.name)
         store = open_store(settings.artifacts_url)
         self._station = Station(
             store=store,
@@ -49,7 +62,8 @@ class WorkerLoop:
             slots=settings.slots,
         )
         self._trainer = BankTrainer(self._client, store, worker=self.name, slots=settings.slots)
-        self._server_away = False
+        self._registered = False
+        self._retry_s = FIRST_RETRY_S
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="evaluate", daemon=True)
@@ -63,6 +77,8 @@ class WorkerLoop:
 
     def stop(self) -> None:
         """Hand the job in hand back, with the runs that are stored, and close everything."""
+        if self._stop.is_set():
+            return
         self._stop.set()
         self._wake.set()
         if self._thread.is_alive():
@@ -75,50 +91,93 @@ class WorkerLoop:
         try:
             while not self._stop.is_set():
                 self._wake.clear()
-                while not self._stop.is_set() and (self._work_once() or self._trainer.train(self._stop)):
-                    pass
-                self._wake.wait(timeout=WORKER_POLL_S)
+                wait_s = self._work()
+                self._wake.wait(timeout=wait_s)
+            self._say_goodbye()
+        except KeyRefused as error:
+            self.failure = str(error)
+            os.kill(os.getpid(), signal.SIGTERM)
         except BaseException:
             log.exception("worker_died")
             os.kill(os.getpid(), signal.SIGTERM)  # a process without its loop would look alive
             raise
 
-    def _work_once(self) -> bool:
-        """Do one job; False when there is none, or nobody to ask."""
+    def _work(self) -> float:
+        """Do what there is to do; seconds to wait before asking again."""
         try:
-            job = self._client.claim(Claim(worker=self.name, sandbox_mode=self.sandbox_mode))
+            self._deliver()
+            if not self._registered:
+                answer = self._client.register(self._capabilities)
+                self._registered = True
+                log.info("worker_registered", worker=self.name, released=answer.released, lease_s=answer.lease_s)
+            while not self._stop.is_set():
+                job = self._client.claim()
+                if job is None:
+                    if self._trainer.train(self._stop):
+                        continue
+                    break
+                with structlog.contextvars.bound_contextvars(
+                    submission_id=str(job.submission_id),
+                    work_id=str(job.work_id),
+                    request_id=job.request_id,
+                    stage=job.stage,
+                ):
+                    self._evaluate(job)
+                self._deliver()
+        except WorkerUnknown:
+            self._registered = False
+            return 0.0
         except ServerAway as error:
+            wait_s, self._retry_s = self._retry_s, min(2 * self._retry_s, LONGEST_RETRY_S)
             # At the first miss the server may only be starting beside this worker.
-            (log.warning if self._server_away else log.info)("server_away", error=str(error))
-            self._server_away = True
-            return False
-        self._server_away = False
-        if job is None:
-            return False
-        with structlog.contextvars.bound_contextvars(
-            submission_id=str(job.submission_id),
-            work_id=str(job.work_id),
-            request_id=job.request_id,
-            stage=job.stage,
-        ):
-            self._evaluate(job)
-        return True
+            (log.info if wait_s == FIRST_RETRY_S else log.warning)("server_away", error=str(error), retry_s=wait_s)
+            return wait_s
+        self._retry_s = FIRST_RETRY_S
+        return WORKER_POLL_S
+
+    def _deliver(self) -> None:
+        """Send what the spool holds. Registering comes after it, because that ends the predecessor's leases."""
+        for outcome in self._spool.outcomes():
+            try:
+                accepted = self._client.report(outcome).accepted
+            except KeyRefused:
+                raise
+            except ServerRefused as error:
+                log.error("outcome_refused", work_id=str(outcome.work_id), error=str(error))  # noqa: TRY400 - no trace
+                accepted = False
+            self._spool.forget(outcome.work_id, outcome.token)
+            log.info("outcome_delivered", work_id=str(outcome.work_id), accepted=accepted)
+        for beat in self._spool.unfinished():
+            try:
+                self._client.heartbeat(beat)
+            except KeyRefused:
+                raise
+            except ServerRefused as error:
+                log.error("runs_refused", work_id=str(beat.work_id), error=str(error))  # noqa: TRY400 - no trace
+            self._spool.forget(beat.work_id, beat.token)
+            log.info("runs_of_predecessor_delivered", work_id=str(beat.work_id), runs=len(beat.finished))
 
     def _evaluate(self, job: Job) -> None:
         started = time.monotonic()
         interrupt = threading.Event()
-        beats = _Heart(self._client, job, interrupt=interrupt, stop=self._stop)
-        with beats:
-            evaluated = evaluate(self._station, job, interrupt=interrupt, finished=beats.add)
-        if beats.lost:
+        heart = Heart(self._client, job, interrupt=interrupt, stop=self._stop)
+
+        def finished(record: RunRecord) -> None:
+            self._spool.add(job, record)
+            heart.add(record)
+
+        self._spool.begin(job)
+        with heart:
+            evaluated = evaluate(self._station, job, interrupt=interrupt, finished=finished)
+        if heart.lost:
+            self._spool.forget(job.work_id, job.token)
             log.info("work_stopped")
             return
-        answer = self._client.report(self._outcome(job, evaluated), give_up=self._stop)
+        self._spool.finish(self._outcome(job, evaluated))
         log.info(
             "work_done",
             runs=len(evaluated.finished),
             fault=evaluated.fault.code if evaluated.fault else None,
-            accepted=answer.accepted if answer else None,
             wall_s=round(time.monotonic() - started, 1),
         )
 
@@ -128,7 +187,7 @@ class WorkerLoop:
         return Outcome(
             work_id=job.work_id,
             token=job.token,
-            sandbox_mode=self.sandbox_mode,
+            sandbox_mode=self._sandbox_mode,
             finished=evaluated.finished,
             fault=evaluated.fault,
             handed_back=evaluated.fault is None and not complete,
@@ -136,72 +195,49 @@ class WorkerLoop:
             environment=environment() | ({"packages": " ".join(packages)} if packages else {}),
         )
 
-
-class _Heart:
-    """Sends heartbeats in the background; sets `interrupt` when the server says stop or the process ends."""
-
-    def __init__(self, client: WorkClient, job: Job, *, interrupt: threading.Event, stop: threading.Event) -> None:
-        self.lost = False
-        self._client = client
-        self._job = job
-        self._interrupt = interrupt
-        self._stop = stop
-        self._records: list[RunRecord] = []
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def add(self, record: RunRecord) -> None:
-        """Tell the server of this run with the next beat."""
-        self._records.append(record)
-
-    def _run(self) -> None:
-        beat_s = min(self._job.lease_s / 4, LONGEST_BEAT_S)
-        while not self._done.wait(beat_s):
-            if self._stop.is_set():
-                self._interrupt.set()
-            try:
-                answer = self._client.heartbeat(
-                    Heartbeat(work_id=self._job.work_id, token=self._job.token, finished=tuple(self._records))
-                )
-            except ServerAway as error:
-                log.warning("heartbeat_not_delivered", error=str(error))
-                continue
-            except ServerRefused:
-                log.exception("heartbeat_refused")
-                self.lost = True
-            else:
-                self.lost = answer.stop
-            if self.lost:
-                self._interrupt.set()
-                return
+    def _say_goodbye(self) -> None:
+        try:
+            self._deliver()
+            if self._registered:
+                self._client.leave()
+        except (ServerAway, ServerRefused) as error:
+            log.warning("left_without_goodbye", error=str(error))
 
 
 def run_worker(settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
-    """Serve until SIGTERM or SIGINT; raises SandboxUnavailable when this machine cannot hold strangers' code."""
-    require_isolation(settings, allow_unsafe=allow_unsafe)
-    loop = WorkerLoop(settings, allow_unsafe=allow_unsafe)
-    celery = Celery("lethe-evaluator", set_as_current=False)
-    celery.conf.update(celery_configuration(settings.broker_url.get_secret_value()))
-    celery.task(name=WAKE_EVALUATE_TASK)(loop.wake)
+    """Serve until SIGTERM or SIGINT.
 
-    def started(**_: object) -> None:
-        loop.start()
-        log.info("worker_ready", worker=loop.name, slots=settings.slots, sandbox_mode=loop.sandbox_mode)
-        if settings.sandbox_backend is Backend.UNSAFE:
-            log.warning("submissions_are_not_isolated", sandbox_mode=loop.sandbox_mode)
+    Raises SandboxUnavailable when this machine cannot hold strangers' code, or the server refuses this worker.
+    """
+    require_isolation(settings, allow_unsafe=allow_unsafe)
+    sandbox_mode = mode(settings.sandbox_backend, settings.gpu)
+    folder = settings.cache / "workers"
+    if require_self_test(folder, sandbox_mode=sandbox_mode, allow_unsafe=allow_unsafe):
+        log.info("self_test_passed", sandbox_mode=sandbox_mode)
+    loop = WorkerLoop(settings, take_seat(folder), sandbox_mode=sandbox_mode, allow_unsafe=allow_unsafe)
+    if settings.sandbox_backend is Backend.UNSAFE:
+        log.warning("submissions_are_not_isolated", sandbox_mode=sandbox_mode)
+    loop.start()  # without waiting for the broker: its messages only save the wait until the next poll
+    log.info("worker_ready", worker=loop.name, slots=settings.slots, sandbox_mode=sandbox_mode)
+    if settings.broker_url.get_secret_value():
+        _listen(settings.broker_url.get_secret_value(), loop)
+    else:
+        _wait_for_signal()
+    loop.stop()
+    if loop.failure is not None:
+        raise SandboxUnavailable(loop.failure)
+
+
+def _listen(broker_url: str, loop: WorkerLoop) -> None:
+    """Let messages wake the loop, until SIGTERM or SIGINT."""
+    celery = Celery("lethe-evaluator", set_as_current=False)
+    celery.conf.update(celery_configuration(broker_url))
+    celery.task(name=WAKE_EVALUATE_TASK)(loop.wake)
 
     def stopping(**_: object) -> None:
         loop.stop()
 
     setup_logging.connect(_leave_logs, weak=False)
-    worker_ready.connect(started, weak=False)
     worker_shutting_down.connect(stopping, weak=False)
     warnings.filterwarnings("ignore", category=SecurityWarning)  # about root and pickle; only JSON is accepted here
     celery.Worker(
@@ -214,6 +250,15 @@ def run_worker(settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
         without_gossip=True,
         without_heartbeat=True,
     ).start()
+
+
+def _wait_for_signal() -> None:
+    signals = {signal.SIGTERM, signal.SIGINT}
+    done = threading.Event()
+    for number in signals:
+        signal.signal(number, lambda *_: done.set())
+    while not done.wait(1.0):  # an endless wait would not notice a signal that another thread took
+        pass
 
 
 def _leave_logs(**_: object) -> None:

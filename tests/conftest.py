@@ -17,7 +17,7 @@ VECTORS = Path(__file__).parent / "vectors"
 POSTGRES_USER = "postgres"
 
 
-def _postgres_bin() -> Path | None:
+def postgres_bin() -> Path | None:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [
         Path(path) for path in [shutil.which("initdb")] if path
     ]
@@ -25,7 +25,7 @@ def _postgres_bin() -> Path | None:
 
 
 COMPONENTS = {
-    "postgresql": lambda: _postgres_bin() is not None,
+    "postgresql": lambda: postgres_bin() is not None,
     "redis": lambda: shutil.which("redis-server") is not None,
     "bubblewrap": lambda: shutil.which("bwrap") is not None,
     "chromium": lambda: shutil.which("chromium") is not None,
@@ -55,7 +55,7 @@ def free_port() -> int:
     return port
 
 
-def _demoted(command: list[str]) -> list[str]:
+def demoted(command: list[str]) -> list[str]:
     """`command` under PostgreSQL's own user where the tests run as root, which PostgreSQL refuses to do."""
     if os.getuid() != 0:
         return command
@@ -66,7 +66,7 @@ def _demoted(command: list[str]) -> list[str]:
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL prefix of a real PostgreSQL server, without the database's name."""
     require_component("postgresql")
-    binaries = _postgres_bin()
+    binaries = postgres_bin()
     assert binaries is not None
     folder = Path(tempfile.mkdtemp(prefix="lethe-postgres-"))  # pytest's own are closed to PostgreSQL's user
     if os.getuid() == 0:
@@ -75,18 +75,18 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     cluster = folder / "cluster"
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "cwd": "/"}
     subprocess.run(
-        _demoted([str(binaries / "initdb"), "-D", str(cluster), "-U", "lethe", "--auth=trust", "--no-sync"]),
+        demoted([str(binaries / "initdb"), "-D", str(cluster), "-U", "lethe", "--auth=trust", "--no-sync"]),
         check=True, **quiet,
     )  # fmt: skip
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
     subprocess.run(
-        _demoted([str(binaries / "pg_ctl"), "-D", str(cluster), "-w", "-o", options, "start"]), check=True, **quiet
+        demoted([str(binaries / "pg_ctl"), "-D", str(cluster), "-w", "-o", options, "start"]), check=True, **quiet
     )
     try:
         yield f"postgresql://lethe@127.0.0.1:{port}"
     finally:
         subprocess.run(
-            _demoted([str(binaries / "pg_ctl"), "-D", str(cluster), "-m", "immediate", "stop"]), check=False, **quiet
+            demoted([str(binaries / "pg_ctl"), "-D", str(cluster), "-m", "immediate", "stop"]), check=False, **quiet
         )
         shutil.rmtree(folder, ignore_errors=True)
 

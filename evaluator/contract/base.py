@@ -4,6 +4,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Contract(BaseModel):
-    """A value between processes: immutable, and unknown fields are an error rather than a surprise."""
+    """A value between processes: immutable; unknown fields and numbers that are not finite are errors, no surprises."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

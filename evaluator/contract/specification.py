@@ -170,6 +170,7 @@ class EvaluationSpec(Contract):
     ceiling_oracles: Annotated[int, Field(ge=8)] = 32
     check_runs: Annotated[int, Field(ge=1, le=2)] = 1
     chunk_runs: Count = 16
+    gpu: Annotated[bool, Field(description="Only workers with a GPU evaluate this competition")] = False
     batch_size: Annotated[int, Field(ge=2)] = 64
 
 
@@ -185,6 +186,12 @@ class LimitsSpec(Contract):
 
     upload_bytes: Annotated[int, Field(ge=1, le=16 * 2**20)] = 128 * 2**10
     run_wall_s: Annotated[float, Field(gt=0)] = 60.0
+    check_wall_s: Annotated[float, Field(gt=0, description="Of a run on practice data, where run_wall_s is longer")] = (
+        300.0
+    )
+    end_after_s: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="From acceptance to the end at the latest, waiting included; None: from the others"
+    )
     run_cpu_s: Annotated[float, Field(gt=0)] = 240.0
     total_wall_s: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="For all hidden runs of a submission together; None: what each may take is enough"

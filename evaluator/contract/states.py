@@ -39,9 +39,13 @@ class Stage(StrEnum):
 
 
 class WorkState(StrEnum):
-    """The life of one work item; `leased` counts only until the lease expires."""
+    """The life of one work item; `leased` counts only until the lease expires.
+
+    `failed` items ended with their submission; a `poisoned` one ended it, because it lost every worker that took it.
+    """
 
     READY = "ready"
     LEASED = "leased"
     DONE = "done"
     FAILED = "failed"
+    POISONED = "poisoned"

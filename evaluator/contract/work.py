@@ -15,20 +15,55 @@ Package = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*==[a-z0-9.!+]+$"
 """One installed package: normalised name and version."""
 
 
+WorkerName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+"""A worker's own name, the same after a restart: what a process of that name held before, it holds no longer."""
+SandboxMode = Annotated[str, Field(max_length=100)]
 UNSAFE_BACKEND = "unsafe-subprocess"
 """The sandbox's backend for development, which isolates nothing; sandbox modes begin with their backend's name."""
+MAX_RECORDS = 4096
 
 
-class Claim(Contract):
-    """A worker asks for work."""
+class Capabilities(Contract):
+    """What a worker can do, for the operator and for competitions that demand something."""
 
-    worker: str = Field(min_length=1, max_length=200)
-    sandbox_mode: str
+    slots: int = Field(ge=1, description="Runs at the same time")
+    sandbox_mode: SandboxMode
+    memory_bytes: int = Field(ge=0, description="Of the machine")
+    gpu: str | None = Field(max_length=200, description="Name of the GPU that runs may use; null where there is none")
+    gpu_memory_bytes: int = Field(default=0, ge=0)
+    torch: str = Field(max_length=50)
+    python: str = Field(max_length=50)
 
     @property
     def isolates(self) -> bool:
         """Whether submissions are isolated on this worker from the host and from each other."""
         return not self.sandbox_mode.startswith(UNSAFE_BACKEND)
+
+
+class Registration(Contract):
+    """A worker starts, or the server does not know it any more. Ends what leases its predecessor of that name held."""
+
+    worker: WorkerName
+    capabilities: Capabilities
+
+
+class RegistrationAnswer(Contract):
+    """How many leases of a process that is gone were given back, and how long leases last."""
+
+    released: int
+    lease_s: float
+
+
+class Leave(Contract):
+    """A worker stops in an orderly way."""
+
+    worker: WorkerName
+
+
+class Claim(Contract):
+    """A registered worker asks for work; it does so every few seconds while idle, which also says that it lives."""
+
+    worker: WorkerName
 
 
 class RunOrder(Contract):
@@ -85,13 +120,22 @@ class Job(Contract):
     runs: tuple[RunOrder, ...]
     wall_left_s: float | None = Field(default=None, description="What these runs may take together, if limited")
 
+    def outputs_key(self, index: int) -> str:
+        """Where the outputs of the run `index` are stored under this lease."""
+        return outputs_key(self.submission_id, self.generation, index, self.token)
+
+
+def outputs_key(submission_id: UUID, generation: int, index: int, token: int) -> str:
+    """Where the outputs of a run are stored; the fencing token keeps two holders of one item apart."""
+    return f"submissions/{submission_id}/{generation}/runs/{index:05d}-{token}.safetensors"
+
 
 class Heartbeat(Contract):
     """A worker is alive and has finished these runs of its item since the claim."""
 
     work_id: UUID
     token: int
-    finished: tuple[RunRecord, ...] = ()
+    finished: tuple[RunRecord, ...] = Field(default=(), max_length=MAX_RECORDS)
 
 
 class HeartbeatAnswer(Contract):
@@ -106,8 +150,8 @@ class Outcome(Contract):
 
     work_id: UUID
     token: int
-    sandbox_mode: str
-    finished: tuple[RunRecord, ...] = ()
+    sandbox_mode: SandboxMode
+    finished: tuple[RunRecord, ...] = Field(default=(), max_length=MAX_RECORDS)
     fault: Fault | None = None
     handed_back: bool = Field(default=False, description="The worker shuts down; somebody else should go on")
     check: CheckReport | None = None

@@ -11,15 +11,26 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Protocol, Self
 
 from evaluator.contract.faults import FaultCode
 
 START_LIMIT_S = 120.0
+CANCEL_TICK_S = 0.25
 
 
 class InferenceFailure(Exception):
     """The child cannot be started or died without the weights' doing: the platform's fault."""
+
+
+class InferenceCancelled(Exception):
+    """Nobody wants the outputs any more."""
+
+
+class Cancellation(Protocol):
+    """What says that outputs are no longer wanted; a threading.Event is one."""
+
+    def is_set(self) -> bool: ...
 
 
 class WeightsRefused(Exception):
@@ -72,8 +83,11 @@ class InferenceService:
         with self._lock:
             self._kill()
 
-    def compute(self, payload: bytes, setting: InferenceSetting) -> bytes:
-        """Safetensors bytes of the outputs; raises WeightsRefused, or InferenceFailure for our own faults."""
+    def compute(self, payload: bytes, setting: InferenceSetting, cancel: Cancellation) -> bytes:
+        """Safetensors bytes of the outputs; raises WeightsRefused, or InferenceFailure for our own faults.
+
+        Raises InferenceCancelled within half a second after `cancel` is set.
+        """
         header = json.dumps(
             {
                 "architecture": setting.architecture,
@@ -88,8 +102,12 @@ class InferenceService:
                 self._await_ready(child)
                 deadline = time.monotonic() + self._wall_s
                 _send(child, deadline, header, payload)
+                _await_reply(child, deadline, cancel)
                 reply = json.loads(_receive(child, deadline))
                 outputs = _receive(child, deadline)
+            except InferenceCancelled:
+                self._kill()
+                raise
             except TimeoutError:
                 self._kill()
                 raise WeightsRefused(
@@ -161,6 +179,17 @@ def _send(child: subprocess.Popen[bytes], deadline: float, *frames: bytes) -> No
                 if not writable:
                     raise TimeoutError
                 view = view[os.write(descriptor, view) :]
+
+
+def _await_reply(child: subprocess.Popen[bytes], deadline: float, cancel: Cancellation) -> None:
+    """Return when the child begins to answer; until then it computes, which may take as long as it likes."""
+    assert child.stdout is not None  # noqa: S101 - opened as a pipe
+    while time.monotonic() < deadline:
+        if cancel.is_set():
+            raise InferenceCancelled
+        if select.select([child.stdout.fileno()], [], [], CANCEL_TICK_S)[0]:
+            return
+    raise TimeoutError
 
 
 def _receive(child: subprocess.Popen[bytes], deadline: float) -> bytes:

@@ -102,6 +102,27 @@ def rerun_submission(
     typer.echo(f"{submission_id} is queued again.")
 
 
+@app.command("workers")
+def show_workers(
+    home: Home = None,
+    gone: Annotated[bool, typer.Option("--all", help="Also those that stopped in an orderly way")] = False,
+    as_json: Json = False,
+) -> None:
+    """Which workers are busy, idle or lost, what they do now and what they can do."""
+    from rich.console import Console
+
+    from server.cli.tables import print_workers
+    from server.competitions import hosting
+    from server.work.workers import list_workers
+
+    with hosting.open_context(make_settings(home=home)).database.read() as session:
+        rows = list_workers(session, gone=gone)
+    if as_json:
+        typer.echo(json.dumps([row.as_json() for row in rows]))
+    else:
+        print_workers(rows, Console())
+
+
 @worker_key.command("create")
 def make_worker_key(name: Annotated[str, typer.Argument(help="What the key is for")], home: Home = None) -> None:
     """Print a new worker key, once."""

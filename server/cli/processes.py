@@ -76,16 +76,30 @@ def worker(
     key_file: Annotated[
         Path | None, typer.Option("--key-file", help="File with the worker key [or env: LETHE_WORKER_KEY]")
     ] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", help="The worker key itself; other users of this machine can see it")
+    ] = None,
     slots: Annotated[int | None, typer.Option("--slots", help="Runs at the same time [env: LETHE_SLOTS]")] = None,
     allow_unsafe: AllowUnsafe = False,
 ) -> None:
     """Run an evaluation worker: it runs submissions in the sandbox and stores their outputs."""
+    from pydantic import ValidationError
+
     from evaluator.settings import WorkerSettings
     from evaluator.worker import run_worker
     from server.logs import configure_logs
 
-    given = {"server_url": server, "slots": slots, "worker_key": key_file.read_text().strip() if key_file else None}
-    settings = WorkerSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    if key_file is not None:
+        try:
+            key = key_file.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"cannot read the worker key in {key_file}: {error}") from error
+    given = {"server_url": server, "slots": slots, "worker_key": key}
+    try:
+        settings = WorkerSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = "; ".join(f"LETHE_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
+        raise ConfigurationError(f"the worker's settings are incomplete or wrong: {wrong}") from error
     configure_logs(level=settings.log_level, log_format=settings.log_format)
     run_worker(settings, allow_unsafe=allow_unsafe)
 

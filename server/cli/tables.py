@@ -1,10 +1,16 @@
 """Leaderboards and submissions as text for a terminal."""
 
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.table import Table
 
 from server.leaderboard.schemas import Leaderboard
 from server.submissions.schemas import SubmissionView
+
+if TYPE_CHECKING:
+    from server.work.workers import WorkerRow
 
 BAR_WIDTH = 24
 
@@ -37,6 +43,31 @@ def whisker(score: float, low: float, high: float, longest: float) -> str:
     line[start : end + 1] = "─" * (end + 1 - start)
     line[point] = "●"
     return "".join(line)
+
+
+def print_workers(rows: "list[WorkerRow]", console: Console) -> None:
+    """The workers, one a line."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("worker", "key", "state", "doing", "heard", "slots", "memory", "gpu", "torch", "sandbox"):
+        table.add_column(heading, no_wrap=True)
+    for row in rows:
+        can = row.capabilities
+        table.add_row(
+            row.name,
+            row.key,
+            row.state,
+            "" if row.doing is None else f"{row.doing} {row.submission_id}",
+            f"{max(0.0, (datetime.now(UTC) - row.seen_at).total_seconds()):.0f} s ago",
+            str(can.slots),
+            f"{can.memory_bytes / 2**30:.0f} GiB",
+            can.gpu or "none",
+            can.torch,
+            can.sandbox_mode,
+            style="red" if row.state == "lost" else "",
+        )
+    console.print(table)
+    if not rows:
+        console.print("No worker has registered. Start one: lethe worker --server URL --key-file FILE")
 
 
 def describe_submission(view: SubmissionView) -> str:

@@ -31,7 +31,9 @@ from server.errors import Conflict
 from server.migrate import migrate
 from server.models import Submission
 from server.settings import Settings
-from server.submissions.service import SubmissionNotFound, check_item
+from server.submissions.service import SubmissionNotFound
+from server.work.duration import deadline
+from server.work.items import advance
 
 if TYPE_CHECKING:
     from evaluator.banks.seeding import Progress
@@ -212,7 +214,9 @@ def rerun(context: Context, submission_id: UUID, *, fresh_seeds: bool) -> None:
         submission.state = SubmissionState.QUEUED
         submission.owner = submission.fault_code = submission.fault_message = submission.fault_line = None
         submission.check_report = submission.finished_at = None
-        session.add(check_item(submission, service.specification(competition).evaluation.check_runs))
+        spec = service.specification(competition)
+        submission.deadline_at = deadline(spec)
+        advance(session, submission, spec)
         record(session, "submission.rerun", str(submission_id), competition=competition, fresh_seeds=fresh_seeds)
     context.wake.workers()
 

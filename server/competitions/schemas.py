@@ -17,6 +17,7 @@ class CompetitionRow(BaseModel):
 class PublicLimits(BaseModel):
     upload_bytes: int
     run_wall_s: float
+    check_wall_s: float
     run_cpu_s: float
     memory_bytes: int
     scratch_bytes: int

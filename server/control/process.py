@@ -8,8 +8,8 @@ import time
 import warnings
 
 from celery.exceptions import SecurityWarning
-from celery.signals import setup_logging, worker_ready, worker_shutting_down
-from sqlalchemy.exc import OperationalError
+from celery.signals import setup_logging, worker_shutting_down
+from sqlalchemy.exc import DBAPIError
 
 from evaluator.contract.tasks import CONTROL_QUEUE, WAKE_CONTROL_TASK
 from server.celery_app import create_celery
@@ -50,9 +50,7 @@ class ControlLoop:
             self._serve()
         except BaseException:
             log.exception("control_died")
-            os.kill(
-                os.getpid(), signal.SIGTERM
-            )  # a process without its loop would look alive; the supervisor restarts it
+            os.kill(os.getpid(), signal.SIGTERM)  # a process without its loop would look alive
             raise
 
     def _serve(self) -> None:
@@ -65,7 +63,7 @@ class ControlLoop:
                     next_sweep = time.monotonic() + self._context.settings.sweep_s
                 while not self._stop.is_set() and self._scorer.score_next():
                     pass
-            except OperationalError as error:
+            except DBAPIError as error:
                 log.warning("database_unavailable", error=str(error))
                 self._stop.wait(2)
             self._wake.wait(timeout=max(0.1, next_sweep - time.monotonic()))
@@ -77,17 +75,14 @@ def run_control(settings: Settings) -> None:
     celery = create_celery(settings.broker)
     celery.task(name=WAKE_CONTROL_TASK)(loop.wake)
 
-    def started(**_: object) -> None:
-        loop.start()
-        log.info("control_ready")
-
     def stopping(**_: object) -> None:
         loop.stop()
 
     setup_logging.connect(_leave_logs, weak=False)
-    worker_ready.connect(started, weak=False)
     worker_shutting_down.connect(stopping, weak=False)
     warnings.filterwarnings("ignore", category=SecurityWarning)  # about root and pickle; only JSON is accepted here
+    loop.start()  # without waiting for the broker: its messages only save the wait until the next sweep
+    log.info("control_ready")
     celery.Worker(
         queues=[CONTROL_QUEUE],
         pool="solo",

@@ -3,26 +3,25 @@
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 import structlog
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from evaluator.artifacts import ArtifactError
+from evaluator.artifacts import ArtifactError, ArtifactStoreAway
 from evaluator.artifacts.outputs import OutputsInvalid
 from evaluator.contract.dossier import PreparedSplit
 from evaluator.contract.faults import platform_fault
 from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import Stage, SubmissionState, WorkState
+from evaluator.contract.states import SubmissionState, WorkState
 from evaluator.metrics import METRIC_VERSION, Finding
 from evaluator.metrics import Score as MetricScore
 from server import tallies
 from server.competitions.service import dossier, specification
 from server.context import Context
+from server.control.keeper import kept_lease
 from server.control.yardstick import Yardstick, load_yardstick
-from server.db import utc_now
 from server.leaderboard.service import refresh
 from server.logs import get_logger
 from server.models import Competition, OutputPack, Score, Standing, Submission, WorkItem
@@ -38,11 +37,12 @@ from server.storage.outputs import (
     store_pack,
 )
 from server.submissions.service import end
-from server.work.service import fail, finish_item, lease_item, next_item
+from server.work.items import advance
+from server.work.queue import next_score_item
+from server.work.service import fail, finish_item, lease_item, postpone
 
 log = get_logger(__name__)
 
-SCORE_LEASE_S = 900.0
 RETRY_S = 10.0
 YARDSTICKS_KEPT = 2
 
@@ -69,14 +69,18 @@ class Scorer:
 
     def score_next(self) -> bool:
         """Score the submission that has waited longest; False when none waits."""
+        lease_s = self._context.settings.lease_s
         with self._context.database.write() as session:
-            item = next_item(session, (Stage.SCORE,))
+            item = next_score_item(session)
             if item is None:
                 return False
-            lease_item(item, worker=self._holder, lease_s=SCORE_LEASE_S)
+            lease_item(item, worker=self._holder, lease_s=lease_s)
             order = _order(session, item)
-        with structlog.contextvars.bound_contextvars(
-            work_id=str(order.work_id), submission_id=str(order.outputs.submission_id), request_id=order.request_id
+        with (
+            structlog.contextvars.bound_contextvars(
+                work_id=str(order.work_id), submission_id=str(order.outputs.submission_id), request_id=order.request_id
+            ),
+            kept_lease(self._context, order.work_id, order.token, lease_s=lease_s),
         ):
             self._score(order, started=time.monotonic())
         return True
@@ -93,12 +97,13 @@ class Scorer:
                 pack = store_pack(self._context.artifacts, order.outputs, stacked, token=order.token)
         except RunsUnusable as error:
             _repeat(self._context, order, error)
-            return
+        except ArtifactStoreAway as error:
+            _try_later(self._context, order, str(error), counts=False)
         except (ArtifactError, OutputsInvalid, ValueError) as error:
-            _give_up(self._context, order, f"{type(error).__name__}: {error}")
-            return
-        if _store(self._context, order, pack, score, findings, started=started):
-            drop_singles(self._context.artifacts, order.outputs)
+            _try_later(self._context, order, f"{type(error).__name__}: {error}", counts=True)
+        else:
+            if _store(self._context, order, pack, score, findings, started=started):
+                drop_singles(self._context.artifacts, order.outputs)
 
     def _yardstick(self, spec: CompetitionSpec, split: PreparedSplit) -> Yardstick:
         key = f"{split.bank_digest} {spec.metric.model_dump_json()} {spec.evaluation.model_dump_json()}"
@@ -206,27 +211,28 @@ def _repeat(context: Context, order: _Order, unusable: RunsUnusable) -> None:
         submission = session.get_one(Submission, item.submission_id, with_for_update=True)
         if item.token != order.token or submission.state != SubmissionState.SCORING:
             return
-        again = forget_runs(session, submission, unusable.runs)
-        if any(chunk.attempt >= context.settings.max_attempts for chunk in again):
-            item.state = WorkState.FAILED
+        item.state = WorkState.FAILED
+        if item.attempt >= context.settings.max_attempts:
             fail(session, submission, platform_fault(str(unusable)))
             return
-        for chunk in again:
-            chunk.state, chunk.done_at = WorkState.READY, None
-        session.delete(item)
-        submission.state = SubmissionState.RUNNING
+        for chunk in forget_runs(session, submission, unusable.runs):
+            chunk.state, chunk.done_at, chunk.attempt = WorkState.READY, None, 0
+        competition = session.get_one(Competition, submission.competition_id)
+        advance(session, submission, specification(competition))
     context.wake.workers()
 
 
-def _give_up(context: Context, order: _Order, message: str) -> None:
+def _try_later(context: Context, order: _Order, message: str, *, counts: bool) -> None:
+    """Score again in some seconds; what `counts` and happens too often ends the submission as the platform's fault."""
     log.error("scoring_failed", message=message)
     with context.database.write() as session:
         item = session.get_one(WorkItem, order.work_id, with_for_update=True)
         submission = session.get_one(Submission, item.submission_id, with_for_update=True)
         if item.token != order.token or SubmissionState(submission.state).is_terminal:
             return
+        item.attempt -= not counts
         if item.attempt < context.settings.max_attempts:
-            item.lease_expires_at = utc_now() + timedelta(seconds=RETRY_S)  # a passing fault gets time to pass
+            postpone(item, RETRY_S)
             return
         item.state = WorkState.FAILED
         fail(session, submission, platform_fault(message))

@@ -5,6 +5,7 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from evaluator.contract.faults import platform_fault
 from evaluator.contract.states import Stage, SubmissionState, WorkState
 from server import tallies
 from server.competitions.service import specification
@@ -12,12 +13,13 @@ from server.context import Context
 from server.db import utc_now
 from server.logs import get_logger
 from server.models import Competition, Lease, Submission, WorkItem
-from server.submissions.service import check_item
-from server.work.service import add_run_items, expire_leases, score_item
+from server.work.items import advance
+from server.work.service import expire_leases, fail
 
 log = get_logger(__name__)
 
 SWEEPER = "sweeper"
+LIVE_STATES = tuple(state for state in SubmissionState if not state.is_terminal)
 
 
 def sweep(context: Context, holder: str) -> bool:
@@ -31,6 +33,7 @@ def sweep(context: Context, holder: str) -> bool:
             return False
         tallies.add(session, tallies.SWEEPS)
         expire_leases(session, max_attempts=settings.max_attempts)
+        end_overdue(session)
         restore_items(session)
         waiting = set(session.scalars(select(WorkItem.stage).where(WorkItem.state == WorkState.READY).distinct()))
     if waiting & {Stage.CHECK, Stage.RUN}:
@@ -54,6 +57,18 @@ def take_lease(session: Session, name: str, holder: str, *, seconds: float) -> b
     return True
 
 
+def end_overdue(session: Session) -> None:
+    """End live submissions whose deadline has passed, as the platform's fault: they were accepted and not served."""
+    overdue = session.scalars(
+        select(Submission)
+        .where(Submission.state.in_(LIVE_STATES), Submission.deadline_at < utc_now())
+        .with_for_update(skip_locked=True)
+    ).all()
+    for submission in overdue:
+        log.error("submission_overdue", submission_id=str(submission.id), state=submission.state)
+        fail(session, submission, platform_fault(f"it was still {submission.state} at its deadline"))
+
+
 def restore_items(session: Session) -> None:
     """Give every live submission that has no open work item of its generation the items of its state."""
     open_items = select(WorkItem.id).where(
@@ -64,33 +79,12 @@ def restore_items(session: Session) -> None:
     stranded = session.scalars(
         select(Submission)
         .where(
-            Submission.state.in_([state for state in SubmissionState if not state.is_terminal]),
+            Submission.state.in_(LIVE_STATES),
             ~open_items.exists(),
         )
         .with_for_update(skip_locked=True)
     ).all()
     for submission in stranded:
-        done = set(
-            session.scalars(
-                select(WorkItem.stage).where(
-                    WorkItem.submission_id == submission.id,
-                    WorkItem.generation == submission.generation,
-                    WorkItem.state == WorkState.DONE,
-                )
-            )
-        )
-        _restore(session, submission, done)
-        log.warning("work_restored", submission_id=str(submission.id), state=submission.state)
-
-
-def _restore(session: Session, submission: Submission, done: set[str]) -> None:
-    if Stage.RUN in done:
-        submission.state = SubmissionState.SCORING
-        session.add(score_item(submission))
-    elif Stage.CHECK in done:
-        submission.state = SubmissionState.RUNNING
-        add_run_items(session, submission)
-    else:
         competition = session.get_one(Competition, submission.competition_id)
-        submission.state = SubmissionState.QUEUED
-        session.add(check_item(submission, specification(competition).evaluation.check_runs))
+        advance(session, submission, specification(competition))
+        log.warning("work_restored", submission_id=str(submission.id), state=submission.state)

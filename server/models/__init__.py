@@ -19,6 +19,7 @@ from server.models.upload_attempt import UploadAttempt
 from server.models.user import User
 from server.models.web_session import WebSession
 from server.models.work_item import WorkItem
+from server.models.worker import Worker
 from server.models.worker_key import WorkerKey
 
 __all__ = [
@@ -44,5 +45,6 @@ __all__ = [
     "User",
     "WebSession",
     "WorkItem",
+    "Worker",
     "WorkerKey",
 ]

@@ -15,11 +15,13 @@ class Submission(Entity):
     """`generation` counts reruns; `seed_epoch` enters the run seeds, so a rerun repeats them unless told otherwise.
 
     `is_charged` says whether it counts against the team's quota; faults of the check stage and of Lethe's own do not.
+    A submission that has not ended by `deadline_at` ends then, as the platform's fault.
     """
 
     __tablename__ = "submissions"
     __table_args__ = (
         Index("ix_submissions_competition_state", "competition_id", "state"),
+        Index("ix_submissions_state_deadline", "state", "deadline_at"),
         Index("ix_submissions_team_created", "team_id", "created_at"),
         Index("ix_submissions_team_source", "team_id", "source_sha256"),
     )
@@ -42,4 +44,5 @@ class Submission(Entity):
     generation: Mapped[int] = mapped_column(default=0)
     seed_epoch: Mapped[int] = mapped_column(default=0)
     runs_total: Mapped[int]
+    deadline_at: Mapped[datetime]
     finished_at: Mapped[datetime | None] = mapped_column(default=None)

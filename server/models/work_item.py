@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from evaluator.contract.states import WorkState
@@ -15,27 +15,37 @@ class WorkItem(Entity):
     """`token` rises with every claim and fences off whoever held the item before.
 
     `finished` maps a run index (as text) to its stored record; `first_run` and `run_count` say which runs belong here.
+    `turn` is its place in the fair order of its competition and stage (`server.work.queue`). `attempt` counts claims
+    since a run was last finished, `losses` all holders that fell silent.
     """
 
     __tablename__ = "work_items"
     __table_args__ = (
         UniqueConstraint("submission_id", "generation", "stage", "chunk"),
         Index("ix_work_items_claim", "state", "stage", "created_at"),
+        Index("ix_work_items_turn", "competition_id", "stage", "state", "turn", "created_at"),
+        Index("ix_work_items_team_turn", "team_id", "stage", "turn"),
+        Index("ix_work_items_done", "stage", "done_at"),
     )
 
     submission_id: Mapped[UUID] = mapped_column(ForeignKey("submissions.id"))
+    competition_id: Mapped[UUID] = mapped_column(ForeignKey("competitions.id"))
+    team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"))
     generation: Mapped[int]
     stage: Mapped[str] = mapped_column(String(8))
     chunk: Mapped[int]
     first_run: Mapped[int]
     run_count: Mapped[int]
+    turn: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(String(8), default=WorkState.READY)
     attempt: Mapped[int] = mapped_column(default=0)
+    losses: Mapped[int] = mapped_column(default=0)
     token: Mapped[int] = mapped_column(default=0)
     worker_key_id: Mapped[UUID | None] = mapped_column(ForeignKey("worker_keys.id"), default=None)
     worker: Mapped[str | None] = mapped_column(String(200), default=None)
     sandbox_mode: Mapped[str | None] = mapped_column(String(100), default=None)
     environment: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    claimed_at: Mapped[datetime | None] = mapped_column(default=None)
     lease_expires_at: Mapped[datetime | None] = mapped_column(default=None)
     finished: Mapped[dict[str, Any]] = mapped_column(default=dict)
     done_at: Mapped[datetime | None] = mapped_column(default=None)

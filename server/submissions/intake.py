@@ -15,10 +15,11 @@ from server.logs import current_request_id
 from server.models import Competition, Submission, Team, User
 from server.submissions import idempotency, quotas
 from server.submissions.schemas import UploadAnswer
-from server.submissions.service import check_item
 from server.submissions.static_check import CheckedFile, check_file
 from server.submissions.views import view
 from server.teams.service import find_team, team_of
+from server.work.duration import deadline
+from server.work.items import advance
 
 NEW, KNOWN = 202, 200
 LIVE_OR_SCORED = tuple(
@@ -106,10 +107,11 @@ def accept(
         source_key=source.key,
         source_sha256=source.sha256,
         runs_total=spec.evaluation.runs,
+        deadline_at=deadline(spec),
     )
     session.add(submission)
     session.flush()
-    session.add(check_item(submission, spec.evaluation.check_runs))
+    advance(session, submission, spec)
     if upload.idempotency_key is not None:
         digest = idempotency.request_digest(competition.slug, _sha256(upload.data))
         idempotency.remember(session, upload.user, upload.idempotency_key, digest, submission, NEW)

@@ -30,7 +30,7 @@ class SubmissionView(BaseModel):
     runs_done: int = Field(description="Moves in tenths of runs_total")
     runs_total: int
     queue_position: int | None = Field(description="1 is next; null once a worker has it")
-    eta_s: float | None = Field(description="Estimated seconds to the end, from recent submissions; null when unknown")
+    eta_s: float | None = Field(description="Estimated seconds to the end; null when unknown")
     score: float | None
     interval: IntervalView | None = Field(description="95% interval of the score")
     created_at: datetime

@@ -6,14 +6,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.faults import FaultCode
-from evaluator.contract.states import Owner, Stage, SubmissionState
+from evaluator.contract.states import Owner, SubmissionState
 from server.accounts.roles import is_host
 from server.audit.service import record, user_actor
 from server.db import utc_now
 from server.errors import Conflict, NotFound
-from server.models import Competition, Submission, TeamMember, User, WorkItem
+from server.models import Competition, Submission, TeamMember, User
 from server.paging import fetch_page
 from server.teams.service import find_team
+from server.work.queue import drop_items
 
 UNCHECKED = (SubmissionState.QUEUED, SubmissionState.CHECKING)
 
@@ -30,18 +31,6 @@ class SubmissionEnded(Conflict):
 
     code = "submission_ended"
     title = "Submission has ended"
-
-
-def check_item(submission: Submission, runs: int) -> WorkItem:
-    """The work item of the check stage."""
-    return WorkItem(
-        submission_id=submission.id,
-        generation=submission.generation,
-        stage=Stage.CHECK,
-        chunk=0,
-        first_run=0,
-        run_count=runs,
-    )
 
 
 def get_own(session: Session, submission_id: UUID, user: User) -> Submission:
@@ -101,7 +90,7 @@ def list_recent(session: Session, user: User, *, limit: int) -> list[Submission]
 
 
 def end(session: Session, submission: Submission, state: SubmissionState) -> None:
-    """Put `submission` into a terminal state now; its remaining work items become worthless with it.
+    """Put `submission` into a terminal state now; its waiting work items leave the queue with it.
 
     What ended by a fault of Lethe's, by the host's decision or in the check stage does not count against the quota.
     """
@@ -109,6 +98,7 @@ def end(session: Session, submission: Submission, state: SubmissionState) -> Non
     submission.is_charged = submission.owner not in {Owner.PLATFORM, Owner.HOST} and not failed_check
     submission.state = state
     submission.finished_at = utc_now()
+    drop_items(session, submission)
     session.flush()
 
 

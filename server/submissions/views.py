@@ -1,19 +1,17 @@
 """Turns stored submissions into what their team may see, under the leak policy."""
 
-from datetime import timedelta
-
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.faults import FAULT_TEXTS, FaultCode
-from evaluator.contract.states import Owner, Stage, SubmissionState, WorkState
-from server.db import utc_now
+from evaluator.contract.states import Owner, Stage
 from server.models import Competition, Score, Submission, Team, WorkItem
 from server.submissions.schemas import ErrorView, IntervalView, SubmissionView
+from server.work.duration import eta_s
+from server.work.queue import queue_position
 
 SCORE_DIGITS = 4
 PROGRESS_STEPS = 10
-ETA_SAMPLE = 10
 
 
 def view(session: Session, submission: Submission) -> SubmissionView:
@@ -23,7 +21,7 @@ def view(session: Session, submission: Submission) -> SubmissionView:
     score = session.scalar(
         select(Score).where(Score.submission_id == submission.id, Score.generation == submission.generation)
     )
-    position = queue_position(session, submission)
+    done = coarse_progress(runs_done(session, submission), submission.runs_total)
     return SubmissionView(
         id=submission.id,
         competition=competition.slug,
@@ -33,10 +31,10 @@ def view(session: Session, submission: Submission) -> SubmissionView:
         state=submission.state,
         owner=submission.owner,
         error=error_view(submission),
-        runs_done=coarse_progress(runs_done(session, submission), submission.runs_total),
+        runs_done=done,
         runs_total=submission.runs_total,
-        queue_position=position,
-        eta_s=eta_s(session, submission, position),
+        queue_position=queue_position(session, submission),
+        eta_s=eta_s(session, submission, done=done),
         score=None if score is None else round_score(score.final_score),
         interval=None
         if score is None
@@ -78,39 +76,3 @@ def runs_done(session: Session, submission: Submission) -> int:
 def coarse_progress(done: int, total: int) -> int:
     """`done` cut down to tenths of `total`; the end is exact."""
     return done if done >= total else int(done * PROGRESS_STEPS / total) * total // PROGRESS_STEPS
-
-
-def queue_position(session: Session, submission: Submission) -> int | None:
-    """How many submissions that no worker has yet stand before this one, plus one; None once it is taken up."""
-    if submission.state != SubmissionState.QUEUED:
-        return None
-    before = session.scalar(
-        select(func.count()).where(
-            Submission.state == SubmissionState.QUEUED, Submission.created_at < submission.created_at
-        )
-    )
-    return (before or 0) + 1
-
-
-def eta_s(session: Session, submission: Submission, position: int | None) -> float | None:
-    """Seconds to the end if this one takes as long as the last ones did, and those before it one after the other."""
-    if SubmissionState(submission.state).is_terminal:
-        return None
-    recent = session.execute(
-        select(WorkItem.created_at, Submission.finished_at)
-        .join(Submission, Submission.id == WorkItem.submission_id)
-        .where(
-            WorkItem.stage == Stage.CHECK,
-            WorkItem.state == WorkState.DONE,
-            Submission.state == SubmissionState.SCORED,
-            Submission.competition_id == submission.competition_id,
-        )
-        .order_by(Submission.finished_at.desc())
-        .limit(ETA_SAMPLE)
-    ).all()
-    spans = [end - start for start, end in recent if end is not None]
-    if not spans:
-        return None
-    expected = sum(spans, timedelta()) / len(spans) * max(1, (position or 1))
-    waited = utc_now() - submission.created_at
-    return float(round(max((expected - waited).total_seconds(), 5.0)))

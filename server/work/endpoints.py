@@ -1,12 +1,25 @@
-"""The internal API of workers: claim, heartbeat and outcome. A 2xx means committed."""
+"""The internal API of workers: register, claim, heartbeat, outcome and leave. A 2xx means committed."""
 
 from fastapi import APIRouter, Response
 
-from evaluator.contract.work import UNSAFE_BACKEND, Claim, Heartbeat, HeartbeatAnswer, Job, Outcome, OutcomeAnswer
+from evaluator.contract.work import (
+    UNSAFE_BACKEND,
+    Capabilities,
+    Claim,
+    Heartbeat,
+    HeartbeatAnswer,
+    Job,
+    Leave,
+    Outcome,
+    OutcomeAnswer,
+    Registration,
+    RegistrationAnswer,
+)
 from server.auth import CurrentWorkerKey
 from server.context import AppContext
 from server.errors import Forbidden
-from server.work import service
+from server.settings import Settings
+from server.work import service, workers
 
 
 class UnsafeWorker(Forbidden):
@@ -19,17 +32,36 @@ class UnsafeWorker(Forbidden):
 router = APIRouter(prefix="/internal/v1/work", tags=["internal"], include_in_schema=False)
 
 
+@router.post("/register")
+def register(registration: Registration, key: CurrentWorkerKey, context: AppContext) -> RegistrationAnswer:
+    """Note a worker that starts, and free what its predecessor of the same name held."""
+    settings = context.settings
+    _require_isolation(registration.capabilities, settings)
+    with context.database.write() as session:
+        answer = service.register(
+            session, registration, key, lease_s=settings.lease_s, max_attempts=settings.max_attempts
+        )
+    if answer.released:
+        context.wake.workers()
+    return answer
+
+
+@router.post("/leave", status_code=204)
+def leave(leave: Leave, key: CurrentWorkerKey, context: AppContext) -> Response:
+    """Note a worker that stops."""
+    with context.database.write() as session:
+        workers.leave(session, key, leave.worker)
+    return Response(status_code=204)
+
+
 @router.post("/claim", response_model=Job, responses={204: {"description": "There is nothing to do"}})
 def claim(claim: Claim, key: CurrentWorkerKey, context: AppContext) -> Job | Response:
     """Lease the next item to this worker."""
     settings = context.settings
-    if not claim.isolates and settings.sandbox_backend != UNSAFE_BACKEND:
-        raise UnsafeWorker(
-            f"This worker isolates nothing ({claim.sandbox_mode}). Unset its LETHE_SANDBOX_BACKEND; or, to develop, "
-            f"set LETHE_SANDBOX_BACKEND={UNSAFE_BACKEND} on the server as well."
-        )
     with context.database.write() as session:
-        job = service.claim(session, claim, key, lease_s=settings.lease_s, max_attempts=settings.max_attempts)
+        worker = workers.hear(session, key, claim.worker)
+        _require_isolation(workers.capabilities(worker), settings)
+        job = service.claim(session, worker, lease_s=settings.lease_s, max_attempts=settings.max_attempts)
     return job if job is not None else Response(status_code=204)
 
 
@@ -48,3 +80,11 @@ def outcome(outcome: Outcome, key: CurrentWorkerKey, context: AppContext) -> Out
     context.wake.control()
     context.wake.workers()
     return answer
+
+
+def _require_isolation(capabilities: Capabilities, settings: Settings) -> None:
+    if not capabilities.isolates and settings.sandbox_backend != UNSAFE_BACKEND:
+        raise UnsafeWorker(
+            f"This worker isolates nothing ({capabilities.sandbox_mode}). Unset its LETHE_SANDBOX_BACKEND; or, to "
+            f"develop, set LETHE_SANDBOX_BACKEND={UNSAFE_BACKEND} on the server as well."
+        )

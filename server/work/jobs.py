@@ -9,6 +9,7 @@ from evaluator.contract.states import Stage
 from evaluator.contract.work import Job, RunOrder
 from server.competitions.service import dossier, specification
 from server.models import Competition, Submission, WorkItem
+from server.work.duration import check_run_wall_s
 
 
 def run_seed(secret: str, *, stage: Stage, epoch: int, index: int) -> int:
@@ -42,7 +43,7 @@ def build_job(
         architecture=spec.model.architecture,
         classes=prepared.public.counts.classes,
         batch_size=spec.evaluation.batch_size,
-        limits=spec.limits,
+        limits=spec.limits if is_hidden else spec.limits.model_copy(update={"run_wall_s": check_run_wall_s(spec)}),
         dependencies=spec.dependencies,
         packages=(submission.check_report or {}).get("packages") if is_hidden else None,
         runs=tuple(

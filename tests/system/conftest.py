@@ -232,7 +232,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _until(condition: Callable[[], bool], limit_s: float = 60) -> None:
+def _until(condition: Callable[[], bool], limit_s: float = 240) -> None:
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, "it did not start in time"

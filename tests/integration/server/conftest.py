@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import uvicorn
 from safetensors.numpy import save
+from sqlalchemy import update
 
 from evaluator.artifacts.oracles import ModelRecord, record_key
 from evaluator.artifacts.outputs import Outputs, write_outputs
 from evaluator.contract.dossier import ArtifactRef, Dossier
 from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, QuotasSpec
+from evaluator.contract.states import WorkState
 from evaluator.contract.work import Job, RunRecord
 from server.app import create_app
 from server.competitions import hosting, service
@@ -24,8 +26,10 @@ from server.context import Context
 from server.control.scoring import Scorer
 from server.db import utc_now
 from server.migrate import migrate
+from server.models import WorkItem
 from server.settings import Settings
 from server.work.keys import create_worker_key
+from server.work.service import expire_leases
 from tests.dossiers import COUNTS, make_dossier
 
 SLUG = "faces"
@@ -34,6 +38,9 @@ CLASSES = 3
 FORGET = 10
 GOOD = b"def unlearning(net, retain, forget, validation):\n    return net\n"
 BANK = "b" * 64
+CAPABILITIES = {
+    "slots": 2, "sandbox_mode": "test", "memory_bytes": 2**34, "gpu": None, "torch": "2.9.0", "python": "3.11.2",
+}  # fmt: skip
 SECRET = "5e" * 32  # drawn at creation otherwise; a fixed one makes the scores of these tests repeatable
 
 
@@ -102,8 +109,21 @@ class Site:
         with httpx.Client(base_url=f"{self.url}/internal/v1/work", timeout=30) as client:
             return client.post(f"/{call}", json=body, headers={"Authorization": f"Bearer {self.worker_key}"})
 
+    def send(self, call: str, body: bytes) -> httpx.Response:
+        """One call of the internal API with any bytes."""
+        headers = {"Authorization": f"Bearer {self.worker_key}", "Content-Type": "application/json"}
+        with httpx.Client(base_url=f"{self.url}/internal/v1/work", timeout=30) as client:
+            return client.post(f"/{call}", content=body, headers=headers)
+
+    def enlist(self, worker: str = "w1", **capabilities: Any) -> httpx.Response:
+        """Register a worker."""
+        return self.work("register", worker=worker, capabilities=CAPABILITIES | capabilities)
+
     def claim(self, worker: str = "w1") -> Job | None:
-        answer = self.work("claim", worker=worker, sandbox_mode="test")
+        answer = self.work("claim", worker=worker)
+        if answer.status_code == 409:
+            assert self.enlist(worker).status_code == 200
+            answer = self.work("claim", worker=worker)
         assert answer.status_code in {200, 204}, answer.text
         return Job.model_validate(answer.json()) if answer.status_code == 200 else None
 
@@ -111,7 +131,7 @@ class Site:
         """Records of the job's runs, with outputs really stored."""
         records = []
         for order in job.runs:
-            key = f"submissions/{job.submission_id}/{job.generation}/runs/{order.index:05d}-{job.token}.safetensors"
+            key = job.outputs_key(order.index)
             ref: ArtifactRef = self.context.artifacts.put(key, write_outputs(drawn_outputs(order.seed % 2**32, shift)))
             records.append(RunRecord(index=order.index, outputs=ref, wall_s=0.1).model_dump(mode="json"))
         return records
@@ -127,6 +147,15 @@ class Site:
         """Store another specification of the competition."""
         with self.context.database.write() as session:
             service.get_competition(session, SLUG).specification = spec(**changes).model_dump(mode="json")
+
+    def expire_leases(self) -> None:
+        """Let all leases run out, and let it be noticed."""
+        with self.context.database.write() as session:
+            session.execute(
+                update(WorkItem).where(WorkItem.state == WorkState.LEASED).values(lease_expires_at=utc_now())
+            )
+        with self.context.database.write() as session:
+            expire_leases(session, max_attempts=self.context.settings.max_attempts)
 
     def evaluate(self, shift: float = 2.5) -> None:
         """Do all the work there is, as worker and control would."""
@@ -144,9 +173,7 @@ def upload(client: httpx.Client, data: bytes = GOOD, name: str = "mine.py", **he
 
 @pytest.fixture
 def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
-    settings = Settings(
-        home=tmp_path / "home", database_url=database_url, lease_s=2.0, rate_per_address="", rate_per_token=""
-    )
+    settings = Settings(home=tmp_path / "home", database_url=database_url, rate_per_address="", rate_per_token="")
     app = create_app(settings)
     context: Context = app.state.context
     migrate(context.database)

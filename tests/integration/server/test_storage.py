@@ -4,12 +4,12 @@ import pytest
 from sqlalchemy import select
 
 from evaluator.artifacts import ArtifactStoreAway, ArtifactStoreFull
-from evaluator.contract.states import Stage, SubmissionState, WorkState
+from evaluator.contract.states import Stage, WorkState
 from server.control.scoring import Scorer
 from server.models import OutputPack, Score, Submission, WorkItem
 from server.storage import outputs as stored
-from server.work.service import score_item
-from tests.integration.server.conftest import RUNS, Site, upload
+from server.work.items import advance
+from tests.integration.server.conftest import RUNS, Site, spec, upload
 
 
 def finish_runs(site: Site) -> list[str]:
@@ -48,8 +48,7 @@ def test_runs_are_packed_when_scored_and_rescored_from_the_pack_alike(site: Site
             submission = session.scalars(select(Submission)).one()
             session.delete(session.scalars(select(WorkItem).where(WorkItem.stage == Stage.SCORE)).one())
             session.flush()
-            session.add(score_item(submission))
-            submission.state = SubmissionState.SCORING
+            advance(session, submission, spec())
         assert score(site) == first
         with site.context.database.read() as session:
             assert session.scalars(select(OutputPack.key)).all() == [pack.key]

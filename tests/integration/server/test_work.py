@@ -1,6 +1,5 @@
 """Leases, fencing tokens and the sweeper, on SQLite and on PostgreSQL."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -38,7 +37,7 @@ def test_silent_worker_loses_its_lease_and_its_late_outcome_changes_nothing(site
         records = site.store_runs(late)
         beat = site.work("heartbeat", work_id=str(late.work_id), token=late.token, finished=records[:1])
         assert beat.json()["stop"] is False
-        time.sleep(site.context.settings.lease_s + 0.3)
+        site.expire_leases()
         jobs = [job for job in (site.claim("quick") for _ in range(RUNS)) if job]
         taken = next(job for job in jobs if job.work_id == late.work_id)
         assert taken.token > late.token
@@ -57,18 +56,21 @@ def test_foreign_key_cannot_touch_a_lease(site: Site) -> None:
             site.worker_key = create_worker_key(session, "other")
         assert site.report(job) is False
         site.worker_key = "lethew_wrong"
-        answer = site.work("claim", worker="w", sandbox_mode="x")
+        answer = site.work("claim", worker="w")
         assert (answer.status_code, answer.json()["code"]) == (401, "worker_key_invalid")
 
 
 def test_a_worker_that_isolates_nothing_gets_work_only_where_the_server_says_so(site: Site) -> None:
-    unsafe = {"worker": "w", "sandbox_mode": "unsafe-subprocess+rlimits"}
+    mode = "unsafe-subprocess+rlimits"
     with site.register("ann") as ann:
         upload(ann)
-        refused = site.work("claim", **unsafe)
+        refused = site.enlist("w", sandbox_mode=mode)
         assert (refused.status_code, refused.json()["code"]) == (403, "unsafe_worker")
         object.__setattr__(site.context.settings, "sandbox_backend", "unsafe-subprocess")
-        assert site.work("claim", **unsafe).status_code == 200
+        assert site.enlist("w", sandbox_mode=mode).status_code == 200
+        assert site.claim("w") is not None
+        object.__setattr__(site.context.settings, "sandbox_backend", "")
+        assert site.work("claim", worker="w").json()["code"] == "unsafe_worker"
     with httpx.Client(base_url=site.url) as client:
         assert 'sandbox_mode="unsafe-subprocess+rlimits"' in client.get("/metrics").text
 
@@ -95,7 +97,7 @@ def test_a_worker_that_dies_every_time_is_the_platforms_fault(site: Site) -> Non
         identifier = upload(ann).json()["id"]
         for _ in range(site.context.settings.max_attempts):
             assert site.claim() is not None
-            time.sleep(site.context.settings.lease_s + 0.2)
+            site.expire_leases()
         assert site.claim() is None
         view = ann.get(f"/submissions/{identifier}").json()
         assert (view["state"], view["owner"], view["error"]["code"]) == ("failed", "platform", "platform")

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +16,11 @@ from evaluator.artifacts.outputs import read_outputs
 from evaluator.contract.faults import FaultCode
 from evaluator.inference.child import outputs_of
 from evaluator.inference.claims import Refused, checked_state
-from evaluator.inference.service import InferenceService, InferenceSetting, WeightsRefused
+from evaluator.inference.service import InferenceCancelled, InferenceService, InferenceSetting, WeightsRefused
 from evaluator.models import build_model
 
 CLASSES = 3
+GOES_ON = threading.Event()
 
 
 @pytest.fixture
@@ -103,9 +106,9 @@ def test_child_answers_as_the_function_does_and_survives_refusals(
     service: InferenceService, setting: InferenceSetting, net: torch.nn.Module
 ) -> None:
     with pytest.raises(WeightsRefused) as refusal:
-        service.compute(b"nonsense", setting)
+        service.compute(b"nonsense", setting, GOES_ON)
     assert refusal.value.code is FaultCode.INVALID_RESULT
-    outputs = read_outputs(service.compute(save(net.state_dict()), setting))
+    outputs = read_outputs(service.compute(save(net.state_dict()), setting, GOES_ON))
     expected = read_outputs(outputs_of(save(net.state_dict()), net, evaluation(), 4))
     for part in outputs.logits:
         np.testing.assert_allclose(outputs.logits[part], expected.logits[part], rtol=1e-5, atol=1e-5)
@@ -113,11 +116,27 @@ def test_child_answers_as_the_function_does_and_survives_refusals(
 
 def test_stopped_child_is_a_time_out_and_the_next_one_works(setting: InferenceSetting, net: torch.nn.Module) -> None:
     with InferenceService(wall_s=1.0) as service:
-        first = service.compute(save(net.state_dict()), setting)
+        first = service.compute(save(net.state_dict()), setting, GOES_ON)
         child = service._child
         assert child is not None
         os.kill(child.pid, signal.SIGSTOP)
         with pytest.raises(WeightsRefused) as refusal:
-            service.compute(save(net.state_dict()), setting)
+            service.compute(save(net.state_dict()), setting, GOES_ON)
         assert refusal.value.code is FaultCode.EVALUATION_TIMEOUT
-        assert service.compute(save(net.state_dict()), setting) == first
+        assert service.compute(save(net.state_dict()), setting, GOES_ON) == first
+
+
+def test_cancelled_computation_ends_at_once_and_the_next_one_works(
+    setting: InferenceSetting, net: torch.nn.Module
+) -> None:
+    with InferenceService(wall_s=300.0) as service:
+        first = service.compute(save(net.state_dict()), setting, GOES_ON)
+        assert service._child is not None
+        os.kill(service._child.pid, signal.SIGSTOP)  # as weights that take for ever would
+        cancel = threading.Event()
+        threading.Timer(0.3, cancel.set).start()
+        started = time.monotonic()
+        with pytest.raises(InferenceCancelled):
+            service.compute(save(net.state_dict()), setting, cancel)
+        assert time.monotonic() - started < 60
+        assert service.compute(save(net.state_dict()), setting, GOES_ON) == first

@@ -1,0 +1,24 @@
+"""An evaluation worker as it registered, and when it was heard last."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.db import utc_now
+from server.models.base import Entity
+
+
+class Worker(Entity):
+    """`capabilities` is the contract's value as JSON; `left_at` is set when it stopped in an orderly way."""
+
+    __tablename__ = "workers"
+    __table_args__ = (UniqueConstraint("worker_key_id", "name"),)
+
+    worker_key_id: Mapped[UUID] = mapped_column(ForeignKey("worker_keys.id"))
+    name: Mapped[str] = mapped_column(String(200))
+    capabilities: Mapped[dict[str, Any]]
+    seen_at: Mapped[datetime] = mapped_column(default=utc_now)
+    left_at: Mapped[datetime | None] = mapped_column(default=None)

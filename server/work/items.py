@@ -1,0 +1,100 @@
+"""Derives work from SQL: which items a live submission needs next, and at which place of the queue they stand."""
+
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from evaluator.contract.specification import CompetitionSpec
+from evaluator.contract.states import Stage, SubmissionState, WorkState
+from server.models import Submission, WorkItem
+from server.work.queue import next_turn
+
+_OPEN = {WorkState.READY, WorkState.LEASED}
+
+
+class _Known(NamedTuple):
+    id: UUID
+    state: str
+
+
+def advance(session: Session, submission: Submission, spec: CompetitionSpec) -> None:
+    """Put `submission` into the state that its finished items lead to, and add the items which that state lacks.
+
+    First the check, then every chunk of runs, then the score. Repeating it changes nothing.
+    """
+    session.flush()
+    known = _known_items(session, submission)
+    check = known.get((Stage.CHECK, 0))
+    firsts = range(0, submission.runs_total, spec.evaluation.chunk_runs)
+    chunks = [known.get((Stage.RUN, chunk)) for chunk in range(len(firsts))]
+    if check is None or check.state != WorkState.DONE:
+        if check is None or check.state != WorkState.LEASED:
+            submission.state = SubmissionState.QUEUED
+        _require(session, submission, Stage.CHECK, check, run_count=spec.evaluation.check_runs)
+    elif any(chunk is None or chunk.state != WorkState.DONE for chunk in chunks):
+        submission.state = SubmissionState.RUNNING
+        _require_chunks(session, submission, spec, chunks)
+    else:
+        submission.state = SubmissionState.SCORING
+        _require(session, submission, Stage.SCORE, known.get((Stage.SCORE, 0)), run_count=0)
+
+
+def _known_items(session: Session, submission: Submission) -> dict[tuple[Stage, int], _Known]:
+    rows = session.execute(
+        select(WorkItem.stage, WorkItem.chunk, WorkItem.id, WorkItem.state).where(
+            WorkItem.submission_id == submission.id, WorkItem.generation == submission.generation
+        )
+    )
+    return {(Stage(stage), chunk): _Known(identifier, state) for stage, chunk, identifier, state in rows}
+
+
+def _require_chunks(
+    session: Session, submission: Submission, spec: CompetitionSpec, chunks: list[_Known | None]
+) -> None:
+    size = spec.evaluation.chunk_runs
+    turn = _turn(session, submission, Stage.RUN) if None in chunks else 0
+    for chunk, known in enumerate(chunks):
+        if known is None or known.state != WorkState.DONE:
+            first = chunk * size
+            runs = min(size, submission.runs_total - first)
+            place = {"turn": turn + first, "chunk": chunk, "first_run": first}
+            _require(session, submission, Stage.RUN, known, run_count=runs, **place)
+
+
+def _require(
+    session: Session,
+    submission: Submission,
+    stage: Stage,
+    known: _Known | None,
+    *,
+    run_count: int,
+    turn: int | None = None,
+    chunk: int = 0,
+    first_run: int = 0,
+) -> None:
+    """Make the item, or let it wait again where it has ended."""
+    if known is not None:
+        if known.state not in _OPEN:
+            values = {"state": WorkState.READY, "done_at": None}
+            session.execute(update(WorkItem).where(WorkItem.id == known.id).values(values))
+        return
+    session.add(
+        WorkItem(
+            submission_id=submission.id,
+            competition_id=submission.competition_id,
+            team_id=submission.team_id,
+            generation=submission.generation,
+            stage=stage,
+            chunk=chunk,
+            first_run=first_run,
+            run_count=run_count,
+            turn=_turn(session, submission, stage) if turn is None else turn,
+        )
+    )
+
+
+def _turn(session: Session, submission: Submission, stage: Stage) -> int:
+    places = {"competition_id": submission.competition_id, "team_id": submission.team_id}
+    return next_turn(session, stage=stage, **places)
