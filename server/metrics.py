@@ -21,6 +21,7 @@ MEDIA_TYPE = CONTENT_TYPE_LATEST
 _COUNTERS = {
     tallies.RUNS: "Runs whose outputs were stored",
     tallies.LEASES_EXPIRED: "Work items whose holder fell silent",
+    tallies.WORK_POISONED: "Work items that ended their submission because every worker that took them died",
     tallies.SWEEPS: "Sweeps for lost work",
     tallies.SCORINGS: "Scores computed",
     tallies.SCORING_S: "Seconds spent on computing scores",

@@ -12,10 +12,11 @@ from server.models import Tally
 
 RUNS: Final = "runs"
 LEASES_EXPIRED: Final = "leases_expired"
+WORK_POISONED: Final = "work_poisoned"
 SWEEPS: Final = "sweeps"
 SCORINGS: Final = "scorings"
 SCORING_S: Final = "scoring_seconds"
-NAMES = (RUNS, LEASES_EXPIRED, SWEEPS, SCORINGS, SCORING_S)
+NAMES = (RUNS, LEASES_EXPIRED, WORK_POISONED, SWEEPS, SCORINGS, SCORING_S)
 
 
 def add(session: Session, name: str, amount: float = 1.0) -> None:

@@ -236,6 +236,7 @@ def lose(session: Session, item: WorkItem, *, max_attempts: int) -> None:
         item.state = WorkState.READY
     else:
         _finish(item, WorkState.POISONED)
+        tallies.add(session, tallies.WORK_POISONED)
         log.error("work_poisoned", attempts=item.attempt, **fields)
         fail(session, submission, platform_fault(f"{item.attempt} workers fell silent on stage {item.stage}"))
 

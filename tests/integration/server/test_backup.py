@@ -74,7 +74,7 @@ def half_done(site: Site) -> None:
         assert job is not None
         assert site.work(
             "heartbeat", work_id=str(job.work_id), token=job.token, finished=site.store_runs(job)[:1]
-        ).json() == {"stop": False, "lease_s": 2.0}
+        ).json() == {"stop": False, "lease_s": 60.0}
 
 
 def test_round_trip_with_artifacts(site: Site, elsewhere: Settings, lethe: Lethe, tmp_path: Path) -> None:

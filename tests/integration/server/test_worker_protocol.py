@@ -174,7 +174,7 @@ def test_a_poisoned_item_is_an_alert(site: Site) -> None:
         with site.client() as client:
             metrics = client.get(f"{site.url}/metrics").text
     assert [line["log_level"] for line in logs if line["event"] == "work_poisoned"] == ["error"]
-    assert 'state="poisoned"' in metrics
+    assert "lethe_work_poisoned_total 1.0" in metrics
 
 
 def test_a_platform_fault_waits_before_the_next_attempt(site: Site) -> None:
