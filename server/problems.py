@@ -16,6 +16,18 @@ from server.pages.problem_page import render_problem, wants_html
 
 log = get_logger(__name__)
 
+# Codes of errors that are no RequestError; with the codes of its subclasses they are all that the API answers.
+BUILT_IN = {
+    "invalid_request": 422,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "http_error": 400,
+    "body_too_large": 413,
+    "internal_error": 500,
+    "unavailable": 503,
+    "storage_full": 507,
+}
+
 MEDIA_TYPE = "application/problem+json"
 
 

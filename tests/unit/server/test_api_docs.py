@@ -1,0 +1,57 @@
+"""docs/api.md lists exactly the codes that the API can answer with, and names only calls that exist."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+DOCS = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+# In a process of its own: other tests import modules whose errors never reach the API.
+PROGRAM = """
+import json
+from server.app import create_app
+from server.errors import RequestError
+from server.problems import BUILT_IN
+from server.settings import Settings
+import sys
+def below(kind):
+    for found in kind.__subclasses__():
+        yield found
+        yield from below(found)
+bases = {"error", "conflict", "forbidden", "unauthenticated"}
+codes = {found.code: found.status for found in below(RequestError) if found.code not in bases}
+calls = create_app(Settings(home=sys.argv[1])).openapi()["paths"]
+print(json.dumps({"codes": {**BUILT_IN, **codes}, "calls": [f"{m.upper()} {p}" for p in calls for m in calls[p]]}))
+"""
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, int]]:
+    home = tmp_path_factory.mktemp("home")
+    done = subprocess.run([sys.executable, "-c", PROGRAM, str(home)], capture_output=True, text=True, check=True)
+    found: dict[str, dict[str, int]] = json.loads(done.stdout)
+    return found
+
+
+def test_the_table_lists_every_code(api: dict[str, dict[str, int]]) -> None:
+    listed = {code: int(status) for code, status in re.findall(r"^\| `(\w+)` \| (\d{3}) \|", DOCS, re.MULTILINE)}
+    assert listed == api["codes"]
+
+
+def test_handlers_answer_with_codes_of_the_registry(api: dict[str, dict[str, int]]) -> None:
+    for name in ("problems.py", "limits.py"):
+        used = set(re.findall(r'code="(\w+)"', (ROOT / "server" / name).read_text(encoding="utf-8")))
+        assert used <= set(api["codes"]), name
+
+
+def test_named_calls_exist(api: dict[str, dict[str, int]]) -> None:
+    calls = {re.sub(r"\{\w+\}", "{}", call) for call in api["calls"]}
+    named = set(re.findall(r"`((?:GET|POST|PATCH|DELETE) /[^`]+)`", DOCS))
+    assert len(named) >= 10
+    for call in named:
+        method, path = re.sub(r"\{\w+\}", "{}", call).split(" ")
+        assert f"{method} /api/v1{path}" in calls, call
