@@ -1,16 +1,31 @@
-# Two images from one file: `server` (API, pages, control; no torch) and `worker` (torch and the sandbox's tools).
+# Two images from one file: `server` (API, pages, control, admin commands; no torch) and `worker` (torch with CUDA, and
+# the sandbox's tools). Versions are those of requirements.lock. Nothing in them runs as root.
 FROM python:3.13-slim AS base
 COPY --from=ghcr.io/astral-sh/uv:0.13.8 /uv /usr/local/bin/uv
-ENV UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1 VIRTUAL_ENV=/opt/lethe PATH=/opt/lethe/bin:$PATH
+ENV UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1 VIRTUAL_ENV=/opt/lethe PATH=/opt/lethe/bin:$PATH PYTHONUNBUFFERED=1
+# The folders exist here so that new volumes belong to the user; both images must share its uid to share artifacts.
+RUN useradd --system --uid 60999 --home-dir /var/lib/lethe lethe \
+    && install -d -m 0700 -o lethe -g lethe /var/lib/lethe /var/cache/lethe /artifacts \
+    && uv venv /opt/lethe
 WORKDIR /src
-COPY . .
+COPY pyproject.toml requirements.lock README.md LICENSE ./
+COPY server server
+COPY evaluator evaluator
+COPY sandbox sandbox
+COPY attacks attacks
+COPY baselines baselines
+COPY migrations migrations
 
 FROM base AS server
-RUN uv venv /opt/lethe && uv pip install --constraint requirements.lock . && useradd --system --uid 60999 lethe
+RUN apt-get update && apt-get install -y --no-install-recommends postgresql-client && rm -rf /var/lib/apt/lists/*
+RUN uv pip install --constraint requirements.lock .
 USER lethe
-CMD ["lethe", "serve", "--host", "0.0.0.0"]
+WORKDIR /var/lib/lethe
+CMD ["lethe", "serve"]
 
 FROM base AS worker
 RUN apt-get update && apt-get install -y --no-install-recommends bubblewrap libseccomp2 && rm -rf /var/lib/apt/lists/*
-RUN uv venv /opt/lethe && uv pip install --constraint requirements.lock '.[worker]'
+RUN uv pip install --constraint requirements.lock '.[worker]'
+USER lethe
+WORKDIR /var/lib/lethe
 CMD ["lethe", "worker"]

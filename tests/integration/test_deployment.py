@@ -1,0 +1,245 @@
+"""Deployment files: valid, consistent with each other, naming only what exists. No Docker engine starts them here."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click import Command
+from typer.main import get_command
+
+from evaluator.settings import WorkerSettings
+from server.access import RequestTimes
+from server.cli import app as cli
+from server.context import create_context
+from server.metrics import render
+from server.migrate import migrate
+from server.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "docs" / "operations.md", ROOT / "docs" / "hosting.md"]
+S3 = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_ENDPOINT_URL"}
+SERVICE_KEYS = {
+    "build", "cap_drop", "command", "depends_on", "deploy", "environment", "healthcheck", "image", "ports", "profiles",
+    "restart", "security_opt", "stop_grace_period", "volumes",
+}  # fmt: skip
+DURATION = re.compile(r"\d+(s|m)")
+
+
+def settings_of(*classes: type[Any]) -> set[str]:
+    return {f"LETHE_{name.upper()}" for one in classes for name in one.model_fields}
+
+
+SERVER, WORKER = settings_of(Settings), settings_of(WorkerSettings)
+
+
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return loaded
+
+
+def stages() -> dict[str, list[tuple[str, str]]]:
+    """The instructions of each stage of the Dockerfile, with continued lines joined."""
+    text = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
+    found: dict[str, list[tuple[str, str]]] = {}
+    for line in text.splitlines():
+        if not line or line.startswith("#"):
+            continue
+        instruction, _, rest = line.partition(" ")
+        if instruction == "FROM":
+            base, name = re.fullmatch(r"(\S+) AS (\S+)", rest).groups()  # type: ignore[union-attr]
+            found[name] = [("FROM", base)]
+        else:
+            found[name].append((instruction, rest))
+    return found
+
+
+def assert_command_exists(words: list[str]) -> None:
+    """`lethe …` names a command of the command line, with options that it has."""
+    assert Path(words[0]).name == "lethe", words
+    command: Command = get_command(cli)
+    rest = words[1:]
+    while rest and hasattr(command, "commands"):
+        assert rest[0] in command.commands, f"there is no command {words}"
+        command, rest = command.commands[rest[0]], rest[1:]
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert {word.split("=")[0] for word in rest if word.startswith("--")} <= known, words
+
+
+def test_compose_file_has_the_schema_of_compose() -> None:
+    document = compose()
+    assert set(document) == {"services", "volumes"}
+    for name, service in document["services"].items():
+        assert set(service) <= SERVICE_KEYS, name
+        assert ("image" in service) != ("build" in service), name
+        for volume in service.get("volumes", []):
+            assert volume.split(":")[0] in document["volumes"], (name, volume)
+        for needed, how in service.get("depends_on", {}).items():
+            assert needed in document["services"], (name, needed)
+            condition = how["condition"]
+            assert condition in {"service_healthy", "service_completed_successfully"}, name
+            if condition == "service_healthy":
+                assert "healthcheck" in document["services"][needed], (name, needed)
+            else:
+                assert document["services"][needed]["restart"] == "no"
+            assert "profiles" not in document["services"][needed] or "profiles" in service, (name, needed)
+        check = service.get("healthcheck")
+        if check:
+            assert set(check) <= {"test", "interval", "timeout", "retries", "start_period"}
+            assert check["test"][0] in {"CMD", "CMD-SHELL"}
+            assert all(DURATION.fullmatch(check[key]) for key in ("interval", "timeout"))
+        assert service["restart"] in {"no", "unless-stopped"}, name
+
+
+def test_compose_file_names_commands_settings_and_stages_that_exist() -> None:
+    built = stages()
+    for name, service in compose()["services"].items():
+        if "build" not in service:
+            continue
+        assert service["build"]["target"] in built, name
+        assert_command_exists(service["command"])
+        variables = set(service["environment"])
+        if service["build"]["target"] == "worker":
+            assert variables <= WORKER | S3, name
+            assert "LETHE_DATABASE_URL" not in variables
+            assert "POSTGRES_PASSWORD" not in str(service)
+        else:
+            assert variables <= SERVER | S3, name
+
+
+def test_compose_file_holds_no_secret_and_no_privilege() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    for variable in re.findall(r"\$\{(\w*(?:PASSWORD|SECRET)\w*)([^}]*)\}", text):
+        assert variable[1].startswith(":?"), variable
+    for service in compose()["services"].values():
+        assert "privileged" not in service
+        if "build" in service:
+            assert service["cap_drop"] == ["ALL"]
+            assert "no-new-privileges:true" in service["security_opt"]
+            for option in service["security_opt"]:
+                assert option not in {"seccomp=unconfined", "systempaths=unconfined"}
+                if option.startswith("seccomp="):
+                    assert (ROOT / option.removeprefix("seccomp=")).is_file()
+
+
+def test_dockerfile_copies_what_exists_and_everything_that_is_packaged() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    built = stages()
+    copied: set[str] = set()
+    for name, instructions in built.items():
+        base = instructions[0][1]
+        assert base in built or ":" in base, name
+        for instruction, rest in instructions:
+            if instruction == "COPY" and not rest.startswith("--from"):
+                copied |= set(rest.split()[:-1])
+            if instruction == "CMD":
+                assert_command_exists(json.loads(rest))
+        if name != "base":
+            assert ("USER", "lethe") in instructions, f"{name} runs as root"
+            installs = [rest for instruction, rest in instructions if "uv pip install" in rest]
+            extras = set(re.findall(r"\.\[(\w+)\]", " ".join(installs)))
+            assert all("--constraint requirements.lock" in rest for rest in installs)
+            assert extras <= set(project["project"]["optional-dependencies"])
+            assert extras == ({"worker"} if name == "worker" else set())
+    for path in copied:
+        assert (ROOT / path).exists(), path
+    assert set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) <= copied
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert not copied & set(ignored)
+
+
+def test_packages_of_the_images_resolve() -> None:
+    locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["worker"]]
+    names = {re.split(r"[^A-Za-z0-9._-]", requirement)[0].lower().replace("_", "-") for requirement in wanted}
+    assert names <= locked
+    if shutil.which("apt-cache") is None:
+        pytest.skip("no apt-cache")
+    packages = re.findall(r"apt-get install -y --no-install-recommends ([a-z0-9 -]+)", str(list(stages().values())))
+    for package in " ".join(packages).split():
+        known = subprocess.run(["apt-cache", "policy", package], capture_output=True, text=True, check=True).stdout
+        if not known:
+            pytest.skip("apt has no lists of packages")
+        assert re.search(r"Candidate: \S*\d", known), package
+
+
+def test_systemd_units_start_commands_that_exist() -> None:
+    units = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
+    assert [unit.stem for unit in units] == ["lethe-control", "lethe-serve", "lethe-worker"]
+    for unit in units:
+        commands = re.findall(r"^Exec\w+=(.+)$", unit.read_text(), re.MULTILINE)
+        assert commands
+        for command in commands:
+            assert_command_exists(shlex.split(command))
+
+
+def test_alerts_and_documents_name_every_metric_and_no_other(tmp_path: Path) -> None:
+    context = create_context(Settings(home=tmp_path))
+    migrate(context.database)
+    times = RequestTimes()
+    times.observe("GET", "/", 200, 0.1)
+    metrics = set(re.findall(r"^# TYPE (lethe_\w+)", render(context, times).decode(), re.MULTILINE))
+    context.database.dispose()
+    metrics -= {name for name in metrics if name.endswith("_created")}
+    families = {re.sub(r"_(total|bucket)$", "", name) for name in metrics}
+    rules = yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())["groups"][0]["rules"]
+    document = DOCUMENTS[0].read_text()
+    for rule in rules:
+        assert set(rule) <= {"alert", "expr", "for", "annotations"}
+        used = {re.sub(r"_(total|bucket)$", "", name) for name in re.findall(r"lethe_\w+", rule["expr"])}
+        assert used <= families, rule
+        assert rule["alert"] in document, rule
+    shown = {re.sub(r"_total$", "", name) for name in re.findall(r"`(lethe_\w+)", document)}
+    assert shown == families
+
+
+def test_documents_name_settings_and_commands_that_exist_and_every_setting() -> None:
+    text = "\n".join(path.read_text() for path in DOCUMENTS)
+    named = set(re.findall(r"LETHE_[A-Z_]+", text))
+    assert named == SERVER | WORKER, named ^ (SERVER | WORKER)
+    for line in re.findall(r"`(lethe [a-z][^`]*)`", text):
+        words = [word for word in shlex.split(line) if re.fullmatch(r"[a-z-]+|--[a-z-]+", word)]
+        assert_command_exists(words)
+
+
+STARTS = """
+import json, sys
+import pyseccomp
+profile = json.load(open(sys.argv[1]))
+assert profile["defaultAction"] == "SCMP_ACT_ALLOW"
+filter = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+for rule in profile["syscalls"]:
+    assert rule["action"] == "SCMP_ACT_ERRNO"
+    for name in rule["names"]:
+        filter.add_rule(pyseccomp.ERRNO(rule["errnoRet"]), name)
+filter.load()
+import ctypes
+assert ctypes.CDLL(None, use_errno=True).ptrace(0, 0, 0, 0) == -1, "the profile is not in force"
+from sandbox.doctor import probe
+print(json.dumps({finding.name: finding.ok for finding in probe() if finding.required}))
+"""
+
+
+@pytest.mark.component("bubblewrap")
+def test_sandbox_starts_under_the_profile_of_the_worker_container() -> None:
+    """As there: an ordinary user, no capability, no new privileges, and the seccomp profile."""
+    demoted = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+    if os.geteuid() == 0:
+        demoted += ["--reuid=60999", "--regid=60999", "--clear-groups"]
+    else:
+        demoted = ["setpriv", "--no-new-privs"]
+    program = [sys.executable, "-c", STARTS, str(ROOT / "deploy" / "seccomp-worker.json")]
+    done = subprocess.run([*demoted, *program], capture_output=True, text=True, check=False, cwd=ROOT, timeout=240)
+    assert done.returncode == 0, done.stderr
+    findings = json.loads(done.stdout.splitlines()[-1])
+    assert findings["jail"] is True, findings
+    assert all(findings.values()), findings
