@@ -20,7 +20,7 @@ from evaluator.contract.dossier import (
     PreparedPractice,
     PreparedSplit,
 )
-from evaluator.contract.specification import CompetitionSpec, ImageFolderSpec
+from evaluator.contract.specification import CompetitionSpec, ImageFolderSpec, SplitSpec
 from evaluator.data.bundles import VISIBLE_PARTS, anonymise, evaluation_bundle, visible_bundle
 from evaluator.data.contact_sheet import contact_sheet
 from evaluator.data.disk_space import require_space
@@ -142,11 +142,19 @@ def _prepared_practice(bundles: tuple[ArtifactRef, ArtifactRef], original: Model
     return PreparedPractice(visible=visible, evaluation=evaluation, original=original.checkpoint)
 
 
+def practice_split(spec: CompetitionSpec) -> SplitSpec:
+    """How practice data are split: as the hidden data, but once, by the seed of practice, and by identity instead of
+    the published rule, which names people who are not among those of practice.
+    """
+    forget_by = "identity" if spec.split.forget_by == "published" else spec.split.forget_by
+    return spec.split.model_copy(update={"seed": spec.practice.seed, "final": False, "forget_by": forget_by})
+
+
 def _store_practice(
     store: ArtifactStore, photographs: Photographs, spec: CompetitionSpec
 ) -> tuple[ArtifactRef, ArtifactRef]:
-    """The bundles of the practice data, split as the hidden data are, but once and by the seed of practice."""
-    own = spec.split.model_copy(update={"seed": spec.practice.seed, "final": False})
+    """The bundles of the practice data."""
+    own = practice_split(spec)
     split = draw_splits(photographs.identities, photographs.labels, own).public
     return _store_bundles(store, photographs, split, spec.model_copy(update={"split": own}))
 

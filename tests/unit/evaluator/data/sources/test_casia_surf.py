@@ -10,6 +10,7 @@ from evaluator.data.photographs import DataError
 from evaluator.data.sources import Files, load_collection
 from evaluator.data.sources.casia_surf import read_casia_surf
 from evaluator.data.splits import draw_splits
+from evaluator.preparation import practice_split
 from tests.photographs import make_casia_surf, save
 
 SPEC = CasiaSurfSpec(source="casia-surf", image_size=24, classes=3)
@@ -38,13 +39,16 @@ def test_identities_are_numbered_as_texts_so_that_the_published_split_finds_its_
         practice=PracticeSpec(identities=8),
     )  # fmt: skip
     read = read_casia_surf(SPEC, Files(tmp_path))
-    hidden = load_collection(spec, Files(tmp_path)).hidden
+    collection = load_collection(spec, Files(tmp_path))
+    hidden, practice = collection.hidden, collection.practice
     split = draw_splits(hidden.identities, hidden.labels, spec.split).public
     forgotten = sorted(map(str, range(40)))[:15]
     names = sorted(map(str, range(40)))
     assert {names[identity] for identity in hidden.identities[split.forget]} == set(forgotten)
     assert set(hidden.identities.tolist()) < set(read.identities.tolist())
     assert len(np.unique(hidden.identities)) == 32
+    rehearsal = draw_splits(practice.identities, practice.labels, practice_split(spec)).public
+    assert len(np.unique(practice.identities[rehearsal.forget])) == 1  # a tenth of eight people, at least one
 
 
 @pytest.mark.parametrize(
