@@ -1,5 +1,6 @@
 """Prometheus metrics: counts from SQL, which hold across processes and restarts, and latencies of this process."""
 
+from collections import Counter
 from datetime import datetime
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -15,6 +16,7 @@ from server.context import Context
 from server.control.sweeper import SWEEPER
 from server.db import utc_now
 from server.models import Lease, Submission, WorkItem
+from server.work.workers import WorkerState, list_workers
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 
@@ -95,15 +97,14 @@ def _queue(session: Session, now: datetime) -> list[Metric]:
 
 
 def _processes(session: Session, now: datetime) -> list[Metric]:
-    busy = session.scalar(
-        select(func.count(func.distinct(WorkItem.worker))).where(
-            WorkItem.state == WorkState.LEASED, WorkItem.lease_expires_at >= now, WorkItem.stage != Stage.SCORE
-        )
-    )
+    workers = GaugeMetricFamily("lethe_workers", "Workers by state; lost ones fell silent", labels=["state"])
+    states = Counter(row.state for row in list_workers(session))
+    for state in (WorkerState.IDLE, WorkerState.BUSY, WorkerState.LOST):
+        workers.add_metric([state], states[state])
     lease = session.get(Lease, SWEEPER)
     held_s = (lease.expires_at - now).total_seconds() if lease is not None else 0.0
     metrics: list[Metric] = [
-        GaugeMetricFamily("lethe_workers_busy", "Workers that hold a live lease", value=busy or 0),
+        workers,
         GaugeMetricFamily(
             "lethe_sweeper_lease_seconds", "Time left on the sweeper's lease; below 0 nobody sweeps", value=held_s
         ),

@@ -47,7 +47,7 @@ def test_metrics_count_what_happened(site: Site) -> None:
         job = site.claim()
         assert job is not None
         busy = samples(site.url)
-        assert busy["lethe_workers_busy{}"] == 1
+        assert busy['lethe_workers{"state": "busy"}'] == 1
         assert busy['lethe_queue_depth{"stage": "check"}'] == 0
         assert busy['lethe_work_items{"sandbox_mode": "test", "stage": "check", "state": "leased"}'] == 1
         fault = {"code": "timeout", "message": "", "line": None}
