@@ -82,6 +82,7 @@ class TrainingPool:
 
         Raises TrainerKilled when a process of the pool has died.
         """
+        _start_server()
         try:
             return self._executor.submit(function, argument)
         except BrokenProcessPool as error:
@@ -109,6 +110,8 @@ def trained(future: "Future[TrainedModel]", name: str) -> TrainedModel:
 def training_pool(jobs: int | None = None) -> Iterator[TrainingPool]:
     """A pool of `jobs` processes (default: one per core that this process may use), ended with the block.
 
+    Nothing is started before the first task.
+
     They are forks of a server process that has imported torch and done nothing with it, so the caller may have threads
     and may have used torch, and a second pool starts at once. All of them end themselves when the caller is killed.
     Raises ValueError when jobs is below 1.
@@ -118,7 +121,6 @@ def training_pool(jobs: int | None = None) -> Iterator[TrainingPool]:
         raise ValueError(f"jobs must be at least 1, not {workers}")
     context = get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
-    _start_server()
     executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_process)
     try:
         yield TrainingPool(executor, workers)
