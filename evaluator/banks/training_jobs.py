@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 PRELOAD = ["torch", "torch._dynamo", "safetensors.torch", "pydantic"]
 
 
+MODELS_PER_GPU = 4  # a guess: small networks leave most of a GPU idle
+
 KILLED = (
     "a training process was killed from outside, perhaps for lack of memory; finished models are kept: run the command "
     "again, with fewer jobs if memory was short"
@@ -106,9 +108,16 @@ def trained(future: "Future[TrainedModel]", name: str) -> TrainedModel:
     return future.result()
 
 
+def default_jobs() -> int:
+    """One process per core that this process may use; on a machine with GPUs so many for each of them, not more."""
+    cores = len(os.sched_getaffinity(0))
+    gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    return min(cores, gpus * MODELS_PER_GPU) if gpus else cores
+
+
 @contextmanager
 def training_pool(jobs: int | None = None) -> Iterator[TrainingPool]:
-    """A pool of `jobs` processes (default: one per core that this process may use), ended with the block.
+    """A pool of `jobs` processes (default: see `default_jobs`), ended with the block.
 
     Nothing is started before the first task.
 
@@ -116,7 +125,7 @@ def training_pool(jobs: int | None = None) -> Iterator[TrainingPool]:
     and may have used torch, and a second pool starts at once. All of them end themselves when the caller is killed.
     Raises ValueError when jobs is below 1.
     """
-    workers = len(os.sched_getaffinity(0)) if jobs is None else jobs
+    workers = default_jobs() if jobs is None else jobs
     if workers < 1:
         raise ValueError(f"jobs must be at least 1, not {workers}")
     context = get_context("forkserver")

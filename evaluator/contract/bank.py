@@ -7,7 +7,7 @@ from pydantic import Field
 
 from evaluator.contract.base import Contract
 from evaluator.contract.dossier import ArtifactRef
-from evaluator.contract.specification import TrainingSpec
+from evaluator.contract.specification import CompetitionSpec, TrainingSpec
 
 
 class BankIdentity(Contract):
@@ -55,6 +55,21 @@ class BankIdentity(Contract):
             "torch": self.torch,
             "bank format": str(self.format),
         }
+
+
+def changed_ingredients(stored: CompetitionSpec, given: CompetitionSpec) -> list[str]:
+    """What of a competition's models would be others if it were made from `given`, as `name old → new` with the first
+    digits of digests. Seeds that `given` leaves to be drawn are not compared.
+    """
+    sections = {"data": "data", "split": "split", "architecture": "model", "recipe": "training"}
+    changed = []
+    for name, section in sections.items():
+        before = getattr(stored, section).model_dump(mode="json")
+        after = getattr(given, section).model_dump(mode="json")
+        after |= {key: value for key, value in before.items() if after.get(key) is None}
+        if before != after:
+            changed.append(f"{name} {_digest(before)[:12]} → {_digest(after)[:12]}")
+    return changed
 
 
 def _digest(value: object) -> str:

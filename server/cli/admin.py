@@ -86,7 +86,9 @@ def calibrate(slug: Slug, home: Home = None, as_json: Json = False) -> None:
         typer.echo(json.dumps(rows))
         return
     for row in rows:
-        typer.echo(f"{row['reference']:<8} {row['score']:.4f}  [{row['low']:.4f}, {row['high']:.4f}]")
+        name = f"{row['split']} {row['reference']}"
+        typer.echo(f"{name:<15} {row['score']:.4f}  [{row['low']:.4f}, {row['high']:.4f}]")
+    typer.echo(f"retraining takes {rows[0]['retrain_s']:.1f} s, the mean of the public split's oracles")
 
 
 @submission.command("rerun")

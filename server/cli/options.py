@@ -18,7 +18,9 @@ AllowUnsafe = Annotated[
     typer.Option("--allow-unsafe", help="Isolate nothing, where LETHE_SANDBOX_BACKEND=unsafe-subprocess says so too"),
 ]
 Slug = Annotated[str, typer.Argument(help="The competition's slug")]
-Jobs = Annotated[int | None, typer.Option("--jobs", min=1, help="Training processes; default: one per core")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", min=1, help="Training processes; default: one per core, four per GPU")
+]
 DataFolder = Annotated[
     Path | None, typer.Option("--data", help="Folder with the photographs, for sources that read files")
 ]

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from evaluator.artifacts import ArtifactStore
-from evaluator.artifacts.oracles import trained_indices
+from evaluator.artifacts.oracles import read_record, trained_indices
+from evaluator.contract.bank import changed_ingredients
 from evaluator.contract.dossier import Dossier, PreparedSplit
 from evaluator.contract.specification import CompetitionSpec, SpecificationError, load_specification
 from evaluator.contract.states import SubmissionState
-from evaluator.metrics import METRIC_VERSION
+from evaluator.metrics import METRIC_VERSION, Score
 from server import models
 from server.audit.service import record
 from server.competitions import service
@@ -92,12 +93,29 @@ def create(
 
     seeded = spec.with_seeds(lambda: secrets.randbits(63))
     with context.database.read() as session:
-        service.require_unused_slug(session, spec.slug)
+        existing = session.scalar(select(models.Competition).where(models.Competition.slug == spec.slug))
+        if existing is not None:
+            raise service.CompetitionExists(_what_is_there(existing, spec))
     prepared = prepare(seeded, context.artifacts, files=files, jobs=jobs, progress=progress)
     with context.database.write() as session:
         competition = service.create(session, seeded, prepared)
         record(session, "competition.create", spec.slug, competition=competition)
     return Created(seeded, prepared)
+
+
+def _what_is_there(existing: models.Competition, spec: CompetitionSpec) -> str:
+    """What a changed file would mean for the models of a competition that exists."""
+    stored = service.specification(existing)
+    changed = changed_ingredients(stored, spec)
+    if not changed:
+        return f"A competition called {spec.slug!r} exists. Choose another slug in the specification."
+    prepared = service.dossier(existing)
+    count = len(prepared.splits) * (wanted_oracles(spec) + 1) + 1
+    return (
+        f"A competition called {spec.slug!r} exists and was made from something else: {'; '.join(changed)}. It goes on "
+        f"as it is. A competition made from this file, under another slug, has {count} models to train; one took "
+        f"{prepared.public.figures.retrain_wall_s:.1f} s in the existing one."
+    )
 
 
 def describe(created: Created) -> str:
@@ -150,11 +168,38 @@ def wanted_oracles(spec: CompetitionSpec) -> int:
 
 
 def calibrate(context: Context, slug: str) -> list[dict[str, Any]]:
-    """Store ceiling and floor as reference rows and say what they are; raises NotSeeded when oracles are missing."""
+    """Ceiling and floor of each split whose bank is full, with the seconds that retraining takes (mean of the oracles).
+
+    Those of the public split become reference rows of the board. Raises NotSeeded when its oracles are missing.
+    """
     spec, prepared = _stored(context, slug)
     _require_seeded(context.artifacts, spec, prepared)
-    yardstick = load_yardstick(context.artifacts, spec, prepared.public)
-    scores = {"ceiling": yardstick.ceiling, "floor": yardstick.floor(spec.evaluation.runs)}
+    rows = []
+    for name, split in prepared.splits.items():
+        if _missing(context.artifacts, spec, split):
+            continue
+        yardstick = load_yardstick(context.artifacts, spec, split)
+        scores = {"ceiling": yardstick.ceiling, "floor": yardstick.floor(spec.evaluation.runs)}
+        if split is prepared.public:
+            _store_references(context, slug, scores, split.bank_digest)
+        records = [read_record(context.artifacts, split.bank_digest, index) for index in range(wanted_oracles(spec))]
+        retrain_s = float(np.mean([one.wall_s for one in records]))
+        rows += [
+            {
+                "split": name,
+                "reference": reference,
+                "score": score.final_score,
+                "low": score.interval[0],
+                "high": score.interval[1],
+                "forgetting_quality": score.forgetting_quality,
+                "retrain_s": retrain_s,
+            }
+            for reference, score in scores.items()
+        ]
+    return rows
+
+
+def _store_references(context: Context, slug: str, scores: dict[str, Score], bank_digest: str) -> None:
     with context.database.write() as session:
         competition = service.get_competition(session, slug)
         session.execute(
@@ -163,21 +208,10 @@ def calibrate(context: Context, slug: str) -> list[dict[str, Any]]:
             )
         )
         for name, score in scores.items():
-            receipt: dict[str, object] = {"bank_digest": prepared.public.bank_digest, "metric_version": METRIC_VERSION}
-            row = score_row(competition.id, score, receipt)
+            row = score_row(competition.id, score, {"bank_digest": bank_digest, "metric_version": METRIC_VERSION})
             row.reference = name
             session.add(row)
         record(session, "competition.calibrate", slug, competition=competition)
-    return [
-        {
-            "reference": name,
-            "score": score.final_score,
-            "low": score.interval[0],
-            "high": score.interval[1],
-            "forgetting_quality": score.forgetting_quality,
-        }
-        for name, score in scores.items()
-    ]
 
 
 def open_competition(context: Context, slug: str) -> None:
@@ -228,9 +262,13 @@ def _stored(context: Context, slug: str) -> tuple[CompetitionSpec, Dossier]:
 
 
 def _require_seeded(artifacts: ArtifactStore, spec: CompetitionSpec, prepared: Dossier) -> None:
-    present = np.isin(np.arange(wanted_oracles(spec)), trained_indices(artifacts, prepared.public.bank_digest))
-    if not present.all():
+    missing = _missing(artifacts, spec, prepared.public)
+    if missing:
         raise NotSeeded(
-            f"{int((~present).sum())} of {wanted_oracles(spec)} oracles are missing. "
-            f"Run: lethe admin oracles seed {spec.slug}"
+            f"{missing} of {wanted_oracles(spec)} oracles are missing. Run: lethe admin oracles seed {spec.slug}"
         )
+
+
+def _missing(artifacts: ArtifactStore, spec: CompetitionSpec, split: PreparedSplit) -> int:
+    """How many oracles the bank of a split lacks."""
+    return int((~np.isin(np.arange(wanted_oracles(spec)), trained_indices(artifacts, split.bank_digest))).sum())

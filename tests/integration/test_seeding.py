@@ -16,8 +16,15 @@ from sqlalchemy import select
 from evaluator.artifacts import ArtifactStore, open_store
 from evaluator.artifacts.oracles import ModelRecord, identity_key, read_record, trained_indices
 from evaluator.contract.dossier import Dossier
-from evaluator.contract.specification import CompetitionSpec, DataSpec, EvaluationSpec, SplitSpec, TrainingSpec
+from evaluator.contract.specification import (
+    CompetitionSpec,
+    EvaluationSpec,
+    SplitSpec,
+    SyntheticFacesSpec,
+    TrainingSpec,
+)
 from evaluator.preparation import prepare
+from server.competitions import hosting as competitions
 from server.competitions import service
 from server.context import Context, create_context
 from server.migrate import migrate
@@ -28,8 +35,8 @@ from server.settings import Settings
 SPEC = CompetitionSpec(
     slug="tiny",
     title="Tiny",
-    data=DataSpec(identities=16, images_per_identity=5, image_size=16, classes=2),
-    split=SplitSpec(retain_sample=8),
+    data=SyntheticFacesSpec(seed=0, identities=16, images_per_identity=5, image_size=16, classes=2),
+    split=SplitSpec(seed=0, retain_sample=8),
     training=TrainingSpec(epochs=8, batch_size=16),
     evaluation=EvaluationSpec(runs=8, oracles=8, ceiling_oracles=8),
 )
@@ -174,6 +181,21 @@ def test_another_torch_is_refused_with_what_changed_and_what_it_costs(
     with pytest.raises(hosting.BankChanged, match=r"torch .* → 99.0\. .*17 models to train, about"):
         host.seed()
     assert host.records() == []
+
+
+def test_a_changed_file_is_named_with_what_it_costs(make_host: Callable[[str], Host], tmp_path: Path) -> None:
+    host = make_host(f"sqlite:///{tmp_path / 'file.db'}")
+
+    def create(**changes: Any) -> None:
+        spec = SPEC.model_copy(update=changes)
+        competitions.create(host.context, spec, jobs=1, progress=lambda _: None)
+
+    with pytest.raises(service.CompetitionExists, match=r"called 'tiny' exists\. Choose another slug"):
+        create()
+    with pytest.raises(
+        service.CompetitionExists, match=r"something else: recipe \w{12} → \w{12}\. .* 18 models to train"
+    ):
+        create(training=SPEC.training.model_copy(update={"epochs": 9}))
 
 
 def test_workers_are_watched_and_recalled(make_host: Callable[[str], Host], tmp_path: Path) -> None:
