@@ -4,7 +4,7 @@ SHELL := /bin/bash
 ENV := $(shell scripts/environment --path)
 PORT ?= 8000
 
-.PHONY: help install demo up test test-long chaos lint format bench lock clean
+.PHONY: help install demo up test test-long chaos lint format bench results lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,10 @@ format: install ## Format the code
 bench: install ## Measure speed, side by side with the references
 	@scripts/packages run
 	@for file in benchmarks/[a-z]*.py; do $(ENV)/bin/python -m benchmarks.$$(basename $$file .py) || exit 1; done
+
+results: install ## Run all baselines on the demo, resumable, into docs/results.md and .csv and the README's table
+	@scripts/packages run
+	@$(ENV)/bin/lethe bench benchmarks/sweeps/demo.toml --out docs --block README.md
 
 lock: install ## Resolve all dependencies anew into requirements.lock
 	@scripts/lock

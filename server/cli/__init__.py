@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from server.cli import admin, check, demo, doctor, participant, processes, score
+from server.cli import admin, bench, check, demo, doctor, participant, processes, score
 from server.errors import LetheError
 
 EXIT_FAILED = 1
@@ -19,7 +19,7 @@ app = typer.Typer(
 )
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Participants": (check.check, participant.submit, participant.status, participant.leaderboard),
-    "Research": (score.score,),
+    "Research": (score.score, bench.bench),
     "Operators": (
         demo.demo,
         processes.up,
@@ -68,6 +68,10 @@ def _expected_errors() -> tuple[type[Exception], ...]:
         ("evaluator.banks.identity", "BankMismatch"),
         ("evaluator.banks.training_jobs", "TrainingFailed"),
         ("evaluator.practice", "PracticeFailed"),
+        ("evaluator.bench.runs", "BenchFailed"),
+        ("evaluator.bench.sweep", "SweepError"),
+        ("evaluator.bench.tables", "NoBlock"),
+        ("evaluator.bench.tracking", "TrackingUnavailable"),
     ):
         if module in sys.modules:
             found.append(getattr(sys.modules[module], name))

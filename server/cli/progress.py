@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from evaluator.banks.seeding import Progress as Step
 
 _TITLES = {"data": "photographs", "models": "first models"}
-_MODELS = ("models", "oracles")  # stages that train
+_UNITS = {"models": "models", "oracles": "models", "runs": "runs"}  # stages whose speed is worth telling
 
 
 @contextmanager
@@ -38,8 +38,8 @@ def training_progress() -> Iterator[Callable[["Step"], None]]:
 
 
 def _rate(step: "Step") -> str:
-    if step.stage not in _MODELS or step.models_per_hour is None or step.eta_s is None:
+    if step.stage not in _UNITS or step.models_per_hour is None or step.eta_s is None:
         return ""
     minutes, seconds = divmod(round(step.eta_s), 60)
     left = f"{minutes // 60}:{minutes % 60:02d} h" if minutes >= 60 else f"{minutes}:{seconds:02d} min"
-    return f"{step.models_per_hour:,.0f} models/h, {left} left"
+    return f"{step.models_per_hour:,.0f} {_UNITS[step.stage]}/h, {left} left"

@@ -1,0 +1,183 @@
+"""Runs methods through the worker's own pipeline, and finds again what an earlier, interrupted call has stored."""
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+from uuid import UUID
+
+from evaluator.artifacts import ArtifactStore
+from evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outputs
+from evaluator.banks.seeding import Progress, Report
+from evaluator.bench.sweep import Method
+from evaluator.contract.dossier import Dossier
+from evaluator.contract.faults import Fault
+from evaluator.contract.specification import CompetitionSpec
+from evaluator.contract.states import Owner, Stage
+from evaluator.contract.work import Job, RunOrder, RunRecord
+from evaluator.dependencies import open_layers
+from evaluator.environment import environment
+from evaluator.inference.service import InferenceService
+from evaluator.jails import Jails
+from evaluator.pipeline import Station, evaluate
+from evaluator.settings import IndexSettings, LayerSettings
+from sandbox.doctor import require
+
+RunStage = Literal[Stage.CHECK, Stage.RUN]
+
+
+class BenchFailed(RuntimeError):
+    """Lethe itself failed; what is stored stays, and the same command goes on from there."""
+
+
+@dataclass(frozen=True, eq=False)
+class MethodRuns:
+    """What came of one method: outputs of all runs and their seconds, or why there are none."""
+
+    method: Method
+    outputs: StackedOutputs | None
+    wall_s: tuple[float, ...]
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where and on what methods run. `seed` decides the seeds of the runs, which all methods share."""
+
+    spec: CompetitionSpec
+    dossier: Dossier
+    store: ArtifactStore
+    runs: int
+    seed: int
+
+
+def run_methods(
+    bench: Bench, methods: Sequence[Method], *, slots: int, scratch: Path, progress: Report
+) -> list[MethodRuns]:
+    """The runs of every method, in order, doing only those that the store lacks, `slots` at a time.
+
+    A method whose code fails is reported as such and the others go on. Raises BenchFailed for faults that are no
+    method's, and SandboxUnavailable where nothing untrusted can be run.
+    """
+    require()
+    started = time.monotonic()
+    total = len(methods) * bench.runs
+    records = [_stored_records(bench, method) for method in methods]
+    settled = sum(len(found) for found in records)
+    fresh = 0
+
+    def report() -> None:
+        progress(Progress("runs", settled + fresh, total, fresh, time.monotonic() - started))
+
+    def finish(record: RunRecord, *, identity: UUID) -> None:
+        nonlocal fresh
+        bench.store.put(_record_key(identity, record.index), record.model_dump_json().encode())
+        fresh += 1
+        report()
+
+    report()
+    faults: list[str] = []
+    layers = LayerSettings()
+    with InferenceService(wall_s=60.0) as inference:
+        jails = Jails(bench.store, scratch, uid=layers.sandbox_uid)
+        station = Station(
+            store=bench.store,
+            jails=jails,
+            layers=open_layers(layers, IndexSettings()),
+            inference=inference,
+            cache=scratch,
+            slots=slots,
+        )
+        try:
+            for method, found in zip(methods, records, strict=True):
+                fault = None
+                missing = [index for index in range(bench.runs) if index not in found]
+                if missing:
+                    identity = identity_of(bench, method)
+                    job = _job(bench, method, identity, missing)
+                    stored = partial(finish, identity=identity)
+                    done = evaluate(station, job, interrupt=threading.Event(), finished=stored)
+                    fault = done.fault
+                faults.append("" if fault is None else _explained(station, bench, method, fault))
+                if fault is not None:
+                    total -= bench.runs - len(_stored_records(bench, method))
+                    report()
+        finally:
+            jails.close()
+    return [_collect(bench, method, fault) for method, fault in zip(methods, faults, strict=True)]
+
+
+def identity_of(bench: Bench, method: Method) -> UUID:
+    """Everything that decides the outputs of a method's runs, as one number; other numbers of runs share it."""
+    parts = [
+        hashlib.sha256(method.source).hexdigest(),
+        *(ref.sha256 for ref in (bench.dossier.hidden_visible, bench.dossier.original, bench.dossier.evaluation)),
+        bench.spec.model.architecture,
+        bench.spec.evaluation.batch_size,
+        bench.spec.limits.model_dump(mode="json"),
+        bench.seed,
+        environment(),
+    ]
+    return UUID(bytes=hashlib.sha256(json.dumps(parts).encode()).digest()[:16])
+
+
+def run_seed(seed: int, index: int) -> int:
+    """The seed of a run, in [0, 2^63)."""
+    return int.from_bytes(hashlib.sha256(f"bench {seed} {index}".encode()).digest()[:8], "big") >> 1
+
+
+def _record_key(identity: UUID, index: int) -> str:
+    return f"bench/{identity}/{index:05d}.json"
+
+
+def _stored_records(bench: Bench, method: Method) -> dict[int, RunRecord]:
+    identity = identity_of(bench, method)
+    records = [RunRecord.model_validate_json(bench.store.get(key)) for key in bench.store.list(f"bench/{identity}")]
+    return {record.index: record for record in records if record.index < bench.runs}
+
+
+def _collect(bench: Bench, method: Method, fault: str) -> MethodRuns:
+    records = _stored_records(bench, method)
+    if fault or len(records) < bench.runs:
+        return MethodRuns(method, None, (), fault or "interrupted")
+    ordered = [records[index] for index in range(bench.runs)]
+    outputs = stack_outputs([read_outputs(bench.store.get(record.outputs)) for record in ordered])
+    return MethodRuns(method, outputs, tuple(record.wall_s for record in ordered))
+
+
+def _job(bench: Bench, method: Method, identity: UUID, indices: Sequence[int], stage: RunStage = Stage.RUN) -> Job:
+    dossier, spec = bench.dossier, bench.spec
+    return Job(
+        work_id=identity,
+        token=time.time_ns(),  # outputs of an interrupted call, which no record names, are not in the way
+        lease_s=3600,
+        submission_id=identity,
+        generation=0,
+        stage=stage,
+        source=bench.store.put_named_by_digest("sources/bench", method.source, ".py"),
+        visible=dossier.hidden_visible,
+        original=dossier.original,
+        evaluation=dossier.evaluation,
+        architecture=spec.model.architecture,
+        classes=spec.data.classes,
+        batch_size=spec.evaluation.batch_size,
+        limits=spec.limits,
+        dependencies=spec.dependencies,
+        packages=None,
+        runs=tuple(RunOrder(index=index, seed=run_seed(bench.seed, index)) for index in indices),
+    )
+
+
+def _explained(station: Station, bench: Bench, method: Method, fault: Fault) -> str:
+    """The fault in one line, with what the code said in a run of its own: runs on hidden data do not tell."""
+    if fault.owner is Owner.PLATFORM:
+        raise BenchFailed(f"{method.name}: {fault.message or fault.text}")
+    job = _job(bench, method, identity_of(bench, method), [0], Stage.CHECK)
+    said = evaluate(station, job, interrupt=threading.Event(), finished=lambda _: None).fault
+    place = f" in line {fault.line}" if fault.line else ""
+    return f"{fault.code}{place}{f': {said.message}' if said is not None and said.message else ''}"

@@ -1,0 +1,116 @@
+"""The sweep file: which methods, with which constants, on which competition; and the sources that come of it."""
+
+import ast
+import itertools
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from evaluator.contract.base import Contract
+from evaluator.contract.specification import Seed
+
+Constant = bool | int | float | str
+
+
+class SweepError(ValueError):
+    """A sweep file is wrong, or names a constant that a method does not have; the message says which."""
+
+
+class MethodSpec(Contract):
+    """One file, and values for constants at its top; a list of values multiplies the method."""
+
+    file: str = Field(description="Name of a shipped baseline, or a path relative to the sweep file")
+    name: str = Field(default="", description="What tables call it; empty: the file's name and the constants")
+    constants: dict[str, Constant | list[Constant]] = Field(default_factory=dict)
+
+
+class Sweep(Contract):
+    """What `lethe bench` compares."""
+
+    title: str = ""
+    competition: str = Field(default="demo", description="A shipped specification's name, or a path beside this file")
+    runs: Annotated[int, Field(ge=8)] | None = Field(default=None, description="Runs a method; the specification's")
+    seed: Seed = 0
+    methods: Annotated[tuple[MethodSpec, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One row of the table: a source with its constants set, ready to be uploaded as it is."""
+
+    name: str
+    constants: dict[str, Constant]
+    source: bytes
+
+
+def load_sweep(path: Path) -> Sweep:
+    """The validated sweep in `path`; raises SweepError naming every mistake."""
+    try:
+        return Sweep.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SweepError(f"cannot read {path}: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SweepError(f"{path} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        mistakes = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+        raise SweepError(f"{path}: {'; '.join(mistakes)}") from error
+
+
+def methods_of(sweep: Sweep, folder: Path) -> list[Method]:
+    """Every combination of file and constants, in the order of the sweep; raises SweepError."""
+    found: list[Method] = []
+    for spec in sweep.methods:
+        path = _file_of(spec.file, folder)
+        try:
+            source = path.read_bytes()
+        except OSError as error:
+            raise SweepError(f"cannot read {path}: {error.strerror}") from error
+        names = list(spec.constants)
+        grids = [value if isinstance(value, list) else [value] for value in spec.constants.values()]
+        for values in itertools.product(*grids):
+            constants = dict(zip(names, values, strict=True))
+            found.append(Method(_name_of(spec, path, constants), constants, with_constants(source, constants, path)))
+    twice = {method.name for method in found if sum(other.name == method.name for other in found) > 1}
+    if twice:
+        raise SweepError(f"two methods are called {sorted(twice)[0]!r}: give one of them another name")
+    return found
+
+
+def with_constants(source: bytes, constants: dict[str, Constant], path: Path) -> bytes:
+    """`source` with other values for names that it assigns once at module level; raises SweepError."""
+    text = source.decode("utf-8-sig")
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        raise SweepError(f"{path} is no Python source: {error}") from error
+    lines = text.splitlines(keepends=True)
+    for name, value in constants.items():
+        places = [
+            node
+            for node in tree.body
+            if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]
+        ]
+        if len(places) != 1 or places[0].lineno != places[0].end_lineno:
+            raise SweepError(f"{path} does not assign {name} once, on a line of its own, at the top")
+        line = lines[places[0].lineno - 1]
+        ending = line[len(line.rstrip("\r\n")) :]
+        lines[places[0].lineno - 1] = f"{name} = {value!r}{ending}"
+    return "".join(lines).encode()
+
+
+def _file_of(name: str, folder: Path) -> Path:
+    if name.isidentifier():
+        return Path(str(files("baselines"))) / f"{name}.py"
+    return folder / name
+
+
+def _name_of(spec: MethodSpec, path: Path, constants: dict[str, Any]) -> str:
+    """The given name, with the constants that the sweep varies."""
+    varied = {name: value for name, value in constants.items() if isinstance(spec.constants[name], list)}
+    shown = varied if spec.name else constants
+    words = ", ".join(f"{name}={value}" for name, value in shown.items())
+    return f"{spec.name or path.stem}{f' ({words})' if words else ''}"

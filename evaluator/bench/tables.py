@@ -1,0 +1,138 @@
+"""The results of a sweep as CSV, as Markdown, and as the sentence that says which order is significant."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluator.bench.measures import Estimate
+from evaluator.bench.sweep import Constant
+from evaluator.metrics import Score, paired_difference
+
+START, END = "<!-- results: start -->", "<!-- results: end -->"
+PLAIN = "finetune"
+"""The method that the others are compared with in words."""
+SHORT = ("F", "score", "UA", "RA", "TA", "run time")
+_TITLES = {"F": "F", "score": "final score", "run time": "seconds"}
+_DIGITS = {"F": 3, "score": 3, "run time": 2}
+_JACKKNIFE = ("F", "score")
+
+
+class NoBlock(ValueError):
+    """A file lacks the two comments between which the table belongs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One line: a method or a reference (`ceiling`, `floor`), or why there is nothing to say of it."""
+
+    name: str
+    constants: dict[str, Constant]
+    runs: int
+    measures: dict[str, Estimate]
+    score: Score | None
+    fault: str = ""
+    is_reference: bool = False
+
+
+def ordered(rows: Sequence[Row]) -> list[Row]:
+    """The best final score first; what failed comes last."""
+    return sorted(rows, key=lambda row: -1.0 if row.score is None else row.score.final_score, reverse=True)
+
+
+def csv_table(rows: Sequence[Row]) -> str:
+    """One line a row, with mean, low and high of each measure in columns of their own; plain numbers throughout."""
+    names = _measured(rows)
+    stream = io.StringIO()
+    writer = csv.writer(stream)
+    ends = [f"{name} {end}".strip() for name in names for end in ("", "low", "high")]
+    writer.writerow(["method", "constants", "runs", *ends, "fault"])
+    for row in rows:
+        values = [value for name in names for value in _plain(row.measures.get(name))]
+        constants = "; ".join(f"{name}={value}" for name, value in row.constants.items())
+        writer.writerow([row.name, constants, row.runs, *values, row.fault])
+    return stream.getvalue()
+
+
+def markdown_table(rows: Sequence[Row], names: Sequence[str] | None = None) -> str:
+    """A Markdown table of these measures, by default all: mean with its 95% interval."""
+    names = _measured(rows) if names is None else names
+    lines = ["| method | " + " | ".join(_TITLES.get(name, name) for name in names) + " |"]
+    lines.append("|---|" + "---:|" * len(names))
+    for row in rows:
+        title = f"*{row.name}*" if row.is_reference else row.name
+        cells = [shown(name, row.measures.get(name)) for name in names]
+        lines.append(f"| {title} | " + " | ".join(cells if row.score is not None else [row.fault]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def shown(name: str, estimate: Estimate | None) -> str:
+    """`0.031 (0.024–0.038)` for what the jackknife is of, `97.1 ± 0.3` for means over runs."""
+    if estimate is None:
+        return ""
+    digits = _DIGITS.get(name, 1)
+    if name in _JACKKNIFE:
+        return f"{estimate.mean:.{digits}f} ({estimate.low:.{digits}f}–{estimate.high:.{digits}f})"
+    return f"{estimate.mean:.{digits}f} ± {estimate.high - estimate.mean:.{digits}f}"
+
+
+def verdict(rows: Sequence[Row]) -> str:
+    """Which methods differ significantly from plain fine-tuning, in a sentence or two; empty without that method."""
+    plain = next((row.score for row in rows if row.name == PLAIN and row.score is not None), None)
+    if plain is None:
+        return ""
+    above: list[str] = []
+    below: list[str] = []
+    alike: list[str] = []
+    for row in rows:
+        if row.score is None or row.is_reference or row.name == PLAIN:
+            continue
+        difference = paired_difference(row.score, plain)
+        if not difference.significant:
+            alike.append(row.name)
+        else:
+            (above if difference.difference > 0 else below).append(row.name)
+    parts = [
+        f"{title} plain fine-tuning (`{PLAIN}`): {', '.join(names) if names else 'none'}."
+        for title, names in (
+            ("Significantly above", above),
+            ("Significantly below", below),
+            ("Not to be told apart from", alike),
+        )
+    ]
+    ceiling = next((row for row in rows if row.name == "ceiling" and row.score is not None), None)
+    if ceiling is not None and ceiling.score is not None:
+        over = [
+            row.name
+            for row in rows
+            if row.score is not None and not row.is_reference and _is_above(row.score, ceiling.score)
+        ]
+        parts.append(f"Significantly above the ceiling: {', '.join(over) if over else 'none'}.")
+    test = "Paired jackknife over shared oracles, 95% each, without a correction for the number of methods."
+    return " ".join([*parts, test])
+
+
+def _is_above(score: Score, other: Score) -> bool:
+    difference = paired_difference(score, other)
+    return difference.significant and difference.difference > 0
+
+
+def put_into(path: Path, text: str) -> None:
+    """Write `text` between the two comments in `path`; raises NoBlock when they are not there, once and in order."""
+    content = path.read_text(encoding="utf-8")
+    if content.count(START) != 1 or content.count(END) != 1 or content.index(START) > content.index(END):
+        raise NoBlock(f"{path} needs the lines {START!r} and {END!r}, once and in this order")
+    before, rest = content.split(START)
+    path.write_text(f"{before}{START}\n{text.strip()}\n{END}{rest.split(END)[1]}", encoding="utf-8")
+
+
+def _measured(rows: Sequence[Row]) -> list[str]:
+    """The names of all measures, in the order of the row that has most."""
+    return max((list(row.measures) for row in rows), key=len, default=[])
+
+
+def _plain(estimate: Estimate | None) -> list[float | str]:
+    if estimate is None:
+        return ["", "", ""]
+    return [round(value, 6) for value in (estimate.mean, estimate.low, estimate.high)]

@@ -1,0 +1,37 @@
+"""Sends the results of a sweep to MLflow, one MLflow run a row."""
+
+from collections.abc import Sequence
+
+from evaluator.bench.tables import Row
+
+
+class TrackingUnavailable(RuntimeError):
+    """MLflow is not installed; the message says how to get it."""
+
+
+def require_mlflow() -> None:
+    """Raise TrackingUnavailable unless MLflow can be imported: before the work, not after it."""
+    try:
+        import mlflow  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise TrackingUnavailable("--mlflow needs MLflow: pip install 'lethe[mlflow]'") from error
+
+
+def log_rows(rows: Sequence[Row], *, uri: str, experiment: str) -> None:
+    """Log each row that has results: constants as parameters, means and both ends of the intervals as metrics.
+
+    Raises TrackingUnavailable without MLflow, and what MLflow raises when `uri` cannot be written.
+    """
+    require_mlflow()
+    import mlflow
+
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_experiment(experiment)
+    for row in rows:
+        if row.score is None:
+            continue
+        with mlflow.start_run(run_name=row.name):
+            mlflow.log_params({"method": row.name, "runs": row.runs, "rule": row.score.rule, **row.constants})
+            for name, estimate in row.measures.items():
+                key = name.replace(" ", "_")
+                mlflow.log_metrics({key: estimate.mean, f"{key}_low": estimate.low, f"{key}_high": estimate.high})

@@ -1,0 +1,169 @@
+"""`lethe bench SWEEP.toml`: methods × constants × seeds through the sandbox and the metric, without a server."""
+
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from server.cli.options import Home, Json, make_settings
+from server.cli.progress import training_progress
+
+if TYPE_CHECKING:
+    from evaluator.bench.runs import Bench, MethodRuns
+    from evaluator.bench.sweep import Sweep
+    from evaluator.bench.tables import Row
+    from evaluator.contract.specification import CompetitionSpec
+
+
+def bench(
+    sweep: Annotated[Path, typer.Argument(help="TOML file that names methods, constants and a competition")],
+    runs: Annotated[int | None, typer.Option("--runs", min=8, help="Runs a method; else the sweep's number")] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes at a time; default: cores")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for results.csv and results.md")] = None,
+    block: Annotated[Path | None, typer.Option("--block", help="Markdown file whose marked block is replaced")] = None,
+    mlflow: Annotated[str | None, typer.Option("--mlflow", help="MLflow tracking URI to log to")] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Compare methods offline; may be interrupted and goes on where it stopped."""
+    from evaluator.bench.runs import run_methods
+    from evaluator.bench.sweep import load_sweep, methods_of
+    from evaluator.bench.tables import ordered, put_into
+    from evaluator.bench.tracking import log_rows, require_mlflow
+
+    if mlflow is not None:
+        require_mlflow()
+    wanted = load_sweep(sweep)
+    methods = methods_of(wanted, sweep.parent)
+    settings = make_settings(home=home)
+    settings.prepare_home()
+    slots = jobs or len(os.sched_getaffinity(0))
+    spec = _specification(wanted, sweep.parent, runs)
+    with training_progress() as progress, tempfile.TemporaryDirectory(prefix="lethe-bench-") as scratch:
+        prepared = _prepare(spec, settings.artifacts, wanted.seed, jobs=jobs, progress=progress)
+        done = run_methods(prepared, methods, slots=slots, scratch=Path(scratch), progress=progress)
+    rows = ordered(_rows(prepared, done))
+    if as_json:
+        typer.echo(json.dumps([_document(row) for row in rows]))
+    else:
+        _print(rows)
+    texts = _texts(rows, wanted, spec)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in ("results.csv", "results.md"):
+            (out / name).write_text(texts[name], encoding="utf-8")
+    if block is not None:
+        put_into(block, texts["block"])
+    if mlflow is not None:
+        log_rows(rows, uri=mlflow, experiment=wanted.title or spec.slug)
+    if any(row.score is None for row in rows):
+        raise typer.Exit(1)
+
+
+def _specification(sweep: "Sweep", folder: Path, runs: int | None) -> "CompetitionSpec":
+    """The competition's specification with as many runs and oracles of either pool as the sweep asks for."""
+    from evaluator.contract.specification import CompetitionSpec
+    from server.competitions.hosting import read_specification
+
+    beside = folder / sweep.competition
+    spec = read_specification(beside if beside.is_file() else Path(sweep.competition))
+    count = runs or sweep.runs or spec.evaluation.runs
+    document = spec.model_dump()
+    document["evaluation"] |= {"runs": count, "oracles": count, "ceiling_oracles": count}
+    return CompetitionSpec.model_validate(document)
+
+
+def _prepare(spec: "CompetitionSpec", artifacts: str, seed: int, *, jobs: int | None, progress: object) -> "Bench":
+    """Data, original model and both pools of oracles; everything that is stored already is found again."""
+    from evaluator.artifacts import open_store
+    from evaluator.banks.seeding import seed_bank
+    from evaluator.bench.runs import Bench
+    from evaluator.preparation import prepare
+
+    store = open_store(artifacts)
+    dossier = prepare(spec, store, jobs=jobs, progress=progress)  # type: ignore[arg-type]
+    count = spec.evaluation.oracles + spec.evaluation.ceiling_oracles
+    seed_bank(spec, dossier, store, count=count, jobs=jobs, progress=progress)  # type: ignore[arg-type]
+    return Bench(spec=spec, dossier=dossier, store=store, runs=spec.evaluation.runs, seed=seed)
+
+
+def _rows(prepared: "Bench", done: "list[MethodRuns]") -> "list[Row]":
+    """A row for every method, for the ceiling and for the floor."""
+    from safetensors.numpy import load
+
+    from evaluator.artifacts.oracles import load_pool
+    from evaluator.artifacts.outputs import stack_outputs
+    from evaluator.bench.measures import measure
+    from evaluator.bench.tables import Row
+    from server.control.yardstick import load_yardstick
+
+    count, digest, store = prepared.runs, prepared.dossier.bank_digest, prepared.store
+    yardstick = load_yardstick(store, prepared.spec, prepared.dossier)
+    evaluation = load(store.get(prepared.dossier.evaluation))
+    labels = {part: evaluation[f"{part}.labels"] for part in ("forget", "test", "retain_sample")}
+    oracles, others = (load_pool(store, digest, range(first, first + count)) for first in (0, count))
+    rows = []
+    references = {"ceiling": others, "floor": stack_outputs([yardstick.original] * count)}
+    for name, outputs in references.items():
+        score = yardstick.score(yardstick.pool(outputs))
+        measures = measure(score, outputs, oracles, labels, ())
+        rows.append(Row(name, {}, count, measures, score, is_reference=True))
+    for one in done:
+        if one.outputs is None:
+            rows.append(Row(one.method.name, one.method.constants, count, {}, None, fault=one.fault))
+            continue
+        score = yardstick.score(yardstick.pool(one.outputs))
+        measures = measure(score, one.outputs, oracles, labels, one.wall_s)
+        rows.append(Row(one.method.name, one.method.constants, count, measures, score))
+    return rows
+
+
+def _texts(rows: "list[Row]", sweep: "Sweep", spec: "CompetitionSpec") -> dict[str, str]:
+    """The CSV, the whole table and the short one for a marked block."""
+    from evaluator.bench.tables import SHORT, csv_table, markdown_table, verdict
+
+    title = sweep.title or f"Methods on {spec.slug}"
+    runs = spec.evaluation.runs
+    head = f"{runs} runs a method against {runs} oracles on `{spec.slug}`, rule `{spec.metric.rule}`."
+    legend = (
+        "F and final score with the jackknife's 95% interval, the others with the t interval of the mean over runs. "
+        "UA, RA, TA: accuracy on the forget set, the retain sample and the test set in percent; rUA: UA minus the "
+        "oracles'; fidelity: agreement with the oracles on the forget set; MIA: forget images called members; run time "
+        "in seconds on this machine, one thread a run."
+    )
+    whole = f"# {title}\n\n{head}\n{legend}\n\n{markdown_table(rows)}\n{verdict(rows)}\n"
+    block = f"{head}\n\n{markdown_table(rows, SHORT)}\n{verdict(rows)}\n"
+    return {"results.csv": csv_table(rows), "results.md": whole, "block": block}
+
+
+def _print(rows: "list[Row]") -> None:
+    from evaluator.bench.tables import SHORT, shown, verdict
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("method", no_wrap=True)
+    for name in SHORT:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        cells = [shown(name, row.measures.get(name)) for name in SHORT] if row.score is not None else [row.fault]
+        table.add_row(row.name, *cells, style="dim" if row.is_reference else "")
+    console = Console(highlight=False)
+    console.width = max(console.width, Console(width=300).measure(table).maximum)  # a long line beats cut numbers
+    console.print(table)
+    typer.echo(verdict(rows))
+
+
+def _document(row: "Row") -> dict[str, object]:
+    return {
+        "method": row.name,
+        "constants": row.constants,
+        "runs": row.runs,
+        "reference": row.is_reference,
+        "fault": row.fault or None,
+        "measures": {name: asdict(estimate) for name, estimate in row.measures.items()},
+    }

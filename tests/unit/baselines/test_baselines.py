@@ -1,0 +1,239 @@
+"""Every baseline can be uploaded, runs for real, and does what its name says."""
+
+import ast
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from evaluator.models import build_model
+from server.submissions.static_check import check_source
+from tests.unit.baselines.conftest import BASELINES, CLASSES, RunBaseline, State
+
+NAMES = sorted(path.stem for path in BASELINES.glob("*.py") if path.stem != "__init__")
+COMBINATIONS: list[tuple[str, dict[str, Any]]] = [
+    *((name, {}) for name in NAMES),
+    *((name, {"BASE": base}) for name in ("grad_mask", "grad_focus", "opt") for base in ("srl", "scrub")),
+    *(("opt", {"ADD_ON": add_on}) for add_on in ("", "focus")),
+    ("srfl", {"VARIANT": "code"}),
+]
+FORGETTING = (
+    "gradient_ascent",
+    "ng_plus",
+    "random_labels",
+    "scrub",
+    "salun",
+    "ng_salun",
+    "grad_mask",
+    "grad_focus",
+    "opt",
+)
+
+# Gradients of what is known by heart are small.
+CLIMB = {"STEPS": 60, "LEARNING_RATE": 0.1}
+
+Loss = Callable[[State, str], float]
+
+
+def short(name: str) -> dict[str, int]:
+    """Constants that leave one round of everything."""
+    source = (BASELINES / f"{name}.py").read_text()
+    rounds = ("EPOCHS", "ROUNDS", "STEPS", "LAYER_EPOCHS", "DISTILLATION_EPOCHS")
+    return {constant: 1 for constant in rounds if f"\n{constant} = " in source}
+
+
+def module(name: str) -> Any:
+    return importlib.import_module(f"baselines.{name}")
+
+
+def moved(before: State, after: State) -> dict[str, Tensor]:
+    """Which entries differ, by tensor."""
+    return {name: before[name] != after[name] for name in before}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_server_would_take_it(name: str) -> None:
+    source = (BASELINES / f"{name}.py").read_bytes()
+    assert check_source(source, limit_bytes=8 * 2**10) == []
+    docstring = ast.get_docstring(ast.parse(source))
+    assert docstring, "says what it does"
+
+
+@pytest.mark.parametrize(("name", "constants"), COMBINATIONS, ids=lambda value: str(value))
+def test_run(name: str, constants: dict[str, Any], run: RunBaseline, original: nn.Module) -> None:
+    before = original.state_dict()
+    first, again, other = (run(name, seed=seed, **short(name), **constants) for seed in (1, 1, 2))
+    assert {key: value.shape for key, value in first.items()} == {key: value.shape for key, value in before.items()}
+    assert all(value.isfinite().all() for value in first.values())
+    assert all(torch.equal(first[key], again[key]) for key in first), "the seed decides everything"
+    is_same = all(torch.equal(first[key], before[key]) for key in first)
+    assert is_same == (name == "noop")
+    if name != "noop":
+        assert any(not torch.equal(first[key], other[key]) for key in first), "runs differ by their seeds"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "noop"])
+def test_resnet18(name: str, run: RunBaseline) -> None:
+    torch.manual_seed(0)
+    net = build_model("resnet18", CLASSES)
+    state = run(name, net=net, batch_size=32, **short(name))
+    assert all(value.isfinite().all() for value in state.values())
+    assert set(state) == set(net.state_dict())
+    assert not torch.equal(state["layer1.0.conv1.weight"], net.state_dict()["layer1.0.conv1.weight"])
+
+
+@pytest.mark.parametrize("name", FORGETTING)
+def test_loss_on_the_forget_set_rises(name: str, run: RunBaseline, loss: Loss, original: nn.Module) -> None:
+    state = run(name, **(CLIMB if name == "gradient_ascent" else {}))
+    assert loss(state, "forget") > loss(original.state_dict(), "forget") + 0.3
+    if name != "gradient_ascent":
+        assert loss(state, "retain") < 1.0  # chance is 1.39
+
+
+def test_ascent_ruins_the_network(run: RunBaseline, loss: Loss) -> None:
+    assert loss(run("gradient_ascent", **CLIMB), "retain") > 1.0
+
+
+def test_finetuning_keeps_what_it_knows(run: RunBaseline, loss: Loss) -> None:
+    assert loss(run("finetune"), "retain") < 0.2
+
+
+def test_masks_that_let_nothing_through(run: RunBaseline, original: nn.Module) -> None:
+    before = original.state_dict()
+    parameters = [name for name, _ in original.named_parameters()]
+    state = run("grad_mask", THRESHOLD=1.1)
+    assert all(torch.equal(state[name], before[name]) for name in parameters)
+    state = run("salun", QUANTILE=1.0, EPOCHS=1)
+    assert all(moved(before, state)[name].sum() <= 2 for name in parameters)  # two steps, one entry each
+    half = run("ng_salun", QUANTILE=0.5, EPOCHS=1)
+    assert 0.4 < moved(before, half)["layer4.0.conv2.weight"].float().mean() < 0.85
+
+
+@pytest.mark.parametrize("name", ["grad_mask", "grad_focus", "opt"])
+def test_agreement_of_gradients(name: str) -> None:
+    agreement = module(name).Agreement()
+    gradient = torch.tensor([3.0, -3.0, 3.0, 0.0])
+    for _ in range(3):
+        probability = agreement(gradient, torch.tensor([2.0, -2.0, -2.0, 5.0]))
+    assert (probability[:2] > 0.6).all()
+    assert probability[2] < 0.4
+    assert probability[3] == 0.5
+
+
+def test_projection_leaves_out_as_little_as_helps_both() -> None:
+    opt = module("opt")
+    generator = torch.Generator().manual_seed(0)
+    beta, alpha = opt.BETA, 1 - opt.BETA
+
+    def helps(retain: Tensor, forget: Tensor, stays: Tensor) -> bool:
+        update = stays * (beta * retain + alpha * forget)
+        return bool((update * retain).sum() >= -1e-5 and (update * forget).sum() >= -1e-5)
+
+    for shift in (-1.0, -0.3, 0.0, 1.0):
+        retain = torch.randn(40, generator=generator)
+        forget = shift * retain + torch.randn(40, generator=generator)
+        stays = opt.agreeing(retain.view(8, 5), forget.view(8, 5)).flatten()
+        assert helps(retain, forget, stays)
+        left_out = int((stays == 0).sum())
+        assert (retain * forget)[stays == 0].le((retain * forget)[stays == 1].min()).all() or left_out in (0, 40)
+        if left_out:
+            one_fewer = torch.ones(40)
+            one_fewer[(retain * forget).argsort()[: left_out - 1]] = 0
+            assert not helps(retain, forget, one_fewer)
+    assert opt.agreeing(torch.ones(4), torch.ones(4)).sum() == 4
+    assert opt.agreeing(torch.ones(4), -torch.ones(4)).sum() == 0
+
+
+def test_kernels_are_transposed() -> None:
+    net = build_model("resnet-small", CLASSES)
+    before = net.conv1.weight.detach().clone()
+    module("conv_transpose").transpose(net)
+    assert torch.equal(net.conv1.weight, before.transpose(2, 3))
+    assert not torch.equal(net.conv1.weight, before)
+
+
+def test_noise_falls_on_the_least_important_weights() -> None:
+    weight = nn.Parameter(torch.ones(10, 10))
+    importance = torch.arange(100.0).view(10, 10)
+    module("masked_small_gradient").perturb(weight, importance)
+    changed = weight.detach() != 1
+    assert int(changed.sum()) == 30
+    assert changed.flatten()[:30].all()
+
+
+def test_fisher_noise_spares_what_matters() -> None:
+    fisher_noise = module("fisher_noise")
+    torch.manual_seed(0)
+    weight = nn.Parameter(torch.randn(2000))
+    before = weight.detach().clone()
+    information = torch.where(torch.arange(2000) < 1000, 1e4, 1e-8)
+    fisher_noise.add_noise(weight, information)
+    change = (weight.detach() - before).abs()
+    assert change[:1000].mean() < 0.01 * change[1000:].mean()
+    assert float(change[1000:].std() / before.std()) < fisher_noise.LARGEST
+
+
+@pytest.mark.parametrize("variant", ["text", "code"])
+def test_srfl_trains_the_first_layers_only(variant: str, run: RunBaseline, original: nn.Module) -> None:
+    changed = moved(original.state_dict(), run("srfl", VARIANT=variant))
+    for name, _ in original.named_parameters():
+        assert bool(changed[name].any()) == name.startswith(("layer1.", "layer2.")), name
+
+
+def test_rolling_stays_within_the_step() -> None:
+    srfl = module("srfl")
+    logits = torch.arange(10.0)[None]
+    steps = {int(srfl.roll(logits, 1).argmin()) for _ in range(60)}
+    assert steps == {9, 0, 1}
+    assert {int(srfl.roll(logits, 3).argmin()) for _ in range(200)} == {7, 8, 9, 0, 1, 2, 3}
+
+
+def test_auxiliary_layer_starts_as_nothing(original: nn.Module, tensors: State) -> None:
+    import copy
+
+    images = tensors["forget.images"].float()
+    teacher = module("alif").with_layer(copy.deepcopy(original))
+    assert torch.allclose(teacher(images), original(images), atol=1e-5)
+
+
+def test_share_that_is_drawn_anew(original: nn.Module) -> None:
+    import copy
+
+    net = copy.deepcopy(original)
+    module("prune_entropy").prune(net)
+    names = [name for name, value in net.named_parameters() if value.dim() == 4]
+    changed = moved(original.state_dict(), net.state_dict())
+    share = sum(int(changed[name].sum()) for name in names) / sum(changed[name].numel() for name in names)
+    assert share == pytest.approx(0.99, abs=0.002)
+    net = copy.deepcopy(original)
+    reinit = module("reinit_small_gradient")
+    gradients = [torch.randn_like(kernel.weight) for kernel in reinit.kernels(net)]
+    for (weight, mask), gradient in zip(reinit.reinitialise(net, gradients), gradients, strict=True):
+        fresh = mask == 1
+        assert fresh.float().mean().item() == pytest.approx(reinit.SHARE, abs=0.01)
+        assert gradient.abs()[fresh].max() <= gradient.abs()[~fresh].min()
+        assert weight.shape == mask.shape
+
+
+def test_wrong_labels_are_wrong() -> None:
+    targets = torch.arange(5).repeat(40)
+    drawn = module("random_labels").wrong_labels(targets, 5)
+    assert (drawn != targets).all()
+    assert set(drawn.tolist()) == set(range(5))
+
+
+def test_what_is_repeated_is_the_same() -> None:
+    """Files are self-contained, so they repeat functions; those must not drift apart."""
+    seen: dict[str, tuple[str, str]] = {}
+    for name in NAMES:
+        for node in ast.parse((BASELINES / f"{name}.py").read_text()).body:
+            is_shared = isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in {
+                "Agreement", "divergence", "endless", "losses", "salient", "wrong_labels"
+            }  # fmt: skip
+            if is_shared:
+                text = ast.unparse(node)
+                other, known = seen.setdefault(node.name, (name, text))
+                assert known == text, f"{node.name} differs between {other} and {name}"
