@@ -15,7 +15,7 @@ from evaluator.artifacts import ArtifactStore
 from evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outputs
 from evaluator.banks.seeding import Progress, Report
 from evaluator.bench.sweep import Method
-from evaluator.contract.dossier import Dossier
+from evaluator.contract.dossier import PreparedSplit
 from evaluator.contract.faults import Fault
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Owner, Stage
@@ -23,10 +23,9 @@ from evaluator.contract.work import Job, RunOrder, RunRecord
 from evaluator.dependencies import open_layers
 from evaluator.environment import environment
 from evaluator.inference.service import InferenceService
-from evaluator.jails import Jails
+from evaluator.jails import Jails, require_isolation
 from evaluator.pipeline import Station, evaluate
 from evaluator.settings import IndexSettings, LayerSettings
-from sandbox.doctor import require
 
 RunStage = Literal[Stage.CHECK, Stage.RUN]
 
@@ -50,7 +49,7 @@ class Bench:
     """Where and on what methods run. `seed` decides the seeds of the runs, which all methods share."""
 
     spec: CompetitionSpec
-    dossier: Dossier
+    split: PreparedSplit
     store: ArtifactStore
     runs: int
     seed: int
@@ -64,7 +63,8 @@ def run_methods(
     A method whose code fails is reported as such and the others go on. Raises BenchFailed for faults that are no
     method's, and SandboxUnavailable where nothing untrusted can be run.
     """
-    require()
+    settings = LayerSettings()
+    require_isolation(settings, allow_unsafe=False)
     started = time.monotonic()
     total = len(methods) * bench.runs
     records = [_stored_records(bench, method) for method in methods]
@@ -82,13 +82,12 @@ def run_methods(
 
     report()
     faults: list[str] = []
-    layers = LayerSettings()
     with InferenceService(wall_s=60.0) as inference:
-        jails = Jails(bench.store, scratch, uid=layers.sandbox_uid)
+        jails = Jails(bench.store, scratch, settings)
         station = Station(
             store=bench.store,
             jails=jails,
-            layers=open_layers(layers, IndexSettings()),
+            layers=open_layers(settings, IndexSettings()),
             inference=inference,
             cache=scratch,
             slots=slots,
@@ -116,7 +115,7 @@ def identity_of(bench: Bench, method: Method) -> UUID:
     """Everything that decides the outputs of a method's runs, as one number; other numbers of runs share it."""
     parts = [
         hashlib.sha256(method.source).hexdigest(),
-        *(ref.sha256 for ref in (bench.dossier.hidden_visible, bench.dossier.original, bench.dossier.evaluation)),
+        *(ref.sha256 for ref in (bench.split.visible, bench.split.original, bench.split.evaluation)),
         bench.spec.model.architecture,
         bench.spec.evaluation.batch_size,
         bench.spec.limits.model_dump(mode="json"),
@@ -151,7 +150,7 @@ def _collect(bench: Bench, method: Method, fault: str) -> MethodRuns:
 
 
 def _job(bench: Bench, method: Method, identity: UUID, indices: Sequence[int], stage: RunStage = Stage.RUN) -> Job:
-    dossier, spec = bench.dossier, bench.spec
+    split, spec = bench.split, bench.spec
     return Job(
         work_id=identity,
         token=time.time_ns(),  # outputs of an interrupted call, which no record names, are not in the way
@@ -160,9 +159,9 @@ def _job(bench: Bench, method: Method, identity: UUID, indices: Sequence[int], s
         generation=0,
         stage=stage,
         source=bench.store.put_named_by_digest("sources/bench", method.source, ".py"),
-        visible=dossier.hidden_visible,
-        original=dossier.original,
-        evaluation=dossier.evaluation,
+        visible=split.visible,
+        original=split.original,
+        evaluation=split.evaluation,
         architecture=spec.model.architecture,
         classes=spec.data.classes,
         batch_size=spec.evaluation.batch_size,

@@ -15,6 +15,7 @@ from server.cli.options import Home, Json, make_settings
 from server.cli.progress import training_progress
 
 if TYPE_CHECKING:
+    from evaluator.banks.seeding import Report
     from evaluator.bench.runs import Bench, MethodRuns
     from evaluator.bench.sweep import Sweep
     from evaluator.bench.tables import Row
@@ -28,6 +29,7 @@ def bench(
     out: Annotated[Path | None, typer.Option("--out", help="Folder for results.csv and results.md")] = None,
     block: Annotated[Path | None, typer.Option("--block", help="Markdown file whose marked block is replaced")] = None,
     mlflow: Annotated[str | None, typer.Option("--mlflow", help="MLflow tracking URI to log to")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Folder with photographs, where they are read")] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -46,7 +48,7 @@ def bench(
     slots = jobs or len(os.sched_getaffinity(0))
     spec = _specification(wanted, sweep.parent, runs)
     with training_progress() as progress, tempfile.TemporaryDirectory(prefix="lethe-bench-") as scratch:
-        prepared = _prepare(spec, settings.artifacts, wanted.seed, jobs=jobs, progress=progress)
+        prepared = _prepare(spec, settings.artifacts, wanted.seed, data=data, jobs=jobs, progress=progress)
         done = run_methods(prepared, methods, slots=slots, scratch=Path(scratch), progress=progress)
     rows = ordered(_rows(prepared, done))
     if as_json:
@@ -76,21 +78,28 @@ def _specification(sweep: "Sweep", folder: Path, runs: int | None) -> "Competiti
     count = runs or sweep.runs or spec.evaluation.runs
     document = spec.model_dump()
     document["evaluation"] |= {"runs": count, "oracles": count, "ceiling_oracles": count}
-    return CompetitionSpec.model_validate(document)
+    return CompetitionSpec.model_validate(document).with_seeds(lambda: sweep.seed)
 
 
-def _prepare(spec: "CompetitionSpec", artifacts: str, seed: int, *, jobs: int | None, progress: object) -> "Bench":
+def _prepare(
+    spec: "CompetitionSpec", artifacts: str, seed: int, *, data: Path | None, jobs: int | None, progress: "Report"
+) -> "Bench":
     """Data, original model and both pools of oracles; everything that is stored already is found again."""
     from evaluator.artifacts import open_store
-    from evaluator.banks.seeding import seed_bank
+    from evaluator.banks.identity import bank_identity
+    from evaluator.banks.seeding import fill_banks
+    from evaluator.banks.training_jobs import training_pool
     from evaluator.bench.runs import Bench
+    from evaluator.data.sources import Files
     from evaluator.preparation import prepare
 
     store = open_store(artifacts)
-    dossier = prepare(spec, store, jobs=jobs, progress=progress)  # type: ignore[arg-type]
-    count = spec.evaluation.oracles + spec.evaluation.ceiling_oracles
-    seed_bank(spec, dossier, store, count=count, jobs=jobs, progress=progress)  # type: ignore[arg-type]
-    return Bench(spec=spec, dossier=dossier, store=store, runs=spec.evaluation.runs, seed=seed)
+    split = prepare(spec, store, files=Files(folder=data), jobs=jobs, progress=progress).public
+    bank = bank_identity(spec, split.visible, split.evaluation)
+    orders = [(bank, index) for index in range(spec.evaluation.oracles + spec.evaluation.ceiling_oracles)]
+    with training_pool(jobs) as pool:
+        fill_banks(orders, store, pool, stage="oracles", progress=progress)
+    return Bench(spec=spec, split=split, store=store, runs=spec.evaluation.runs, seed=seed)
 
 
 def _rows(prepared: "Bench", done: "list[MethodRuns]") -> "list[Row]":
@@ -103,9 +112,9 @@ def _rows(prepared: "Bench", done: "list[MethodRuns]") -> "list[Row]":
     from evaluator.bench.tables import Row
     from server.control.yardstick import load_yardstick
 
-    count, digest, store = prepared.runs, prepared.dossier.bank_digest, prepared.store
-    yardstick = load_yardstick(store, prepared.spec, prepared.dossier)
-    evaluation = load(store.get(prepared.dossier.evaluation))
+    count, digest, store = prepared.runs, prepared.split.bank_digest, prepared.store
+    yardstick = load_yardstick(store, prepared.spec, prepared.split)
+    evaluation = load(store.get(prepared.split.evaluation))
     labels = {part: evaluation[f"{part}.labels"] for part in ("forget", "test", "retain_sample")}
     oracles, others = (load_pool(store, digest, range(first, first + count)) for first in (0, count))
     rows = []

@@ -13,6 +13,7 @@ SPECIFICATION = """
 slug = "tiny"
 title = "Tiny"
 [data]
+source = "synthetic-faces"
 identities = 20
 images_per_identity = 4
 image_size = 16
