@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +12,7 @@ from typing import TypeVar
 import structlog
 
 from evaluator.artifacts import ArtifactError, ArtifactStore, ArtifactStoreAway
+from evaluator.contract.advice import NEAR, Advice
 from evaluator.contract.faults import Fault, FaultCode, platform_fault
 from evaluator.contract.script_block import InvalidScriptBlock, ScriptBlock, read_script_block
 from evaluator.contract.states import Stage
@@ -66,7 +67,7 @@ class Station:
 class Evaluated:
     """How a job went: `fault` is None when every run is stored or when it was interrupted.
 
-    `check` and `check_outputs` are of the check stage's last run; the outputs are not stored.
+    `check` and `check_outputs` are of one run of the check stage; the outputs are not stored.
     """
 
     finished: tuple[RunRecord, ...]
@@ -136,7 +137,6 @@ def _evaluate_with(
     report: CheckReport | None = None
     outputs: bytes | None = None
     failure: Exception | None = None
-    checked = 0
     try:
         setting = InferenceSetting(
             architecture=job.architecture,
@@ -157,23 +157,23 @@ def _evaluate_with(
                     failure = failure or error  # what the other slots finish meanwhile still counts
                     stop.set()
                     continue
-                if job.stage is Stage.CHECK and run.result is not None:
-                    report, outputs = check_report(run.result, run.fault, layer.packages), run.outputs
-                    checked += 1
                 if run.record is not None:
                     records.append(run.record)
                     finished(run.record)
                 if run.fault is not None and fault is None:
                     fault = run.fault
                     stop.set()
+        if job.stage is Stage.CHECK and failure is None:
+            runs = [task.result() for task in tasks]
+            report, outputs = _checked(station, job, setting, runs, layer.packages, stop)
+    except InferenceCancelled:
+        report = None
     except _FAILURES as error:
         failure = failure or error
     if failure is not None:  # then a run that was killed may have died of it, too
         log.error("evaluation_failed", submission_id=str(job.submission_id), exc_info=failure)
         station.jails.discard(job, layer)
         fault = platform_fault(f"{type(failure).__name__}: {failure}")
-    if fault is None and checked < len(job.runs):
-        report = None  # it was interrupted
     return Evaluated(finished=tuple(records), fault=fault, check=report, check_outputs=outputs)
 
 
@@ -231,6 +231,43 @@ def _run_once(
     return _Run(result, record=RunRecord(index=order.index, outputs=stored, wall_s=result.wall_s))
 
 
+def _checked(
+    station: Station,
+    job: Job,
+    setting: InferenceSetting,
+    runs: Sequence[_Run],
+    packages: tuple[str, ...],
+    stop: "_Either",
+) -> tuple[CheckReport | None, bytes | None]:
+    """What the participant sees of the check's runs, and the outputs of the one that is shown: a failed one if any.
+
+    Nothing when they were interrupted. Raises as the station's store and inference do.
+    """
+    ended = [run for run in runs if run.result is not None]
+    failed = next((run for run in ended if run.fault is not None), None)
+    if failed is not None and failed.result is not None:
+        return check_report(failed.result, failed.fault, packages), failed.outputs
+    results = [(run.result, run.outputs) for run in ended if run.result is not None]
+    if len(results) < len(runs):
+        return None, None
+    original = _patiently(lambda: station.store.get(job.original), stop)
+    untouched = station.inference.compute(original, setting, stop)
+    result, outputs = results[0]
+    return check_report(result, None, packages, advise(results, untouched, job.limits.run_wall_s)), outputs
+
+
+def advise(runs: Sequence[tuple[RunResult, bytes | None]], untouched: bytes, run_wall_s: float) -> tuple[Advice, ...]:
+    """What results and outputs of the check's runs give reason to say; `untouched` are the original model's outputs."""
+    found = []
+    if any(outputs == untouched for _, outputs in runs):
+        found.append(Advice.UNCHANGED)
+    elif len({result.payload for result, _ in runs}) < len(runs):
+        found.append(Advice.SAME_FOR_ALL_SEEDS)
+    if max(result.wall_s for result, _ in runs) > NEAR * run_wall_s:
+        found.append(Advice.NEAR_TIME_LIMIT)
+    return tuple(found)
+
+
 def fault_of(result: RunResult, *, is_hidden: bool) -> Fault:
     """The participant's fault behind a result; of a hidden run only code and line, nothing that the code said."""
     error = result.error
@@ -239,7 +276,9 @@ def fault_of(result: RunResult, *, is_hidden: bool) -> Fault:
     return Fault(code=FAULT_CODES[result.status], message=message[:4_000], line=line)
 
 
-def check_report(result: RunResult, fault: Fault | None, packages: tuple[str, ...]) -> CheckReport:
+def check_report(
+    result: RunResult, fault: Fault | None, packages: tuple[str, ...], advice: tuple[Advice, ...] = ()
+) -> CheckReport:
     """What the participant sees of a run on practice data."""
     trace = result.error.traceback if result.error is not None else (fault.message if fault else "")
     return CheckReport(
@@ -250,6 +289,7 @@ def check_report(result: RunResult, fault: Fault | None, packages: tuple[str, ..
         cpu_s=result.cpu_s,
         peak_memory_bytes=result.peak_memory_bytes,
         packages=packages,
+        advice=advice,
     )
 
 

@@ -98,7 +98,7 @@ def run_methods(
                 missing = [index for index in range(bench.runs) if index not in found]
                 if missing:
                     identity = identity_of(bench, method)
-                    job = _job(bench, method, identity, missing)
+                    job = make_job(bench, method, identity, missing)
                     stored = partial(finish, identity=identity)
                     done = evaluate(station, job, interrupt=threading.Event(), finished=stored)
                     fault = done.fault
@@ -149,7 +149,8 @@ def _collect(bench: Bench, method: Method, fault: str) -> MethodRuns:
     return MethodRuns(method, outputs, tuple(record.wall_s for record in ordered))
 
 
-def _job(bench: Bench, method: Method, identity: UUID, indices: Sequence[int], stage: RunStage = Stage.RUN) -> Job:
+def make_job(bench: Bench, method: Method, identity: UUID, indices: Sequence[int], stage: RunStage = Stage.RUN) -> Job:
+    """The job of these runs, under an identity of the caller's."""
     split, spec = bench.split, bench.spec
     return Job(
         work_id=identity,
@@ -176,7 +177,7 @@ def _explained(station: Station, bench: Bench, method: Method, fault: Fault) -> 
     """The fault in one line, with what the code said in a run of its own: runs on hidden data do not tell."""
     if fault.owner is Owner.PLATFORM:
         raise BenchFailed(f"{method.name}: {fault.message or fault.text}")
-    job = _job(bench, method, identity_of(bench, method), [0], Stage.CHECK)
+    job = make_job(bench, method, identity_of(bench, method), [0], Stage.CHECK)
     said = evaluate(station, job, interrupt=threading.Event(), finished=lambda _: None).fault
     place = f" in line {fault.line}" if fault.line else ""
     return f"{fault.code}{place}{f': {said.message}' if said is not None and said.message else ''}"

@@ -118,12 +118,17 @@ def _is_above(score: Score, other: Score) -> bool:
     return difference.significant and difference.difference > 0
 
 
-def put_into(path: Path, text: str) -> None:
-    """Write `text` between the two comments in `path`; raises NoBlock when they are not there, once and in order."""
+def require_block(path: Path) -> None:
+    """Raise NoBlock unless the two comments are in `path`, once and in order: before the work, not after it."""
     content = path.read_text(encoding="utf-8")
     if content.count(START) != 1 or content.count(END) != 1 or content.index(START) > content.index(END):
         raise NoBlock(f"{path} needs the lines {START!r} and {END!r}, once and in this order")
-    before, rest = content.split(START)
+
+
+def put_into(path: Path, text: str) -> None:
+    """Write `text` between the two comments in `path`; raises NoBlock as `require_block` does."""
+    require_block(path)
+    before, rest = path.read_text(encoding="utf-8").split(START)
     path.write_text(f"{before}{START}\n{text.strip()}\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 

@@ -168,7 +168,7 @@ class EvaluationSpec(Contract):
     runs: Annotated[int, Field(ge=8)] = 32
     oracles: Annotated[int, Field(ge=8)] = 32
     ceiling_oracles: Annotated[int, Field(ge=8)] = 32
-    check_runs: Annotated[int, Field(ge=1, le=2)] = 1
+    check_runs: Annotated[int, Field(ge=1, le=2, description="Two notice that no seed matters")] = 2
     chunk_runs: Count = 16
     gpu: Annotated[bool, Field(description="Only workers with a GPU evaluate this competition")] = False
     batch_size: Annotated[int, Field(ge=2)] = 64

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from evaluator.contract.advice import Advice
 from evaluator.contract.base import Contract
 from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.faults import Fault
@@ -92,6 +93,9 @@ class CheckReport(Contract):
     peak_memory_bytes: int | None
     packages: tuple[Package, ...] = Field(
         default=(), description="What was installed for the submission's script block"
+    )
+    advice: tuple[Advice, ...] = Field(
+        default=(), description="What is likely to cost score; only of runs that ended well"
     )
 
 

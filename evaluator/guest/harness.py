@@ -3,6 +3,7 @@
 import inspect
 import json
 import random
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from sandbox.guest import InvalidResult, NoResult, define
 VISIBLE = "visible.safetensors"
 ORIGINAL = "original.safetensors"
 SETTING = "setting.json"
+IGNORED = "lethe: unlearning changed net and returned another network; the returned one counts, the changes do not\n"
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,20 @@ def run(context: Context, source: bytes, filename: str, function: str, seed: int
     unlearning = define(source, filename, function)
     loaders = make_loaders(context.tensors, context.batch_size)
     dtypes = {name: tensor.dtype for name, tensor in context.net.state_dict().items()}
+    versions = _versions(context.net)
     context.net.to(context.device)  # not in the zygote: CUDA belongs to the process that initialised it
     returned = unlearning(context.net, *loaders, **_extras(unlearning, context, seed))
     net = context.net if returned is None else returned
     if not isinstance(net, nn.Module):
         raise NoResult(f"unlearning returned {type(returned).__name__}, not a torch.nn.Module or None")
+    if returned is not None and net is not context.net and _versions(context.net) != versions:
+        sys.stderr.write(IGNORED)
     return save(_plain_state(net, dtypes))
+
+
+def _versions(net: nn.Module) -> list[tuple[int, int]]:
+    """Changes when a parameter is changed in place or put in the place of another."""
+    return [(id(parameter), parameter._version) for parameter in net.parameters()]
 
 
 def _extras(unlearning: Callable[..., Any], context: Context, seed: int) -> dict[str, Any]:

@@ -27,7 +27,9 @@ def bench(
     runs: Annotated[int | None, typer.Option("--runs", min=8, help="Runs a method; else the sweep's number")] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes at a time; default: cores")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for results.csv and results.md")] = None,
-    block: Annotated[Path | None, typer.Option("--block", help="Markdown file whose marked block is replaced")] = None,
+    block: Annotated[
+        list[Path] | None, typer.Option("--block", help="Markdown file whose marked block is replaced")
+    ] = None,
     mlflow: Annotated[str | None, typer.Option("--mlflow", help="MLflow tracking URI to log to")] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Folder with photographs, where they are read")] = None,
     home: Home = None,
@@ -36,11 +38,13 @@ def bench(
     """Compare methods offline; may be interrupted and goes on where it stopped."""
     from evaluator.bench.runs import run_methods
     from evaluator.bench.sweep import load_sweep, methods_of
-    from evaluator.bench.tables import ordered, put_into
+    from evaluator.bench.tables import ordered, put_into, require_block
     from evaluator.bench.tracking import log_rows, require_mlflow
 
     if mlflow is not None:
         require_mlflow()
+    for path in block or ():
+        require_block(path)
     wanted = load_sweep(sweep)
     methods = methods_of(wanted, sweep.parent)
     settings = make_settings(home=home)
@@ -60,8 +64,8 @@ def bench(
         out.mkdir(parents=True, exist_ok=True)
         for name in ("results.csv", "results.md"):
             (out / name).write_text(texts[name], encoding="utf-8")
-    if block is not None:
-        put_into(block, texts["block"])
+    for path in block or ():
+        put_into(path, texts["block"])
     if mlflow is not None:
         log_rows(rows, uri=mlflow, experiment=wanted.title or spec.slug)
     if any(row.score is None for row in rows):

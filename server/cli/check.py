@@ -19,7 +19,7 @@ def check(
     as_json: Json = False,
     allow_unsafe: AllowUnsafe = False,
 ) -> None:
-    """Run a submission once on practice data and show everything that it says."""
+    """Run a submission twice on practice data and show everything that it says."""
     from evaluator.data.sources import Files
     from evaluator.practice import practise
     from server.competitions.hosting import read_specification
@@ -57,6 +57,8 @@ def check(
             typer.echo(f"{result.fault.code}{place}: {result.fault.text}", err=True)
         else:
             accuracies = ", ".join(f"{part} {value:.3f}" for part, value in result.accuracies.items())
+            for advice in result.report.advice:
+                typer.echo(f"{advice}: {advice.text}", err=True)
             typer.echo(f"ok in {result.report.wall_s:.1f} s; accuracies on practice data: {accuracies}")
     if result.fault is not None:
         raise typer.Exit(1)

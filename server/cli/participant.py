@@ -52,9 +52,11 @@ def status(
     """Show the state of one of your submissions, and the output of its check stage if it failed there."""
     with ApiClient(server, token) as client:
         view = client.submission(submission_id)
-        log = client.log(submission_id) if view.error is not None and not as_json else None
+        log = None if as_json else client.log(submission_id)
     _print(view, as_json)
-    for part in (log.stdout, log.stderr, log.traceback) if log else ():
+    for advice in log.advice if log else ():
+        typer.echo(f"{advice.code}: {advice.message}")
+    for part in (log.stdout, log.stderr, log.traceback) if log and view.error is not None else ():
         if part.strip():
             typer.echo(part.rstrip())
 

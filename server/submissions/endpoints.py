@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse
 
+from evaluator.contract.advice import Advice
 from evaluator.contract.submission import FILENAME
 from server.auth import CurrentUser
 from server.competitions.service import get_competition, require_open, specification
@@ -18,7 +19,7 @@ from server.models import Submission
 from server.paging import Page, PageCursor, PageLimit
 from server.submissions import body, intake, quotas, service
 from server.submissions.events import Feed
-from server.submissions.schemas import QuotaView, SubmissionLog, SubmissionView, UploadAnswer
+from server.submissions.schemas import AdviceView, QuotaView, SubmissionLog, SubmissionView, UploadAnswer
 from server.submissions.views import view
 from server.teams.service import find_team
 
@@ -167,6 +168,7 @@ def submission_log(submission: Submission) -> SubmissionLog:
         stderr=report.get("stderr", ""),
         traceback=report.get("traceback", ""),
         packages=report.get("packages", []),
+        advice=[AdviceView(code=code, message=Advice(code).text) for code in report.get("advice", [])],
         wall_s=report.get("wall_s"),
         cpu_s=report.get("cpu_s"),
         peak_memory_bytes=report.get("peak_memory_bytes"),

@@ -54,6 +54,11 @@ class UploadAnswer(SubmissionView):
     quota: QuotaView
 
 
+class AdviceView(BaseModel):
+    code: str
+    message: str = Field(description="What to do about it")
+
+
 class SubmissionLog(BaseModel):
     """Output of the check stage on practice data; runs on hidden data leave none."""
 
@@ -61,6 +66,7 @@ class SubmissionLog(BaseModel):
     stderr: str
     traceback: str
     packages: list[str] = Field(description="What was installed for the file's script block")
+    advice: list[AdviceView] = Field(description="What is likely to cost score although the runs ended well")
     wall_s: float | None
     cpu_s: float | None
     peak_memory_bytes: int | None

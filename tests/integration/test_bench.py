@@ -37,20 +37,20 @@ runs = 8
 file = "noop"
 [[methods]]
 file = "finetune"
-constants = { EPOCHS = [1, 2] }
+constants = { EPOCHS = [1] }
 [[methods]]
 file = "broken.py"
 """
 BROKEN = "def unlearning(net, retain, forget, validation):\n    raise ValueError('no idea')\n"
 
-pytestmark = pytest.mark.component("bubblewrap")
+pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(900)]
 
 
 def lethe(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "server.cli", *arguments],
         env=os.environ | {"LETHE_HOME": str(folder / "home")},
-        text=True, capture_output=True, check=False, timeout=280, cwd=folder,
+        text=True, capture_output=True, check=False, timeout=500, cwd=folder,
     )  # fmt: skip
 
 
@@ -62,18 +62,18 @@ def test_sweep(tmp_path: Path) -> None:
     result = lethe(tmp_path, "bench", "sweep.toml", "--out", "results", "--block", "page.md", "--json")
     assert result.returncode == 1, result.stderr  # a method failed
     rows = {row["method"]: row for row in json.loads(result.stdout)}
-    assert set(rows) == {"ceiling", "floor", "noop", "finetune (EPOCHS=1)", "finetune (EPOCHS=2)", "broken"}
+    assert set(rows) == {"ceiling", "floor", "noop", "finetune (EPOCHS=1)", "broken"}
     assert rows["broken"]["fault"] == "exception in line 2: ValueError: no idea"
     assert rows["noop"]["measures"]["score"] == rows["floor"]["measures"]["score"]
-    assert rows["finetune (EPOCHS=2)"]["constants"] == {"EPOCHS": 2}
-    assert rows["finetune (EPOCHS=2)"]["measures"]["run time"]["mean"] > 0
+    assert rows["finetune (EPOCHS=1)"]["constants"] == {"EPOCHS": 1}
+    assert rows["finetune (EPOCHS=1)"]["measures"]["run time"]["mean"] > 0
     with (tmp_path / "results/results.csv").open() as file:
         assert [line["method"] for line in csv.DictReader(file)] == [row["method"] for row in json.loads(result.stdout)]
     assert "| noop |" in (tmp_path / "results/results.md").read_text()
     assert "| noop |" in (tmp_path / "page.md").read_text()
 
     stored = sorted((tmp_path / "home/artifacts/bench").rglob("*.json"))
-    assert len(stored) == 24
+    assert len(stored) == 16
     stored[0].unlink()  # as if the first call had been interrupted
     times = {path: path.stat().st_mtime_ns for path in stored[1:]}
     again = lethe(tmp_path, "bench", "sweep.toml", "--json")

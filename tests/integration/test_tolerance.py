@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from evaluator.artifacts.outputs import read_outputs
-from evaluator.pipeline import Station
+from evaluator.contract.advice import Advice
+from evaluator.pipeline import Station, advise
+from sandbox import RunResult, Status
 from server.submissions.static_check import check_file
 from tests.integration.package_index import open_folder
 from tests.integration.station import open_station, run
@@ -35,3 +37,42 @@ def test_file_runs_as_it_is(station: Station, path: Path) -> None:
 
 def test_there_is_a_file_of_every_kind() -> None:
     assert len(FILES) >= 12
+
+
+ADVICE = {
+    "nothing": ("pass", ("unchanged",)),
+    "a copy that is forgotten": (
+        "import copy\nother = copy.deepcopy(net)\nwith torch.no_grad():\n    other.fc.bias.add_(1)", ("unchanged",)
+    ),
+    "a seed of its own": (
+        "torch.manual_seed(0)\nwith torch.no_grad():\n    net.fc.bias.add_(torch.randn(4))", ("same_for_all_seeds",)
+    ),
+    "as it should be": ("with torch.no_grad():\n    net.fc.bias.add_(torch.randn(4))", ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "codes"), ADVICE.values(), ids=ADVICE.keys())
+def test_advice(station: Station, body: str, codes: tuple[str, ...]) -> None:
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    done = run(station, f"import torch\ndef unlearning(net, retain, forget, validation):\n{lines}", seeds=(1, 2))
+    assert done.fault is None
+    assert done.check is not None
+    assert done.check.advice == codes
+
+
+def test_advice_on_time() -> None:
+    def result(wall_s: float) -> RunResult:
+        return RunResult(Status.OK, str(wall_s).encode(), None, "", "", False, False, wall_s, None, None)
+
+    quick, slow = (result(1.0), b"1"), (result(8.1), b"2")
+    assert advise([quick, slow], b"0", run_wall_s=10.0) == (Advice.NEAR_TIME_LIMIT,)
+    assert advise([quick, slow], b"0", run_wall_s=11.0) == ()
+
+
+def test_the_failed_run_is_the_one_that_is_shown(station: Station) -> None:
+    source = "def unlearning(net, retain, forget, validation, seed):\n    print(seed)\n    assert seed != 2\n"
+    done = run(station, source, seeds=(1, 2))
+    assert done.fault is not None
+    assert done.check is not None
+    assert (done.check.stdout, done.check.advice) == ("2\n", ())
+    assert "assert seed != 2" in done.check.traceback

@@ -163,17 +163,9 @@ def production(
     name = f"lethe_{os.urandom(6).hex()}"
     with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-    home, port = tmp_path_factory.mktemp("production"), free_port()
-    environment = _environment(
-        home,
-        port,
-        LETHE_DATABASE_URL=f"{postgres_server}/{name}",
-        LETHE_BROKER_URL=redis_url,
-        LETHE_ARTIFACTS_URL=_copy_artifacts(prepared, s3_server),
-        **s3_server,
-    )
-    installation = Installation(home, port, environment)
-    _prepare(installation)
+    more = {"LETHE_DATABASE_URL": f"{postgres_server}/{name}", "LETHE_BROKER_URL": redis_url, **s3_server}
+    artifacts = _copy_artifacts(prepared, s3_server)
+    installation = another_installation(tmp_path_factory.mktemp("production"), free_port(), artifacts, **more)
     with running(installation):
         yield installation
 
@@ -190,6 +182,13 @@ def _copy_artifacts(prepared: Installation, s3_server: dict[str, str]) -> str:
         for key in source.list(prefix):
             target.put(key, source.get(key))
     return url
+
+
+def another_installation(home: Path, port: int, artifacts: str, **more: str) -> Installation:
+    """An installation with these variables, not running, on artifacts that hold everything that has to be trained."""
+    installation = Installation(home, port, _environment(home, port, LETHE_ARTIFACTS_URL=artifacts, **more))
+    _prepare(installation)
+    return installation
 
 
 class running:  # noqa: N801 - used as a function

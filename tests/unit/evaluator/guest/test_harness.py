@@ -123,6 +123,19 @@ def test_seed_decides_every_generator(inputs: Path) -> None:
     assert (first[:3] != other[:3]).all()
 
 
+CHANGE = "import copy\nother = copy.deepcopy(net)\nwith torch.no_grad():\n    {}.fc.weight.add_(1)\nreturn {}"
+
+
+@pytest.mark.parametrize(
+    ("changed", "returned", "is_said"), [("net", "other", True), ("other", "other", False), ("net", "net", False)]
+)
+def test_changes_that_do_not_count_are_mentioned(
+    inputs: Path, capsys: pytest.CaptureFixture[str], changed: str, returned: str, is_said: bool
+) -> None:
+    call(inputs, CHANGE.format(changed, returned))
+    assert (harness.IGNORED in capsys.readouterr().err) == is_said
+
+
 @pytest.mark.parametrize("value", ["42", "'net'", "(net,)", "torch.ones(3)"])
 def test_other_results_are_no_result(inputs: Path, value: str) -> None:
     with pytest.raises(NoResult, match=r"torch\.nn\.Module"):

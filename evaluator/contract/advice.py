@@ -1,0 +1,29 @@
+"""What a check on practice data may tell a participant beyond success: a closed vocabulary, so that nothing leaks."""
+
+from enum import StrEnum
+
+
+class Advice(StrEnum):
+    """Stable codes; clients may match on them."""
+
+    UNCHANGED = "unchanged"
+    SAME_FOR_ALL_SEEDS = "same_for_all_seeds"
+    NEAR_TIME_LIMIT = "near_time_limit"
+
+    @property
+    def text(self) -> str:
+        """The sentence that tells the reader what to do."""
+        return ADVICE_TEXTS[self]
+
+
+NEAR = 0.8
+"""The share of the time limit from which on a run is near it."""
+
+ADVICE_TEXTS: dict[Advice, str] = {
+    Advice.UNCHANGED: "The network that came back answers exactly like the original one: nothing was unlearned. "
+    "If you work on a copy, return the copy.",
+    Advice.SAME_FOR_ALL_SEEDS: "Two runs with different seeds gave the same network, bit for bit. Retrained networks "
+    "differ, so this ruins the score: set no seed yourself (torch.manual_seed and the like).",
+    Advice.NEAR_TIME_LIMIT: f"A run took more than {NEAR:.0%} of the time limit. On a slower or busier machine it may "
+    "not finish: do less.",
+}
