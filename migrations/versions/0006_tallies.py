@@ -14,7 +14,7 @@ def upgrade() -> None:
         "tallies",
         sa.Column("name", sa.String(length=60), nullable=False),
         sa.Column("process", sa.String(length=200), nullable=False),
-        sa.Column("value", sa.Float(), nullable=False),
+        sa.Column("value", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("name", "process", name=op.f("pk_tallies")),
     )
     op.add_column("submissions", sa.Column("request_id", sa.String(length=32), nullable=True))

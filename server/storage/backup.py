@@ -20,7 +20,7 @@ from server.context import Context
 from server.db import Database, utc_now
 from server.errors import ConfigurationError
 from server.migrate import migrate, revisions
-from server.models import WorkItem
+from server.models import ModelOrder, WorkItem
 from server.storage import dump as dumps
 from server.storage.references import bank_references, references
 
@@ -181,12 +181,13 @@ def _fence_off(database: Database) -> None:
     """Whoever claimed work after the backup was made holds tokens that the dump does not know: go beyond them all."""
     beyond = int((utc_now() - _EPOCH).total_seconds())
     with database.write() as session:
-        session.execute(
-            update(WorkItem)
-            .where(WorkItem.state.in_([WorkState.READY, WorkState.LEASED]))
-            .values(token=case((WorkItem.token < beyond, beyond), else_=WorkItem.token + 1))
-        )
-        session.execute(update(WorkItem).where(WorkItem.state == WorkState.LEASED).values(lease_expires_at=utc_now()))
+        for entity in (WorkItem, ModelOrder):
+            session.execute(
+                update(entity)
+                .where(entity.state.in_([WorkState.READY, WorkState.LEASED]))
+                .values(token=case((entity.token < beyond, beyond), else_=entity.token + 1))
+            )
+            session.execute(update(entity).where(entity.state == WorkState.LEASED).values(lease_expires_at=utc_now()))
 
 
 def _verify(path: Path, sha256: str) -> None:

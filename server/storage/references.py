@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from evaluator.artifacts import ArtifactStore
 from evaluator.artifacts.oracles import read_record, record_key, trained_indices
 from evaluator.artifacts.store import sha256_hex
-from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.dossier import ArtifactRef, Dossier
 from server.models import Competition, OutputPack, Submission, WorkItem
 
 _ROWS_AT_ONCE = 1000
@@ -32,7 +32,8 @@ def references(session: Session) -> Iterator[ArtifactRef]:
 
 def bank_references(session: Session, artifacts: ArtifactStore) -> Iterator[ArtifactRef]:
     """What the oracle banks of all competitions consist of: the records that are stored and what they name."""
-    for bank in sorted({stored["bank_digest"] for stored in session.scalars(select(Competition.dossier))}):
+    dossiers = [Dossier.model_validate(stored) for stored in session.scalars(select(Competition.dossier))]
+    for bank in sorted({split.bank_digest for prepared in dossiers for split in prepared.splits.values()}):
         for index in trained_indices(artifacts, bank):
             key = record_key(bank, index)
             yield ArtifactRef(key=key, sha256=sha256_hex(artifacts.get(key)))
