@@ -12,6 +12,7 @@ from server.access import Access, RequestTimes
 from server.accounts import endpoints as accounts
 from server.audit import endpoints as audit
 from server.competitions import endpoints as competitions
+from server.competitions import host_endpoints as hosts
 from server.context import create_context
 from server.docs_page import mount_docs
 from server.leaderboard import endpoints as leaderboard
@@ -63,7 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.readiness = health.Readiness(context)
     app.add_middleware(Access, times=app.state.request_times)  # added last: the outermost
     api = APIRouter(prefix="/api/v1")
-    for part in (accounts, competitions, teams, submissions, leaderboard, audit):
+    for part in (accounts, competitions, hosts, teams, submissions, leaderboard, audit):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(work.router)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from packaging.utils import canonicalize_name
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, model_validator
 
 from evaluator.contract.base import Contract
 
@@ -172,6 +172,26 @@ class EvaluationSpec(Contract):
     chunk_runs: Count = 16
     gpu: Annotated[bool, Field(description="Only workers with a GPU evaluate this competition")] = False
     batch_size: Annotated[int, Field(ge=2)] = 64
+    final_selections: Annotated[int, Field(ge=1, le=10)] = 2
+
+
+class PhasesSpec(Contract):
+    """The calendar. Practice ends where the public phase starts, and the final evaluation begins where that ends.
+
+    Times need an offset or Z: a time without a zone is a different one for everybody. What is absent is decided by the
+    host's `open` and `close`; `final_end` is when the final board is promised.
+    """
+
+    public_start: AwareDatetime | None = None
+    public_end: AwareDatetime | None = None
+    final_end: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "PhasesSpec":
+        known = [time for time in (self.public_start, self.public_end, self.final_end) if time is not None]
+        if known != sorted(set(known)):
+            raise ValueError("public_start, public_end and final_end must follow each other in this order")
+        return self
 
 
 class MetricSpec(Contract):
@@ -244,6 +264,7 @@ class CompetitionSpec(Contract):
     model: ModelSpec = ModelSpec()
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
+    phases: PhasesSpec = PhasesSpec()
     metric: MetricSpec = MetricSpec()
     limits: LimitsSpec = LimitsSpec()
     quotas: QuotasSpec = QuotasSpec()

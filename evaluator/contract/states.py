@@ -22,6 +22,13 @@ class SubmissionState(StrEnum):
 TERMINAL_STATES = frozenset({SubmissionState.SCORED, SubmissionState.FAILED, SubmissionState.CANCELLED})
 
 
+class Evaluation(StrEnum):
+    """What is measured on: by everybody the public split, after the close by the chosen ones the final split."""
+
+    PUBLIC = "public"
+    FINAL = "final"
+
+
 class Owner(StrEnum):
     """Who a terminal state other than `scored` belongs to. Platform faults never cost quota."""
 

@@ -60,7 +60,7 @@ def set_operator(session: Session, username: str, *, is_operator: bool) -> None:
 
 def set_host(session: Session, username: str, slug: str, *, is_host: bool) -> None:
     """Make an account a host of the competition `slug`, or no longer one."""
-    user, competition = _find(session, username), get_competition(session, slug)
+    user, competition = _find(session, username), get_competition(session, slug, drafts=True)
     found = session.get(CompetitionHost, (competition.id, user.id))
     if is_host and found is None:
         session.add(CompetitionHost(competition_id=competition.id, user_id=user.id))

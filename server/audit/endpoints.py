@@ -38,7 +38,7 @@ def get_competition_audit(
 ) -> Page[AuditRow]:
     """What hosts and operators did in a competition of mine; 404 for everybody else."""
     with context.database.read() as session:
-        competition = get_competition(session, slug)
+        competition = get_competition(session, slug, drafts=True)
         require_host(session, competition, user)
         return _page(list_events(session, competition_id=competition.id, cursor=cursor, limit=limit))
 

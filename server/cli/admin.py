@@ -1,21 +1,20 @@
 """Host commands, on the server and on its database directly."""
 
 import json
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from server.cli import admin_users, oracles, storage
-from server.cli.options import DataFolder, Home, Jobs, Json, Slug, make_settings
-from server.cli.progress import training_progress
+from server.cli import admin_users, competition, oracles, storage
+from server.cli.options import Home, Json, Slug, make_settings
 
 app = typer.Typer(no_args_is_help=True)
-competition = typer.Typer(no_args_is_help=True, help="Create, open and close competitions.")
-submission = typer.Typer(no_args_is_help=True, help="Run a submission again.")
+submission = typer.Typer(no_args_is_help=True, help="Run a submission again, or disqualify it.")
+team = typer.Typer(no_args_is_help=True, help="Disqualify a team, or show it as a baseline.")
 worker_key = typer.Typer(no_args_is_help=True, help="Keys for workers on other machines.")
-app.add_typer(competition, name="competition")
+app.add_typer(competition.app, name="competition")
+app.add_typer(team, name="team")
 app.add_typer(oracles.app, name="oracles", help="Train and inspect oracle banks.")
 app.add_typer(submission, name="submission")
 app.add_typer(worker_key, name="worker-key")
@@ -24,56 +23,9 @@ app.command("audit")(admin_users.audit)
 for _command in (storage.prune, storage.backup, storage.restore):
     app.command()(_command)
 
-
-@competition.command("create")
-def create_competition(
-    specification: Annotated[Path, typer.Argument(help="TOML file, or the name of a shipped one such as demo")],
-    home: Home = None,
-    data: DataFolder = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out files that cannot be used instead of stopping")
-    ] = False,
-    jobs: Jobs = None,
-    as_json: Json = False,
-) -> None:
-    """Make or read the data and train the original models; the competition starts as a draft.
-
-    Nothing is trained before the data are complete and split. Seeds that the file leaves out are drawn and kept in the
-    database only.
-    """
-    from evaluator.data.sources import Files
-    from server.competitions import hosting
-
-    context = hosting.open_context(make_settings(home=home))
-    files = Files(folder=data, skip_bad=skip_bad)
-    with training_progress() as progress:
-        created = hosting.create(
-            context, hosting.read_specification(specification), files=files, jobs=jobs, progress=progress
-        )
-    for name in files.skipped:
-        typer.echo(f"skipped {name}", err=True)
-    if as_json:
-        typer.echo(created.dossier.model_dump_json())
-        return
-    typer.echo(hosting.describe(created))
-
-
-@competition.command("open")
-def open_competition(slug: Slug, home: Home = None) -> None:
-    """Take submissions from now on."""
-    from server.competitions import hosting
-
-    hosting.open_competition(hosting.open_context(make_settings(home=home)), slug)
-    typer.echo(f"{slug} is open.")
-
-
-@competition.command("close")
-def close_competition(slug: Slug, home: Home = None) -> None:
-    """Take no more submissions; those in the queue are still evaluated."""
-    from server.competitions import hosting
-
-    hosting.close_competition(hosting.open_context(make_settings(home=home)), slug)
-    typer.echo(f"{slug} is closed.")
+TeamName = Annotated[str, typer.Argument(metavar="TEAM", help="The team's name")]
+Reason = Annotated[str | None, typer.Option("--reason", help="Why; the team sees it")]
+Undo = Annotated[bool, typer.Option("--undo", help="Take it back")]
 
 
 @app.command("calibrate")
@@ -123,6 +75,49 @@ def show_workers(
         typer.echo(json.dumps([row.as_json() for row in rows]))
     else:
         print_workers(rows, Console())
+
+
+@submission.command("disqualify")
+def disqualify_submission(
+    submission_id: Annotated[UUID, typer.Argument(help="The submission's id")],
+    reason: Reason = None,
+    undo: Undo = False,
+    home: Home = None,
+) -> None:
+    """Count a submission for nothing; its team keeps its other scores."""
+    from server.competitions import acts, hosting
+
+    given = _reason(reason, undo=undo)
+    with hosting.open_context(make_settings(home=home)).database.write() as session:
+        acts.disqualify_submission(session, acts.find_submission(session, submission_id), reason=given)
+    typer.echo(f"{submission_id} {'counts again' if undo else 'is disqualified'}.")
+
+
+@team.command("disqualify")
+def disqualify_team(slug: Slug, name: TeamName, reason: Reason = None, undo: Undo = False, home: Home = None) -> None:
+    """Take a team off every board; its submissions stay stored."""
+    from server.competitions import acts, hosting
+
+    given = _reason(reason, undo=undo)
+    with hosting.open_context(make_settings(home=home)).database.write() as session:
+        acts.disqualify_team(session, acts.find_team(session, slug, name), reason=given)
+    typer.echo(f"{name} {'is back on the boards' if undo else 'is disqualified'}.")
+
+
+@team.command("baseline")
+def make_baseline(slug: Slug, name: TeamName, undo: Undo = False, home: Home = None) -> None:
+    """Show a team of the host as a reference row, without a rank."""
+    from server.competitions import acts, hosting
+
+    with hosting.open_context(make_settings(home=home)).database.write() as session:
+        acts.set_baseline(session, acts.find_team(session, slug, name), is_baseline=not undo)
+    typer.echo(f"{name} is {'ranked again' if undo else 'a baseline now'}.")
+
+
+def _reason(reason: str | None, *, undo: bool) -> str | None:
+    if undo == (reason is not None and reason.strip() != ""):
+        raise typer.BadParameter("give either --reason TEXT or --undo")
+    return None if undo else reason
 
 
 @worker_key.command("create")

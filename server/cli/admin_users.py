@@ -142,7 +142,7 @@ def audit(
     from server.competitions.service import get_competition
 
     with hosting.open_context(make_settings(home=home)).database.read() as session:
-        competition_id = None if competition is None else get_competition(session, competition).id
+        competition_id = None if competition is None else get_competition(session, competition, drafts=True).id
         events, _ = list_events(session, competition_id=competition_id, cursor=None, limit=limit)
     if as_json:
         keys = ("actor", "action", "target", "details")

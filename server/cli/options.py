@@ -17,6 +17,7 @@ AllowUnsafe = Annotated[
     bool,
     typer.Option("--allow-unsafe", help="Isolate nothing, where LETHE_SANDBOX_BACKEND=unsafe-subprocess says so too"),
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text")]
 Slug = Annotated[str, typer.Argument(help="The competition's slug")]
 Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Training processes; default: one per core, four per GPU")
@@ -24,7 +25,7 @@ Jobs = Annotated[
 DataFolder = Annotated[
     Path | None, typer.Option("--data", help="Folder with the photographs, for sources that read files")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask")]
 
 
 def make_settings(**given: Any) -> Settings:

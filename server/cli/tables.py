@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from server.leaderboard.schemas import Leaderboard
+from server.leaderboard.schemas import Leaderboard, LeaderboardRow
 from server.submissions.schemas import SubmissionView
 
 if TYPE_CHECKING:
@@ -19,7 +19,10 @@ def print_leaderboard(board: Leaderboard, console: Console) -> None:
     """The board with each score's interval drawn on one common scale."""
     table = Table(title=board.title, title_justify="left", box=None, pad_edge=False)
     longest = max((row.interval.high for row in board.rows), default=0.0) or 1.0
+    shaken = board.view == "final"
     table.add_column("rank", justify="right", no_wrap=True)
+    if shaken:
+        table.add_column("public", justify="right", no_wrap=True)
     table.add_column("team", no_wrap=True, overflow="ellipsis")
     table.add_column("score", justify="right", no_wrap=True)
     table.add_column("95% interval", no_wrap=True)
@@ -27,6 +30,7 @@ def print_leaderboard(board: Leaderboard, console: Console) -> None:
     for row in board.rows:
         table.add_row(
             "" if row.rank is None else str(row.rank),
+            *([_public_rank(row)] if shaken else []),
             row.team,
             f"{row.score:.4f}",
             f"{row.interval.low:.4f}–{row.interval.high:.4f}",
@@ -34,6 +38,15 @@ def print_leaderboard(board: Leaderboard, console: Console) -> None:
             style="dim" if row.reference else "",
         )
     console.print(table)
+
+
+def _public_rank(row: LeaderboardRow) -> str:
+    """The rank on the public board and how far the final one moved from it."""
+    if row.public_rank is None or row.rank is None:
+        return ""
+    moved = row.public_rank - row.rank
+    arrow = "" if moved == 0 else f" {'↑' if moved > 0 else '↓'}{abs(moved)}"
+    return f"{row.public_rank}{arrow}"
 
 
 def whisker(score: float, low: float, high: float, longest: float) -> str:

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from server.competitions import service
-from server.competitions.schemas import CompetitionFacts, CompetitionRow
+from server.competitions import acts, service
+from server.competitions.schemas import AnnouncementView, CompetitionFacts, CompetitionRow
 from server.context import AppContext
 
 router = APIRouter(tags=["competitions"])
@@ -21,3 +21,11 @@ def get_competition(slug: str, context: AppContext) -> CompetitionFacts:
     """Rules, limits, phase and counts of one competition; never anything hidden."""
     with context.database.read() as session:
         return service.facts(session, service.get_competition(session, slug))
+
+
+@router.get("/competitions/{slug}/announcements")
+def list_announcements(slug: str, context: AppContext) -> list[AnnouncementView]:
+    """What the host told everybody, newest first."""
+    with context.database.read() as session:
+        found = acts.announcements(session, service.get_competition(session, slug))
+    return [AnnouncementView(title=one.title, body=one.body, created_at=one.created_at) for one in found]

@@ -1,4 +1,4 @@
-"""What a host does with a competition: create, seed, calibrate, open, close, rerun. Used by the admin commands.
+"""What a host does with data, models and oracles: create, seed, calibrate, open, rerun. Used by the admin commands.
 
 The only module of the server that reaches into the evaluator's training side; it is never imported by `serve`.
 """
@@ -19,16 +19,17 @@ from evaluator.artifacts.oracles import read_record, trained_indices
 from evaluator.contract.bank import changed_ingredients
 from evaluator.contract.dossier import Dossier, PreparedSplit
 from evaluator.contract.specification import CompetitionSpec, SpecificationError, load_specification
-from evaluator.contract.states import SubmissionState
+from evaluator.contract.states import Evaluation, SubmissionState
 from evaluator.metrics import METRIC_VERSION, Score
 from server import models
 from server.audit.service import record
-from server.competitions import service
+from server.competitions import acts, finals, service
+from server.competitions.measures import measure
 from server.context import Context, create_context
 from server.control.scoring import score_row
 from server.control.yardstick import load_yardstick
-from server.db import utc_now
 from server.errors import Conflict
+from server.leaderboard.standings import touch
 from server.migrate import migrate
 from server.models import Submission
 from server.settings import Settings
@@ -170,23 +171,26 @@ def wanted_oracles(spec: CompetitionSpec) -> int:
 def calibrate(context: Context, slug: str) -> list[dict[str, Any]]:
     """Ceiling and floor of each split whose bank is full, with the seconds that retraining takes (mean of the oracles).
 
-    Those of the public split become reference rows of the board. Raises NotSeeded when its oracles are missing.
+    They become reference rows of the boards of both evaluations. Raises NotSeeded when public oracles are missing.
     """
     spec, prepared = _stored(context, slug)
-    _require_seeded(context.artifacts, spec, prepared)
+    _require_seeded(context.artifacts, spec, prepared.public)
     rows = []
-    for name, split in prepared.splits.items():
-        if _missing(context.artifacts, spec, split):
+    for evaluation in Evaluation:
+        against = measure(spec, prepared, evaluation)
+        if _missing(context.artifacts, spec, against.split):
             continue
-        yardstick = load_yardstick(context.artifacts, spec, split)
+        yardstick = load_yardstick(context.artifacts, spec.metric, against)
         scores = {"ceiling": yardstick.ceiling, "floor": yardstick.floor(spec.evaluation.runs)}
-        if split is prepared.public:
-            _store_references(context, slug, scores, split.bank_digest)
-        records = [read_record(context.artifacts, split.bank_digest, index) for index in range(wanted_oracles(spec))]
+        _store_references(context, slug, evaluation, scores, against.split.bank_digest)
+        if evaluation not in prepared.splits:
+            continue  # the public split again, with the two pools exchanged
+        digest = against.split.bank_digest
+        records = [read_record(context.artifacts, digest, index) for index in range(wanted_oracles(spec))]
         retrain_s = float(np.mean([one.wall_s for one in records]))
         rows += [
             {
-                "split": name,
+                "split": evaluation.value,
                 "reference": reference,
                 "score": score.final_score,
                 "low": score.interval[0],
@@ -199,39 +203,51 @@ def calibrate(context: Context, slug: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _store_references(context: Context, slug: str, scores: dict[str, Score], bank_digest: str) -> None:
+def _store_references(
+    context: Context, slug: str, evaluation: Evaluation, scores: dict[str, Score], bank_digest: str
+) -> None:
     with context.database.write() as session:
-        competition = service.get_competition(session, slug)
+        competition = service.get_competition(session, slug, drafts=True)
         session.execute(
             delete(models.Score).where(
-                models.Score.competition_id == competition.id, models.Score.reference.is_not(None)
+                models.Score.competition_id == competition.id,
+                models.Score.evaluation == evaluation,
+                models.Score.reference.is_not(None),
             )
         )
         for name, score in scores.items():
             row = score_row(competition.id, score, {"bank_digest": bank_digest, "metric_version": METRIC_VERSION})
-            row.reference = name
+            row.reference, row.evaluation = name, evaluation
             session.add(row)
-        record(session, "competition.calibrate", slug, competition=competition)
+        touch(session, competition.id)
+        record(session, "competition.calibrate", slug, competition=competition, evaluation=evaluation)
 
 
-def open_competition(context: Context, slug: str) -> None:
-    """Open for submissions; raises NotSeeded while oracles are missing."""
+def open_competition(context: Context, slug: str) -> models.Competition:
+    """Publish the competition, or open it again; raises NotSeeded while oracles are missing."""
     spec, prepared = _stored(context, slug)
-    _require_seeded(context.artifacts, spec, prepared)
+    _require_seeded(context.artifacts, spec, prepared.public)
     with context.database.write() as session:
-        competition = service.get_competition(session, slug)
-        competition.opened_at = competition.opened_at or utc_now()
-        competition.closed_at = None
-        record(session, "competition.open", slug, competition=competition)
+        return acts.open_competition(session, slug)
 
 
-def close_competition(context: Context, slug: str) -> None:
-    """Take no more submissions."""
+def plan_finals(context: Context, slug: str) -> finals.Plan:
+    """What the final evaluation would run; raises NotSeeded while its oracles are missing."""
+    spec, prepared = _stored(context, slug)
+    _require_seeded(context.artifacts, spec, measure(spec, prepared, Evaluation.FINAL).split)
+    with context.database.read() as session:
+        return finals.plan(session, service.get_competition(session, slug))
+
+
+def start_finals(context: Context, slug: str) -> finals.Progress:
+    """Queue the final evaluations and store the reference rows of their board."""
+    spec, prepared = _stored(context, slug)
+    _require_seeded(context.artifacts, spec, measure(spec, prepared, Evaluation.FINAL).split)
     with context.database.write() as session:
-        competition = service.get_competition(session, slug)
-        service.require_open(competition)
-        competition.closed_at = utc_now()
-        record(session, "competition.close", slug, competition=competition)
+        found = finals.start(session, slug)
+    calibrate(context, slug)
+    context.wake.workers()
+    return found
 
 
 def rerun(context: Context, submission_id: UUID, *, fresh_seeds: bool) -> None:
@@ -245,9 +261,11 @@ def rerun(context: Context, submission_id: UUID, *, fresh_seeds: bool) -> None:
         competition = session.get_one(models.Competition, submission.competition_id)
         submission.generation += 1
         submission.seed_epoch += fresh_seeds
-        submission.state = SubmissionState.QUEUED
         submission.owner = submission.fault_code = submission.fault_message = submission.fault_line = None
-        submission.check_report = submission.finished_at = None
+        submission.finished_at = submission.fault_stage = None
+        submission.runs_shown, submission.runs_shown_at = 0, None
+        if submission.evaluation == Evaluation.PUBLIC:
+            submission.check_report = None
         spec = service.specification(competition)
         submission.deadline_at = deadline(spec)
         advance(session, submission, spec)
@@ -257,12 +275,12 @@ def rerun(context: Context, submission_id: UUID, *, fresh_seeds: bool) -> None:
 
 def _stored(context: Context, slug: str) -> tuple[CompetitionSpec, Dossier]:
     with context.database.read() as session:
-        competition = service.get_competition(session, slug)
+        competition = service.get_competition(session, slug, drafts=True)
     return service.specification(competition), service.dossier(competition)
 
 
-def _require_seeded(artifacts: ArtifactStore, spec: CompetitionSpec, prepared: Dossier) -> None:
-    missing = _missing(artifacts, spec, prepared.public)
+def _require_seeded(artifacts: ArtifactStore, spec: CompetitionSpec, split: PreparedSplit) -> None:
+    missing = _missing(artifacts, spec, split)
     if missing:
         raise NotSeeded(
             f"{missing} of {wanted_oracles(spec)} oracles are missing. Run: lethe admin oracles seed {spec.slug}"

@@ -9,7 +9,7 @@ class CompetitionRow(BaseModel):
     slug: str
     title: str
     summary: str
-    phase: str = Field(description="draft, open or closed")
+    phase: str = Field(description="practice, open, paused, closed, final or revealed")
     teams: int
     submissions: int
 
@@ -37,7 +37,13 @@ class PublicCounts(BaseModel):
 class CompetitionFacts(CompetitionRow):
     description: str
     opened_at: datetime | None
-    closed_at: datetime | None
+    closed_at: datetime | None = Field(description="When the last upload was taken; null while more are")
+    public_starts_at: datetime | None = Field(description="Uploads are taken from then on")
+    public_ends_at: datetime | None = Field(description="The planned end of uploads")
+    final_ends_at: datetime | None = Field(description="When the final board is promised")
+    revealed_at: datetime | None
+    final_selections: int = Field(description="How many submissions a team may choose for the final evaluation")
+    metric: dict[str, str | int | bool] | None = Field(description="How scores are computed; null before the reveal")
     architecture: str
     image_size: int
     batch_size: int
@@ -46,3 +52,9 @@ class CompetitionFacts(CompetitionRow):
     counts: PublicCounts
     environment: dict[str, str] = Field(description="Versions of what a submission can import")
     extra_parameters: list[str] = Field(description="Further parameters of unlearning that are bound by name")
+
+
+class AnnouncementView(BaseModel):
+    title: str
+    body: str = Field(description="Plain text")
+    created_at: datetime

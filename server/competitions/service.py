@@ -1,7 +1,8 @@
-"""Rules of competitions: what is public, which phase it is, and creating one from a prepared dossier."""
+"""Rules of competitions: what is public, and creating one from a prepared dossier."""
 
 import difflib
 import secrets
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -10,8 +11,11 @@ from sqlalchemy.orm import Session
 from evaluator.contract.dossier import Dossier
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.submission import EXTRA_PARAMETERS
+from evaluator.metrics import METRIC_VERSION
+from server.competitions.phases import Phase, ends_at, phase
 from server.competitions.schemas import CompetitionFacts, CompetitionRow, PublicCounts, PublicLimits
-from server.errors import Conflict, Forbidden, NotFound
+from server.errors import Conflict, NotFound
+from server.leaks import Sight, Viewer, sight
 from server.models import Competition, Submission, Team
 
 
@@ -29,18 +33,15 @@ class CompetitionExists(Conflict):
     title = "Competition exists"
 
 
-class CompetitionNotOpen(Forbidden):
-    """Submissions are taken only between opening and closing."""
+def get_competition(session: Session, slug: str, *, drafts: bool = False) -> Competition:
+    """The competition called `slug`; raises CompetitionNotFound with the nearest names.
 
-    code = "competition_not_open"
-    title = "Competition is not open"
-
-
-def get_competition(session: Session, slug: str) -> Competition:
-    """The competition called `slug`; raises CompetitionNotFound with the nearest names."""
-    competition = session.scalar(select(Competition).where(Competition.slug == slug))
+    A draft is its host's own affair: it is found only where `drafts` says that a host asks.
+    """
+    published = Competition.id.is_not(None) if drafts else Competition.opened_at.is_not(None)
+    competition = session.scalar(select(Competition).where(Competition.slug == slug, published))
     if competition is None:
-        slugs = list(session.scalars(select(Competition.slug).order_by(Competition.slug)))
+        slugs = list(session.scalars(select(Competition.slug).where(published).order_by(Competition.slug)))
         near = difflib.get_close_matches(slug, slugs, n=3) or slugs[:10]
         known = f"Did you mean {', '.join(near)}?" if near else "There is none on this server yet."
         raise CompetitionNotFound(f"There is no competition called {slug[:80]!r}. {known}")
@@ -55,19 +56,6 @@ def specification(competition: Competition) -> CompetitionSpec:
 def dossier(competition: Competition) -> Dossier:
     """The stored dossier as the contract's value."""
     return Dossier.model_validate(competition.dossier)
-
-
-def phase(competition: Competition) -> str:
-    """`draft` before the opening, `closed` after the close, `open` between."""
-    if competition.opened_at is None:
-        return "draft"
-    return "open" if competition.closed_at is None else "closed"
-
-
-def require_open(competition: Competition) -> None:
-    """Raise CompetitionNotOpen unless submissions are taken."""
-    if phase(competition) != "open":
-        raise CompetitionNotOpen(f"{competition.slug} is {phase(competition)}: it takes no submissions now.")
 
 
 def require_unused_slug(session: Session, slug: str) -> None:
@@ -85,6 +73,9 @@ def create(session: Session, spec: CompetitionSpec, prepared: Dossier) -> Compet
         specification=spec.model_dump(mode="json"),
         dossier=prepared.model_dump(mode="json"),
         secret=secrets.token_hex(32),
+        public_starts_at=spec.phases.public_start,
+        public_ends_at=spec.phases.public_end,
+        final_ends_at=spec.phases.final_end,
     )
     session.add(competition)
     session.flush()
@@ -118,7 +109,13 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         **row(session, competition).model_dump(),
         description=spec.description,
         opened_at=competition.opened_at,
-        closed_at=competition.closed_at,
+        closed_at=_closed_at(competition),
+        public_starts_at=competition.public_starts_at,
+        public_ends_at=competition.public_ends_at,
+        final_ends_at=competition.final_ends_at,
+        revealed_at=competition.revealed_at,
+        final_selections=spec.evaluation.final_selections,
+        metric=_metric(spec, sight(Viewer.STRANGER, phase(competition))),
         architecture=spec.model.architecture,
         image_size=spec.data.image_size,
         batch_size=spec.evaluation.batch_size,
@@ -128,6 +125,17 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         environment=prepared.environment,
         extra_parameters=list(EXTRA_PARAMETERS),
     )
+
+
+def _closed_at(competition: Competition) -> datetime | None:
+    end = ends_at(competition)
+    return end if phase(competition) in {Phase.CLOSED, Phase.FINAL, Phase.REVEALED} else None
+
+
+def _metric(spec: CompetitionSpec, seen: Sight) -> dict[str, str | int | bool] | None:
+    if not seen.metric:
+        return None
+    return {**spec.metric.model_dump(), "version": METRIC_VERSION, "oracles": spec.evaluation.oracles}
 
 
 def _count(session: Session, entity: type[Team] | type[Submission], competition_id: UUID) -> int:

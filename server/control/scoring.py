@@ -6,25 +6,24 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from evaluator.artifacts import ArtifactError, ArtifactStoreAway
 from evaluator.artifacts.outputs import OutputsInvalid
-from evaluator.contract.dossier import PreparedSplit
 from evaluator.contract.faults import platform_fault
 from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import SubmissionState, WorkState
+from evaluator.contract.states import Evaluation, SubmissionState, WorkState
 from evaluator.metrics import METRIC_VERSION, Finding
 from evaluator.metrics import Score as MetricScore
 from server import tallies
+from server.competitions.measures import Measure, measure
 from server.competitions.service import dossier, specification
 from server.context import Context
 from server.control.keeper import kept_lease
 from server.control.yardstick import Yardstick, load_yardstick
-from server.leaderboard.service import refresh
+from server.leaderboard.standings import refresh
 from server.logs import get_logger
-from server.models import Competition, OutputPack, Score, Standing, Submission, WorkItem
+from server.models import Competition, OutputPack, Score, Submission, WorkItem
 from server.storage.outputs import (
     RunOutputs,
     RunsUnusable,
@@ -37,7 +36,9 @@ from server.storage.outputs import (
     store_pack,
 )
 from server.submissions.service import end
+from server.submissions.views import current_score
 from server.work.items import advance
+from server.work.jobs import seeds_digest
 from server.work.queue import next_score_item
 from server.work.service import fail, finish_item, lease_item, postpone
 
@@ -54,7 +55,7 @@ class _Order:
     work_id: UUID
     token: int
     spec: CompetitionSpec
-    split: PreparedSplit
+    measure: Measure
     outputs: RunOutputs
     request_id: str | None
 
@@ -87,7 +88,7 @@ class Scorer:
 
     def _score(self, order: _Order, *, started: float) -> None:
         try:
-            yardstick = self._yardstick(order.spec, order.split)
+            yardstick = self._yardstick(order.spec, order.measure)
             stacked = read_runs(self._context.artifacts, order.outputs)
             unlearned = yardstick.pool(stacked)
             score = yardstick.score(unlearned)
@@ -105,10 +106,10 @@ class Scorer:
             if _store(self._context, order, pack, score, findings, started=started):
                 drop_singles(self._context.artifacts, order.outputs)
 
-    def _yardstick(self, spec: CompetitionSpec, split: PreparedSplit) -> Yardstick:
-        key = f"{split.bank_digest} {spec.metric.model_dump_json()} {spec.evaluation.model_dump_json()}"
+    def _yardstick(self, spec: CompetitionSpec, measure: Measure) -> Yardstick:
+        key = f"{measure.split.bank_digest} {measure.oracles} {measure.others} {spec.metric.model_dump_json()}"
         if key not in self._yardsticks:
-            self._yardsticks[key] = load_yardstick(self._context.artifacts, spec, split)
+            self._yardsticks[key] = load_yardstick(self._context.artifacts, spec.metric, measure)
         self._yardsticks.move_to_end(key)
         while len(self._yardsticks) > YARDSTICKS_KEPT:
             self._yardsticks.popitem(last=False)
@@ -118,11 +119,12 @@ class Scorer:
 def _order(session: Session, item: WorkItem) -> _Order:
     submission = session.get_one(Submission, item.submission_id)
     competition = session.get_one(Competition, submission.competition_id)
+    spec = specification(competition)
     return _Order(
         work_id=item.id,
         token=item.token,
-        spec=specification(competition),
-        split=dossier(competition).public,
+        spec=spec,
+        measure=measure(spec, dossier(competition), Evaluation(submission.evaluation)),
         outputs=run_outputs(session, submission),
         request_id=submission.request_id,
     )
@@ -163,17 +165,17 @@ def _store(
         competition = session.get_one(Competition, submission.competition_id)
         row = score_row(competition.id, score, _receipt(session, submission, order, score, findings))
         row.submission_id, row.generation = submission.id, submission.generation
-        earlier = select(Score.id).where(
-            Score.submission_id == submission.id, Score.generation == submission.generation
-        )
-        session.execute(delete(Standing).where(Standing.score_id.in_(earlier)))  # made anew below
-        session.execute(delete(Score).where(Score.id.in_(earlier)))
-        session.add(row)
+        row.evaluation = submission.evaluation
+        earlier = current_score(session, submission)
+        if earlier is not None:
+            row.id = earlier.id  # the standings refer to it
+        session.merge(row)
         if pack is not None:
             commit_pack(session, submission, pack)
         finish_item(item)
         end(session, submission, SubmissionState.SCORED)
-        refresh(session, competition)
+        evaluation = Evaluation(submission.evaluation)
+        refresh(session, competition, evaluation, submission.team_id, is_rescore=earlier is not None)
         tallies.add(session, tallies.SCORINGS)
         tallies.add(session, tallies.SCORING_S, time.monotonic() - started)
     log.info("submission_scored", findings=[finding.code for finding in findings])
@@ -184,17 +186,20 @@ def _receipt(
     session: Session, submission: Submission, order: _Order, score: MetricScore, findings: tuple[Finding, ...]
 ) -> dict[str, object]:
     items = run_items(session, submission)
+    competition = session.get_one(Competition, submission.competition_id)
     return {
         "source_sha256": submission.source_sha256,
-        "data_sha256": order.split.visible.sha256,
-        "evaluation_sha256": order.split.evaluation.sha256,
-        "bank_digest": order.split.bank_digest,
+        "evaluation": submission.evaluation,
+        "data_sha256": order.measure.split.visible.sha256,
+        "evaluation_sha256": order.measure.split.evaluation.sha256,
+        "bank_digest": order.measure.split.bank_digest,
         "metric_version": METRIC_VERSION,
         "rule": score.rule,
         "cap_ratios": order.spec.metric.cap_ratios,
         "runs": score.runs,
         "oracles": score.oracles,
         "seed_epoch": submission.seed_epoch,
+        "seeds_sha256": seeds_digest(competition, submission),
         "environments": [
             dict(pairs) for pairs in sorted({tuple(sorted((i.environment or {}).items())) for i in items})
         ],

@@ -9,9 +9,9 @@ from safetensors.numpy import load
 from evaluator.artifacts import ArtifactStore
 from evaluator.artifacts.oracles import load_pool
 from evaluator.artifacts.outputs import Outputs, StackedOutputs, read_outputs, stack_outputs
-from evaluator.contract.dossier import PreparedSplit
-from evaluator.contract.specification import CompetitionSpec, MetricSpec
+from evaluator.contract.specification import MetricSpec
 from evaluator.metrics import Finding, Pool, Score, diagnose, evaluate, margins
+from server.competitions.measures import Measure
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,20 +48,20 @@ class Yardstick:
         return diagnose(unlearned, self.retrained, score=score, ceiling=self.ceiling, original=untouched)
 
 
-def load_yardstick(artifacts: ArtifactStore, spec: CompetitionSpec, split: PreparedSplit) -> Yardstick:
-    """The yardstick of a seeded split; raises ArtifactMissing when oracles are not trained yet."""
+def load_yardstick(artifacts: ArtifactStore, metric: MetricSpec, measure: Measure) -> Yardstick:
+    """The yardstick of a seeded bank; raises ArtifactMissing when oracles are not trained yet."""
+    split = measure.split
     evaluation = load(artifacts.get(split.evaluation))
     labels, person_id = evaluation["forget.labels"], evaluation["forget.person_id"]
-    first, second = spec.evaluation.oracles, spec.evaluation.ceiling_oracles
-    retrained = _pool(load_pool(artifacts, split.bank_digest, range(first)), labels)
-    others = _pool(load_pool(artifacts, split.bank_digest, range(first, first + second)), labels)
+    retrained = _pool(load_pool(artifacts, split.bank_digest, measure.oracles), labels)
+    others = _pool(load_pool(artifacts, split.bank_digest, measure.others), labels)
     return Yardstick(
-        metric=spec.metric,
+        metric=metric,
         labels=labels,
         person_id=person_id,
         retrained=retrained,
         others=others,
-        ceiling=_score(others, retrained, spec.metric, person_id),
+        ceiling=_score(others, retrained, metric, person_id),
         original=read_outputs(artifacts.get(split.original_outputs)),
     )
 

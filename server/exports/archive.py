@@ -12,6 +12,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.states import Evaluation
+from server.competitions.measures import measure
 from server.competitions.service import dossier, get_competition, specification
 from server.context import Context
 from server.control.yardstick import load_yardstick
@@ -51,17 +53,18 @@ def export(context: Context, slug: str, folder: Path, *, margins: bool = True, r
     if any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; name a new folder")
     with context.database.read() as session:
-        competition = get_competition(session, slug)
+        competition = get_competition(session, slug, drafts=True)
         board = leaderboards.leaderboard(session, competition)
         facts = _competition(session, competition)
         found = list(submissions(session, competition))
-        spec, prepared = specification(competition), dossier(competition)
+        spec = specification(competition)
+        against = measure(spec, dossier(competition), Evaluation.PUBLIC)
     _write(folder / "leaderboard.csv", leaderboards.as_csv(board).encode())
     _write(folder / "submissions.csv", _table(found).encode())
     archive = {"format": FORMAT, "competition": facts, "submissions": [one.facts for one in found]}
     _write(folder / "archive.json", json.dumps(archive, indent=1, sort_keys=True).encode())
     scored = any(one.outputs for one in found)
-    yardstick = load_yardstick(context.artifacts, spec, prepared.public) if margins and scored else None
+    yardstick = load_yardstick(context.artifacts, spec.metric, against) if margins and scored else None
     for done, one in enumerate(found):
         if report is not None:
             report(done, len(found))
@@ -81,7 +84,7 @@ def submissions(session: Session, competition: Competition) -> Iterator[Exported
         select(Submission, Team.name, Score)
         .join(Team, Team.id == Submission.team_id)
         .outerjoin(Score, (Score.submission_id == Submission.id) & (Score.generation == Submission.generation))
-        .where(Submission.competition_id == competition.id)
+        .where(Submission.competition_id == competition.id, Submission.evaluation == Evaluation.PUBLIC)
         .order_by(Submission.created_at, Submission.id)
     )
     for submission, team, score in session.execute(query):
@@ -124,7 +127,11 @@ def score_facts(score: Score) -> dict[str, Any]:
 
 def _competition(session: Session, competition: Competition) -> dict[str, Any]:
     references = session.scalars(
-        select(Score).where(Score.competition_id == competition.id, Score.reference.is_not(None))
+        select(Score).where(
+            Score.competition_id == competition.id,
+            Score.evaluation == Evaluation.PUBLIC,
+            Score.reference.is_not(None),
+        )
     )
     return {
         "specification": competition.specification,

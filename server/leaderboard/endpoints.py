@@ -1,24 +1,20 @@
-"""REST: the leaderboard as JSON and CSV, with an ETag."""
+"""REST: the boards as JSON and CSV, paged, with an ETag that costs one cheap query."""
 
-import hashlib
+from importlib.metadata import version
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 
-from server.competitions.service import get_competition
+from evaluator.contract.states import Evaluation
 from server.context import AppContext
-from server.errors import NotFound
 from server.leaderboard import service
 from server.leaderboard.schemas import Leaderboard
 
 router = APIRouter(tags=["leaderboard"])
 
-
-class FinalNotRevealed(NotFound):
-    """The final board exists only after the host's reveal."""
-
-    code = "final_not_revealed"
-    title = "Final board not revealed"
+PAGE = 100
+MAX_PAGE = 1_000
+_RELEASE = version("lethe")
 
 
 @router.get(
@@ -32,22 +28,30 @@ class FinalNotRevealed(NotFound):
 def get_leaderboard(
     slug: str,
     context: AppContext,
-    view: Annotated[Literal["public", "final"], Query()] = "public",
+    view: Annotated[Evaluation, Query()] = Evaluation.PUBLIC,
     format: Annotated[Literal["json", "csv"], Query()] = "json",  # noqa: A002 - the contract's name
+    offset: Annotated[int, Query(ge=0, lt=2**31, description="Ranked teams to skip")] = 0,
+    limit: Annotated[
+        int | None,
+        Query(ge=1, le=MAX_PAGE, description=f"Ranked teams to list; default: {PAGE} as JSON, all of them as CSV"),
+    ] = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Rank, team, score and its 95% interval; teams that are not significantly apart share a rank."""
     with context.database.read() as session:
-        competition = get_competition(session, slug)
-        if view == "final":
-            raise FinalNotRevealed("The final board is shown after the host reveals it. Ask for view=public.")
-        board = service.leaderboard(session, competition)
+        competition = service.get_calendar(session, slug)
+        service.require_visible(competition, view)
+        count = PAGE if limit is None and format == "json" else limit
+        etag = f'"{competition.id.hex[:8]}-{competition.board_version}-{view}-{format}-{offset}-{count}-{_RELEASE}"'
+        headers = {"ETag": etag, "Cache-Control": "no-cache"}
+        if matches(if_none_match, etag):
+            return Response(status_code=304, headers=headers)
+        board = service.leaderboard(session, competition, view, offset=offset, limit=count)
     if format == "csv":
-        body, media_type = service.as_csv(board), "text/csv; charset=utf-8"
-    else:
-        body, media_type = board.model_dump_json(), "application/json"
-    etag = f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if if_none_match is not None and etag in {part.strip().removeprefix("W/") for part in if_none_match.split(",")}:
-        return Response(status_code=304, headers=headers)
-    return Response(body, media_type=media_type, headers=headers)
+        return Response(service.as_csv(board), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(board.model_dump_json(), media_type="application/json", headers=headers)
+
+
+def matches(if_none_match: str | None, etag: str) -> bool:
+    """Whether the client says that it holds the answer with `etag`."""
+    return if_none_match is not None and etag in {part.strip().removeprefix("W/") for part in if_none_match.split(",")}

@@ -1,4 +1,4 @@
-"""The public leaderboard."""
+"""The public and the final leaderboard."""
 
 from datetime import datetime
 
@@ -9,14 +9,16 @@ from server.submissions.schemas import IntervalView
 
 class LeaderboardRow(BaseModel):
     rank: int | None = Field(
-        description="1 + number of significantly better teams; shared ranks are ties. null: reference"
+        description="1 + number of significantly better teams, and never less than that of a higher score; "
+        "teams with one rank are tied. null: reference"
     )
     team: str
     score: float
     interval: IntervalView = Field(description="95% interval of the score")
     entries: int = Field(description="Scored submissions of the team")
     last_scored_at: datetime | None
-    reference: str | None = Field(description="ceiling or floor for reference rows, which take no rank")
+    reference: str | None = Field(description="ceiling, floor or baseline for reference rows, which take no rank")
+    public_rank: int | None = Field(default=None, description="On the final board: the team's rank on the public one")
 
 
 class Leaderboard(BaseModel):
@@ -24,4 +26,7 @@ class Leaderboard(BaseModel):
     title: str
     view: str
     updated_at: datetime | None
+    frozen: bool = Field(description="Later scores leave this board as it is")
+    teams: int = Field(description="Ranked teams on the whole board")
+    next_offset: int | None = Field(description="Where the next page starts; null on the last one")
     rows: list[LeaderboardRow] = Field(description="Best score first, reference rows among them")

@@ -1,133 +1,181 @@
-"""The standings: each team's best score, ranked with regard to its uncertainty, rewritten when a score changes."""
+"""The boards as everybody sees them: a page of teams with the reference rows among them, as JSON and as CSV."""
 
 import csv
 import io
-from collections.abc import Iterable
-from datetime import datetime
-from uuid import UUID
 
-import numpy as np
-from sqlalchemy import delete, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, defer
 
-from evaluator.contract.states import SubmissionState
-from evaluator.metrics import rank_replicates
-from server.db import utc_now
+from evaluator.contract.states import Evaluation
+from server.competitions.phases import phase
+from server.competitions.service import get_competition
+from server.errors import NotFound
 from server.leaderboard.schemas import Leaderboard, LeaderboardRow
-from server.models import Competition, Score, Standing, Submission, Team
+from server.leaderboard.standings import is_frozen
+from server.leaks import Viewer, round_score, round_time, sight
+from server.models import Competition, Score, Standing, Team
 from server.submissions.schemas import IntervalView
-from server.submissions.views import round_score
 
 REFERENCE_TITLES = {"ceiling": "Ceiling: other oracles", "floor": "Floor: does nothing"}
+CSV_COLUMNS = (
+    *("rank", "team", "score", "interval_low", "interval_high", "entries", "last_scored_at", "reference"),
+    "public_rank",
+)
 
 
-def refresh(session: Session, competition: Competition) -> None:
-    """Recompute the standings of `competition` from its current scores, in the caller's transaction."""
-    session.execute(select(Competition.id).where(Competition.id == competition.id).with_for_update())
-    best = best_scores(session, competition)
-    session.execute(delete(Standing).where(Standing.competition_id == competition.id))
-    if not best:
-        return
-    places = rank_replicates(
-        np.array([score.final_score for score in best.values()]),
-        np.array([score.replicates for score in best.values()]),
+class FinalNotRevealed(NotFound):
+    """The final board exists only after the host's reveal."""
+
+    code = "final_not_revealed"
+    title = "Final board not revealed"
+
+
+def get_calendar(session: Session, slug: str) -> Competition:
+    """The published competition without its documents, which no board needs; raises CompetitionNotFound."""
+    light = (defer(Competition.specification, raiseload=True), defer(Competition.dossier, raiseload=True))
+    found = session.scalar(
+        select(Competition).options(*light).where(Competition.slug == slug, Competition.opened_at.is_not(None))
     )
-    now = utc_now()
-    session.add_all(
-        Standing(
-            team_id=team_id,
-            competition_id=competition.id,
-            score_id=score.id,
-            rank=int(place),
-            updated_at=now,
+    return found or get_competition(session, slug)
+
+
+def require_visible(competition: Competition, evaluation: Evaluation, viewer: Viewer = Viewer.STRANGER) -> None:
+    """Raise FinalNotRevealed when `viewer` may not see that board yet."""
+    if evaluation is Evaluation.FINAL and not sight(viewer, phase(competition)).final:
+        raise FinalNotRevealed("The final board is shown after the host reveals it. Ask for view=public.")
+
+
+def leaderboard(
+    session: Session,
+    competition: Competition,
+    evaluation: Evaluation = Evaluation.PUBLIC,
+    *,
+    offset: int = 0,
+    limit: int | None = None,
+) -> Leaderboard:
+    """`limit` teams (None: all) from `offset` on, best score first, with every reference row among them."""
+    teams = _team_rows(session, competition, evaluation, offset, limit)
+    total = session.scalar(
+        select(func.max(Standing.position)).where(
+            Standing.competition_id == competition.id, Standing.evaluation == evaluation
         )
-        for (team_id, score), place in zip(best.items(), places, strict=True)
     )
-
-
-def best_scores(session: Session, competition: Competition) -> dict[UUID, Score]:
-    """Each team's best score, best first. Of a submission that was run again, the newest generation's score counts."""
-    newest: dict[UUID, tuple[UUID, Score]] = {}
-    for submission_id, team_id, score in session.execute(
-        select(Submission.id, Submission.team_id, Score)
-        .join(Score, Score.submission_id == Submission.id)
-        .where(Submission.competition_id == competition.id)
-        .order_by(Score.generation)
-    ):
-        newest[submission_id] = (team_id, score)
-    best: dict[UUID, Score] = {}
-    for team_id, score in sorted(newest.values(), key=lambda entry: (-entry[1].final_score, entry[1].created_at)):
-        best.setdefault(team_id, score)
-    return best
-
-
-def leaderboard(session: Session, competition: Competition) -> Leaderboard:
-    """The public board: teams and reference rows, best score first."""
-    teams = _team_rows(session, competition)
-    rows = sorted([*(row for row, _ in teams), *_reference_rows(session, competition)], key=lambda row: -row.score)
+    updated = session.scalar(
+        select(func.max(Standing.updated_at)).where(
+            Standing.competition_id == competition.id, Standing.evaluation == evaluation
+        )
+    )
+    references = [*_reference_rows(session, competition, evaluation), *_baseline_rows(session, competition, evaluation)]
+    end = offset + len(teams)
     return Leaderboard(
         competition=competition.slug,
         title=competition.title,
-        view="public",
-        updated_at=max((updated_at for _, updated_at in teams), default=None),
-        rows=rows,
+        view=evaluation.value,
+        updated_at=None if updated is None else round_time(updated),
+        frozen=is_frozen(competition, evaluation),
+        teams=total or 0,
+        next_offset=end if end < (total or 0) else None,
+        rows=_merged(teams, references),
     )
 
 
-def _team_rows(session: Session, competition: Competition) -> list[tuple[LeaderboardRow, datetime]]:
-    entries = (
-        select(
-            Submission.team_id,
-            func.count().label("entries"),
-            func.max(Submission.finished_at).label("last_scored_at"),
-        )
-        .where(Submission.competition_id == competition.id, Submission.state == SubmissionState.SCORED)
-        .group_by(Submission.team_id)
+def _merged(teams: list[LeaderboardRow], references: list[LeaderboardRow]) -> list[LeaderboardRow]:
+    """Reference rows put between the teams by score, the teams left in their order."""
+    merged: list[LeaderboardRow] = []
+    waiting = sorted(references, key=lambda row: -row.score)
+    for row in teams:
+        while waiting and waiting[0].score > row.score:
+            merged.append(waiting.pop(0))
+        merged.append(row)
+    return merged + waiting
+
+
+def _team_rows(
+    session: Session, competition: Competition, evaluation: Evaluation, offset: int, limit: int | None
+) -> list[LeaderboardRow]:
+    chosen = select(Standing).where(
+        Standing.competition_id == competition.id, Standing.evaluation == evaluation, Standing.position > offset
+    )
+    if limit is not None:
+        chosen = chosen.where(Standing.position <= offset + limit)
+    part = chosen.subquery()
+    public = (
+        select(Standing.team_id, Standing.rank)
+        .where(Standing.competition_id == competition.id, Standing.evaluation == Evaluation.PUBLIC)
         .subquery()
     )
     found = session.execute(
-        select(Standing, Team.name, Score, entries.c.entries, entries.c.last_scored_at)
-        .join(Team, Team.id == Standing.team_id)
-        .join(Score, Score.id == Standing.score_id)
-        .join(entries, entries.c.team_id == Standing.team_id)
-        .where(Standing.competition_id == competition.id)
-    )
+        select(
+            part.c.rank, part.c.entries, part.c.last_scored_at, Team.name,
+            Score.final_score, Score.interval_low, Score.interval_high,
+            public.c.rank.label("public_rank"),
+        )
+        .join(Team, Team.id == part.c.team_id)
+        .join(Score, Score.id == part.c.score_id)
+        .outerjoin(public, public.c.team_id == part.c.team_id)
+        .order_by(part.c.position)
+    )  # fmt: skip
     return [
-        (_row(team, score, rank=standing.rank, entries=count, last_scored_at=last), standing.updated_at)
-        for standing, team, score, count, last in found
+        LeaderboardRow(
+            rank=row.rank,
+            team=row.name,
+            score=round_score(row.final_score),
+            interval=_interval(row.interval_low, row.interval_high),
+            entries=row.entries,
+            last_scored_at=None if row.last_scored_at is None else round_time(row.last_scored_at),
+            reference=None,
+            public_rank=row.public_rank if evaluation is Evaluation.FINAL else None,
+        )
+        for row in found
     ]
 
 
-def _reference_rows(session: Session, competition: Competition) -> Iterable[LeaderboardRow]:
-    scores = session.scalars(select(Score).where(Score.competition_id == competition.id, Score.reference.is_not(None)))
-    for score in scores:
-        assert score.reference is not None  # noqa: S101 - the query says so
-        yield _row(REFERENCE_TITLES[score.reference], score, rank=None, entries=0, last_scored_at=None)
+def _reference_rows(session: Session, competition: Competition, evaluation: Evaluation) -> list[LeaderboardRow]:
+    scores = session.scalars(
+        select(Score).where(
+            Score.competition_id == competition.id, Score.evaluation == evaluation, Score.reference.is_not(None)
+        )
+    )
+    return [
+        _reference(REFERENCE_TITLES[score.reference], score, score.reference) for score in scores if score.reference
+    ]
 
 
-def _row(name: str, score: Score, *, rank: int | None, entries: int, last_scored_at: datetime | None) -> LeaderboardRow:
+def _baseline_rows(session: Session, competition: Competition, evaluation: Evaluation) -> list[LeaderboardRow]:
+    found = session.execute(
+        select(Team.name, Score)
+        .join(Standing, Standing.team_id == Team.id)
+        .join(Score, Score.id == Standing.score_id)
+        .where(Standing.competition_id == competition.id, Standing.evaluation == evaluation, Standing.position == 0)
+    )
+    return [_reference(name, score, "baseline") for name, score in found]
+
+
+def _reference(name: str, score: Score, kind: str) -> LeaderboardRow:
     return LeaderboardRow(
-        rank=rank,
+        rank=None,
         team=name,
         score=round_score(score.final_score),
-        interval=IntervalView(low=round_score(score.interval_low), high=round_score(score.interval_high)),
-        entries=entries,
-        last_scored_at=last_scored_at,
-        reference=score.reference,
+        interval=_interval(score.interval_low, score.interval_high),
+        entries=0,
+        last_scored_at=None,
+        reference=kind,
     )
+
+
+def _interval(low: float, high: float) -> IntervalView:
+    return IntervalView(low=round_score(low), high=round_score(high))
 
 
 def as_csv(board: Leaderboard) -> str:
     """The board as CSV with a header; reference rows have an empty rank."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow(
-        ["rank", "team", "score", "interval_low", "interval_high", "entries", "last_scored_at", "reference"]
-    )
+    writer.writerow(CSV_COLUMNS)
     for row in board.rows:
         writer.writerow(
             [
-                row.rank if row.rank is not None else "",
+                "" if row.rank is None else row.rank,
                 row.team,
                 row.score,
                 row.interval.low,
@@ -135,6 +183,7 @@ def as_csv(board: Leaderboard) -> str:
                 row.entries,
                 row.last_scored_at.isoformat() if row.last_scored_at else "",
                 row.reference or "",
+                "" if row.public_rank is None else row.public_rank,
             ]
         )
     return buffer.getvalue()

@@ -1,5 +1,6 @@
 """The database's entities, one a file; importing this package fills `Base.metadata`."""
 
+from server.models.announcement import Announcement
 from server.models.api_token import ApiToken
 from server.models.audit_event import AuditEvent
 from server.models.base import Base
@@ -23,6 +24,7 @@ from server.models.worker import Worker
 from server.models.worker_key import WorkerKey
 
 __all__ = [
+    "Announcement",
     "ApiToken",
     "AuditEvent",
     "Base",

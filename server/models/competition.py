@@ -1,4 +1,4 @@
-"""A competition: its specification, its prepared data and models, and its secret."""
+"""A competition: its specification, its prepared data and models, its secrets and its calendar."""
 
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,10 @@ from server.models.base import Entity
 class Competition(Entity):
     """`specification` and `dossier` are the contract's values as JSON; `secret` derives the run seeds.
 
-    The `…_served_at` say when a worker last took a check, or a chunk of runs, of this competition.
+    The three phase times were copied from the specification; a host may move the end. `closed_at` is a host's early
+    close. `final_secret` derives the seeds of the final evaluation and does not exist before. `board_version` rises
+    with every change that a board shows. The `…_served_at` say when a worker last took a check, or a chunk of runs, of
+    this competition.
     """
 
     __tablename__ = "competitions"
@@ -23,7 +26,15 @@ class Competition(Entity):
     specification: Mapped[dict[str, Any]]
     dossier: Mapped[dict[str, Any]]
     secret: Mapped[str] = mapped_column(String(64))
+    public_starts_at: Mapped[datetime | None] = mapped_column(default=None)
+    public_ends_at: Mapped[datetime | None] = mapped_column(default=None)
+    final_ends_at: Mapped[datetime | None] = mapped_column(default=None)
     opened_at: Mapped[datetime | None] = mapped_column(default=None)
+    paused_at: Mapped[datetime | None] = mapped_column(default=None)
     closed_at: Mapped[datetime | None] = mapped_column(default=None)
     checks_served_at: Mapped[datetime] = mapped_column(default=utc_now)
     runs_served_at: Mapped[datetime] = mapped_column(default=utc_now)
+    finals_started_at: Mapped[datetime | None] = mapped_column(default=None)
+    final_secret: Mapped[str | None] = mapped_column(String(64), default=None)
+    revealed_at: Mapped[datetime | None] = mapped_column(default=None)
+    board_version: Mapped[int] = mapped_column(default=0)

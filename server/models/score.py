@@ -4,24 +4,33 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from evaluator.contract.states import Evaluation
 from server.models.base import Base, Entity
+
+METRIC_COLUMNS = ("final_score", "interval_low", "interval_high", "forgetting_quality", "retain_ratio", "test_ratio")
 
 
 class Score(Entity):
-    """The score of a submission's generation, or of a reference row (`reference` is then ceiling or floor)."""
+    """The score of a submission's generation, or of a reference row (`reference` is then ceiling or floor).
+
+    What is not a finite number cannot be stored, so that it can never rank: NaN and infinities fail the check on
+    PostgreSQL, and SQLite keeps NaN as NULL.
+    """
 
     __tablename__ = "scores"
     __table_args__ = (
         UniqueConstraint("submission_id", "generation"),
-        UniqueConstraint("competition_id", "reference"),
+        UniqueConstraint("competition_id", "evaluation", "reference"),
+        CheckConstraint(" AND ".join(f"{name} BETWEEN -1e300 AND 1e300" for name in METRIC_COLUMNS), name="finite"),
         Index("ix_scores_competition", "competition_id"),
     )
 
     competition_id: Mapped[UUID] = mapped_column(ForeignKey("competitions.id"))
     submission_id: Mapped[UUID | None] = mapped_column(ForeignKey("submissions.id"), default=None)
+    evaluation: Mapped[str] = mapped_column(String(8), default=Evaluation.PUBLIC)
     generation: Mapped[int] = mapped_column(default=0)
     reference: Mapped[str | None] = mapped_column(String(16), default=None)
     final_score: Mapped[float]
@@ -35,12 +44,22 @@ class Score(Entity):
 
 
 class Standing(Base):
-    """A team's row on the leaderboard, rewritten whenever a score of its competition changes."""
+    """A team's row on one board, changed whenever a score of its competition changes it.
+
+    `position` counts the ranked teams from 1, best score first: what a page of the board is cut by. A baseline has no
+    rank and position 0.
+    """
 
     __tablename__ = "standings"
 
+    __table_args__ = (Index("ix_standings_board", "competition_id", "evaluation", "position"),)
+
     team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"), primary_key=True)
-    competition_id: Mapped[UUID] = mapped_column(ForeignKey("competitions.id"), index=True)
+    evaluation: Mapped[str] = mapped_column(String(8), primary_key=True, default=Evaluation.PUBLIC)
+    competition_id: Mapped[UUID] = mapped_column(ForeignKey("competitions.id"))
     score_id: Mapped[UUID] = mapped_column(ForeignKey("scores.id"))
-    rank: Mapped[int]
+    rank: Mapped[int | None]
+    position: Mapped[int]
+    entries: Mapped[int]
+    last_scored_at: Mapped[datetime | None]
     updated_at: Mapped[datetime]

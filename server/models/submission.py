@@ -1,25 +1,29 @@
-"""A submission: one uploaded file and the state of its evaluation."""
+"""A submission: one uploaded file and the state of its evaluation, public or final."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from evaluator.contract.states import SubmissionState
+from evaluator.contract.states import Evaluation, SubmissionState
 from server.models.base import Entity
 
 
 class Submission(Entity):
     """`generation` counts reruns; `seed_epoch` enters the run seeds, so a rerun repeats them unless told otherwise.
 
-    `is_charged` says whether it counts against the team's quota; faults of the check stage and of Lethe's own do not.
-    A submission that has not ended by `deadline_at` ends then, as the platform's fault.
+    A final evaluation is a row of its own with the public one as its origin. `selected_at` is when the team chose a
+    public one for it. `runs_shown` is the progress that the team sees, moved at most as often as the policy says.
+    `is_charged`: it counts against the quota; faults of the check stage and of Lethe's own do not. A submission that
+    has not ended by `deadline_at` ends then, as the platform's fault.
     """
 
     __tablename__ = "submissions"
     __table_args__ = (
+        UniqueConstraint("origin_id"),
+        CheckConstraint("(evaluation = 'final') = (origin_id IS NOT NULL)", name="final_has_origin"),
         Index("ix_submissions_competition_state", "competition_id", "state"),
         Index("ix_submissions_state_deadline", "state", "deadline_at"),
         Index("ix_submissions_team_created", "team_id", "created_at"),
@@ -30,12 +34,15 @@ class Submission(Entity):
     team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"))
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     request_id: Mapped[str | None] = mapped_column(String(32), default=None)
+    evaluation: Mapped[str] = mapped_column(String(8), default=Evaluation.PUBLIC)
+    origin_id: Mapped[UUID | None] = mapped_column(ForeignKey("submissions.id"), default=None)
     filename: Mapped[str] = mapped_column(String(200))
     notes: Mapped[list[Any] | None] = mapped_column(default=None)
     source_key: Mapped[str] = mapped_column(String(300))
     source_sha256: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(16), default=SubmissionState.QUEUED)
     owner: Mapped[str | None] = mapped_column(String(16), default=None)
+    fault_stage: Mapped[str | None] = mapped_column(String(8), default=None)
     fault_code: Mapped[str | None] = mapped_column(String(40), default=None)
     fault_message: Mapped[str | None] = mapped_column(Text, default=None)
     fault_line: Mapped[int | None] = mapped_column(default=None)
@@ -45,4 +52,8 @@ class Submission(Entity):
     seed_epoch: Mapped[int] = mapped_column(default=0)
     runs_total: Mapped[int]
     deadline_at: Mapped[datetime]
+    runs_shown: Mapped[int] = mapped_column(default=0)
+    runs_shown_at: Mapped[datetime | None] = mapped_column(default=None)
+    selected_at: Mapped[datetime | None] = mapped_column(default=None)
+    disqualified_reason: Mapped[str | None] = mapped_column(String(500), default=None)
     finished_at: Mapped[datetime | None] = mapped_column(default=None)

@@ -10,7 +10,10 @@ from server.models.base import Base, Entity
 
 
 class Team(Entity):
-    """Who competes; a person alone is a team of one."""
+    """Who competes; a person alone is a team of one. A team with a `disqualified_reason` stands on no board.
+
+    `is_baseline`: a host's team, shown without a rank.
+    """
 
     __tablename__ = "teams"
     __table_args__ = (UniqueConstraint("competition_id", "name_key"), UniqueConstraint("id", "competition_id"))
@@ -18,6 +21,8 @@ class Team(Entity):
     competition_id: Mapped[UUID] = mapped_column(ForeignKey("competitions.id"))
     name: Mapped[str] = mapped_column(String(40))
     name_key: Mapped[str] = mapped_column(String(80))
+    is_baseline: Mapped[bool] = mapped_column(default=False)
+    disqualified_reason: Mapped[str | None] = mapped_column(String(500), default=None)
 
 
 class TeamMember(Base):

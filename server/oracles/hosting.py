@@ -80,7 +80,7 @@ class Seeded:
 def competition_banks(context: Context, slug: str) -> list[Bank]:
     """The banks of a competition as they were made, the public one first."""
     with context.database.read() as session:
-        competition = service.get_competition(session, slug)
+        competition = service.get_competition(session, slug, drafts=True)
     spec, prepared = service.specification(competition), service.dossier(competition)
     return [
         Bank(
@@ -120,7 +120,7 @@ def seed(
             orders.place(session, bank.identity, wanted[bank.digest], trained_indices(context.artifacts, bank.digest))
             if distributed:
                 orders.offer(session, bank.digest, wanted[bank.digest])
-        competition = service.get_competition(session, slug)
+        competition = service.get_competition(session, slug, drafts=True)
         record(session, "oracles.seed", slug, competition=competition, count=count, distributed=distributed)
     watch = _Watch(context, wanted, progress)
     here = 0
@@ -140,7 +140,7 @@ def recall(context: Context, slug: str) -> int:
     with context.database.write() as session:
         for digest in banks:
             orders.offer(session, digest, 0)
-        record(session, "oracles.recall", slug, competition=service.get_competition(session, slug))
+        record(session, "oracles.recall", slug, competition=service.get_competition(session, slug, drafts=True))
         held = select(func.count()).where(ModelOrder.bank_digest.in_(banks), ModelOrder.state == WorkState.LEASED)
         return session.scalar(held) or 0
 
@@ -169,7 +169,7 @@ def prune(context: Context, slug: str) -> int:
     from evaluator.banks.verification import prune_bank
 
     with context.database.write() as session:
-        record(session, "oracles.prune", slug, competition=service.get_competition(session, slug))
+        record(session, "oracles.prune", slug, competition=service.get_competition(session, slug, drafts=True))
     return sum(prune_bank(bank.digest, context.artifacts) for bank in competition_banks(context, slug))
 
 
@@ -178,7 +178,7 @@ def require_unchanged(context: Context, slug: str, banks: Sequence[Bank]) -> Non
     from evaluator.banks.identity import bank_identity, differences
 
     with context.database.read() as session:
-        competition = service.get_competition(session, slug)
+        competition = service.get_competition(session, slug, drafts=True)
     spec, prepared = service.specification(competition), service.dossier(competition)
     for bank in banks:
         made = bank.identity

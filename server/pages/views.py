@@ -12,7 +12,15 @@ from server.pages.formatting import Moment, count_text, duration_text, moment, p
 from server.pages.snippets import STARTER, Commands, commands
 from server.pages.texts import Fact
 
-PHASES = {"draft": "Not open yet", "open": "Open", "closed": "Closed"}
+PHASES = {
+    "draft": "Not open yet",
+    "practice": "Not started yet",
+    "open": "Open",
+    "paused": "Paused",
+    "closed": "Closed",
+    "final": "Final evaluation",
+    "revealed": "Final results",
+}
 LIVE_POLL_S = 10
 TOP_ROWS = 5
 

@@ -12,15 +12,23 @@ from fastapi.sse import EventSourceResponse
 from evaluator.contract.advice import Advice
 from evaluator.contract.submission import FILENAME
 from server.auth import CurrentUser
-from server.competitions.service import get_competition, require_open, specification
+from server.competitions.phases import require_open
+from server.competitions.service import get_competition, specification
 from server.context import AppContext, Context
 from server.limits import client_address
 from server.models import Submission
 from server.paging import Page, PageCursor, PageLimit
-from server.submissions import body, intake, quotas, service
+from server.submissions import body, intake, quotas, selections, service
 from server.submissions.events import Feed
-from server.submissions.schemas import AdviceView, QuotaView, SubmissionLog, SubmissionView, UploadAnswer
-from server.submissions.views import view
+from server.submissions.schemas import (
+    AdviceView,
+    QuotaView,
+    ReceiptView,
+    SubmissionLog,
+    SubmissionView,
+    UploadAnswer,
+)
+from server.submissions.views import receipt, view
 from server.teams.service import find_team
 
 router = APIRouter(tags=["submissions"])
@@ -151,6 +159,31 @@ def cancel(submission_id: UUID, user: CurrentUser, context: AppContext) -> Submi
         submission, owner = service.get_cancellable(session, submission_id, user)
         service.cancel(session, submission, owner)
         return view(session, submission)
+
+
+@router.post("/submissions/{submission_id}/select")
+def select(submission_id: UUID, user: CurrentUser, context: AppContext) -> SubmissionView:
+    """Choose my team's submission for the final evaluation, until the close. Without a choice the best scores count."""
+    with context.database.write() as session:
+        submission = service.get_own(session, submission_id, user)
+        selections.select_submission(session, submission)
+        return view(session, submission)
+
+
+@router.post("/submissions/{submission_id}/unselect")
+def unselect(submission_id: UUID, user: CurrentUser, context: AppContext) -> SubmissionView:
+    """Take a choice back, until the close."""
+    with context.database.write() as session:
+        submission = service.get_own(session, submission_id, user)
+        selections.unselect_submission(session, submission)
+        return view(session, submission)
+
+
+@router.get("/submissions/{submission_id}/receipt")
+def get_receipt(submission_id: UUID, user: CurrentUser, context: AppContext) -> ReceiptView:
+    """What my team's score depends on. Marks of hidden things are keyed: equal things have equal marks, no more."""
+    with context.database.read() as session:
+        return receipt(session, service.get_own(session, submission_id, user))
 
 
 def clean_filename(name: str | None) -> str:

@@ -1,16 +1,20 @@
 """The way of an upload: known already, or counted, checked without being executed, stored and queued."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.artifacts import ArtifactStore
 from evaluator.contract.dossier import ArtifactRef
-from evaluator.contract.states import SubmissionState
-from server.competitions.service import get_competition, require_open, specification
+from evaluator.contract.states import Evaluation, SubmissionState
+from server.competitions.phases import require_open
+from server.competitions.service import get_competition, specification
 from server.context import Context
+from server.db import utc_now
+from server.errors import Forbidden
 from server.logs import current_request_id
 from server.models import Competition, Submission, Team, User
 from server.submissions import idempotency, quotas
@@ -27,15 +31,23 @@ LIVE_OR_SCORED = tuple(
 )
 
 
+class TeamDisqualified(Forbidden):
+    """A disqualified team submits nothing."""
+
+    code = "team_disqualified"
+    title = "Team is disqualified"
+
+
 @dataclass(frozen=True)
 class Upload:
-    """A file as it was received, from whom and from where."""
+    """A file as it was received, from whom, from where and when: a slow check makes nobody late."""
 
     filename: str
     data: bytes
     user: User
     address: str = ""
     idempotency_key: str | None = None
+    received_at: datetime = field(default_factory=utc_now)
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,7 @@ def receive(context: Context, slug: str, upload: Upload) -> Received:
     """
     with context.database.read() as session:
         competition = get_competition(session, slug)
-        require_open(competition)
+        require_open(competition, upload.received_at)
         spec = specification(competition)
         team = find_team(session, competition, upload.user)
         known = None if team is None else _known(session, competition, team, upload, _sha256(upload.data))
@@ -94,7 +106,9 @@ def accept(
     known = _known(session, competition, team, upload, source.sha256)
     if known is not None:
         return known
-    require_open(competition)
+    require_open(competition, upload.received_at)
+    if team.disqualified_reason is not None:
+        raise TeamDisqualified(f"Your team is disqualified: {team.disqualified_reason}")
     spec = specification(competition)
     quotas.require_room(session, team, spec.quotas)
     submission = Submission(
@@ -135,6 +149,7 @@ def _known(
         select(Submission)
         .where(
             Submission.team_id == team.id,
+            Submission.evaluation == Evaluation.PUBLIC,
             Submission.source_sha256 == source_sha256,
             Submission.state.in_(LIVE_OR_SCORED),
         )

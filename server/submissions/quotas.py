@@ -8,7 +8,7 @@ from sqlalchemy import Date, bindparam, delete, func, select, text
 from sqlalchemy.orm import Session
 
 from evaluator.contract.specification import QuotasSpec
-from evaluator.contract.states import TERMINAL_STATES
+from evaluator.contract.states import TERMINAL_STATES, Evaluation
 from server.db import utc_now
 from server.errors import Conflict, Forbidden, RequestError
 from server.models import Competition, Submission, Team, UploadAttempt, User
@@ -102,7 +102,7 @@ def usage(session: Session, team_id: UUID) -> Usage:
             func.count().filter(charged, Submission.created_at >= day_start()),
             func.count().filter(charged),
             func.count().filter(Submission.state.not_in(TERMINAL_STATES)),
-        ).where(Submission.team_id == team_id)
+        ).where(Submission.team_id == team_id, Submission.evaluation == Evaluation.PUBLIC)
     ).one()
     return Usage(today=today, total=total, in_flight=in_flight)
 

@@ -1,6 +1,7 @@
 """What a team sees of its submissions."""
 
 from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -18,6 +19,21 @@ class IntervalView(BaseModel):
     high: float
 
 
+Parts = Annotated[
+    dict[str, float] | None, Field(description="What the score is made of; null before the reveal, as the names tell")
+]
+
+
+class FinalView(BaseModel):
+    """The final evaluation of a selected submission; shown after the reveal."""
+
+    state: str
+    error: ErrorView | None
+    score: float | None
+    interval: IntervalView | None
+    metric: Parts
+
+
 class SubmissionView(BaseModel):
     id: UUID
     competition: str
@@ -27,14 +43,18 @@ class SubmissionView(BaseModel):
     state: str
     owner: str | None = Field(description="Whose fault an end without a score is: participant, platform or host")
     error: ErrorView | None
-    runs_done: int = Field(description="Moves in tenths of runs_total")
+    runs_done: int = Field(description="Moves in tenths of runs_total, every 30 s at most")
     runs_total: int
     queue_position: int | None = Field(description="1 is next; null once a worker has it")
     eta_s: float | None = Field(description="Estimated seconds to the end; null when unknown")
     score: float | None
     interval: IntervalView | None = Field(description="95% interval of the score")
+    metric: Parts
+    selected: bool = Field(description="Chosen for the final evaluation")
+    final: FinalView | None = Field(description="The final evaluation; null before the reveal, or without one")
+    disqualified: str | None = Field(description="Why this submission or its team stands on no board")
     created_at: datetime
-    finished_at: datetime | None
+    finished_at: datetime | None = Field(description="To the minute")
 
 
 class QuotaView(BaseModel):
@@ -70,3 +90,10 @@ class SubmissionLog(BaseModel):
     wall_s: float | None
     cpu_s: float | None
     peak_memory_bytes: int | None
+
+
+class ReceiptView(BaseModel):
+    """What a score depends on; digests of hidden things are keyed with a secret of the competition."""
+
+    public: dict[str, Any] | None = Field(description="Of the public score; null without one")
+    final: dict[str, Any] | None = Field(description="Of the final score; null before the reveal, or without one")

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.faults import FaultCode
-from evaluator.contract.states import Owner, SubmissionState
+from evaluator.contract.states import Evaluation, Owner, SubmissionState
 from server.accounts.roles import is_host
 from server.audit.service import record, user_actor
 from server.db import utc_now
@@ -60,7 +60,11 @@ def _find_own(session: Session, submission_id: UUID, user: User) -> Submission |
     return session.scalar(
         select(Submission)
         .join(TeamMember, TeamMember.team_id == Submission.team_id)
-        .where(Submission.id == submission_id, TeamMember.user_id == user.id)
+        .where(
+            Submission.id == submission_id,
+            Submission.evaluation == Evaluation.PUBLIC,  # a final evaluation is shown with the public one, in time
+            TeamMember.user_id == user.id,
+        )
     )
 
 
@@ -71,9 +75,8 @@ def list_own(
     team = find_team(session, competition, user)
     if team is None:
         return [], None
-    return fetch_page(
-        session, select(Submission).where(Submission.team_id == team.id), Submission, cursor=cursor, limit=limit
-    )
+    own = select(Submission).where(Submission.team_id == team.id, Submission.evaluation == Evaluation.PUBLIC)
+    return fetch_page(session, own, Submission, cursor=cursor, limit=limit)
 
 
 def list_recent(session: Session, user: User, *, limit: int) -> list[Submission]:
@@ -82,7 +85,7 @@ def list_recent(session: Session, user: User, *, limit: int) -> list[Submission]
         session.scalars(
             select(Submission)
             .join(TeamMember, TeamMember.team_id == Submission.team_id)
-            .where(TeamMember.user_id == user.id)
+            .where(TeamMember.user_id == user.id, Submission.evaluation == Evaluation.PUBLIC)
             .order_by(Submission.created_at.desc(), Submission.id)
             .limit(limit)
         )
@@ -98,6 +101,8 @@ def end(session: Session, submission: Submission, state: SubmissionState) -> Non
     submission.is_charged = submission.owner not in {Owner.PLATFORM, Owner.HOST} and not failed_check
     submission.state = state
     submission.finished_at = utc_now()
+    if state is SubmissionState.SCORED:
+        submission.runs_shown = submission.runs_total
     drop_items(session, submission)
     session.flush()
 

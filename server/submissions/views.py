@@ -4,24 +4,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.faults import FAULT_TEXTS, FaultCode
-from evaluator.contract.states import Owner, Stage
-from server.models import Competition, Score, Submission, Team, WorkItem
-from server.submissions.schemas import ErrorView, IntervalView, SubmissionView
+from evaluator.contract.states import Evaluation, Owner
+from server.competitions.phases import phase
+from server.leaks import Sight, Viewer, round_score, round_time, shown_receipt, shows_fault_details, sight
+from server.models import Competition, Score, Submission, Team
+from server.submissions.schemas import ErrorView, FinalView, IntervalView, ReceiptView, SubmissionView
 from server.work.duration import eta_s
 from server.work.queue import queue_position
-
-SCORE_DIGITS = 4
-PROGRESS_STEPS = 10
 
 
 def view(session: Session, submission: Submission) -> SubmissionView:
     """The submission as its team sees it: scores rounded, progress in tenths, no output of hidden runs."""
     competition = session.get_one(Competition, submission.competition_id)
     team = session.get_one(Team, submission.team_id)
-    score = session.scalar(
-        select(Score).where(Score.submission_id == submission.id, Score.generation == submission.generation)
-    )
-    done = coarse_progress(runs_done(session, submission), submission.runs_total)
+    seen = sight(Viewer.TEAM, phase(competition))
+    score = current_score(session, submission)
     return SubmissionView(
         id=submission.id,
         competition=competition.slug,
@@ -30,49 +27,87 @@ def view(session: Session, submission: Submission) -> SubmissionView:
         notes=submission.notes or [],
         state=submission.state,
         owner=submission.owner,
-        error=error_view(submission),
-        runs_done=done,
+        error=error_view(submission, seen),
+        runs_done=submission.runs_shown,
         runs_total=submission.runs_total,
         queue_position=queue_position(session, submission),
-        eta_s=eta_s(session, submission, done=done),
+        eta_s=eta_s(session, submission, done=submission.runs_shown),
         score=None if score is None else round_score(score.final_score),
-        interval=None
-        if score is None
-        else IntervalView(low=round_score(score.interval_low), high=round_score(score.interval_high)),
+        interval=_interval(score),
+        metric=_metric(score, seen),
+        selected=submission.selected_at is not None,
+        final=_final(session, submission, seen),
+        disqualified=submission.disqualified_reason or team.disqualified_reason,
         created_at=submission.created_at,
-        finished_at=submission.finished_at,
+        finished_at=None if submission.finished_at is None else round_time(submission.finished_at),
     )
 
 
-def round_score(value: float) -> float:
-    """Scores are shown to four digits: finer ones would carry hidden bits to whoever encodes them."""
-    return round(value, SCORE_DIGITS)
+def current_score(session: Session, submission: Submission) -> Score | None:
+    """The score of the submission's generation, or None."""
+    return session.scalar(
+        select(Score).where(Score.submission_id == submission.id, Score.generation == submission.generation)
+    )
 
 
-def error_view(submission: Submission) -> ErrorView | None:
+def _interval(score: Score | None) -> IntervalView | None:
+    if score is None:
+        return None
+    return IntervalView(low=round_score(score.interval_low), high=round_score(score.interval_high))
+
+
+def _metric(score: Score | None, seen: Sight) -> dict[str, float] | None:
+    if score is None or not seen.metric:
+        return None
+    return {name: round_score(getattr(score, name)) for name in ("forgetting_quality", "retain_ratio", "test_ratio")}
+
+
+def receipt(session: Session, submission: Submission) -> ReceiptView:
+    """The receipts of the submission's scores as its team may see them."""
+    competition = session.get_one(Competition, submission.competition_id)
+    seen = sight(Viewer.TEAM, phase(competition))
+    scores = {
+        "public": current_score(session, submission),
+        "final": None if (final := _final_of(session, submission, seen)) is None else current_score(session, final),
+    }
+    return ReceiptView(
+        **{
+            name: None if score is None else shown_receipt(score.receipt, secret=competition.secret, seen=seen)
+            for name, score in scores.items()
+        }
+    )
+
+
+def _final_of(session: Session, submission: Submission, seen: Sight) -> Submission | None:
+    if not seen.final:
+        return None
+    return session.scalar(
+        select(Submission).where(Submission.origin_id == submission.id, Submission.evaluation == Evaluation.FINAL)
+    )
+
+
+def _final(session: Session, submission: Submission, seen: Sight) -> FinalView | None:
+    found = _final_of(session, submission, seen)
+    if found is None:
+        return None
+    score = current_score(session, found)
+    return FinalView(
+        state=found.state,
+        error=error_view(found, seen),
+        score=None if score is None else round_score(score.final_score),
+        interval=_interval(score),
+        metric=_metric(score, seen),
+    )
+
+
+def error_view(submission: Submission, seen: Sight) -> ErrorView | None:
     """Why it ended without a score, or None."""
     if submission.fault_code is None:
         return None
+    detailed = shows_fault_details(submission.fault_stage, seen)
     return ErrorView(
         code=submission.fault_code,
         message=FAULT_TEXTS[FaultCode(submission.fault_code)],
-        line=submission.fault_line,
-        output=submission.fault_message or None if submission.owner == Owner.PARTICIPANT else None,
+        line=submission.fault_line if detailed else None,
+        output=submission.fault_message or None if detailed and submission.owner == Owner.PARTICIPANT else None,
     )
-
-
-def runs_done(session: Session, submission: Submission) -> int:
-    """Finished hidden runs of the current generation."""
-    items = session.scalars(
-        select(WorkItem).where(
-            WorkItem.submission_id == submission.id,
-            WorkItem.generation == submission.generation,
-            WorkItem.stage == Stage.RUN,
-        )
-    )
-    return sum(len(item.finished) for item in items)
-
-
-def coarse_progress(done: int, total: int) -> int:
-    """`done` cut down to tenths of `total`; the end is exact."""
-    return done if done >= total else int(done * PROGRESS_STEPS / total) * total // PROGRESS_STEPS

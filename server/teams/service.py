@@ -12,10 +12,12 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from server.competitions.service import require_open, specification
+from server.competitions.phases import require_not_over
+from server.competitions.service import specification
 from server.db import utc_now
 from server.digests import digest_secret, new_secret
 from server.errors import Conflict, NotFound
+from server.leaderboard.standings import touch
 from server.models import Competition, Submission, Team, TeamInvite, TeamMember, User
 from server.teams.schemas import InviteRow, TeamView
 
@@ -124,7 +126,7 @@ def get_own(session: Session, team_id: UUID, user: User, *, lock: bool = False) 
 
 def create(session: Session, competition: Competition, user: User, name: str) -> Team:
     """A new team with `user` in it; raises AlreadyInTeam, TeamNameTaken."""
-    require_open(competition)
+    require_not_over(competition)
     _lock_user(session, user)
     team = find_team(session, competition, user)
     if team is not None:
@@ -139,6 +141,7 @@ def rename(session: Session, team: Team, name: str) -> None:
     """Give `team` another name; raises TeamNameTaken."""
     team.name, team.name_key = name, name_key(name)
     _flush_name(session, name)
+    touch(session, team.competition_id)  # boards show it
 
 
 def leave(session: Session, team: Team, user: User) -> None:
@@ -153,7 +156,7 @@ def leave(session: Session, team: Team, user: User) -> None:
 
 def invite(session: Session, team: Team, user: User) -> tuple[TeamInvite, str]:
     """A new invitation to `team`, which must be locked, and its code; raises TooManyInvites."""
-    require_open(session.get_one(Competition, team.competition_id))
+    require_not_over(session.get_one(Competition, team.competition_id))
     if len(open_invites(session, team)) >= MAX_OPEN_INVITES:
         raise TooManyInvites(f"Your team has {MAX_OPEN_INVITES} open invitations. Delete one first.")
     code, digest = new_secret(INVITE_PREFIX)
@@ -180,7 +183,7 @@ def accept(session: Session, code: str, user: User) -> Team:
     found = _usable_invite(session, code)
     _lock_user(session, user)  # the order of locks is always user, teams, invitation
     competition = session.get_one(Competition, session.get_one(Team, found.team_id).competition_id)
-    require_open(competition)
+    require_not_over(competition)
     old = find_team(session, competition, user)
     team = _lock_teams(session, found.team_id, old)
     if old is not None and old.id == team.id:

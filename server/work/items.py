@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import Stage, SubmissionState, WorkState
+from evaluator.contract.states import Evaluation, Stage, SubmissionState, WorkState
 from server.models import Submission, WorkItem
 from server.work.queue import next_turn
 
@@ -22,14 +22,16 @@ class _Known(NamedTuple):
 def advance(session: Session, submission: Submission, spec: CompetitionSpec) -> None:
     """Put `submission` into the state that its finished items lead to, and add the items which that state lacks.
 
-    First the check, then every chunk of runs, then the score. Repeating it changes nothing.
+    First the check, which a final evaluation does not repeat, then every chunk of runs, then the score. Repeating it
+    changes nothing.
     """
     session.flush()
     known = _known_items(session, submission)
     check = known.get((Stage.CHECK, 0))
     firsts = range(0, submission.runs_total, spec.evaluation.chunk_runs)
     chunks = [known.get((Stage.RUN, chunk)) for chunk in range(len(firsts))]
-    if check is None or check.state != WorkState.DONE:
+    is_checked = submission.evaluation == Evaluation.FINAL or (check is not None and check.state == WorkState.DONE)
+    if not is_checked:
         if check is None or check.state != WorkState.LEASED:
             submission.state = SubmissionState.QUEUED
         _require(session, submission, Stage.CHECK, check, run_count=spec.evaluation.check_runs)

@@ -5,9 +5,11 @@ import hmac
 from typing import Literal, cast
 
 from evaluator.contract.dossier import ArtifactRef
-from evaluator.contract.states import Stage
+from evaluator.contract.states import Evaluation, Stage
 from evaluator.contract.work import Job, RunOrder
+from server.competitions.measures import measure
 from server.competitions.service import dossier, specification
+from server.errors import PlatformError
 from server.models import Competition, Submission, WorkItem
 from server.work.duration import check_run_wall_s
 
@@ -19,6 +21,25 @@ def run_seed(secret: str, *, stage: Stage, epoch: int, index: int) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+def run_secret(competition: Competition, evaluation: Evaluation) -> str:
+    """What the run seeds of `evaluation` derive from; that of the finals is drawn when they start."""
+    if evaluation is Evaluation.PUBLIC:
+        return competition.secret
+    if competition.final_secret is None:
+        raise PlatformError(f"the final evaluation of {competition.slug} has not started: there are no seeds yet")
+    return competition.final_secret
+
+
+def seeds_digest(competition: Competition, submission: Submission) -> str:
+    """The SHA-256 of the seeds of the submission's hidden runs, as decimal numbers in their order, one a line."""
+    secret = run_secret(competition, Evaluation(submission.evaluation))
+    seeds = (
+        run_seed(secret, stage=Stage.RUN, epoch=submission.seed_epoch, index=index)
+        for index in range(submission.runs_total)
+    )
+    return hashlib.sha256("\n".join(map(str, seeds)).encode()).hexdigest()
+
+
 def build_job(
     item: WorkItem, submission: Submission, competition: Competition, *, lease_s: float, wall_left_s: float | None
 ) -> Job:
@@ -26,7 +47,9 @@ def build_job(
     spec, prepared = specification(competition), dossier(competition)
     stage = cast(Literal[Stage.CHECK, Stage.RUN], Stage(item.stage))
     is_hidden = stage is Stage.RUN
-    data = prepared.public if is_hidden else prepared.practice
+    evaluation = Evaluation(submission.evaluation)
+    data = measure(spec, prepared, evaluation).split if is_hidden else prepared.practice
+    secret = run_secret(competition, evaluation)
     indices = range(item.first_run, item.first_run + item.run_count)
     return Job(
         work_id=item.id,
@@ -49,7 +72,7 @@ def build_job(
         runs=tuple(
             RunOrder(
                 index=index,
-                seed=run_seed(competition.secret, stage=stage, epoch=submission.seed_epoch, index=index),
+                seed=run_seed(secret, stage=stage, epoch=submission.seed_epoch, index=index),
             )
             for index in indices
             if str(index) not in item.finished

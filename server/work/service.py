@@ -28,9 +28,11 @@ from server import tallies
 from server.competitions.service import specification
 from server.db import utc_now
 from server.errors import RequestError
+from server.leaks import moved_progress
 from server.logs import get_logger
 from server.models import Competition, Submission, Worker, WorkerKey, WorkItem
-from server.submissions.service import end
+from server.storage.outputs import run_items
+from server.submissions.service import UNCHECKED, end
 from server.work import queue, workers
 from server.work.allowance import wall_left_s
 from server.work.items import advance
@@ -123,7 +125,19 @@ def heartbeat(session: Session, beat: Heartbeat, key: WorkerKey, *, lease_s: flo
     item.state = WorkState.LEASED
     item.lease_expires_at = utc_now() + timedelta(seconds=lease_s)
     workers.hear(session, key, item.worker or "")
+    show_progress(session, submission)
     return HeartbeatAnswer(stop=False, lease_s=lease_s)
+
+
+def show_progress(session: Session, submission: Submission) -> None:
+    """Move what the team sees of the finished hidden runs, as far and as often as the leak policy lets it."""
+    done = sum(len(item.finished) for item in run_items(session, submission))
+    now = utc_now()
+    moved = moved_progress(
+        submission.runs_shown, submission.runs_shown_at, done=done, total=submission.runs_total, now=now
+    )
+    if moved is not None:
+        submission.runs_shown, submission.runs_shown_at = moved, now
 
 
 def record_runs(item: WorkItem, records: tuple[RunRecord, ...]) -> None:
@@ -199,8 +213,9 @@ def postpone(item: WorkItem, seconds: float) -> None:
 
 
 def fail(session: Session, submission: Submission, fault: Fault) -> None:
-    """End `submission` with `fault`."""
+    """End `submission` with `fault`, which came up in the stage of its state."""
     submission.owner = fault.owner
+    submission.fault_stage = Stage.CHECK if submission.state in UNCHECKED else Stage.RUN
     submission.fault_code = fault.code
     submission.fault_line = fault.line
     submission.fault_message = fault.message

@@ -13,13 +13,13 @@ import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from evaluator.contract.specification import CompetitionSpec, SyntheticFacesSpec
-from evaluator.contract.states import SubmissionState
+from evaluator.contract.states import Evaluation, SubmissionState
 from evaluator.data.contact_sheet import contact_sheet
 from evaluator.data.sources.synthetic_faces import synthetic_faces
 from server.app import create_app
 from server.competitions import service as competitions
 from server.context import Context
-from server.leaderboard import service as leaderboards
+from server.leaderboard import standings
 from server.models import Base, Competition, Score, Submission, Team, User
 from server.settings import Settings
 from tests.dossiers import make_dossier
@@ -77,9 +77,12 @@ class Site:
             ]
             session.add_all(uploads)
             session.flush()
-            session.add(_score(competition, score, seed=self._people, submission=uploads[0]))
+            session.add_all(
+                _score(competition, score * 0.9**number, seed=self._people, submission=upload)
+                for number, upload in enumerate(uploads)
+            )
             session.flush()
-            leaderboards.refresh(session, competition)
+            standings.refresh(session, competition, Evaluation.PUBLIC, group.id)
 
     def add_references(self, slug: str) -> None:
         """Ceiling and floor."""

@@ -96,7 +96,7 @@ def test_rows_are_drawn_on_one_scale(open_page: OpenPage) -> None:
     for score, x, width_of_marks in drawn:
         assert x == pytest.approx(left + per_point * (score - low), abs=0.5)
         assert width_of_marks > 0.9 * 0.25 * per_point  # the reference lines are reused by every row
-    expect(page.get_by_role("img", name="0.1874, 95% interval 0.1674 to 0.2074")).to_be_visible()
+    expect(page.get_by_role("img", name="0.1870, 95% interval 0.1670 to 0.2070")).to_be_visible()
 
 
 def test_sorting_by_keyboard_and_mouse(open_page: OpenPage) -> None:

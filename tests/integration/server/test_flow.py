@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import update
 
-from server.competitions import hosting
+from server.competitions import acts, hosting
 from server.db import utc_now
 from server.migrate import schema_differences
 from server.models import IdempotencyKey
@@ -174,10 +174,11 @@ def test_cancelled_submission_stops_its_worker_and_is_not_scored(site: Site) -> 
 
 
 def test_closed_competition_takes_no_uploads(site: Site) -> None:
-    hosting.close_competition(site.context, SLUG)
+    with site.context.database.write() as session:
+        acts.close(session, SLUG)
     with site.register("ann") as ann:
         answer = upload(ann)
-        assert (answer.status_code, answer.json()["code"]) == (403, "competition_not_open")
+        assert (answer.status_code, answer.json()["code"]) == (403, "competition_closed")
 
 
 def test_receipt_says_what_the_score_depends_on(site: Site) -> None:

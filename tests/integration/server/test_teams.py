@@ -111,14 +111,15 @@ def _json(value: object) -> bytes:
 
 
 def test_closed_competitions_have_fixed_teams(site: Site) -> None:
-    from server.competitions import hosting
+    from server.competitions import acts
 
     with site.register("ann") as ann, site.register("bob") as bob:
         team = ann.post(TEAMS, json={"name": "Late"}).json()["id"]
         code = ann.post(f"/teams/{team}/invites").json()["code"]
-        hosting.close_competition(site.context, SLUG)
-        assert code_of(bob.post(f"/invites/{code}/accept")) == (403, "competition_not_open")
-        assert code_of(bob.post(TEAMS, json={"name": "Later"})) == (403, "competition_not_open")
+        with site.context.database.write() as session:
+            acts.close(session, SLUG)
+        assert code_of(bob.post(f"/invites/{code}/accept")) == (403, "competition_closed")
+        assert code_of(bob.post(TEAMS, json={"name": "Later"})) == (403, "competition_closed")
 
 
 def test_one_person_one_team_however_many_clicks(site: Site) -> None:

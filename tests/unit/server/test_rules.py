@@ -11,9 +11,9 @@ from evaluator.contract.tasks import celery_configuration
 from server.competitions.hosting import SHIPPED, read_specification
 from server.db import Database
 from server.errors import ConfigurationError
+from server.leaks import coarse_progress, round_score
 from server.settings import Settings
 from server.submissions.endpoints import clean_filename
-from server.submissions.views import coarse_progress, round_score
 from server.work.jobs import run_seed
 
 SECRET = "ab" * 32
@@ -38,7 +38,7 @@ def test_progress_moves_in_tenths(done: int, shown: int) -> None:
 
 
 def test_scores_are_rounded() -> None:
-    assert round_score(0.123456789) == 0.1235
+    assert round_score(0.123456789) == 0.123
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,17 @@ def competition(app: FastAPI) -> Context:
         )
         session.add(score)
         session.flush()
-        session.add(Standing(**places, score_id=score.id, rank=1, updated_at=utc_now()))
+        session.add(
+            Standing(
+                **places,
+                score_id=score.id,
+                rank=1,
+                position=1,
+                entries=1,
+                last_scored_at=utc_now(),
+                updated_at=utc_now(),
+            )
+        )
     return context
 
 

@@ -20,7 +20,16 @@ def row(name: str, score: float, *, rank: int | None = None, reference: str | No
 
 
 def standings(*rows: LeaderboardRow) -> Leaderboard:
-    return Leaderboard(competition="c", title="C", view="public", updated_at=None, rows=list(rows))
+    return Leaderboard(
+        competition="c",
+        title="C",
+        view="public",
+        updated_at=None,
+        frozen=False,
+        teams=len(rows),
+        next_offset=None,
+        rows=list(rows),
+    )
 
 
 CEILING = row("Ceiling", 0.21, reference="ceiling")

@@ -1,0 +1,184 @@
+"""`lethe admin competition`: create one, and lead it through its phases."""
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from evaluator.contract.states import Evaluation
+from server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, make_settings
+from server.cli.progress import training_progress
+
+if TYPE_CHECKING:
+    from server.competitions.finals import Plan
+    from server.models import Competition
+
+app = typer.Typer(no_args_is_help=True, help="Create competitions and lead them through their phases.")
+
+
+@app.command("create")
+def create_competition(
+    specification: Annotated[Path, typer.Argument(help="TOML file, or the name of a shipped one such as demo")],
+    home: Home = None,
+    data: DataFolder = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out files that cannot be used instead of stopping")
+    ] = False,
+    jobs: Jobs = None,
+    as_json: Json = False,
+) -> None:
+    """Make or read the data and train the original models; the competition starts as a draft.
+
+    Nothing is trained before the data are complete and split. Seeds that the file leaves out are drawn and kept in the
+    database only.
+    """
+    from evaluator.data.sources import Files
+    from server.competitions import hosting
+
+    context = hosting.open_context(make_settings(home=home))
+    files = Files(folder=data, skip_bad=skip_bad)
+    with training_progress() as progress:
+        created = hosting.create(
+            context, hosting.read_specification(specification), files=files, jobs=jobs, progress=progress
+        )
+    for name in files.skipped:
+        typer.echo(f"skipped {name}", err=True)
+    if as_json:
+        typer.echo(created.dossier.model_dump_json())
+        return
+    typer.echo(hosting.describe(created))
+
+
+@app.command("open")
+def open_competition(slug: Slug, home: Home = None) -> None:
+    """Publish it; uploads are taken in its public phase. Also ends a pause or an early close."""
+    from server.competitions import hosting
+
+    competition = hosting.open_competition(hosting.open_context(make_settings(home=home)), slug)
+    typer.echo(_state(competition))
+
+
+@app.command("pause")
+def pause_competition(slug: Slug, home: Home = None) -> None:
+    """Take no uploads until it is opened again. What is in the queue is evaluated, and the calendar goes on."""
+    from server.competitions import acts, hosting
+
+    with hosting.open_context(make_settings(home=home)).database.write() as session:
+        typer.echo(_state(acts.pause(session, slug)))
+
+
+@app.command("extend")
+def extend_competition(
+    slug: Slug,
+    until: Annotated[str, typer.Option("--until", help="New end, ISO 8601 with offset: 2026-04-01T00:00:00+02:00")],
+    home: Home = None,
+) -> None:
+    """Move the end of uploads, also after it has passed; not once the final evaluation has begun."""
+    from server.competitions import acts, hosting
+
+    end = parse_time(until)
+    with hosting.open_context(make_settings(home=home)).database.write() as session:
+        typer.echo(_state(acts.extend(session, slug, end)))
+
+
+@app.command("close")
+def close_competition(slug: Slug, home: Home = None) -> None:
+    """Take no more submissions; those in the queue are still evaluated. Selections are frozen."""
+    from server.competitions import acts, hosting
+
+    with hosting.open_context(make_settings(home=home)).database.write() as session:
+        typer.echo(_state(acts.close(session, slug)))
+
+
+@app.command("announce")
+def announce(
+    slug: Slug,
+    title: Annotated[str, typer.Argument(help="One line")],
+    body: Annotated[str, typer.Argument(help="Plain text; paragraphs are separated by empty lines")] = "",
+    home: Home = None,
+) -> None:
+    """Tell all participants something. It cannot be taken back."""
+    from server.competitions import acts, hosting
+
+    if not 1 <= len(title.strip()) <= acts.TITLE_CHARS or len(body) > acts.BODY_CHARS:
+        raise typer.BadParameter(f"a title has 1 to {acts.TITLE_CHARS} characters, a text {acts.BODY_CHARS:,} at most")
+    with hosting.open_context(make_settings(home=home)).database.write() as session:
+        acts.announce(session, slug, title=title.strip(), body=body.strip())
+    typer.echo(f"Announced in {slug}.")
+
+
+def parse_time(text: str) -> datetime:
+    """The aware time that `text` means; a usage error for anything without an offset."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no ISO 8601 time such as 2026-04-01T00:00:00+02:00") from error
+    if moment.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no time zone: add an offset such as +02:00, or Z")
+    return moment
+
+
+def _state(competition: "Competition") -> str:
+    from server.competitions.phases import describe
+
+    return describe(competition)
+
+
+@app.command("finals")
+def start_finals(
+    slug: Slug,
+    yes: Yes = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Evaluate the selected submissions on the final split with unseen seeds. Needs the competition to be closed."""
+    from server.competitions import hosting
+
+    context = hosting.open_context(make_settings(home=home))
+    plan = hosting.plan_finals(context, slug)
+    if not yes:
+        typer.echo(_cost(plan), err=True)
+        typer.confirm("Start? Uploads stay closed from then on.", abort=True, err=True)
+    found = hosting.start_finals(context, slug)
+    if as_json:
+        typer.echo(json.dumps(asdict(found)))
+        return
+    typer.echo(f"{found.scored} of {found.total} final evaluations are scored, {found.failed} failed.")
+    typer.echo(f"next, when all have ended: lethe admin competition reveal {slug}")
+
+
+@app.command("reveal")
+def reveal(
+    slug: Slug,
+    unfinished: Annotated[bool, typer.Option("--unfinished", help="Although final evaluations go on")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Show the final board and the metric to everybody; prints the board. It cannot be taken back."""
+    from server.cli.tables import print_leaderboard
+    from server.competitions import finals, hosting
+    from server.leaderboard import service
+
+    with hosting.open_context(make_settings(home=home)).database.write() as session:
+        finals.reveal(session, slug, unfinished=unfinished)
+        board = service.leaderboard(session, service.get_calendar(session, slug), Evaluation.FINAL)
+    if as_json:
+        typer.echo(board.model_dump_json())
+        return
+    print_leaderboard(board, Console())
+
+
+def _cost(plan: "Plan") -> str:
+    text = (
+        f"{len(plan.submissions)} submissions of {plan.teams} teams, {plan.automatic} of them chosen automatically: "
+        f"{plan.runs:,} runs"
+    )
+    if plan.worker_s is None:
+        return f"{text}."
+    hours = plan.worker_s / 3600
+    cost = f"{hours:,.1f} hours" if hours >= 1 else f"{plan.worker_s:,.0f} seconds"
+    return f"{text}, about {cost} of one worker slot by the public evaluation."

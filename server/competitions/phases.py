@@ -1,0 +1,127 @@
+"""The calendar of a competition: which phase it is in, until when uploads are taken, and how late one came."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from server.db import utc_now
+from server.errors import Forbidden
+from server.models import Competition
+
+
+class Phase(StrEnum):
+    """Where a competition stands; derived from the clock and the host's acts, never stored."""
+
+    DRAFT = "draft"
+    PRACTICE = "practice"
+    OPEN = "open"
+    PAUSED = "paused"
+    CLOSED = "closed"
+    FINAL = "final"
+    REVEALED = "revealed"
+
+
+class CompetitionNotStarted(Forbidden):
+    """Uploads are taken from the start of the public phase on."""
+
+    code = "competition_not_started"
+    title = "Competition has not started"
+
+
+class CompetitionPaused(Forbidden):
+    """The host takes no uploads for a while."""
+
+    code = "competition_paused"
+    title = "Competition is paused"
+
+
+class CompetitionClosed(Forbidden):
+    """The upload came after the end."""
+
+    code = "competition_closed"
+    title = "Competition is closed"
+
+
+def phase(competition: Competition, now: datetime | None = None) -> Phase:
+    """The phase at `now` (aware; default: this moment)."""
+    now = now or utc_now()
+    if competition.opened_at is None:
+        return Phase.DRAFT
+    if competition.revealed_at is not None:
+        return Phase.REVEALED
+    if competition.finals_started_at is not None:
+        return Phase.FINAL
+    end = ends_at(competition)
+    if end is not None and now >= end:
+        return Phase.CLOSED
+    if competition.paused_at is not None:
+        return Phase.PAUSED
+    if competition.public_starts_at is not None and now < competition.public_starts_at:
+        return Phase.PRACTICE
+    return Phase.OPEN
+
+
+def ends_at(competition: Competition) -> datetime | None:
+    """When the last upload is taken: the planned end or the host's early close, whichever is earlier; None: unknown."""
+    known = [moment for moment in (competition.public_ends_at, competition.closed_at) if moment is not None]
+    return min(known, default=None)
+
+
+def require_open(competition: Competition, now: datetime | None = None) -> None:
+    """Raise a refusal that names the time unless uploads are taken at `now`."""
+    now = now or utc_now()
+    current = phase(competition, now)
+    if current is Phase.OPEN:
+        return
+    if current is Phase.PAUSED:
+        raise CompetitionPaused(f"The host has paused {competition.slug}: it takes no uploads now. Try again later.")
+    end = ends_at(competition)
+    if current in {Phase.DRAFT, Phase.PRACTICE} or end is None:
+        start = competition.public_starts_at
+        when = (
+            f" until {time_text(start)}, in {span_text(start - now)}" if start is not None and start > now else " yet"
+        )
+        raise CompetitionNotStarted(f"{competition.slug} takes no uploads{when}.")
+    raise CompetitionClosed(
+        f"{competition.slug} closed at {time_text(end)}. This upload came {span_text(now - end)} late."
+    )
+
+
+def require_not_over(competition: Competition, now: datetime | None = None) -> None:
+    """Raise CompetitionClosed once no more uploads will be taken, CompetitionNotStarted for a draft."""
+    current = phase(competition, now)
+    if current not in {Phase.PRACTICE, Phase.OPEN, Phase.PAUSED}:
+        require_open(competition, now)
+
+
+def describe(competition: Competition, now: datetime | None = None) -> str:
+    """One sentence for the host: the phase and what the calendar says next."""
+    now = now or utc_now()
+    current = phase(competition, now)
+    end = ends_at(competition)
+    text = f"{competition.slug} is {current.value}"
+    start = competition.public_starts_at
+    if current is Phase.PRACTICE and start is not None:
+        text += f"; uploads start at {time_text(start)}, in {span_text(start - now)}"
+    elif current is Phase.OPEN and end is not None:
+        text += f"; uploads end at {time_text(end)}, in {span_text(end - now)}"
+    elif current is Phase.CLOSED and end is not None:
+        text += f" since {time_text(end)}"
+    return f"{text}."
+
+
+def time_text(moment: datetime) -> str:
+    """`2026-04-01T00:00:00Z`: to the second, in UTC."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def span_text(span: timedelta) -> str:
+    """`3 d 4 h`, `2 h 5 min`, `1 min 9 s`, `9 s`: the two largest units, rounded down; at least a second."""
+    rest = max(1, int(span.total_seconds()))
+    parts = []
+    for unit, length_s in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        count, rest = divmod(rest, length_s)
+        if count:
+            parts.append(f"{count} {unit}")
+        elif parts:
+            break
+    return " ".join(parts[:2])

@@ -1,0 +1,112 @@
+"""The leak policy: who may know what of hidden data, when, and how precisely. Decided here and nowhere else.
+
+A submission runs on photographs that its author must not see, so whatever its author learns of a run is a channel that
+its code can write to. docs/leaks.md counts what the rules below let through.
+"""
+
+import hashlib
+import hmac
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from evaluator.contract.states import Stage
+from server.competitions.phases import Phase
+
+SCORE_DIGITS = 3
+SCORE_DECIMALS = 4
+PROGRESS_STEPS = 10
+PROGRESS_EVERY_S = 30.0
+PUBLIC_RECEIPT = ("source_sha256", "metric_version", "evaluation", "runs", "oracles", "environments", "sandbox_modes")
+KEYED_RECEIPT = {
+    "data_sha256": "data_mark",
+    "evaluation_sha256": "labels_mark",
+    "bank_digest": "oracles_mark",
+    "seeds_sha256": "seeds_mark",
+}
+
+
+class Viewer(StrEnum):
+    """Who asks, seen from one submission or one competition."""
+
+    STRANGER = "stranger"
+    TEAM = "team"
+    HOST = "host"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True)
+class Sight:
+    """`own`: state, progress, error code, source and log of a submission. `exact`: without rounding, with messages.
+
+    `metric`: the rule and the parts of a score. `final`: the final evaluation, its board and its scores.
+    """
+
+    own: bool
+    exact: bool
+    metric: bool
+    final: bool
+
+
+def sight(viewer: Viewer, phase: Phase) -> Sight:
+    """What `viewer` may see in `phase`. Hosts and operators see everything at any time."""
+    if viewer in {Viewer.HOST, Viewer.OPERATOR}:
+        return Sight(own=True, exact=True, metric=True, final=True)
+    revealed = phase is Phase.REVEALED
+    return Sight(own=viewer is Viewer.TEAM, exact=False, metric=revealed, final=revealed)
+
+
+def round_score(value: float) -> float:
+    """`value` to three significant digits, and to four decimals at most, so that small scores carry no more."""
+    if value == 0:
+        return 0.0
+    return round(value, min(SCORE_DECIMALS, SCORE_DIGITS - 1 - math.floor(math.log10(abs(value))))) + 0.0
+
+
+def round_time(moment: datetime) -> datetime:
+    """The minute that `moment` lies in."""
+    return moment.replace(second=0, microsecond=0)
+
+
+def coarse_progress(done: int, total: int) -> int:
+    """`done` cut down to tenths of `total`; the end is exact, and nothing of nothing is nothing."""
+    return done if done >= total else int(done * PROGRESS_STEPS / total) * total // PROGRESS_STEPS
+
+
+def moved_progress(shown: int, shown_at: datetime | None, *, done: int, total: int, now: datetime) -> int | None:
+    """The new progress to show instead of `shown`, or None: tenths, and half a minute apart at least."""
+    if shown_at is not None and now - shown_at < timedelta(seconds=PROGRESS_EVERY_S):
+        return None
+    coarse = coarse_progress(done, total)
+    return coarse if coarse > shown else None
+
+
+def shows_fault_details(stage: str | None, seen: Sight) -> bool:
+    """Whether line and message of a fault are shown beside its code: those of the check stage to the team.
+
+    A run on hidden data could choose which of its lines fails, and the check stage has shown none, or it would not have
+    come this far.
+    """
+    return seen.exact or (seen.own and stage == Stage.CHECK)
+
+
+def shown_receipt(receipt: Mapping[str, Any], *, secret: str, seen: Sight) -> dict[str, Any]:
+    """What a score depends on, without hidden values.
+
+    Digests of what is hidden are keyed with the competition's secret: equal things keep equal marks, but nobody can
+    confirm a guess of the data with them. Findings and the rule are for who may see the metric.
+    """
+    if seen.exact:
+        return dict(receipt)
+    shown = {name: receipt[name] for name in PUBLIC_RECEIPT if name in receipt}
+    shown |= {mark: _keyed(secret, str(receipt[name])) for name, mark in KEYED_RECEIPT.items() if name in receipt}
+    if seen.metric:
+        shown |= {name: receipt[name] for name in ("rule", "cap_ratios") if name in receipt}
+    return shown
+
+
+def _keyed(secret: str, text: str) -> str:
+    return hmac.new(bytes.fromhex(secret), f"receipt:{text}".encode(), hashlib.sha256).hexdigest()[:32]

@@ -1,0 +1,19 @@
+"""What a host tells everybody in a competition."""
+
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.models.base import Entity
+
+
+class Announcement(Entity):
+    """Plain text under a title, public from the moment it is stored."""
+
+    __tablename__ = "announcements"
+    __table_args__ = (Index("ix_announcements_competition_created", "competition_id", "created_at"),)
+
+    competition_id: Mapped[UUID] = mapped_column(ForeignKey("competitions.id"))
+    title: Mapped[str] = mapped_column(String(120))
+    body: Mapped[str] = mapped_column(Text)

@@ -1,0 +1,101 @@
+"""The calendar: every phase, its borders, and refusals that name the time."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from evaluator.contract.specification import SpecificationError, load_specification
+from server.competitions.phases import (
+    CompetitionClosed,
+    CompetitionNotStarted,
+    CompetitionPaused,
+    Phase,
+    describe,
+    phase,
+    require_open,
+    span_text,
+)
+from server.models import Competition
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+END = datetime(2026, 4, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def competition(**changes: object) -> Competition:
+    values = {"slug": "faces", "opened_at": START - timedelta(days=9), "public_starts_at": START, "public_ends_at": END}
+    return Competition(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "now", "expected"),
+    [
+        ({"opened_at": None}, START, Phase.DRAFT),
+        ({}, START - SECOND, Phase.PRACTICE),
+        ({}, START, Phase.OPEN),
+        ({}, END - SECOND, Phase.OPEN),
+        ({}, END, Phase.CLOSED),
+        ({"public_starts_at": None, "public_ends_at": None}, END, Phase.OPEN),
+        ({"closed_at": START + SECOND}, START + SECOND, Phase.CLOSED),
+        ({"closed_at": START + SECOND}, START, Phase.OPEN),
+        ({"paused_at": START}, START, Phase.PAUSED),
+        ({"paused_at": START}, END, Phase.CLOSED),
+        ({"finals_started_at": END}, END, Phase.FINAL),
+        ({"finals_started_at": END, "revealed_at": END}, END, Phase.REVEALED),
+    ],
+)
+def test_the_phase_follows_from_clock_and_acts(changes: dict[str, object], now: datetime, expected: Phase) -> None:
+    found = competition(**changes)
+    assert phase(found, now) is expected
+    if expected is Phase.OPEN:
+        require_open(found, now)
+    assert describe(found, now).startswith(f"faces is {expected.value}")
+
+
+def test_refusals_name_the_time() -> None:
+    with pytest.raises(CompetitionNotStarted, match=r"until 2026-03-01T00:00:00Z, in 2 d 3 h\.") as early:
+        require_open(competition(), START - timedelta(days=2, hours=3, minutes=4))
+    with pytest.raises(CompetitionClosed, match=r"closed at 2026-04-01T00:00:00Z.*1 min 9 s late") as late:
+        require_open(competition(), END + timedelta(seconds=69.4))
+    with pytest.raises(CompetitionPaused, match="paused") as paused:
+        require_open(competition(paused_at=START), START)
+    with pytest.raises(CompetitionNotStarted, match="takes no uploads yet"):
+        require_open(competition(opened_at=None, public_starts_at=None), START)
+    codes = {refusal.value.code for refusal in (early, late, paused)}
+    assert codes == {"competition_not_started", "competition_closed", "competition_paused"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "1 s"), (59.9, "59 s"), (60, "1 min"), (7_500, "2 h 5 min"), (266_400, "3 d 2 h"), (3_605, "1 h")],
+)
+def test_spans_have_two_units(seconds: float, text: str) -> None:
+    assert span_text(timedelta(seconds=seconds)) == text
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("public_start = 2026-03-01T00:00:00", "phases.public_start: .*timezone"),
+        ('public_end = "2026-03-01 00:00"', "phases.public_end: .*timezone"),
+        ("public_end = 2026-03-01", "phases.public_end"),
+        ("public_start = 2026-03-01T00:00:00Z\npublic_end = 2026-03-01T00:00:00Z", "must follow each other"),
+        ("public_end = 2026-03-01T00:00:00Z\nfinal_end = 2026-02-01T00:00:00Z", "must follow each other"),
+    ],
+)
+def test_times_without_a_zone_or_out_of_order_are_refused(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(f'slug = "a"\ntitle = "x"\n[phases]\n{line}\n')
+    with pytest.raises(SpecificationError, match=message):
+        load_specification(path)
+
+
+def test_offsets_are_kept_apart_from_utc(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(
+        'slug = "a"\ntitle = "x"\n[phases]\n'
+        'public_start = 2026-03-01T02:00:00+02:00\npublic_end = "2026-04-01T00:00:00Z"\n'
+    )
+    phases = load_specification(path).phases
+    assert (phases.public_start, phases.public_end) == (START, END)
