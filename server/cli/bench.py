@@ -114,10 +114,12 @@ def _rows(prepared: "Bench", done: "list[MethodRuns]") -> "list[Row]":
     from evaluator.artifacts.outputs import stack_outputs
     from evaluator.bench.measures import measure
     from evaluator.bench.tables import Row
+    from server.competitions.measures import Measure
     from server.control.yardstick import load_yardstick
 
     count, digest, store = prepared.runs, prepared.split.bank_digest, prepared.store
-    yardstick = load_yardstick(store, prepared.spec, prepared.split)
+    against = Measure(prepared.split, range(count), range(count, 2 * count))
+    yardstick = load_yardstick(store, prepared.spec.metric, against)
     evaluation = load(store.get(prepared.split.evaluation))
     labels = {part: evaluation[f"{part}.labels"] for part in ("forget", "test", "retain_sample")}
     oracles, others = (load_pool(store, digest, range(first, first + count)) for first in (0, count))
