@@ -9,6 +9,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -62,10 +63,9 @@ def demoted(command: list[str]) -> list[str]:
     return ["setpriv", f"--reuid={POSTGRES_USER}", f"--regid={POSTGRES_USER}", "--clear-groups", *command]
 
 
-@pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL prefix of a real PostgreSQL server, without the database's name."""
-    require_component("postgresql")
+@contextmanager
+def running_postgres(*, fsync: str = "off") -> Iterator[str]:
+    """URL prefix of a throw-away PostgreSQL server, without the database's name; `fsync` as its setting."""
     binaries = postgres_bin()
     assert binaries is not None
     folder = Path(tempfile.mkdtemp(prefix="lethe-postgres-"))  # pytest's own are closed to PostgreSQL's user
@@ -78,7 +78,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         demoted([str(binaries / "initdb"), "-D", str(cluster), "-U", "lethe", "--auth=trust", "--no-sync"]),
         check=True, **quiet,
     )  # fmt: skip
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync=off"
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c fsync={fsync}"
     subprocess.run(
         demoted([str(binaries / "pg_ctl"), "-D", str(cluster), "-w", "-o", options, "start"]), check=True, **quiet
     )
@@ -89,6 +89,14 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             demoted([str(binaries / "pg_ctl"), "-D", str(cluster), "-m", "immediate", "stop"]), check=False, **quiet
         )
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL prefix of a real PostgreSQL server, without the database's name."""
+    require_component("postgresql")
+    with running_postgres() as url:
+        yield url
 
 
 @pytest.fixture
