@@ -1,20 +1,12 @@
-"""Splits one untrusted Python source on standard input into coloured pieces; a process of its own, isolated.
+"""Splits one untrusted Python source into coloured pieces; a parser process runs it in a child of its own, isolated.
 
-Standard library only and no project import, as for parse_source.py, whose limits it shares. Prints a JSON object whose
-`lines` is a list of lines, each a list of [class, text], or null where the source cannot be split. Plain text has an
-empty class.
+Standard library only and no project import, as for parse_source.py. Plain text has an empty class.
 """
 
 import builtins
 import io
-import json
 import keyword
-import resource
-import sys
 import tokenize
-
-CPU_LIMIT_S = 2
-MEMORY_LIMIT_BYTES = 512 * 2**20
 
 Piece = tuple[str, str]
 
@@ -76,13 +68,9 @@ def kind_of(token: tokenize.TokenInfo, *, defining: bool) -> str:
     return "builtin" if token.string in _BUILTINS else ""
 
 
-if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    text = sys.stdin.buffer.read().decode("utf-8-sig")
+def run(data: bytes, order: dict[str, object]) -> dict[str, object]:  # noqa: ARG001 - every program has it
+    """`{"lines"}`: a list of lines, each a list of [class, text], or null where the source cannot be split."""
     try:
-        answer: list[list[Piece]] | None = colour(text)
+        return {"lines": colour(data.decode("utf-8-sig"))}
     except (tokenize.TokenError, SyntaxError, RecursionError, MemoryError):
-        answer = None
-    sys.stdout.write(json.dumps({"lines": answer}))
+        return {"lines": None}

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from server.pages.highlight_source import split_lines
-from server.submissions.static_check import run_parser
+from server.submissions.parsers import TooCostly, run_program
 
 _HIGHLIGHTER = Path(__file__).with_name("highlight_source.py")
 CACHED_SOURCES = 16
@@ -25,7 +25,10 @@ Line = tuple[Piece, ...]
 @lru_cache(maxsize=CACHED_SOURCES)
 def source_lines(source: bytes) -> tuple[Line, ...]:
     """The lines of a UTF-8 source, coloured in a killable process; plain when that fails or takes too long."""
-    coloured = run_parser(_HIGHLIGHTER, source).get("lines")
+    try:
+        coloured = run_program(_HIGHLIGHTER, source)["lines"]
+    except TooCostly:
+        coloured = None
     if coloured is None:
         text = source.decode("utf-8-sig", errors="replace")
         return tuple((Piece("", line),) if line else () for line in split_lines(text))

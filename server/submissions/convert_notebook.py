@@ -1,16 +1,13 @@
-"""Turns one untrusted notebook on standard input into a Python file; run as a process of its own, isolated.
+"""Turns one untrusted notebook into a Python file; `parser_process` runs it in a child of its own, isolated.
 
-Standard library only, like `parse_source` beside it, whose limits it takes on first. Prints JSON: `{"source",
-"notes"}`, or `{"code", "message"}` when the bytes are no notebook with Python in it.
+Standard library only, like `parse_source` beside it, which runs under the same limits.
 """
 
 import ast
 import io
 import json
 import re
-import sys
 import tokenize
-from pathlib import Path
 
 HEADER = "# Made by Lethe from the code cells of a notebook.\n"
 KEEPING_MAGICS = {"time", "timeit", "capture", "prun"}  # cell magics around Python that runs all the same
@@ -98,20 +95,11 @@ def _is_inside(before: str) -> bool:
     return before.endswith("\\")
 
 
-def main() -> None:
-    """Convert standard input."""
+def run(data: bytes, order: dict[str, object]) -> dict[str, object]:  # noqa: ARG001 - every program has it
+    """`{"source", "notes"}`, or `{"code", "message"}` when the bytes are no notebook with Python in it."""
     try:
-        answer = convert(sys.stdin.buffer.read())
+        return convert(data)
     except NotANotebook as error:
-        answer = {"code": "invalid_notebook", "message": str(error)}
+        return {"code": "invalid_notebook", "message": str(error)}
     except (RecursionError, MemoryError):
-        answer = {"code": "too_complex"}
-    sys.stdout.write(json.dumps(answer))
-
-
-if __name__ == "__main__":
-    sys.path.append(str(Path(__file__).parent))
-    from parse_source import limit_myself  # type: ignore[import-not-found]
-
-    limit_myself()
-    main()
+        return {"code": "too_complex"}

@@ -1,17 +1,11 @@
-"""Parses one untrusted source on standard input and prints a JSON verdict; run as a process of its own, isolated.
+"""Parses one untrusted source and judges it; `parser_process` runs it in a child of its own, isolated.
 
-Standard library only and no project import: it runs under `python -I -S` and limits itself first, because
-parsing alone can cost a hostile file minutes and hundreds of megabytes.
+Standard library only and no project import: the child limits itself first, because parsing alone can cost a hostile
+file minutes and hundreds of megabytes.
 """
 
 import ast
-import json
-import resource
-import sys
 from collections.abc import Iterator
-
-CPU_LIMIT_S = 2
-MEMORY_LIMIT_BYTES = 512 * 2**20
 
 
 def verdict(source: str, function: str, parameters: int, extra: list[str]) -> dict[str, object]:
@@ -74,15 +68,9 @@ def check_parameters(node: ast.FunctionDef, parameters: int, extra: list[str]) -
     return {"code": "wrong_parameters", "line": node.lineno, "message": message}
 
 
-def limit_myself() -> None:
-    """Bound what parsing may cost; the parent adds a wall clock."""
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-if __name__ == "__main__":
-    limit_myself()
-    order = json.loads(sys.argv[1])
-    text = sys.stdin.buffer.read().decode("utf-8-sig")
-    sys.stdout.write(json.dumps(verdict(text, order["function"], order["parameters"], order["extra"])))
+def run(data: bytes, order: dict[str, object]) -> dict[str, object]:
+    """The verdict on UTF-8 `data`, a byte order mark aside; `order` names function, parameters and extra."""
+    extra, parameters = order["extra"], order["parameters"]
+    assert isinstance(extra, list)  # noqa: S101 - the parent of this process says so
+    assert isinstance(parameters, int)  # noqa: S101
+    return verdict(data.decode("utf-8-sig"), str(order["function"]), parameters, extra)

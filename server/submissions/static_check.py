@@ -1,9 +1,5 @@
 """The static check of an upload: nothing of it is executed, and parsing happens in a killable process."""
 
-import json
-import subprocess
-import sys
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +7,10 @@ from typing import Any
 from evaluator.contract.faults import FAULT_TEXTS, FaultCode
 from evaluator.contract.script_block import InvalidScriptBlock, read_script_block
 from evaluator.contract.submission import EXTRA_PARAMETERS, FUNCTION, PARAMETERS
-from server.errors import PlatformError, RequestError
+from server.errors import RequestError
+from server.submissions.parsers import TooCostly, run_program
 
-WALL_LIMIT_S = 10.0
 MESSAGE_CHARS = 300
-_PARSERS = threading.BoundedSemaphore(4)
 _PARSER = Path(__file__).with_name("parse_source.py")
 _CONVERTER = Path(__file__).with_name("convert_notebook.py")
 NOTEBOOK_SUFFIX = ".ipynb"
@@ -66,7 +61,7 @@ def check_file(data: bytes, *, filename: str, limit_bytes: int) -> CheckedFile:
     if not is_notebook(filename):
         return CheckedFile(source=data, dependencies=tuple(check_source(data, limit_bytes=limit_bytes)))
     _check_bytes(data, limit_bytes=NOTEBOOK_BYTES)
-    answer = run_parser(_CONVERTER, data)
+    answer = _run(_CONVERTER, data)
     if "source" not in answer:
         raise RefusedFile(FaultCode(answer["code"]), message=answer.get("message"))
     try:
@@ -80,8 +75,7 @@ def check_file(data: bytes, *, filename: str, limit_bytes: int) -> CheckedFile:
 def check_source(data: bytes, *, limit_bytes: int) -> list[str]:
     """The dependencies that the file names; raises RefusedFile with a stable code, and the line where there is one."""
     _check_bytes(data, limit_bytes=limit_bytes)
-    order = {"function": FUNCTION, "parameters": len(PARAMETERS), "extra": EXTRA_PARAMETERS}
-    answer = run_parser(_PARSER, data, json.dumps(order))
+    answer = _run(_PARSER, data, function=FUNCTION, parameters=len(PARAMETERS), extra=EXTRA_PARAMETERS)
     if answer["code"] is not None:
         raise RefusedFile(FaultCode(answer["code"]), message=answer.get("message"), line=answer.get("line"))
     try:
@@ -101,24 +95,9 @@ def _check_bytes(data: bytes, *, limit_bytes: int) -> None:
         raise RefusedFile(FaultCode.NOT_UTF8, message=f"byte {error.start} is 0x{data[error.start]:02x}") from error
 
 
-def run_parser(program: Path, data: bytes, *arguments: str) -> dict[str, Any]:
-    """The JSON that `program`, a killable process, makes of untrusted bytes; `too_complex` when it had to be killed."""
-    with _PARSERS:
-        try:
-            process = subprocess.run(
-                [sys.executable, "-I", "-S", "-X", "utf8", str(program), *arguments],
-                input=data,
-                capture_output=True,
-                timeout=WALL_LIMIT_S,
-                env={},
-                cwd="/",
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return {"code": FaultCode.TOO_COMPLEX}
-    if process.returncode < 0 or (process.returncode != 0 and b"MemoryError" in process.stderr):
+def _run(program: Path, data: bytes, **order: Any) -> dict[str, Any]:
+    """The JSON that `program`, in a killable process, makes of untrusted bytes; `too_complex` when it was killed."""
+    try:
+        return run_program(program, data, **order)
+    except TooCostly:
         return {"code": FaultCode.TOO_COMPLEX}
-    if process.returncode != 0:
-        raise PlatformError(f"{program.name} failed: {process.stderr[-500:].decode(errors='replace')}")
-    answer: dict[str, Any] = json.loads(process.stdout)
-    return answer
