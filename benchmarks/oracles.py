@@ -35,7 +35,7 @@ PUBLISHED = TrainingSpec(
     class_weights=True,
 )
 CLASSES = 10
-IMAGES = 1_280
+IMAGES = 640
 EPOCHS = {"resnet-small": 4, "resnet18": 1}  # of the 30; every epoch costs the same
 MODELS = 512
 EXAMPLES = {"forget": 1_000, "test": 500, "retain": 500}
