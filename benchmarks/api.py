@@ -42,9 +42,12 @@ app = Starlette(routes=[Route("/upload", upload, methods=["POST"])])
 """
 LETHE = """
 from server.app import create_app
+from server.logs import configure_logs
 from server.settings import Settings
 
-app = create_app(Settings())
+settings = Settings()
+configure_logs(level=settings.log_level, log_format=settings.log_format)
+app = create_app(settings)
 """
 BOUNDARY = "----benchmark"
 

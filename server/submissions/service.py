@@ -95,10 +95,12 @@ def list_recent(session: Session, user: User, *, limit: int) -> list[Submission]
 def end(session: Session, submission: Submission, state: SubmissionState) -> None:
     """Put `submission` into a terminal state now; its waiting work items leave the queue with it.
 
-    What ended by a fault of Lethe's, by the host's decision or in the check stage does not count against the quota.
+    What ended by a fault of Lethe's, by the host's decision or in the check stage does not count against the quota,
+    and final evaluations never do.
     """
     failed_check = state is SubmissionState.FAILED and submission.state in UNCHECKED
-    submission.is_charged = submission.owner not in {Owner.PLATFORM, Owner.HOST} and not failed_check
+    is_refunded = submission.owner in {Owner.PLATFORM, Owner.HOST} or failed_check
+    submission.is_charged = submission.evaluation == Evaluation.PUBLIC and not is_refunded
     submission.state = state
     submission.finished_at = utc_now()
     if state is SubmissionState.SCORED:

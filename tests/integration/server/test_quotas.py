@@ -121,8 +121,8 @@ def test_refunds(site: Site) -> None:
         assert quota(ann)["submissions_left_today"] == 9  # the run stage
         upload(ann, file(3))
         _pass_check(site)
-        for _ in range(site.context.settings.max_attempts):
-            _fail(site, platform)
+        object.__setattr__(site.context.settings, "max_attempts", 1)  # else it is tried again, later
+        _fail(site, platform)
         assert quota(ann)["submissions_left_today"] == 9
         mine = upload(ann, file(4)).json()["id"]
         assert ann.post(f"/submissions/{mine}/cancel").json()["owner"] == "participant"
