@@ -172,6 +172,37 @@ def reveal(
     print_leaderboard(board, Console())
 
 
+@app.command("export")
+def export(
+    slug: Slug,
+    folder: Annotated[Path, typer.Argument(help="A new folder")],
+    margins: Annotated[
+        bool, typer.Option(help="The arrays behind each score, which `lethe score` reads; the bulk of it")
+    ] = True,
+    home: Home = None,
+) -> None:
+    """Write everything an appendix needs: tables, receipts, sources and margins; no e-mails, keys or photographs.
+
+    The specification in it has the seeds of the data, and margins tell of hidden photographs: publish it after the end.
+    """
+    from rich.progress import Progress
+
+    from server.competitions import hosting
+    from server.exports.archive import export as write
+
+    context = hosting.open_context(make_settings(home=home))
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task("submissions", total=None)
+        count = write(
+            context,
+            slug,
+            folder,
+            margins=margins,
+            report=lambda done, total: bars.update(bar, completed=done, total=total),
+        )
+    typer.echo(f"{count} submissions of {slug} are in {folder}.")
+
+
 def _cost(plan: "Plan") -> str:
     text = (
         f"{len(plan.submissions)} submissions of {plan.teams} teams, {plan.automatic} of them chosen automatically: "

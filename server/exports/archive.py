@@ -16,7 +16,8 @@ from evaluator.contract.states import Evaluation
 from server.competitions.measures import measure
 from server.competitions.service import dossier, get_competition, specification
 from server.context import Context
-from server.control.yardstick import load_yardstick
+from server.control.yardstick import Yardstick, load_yardstick
+from server.errors import ConfigurationError
 from server.exports.evidence import margins_file
 from server.leaderboard import service as leaderboards
 from server.models import Competition, Score, Submission, Team
@@ -32,6 +33,12 @@ COLUMNS = (
 )
 
 
+class FolderInUse(ConfigurationError):
+    """An export never mixes with what is there."""
+
+    code = "folder_in_use"
+
+
 @dataclass(frozen=True)
 class Exported:
     """A submission with everything to export of it, detached from the database."""
@@ -44,35 +51,41 @@ class Exported:
 def export(context: Context, slug: str, folder: Path, *, margins: bool = True, report: Report | None = None) -> int:
     """Write the archive of `slug` into `folder` and return the number of submissions in it.
 
-    `archive.json` has the specification, the receipts and every number; `submissions.csv` and `leaderboard.csv` the
+    `archive.json` has the specification, the receipts and every number; `submissions.csv` and `leaderboard-….csv` the
     tables; `sources/` the files as they ran; `margins/` one NPZ file for each scored submission, unless `margins` is
     false. The competition's secret, e-mail addresses, tokens and photographs stay. Raises CompetitionNotFound,
-    FileExistsError when the folder holds something already, and ArtifactError when an artifact is missing.
+    FolderInUse, and ArtifactError when an artifact is missing.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    if any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty; name a new folder")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FolderInUse(f"{folder} holds something already. Name a new folder.")
     with context.database.read() as session:
         competition = get_competition(session, slug, drafts=True)
-        board = leaderboards.leaderboard(session, competition)
-        facts = _competition(session, competition)
         found = list(submissions(session, competition))
-        spec = specification(competition)
-        against = measure(spec, dossier(competition), Evaluation.PUBLIC)
-    _write(folder / "leaderboard.csv", leaderboards.as_csv(board).encode())
+        boards = {
+            evaluation: leaderboards.leaderboard(session, competition, evaluation)
+            for evaluation in Evaluation
+            if evaluation is Evaluation.PUBLIC or any(one.facts["evaluation"] == evaluation for one in found)
+        }
+        facts = _competition(session, competition)
+        spec, prepared = specification(competition), dossier(competition)
+    for evaluation, board in boards.items():
+        _write(folder / f"leaderboard-{evaluation}.csv", leaderboards.as_csv(board).encode())
     _write(folder / "submissions.csv", _table(found).encode())
     archive = {"format": FORMAT, "competition": facts, "submissions": [one.facts for one in found]}
     _write(folder / "archive.json", json.dumps(archive, indent=1, sort_keys=True).encode())
-    scored = any(one.outputs for one in found)
-    yardstick = load_yardstick(context.artifacts, spec.metric, against) if margins and scored else None
+    yardsticks: dict[str, Yardstick] = {}
     for done, one in enumerate(found):
         if report is not None:
             report(done, len(found))
-        name = one.facts["id"]
+        name, evaluation = one.facts["id"], one.facts["evaluation"]
         _write(folder / "sources" / f"{name}.py", context.artifacts.get(one.source))
-        if yardstick is not None and one.outputs is not None:
-            unlearned = yardstick.pool(read_runs(context.artifacts, one.outputs))
-            _write(folder / "margins" / f"{name}.npz", margins_file(yardstick, unlearned))
+        if not margins or one.outputs is None:
+            continue
+        if evaluation not in yardsticks:
+            against = measure(spec, prepared, Evaluation(evaluation))
+            yardsticks[evaluation] = load_yardstick(context.artifacts, spec.metric, against)
+        unlearned = yardsticks[evaluation].pool(read_runs(context.artifacts, one.outputs))
+        _write(folder / "margins" / f"{name}.npz", margins_file(yardsticks[evaluation], unlearned))
     if report is not None:
         report(len(found), len(found))
     return len(found)
@@ -84,7 +97,7 @@ def submissions(session: Session, competition: Competition) -> Iterator[Exported
         select(Submission, Team.name, Score)
         .join(Team, Team.id == Submission.team_id)
         .outerjoin(Score, (Score.submission_id == Submission.id) & (Score.generation == Submission.generation))
-        .where(Submission.competition_id == competition.id, Submission.evaluation == Evaluation.PUBLIC)
+        .where(Submission.competition_id == competition.id)
         .order_by(Submission.created_at, Submission.id)
     )
     for submission, team, score in session.execute(query):
@@ -98,12 +111,15 @@ def submissions(session: Session, competition: Competition) -> Iterator[Exported
 def _facts(submission: Submission, team: str, score: Score | None) -> dict[str, Any]:
     return {
         "id": str(submission.id),
+        "evaluation": submission.evaluation,
+        "origin": None if submission.origin_id is None else str(submission.origin_id),
         "team": team,
         "filename": submission.filename,
         "source_sha256": submission.source_sha256,
         "state": submission.state,
         "owner": submission.owner,
         "fault": submission.fault_code,
+        "disqualified": submission.disqualified_reason,
         "generation": submission.generation,
         "runs": submission.runs_total,
         "created_at": submission.created_at.isoformat(),
@@ -136,7 +152,7 @@ def _competition(session: Session, competition: Competition) -> dict[str, Any]:
     return {
         "specification": competition.specification,
         "dossier": competition.dossier,
-        "references": {str(score.reference): score_facts(score) for score in references},
+        "references": {f"{score.evaluation} {score.reference}": score_facts(score) for score in references},
     }
 
 
