@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from safetensors.numpy import save
 from sqlalchemy import update
 
@@ -91,6 +92,7 @@ class Site:
     url: str
     context: Context
     worker_key: str
+    app: FastAPI
 
     def client(self, token: str | None = None) -> httpx.Client:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -192,7 +194,7 @@ def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Site(f"http://127.0.0.1:{port}", context, worker_key)
+        yield Site(f"http://127.0.0.1:{port}", context, worker_key, app)
     finally:
         server.should_exit = True
         thread.join(timeout=20)

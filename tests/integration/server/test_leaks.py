@@ -1,23 +1,89 @@
-"""A participant walks every endpoint and page, looking for what is hidden."""
+"""Every role walks every route, page and download, looking for what is hidden."""
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import select
 
+from server.accounts import administration
 from server.leaks import round_score
 from server.models import ApiToken, Competition, OutputPack, Score, Submission, Team, User, WorkerKey
 from server.work.jobs import run_seed
-from tests.integration.server.conftest import BANK, SLUG, Site, upload
+from tests.integration.server.conftest import BANK, GOOD, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
 HIDDEN_NAMES = (
-    *("replicates", "dossier", "forgetting_quality", "retain_ratio", "test_ratio", "password", "original_outputs"),
-    *("worker_key", "lease", "bank_digest", "seed_epoch"),
+    *("replicates", "dossier", "forgetting_quality", "retain_ratio", "test_ratio", "original_outputs"),
+    *("worker_key", "lease", "bank_digest", "seed_epoch", "final_secret", "cap_ratios", "standard_error"),
 )
+MARKER = "photograph-4711-of-person-0815"  # what code says that runs on hidden data
+MARKED_SEED = 7_310_577_316_205_521
+MARKED_LINE = 918_273_645
+OWNER, OTHER, HOST, OPERATOR, STRANGER = "ann", "bob", "hal", "olga", ""
+EVERYBODY = frozenset({OWNER, OTHER, HOST, OPERATOR, STRANGER})
+MEMBERS = EVERYBODY - {STRANGER}
+# Who is answered with something. A route that is missing here fails the test: say who may see it before it is added.
+ANSWERED = {
+    **dict.fromkeys(
+        (
+            *("GET /openapi.json", "GET /docs", "GET /healthz", "GET /readyz", "GET /metrics"),
+            *("GET /", "GET /competitions", "GET /competitions/{slug}", "GET /competitions/{slug}/leaderboard"),
+            *("GET /competitions/{slug}/contact-sheet.png", "GET /competitions/{slug}/starter.py"),
+            "GET /api/v1/competitions",
+            *("GET /api/v1/competitions/{slug}", "GET /api/v1/competitions/{slug}/announcements"),
+            *("GET /api/v1/competitions/{slug}/leaderboard", "POST /api/v1/users", "POST /api/v1/session"),
+        ),
+        EVERYBODY,
+    ),
+    **dict.fromkeys(
+        (
+            *("GET /join", "GET /account", "GET /competitions/{slug}/submit", "GET /competitions/{slug}/team"),
+            *("GET /api/v1/users/me", "GET /api/v1/tokens", "GET /api/v1/session"),
+            *("GET /api/v1/competitions/{slug}/quota", "GET /api/v1/competitions/{slug}/submissions"),
+            *("POST /api/v1/users/me/password", "POST /api/v1/tokens", "DELETE /api/v1/session"),
+            *("DELETE /api/v1/tokens/{token_id}", "POST /api/v1/competitions/{slug}/teams"),
+            *("POST /api/v1/competitions/{slug}/submissions", "POST /api/v1/invites/{code}/accept"),
+        ),
+        MEMBERS,
+    ),
+    **dict.fromkeys(
+        (
+            *(
+                "GET /submissions/{submission_id}",
+                "GET /api/v1/competitions/{slug}/team",
+                "GET /api/v1/teams/{team_id}",
+            ),
+            *(f"GET /api/v1/submissions/{{submission_id}}{part}" for part in ("", "/source", "/log", "/receipt")),
+            "GET /api/v1/submissions/{submission_id}/events",
+            *(f"POST /api/v1/submissions/{{submission_id}}/{act}" for act in ("select", "unselect")),
+            *("PATCH /api/v1/teams/{team_id}", "POST /api/v1/teams/{team_id}/leave"),
+            *("POST /api/v1/teams/{team_id}/invites", "DELETE /api/v1/teams/{team_id}/invites/{invite_id}"),
+        ),
+        frozenset({OWNER}),
+    ),
+    **dict.fromkeys(
+        (
+            "GET /api/v1/competitions/{slug}/audit",
+            *(
+                f"POST /api/v1/competitions/{{slug}}/{act}"
+                for act in ("announcements", "pause", "resume", "extend", "close", "reveal")
+            ),
+            "PUT /api/v1/teams/{team_id}/disqualification",
+            "PUT /api/v1/submissions/{submission_id}/disqualification",
+        ),
+        frozenset({HOST, OPERATOR}),
+    ),
+    "POST /api/v1/submissions/{submission_id}/cancel": frozenset({OWNER, HOST, OPERATOR}),
+    "GET /api/v1/audit": frozenset({OPERATOR}),
+    "GET /login": frozenset({STRANGER}),
+    "GET /register": frozenset({STRANGER}),
+}
 
 
 def hidden_values(site: Site) -> set[str]:
@@ -48,35 +114,90 @@ def artifact_refs(value: Any) -> Iterator[dict[str, str]]:
             yield from artifact_refs(inner)
 
 
-def addresses(site: Site, client: httpx.Client) -> list[str]:
-    """Every GET of the OpenAPI document and every page, with this site's own names filled in."""
+def routes(app: FastAPI) -> set[str]:
+    """Every method and address that the application answers, workers' own calls and files of the pages aside."""
+    listed = {f"{method.upper()} {path}" for path, calls in app.openapi()["paths"].items() for method in calls}
+    return listed | set(unlisted(app.routes))
+
+
+def unlisted(found: Sequence[Any]) -> Iterator[str]:
+    """The GET addresses that the OpenAPI document does not list, routers inside routers included."""
+    for route in found:
+        if hasattr(route, "original_router"):
+            yield from unlisted(route.original_router.routes)
+        elif "GET" in (getattr(route, "methods", None) or ()) and not route.include_in_schema:
+            yield f"GET {route.path}"
+
+
+def fail_on_hidden_data(site: Site, client: httpx.Client) -> None:
+    """A submission whose code says what it saw, in the way that a dishonest worker would pass it on."""
+    upload(client, b"import os\n" + GOOD)
+    check = site.claim()
+    assert check is not None
+    site.report(check)
+    job = site.claim()
+    assert job is not None
+    fault = {"code": "exception", "owner": "participant", "message": MARKER, "line": MARKED_LINE}
+    assert site.report(job, fault=fault)
+
+
+def fill(site: Site, path: str) -> str:
+    """The address of the owner's failed submission, team and so on."""
     with site.context.database.read() as session:
-        submission = str(session.scalars(select(Submission.id)).first())
-        team = str(session.scalars(select(Team.id)).first())
-    document = client.get(f"{site.url}/openapi.json").json()
-    found = [path for path, calls in document["paths"].items() if "get" in calls]
-    found += ["/", "/competitions/{slug}", "/competitions/{slug}/leaderboard", "/openapi.json"]
-    values = {"{slug}": SLUG, "{submission_id}": submission, "{team_id}": team}
-    filled = [re.sub(r"\{\w+\}", lambda part: values.get(part[0], part[0]), path) for path in found]
-    assert not any("{" in path for path in filled), filled
-    return [*filled, f"/api/v1/competitions/{SLUG}/leaderboard?format=csv"]
+        values = {
+            "slug": SLUG,
+            "submission_id": str(session.scalar(select(Submission.id).where(Submission.state == "failed"))),
+            "team_id": str(session.scalar(select(Team.id).where(Team.name == OWNER))),
+        }
+    return re.sub(r"\{(\w+)\}", lambda part: values.get(part[1], str(uuid4())), path)
+
+
+def walkers(site: Site) -> dict[str, httpx.Client]:
+    """A client for each role, logged in as a program and as a browser."""
+    clients = {name: site.register(name) for name in sorted(MEMBERS)}
+    for name, client in clients.items():
+        page = client.post("/session", json={"username": name, "password": "correct horse"})
+        assert page.status_code < 300, page.text
+    with site.context.database.write() as session:
+        administration.set_host(session, HOST, SLUG, is_host=True)
+        administration.set_operator(session, OPERATOR, is_operator=True)
+        competition = session.scalars(select(Competition)).one()
+        document = json.loads(json.dumps(competition.specification))
+        document["data"]["seed"] = document["split"]["seed"] = MARKED_SEED
+        competition.specification = document
+    return clients | {STRANGER: site.client()}
+
+
+def test_every_route_says_who_may_see_it(site: Site) -> None:
+    assert routes(site.app) == set(ANSWERED)
 
 
 def test_nothing_hidden_in_any_answer(site: Site) -> None:
-    with site.register("ann") as ann, site.register("bob") as bob:
-        upload(ann)
-        site.evaluate()
-        hidden = hidden_values(site)
-        assert len(hidden) >= 30  # the search would prove nothing if it looked for nothing
-        for client in (ann, bob):
-            for path in addresses(site, client):
-                answer = client.get(site.url + path)
-                assert answer.status_code in ({401} if path.endswith("/session") else {200, 404}), path
-                text = answer.text
-                assert not [value for value in hidden if value in text], path
-                if path != "/metrics":
-                    shown = {name for name in HIDDEN_NAMES if re.search(rf'"{name}"', text)}
-                    assert not shown - ({"password"} if path == "/openapi.json" else set()), (path, shown)
+    clients = walkers(site)
+    upload(clients[OWNER])
+    site.evaluate()
+    fail_on_hidden_data(site, clients[OWNER])
+    hidden = {*hidden_values(site), MARKER, str(MARKED_SEED), str(MARKED_LINE)}
+    assert len(hidden) >= 30  # the search would prove nothing if it looked for nothing
+    wrong = []
+    for route, allowed in ANSWERED.items():
+        method, path = route.split(" ", 1)
+        for name, client in clients.items():
+            if method != "GET" and name in allowed - {STRANGER}:
+                continue  # what it does is tested elsewhere
+            answer = client.request(method, site.url + fill(site, path))
+            refused = {401, 403, 404} | ({303} if method == "GET" else {422})
+            if (answer.status_code in refused) == (name in allowed) and (method == "GET" or name not in allowed):
+                wrong.append((route, name, answer.status_code))
+            if path.endswith("/audit") and name in allowed:
+                continue  # a host may see everything
+            found = [value for value in hidden if value in answer.text]
+            found += [word for word in HIDDEN_NAMES if re.search(rf'"{word}"', answer.text)]
+            if found:
+                wrong.append((route, name, found))
+    assert not wrong, "\n".join(map(str, wrong))
+    for client in clients.values():
+        client.close()
 
 
 def test_scores_are_shown_with_three_digits(site: Site) -> None:
