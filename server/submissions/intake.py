@@ -162,6 +162,7 @@ def _known(
 def _received(session: Session, competition: Competition, found: tuple[Submission, int], user: User) -> Received:
     submission, status = found
     limits = specification(competition).quotas
-    left = quotas.view(session, competition, session.get_one(Team, submission.team_id), user, limits)
+    team = session.get_one(Team, submission.team_id)  # kept for `view`, which would ask for it again
+    left = quotas.view(session, competition, team, user, limits)
     answer = UploadAnswer(**view(session, submission).model_dump(), quota=left)
     return Received(status=status, answer=answer, headers=quotas.headers(limits, left))

@@ -110,3 +110,16 @@ def test_worker_without_bubblewrap_says_how_to_install_it(tmp_path: Path) -> Non
     assert result.returncode == 1
     assert "bubblewrap" in one_line(result)
     assert "apt-get install bubblewrap" in one_line(result)
+
+
+def test_accounts_are_made_and_every_act_is_in_the_audit_log(tmp_path: Path) -> None:
+    made = lethe("admin", "user", "create", "ann", "ann@example.org", "--operator", home=tmp_path,
+                 LETHE_NEW_PASSWORD="correct horse")  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    short = lethe("admin", "user", "create", "bob", "bob@example.org", home=tmp_path, LETHE_NEW_PASSWORD="short")
+    assert (short.returncode, "8 characters" in short.stderr) == (2, True)
+    users = json.loads(lethe("admin", "user", "list", "--json", home=tmp_path).stdout)
+    assert [(user["username"], user["operator"]) for user in users] == [("ann", True)]
+    events = json.loads(lethe("admin", "audit", "--json", home=tmp_path).stdout)
+    assert [event["action"] for event in events] == ["user.role", "user.create"]
+    assert "correct horse" not in json.dumps(events)
