@@ -61,14 +61,26 @@ def ranks(scores: Sequence[Score]) -> tuple[int, ...]:
     )
 
 
-def rank_replicates(final: Floats, replicates: Floats) -> tuple[int, ...]:
-    """`ranks` from what a database keeps: final scores (T,) and their replicates (T, G), all of one bank and rule."""
-    quantile = t_quantile(replicates.shape[1] - 1)
-    result = []
-    for mine, left_out in zip(final, replicates, strict=True):
-        lead = final - mine
-        result.append(1 + int((lead - quantile * jackknife_error(replicates - left_out) > 0).sum()))
-    return tuple(result)
+def rank_replicates(final: Floats, replicates: Floats, *, block: int = 512) -> tuple[int, ...]:
+    """`ranks` from what a database keeps: final scores (T,) and their replicates (T, G), all of one bank and rule.
+
+    The variance of a difference of two rows is that of each minus twice their product, so all pairs are one matrix
+    product, `block` teams at a time: 10,000 teams take a few seconds. Where rounding leaves less than 1e-12 of the
+    larger variance, the two differ by a constant, and their difference has no error.
+    """
+    groups = replicates.shape[1]
+    spread = replicates - replicates.mean(axis=1, keepdims=True)  # (T, G)
+    squares = (spread**2).sum(axis=1)  # (T,)
+    quantile = t_quantile(groups - 1)
+    result: list[int] = []
+    for start in range(0, len(final), block):
+        rows = slice(start, start + block)
+        variance = squares[None] + squares[rows, None] - 2 * spread[rows] @ spread.T  # (block, T)
+        variance[variance < 1e-12 * np.maximum(squares[None], squares[rows, None])] = 0.0
+        error = np.sqrt((groups - 1) / groups * variance)
+        lead = final[None] - final[rows, None]
+        result.extend(1 + (lead - quantile * error > 0).sum(axis=1))
+    return tuple(int(rank) for rank in result)
 
 
 def compare(
