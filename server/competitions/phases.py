@@ -86,10 +86,14 @@ def require_open(competition: Competition, now: datetime | None = None) -> None:
     )
 
 
+def may_choose(competition: Competition, now: datetime | None = None) -> bool:
+    """Whether teams may still choose what is evaluated at the end: while uploads are, or will be, taken."""
+    return phase(competition, now) in {Phase.PRACTICE, Phase.OPEN, Phase.PAUSED}
+
+
 def require_not_over(competition: Competition, now: datetime | None = None) -> None:
     """Raise CompetitionClosed once no more uploads will be taken, CompetitionNotStarted for a draft."""
-    current = phase(competition, now)
-    if current not in {Phase.PRACTICE, Phase.OPEN, Phase.PAUSED}:
+    if not may_choose(competition, now):
         require_open(competition, now)
 
 

@@ -1,5 +1,6 @@
 """The page of one submission: where it stands, how it went, what it printed, and its source."""
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from server.pages.formatting import Moment, count_text, duration_text, moment, s
 from server.pages.scale import scale_for
 from server.pages.source_view import Line
 from server.pages.texts import Fact
-from server.submissions.schemas import SubmissionLog, SubmissionView
+from server.submissions.schemas import IntervalView, ReceiptView, SubmissionLog, SubmissionView
 
 POLL_S = 3
 
@@ -111,6 +112,11 @@ class SubmissionPage:
     poll_s: int
     notice: str
     notes: tuple[str, ...]
+    advice: tuple[str, ...]
+    choice: str
+    disqualified: str
+    final: ScoreBox | None
+    receipt: tuple[Fact, ...]
 
 
 def submission_page(
@@ -119,6 +125,8 @@ def submission_page(
     lines: tuple[Line, ...],
     standings: Leaderboard,
     *,
+    receipt: ReceiptView | None = None,
+    can_select: bool = False,
     notice: str = "",
 ) -> SubmissionPage:
     """The page of `view`; `standings` give the reference lines beside its score."""
@@ -137,7 +145,7 @@ def submission_page(
         stages=_stages(view, checked=log is not None),
         runs=Runs(view.runs_done, view.runs_total) if state is SubmissionState.RUNNING else None,
         waiting=_waiting(view),
-        score=_score(view, standings),
+        score=_score(view.score, view.interval, standings),
         error=error,
         outputs=() if log is None else _outputs(log, view.filename),
         usage=() if log is None else _usage(log),
@@ -147,6 +155,11 @@ def submission_page(
         poll_s=POLL_S,
         notice=notice,
         notes=tuple(view.notes),
+        choice=_choice(view, can_select=can_select),
+        disqualified=view.disqualified or "",
+        final=None if view.final is None else _score(view.final.score, view.final.interval, standings),
+        receipt=() if receipt is None else _receipt(receipt),
+        advice=() if log is None else tuple(one.message for one in log.advice),
     )
 
 
@@ -193,30 +206,49 @@ def _waiting(view: SubmissionView) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _score(view: SubmissionView, standings: Leaderboard) -> ScoreBox | None:
-    if view.score is None or view.interval is None:
+def _choice(view: SubmissionView, *, can_select: bool) -> str:
+    """What the team may do about the final evaluation: `select`, `unselect` or nothing."""
+    if not can_select or view.state in {"failed", "cancelled"}:
+        return ""
+    return "unselect" if view.selected else "select"
+
+
+def _receipt(receipt: ReceiptView) -> tuple[Fact, ...]:
+    parts = [(name, values) for name, values in (("public", receipt.public), ("final", receipt.final)) if values]
+    return tuple(
+        Fact(f"{term.replace('_', ' ')} ({name})" if len(parts) > 1 else term.replace("_", " "), _short(value))
+        for name, values in parts
+        for term, value in values.items()
+    )
+
+
+def _short(value: object) -> str:
+    """A receipt's value in one line; lists and tables as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def _score(score: float | None, interval: IntervalView | None, standings: Leaderboard) -> ScoreBox | None:
+    if score is None or interval is None:
         return None
-    references = [row for row in standings.rows if row.reference is not None]
-    low, high = view.interval.low, view.interval.high
-    scale = scale_for([view.score, low, high, *(row.score for row in references)])
-    texts = [score_text(value) for value in (view.score, low, high)]
+    references = [row for row in standings.rows if row.reference in {"ceiling", "floor"}]
+    low, high = interval.low, interval.high
+    scale = scale_for([score, low, high, *(row.score for row in references)])
+    texts = [score_text(value) for value in (score, low, high)]
     beside = "; ".join(f"{row.reference} {score_text(row.score)}" for row in references)
     return ScoreBox(
         score=texts[0],
         interval=f"{texts[1]} to {texts[2]}",
         low_x=scale.x(low),
         high_x=scale.x(high),
-        score_x=scale.x(view.score),
-        marks=tuple(
-            (
-                row.reference or "",
-                scale.x(row.score),
-                "start" if scale.x(row.score) < 15 else "end" if scale.x(row.score) > 85 else "middle",
-            )
-            for row in references
-        ),
+        score_x=scale.x(score),
+        marks=tuple(_mark(row.reference or "", scale.x(row.score)) for row in references),
         alternative=f"Score {texts[0]}, 95% interval {texts[1]} to {texts[2]}" + (f"; {beside}" if beside else ""),
     )
+
+
+def _mark(kind: str, x: float) -> tuple[str, float, str]:
+    """A reference line with the side of it on which its name has room."""
+    return kind, x, "start" if x < 15 else "end" if x > 85 else "middle"
 
 
 def _error(view: SubmissionView) -> ErrorBox | None:

@@ -11,6 +11,7 @@ from limits import parse
 
 from evaluator.contract.submission import FILENAME
 from server import sessions
+from server.competitions import phases
 from server.competitions import service as competitions
 from server.context import AppContext, Context
 from server.errors import RequestError
@@ -25,10 +26,11 @@ from server.pages.source_view import Line, source_lines
 from server.pages.submission_page import submission_page
 from server.rates import TooManyRequests
 from server.sessions import FormVisitor, OptionalVisitor, RequiredVisitor, Visitor
-from server.submissions import body, intake, quotas
+from server.submissions import body, intake, quotas, selections
 from server.submissions import service as submissions
 from server.submissions.endpoints import clean_filename, submission_log
 from server.submissions.static_check import RefusedFile, check_file
+from server.submissions.views import receipt
 from server.submissions.views import view as submission_view
 from server.teams.service import find_team
 
@@ -103,10 +105,13 @@ def submission(submission_id: UUID, request: Request, context: AppContext, visit
     with context.database.read() as session:
         found = submissions.get_own(session, submission_id, visitor.user)
         shown = submission_view(session, found)
-        standings = leaderboards.leaderboard(session, competitions.get_competition(session, shown.competition))
+        competition = competitions.get_competition(session, shown.competition)
+        standings = leaderboards.leaderboard(session, competition, limit=0)
+        scored = None if shown.score is None else receipt(session, found)
+        can_select = phases.may_choose(competition)
     lines = source_lines(context.artifacts.get(found.source_key))
     log = None if found.check_report is None else submission_log(found)
-    view = submission_page(shown, log, lines, standings, notice=notice(request))
+    view = submission_page(shown, log, lines, standings, receipt=scored, can_select=can_select, notice=notice(request))
     return page(request, "submission.html", view, visitor)
 
 
@@ -117,6 +122,22 @@ def cancel(submission_id: UUID, context: AppContext, visitor: FormVisitor) -> Re
         found, owner = submissions.get_cancellable(session, submission_id, visitor.user)
         submissions.cancel(session, found, owner)
     return to(f"/submissions/{submission_id}", "cancelled")
+
+
+@router.post("/submissions/{submission_id}/select")
+def select(submission_id: UUID, context: AppContext, visitor: FormVisitor) -> Response:
+    """Choose one for the final evaluation."""
+    with context.database.write() as session:
+        selections.select_submission(session, submissions.get_own(session, submission_id, visitor.user))
+    return to(f"/submissions/{submission_id}", "selected")
+
+
+@router.post("/submissions/{submission_id}/unselect")
+def unselect(submission_id: UUID, context: AppContext, visitor: FormVisitor) -> Response:
+    """Take a choice back."""
+    with context.database.write() as session:
+        selections.unselect_submission(session, submissions.get_own(session, submission_id, visitor.user))
+    return to(f"/submissions/{submission_id}", "unselected")
 
 
 def _limit_bytes(context: Context, slug: str) -> int:

@@ -102,6 +102,7 @@ def _submission(competition: Competition, team: Team, user: User, finished_at: d
         source_sha256="0" * 64,
         state=SubmissionState.SCORED,
         runs_total=32,
+        deadline_at=finished_at,
         finished_at=finished_at,
     )
 

@@ -69,6 +69,7 @@ def competition(app: FastAPI) -> Context:
             source_sha256="0",
             state="scored",
             runs_total=32,
+            deadline_at=utc_now(),
             finished_at=utc_now(),
         )
         session.add(submission)

@@ -9,12 +9,12 @@ import pytest
 from server.leaderboard.schemas import Leaderboard, LeaderboardRow
 from server.pages.rendering import render
 from server.pages.submission_page import SubmissionPage, linked, submission_page
-from server.submissions.schemas import ErrorView, IntervalView, SubmissionLog, SubmissionView
+from server.submissions.schemas import AdviceView, ErrorView, IntervalView, SubmissionLog, SubmissionView
 
 WHEN = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>&\"'"
 LOG = SubmissionLog(
-    stdout="", stderr="", traceback="", packages=[], wall_s=1.25, cpu_s=1.0, peak_memory_bytes=3 * 2**20
+    stdout="", stderr="", traceback="", packages=[], advice=[], wall_s=1.25, cpu_s=1.0, peak_memory_bytes=3 * 2**20
 )
 
 
@@ -29,6 +29,7 @@ def view(**changes: Any) -> SubmissionView:
         "runs_done": 0,
         "runs_total": 32,
         "notes": [],
+        "selected": False,
         "created_at": WHEN,
     }
     return SubmissionView.model_validate(values | changes)
@@ -94,7 +95,14 @@ def test_lines_of_the_own_file_are_linked_and_no_others() -> None:
 
 def test_strangers_words_are_escaped() -> None:
     error = ErrorView(code="exception", message="It raised.", line=None, output=HOSTILE)
-    log = LOG.model_copy(update={"stdout": HOSTILE, "stderr": HOSTILE, "traceback": f'File "{HOSTILE}", line 1'})
+    log = LOG.model_copy(
+        update={
+            "advice": [AdviceView(code="x", message=HOSTILE)],
+            "stdout": HOSTILE,
+            "stderr": HOSTILE,
+            "traceback": f'File "{HOSTILE}", line 1',
+        }
+    )
     shown = page(view(state="failed", owner="participant", filename=HOSTILE, error=error, finished_at=WHEN), log)
     text = render("submission.html", view=shown, etag="")
     assert "<script>alert" not in text
