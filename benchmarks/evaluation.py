@@ -68,6 +68,7 @@ def compare(folder: Path, runs: int, rounds: int) -> None:
     for round_ in range(-1, rounds):  # the first round warms up and does not count
         for name, job in jobs.items():
             taken = job()
+            print(f"  {name}: {taken:.2f} s", file=sys.stderr, flush=True)
             if round_ >= 0:
                 seconds[name].append(taken)
     for process in bare.values():
