@@ -36,7 +36,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 STOP_GRACE_S = 15.0
 FIRST_RETRY_S = 0.5
-LONGEST_RETRY_S = 15.0
+LONGEST_RETRY_S = 5.0
 
 
 class WorkerLoop:

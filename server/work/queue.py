@@ -108,22 +108,25 @@ def stage_order(session: Session) -> tuple[Stage, Stage]:
         .order_by(WorkItem.created_at)
         .limit(1)
     )
-    if waiting_since is None:
+    checks_wait = select(WorkItem.id).where(WorkItem.state == WorkState.READY, WorkItem.stage == Stage.CHECK).limit(1)
+    if waiting_since is None or session.scalar(checks_wait) is None:
         return Stage.CHECK, Stage.RUN
-    since = max(waiting_since, now - timedelta(seconds=SHARE_WINDOW_S))
-    spent = {stage: _busy_s(session, stage, since, now) for stage in (Stage.CHECK, Stage.RUN)}
+    spent = _busy_s(session, max(waiting_since, now - timedelta(seconds=SHARE_WINDOW_S)), now)
     if spent[Stage.CHECK] > CHECK_SHARE * sum(spent.values()):
         return Stage.RUN, Stage.CHECK
     return Stage.CHECK, Stage.RUN
 
 
-def _busy_s(session: Session, stage: Stage, since: datetime, now: datetime) -> float:
-    """Seconds that workers spent on items of `stage` after `since`, those in hand included."""
-    of_stage = select(WorkItem.claimed_at, WorkItem.done_at).where(WorkItem.stage == stage)
-    ended = session.execute(of_stage.where(WorkItem.done_at > since)).all()
-    in_hand = session.execute(of_stage.where(WorkItem.state == WorkState.LEASED)).all()
-    spans = [(start, end or now) for start, end in (*ended, *in_hand) if start is not None]
-    return sum((end - max(start, since)).total_seconds() for start, end in spans)
+def _busy_s(session: Session, since: datetime, now: datetime) -> dict[Stage, float]:
+    """Seconds that workers spent on items of each stage after `since`, those in hand included."""
+    spent = {Stage.CHECK: 0.0, Stage.RUN: 0.0}
+    items = select(WorkItem.stage, WorkItem.claimed_at, WorkItem.done_at).where(WorkItem.stage.in_(spent))
+    ended = session.execute(items.where(WorkItem.done_at > since)).all()
+    in_hand = session.execute(items.where(WorkItem.state == WorkState.LEASED)).all()
+    for stage, start, end in (*ended, *in_hand):
+        if start is not None:
+            spent[Stage(stage)] += ((end or now) - max(start, since)).total_seconds()
+    return spent
 
 
 def queue_position(session: Session, submission: Submission) -> int | None:

@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, text, update
 
 from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, LimitsSpec
 from evaluator.contract.states import Stage, WorkState
@@ -160,3 +161,34 @@ def test_dropped_items_take_no_place_in_the_queue(site: Site) -> None:
         assert bob.get(f"/submissions/{theirs['id']}").json()["queue_position"] == 1
         assert team_names(site, [site.claim()]) == ["mine"]
         assert site.claim() is None
+
+
+def test_ten_thousand_waiting_submissions_are_one_look_into_an_index(site: Site) -> None:
+    if site.context.database.is_sqlite:
+        pytest.skip("plans are PostgreSQL's")
+    with site.register("ann") as ann:
+        upload(ann)
+    with site.context.database.write() as session:
+        item = session.scalars(select(WorkItem)).one()
+        copied = ("competition_id", "team_id", "stage", "chunk", "first_run", "run_count")
+        template = {name: getattr(item, name) for name in copied}
+        like = session.get_one(Submission, item.submission_id)
+        names = ("competition_id", "team_id", "user_id", "filename", "source_key", "source_sha256", "deadline_at")
+        base = {name: getattr(like, name) for name in names} | {"runs_total": RUNS}
+        ids = [uuid4() for _ in range(10_000)]
+        session.execute(insert(Submission), [base | {"id": identifier} for identifier in ids])
+        rows = [
+            template | {"submission_id": identifier, "generation": 0, "turn": number}
+            for number, identifier in enumerate(ids)
+        ]
+        session.execute(insert(WorkItem), rows)
+        session.execute(text("ANALYZE"))
+        statement = queue._first_item(like.competition_id, Stage.CHECK)
+        compiled = statement.compile(site.context.database.engine, compile_kwargs={"literal_binds": True})
+        plan = "\n".join(session.scalars(text(f"EXPLAIN {compiled}")))
+        last = session.get_one(Submission, ids[-1])
+        assert queue.queue_position(session, last) == 10_001
+    assert "ix_work_items_turn" in plan
+    assert "Sort" not in plan
+    assert "Seq Scan" not in plan
+    assert site.claim() is not None
