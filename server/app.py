@@ -16,6 +16,7 @@ from server.competitions import host_endpoints as hosts
 from server.context import create_context
 from server.docs_page import mount_docs
 from server.leaderboard import endpoints as leaderboard
+from server.leaderboard.cache import RenderedBoards
 from server.limits import BodyLimit
 from server.openapi import describe_errors
 from server.oracles import endpoints as oracles
@@ -53,6 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     mount_docs(app)
     app.state.context = context
+    app.state.boards = RenderedBoards()
     app.state.feed = Feed(context.database)
     register_problems(app)
     app.add_middleware(BodyLimit)

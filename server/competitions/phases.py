@@ -1,6 +1,6 @@
 """The calendar of a competition: which phase it is in, until when uploads are taken, and how late one came."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from server.db import utc_now
@@ -115,7 +115,7 @@ def describe(competition: Competition, now: datetime | None = None) -> str:
 
 def time_text(moment: datetime) -> str:
     """`2026-04-01T00:00:00Z`: to the second, in UTC."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def span_text(span: timedelta) -> str:

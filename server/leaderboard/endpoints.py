@@ -3,17 +3,19 @@
 from importlib.metadata import version
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
 from evaluator.contract.states import Evaluation
 from server.context import AppContext
 from server.leaderboard import service
+from server.leaderboard.cache import RenderedBoards
 from server.leaderboard.schemas import Leaderboard
 
 router = APIRouter(tags=["leaderboard"])
 
 PAGE = 100
 MAX_PAGE = 1_000
+MEDIA_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
 _RELEASE = version("lethe")
 
 
@@ -27,6 +29,7 @@ _RELEASE = version("lethe")
 )
 def get_leaderboard(
     slug: str,
+    request: Request,
     context: AppContext,
     view: Annotated[Evaluation, Query()] = Evaluation.PUBLIC,
     format: Annotated[Literal["json", "csv"], Query()] = "json",  # noqa: A002 - the contract's name
@@ -46,10 +49,13 @@ def get_leaderboard(
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
         if matches(if_none_match, etag):
             return Response(status_code=304, headers=headers)
-        board = service.leaderboard(session, competition, view, offset=offset, limit=count)
-    if format == "csv":
-        return Response(service.as_csv(board), media_type="text/csv; charset=utf-8", headers=headers)
-    return Response(board.model_dump_json(), media_type="application/json", headers=headers)
+        boards: RenderedBoards = request.app.state.boards
+        body = boards.get(etag)
+        if body is None:
+            board = service.leaderboard(session, competition, view, offset=offset, limit=count)
+            body = (service.as_csv(board) if format == "csv" else board.model_dump_json()).encode()
+            boards.put(etag, body)
+    return Response(body, media_type=MEDIA_TYPES[format], headers=headers)
 
 
 def matches(if_none_match: str | None, etag: str) -> bool:

@@ -15,6 +15,7 @@ from server.competitions.phases import (
     phase,
     require_open,
     span_text,
+    time_text,
 )
 from server.models import Competition
 
@@ -89,6 +90,10 @@ def test_times_without_a_zone_or_out_of_order_are_refused(tmp_path: Path, line: 
     path.write_text(f'slug = "a"\ntitle = "x"\n[phases]\n{line}\n')
     with pytest.raises(SpecificationError, match=message):
         load_specification(path)
+
+
+def test_times_are_told_in_utc_whatever_their_offset() -> None:
+    assert time_text(datetime.fromisoformat("2026-03-01T01:30:00+02:00")) == "2026-02-28T23:30:00Z"
 
 
 def test_offsets_are_kept_apart_from_utc(tmp_path: Path) -> None:
