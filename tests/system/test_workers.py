@@ -1,0 +1,90 @@
+"""A real worker, seen by the operator, freed by a cancellation, killed and started again."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from server.db import Database, utc_now
+from server.models import Submission, WorkItem
+from server.settings import Settings
+from tests.system.conftest import Installation, submit, wait
+
+SLEEPER = "import time\ndef unlearning(net, retain, forget, validation):\n    time.sleep({seconds})\n"
+
+pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(600)]
+
+
+def workers(installation: Installation) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(installation.lethe("admin", "workers", "--json").stdout)
+    return rows
+
+
+def until(condition: Callable[[], Any], limit_s: float = 120) -> Any:
+    deadline = time.monotonic() + limit_s
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return found
+
+
+def items(installation: Installation, identifier: str) -> list[tuple[str, str, datetime | None, int]]:
+    """Stage, state, end and losses of a submission's work items."""
+    database = Database(Settings(home=installation.home).database)
+    with database.read() as session:
+        rows = session.execute(
+            select(WorkItem.stage, WorkItem.state, WorkItem.done_at, WorkItem.losses)
+            .join(Submission, Submission.id == WorkItem.submission_id)
+            .where(Submission.id.in_([one for one in session.scalars(select(Submission.id)) if str(one) == identifier]))
+        )
+        found = [tuple(row) for row in rows]
+    database.dispose()
+    return found  # type: ignore[return-value]
+
+
+def worker_pid(installation: Installation) -> int | None:
+    """The process that `lethe up` runs as the worker of this home."""
+    wanted = f"LETHE_CACHE={installation.home / 'cache'}".encode()
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            is_worker = (folder / "cmdline").read_bytes().split(b"\0")[-2:-1] == [b"worker"]
+            if is_worker and wanted in (folder / "environ").read_bytes().split(b"\0"):
+                return int(folder.name)
+        except OSError:
+            continue
+    return None
+
+
+def test_a_cancelled_submission_frees_its_worker(embedded: Installation) -> None:
+    with embedded.register("cora") as cora:
+        identifier = submit(cora, SLEEPER.format(seconds=15))["id"]
+        until(lambda: cora.get(f"/submissions/{identifier}").json()["state"] == "checking")
+        (row,) = [row for row in workers(embedded) if row["state"] == "busy"]
+        assert (row["doing"], row["submission_id"]) == ("check", identifier)
+        assert row["capabilities"]["sandbox_mode"].startswith("bubblewrap")
+        assert cora.post(f"/submissions/{identifier}/cancel").json()["state"] == "cancelled"
+        cancelled_at = utc_now()  # the answer's own time is coarse
+        freed_at = until(lambda: [done_at for _, state, done_at, _ in items(embedded, identifier) if state == "failed"])
+    # One heartbeat of three seconds; the rest is for machines that have more to do.
+    assert (freed_at[0] - cancelled_at).total_seconds() < 10
+
+
+def test_a_killed_worker_costs_its_run_and_no_lease(embedded: Installation) -> None:
+    with embedded.register("kim") as kim:
+        identifier = submit(kim, SLEEPER.format(seconds=2))["id"]
+        until(lambda: kim.get(f"/submissions/{identifier}").json()["state"] == "running")
+        killed = until(lambda: worker_pid(embedded))
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: sum(losses for *_, losses in items(embedded, identifier)), limit_s=120)
+        assert worker_pid(embedded) != killed
+        assert wait(kim, identifier)["state"] == "scored"
+        assert sum(losses for *_, losses in items(embedded, identifier)) == 1
