@@ -21,7 +21,7 @@ from server.limits import BodyLimit
 from server.openapi import describe_errors
 from server.oracles import endpoints as oracles
 from server.pages import endpoints as pages
-from server.pages import people, submitting, teaming
+from server.pages import hosting, people, submitting, teaming
 from server.problems import register_problems
 from server.rates import RateLimit
 from server.settings import Settings
@@ -72,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(work.router)
     app.include_router(oracles.router)
     app.include_router(health.router)
-    for site in (pages, people, submitting, teaming):
+    for site in (pages, people, submitting, teaming, hosting):
         app.include_router(site.router)
     pages.mount_static(app)
     describe_errors(app)

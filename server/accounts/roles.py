@@ -14,6 +14,16 @@ def is_host(session: Session, competition: Competition, user: User) -> bool:
     return session.get(CompetitionHost, (competition.id, user.id)) is not None
 
 
+def hosted_competitions(session: Session, user: User) -> list[Competition]:
+    """The competitions that `user` hosts, drafts too, the newest first; all of them for operators."""
+    query = select(Competition).order_by(Competition.created_at.desc())
+    if not user.is_operator:
+        query = query.join(CompetitionHost, CompetitionHost.competition_id == Competition.id).where(
+            CompetitionHost.user_id == user.id
+        )
+    return list(session.scalars(query))
+
+
 def require_host(session: Session, competition: Competition, user: User) -> None:
     """Raise NotFound unless `user` hosts `competition`: what is not yours does not exist for you."""
     if not is_host(session, competition, user):

@@ -19,7 +19,7 @@ from evaluator.artifacts.oracles import read_record, trained_indices
 from evaluator.contract.bank import changed_ingredients
 from evaluator.contract.dossier import Dossier, PreparedSplit
 from evaluator.contract.specification import CompetitionSpec, SpecificationError, load_specification
-from evaluator.contract.states import Evaluation, SubmissionState
+from evaluator.contract.states import Evaluation
 from evaluator.metrics import METRIC_VERSION, Score
 from server import models
 from server.audit.service import record
@@ -31,11 +31,8 @@ from server.control.yardstick import load_yardstick
 from server.errors import Conflict
 from server.leaderboard.standings import touch
 from server.migrate import migrate
-from server.models import Submission
 from server.settings import Settings
-from server.submissions.service import SubmissionNotFound
-from server.work.duration import deadline
-from server.work.items import advance
+from server.submissions import reruns
 
 if TYPE_CHECKING:
     from evaluator.banks.seeding import Progress
@@ -43,12 +40,6 @@ if TYPE_CHECKING:
 
 Report = Callable[["Progress"], None]
 SHIPPED = Path(str(files("server.competitions"))) / "specs"
-
-
-class SubmissionNotEnded(Conflict):
-    """A rerun needs a submission that has ended."""
-
-    code = "submission_not_ended"
 
 
 class NotSeeded(Conflict):
@@ -253,23 +244,7 @@ def start_finals(context: Context, slug: str) -> finals.Progress:
 def rerun(context: Context, submission_id: UUID, *, fresh_seeds: bool) -> None:
     """Open a new generation of an ended submission; its score stays on the board until the new one is there."""
     with context.database.write() as session:
-        submission = session.get(Submission, submission_id, with_for_update=True)
-        if submission is None:
-            raise SubmissionNotFound(f"There is no submission {submission_id}.")
-        if not SubmissionState(submission.state).is_terminal:
-            raise SubmissionNotEnded(f"The submission is {submission.state}; cancel it or wait until it has ended.")
-        competition = session.get_one(models.Competition, submission.competition_id)
-        submission.generation += 1
-        submission.seed_epoch += fresh_seeds
-        submission.owner = submission.fault_code = submission.fault_message = submission.fault_line = None
-        submission.finished_at = submission.fault_stage = None
-        submission.runs_shown, submission.runs_shown_at = 0, None
-        if submission.evaluation == Evaluation.PUBLIC:
-            submission.check_report = None
-        spec = service.specification(competition)
-        submission.deadline_at = deadline(spec)
-        advance(session, submission, spec)
-        record(session, "submission.rerun", str(submission_id), competition=competition, fresh_seeds=fresh_seeds)
+        reruns.rerun(session, acts.find_submission(session, submission_id), fresh_seeds=fresh_seeds)
     context.wake.workers()
 
 

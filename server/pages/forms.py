@@ -10,6 +10,7 @@ from server.errors import RequestError
 from server.pages.rendering import SECURITY_HEADERS
 
 NOTICES = {
+    "done": "Done.",
     "registered": "Welcome. Your account is ready.",
     "password": "Your password is changed. Other sessions and all tokens have ended.",
     "token-deleted": "The token is deleted; it stopped working at once.",

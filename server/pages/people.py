@@ -13,6 +13,7 @@ from server import sessions
 from server.accounts import service as accounts
 from server.accounts.login import count_registration, verify_password
 from server.accounts.passwords import MIN_CHARS, hash_password
+from server.accounts.roles import hosted_competitions
 from server.accounts.schemas import NewToken, NewUser, PasswordChange
 from server.context import AppContext, Context
 from server.errors import RequestError
@@ -95,6 +96,7 @@ class AccountPage:
     tokens: tuple[TokenLine, ...]
     teams: tuple[TeamLine, ...]
     submissions: tuple[SubmissionLine, ...]
+    hosted: tuple[tuple[str, str], ...]
     min_chars: int = MIN_CHARS
 
 
@@ -253,6 +255,7 @@ def _belongings(session: Session, visitor: Visitor) -> dict[str, Any]:
         submission_view(session, one) for one in submissions.list_recent(session, visitor.user, limit=SUBMISSIONS_SHOWN)
     ]
     return {
+        "hosted": tuple((one.slug, one.title) for one in hosted_competitions(session, visitor.user)),
         "tokens": tuple(_token_line(token) for token in tokens),
         "teams": tuple(TeamLine(team.competition, team.name, ", ".join(team.members)) for team in own_teams),
         "submissions": tuple(

@@ -1,0 +1,41 @@
+"""Evaluating a submission again: the same file, a new generation."""
+
+from sqlalchemy.orm import Session
+
+from evaluator.contract.states import Evaluation, SubmissionState
+from server.audit.service import record
+from server.competitions.service import specification
+from server.errors import Conflict
+from server.models import Competition, Submission
+from server.work.duration import deadline
+from server.work.items import advance
+
+
+class SubmissionNotEnded(Conflict):
+    """A rerun needs a submission that has ended."""
+
+    code = "submission_not_ended"
+    title = "Submission has not ended"
+
+
+def rerun(session: Session, submission: Submission, *, fresh_seeds: bool, actor: str | None = None) -> None:
+    """Open a new generation of an ended submission; its score stays on the board until the new one is there.
+
+    `submission` must be locked. Raises SubmissionNotEnded.
+    """
+    if not SubmissionState(submission.state).is_terminal:
+        raise SubmissionNotEnded(f"The submission is {submission.state}; cancel it or wait until it has ended.")
+    competition = session.get_one(Competition, submission.competition_id)
+    submission.generation += 1
+    submission.seed_epoch += fresh_seeds
+    submission.owner = submission.fault_code = submission.fault_message = submission.fault_line = None
+    submission.finished_at = submission.fault_stage = None
+    submission.runs_shown, submission.runs_shown_at = 0, None
+    if submission.evaluation == Evaluation.PUBLIC:
+        submission.check_report = None
+    spec = specification(competition)
+    submission.deadline_at = deadline(spec)
+    advance(session, submission, spec)
+    record(
+        session, "submission.rerun", str(submission.id), actor=actor, competition=competition, fresh_seeds=fresh_seeds
+    )
