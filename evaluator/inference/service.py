@@ -101,7 +101,7 @@ class InferenceService:
             try:
                 self._await_ready(child)
                 deadline = time.monotonic() + self._wall_s
-                _send(child, deadline, header, payload)
+                _send(child, deadline, cancel, header, payload)
                 _await_reply(child, deadline, cancel)
                 reply = json.loads(_receive(child, deadline))
                 outputs = _receive(child, deadline)
@@ -166,7 +166,7 @@ def _close(stream: IO[bytes] | None) -> None:
             return
 
 
-def _send(child: subprocess.Popen[bytes], deadline: float, *frames: bytes) -> None:
+def _send(child: subprocess.Popen[bytes], deadline: float, cancel: Cancellation, *frames: bytes) -> None:
     """Write the frames before the deadline; a child that does not read must not hold up its parent."""
     assert child.stdin is not None  # noqa: S101 - opened as a pipe
     descriptor = child.stdin.fileno()
@@ -175,21 +175,25 @@ def _send(child: subprocess.Popen[bytes], deadline: float, *frames: bytes) -> No
         for data in (struct.pack("!Q", len(frame)), frame):
             view = memoryview(data)
             while view:
-                _, writable, _ = select.select([], [descriptor], [], max(0.0, deadline - time.monotonic()))
-                if not writable:
-                    raise TimeoutError
-                view = view[os.write(descriptor, view) :]
+                _check_time(deadline, cancel)
+                if select.select([], [descriptor], [], CANCEL_TICK_S)[1]:
+                    view = view[os.write(descriptor, view) :]
 
 
 def _await_reply(child: subprocess.Popen[bytes], deadline: float, cancel: Cancellation) -> None:
     """Return when the child begins to answer; until then it computes, which may take as long as it likes."""
     assert child.stdout is not None  # noqa: S101 - opened as a pipe
-    while time.monotonic() < deadline:
-        if cancel.is_set():
-            raise InferenceCancelled
+    while True:
+        _check_time(deadline, cancel)
         if select.select([child.stdout.fileno()], [], [], CANCEL_TICK_S)[0]:
             return
-    raise TimeoutError
+
+
+def _check_time(deadline: float, cancel: Cancellation) -> None:
+    if cancel.is_set():
+        raise InferenceCancelled
+    if time.monotonic() >= deadline:
+        raise TimeoutError
 
 
 def _receive(child: subprocess.Popen[bytes], deadline: float) -> bytes:

@@ -40,6 +40,7 @@ class Row:
     reference: str
     rank: str
     is_shared: bool
+    shift: str
     score: str
     interval: str
     entries: int
@@ -90,6 +91,7 @@ def _row(row: LeaderboardRow, scale: Scale, markers: list[LeaderboardRow], *, is
         reference=row.reference or "",
         rank="" if row.rank is None else str(row.rank),
         is_shared=is_shared,
+        shift=_shift(row),
         score=score,
         interval=f"{low} to {high}",
         entries=row.entries,
@@ -103,6 +105,14 @@ def _row(row: LeaderboardRow, scale: Scale, markers: list[LeaderboardRow], *, is
             alternative=f"{score}, 95% interval {low} to {high}{beside}",
         ),
     )
+
+
+def _shift(row: LeaderboardRow) -> str:
+    """How far the final rank lies from the public one, with an arrow; empty where there is nothing to compare."""
+    if row.rank is None or row.public_rank is None:
+        return ""
+    places = row.public_rank - row.rank
+    return f"▲ {places}" if places > 0 else f"▼ {-places}" if places < 0 else "="
 
 
 def _reference(row: LeaderboardRow, scale: Scale) -> Reference:

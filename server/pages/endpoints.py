@@ -4,7 +4,10 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 
 from evaluator.artifacts import ArtifactMissing
+from evaluator.contract.states import Evaluation
+from server.competitions import acts
 from server.competitions import service as competitions
+from server.competitions.phases import Phase, phase
 from server.context import AppContext
 from server.errors import NotFound
 from server.leaderboard import service as leaderboards
@@ -50,20 +53,30 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
         found = competitions.get_competition(session, slug)
         facts = competitions.facts(session, found)
         standings = leaderboards.leaderboard(session, found)
+        announced = acts.announcements(session, found)
     sheet = competitions.dossier(found).contact_sheet
-    return page(
-        request, "competition.html", views.competition_page(facts, standings, sheet, str(request.base_url)), visitor
-    )
+    view = views.competition_page(facts, standings, sheet, announced, str(request.base_url))
+    return page(request, "competition.html", view, visitor)
 
 
 @router.api_route("/competitions/{slug}/leaderboard", methods=READ)
-def leaderboard(slug: str, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
-    """The standings, drawn on one scale."""
+def leaderboard(
+    slug: str,
+    request: Request,
+    context: AppContext,
+    visitor: OptionalVisitor,
+    view: Evaluation | None = None,
+) -> Response:
+    """The standings, drawn on one scale; after the reveal the final ones, unless the public ones are asked for."""
     with context.database.read() as session:
         found = competitions.get_competition(session, slug)
         row = competitions.row(session, found)
-        standings = leaderboards.leaderboard(session, found)
-    return page(request, "leaderboard.html", views.leaderboard_page(row, standings, str(request.base_url)), visitor)
+        is_revealed = phase(found) is Phase.REVEALED
+        shown = view or (Evaluation.FINAL if is_revealed else Evaluation.PUBLIC)
+        leaderboards.require_visible(found, shown)
+        standings = leaderboards.leaderboard(session, found, shown)
+    board = views.leaderboard_page(row, standings, str(request.base_url), is_revealed=is_revealed)
+    return page(request, "leaderboard.html", board, visitor)
 
 
 @router.api_route("/competitions/{slug}/contact-sheet.png", methods=READ)

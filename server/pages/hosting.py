@@ -261,7 +261,7 @@ def _counts(session: Session, competition: Competition) -> tuple[Fact, ...]:
         .where(Submission.competition_id == competition.id)
         .group_by(Submission.state)
     )
-    counted = dict(found.tuples().all())
+    counted = {row[0]: row[1] for row in found}
     return tuple(Fact(HEADLINES[one], f"{counted[one]:,}") for one in SubmissionState if counted.get(one))
 
 

@@ -1,5 +1,6 @@
 """What the pages say, ready for the templates: frozen values, no queries, no formatting left to do."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,6 +8,7 @@ from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.submission import FUNCTION, PARAMETERS
 from server.competitions.schemas import CompetitionFacts, CompetitionRow
 from server.leaderboard.schemas import Leaderboard
+from server.models import Announcement
 from server.pages.board import Board, board
 from server.pages.formatting import Moment, count_text, duration_text, moment, paragraphs, size_text
 from server.pages.snippets import STARTER, Commands, commands
@@ -39,6 +41,15 @@ class Card:
 
 
 @dataclass(frozen=True)
+class News:
+    """Something that the host announced."""
+
+    title: str
+    body: tuple[str, ...]
+    when: Moment
+
+
+@dataclass(frozen=True)
 class HomePage:
     """The list of competitions; `start` has commands for the newest open one, None when none is open."""
 
@@ -52,6 +63,7 @@ class CompetitionPage:
 
     card: Card
     description: tuple[str, ...]
+    news: tuple[News, ...]
     opened: Moment | None
     closed: Moment | None
     signature: str
@@ -78,6 +90,8 @@ class LeaderboardPage:
     json: str
     poll_s: int
     commands: Commands
+    shown: str
+    is_revealed: bool
 
 
 def home_page(rows: list[CompetitionRow], base_url: str) -> HomePage:
@@ -90,12 +104,17 @@ def home_page(rows: list[CompetitionRow], base_url: str) -> HomePage:
 
 
 def competition_page(
-    facts: CompetitionFacts, standings: Leaderboard, contact_sheet: ArtifactRef, base_url: str
+    facts: CompetitionFacts,
+    standings: Leaderboard,
+    contact_sheet: ArtifactRef,
+    announced: Sequence[Announcement],
+    base_url: str,
 ) -> CompetitionPage:
     """The values of a competition's overview; of the contact sheet only the digest is used."""
     return CompetitionPage(
         card=card(facts),
         description=paragraphs(facts.description),
+        news=tuple(News(one.title, paragraphs(one.body), moment(one.created_at)) for one in announced),
         opened=_moment(facts.opened_at),
         closed=_moment(facts.closed_at),
         signature=f"{FUNCTION}({', '.join(PARAMETERS)})",
@@ -113,16 +132,20 @@ def competition_page(
     )
 
 
-def leaderboard_page(row: CompetitionRow, standings: Leaderboard, base_url: str) -> LeaderboardPage:
-    """The values of a leaderboard page."""
-    api = f"/api/v1/competitions/{row.slug}/leaderboard"
+def leaderboard_page(
+    row: CompetitionRow, standings: Leaderboard, base_url: str, *, is_revealed: bool = False
+) -> LeaderboardPage:
+    """The values of a leaderboard page; once it `is_revealed`, there are two boards to choose from."""
+    api = f"/api/v1/competitions/{row.slug}/leaderboard?view={standings.view}"
     return LeaderboardPage(
         card=card(row),
         board=board(standings),
-        csv=f"{api}?format=csv",
-        json=f"{api}?format=json",
+        csv=f"{api}&format=csv",
+        json=f"{api}&format=json",
         poll_s=LIVE_POLL_S,
         commands=commands(base_url, row.slug),
+        shown=standings.view,
+        is_revealed=is_revealed,
     )
 
 

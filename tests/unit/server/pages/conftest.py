@@ -83,7 +83,7 @@ def competition(app: FastAPI) -> Context:
             forgetting_quality=0.98765,
             retain_ratio=0.87654,
             test_ratio=0.76543,
-            replicates=[],
+            replicates=[0.12] * 16,
             receipt={},
         )
         session.add(score)

@@ -8,8 +8,10 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import select
 
 from server.context import Context
+from server.models import Competition, CompetitionHost, User
 from server.pages.forms import local_path
 
 PASSWORD = "correct horse battery"
@@ -194,3 +196,57 @@ def test_pages_of_a_visitor_stay_with_the_visitor(ann: Browser, browser: Open) -
     assert mine.headers["ETag"] != anybodys.headers["ETag"]
     assert mine.headers["Vary"].startswith("Cookie")
     assert "bea" not in anybodys.text
+
+
+@pytest.fixture
+def host(ann: Browser, app: FastAPI) -> Browser:
+    """bea hosts the competition."""
+    context: Context = app.state.context
+    with context.database.write() as session:
+        user = session.scalars(select(User).where(User.username == "bea")).one()
+        competition = session.scalars(select(Competition)).one()
+        session.add(CompetitionHost(competition_id=competition.id, user_id=user.id))
+    return ann
+
+
+def test_a_host_leads_the_competition(host: Browser, browser: Open) -> None:
+    assert "Competitions that you host" in host.get("/account").text
+    assert "is open" in host.get("/host/c").text
+    assert "is paused" in host.post("/host/c/pause").text
+    refused = host.post("/competitions/c/submit", files={"file": ("mine.py", GOOD)})
+    assert refused.status_code == 403
+    assert "paused" in refused.text
+    assert "is open" in host.post("/host/c/resume").text
+    assert "needs a title" in host.post("/host/c/announce", title=" ").text
+    host.post("/host/c/announce", title="Hello <b>", body="One.\n\nTwo.")
+    assert "Hello &lt;b&gt;" in browser().get("/competitions/c").text
+    shown = host.get("/host/c").text
+    assert "competition.pause" in shown
+    assert "user:bea" in shown
+    assert "lethe admin competition finals c" in host.post("/host/c/close").text
+    assert host.post("/host/c/explode").status_code == 404
+
+
+def test_a_host_acts_on_submissions(host: Browser, browser: Open) -> None:
+    submission = re.search(r"/host/c/submissions/([\w-]+)/disqualify", host.get("/host/c").text)
+    assert submission is not None
+    path = f"/host/c/submissions/{submission.group(1)}"
+    assert "Say why" in host.post(f"{path}/disqualify", reason=" ").text
+    assert "disqualified: copied" in host.post(f"{path}/disqualify", reason="copied").text
+    assert "0.123" not in browser().get("/competitions/c/leaderboard").text
+    assert "disqualified: copied" not in host.post(f"{path}/qualify").text
+    assert "Waiting for a worker" in host.post(f"{path}/rerun").text
+    assert "has not ended" in host.post(f"{path}/rerun").text or "is queued" in host.post(f"{path}/rerun").text
+    assert "Cancelled" in host.post(f"{path}/cancel").text
+
+
+def test_a_host_page_does_not_exist_for_others(ann: Browser, browser: Open) -> None:
+    assert ann.get("/host/c").status_code == 404
+    assert ann.post("/host/c/close").status_code == 404
+    assert browser().get("/host/c").url.path == "/login"
+
+
+def test_after_the_reveal_there_are_two_boards(host: Browser, browser: Open) -> None:
+    assert browser().get("/competitions/c/leaderboard?view=final").status_code == 404
+    host.post("/host/c/close")
+    assert host.post("/host/c/reveal").status_code == 409
