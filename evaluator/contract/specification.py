@@ -206,6 +206,9 @@ class LimitsSpec(Contract):
 
     upload_bytes: Annotated[int, Field(ge=1, le=16 * 2**20)] = 128 * 2**10
     run_wall_s: Annotated[float, Field(gt=0)] = 60.0
+    run_retraining_fraction: Fraction | None = Field(
+        default=None, description="run_wall_s becomes this share of what training a model took at creation"
+    )
     check_wall_s: Annotated[float, Field(gt=0, description="Of a run on practice data, where run_wall_s is longer")] = (
         300.0
     )
@@ -292,6 +295,14 @@ class CompetitionSpec(Contract):
         if isinstance(self.data, SyntheticFacesSpec) and self.data.seed is None:
             changes["data"] = self.data.model_copy(update={"seed": draw()})
         return self.model_copy(update=changes)
+
+    def with_time_budget(self, retrain_wall_s: float) -> "CompetitionSpec":
+        """The specification with `run_wall_s` as a share of `retrain_wall_s` seconds, where it asks for one."""
+        fraction = self.limits.run_retraining_fraction
+        if fraction is None:
+            return self
+        limits = self.limits.model_copy(update={"run_wall_s": round(fraction * retrain_wall_s, 1) or 0.1})
+        return self.model_copy(update={"limits": limits})
 
 
 class SpecificationError(ValueError):

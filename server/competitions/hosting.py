@@ -89,6 +89,7 @@ def create(
         if existing is not None:
             raise service.CompetitionExists(_what_is_there(existing, spec))
     prepared = prepare(seeded, context.artifacts, files=files, jobs=jobs, progress=progress)
+    seeded = seeded.with_time_budget(prepared.public.figures.retrain_wall_s)
     with context.database.write() as session:
         competition = service.create(session, seeded, prepared)
         record(session, "competition.create", spec.slug, competition=competition)
@@ -124,7 +125,7 @@ def describe(created: Created) -> str:
     figures = created.dossier.public.figures
     lines.append(
         f"chance {figures.chance:.3f} · most frequent class {figures.majority:.3f} · "
-        f"retraining takes {figures.retrain_wall_s:.1f} s"
+        f"retraining takes {figures.retrain_wall_s:.1f} s, a run may take {created.spec.limits.run_wall_s:.1f} s"
     )
     lines.append(f"next: lethe admin oracles seed {created.spec.slug}")
     return "\n".join(lines)

@@ -73,3 +73,10 @@ def test_seeds_that_are_left_out_are_drawn_and_others_kept() -> None:
 def test_mistakes_are_named_with_their_place(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(SpecificationError, match=message):
         load_specification(write(tmp_path, text))
+
+
+def test_the_time_of_a_run_can_be_a_share_of_retraining() -> None:
+    spec = load_specification(SHIPPED[2])
+    assert spec.with_time_budget(120.0).limits.run_wall_s == 24.0
+    fixed = load_specification(SHIPPED[0])
+    assert fixed.with_time_budget(120.0) == fixed
