@@ -3,10 +3,11 @@
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from evaluator.contract.base import Contract
 
@@ -105,11 +106,11 @@ class SvhnSpec(TorchvisionSpec):
     classes: Literal[10] = 10
 
 
-DataSpec = Annotated[
-    SyntheticFacesSpec | CasiaSurfSpec | ImageFolderSpec | DigitsSpec | Cifar10Spec | Cifar100Spec | SvhnSpec,
-    Field(discriminator="source"),
-]
+AnySource = SyntheticFacesSpec | CasiaSurfSpec | ImageFolderSpec | DigitsSpec | Cifar10Spec | Cifar100Spec | SvhnSpec
+DataSpec = Annotated[AnySource, Field(discriminator="source")]
 """Where the hidden photographs come from."""
+
+SOURCES = tuple(name for kind in get_args(AnySource) for name in get_args(kind.model_fields["source"].annotation))
 
 
 class SplitSpec(Contract):
@@ -318,8 +319,17 @@ def load_specification(path: Path) -> CompetitionSpec:
     except tomllib.TOMLDecodeError as error:
         raise SpecificationError(f"{path} is not valid TOML: {error}") from error
     except ValidationError as error:
-        mistakes = [
-            f"{'.'.join(str(part) for part in fault['loc']) or 'specification'}: {fault['msg']}"
-            for fault in error.errors()
-        ]
+        mistakes = [_mistake(fault) for fault in error.errors()]
         raise SpecificationError(f"{path}: {'; '.join(mistakes)}") from error
+
+
+def _mistake(fault: ErrorDetails) -> str:
+    """A mistake as the author of the file sees it: `data.source`, not the union that stands behind it."""
+    place = [str(part) for part in fault["loc"]]
+    message = fault["msg"]
+    if fault["type"].startswith("union_tag"):
+        place.append("source")
+        message = f"name one of {', '.join(SOURCES)}"
+    elif place[:1] == ["data"] and place[1:2] and place[1] in SOURCES:
+        del place[1]
+    return f"{'.'.join(place) or 'specification'}: {message}"

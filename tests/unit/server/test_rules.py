@@ -103,7 +103,8 @@ def test_shipped_specifications_load(path: Path) -> None:
     [
         ("slug = ", "not valid TOML"),
         ('slug = "A B"\ntitle = "x"', "slug"),
-        ('slug = "a"\ntitle = "x"\n[data]\nidentitys = 3', "data.identitys"),
+        ('slug = "a"\ntitle = "x"\n[data]\nidentitys = 3', "data.source: name one of synthetic-faces, casia-surf"),
+        ('slug = "a"\ntitle = "x"\n[data]\nsource = "digits"\nidentitys = 3', "data.identitys: Extra"),
         ('slug = "a"\ntitle = "x"\n[metric]\nrule = "competition"\n[evaluation]\nruns = 8', "runs = oracles"),
         ('slug = "a"\ntitle = "x"\n[split]\nforget_fraction = 0.9', "leave less than a tenth"),
     ],
