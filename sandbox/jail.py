@@ -292,6 +292,7 @@ class Jail:
         except OSError as error:
             raise SandboxFailure(f"the zygote broke off ({error}){self._log_tail()}") from error
         if not message:
+            self._keeper.join(timeout=5)  # it reads the last words
             raise SandboxFailure(f"the jail ended before the zygote was ready{self._log_tail()}")
         answer = json.loads(message)
         if "ready" not in answer:

@@ -41,7 +41,7 @@ def configure_logs(*, level: str, log_format: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for chatty in ("httpx", "httpcore", "kombu", "amqp", "uvicorn.access", "celery"):
+    for chatty in ("httpx", "httpcore", "kombu", "amqp", "uvicorn.access", "celery", "alembic"):
         logging.getLogger(chatty).setLevel("WARNING")
 
 

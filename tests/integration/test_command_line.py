@@ -42,6 +42,7 @@ def test_taken_port(command: str, tmp_path: Path) -> None:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = str(holder.getsockname()[1])
+        assert lethe("migrate", home=tmp_path).returncode == 0
         result = lethe(command, "--port", port, home=tmp_path)
     assert result.returncode == 1
     assert f"127.0.0.1:{port}" in one_line(result)

@@ -348,7 +348,7 @@ def test_an_extra_path_comes_last(tiny_setup: Setup, tmp_path: Path, run_in: Cal
     (tmp_path / "json.py").write_text("raise RuntimeError('shadowed')\n", encoding="utf-8")
     tmp_path.chmod(0o755)
     for folder in tmp_path.parents:
-        if folder.name.startswith("pytest-"):
+        if folder.name.startswith(("pytest-", "popen-")):
             folder.chmod(0o755)
     setup = Setup(
         harness=tiny_setup.harness, harness_module="tiny", inputs=tiny_setup.inputs, extra_paths=(tmp_path,), start_s=60

@@ -243,7 +243,7 @@ def test_an_interpreter_in_a_closed_folder_is_named(tiny_setup: Setup, tmp_path:
     closed.mkdir(mode=0o700)
     (closed / "python").symlink_to(sys.executable)
     for folder in tmp_path.parents:
-        if folder.name.startswith("pytest-"):
+        if folder.name.startswith(("pytest-", "popen-")):
             folder.chmod(0o755)
     tmp_path.chmod(0o755)
     setup = replace(tiny_setup, python=closed / "python")

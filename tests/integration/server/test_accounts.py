@@ -122,7 +122,8 @@ def test_roles_open_the_audit_log(site: Site) -> None:
         first = shown.json()["items"][0]
         assert (first["actor"], first["action"], first["target"]) == (command_line_actor(), "user.role", "ann")
         assert first["details"] == {"host": True}
-        assert [event["action"] for event in shown.json()["items"]] == ["user.role", "competition.calibrate"]
+        # Both evaluations of the competition were calibrated.
+        assert [event["action"] for event in shown.json()["items"]] == ["user.role", *2 * ["competition.calibrate"]]
         assert code_of(ann.get(all_logs)) == (404, "not_found")
         with site.context.database.write() as session:
             administration.set_host(session, "ann", SLUG, is_host=False)

@@ -69,7 +69,7 @@ ANSWERED = {
     ),
     **dict.fromkeys(
         (
-            "GET /api/v1/competitions/{slug}/audit",
+            *("GET /host/{slug}", "GET /api/v1/competitions/{slug}/audit"),
             *(
                 f"POST /api/v1/competitions/{{slug}}/{act}"
                 for act in ("announcements", "pause", "resume", "extend", "close", "reveal")

@@ -129,8 +129,8 @@ def test_the_longest_time_follows_from_the_limits() -> None:
         return duration.longest_s(CompetitionSpec(slug="a", title="a", limits=LimitsSpec(**limits)))
 
     own_s = longest_s(run_wall_s=60) - duration.WAITING_S
-    assert own_s == 3 * (120 + (60 + 60) + 32 * (60 + 60) + 900)
-    assert longest_s(run_wall_s=120) - longest_s(run_wall_s=60) == 3 * (1 + 32) * 60
+    assert own_s == 3 * (120 + 2 * (60 + 60) + 32 * (60 + 60) + 900)
+    assert longest_s(run_wall_s=120) - longest_s(run_wall_s=60) == 3 * (2 + 32) * 60
     assert longest_s(end_after_s=5) == 5
     assert longest_s(run_wall_s=120, total_wall_s=32 * 60) < longest_s(run_wall_s=120)
 

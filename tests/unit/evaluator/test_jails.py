@@ -2,7 +2,7 @@
 
 import pytest
 
-from evaluator.contract.work import UNSAFE_BACKEND, Claim
+from evaluator.contract.work import UNSAFE_BACKEND, Capabilities
 from evaluator.jails import require_isolation
 from evaluator.settings import SandboxSettings
 from sandbox import Backend, SandboxUnavailable
@@ -25,7 +25,8 @@ def test_the_option_alone_is_refused(backend: Backend) -> None:
 
 @pytest.mark.parametrize("backend", Backend)
 def test_the_server_can_tell_by_the_mode(backend: Backend) -> None:
-    assert Claim(worker="w", sandbox_mode=mode(backend)).isolates is (backend is not Backend.UNSAFE)
+    known = Capabilities(slots=1, sandbox_mode=mode(backend), memory_bytes=1, gpu=None, torch="2", python="3")
+    assert known.isolates is (backend is not Backend.UNSAFE)
     assert Backend.UNSAFE == UNSAFE_BACKEND
 
 
