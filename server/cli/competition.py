@@ -177,7 +177,7 @@ def export(
     slug: Slug,
     folder: Annotated[Path, typer.Argument(help="A new folder")],
     margins: Annotated[
-        bool, typer.Option(help="The arrays behind each score, which `lethe score` reads; the bulk of it")
+        bool, typer.Option(help="The arrays behind each score, which `lethe score` reads, and plots; the bulk of it")
     ] = True,
     home: Home = None,
 ) -> None:

@@ -3,17 +3,21 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from evaluator.artifacts import ArtifactStore
+from evaluator.artifacts.oracles import read_record
 from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.states import Evaluation
-from server.competitions.measures import measure
+from evaluator.metrics import Pool
+from server.competitions.measures import Measure, measure
 from server.competitions.service import dossier, get_competition, specification
 from server.context import Context
 from server.control.yardstick import Yardstick, load_yardstick
@@ -21,7 +25,9 @@ from server.errors import ConfigurationError
 from server.exports.evidence import margins_file
 from server.leaderboard import service as leaderboards
 from server.models import Competition, Score, Submission, Team
-from server.storage.outputs import RunOutputs, read_runs, run_outputs
+from server.plots.drawing import Plot
+from server.plots.submission import Evidence, Floats, submission_plots
+from server.storage.outputs import RunOutputs, read_runs, run_items, run_outputs
 
 FORMAT = 1
 
@@ -46,15 +52,16 @@ class Exported:
     facts: dict[str, Any]
     source: ArtifactRef
     outputs: RunOutputs | None
+    run_wall_s: tuple[float, ...]
 
 
 def export(context: Context, slug: str, folder: Path, *, margins: bool = True, report: Report | None = None) -> int:
     """Write the archive of `slug` into `folder` and return the number of submissions in it.
 
     `archive.json` has the specification, the receipts and every number; `submissions.csv` and `leaderboard-….csv` the
-    tables; `sources/` the files as they ran; `margins/` one NPZ file for each scored submission, unless `margins` is
-    false. The competition's secret, e-mail addresses, tokens and photographs stay. Raises CompetitionNotFound,
-    FolderInUse, and ArtifactError when an artifact is missing.
+    tables; `sources/` the files as they ran; `margins/` one NPZ file for each scored submission and `plots/` what they
+    show, unless `margins` is false. The competition's secret, e-mail addresses, tokens and photographs stay. Raises
+    CompetitionNotFound, FolderInUse, and ArtifactError when an artifact is missing.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FolderInUse(f"{folder} holds something already. Name a new folder.")
@@ -74,6 +81,7 @@ def export(context: Context, slug: str, folder: Path, *, margins: bool = True, r
     archive = {"format": FORMAT, "competition": facts, "submissions": [one.facts for one in found]}
     _write(folder / "archive.json", json.dumps(archive, indent=1, sort_keys=True).encode())
     yardsticks: dict[str, Yardstick] = {}
+    training_wall_s: dict[str, Floats] = {}
     for done, one in enumerate(found):
         if report is not None:
             report(done, len(found))
@@ -84,11 +92,32 @@ def export(context: Context, slug: str, folder: Path, *, margins: bool = True, r
         if evaluation not in yardsticks:
             against = measure(spec, prepared, Evaluation(evaluation))
             yardsticks[evaluation] = load_yardstick(context.artifacts, spec.metric, against)
-        unlearned = yardsticks[evaluation].pool(read_runs(context.artifacts, one.outputs))
-        _write(folder / "margins" / f"{name}.npz", margins_file(yardsticks[evaluation], unlearned))
+            training_wall_s[evaluation] = _training_wall_s(context.artifacts, against)
+        yardstick = yardsticks[evaluation]
+        unlearned = yardstick.pool(read_runs(context.artifacts, one.outputs))
+        _write(folder / "margins" / f"{name}.npz", margins_file(yardstick, unlearned))
+        for plot in _plots(yardstick, unlearned, one.run_wall_s, training_wall_s[evaluation]):
+            _write(folder / "plots" / name / f"{plot.name}.svg", plot.svg)
     if report is not None:
         report(len(found), len(found))
     return len(found)
+
+
+def _training_wall_s(artifacts: ArtifactStore, against: Measure) -> Floats:
+    """Seconds that each oracle took to train."""
+    digest = against.split.bank_digest
+    return np.array([read_record(artifacts, digest, index).wall_s for index in against.oracles])
+
+
+def _plots(yardstick: Yardstick, unlearned: Pool, run_wall_s: Sequence[float], training_wall_s: Floats) -> list[Plot]:
+    shown = Evidence(
+        score=yardstick.score(unlearned),
+        unlearned=unlearned,
+        retrained=yardstick.retrained,
+        run_wall_s=np.array(run_wall_s),
+        retraining_wall_s=training_wall_s,
+    )
+    return list(submission_plots(shown))
 
 
 def submissions(session: Session, competition: Competition) -> Iterator[Exported]:
@@ -105,6 +134,9 @@ def submissions(session: Session, competition: Competition) -> Iterator[Exported
             facts=_facts(submission, team, score),
             source=ArtifactRef(key=submission.source_key, sha256=submission.source_sha256),
             outputs=run_outputs(session, submission) if score is not None else None,
+            run_wall_s=tuple(
+                record["wall_s"] for item in run_items(session, submission) for record in item.finished.values()
+            ),
         )
 
 

@@ -1,1 +1,1 @@
-"""Plots that control draws once and stores, so that the API only hands them out."""
+"""Plots of scored submissions, as SVGs with their meaning in words."""

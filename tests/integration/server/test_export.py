@@ -32,6 +32,8 @@ def test_an_archive_holds_every_number_and_no_secret(archive: Path, site: Site) 
     assert float(row["final_score"]) == submission["score"]["final_score"]
     assert row["submission"] == submission["id"]
     assert submission["score"]["receipt"]["source_sha256"] == submission["source_sha256"]
+    plots = sorted(path.name for path in (archive / "plots" / submission["id"]).iterdir())
+    assert plots == ["accuracies.svg", "epsilon.svg", "margins.svg", "times.svg"]
     assert (archive / "leaderboard-public.csv").read_text().startswith("rank,team,score")
     written = b"".join(path.read_bytes() for path in archive.rglob("*") if path.is_file() and path.suffix != ".npz")
     assert SECRET.encode() not in written
