@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from server.leaderboard.schemas import Leaderboard, LeaderboardRow
 from server.pages.formatting import Moment, moment, score_text
-from server.pages.scale import Scale, Tick, scale_for
+from server.pages.scale import Scale, Tick, anchor, scale_for
 
 
 @dataclass(frozen=True)
@@ -124,5 +124,5 @@ def _reference(row: LeaderboardRow, scale: Scale) -> Reference:
         x=x,
         band_x=scale.x(row.interval.low),
         band_width=scale.width(row.interval.low, row.interval.high),
-        anchor="start" if x < 15 else "end" if x > 85 else "middle",
+        anchor=anchor(x),
     )

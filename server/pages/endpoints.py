@@ -12,12 +12,10 @@ from server.context import AppContext
 from server.errors import NotFound
 from server.leaderboard import service as leaderboards
 from server.pages import views
-from server.pages.rendering import SECURITY_HEADERS, STATIC, Assets, is_known, page
+from server.pages.rendering import READ, SECURITY_HEADERS, STATIC, Assets, is_known, page
 from server.sessions import OptionalVisitor
 
 router = APIRouter(include_in_schema=False)
-
-READ = ["GET", "HEAD"]
 
 
 class ContactSheetMissing(NotFound):

@@ -22,7 +22,7 @@ from server.models import AuditEvent, Competition, Score, Submission, Team
 from server.pages import views
 from server.pages.formatting import Moment, count_text, duration_text, moment, score_text
 from server.pages.forms import notice, refusal, to, to_login
-from server.pages.rendering import page
+from server.pages.rendering import READ, page
 from server.pages.submission_page import HEADLINES
 from server.pages.texts import Fact
 from server.sessions import FormVisitor, OptionalVisitor, Visitor
@@ -32,7 +32,6 @@ from server.work.workers import WorkerRow, list_workers
 
 router = APIRouter(include_in_schema=False)
 
-READ = ["GET", "HEAD"]
 SUBMISSIONS_SHOWN = 100
 EVENTS_SHOWN = 30
 

@@ -21,7 +21,7 @@ from server.limits import client_address
 from server.models import ApiToken
 from server.pages.formatting import Moment, moment, score_text
 from server.pages.forms import local_path, notice, refusal, refusal_status, to, to_login
-from server.pages.rendering import page
+from server.pages.rendering import READ, page
 from server.pages.submission_page import HEADLINES
 from server.sessions import FormVisitor, OptionalVisitor, SameOrigin, Visitor
 from server.submissions import service as submissions
@@ -30,7 +30,6 @@ from server.teams import service as teams
 
 router = APIRouter(include_in_schema=False)
 
-READ = ["GET", "HEAD"]
 TOKENS_SHOWN = 50
 SUBMISSIONS_SHOWN = 20
 

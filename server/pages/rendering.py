@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # sessions know the context, whose errors this module shows
 
 TEMPLATES = Path(__file__).with_name("templates")
 STATIC = Path(__file__).with_name("static")
+READ = ["GET", "HEAD"]
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (

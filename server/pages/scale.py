@@ -33,6 +33,11 @@ class Scale:
         return round(max(0.0, self.x(end) - self.x(start)), 2)
 
 
+def anchor(x: float) -> str:
+    """The `text-anchor` of a label at `x` percent, so that it stays inside of the drawing."""
+    return "start" if x < 15 else "end" if x > 85 else "middle"
+
+
 def scale_for(values: Iterable[float]) -> Scale:
     """The scale from zero (or the least value below it) to the first round number above the greatest value.
 

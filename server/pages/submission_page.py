@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from evaluator.contract.states import Owner, SubmissionState
 from server.leaderboard.schemas import Leaderboard
 from server.pages.formatting import Moment, count_text, duration_text, moment, score_text, size_text
-from server.pages.scale import scale_for
+from server.pages.scale import anchor, scale_for
 from server.pages.source_view import Line
 from server.pages.texts import Fact
 from server.submissions.schemas import IntervalView, ReceiptView, SubmissionLog, SubmissionView
@@ -248,7 +248,7 @@ def _score(score: float | None, interval: IntervalView | None, standings: Leader
 
 def _mark(kind: str, x: float) -> tuple[str, float, str]:
     """A reference line with the side of it on which its name has room."""
-    return kind, x, "start" if x < 15 else "end" if x > 85 else "middle"
+    return kind, x, anchor(x)
 
 
 def _error(view: SubmissionView) -> ErrorBox | None:

@@ -20,7 +20,7 @@ from server.limits import client_address
 from server.pages import views
 from server.pages.formatting import Moment, count_text, moment, size_text
 from server.pages.forms import notice, refusal, to, to_login
-from server.pages.rendering import SECURITY_HEADERS, page
+from server.pages.rendering import READ, SECURITY_HEADERS, page
 from server.pages.snippets import STARTER
 from server.pages.source_view import Line, source_lines
 from server.pages.submission_page import submission_page
@@ -36,7 +36,6 @@ from server.teams.service import find_team
 
 router = APIRouter(include_in_schema=False)
 
-READ = ["GET", "HEAD"]
 CHECKS = parse("60/minute")
 
 

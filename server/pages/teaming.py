@@ -17,14 +17,13 @@ from server.models import Competition, Team
 from server.pages import views
 from server.pages.formatting import Moment, moment
 from server.pages.forms import notice, refusal, refusal_status, to, to_login
-from server.pages.rendering import page
+from server.pages.rendering import READ, page
 from server.sessions import FormVisitor, OptionalVisitor, Visitor
 from server.teams import service as teams
 from server.teams.schemas import NewTeam, TeamView
 
 router = APIRouter(include_in_schema=False)
 
-READ = ["GET", "HEAD"]
 
 Text = Annotated[str, Form(max_length=1_000)]
 
