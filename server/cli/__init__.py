@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from server.cli import admin, bench, check, demo, doctor, participant, processes, score
+from server.cli import account, admin, bench, check, demo, doctor, participant, processes, score, starter, teams
 from server.errors import LetheError
 
 EXIT_FAILED = 1
@@ -18,7 +18,22 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Participants": (check.check, participant.submit, participant.status, participant.leaderboard),
+    "Participants": (
+        starter.init,
+        check.check,
+        account.register,
+        account.login,
+        account.logout,
+        account.whoami,
+        participant.competitions,
+        participant.submit,
+        participant.status,
+        participant.submissions,
+        participant.cancel,
+        participant.select,
+        participant.receipt,
+        participant.leaderboard,
+    ),
     "Research": (score.score, bench.bench),
     "Operators": (
         demo.demo,
@@ -33,6 +48,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
+app.add_typer(teams.app, name="team", rich_help_panel="Participants", help="Your team in a competition.")
 app.add_typer(admin.app, name="admin", rich_help_panel="Hosts", help="Create and run competitions on this server.")
 
 

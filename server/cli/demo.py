@@ -14,14 +14,16 @@ import typer
 from rich.console import Console
 
 from evaluator.contract.states import SubmissionState
-from server.api_client import ApiClient, ApiError
+from server.cli.descriptions import describe_submission
 from server.cli.options import Home, Port, make_settings
-from server.cli.participant import wait_for
 from server.cli.processes import listen, start_all
 from server.cli.progress import training_progress
-from server.cli.tables import describe_submission, print_leaderboard
+from server.cli.tables import print_leaderboard
+from server.cli.watch import wait_for
+from server.client import ApiError, Client
 from server.errors import PlatformError
 from server.settings import Settings
+from server.submissions.schemas import SubmissionView
 from server.supervisor import Supervisor
 
 SLUG = "demo"
@@ -86,15 +88,15 @@ def play(settings: Settings, supervisor: Supervisor, stop: threading.Event) -> b
 
     _await_server(settings, alive)
     tokens = _accounts(settings)
-    views = []
+    views: list[SubmissionView] = []
     for name in BASELINES:
-        with ApiClient(settings.server_url, tokens[name]) as client:
+        with Client(settings.server_url, tokens[name]) as client:
             views.append(client.submit(SLUG, baseline_file(name)))
     for index, name in enumerate(BASELINES):
-        with ApiClient(settings.server_url, tokens[name]) as client:
-            views[index] = wait_for(client, views[index], alive=alive)
+        with Client(settings.server_url, tokens[name]) as client:
+            views[index] = wait_for(client, views[index].id, alive=alive)
     failed = [view for view in views if view.state != SubmissionState.SCORED]
-    with ApiClient(settings.server_url, tokens[BASELINES[-1]]) as client:
+    with Client(settings.server_url, tokens[BASELINES[-1]]) as client:
         print_leaderboard(client.leaderboard(SLUG), Console())
         again = client.submit(SLUG, baseline_file(BASELINES[-1]))
     if not failed and (again.id, again.score) == (views[-1].id, views[-1].score):
@@ -113,7 +115,7 @@ def _accounts(settings: Settings) -> dict[str, str]:
     """A token for each baseline's account; kept in the home folder so that the demo can be started again."""
     path = settings.home / "demo-accounts.json"
     tokens: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    with ApiClient(settings.server_url) as client:
+    with Client(settings.server_url) as client:
         for name in BASELINES:
             if name not in tokens:
                 tokens[name] = client.register(name, f"{name}@example.org", secrets.token_urlsafe(16)).token
@@ -127,7 +129,7 @@ def _await_server(settings: Settings, alive: Callable[[], None]) -> None:
     while time.monotonic() < deadline:
         alive()
         try:
-            with ApiClient(settings.server_url) as client:
+            with Client(settings.server_url) as client:
                 client.leaderboard(SLUG)
         except ApiError as error:
             if error.code != "unreachable":

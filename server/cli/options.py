@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -24,6 +25,11 @@ Jobs = Annotated[
 ]
 DataFolder = Annotated[
     Path | None, typer.Option("--data", help="Folder with the photographs, for sources that read files")
+]
+SubmissionId = Annotated[UUID, typer.Argument(metavar="ID", help="The submission's id")]
+Server = Annotated[str | None, typer.Option("--server", help="URL of the Lethe server [env: LETHE_SERVER]")]
+Token = Annotated[
+    str | None, typer.Option("--token", help="API token; other users of this machine can see it [env: LETHE_TOKEN]")
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask")]
 

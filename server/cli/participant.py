@@ -1,26 +1,50 @@
-"""Participant commands: submit, status and leaderboard, over HTTP."""
+"""Participant commands over HTTP: look at competitions, submit, follow, choose."""
 
-import time
-from collections.abc import Callable
+import json
 from pathlib import Path
 from typing import Annotated
-from uuid import UUID
 
 import typer
+from pydantic import BaseModel
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from evaluator.contract.states import SubmissionState
-from server.api_client import ApiClient
-from server.cli.options import Json
-from server.cli.tables import describe_submission, print_leaderboard
+from evaluator.contract.states import Evaluation, SubmissionState
+from server.cli.descriptions import (
+    describe_competition,
+    describe_log,
+    describe_quota,
+    describe_receipt,
+    describe_submission,
+)
+from server.cli.options import Json, Server, Slug, SubmissionId, Token
+from server.cli.tables import print_competitions, print_leaderboard, print_submissions
+from server.cli.watch import wait_for
+from server.client import Client, connect
 from server.submissions.schemas import SubmissionView
 
-DEFAULT_SERVER = "http://127.0.0.1:8000"
-POLL_S = 1.0
+Watch = Annotated[bool, typer.Option("--watch", help="Follow it until it has ended")]
 
-Server = Annotated[str, typer.Option("--server", envvar="LETHE_SERVER", help="URL of the Lethe server")]
-Token = Annotated[str | None, typer.Option("--token", envvar="LETHE_TOKEN", help="API token", show_envvar=True)]
+
+def competitions(
+    slug: Annotated[str | None, typer.Argument(help="One competition's slug: its rules, limits and dates")] = None,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """List the competitions of a server, or describe one with its announcements."""
+    with connect(server) as client:
+        if slug is None:
+            rows = client.competitions()
+            if as_json:
+                _print_json(*rows, as_list=True)
+            else:
+                print_competitions(rows, Console())
+            return
+        facts, news = client.competition(slug), client.announcements(slug)
+    if as_json:
+        document = facts.model_dump(mode="json") | {"announcements": [one.model_dump(mode="json") for one in news]}
+        typer.echo(json.dumps(document))
+    else:
+        typer.echo(describe_competition(facts, news))
 
 
 def submit(
@@ -28,73 +52,125 @@ def submit(
         Path, typer.Argument(help="Python file or notebook with unlearning(net, retain, forget, validation)")
     ],
     competition: Annotated[str, typer.Option("-c", "--competition", help="The competition's slug")],
-    watch: Annotated[bool, typer.Option("--watch", help="Wait for the score")] = False,
-    server: Server = DEFAULT_SERVER,
+    watch: Watch = False,
+    server: Server = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
     """Upload a submission."""
-    with ApiClient(server, token) as client:
-        view = client.submit(competition, file)
-        if watch:
-            view = wait_for(client, view, quiet=as_json)
-    _print(view, as_json)
-    if view.state == SubmissionState.FAILED:
-        raise typer.Exit(1)
+    with connect(server, token) as client:
+        answer = client.submit(competition, file)
+        if not as_json:
+            typer.echo(f"{answer.id}  {describe_quota(answer.quota)}", err=True)
+        view = _watched(client, answer, quiet=as_json) if watch else answer
+    _show(view, as_json)
 
 
 def status(
-    submission_id: Annotated[UUID, typer.Argument(help="The submission's id")],
-    server: Server = DEFAULT_SERVER,
+    submission_id: SubmissionId,
+    watch: Watch = False,
+    server: Server = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
     """Show the state of one of your submissions, and the output of its check stage if it failed there."""
-    with ApiClient(server, token) as client:
+    with connect(server, token) as client:
         view = client.submission(submission_id)
-        log = None if as_json else client.log(submission_id)
-    _print(view, as_json)
-    for advice in log.advice if log else ():
-        typer.echo(f"{advice.code}: {advice.message}")
-    for part in (log.stdout, log.stderr, log.traceback) if log and view.error is not None else ():
-        if part.strip():
-            typer.echo(part.rstrip())
+        view = _watched(client, view, quiet=as_json) if watch else view
+        log = client.log(submission_id)
+    if as_json:
+        typer.echo(json.dumps(view.model_dump(mode="json") | {"log": log.model_dump(mode="json")}))
+        return
+    typer.echo(describe_submission(view))
+    if text := describe_log(log, with_output=view.error is not None):
+        typer.echo(text)
+
+
+def submissions(competition: Slug, server: Server = None, token: Token = None, as_json: Json = False) -> None:
+    """List your team's submissions, newest first, and what is left of your quota."""
+    with connect(server, token) as client:
+        found, quota = list(client.submissions(competition)), client.quota(competition)
+    if as_json:
+        document = {"quota": quota.model_dump(mode="json"), "items": [one.model_dump(mode="json") for one in found]}
+        typer.echo(json.dumps(document))
+        return
+    print_submissions(found, Console())
+    typer.echo(describe_quota(quota))
+
+
+def cancel(
+    submission_id: SubmissionId,
+    server: Server = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """End one of your submissions that is not yet scored; it still counts."""
+    with connect(server, token) as client:
+        view = client.cancel(submission_id)
+    _show(view, as_json)
+
+
+def select(
+    submission_id: SubmissionId,
+    undo: Annotated[bool, typer.Option("--undo", help="Take the choice back")] = False,
+    server: Server = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Choose one of your submissions for the final evaluation. Without a choice your best scores count."""
+    with connect(server, token) as client:
+        view = client.select(submission_id, undo=undo)
+    _show(view, as_json)
+
+
+def receipt(submission_id: SubmissionId, server: Server = None, token: Token = None, as_json: Json = False) -> None:
+    """Show what a score depends on: versions, sandbox and digests. Digests of what is hidden are keyed marks."""
+    with connect(server, token) as client:
+        found = client.receipt(submission_id)
+    typer.echo(found.model_dump_json() if as_json else describe_receipt(found))
 
 
 def leaderboard(
-    competition: Annotated[str, typer.Argument(help="The competition's slug")],
-    server: Server = DEFAULT_SERVER,
+    competition: Slug,
+    view: Annotated[Evaluation, typer.Option("--view", help="The final board exists after the reveal")] = (
+        Evaluation.PUBLIC
+    ),
+    offset: Annotated[int, typer.Option("--offset", min=0, help="Teams to skip")] = 0,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the whole board as CSV")] = False,
+    server: Server = None,
     as_json: Json = False,
 ) -> None:
     """Show the leaderboard of a competition."""
-    with ApiClient(server) as client:
-        board = client.leaderboard(competition)
+    with connect(server) as client:
+        if as_csv:
+            typer.echo(client.leaderboard_csv(competition, view), nl=False)
+            return
+        board = client.leaderboard(competition, view, offset=offset)
     if as_json:
         typer.echo(board.model_dump_json())
+        return
+    print_leaderboard(board, Console())
+    if board.next_offset is not None:
+        typer.echo(f"{board.teams} teams in all; the next ones: --offset {board.next_offset}", err=True)
+
+
+def _watched(client: Client, view: SubmissionView, *, quiet: bool) -> SubmissionView:
+    try:
+        return wait_for(client, view.id, quiet=quiet)
+    except KeyboardInterrupt:
+        typer.echo(f"It goes on without being watched. To look again: lethe status {view.id} --watch", err=True)
+        raise typer.Exit(1) from None
+
+
+def _show(view: SubmissionView, as_json: bool) -> None:
+    if as_json:
+        _print_json(view)
     else:
-        print_leaderboard(board, Console())
+        typer.echo(describe_submission(view))
+    if view.state == SubmissionState.FAILED:
+        raise typer.Exit(1)
 
 
-def wait_for(
-    client: ApiClient, view: SubmissionView, *, quiet: bool = False, alive: Callable[[], None] = lambda: None
-) -> SubmissionView:
-    """The submission once it has ended; draws its progress on stderr. `alive` is called at each look."""
-    with Progress(
-        TextColumn("{task.description:<18}"),
-        BarColumn(bar_width=32),
-        TextColumn("{task.fields[state]:<9}"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True, quiet=quiet),
-    ) as progress:
-        task = progress.add_task(view.filename[:18], total=view.runs_total, state=view.state)
-        while True:
-            progress.update(task, completed=view.runs_done, state=view.state)
-            if SubmissionState(view.state).is_terminal:
-                return view
-            alive()
-            time.sleep(POLL_S)
-            view = client.submission(view.id)
-
-
-def _print(view: SubmissionView, as_json: bool) -> None:
-    typer.echo(view.model_dump_json() if as_json else describe_submission(view))
+def _print_json(*models: BaseModel, as_list: bool = False) -> None:
+    documents = [model.model_dump(mode="json") for model in models]
+    typer.echo(json.dumps(documents if as_list else documents[0]))

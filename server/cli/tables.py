@@ -1,4 +1,4 @@
-"""Leaderboards and submissions as text for a terminal."""
+"""Leaderboards and lists as tables for a terminal."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from server.competitions.schemas import CompetitionRow
 from server.leaderboard.schemas import Leaderboard, LeaderboardRow
 from server.submissions.schemas import SubmissionView
 
@@ -83,21 +84,29 @@ def print_workers(rows: "list[WorkerRow]", console: Console) -> None:
         console.print("No worker has registered. Start one: lethe worker --server URL --key-file FILE")
 
 
-def describe_submission(view: SubmissionView) -> str:
-    """State, progress and result in a few lines."""
-    lines = [f"{view.id}  {view.filename}  {view.state}"]
-    lines += [f"note: {note}" for note in view.notes]
-    if view.queue_position is not None:
-        lines.append(f"position {view.queue_position} in the queue")
-    if view.state == "running":
-        lines.append(f"{view.runs_done} of {view.runs_total} runs done")
-    if view.eta_s is not None:
-        lines.append(f"about {view.eta_s:.0f} s to go")
-    if view.score is not None and view.interval is not None:
-        lines.append(f"score {view.score:.4f}, 95% interval [{view.interval.low:.4f}, {view.interval.high:.4f}]")
-    if view.error is not None:
-        place = f" (line {view.error.line})" if view.error.line else ""
-        lines.append(f"{view.error.code}{place}: {view.error.message}")
-        if view.error.output:
-            lines.append(f"  {view.error.output}")
-    return "\n".join(lines)
+def print_competitions(rows: list[CompetitionRow], console: Console) -> None:
+    """The competitions, one a line."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("competition", "phase", "teams", "submissions", "title"):
+        table.add_column(heading, no_wrap=heading != "title")
+    for row in rows:
+        table.add_row(row.slug, row.phase, str(row.teams), str(row.submissions), row.title)
+    console.print(table if rows else "There is no competition on this server yet.")
+
+
+def print_submissions(views: list[SubmissionView], console: Console) -> None:
+    """A team's submissions, one a line."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("submission", "file", "state", "score", "95% interval", "selected", "sent"):
+        table.add_column(heading, no_wrap=True)
+    for view in views:
+        table.add_row(
+            str(view.id),
+            view.filename,
+            view.state if view.error is None else f"{view.state}: {view.error.code}",
+            "" if view.score is None else f"{view.score:.4f}",
+            "" if view.interval is None else f"{view.interval.low:.4f}–{view.interval.high:.4f}",
+            "yes" if view.selected else "",
+            f"{view.created_at.astimezone():%Y-%m-%d %H:%M}",
+        )
+    console.print(table if views else "You have sent nothing yet.")

@@ -1,0 +1,104 @@
+"""Who I am to a server: register, log in, log out."""
+
+import json
+import socket
+from typing import Annotated
+
+import typer
+
+from server.cli.options import Json, Server
+from server.client.api import RELEASE, Client
+from server.client.errors import ApiError
+from server.client.login import ClientSettings, StoredLogin, connect, find_server
+
+Username = Annotated[str | None, typer.Option("--username", "-u", help="Asked for when it is not given")]
+Password = Annotated[
+    str | None, typer.Option("--password", envvar="LETHE_PASSWORD", help="Asked for when it is not given")
+]
+
+
+def register(
+    username: Username = None,
+    email: Annotated[str | None, typer.Option("--email", help="Asked for when it is not given")] = None,
+    password: Password = None,
+    invite: Annotated[str | None, typer.Option("--invite", help="Code, where registration is by invitation")] = None,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Make an account and log in with it."""
+    with _visitor(server) as client:
+        username = username or typer.prompt("User name", err=True)
+        email = email or typer.prompt("E-mail address", err=True)
+        password = password or typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        made = client.register(username, email, password, invite=invite)
+        _keep(StoredLogin(server=client.server, username=made.username, token=made.token), as_json)
+
+
+def login(
+    username: Username = None,
+    password: Password = None,
+    token: Annotated[
+        str | None, typer.Option("--token", help="Store this API token instead of asking for a password; -: read it")
+    ] = None,
+    server: Server = None,
+    as_json: Json = False,
+) -> None:
+    """Get a token for this machine and remember it with the server's address."""
+    with _visitor(server) as client:
+        if token is not None:
+            token = typer.get_text_stream("stdin").readline().strip() if token == "-" else token  # noqa: S105
+            with Client(client.server, token) as known:
+                found = StoredLogin(server=client.server, username=known.me().username, token=token)
+        else:
+            username = username or typer.prompt("User name", err=True)
+            password = password or typer.prompt("Password", hide_input=True, err=True)
+            new = client.create_token(username, password, name=f"lethe on {socket.gethostname()}"[:80])
+            found = StoredLogin(server=client.server, username=username, token=new.token, token_id=new.id)
+        _keep(found, as_json)
+        theirs = client.server_version()
+    if theirs != RELEASE:
+        typer.echo(f"note: the server runs Lethe {theirs} and this is {RELEASE}", err=True)
+
+
+def logout(as_json: Json = False) -> None:
+    """Forget the stored login, and end its token on the server."""
+    stored = StoredLogin.load()
+    if stored is not None:
+        StoredLogin.path().unlink(missing_ok=True)
+        if stored.token_id is not None:
+            try:
+                with Client(stored.server, stored.token, origin="lethe login") as client:
+                    client.delete_token(stored.token_id)
+            except ApiError as error:
+                typer.echo(f"note: the token was not ended on the server: {error}", err=True)
+    if as_json:
+        typer.echo(json.dumps({"logged_out": stored is not None}))
+    else:
+        typer.echo("You were not logged in." if stored is None else f"Logged out of {stored.server}.")
+
+
+def whoami(server: Server = None, as_json: Json = False) -> None:
+    """Which account commands use, and on which server."""
+    with connect(server) as client:
+        me = client.me()
+        address = client.server
+    if as_json:
+        typer.echo(json.dumps({"server": address, **me.model_dump(mode="json")}))
+        return
+    typer.echo(f"{me.username} ({me.email}) on {address}{', an operator' if me.is_operator else ''}")
+
+
+def _visitor(server: str | None) -> Client:
+    """A client that nobody is logged in with."""
+    address, origin = find_server(server)
+    return Client(address, origin=origin)
+
+
+def _keep(found: StoredLogin, as_json: bool) -> None:
+    found.save()
+    if as_json:
+        typer.echo(json.dumps({"server": found.server, "username": found.username, "file": str(StoredLogin.path())}))
+    else:
+        typer.echo(f"Logged in to {found.server} as {found.username}. The token is in {StoredLogin.path()}.")
+    if ClientSettings().token.get_secret_value():
+        typer.echo("note: LETHE_TOKEN is set and goes before the stored token", err=True)

@@ -1,0 +1,116 @@
+"""What participants see of the API's answers, as text for a terminal."""
+
+import json
+from datetime import datetime
+
+from server.competitions.schemas import AnnouncementView, CompetitionFacts
+from server.submissions.schemas import QuotaView, ReceiptView, SubmissionLog, SubmissionView
+
+MEBIBYTE = 2**20
+
+
+def describe_submission(view: SubmissionView) -> str:
+    """State, progress and result in a few lines."""
+    chosen = "  selected for the final evaluation" if view.selected else ""
+    lines = [f"{view.id}  {view.filename}  {view.state}{chosen}"]
+    lines += [f"note: {note}" for note in view.notes]
+    if view.queue_position is not None:
+        lines.append(f"position {view.queue_position} in the queue")
+    if view.state == "running":
+        lines.append(f"{view.runs_done} of {view.runs_total} runs done")
+    if view.eta_s is not None:
+        lines.append(f"about {view.eta_s:.0f} s to go")
+    if view.score is not None and view.interval is not None:
+        lines.append(f"score {view.score:.4f}, 95% interval [{view.interval.low:.4f}, {view.interval.high:.4f}]")
+    if view.final is not None and view.final.score is not None and view.final.interval is not None:
+        low, high = view.final.interval.low, view.final.interval.high
+        lines.append(f"final score {view.final.score:.4f}, 95% interval [{low:.4f}, {high:.4f}]")
+    if view.metric is not None:
+        lines.append(", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in view.metric.items()))
+    if view.disqualified is not None:
+        lines.append(f"disqualified: {view.disqualified}")
+    if view.error is not None:
+        place = f" (line {view.error.line})" if view.error.line else ""
+        lines.append(f"{view.error.code}{place}: {view.error.message}")
+        if view.error.output:
+            lines.append(f"  {view.error.output}")
+        if view.owner != "participant":
+            lines.append("This was not your fault: it does not count towards your quota.")
+    return "\n".join(lines)
+
+
+def describe_log(log: SubmissionLog, *, with_output: bool) -> str:
+    """Advice and what the check stage took; with everything that it printed, if asked for."""
+    lines = [f"{advice.code}: {advice.message}" for advice in log.advice]
+    if log.wall_s is not None:
+        lines.append(f"check: {resources(log.wall_s, log.cpu_s, log.peak_memory_bytes)}")
+    if with_output:
+        lines += [part.rstrip() for part in (log.stdout, log.stderr, log.traceback) if part.strip()]
+    return "\n".join(lines)
+
+
+def resources(wall_s: float, cpu_s: float | None, peak_memory_bytes: int | None) -> str:
+    """`1.2 s, 2.3 s of CPU, 512 MiB at most`."""
+    parts = [f"{wall_s:.1f} s"]
+    if cpu_s is not None:
+        parts.append(f"{cpu_s:.1f} s of CPU")
+    if peak_memory_bytes is not None:
+        parts.append(f"{peak_memory_bytes / MEBIBYTE:,.0f} MiB of memory at most")
+    return ", ".join(parts)
+
+
+def describe_quota(quota: QuotaView) -> str:
+    """What is left, and when the day ends here."""
+    parts = []
+    if quota.submissions_left_today is not None:
+        parts.append(f"{quota.submissions_left_today} submissions left today")
+    if quota.submissions_left is not None:
+        parts.append(f"{quota.submissions_left} in all")
+    if quota.attempts_left_today is not None:
+        parts.append(f"{quota.attempts_left_today} uploads left today")
+    if not parts:
+        return "no limit on submissions"
+    return f"{', '.join(parts)}; the day ends at {_here(quota.resets_at)}"
+
+
+def describe_competition(facts: CompetitionFacts, announcements: list[AnnouncementView]) -> str:
+    """Rules, limits and dates, and the newest announcements."""
+    limits, counts = facts.limits, facts.counts
+    lines = [
+        f"{facts.title} ({facts.slug}), {facts.phase}: {facts.teams} teams, {facts.submissions} submissions",
+        *([facts.summary] if facts.summary else []),
+        f"{counts.retain} retain, {counts.forget} forget and {counts.validation} validation images of {counts.classes} "
+        f"classes, {facts.image_size} × {facts.image_size}; {facts.architecture}; batches of {facts.batch_size}",
+        f"{facts.runs} runs, each up to {limits.run_wall_s:g} s, {limits.memory_bytes / MEBIBYTE:,.0f} MiB of memory "
+        f"and {limits.threads} threads; files up to {limits.upload_bytes / 1024:,.0f} KiB; "
+        f"{facts.final_selections} selections for the final evaluation",
+    ]
+    for name, moment in (
+        ("uploads from", facts.public_starts_at),
+        ("uploads until", facts.closed_at or facts.public_ends_at),
+        ("final board promised for", facts.final_ends_at),
+        ("revealed at", facts.revealed_at),
+    ):
+        if moment is not None:
+            lines.append(f"{name} {_here(moment)}")
+    if facts.metric is not None:
+        lines.append("metric: " + ", ".join(f"{name} {value}" for name, value in facts.metric.items()))
+    lines += [f"{_here(one.created_at)}  {one.title}\n{one.body}".rstrip() for one in announcements]
+    return "\n".join(lines)
+
+
+def describe_receipt(found: ReceiptView) -> str:
+    """Each value on its line."""
+    lines = []
+    for name, values in (("public", found.public), ("final", found.final)):
+        if values is not None:
+            lines.append(f"{name} score")
+            lines += [
+                f"  {key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in values.items()
+            ]
+    return "\n".join(lines) or "There is no score yet, so there is no receipt."
+
+
+def _here(moment: datetime) -> str:
+    """A time by the clock of this machine, with its offset."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M %z}"

@@ -1,0 +1,31 @@
+"""`lethe init`: a file to begin with."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evaluator.contract.submission import FILENAME
+from server.cli.options import Json
+from server.errors import ConfigurationError
+from server.pages.snippets import STARTER
+
+
+def init(
+    file: Annotated[Path, typer.Argument(help="A new file")] = Path(FILENAME),
+    force: Annotated[bool, typer.Option("--force", help="Also where there is a file already")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a submission that works, with what you are given and must give back explained in it."""
+    try:
+        with file.open("w" if force else "x", encoding="utf-8") as new:
+            new.write(STARTER)
+    except FileExistsError as error:
+        raise ConfigurationError(f"{file} is there already: name another file, or replace it with --force") from error
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {file}: {error.strerror}") from error
+    if as_json:
+        typer.echo(json.dumps({"file": str(file)}))
+    else:
+        typer.echo(f"{file} is written. Next: lethe check {file}, then lethe submit {file} -c SLUG --watch")

@@ -1,0 +1,70 @@
+"""`lethe team`: a participant's team in a competition."""
+
+from typing import Annotated
+
+import typer
+
+from server.cli.options import Json, Server, Slug, Token
+from server.client import connect
+from server.teams.schemas import TeamView
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.command("show")
+def show(competition: Slug, server: Server = None, token: Token = None, as_json: Json = False) -> None:
+    """Who is in your team, and which invitations are open."""
+    with connect(server, token) as client:
+        _print(client.team(competition), as_json)
+
+
+@app.command("create")
+def create(
+    competition: Slug,
+    name: Annotated[str, typer.Argument(help="Its name on the board")],
+    server: Server = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Make a team. Who uploads without one gets a team of one, called like the account."""
+    with connect(server, token) as client:
+        _print(client.create_team(competition, name), as_json)
+
+
+@app.command("invite")
+def invite(competition: Slug, server: Server = None, token: Token = None, as_json: Json = False) -> None:
+    """Print a code with which one person can join your team within seven days."""
+    with connect(server, token) as client:
+        made = client.invite(client.team(competition).id)
+    typer.echo(made.model_dump_json() if as_json else made.code)
+
+
+@app.command("join")
+def join(
+    code: Annotated[str, typer.Argument(help="What `lethe team invite` printed")],
+    server: Server = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Join the team that a code is of."""
+    with connect(server, token) as client:
+        _print(client.join(code), as_json)
+
+
+@app.command("leave")
+def leave(competition: Slug, server: Server = None, token: Token = None, as_json: Json = False) -> None:
+    """Leave a team that has not submitted yet."""
+    with connect(server, token) as client:
+        team = client.team(competition)
+        client.leave(team.id)
+    typer.echo('{"left": true}' if as_json else f"You have left {team.name}.")
+
+
+def _print(team: TeamView, as_json: bool) -> None:
+    if as_json:
+        typer.echo(team.model_dump_json())
+        return
+    fixed = ", fixed because it has submitted" if team.is_fixed else ""
+    typer.echo(f"{team.name} in {team.competition}: {', '.join(team.members)} (up to {team.size_limit}{fixed})")
+    for one in team.invites:
+        typer.echo(f"invitation open until {one.expires_at:%Y-%m-%d %H:%M} UTC")

@@ -1,0 +1,45 @@
+"""A submission's way to its score as a line that moves."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from server.client import Client
+from server.submissions.schemas import SubmissionView
+
+
+def wait_for(
+    client: Client, submission_id: UUID, *, quiet: bool = False, alive: Callable[[], None] = lambda: None
+) -> SubmissionView:
+    """The submission once it has ended; draws its progress on stderr. `alive` is called at each look."""
+    with Progress(
+        TextColumn("{task.description:<18}"),
+        BarColumn(bar_width=32),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[state]}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True, quiet=quiet),
+    ) as progress:
+        task = progress.add_task("", total=None, state="")
+        for view in client.follow(submission_id):
+            progress.update(
+                task,
+                description=view.filename[:18],
+                total=view.runs_total,
+                completed=view.runs_done,
+                state=_state(view),
+            )
+            alive()
+    return view
+
+
+def _state(view: SubmissionView) -> str:
+    parts = [view.state]
+    if view.queue_position is not None:
+        parts.append(f"place {view.queue_position} in the queue")
+    if view.eta_s is not None:
+        minutes, seconds = divmod(round(view.eta_s), 60)
+        parts.append(f"about {minutes}:{seconds:02d} min left")
+    return ", ".join(parts)

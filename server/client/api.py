@@ -1,0 +1,222 @@
+"""The calls of a participant, one method each, with typed answers."""
+
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import UUID
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from evaluator.contract.states import Evaluation, SubmissionState
+from server.accounts.schemas import Me, TokenCreated, UserCreated
+from server.client.errors import ApiError, mismatch, refused, unreachable
+from server.competitions.schemas import AnnouncementView, CompetitionFacts, CompetitionRow
+from server.leaderboard.schemas import Leaderboard
+from server.submissions.schemas import QuotaView, ReceiptView, SubmissionLog, SubmissionView, UploadAnswer
+from server.teams.schemas import InviteCreated, TeamView
+
+RELEASE = version("lethe")
+POLL_S = 1.0
+PATIENCE_S = 120.0
+"""How long `follow` bears with a server that does not answer."""
+
+BOARD_ROWS = 1_000
+Answer = TypeVar("Answer")
+
+
+class Client:
+    """Calls `server` with an API token, if one is given. Every method raises ApiError; close it, or use `with`."""
+
+    def __init__(self, server: str, token: str | None = None, *, origin: str = "the program") -> None:
+        self.server = server.rstrip("/")
+        self._origin = origin
+        headers = {"User-Agent": f"lethe/{RELEASE}"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        try:
+            self._http = httpx.Client(base_url=f"{self.server}/api/v1", headers=headers, timeout=30.0)
+        except httpx.InvalidURL as error:
+            raise ApiError(f"{server!r} from {origin} is no address: {error}", code="unreachable") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._http.close()
+
+    # Accounts
+
+    def register(self, username: str, email: str, password: str, *, invite: str | None = None) -> UserCreated:
+        """A new account and its first token."""
+        body = {"username": username, "email": email, "password": password, "invite": invite}
+        return self._call("POST", "/users", UserCreated, json=body)
+
+    def create_token(self, username: str, password: str, *, name: str = "lethe") -> TokenCreated:
+        """Another token of an account, for its password."""
+        return self._call("POST", "/tokens", TokenCreated, auth=(username, password), json={"name": name})
+
+    def delete_token(self, token_id: UUID) -> None:
+        """Make a token useless at once."""
+        self._send("DELETE", f"/tokens/{token_id}")
+
+    def me(self) -> Me:
+        """Whose token this is."""
+        return self._call("GET", "/users/me", Me)
+
+    # Competitions
+
+    def competitions(self) -> list[CompetitionRow]:
+        """Every published competition, newest first."""
+        return self._call("GET", "/competitions", list[CompetitionRow])
+
+    def competition(self, slug: str) -> CompetitionFacts:
+        """Rules, limits, phase and counts."""
+        return self._call("GET", f"/competitions/{slug}", CompetitionFacts)
+
+    def announcements(self, slug: str) -> list[AnnouncementView]:
+        """What the host told everybody, newest first."""
+        return self._call("GET", f"/competitions/{slug}/announcements", list[AnnouncementView])
+
+    def leaderboard(self, slug: str, view: Evaluation = Evaluation.PUBLIC, *, offset: int = 0) -> Leaderboard:
+        """Up to 1,000 teams of a board from `offset` on; `next_offset` says where the next page starts."""
+        query = {"view": view.value, "offset": offset, "limit": BOARD_ROWS}
+        return self._call("GET", f"/competitions/{slug}/leaderboard", Leaderboard, params=query)
+
+    def leaderboard_csv(self, slug: str, view: Evaluation = Evaluation.PUBLIC) -> str:
+        """All of a board as CSV."""
+        query = {"view": view.value, "format": "csv"}
+        return self._send("GET", f"/competitions/{slug}/leaderboard", params=query).text
+
+    # Submissions
+
+    def submit(self, slug: str, file: Path) -> UploadAnswer:
+        """Upload `file`; the same bytes again answer with the earlier submission."""
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            raise ApiError(f"cannot read {file}: {error.strerror}", code="unreadable_file") from error
+        return self._call("POST", f"/competitions/{slug}/submissions", UploadAnswer, files={"file": (file.name, data)})
+
+    def submissions(self, slug: str) -> Iterator[SubmissionView]:
+        """My team's submissions, newest first."""
+        cursor: str | None = None
+        while True:
+            query = {"limit": "100"} | ({} if cursor is None else {"cursor": cursor})
+            page = self._send("GET", f"/competitions/{slug}/submissions", params=query).json()
+            yield from self._read(page["items"], list[SubmissionView])
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def quota(self, slug: str) -> QuotaView:
+        """What my team and I have left."""
+        return self._call("GET", f"/competitions/{slug}/quota", QuotaView)
+
+    def submission(self, submission_id: UUID) -> SubmissionView:
+        """State and result of a submission."""
+        return self._call("GET", f"/submissions/{submission_id}", SubmissionView)
+
+    def follow(self, submission_id: UUID, *, every_s: float = POLL_S) -> Iterator[SubmissionView]:
+        """The submission at each look until it has ended; a server that is away for two minutes is waited for."""
+        heard_at = time.monotonic()
+        while True:
+            try:
+                view = self.submission(submission_id)
+            except ApiError as error:
+                is_passing = error.status is None or error.status in {429, 502, 503, 504}
+                if not is_passing or time.monotonic() - heard_at > PATIENCE_S:
+                    raise
+            else:
+                heard_at = time.monotonic()
+                yield view
+                if SubmissionState(view.state).is_terminal:
+                    return
+            time.sleep(every_s)
+
+    def wait(self, submission_id: UUID, *, every_s: float = POLL_S) -> SubmissionView:
+        """The submission once it has ended."""
+        *_, last = self.follow(submission_id, every_s=every_s)
+        return last
+
+    def log(self, submission_id: UUID) -> SubmissionLog:
+        """Output of the check stage."""
+        return self._call("GET", f"/submissions/{submission_id}/log", SubmissionLog)
+
+    def source(self, submission_id: UUID) -> bytes:
+        """The file as it runs."""
+        return self._send("GET", f"/submissions/{submission_id}/source").content
+
+    def receipt(self, submission_id: UUID) -> ReceiptView:
+        """What the score depends on."""
+        return self._call("GET", f"/submissions/{submission_id}/receipt", ReceiptView)
+
+    def cancel(self, submission_id: UUID) -> SubmissionView:
+        """End a submission that is not yet scored; it still counts."""
+        return self._call("POST", f"/submissions/{submission_id}/cancel", SubmissionView)
+
+    def select(self, submission_id: UUID, *, undo: bool = False) -> SubmissionView:
+        """Choose a submission for the final evaluation, or take the choice back."""
+        return self._call("POST", f"/submissions/{submission_id}/{'unselect' if undo else 'select'}", SubmissionView)
+
+    # Teams
+
+    def team(self, slug: str) -> TeamView:
+        """My team in a competition."""
+        return self._call("GET", f"/competitions/{slug}/team", TeamView)
+
+    def create_team(self, slug: str, name: str) -> TeamView:
+        """A new team with me in it."""
+        return self._call("POST", f"/competitions/{slug}/teams", TeamView, json={"name": name})
+
+    def invite(self, team_id: UUID) -> InviteCreated:
+        """A code with which one person can join."""
+        return self._call("POST", f"/teams/{team_id}/invites", InviteCreated)
+
+    def join(self, code: str) -> TeamView:
+        """Join the team that the code is of."""
+        return self._call("POST", f"/invites/{code}/accept", TeamView)
+
+    def leave(self, team_id: UUID) -> None:
+        """Leave a team that has not submitted."""
+        self._send("POST", f"/teams/{team_id}/leave")
+
+    def server_version(self) -> str:
+        """The version of Lethe that the server runs."""
+        try:
+            answer = self._http.get(f"{self.server}/openapi.json").raise_for_status()
+            return str(answer.json()["info"]["version"])
+        except httpx.TransportError as error:
+            raise unreachable(self.server, error, origin=self._origin) from error
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise ApiError(f"{self.server} is no Lethe server", code="not_lethe") from error
+
+    def _call(self, method: str, path: str, kind: type[Answer], **more: Any) -> Answer:
+        response = self._send(method, path, **more)
+        try:
+            document = response.json()
+        except ValueError as error:
+            raise refused(response, self.server) from error
+        return self._read(document, kind)
+
+    def _read(self, document: Any, kind: type[Answer]) -> Answer:
+        try:
+            return TypeAdapter(kind).validate_python(document)
+        except ValidationError as error:
+            raise mismatch(self.server, self.server_version(), RELEASE) from error
+
+    def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
+        try:
+            response = self._http.request(method, path, **more)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise unreachable(self.server, error, origin=self._origin) from error
+        if not response.is_success:
+            raise refused(response, self.server)
+        return response

@@ -1,0 +1,91 @@
+"""Which server and whose token: given, from LETHE_SERVER and LETHE_TOKEN, or as `lethe login` stored them."""
+
+import os
+from pathlib import Path
+from typing import Self
+from uuid import UUID
+
+from platformdirs import user_config_path
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from server.client.api import Client
+from server.errors import ConfigurationError
+
+DEFAULT_SERVER = "http://127.0.0.1:8000"
+
+
+class ClientSettings(BaseSettings):
+    """What the environment says of server and token."""
+
+    model_config = SettingsConfigDict(env_prefix="LETHE_", frozen=True, extra="ignore")
+
+    server: str = ""
+    token: SecretStr = SecretStr("")
+
+
+class StoredLogin(BaseModel):
+    """A server, an account and its token, in a file of the user's that nobody else can read (mode 0600)."""
+
+    server: str
+    username: str
+    token: str
+    token_id: UUID | None = None
+
+    @staticmethod
+    def path() -> Path:
+        """`lethe/login.json` in the platform's folder for configuration."""
+        return user_config_path("lethe") / "login.json"
+
+    @classmethod
+    def load(cls) -> Self | None:
+        """What was stored, or None; raises ConfigurationError for a file that cannot be read."""
+        try:
+            return cls.model_validate_json(cls.path().read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            raise ConfigurationError(f"cannot read {cls.path()}: delete it and run lethe login again") from error
+
+    def save(self) -> None:
+        """Write it so that there is never a moment at which others could read it, or half of it would stand there."""
+        path = self.path()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        new = path.with_suffix(f".{os.getpid()}")
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(self.model_dump_json())
+        new.replace(path)
+
+
+def find_server(server: str | None = None) -> tuple[str, str]:
+    """The server's address, and where it was found."""
+    stored = StoredLogin.load()
+    settings = ClientSettings()
+    for found, origin in (
+        (server, "--server"),
+        (settings.server, "LETHE_SERVER"),
+        (stored.server if stored else None, f"lethe login ({StoredLogin.path()})"),
+    ):
+        if found:
+            return _checked(found, origin), origin
+    return DEFAULT_SERVER, "the default"
+
+
+def connect(server: str | None = None, token: str | None = None) -> Client:
+    """A client of `server` with `token`; what is not given comes from the environment, then from the stored login.
+
+    A stored token is sent to no other server than the one it was stored for.
+    """
+    address, origin = find_server(server)
+    token = token or ClientSettings().token.get_secret_value()
+    stored = StoredLogin.load()
+    if not token and stored is not None and stored.server == address:
+        token = stored.token
+    return Client(address, token or None, origin=origin)
+
+
+def _checked(address: str, origin: str) -> str:
+    if not address.startswith(("http://", "https://")):
+        raise ConfigurationError(f"{address!r} from {origin} is no address: begin it with https:// or http://")
+    return address.rstrip("/")
