@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from server.cli import admin_users, competition, oracles, storage
+from server.cli import admin_users, competition, oracles, rescore, storage
 from server.cli.options import Home, Json, Slug, make_settings
 
 app = typer.Typer(no_args_is_help=True)
@@ -20,7 +20,7 @@ app.add_typer(submission, name="submission")
 app.add_typer(worker_key, name="worker-key")
 app.add_typer(admin_users.app, name="user", help="Accounts, roles and invitations.")
 app.command("audit")(admin_users.audit)
-for _command in (storage.prune, storage.backup, storage.restore):
+for _command in (rescore.rescore, storage.prune, storage.backup, storage.restore):
     app.command()(_command)
 
 TeamName = Annotated[str, typer.Argument(metavar="TEAM", help="The team's name")]

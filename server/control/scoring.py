@@ -154,7 +154,10 @@ def _store(
     *,
     started: float,
 ) -> bool:
-    """Whether it was still wanted: pack, score, the state `scored` and the standings, in one transaction."""
+    """Whether it was still wanted: pack, score, the state `scored` and the standings, in one transaction.
+
+    Where the competition has been rescored under another metric since, it is scored again with that one.
+    """
     with context.database.write() as session:
         item = session.get_one(WorkItem, order.work_id, with_for_update=True)
         submission = session.get_one(Submission, item.submission_id, with_for_update=True)
@@ -162,7 +165,11 @@ def _store(
         if superseded or submission.state != SubmissionState.SCORING:
             item.state = item.state if superseded else WorkState.FAILED
             return False
-        competition = session.get_one(Competition, submission.competition_id)
+        competition = session.get_one(Competition, submission.competition_id, with_for_update=True)
+        if specification(competition).metric != order.spec.metric:
+            item.attempt -= 1
+            postpone(item, 0)
+            return False
         row = score_row(competition.id, score, _receipt(session, submission, order, score, findings))
         row.submission_id, row.generation = submission.id, submission.generation
         row.evaluation = submission.evaluation

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from sqlalchemy import select
@@ -24,7 +25,7 @@ from server.control.yardstick import Yardstick, load_yardstick
 from server.errors import ConfigurationError
 from server.exports.evidence import margins_file
 from server.leaderboard import service as leaderboards
-from server.models import Competition, Score, Submission, Team
+from server.models import Competition, FormerScore, Score, Submission, Team
 from server.plots.drawing import Plot
 from server.plots.submission import Evidence, Floats, submission_plots
 from server.storage.outputs import RunOutputs, read_runs, run_items, run_outputs
@@ -122,6 +123,10 @@ def _plots(yardstick: Yardstick, unlearned: Pool, run_wall_s: Sequence[float], t
 
 def submissions(session: Session, competition: Competition) -> Iterator[Exported]:
     """All submissions of the competition, oldest first."""
+    former: dict[UUID, list[dict[str, Any]]] = {}
+    of_here = select(FormerScore).join(Score, Score.id == FormerScore.score_id)
+    for one in session.scalars(of_here.where(Score.competition_id == competition.id).order_by(FormerScore.created_at)):
+        former.setdefault(one.score_id, []).append({"until": one.created_at.isoformat(), **score_facts(one)})
     query = (
         select(Submission, Team.name, Score)
         .join(Team, Team.id == Submission.team_id)
@@ -131,7 +136,8 @@ def submissions(session: Session, competition: Competition) -> Iterator[Exported
     )
     for submission, team, score in session.execute(query):
         yield Exported(
-            facts=_facts(submission, team, score),
+            facts=_facts(submission, team, score)
+            | {"former_scores": [] if score is None else former.get(score.id, [])},
             source=ArtifactRef(key=submission.source_key, sha256=submission.source_sha256),
             outputs=run_outputs(session, submission) if score is not None else None,
             run_wall_s=tuple(
@@ -160,7 +166,7 @@ def _facts(submission: Submission, team: str, score: Score | None) -> dict[str, 
     }
 
 
-def score_facts(score: Score) -> dict[str, Any]:
+def score_facts(score: Score | FormerScore) -> dict[str, Any]:
     """Every number of a score, unrounded, with its receipt."""
     return {
         "final_score": score.final_score,

@@ -6,6 +6,7 @@ from server.models.audit_event import AuditEvent
 from server.models.base import Base
 from server.models.competition import Competition
 from server.models.competition_host import CompetitionHost
+from server.models.former_score import FormerScore
 from server.models.idempotency_key import IdempotencyKey
 from server.models.lease import Lease
 from server.models.model_order import ModelOrder
@@ -30,6 +31,7 @@ __all__ = [
     "Base",
     "Competition",
     "CompetitionHost",
+    "FormerScore",
     "IdempotencyKey",
     "Lease",
     "ModelOrder",

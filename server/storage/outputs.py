@@ -43,14 +43,14 @@ class RunOutputs:
     singles: dict[int, ArtifactRef]
 
 
-def run_items(session: Session, submission: Submission) -> list[WorkItem]:
-    """The run chunks of the submission's current generation."""
+def run_items(session: Session, submission: Submission, generation: int | None = None) -> list[WorkItem]:
+    """The run chunks of a generation of the submission, by default its current one."""
     return list(
         session.scalars(
             select(WorkItem)
             .where(
                 WorkItem.submission_id == submission.id,
-                WorkItem.generation == submission.generation,
+                WorkItem.generation == (submission.generation if generation is None else generation),
                 WorkItem.stage == Stage.RUN,
             )
             .order_by(WorkItem.chunk)
@@ -58,22 +58,21 @@ def run_items(session: Session, submission: Submission) -> list[WorkItem]:
     )
 
 
-def run_outputs(session: Session, submission: Submission) -> RunOutputs:
-    """Where the outputs of the submission's current generation lie."""
+def run_outputs(session: Session, submission: Submission, generation: int | None = None) -> RunOutputs:
+    """Where the outputs of a generation of the submission lie, by default of its current one."""
+    generation = submission.generation if generation is None else generation
     pack = session.scalar(
-        select(OutputPack).where(
-            OutputPack.submission_id == submission.id, OutputPack.generation == submission.generation
-        )
+        select(OutputPack).where(OutputPack.submission_id == submission.id, OutputPack.generation == generation)
     )
     singles = {
         int(index): ArtifactRef.model_validate(record["outputs"])
-        for item in run_items(session, submission)
+        for item in run_items(session, submission, generation)
         for index, record in item.finished.items()
         if record["outputs"] is not None
     }
     return RunOutputs(
         submission_id=submission.id,
-        generation=submission.generation,
+        generation=generation,
         pack=None if pack is None else ArtifactRef(key=pack.key, sha256=pack.sha256),
         singles=singles,
     )

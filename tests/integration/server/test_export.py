@@ -31,6 +31,7 @@ def test_an_archive_holds_every_number_and_no_secret(archive: Path, site: Site) 
     (row,) = csv.DictReader(io.StringIO((archive / "submissions.csv").read_text()))
     assert float(row["final_score"]) == submission["score"]["final_score"]
     assert row["submission"] == submission["id"]
+    assert submission["former_scores"] == []
     assert submission["score"]["receipt"]["source_sha256"] == submission["source_sha256"]
     plots = sorted(path.name for path in (archive / "plots" / submission["id"]).iterdir())
     assert plots == ["accuracies.svg", "epsilon.svg", "margins.svg", "times.svg"]

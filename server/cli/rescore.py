@@ -1,0 +1,132 @@
+"""`lethe admin rescore`: scores computed again from stored outputs, compared, and exchanged at once."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from server.cli.options import Home, Json, Slug, Yes, make_settings
+
+if TYPE_CHECKING:
+    from server.rescoring.service import Draft, Move
+    from server.rescoring.verification import Verified
+
+
+def rescore(
+    slug: Slug,
+    rule: Annotated[
+        Literal["exact", "competition"] | None, typer.Option("--rule", help="Another rule than now; see docs/metric.md")
+    ] = None,
+    cap_ratios: Annotated[
+        bool | None, typer.Option("--cap-ratios/--no-cap-ratios", help="Limit the accuracy ratios to 1, or not")
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Change nothing; exit with 1 unless all stored scores come out again")
+    ] = False,
+    yes: Yes = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Compute all scores again from stored outputs, show old and new boards, ask, and exchange them at once.
+
+    Nothing is run, so no worker and no GPU is needed. With --json and without --yes it only compares.
+    """
+    from server.competitions.hosting import open_context
+
+    if verify and (rule is not None or cap_ratios is not None):
+        raise typer.BadParameter("--verify computes each score under its own rule: leave --rule and --cap-ratios out")
+    context = open_context(make_settings(home=home))
+    if verify:
+        from server.rescoring.verification import verify as check
+
+        with _bar() as report:
+            found = check(context, slug, report)
+        _tell(slug, found, as_json)
+        if not found.sound:
+            raise typer.Exit(1)
+        return
+    from server.rescoring import service
+
+    given = {"rule": rule, "cap_ratios": cap_ratios}
+    with _bar() as report:
+        made = service.draft(context, slug, {name: value for name, value in given.items() if value is not None}, report)
+    if not as_json:
+        _show(made)
+    if not yes and not as_json:
+        typer.confirm(_question(made), abort=True, err=True)
+    if yes or not as_json:
+        with _bar() as report:
+            made = service.apply(context, made, report)
+    if as_json:
+        typer.echo(json.dumps(_document(made, applied=yes)))
+        return
+    typer.echo(f"{len(made.scores)} scores of {slug} were exchanged; the former ones are kept.")
+    typer.echo(f"tell the participants: lethe admin competition announce {slug} TITLE TEXT")
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    bars = Progress(
+        TextColumn("scores"), BarColumn(bar_width=32), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=Console(stderr=True), transient=True,
+    )  # fmt: skip
+    with bars:
+        task = bars.add_task("scores", total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
+def _tell(slug: str, found: "Verified", as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"competition": slug, "sound": found.sound, **asdict(found)}))
+        return
+    for line in found.different:
+        typer.echo(line)
+    typer.echo(
+        f"{found.scores} scores of {slug}: {found.identical} the same to the bit, {found.close} within 1e-9, "
+        f"{len(found.different)} different"
+    )
+
+
+def _show(made: "Draft") -> None:
+    old, new = made.old_metric, made.new_metric
+    change = old.rule if old == new else f"{_named(old)} → {_named(new)}"
+    for name, moves in made.moves.items():
+        table = Table(title=f"{name} board, rule {change}", title_justify="left", box=None, pad_edge=False)
+        for heading in ("old rank", "new rank", "team", "old score", "new score"):
+            table.add_column(heading, justify="left" if heading == "team" else "right", no_wrap=True)
+        for move in moves:
+            table.add_row(*_cells(move), style="" if move.new_rank is not None else "dim")
+        Console().print(table)
+
+
+def _cells(move: "Move") -> tuple[str, str, str, str, str]:
+    was, now = ("" if rank is None else str(rank) for rank in (move.old_rank, move.new_rank))
+    if move.old_rank is not None and move.new_rank is not None and move.old_rank != move.new_rank:
+        now = f"{'↑' if move.new_rank < move.old_rank else '↓'} {now}"
+    return was, now, move.team, f"{move.old_score:.4f}", f"{move.new_score:.4f}"
+
+
+def _named(metric: object) -> str:
+    return ", ".join(f"{name} {value}" for name, value in vars(metric).items())
+
+
+def _question(made: "Draft") -> str:
+    shown = " Everybody has seen the final board already." if made.is_revealed else ""
+    return f"Exchange all {len(made.scores)} scores of {made.slug}? Later submissions are scored in the new way.{shown}"
+
+
+def _document(made: "Draft", *, applied: bool) -> dict[str, object]:
+    return {
+        "competition": made.slug,
+        "applied": applied,
+        "scores": len(made.scores),
+        "old_metric": made.old_metric.model_dump(mode="json"),
+        "new_metric": made.new_metric.model_dump(mode="json"),
+        "boards": {name: [asdict(move) for move in moves] for name, moves in made.moves.items()},
+    }
