@@ -22,6 +22,7 @@ from server.openapi import describe_errors
 from server.oracles import endpoints as oracles
 from server.pages import endpoints as pages
 from server.pages import hosting, people, submitting, teaming
+from server.pages import leaderboard as board_pages
 from server.problems import register_problems
 from server.rates import RateLimit
 from server.settings import Settings
@@ -55,13 +56,14 @@ def create_app(settings: Settings) -> FastAPI:
     mount_docs(app)
     app.state.context = context
     app.state.boards = RenderedBoards()
+    app.state.board_pages = board_pages.Boards()
     app.state.feed = Feed(context.database)
     register_problems(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(
         RateLimit, rates=context.rates, per_address=settings.rate_per_address, per_token=settings.rate_per_token
     )
-    app.add_middleware(GZipMiddleware, minimum_size=1024)
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)
     app.state.request_times = RequestTimes()
     app.state.readiness = health.Readiness(context)
     app.add_middleware(Access, times=app.state.request_times)  # added last: the outermost
@@ -72,7 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(work.router)
     app.include_router(oracles.router)
     app.include_router(health.router)
-    for site in (pages, people, submitting, teaming, hosting):
+    for site in (pages, board_pages, people, submitting, teaming, hosting):
         app.include_router(site.router)
     pages.mount_static(app)
     describe_errors(app)

@@ -102,6 +102,14 @@ def row(session: Session, competition: Competition) -> CompetitionRow:
     )
 
 
+def summary(session: Session, competition: Competition) -> str:
+    """The competition's summary, for who has loaded the row without its documents."""
+    found = session.scalar(
+        select(Competition.specification["summary"].as_string()).where(Competition.id == competition.id)
+    )
+    return found or ""
+
+
 def facts(session: Session, competition: Competition) -> CompetitionFacts:
     """Everything public about `competition`."""
     spec, prepared = specification(competition), dossier(competition)

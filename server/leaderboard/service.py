@@ -65,7 +65,7 @@ def leaderboard(
             Standing.competition_id == competition.id, Standing.evaluation == evaluation
         )
     )
-    references = [*_reference_rows(session, competition, evaluation), *_baseline_rows(session, competition, evaluation)]
+    references = reference_rows(session, competition, evaluation)
     end = offset + len(teams)
     return Leaderboard(
         competition=competition.slug,
@@ -75,11 +75,11 @@ def leaderboard(
         frozen=is_frozen(competition, evaluation),
         teams=total or 0,
         next_offset=end if end < (total or 0) else None,
-        rows=_merged(teams, references),
+        rows=merged(teams, references),
     )
 
 
-def _merged(teams: list[LeaderboardRow], references: list[LeaderboardRow]) -> list[LeaderboardRow]:
+def merged(teams: list[LeaderboardRow], references: list[LeaderboardRow]) -> list[LeaderboardRow]:
     """Reference rows put between the teams by score, the teams left in their order."""
     merged: list[LeaderboardRow] = []
     waiting = sorted(references, key=lambda row: -row.score)
@@ -130,15 +130,17 @@ def _team_rows(
     ]
 
 
-def _reference_rows(session: Session, competition: Competition, evaluation: Evaluation) -> list[LeaderboardRow]:
+def reference_rows(session: Session, competition: Competition, evaluation: Evaluation) -> list[LeaderboardRow]:
+    """Ceiling, floor and baselines, which take no rank."""
     scores = session.scalars(
         select(Score).where(
             Score.competition_id == competition.id, Score.evaluation == evaluation, Score.reference.is_not(None)
         )
     )
-    return [
+    yardsticks = [
         _reference(REFERENCE_TITLES[score.reference], score, score.reference) for score in scores if score.reference
     ]
+    return [*yardsticks, *_baseline_rows(session, competition, evaluation)]
 
 
 def _baseline_rows(session: Session, competition: Competition, evaluation: Evaluation) -> list[LeaderboardRow]:

@@ -75,6 +75,8 @@ def rebuild(session: Session, competition: Competition, evaluation: Evaluation) 
             team_id=entry.team_id, competition_id=competition.id, evaluation=evaluation
         )
         rank, position = places.get(entry.team_id, (None, 0))
+        if standing.ranked_on != now.date():
+            standing.rank_before, standing.ranked_on = standing.rank, now.date()
         if (standing.score_id, standing.rank) != (entry.score_id, rank):
             standing.updated_at = now
         standing.score_id, standing.rank, standing.position = entry.score_id, rank, position

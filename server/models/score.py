@@ -1,23 +1,26 @@
 """A score with its interval, replicates and receipt; and the standings computed from all scores."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from evaluator.contract.states import Evaluation
 from server.models.base import Base, Entity
 
 METRIC_COLUMNS = ("final_score", "interval_low", "interval_high", "forgetting_quality", "retain_ratio", "test_ratio")
+_UNDRAWN = text("plots IS NULL AND submission_id IS NOT NULL")
 
 
 class Score(Entity):
     """The score of a submission's generation, or of a reference row (`reference` is then ceiling or floor).
 
     What is not a finite number cannot be stored, so that it can never rank: NaN and infinities fail the check on
-    PostgreSQL, and SQLite keeps NaN as NULL.
+    PostgreSQL, and SQLite keeps NaN as NULL. `plots` names the drawn plots with their artifacts, and is NULL until
+    somebody has tried to draw them.
     """
 
     __tablename__ = "scores"
@@ -26,6 +29,7 @@ class Score(Entity):
         UniqueConstraint("competition_id", "evaluation", "reference"),
         CheckConstraint(" AND ".join(f"{name} BETWEEN -1e300 AND 1e300" for name in METRIC_COLUMNS), name="finite"),
         Index("ix_scores_competition", "competition_id"),
+        Index("ix_scores_undrawn", "created_at", sqlite_where=_UNDRAWN, postgresql_where=_UNDRAWN),
     )
 
     competition_id: Mapped[UUID] = mapped_column(ForeignKey("competitions.id"))
@@ -41,13 +45,17 @@ class Score(Entity):
     test_ratio: Mapped[float]
     replicates: Mapped[list[Any]]
     receipt: Mapped[dict[str, Any]]
+    plots: Mapped[list[Any] | None] = mapped_column(
+        JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql"), deferred=True, default=None
+    )
 
 
 class Standing(Base):
     """A team's row on one board, changed whenever a score of its competition changes it.
 
     `position` counts the ranked teams from 1, best score first: what a page of the board is cut by. A baseline has no
-    rank and position 0.
+    rank and position 0. `rank_before` is the rank at the end of the day (UTC) before `ranked_on`, the last one on which
+    the board was ranked; NULL for a team that was not on it.
     """
 
     __tablename__ = "standings"
@@ -60,6 +68,8 @@ class Standing(Base):
     score_id: Mapped[UUID] = mapped_column(ForeignKey("scores.id"))
     rank: Mapped[int | None]
     position: Mapped[int]
+    rank_before: Mapped[int | None] = mapped_column(default=None)
+    ranked_on: Mapped[date | None] = mapped_column(default=None)
     entries: Mapped[int]
     last_scored_at: Mapped[datetime | None]
     updated_at: Mapped[datetime]

@@ -1,11 +1,33 @@
 """The leaderboard as ready-made values: rows in words, and their drawing on one common scale."""
 
-from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 
-from server.leaderboard.schemas import Leaderboard, LeaderboardRow
+from server.leaderboard.schemas import LeaderboardRow
+from server.leaderboard.table import Order, Table, TeamRow
 from server.pages.formatting import Moment, moment, score_text
 from server.pages.scale import Scale, Tick, anchor, scale_for
+
+COLUMNS = (
+    (Order.RANK, "Rank", "rank"),
+    (Order.TEAM, "Team", "team"),
+    (Order.SCORE, "Score", "score"),
+    (Order.ENTRIES, "Entries", "entries"),
+    (Order.LAST, "Last entry", "last"),
+)
+SPARK_WIDTH, SPARK_HEIGHT = 72, 20
+MARKED = ("ceiling", "floor")
+"""The references that every row is drawn against; baselines are many, and rows of their own."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """A column's title as a link that sorts by it; `direction` is how it is sorted now, or empty."""
+
+    id: str
+    title: str
+    href: str
+    direction: str
 
 
 @dataclass(frozen=True)
@@ -33,96 +55,188 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Move:
+    """Places gained or lost: `kind` is up, down, same or new, `text` what stands there, `words` what is read aloud."""
+
+    kind: str
+    text: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Spark:
+    """A team's best score over time as the path of a step line, and in words."""
+
+    path: str
+    alternative: str
+
+
+@dataclass(frozen=True)
 class Row:
-    """One line of the board. `rank` is empty for reference rows."""
+    """One line of the board. `rank` is empty for reference rows, which have neither move nor spark."""
 
     name: str
+    members: str
     reference: str
     rank: str
     is_shared: bool
-    shift: str
+    move: Move | None
     score: str
     interval: str
+    drawing: Drawing
+    spark: Spark | None
     entries: int
     last: Moment | None
-    drawing: Drawing
 
 
 @dataclass(frozen=True)
 class Board:
-    """Rows, best score first, with the axis and the reference lines that all of their drawings share."""
+    """Rows with the axis and the reference lines that all of their drawings share, on every page of the board."""
 
     rows: tuple[Row, ...]
     teams: int
+    entries: int
+    found: int
     ticks: tuple[Tick, ...]
     references: tuple[Reference, ...]
     updated: Moment | None
 
 
-def board(source: Leaderboard, *, limit: int | None = None) -> Board:
-    """The board of `source`; with `limit` only the first rows of teams, beside all reference rows."""
-    scale = scale_for(
-        value for row in source.rows for value in (row.score, row.interval.low, row.interval.high)
-    )  # of all rows, so that a shortened board looks like the whole one
-    holders = Counter(row.rank for row in source.rows if row.rank is not None)
-    teams = [row for row in source.rows if row.reference is None]
-    shown = {id(row) for row in teams[:limit]}
-    markers = [row for row in source.rows if row.reference is not None]
+def plain_heads() -> dict[str, Head]:
+    """Titles that sort nothing, for a board of which only the top is shown."""
+    return {name: Head("", title, "", "") for _, title, name in COLUMNS}
+
+
+def board(source: Table) -> Board:
+    """The rows of `source` in words and drawings."""
+    scale = _scale(source)
     return Board(
-        rows=tuple(
-            _row(row, scale, markers, is_shared=row.rank is not None and holders[row.rank] > 1)
-            for row in source.rows
-            if row.reference is not None or id(row) in shown
-        ),
-        teams=len(teams),
+        rows=tuple(row(source, line) for line in source.rows),
+        teams=source.teams,
+        entries=source.entries,
+        found=source.found,
         ticks=scale.ticks,
-        references=tuple(_reference(row, scale) for row in markers),
+        references=tuple(_reference(line, scale) for line in source.references if line.reference in MARKED),
         updated=None if source.updated_at is None else moment(source.updated_at),
     )
 
 
-def _row(row: LeaderboardRow, scale: Scale, markers: list[LeaderboardRow], *, is_shared: bool) -> Row:
-    score, low, high = (score_text(value) for value in (row.score, row.interval.low, row.interval.high))
-    others = [f"{marker.reference} {score_text(marker.score)}" for marker in markers if marker is not row]
-    beside = f"; beside {' and '.join(others)}" if others else ""
-    zero = scale.x(0.0)
-    return Row(
-        name=row.team,
-        reference=row.reference or "",
-        rank="" if row.rank is None else str(row.rank),
-        is_shared=is_shared,
-        shift=_shift(row),
-        score=score,
-        interval=f"{low} to {high}",
-        entries=row.entries,
-        last=None if row.last_scored_at is None else moment(row.last_scored_at),
-        drawing=Drawing(
-            bar_x=min(zero, scale.x(row.score)),
-            bar_width=round(abs(scale.x(row.score) - zero), 2),
-            low_x=scale.x(row.interval.low),
-            high_x=scale.x(row.interval.high),
-            score_x=scale.x(row.score),
-            alternative=f"{score}, 95% interval {low} to {high}{beside}",
-        ),
+def row(source: Table, team: TeamRow | LeaderboardRow) -> Row:
+    """One line, on the board's scale."""
+    scale = _scale(source)
+    if isinstance(team, LeaderboardRow):
+        return _row(team, scale, source.references)
+    return _row(
+        team.line,
+        scale,
+        source.references,
+        members="" if team.members == (team.line.team,) else ", ".join(team.members),
+        is_shared=team.is_shared,
+        move=_against_public(team.line) if team.line.public_rank is not None else _since_yesterday(team.moved),
+        spark=spark(team.best, source.since, source.updated_at),
     )
 
 
-def _shift(row: LeaderboardRow) -> str:
-    """How far the final rank lies from the public one, with an arrow; empty where there is nothing to compare."""
-    if row.rank is None or row.public_rank is None:
-        return ""
-    places = row.public_rank - row.rank
-    return f"▲ {places}" if places > 0 else f"▼ {-places}" if places < 0 else "="
+def _scale(source: Table) -> Scale:
+    return scale_for((source.low, source.top))
 
 
-def _reference(row: LeaderboardRow, scale: Scale) -> Reference:
-    kind = row.reference or ""
-    x = scale.x(row.score)
+def _row(
+    line: LeaderboardRow,
+    scale: Scale,
+    references: tuple[LeaderboardRow, ...],
+    *,
+    members: str = "",
+    is_shared: bool = False,
+    move: Move | None = None,
+    spark: Spark | None = None,
+) -> Row:
+    score, low, high = (score_text(value) for value in (line.score, line.interval.low, line.interval.high))
+    others = [
+        f"{other.reference} {score_text(other.score)}"
+        for other in references
+        if other is not line and other.reference in MARKED
+    ]
+    beside = f"; beside {' and '.join(others)}" if others else ""
+    zero = scale.x(0.0)
+    return Row(
+        name=line.team,
+        members=members,
+        reference=line.reference or "",
+        rank="" if line.rank is None else str(line.rank),
+        is_shared=is_shared,
+        move=move,
+        score=score,
+        interval=f"{low} to {high}",
+        drawing=Drawing(
+            bar_x=min(zero, scale.x(line.score)),
+            bar_width=round(abs(scale.x(line.score) - zero), 2),
+            low_x=scale.x(line.interval.low),
+            high_x=scale.x(line.interval.high),
+            score_x=scale.x(line.score),
+            alternative=f"{score}, 95% interval {low} to {high}{beside}",
+        ),
+        spark=spark,
+        entries=line.entries,
+        last=None if line.last_scored_at is None else moment(line.last_scored_at),
+    )
+
+
+def spark(rises: tuple[tuple[datetime, float], ...], since: datetime | None, until: datetime | None) -> Spark | None:
+    """The best score from the first rise on the page to the newest standings, from zero to what it is now."""
+    if not rises or since is None or until is None:
+        return None
+    length_s = max(1.0, (until - since).total_seconds())
+    top = max(rises[-1][1], 1e-9)
+    # A line at the very edge would be cut in half; the least step to the right shows a first score of this minute.
+    points = [
+        (
+            round(min((when - since).total_seconds() / length_s, 0.9) * SPARK_WIDTH),
+            round(SPARK_HEIGHT - 1 - max(0.0, value / top) * (SPARK_HEIGHT - 2)),
+        )
+        for when, value in rises
+    ]
+    path = f"M{points[0][0]} {points[0][1]}" + "".join(f"H{x}V{y}" for x, y in points[1:]) + f"H{SPARK_WIDTH}"
+    first, last = rises[0], rises[-1]
+    told = f"First score {score_text(first[1])} on {moment(first[0]).text}"
+    if len(rises) > 1:
+        times = len(rises) - 1
+        told += (
+            f"; raised {'once' if times == 1 else f'{times} times'}, to {score_text(last[1])} on {moment(last[0]).text}"
+        )
+    return Spark(path, told)
+
+
+def _since_yesterday(moved: int | None) -> Move:
+    if moved is None:
+        return Move("new", "new", "not on the board yesterday")
+    return _move(moved, "since yesterday")
+
+
+def _against_public(line: LeaderboardRow) -> Move | None:
+    """How far the final rank lies from the public one."""
+    if line.rank is None or line.public_rank is None:
+        return None
+    return _move(line.public_rank - line.rank, "against the public board")
+
+
+def _move(places: int, against: str) -> Move:
+    if places == 0:
+        return Move("same", "–", f"no change {against}")
+    count = f"{abs(places)} place{'' if abs(places) == 1 else 's'}"
+    if places > 0:
+        return Move("up", f"▲ {places}", f"{count} up {against}")
+    return Move("down", f"▼ {-places}", f"{count} down {against}")
+
+
+def _reference(line: LeaderboardRow, scale: Scale) -> Reference:
+    kind = line.reference or ""
+    x = scale.x(line.score)
     return Reference(
         kind=kind,
         label=kind,
         x=x,
-        band_x=scale.x(row.interval.low),
-        band_width=scale.width(row.interval.low, row.interval.high),
+        band_x=scale.x(line.interval.low),
+        band_width=scale.width(line.interval.low, line.interval.high),
         anchor=anchor(x),
     )

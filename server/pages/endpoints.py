@@ -1,21 +1,21 @@
-"""The web pages: competitions, one competition, its leaderboard and its contact sheet."""
+"""The web pages: competitions, one competition, and its contact sheet."""
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 
 from evaluator.artifacts import ArtifactMissing
-from evaluator.contract.states import Evaluation
 from server.competitions import acts
 from server.competitions import service as competitions
-from server.competitions.phases import Phase, phase
 from server.context import AppContext
 from server.errors import NotFound
-from server.leaderboard import service as leaderboards
+from server.leaderboard.table import Wanted, table
 from server.pages import views
 from server.pages.rendering import READ, SECURITY_HEADERS, STATIC, Assets, is_known, page
 from server.sessions import OptionalVisitor
 
 router = APIRouter(include_in_schema=False)
+
+TOP_ROWS = 5
 
 
 class ContactSheetMissing(NotFound):
@@ -50,31 +50,11 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
     with context.database.read() as session:
         found = competitions.get_competition(session, slug)
         facts = competitions.facts(session, found)
-        standings = leaderboards.leaderboard(session, found)
+        standings = table(session, found, Wanted(size=TOP_ROWS))
         announced = acts.announcements(session, found)
     sheet = competitions.dossier(found).contact_sheet
     view = views.competition_page(facts, standings, sheet, announced, str(request.base_url))
     return page(request, "competition.html", view, visitor)
-
-
-@router.api_route("/competitions/{slug}/leaderboard", methods=READ)
-def leaderboard(
-    slug: str,
-    request: Request,
-    context: AppContext,
-    visitor: OptionalVisitor,
-    view: Evaluation | None = None,
-) -> Response:
-    """The standings, drawn on one scale; after the reveal the final ones, unless the public ones are asked for."""
-    with context.database.read() as session:
-        found = competitions.get_competition(session, slug)
-        row = competitions.row(session, found)
-        is_revealed = phase(found) is Phase.REVEALED
-        shown = view or (Evaluation.FINAL if is_revealed else Evaluation.PUBLIC)
-        leaderboards.require_visible(found, shown)
-        standings = leaderboards.leaderboard(session, found, shown)
-    board = views.leaderboard_page(row, standings, str(request.base_url), is_revealed=is_revealed)
-    return page(request, "leaderboard.html", board, visitor)
 
 
 @router.api_route("/competitions/{slug}/contact-sheet.png", methods=READ)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -58,24 +59,46 @@ def page(
     *,
     status: int = 200,
     keep: bool = True,
+    tag: str = "",
 ) -> Response:
     """`view` rendered by `template` with security headers and an entity tag; 304 without a body when it is unchanged.
 
-    The tag is a digest of the view's `repr`, so views are frozen dataclasses, and unchanged pages are never rendered.
-    What a visitor sees is theirs alone: no shared cache may hold it. `keep` is false where not even the browser may.
+    The tag, unless one is given, is a digest of the view's `repr`, so views are frozen dataclasses, and unchanged pages
+    are never rendered. What a visitor sees is theirs alone: no shared cache may hold it. `keep` is false where not even
+    the browser may.
     """
-    seen = None if visitor is None else Seen(visitor.user.username, visitor.csrf_token)
     registers = request.app.state.context.settings.registration != "closed"
-    headers = {**SECURITY_HEADERS, "Vary": "Cookie"}
+    seen = _seen(visitor)
     if not keep or status != 200:
         text = render(template, view=view, visitor=seen, registers=registers, etag="")
-        return HTMLResponse(text, status_code=status, headers=headers | {"Cache-Control": "no-store"})
-    tag = f'W/"{_digest(_fingerprint(), template, repr(seen), repr(registers), repr(view))}"'
-    headers |= {"ETag": tag, "Cache-Control": "private, no-cache" if seen else "no-cache"}
+        headers = {**SECURITY_HEADERS, "Vary": "Cookie", "Cache-Control": "no-store"}
+        return HTMLResponse(text, status_code=status, headers=headers)
+    tag = tag or entity_tag(request, template, visitor, view)
     if is_known(request, tag):
-        return Response(status_code=304, headers=headers)
+        return unchanged(tag, visitor)
     text = render(template, view=view, visitor=seen, registers=registers, etag=tag)
-    return HTMLResponse(text, headers=headers)
+    return HTMLResponse(text, headers=_kept_headers(tag, visitor))
+
+
+def entity_tag(request: Request, template: str, visitor: "Visitor | None", *parts: object) -> str:
+    """The tag of a page that depends on `parts`, by their `repr`, on who looks at it and on this release."""
+    registers = request.app.state.context.settings.registration != "closed"
+    told = (repr(part) for part in (_seen(visitor), registers, *parts))
+    return f'W/"{_digest(_fingerprint(), template, *told)}"'
+
+
+def unchanged(tag: str, visitor: "Visitor | None") -> Response:
+    """The answer to a browser that has the page with `tag`."""
+    return Response(status_code=304, headers=_kept_headers(tag, visitor))
+
+
+def _kept_headers(tag: str, visitor: "Visitor | None") -> dict[str, str]:
+    kept = "private, no-cache" if visitor else "no-cache"
+    return {**SECURITY_HEADERS, "Vary": "Cookie", "ETag": tag, "Cache-Control": kept}
+
+
+def _seen(visitor: "Visitor | None") -> Seen | None:
+    return None if visitor is None else Seen(visitor.user.username, visitor.csrf_token)
 
 
 def is_known(request: Request, tag: str) -> bool:
@@ -87,6 +110,12 @@ def is_known(request: Request, tag: str) -> bool:
 def render(template: str, **values: Any) -> str:
     """The text of `template`; every value in it is escaped, and a missing one raises jinja2.UndefinedError."""
     return _environment().get_template(template).render(**values)
+
+
+def macro(template: str, name: str, *values: object) -> Markup:
+    """What the macro `name` of `template` makes of `values`: text that a page may hold as it is."""
+    found: Markup = getattr(_environment().get_template(template).module, name)(*values)
+    return found
 
 
 def asset(name: str) -> str:

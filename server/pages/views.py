@@ -7,9 +7,9 @@ from datetime import datetime
 from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.submission import FUNCTION, PARAMETERS
 from server.competitions.schemas import CompetitionFacts, CompetitionRow
-from server.leaderboard.schemas import Leaderboard
+from server.leaderboard.table import Table
 from server.models import Announcement
-from server.pages.board import Board, board
+from server.pages.board import Board, Head, board, plain_heads
 from server.pages.formatting import Moment, count_text, duration_text, moment, paragraphs, size_text
 from server.pages.snippets import STARTER, Commands, commands
 from server.pages.texts import Fact
@@ -23,8 +23,6 @@ PHASES = {
     "final": "Final evaluation",
     "revealed": "Final results",
 }
-LIVE_POLL_S = 10
-TOP_ROWS = 5
 
 
 @dataclass(frozen=True)
@@ -78,20 +76,7 @@ class CompetitionPage:
     contact_sheet: str
     commands: Commands
     board: Board
-
-
-@dataclass(frozen=True)
-class LeaderboardPage:
-    """The whole board of one competition."""
-
-    card: Card
-    board: Board
-    csv: str
-    json: str
-    poll_s: int
-    commands: Commands
-    shown: str
-    is_revealed: bool
+    heads: dict[str, Head]
 
 
 def home_page(rows: list[CompetitionRow], base_url: str) -> HomePage:
@@ -105,7 +90,7 @@ def home_page(rows: list[CompetitionRow], base_url: str) -> HomePage:
 
 def competition_page(
     facts: CompetitionFacts,
-    standings: Leaderboard,
+    standings: Table,
     contact_sheet: ArtifactRef,
     announced: Sequence[Announcement],
     base_url: str,
@@ -128,24 +113,8 @@ def competition_page(
         batch_size=facts.batch_size,
         contact_sheet=f"/competitions/{facts.slug}/contact-sheet.png?v={contact_sheet.sha256[:12]}",
         commands=commands(base_url, facts.slug),
-        board=board(standings, limit=TOP_ROWS),
-    )
-
-
-def leaderboard_page(
-    row: CompetitionRow, standings: Leaderboard, base_url: str, *, is_revealed: bool = False
-) -> LeaderboardPage:
-    """The values of a leaderboard page; once it `is_revealed`, there are two boards to choose from."""
-    api = f"/api/v1/competitions/{row.slug}/leaderboard?view={standings.view}"
-    return LeaderboardPage(
-        card=card(row),
         board=board(standings),
-        csv=f"{api}&format=csv",
-        json=f"{api}&format=json",
-        poll_s=LIVE_POLL_S,
-        commands=commands(base_url, row.slug),
-        shown=standings.view,
-        is_revealed=is_revealed,
+        heads=plain_heads(),
     )
 
 

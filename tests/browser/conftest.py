@@ -20,7 +20,7 @@ from server.app import create_app
 from server.competitions import service as competitions
 from server.context import Context
 from server.leaderboard import standings
-from server.models import Base, Competition, Score, Submission, Team, User
+from server.models import Base, Competition, Score, Submission, Team, TeamMember, User
 from server.settings import Settings
 from tests.dossiers import make_dossier
 
@@ -72,8 +72,10 @@ class Site:
             group = Team(competition_id=competition.id, name=team, name_key=team.casefold())
             session.add_all([user, group])
             session.flush()
+            session.add(TeamMember(competition_id=competition.id, user_id=user.id, team_id=group.id))
+            last = START - timedelta(hours=hours_ago)
             uploads = [
-                _submission(competition, group, user, START - timedelta(hours=hours_ago)) for _ in range(entries)
+                _submission(competition, group, user, last - timedelta(hours=17 * number)) for number in range(entries)
             ]
             session.add_all(uploads)
             session.flush()

@@ -1,93 +1,65 @@
-// Sorting, filtering and live updates of the leaderboard. Without this script the page is complete, in the server's order.
+// Searching, sorting and turning pages without a reload, and live updates. The server does all of it; this script only
+// fetches the page that a link or the search leads to and swaps the standings in it. Without it the links work as links.
 "use strict";
 
 {
   const board = document.getElementById("board");
+  const form = board.querySelector("form.filter");
   const filter = document.getElementById("filter");
   const live = board.querySelector(".live");
   const SLOWEST_POLL_S = 120;
-  let order = null; // {column, direction} once the reader has chosen one
+  const TYPING_MS = 200;
   let etag = board.dataset.etag;
   let delayS = Number(board.dataset.pollS);
+  let shown = location.search;
+  let asked = 0; // only the newest question's answer counts
 
-  const rowsOf = (root) => [...root.querySelectorAll("tbody tr")];
-  const isReference = (row) => row.classList.contains("reference");
-  const teamOf = (row) => row.querySelector(".team").textContent;
-  const keyOf = (row, column) => row.cells[column].dataset.sort ?? row.cells[column].textContent.trim();
+  const scores = () => new Map([...board.querySelectorAll("tbody:not(.mine) tr")].map((row) => [
+    row.querySelector(".team bdi").textContent, row.querySelector(".score b").textContent, row]));
 
-  function compare(a, b, column, kind) {
-    const [left, right] = [keyOf(a, column), keyOf(b, column)];
-    return kind === "number" ? Number(left) - Number(right) : left.localeCompare(right, "en", { sensitivity: "base" });
-  }
-
-  // Reference rows keep their place among scores; under any other order they stand last.
-  function arrange() {
-    if (!order) return;
-    const heads = [...board.querySelectorAll("thead th")];
-    const head = heads[order.column];
-    const sign = order.direction === "ascending" ? 1 : -1;
-    const apart = !head.classList.contains("score");
-    const body = board.querySelector("tbody");
-    const sorted = rowsOf(board).sort((a, b) => (apart && isReference(a) - isReference(b))
-      || sign * compare(a, b, order.column, head.dataset.kind));
-    body.append(...sorted);
-    for (const other of heads) other.removeAttribute("aria-sort");
-    head.setAttribute("aria-sort", order.direction);
-  }
-
-  function sift() {
-    const wanted = filter.value.trim().toLocaleLowerCase();
-    for (const row of rowsOf(board)) {
-      row.hidden = !isReference(row) && !teamOf(row).toLocaleLowerCase().includes(wanted);
+  // Puts the standings of another page in the place of these; the focus stays on the link that has the same id.
+  function swap(fresh, { mark }) {
+    const before = scores();
+    const focused = document.activeElement?.id;
+    document.getElementById("standings").replaceWith(fresh.querySelector("#standings"));
+    form.hidden = fresh.querySelector("form.filter").hidden; // the first score ever brings the search
+    if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+    if (!mark) return;
+    for (const row of board.querySelectorAll("tbody tr")) {
+      const name = row.querySelector(".team bdi").textContent;
+      row.classList.toggle("changed", before.get(name) !== row.querySelector(".score b").textContent);
     }
-    return rowsOf(board).filter((row) => !row.hidden && !isReference(row)).length;
   }
 
-  function addButtons() {
-    board.querySelector(".filter").hidden = !board.querySelector("tbody tr:not(.reference)");
-    board.querySelector("thead")?.classList.add("sortable");
-    board.querySelectorAll("thead th[data-kind]").forEach((head) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = head.textContent;
-      head.replaceChildren(button);
-      button.addEventListener("click", () => {
-        const turned = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
-        const direction = head.hasAttribute("aria-sort") ? turned : head.dataset.first ?? "ascending";
-        order = { column: head.cellIndex, direction };
-        arrange();
-      });
-    });
+  async function load(address, headers = {}) {
+    const question = ++asked;
+    const answer = await fetch(address, { headers, cache: "no-store" });
+    const text = await answer.text(); // even of a 304: an unread answer counts as an aborted request
+    if (answer.status !== 304 && (!answer.ok || !text)) throw new Error(`HTTP ${answer.status}`);
+    if (question !== asked || answer.status === 304) return null;
+    etag = answer.headers.get("ETag");
+    return new DOMParser().parseFromString(text, "text/html").getElementById("board");
   }
 
-  const pieces = (root) => new Map([...root.querySelectorAll("[data-live]")].map((piece) => [piece.dataset.live, piece]));
-
-  // Swaps only what changes, so that the filter and the focus stay; the first score ever brings a table and replaces all.
-  function swap(fresh) {
-    const before = new Map(rowsOf(board).map((row) => [teamOf(row), keyOf(row, 2)]));
-    const [old, found] = [pieces(board), pieces(fresh)];
-    if ([...old.keys()].join() === [...found.keys()].join()) {
-      for (const [name, piece] of found) old.get(name).replaceWith(piece);
-    } else {
-      const tools = board.querySelector(".tools");
-      board.replaceChildren(tools, ...[...fresh.children].filter((child) => !child.classList.contains("tools")));
-      order = null;
-      addButtons();
+  async function visit(address, { push }) {
+    try {
+      const fresh = await load(address);
+      if (!fresh) return;
+      swap(fresh, { mark: false });
+      live.textContent = fresh.querySelector(".live").textContent;
+      if (push) history.pushState(null, "", address);
+      else history.replaceState(null, "", address);
+      shown = location.search;
+    } catch {
+      location.assign(address);
     }
-    for (const row of rowsOf(board)) row.classList.toggle("changed", before.get(teamOf(row)) !== keyOf(row, 2));
-    arrange();
-    sift();
   }
 
   async function poll() {
     if (document.hidden) return;
-    const answer = await fetch(location.href, { headers: { "If-None-Match": etag }, cache: "no-store" });
-    const text = await answer.text(); // even of a 304: an unread answer counts as an aborted request
-    if (answer.status !== 304 && !answer.ok) throw new Error(`HTTP ${answer.status}`);
-    if (answer.ok) {
-      const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("board");
-      swap(fresh);
-      etag = answer.headers.get("ETag");
+    const fresh = await load(location.href, { "If-None-Match": etag });
+    if (fresh) {
+      swap(fresh, { mark: true });
       live.textContent = `Updated at ${new Date().toISOString().slice(11, 19)} UTC`;
     } else if (live.dataset.lost) {
       live.textContent = "Updates by itself";
@@ -109,11 +81,27 @@
     }, 1000 * delayS);
   }
 
-  filter.addEventListener("input", () => {
-    const count = sift();
-    live.textContent = filter.value.trim() ? `${count} ${count === 1 ? "team" : "teams"} found` : "";
+  board.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-swap]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    visit(link.href, { push: true });
   });
-  addButtons();
-  live.textContent = "Updates by itself";
+  window.addEventListener("popstate", () => { // also fired by links within the page
+    if (location.search !== shown) visit(location.href, { push: false });
+  });
+
+  const found = () => `${form.action}?${new URLSearchParams(new FormData(form))}`;
+  let typing = 0;
+  form.querySelector("button").hidden = true;
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    visit(found(), { push: false });
+  });
+  filter.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => visit(found(), { push: false }), TYPING_MS);
+  });
+  if (!live.textContent) live.textContent = "Updates by itself";
   follow();
 }

@@ -1,0 +1,168 @@
+"""A page of the board from the database: order, search, places of the reference rows, movement and history."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy.orm import Session
+
+from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.specification import CompetitionSpec
+from evaluator.contract.states import Evaluation
+from server.competitions import service as competitions
+from server.db import Database, utc_now
+from server.leaderboard.schemas import LeaderboardRow
+from server.leaderboard.standings import rebuild
+from server.leaderboard.table import Table, TeamRow, Wanted, own_row, table
+from server.models import Base, Competition, Score, Standing, Submission, Team, TeamMember, User
+from tests.dossiers import make_dossier
+
+START = datetime(2025, 5, 20, 9, 31, 7, tzinfo=UTC)
+SCORES = {"ann": (0.1, 0.5), "bea": (0.4,), "cleo": (0.3, 0.2), "dora": (0.2,)}
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    database = Database(f"sqlite:///{tmp_path / 'lethe.db'}")
+    Base.metadata.create_all(database.engine)
+    with database.write() as session:
+        yield session
+    database.dispose()
+
+
+@pytest.fixture
+def competition(session: Session) -> Competition:
+    """Four teams of one person each, whose replicates are so close together that nobody shares a rank."""
+    found = competitions.create(
+        session,
+        CompetitionSpec(slug="c", title="C"),
+        make_dossier(ArtifactRef(key="sheet.png", sha256="0" * 64), environment={}),
+    )
+    found.opened_at = START
+    for name, scores in SCORES.items():
+        user = User(username=name, username_key=name, email=name, email_key=name, password_hash="")
+        team = Team(competition_id=found.id, name=f"Team {name.title()}", name_key=f"team {name}")
+        session.add_all([user, team])
+        session.flush()
+        session.add(TeamMember(competition_id=found.id, team_id=team.id, user_id=user.id))
+        for number, score in enumerate(scores):
+            add_score(session, found, team, user, score, START + timedelta(hours=number))
+    for reference, score in (("ceiling", 0.45), ("floor", 0.0)):
+        session.add(_score(found, score, reference=reference))
+    session.flush()
+    rebuild(session, found, Evaluation.PUBLIC)
+    session.flush()
+    return found
+
+
+def add_score(
+    session: Session, competition: Competition, team: Team, user: User, score: float, finished_at: datetime
+) -> None:
+    submission = Submission(
+        competition_id=competition.id,
+        team_id=team.id,
+        user_id=user.id,
+        filename="a.py",
+        source_key="s",
+        source_sha256="0",
+        state="scored",
+        runs_total=8,
+        deadline_at=finished_at,
+        finished_at=finished_at,
+    )
+    session.add(submission)
+    session.flush()
+    session.add(_score(competition, score, submission=submission))
+
+
+def _score(
+    competition: Competition, score: float, *, submission: Submission | None = None, reference: str | None = None
+) -> Score:
+    return Score(
+        competition_id=competition.id,
+        submission_id=None if submission is None else submission.id,
+        reference=reference,
+        final_score=score,
+        interval_low=score,
+        interval_high=score + 0.01,
+        forgetting_quality=score,
+        retain_ratio=1.0,
+        test_ratio=1.0,
+        replicates=[score + 1e-5 * group for group in range(16)],
+        receipt={},
+    )
+
+
+def names(found: Table) -> list[str]:
+    return [row.team if isinstance(row, LeaderboardRow) else row.line.team for row in found.rows]
+
+
+def team(found: Table, name: str) -> TeamRow:
+    (row,) = (row for row in found.rows if isinstance(row, TeamRow) and row.line.team == name)
+    return row
+
+
+CEILING, FLOOR = "Ceiling: other oracles", "Floor: does nothing"
+
+
+def test_the_whole_board_in_order_with_references_by_score(session: Session, competition: Competition) -> None:
+    found = table(session, competition, Wanted())
+    assert names(found) == ["Team Ann", CEILING, "Team Bea", "Team Cleo", "Team Dora", FLOOR]
+    assert (found.teams, found.entries, found.found, found.low, found.top) == (4, 6, 4, 0.0, 0.51)
+    assert team(found, "Team Ann").members == ("ann",)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
+def test_every_row_is_on_one_page(session: Session, competition: Competition, size: int) -> None:
+    whole = table(session, competition, Wanted())
+    pages = [table(session, competition, Wanted(page=number, size=size)) for number in range(1, -(-4 // size) + 1)]
+    assert [name for found in pages for name in names(found)] == names(whole)
+    assert {(found.low, found.top, found.teams) for found in pages} == {(whole.low, whole.top, 4)}
+
+
+def test_other_orders_keep_the_references_behind(session: Session, competition: Competition) -> None:
+    by_entries = names(table(session, competition, Wanted(order="-entries")))
+    assert by_entries == ["Team Ann", "Team Cleo", "Team Bea", "Team Dora", CEILING, FLOOR]
+    assert names(table(session, competition, Wanted(order="-team")))[0] == "Team Dora"
+    assert names(table(session, competition, Wanted(order="score")))[0] == "Team Dora"
+    assert names(table(session, competition, Wanted(order="-score"))) == names(table(session, competition, Wanted()))
+
+
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [("bea", ["Team Bea"]), ("TEAM D", ["Team Dora"]), ("cleo", ["Team Cleo"]), ("%", []), ("_", [])],
+)
+def test_search_finds_teams_and_members(
+    session: Session, competition: Competition, search: str, expected: list[str]
+) -> None:
+    found = table(session, competition, Wanted(search=search))
+    assert (names(found), found.found, found.teams) == ([*expected, CEILING, FLOOR], len(expected), 4)
+
+
+def test_best_holds_only_what_rose(session: Session, competition: Competition) -> None:
+    found = table(session, competition, Wanted())
+    minute = START.replace(second=0)
+    assert team(found, "Team Ann").best == ((minute, 0.1), (minute + timedelta(hours=1), 0.5))
+    assert team(found, "Team Cleo").best == ((minute, 0.3),)
+    assert found.since == minute
+
+
+def test_movement_is_against_the_day_before(session: Session, competition: Competition) -> None:
+    assert team(table(session, competition, Wanted()), "Team Bea").moved is None
+    yesterday = utc_now().date() - timedelta(days=1)
+    for standing in session.query(Standing):
+        standing.ranked_on = yesterday
+    session.flush()
+    assert team(table(session, competition, Wanted()), "Team Bea").moved == 0
+    dora = session.query(Team).filter_by(name="Team Dora").one()
+    user = session.query(User).filter_by(username="dora").one()
+    add_score(session, competition, dora, user, 0.45, START + timedelta(hours=9))
+    session.flush()
+    rebuild(session, competition, Evaluation.PUBLIC)
+    session.flush()
+    found = table(session, competition, Wanted())
+    moves = {row.line.team: row.moved for row in found.rows if isinstance(row, TeamRow)}
+    assert moves == {"Team Ann": 0, "Team Dora": 2, "Team Bea": -1, "Team Cleo": -1}
+    mine = own_row(session, competition, dora, Evaluation.PUBLIC)
+    assert mine == team(found, "Team Dora")
