@@ -165,24 +165,24 @@ def test_board_moves_without_reload(open_page: OpenPage, site: Any) -> None:
     page.evaluate("window.stayed = true")
     expect(page.get_by_role("heading", name="No team has a score yet")).to_be_visible()
 
-    site.add_score("live", "first", 0.05)
+    site.add_score("live", "river one", 0.05)
     assert _next_poll(page) == 200
-    expect(page.get_by_role("rowheader", name="first")).to_be_visible()
+    expect(page.get_by_role("rowheader", name="river one")).to_be_visible()
     expect(page.get_by_role("heading", name="No team has a score yet")).to_have_count(0)
     expect(page.get_by_role("status")).to_contain_text("Updated at")
 
     page.get_by_role("link", name="Score").click()  # ascending
     expect(page.get_by_role("columnheader", name="Score", exact=True)).to_have_attribute("aria-sort", "descending")
-    page.get_by_label("Find a team").fill("s")
+    page.get_by_label("Find a team").fill("river")
     page.clock.run_for(300)
     expect(page.get_by_role("status")).to_have_text("1 team found")
-    site.add_score("live", "second", 0.15)
-    site.add_score("live", "not found", 0.3)
+    site.add_score("live", "river two", 0.15)
+    site.add_score("live", "hill", 0.3)
     assert _next_poll(page) == 200
-    expect(page.get_by_role("rowheader", name="second")).to_be_visible()
-    assert team_names(page) == ["second", "first"]
-    expect(page.locator("tr.changed:visible .team bdi").first).to_have_text("second")
-    assert page.get_by_label("Find a team").input_value() == "s"
+    expect(page.get_by_role("rowheader", name="river two")).to_be_visible()
+    assert team_names(page) == ["river two", "river one"]
+    expect(page.locator("tr.changed:visible .team bdi").first).to_have_text("river two")
+    assert page.get_by_label("Find a team").input_value() == "river"
     assert page.locator(".axis text").last.text_content() == "0.4"
 
     assert _next_poll(page) == 304
