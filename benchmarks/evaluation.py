@@ -22,7 +22,8 @@ from uuid import UUID
 from evaluator.artifacts import ArtifactStore, open_store
 from evaluator.bench.runs import Bench, make_job, run_seed
 from evaluator.bench.sweep import Method
-from evaluator.contract.specification import CompetitionSpec, load_specification
+from evaluator.contract.specification import CompetitionSpec
+from evaluator.contract.specification_file import load_specification
 from evaluator.dependencies import open_layers
 from evaluator.inference.service import InferenceService
 from evaluator.jails import Jails

@@ -1,13 +1,10 @@
 """The competition specification: one TOML file says everything that creates a competition."""
 
-import tomllib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from packaging.utils import canonicalize_name
-from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from evaluator.contract.base import Contract
 
@@ -110,7 +107,10 @@ AnySource = SyntheticFacesSpec | CasiaSurfSpec | ImageFolderSpec | DigitsSpec | 
 DataSpec = Annotated[AnySource, Field(discriminator="source")]
 """Where the hidden photographs come from."""
 
-SOURCES = tuple(name for kind in get_args(AnySource) for name in get_args(kind.model_fields["source"].annotation))
+SOURCES: dict[str, type[Contract]] = {
+    name: kind for kind in get_args(AnySource) for name in get_args(kind.model_fields["source"].annotation)
+}
+"""The fields of `[data]` by the name of the source."""
 
 
 class SplitSpec(Contract):
@@ -304,32 +304,3 @@ class CompetitionSpec(Contract):
             return self
         limits = self.limits.model_copy(update={"run_wall_s": round(fraction * retrain_wall_s, 1) or 0.1})
         return self.model_copy(update={"limits": limits})
-
-
-class SpecificationError(ValueError):
-    """A specification file is wrong; the message names the file and every mistake in it."""
-
-
-def load_specification(path: Path) -> CompetitionSpec:
-    """The validated specification in `path`; raises SpecificationError."""
-    try:
-        return CompetitionSpec.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"cannot read {path}: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise SpecificationError(f"{path} is not valid TOML: {error}") from error
-    except ValidationError as error:
-        mistakes = [_mistake(fault) for fault in error.errors()]
-        raise SpecificationError(f"{path}: {'; '.join(mistakes)}") from error
-
-
-def _mistake(fault: ErrorDetails) -> str:
-    """A mistake as the author of the file sees it: `data.source`, not the union that stands behind it."""
-    place = [str(part) for part in fault["loc"]]
-    message = fault["msg"]
-    if fault["type"].startswith("union_tag"):
-        place.append("source")
-        message = f"name one of {', '.join(SOURCES)}"
-    elif place[:1] == ["data"] and place[1:2] and place[1] in SOURCES:
-        del place[1]
-    return f"{'.'.join(place) or 'specification'}: {message}"

@@ -75,7 +75,7 @@ def fail(message: str) -> None:
 def _expected_errors() -> tuple[type[Exception], ...]:
     """Errors of the other packages that mean a mistake in the set-up; looked up when something was raised."""
     from evaluator.artifacts import ArtifactError
-    from evaluator.contract.specification import SpecificationError
+    from evaluator.contract.specification_file import SpecificationError
     from sandbox.errors import SandboxError
 
     found: list[type[Exception]] = [ArtifactError, SandboxError, SpecificationError]

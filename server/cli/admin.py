@@ -2,12 +2,11 @@
 
 import json
 from typing import Annotated
-from uuid import UUID
 
 import typer
 
 from server.cli import admin_users, competition, oracles, rescore, storage
-from server.cli.options import Home, Json, Slug, make_settings
+from server.cli.options import Home, Json, Slug, SubmissionId, make_settings, say
 
 app = typer.Typer(no_args_is_help=True)
 submission = typer.Typer(no_args_is_help=True, help="Run a submission again, or disqualify it.")
@@ -45,15 +44,16 @@ def calibrate(slug: Slug, home: Home = None, as_json: Json = False) -> None:
 
 @submission.command("rerun")
 def rerun_submission(
-    submission_id: Annotated[UUID, typer.Argument(help="The submission's id")],
+    submission_id: SubmissionId,
     fresh_seeds: Annotated[bool, typer.Option("--fresh-seeds", help="Other run seeds than before")] = False,
     home: Home = None,
+    as_json: Json = False,
 ) -> None:
     """Open a new generation of a submission that has ended: the same file, evaluated again."""
     from server.competitions import hosting
 
     hosting.rerun(hosting.open_context(make_settings(home=home)), submission_id, fresh_seeds=fresh_seeds)
-    typer.echo(f"{submission_id} is queued again.")
+    say({"submission": str(submission_id), "state": "queued"}, f"{submission_id} is queued again.", as_json)
 
 
 @app.command("workers")
@@ -79,10 +79,11 @@ def show_workers(
 
 @submission.command("disqualify")
 def disqualify_submission(
-    submission_id: Annotated[UUID, typer.Argument(help="The submission's id")],
+    submission_id: SubmissionId,
     reason: Reason = None,
     undo: Undo = False,
     home: Home = None,
+    as_json: Json = False,
 ) -> None:
     """Count a submission for nothing; its team keeps its other scores."""
     from server.competitions import acts, hosting
@@ -90,28 +91,38 @@ def disqualify_submission(
     given = _reason(reason, undo=undo)
     with hosting.open_context(make_settings(home=home)).database.write() as session:
         acts.disqualify_submission(session, acts.find_submission(session, submission_id), reason=given)
-    typer.echo(f"{submission_id} {'counts again' if undo else 'is disqualified'}.")
+    text = f"{submission_id} {'counts again' if undo else 'is disqualified'}."
+    say({"submission": str(submission_id), "disqualified": given}, text, as_json)
 
 
 @team.command("disqualify")
-def disqualify_team(slug: Slug, name: TeamName, reason: Reason = None, undo: Undo = False, home: Home = None) -> None:
+def disqualify_team(
+    slug: Slug,
+    name: TeamName,
+    reason: Reason = None,
+    undo: Undo = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
     """Take a team off every board; its submissions stay stored."""
     from server.competitions import acts, hosting
 
     given = _reason(reason, undo=undo)
     with hosting.open_context(make_settings(home=home)).database.write() as session:
         acts.disqualify_team(session, acts.find_team(session, slug, name), reason=given)
-    typer.echo(f"{name} {'is back on the boards' if undo else 'is disqualified'}.")
+    text = f"{name} {'is back on the boards' if undo else 'is disqualified'}."
+    say({"competition": slug, "team": name, "disqualified": given}, text, as_json)
 
 
 @team.command("baseline")
-def make_baseline(slug: Slug, name: TeamName, undo: Undo = False, home: Home = None) -> None:
+def make_baseline(slug: Slug, name: TeamName, undo: Undo = False, home: Home = None, as_json: Json = False) -> None:
     """Show a team of the host as a reference row, without a rank."""
     from server.competitions import acts, hosting
 
     with hosting.open_context(make_settings(home=home)).database.write() as session:
         acts.set_baseline(session, acts.find_team(session, slug, name), is_baseline=not undo)
-    typer.echo(f"{name} is {'ranked again' if undo else 'a baseline now'}.")
+    text = f"{name} is {'ranked again' if undo else 'a baseline now'}."
+    say({"competition": slug, "team": name, "baseline": not undo}, text, as_json)
 
 
 def _reason(reason: str | None, *, undo: bool) -> str | None:
@@ -121,7 +132,11 @@ def _reason(reason: str | None, *, undo: bool) -> str | None:
 
 
 @worker_key.command("create")
-def make_worker_key(name: Annotated[str, typer.Argument(help="What the key is for")], home: Home = None) -> None:
+def make_worker_key(
+    name: Annotated[str, typer.Argument(help="What the key is for")],
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
     """Print a new worker key, once."""
     from server.audit.service import record
     from server.competitions import hosting
@@ -130,4 +145,4 @@ def make_worker_key(name: Annotated[str, typer.Argument(help="What the key is fo
     with hosting.open_context(make_settings(home=home)).database.write() as session:
         key = create_worker_key(session, name)
         record(session, "worker_key.create", name)
-    typer.echo(key)
+    say({"name": name, "key": key}, key, as_json)

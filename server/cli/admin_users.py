@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server.cli.options import Home, Json, make_settings
+from server.cli.options import Home, Json, Yes, make_settings, say
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -36,6 +36,7 @@ def create(
         str, typer.Option("--password", envvar="LETHE_NEW_PASSWORD", help="Asked for when it is not given")
     ] = "",
     home: Home = None,
+    as_json: Json = False,
 ) -> None:
     """Make an account, whatever the setting for registration says."""
     from pydantic import ValidationError
@@ -43,7 +44,7 @@ def create(
     from server.accounts import administration
     from server.accounts.schemas import NewUser
 
-    password = password or typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    password = password or typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     try:
         new = NewUser(username=username, email=email, password=password)
     except ValidationError as error:
@@ -52,7 +53,7 @@ def create(
         administration.create_user(session, new)
         if operator:
             administration.set_operator(session, username, is_operator=True)
-    typer.echo(f"{username} has an account.")
+    say({"username": username, "operator": operator}, f"{username} has an account.", as_json)
 
 
 @app.command("list")
@@ -79,6 +80,7 @@ def role(
     competition: Competition = None,
     remove: Remove = False,
     home: Home = None,
+    as_json: Json = False,
 ) -> None:
     """Give or take the role of an operator of the site, or of a host of one competition."""
     from server.accounts import administration
@@ -93,7 +95,8 @@ def role(
         else:
             administration.set_host(session, username, competition, is_host=not remove)
     what = "operator" if competition is None else f"host of {competition}"
-    typer.echo(f"{username} is {'no longer ' if remove else ''}{what}.")
+    document = {"username": username, "role": role, "competition": competition, "given": not remove}
+    say(document, f"{username} is {'no longer ' if remove else ''}{what}.", as_json)
 
 
 @app.command("disable")
@@ -101,23 +104,27 @@ def disable(
     username: Username,
     undo: Annotated[bool, typer.Option("--undo", help="Let the account in again")] = False,
     home: Home = None,
+    as_json: Json = False,
 ) -> None:
     """Shut an account out: its tokens and sessions end, what it sent stays."""
     from server.accounts import administration
 
     with _writing(home) as session:
         administration.set_disabled(session, username, is_disabled=not undo)
-    typer.echo(f"{username} is {'enabled' if undo else 'disabled'}.")
+    text = f"{username} is {'enabled' if undo else 'disabled'}."
+    say({"username": username, "disabled": not undo}, text, as_json)
 
 
 @app.command("reset-password")
-def reset_password(username: Username, home: Home = None, as_json: Json = False) -> None:
+def reset_password(username: Username, yes: Yes = False, home: Home = None, as_json: Json = False) -> None:
     """Give an account a new password, printed once; its tokens and sessions end."""
     from server.accounts import administration
 
+    if not yes:
+        typer.confirm(f"End every token and session of {username}?", abort=True, err=True)
     with _writing(home) as session:
         password = administration.reset_password(session, username)
-    typer.echo(json.dumps({"username": username, "password": password}) if as_json else password)
+    say({"username": username, "password": password}, password, as_json)
 
 
 @app.command("invite")
@@ -127,7 +134,7 @@ def invite(home: Home = None, as_json: Json = False) -> None:
 
     with _writing(home) as session:
         code = administration.invite(session)
-    typer.echo(json.dumps({"invite": code}) if as_json else code)
+    say({"invite": code}, code, as_json)
 
 
 def audit(

@@ -54,21 +54,21 @@ def create_competition(
 
 
 @app.command("open")
-def open_competition(slug: Slug, home: Home = None) -> None:
+def open_competition(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Publish it; uploads are taken in its public phase. Also ends a pause or an early close."""
     from server.competitions import hosting
 
     competition = hosting.open_competition(hosting.open_context(make_settings(home=home)), slug)
-    typer.echo(_state(competition))
+    _say_state(competition, as_json)
 
 
 @app.command("pause")
-def pause_competition(slug: Slug, home: Home = None) -> None:
+def pause_competition(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Take no uploads until it is opened again. What is in the queue is evaluated, and the calendar goes on."""
     from server.competitions import acts, hosting
 
     with hosting.open_context(make_settings(home=home)).database.write() as session:
-        typer.echo(_state(acts.pause(session, slug)))
+        _say_state(acts.pause(session, slug), as_json)
 
 
 @app.command("extend")
@@ -76,22 +76,23 @@ def extend_competition(
     slug: Slug,
     until: Annotated[str, typer.Option("--until", help="New end, ISO 8601 with offset: 2026-04-01T00:00:00+02:00")],
     home: Home = None,
+    as_json: Json = False,
 ) -> None:
     """Move the end of uploads, also after it has passed; not once the final evaluation has begun."""
     from server.competitions import acts, hosting
 
     end = parse_time(until)
     with hosting.open_context(make_settings(home=home)).database.write() as session:
-        typer.echo(_state(acts.extend(session, slug, end)))
+        _say_state(acts.extend(session, slug, end), as_json)
 
 
 @app.command("close")
-def close_competition(slug: Slug, home: Home = None) -> None:
-    """Take no more submissions; those in the queue are still evaluated. Selections are frozen."""
+def close_competition(slug: Slug, home: Home = None, as_json: Json = False) -> None:
+    """Take no more submissions; those in the queue are still evaluated. Selections are frozen. `open` ends it again."""
     from server.competitions import acts, hosting
 
     with hosting.open_context(make_settings(home=home)).database.write() as session:
-        typer.echo(_state(acts.close(session, slug)))
+        _say_state(acts.close(session, slug), as_json)
 
 
 @app.command("announce")
@@ -99,15 +100,23 @@ def announce(
     slug: Slug,
     title: Annotated[str, typer.Argument(help="One line")],
     body: Annotated[str, typer.Argument(help="Plain text; paragraphs are separated by empty lines")] = "",
+    yes: Yes = False,
     home: Home = None,
+    as_json: Json = False,
 ) -> None:
     """Tell all participants something. It cannot be taken back."""
     from server.competitions import acts, hosting
 
     if not 1 <= len(title.strip()) <= acts.TITLE_CHARS or len(body) > acts.BODY_CHARS:
         raise typer.BadParameter(f"a title has 1 to {acts.TITLE_CHARS} characters, a text {acts.BODY_CHARS:,} at most")
-    with hosting.open_context(make_settings(home=home)).database.write() as session:
-        acts.announce(session, slug, title=title.strip(), body=body.strip())
+    context = hosting.open_context(make_settings(home=home))
+    if not yes:
+        typer.confirm(f"Tell everybody in {slug} {title.strip()!r}? It cannot be taken back.", abort=True, err=True)
+    with context.database.write() as session:
+        made = acts.announce(session, slug, title=title.strip(), body=body.strip())
+    if as_json:
+        typer.echo(json.dumps({"competition": slug, "title": made.title, "created_at": made.created_at.isoformat()}))
+        return
     typer.echo(f"Announced in {slug}.")
 
 
@@ -122,10 +131,19 @@ def parse_time(text: str) -> datetime:
     return moment
 
 
-def _state(competition: "Competition") -> str:
-    from server.competitions.phases import describe
+def _say_state(competition: "Competition", as_json: bool) -> None:
+    from server.competitions.phases import describe, ends_at, phase
 
-    return describe(competition)
+    if not as_json:
+        typer.echo(describe(competition))
+        return
+    end = ends_at(competition)
+    document = {
+        "competition": competition.slug,
+        "phase": phase(competition).value,
+        "uploads_end_at": None if end is None else end.isoformat(),
+    }
+    typer.echo(json.dumps(document))
 
 
 @app.command("finals")
@@ -155,6 +173,7 @@ def start_finals(
 def reveal(
     slug: Slug,
     unfinished: Annotated[bool, typer.Option("--unfinished", help="Although final evaluations go on")] = False,
+    yes: Yes = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -163,7 +182,14 @@ def reveal(
     from server.competitions import finals, hosting
     from server.leaderboard import service
 
-    with hosting.open_context(make_settings(home=home)).database.write() as session:
+    context = hosting.open_context(make_settings(home=home))
+    if not yes:
+        typer.confirm(
+            f"Show the final board and the metric of {slug} to everybody? It cannot be taken back.",
+            abort=True,
+            err=True,
+        )
+    with context.database.write() as session:
         finals.reveal(session, slug, unfinished=unfinished)
         board = service.leaderboard(session, service.get_calendar(session, slug), Evaluation.FINAL)
     if as_json:
@@ -180,6 +206,7 @@ def export(
         bool, typer.Option(help="The arrays behind each score, which `lethe score` reads, and plots; the bulk of it")
     ] = True,
     home: Home = None,
+    as_json: Json = False,
 ) -> None:
     """Write everything an appendix needs: tables, receipts, sources and margins; no e-mails, keys or photographs.
 
@@ -200,6 +227,9 @@ def export(
             margins=margins,
             report=lambda done, total: bars.update(bar, completed=done, total=total),
         )
+    if as_json:
+        typer.echo(json.dumps({"competition": slug, "submissions": count, "folder": str(folder)}))
+        return
     typer.echo(f"{count} submissions of {slug} are in {folder}.")
 
 

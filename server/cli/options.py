@@ -1,5 +1,6 @@
 """Options that several commands share, and how they become settings."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +38,11 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask")]
 def make_settings(**given: Any) -> Settings:
     """Settings from the environment, with those options on top that were given."""
     return Settings(**{name: value for name, value in given.items() if value is not None})
+
+
+def say(document: dict[str, Any], text: str, as_json: bool) -> None:
+    """Print `document` for programs, or `text` for people."""
+    typer.echo(json.dumps(document) if as_json else text)
 
 
 def command_line(*arguments: str) -> list[str]:

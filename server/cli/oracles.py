@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server.cli.options import Home, Jobs, Json, Slug, make_settings
+from server.cli.options import Home, Jobs, Json, Slug, make_settings, say
 from server.cli.progress import training_progress
 
 if TYPE_CHECKING:
@@ -57,13 +57,14 @@ def seed(
 
 
 @app.command("recall")
-def recall(slug: Slug, home: Home = None) -> None:
+def recall(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Let workers train no more oracles of this competition; those in hand are finished."""
     from server.competitions.hosting import open_context
     from server.oracles import hosting
 
     held = hosting.recall(open_context(make_settings(home=home)), slug)
-    typer.echo(f"Workers start no more oracles of {slug}; {held} are still being trained.")
+    text = f"Workers start no more oracles of {slug}; {held} are still being trained."
+    say({"competition": slug, "in_hand": held}, text, as_json)
 
 
 @app.command("status")

@@ -95,9 +95,9 @@ def _tell(slug: str, found: "Verified", as_json: bool) -> None:
 
 def _show(made: "Draft") -> None:
     old, new = made.old_metric, made.new_metric
-    change = old.rule if old == new else f"{_named(old)} → {_named(new)}"
+    typer.echo(f"metric: {_named(old)}" if old == new else f"metric: {_named(old)} → {_named(new)}")
     for name, moves in made.moves.items():
-        table = Table(title=f"{name} board, rule {change}", title_justify="left", box=None, pad_edge=False)
+        table = Table(title=f"{name} board", title_justify="left", box=None, pad_edge=False)
         for heading in ("old rank", "new rank", "team", "old score", "new score"):
             table.add_column(heading, justify="left" if heading == "team" else "right", no_wrap=True)
         for move in moves:

@@ -18,7 +18,8 @@ from evaluator.artifacts import ArtifactStore
 from evaluator.artifacts.oracles import read_record, trained_indices
 from evaluator.contract.bank import changed_ingredients
 from evaluator.contract.dossier import Dossier, PreparedSplit
-from evaluator.contract.specification import CompetitionSpec, SpecificationError, load_specification
+from evaluator.contract.specification import CompetitionSpec
+from evaluator.contract.specification_file import SpecificationError, load_specification
 from evaluator.contract.states import Evaluation
 from evaluator.metrics import METRIC_VERSION, Score
 from server import models

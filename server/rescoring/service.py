@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -31,6 +32,13 @@ class OutputsMissing(Conflict):
 
     code = "outputs_missing"
     title = "Outputs are missing"
+
+
+class MetricImpossible(Conflict):
+    """The competition cannot be scored in this way."""
+
+    code = "metric_impossible"
+    title = "Metric is impossible"
 
 
 class StillScoring(Conflict):
@@ -75,7 +83,8 @@ class Draft:
 def draft(context: Context, slug: str, changes: dict[str, Any], report: Report) -> Draft:
     """Every score of `slug` under its metric with `changes`, and what the boards would be.
 
-    Raises OutputsMissing when a score cannot be computed again: have that submission run again first.
+    Raises MetricImpossible when its pools do not fit the rule, and OutputsMissing when a score cannot be computed
+    again: have that submission run again first.
     """
     scores: dict[UUID, Recomputed] = {}
     for _ in range(ROUNDS):
@@ -83,7 +92,7 @@ def draft(context: Context, slug: str, changes: dict[str, Any], report: Report) 
             competition = get_competition(session, slug, drafts=True)
             spec, prepared = specification(competition), dossier(competition)
             waiting = _outdated(stored_scores(session, competition), scores)
-        metric = MetricSpec.model_validate(spec.metric.model_dump() | changes)
+        metric = _changed(spec, changes)
         scores |= _compute(context, spec, prepared, waiting, metric, report)
         made = Draft(slug, spec.metric, metric, scores, {}, is_revealed=competition.revealed_at is not None)
         moves = _look(context, made)
@@ -104,6 +113,13 @@ def apply(context: Context, made: Draft, report: Report) -> Draft:
         changes = made.new_metric.model_dump()
         made = draft(context, made.slug, changes, report)
     raise StillScoring(f"Scores of {made.slug} keep arriving. Pause it, wait until the queue is empty, and try again.")
+
+
+def _changed(spec: CompetitionSpec, changes: dict[str, Any]) -> MetricSpec:
+    try:
+        return CompetitionSpec.model_validate(spec.model_dump() | {"metric": spec.metric.model_dump() | changes}).metric
+    except ValidationError as error:
+        raise MetricImpossible("; ".join(fault["msg"] for fault in error.errors())) from error
 
 
 def _compute(

@@ -8,14 +8,14 @@ import pytest
 from sqlalchemy import select, update
 from typer.testing import CliRunner, Result
 
-from evaluator.contract.specification import MetricSpec
+from evaluator.contract.specification import EvaluationSpec, MetricSpec
 from server.cli import app
 from server.competitions import service as competitions
 from server.control.scoring import Scorer
 from server.exports.archive import export
 from server.models import AuditEvent, Competition, FormerScore, OutputPack, Score, Standing
 from server.rescoring import service
-from server.rescoring.service import OutputsMissing
+from server.rescoring.service import MetricImpossible, OutputsMissing
 from server.rescoring.verification import verify
 from tests.integration.server.conftest import GOOD, SLUG, Site, upload
 
@@ -148,6 +148,9 @@ def test_verify_finds_a_changed_number_and_missing_outputs(scored: Site) -> None
     with pytest.raises(OutputsMissing, match=r"1 of \d+ scores cannot be computed again"):
         service.draft(scored.context, SLUG, {"rule": "competition"}, quiet)
     assert scores(scored) == before
+    scored.change_specification(evaluation=EvaluationSpec(runs=8, oracles=16, ceiling_oracles=8))
+    with pytest.raises(MetricImpossible, match="runs = oracles"):
+        service.draft(scored.context, SLUG, {"rule": "competition"}, quiet)
 
 
 def test_on_the_command_line(scored: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

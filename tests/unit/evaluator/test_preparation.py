@@ -18,8 +18,8 @@ from evaluator.contract.specification import (
     SplitSpec,
     SyntheticFacesSpec,
     TrainingSpec,
-    load_specification,
 )
+from evaluator.contract.specification_file import load_specification
 from evaluator.data.photographs import DataError
 from evaluator.preparation import FIRST_ORACLES, prepare
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from evaluator.contract.faults import FAULT_TEXTS, FaultCode
-from evaluator.contract.specification import SpecificationError, load_specification
+from evaluator.contract.specification_file import SpecificationError, load_specification
 from evaluator.contract.states import Stage
 from evaluator.contract.tasks import celery_configuration
 from server.competitions.hosting import SHIPPED, read_specification
@@ -104,7 +104,7 @@ def test_shipped_specifications_load(path: Path) -> None:
         ("slug = ", "not valid TOML"),
         ('slug = "A B"\ntitle = "x"', "slug"),
         ('slug = "a"\ntitle = "x"\n[data]\nidentitys = 3', "data.source: name one of synthetic-faces, casia-surf"),
-        ('slug = "a"\ntitle = "x"\n[data]\nsource = "digits"\nidentitys = 3', "data.identitys: Extra"),
+        ('slug = "a"\ntitle = "x"\n[data]\nsource = "digits"\nidentitys = 3', "data.identitys: there is no such key"),
         ('slug = "a"\ntitle = "x"\n[metric]\nrule = "competition"\n[evaluation]\nruns = 8', "runs = oracles"),
         ('slug = "a"\ntitle = "x"\n[split]\nforget_fraction = 0.9', "leave less than a tenth"),
     ],

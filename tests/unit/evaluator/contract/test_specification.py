@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.contract.specification import CompetitionSpec, SpecificationError, SyntheticFacesSpec, load_specification
+from evaluator.contract.specification import CompetitionSpec, SyntheticFacesSpec
+from evaluator.contract.specification_file import SpecificationError, load_specification
 
 SHIPPED = sorted((Path(__file__).parents[4] / "server/competitions/specs").glob("*.toml"))
 
@@ -59,9 +60,9 @@ def test_seeds_that_are_left_out_are_drawn_and_others_kept() -> None:
     [
         ('[data]\nsource = "flickr"', "data.source: name one of .*casia-surf"),
         ("[data]\nidentities = 9", "data.source: name one of"),
-        ('[data]\nsource = "digits"\nidentities = 9', "data.identities: Extra inputs"),
-        ('[data]\nsource = "casia-surf"\nseed = 9', "data.seed: Extra inputs"),
-        ('[data]\nsource = "image-folder"', "data.classes: Field required"),
+        ('[data]\nsource = "digits"\nidentities = 9', "data.identities: there is no such key here"),
+        ('[data]\nsource = "casia-surf"\nseed = 9', "data.seed: there is no such key here"),
+        ('[data]\nsource = "image-folder"', "data.classes: is missing"),
         ('[data]\nsource = "image-folder"\nclasses = 3\nclass_names = ["a", "b"]', "must be 3 different names"),
         ('[data]\nsource = "image-folder"\nclasses = 2\nclass_names = ["a", "a"]', "must be 2 different names"),
         ('[data]\nsource = "cifar10"\nclasses = 9', "data.classes: Input should be 10"),
@@ -80,3 +81,33 @@ def test_the_time_of_a_run_can_be_a_share_of_retraining() -> None:
     assert spec.with_time_budget(120.0).limits.run_wall_s == 24.0
     fixed = load_specification(SHIPPED[0])
     assert fixed.with_time_budget(120.0) == fixed
+
+
+def test_every_mistake_has_its_line_and_what_is_possible(tmp_path: Path) -> None:
+    text = '''description = """
+[split]
+final = 3
+"""
+team_size = 0
+[training]
+optimizer = "adma"   # [data]
+epoch = 3
+[evaluation]
+runs = 4
+'''
+    with pytest.raises(SpecificationError) as error:
+        load_specification(write(tmp_path, text))
+    path = tmp_path / "spec.toml"
+    first, *mistakes = str(error.value).splitlines()
+    assert first == f"{path} has 4 mistakes"
+    assert mistakes[0].startswith(f"{path}:7: team_size: Input should be greater than or equal to 1, not 0")
+    assert mistakes[1] == f"{path}:9: training.optimizer: Input should be 'adam', 'adamw' or 'sgd', not 'adma'"
+    assert mistakes[2].startswith(
+        f"{path}:10: training.epoch: there is no such key here; did you mean epochs? known are"
+    )
+    assert mistakes[3].startswith(f"{path}:12: evaluation.runs: ")
+
+
+def test_a_table_that_lacks_something_is_named_by_its_own_line(tmp_path: Path) -> None:
+    with pytest.raises(SpecificationError, match=r"spec\.toml:3: data\.classes: is missing"):
+        load_specification(write(tmp_path, '[data]\nsource = "image-folder"'))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.contract.specification import SpecificationError, load_specification
+from evaluator.contract.specification_file import SpecificationError, load_specification
 from server.competitions.phases import (
     CompetitionClosed,
     CompetitionNotStarted,

@@ -1,0 +1,95 @@
+"""Reads a specification from its TOML file; every mistake is named with file, line and what is possible there."""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from evaluator.contract.specification import SOURCES, CompetitionSpec
+
+_TABLE = re.compile(r"\s*\[+\s*([A-Za-z0-9_.\s-]+?)\s*\]+\s*(#.*)?$")
+_KEY = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*=")
+_LONG_QUOTES = re.compile(r'"""|\'\'\'')
+
+
+class SpecificationError(ValueError):
+    """A specification file is wrong; the message names the file and every mistake in it, one a line."""
+
+
+def load_specification(path: Path) -> CompetitionSpec:
+    """The validated specification in `path`; raises SpecificationError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return CompetitionSpec.model_validate(tomllib.loads(text))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecificationError(f"cannot read {path}: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SpecificationError(f"{path} is not valid TOML: {error}") from error
+    except ValidationError as error:
+        raise SpecificationError(_message(path, text, error.errors())) from error
+
+
+def _message(path: Path, text: str, faults: Sequence[ErrorDetails]) -> str:
+    lines = _lines(text)
+    mistakes = []
+    for fault in faults:
+        place, what = _mistake(fault)
+        line = next((lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in lines), None)
+        mistakes.append(
+            (line or 0, f"{path}{f':{line}' if line else ''}: {'.'.join(place) or 'specification'}: {what}")
+        )
+    if len(mistakes) == 1:
+        return mistakes[0][1]
+    return "\n".join([f"{path} has {len(mistakes)} mistakes", *(message for _, message in sorted(mistakes))])
+
+
+def _mistake(fault: ErrorDetails) -> tuple[tuple[str, ...], str]:
+    """Where it is, as the author of the file sees it (`data.source`, not the union behind it), and what to write."""
+    place = [str(part) for part in fault["loc"]]
+    if fault["type"].startswith("union_tag"):
+        return (*place, "source"), f"name one of {', '.join(SOURCES)}"
+    source = place.pop(1) if place[:1] == ["data"] and place[1:2] and place[1] in SOURCES else None
+    if fault["type"] == "extra_forbidden":
+        known = _keys(place[:-1], source)
+        near = difflib.get_close_matches(place[-1], known, n=1)
+        guess = f"did you mean {near[0]}? " if near else ""
+        return tuple(place), f"there is no such key here; {guess}known are {', '.join(known)}"
+    if fault["type"] == "missing":
+        return tuple(place), "is missing and has no default"
+    message = fault["msg"].removeprefix("Value error, ")
+    given = f", not {fault['input']!r}" if isinstance(fault["input"], str | int | float) else ""
+    return tuple(place), f"{message}{given}"
+
+
+def _keys(table: Sequence[str], source: str | None) -> list[str]:
+    """What may stand in a table; of `[data]` it depends on its source."""
+    if source is not None:
+        return sorted(SOURCES[source].model_fields)
+    model: Any = CompetitionSpec
+    for name in table:
+        field = model.model_fields.get(name)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return []
+        model = field.annotation
+    return sorted(model.model_fields)
+
+
+def _lines(text: str) -> dict[tuple[str, ...], int]:
+    """The line, from 1, on which each table and key begins. The text is valid TOML, which tomllib has no lines of."""
+    found: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
+    is_inside = False  # of a text over several lines
+    for number, line in enumerate(text.splitlines(), 1):
+        if not is_inside:
+            if header := _TABLE.match(line):
+                table = tuple(part.strip() for part in header[1].split("."))
+                found.setdefault(table, number)
+            elif key := _KEY.match(line):
+                found.setdefault((*table, *key[1].split(".")), number)
+        is_inside ^= len(_LONG_QUOTES.findall(line)) % 2 == 1
+    return found
