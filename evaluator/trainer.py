@@ -48,7 +48,7 @@ class ServerOrders:
 
     def keep(self, held: Sequence[OrderRef]) -> Sequence[OrderRef]:
         try:
-            return self._client.keep_training(TrainingBeat(held=tuple(held))).lost
+            return self._client.keep_training(TrainingBeat(worker=self._worker, held=tuple(held))).lost
         except ServerAway as error:
             log.warning("heartbeat_not_delivered", error=str(error))
             return ()

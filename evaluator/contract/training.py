@@ -6,6 +6,7 @@ from pydantic import Field
 
 from evaluator.contract.bank import BankIdentity
 from evaluator.contract.base import Contract
+from evaluator.contract.work import WorkerName
 
 MOST_ORDERS = 64
 
@@ -13,7 +14,7 @@ MOST_ORDERS = 64
 class TrainingClaim(Contract):
     """A trainer has room for `count` more models."""
 
-    worker: str = Field(min_length=1, max_length=200)
+    worker: WorkerName
     count: int = Field(ge=1, le=MOST_ORDERS)
     torch: str = Field(max_length=64, description="Version: a bank's models are all trained by one")
     gpu: bool = Field(description="Whether it has one; some recipes need it")
@@ -49,6 +50,7 @@ class TrainingOrders(Contract):
 class TrainingBeat(Contract):
     """A trainer is alive and still works on these orders."""
 
+    worker: WorkerName
     held: tuple[OrderRef, ...] = Field(max_length=MOST_ORDERS)
 
 

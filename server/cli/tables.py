@@ -70,7 +70,7 @@ def print_workers(rows: "list[WorkerRow]", console: Console) -> None:
             row.name,
             row.key,
             row.state,
-            "" if row.doing is None else f"{row.doing} {row.submission_id}",
+            " ".join(str(part) for part in (row.doing, row.submission_id) if part is not None),
             f"{max(0.0, (datetime.now(UTC) - row.seen_at).total_seconds()):.0f} s ago",
             str(can.slots),
             f"{can.memory_bytes / 2**30:.0f} GiB",

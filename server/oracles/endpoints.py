@@ -8,6 +8,7 @@ from server.auth import CurrentWorkerKey
 from server.context import AppContext
 from server.oracles import orders
 from server.oracles.orders import Trainer
+from server.work import workers
 
 router = APIRouter(prefix="/internal/v1/training", tags=["internal"], include_in_schema=False)
 
@@ -18,6 +19,7 @@ def claim(claim: TrainingClaim, key: CurrentWorkerKey, context: AppContext) -> T
     trainer = Trainer(name=claim.worker, torch=claim.torch, gpu=claim.gpu, worker_key_id=key.id)
     lease_s = context.settings.lease_s
     with context.database.write() as session:
+        workers.hear(session, key, claim.worker)
         if orders.submissions_wait(session):
             return TrainingOrders(lease_s=lease_s)
         claimed = orders.claim(session, trainer, count=claim.count, lease_s=lease_s)
@@ -26,8 +28,9 @@ def claim(claim: TrainingClaim, key: CurrentWorkerKey, context: AppContext) -> T
 
 @router.post("/heartbeat")
 def heartbeat(beat: TrainingBeat, key: CurrentWorkerKey, context: AppContext) -> TrainingBeatAnswer:
-    """Keep leases; the answer names those that are lost."""
+    """Keep leases; the answer names those that are lost. While it trains, a worker is heard nowhere else."""
     with context.database.write() as session:
+        workers.hear(session, key, beat.worker)
         return TrainingBeatAnswer(lost=tuple(orders.keep(session, beat.held, key.id, lease_s=context.settings.lease_s)))
 
 

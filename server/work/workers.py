@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import WorkState
@@ -14,7 +14,7 @@ from evaluator.contract.work import Capabilities, Registration
 from server.db import utc_now
 from server.errors import Conflict
 from server.logs import get_logger
-from server.models import Worker, WorkerKey, WorkItem
+from server.models import ModelOrder, Worker, WorkerKey, WorkItem
 
 log = get_logger(__name__)
 
@@ -39,7 +39,9 @@ class WorkerState(StrEnum):
 
 @dataclass(frozen=True)
 class WorkerRow:
-    """A worker as the operator sees it; `doing` names the stage and the submission that it has in hand."""
+    """A worker as the operator sees it; `doing` names the stage of the submission that it has in hand,
+    or the oracles.
+    """
 
     name: str
     key: str
@@ -113,18 +115,28 @@ def list_workers(session: Session, *, gone: bool = False) -> list[WorkerRow]:
         WorkItem.worker == Worker.name,
         WorkItem.state == WorkState.LEASED,
     )
+    trains = and_(
+        ModelOrder.worker_key_id == Worker.worker_key_id,
+        ModelOrder.holder == Worker.name,
+        ModelOrder.state == WorkState.LEASED,
+        ModelOrder.lease_expires_at >= utc_now(),
+    )
+    training = select(func.count()).select_from(ModelOrder).where(trains).correlate(Worker).scalar_subquery()
     rows = session.execute(
-        select(Worker, WorkerKey.name, WorkItem)
+        select(Worker, WorkerKey.name, WorkItem, training)
         .join(WorkerKey, WorkerKey.id == Worker.worker_key_id)
         .outerjoin(WorkItem, holds)
         .order_by(Worker.name, WorkerKey.name)
     )
-    found = [_row(worker, key, item, since) for worker, key, item in rows]
+    found = [_row(worker, key, item, models, since) for worker, key, item, models in rows]
     return [row for row in found if gone or row.state is not WorkerState.LEFT]
 
 
-def _row(worker: Worker, key: str, item: WorkItem | None, since: datetime) -> WorkerRow:
-    state = WorkerState.BUSY if item is not None else WorkerState.IDLE
+def _row(worker: Worker, key: str, item: WorkItem | None, models: int, since: datetime) -> WorkerRow:
+    doing = None if item is None else item.stage
+    if doing is None and models:
+        doing = f"training {models} oracle{'s' if models > 1 else ''}"
+    state = WorkerState.IDLE if doing is None else WorkerState.BUSY
     if worker.left_at is not None:
         state = WorkerState.LEFT
     elif worker.seen_at < since:
@@ -133,7 +145,7 @@ def _row(worker: Worker, key: str, item: WorkItem | None, since: datetime) -> Wo
         name=worker.name,
         key=key,
         state=state,
-        doing=None if item is None else item.stage,
+        doing=doing,
         submission_id=None if item is None else item.submission_id,
         seen_at=worker.seen_at,
         registered_at=worker.created_at,

@@ -12,9 +12,10 @@ from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.specification import TrainingSpec
 from evaluator.contract.training import OrderEnd, TrainingOrder, TrainingOrders
 from server.db import utc_now
-from server.models import ModelOrder
+from server.models import ModelOrder, Worker
 from server.oracles import orders
 from server.work.keys import create_worker_key
+from server.work.workers import SILENCE_S, WorkerState, list_workers
 from tests.integration.server.conftest import Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -33,6 +34,11 @@ def offer(site: Site, identity: BankIdentity, count: int = 4, trained: tuple[int
         orders.place(session, identity, count, trained)
         orders.offer(session, identity.digest, count)
     return identity
+
+
+@pytest.fixture(autouse=True)
+def worker(site: Site) -> None:
+    assert site.enlist("w").status_code == 200
 
 
 def call(site: Site, path: str, **body: Any) -> Any:
@@ -75,11 +81,11 @@ def test_a_silent_trainer_loses_its_models_and_its_late_report_changes_nothing(s
     with site.context.database.write() as session:
         silent = ModelOrder.model_index == late.index
         session.execute(update(ModelOrder).where(silent).values(lease_expires_at=utc_now() - timedelta(seconds=1)))
-    assert call(site, "/heartbeat", held=[kept.ref.model_dump()])["lost"] == []
+    assert call(site, "/heartbeat", worker="w", held=[kept.ref.model_dump()])["lost"] == []
     taken = claim(site, 2)
     assert [order.index for order in taken] == [late.index]
     assert taken[0].token > late.token
-    assert call(site, "/heartbeat", held=[late.ref.model_dump()])["lost"] == [late.ref.model_dump()]
+    assert call(site, "/heartbeat", worker="w", held=[late.ref.model_dump()])["lost"] == [late.ref.model_dump()]
     assert report(site, late) is False
     assert report(site, taken[0]) is True
     assert report(site, kept) is True
@@ -90,8 +96,34 @@ def test_a_foreign_key_cannot_touch_a_lease(site: Site) -> None:
     (order,) = claim(site)
     with site.context.database.write() as session:
         site.worker_key = create_worker_key(session, "other")
+    assert site.enlist("w").status_code == 200
     assert report(site, order) is False
-    assert call(site, "/heartbeat", held=[order.ref.model_dump()])["lost"] != []
+    assert call(site, "/heartbeat", worker="w", held=[order.ref.model_dump()])["lost"] != []
+
+
+def test_a_worker_that_trains_is_heard_and_shown(site: Site) -> None:
+    """It asks for no other work meanwhile, which may take longer than a silence that counts as a loss."""
+    offer(site, bank(), count=2)
+    held = claim(site, 2)
+
+    def fall_silent() -> None:
+        with site.context.database.write() as session:
+            session.execute(update(Worker).values(seen_at=utc_now() - timedelta(seconds=SILENCE_S + 1)))
+
+    def shown() -> tuple[WorkerState, str | None]:
+        with site.context.database.read() as session:
+            (row,) = list_workers(session)
+        return row.state, row.doing
+
+    assert shown() == (WorkerState.BUSY, "training 2 oracles")
+    fall_silent()
+    assert shown()[0] is WorkerState.LOST
+    assert call(site, "/heartbeat", worker="w", held=[order.ref.model_dump() for order in held])["lost"] == []
+    assert shown() == (WorkerState.BUSY, "training 2 oracles")
+    assert all(report(site, order) for order in held)
+    fall_silent()
+    assert claim(site) == []
+    assert shown() == (WorkerState.IDLE, None)
 
 
 def test_only_what_a_trainer_can_do_and_only_what_is_offered(site: Site) -> None:
