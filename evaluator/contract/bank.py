@@ -9,6 +9,9 @@ from evaluator.contract.base import Contract
 from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.specification import CompetitionSpec, TrainingSpec
 
+BANK_FORMAT = 2
+"""Rises when the code gives a model other bits or stores other outputs of it, so that banks never mix the two."""
+
 
 class BankIdentity(Contract):
     """The inputs of every model of one bank. Oracles see the retain part; the original model has a bank of its own,
@@ -23,7 +26,7 @@ class BankIdentity(Contract):
     recipe: TrainingSpec
     batch_size: int = Field(description="Of evaluation: it decides how sums are grouped, so it is part of the bits")
     torch: str
-    format: int = 1
+    format: int = Field(default=BANK_FORMAT, description="How models are trained and what is stored of each")
 
     @property
     def digest(self) -> str:

@@ -9,6 +9,7 @@ from evaluator.contract.specification import TrainingSpec
 from evaluator.data.loaders import class_weights
 from evaluator.models import build_model
 from evaluator.training.augmentation import augment
+from evaluator.training.small_images import without_padding_work
 
 
 class TrainingDiverged(RuntimeError):
@@ -64,20 +65,23 @@ def train(
     criterion = nn.CrossEntropyLoss(weight=weights)
     images, labels = images.to(device), labels.to(device)
     network.train()
-    for epoch in range(recipe.epochs):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, epoch)
-        for rows in torch.split(torch.randperm(len(labels)), recipe.batch_size):
-            if len(rows) == 1:
-                continue
-            batch = augment(images[rows], recipe).to(torch.float32).contiguous(memory_format=torch.channels_last)
-            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-                loss = criterion(network(batch), labels[rows])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        if not math.isfinite(loss.item()):
-            raise TrainingDiverged(f"the loss is {loss.item()} after epoch {epoch + 1}; lower training.learning_rate")
+    with without_padding_work(network):
+        for epoch in range(recipe.epochs):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(recipe, epoch)
+            for rows in torch.split(torch.randperm(len(labels)), recipe.batch_size):
+                if len(rows) == 1:
+                    continue
+                batch = augment(images[rows], recipe).to(torch.float32).contiguous(memory_format=torch.channels_last)
+                with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+                    loss = criterion(network(batch), labels[rows])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            if not math.isfinite(loss.item()):
+                raise TrainingDiverged(
+                    f"the loss is {loss.item()} after epoch {epoch + 1}; lower training.learning_rate"
+                )
     finished: nn.Module = network.cpu().to(memory_format=torch.contiguous_format).eval()
     return finished
 
