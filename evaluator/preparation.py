@@ -175,7 +175,7 @@ def _store_bundles(
         raise ValueError("split.seed was not drawn")
     anonymous = anonymise(photographs.identities, spec.split.seed)
     visible = visible_bundle(photographs, split, anonymous)
-    evaluation = evaluation_bundle(photographs, split, anonymous)
+    evaluation = evaluation_bundle(photographs, split, anonymous, spec.split.seed)
     return (
         store.put_named_by_digest(f"{folder}/visible", visible, ".safetensors"),
         store.put_named_by_digest(f"{folder}/evaluation", evaluation, ".safetensors"),

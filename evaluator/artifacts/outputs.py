@@ -1,8 +1,8 @@
 """What is stored of one model, oracle or run: its logits and accuracies as one safetensors artifact."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 LOGITS = ("forget", "test", "retain")
+COPIES = ("flipped", "jittered")
 ACCURACIES = ("retain", "forget", "validation", "test")
 
 
@@ -20,31 +21,36 @@ class OutputsInvalid(ValueError):
 @dataclass(frozen=True)
 class Outputs:
     """One model in evaluation mode. Logits by part (`forget`, `test`, `retain`: the fixed retain sample): (examples,
-    classes) float32; accuracies in [0, 1] by part (`retain`, `forget`, `validation`, `test`).
+    classes) float32; accuracies in [0, 1] by part (`retain`, `forget`, `validation`, `test`). `copies`: logits on
+    changed copies of forget examples, by what was done to them; empty where the evaluation bundle has none.
     """
 
     logits: dict[str, NDArray[np.float32]]
     accuracy: dict[str, float]
+    copies: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @property
     def finite(self) -> bool:
         """Whether every logit is a finite number."""
-        return all(bool(np.isfinite(values).all()) for values in self.logits.values())
+        return all(bool(np.isfinite(values).all()) for values in (*self.logits.values(), *self.copies.values()))
 
 
 @dataclass(frozen=True)
 class StackedOutputs:
-    """The outputs of N models. Logits by part: (N, examples, classes) float32; accuracies by part: (N,) float64."""
+    """The outputs of N models. Logits by part: (N, examples, classes) float32; accuracies by part: (N,) float64.
+    `copies` as logits, of those kinds that every model has.
+    """
 
     logits: dict[str, NDArray[np.float32]]
     accuracy: dict[str, NDArray[np.float64]]
+    copies: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.accuracy["test"])
 
 
 def write_outputs(outputs: Outputs) -> bytes:
-    """Safetensors bytes with `logits.<part>` (E, C) float32 and `accuracy.<part>` (1,) float64.
+    """Safetensors bytes with `logits.<part>` and `copies.<kind>` (E, C) float32 and `accuracy.<part>` (1,) float64.
 
     Equal outputs give equal bytes, so nothing that varies between repetitions (wall time, host) is in them.
 
@@ -54,6 +60,7 @@ def write_outputs(outputs: Outputs) -> bytes:
     arrays: dict[str, NDArray[np.generic]] = {
         f"logits.{part}": np.ascontiguousarray(outputs.logits[part]) for part in LOGITS
     }
+    arrays |= {f"copies.{kind}": np.ascontiguousarray(values) for kind, values in outputs.copies.items()}
     arrays |= {f"accuracy.{part}": np.array([outputs.accuracy[part]], dtype=np.float64) for part in ACCURACIES}
     return bytes(save(arrays, metadata={"lethe": json.dumps({"format": 1})}))
 
@@ -65,6 +72,7 @@ def read_outputs(data: bytes) -> Outputs:
         outputs = Outputs(
             logits={part: arrays[f"logits.{part}"] for part in LOGITS},
             accuracy={part: float(arrays[f"accuracy.{part}"].item()) for part in ACCURACIES},
+            copies=_copies(arrays),
         )
     except (SafetensorError, KeyError, ValueError) as error:
         raise OutputsInvalid(f"not the outputs of a model: {error}") from error
@@ -79,18 +87,22 @@ def stack_outputs(outputs: Sequence[Outputs]) -> StackedOutputs:
     """
     if not outputs:
         raise OutputsInvalid("no outputs to stack")
-    for part in LOGITS:
-        shapes = {one.logits[part].shape for one in outputs}
+    kinds = [kind for kind in COPIES if all(kind in one.copies for one in outputs)]
+    parts = {f"logits.{part}": [one.logits[part] for one in outputs] for part in LOGITS}
+    for name, values in (parts | {f"copies.{kind}": [one.copies[kind] for one in outputs] for kind in kinds}).items():
+        shapes = {one.shape for one in values}
         if len(shapes) > 1:
-            raise OutputsInvalid(f"logits.{part} have different shapes: {sorted(shapes)}")
+            raise OutputsInvalid(f"{name} have different shapes: {sorted(shapes)}")
     return StackedOutputs(
         logits={part: np.stack([one.logits[part] for one in outputs]) for part in LOGITS},
         accuracy={part: np.array([one.accuracy[part] for one in outputs]) for part in ACCURACIES},
+        copies={kind: np.stack([one.copies[kind] for one in outputs]) for kind in kinds},
     )
 
 
 def write_pack(stacked: StackedOutputs) -> bytes:
-    """Safetensors bytes with `logits.<part>` (N, E, C) float32 and `accuracy.<part>` (N,) float64, bit for bit.
+    """Safetensors bytes with `logits.<part>` and `copies.<kind>` (N, E, C) float32 and `accuracy.<part>` (N,) float64,
+    bit for bit.
 
     Raises OutputsInvalid for what `read_pack` would refuse.
     """
@@ -98,6 +110,7 @@ def write_pack(stacked: StackedOutputs) -> bytes:
     arrays: dict[str, NDArray[np.generic]] = {
         f"logits.{part}": np.ascontiguousarray(stacked.logits[part]) for part in LOGITS
     }
+    arrays |= {f"copies.{kind}": np.ascontiguousarray(values) for kind, values in stacked.copies.items()}
     arrays |= {f"accuracy.{part}": np.ascontiguousarray(stacked.accuracy[part]) for part in ACCURACIES}
     return bytes(save(arrays, metadata={"lethe": json.dumps({"format": 1})}))
 
@@ -109,6 +122,7 @@ def read_pack(data: bytes) -> StackedOutputs:
         stacked = StackedOutputs(
             logits={part: arrays[f"logits.{part}"] for part in LOGITS},
             accuracy={part: arrays[f"accuracy.{part}"] for part in ACCURACIES},
+            copies=_copies(arrays),
         )
     except (SafetensorError, KeyError, ValueError) as error:
         raise OutputsInvalid(f"not the packed outputs of models: {error}") from error
@@ -116,30 +130,40 @@ def read_pack(data: bytes) -> StackedOutputs:
     return stacked
 
 
-def _check_stack(stacked: StackedOutputs) -> None:
-    if set(stacked.logits) != set(LOGITS) or set(stacked.accuracy) != set(ACCURACIES):
+def _copies(arrays: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    return {kind: arrays[f"copies.{kind}"] for kind in COPIES if f"copies.{kind}" in arrays}
+
+
+def _check_parts(outputs: Outputs | StackedOutputs) -> None:
+    if set(outputs.logits) != set(LOGITS) or set(outputs.accuracy) != set(ACCURACIES):
         raise OutputsInvalid(f"parts must be logits of {LOGITS} and accuracies of {ACCURACIES}")
-    arrays: list[NDArray[np.floating]] = [*stacked.logits.values(), *stacked.accuracy.values()]
+    if not set(outputs.copies) <= set(COPIES):
+        raise OutputsInvalid(f"copies must be of {COPIES}, not {sorted(outputs.copies)}")
+
+
+def _check_stack(stacked: StackedOutputs) -> None:
+    _check_parts(stacked)
+    logits = [*stacked.logits.values(), *stacked.copies.values()]
+    arrays: list[NDArray[np.floating]] = [*logits, *stacked.accuracy.values()]
     dimensions = [values.ndim for values in arrays]
-    if dimensions != [3] * len(LOGITS) + [1] * len(ACCURACIES) or len({len(values) for values in arrays}) != 1:
+    if dimensions != [3] * len(logits) + [1] * len(ACCURACIES) or len({len(values) for values in arrays}) != 1:
         raise OutputsInvalid("logits must be (models, examples, classes) and accuracies (models,), of as many models")
     if len(arrays[0]) == 0:
         raise OutputsInvalid("no outputs to pack")
-    if any(values.dtype != np.float32 for values in stacked.logits.values()):
+    if any(values.dtype != np.float32 for values in logits):
         raise OutputsInvalid("logits must be float32")
     if not all(bool(np.isfinite(values).all()) for values in arrays):
         raise OutputsInvalid("logits and accuracies must be finite")
 
 
 def _check(outputs: Outputs) -> None:
-    if set(outputs.logits) != set(LOGITS) or set(outputs.accuracy) != set(ACCURACIES):
-        raise OutputsInvalid(f"parts must be logits of {LOGITS} and accuracies of {ACCURACIES}")
-    for part, values in outputs.logits.items():
+    _check_parts(outputs)
+    named = {f"logits.{part}": values for part, values in outputs.logits.items()}
+    named |= {f"copies.{kind}": values for kind, values in outputs.copies.items()}
+    for name, values in named.items():
         if values.dtype != np.float32 or values.ndim != 2:
-            raise OutputsInvalid(
-                f"logits.{part} must be (examples, classes) float32, not {values.shape} {values.dtype}"
-            )
-    if len({values.shape[1] for values in outputs.logits.values()}) != 1:
+            raise OutputsInvalid(f"{name} must be (examples, classes) float32, not {values.shape} {values.dtype}")
+    if len({values.shape[1] for values in named.values()}) != 1:
         raise OutputsInvalid("all logits must have the same number of classes")
     if not outputs.finite:
         raise OutputsInvalid("logits must be finite")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluator.data.copies import changed_copies
 from evaluator.data.photographs import Photographs, pack
 from evaluator.data.splits import Rows, Split
 
@@ -36,8 +37,7 @@ def visible_bundle(photographs: Photographs, split: Split, anonymous: Anonymous)
     """
     arrays: dict[str, NDArray[np.generic]] = {}
     for part in VISIBLE_PARTS:
-        rows: Rows = getattr(split, part)
-        rows = rows[np.argsort(anonymous.image_id[rows])]
+        rows = _in_order(getattr(split, part), anonymous)
         arrays |= {
             f"{part}.images": photographs.images[rows],
             f"{part}.labels": photographs.labels[rows],
@@ -48,17 +48,23 @@ def visible_bundle(photographs: Photographs, split: Split, anonymous: Anonymous)
     return pack(arrays)
 
 
-def evaluation_bundle(photographs: Photographs, split: Split, anonymous: Anonymous) -> bytes:
+def evaluation_bundle(photographs: Photographs, split: Split, anonymous: Anonymous, seed: int) -> bytes:
     """Safetensors bytes for the trusted side: for forget, test, retain_sample and validation the arrays
-    `<part>.images`, `<part>.labels` and `<part>.person_id`, in the same order of rows as the visible bundle.
+    `<part>.images`, `<part>.labels` and `<part>.person_id`, in the same order of rows as the visible bundle;
+    and changed copies of forget photographs, drawn by `seed` (see `changed_copies`).
     """
     arrays: dict[str, NDArray[np.generic]] = {}
     for part in EVALUATION_PARTS:
-        rows: Rows = getattr(split, part)
-        rows = rows[np.argsort(anonymous.image_id[rows])]
+        rows = _in_order(getattr(split, part), anonymous)
         arrays |= {
             f"{part}.images": photographs.images[rows],
             f"{part}.labels": photographs.labels[rows],
             f"{part}.person_id": anonymous.person_id[rows],
         }
-    return pack(arrays)
+    return pack(arrays | changed_copies(photographs.images[_in_order(split.forget, anonymous)], seed))
+
+
+def _in_order(rows: Rows, anonymous: Anonymous) -> Rows:
+    """The rows by anonymous image id."""
+    ordered: Rows = rows[np.argsort(anonymous.image_id[rows])]
+    return ordered

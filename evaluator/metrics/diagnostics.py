@@ -1,5 +1,6 @@
 """Checks on stored outputs that turn into named warnings: broken runs, collapsed seeds and signs of gaming."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -29,12 +30,14 @@ def diagnose(
     score: Score | None = None,
     ceiling: Score | None = None,
     original: ArrayLike | None = None,
-    copies: dict[str, Score] | None = None,
+    copied: Score | None = None,
+    copies: Mapping[str, Score] | None = None,
 ) -> tuple[Finding, ...]:
     """Every finding about a submission, the score's own warnings first; empty when nothing is suspicious.
 
     `original`: (E,) margins of the original model. `ceiling`: score of a second pool of oracles. `copies`: scores on
-    changed copies of the forget images, by name ("flipped", "jittered"). What is None is not checked.
+    changed copies of forget images, by name ("flipped", "jittered"); `copied`: the score on those images themselves,
+    where they are not all of them. What is None is not checked.
     """
     found: list[Finding | None] = [
         collapsed_runs(unlearned.margins, retrained.margins),
@@ -45,8 +48,9 @@ def diagnose(
         found.append(unchanged_outputs(unlearned.margins, original))
     if score is not None and ceiling is not None:
         found.append(above_ceiling(score, ceiling))
-    if score is not None:
-        found.extend(copies_gap(score, copy, name=name) for name, copy in (copies or {}).items())
+    on_images = copied or score
+    if on_images is not None:
+        found.extend(copies_gap(on_images, copy, name=name) for name, copy in (copies or {}).items())
     own = () if score is None else score.warnings
     return (*own, *(finding for finding in found if finding is not None))
 

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from evaluator.artifacts.outputs import Outputs
+from evaluator.artifacts.outputs import COPIES, Outputs
 
 PARTS = {"forget": "forget", "test": "test", "retain": "retain_sample", "validation": "validation"}  # name -> in bundle
 
@@ -26,7 +26,8 @@ def compute_outputs(network: nn.Module, evaluation: Mapping[str, Tensor], batch_
     """The outputs of `network` on the evaluation bundle; the network is left in evaluation mode.
 
     evaluation: `<part>.images` (N, 3, H, W) uint8 and `<part>.labels` (N,) int64 for forget, test, retain_sample and
-    validation. The retain accuracy is that on the retain sample. Logits that are not finite come back as they are and
+    validation; where it has changed copies of forget photographs, also `flipped.images` and `jittered.images`. The
+    retain accuracy is that on the retain sample. Logits that are not finite come back as they are and
     count as wrong; the caller decides whose fault they are.
     """
     network.eval()
@@ -38,4 +39,7 @@ def compute_outputs(network: nn.Module, evaluation: Mapping[str, Tensor], batch_
         accuracy[part] = correct.double().mean().item()
         if part != "validation":
             logits[part] = values.numpy()
-    return Outputs(logits=logits, accuracy=accuracy)
+    # Bundles of older competitions have no copies.
+    made = [kind for kind in COPIES if f"{kind}.images" in evaluation]
+    copies = {kind: compute_logits(network, evaluation[f"{kind}.images"], batch_size).numpy() for kind in made}
+    return Outputs(logits=logits, accuracy=accuracy, copies=copies)

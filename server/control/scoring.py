@@ -92,7 +92,7 @@ class Scorer:
             stacked = read_runs(self._context.artifacts, order.outputs)
             unlearned = yardstick.pool(stacked)
             score = yardstick.score(unlearned)
-            findings = yardstick.findings(unlearned, score)
+            findings = yardstick.findings(stacked, unlearned, score)
             pack = None
             if order.outputs.pack is None:
                 pack = store_pack(self._context.artifacts, order.outputs, stacked, token=order.token)

@@ -1,5 +1,6 @@
 """What the submissions of one split are measured against: labels, oracles, ceiling and the original model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,8 @@ class Yardstick:
     """Loaded once per split and then kept: a full bank takes seconds to read.
 
     `labels` and `person_id`: (E,) int64, of the forget examples. `others` is the second pool of oracles, and `ceiling`
-    its score.
+    its score. `copied`: (n,) int64, which forget examples were copied; `copies` are the first pool's margins (N, n)
+    on the copies, by what was done to them. Competitions from before there were copies have none.
     """
 
     metric: MetricSpec
@@ -29,6 +31,8 @@ class Yardstick:
     others: Pool
     ceiling: Score
     original: Outputs
+    copied: NDArray[np.int64]
+    copies: Mapping[str, NDArray[np.float64]]
 
     def pool(self, stacked: StackedOutputs) -> Pool:
         """Margins on the forget examples and the accuracies of N models."""
@@ -42,10 +46,28 @@ class Yardstick:
         """The score of `runs` runs that leave the original model as it is."""
         return self.score(self.pool(stack_outputs([self.original] * runs)))
 
-    def findings(self, unlearned: Pool, score: Score) -> tuple[Finding, ...]:
-        """What a host should know before trusting `score`."""
-        untouched = margins(self.original.logits["forget"][None], self.labels)[0]
-        return diagnose(unlearned, self.retrained, score=score, ceiling=self.ceiling, original=untouched)
+    def findings(self, stacked: StackedOutputs, unlearned: Pool, score: Score) -> tuple[Finding, ...]:
+        """What a host should know before trusting `score`, the score of `unlearned`, the pool of `stacked`."""
+        kinds = [kind for kind in self.copies if kind in stacked.copies]
+        copied = None
+        if kinds and len(self.copied) < len(self.labels):
+            copied = self._quality(unlearned.margins[:, self.copied], self.retrained.margins[:, self.copied])
+        return diagnose(
+            unlearned,
+            self.retrained,
+            score=score,
+            ceiling=self.ceiling,
+            original=margins(self.original.logits["forget"][None], self.labels)[0],
+            copied=copied,
+            copies={
+                kind: self._quality(margins(stacked.copies[kind], self.labels[self.copied]), self.copies[kind])
+                for kind in kinds
+            },
+        )
+
+    def _quality(self, unlearned: NDArray[np.float64], retrained: NDArray[np.float64]) -> Score:
+        """A score for its forgetting quality only."""
+        return evaluate(Pool(margins=unlearned), Pool(margins=retrained), rule=self.metric.rule)
 
 
 def load_yardstick(artifacts: ArtifactStore, metric: MetricSpec, measure: Measure) -> Yardstick:
@@ -53,7 +75,9 @@ def load_yardstick(artifacts: ArtifactStore, metric: MetricSpec, measure: Measur
     split = measure.split
     evaluation = load(artifacts.get(split.evaluation))
     labels, person_id = evaluation["forget.labels"], evaluation["forget.person_id"]
-    retrained = _pool(load_pool(artifacts, split.bank_digest, measure.oracles), labels)
+    oracles = load_pool(artifacts, split.bank_digest, measure.oracles)
+    retrained = _pool(oracles, labels)
+    copied = evaluation.get("copies.rows", np.zeros(0, np.int64))
     others = _pool(load_pool(artifacts, split.bank_digest, measure.others), labels)
     return Yardstick(
         metric=metric,
@@ -63,6 +87,8 @@ def load_yardstick(artifacts: ArtifactStore, metric: MetricSpec, measure: Measur
         others=others,
         ceiling=_score(others, retrained, metric, person_id),
         original=read_outputs(artifacts.get(split.original_outputs)),
+        copied=copied,
+        copies={kind: margins(logits, labels[copied]) for kind, logits in oracles.copies.items()},
     )
 
 

@@ -153,10 +153,11 @@ def _again(
         return Recomputed(stored, metric, yardstick.ceiling if is_ceiling else yardstick.floor(spec.evaluation.runs))
     try:
         context.artifacts.get(stored.source)
-        unlearned = yardstick.pool(read_runs(context.artifacts, stored.outputs))
+        stacked = read_runs(context.artifacts, stored.outputs)
+        unlearned = yardstick.pool(stacked)
         score = yardstick.score(unlearned)
     except ArtifactStoreAway:
         raise
     except (RunsUnusable, ArtifactError, OutputsInvalid, ValueError) as error:
         return Recomputed(stored, metric, None, problem=f"{type(error).__name__}: {error}")
-    return Recomputed(stored, metric, score, yardstick.findings(unlearned, score))
+    return Recomputed(stored, metric, score, yardstick.findings(stacked, unlearned, score))

@@ -49,6 +49,32 @@ def test_spoiled_packs_are_refused() -> None:
             read_pack(data)
 
 
+def test_copies_are_kept_where_every_model_has_them() -> None:
+    plain = read_one()
+    copies = {kind: np.full((2, 4), value, np.float32) for kind, value in (("flipped", 1), ("jittered", 2))}
+    copied = dataclasses.replace(plain, copies=copies)
+    again = read_outputs(write_outputs(copied))
+    assert {kind: values.tolist() for kind, values in again.copies.items()} == {
+        "flipped": [[1] * 4] * 2,
+        "jittered": [[2] * 4] * 2,
+    }
+    pack = read_pack(write_pack(stack_outputs([copied, again])))
+    assert {kind: values.shape for kind, values in pack.copies.items()} == {"flipped": (2, 2, 4), "jittered": (2, 2, 4)}
+    # A worker of the version before stores none: what all have is compared.
+    older = dataclasses.replace(plain, copies={"jittered": copies["jittered"]})
+    assert stack_outputs([copied, older]).copies.keys() == {"jittered"}
+    assert stack_outputs([copied, plain]).copies == {}
+    for wrong in (
+        {"blurred": copies["flipped"]},
+        {"flipped": copies["flipped"] * np.nan},
+        {"flipped": np.zeros((2, 5), np.float32)},
+    ):
+        with pytest.raises(OutputsInvalid):
+            write_outputs(dataclasses.replace(plain, copies=wrong))
+    with pytest.raises(OutputsInvalid, match="copies"):
+        stack_outputs([copied, dataclasses.replace(plain, copies={"flipped": np.zeros((3, 4), np.float32)})])
+
+
 def read_one() -> Outputs:
     one = np.zeros((5, 4), np.float32)
     accuracy = {"retain": 1.0, "forget": 0.0, "validation": 0.5, "test": 0.5}

@@ -55,7 +55,7 @@ def test_what_changed_is_named(prepared: tuple[Dossier, ArtifactStore]) -> None:
         "recipe": {"recipe": SPEC.training.model_copy(update={"weight_decay": 0.1})},
         "evaluation batch size": {"batch_size": 32},
         "torch": {"torch": "1.0"},
-        "bank format": {"format": 2},
+        "bank format": {"format": 99},
     }
     assert differences(base, base) == []
     for names, change in changes.items():
@@ -76,7 +76,7 @@ def test_identity_depends_on_everything_that_changes_an_oracle(prepared: tuple[D
         {"recipe": SPEC.training.model_copy(update={"weight_decay": 0.1})},
         {"batch_size": 32},
         {"torch": "1.0"},
-        {"format": 2},
+        {"format": 99},
     ]
     others = [base.model_copy(update=change) for change in changes]
     assert len({one.digest for one in others} | {base.digest}) == len(changes) + 1
@@ -86,7 +86,7 @@ def test_identity_depends_on_everything_that_changes_an_oracle(prepared: tuple[D
 
 def test_seeds_are_63_bit_and_differ_between_banks(prepared: tuple[Dossier, ArtifactStore]) -> None:
     bank = identity(prepared)
-    other = bank.model_copy(update={"format": 2})
+    other = bank.model_copy(update={"format": 99})
     seeds = {bank.training_seed(index) for index in range(100)} | {other.training_seed(index) for index in range(100)}
     assert len(seeds) == 200
     assert 2**60 < max(seeds) < 2**63

@@ -25,7 +25,7 @@ def made() -> tuple[Photographs, Split, dict[str, NDArray[np.generic]], dict[str
     split = draw_splits(identities, photographs.labels, SplitSpec(seed=0, retain_sample=10)).public
     anonymous = anonymise(identities, seed=3)
     visible = load(visible_bundle(photographs, split, anonymous))
-    return photographs, split, visible, load(evaluation_bundle(photographs, split, anonymous))
+    return photographs, split, visible, load(evaluation_bundle(photographs, split, anonymous, seed=3))
 
 
 def test_visible_bundle_has_exactly_the_participants_parts() -> None:
@@ -58,6 +58,9 @@ def test_evaluation_rows_are_in_the_visible_order() -> None:
     for part in ("forget", "validation"):
         for field in ("images", "labels", "person_id"):
             assert np.array_equal(visible[f"{part}.{field}"], evaluation[f"{part}.{field}"])
+    copied = evaluation["forget.images"][evaluation["copies.rows"]]
+    assert np.array_equal(evaluation["flipped.images"], copied[..., ::-1])
+    assert "flipped.images" not in visible
 
 
 def test_person_ids_group_as_the_people_do() -> None:

@@ -41,6 +41,23 @@ def test_outputs_agree_with_the_network(evaluation: dict[str, Tensor]) -> None:
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
 
 
+def test_copies_are_seen_where_the_bundle_has_them(evaluation: dict[str, Tensor]) -> None:
+    network = build_model("resnet-small", 3)
+    plain = compute_outputs(network, evaluation, batch_size=4)
+    assert plain.copies == {}
+    copies = {
+        "flipped.images": evaluation["forget.images"].flip(-1),
+        "jittered.images": evaluation["forget.images"][:2],
+    }
+    outputs = compute_outputs(network, evaluation | copies, batch_size=4)
+    assert outputs.logits.keys() == plain.logits.keys()
+    assert np.array_equal(
+        outputs.copies["jittered"], compute_logits(network, evaluation["forget.images"][:2], 4).numpy()
+    )
+    assert outputs.copies["flipped"].shape == (5, 3)
+    assert not np.array_equal(outputs.copies["flipped"], outputs.logits["forget"])
+
+
 def test_same_outputs_twice(evaluation: dict[str, Tensor]) -> None:
     network = build_model("resnet-small", 3)
     first, second = (compute_outputs(network, evaluation, batch_size=4) for _ in range(2))
