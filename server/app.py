@@ -20,8 +20,8 @@ from server.leaderboard.cache import RenderedBoards
 from server.limits import BodyLimit
 from server.openapi import describe_errors
 from server.oracles import endpoints as oracles
+from server.pages import analysis, evidence, hosting, people, submitting, teaming
 from server.pages import endpoints as pages
-from server.pages import hosting, people, submitting, teaming
 from server.pages import leaderboard as board_pages
 from server.problems import register_problems
 from server.rates import RateLimit
@@ -74,7 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(work.router)
     app.include_router(oracles.router)
     app.include_router(health.router)
-    for site in (pages, board_pages, people, submitting, teaming, hosting):
+    for site in (pages, board_pages, people, submitting, evidence, analysis, teaming, hosting):
         app.include_router(site.router)
     pages.mount_static(app)
     describe_errors(app)

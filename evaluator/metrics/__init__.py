@@ -1,7 +1,15 @@
 """The hidden metric: margins, epsilon, forgetting quality and scores with error bars. numpy and scipy only."""
 
 from evaluator.metrics.calibration import Calibration, NormalisedQuality, calibrate, untouched_pool
-from evaluator.metrics.comparison import Comparison, Difference, compare, paired_difference, rank_replicates, ranks
+from evaluator.metrics.comparison import (
+    Comparison,
+    Difference,
+    compare,
+    paired_difference,
+    rank_replicates,
+    ranks,
+    replicate_difference,
+)
 from evaluator.metrics.competition import competition_epsilon
 from evaluator.metrics.diagnostics import diagnose, non_finite_outputs
 from evaluator.metrics.exact import exact_epsilon, exact_limit
@@ -41,6 +49,7 @@ __all__ = [
     "paired_difference",
     "rank_replicates",
     "ranks",
+    "replicate_difference",
     "tug_of_war",
     "untouched_pool",
 ]

@@ -41,9 +41,14 @@ def paired_difference(a: Score, b: Score) -> Difference:
     the replicates are stored. Raises ValueError for scores of different rules, versions or groups.
     """
     _check_comparable((a, b))
-    error = float(jackknife_error(a.replicates - b.replicates))
-    difference = a.final_score - b.final_score
-    half = t_quantile(len(a.replicates) - 1) * error
+    return replicate_difference(a.final_score, a.replicates, b.final_score, b.replicates)
+
+
+def replicate_difference(final_a: float, replicates_a: Floats, final_b: float, replicates_b: Floats) -> Difference:
+    """`paired_difference` from what a database keeps: final scores and replicates (G,), of one bank and rule."""
+    error = float(jackknife_error(replicates_a - replicates_b))
+    difference = final_a - final_b
+    half = t_quantile(len(replicates_a) - 1) * error
     return Difference(difference, error, (difference - half, difference + half))
 
 

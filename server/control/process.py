@@ -1,4 +1,4 @@
-"""The control process: a Celery worker whose messages wake one loop that sweeps and scores."""
+"""The control process: a Celery worker whose messages wake one loop that sweeps, scores and draws plots."""
 
 import os
 import signal
@@ -14,8 +14,10 @@ from sqlalchemy.exc import DBAPIError
 from evaluator.contract.tasks import CONTROL_QUEUE, WAKE_CONTROL_TASK
 from server.celery_app import create_celery
 from server.context import create_context
+from server.control.plotting import Plotter
 from server.control.scoring import Scorer
 from server.control.sweeper import sweep
+from server.control.yardstick import Yardsticks
 from server.logs import get_logger
 from server.settings import Settings
 
@@ -23,12 +25,14 @@ log = get_logger(__name__)
 
 
 class ControlLoop:
-    """Sweeps every `sweep_s` seconds and scores whatever waits, one item at a time."""
+    """Sweeps every `sweep_s` seconds, scores whatever waits, one item at a time, and draws plots in between."""
 
     def __init__(self, settings: Settings) -> None:
         self._context = create_context(settings)
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
-        self._scorer = Scorer(self._context, self._holder)
+        yardsticks = Yardsticks(self._context.artifacts)
+        self._scorer = Scorer(self._context, self._holder, yardsticks)
+        self._plotter = Plotter(self._context, yardsticks)
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
@@ -61,12 +65,16 @@ class ControlLoop:
                 if time.monotonic() >= next_sweep:
                     sweep(self._context, self._holder)
                     next_sweep = time.monotonic() + self._context.settings.sweep_s
-                while not self._stop.is_set() and self._scorer.score_next():
+                while not self._stop.is_set() and self._work():
                     pass
             except DBAPIError as error:
                 log.warning("database_unavailable", error=str(error))
                 self._stop.wait(2)
             self._wake.wait(timeout=max(0.1, next_sweep - time.monotonic()))
+
+    def _work(self) -> bool:
+        """Score what waits; draw plots only when nothing does. False when there is nothing to do."""
+        return self._scorer.score_next() or self._plotter.draw_next()
 
 
 def run_control(settings: Settings) -> None:

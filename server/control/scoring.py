@@ -1,7 +1,6 @@
 """Computes scores from stored outputs: nothing is run again, and the same outputs give the same score."""
 
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from server.competitions.measures import Measure, measure
 from server.competitions.service import dossier, specification
 from server.context import Context
 from server.control.keeper import kept_lease
-from server.control.yardstick import Yardstick, load_yardstick
+from server.control.yardstick import Yardsticks
 from server.leaderboard.standings import refresh
 from server.logs import get_logger
 from server.models import Competition, OutputPack, Score, Submission, WorkItem
@@ -45,7 +44,6 @@ from server.work.service import fail, finish_item, lease_item, postpone
 log = get_logger(__name__)
 
 RETRY_S = 10.0
-YARDSTICKS_KEPT = 2
 
 
 @dataclass(frozen=True)
@@ -61,12 +59,12 @@ class _Order:
 
 
 class Scorer:
-    """Scores one submission at a time; keeps the yardsticks at hand."""
+    """Scores one submission at a time."""
 
-    def __init__(self, context: Context, holder: str) -> None:
+    def __init__(self, context: Context, holder: str, yardsticks: Yardsticks | None = None) -> None:
         self._context = context
         self._holder = holder
-        self._yardsticks: OrderedDict[str, Yardstick] = OrderedDict()
+        self._yardsticks = yardsticks or Yardsticks(context.artifacts)
 
     def score_next(self) -> bool:
         """Score the submission that has waited longest; False when none waits."""
@@ -88,7 +86,7 @@ class Scorer:
 
     def _score(self, order: _Order, *, started: float) -> None:
         try:
-            yardstick = self._yardstick(order.spec, order.measure)
+            yardstick = self._yardsticks.get(order.spec.metric, order.measure)
             stacked = read_runs(self._context.artifacts, order.outputs)
             unlearned = yardstick.pool(stacked)
             score = yardstick.score(unlearned)
@@ -105,15 +103,6 @@ class Scorer:
         else:
             if _store(self._context, order, pack, score, findings, started=started):
                 drop_singles(self._context.artifacts, order.outputs)
-
-    def _yardstick(self, spec: CompetitionSpec, measure: Measure) -> Yardstick:
-        key = f"{measure.split.bank_digest} {measure.oracles} {measure.others} {spec.metric.model_dump_json()}"
-        if key not in self._yardsticks:
-            self._yardsticks[key] = load_yardstick(self._context.artifacts, spec.metric, measure)
-        self._yardsticks.move_to_end(key)
-        while len(self._yardsticks) > YARDSTICKS_KEPT:
-            self._yardsticks.popitem(last=False)
-        return self._yardsticks[key]
 
 
 def _order(session: Session, item: WorkItem) -> _Order:
@@ -176,7 +165,7 @@ def _store(
         earlier = current_score(session, submission)
         if earlier is not None:
             row.id = earlier.id  # the standings refer to it
-        session.merge(row)
+        session.merge(row).plots = None  # those of an earlier scoring
         if pack is not None:
             commit_pack(session, submission, pack)
         finish_item(item)

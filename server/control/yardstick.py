@@ -1,5 +1,6 @@
 """What the submissions of one split are measured against: labels, oracles, ceiling and the original model."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,8 +12,10 @@ from evaluator.artifacts import ArtifactStore
 from evaluator.artifacts.oracles import load_pool
 from evaluator.artifacts.outputs import Outputs, StackedOutputs, read_outputs, stack_outputs
 from evaluator.contract.specification import MetricSpec
-from evaluator.metrics import Finding, Pool, Score, diagnose, evaluate, margins
+from evaluator.metrics import Finding, Pool, Score, diagnose, epsilon, evaluate, example_quality, margins
 from server.competitions.measures import Measure
+
+KEPT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,12 @@ class Yardstick:
         """The score of N models, whatever made them, against the first pool of oracles."""
         return _score(unlearned, self.retrained, self.metric, self.person_id)
 
+    def epsilon(self, unlearned: Pool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Epsilon and what the rule pays for it, each (E,); without the intervals, which cost far more."""
+        values = epsilon(unlearned.margins, self.retrained.margins, rule=self.metric.rule)
+        runs, oracles = len(unlearned), len(self.retrained)
+        return values, example_quality(values, rule=self.metric.rule, runs=runs, oracles=oracles)
+
     def floor(self, runs: int) -> Score:
         """The score of `runs` runs that leave the original model as it is."""
         return self.score(self.pool(stack_outputs([self.original] * runs)))
@@ -68,6 +77,24 @@ class Yardstick:
     def _quality(self, unlearned: NDArray[np.float64], retrained: NDArray[np.float64]) -> Score:
         """A score for its forgetting quality only."""
         return evaluate(Pool(margins=unlearned), Pool(margins=retrained), rule=self.metric.rule)
+
+
+class Yardsticks:
+    """The yardsticks that were needed last, kept in memory."""
+
+    def __init__(self, artifacts: ArtifactStore) -> None:
+        self._artifacts = artifacts
+        self._kept: OrderedDict[str, Yardstick] = OrderedDict()
+
+    def get(self, metric: MetricSpec, measure: Measure) -> Yardstick:
+        """As `load_yardstick`, which it raises like."""
+        key = f"{measure.split.bank_digest} {measure.oracles} {measure.others} {metric.model_dump_json()}"
+        if key not in self._kept:
+            self._kept[key] = load_yardstick(self._artifacts, metric, measure)
+        self._kept.move_to_end(key)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return self._kept[key]
 
 
 def load_yardstick(artifacts: ArtifactStore, metric: MetricSpec, measure: Measure) -> Yardstick:

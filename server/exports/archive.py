@@ -3,31 +3,27 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from evaluator.artifacts import ArtifactStore
-from evaluator.artifacts.oracles import read_record
 from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.states import Evaluation
-from evaluator.metrics import Pool
-from server.competitions.measures import Measure, measure
+from server.competitions.measures import measure
 from server.competitions.service import dossier, get_competition, specification
 from server.context import Context
+from server.control.plotting import draw, retraining_wall_s
 from server.control.yardstick import Yardstick, load_yardstick
 from server.errors import ConfigurationError
 from server.exports.evidence import margins_file
 from server.leaderboard import service as leaderboards
 from server.models import Competition, FormerScore, Score, Submission, Team
-from server.plots.drawing import Plot
-from server.plots.submission import Evidence, Floats, submission_plots
+from server.plots.submission import Floats
 from server.storage.outputs import RunOutputs, read_runs, run_items, run_outputs
 
 FORMAT = 1
@@ -93,32 +89,15 @@ def export(context: Context, slug: str, folder: Path, *, margins: bool = True, r
         if evaluation not in yardsticks:
             against = measure(spec, prepared, Evaluation(evaluation))
             yardsticks[evaluation] = load_yardstick(context.artifacts, spec.metric, against)
-            training_wall_s[evaluation] = _training_wall_s(context.artifacts, against)
+            training_wall_s[evaluation] = retraining_wall_s(context.artifacts, against)
         yardstick = yardsticks[evaluation]
         unlearned = yardstick.pool(read_runs(context.artifacts, one.outputs))
         _write(folder / "margins" / f"{name}.npz", margins_file(yardstick, unlearned))
-        for plot in _plots(yardstick, unlearned, one.run_wall_s, training_wall_s[evaluation]):
+        for plot in draw(yardstick, unlearned, one.run_wall_s, training_wall_s[evaluation]):
             _write(folder / "plots" / name / f"{plot.name}.svg", plot.svg)
     if report is not None:
         report(len(found), len(found))
     return len(found)
-
-
-def _training_wall_s(artifacts: ArtifactStore, against: Measure) -> Floats:
-    """Seconds that each oracle took to train."""
-    digest = against.split.bank_digest
-    return np.array([read_record(artifacts, digest, index).wall_s for index in against.oracles])
-
-
-def _plots(yardstick: Yardstick, unlearned: Pool, run_wall_s: Sequence[float], training_wall_s: Floats) -> list[Plot]:
-    shown = Evidence(
-        score=yardstick.score(unlearned),
-        unlearned=unlearned,
-        retrained=yardstick.retrained,
-        run_wall_s=np.array(run_wall_s),
-        retraining_wall_s=training_wall_s,
-    )
-    return list(submission_plots(shown))
 
 
 def submissions(session: Session, competition: Competition) -> Iterator[Exported]:

@@ -57,6 +57,12 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
     return page(request, "competition.html", view, visitor)
 
 
+@router.api_route("/errors", methods=READ)
+def errors(request: Request, visitor: OptionalVisitor) -> Response:
+    """Every way in which a submission can end without a score, with what to do about it."""
+    return page(request, "errors.html", views.errors_page(), visitor)
+
+
 @router.api_route("/competitions/{slug}/contact-sheet.png", methods=READ)
 def contact_sheet(slug: str, request: Request, context: AppContext) -> Response:
     """A picture of the practice photographs."""

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 from evaluator.contract.states import Owner, SubmissionState
+from evaluator.contract.submission import FILENAME
 from server.leaderboard.schemas import Leaderboard
 from server.pages.formatting import Moment, count_text, duration_text, moment, score_text, size_text
 from server.pages.scale import anchor, scale_for
@@ -31,9 +32,9 @@ HEADLINES = {
     "cancelled": "Cancelled",
 }
 OWNERS = {
-    Owner.PARTICIPANT: "It counts as one of your submissions if it had passed the check stage.",
-    Owner.PLATFORM: "This was not the file's fault. It costs no quota.",
-    Owner.HOST: "The host ended it. It costs no quota.",
+    Owner.PARTICIPANT: "",
+    Owner.PLATFORM: "This was not the file's fault.",
+    Owner.HOST: "The host ended it.",
 }
 
 
@@ -87,6 +88,26 @@ class Output:
 
 
 @dataclass(frozen=True)
+class PlotView:
+    """A plot, with in words what it shows."""
+
+    address: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the host, and after the reveal the team, sees of one evaluation; `is_pending` while plots are to come."""
+
+    title: str
+    parts: tuple[Fact, ...]
+    warnings: tuple[str, ...]
+    plots: tuple[PlotView, ...]
+    is_pending: bool
+
+
+@dataclass(frozen=True)
 class SubmissionPage:
     """Everything on the page of one submission."""
 
@@ -117,6 +138,8 @@ class SubmissionPage:
     disqualified: str
     final: ScoreBox | None
     receipt: tuple[Fact, ...]
+    evidence: tuple[Evidence, ...]
+    is_own: bool
 
 
 def submission_page(
@@ -126,12 +149,15 @@ def submission_page(
     standings: Leaderboard,
     *,
     receipt: ReceiptView | None = None,
+    evidence: tuple[Evidence, ...] = (),
     can_select: bool = False,
+    is_own: bool = True,
+    is_charged: bool = True,
     notice: str = "",
 ) -> SubmissionPage:
     """The page of `view`; `standings` give the reference lines beside its score."""
     state = SubmissionState(view.state)
-    error = _error(view)
+    error = _error(view, is_charged=is_charged)
     return SubmissionPage(
         id=str(view.id),
         slug=view.competition,
@@ -159,6 +185,8 @@ def submission_page(
         disqualified=view.disqualified or "",
         final=None if view.final is None else _score(view.final.score, view.final.interval, standings),
         receipt=() if receipt is None else _receipt(receipt),
+        evidence=evidence,
+        is_own=is_own,
         advice=() if log is None else tuple(one.message for one in log.advice),
     )
 
@@ -167,7 +195,8 @@ def linked(text: str, filename: str) -> tuple[tuple[str, int | None], ...]:
     """`text` in pieces; the ones that name a line of the submitted file, as tracebacks do, come with its number."""
     pieces: list[tuple[str, int | None]] = []
     place = 0
-    for match in re.finditer(rf'File "{re.escape(filename)}", line (\d{{1,7}})', text):
+    names = "|".join(re.escape(name) for name in (filename, FILENAME))  # it runs under the latter
+    for match in re.finditer(rf'File "(?:{names})", line (\d{{1,7}})', text):
         pieces.append((text[place : match.start()], None))
         pieces.append((match.group(0), int(match.group(1))))
         place = match.end()
@@ -251,7 +280,12 @@ def _mark(kind: str, x: float) -> tuple[str, float, str]:
     return kind, x, anchor(x)
 
 
-def _error(view: SubmissionView) -> ErrorBox | None:
+def _cost(owner: Owner, *, is_charged: bool) -> str:
+    quota = "It counts as one of your submissions." if is_charged else "It costs no quota."
+    return f"{OWNERS[owner]} {quota}".strip()
+
+
+def _error(view: SubmissionView, *, is_charged: bool) -> ErrorBox | None:
     if view.error is None:
         return None
     return ErrorBox(
@@ -259,7 +293,7 @@ def _error(view: SubmissionView) -> ErrorBox | None:
         message=view.error.message,
         line=view.error.line,
         output=linked(view.error.output or "", view.filename),
-        owner="" if view.owner is None else OWNERS[Owner(view.owner)],
+        owner="" if view.owner is None else _cost(Owner(view.owner), is_charged=is_charged),
     )
 
 

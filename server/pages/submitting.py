@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from limits import parse
 
+from evaluator.contract.states import Evaluation
 from evaluator.contract.submission import FILENAME
 from server import sessions
 from server.competitions import phases
@@ -16,8 +17,10 @@ from server.competitions import service as competitions
 from server.context import AppContext, Context
 from server.errors import RequestError
 from server.leaderboard import service as leaderboards
+from server.leaks import Viewer
 from server.limits import client_address
 from server.pages import views
+from server.pages.evidence import evidence
 from server.pages.formatting import Moment, count_text, moment, size_text
 from server.pages.forms import notice, refusal, to, to_login
 from server.pages.rendering import READ, SECURITY_HEADERS, page
@@ -98,19 +101,31 @@ def starter(slug: str, context: AppContext) -> Response:
 
 @router.api_route("/submissions/{submission_id}", methods=READ)
 def submission(submission_id: UUID, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
-    """One of my team's submissions."""
+    """One of my team's submissions, or any of a competition that I host."""
     if visitor is None:
         return to_login(request)
     with context.database.read() as session:
-        found = submissions.get_own(session, submission_id, visitor.user)
-        shown = submission_view(session, found)
-        competition = competitions.get_competition(session, shown.competition)
-        standings = leaderboards.leaderboard(session, competition, limit=0)
+        found, viewer = submissions.get_shown(session, submission_id, visitor.user)
+        shown = submission_view(session, found, viewer)
+        competition = competitions.get_competition(session, shown.competition, drafts=viewer is Viewer.HOST)
+        standings = leaderboards.leaderboard(session, competition, Evaluation(found.evaluation), limit=0)
         scored = None if shown.score is None else receipt(session, found)
-        can_select = phases.may_choose(competition)
+        shown_evidence = evidence(session, competition, found, viewer)
+        can_select = viewer is Viewer.TEAM and phases.may_choose(competition)
     lines = source_lines(context.artifacts.get(found.source_key))
     log = None if found.check_report is None else submission_log(found)
-    view = submission_page(shown, log, lines, standings, receipt=scored, can_select=can_select, notice=notice(request))
+    view = submission_page(
+        shown,
+        log,
+        lines,
+        standings,
+        receipt=scored,
+        evidence=shown_evidence,
+        can_select=can_select,
+        is_own=viewer is Viewer.TEAM,
+        is_charged=found.is_charged,
+        notice=notice(request),
+    )
     return page(request, "submission.html", view, visitor)
 
 

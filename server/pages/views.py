@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.faults import FAULT_TEXTS
 from evaluator.contract.submission import FUNCTION, PARAMETERS
 from server.competitions.schemas import CompetitionFacts, CompetitionRow
 from server.leaderboard.table import Table
@@ -77,6 +78,18 @@ class CompetitionPage:
     commands: Commands
     board: Board
     heads: dict[str, Head]
+
+
+@dataclass(frozen=True)
+class ErrorsPage:
+    """The codes of ends without a score, each with what to do about it."""
+
+    codes: tuple[Fact, ...]
+
+
+def errors_page() -> ErrorsPage:
+    """What `GET /errors` shows."""
+    return ErrorsPage(tuple(Fact(code.value, text) for code, text in FAULT_TEXTS.items()))
 
 
 def home_page(rows: list[CompetitionRow], base_url: str) -> HomePage:

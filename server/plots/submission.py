@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from evaluator.metrics import Pool, Score
+from evaluator.metrics import Pool
 from server.plots.drawing import ORACLE, PALE, UNLEARNED, Plot, draw, styled, to_svg
 
 Floats = NDArray[np.float64]
@@ -21,9 +21,14 @@ PARTS = (("retain_accuracy", "retain"), ("test_accuracy", "test"), ("forget_accu
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Evidence:
-    """What the plots show. `run_wall_s`: (N,) seconds of each run; `retraining_wall_s`: (M,) of each oracle."""
+    """What the plots show.
 
-    score: Score
+    `epsilon`, `quality`: (E,) of the forget images; `run_wall_s`: (N,) seconds of each run;
+    `retraining_wall_s`: (M,) of each oracle.
+    """
+
+    epsilon: Floats
+    quality: Floats
     unlearned: Pool
     retrained: Pool
     run_wall_s: Floats
@@ -38,36 +43,35 @@ def submission_plots(evidence: Evidence) -> tuple[Plot, ...]:
 
 def _epsilon_plot(evidence: Evidence) -> Plot:
     """How many forget images have which epsilon, with what the rule pays for each."""
-    score = evidence.score
     figure, (axes,) = draw()
-    top = max(BIN * 4, BIN * np.ceil((score.epsilon.max() + 1e-9) / BIN))
+    top = max(BIN * 4, BIN * np.ceil((evidence.epsilon.max() + 1e-9) / BIN))
     edges = np.arange(0, min(top, 20) + BIN, BIN)
-    counts, _ = np.histogram(np.minimum(score.epsilon, edges[-1]), edges)
+    counts, _ = np.histogram(np.minimum(evidence.epsilon, edges[-1]), edges)
     axes.bar(edges[:-1], counts, width=BIN, align="edge", color=PALE, edgecolor=UNLEARNED, linewidth=0.8)
     axes.set(xlabel="epsilon of a forget image (0: the runs cannot be told from oracles)", ylabel="forget images")
     axes.set_xlim(0, edges[-1])
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     points = axes.twinx()  # made after the bars, so that the dots lie above them
-    order = np.argsort(score.epsilon)
-    points.plot(score.epsilon[order], score.quality[order], ".", color=ORACLE, markersize=4)
+    order = np.argsort(evidence.epsilon)
+    points.plot(evidence.epsilon[order], evidence.quality[order], ".", color=ORACLE, markersize=4)
     points.set(ylim=(0, 1.04), ylabel="points paid (dots)")
     points.grid(visible=False)
     points.spines["right"].set_visible(True)
-    median = float(np.median(score.epsilon))
-    paid = int((score.quality >= 0.5).sum())
+    median = float(np.median(evidence.epsilon))
+    paid = int((evidence.quality >= 0.5).sum())
     return Plot(
         "epsilon",
         "Distinguishability of the forget images",
         to_svg(figure),
-        f"Histogram of epsilon over {len(score.epsilon)} forget images: median {median:.2f}, largest "
-        f"{score.epsilon.max():.2f}. {paid} images earn half a point or more; the mean of the points is the forgetting "
-        f"quality, {score.forgetting_quality:.3f}.",
+        f"Histogram of epsilon over {len(evidence.epsilon)} forget images: median {median:.2f}, largest "
+        f"{evidence.epsilon.max():.2f}. {paid} images earn half a point or more; the mean of the points is the "
+        f"forgetting quality, {evidence.quality.mean():.3f}.",
     )
 
 
 def _margin_plot(evidence: Evidence) -> Plot:
     """Margins of the runs and of the oracles on a well forgotten, a typical and a badly forgotten image."""
-    epsilon = evidence.score.epsilon
+    epsilon = evidence.epsilon
     order = np.argsort(epsilon, kind="stable")
     figure, panels = draw(columns=len(CHOSEN))
     sentences = []

@@ -10,13 +10,13 @@ from evaluator.artifacts import ArtifactStore
 from evaluator.artifacts.oracles import read_record, record_key, trained_indices
 from evaluator.artifacts.store import sha256_hex
 from evaluator.contract.dossier import ArtifactRef, Dossier
-from server.models import Competition, OutputPack, Submission, WorkItem
+from server.models import Competition, OutputPack, Score, Submission, WorkItem
 
 _ROWS_AT_ONCE = 1000
 
 
 def references(session: Session) -> Iterator[ArtifactRef]:
-    """Every artifact that a row names, with repetitions: data and models, sources, outputs of runs, packs."""
+    """Every artifact that a row names, with repetitions: data and models, sources, outputs of runs, packs, plots."""
     for competition_dossier in session.scalars(select(Competition.dossier)):
         yield from refs_in(competition_dossier)
     pairs = (
@@ -26,6 +26,8 @@ def references(session: Session) -> Iterator[ArtifactRef]:
     for key_column, digest_column in pairs:
         for key, digest in session.execute(select(key_column, digest_column)).yield_per(_ROWS_AT_ONCE):
             yield ArtifactRef(key=key, sha256=digest)
+    for plots in session.scalars(select(Score.plots).where(Score.plots.is_not(None))).yield_per(_ROWS_AT_ONCE):
+        yield from refs_in(plots)
     for finished in session.scalars(select(WorkItem.finished)).yield_per(_ROWS_AT_ONCE):
         yield from refs_in(finished)
 

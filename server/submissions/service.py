@@ -9,8 +9,10 @@ from evaluator.contract.faults import FaultCode
 from evaluator.contract.states import Evaluation, Owner, SubmissionState
 from server.accounts.roles import is_host
 from server.audit.service import record, user_actor
+from server.competitions.phases import phase
 from server.db import utc_now
 from server.errors import Conflict, NotFound
+from server.leaks import Viewer, sight
 from server.models import Competition, Submission, TeamMember, User
 from server.paging import fetch_page
 from server.teams.service import find_team
@@ -39,6 +41,23 @@ def get_own(session: Session, submission_id: UUID, user: User) -> Submission:
     if submission is None:
         raise SubmissionNotFound("You have no submission with this id.")
     return submission
+
+
+def get_shown(session: Session, submission_id: UUID, user: User) -> tuple[Submission, Viewer]:
+    """The submission, and as whom the user sees it: as its team, which sees finals after the reveal, or as a host.
+
+    Raises SubmissionNotFound for everybody else.
+    """
+    submission = session.get(Submission, submission_id)
+    if submission is not None:
+        competition = session.get_one(Competition, submission.competition_id)
+        public_id = submission.origin_id or submission.id
+        is_visible = submission.origin_id is None or sight(Viewer.TEAM, phase(competition)).final
+        if is_visible and _find_own(session, public_id, user) is not None:
+            return submission, Viewer.TEAM
+        if is_host(session, competition, user):
+            return submission, Viewer.HOST
+    raise SubmissionNotFound("You have no submission with this id.")
 
 
 def get_cancellable(session: Session, submission_id: UUID, user: User) -> tuple[Submission, Owner]:

@@ -13,11 +13,14 @@ from server.work.duration import eta_s
 from server.work.queue import queue_position
 
 
-def view(session: Session, submission: Submission) -> SubmissionView:
-    """The submission as its team sees it: scores rounded, progress in tenths, no output of hidden runs."""
+def view(session: Session, submission: Submission, viewer: Viewer = Viewer.TEAM) -> SubmissionView:
+    """The submission as its team sees it: scores rounded, progress in tenths, no output of hidden runs.
+
+    A host sees the error of a hidden run and the parts of the score, too.
+    """
     competition = session.get_one(Competition, submission.competition_id)
     team = session.get_one(Team, submission.team_id)
-    seen = sight(Viewer.TEAM, phase(competition))
+    seen = sight(viewer, phase(competition))
     score = current_score(session, submission)
     return SubmissionView(
         id=submission.id,

@@ -1,0 +1,131 @@
+"""Plots of scored submissions: drawn apart from the score, stored once, and shown to those who may see the metric."""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from server.control import plotting
+from server.control.plotting import Plotter
+from server.control.yardstick import Yardsticks
+from server.db import utc_now
+from server.models import Competition, CompetitionHost, Score, Submission, User
+from server.storage.references import references
+from server.submissions import reruns
+from tests.integration.server.conftest import SLUG, Site, upload
+
+NAMES = ["epsilon", "margins", "accuracies", "times"]
+
+
+@contextmanager
+def browser(site: Site, name: str) -> Iterator[httpx.Client]:
+    """A client with a session of that account, as the pages need one."""
+    with httpx.Client(base_url=site.url, timeout=30) as client:
+        answer = client.post("/login", data={"username": name, "password": "correct horse"})
+        assert answer.status_code == 303, answer.text
+        yield client
+
+
+def plotter(site: Site) -> Plotter:
+    return Plotter(site.context, Yardsticks(site.context.artifacts))
+
+
+def stored(site: Site) -> Any:
+    """The plots of the newest generation."""
+    query = select(Score.plots).where(Score.submission_id.is_not(None)).order_by(Score.generation.desc())
+    with site.context.database.read() as session:
+        return session.scalars(query).first()
+
+
+def make_host(site: Site, name: str) -> None:
+    with site.context.database.write() as session:
+        user = session.scalars(select(User).where(User.username == name)).one()
+        competition = session.scalars(select(Competition)).one()
+        session.add(CompetitionHost(competition_id=competition.id, user_id=user.id))
+
+
+def test_plots_are_drawn_once_stored_and_shown_to_whom_the_metric_is_shown(site: Site) -> None:
+    with (
+        site.register("ann") as ann,
+        site.register("hos"),
+        browser(site, "hos") as host,
+        browser(site, "ann") as team,
+    ):
+        identifier = upload(ann).json()["id"]
+        assert not plotter(site).draw_next()
+        site.evaluate()
+        make_host(site, "hos")
+        assert "are being drawn" in host.get(f"/submissions/{identifier}").text
+
+        assert plotter(site).draw_next()
+        assert not plotter(site).draw_next()
+        assert [plot["name"] for plot in stored(site)] == NAMES
+        with site.context.database.read() as session:
+            needed = {ref.key for ref in references(session)}
+        assert {plot["svg"]["key"] for plot in stored(site)} <= needed
+
+        page = host.get(f"/submissions/{identifier}").text
+        for plot in stored(site):
+            address = f"/submissions/{identifier}/plots/{plot['name']}.svg"
+            assert f'src="{address}?v=' in page
+            shown = host.get(address)
+            assert shown.headers["content-type"] == "image/svg+xml"
+            assert "sandbox" in shown.headers["content-security-policy"]
+            assert ET.fromstring(shown.content).tag.endswith("svg")  # noqa: S314
+            assert host.get(address, headers={"If-None-Match": shown.headers["etag"]}).status_code == 304
+            assert team.get(address).status_code == 404
+        assert "How the score came about" not in team.get(f"/submissions/{identifier}").text
+        assert team.get(f"/competitions/{SLUG}/analysis").status_code == 404
+        assert "1 scored submission." in host.get(f"/competitions/{SLUG}/analysis").text
+
+        with site.context.database.write() as session:
+            session.scalars(select(Competition)).one().revealed_at = utc_now()
+        assert team.get(f"/submissions/{identifier}/plots/times.svg").status_code == 200
+        assert "How the score came about" in team.get(f"/submissions/{identifier}").text
+        assert httpx.get(f"{site.url}/competitions/{SLUG}/analysis").status_code == 200
+
+
+def test_a_plot_that_fails_costs_nothing_but_itself(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def burst(*_: object) -> None:
+        raise RuntimeError("no ink")
+
+    with site.register("ann") as ann:
+        identifier = upload(ann).json()["id"]
+        site.evaluate()
+        monkeypatch.setattr(plotting, "draw", burst)
+        assert plotter(site).draw_next()
+        assert stored(site) == []
+        assert not plotter(site).draw_next()
+        assert ann.get(f"/submissions/{identifier}").json()["state"] == "scored"
+
+
+def test_a_rerun_is_drawn_again(site: Site) -> None:
+    with site.register("ann") as ann:
+        upload(ann)
+        site.evaluate()
+        assert plotter(site).draw_next()
+        before = stored(site)
+        with site.context.database.write() as session:
+            reruns.rerun(session, session.scalars(select(Submission)).one(), fresh_seeds=True)
+        site.evaluate(shift=1.0)
+        assert stored(site) is None
+        assert plotter(site).draw_next()
+        assert {plot["svg"]["key"] for plot in stored(site)}.isdisjoint(plot["svg"]["key"] for plot in before)
+
+
+def test_two_submissions_are_compared_by_their_paired_difference(site: Site) -> None:
+    with site.register("ann") as ann, site.register("bob") as bob, site.register("hos"), browser(site, "hos") as host:
+        ids = []
+        for client, shift, extra in ((ann, 2.5, b"# a"), (bob, 0.1, b"# b")):
+            source = b"def unlearning(net, retain, forget, validation):\n    return net\n" + extra
+            ids.append(upload(client, source).json()["id"])
+            site.evaluate(shift=shift)
+        make_host(site, "hos")
+        page = host.get(f"/competitions/{SLUG}/analysis?a={ids[0]}&b={ids[1]}").text
+    assert "Difference of the scores" in page
+    assert "paired 95% interval" in page
+    assert "is significantly better than" in page
