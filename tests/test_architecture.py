@@ -117,6 +117,11 @@ def test_server_processes_start_without_torch(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False, cwd="/").returncode == 0
 
 
+def test_the_web_process_stays_light() -> None:
+    program = "import sys, server.app; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False, cwd="/").returncode == 0
+
+
 def test_worker_starts_without_sql() -> None:
     program = (
         "import sys, evaluator.worker; sys.exit(any(n in sys.modules for n in ('sqlalchemy', 'server', 'fastapi')))"
