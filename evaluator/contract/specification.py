@@ -16,6 +16,7 @@ SecretSeed = Annotated[
 ImageSize = Annotated[int, Field(ge=16, le=256)]
 Classes = Annotated[int, Field(ge=2, le=100)]
 Count = Annotated[int, Field(ge=1)]
+LEAST_PRACTICE = 8
 PackageName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=100), AfterValidator(canonicalize_name)
 ]
@@ -136,7 +137,7 @@ class PracticeSpec(Contract):
     """
 
     seed: Seed = 1
-    identities: Annotated[int, Field(ge=8)] = 24
+    identities: Annotated[int, Field(ge=LEAST_PRACTICE)] = 24
 
 
 class ModelSpec(Contract):

@@ -5,7 +5,9 @@ from math import prod
 from urllib.parse import unquote, urlsplit
 
 from evaluator.artifacts import ArtifactStore
+from evaluator.artifacts.outputs import COPIES
 from evaluator.contract.specification import CompetitionSpec
+from evaluator.data.copies import COPIED
 from evaluator.data.photographs import DataError, Photographs
 from evaluator.data.splits import Splits
 from evaluator.models import build_model
@@ -35,7 +37,8 @@ def needed_bytes(spec: CompetitionSpec, hidden: Photographs, splits: Splits) -> 
     for split in (splits.public, splits.final):
         if split is None:
             continue
-        stored = len(split.forget) + len(split.test) + len(split.retain_sample)
+        copies = len(COPIES) * min(COPIED, len(split.forget))
+        stored = len(split.forget) + len(split.test) + len(split.retain_sample) + copies
         models = 1 + spec.evaluation.oracles + spec.evaluation.ceiling_oracles
         needed += models * (checkpoint + stored * spec.data.classes * FLOAT_BYTES) + 2 * hidden.images.nbytes
     return needed

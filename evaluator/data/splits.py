@@ -13,6 +13,10 @@ Rows = NDArray[np.int64]
 DRAWS = 1_000
 PUBLISHED_SEED = 43
 PUBLISHED_PEOPLE = 15
+ONE_IDENTITY = (
+    "all photographs are of one identity: nobody would remain to be retained; there must be more people, and each must "
+    "have an identity of its own"
+)
 PUBLISHED_HELD_OUT = 0.1  # of the photographs, for validation and for test each
 
 
@@ -75,10 +79,7 @@ def draw_splits(identities: Rows, labels: Rows, spec: SplitSpec) -> Splits:
     """
     people = np.unique(identities)
     if len(people) < 2:
-        raise DataError(
-            "all photographs are of one identity: nobody would remain to be retained; there must be more people, and "
-            "each must have an identity of its own"
-        )
+        raise DataError(ONE_IDENTITY)
     if len(labels) < 8:
         raise DataError(f"{len(labels)} photographs are too few to split")
     generator = np.random.default_rng(np.random.SeedSequence([_seed(spec), 0]))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluator.contract.specification import CompetitionSpec, SyntheticFacesSpec
+from evaluator.contract.specification import LEAST_PRACTICE, CompetitionSpec, SyntheticFacesSpec
 from evaluator.data.photographs import DataError, Photographs
 from evaluator.data.sources.casia_surf import read_casia_surf
 from evaluator.data.sources.digits import read_digits
@@ -14,7 +14,7 @@ from evaluator.data.sources.files import Files
 from evaluator.data.sources.image_folder import read_image_folder
 from evaluator.data.sources.synthetic_faces import synthetic_faces
 from evaluator.data.sources.torchvision_sets import read_cifar10, read_cifar100, read_svhn
-from evaluator.data.splits import PUBLISHED_PEOPLE
+from evaluator.data.splits import ONE_IDENTITY, PUBLISHED_PEOPLE
 
 __all__ = ["Collection", "Files", "load_collection", "practice_photographs"]
 
@@ -74,9 +74,12 @@ def set_aside(photographs: Photographs, spec: CompetitionSpec) -> Collection:
     """
     people = np.unique(photographs.identities)
     wanted = spec.practice.identities
+    if len(people) < 2:
+        raise DataError(ONE_IDENTITY)
     if 2 * wanted > len(people):
+        remedy = "lower it" if len(people) >= 2 * LEAST_PRACTICE else f"there must be {2 * LEAST_PRACTICE} or more"
         raise DataError(
-            f"practice.identities = {wanted} of {len(people)} identities leaves too few for the competition; lower it"
+            f"practice.identities = {wanted} of {len(people)} identities leaves too few for the competition; {remedy}"
         )
     is_published = spec.split.forget_by == "published"
     needed = PUBLISHED_PEOPLE * (1 + spec.split.final) if is_published else 0

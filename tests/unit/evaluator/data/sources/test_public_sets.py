@@ -117,3 +117,7 @@ def test_practice_is_set_aside_from_everything_else() -> None:
     assert np.array_equal(set_aside(read, other_secret).practice.identities, both.practice.identities)
     with pytest.raises(DataError, match=r"practice.identities = 300 of 500 identities"):
         set_aside(read.take(np.arange(500)), spec)
+    with pytest.raises(DataError, match=r"300 of 15 identities leaves too few .*; there must be 16 or more"):
+        set_aside(read.take(np.arange(15)), spec)
+    with pytest.raises(DataError, match="all photographs are of one identity"):
+        set_aside(read.take(np.zeros(20, dtype=np.int64)), spec)
