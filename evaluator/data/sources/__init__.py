@@ -14,7 +14,7 @@ from evaluator.data.sources.files import Files
 from evaluator.data.sources.image_folder import read_image_folder
 from evaluator.data.sources.synthetic_faces import synthetic_faces
 from evaluator.data.sources.torchvision_sets import read_cifar10, read_cifar100, read_svhn
-from evaluator.data.splits import ONE_IDENTITY, PUBLISHED_PEOPLE
+from evaluator.data.splits import DRAWS, ONE_IDENTITY, PUBLISHED_PEOPLE
 
 __all__ = ["Collection", "Files", "load_collection", "practice_photographs"]
 
@@ -69,8 +69,8 @@ def practice_photographs(spec: CompetitionSpec, files: Files) -> Photographs:
 def set_aside(photographs: Photographs, spec: CompetitionSpec) -> Collection:
     """As many random identities as `practice.identities` says, apart from everybody else.
 
-    Under the published split its forgotten people stay hidden. Raises DataError when more than half of the identities
-    would go to practice.
+    Uniformly random among the choices that leave every class something hidden. Under the published split its forgotten
+    people stay hidden. Raises DataError when more than half of the identities would go to practice, or always a class.
     """
     people = np.unique(photographs.identities)
     wanted = spec.practice.identities
@@ -85,7 +85,14 @@ def set_aside(photographs: Photographs, spec: CompetitionSpec) -> Collection:
     needed = PUBLISHED_PEOPLE * (1 + spec.split.final) if is_published else 0
     free = people[min(needed, len(people) - wanted) :]
     generator = np.random.default_rng(np.random.SeedSequence([spec.practice.seed, _PRACTICE]))
-    inside = np.isin(photographs.identities, generator.choice(free, wanted, replace=False))
-    return Collection(
-        hidden=photographs.take(np.flatnonzero(~inside)), practice=photographs.take(np.flatnonzero(inside))
+    classes = np.unique(photographs.labels)
+    for _ in range(DRAWS):
+        inside = np.isin(photographs.identities, generator.choice(free, wanted, replace=False))
+        if np.array_equal(np.unique(photographs.labels[~inside]), classes):
+            return Collection(
+                hidden=photographs.take(np.flatnonzero(~inside)), practice=photographs.take(np.flatnonzero(inside))
+            )
+    raise DataError(
+        f"practice.identities = {wanted} of {len(people)} identities always takes a class with them: lower it, or add "
+        "identities of the rare classes"
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,19 @@ def test_practice_is_set_aside_from_everything_else() -> None:
         set_aside(read.take(np.arange(15)), spec)
     with pytest.raises(DataError, match="all photographs are of one identity"):
         set_aside(read.take(np.zeros(20, dtype=np.int64)), spec)
+
+
+def test_practice_takes_no_class_with_it() -> None:
+    """Whoever shows a rare class stays hidden; when there is no such choice, it is said."""
+    base = {"slug": "c", "title": "C", "data": {"source": "digits"}}
+    read = read_digits(DigitsSpec(source="digits"), Files()).take(np.arange(40))
+    digits = read.labels.copy()
+    digits[:] = 0
+    digits[7] = 1
+    rare = replace(read, labels=digits)
+    for seed in range(6):
+        spec = CompetitionSpec.model_validate(base | {"practice": {"identities": 20, "seed": seed}})
+        assert 1 in set_aside(rare, spec).hidden.labels
+    each = replace(read, labels=np.arange(40), classes=40)
+    with pytest.raises(DataError, match="always takes a class with them"):
+        set_aside(each, CompetitionSpec.model_validate(base | {"practice": {"identities": 20}}))
