@@ -16,7 +16,7 @@ from server.competitions import host_endpoints as hosts
 from server.context import create_context
 from server.docs_page import mount_docs
 from server.leaderboard import endpoints as leaderboard
-from server.leaderboard.cache import RenderedBoards
+from server.leaderboard.kept import KeptBoards
 from server.limits import BodyLimit
 from server.openapi import describe_errors
 from server.oracles import endpoints as oracles
@@ -55,7 +55,6 @@ def create_app(settings: Settings) -> FastAPI:
     )
     mount_docs(app)
     app.state.context = context
-    app.state.boards = RenderedBoards()
     app.state.board_pages = board_pages.Boards()
     app.state.feed = Feed(context.database)
     register_problems(app)
@@ -64,6 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
         RateLimit, rates=context.rates, per_address=settings.rate_per_address, per_token=settings.rate_per_token
     )
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)
+    app.add_middleware(KeptBoards)  # outside of limits and compression: what is kept costs less than counting it
     app.state.request_times = RequestTimes()
     app.state.readiness = health.Readiness(context)
     app.add_middleware(Access, times=app.state.request_times)  # added last: the outermost

@@ -50,20 +50,17 @@ class _Collected(Collector):
 
 
 def _submissions(session: Session) -> list[Metric]:
-    by_state = GaugeMetricFamily("lethe_submissions", "Submissions by state", labels=["state"])
-    outcomes = GaugeMetricFamily(
-        "lethe_outcomes", "Submissions that have ended, by state, owner and code", labels=["state", "owner", "code"]
+    by_state = GaugeMetricFamily("lethe_submissions", "Submissions that have not ended, by state", labels=["state"])
+    outcomes = CounterMetricFamily(
+        "lethe_outcomes", "Evaluations that have ended, by state, owner and code", labels=["state", "owner", "code"]
     )
-    counts = dict.fromkeys((str(state) for state in SubmissionState), 0)
-    grouped = select(Submission.state, Submission.owner, Submission.fault_code, func.count()).group_by(
-        Submission.state, Submission.owner, Submission.fault_code
-    )
-    for state, owner, code, count in session.execute(grouped):
-        counts[state] += count
-        if SubmissionState(state) in TERMINAL_STATES:
-            outcomes.add_metric([state, owner or "", code or ""], count)
+    counts = dict.fromkeys((str(state) for state in SubmissionState if state not in TERMINAL_STATES), 0)
+    grouped = select(Submission.state, func.count()).where(Submission.state.in_(counts)).group_by(Submission.state)
+    counts |= {state: count for state, count in session.execute(grouped)}  # noqa: C416 - rows are no pairs to mypy
     for state, count in counts.items():
         by_state.add_metric([state], count)
+    for labels, total in tallies.outcomes(session).items():
+        outcomes.add_metric(labels, total)
     return [by_state, outcomes]
 
 

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from evaluator.artifacts import ArtifactStoreAway, ArtifactStoreFull
 from server.errors import RequestError
@@ -127,6 +128,11 @@ def _unstorable(request: Request, error: Exception) -> Response:
     return answer(request, 422, code="invalid_request", title="Invalid request", detail=detail)
 
 
+def _hung_up(_request: Request, _error: Exception) -> Response:
+    """For the log only: the client went away before it had sent its body."""
+    return Response(status_code=400)
+
+
 def _unexpected(request: Request, error: Exception) -> Response:
     log.error("unexpected_error", exc_info=error)
     return answer(
@@ -143,6 +149,7 @@ def register_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestError, _request_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _hung_up)
     app.add_exception_handler(OperationalError, _database_away)
     app.add_exception_handler(ArtifactStoreAway, _artifacts_away)
     app.add_exception_handler(DataError, _unstorable)

@@ -17,6 +17,7 @@ SWEEPS: Final = "sweeps"
 SCORINGS: Final = "scorings"
 SCORING_S: Final = "scoring_seconds"
 NAMES = (RUNS, LEASES_EXPIRED, WORK_POISONED, SWEEPS, SCORINGS, SCORING_S)
+_OUTCOME: Final = "ended"
 
 
 def add(session: Session, name: str, amount: float = 1.0) -> None:
@@ -32,8 +33,28 @@ def add(session: Session, name: str, amount: float = 1.0) -> None:
     )
 
 
+def add_outcome(session: Session, *, state: str, owner: str | None, code: str | None) -> None:
+    """Count an evaluation that ended so; who counts all submissions instead reads more with every day."""
+    add(session, "/".join((_OUTCOME, state, owner or "", code or "")))
+
+
 def totals(session: Session) -> dict[str, float]:
     """The sum over all processes, ever, by name; 0 for what never happened."""
+    found = _sums(session)
+    return {name: found.get(name, 0.0) for name in NAMES}
+
+
+def outcomes(session: Session) -> dict[tuple[str, str, str], float]:
+    """How many evaluations ever ended, by state, owner and code; a rerun ends once more."""
+    found = {}
+    for name, total in _sums(session).items():
+        kind, *labels = name.split("/")
+        if kind == _OUTCOME:
+            state, owner, code = labels
+            found[state, owner, code] = total
+    return found
+
+
+def _sums(session: Session) -> dict[str, float]:
     rows = session.execute(select(Tally.name, func.sum(Tally.value)).group_by(Tally.name))
-    found = {name: total for name, total in rows}  # noqa: C416 - rows are no pairs to mypy
-    return {name: float(found.get(name, 0.0)) for name in NAMES}
+    return {name: float(total) for name, total in rows}

@@ -3,7 +3,6 @@
 import difflib
 import secrets
 from datetime import datetime
-from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -16,7 +15,7 @@ from server.competitions.phases import Phase, ends_at, phase
 from server.competitions.schemas import CompetitionFacts, CompetitionRow, PublicCounts, PublicLimits
 from server.errors import Conflict, NotFound
 from server.leaks import Sight, Viewer, sight
-from server.models import Competition, Submission, Team
+from server.models import Competition, Team
 
 
 class CompetitionNotFound(NotFound):
@@ -92,13 +91,16 @@ def list_rows(session: Session) -> list[CompetitionRow]:
 
 def row(session: Session, competition: Competition) -> CompetitionRow:
     """The public line about `competition`."""
+    teams, submissions = session.execute(
+        select(func.count(), func.coalesce(func.sum(Team.submissions), 0)).where(Team.competition_id == competition.id)
+    ).one()
     return CompetitionRow(
         slug=competition.slug,
         title=competition.title,
         summary=specification(competition).summary,
         phase=phase(competition),
-        teams=_count(session, Team, competition.id),
-        submissions=_count(session, Submission, competition.id),
+        teams=teams,
+        submissions=submissions,
     )
 
 
@@ -144,7 +146,3 @@ def _metric(spec: CompetitionSpec, seen: Sight) -> dict[str, str | int | bool] |
     if not seen.metric:
         return None
     return {**spec.metric.model_dump(), "version": METRIC_VERSION, "oracles": spec.evaluation.oracles}
-
-
-def _count(session: Session, entity: type[Team] | type[Submission], competition_id: UUID) -> int:
-    return session.scalar(select(func.count()).where(entity.competition_id == competition_id)) or 0

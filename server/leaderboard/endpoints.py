@@ -1,14 +1,13 @@
-"""REST: the boards as JSON and CSV, paged, with an ETag that costs one cheap query."""
+"""REST: the boards as JSON and CSV, paged, with an ETag that costs one cheap query; `kept` stands before them."""
 
 from importlib.metadata import version
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Response
 
 from evaluator.contract.states import Evaluation
 from server.context import AppContext
 from server.leaderboard import service
-from server.leaderboard.cache import RenderedBoards
 from server.leaderboard.schemas import Leaderboard
 
 router = APIRouter(tags=["leaderboard"])
@@ -29,7 +28,6 @@ _RELEASE = version("lethe")
 )
 def get_leaderboard(
     slug: str,
-    request: Request,
     context: AppContext,
     view: Annotated[Evaluation, Query()] = Evaluation.PUBLIC,
     format: Annotated[Literal["json", "csv"], Query()] = "json",  # noqa: A002 - the contract's name
@@ -49,12 +47,8 @@ def get_leaderboard(
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
         if matches(if_none_match, etag):
             return Response(status_code=304, headers=headers)
-        boards: RenderedBoards = request.app.state.boards
-        body = boards.get(etag)
-        if body is None:
-            board = service.leaderboard(session, competition, view, offset=offset, limit=count)
-            body = (service.as_csv(board) if format == "csv" else board.model_dump_json()).encode()
-            boards.put(etag, body)
+        board = service.leaderboard(session, competition, view, offset=offset, limit=count)
+    body = service.as_csv(board) if format == "csv" else board.model_dump_json()
     return Response(body, media_type=MEDIA_TYPES[format], headers=headers)
 
 

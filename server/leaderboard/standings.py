@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from evaluator.contract.states import Evaluation
 from evaluator.metrics import rank_replicates
 from server.db import utc_now
+from server.leaderboard import changes
 from server.models import Competition, Score, Standing, Submission, Team
 
 
@@ -89,6 +90,7 @@ def rebuild(session: Session, competition: Competition, evaluation: Evaluation) 
 
 def touch(session: Session, competition_id: UUID) -> None:
     """Make every cached copy of the competition's boards stale."""
+    changes.note(session)
     session.execute(
         update(Competition)
         .where(Competition.id == competition_id)

@@ -28,7 +28,6 @@ class Score(Entity):
         UniqueConstraint("submission_id", "generation"),
         UniqueConstraint("competition_id", "evaluation", "reference"),
         CheckConstraint(" AND ".join(f"{name} BETWEEN -1e300 AND 1e300" for name in METRIC_COLUMNS), name="finite"),
-        Index("ix_scores_competition", "competition_id"),
         Index("ix_scores_undrawn", "created_at", sqlite_where=_UNDRAWN, postgresql_where=_UNDRAWN),
     )
 
@@ -60,7 +59,10 @@ class Standing(Base):
 
     __tablename__ = "standings"
 
-    __table_args__ = (Index("ix_standings_board", "competition_id", "evaluation", "position"),)
+    __table_args__ = (
+        Index("ix_standings_board", "competition_id", "evaluation", "position"),
+        Index("ix_standings_updated", "competition_id", "evaluation", "updated_at"),
+    )
 
     team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"), primary_key=True)
     evaluation: Mapped[str] = mapped_column(String(8), primary_key=True, default=Evaluation.PUBLIC)

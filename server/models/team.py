@@ -12,7 +12,8 @@ from server.models.base import Base, Entity
 class Team(Entity):
     """Who competes; a person alone is a team of one. A team with a `disqualified_reason` stands on no board.
 
-    `is_baseline`: a host's team, shown without a rank.
+    `is_baseline`: a host's team, shown without a rank. `submissions` counts its public ones: an upload holds the row
+    anyway, and what pages say of a competition is a sum over its teams, not over all submissions.
     """
 
     __tablename__ = "teams"
@@ -22,6 +23,7 @@ class Team(Entity):
     name: Mapped[str] = mapped_column(String(40))
     name_key: Mapped[str] = mapped_column(String(80))
     is_baseline: Mapped[bool] = mapped_column(default=False)
+    submissions: Mapped[int] = mapped_column(default=0)
     disqualified_reason: Mapped[str | None] = mapped_column(String(500), default=None)
 
 

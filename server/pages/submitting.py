@@ -161,7 +161,7 @@ def _limit_bytes(context: Context, slug: str) -> int:
 
 def _upload(request: Request, context: Context, slug: str, visitor: Visitor, upload: intake.Upload) -> Response:
     try:
-        received = intake.receive(context, slug, upload)
+        received = intake.receive(context, intake.open_competition(context, slug), upload)
     except RequestError as error:
         return _refused(request, context, slug, visitor, error, _text(upload.data))
     return to(f"/submissions/{received.answer.id}", "known" if received.status == intake.KNOWN else "")

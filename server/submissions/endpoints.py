@@ -12,9 +12,8 @@ from fastapi.sse import EventSourceResponse
 from evaluator.contract.advice import Advice
 from evaluator.contract.submission import FILENAME
 from server.auth import CurrentUser
-from server.competitions.phases import require_open
 from server.competitions.service import get_competition, specification
-from server.context import AppContext, Context
+from server.context import AppContext
 from server.limits import client_address
 from server.models import Submission
 from server.paging import Page, PageCursor, PageLimit
@@ -56,8 +55,8 @@ async def upload(
 
     With an `Idempotency-Key` the same upload, sent again within a day, answers with the same submission.
     """
-    limit_bytes = await run_in_threadpool(_upload_limit, context, slug)
-    name, data = await body.read_file(request, limit_bytes)
+    competition = await run_in_threadpool(intake.open_competition, context, slug)
+    name, data = await body.read_file(request, specification(competition).limits.upload_bytes)
     sent = intake.Upload(
         filename=clean_filename(name),
         data=data,
@@ -65,18 +64,11 @@ async def upload(
         address=client_address(request.scope),
         idempotency_key=idempotency_key,
     )
-    received = await run_in_threadpool(intake.receive, context, slug, sent)
+    received = await run_in_threadpool(intake.receive, context, competition, sent)
     response.status_code = received.status
     response.headers.update(received.headers)
     response.headers["Location"] = f"/api/v1/submissions/{received.answer.id}"
     return received.answer
-
-
-def _upload_limit(context: Context, slug: str) -> int:
-    with context.database.read() as session:
-        competition = get_competition(session, slug)
-    require_open(competition)
-    return specification(competition).limits.upload_bytes
 
 
 @router.get("/competitions/{slug}/quota")

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from evaluator.artifacts import ArtifactStore
 from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Evaluation, SubmissionState
 from server.competitions.phases import require_open
 from server.competitions.service import get_competition, specification
@@ -16,12 +17,12 @@ from server.context import Context
 from server.db import utc_now
 from server.errors import Forbidden
 from server.logs import current_request_id
-from server.models import Competition, Submission, Team, User
+from server.models import Competition, Submission, Team, TeamMember, User
 from server.submissions import idempotency, quotas
 from server.submissions.schemas import UploadAnswer
 from server.submissions.static_check import CheckedFile, check_file
 from server.submissions.views import view
-from server.teams.service import find_team, team_of
+from server.teams.service import team_of
 from server.work.duration import deadline
 from server.work.items import advance
 
@@ -51,6 +52,15 @@ class Upload:
 
 
 @dataclass(frozen=True)
+class _Found:
+    """What answers an upload, with which status, and how much of its quotas the team has used if that is known."""
+
+    submission: Submission
+    status: int
+    used: quotas.Usage | None = None
+
+
+@dataclass(frozen=True)
 class Received:
     """The answer to an upload: its HTTP status, body and quota headers."""
 
@@ -59,7 +69,15 @@ class Received:
     headers: dict[str, str]
 
 
-def receive(context: Context, slug: str, upload: Upload) -> Received:
+def open_competition(context: Context, slug: str) -> Competition:
+    """The competition that an upload is for; raises what `require_open` does, before anything of the file is read."""
+    with context.database.read() as session:
+        competition = get_competition(session, slug)
+    require_open(competition)
+    return competition
+
+
+def receive(context: Context, competition: Competition, upload: Upload) -> Received:
     """The submission for `upload`, which is queued in one transaction if it is new.
 
     The same team's identical source answers with the earlier submission unless that one failed or was cancelled:
@@ -67,24 +85,18 @@ def receive(context: Context, slug: str, upload: Upload) -> Received:
     looked at. Raises CompetitionNotOpen, AttemptsUsed, RefusedFile, IdempotencyMismatch and the errors of
     `quotas.require_room`.
     """
-    with context.database.read() as session:
-        competition = get_competition(session, slug)
-        require_open(competition, upload.received_at)
-        spec = specification(competition)
-        team = find_team(session, competition, upload.user)
-        known = None if team is None else _known(session, competition, team, upload, _sha256(upload.data))
-        if known is not None:
-            return _received(session, competition, known, upload.user)
+    spec = specification(competition)
     limits = quotas.AttemptLimits(spec.quotas.attempts_per_day, context.settings.attempts_per_address)
-    if limits.per_account or limits.per_address:
-        with context.database.write() as session:
-            quotas.count_attempt(session, competition, upload.user, upload.address, limits)
+    with context.database.write() as session:
+        known = _known(session, competition, upload, _sha256(upload.data))
+        if known is not None:
+            return _received(session, competition, spec, known, upload.user)
+        quotas.count_attempt(session, competition, upload.user, upload.address, limits)
     checked = check_file(upload.data, filename=upload.filename, limit_bytes=spec.limits.upload_bytes)
     source = store_source(context.artifacts, checked)
     with context.database.write() as session:
-        competition = get_competition(session, slug)
-        found = accept(session, competition, upload, source, checked.notes)
-        received = _received(session, competition, found, upload.user)
+        found = accept(session, competition, spec, upload, source, checked.notes)
+        received = _received(session, competition, spec, found, upload.user)
     if received.status == NEW:
         context.wake.workers()
     return received
@@ -96,21 +108,26 @@ def store_source(artifacts: ArtifactStore, checked: CheckedFile) -> ArtifactRef:
 
 
 def accept(
-    session: Session, competition: Competition, upload: Upload, source: ArtifactRef, notes: tuple[str, ...]
-) -> tuple[Submission, int]:
-    """The submission for a checked upload and the status to answer with, in the caller's transaction.
+    session: Session,
+    competition: Competition,
+    spec: CompetitionSpec,
+    upload: Upload,
+    source: ArtifactRef,
+    notes: tuple[str, ...],
+) -> _Found:
+    """The submission for a checked upload, in the caller's transaction.
 
     The team stays locked in it, so quotas hold however many uploads arrive at once.
     """
     team = team_of(session, competition, upload.user)
-    known = _known(session, competition, team, upload, source.sha256)
+    known = _known(session, competition, upload, source.sha256)
     if known is not None:
         return known
     require_open(competition, upload.received_at)
     if team.disqualified_reason is not None:
         raise TeamDisqualified(f"Your team is disqualified: {team.disqualified_reason}")
-    spec = specification(competition)
-    quotas.require_room(session, team, spec.quotas)
+    used = quotas.require_room(session, team, spec.quotas)
+    team.submissions += 1
     submission = Submission(
         competition_id=competition.id,
         team_id=team.id,
@@ -124,31 +141,30 @@ def accept(
         deadline_at=deadline(spec),
     )
     session.add(submission)
-    session.flush()
-    advance(session, submission, spec)
+    advance(session, submission, spec, is_new=True)
     if upload.idempotency_key is not None:
         digest = idempotency.request_digest(competition.slug, _sha256(upload.data))
         idempotency.remember(session, upload.user, upload.idempotency_key, digest, submission, NEW)
-    return submission, NEW
+    return _Found(submission, NEW, used.with_one_more())
 
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _known(
-    session: Session, competition: Competition, team: Team, upload: Upload, source_sha256: str
-) -> tuple[Submission, int] | None:
-    """An earlier submission that answers this upload, and the status to answer with, or None."""
+def _known(session: Session, competition: Competition, upload: Upload, source_sha256: str) -> _Found | None:
+    """An earlier submission of the uploader's team that answers this upload, or None."""
     if upload.idempotency_key is not None:
         digest = idempotency.request_digest(competition.slug, _sha256(upload.data))
         recalled = idempotency.recall(session, upload.user, upload.idempotency_key, digest)
         if recalled is not None:
-            return recalled
+            return _Found(*recalled)
     identical = session.scalar(
         select(Submission)
+        .join(TeamMember, TeamMember.team_id == Submission.team_id)
         .where(
-            Submission.team_id == team.id,
+            TeamMember.competition_id == competition.id,
+            TeamMember.user_id == upload.user.id,
             Submission.evaluation == Evaluation.PUBLIC,
             Submission.source_sha256 == source_sha256,
             Submission.state.in_(LIVE_OR_SCORED),
@@ -156,13 +172,13 @@ def _known(
         .order_by(Submission.created_at.desc())
         .limit(1)
     )
-    return None if identical is None else (identical, KNOWN)
+    return None if identical is None else _Found(identical, KNOWN)
 
 
-def _received(session: Session, competition: Competition, found: tuple[Submission, int], user: User) -> Received:
-    submission, status = found
-    limits = specification(competition).quotas
-    team = session.get_one(Team, submission.team_id)  # kept for `view`, which would ask for it again
-    left = quotas.view(session, competition, team, user, limits)
-    answer = UploadAnswer(**view(session, submission).model_dump(), quota=left)
-    return Received(status=status, answer=answer, headers=quotas.headers(limits, left))
+def _received(session: Session, competition: Competition, spec: CompetitionSpec, found: _Found, user: User) -> Received:
+    session.add(competition)  # `view` would load it again
+    team = session.get_one(Team, found.submission.team_id)
+    left = quotas.view(session, competition, team, user, spec.quotas, used=found.used)
+    shown = view(session, found.submission, with_estimate=False)
+    answer = UploadAnswer(**shown.model_dump(), quota=left)
+    return Received(status=found.status, answer=answer, headers=quotas.headers(spec.quotas, left))

@@ -75,6 +75,10 @@ class Usage:
     total: int
     in_flight: int
 
+    def with_one_more(self) -> "Usage":
+        """After another submission."""
+        return Usage(self.today + 1, self.total + 1, self.in_flight + 1)
+
 
 @dataclass(frozen=True)
 class AttemptLimits:
@@ -107,8 +111,10 @@ def usage(session: Session, team_id: UUID) -> Usage:
     return Usage(today=today, total=total, in_flight=in_flight)
 
 
-def require_room(session: Session, team: Team, quotas: QuotasSpec) -> None:
-    """Raise DailyQuotaUsed, TotalQuotaUsed or TooManyInFlight unless `team`, which must be locked, may submit."""
+def require_room(session: Session, team: Team, quotas: QuotasSpec) -> Usage:
+    """What `team`, which must be locked, has used; raises DailyQuotaUsed, TotalQuotaUsed or TooManyInFlight when it
+    may not submit.
+    """
     used = usage(session, team.id)
     if quotas.submissions_total and used.total >= quotas.submissions_total:
         raise TotalQuotaUsed(f"Your team has sent all of its {quotas.submissions_total} submissions.")
@@ -120,10 +126,14 @@ def require_room(session: Session, team: Team, quotas: QuotasSpec) -> None:
             f"Your team has {used.in_flight} submissions that have not ended, and may have {quotas.in_flight}. "
             "Wait for the end of one, or cancel it with POST /api/v1/submissions/{id}/cancel."
         )
+    return used
 
 
 def count_attempt(session: Session, competition: Competition, user: User, address: str, limits: AttemptLimits) -> None:
-    """Count an upload that is about to be looked at, in its own transaction; raises AttemptsUsed."""
+    """Count an upload that is about to be looked at, in a short transaction: all of an address wait for its row.
+
+    Raises AttemptsUsed.
+    """
     if limits.per_account and _count(session, account_subject(competition, user)) > limits.per_account:
         raise AttemptsUsed(f"This account has made {limits.per_account} uploads today.", limit=limits.per_account)
     if limits.per_address and _count(session, f"address:{address}") > limits.per_address:
@@ -143,10 +153,20 @@ def _count(session: Session, subject: str) -> int:
     return int(count)
 
 
-def view(session: Session, competition: Competition, team: Team | None, user: User, quotas: QuotasSpec) -> QuotaView:
-    """What is left to a team, None before there is one, and to the account that asks."""
-    used = usage(session, team.id) if team is not None else Usage(0, 0, 0)
-    attempts = session.get(UploadAttempt, (utc_now().date(), account_subject(competition, user)))
+def view(
+    session: Session,
+    competition: Competition,
+    team: Team | None,
+    user: User,
+    quotas: QuotasSpec,
+    *,
+    used: Usage | None = None,
+) -> QuotaView:
+    """What is left to a team, None before there is one, and to the account that asks; `used` where it is known."""
+    if used is None:
+        used = usage(session, team.id) if team is not None else Usage(0, 0, 0)
+    key = (utc_now().date(), account_subject(competition, user))
+    attempts = session.get(UploadAttempt, key) if quotas.attempts_per_day else None
     return QuotaView(
         submissions_left_today=_left(quotas.submissions_per_day, used.today),
         submissions_left=_left(quotas.submissions_total, used.total),

@@ -46,7 +46,9 @@ class SubmissionView(BaseModel):
     runs_done: int = Field(description="Moves in tenths of runs_total, every 30 s at most")
     runs_total: int
     queue_position: int | None = Field(description="1 is next; null once a worker has it")
-    eta_s: float | None = Field(description="Estimated seconds to the end; null when unknown")
+    eta_s: float | None = Field(
+        description="Estimated seconds to the end; null when unknown, and in the answer to an upload"
+    )
     score: float | None
     interval: IntervalView | None = Field(description="95% interval of the score")
     metric: Parts

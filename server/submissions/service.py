@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from evaluator.contract.faults import FaultCode
 from evaluator.contract.states import Evaluation, Owner, SubmissionState
+from server import tallies
 from server.accounts.roles import is_host
 from server.audit.service import record, user_actor
 from server.competitions.phases import phase
@@ -125,6 +126,7 @@ def end(session: Session, submission: Submission, state: SubmissionState) -> Non
     if state is SubmissionState.SCORED:
         submission.runs_shown = submission.runs_total
     drop_items(session, submission)
+    tallies.add_outcome(session, state=state, owner=submission.owner, code=submission.fault_code)
     session.flush()
 
 

@@ -4,7 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.faults import FAULT_TEXTS, FaultCode
-from evaluator.contract.states import Evaluation, Owner
+from evaluator.contract.states import Evaluation, Owner, SubmissionState
 from server.competitions.phases import phase
 from server.leaks import Sight, Viewer, round_score, round_time, shown_receipt, shows_fault_details, sight
 from server.models import Competition, Score, Submission, Team
@@ -13,10 +13,13 @@ from server.work.duration import eta_s
 from server.work.queue import queue_position
 
 
-def view(session: Session, submission: Submission, viewer: Viewer = Viewer.TEAM) -> SubmissionView:
+def view(
+    session: Session, submission: Submission, viewer: Viewer = Viewer.TEAM, *, with_estimate: bool = True
+) -> SubmissionView:
     """The submission as its team sees it: scores rounded, progress in tenths, no output of hidden runs.
 
-    A host sees the error of a hidden run and the parts of the score, too.
+    A host sees the error of a hidden run and the parts of the score, too. The estimate costs more queries than
+    everything else; without it `eta_s` is None.
     """
     competition = session.get_one(Competition, submission.competition_id)
     team = session.get_one(Team, submission.team_id)
@@ -34,7 +37,7 @@ def view(session: Session, submission: Submission, viewer: Viewer = Viewer.TEAM)
         runs_done=submission.runs_shown,
         runs_total=submission.runs_total,
         queue_position=queue_position(session, submission),
-        eta_s=eta_s(session, submission, done=submission.runs_shown),
+        eta_s=eta_s(session, submission, done=submission.runs_shown) if with_estimate else None,
         score=None if score is None else round_score(score.final_score),
         interval=_interval(score),
         metric=_metric(score, seen),
@@ -47,7 +50,9 @@ def view(session: Session, submission: Submission, viewer: Viewer = Viewer.TEAM)
 
 
 def current_score(session: Session, submission: Submission) -> Score | None:
-    """The score of the submission's generation, or None."""
+    """The score of the submission's generation, or None: it is there from the moment on that the state says so."""
+    if submission.state != SubmissionState.SCORED:
+        return None
     return session.scalar(
         select(Score).where(Score.submission_id == submission.id, Score.generation == submission.generation)
     )

@@ -19,14 +19,14 @@ class _Known(NamedTuple):
     state: str
 
 
-def advance(session: Session, submission: Submission, spec: CompetitionSpec) -> None:
+def advance(session: Session, submission: Submission, spec: CompetitionSpec, *, is_new: bool = False) -> None:
     """Put `submission` into the state that its finished items lead to, and add the items which that state lacks.
 
     First the check, which a final evaluation does not repeat, then every chunk of runs, then the score. Repeating it
-    changes nothing.
+    changes nothing. `is_new`: nobody has to ask for items of a submission that this transaction made.
     """
     session.flush()
-    known = _known_items(session, submission)
+    known = {} if is_new else _known_items(session, submission)
     check = known.get((Stage.CHECK, 0))
     firsts = range(0, submission.runs_total, spec.evaluation.chunk_runs)
     chunks = [known.get((Stage.RUN, chunk)) for chunk in range(len(firsts))]

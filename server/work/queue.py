@@ -25,17 +25,16 @@ _SERVED_AT = {Stage.CHECK: Competition.checks_served_at, Stage.RUN: Competition.
 def next_turn(session: Session, *, competition_id: UUID, team_id: UUID, stage: Stage) -> int:
     """The turn of the team's next item of `stage`; a further item of the same submission comes its runs later."""
     of_stage = and_(WorkItem.competition_id == competition_id, WorkItem.stage == stage)
-    turns = [0]
-    for state in (WorkState.LEASED, WorkState.DONE):
-        served = select(WorkItem.turn).where(of_stage, WorkItem.state == state)
-        turns.append(session.scalar(served.order_by(WorkItem.turn.desc()).limit(1)) or 0)
+    served = [
+        select(WorkItem.turn).where(of_stage, WorkItem.state == state) for state in (WorkState.LEASED, WorkState.DONE)
+    ]
     own = select(WorkItem.turn + WorkItem.run_count).where(
         WorkItem.team_id == team_id,
         WorkItem.stage == stage,
         WorkItem.state.in_([WorkState.READY, WorkState.LEASED, WorkState.DONE]),
     )
-    turns.append(session.scalar(own.order_by(WorkItem.turn.desc()).limit(1)) or 0)
-    return max(turns)
+    last = (query.order_by(WorkItem.turn.desc()).limit(1).scalar_subquery() for query in (*served, own))
+    return max(turn or 0 for turn in session.execute(select(*last)).one())
 
 
 def next_item(session: Session, stage: Stage, capabilities: Capabilities) -> WorkItem | None:
@@ -144,13 +143,18 @@ def queue_position(session: Session, submission: Submission) -> int | None:
         return None
     before = or_(WorkItem.turn < mine.turn, and_(WorkItem.turn == mine.turn, WorkItem.created_at < mine.created_at))
     position = 1 + _count(session, waiting, WorkItem.competition_id == submission.competition_id, before)
-    served_at = session.scalar(select(Competition.checks_served_at).where(Competition.id == submission.competition_id))
-    others = select(Competition.id, Competition.checks_served_at < served_at).where(
-        Competition.id != submission.competition_id
+    served_at = (
+        select(Competition.checks_served_at).where(Competition.id == submission.competition_id).scalar_subquery()
+    )
+    others = (
+        select(func.count(), func.max(Competition.checks_served_at) < served_at)
+        .select_from(WorkItem)
+        .join(Competition, Competition.id == WorkItem.competition_id)
+        .where(waiting, WorkItem.competition_id != submission.competition_id)
+        .group_by(Competition.id)
     )
     return position + sum(
-        min(_count(session, waiting, WorkItem.competition_id == other), position if is_before else position - 1)
-        for other, is_before in session.execute(others).all()
+        min(count, position if is_before else position - 1) for count, is_before in session.execute(others)
     )
 
 

@@ -54,10 +54,10 @@ def test_metrics_count_what_happened(site: Site) -> None:
         assert site.report(job, fault=fault)
     assert sweep(site.context, "test")
     after = samples(site.url)
-    assert after['lethe_outcomes{"code": "", "owner": "", "state": "scored"}'] == 1
-    assert after['lethe_outcomes{"code": "timeout", "owner": "participant", "state": "failed"}'] == 1
-    assert after['lethe_outcomes{"code": "cancelled", "owner": "participant", "state": "cancelled"}'] == 1
-    assert after['lethe_submissions{"state": "scored"}'] == 1
+    assert after['lethe_outcomes_total{"code": "", "owner": "", "state": "scored"}'] == 1
+    assert after['lethe_outcomes_total{"code": "timeout", "owner": "participant", "state": "failed"}'] == 1
+    assert after['lethe_outcomes_total{"code": "cancelled", "owner": "participant", "state": "cancelled"}'] == 1
+    assert sum(value for name, value in after.items() if name.startswith("lethe_submissions")) == 0
     assert (after["lethe_runs_total{}"], after["lethe_scorings_total{}"]) == (RUNS, 1)
     assert after["lethe_scoring_seconds_total{}"] > 0
     assert after["lethe_sweeps_total{}"] == 1

@@ -86,8 +86,8 @@ def test_what_participants_ask_reads_no_growing_table_from_end_to_end(site: Site
     user = fill(context)
     upload = intake.Upload(filename="a.py", data=GOOD, user=user, address="127.0.0.1", idempotency_key="k")
     with plans_of(context.database) as plans:
-        intake.receive(context, SLUG, upload)
-        intake.receive(context, SLUG, upload)
+        intake.receive(context, intake.open_competition(context, SLUG), upload)
+        intake.receive(context, intake.open_competition(context, SLUG), upload)
         with context.database.read() as session:
             competition = session.query(Competition).one()
             team = teams.find_team(session, competition, user)
