@@ -1,170 +1,130 @@
-"""What the API carries: uploads a second on PostgreSQL, beside a bare Starlette endpoint in the same run.
+"""What the API carries on PostgreSQL with one uvicorn process, beside a bare Starlette server in the same run.
 
-One uvicorn process each, asked by threads of one other process over kept connections; every upload is another file.
-Run it with nothing else on the machine: `python -m benchmarks.api [--uploads 500] [--threads 16]`.
+Boards of 10,000 teams: as they come from memory, unchanged (304), and uncached, where every request asks for another
+page. The bare server answers with as many bytes, prepared before. Uploads: every one is another file, from 32 accounts,
+with attempts counted by account; the bare server reads the form and counts the bytes. Routes: the median of each with
+24,000 submissions in the database and with 540,000 (1,200 teams, 450 each), which may cost a fifth more.
+
+Run it with nothing else on the machine; wrk (Debian: apt-get install wrk) makes the load.
+`python -m benchmarks.api [boards] [uploads] [routes] [--seconds 8]`
 """
 
 import argparse
-import contextlib
-import http.client
-import os
-import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import urllib.request
 from pathlib import Path
 
-import psycopg
+from benchmarks.load import rows
+from benchmarks.load.routes import ROUTES, Caller
+from benchmarks.load.servers import BARE, Served, lethe, prepare, running
+from benchmarks.load.wrk import Load, load, other_pages, uploads
+from tests.conftest import running_postgres
+from tests.integration.server.conftest import GOOD, SLUG
 
-from server.competitions import service
-from server.context import create_context
-from server.db import utc_now
-from server.migrate import migrate
-from server.settings import Settings
-from tests.conftest import free_port, running_postgres, wait_for_port
-from tests.integration.server.conftest import GOOD, SLUG, prepare_dossier, spec
-
-BARE = """
-from starlette.applications import Starlette
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-
-
-async def upload(request):
-    async with request.form() as form:
-        return JSONResponse({"bytes": len(await form["file"].read())}, status_code=202)
-
-
-app = Starlette(routes=[Route("/upload", upload, methods=["POST"])])
-"""
-LETHE = """
-from server.app import create_app
-from server.logs import configure_logs
-from server.settings import Settings
-
-settings = Settings()
-configure_logs(level=settings.log_level, log_format=settings.log_format)
-app = create_app(settings)
-"""
-BOUNDARY = "----benchmark"
+API = f"/api/v1/competitions/{SLUG}"
+PAGE = f"/competitions/{SLUG}/leaderboard"
+PARTS = ("boards", "uploads", "routes")
+SLOWER_AT_MOST = 1.2
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--uploads", type=int, default=500, help="uploads to each server")
-    parser.add_argument("--threads", type=int, default=16, help="uploads at the same time, each from its own account")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", default=PARTS, choices=PARTS)
+    parser.add_argument("--seconds", type=int, default=8, help="of each load")
+    parser.add_argument("--teams", type=int, default=10_000, help="on the board")
+    parser.add_argument("--times", type=int, default=40, help="requests to each route")
+    given = parser.parse_args()
+    if "boards" in given.parts:
+        boards(given.seconds, given.teams)
+    if "uploads" in given.parts:
+        measure_uploads(given.seconds)
+    if "routes" in given.parts:
+        routes(given.times)
+
+
+def boards(seconds: int, teams: int) -> None:
+    """Boards from memory, unchanged and uncached."""
+    with tempfile.TemporaryDirectory() as folder, running_postgres() as url:
         home = Path(folder)
-        with running(BARE, home / "bare.py", {}) as port:
-            bare = measure(arguments.uploads, arguments.threads, upload_to(port, "/upload", [{}]))
-        row("bare Starlette endpoint", bare)
-        with running_postgres(fsync="on") as url, lethe(home, url) as (port, tokens):
-            headers = [{"Authorization": f"Bearer {token}"} for token in tokens[: arguments.threads]]
-            path = f"/api/v1/competitions/{SLUG}/submissions"
-            measure(len(headers), arguments.threads, upload_to(port, path, headers, marker="warm"))
-            times = measure(arguments.uploads, arguments.threads, upload_to(port, path, headers))
-        row("uploads to Lethe", times)
-        print(f"{'ratio of the rates':<28} {rate(times) / rate(bare):8.3f}")
+        context = prepare(home, url)
+        rows.add_teams(context, teams)
+        print(f"standings of {teams:,} teams made in {rows.add_submissions(context, 1, 1):.1f} s")
+        context.database.dispose()
+        with lethe(home, context) as server:
+            kinds = {"board": f"{API}/leaderboard", "page": PAGE}
+            found = {name: _ask(server, path) for name, path in kinds.items()}
+            sizes = {name: size for name, (_, size) in found.items()}
+            with running(BARE.format(**sizes), home / "bare.py") as bare:
+                for name, path in kinds.items():
+                    etag, size = found[name]
+                    plain = load(bare.url(f"/{name}"), seconds=seconds, connections=16)
+                    kept = load(server.url(path), seconds=seconds, connections=16)
+                    known = load(server.url(path), seconds=seconds, connections=16, headers={"If-None-Match": etag})
+                    row(f"{name} ({size:,} bytes): bare", plain)
+                    row(f"{name}: kept", kept, plain)
+                    row(f"{name}: unchanged", known, plain)
+            for connections in (1, 4):
+                script = other_pages(f"{API}/leaderboard", teams)
+                name = f"board: uncached, {connections} at a time"
+                row(name, load(server.url("/"), seconds=seconds, connections=connections, script=script))
 
 
-def rate(times: tuple[float, list[float]]) -> float:
-    """Requests a second of `measure`'s answer."""
-    return len(times[1]) / times[0]
+def measure_uploads(seconds: int) -> None:
+    """Uploads of small files that can be submissions; the commits and the files wait for the disk."""
+    with tempfile.TemporaryDirectory() as folder, running_postgres(fsync="on") as url:
+        home = Path(folder)
+        context = prepare(home, url)
+        tokens = rows.add_teams(context, 32)
+        context.database.dispose()
+        with running(BARE.format(board=1, page=1), home / "bare.py") as bare:
+            plain = load(
+                bare.url("/"), seconds=seconds, connections=16, script=uploads("/upload", GOOD.decode(), tokens)
+            )
+        row("uploads: bare", plain)
+        with lethe(home, context) as server:
+            script = uploads(f"{API}/submissions", GOOD.decode(), tokens)
+            load(server.url("/"), seconds=2, connections=16, script=script)
+            before = server.cpu_s()
+            found = load(server.url("/"), seconds=seconds, connections=16, script=script)
+            used = server.cpu_s() - before
+            row("uploads", found, plain)
+            print(f"{'':<34} {1e3 * used / found.requests:.1f} ms of a processor each in the server")
 
 
-def row(name: str, times: tuple[float, list[float]]) -> None:
-    """One line of the table."""
-    ordered = sorted(times[1])
-    print(
-        f"{name:<28} {rate(times):8.1f} a second   median {1e3 * statistics.median(ordered):7.1f} ms   "
-        f"99th percentile {1e3 * ordered[int(0.99 * (len(ordered) - 1))]:7.1f} ms"
-    )
+def routes(times: int) -> None:
+    """Each route with few submissions and with many."""
+    with tempfile.TemporaryDirectory() as folder, running_postgres() as url:
+        home = Path(folder)
+        context = prepare(home, url)
+        token = rows.add_teams(context, 1_200)[0]
+        rows.make_host(context, "u1")
+        rows.add_submissions(context, 1, 20)
+        with lethe(home, context) as server:
+            few = {route: Caller(server.port, token).median_ms(route, times) for route in ROUTES}
+        rows.add_submissions(context, 21, 450)
+        many_rows = rows.count(context)
+        with lethe(home, context) as server:
+            many = {route: Caller(server.port, token).median_ms(route, times) for route in ROUTES}
+        context.database.dispose()
+    print(f"{'route':<62} few     {many_rows:,}  ratio")
+    for route in ROUTES:
+        ratio = many[route] / few[route]
+        mark = "  slower" if ratio > SLOWER_AT_MOST else ""
+        name = f"{route.method} {route.path}"
+        print(f"{name:<60} {few[route]:6.2f} ms {many[route]:6.2f} ms  {ratio:5.2f}{mark}")
 
 
-def measure(count: int, threads: int, request: Callable[[int], None]) -> tuple[float, list[float]]:
-    """Seconds of `count` requests made by `threads` threads, and the seconds of each."""
-
-    def timed(number: int) -> float:
-        started = time.perf_counter()
-        request(number)
-        return time.perf_counter() - started
-
-    started = time.perf_counter()
-    with ThreadPoolExecutor(threads) as pool:
-        each = list(pool.map(timed, range(count)))
-    return time.perf_counter() - started, each
+def row(name: str, found: Load, plain: Load | None = None) -> None:
+    """One line of the table, with the share of the bare server's rate."""
+    share = "" if plain is None else f"   {found.rate / plain.rate:.3f} of bare"
+    print(f"{name:<34} {found}{share}", flush=True)
 
 
-def upload_to(port: int, path: str, headers: list[dict[str, str]], marker: str = "") -> Callable[[int], None]:
-    """A request that uploads a file of its own over a connection kept by its thread; raises unless it is taken."""
-    connections: dict[int, http.client.HTTPConnection] = {}
-    from threading import get_ident
-
-    def request(number: int) -> None:
-        connection = connections.setdefault(get_ident(), http.client.HTTPConnection("127.0.0.1", port, timeout=60))
-        body = (
-            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.py"\r\n\r\n'
-            f"{GOOD.decode()}# {marker}{number}\r\n--{BOUNDARY}--\r\n"
-        )
-        kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-        connection.request("POST", path, body.encode(), kind | headers[number % len(headers)])
-        answer = connection.getresponse()
-        text = answer.read()
-        if answer.status != 202:
-            raise RuntimeError(f"{answer.status}: {text.decode()[:300]}")
-
-    return request
-
-
-@contextlib.contextmanager
-def lethe(home: Path, postgres: str) -> Iterator[tuple[int, list[str]]]:
-    """A server on PostgreSQL with an open competition without quotas: its port, and tokens of 32 accounts."""
-    with psycopg.connect(f"{postgres}/postgres", autocommit=True) as connection:
-        connection.execute("CREATE DATABASE lethe")
-    settings = {
-        "LETHE_HOME": str(home / "home"), "LETHE_DATABASE_URL": f"{postgres}/lethe", "LETHE_LOG_LEVEL": "WARNING",
-        "LETHE_RATE_PER_ADDRESS": "", "LETHE_RATE_PER_TOKEN": "", "LETHE_ATTEMPTS_PER_ADDRESS": "0",
-    }  # fmt: skip
-    context = create_context(Settings(home=home / "home", database_url=f"{postgres}/lethe"))  # type: ignore[arg-type]
-    migrate(context.database)
-    prepared = prepare_dossier(context)
-    with context.database.write() as session:
-        service.create(session, spec(), prepared).opened_at = utc_now()
-    context.database.dispose()
-    with running(LETHE, home / "lethe_app.py", settings) as port:
-        yield port, [register(port, f"user{number}") for number in range(32)]
-
-
-def register(port: int, name: str) -> str:
-    """The token of a new account."""
-    import httpx
-
-    body = {"username": name, "email": f"{name}@example.org", "password": "correct horse"}
-    answer = httpx.post(f"http://127.0.0.1:{port}/api/v1/users", json=body, timeout=60)
-    token: str = answer.raise_for_status().json()["token"]
-    return token
-
-
-@contextlib.contextmanager
-def running(program: str, path: Path, environment: dict[str, str]) -> Iterator[int]:
-    """The port of one uvicorn process that serves `program`."""
-    path.write_text(program, encoding="utf-8")
-    port = free_port()
-    options = ["--port", str(port), "--log-level", "warning", "--no-access-log", "--app-dir", str(path.parent)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", f"{path.stem}:app", *options], env={**os.environ, **environment}
-    )
-    try:
-        wait_for_port(port, limit_s=60)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+def _ask(server: Served, path: str) -> tuple[str, int]:
+    """ETag and bytes of an answer."""
+    with urllib.request.urlopen(server.url(path)) as answer:  # noqa: S310 - our own server
+        return answer.headers["ETag"], len(answer.read())
 
 
 if __name__ == "__main__":

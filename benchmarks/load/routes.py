@@ -1,0 +1,78 @@
+"""Every call that reads, and the three that queue, timed one request after the other over a kept connection."""
+
+import http.client
+import statistics
+import time
+from dataclasses import dataclass
+from itertools import count
+
+from tests.integration.server.conftest import GOOD, SLUG
+
+BOUNDARY = "benchmark"
+_API = "/api/v1"
+_HERE = f"{_API}/competitions/{SLUG}"
+_UNKEPT = count()  # whatever has another address is not in memory
+
+
+@dataclass(frozen=True)
+class Route:
+    """A request of an account; `{n}` in its path is another number each time, `{id}` a submission of the account."""
+
+    path: str
+    method: str = "GET"
+
+
+ROUTES = (
+    *(Route(path) for path in ("/", f"/competitions/{SLUG}", f"/competitions/{SLUG}/leaderboard?n={{n}}")),
+    Route(f"/competitions/{SLUG}/leaderboard?q=team+77&n={{n}}"),
+    *(Route(f"{_API}/{path}") for path in ("competitions", f"competitions/{SLUG}", "users/me", "tokens", "audit")),
+    *(Route(f"{_HERE}/leaderboard?{query}&n={{n}}") for query in ("offset=0", "offset=500", "format=csv")),
+    *(Route(f"{_HERE}/{path}") for path in ("announcements", "quota", "submissions", "team", "audit")),
+    *(Route(f"{_API}/submissions/{{id}}{part}") for part in ("", "/log", "/receipt")),
+    *(Route(path) for path in ("/metrics", "/readyz")),
+    Route(f"{_HERE}/submissions", "POST"),
+    Route(f"{_API}/submissions/{{id}}/select", "POST"),
+    Route(f"{_API}/submissions/{{id}}/unselect", "POST"),
+)
+
+
+class Caller:
+    """One account over one connection."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._submission = ""
+
+    def median_ms(self, route: Route, times: int) -> float:
+        """The median of `times` requests, after three that are not timed; raises for an answer of 400 and above."""
+        if not self._submission:
+            self._submission = self._newest_id()
+        each = [self._timed(route) for _ in range(times + 3)]
+        return 1e3 * statistics.median(each[3:])
+
+    def _timed(self, route: Route) -> float:
+        number = next(_UNKEPT)
+        path = route.path.replace("{n}", str(number)).replace("{id}", self._submission)
+        body, headers = b"", self._headers
+        if route.path.endswith("/submissions") and route.method == "POST":
+            body, headers = _form(number), headers | {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+        started = time.perf_counter()
+        self._connection.request(route.method, path, body, headers)
+        answer = self._connection.getresponse()
+        text = answer.read()
+        if answer.status >= 400:
+            raise RuntimeError(f"{route.method} {path}: {answer.status} {text[:300]!r}")
+        return time.perf_counter() - started
+
+    def _newest_id(self) -> str:
+        import json
+
+        self._connection.request("GET", f"{_HERE}/submissions?limit=1", headers=self._headers)
+        identifier: str = json.loads(self._connection.getresponse().read())["items"][0]["id"]
+        return identifier
+
+
+def _form(number: int) -> bytes:
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.py"\r\n\r\n'
+    return head.encode() + GOOD + f"# {time.time()} {number}\r\n--{BOUNDARY}--\r\n".encode()

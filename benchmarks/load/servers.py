@@ -1,0 +1,112 @@
+"""The servers that are compared: one uvicorn process each, without access logs."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from evaluator.contract.specification import QuotasSpec
+from server.competitions import hosting, service
+from server.context import Context, create_context
+from server.db import utc_now
+from server.migrate import migrate
+from server.settings import Settings
+from tests.conftest import free_port, wait_for_port
+from tests.integration.server.conftest import prepare_dossier, spec
+
+BARE = """
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+BOARD, PAGE = b"x" * {board}, b"x" * {page}
+
+
+async def board(request):
+    return Response(BOARD, media_type="application/json")
+
+
+async def page(request):
+    return Response(PAGE, media_type="text/html")
+
+
+async def upload(request):
+    async with request.form() as form:
+        return JSONResponse({{"bytes": len(await form["file"].read())}}, status_code=202)
+
+
+app = Starlette(routes=[Route("/board", board), Route("/page", page), Route("/upload", upload, methods=["POST"])])
+"""
+LETHE = """
+from server.app import create_app
+from server.logs import configure_logs
+from server.settings import Settings
+
+settings = Settings()
+configure_logs(level=settings.log_level, log_format=settings.log_format)
+app = create_app(settings)
+"""
+QUOTAS = QuotasSpec(submissions_per_day=0, submissions_total=0, in_flight=0, attempts_per_day=1_000_000)
+TICKS_S = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server."""
+
+    port: int
+    pid: int
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def cpu_s(self) -> float:
+        """Seconds of a processor that it has used, without its children."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(") ", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS_S
+
+
+@contextlib.contextmanager
+def running(program: str, path: Path, environment: dict[str, str] | None = None) -> Iterator[Served]:
+    """One uvicorn process that serves `program`, which is written to `path`."""
+    path.write_text(program, encoding="utf-8")
+    port = free_port()
+    options = ["--port", str(port), "--log-level", "warning", "--no-access-log", "--app-dir", str(path.parent)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", f"{path.stem}:app", *options], env={**os.environ, **(environment or {})}
+    )
+    try:
+        wait_for_port(port, limit_s=60)
+        yield Served(port, process.pid)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def prepare(home: Path, postgres: str) -> Context:
+    """An open competition on a new database; attempts are counted, but there are no quotas that end the load."""
+    with psycopg.connect(f"{postgres}/postgres", autocommit=True) as connection:
+        connection.execute("CREATE DATABASE lethe")
+    context = create_context(Settings(home=home / "home", database_url=f"{postgres}/lethe"))  # type: ignore[arg-type]
+    migrate(context.database)
+    prepared = prepare_dossier(context)
+    with context.database.write() as session:
+        made = service.create(session, spec(quotas=QUOTAS), prepared)
+        made.opened_at = utc_now()
+    hosting.calibrate(context, made.slug)
+    return context
+
+
+def lethe(home: Path, context: Context) -> contextlib.AbstractContextManager[Served]:
+    """Lethe as it is run, but for the limits on how often one address and one token may ask."""
+    settings = {
+        "LETHE_HOME": str(context.settings.home), "LETHE_DATABASE_URL": context.settings.database,
+        "LETHE_LOG_LEVEL": "WARNING", "LETHE_RATE_PER_ADDRESS": "", "LETHE_RATE_PER_TOKEN": "",
+        "LETHE_ATTEMPTS_PER_ADDRESS": "0",
+    }  # fmt: skip
+    return running(LETHE, home / "lethe_app.py", settings)
