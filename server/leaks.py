@@ -9,11 +9,11 @@ import hmac
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from evaluator.contract.states import Stage
+from evaluator.contract.states import Stage, SubmissionState
 from server.competitions.phases import Phase
 
 SCORE_DIGITS = 3
@@ -76,12 +76,29 @@ def coarse_progress(done: int, total: int) -> int:
     return done if done >= total else int(done * PROGRESS_STEPS / total) * total // PROGRESS_STEPS
 
 
-def moved_progress(shown: int, shown_at: datetime | None, *, done: int, total: int, now: datetime) -> int | None:
-    """The new progress to show instead of `shown`, or None: tenths, and half a minute apart at least."""
-    if shown_at is not None and now - shown_at < timedelta(seconds=PROGRESS_EVERY_S):
+def moved_progress(
+    shown: int, shown_at: datetime | None, *, done: int, total: int, now: datetime, step_s: float
+) -> int | None:
+    """The progress to show from `now` on, at most once in each step of the clock, else None: in tenths.
+
+    What is finished later in the step waits for the next one, so the seconds say nothing of when that was.
+    """
+    step_s = max(step_s, PROGRESS_EVERY_S)
+    if shown_at is not None and now.timestamp() // step_s == shown_at.timestamp() // step_s:
         return None
-    coarse = coarse_progress(done, total)
-    return coarse if coarse > shown else None
+    return max(shown, coarse_progress(done, total))
+
+
+def shown_from(now: datetime, step_s: float) -> datetime | None:
+    """When what happens to a hidden run `now` may show: at the end of the step of the clock; None: at once."""
+    if not step_s:
+        return None
+    return datetime.fromtimestamp((now.timestamp() // step_s + 1) * step_s, tz=UTC)
+
+
+def shown_state(state: str, *, done: int, total: int) -> str:
+    """`running` instead of `scoring` until the finished runs show: that all have ended is news of the last one."""
+    return SubmissionState.RUNNING if state == SubmissionState.SCORING and done < total else state
 
 
 def shows_fault_details(stage: str | None, seen: Sight) -> bool:

@@ -203,6 +203,15 @@ class MetricSpec(Contract):
     cap_ratios: bool = True
 
 
+class LeaksSpec(Contract):
+    """How coarsely teams learn of hidden runs; docs/leaks.md counts what that lets through."""
+
+    step_s: Annotated[int, Field(ge=0, le=3600)] = Field(
+        default=60,
+        description="What hidden runs did shows at whole multiples of it; 0: at once, where nothing is secret",
+    )
+
+
 class LimitsSpec(Contract):
     """What a submission may use; every name carries its unit."""
 
@@ -272,6 +281,7 @@ class CompetitionSpec(Contract):
     phases: PhasesSpec = PhasesSpec()
     metric: MetricSpec = MetricSpec()
     limits: LimitsSpec = LimitsSpec()
+    leaks: LeaksSpec = LeaksSpec()
     quotas: QuotasSpec = QuotasSpec()
     team_size: Annotated[int, Field(ge=1, le=100)] = 5
     dependencies: DependenciesSpec = DependenciesSpec()

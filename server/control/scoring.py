@@ -73,6 +73,12 @@ class Scorer:
             item = next_score_item(session)
             if item is None:
                 return False
+            submission = session.get_one(Submission, item.submission_id, with_for_update=True)
+            if submission.fault_code is not None and submission.generation == item.generation:
+                finish_item(item)
+                if not SubmissionState(submission.state).is_terminal:
+                    end(session, submission, SubmissionState.FAILED)
+                return True
             lease_item(item, worker=self._holder, lease_s=lease_s)
             order = _order(session, item)
         with (

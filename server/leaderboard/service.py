@@ -1,14 +1,12 @@
 """The boards as everybody sees them: a page of teams with the reference rows among them, as JSON and as CSV."""
 
-import csv
-import io
-
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, defer
 
 from evaluator.contract.states import Evaluation
 from server.competitions.phases import phase
 from server.competitions.service import get_competition
+from server.csv_table import csv_table
 from server.errors import NotFound
 from server.leaderboard.schemas import Leaderboard, LeaderboardRow
 from server.leaderboard.standings import is_frozen
@@ -171,21 +169,20 @@ def _interval(low: float, high: float) -> IntervalView:
 
 def as_csv(board: Leaderboard) -> str:
     """The board as CSV with a header; reference rows have an empty rank."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(CSV_COLUMNS)
-    for row in board.rows:
-        writer.writerow(
+    return csv_table(
+        CSV_COLUMNS,
+        (
             [
-                "" if row.rank is None else row.rank,
+                row.rank,
                 row.team,
                 row.score,
                 row.interval.low,
                 row.interval.high,
                 row.entries,
-                row.last_scored_at.isoformat() if row.last_scored_at else "",
-                row.reference or "",
-                "" if row.public_rank is None else row.public_rank,
+                row.last_scored_at.isoformat() if row.last_scored_at else None,
+                row.reference,
+                row.public_rank,
             ]
-        )
-    return buffer.getvalue()
+            for row in board.rows
+        ),
+    )

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from evaluator.contract.faults import FAULT_TEXTS, FaultCode
 from evaluator.contract.states import Evaluation, Owner, SubmissionState
 from server.competitions.phases import phase
-from server.leaks import Sight, Viewer, round_score, round_time, shown_receipt, shows_fault_details, sight
+from server.leaks import Sight, Viewer, round_score, round_time, shown_receipt, shown_state, shows_fault_details, sight
 from server.models import Competition, Score, Submission, Team
 from server.submissions.schemas import ErrorView, FinalView, IntervalView, ReceiptView, SubmissionView
 from server.work.duration import eta_s
@@ -31,8 +31,8 @@ def view(
         team=team.name,
         filename=submission.filename,
         notes=submission.notes or [],
-        state=submission.state,
-        owner=submission.owner,
+        state=shown_state(submission.state, done=submission.runs_shown, total=submission.runs_total),
+        owner=submission.owner if SubmissionState(submission.state).is_terminal else None,
         error=error_view(submission, seen),
         runs_done=submission.runs_shown,
         runs_total=submission.runs_total,
@@ -110,8 +110,8 @@ def _final(session: Session, submission: Submission, seen: Sight) -> FinalView |
 
 def error_view(submission: Submission, seen: Sight) -> ErrorView | None:
     """Why it ended without a score, or None."""
-    if submission.fault_code is None:
-        return None
+    if submission.fault_code is None or not SubmissionState(submission.state).is_terminal:
+        return None  # or an end that does not show yet
     detailed = shows_fault_details(submission.fault_stage, seen)
     return ErrorView(
         code=submission.fault_code,

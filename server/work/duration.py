@@ -58,8 +58,7 @@ def eta_s(session: Session, submission: Submission, *, done: int) -> float | Non
     score_s = _seconds_each(session, submission, Stage.SCORE) or 0.0
     if run_s is None or not workers:
         return None
-    left = submission.runs_total - done if submission.state != SubmissionState.SCORING else 0
-    total_s = score_s + (left + _runs_before(session, submission)) * run_s / workers
+    total_s = score_s + (submission.runs_total - done + _runs_before(session, submission)) * run_s / workers
     if submission.state in {SubmissionState.QUEUED, SubmissionState.CHECKING}:
         check_s = _seconds_each(session, submission, Stage.CHECK) or 0.0
         position = queue_position(session, submission)

@@ -1,5 +1,6 @@
 """Derives work from SQL: which items a live submission needs next, and at which place of the queue they stand."""
 
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -8,8 +9,10 @@ from sqlalchemy.orm import Session
 
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Evaluation, Stage, SubmissionState, WorkState
+from server.db import utc_now
+from server.leaks import shown_from
 from server.models import Submission, WorkItem
-from server.work.queue import next_turn
+from server.work.queue import drop_items, next_turn
 
 _OPEN = {WorkState.READY, WorkState.LEASED}
 
@@ -39,8 +42,24 @@ def advance(session: Session, submission: Submission, spec: CompetitionSpec, *, 
         submission.state = SubmissionState.RUNNING
         _require_chunks(session, submission, spec, chunks)
     else:
-        submission.state = SubmissionState.SCORING
-        _require(session, submission, Stage.SCORE, known.get((Stage.SCORE, 0)), run_count=0)
+        _require_score(session, submission, spec, known.get((Stage.SCORE, 0)))
+
+
+def hold_back(session: Session, submission: Submission, spec: CompetitionSpec) -> bool:
+    """Whether the end of a submission in its hidden runs waits for the clock; a score item ends it without a score."""
+    if not spec.leaks.step_s:
+        return False
+    session.flush()
+    drop_items(session, submission)
+    _require_score(session, submission, spec, _known_items(session, submission).get((Stage.SCORE, 0)))
+    return True
+
+
+def _require_score(session: Session, submission: Submission, spec: CompetitionSpec, known: _Known | None) -> None:
+    """Nobody gets the score item before its end may show."""
+    submission.state = SubmissionState.SCORING
+    until = shown_from(utc_now(), spec.leaks.step_s)
+    _require(session, submission, Stage.SCORE, known, run_count=0, until=until)
 
 
 def _known_items(session: Session, submission: Submission) -> dict[tuple[Stage, int], _Known]:
@@ -61,8 +80,9 @@ def _require_chunks(
         if known is None or known.state != WorkState.DONE:
             first = chunk * size
             runs = min(size, submission.runs_total - first)
-            place = {"turn": turn + first, "chunk": chunk, "first_run": first}
-            _require(session, submission, Stage.RUN, known, run_count=runs, **place)
+            _require(
+                session, submission, Stage.RUN, known, run_count=runs, turn=turn + first, chunk=chunk, first_run=first
+            )
 
 
 def _require(
@@ -75,11 +95,13 @@ def _require(
     turn: int | None = None,
     chunk: int = 0,
     first_run: int = 0,
+    until: datetime | None = None,
 ) -> None:
-    """Make the item, or let it wait again where it has ended."""
+    """Make the item, or let it wait again where it has ended; as `postpone` does, nobody holds it before `until`."""
+    state = WorkState.READY if until is None else WorkState.LEASED
     if known is not None:
         if known.state not in _OPEN:
-            values = {"state": WorkState.READY, "done_at": None}
+            values = {"state": state, "lease_expires_at": until, "worker": None, "done_at": None}
             session.execute(update(WorkItem).where(WorkItem.id == known.id).values(values))
         return
     session.add(
@@ -93,6 +115,8 @@ def _require(
             first_run=first_run,
             run_count=run_count,
             turn=_turn(session, submission, stage) if turn is None else turn,
+            state=state,
+            lease_expires_at=until,
         )
     )
 

@@ -35,7 +35,7 @@ from server.storage.outputs import run_items
 from server.submissions.service import UNCHECKED, end
 from server.work import queue, workers
 from server.work.allowance import wall_left_s
-from server.work.items import advance
+from server.work.items import advance, hold_back
 from server.work.jobs import build_job
 
 log = get_logger(__name__)
@@ -133,8 +133,9 @@ def show_progress(session: Session, submission: Submission) -> None:
     """Move what the team sees of the finished hidden runs, as far and as often as the leak policy lets it."""
     done = sum(len(item.finished) for item in run_items(session, submission))
     now = utc_now()
+    step_s = specification(session.get_one(Competition, submission.competition_id)).leaks.step_s
     moved = moved_progress(
-        submission.runs_shown, submission.runs_shown_at, done=done, total=submission.runs_total, now=now
+        submission.runs_shown, submission.runs_shown_at, done=done, total=submission.runs_total, now=now, step_s=step_s
     )
     if moved is not None:
         submission.runs_shown, submission.runs_shown_at = moved, now
@@ -213,14 +214,22 @@ def postpone(item: WorkItem, seconds: float) -> None:
 
 
 def fail(session: Session, submission: Submission, fault: Fault) -> None:
-    """End `submission` with `fault`, which came up in the stage of its state."""
+    """End `submission` with `fault`, which came up in the stage of its state.
+
+    The end by a fault of its own on hidden data waits for the clock, as a score does: until then it is being scored.
+    """
     submission.owner = fault.owner
     submission.fault_stage = Stage.CHECK if submission.state in UNCHECKED else Stage.RUN
     submission.fault_code = fault.code
     submission.fault_line = fault.line
     submission.fault_message = fault.message
-    end(session, submission, SubmissionState.FAILED)
     log.info("submission_failed", submission_id=str(submission.id), code=fault.code, owner=fault.owner)
+    is_own = submission.fault_stage == Stage.RUN and fault.owner == Owner.PARTICIPANT
+    if is_own and hold_back(
+        session, submission, specification(session.get_one(Competition, submission.competition_id))
+    ):
+        return
+    end(session, submission, SubmissionState.FAILED)
 
 
 def expire_leases(session: Session, *, max_attempts: int) -> int:
@@ -265,7 +274,9 @@ def _held_item(session: Session, work_id: UUID, token: int, key: WorkerKey) -> W
 
 
 def _is_over(submission: Submission, item: WorkItem) -> bool:
-    return SubmissionState(submission.state).is_terminal or submission.generation != item.generation
+    """Whether the item is of no use any more; that of an end which waits to be shown is not, either."""
+    is_ended = SubmissionState(submission.state).is_terminal or submission.fault_code is not None
+    return is_ended or submission.generation != item.generation
 
 
 def _free(item: WorkItem) -> None:

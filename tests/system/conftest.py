@@ -44,6 +44,8 @@ run_wall_s = 20
 run_cpu_s = 40
 output_bytes = 4194304
 log_bytes = 16384
+[leaks]
+step_s = 0
 [quotas]
 submissions_per_day = 0
 in_flight = 0

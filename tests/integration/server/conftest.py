@@ -18,7 +18,7 @@ from sqlalchemy import update
 from evaluator.artifacts.oracles import ModelRecord, record_key
 from evaluator.artifacts.outputs import Outputs, write_outputs
 from evaluator.contract.dossier import ArtifactRef, Dossier
-from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, QuotasSpec
+from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, LeaksSpec, QuotasSpec
 from evaluator.contract.states import WorkState
 from evaluator.contract.work import Job, RunRecord
 from server.app import create_app
@@ -49,9 +49,12 @@ NO_QUOTAS = QuotasSpec(submissions_per_day=0, submissions_total=0, in_flight=0, 
 
 
 def spec(**changes: Any) -> CompetitionSpec:
-    """The competition of these tests; without quotas unless the test is about them."""
+    """The competition of these tests; without quotas, and ends that show at once, unless the test is about them."""
     evaluation = EvaluationSpec(runs=RUNS, oracles=RUNS, ceiling_oracles=RUNS, chunk_runs=3)
-    given: dict[str, Any] = {"slug": SLUG, "title": "Faces", "evaluation": evaluation, "quotas": NO_QUOTAS}
+    leaks = LeaksSpec(step_s=0)
+    given: dict[str, Any] = {
+        "slug": SLUG, "title": "Faces", "evaluation": evaluation, "quotas": NO_QUOTAS, "leaks": leaks
+    }  # fmt: skip
     return CompetitionSpec(**given | changes)
 
 

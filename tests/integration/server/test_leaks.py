@@ -11,7 +11,9 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
+from evaluator.contract.specification import LeaksSpec
 from server.accounts import administration
+from server.control.scoring import Scorer
 from server.leaks import round_score
 from server.models import ApiToken, Competition, OutputPack, Score, Submission, Team, User, WorkerKey
 from server.work.jobs import run_seed
@@ -207,3 +209,49 @@ def test_scores_are_shown_with_three_digits(site: Site) -> None:
         for row in ann.get(f"/competitions/{SLUG}/leaderboard").json()["rows"]:
             for value in (row["score"], row["interval"]["low"], row["interval"]["high"]):
                 assert round_score(value) == value
+
+
+def _let_it_show(site: Site) -> None:
+    """The clock moves on to the next step, and control looks."""
+    site.expire_leases()
+    scorer = Scorer(site.context, "test")
+    while scorer.score_next():
+        pass
+
+
+def test_the_end_of_hidden_runs_shows_at_a_step_of_the_clock(site: Site) -> None:
+    site.change_specification(leaks=LeaksSpec(step_s=3600))
+    with site.register("ann") as ann:
+        address = f"/submissions/{upload(ann).json()['id']}"
+        before = ann.get(f"/competitions/{SLUG}/leaderboard").headers["ETag"]
+        site.evaluate()
+        waiting = ann.get(address).json()
+        assert (waiting["state"], waiting["score"], waiting["finished_at"]) == ("running", None, None)
+        assert ann.get(f"/competitions/{SLUG}/quota").json()["in_flight"] == 1
+        assert ann.get(f"/competitions/{SLUG}/leaderboard").headers["ETag"] == before
+        _let_it_show(site)
+        assert ann.get(address).json()["state"] == "scored"
+        assert ann.get(f"/competitions/{SLUG}/leaderboard").headers["ETag"] != before
+
+
+def test_a_fault_on_hidden_data_shows_at_a_step_of_the_clock(site: Site) -> None:
+    site.change_specification(leaks=LeaksSpec(step_s=3600))
+    with site.register("ann") as ann:
+        address = f"/submissions/{upload(ann).json()['id']}"
+        check = site.claim()
+        assert check is not None
+        site.report(check)
+        first, second = site.claim(), site.claim("w2")
+        assert first is not None
+        assert second is not None
+        fault = {"code": "exception", "owner": "participant", "message": MARKER, "line": MARKED_LINE}
+        assert site.report(first, fault=fault)
+        waiting = ann.get(address).json()
+        assert (waiting["state"], waiting["owner"], waiting["error"]) == ("running", None, None)
+        assert site.claim() is None  # its other runs are not begun, and those that run are stopped
+        beat = site.work("heartbeat", work_id=str(second.work_id), token=second.token, finished=[])
+        assert beat.json()["stop"] is True
+        _let_it_show(site)
+        ended = ann.get(address).json()
+        assert (ended["state"], ended["owner"], ended["error"]["code"]) == ("failed", "participant", "exception")
+        assert (ended["error"]["line"], ended["error"]["output"]) == (None, None)

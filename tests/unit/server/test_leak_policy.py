@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from server.competitions.phases import Phase
 from server.leaks import (
-    PROGRESS_EVERY_S,
     Viewer,
     moved_progress,
     round_score,
     round_time,
+    shown_from,
     shown_receipt,
+    shown_state,
     shows_fault_details,
     sight,
 )
@@ -39,12 +40,27 @@ def test_times_are_to_the_minute() -> None:
     assert round_time(NOW) == datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 
 
-def test_progress_moves_in_tenths_half_a_minute_apart() -> None:
-    assert moved_progress(0, None, done=31, total=32, now=NOW) == 28
-    soon, later = (NOW + timedelta(seconds=PROGRESS_EVERY_S + add) for add in (-0.1, 0))
-    assert moved_progress(28, NOW, done=32, total=32, now=soon) is None
-    assert moved_progress(28, NOW, done=32, total=32, now=later) == 32
-    assert moved_progress(28, NOW, done=31, total=32, now=later) is None  # nothing new to show
+def test_progress_moves_in_tenths_once_in_each_step_of_the_clock() -> None:
+    at = datetime(2026, 3, 1, 12, 30, 1, tzinfo=UTC)
+    assert moved_progress(0, None, done=31, total=32, now=at, step_s=60) == 28
+    for second in (2, 58):  # looked at again within the step: whatever has ended since waits
+        assert moved_progress(28, at, done=32, total=32, now=at + timedelta(seconds=second), step_s=60) is None
+    assert moved_progress(28, at, done=32, total=32, now=at + timedelta(seconds=59), step_s=60) == 32
+    assert moved_progress(28, at, done=2, total=32, now=at + timedelta(seconds=59), step_s=60) == 28  # never back
+    assert moved_progress(28, at, done=32, total=32, now=at + timedelta(seconds=28), step_s=0) is None
+    assert moved_progress(28, at, done=32, total=32, now=at + timedelta(seconds=29), step_s=0) == 32
+
+
+def test_what_happens_shows_at_the_end_of_its_step() -> None:
+    assert shown_from(NOW, 60) == datetime(2026, 3, 1, 12, 31, tzinfo=UTC)
+    assert shown_from(datetime(2026, 3, 1, 12, 31, tzinfo=UTC), 60) == datetime(2026, 3, 1, 12, 32, tzinfo=UTC)
+    assert shown_from(NOW, 0) is None
+
+
+def test_scoring_shows_when_all_runs_do() -> None:
+    assert shown_state("scoring", done=28, total=32) == "running"
+    assert shown_state("scoring", done=32, total=32) == "scoring"
+    assert shown_state("failed", done=28, total=32) == "failed"
 
 
 @pytest.mark.parametrize("phase", list(Phase))
