@@ -19,7 +19,7 @@ def upgrade() -> None:
         "former_scores",
         sa.Column("score_id", sa.Uuid(), nullable=False),
         sa.Column("scored_at", TIME, nullable=False),
-        *(sa.Column(name, sa.Float(), nullable=False) for name in NUMBERS),
+        *(sa.Column(name, sa.Double(), nullable=False) for name in NUMBERS),
         sa.Column("replicates", DOCUMENT, nullable=False),
         sa.Column("receipt", DOCUMENT, nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
