@@ -24,7 +24,7 @@ def view(
     competition = session.get_one(Competition, submission.competition_id)
     team = session.get_one(Team, submission.team_id)
     seen = sight(viewer, phase(competition))
-    score = current_score(session, submission)
+    score = current_score(session, submission) if submission.state == SubmissionState.SCORED else None
     return SubmissionView(
         id=submission.id,
         competition=competition.slug,
@@ -50,9 +50,7 @@ def view(
 
 
 def current_score(session: Session, submission: Submission) -> Score | None:
-    """The score of the submission's generation, or None: it is there from the moment on that the state says so."""
-    if submission.state != SubmissionState.SCORED:
-        return None
+    """The score of the submission's generation, or None."""
     return session.scalar(
         select(Score).where(Score.submission_id == submission.id, Score.generation == submission.generation)
     )
