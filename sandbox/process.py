@@ -31,8 +31,8 @@ def keep_descriptors(fds: list[int], said: int) -> None:
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
 
 
-def set_limits(config: dict[str, Any], inherited_bytes: int) -> None:
-    """The limits that hold for one process; `inherited_bytes` is what RLIMIT_DATA counts of it already."""
+def set_limits(config: dict[str, Any]) -> None:
+    """The limits that hold for one process."""
     limit(resource.RLIMIT_CORE, 1)  # less than any core file; with 0, one would go to a core_pattern that is a pipe
     limit(resource.RLIMIT_FSIZE, config["file_bytes"])
     limit(resource.RLIMIT_NOFILE, config["open_files"])
@@ -42,7 +42,7 @@ def set_limits(config: dict[str, Any], inherited_bytes: int) -> None:
     cpu_s = int(config["cpu_s"]) + 1
     limit(resource.RLIMIT_CPU, cpu_s, cpu_s + 1)  # SIGXCPU says what it was; SIGKILL follows when that is ignored
     if config["limit_data"]:
-        limit(resource.RLIMIT_DATA, inherited_bytes + config["memory_bytes"])
+        limit(resource.RLIMIT_DATA, config["inherited_bytes"] + config["memory_bytes"])
 
 
 def limit(which: int, soft: int, hard: int | None = None) -> None:

@@ -28,9 +28,6 @@ def _supervise(fds: list[int], config: dict[str, Any], harness: Any, context: An
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     run = socket.socket(fileno=fds[process.RUN])
     socket.send_fds(run, [b"hello"], [os.pidfd_open(os.getpid())])
-    if not run.recv(16):  # the host has put this process, and so the guest, into the run's cgroup now
-        os._exit(0)
-    inherited_bytes = process.data_bytes()
     heard, said = os.pipe()
     scratch = tempfile.mkdtemp(prefix="lethe-unsafe-")
     try:
@@ -38,7 +35,7 @@ def _supervise(fds: list[int], config: dict[str, Any], harness: Any, context: An
         if child == 0:
             try:
                 run.detach()
-                _become_guest(fds, config, inherited_bytes, scratch, said)
+                _become_guest(fds, config, scratch, said)
                 guest.serve(harness, context)
             finally:
                 os._exit(1)
@@ -46,7 +43,7 @@ def _supervise(fds: list[int], config: dict[str, Any], harness: Any, context: An
         os.read(heard, 1)  # ends when the guest leads a session of its own
         for fd in fds[process.REQUEST :]:
             os.close(fd)
-        socket.send_fds(run, [b"{}"], [os.pidfd_open(child)])
+        socket.send_fds(run, [b"started"], [os.pidfd_open(child), os.pidfd_open(child)])
         os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
         os.killpg(child, signal.SIGKILL)  # not reaped yet, so the number is still its own
         _, wait_status, usage = os.wait4(child, 0)
@@ -57,13 +54,13 @@ def _supervise(fds: list[int], config: dict[str, Any], harness: Any, context: An
     os._exit(0)
 
 
-def _become_guest(fds: list[int], config: dict[str, Any], inherited_bytes: int, scratch: str, said: int) -> None:
+def _become_guest(fds: list[int], config: dict[str, Any], scratch: str, said: int) -> None:
     kernel.die_with_parent()
     os.setsid()
     process.keep_descriptors(fds, said)
     os.environ.update(HOME=scratch, TMPDIR=scratch)
     tempfile.tempdir = None
     os.chdir(scratch)
-    process.set_limits(config, inherited_bytes)
+    process.set_limits(config)
     sys.path.extend(config["layers"])
     os.close(process.GUEST_SAID)

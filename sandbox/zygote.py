@@ -4,7 +4,8 @@ The zygote learns nothing of a run: the host passes it file descriptors, and sou
 the fork. Each request becomes three processes:
 
 - the *supervisor* stays outside of the run's process namespace, waits for the guest and tells the host how it ended;
-- the *reaper* is process 1 of the run's namespace; when it ends, the kernel kills everything in there;
+- the *reaper* is process 1 of the run's namespace; when it ends, the kernel kills everything in there. It is another
+  program, because a fork of a process of this size costs milliseconds;
 - the *guest* executes the submission.
 """
 
@@ -18,7 +19,9 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -40,14 +43,26 @@ _NAMESPACES = (
     | kernel.CLONE_NEWIPC
     | kernel.CLONE_NEWUTS
 )
-
+_REAPER = "/bin/cat"  # ends when its input does
 
 Supervise = Callable[[list[int], dict[str, Any], Any, Any], None]
 
 
+@dataclass(frozen=True)
+class _Place:
+    """What the mounts of a run are made from; the same for all runs of a jail."""
+
+    cpuinfo: bytes
+    devices: Mapping[str, int]
+    """device node -> flags of its mount, which a new one must keep"""
+
+
 def main(control_fd: int) -> NoReturn:
     """Never returns: loads, reports ready on the control socket and serves requests until the host hangs up."""
-    serve_runs(control_fd, ROOT, _supervise)
+    nodes = [str(node) for node in Path("/dev").iterdir() if node.is_char_device()]
+    devices = {node: os.statvfs(node).f_flag & _KEPT_FLAGS for node in nodes}
+    place = _Place(Path("/proc/cpuinfo").read_bytes(), devices)
+    serve_runs(control_fd, ROOT, partial(_supervise, place))
 
 
 def serve_runs(control_fd: int, root: Path, supervise: Supervise) -> NoReturn:
@@ -67,6 +82,7 @@ def serve_runs(control_fd: int, root: Path, supervise: Supervise) -> NoReturn:
     _silence(sys.stdout)
     _silence(sys.stderr)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are reaped by the kernel
+    config["inherited_bytes"] = process.data_bytes()
     # What is alive now stays alive: keeps the collector from touching, and so copying, every page in each guest.
     gc.collect()
     gc.freeze()
@@ -123,23 +139,20 @@ def _raise_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _supervise(fds: list[int], config: dict[str, Any], harness: Any, context: Any) -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+def _supervise(place: _Place, fds: list[int], config: dict[str, Any], harness: Any, context: Any) -> None:
     run = socket.socket(fileno=fds[process.RUN])
     socket.send_fds(run, [b"hello"], [os.pidfd_open(os.getpid())])
     try:
-        data_bytes = process.data_bytes()
         proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        _enter_namespaces(config)
+        _enter_namespaces(place, config)
         reaper, lifeline = _start_reaper()
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         heard, said = os.pipe()
-        if not run.recv(16):  # the host has put this process, and so the guest, into the run's cgroup now
-            os._exit(0)
         child = os.fork()
         if child == 0:
             try:
                 run.detach()
-                _confine(fds, proc, config, data_bytes, said)
+                _confine(fds, proc, config, said)
                 # Only now: libraries import what they happen to find, and the zygote must run nothing of a layer.
                 sys.path.extend(config["layers"])
                 guest.serve(harness, context)
@@ -152,7 +165,8 @@ def _supervise(fds: list[int], config: dict[str, Any], harness: Any, context: An
         os._exit(1)
     for fd in fds[process.REQUEST :]:
         os.close(fd)
-    socket.send_fds(run, [b"{}"], [os.pidfd_open(reaper)])
+    # The guest waits for the request, which the host sends when it has put the guest into the run's cgroup.
+    socket.send_fds(run, [b"started"], [os.pidfd_open(reaper), os.pidfd_open(child)])
     _, wait_status, usage = os.wait4(child, 0)
     os.kill(reaper, signal.SIGKILL)
     os.waitpid(reaper, 0)  # returns after every process of the run's namespace is gone
@@ -169,13 +183,12 @@ def _await_confinement(heard: int) -> None:
         raise OSError(said or "the guest ended before it was confined")
 
 
-def _enter_namespaces(config: dict[str, Any]) -> None:
+def _enter_namespaces(place: _Place, config: dict[str, Any]) -> None:
     uid, gid = os.getuid(), os.getgid()
     kernel.unshare(_NAMESPACES)
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
     Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
-    socket.sethostname("sandbox")
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     # One tmpfs for scratch and shared memory, so that one size limit holds for both together.
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
@@ -185,14 +198,16 @@ def _enter_namespaces(config: dict[str, Any]) -> None:
         Path(SCRATCH_FOLDER, name).mkdir(mode=0o700)
     kernel.mount(f"{SCRATCH_FOLDER}/shm", "/dev/shm", None, kernel.MS_BIND)  # noqa: S108
     kernel.mount(f"{SCRATCH_FOLDER}/scratch", SCRATCH_FOLDER, None, kernel.MS_BIND)
-    _mount_proc()
-    _protect_devices()
+    _mount_proc(place.cpuinfo)
+    # Read-only, they stay usable: a guest could set the times of the host's own nodes, and a later run read them.
+    # bubblewrap cannot do it without making them unusable.
+    for node, kept in place.devices.items():
+        kernel.mount("none", node, None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kept)
     kernel.drop_capabilities()
 
 
-def _mount_proc() -> None:
+def _mount_proc(cpuinfo: bytes) -> None:
     """Cover /proc, which tells of the zygote. A real one is refused; training asks for the processor's features."""
-    cpuinfo = Path("/proc/cpuinfo").read_bytes()
     flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
     options = f"size={len(cpuinfo) + 16384},nr_inodes=8,mode=0555"
     kernel.mount("tmpfs", "/proc", "tmpfs", flags, options)
@@ -200,39 +215,30 @@ def _mount_proc() -> None:
     kernel.mount("none", "/proc", None, flags | kernel.MS_REMOUNT | kernel.MS_RDONLY, options)
 
 
-def _protect_devices() -> None:
-    """Make the device nodes read-only, which they stay usable by: a guest could set the times of the host's own nodes,
-    and a later run read them. bubblewrap cannot do it without making them unusable.
-    """
-    for node in Path("/dev").iterdir():
-        if node.is_char_device():
-            kept = os.statvfs(node).f_flag & _KEPT_FLAGS
-            kernel.mount("none", str(node), None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kept)
-
-
 def _start_reaper() -> tuple[int, int]:
-    """`(pid, fd)` of process 1 of the new namespace; it lives until it is killed or `fd` is closed everywhere."""
+    """`(pid, fd)` of process 1 of the new namespace; it lives until it is killed or `fd` is closed everywhere.
+
+    Process 1 ignores every signal without a handler. It inherits that SIGCHLD is ignored, so the kernel reaps orphans.
+    """
     watched, lifeline = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            # Process 1 ignores every signal without a handler, and orphans are reaped by the kernel.
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
-                signal.signal(number, signal.SIG_DFL)
-            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-            os.dup2(watched, 0)
-            os.closerange(1, process.open_files())
-            os.read(0, 1)
-        finally:
-            os._exit(0)
+    pid = os.posix_spawn(
+        _REAPER,
+        [_REAPER],
+        {},
+        file_actions=[
+            (os.POSIX_SPAWN_DUP2, watched, 0),
+            (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
+            (os.POSIX_SPAWN_CLOSE, 2),
+        ],
+    )
     os.close(watched)
     return pid, lifeline
 
 
-def _confine(fds: list[int], proc: int, config: dict[str, Any], data_bytes: int, said: int) -> None:
+def _confine(fds: list[int], proc: int, config: dict[str, Any], said: int) -> None:
     """Turn this process into a guest, and say so (or what went wrong) on `said`, which is closed then."""
     try:
-        _become_guest(fds, proc, config, data_bytes, said)
+        _become_guest(fds, proc, config, said)
         for program in config["seccomp"]:
             kernel.install_seccomp(bytes.fromhex(program))
         os.write(process.GUEST_SAID, _CONFINED.encode())
@@ -245,7 +251,7 @@ def _confine(fds: list[int], proc: int, config: dict[str, Any], data_bytes: int,
         os._exit(1)
 
 
-def _become_guest(fds: list[int], proc: int, config: dict[str, Any], data_bytes: int, said: int) -> None:
+def _become_guest(fds: list[int], proc: int, config: dict[str, Any], said: int) -> None:
     oom = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=proc)
     os.write(oom, b"1000")  # of the run's processes, the guest's die first
     os.close(oom)
@@ -253,7 +259,7 @@ def _become_guest(fds: list[int], proc: int, config: dict[str, Any], data_bytes:
     process.keep_descriptors(fds, said)
     os.umask(0o077)
     os.chdir(SCRATCH_FOLDER)
-    process.set_limits(config, data_bytes)
+    process.set_limits(config)
     process.limit(resource.RLIMIT_NPROC, config["processes"] + 2)  # supervisor and reaper count in this user namespace
 
 
