@@ -33,6 +33,7 @@ def run(context, source, filename, function, seed):
 _TRIVIAL_SUBMISSION = b"def probe():\n    return b'alive'\n"
 _FAST_KERNEL = (6, 1)
 _MAX_NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
+_UID_MAP = Path("/proc/self/uid_map")
 _DEBIAN_SWITCH = Path("/proc/sys/kernel/unprivileged_userns_clone")
 _APPARMOR_SWITCH = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 _DELEGATE = (
@@ -123,12 +124,21 @@ def _uid(identity: Identity) -> Finding:
         detail = f"guests run as you, uid {identity.uid}, and share your quotas"
         remedy = "as root they would run under a uid of their own; or start the worker as a user who owns nothing else"
         return Finding("uid", False, False, detail, remedy)
+    if not any(first <= identity.uid < first + count for first, _, count in _uid_map()):
+        detail = f"guests would run as uid {identity.uid}, which this container or user namespace does not have"
+        remedy = "start the worker as an ordinary user, or set LETHE_SANDBOX_UID to one of /proc/self/uid_map"
+        return Finding("uid", False, True, detail, remedy)
     try:
         name = pwd.getpwuid(identity.uid).pw_name
     except KeyError:
         return Finding("uid", True, True, f"guests run as {identity.uid}, which is nobody else")
     remedy = "set LETHE_SANDBOX_UID to a number that no account has"
     return Finding("uid", False, False, f"guests run as {identity.uid}, which is the account {name}", remedy)
+
+
+def _uid_map() -> Iterator[list[int]]:
+    """`[first uid here, first uid outside, how many]` for each range of uids that this process can become."""
+    return ([int(number) for number in line.split()] for line in _UID_MAP.read_text(encoding="ascii").splitlines())
 
 
 def _bubblewrap() -> Finding:
@@ -176,8 +186,9 @@ def _interpreter(setup: Setup, identity: Identity) -> Finding:
     try:
         found = find_interpreter(setup.python, identity)
     except SandboxUnavailable as error:
-        detail, _, remedy = str(error).rpartition(". ")
-        return Finding("interpreter", False, True, detail or str(error), remedy or "choose another interpreter")
+        detail, dot, remedy = str(error).partition(". ")
+        remedy = remedy if dot else "mend what is above first, or make the environment anew"
+        return Finding("interpreter", False, True, detail, remedy)
     folders = ", ".join(str(folder) for folder in found.folders) or "/usr"
     return Finding("interpreter", True, True, f"{setup.python}, readable by {identity.words} (with {folders})")
 

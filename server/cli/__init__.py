@@ -64,12 +64,27 @@ def main() -> None:
         fail(f"this command needs {error.name}: install the worker's packages with: pip install 'lethe[worker]'")
     except _expected_errors() as error:
         fail(str(error))
+    except ValueError as error:
+        message = _wrong_settings(error)
+        if not message:
+            raise
+        fail(message)
 
 
 def fail(message: str) -> None:
     """Say `message` in one line and exit with code 1."""
     sys.stderr.write(f"lethe: {message}\n")
     sys.exit(EXIT_FAILED)
+
+
+def _wrong_settings(error: ValueError) -> str:
+    """The environment variables that `error` is about and what is wrong with each; empty when it is about others."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError) or not error.title.endswith("Settings"):
+        return ""
+    wrong = error.errors(include_url=False, include_input=False)  # an input may be a password
+    return "; ".join(f"LETHE_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in wrong)
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:

@@ -1,5 +1,6 @@
 """Looks at what the settings of this machine name: disk, GPU, database, broker and artifacts. Changes nothing."""
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -32,6 +33,10 @@ def look(settings: Settings) -> list[Finding]:
 
 
 def _disk(settings: Settings) -> Finding:
+    there = next(path for path in (settings.home, *settings.home.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        detail = f"{there} {'cannot be written to' if there.is_dir() else 'is no folder'}"
+        return Finding("disk", False, True, detail, "choose another folder with --home or LETHE_HOME")
     remedy = "free some space there, or choose another folder with --home or LETHE_HOME"
     return _space("disk", settings.home, HOME_BYTES, remedy)
 
@@ -122,7 +127,10 @@ def _broker(settings: Settings) -> Finding:
     def answers() -> bool:
         from server.celery_app import Waker, create_celery
 
-        return Waker(create_celery(url)).is_reachable()
+        try:
+            return Waker(create_celery(url)).is_reachable()
+        except KeyError as error:  # kombu knows no transport of this name
+            raise ValueError(str(error.args[0])) from None
 
     remedy = "start it, or correct LETHE_BROKER_URL"
     return _asked("broker", _without_password(url), answers, remedy, required=False)
@@ -153,7 +161,7 @@ def _layers_folder() -> Finding:
     reason = closed_layers_folder(settings)
     if not reason:
         return Finding("layers", True, False, f"{settings.layers_folder}, for packages of submissions")
-    remedy = "chmod o+rx the folder that is named, or set LETHE_LAYERS to one that this user alone can write to"
+    remedy = "set LETHE_LAYERS to a folder that this user alone can write to and everybody can read"
     return Finding("layers", False, False, reason, remedy)
 
 

@@ -83,8 +83,6 @@ def worker(
     allow_unsafe: AllowUnsafe = False,
 ) -> None:
     """Run an evaluation worker: it runs submissions in the sandbox and stores their outputs."""
-    from pydantic import ValidationError
-
     from evaluator.settings import WorkerSettings
     from evaluator.worker import run_worker
     from server.logs import configure_logs
@@ -95,11 +93,7 @@ def worker(
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"cannot read the worker key in {key_file}: {error}") from error
     given = {"server_url": server, "slots": slots, "worker_key": key}
-    try:
-        settings = WorkerSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
-    except ValidationError as error:
-        wrong = "; ".join(f"LETHE_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
-        raise ConfigurationError(f"the worker's settings are incomplete or wrong: {wrong}") from error
+    settings = WorkerSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     configure_logs(level=settings.log_level, log_format=settings.log_format)
     run_worker(settings, allow_unsafe=allow_unsafe)
 

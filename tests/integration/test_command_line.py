@@ -80,6 +80,15 @@ def test_wrong_usage_has_exit_code_2(tmp_path: Path) -> None:
     assert lethe("nothing", home=tmp_path).returncode == 2
 
 
+def test_wrong_settings_are_named_as_the_operator_wrote_them(tmp_path: Path) -> None:
+    broken = lethe("doctor", home=tmp_path, LETHE_SANDBOX_UID="0", LETHE_SANDBOX_BACKEND="nope")
+    assert broken.returncode == 1
+    assert {"LETHE_SANDBOX_UID", "LETHE_SANDBOX_BACKEND"} <= set(one_line(broken).replace(":", "").split())
+    missing = lethe("worker", home=tmp_path, LETHE_SERVER_URL="http://127.0.0.1:9")
+    assert missing.returncode == 1
+    assert "LETHE_WORKER_KEY: Field required" in one_line(missing)
+
+
 def test_check_refuses_a_bad_file_before_anything_runs(tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text("def unlearning(net):\n    pass\n")
     result = lethe("check", str(tmp_path / "bad.py"), home=tmp_path)

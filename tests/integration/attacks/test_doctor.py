@@ -121,6 +121,8 @@ def test_brokers(redis_url: str, tmp_path: Path) -> None:
     assert found(Settings(home=tmp_path, broker_url=redis_url), "broker").ok
     (tmp_path / "broker").mkdir()
     assert "writable" in found(Settings(home=tmp_path), "broker").detail
+    unknown = found(Settings(home=tmp_path, broker_url="carrier-pigeon://roof"), "broker")
+    assert (unknown.ok, unknown.remedy) == (False, "start it, or correct LETHE_BROKER_URL")
 
 
 def test_artifact_stores(tmp_path: Path) -> None:
@@ -137,6 +139,13 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (disk.ok, disk.required) == (False, True)
     assert "LETHE_HOME" in disk.remedy
     assert "TMPDIR" in found(Settings(home=tmp_path), "temporary space").remedy
+
+
+def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    disk = found(Settings(home=tmp_path / "file" / "home"), "disk")
+    assert (disk.ok, disk.required) == (False, True)
+    assert "no folder" in disk.detail
 
 
 @pytest.mark.parametrize(

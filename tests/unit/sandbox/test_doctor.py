@@ -1,5 +1,6 @@
 """Findings name what is missing and what to do; `require` refuses when something required is."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,25 @@ def test_an_interpreter_that_is_not_there(tmp_path: Path) -> None:
     assert not findings["interpreter"].ok
     assert str(tmp_path) in findings["interpreter"].detail
     assert findings["interpreter"].remedy
+
+
+def test_an_interpreter_that_does_not_run(tmp_path: Path) -> None:
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nexit 3\n")
+    program.chmod(0o755)
+    finding = next(each for each in doctor.probe(python=program) if each.name == "interpreter")
+    assert (finding.ok, finding.detail != finding.remedy, finding.remedy != "") == (False, True, True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_a_uid_that_the_container_does_not_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_UID_MAP", tmp_path / "uid_map")
+    (tmp_path / "uid_map").write_text("         0       1000          1\n         1     100000      65536\n")
+    assert next(each for each in doctor.probe() if each.name == "uid").ok
+    (tmp_path / "uid_map").write_text("         0       1000          1\n")
+    finding = next(each for each in doctor.probe() if each.name == "uid")
+    assert (finding.ok, finding.required) == (False, True)
+    assert "LETHE_SANDBOX_UID" in finding.remedy
 
 
 @pytest.mark.parametrize(
