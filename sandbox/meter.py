@@ -8,16 +8,17 @@ _PROC = Path("/proc")
 
 
 def memory_bytes(root: int, inherited_bytes: int = 0) -> int:
-    """Resident anonymous and shared bytes of process `root` and all its descendants together.
+    """Resident anonymous and shared bytes, page tables and sockets of process `root` and all its descendants together.
 
     `inherited_bytes` is what each of them shares with the zygote and is not charged for. Memory that several
-    processes share is counted for each: an upper bound. Processes that end meanwhile count nothing.
+    processes share is counted for each, and every socket as if it was full: an upper bound. Processes that end
+    meanwhile count nothing.
     """
-    total = 0
+    total = _sockets(root) * _socket_bytes()
     for pid in descendants(root):
         with contextlib.suppress(OSError, ValueError):
             fields = _status(pid)
-            total += max(0, fields["RssAnon"] - inherited_bytes) + fields["RssShmem"]
+            total += max(0, fields["RssAnon"] + fields["VmPTE"] - inherited_bytes) + fields["RssShmem"]
     return total
 
 
@@ -32,16 +33,32 @@ def descendants(root: int) -> Iterator[int]:
                 pending += [int(child) for child in (task / "children").read_text().split()]
 
 
-def anonymous_bytes(pid: int) -> int:
-    """Resident anonymous bytes of one process, 0 when it is gone."""
+def held_bytes(pid: int) -> int:
+    """Resident anonymous bytes and page tables of one process, 0 when it is gone."""
     try:
-        return _status(pid)["RssAnon"]
+        fields = _status(pid)
     except (OSError, ValueError):
+        return 0
+    return fields["RssAnon"] + fields["VmPTE"]
+
+
+def _sockets(pid: int) -> int:
+    """How many Unix sockets the network of process `pid` has, open or in flight; 0 when it is this process's own."""
+    try:
+        if (_PROC / str(pid) / "ns" / "net").stat().st_ino == (_PROC / "self" / "ns" / "net").stat().st_ino:
+            return 0
+        return (_PROC / str(pid) / "net" / "unix").read_bytes().count(b"\n") - 1  # the first line names the columns
+    except OSError:
         return 0
 
 
+def _socket_bytes() -> int:
+    """The most that a socket's buffer takes; the seccomp filter keeps guests from asking for more."""
+    return int((_PROC / "sys" / "net" / "core" / "wmem_default").read_text())
+
+
 def _status(pid: int) -> dict[str, int]:
-    fields = {"RssAnon": 0, "RssShmem": 0}
+    fields = {"RssAnon": 0, "RssShmem": 0, "VmPTE": 0}
     for line in (_PROC / str(pid) / "status").read_text().splitlines():
         name, _, value = line.partition(":")
         if name in fields:

@@ -17,7 +17,7 @@ from sandbox.cgroups import CgroupTree, RunGroup, Usage
 from sandbox.errors import SandboxFailure
 from sandbox.gpu import GpuWatch
 from sandbox.jail import Jail
-from sandbox.meter import anonymous_bytes, memory_bytes
+from sandbox.meter import held_bytes, memory_bytes
 from sandbox.policy import Allowance, Policy
 from sandbox.pumps import Reader, Writer, open_pipe
 from sandbox.result import RunResult
@@ -256,7 +256,7 @@ class _Run:
         if pid is None:
             return False
         # The supervisor is a fork of the zygote that does nothing: what it holds, the guest has inherited.
-        return memory_bytes(pid, inherited_bytes=anonymous_bytes(pid)) > self._policy.memory_bytes
+        return memory_bytes(pid, inherited_bytes=held_bytes(pid)) > self._policy.memory_bytes
 
     def _kill(self, reason: KillReason) -> None:
         self._progress.killed = reason

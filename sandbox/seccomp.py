@@ -18,8 +18,8 @@ _DENIED = {
     "reboot add_key request_key keyctl syslog iopl ioperm modify_ldt acct nfsservctl lookup_dcookie uselib vhangup",
     "namespaces": "unshare setns sethostname setdomainname",
     "calls made by the kernel on one's behalf": "io_uring_setup io_uring_enter io_uring_register",
-    "files by handle, devices, watches": "name_to_handle_at open_by_handle_at quotactl quotactl_fd fanotify_init "
-    "fanotify_mark inotify_init inotify_init1 inotify_add_watch mknod mknodat",
+    "files by handle, disks by number, watches": "name_to_handle_at open_by_handle_at ustat quotactl quotactl_fd "
+    "fanotify_init fanotify_mark inotify_init inotify_init1 inotify_add_watch mknod mknodat",
     "what the page cache holds, and the host's disks": "preadv2 pwritev2 mincore readahead fadvise64 sync syncfs",
     "clocks": "settimeofday stime adjtimex clock_settime clock_adjtime",
     "memory outside of the scratch limit": "shmget shmat semget msgget mq_open memfd_create memfd_secret",
@@ -48,6 +48,7 @@ _WATCH_COMMANDS = (1024, 1026, 1036, 1038)  # SETLEASE, NOTIFY, SET_RW_HINT, SET
 _SOL_SOCKET = 1
 _COUNTERS_OF_SOCKETS = (57, 71, 77)  # SO_COOKIE, SO_NETNS_COOKIE, SO_PEERPIDFD
 _SO_PASSPIDFD = 76
+_SO_SNDBUF = 7
 # Pages of several runs merged into one, told by how long writing takes; and hyperthreads that nobody else may use.
 _MADV_MERGEABLE = 12
 _SHARING_OPTIONS = (62, 67)  # prctl: SCHED_CORE, SET_MEMORY_MERGE
@@ -108,6 +109,8 @@ def _deny_shared_state(pyseccomp: Any, rules: Any) -> None:
     for option in _COUNTERS_OF_SOCKETS:
         rules.add_rule(denied, "getsockopt", low_word(1, _SOL_SOCKET), low_word(2, option))
     rules.add_rule(denied, "setsockopt", low_word(1, _SOL_SOCKET), low_word(2, _SO_PASSPIDFD))
+    # A hint, as for the kernel: without cgroups, the memory of sockets is told by their number.
+    rules.add_rule(pretended, "setsockopt", low_word(1, _SOL_SOCKET), low_word(2, _SO_SNDBUF))
     rules.add_rule(denied, "madvise", low_word(2, _MADV_MERGEABLE))
     for option in _SHARING_OPTIONS:
         rules.add_rule(denied, "prctl", low_word(0, option))

@@ -130,6 +130,7 @@ def test_without_a_jail_times_of_devices_can_be_set(without_a_jail: Alone, plant
         "make_devices",
         "core_dump",
         "machine_counters",
+        "disks_by_number",
         "page_cache",
         "file_locks",
         "record_locks",

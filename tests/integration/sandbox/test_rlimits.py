@@ -35,6 +35,12 @@ def test_mode_and_plain_run(bare: Sandbox, run_in: RunIn) -> None:
         "x = bytearray(1 << 30)",
         "import mmap; m = mmap.mmap(-1, 1 << 30); m.write(bytes(1 << 20) * 512); import time; time.sleep(5)",
         "import os, time\n    for _ in range(4): os.fork()\n    x = b'1' * (40 << 20)\n    time.sleep(5)",
+        # Page tables: a byte of zeros from every second mebibyte of a read-only terabyte.
+        "import mmap, time\n    m = mmap.mmap(-1, 1 << 38, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, mmap.PROT_READ)\n"
+        "    for place in range(0, 1 << 38, 1 << 21): m[place]\n    time.sleep(5)",
+        # What lies in sockets that are open nowhere but in other sockets.
+        "import socket, time\n    for _ in range(400):\n        a, b = socket.socketpair()\n"
+        "        socket.send_fds(a, [b'x'], [a.fileno(), b.fileno()])\n    time.sleep(5)",
     ],
 )
 def test_memory(bare: Sandbox, run_in: RunIn, body: str) -> None:

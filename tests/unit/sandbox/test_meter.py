@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 
-from sandbox.meter import anonymous_bytes, memory_bytes
+from sandbox.meter import held_bytes, memory_bytes
 
 MIB = 2**20
 HOARD = """
@@ -24,7 +24,7 @@ def test_a_tree_counts_together() -> None:
         try:
             assert process.stdout is not None
             assert [process.stdout.readline() for _ in range(2)] == [b"up\n"] * 2
-            alone = anonymous_bytes(process.pid)
+            alone = held_bytes(process.pid)
             assert 60 * MIB < alone < 90 * MIB
             assert 120 * MIB < memory_bytes(process.pid) < 180 * MIB
             assert 60 * MIB < memory_bytes(process.pid, inherited_bytes=30 * MIB) < 120 * MIB
@@ -36,4 +36,4 @@ def test_what_is_gone_counts_nothing() -> None:
     with subprocess.Popen(["true"]) as process:
         process.wait()
     assert memory_bytes(process.pid) == 0
-    assert anonymous_bytes(process.pid) == 0
+    assert held_bytes(process.pid) == 0
