@@ -94,6 +94,11 @@ class Jails:
         self._open: OrderedDict[str, _OpenJail] = OrderedDict()
         self._lock = threading.Lock()
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether a run gives the same weights each time that it is done with one seed; GPUs do not promise it."""
+        return self._settings.gpu is None
+
     def get(self, job: Job, layer: Layer) -> Sandbox:
         """The sandbox for `job` with `layer`, opened if need be; raises SandboxUnavailable or SandboxFailure."""
         key = self._key(job, layer)

@@ -80,6 +80,9 @@ class RunRecord(Contract):
     index: int = Field(ge=0)
     outputs: ArtifactRef
     wall_s: float = Field(ge=0)
+    repeatable: bool | None = Field(
+        default=None, description="Whether the run gave the same weights when it was done again; None: it was not"
+    )
 
 
 class CheckReport(Contract):

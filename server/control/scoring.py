@@ -1,6 +1,7 @@
 """Computes scores from stored outputs: nothing is run again, and the same outputs give the same score."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -165,6 +166,7 @@ def _store(
             item.attempt -= 1
             postpone(item, 0)
             return False
+        findings = (*findings, *unrepeatable_runs(run_items(session, submission)))
         row = score_row(competition.id, score, _receipt(session, submission, order, score, findings))
         row.submission_id, row.generation = submission.id, submission.generation
         row.evaluation = submission.evaluation
@@ -182,6 +184,19 @@ def _store(
         tallies.add(session, tallies.SCORING_S, time.monotonic() - started)
     log.info("submission_scored", findings=[finding.code for finding in findings])
     return True
+
+
+def unrepeatable_runs(items: Iterable[WorkItem]) -> tuple[Finding, ...]:
+    """A finding when runs that workers did twice with the same seed gave other weights the second time."""
+    records = [record for item in items for record in item.finished.values()]
+    told = [record["repeatable"] for record in records if record.get("repeatable") is not None]
+    if all(told):
+        return ()
+    message = (
+        f"{told.count(False)} of {len(told)} runs that were done again with the same seed gave other weights. They "
+        "depend on more than their seed, such as the clock, and so may know their place among the runs."
+    )
+    return (Finding("unrepeatable_runs", message),)
 
 
 def _receipt(

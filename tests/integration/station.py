@@ -69,12 +69,13 @@ def run(
     allowed: tuple[str, ...] = (),
     seeds: tuple[int, ...] = (1,),
     limits: LimitsSpec | None = None,
+    token: int = 1,
 ) -> Evaluated:
-    """How the evaluation of `source` went, one run for each of `seeds`."""
+    """How the evaluation of `source` went, one run for each of `seeds`; hidden runs are stored once a `token`."""
     data = source.encode() if isinstance(source, str) else source
     job = Job(
         work_id=UUID(int=0),
-        token=1,
+        token=token,
         lease_s=60,
         submission_id=UUID(int=1),
         generation=0,

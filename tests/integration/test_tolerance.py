@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from evaluator import pipeline
 from evaluator.artifacts.outputs import read_outputs
 from evaluator.contract.advice import Advice
+from evaluator.contract.states import Stage
 from evaluator.pipeline import Station, advise
 from sandbox import RunResult, Status
 from server.submissions.static_check import check_file
@@ -76,3 +78,18 @@ def test_the_failed_run_is_the_one_that_is_shown(station: Station) -> None:
     assert done.check is not None
     assert (done.check.stdout, done.check.advice) == ("2\n", ())
     assert "assert seed != 2" in done.check.traceback
+
+
+@pytest.mark.parametrize(
+    ("amount", "repeatable"), [("torch.rand(1).item()", True), ("time.monotonic_ns() % 1000 / 1000", False)]
+)
+def test_a_run_that_looks_at_the_clock_is_told_from_one_that_has_its_seed(
+    station: Station, amount: str, repeatable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "REPEATED_SHARE", 1)
+    source = (
+        "import time, torch\ndef unlearning(net, retain, forget, validation):\n"
+        f"    with torch.no_grad():\n        net.fc.bias.add_({amount})\n"
+    )
+    done = run(station, source, stage=Stage.RUN, token=1 + repeatable)
+    assert [record.repeatable for record in done.finished] == [repeatable]

@@ -98,7 +98,7 @@ def as_ordinary_user(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., 
         os.chown(home, uid, uid)
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM, backend, json.dumps(names)],
-            cwd="/", capture_output=True, check=False, text=True, timeout=1200,
+            cwd="/", capture_output=True, check=False, text=True, timeout=5000,
             env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": str(ROOT)},
             user=uid, group=uid, extra_groups=[],
         )  # fmt: skip

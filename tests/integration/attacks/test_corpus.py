@@ -62,14 +62,14 @@ def test_one_attack_on_each_layer_as_an_ordinary_user(as_ordinary_user: Callable
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(5400)
 def test_every_attack_in_fresh_jails() -> None:
     with Arena(backend=Backend.FRESH) as fresh:
         assert_contained(list(run_cases(CASES.values(), fresh)))
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(5400)
 @NEEDS_ROOT
 @pytest.mark.parametrize("backend", [Backend.ZYGOTE, Backend.FRESH])
 def test_every_attack_as_an_ordinary_user(
