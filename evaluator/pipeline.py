@@ -70,13 +70,15 @@ class Station:
 class Evaluated:
     """How a job went: `fault` is None when every run is stored or when it was interrupted.
 
-    `check` and `check_outputs` are of one run of the check stage; the outputs are not stored.
+    `check` and `check_outputs` are of one run of the check stage; the outputs are not stored. `packages_sha256` is the
+    content of the layer, empty without one.
     """
 
     finished: tuple[RunRecord, ...]
     fault: Fault | None
     check: CheckReport | None = None
     check_outputs: bytes | None = None
+    packages_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ def _evaluate_with(
         log.error("evaluation_failed", submission_id=str(job.submission_id), exc_info=failure)
         station.jails.discard(job, layer)
         fault = platform_fault(f"{type(failure).__name__}: {failure}")
-    return Evaluated(finished=tuple(records), fault=fault, check=report, check_outputs=outputs)
+    return Evaluated(tuple(records), fault, check=report, check_outputs=outputs, packages_sha256=layer.sha256)
 
 
 def _patiently(call: Callable[[], T], stop: threading.Event) -> T:

@@ -184,6 +184,7 @@ class WorkerLoop:
     def _outcome(self, job: Job, evaluated: Evaluated) -> Outcome:
         complete = evaluated.check is not None or len(evaluated.finished) == len(job.runs)
         packages = evaluated.check.packages if evaluated.check is not None else job.packages
+        layer = {"packages": " ".join(packages), "packages_sha256": evaluated.packages_sha256} if packages else {}
         return Outcome(
             work_id=job.work_id,
             token=job.token,
@@ -192,7 +193,7 @@ class WorkerLoop:
             fault=evaluated.fault,
             handed_back=evaluated.fault is None and not complete,
             check=evaluated.check,
-            environment=environment() | ({"packages": " ".join(packages)} if packages else {}),
+            environment=environment() | layer,
         )
 
     def _say_goodbye(self) -> None:

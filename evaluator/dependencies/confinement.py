@@ -24,9 +24,12 @@ _MEMORY_BYTES = 2 * 2**30
 # Limits itself, asks to die with the thread that waits for it, and becomes the program. PR_SET_PDEATHSIG is 1.
 _LAUNCH = """
 import ctypes, json, os, resource, signal, sys
-for number, limit in json.loads(sys.argv[1]):
+limits, parent = json.loads(sys.argv[1])
+for number, limit in limits:
     resource.setrlimit(number, (limit, limit))
 ctypes.CDLL(None).prctl(1, 9)
+if os.getppid() != parent:
+    sys.exit("whoever waits for it was gone before it could ask for that")
 for number in (signal.SIGXFSZ, signal.SIGPIPE):  # Python ignores both, and so would what comes next
     signal.signal(number, signal.SIG_DFL)
 os.execv(sys.argv[2], sys.argv[2:])
@@ -108,7 +111,7 @@ def _limited(command: Sequence[str], bounds: Bounds) -> list[str]:
         (resource.RLIMIT_CPU, int(4 * bounds.wall_s) + 1),
         (resource.RLIMIT_CORE, 0),
     ]
-    return [sys.executable, "-I", "-S", "-c", _LAUNCH, json.dumps(limits), *command]
+    return [sys.executable, "-I", "-S", "-c", _LAUNCH, json.dumps([limits, os.getpid()]), *command]
 
 
 def _watch(pid: int, folder: Path, bounds: Bounds, cancel: threading.Event) -> None:

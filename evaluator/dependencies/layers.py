@@ -28,9 +28,10 @@ from sandbox.identity import Identity, blocking_path
 
 log = structlog.stdlib.get_logger(__name__)
 
-_FORMAT = 1  # raise it when layers are made differently
+_FORMAT = 2  # raise it when layers are made differently
 _LOCK_TICK_S = 0.05
 _BUILDING, _REMOVING = ".building-", ".removing-"
+_CONTENT = ".sha256"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Layer:
     def key(self) -> str:
         """Equal for layers with equal content."""
         return "" if self.folder is None else self.folder.name
+
+    @property
+    def sha256(self) -> str:
+        """Equal for layers made from the same bits: an index may serve other wheels under the same version later."""
+        return "" if self.folder is None else (self.folder / _CONTENT).read_text(encoding="ascii")
 
     @contextmanager
     def held(self, cancel: threading.Event | None = None) -> Iterator[None]:
@@ -144,8 +150,10 @@ class Layers:
                 shutil.rmtree(workspace.root / "cache")
                 vetting.strip(workspace.layer)
                 vetting.refuse_shadows(workspace.layer, self.base.folders)
+                content_sha256 = vetting.content_sha256(workspace.layer)
                 self._installer.compile(workspace, bounds, cancel)
                 vetting.strip(workspace.layer)
+                (workspace.layer / _CONTENT).write_text(content_sha256, encoding="ascii")
                 vetting.seal(workspace.layer, take_over=self._drops)
                 used_bytes, files = disk_use(workspace.layer)
                 os.sync()  # a power cut must not leave a layer with empty files that looks whole
@@ -155,6 +163,7 @@ class Layers:
             packages=layer.packages,
             layer_bytes=used_bytes,
             files=files,
+            sha256=content_sha256,
             wall_s=round(time.monotonic() - started, 2),
         )
         self._make_room(folder)

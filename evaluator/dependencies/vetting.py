@@ -1,5 +1,6 @@
 """Makes an installed folder safe to be a layer: only plain files, nothing that starts by itself, no module twice."""
 
+import hashlib
 import os
 import shutil
 import stat
@@ -15,6 +16,7 @@ from evaluator.dependencies.errors import DependencyRefused
 _RESERVED = frozenset({"evaluator", "sandbox", "sitecustomize", "usercustomize"})
 _SCRIPT_FOLDERS = ("bin", "Scripts")
 _STARTUP_SUFFIXES = (".pth", ".egg-link", ".start", ".site")
+_INSTALLER_FILES = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"})
 _SUFFIXES = tuple(sorted(all_suffixes(), key=len, reverse=True))
 
 
@@ -96,6 +98,18 @@ def _owner(layer: Path, module: str) -> str | None:
                 name, _, version = record.parent.name.removesuffix(".dist-info").partition("-")
                 return f"{name} {version}"
     return None
+
+
+def content_sha256(layer: Path) -> str:
+    """The digest of all names and files that come from wheels; what the installer writes about itself is left out."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in layer.rglob("*") if path.is_file()):
+        if path.name in _INSTALLER_FILES and path.parent.name.endswith(".dist-info"):
+            continue
+        digest.update(f"{path.relative_to(layer)}\0{path.stat().st_size}\0".encode("utf-8", "surrogateescape"))
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def seal(layer: Path, *, take_over: bool) -> None:

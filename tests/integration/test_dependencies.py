@@ -254,7 +254,7 @@ def test_two_workers_at_once_make_one_whole_layer(index: Index, folder: Path) ->
         process.stdin.flush()
     answers = [process.communicate(timeout=60)[0].splitlines()[-1] for process in workers]
     assert answers[0] == answers[1]
-    assert answers[0].endswith("['shared', 'shared-1.0.dist-info']")
+    assert answers[0].endswith("['.sha256', 'shared', 'shared-1.0.dist-info']")
     found = [path for path in folder.iterdir() if path.is_dir()]
     assert [len(list(path.glob("shared/*.py"))) for path in found] == [200]
 
@@ -316,3 +316,17 @@ def test_versions_stay_until_the_base_changes_and_pins_are_followed(index: Index
     assert install(layers_at(folder, index), "moving").packages == ("moving==1.0",)
     with layers_at(folder.with_name("other"), index).open(("moving==1.0",), ANY, threading.Event()) as pinned:
         assert imported(pinned, "import moving; print(moving.VALUE)") == "1"  # as on the worker that checked
+
+
+def test_other_bits_under_the_same_version_are_told_apart(folder: Path) -> None:
+    """Two workers, and an index that has another wheel under the old name by the time the second one asks."""
+    digests = []
+    for number, value in enumerate((1, 1, 2)):
+        with open_folder() as place:
+            index = Index(place)
+            index.add_wheel("changing", "1.0", {"changing.py": f"VALUE = {value}\n"})
+            layer = install(layers_at(folder.with_name(f"worker-{number}"), index), "changing")
+            assert layer.packages == ("changing==1.0",)
+            digests.append(layer.sha256)
+    assert digests[0] == digests[1] != digests[2]
+    assert Layer().sha256 == ""
