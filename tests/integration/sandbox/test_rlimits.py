@@ -17,7 +17,7 @@ NOTHING = "def f(context, seed): return b'fine'\n"
 def bare(tiny_setup: Setup) -> Iterator[Sandbox]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hierarchies, "own_groups", dict)
-        policy = Policy(wall_s=10, cpu_s=1.5, memory_bytes=128 << 20, processes=24)
+        policy = Policy(wall_s=30, cpu_s=1.5, memory_bytes=128 << 20, processes=24)
         with open_sandbox(tiny_setup, policy) as opened:
             yield opened
 
