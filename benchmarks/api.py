@@ -14,10 +14,10 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-from benchmarks.load import rows
 from benchmarks.load.routes import ROUTES, Caller
 from benchmarks.load.servers import BARE, Served, lethe, prepare, running
 from benchmarks.load.wrk import Load, load, other_pages, uploads
+from tests import many_rows as rows
 from tests.conftest import running_postgres
 from tests.integration.server.conftest import GOOD, SLUG
 

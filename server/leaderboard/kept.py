@@ -134,7 +134,7 @@ class KeptBoards:
         found = await _call(self._app, inner)
         if found.status == 304 and kept is not None:
             found = kept
-        elif found.status != 200:
+        elif found.status != 200 or not any(name == b"etag" for name, _ in found.headers):
             return None
         else:
             await found.prepare()
