@@ -18,7 +18,7 @@ from server.docs_page import mount_docs
 from server.leaderboard import endpoints as leaderboard
 from server.leaderboard.kept import KeptBoards
 from server.limits import BodyLimit
-from server.openapi import describe_errors
+from server.openapi import complete_document
 from server.oracles import endpoints as oracles
 from server.pages import analysis, evidence, hosting, people, submitting, teaming
 from server.pages import endpoints as pages
@@ -77,5 +77,5 @@ def create_app(settings: Settings) -> FastAPI:
     for site in (pages, board_pages, people, submitting, evidence, analysis, teaming, hosting):
         app.include_router(site.router)
     pages.mount_static(app)
-    describe_errors(app)
+    complete_document(app)
     return app

@@ -1,10 +1,11 @@
-"""The OpenAPI document: every error is a problem document, and every status that a call can answer with is listed."""
+"""The OpenAPI document: examples, every error as a problem document, every status that a call can answer with."""
 
 from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
+from server.openapi_examples import EXAMPLES
 from server.problems import MEDIA_TYPE
 
 _METHODS = {"get", "post", "put", "patch", "delete"}
@@ -34,8 +35,8 @@ class Problem(BaseModel):
     errors: list[dict[str, str]] | None = Field(default=None, description="Each wrong value: `where` and `message`")
 
 
-def describe_errors(app: FastAPI) -> None:
-    """Make `app.openapi()` list the problems of every call, instead of FastAPI's own error bodies."""
+def complete_document(app: FastAPI) -> None:
+    """Make `app.openapi()` list examples and the problems of every call, instead of FastAPI's own error bodies."""
     original = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -45,6 +46,8 @@ def describe_errors(app: FastAPI) -> None:
             schemas.pop("HTTPValidationError", None)
             schemas.pop("ValidationError", None)
             schemas["Problem"] = Problem.model_json_schema()
+            for name, example in EXAMPLES.items():
+                schemas[name]["examples"] = [example]
             for path, calls in document["paths"].items():
                 for method, call in calls.items():
                     if method in _METHODS and path.startswith("/api/"):

@@ -1,0 +1,94 @@
+"""An example of each document that the API takes or gives, by the name of its schema; a test holds them against it."""
+
+from typing import Any
+
+_AT, _LATER = "2026-03-01T12:30:00Z", "2026-04-01T00:00:00Z"
+_SUBMISSION_ID, _TEAM_ID = "7d3f7d6e-4a39-4c58-9f0a-0d7a0c2f7b11", "c0f5b8f4-6a0e-4bb1-8a4d-2f2f3f1d9a55"
+_OTHER_ID = "5b1b2b7c-0a53-4a42-8d55-7f6f0c8a3e90"
+_TOKEN = {"id": _OTHER_ID, "name": "laptop", "expires_at": _LATER}
+_INTERVAL = {"low": 0.118, "high": 0.153}
+_ROW = {
+    "slug": "demo", "title": "Forget these faces", "summary": "Make a small age classifier forget a few people.",
+    "phase": "open", "teams": 12, "submissions": 48,
+}  # fmt: skip
+_SUBMISSION: dict[str, Any] = {
+    "id": _SUBMISSION_ID, "competition": "demo", "team": "The Forgetful", "filename": "noise_finetune.py", "notes": [],
+    "state": "scored", "owner": None, "error": None, "runs_done": 32, "runs_total": 32, "queue_position": None,
+    "eta_s": None, "score": 0.136, "interval": _INTERVAL, "metric": None, "selected": False, "final": None,
+    "disqualified": None, "created_at": "2026-03-01T12:24:10Z", "finished_at": _AT,
+}  # fmt: skip
+_QUOTA = {
+    "submissions_left_today": 4, "submissions_left": None, "attempts_left_today": 49, "in_flight": 1,
+    "in_flight_limit": 1, "resets_at": "2026-03-02T00:00:00Z",
+}  # fmt: skip
+_LINE = {
+    "rank": 1, "team": "The Forgetful", "score": 0.136, "interval": _INTERVAL, "entries": 3, "last_scored_at": _AT,
+    "reference": None, "public_rank": None,
+}  # fmt: skip
+_CEILING = _LINE | {
+    "rank": None, "team": "Ceiling: other oracles", "score": 0.187, "interval": {"low": 0.17, "high": 0.204},
+    "entries": 0, "last_scored_at": None, "reference": "ceiling",
+}  # fmt: skip
+_ACT = {
+    "id": _OTHER_ID, "created_at": _AT, "actor": "cli:root", "action": "competition.open", "target": "demo",
+    "details": {},
+}  # fmt: skip
+_RECEIPT = {
+    "source_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "metric_version": 1,
+    "evaluation": "public", "runs": 32, "oracles": 32, "data_mark": "0f6d…", "oracles_mark": "b2c1…",
+}  # fmt: skip
+
+EXAMPLES: dict[str, Any] = {
+    "NewUser": {"username": "ann", "email": "ann@example.org", "password": "correct horse battery"},
+    "UserCreated": {"username": "ann", "token": "lethe_5Jc…"},
+    "Me": {"username": "ann", "email": "ann@example.org", "is_operator": False, "created_at": _AT},
+    "PasswordChange": {"password": "correct horse battery", "new_password": "staple battery horse"},
+    "Login": {"username": "ann", "password": "correct horse battery"},
+    "SessionView": {"username": "ann", "csrf_token": "2f7c…"},
+    "NewToken": {"name": "laptop", "expires_in_days": 30},
+    "TokenCreated": _TOKEN | {"token": "lethe_5Jc…"},
+    "Page_TokenRow_": {"items": [_TOKEN | {"created_at": _AT, "last_used_at": _AT}], "next_cursor": None},
+    "CompetitionRow": _ROW,
+    "CompetitionFacts": _ROW
+    | {
+        "description": "A residual network has learnt to tell age groups …", "opened_at": _AT, "closed_at": None,
+        "public_starts_at": _AT, "public_ends_at": _LATER, "final_ends_at": None, "revealed_at": None,
+        "final_selections": 2, "metric": None, "architecture": "resnet-small", "image_size": 32, "batch_size": 64,
+        "runs": 32,
+        "limits": {
+            "upload_bytes": 131072, "run_wall_s": 30.0, "check_wall_s": 300.0, "run_cpu_s": 60.0,
+            "memory_bytes": 2147483648, "scratch_bytes": 67108864, "processes": 64, "threads": 1,
+        },
+        "counts": {"retain": 660, "forget": 84, "validation": 48, "classes": 10},
+        "environment": {"python": "3.11.2", "torch": "2.9.0"}, "extra_parameters": ["device", "seed"],
+    },
+    "NewAnnouncement": {"title": "A day more", "body": "Uploads end on Tuesday."},
+    "AnnouncementView": {"title": "A day more", "body": "Uploads end on Tuesday.", "created_at": _AT},
+    "NewEnd": {"until": "2026-04-01T00:00:00+02:00"},
+    "Reveal": {"unfinished": False},
+    "Disqualification": {"reason": "two accounts of one person"},
+    "NewTeam": {"name": "The Forgetful"},
+    "TeamView": {
+        "id": _TEAM_ID, "competition": "demo", "name": "The Forgetful", "members": ["ann", "dora"], "size_limit": 5,
+        "is_fixed": True, "invites": [{"id": _OTHER_ID, "created_at": _AT, "expires_at": _LATER}],
+    },
+    "InviteCreated": {"id": _OTHER_ID, "code": "lethet_8sd…", "expires_at": _LATER},
+    "SubmissionView": _SUBMISSION,
+    "UploadAnswer": _SUBMISSION
+    | {
+        "state": "queued", "runs_done": 0, "queue_position": 1, "score": None, "interval": None, "finished_at": None,
+        "quota": _QUOTA,
+    },
+    "Page_SubmissionView_": {"items": [_SUBMISSION], "next_cursor": None},
+    "QuotaView": _QUOTA,
+    "SubmissionLog": {
+        "stdout": "epoch 1: 0.93\n", "stderr": "", "traceback": "", "packages": ["einops==0.8.1"], "advice": [],
+        "wall_s": 2.4, "cpu_s": 2.3, "peak_memory_bytes": 411041792,
+    },
+    "ReceiptView": {"public": _RECEIPT, "final": None},
+    "Leaderboard": {
+        "competition": "demo", "title": "Forget these faces", "view": "public", "updated_at": _AT, "frozen": False,
+        "teams": 1, "next_offset": None, "rows": [_CEILING, _LINE],
+    },
+    "Page_AuditRow_": {"items": [_ACT], "next_cursor": None},
+}  # fmt: skip
