@@ -121,7 +121,7 @@ def describe(created: Created) -> str:
         f"classes: {min(data.class_counts)} to {max(data.class_counts)} photographs each",
     ]
     if data.skipped:
-        lines.append(f"skipped: {data.skipped} files that cannot be used")
+        lines.append(f"skipped: {data.skipped} file{'s' if data.skipped > 1 else ''} that cannot be used")
     lines += [line for name, split in created.dossier.splits.items() for line in _describe_split(name, split)]
     figures = created.dossier.public.figures
     lines.append(
