@@ -135,7 +135,7 @@ def prune(
         f"Drop {size_bytes / MEGABYTE:,.0f} MB of checkpoints of {slug}? Scores stay, but nobody can compute "
         "outputs from them again"
     )
-    if not yes:
+    if size_bytes and not yes:
         typer.confirm(question, abort=True, err=True)
     count = hosting.prune(context, slug)
     if as_json:
