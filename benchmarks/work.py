@@ -1,40 +1,54 @@
 """What the queue costs on PostgreSQL: claims and outcomes, alone and with 10,000 waiting submissions, and two workers.
 
-Run it with nothing else on the machine: `python -m benchmarks.work [--chunks 200] [--queued 10000] [--naps 24]`. It
-starts a PostgreSQL of its own and asks the service functions directly, so times are of the server's work, without HTTP.
+Run it with nothing else on the machine: `python -m benchmarks.work [--chunks 200] [--queued 10000] [--naps 32]`. It
+starts a PostgreSQL, a Redis and a `lethe serve` of its own, whose requests come over HTTP. Server time is what `serve`
+itself measures from a request to its answer (`lethe_request_seconds`), commits included; PostgreSQL waits for the disk
+at each, so that part is shown as well.
 """
 
 import argparse
+import os
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import insert, select, text
-from sqlalchemy.orm import Session
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import Row, event, insert, text
 
+from evaluator.client import WorkClient
 from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, QuotasSpec
 from evaluator.contract.states import Stage
 from evaluator.contract.tasks import WORKER_POLL_S
-from evaluator.contract.work import Capabilities, Job, Outcome, Registration, RunRecord
+from evaluator.contract.work import Capabilities, Job, Outcome, RunRecord
 from server.competitions import service as competitions
 from server.db import Database, utc_now
+from server.digests import digest_secret
+from server.logs import configure_logs
 from server.migrate import migrate
-from server.models import Submission, Team, User, WorkerKey, WorkItem
+from server.models import Submission, Team, User, WorkItem
 from server.work import queue, service, workers
 from server.work.duration import deadline
 from server.work.items import advance
 from server.work.keys import create_worker_key
+from tests.conftest import free_port, wait_for_port
 from tests.dossiers import make_dossier
-from tests.system.chaos.services import Postgres
+from tests.system.chaos.services import Postgres, Redis
 
 CAPABILITIES = Capabilities(
     slots=1, sandbox_mode="benchmark", memory_bytes=2**36, gpu=None, torch="2.9.0", python="3.11.2"
 )
 RUNS, CHUNK_RUNS, TEAMS = 512, 16, 1000
 NAP_S = 0.25
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
 class Bench:
@@ -47,9 +61,11 @@ class Bench:
         self.spec = CompetitionSpec(slug="bench", title="Bench", evaluation=evaluation, quotas=quotas)
         ref = ArtifactRef(key="none", sha256="0" * 64)
         with database.write() as session:
+            session.execute(text("ALTER DATABASE lethe SET track_wal_io_timing = on"))
             competition = competitions.create(session, self.spec, make_dossier(ref, environment={}))
             competition.opened_at = utc_now()
-            create_worker_key(session, "bench")
+            self.key = create_worker_key(session, "bench")
+            self.key_digest = digest_secret(self.key)
             self.competition_id = competition.id
             names = [f"user{number}" for number in range(TEAMS)]
             users = [
@@ -79,25 +95,14 @@ class Bench:
             advance(session, submission, self.spec)
             queue.queue_position(session, submission)
 
-    def claim(self, name: str) -> Job | None:
+    def take_up(self) -> None:
+        """Claim and report one item by the service functions themselves, without HTTP."""
         with self.database.write() as session:
-            key = self._key(session)
-            return service.claim(session, workers.hear(session, key, name), lease_s=60, max_attempts=3)
-
-    def report(self, job: Job) -> None:
-        records = tuple(
-            RunRecord(index=run.index, outputs=ArtifactRef(key=job.outputs_key(run.index), sha256="0" * 64), wall_s=1.0)
-            for run in job.runs
-        )
-        finished = records if job.stage is Stage.RUN else ()
-        outcome = Outcome(work_id=job.work_id, token=job.token, sandbox_mode="benchmark", finished=finished)
-        with self.database.write() as session:
-            service.report(session, outcome, self._key(session), max_attempts=3)
-
-    def register(self, name: str) -> None:
-        registration = Registration(worker=name, capabilities=CAPABILITIES)
-        with self.database.write() as session:
-            service.register(session, registration, self._key(session), lease_s=60, max_attempts=3)
+            worker = workers.hear(session, self.key_digest, "one")
+            job = service.claim(session, worker, lease_s=60, max_attempts=3)
+        if job is not None:
+            with self.database.write() as session:
+                service.report(session, outcome(job), self.key_digest, max_attempts=3)
 
     def fill(self, count: int) -> None:
         """`count` more queued submissions, written in bulk at the places that uploads would have given them."""
@@ -128,13 +133,62 @@ class Bench:
 
     def plan(self) -> str:
         """PostgreSQL's plan for the choice of the next item."""
-        statement = queue._first_item(self.competition_id, Stage.CHECK)
+        statement = queue._first_item(Stage.CHECK).params(competition_id=self.competition_id)
         compiled = statement.compile(self.database.engine, compile_kwargs={"literal_binds": True})
         with self.database.read() as session:
             return "\n".join(session.scalars(text(f"EXPLAIN (ANALYZE, COSTS OFF) {compiled}")).all())
 
-    def _key(self, session: Session) -> WorkerKey:
-        return session.scalars(select(WorkerKey)).one()
+
+def outcome(job: Job) -> Outcome:
+    """The end of a job that did all its runs."""
+    finished = tuple(
+        RunRecord(index=run.index, outputs=ArtifactRef(key=job.outputs_key(run.index), sha256="0" * 64), wall_s=1.0)
+        for run in (job.runs if job.stage is Stage.RUN else ())
+    )
+    return Outcome(work_id=job.work_id, token=job.token, sandbox_mode="benchmark", finished=finished)
+
+
+class Server:
+    """A running `lethe serve` and `lethe control`, and workers' clients of it."""
+
+    def __init__(self, database_url: str, broker_url: str, home: str, key: str) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._key = key
+        shared = {name: value for name, value in os.environ.items() if not name.startswith("LETHE_")} | {
+            "LETHE_HOME": home,
+            "LETHE_PORT": str(port),
+            "LETHE_DATABASE_URL": database_url,
+            "LETHE_BROKER_URL": broker_url,
+        }
+        self._processes = [
+            subprocess.Popen([sys.executable, "-m", "server.cli", name], env=shared, **QUIET)
+            for name in ("serve", "control")
+        ]
+        wait_for_port(port, 60)
+
+    def close(self) -> None:
+        for process in self._processes:
+            process.terminate()
+        for process in self._processes:
+            process.wait()
+
+    def worker(self, name: str) -> WorkClient:
+        """A registered worker's side."""
+        client = WorkClient(self.url, self._key, name)
+        client.register(CAPABILITIES)
+        return client
+
+    def spent(self, call: str) -> tuple[float, float]:
+        """How often the server answered `call`, and its seconds for that."""
+        answer = httpx.get(f"{self.url}/metrics", timeout=60).text
+        count = total_s = 0.0
+        for family in text_string_to_metric_families(answer):
+            for sample in family.samples:
+                if sample.labels.get("route") == f"/internal/v1/work/{call}":
+                    count += sample.value if sample.name.endswith("_count") else 0
+                    total_s += sample.value if sample.name.endswith("_sum") else 0
+        return count, total_s
 
 
 def main() -> None:
@@ -145,58 +199,83 @@ def main() -> None:
     parser.add_argument("--naps", type=int, default=32, help="chunks of the batch for one and for two workers")
     parser.add_argument("--recovery", action="store_true", help="also wait for a lease of the default length to end")
     arguments = parser.parse_args()
-    postgres = Postgres()
-    database = Database(postgres.url)
-    try:
+    configure_logs(level="WARNING", log_format="text")
+    with ExitStack() as stack:
+        postgres = stack.enter_context(closing(Postgres()))
+        redis = stack.enter_context(closing(Redis()))
+        database = Database(postgres.url)
+        stack.callback(database.dispose)
         migrate(database)
         bench = Bench(database)
-        bench.register("one")
-        bench.register("two")
-        measure(bench, arguments.chunks, arguments.queued)
-        compare_workers(bench, arguments.naps)
+        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="lethe-bench-"))
+        server = stack.enter_context(closing(Server(postgres.url, redis.url, home, bench.key)))
+        measure(bench, server, arguments.chunks, arguments.queued)
+        compare_workers(server, arguments.naps)
+        count_statements(bench)
         if arguments.recovery:
-            measure_recovery(bench)
-    finally:
-        database.dispose()
-        postgres.close()
+            measure_recovery(server)
 
 
-def measure(bench: Bench, chunks: int, queued: int) -> None:
-    """Uploads, claims and outcomes with a short queue and with a long one, in turns so that both meet the same load."""
-    short = cycle(bench, chunks, first=0)
-    row("claim, short queue, median", short["claim"] * 1e3, "ms")
-    row("outcome, short queue, median", short["outcome"] * 1e3, "ms")
-    row("claim and outcome, per chunk", (short["claim"] + short["outcome"]) * 1e3, "ms")
+def measure(bench: Bench, server: Server, chunks: int, queued: int) -> None:
+    """Uploads, claims and outcomes with a short queue and with a long one."""
+    cycle(bench, server, 20, first=0)  # connections, prepared statements
+    with disk_wait(bench) as waits:
+        short = cycle(bench, server, chunks, first=20)
+    row("claim, server time, mean", short["claim"] * 1e3, "ms")
+    row("outcome, server time, mean", short["outcome"] * 1e3, "ms")
+    row("claim and outcome, server time per chunk", (short["claim"] + short["outcome"]) * 1e3, "ms")
+    row("  of that PostgreSQL waiting for the disk", 2 * waits[0], "ms")
     bench.fill(queued)
-    long = cycle(bench, chunks, first=chunks)
+    long = cycle(bench, server, chunks, first=20 + chunks)
     for name in ("upload", "claim", "outcome"):
         row(f"{name} with {queued} queued over short queue", long[name] / short[name], "times")
     print(bench.plan())
 
 
-def cycle(bench: Bench, chunks: int, *, first: int) -> dict[str, float]:
-    """Median seconds of `chunks` uploads, and of as many claims and outcomes of what there is."""
-    times: dict[str, list[float]] = {"upload": [], "claim": [], "outcome": []}
-    for number in range(first, first + chunks):
-        times["upload"].append(timed(lambda: bench.upload(number)))  # noqa: B023 - called at once
-        jobs: list[Job | None] = []
-        times["claim"].append(timed(lambda: jobs.append(bench.claim("one"))))  # noqa: B023
-        job = jobs[0]
-        if job is None:
-            raise RuntimeError("there is nothing to claim")
-        times["outcome"].append(timed(lambda: bench.report(job)))  # noqa: B023
-    return {name: statistics.median(values) for name, values in times.items()}
+def cycle(bench: Bench, server: Server, chunks: int, *, first: int) -> dict[str, float]:
+    """Seconds of an upload (median), and of the server for a claim and an outcome (means), `chunks` times each."""
+    before = {name: server.spent(name) for name in ("claim", "outcome")}
+    uploads = []
+    with closing(server.worker("one")) as worker:
+        for number in range(first, first + chunks):
+            uploads.append(timed(lambda: bench.upload(number)))  # noqa: B023 - called at once
+            job = worker.claim()
+            if job is None:
+                raise RuntimeError("there is nothing to claim")
+            worker.report(outcome(job))
+    found = {"upload": statistics.median(uploads)}
+    for name, (count, total_s) in before.items():
+        count_now, total_now_s = server.spent(name)
+        found[name] = (total_now_s - total_s) / (count_now - count)
+    return found
 
 
-def compare_workers(bench: Bench, naps: int) -> None:
+@contextmanager
+def disk_wait(bench: Bench) -> Iterator[list[float]]:
+    """Gives the milliseconds that PostgreSQL waited for the disk per commit, at the end of the block."""
+
+    def read() -> Row[Any]:
+        time.sleep(1.5)  # backends tell their statistics once a second
+        with bench.database.read() as session:
+            return session.execute(text("SELECT wal_sync, wal_sync_time FROM pg_stat_wal")).one()
+
+    found: list[float] = []
+    syncs, waited_ms = read()
+    yield found
+    syncs_now, waited_now_ms = read()
+    found.append((waited_now_ms - waited_ms) / max(1, syncs_now - syncs))
+
+
+def compare_workers(server: Server, naps: int) -> None:
     """How much quicker two workers finish a batch of chunks that only sleep."""
 
     def work(name: str, count: int) -> None:
-        for _ in range(count):
-            job = bench.claim(name)
-            time.sleep(NAP_S)
-            if job is not None:
-                bench.report(job)
+        with closing(server.worker(name)) as worker:
+            for _ in range(count):
+                job = worker.claim()
+                time.sleep(NAP_S)
+                if job is not None:
+                    worker.report(outcome(job))
 
     one_s = timed(lambda: work("one", naps))
     with ThreadPoolExecutor(2) as pool:
@@ -205,14 +284,33 @@ def compare_workers(bench: Bench, naps: int) -> None:
     row("one worker over two", one_s / two_s, "times")
 
 
-def measure_recovery(bench: Bench) -> None:
-    """From the death of a worker, which is never heard again, to the claim of its chunk by another one that polls."""
-    dead = bench.claim("one")
-    started = time.monotonic()
-    while (job := bench.claim("two")) is not None and dead is not None and job.work_id != dead.work_id:
-        bench.report(job)
-        time.sleep(WORKER_POLL_S / 10)
-    row("recovery after SIGKILL, elsewhere", time.monotonic() - started, "s")
+def count_statements(bench: Bench, times: int = 100) -> None:
+    """Statements of a claim and an outcome together, and the milliseconds spent on them."""
+    spent: list[float] = []
+
+    def begun(*call: Any) -> None:  # connection, cursor, statement, values, context, many
+        call[4].started = time.perf_counter()
+
+    def executed(*call: Any) -> None:
+        spent.append(time.perf_counter() - call[4].started)
+
+    event.listen(bench.database.engine, "before_cursor_execute", begun)
+    event.listen(bench.database.engine, "after_cursor_execute", executed)
+    for _ in range(times):
+        bench.take_up()
+    row("statements per claim and outcome", len(spent) / times, "")
+    row("time in them", 1e3 * sum(spent) / times, "ms")
+
+
+def measure_recovery(server: Server) -> None:
+    """From the death of a worker, which is never heard again, to the claim of its chunk by another one that is busy."""
+    with closing(server.worker("dead")) as dead, closing(server.worker("two")) as two:
+        lost = dead.claim()
+        started = time.monotonic()
+        while lost is not None and (job := two.claim()) is not None and job.work_id != lost.work_id:
+            time.sleep(WORKER_POLL_S / 10)
+            two.report(outcome(job))
+        row("recovery after SIGKILL, by another worker", time.monotonic() - started, "s")
 
 
 def timed(call: Callable[[], object]) -> float:

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
 from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
 
 from server.accounts.login import require_enabled, verify_password
 from server.context import AppContext, Context
@@ -101,14 +102,26 @@ def password_or_token_user(
     return verify_password(context, basic.username, basic.password, address=client_address(request.scope))
 
 
-def current_worker_key(credentials: Bearer, context: AppContext) -> WorkerKey:
-    """The worker key that signs this internal call."""
-    digest = digest_secret(_token(credentials))
-    with context.database.read() as session:
-        key = session.scalar(select(WorkerKey).where(WorkerKey.digest == digest))
+async def worker_key_digest(credentials: Bearer) -> str:
+    """Of the key that signs this internal call, which may be unknown: the call's own transaction looks it up."""
+    return digest_secret(_token(credentials))
+
+
+def require_worker_key(session: Session, digest: str) -> WorkerKey:
+    """The worker key with this digest; raises WorkerKeyInvalid."""
+    key = session.scalar(select(WorkerKey).where(WorkerKey.digest == digest))
     if key is None:
         raise WorkerKeyInvalid("Unknown worker key. The operator makes one with: lethe admin worker-key create NAME")
     return key
+
+
+WorkerKeyDigest = Annotated[str, Depends(worker_key_digest)]
+
+
+def current_worker_key(digest: WorkerKeyDigest, context: AppContext) -> WorkerKey:
+    """The worker key that signs this internal call."""
+    with context.database.read() as session:
+        return require_worker_key(session, digest)
 
 
 CurrentUser = Annotated[User, Depends(current_user)]

@@ -14,6 +14,8 @@ from server.logs import get_logger
 
 log = get_logger(__name__)
 
+WOKEN_AT_MOST = 16  # by one event; the others ask within seconds by themselves
+
 
 def create_celery(broker_url: str) -> Celery:
     """A Celery app on `broker_url`; connects on first use."""
@@ -28,9 +30,10 @@ class Waker:
     def __init__(self, celery: Celery) -> None:
         self._celery = celery
 
-    def workers(self) -> None:
-        """Wake one evaluation worker."""
-        self._send(WAKE_EVALUATE_TASK, EVALUATE_QUEUE)
+    def workers(self, items: int = 1) -> None:
+        """Wake as many evaluation workers as there are `items` to take up, within bounds."""
+        for _ in range(min(items, WOKEN_AT_MOST)):
+            self._send(WAKE_EVALUATE_TASK, EVALUATE_QUEUE)
 
     def control(self) -> None:
         """Wake the control process."""

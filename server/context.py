@@ -35,8 +35,8 @@ def create_context(settings: Settings) -> Context:
     )
 
 
-def get_context(request: Request) -> Context:
-    """The context of the running app."""
+async def get_context(request: Request) -> Context:
+    """The context of the running app. Asynchronous, so that no thread is taken for a look."""
     return cast(Context, request.app.state.context)
 
 

@@ -1,5 +1,6 @@
 """The database: one engine, read and write transactions, the same code on SQLite and PostgreSQL."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from server.errors import ConfigurationError
 
 _BEGIN = "lethe_begin"
+_POSTGRESQL_DISK_FULL = "53100"
 
 
 class Database:
@@ -66,6 +68,14 @@ def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a database could not write for want of space."""
+    cause = getattr(error, "orig", None)
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    return getattr(cause, "sqlstate", None) == _POSTGRESQL_DISK_FULL
 
 
 def utc_now() -> datetime:

@@ -76,6 +76,12 @@ def coarse_progress(done: int, total: int) -> int:
     return done if done >= total else int(done * PROGRESS_STEPS / total) * total // PROGRESS_STEPS
 
 
+def may_move_progress(shown_at: datetime | None, *, now: datetime, step_s: float) -> bool:
+    """Whether `now` is in a later step of the clock than the last move."""
+    step_s = max(step_s, PROGRESS_EVERY_S)
+    return shown_at is None or now.timestamp() // step_s != shown_at.timestamp() // step_s
+
+
 def moved_progress(
     shown: int, shown_at: datetime | None, *, done: int, total: int, now: datetime, step_s: float
 ) -> int | None:
@@ -83,8 +89,7 @@ def moved_progress(
 
     What is finished later in the step waits for the next one, so the seconds say nothing of when that was.
     """
-    step_s = max(step_s, PROGRESS_EVERY_S)
-    if shown_at is not None and now.timestamp() // step_s == shown_at.timestamp() // step_s:
+    if not may_move_progress(shown_at, now=now, step_s=step_s):
         return None
     return max(shown, coarse_progress(done, total))
 

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from evaluator.artifacts import ArtifactStoreAway, ArtifactStoreFull
+from server.db import is_disk_full
 from server.errors import RequestError
 from server.logs import get_logger
 from server.pages.problem_page import render_problem, wants_html
@@ -89,6 +90,8 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 def _database_away(request: Request, error: Exception) -> Response:
     log.error("database_unavailable", error=str(error))
+    if is_disk_full(error):
+        return _full(request)
     return answer(
         request,
         503,
@@ -99,16 +102,20 @@ def _database_away(request: Request, error: Exception) -> Response:
     )
 
 
+def _full(request: Request) -> Response:
+    return answer(
+        request,
+        507,
+        code="storage_full",
+        title="Storage is full",
+        detail="No space is left to store this. Nothing was stored; the operator has to make room.",
+    )
+
+
 def _artifacts_away(request: Request, error: Exception) -> Response:
     log.error("artifacts_unavailable", error=str(error))
     if isinstance(error, ArtifactStoreFull):
-        return answer(
-            request,
-            507,
-            code="storage_full",
-            title="Storage is full",
-            detail="No space is left to store the file. Nothing was stored; the operator has to make room.",
-        )
+        return _full(request)
     return answer(
         request,
         503,

@@ -2,9 +2,10 @@
 
 import os
 import socket
+from functools import cache
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Insert, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -22,15 +23,22 @@ _OUTCOME: Final = "ended"
 
 def add(session: Session, name: str, amount: float = 1.0) -> None:
     """Count `amount` more of `name`, if the transaction commits."""
-    if not amount:
-        return
-    process = f"{socket.gethostname()}:{os.getpid()}"[:200]
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    session.execute(
-        insert(Tally)
-        .values(name=name, process=process, value=amount)
-        .on_conflict_do_update(index_elements=["name", "process"], set_={"value": Tally.value + amount})
-    )
+    if amount:
+        counted = {"name": name, "process": f"{_host()}:{os.getpid()}"[:200], "value": amount}
+        session.connection().execute(_counting(session.get_bind().dialect.name), counted)
+
+
+@cache
+def _host() -> str:
+    return socket.gethostname()
+
+
+@cache
+def _counting(dialect: str) -> Insert:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    statement = insert(Tally)
+    more = Tally.value + statement.excluded.value
+    return statement.on_conflict_do_update(index_elements=["name", "process"], set_={"value": more})
 
 
 def add_outcome(session: Session, *, state: str, owner: str | None, code: str | None) -> None:

@@ -39,8 +39,8 @@ from server.submissions.service import end
 from server.submissions.views import current_score
 from server.work.items import advance
 from server.work.jobs import seeds_digest
+from server.work.leases import fail, finish, lease_item, postpone
 from server.work.queue import next_score_item
-from server.work.service import fail, finish_item, lease_item, postpone
 
 log = get_logger(__name__)
 
@@ -76,7 +76,7 @@ class Scorer:
                 return False
             submission = session.get_one(Submission, item.submission_id, with_for_update=True)
             if submission.fault_code is not None and submission.generation == item.generation:
-                finish_item(item)
+                finish(item, WorkState.DONE)
                 if not SubmissionState(submission.state).is_terminal:
                     end(session, submission, SubmissionState.FAILED)
                 return True
@@ -176,7 +176,7 @@ def _store(
         session.merge(row).plots = None  # those of an earlier scoring
         if pack is not None:
             commit_pack(session, submission, pack)
-        finish_item(item)
+        finish(item, WorkState.DONE)
         end(session, submission, SubmissionState.SCORED)
         evaluation = Evaluation(submission.evaluation)
         refresh(session, competition, evaluation, submission.team_id, is_rescore=earlier is not None)

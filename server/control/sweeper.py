@@ -13,8 +13,9 @@ from server.context import Context
 from server.db import utc_now
 from server.logs import get_logger
 from server.models import Competition, Lease, Submission, WorkItem
+from server.work import workers
 from server.work.items import advance
-from server.work.service import expire_leases, fail
+from server.work.leases import expire_leases, fail
 
 log = get_logger(__name__)
 
@@ -23,9 +24,10 @@ LIVE_STATES = tuple(state for state in SubmissionState if not state.is_terminal)
 
 
 def sweep(context: Context, holder: str) -> bool:
-    """Expire silent leases and re-create missing items; False when another process holds the sweeper's lease.
+    """Expire silent leases, re-create missing items and forget workers that are long gone.
 
-    Wakes workers and control when anything waits, so an emptied broker costs one sweep.
+    False when another process holds the sweeper's lease. Wakes workers and control when anything waits, so an emptied
+    broker costs one sweep.
     """
     settings = context.settings
     with context.database.write() as session:
@@ -35,6 +37,7 @@ def sweep(context: Context, holder: str) -> bool:
         expire_leases(session, max_attempts=settings.max_attempts)
         end_overdue(session)
         restore_items(session)
+        workers.forget_silent(session)
         waiting = set(session.scalars(select(WorkItem.stage).where(WorkItem.state == WorkState.READY).distinct()))
     if waiting & {Stage.CHECK, Stage.RUN}:
         context.wake.workers()

@@ -19,7 +19,7 @@ def claim(claim: TrainingClaim, key: CurrentWorkerKey, context: AppContext) -> T
     trainer = Trainer(name=claim.worker, torch=claim.torch, gpu=claim.gpu, worker_key_id=key.id)
     lease_s = context.settings.lease_s
     with context.database.write() as session:
-        workers.hear(session, key, claim.worker)
+        workers.hear(session, key.digest, claim.worker)
         if orders.submissions_wait(session):
             return TrainingOrders(lease_s=lease_s)
         claimed = orders.claim(session, trainer, count=claim.count, lease_s=lease_s)
@@ -30,7 +30,7 @@ def claim(claim: TrainingClaim, key: CurrentWorkerKey, context: AppContext) -> T
 def heartbeat(beat: TrainingBeat, key: CurrentWorkerKey, context: AppContext) -> TrainingBeatAnswer:
     """Keep leases; the answer names those that are lost. While it trains, a worker is heard nowhere else."""
     with context.database.write() as session:
-        workers.hear(session, key, beat.worker)
+        workers.hear(session, key.digest, beat.worker)
         return TrainingBeatAnswer(lost=tuple(orders.keep(session, beat.held, key.id, lease_s=context.settings.lease_s)))
 
 

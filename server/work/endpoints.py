@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Response
 
+from evaluator.contract.states import Stage
 from evaluator.contract.work import (
     UNSAFE_BACKEND,
     Capabilities,
@@ -15,7 +16,7 @@ from evaluator.contract.work import (
     Registration,
     RegistrationAnswer,
 )
-from server.auth import CurrentWorkerKey
+from server.auth import CurrentWorkerKey, WorkerKeyDigest
 from server.context import AppContext
 from server.errors import Forbidden
 from server.settings import Settings
@@ -42,12 +43,12 @@ def register(registration: Registration, key: CurrentWorkerKey, context: AppCont
             session, registration, key, lease_s=settings.lease_s, max_attempts=settings.max_attempts
         )
     if answer.released:
-        context.wake.workers()
+        context.wake.workers(answer.released)
     return answer
 
 
 @router.post("/leave", status_code=204)
-def leave(leave: Leave, key: CurrentWorkerKey, context: AppContext) -> Response:
+def leave(leave: Leave, key: WorkerKeyDigest, context: AppContext) -> Response:
     """Note a worker that stops."""
     with context.database.write() as session:
         workers.leave(session, key, leave.worker)
@@ -55,31 +56,33 @@ def leave(leave: Leave, key: CurrentWorkerKey, context: AppContext) -> Response:
 
 
 @router.post("/claim", response_model=Job, responses={204: {"description": "There is nothing to do"}})
-def claim(claim: Claim, key: CurrentWorkerKey, context: AppContext) -> Job | Response:
+def claim(claim: Claim, key: WorkerKeyDigest, context: AppContext) -> Job | Response:
     """Lease the next item to this worker."""
     settings = context.settings
     with context.database.write() as session:
         worker = workers.hear(session, key, claim.worker)
-        _require_isolation(workers.capabilities(worker), settings)
+        _require_isolation(worker.capabilities, settings)
         job = service.claim(session, worker, lease_s=settings.lease_s, max_attempts=settings.max_attempts)
     return job if job is not None else Response(status_code=204)
 
 
 @router.post("/heartbeat")
-def heartbeat(beat: Heartbeat, key: CurrentWorkerKey, context: AppContext) -> HeartbeatAnswer:
+def heartbeat(beat: Heartbeat, key: WorkerKeyDigest, context: AppContext) -> HeartbeatAnswer:
     """Keep a lease and report finished runs."""
     with context.database.write() as session:
         return service.heartbeat(session, beat, key, lease_s=context.settings.lease_s)
 
 
 @router.post("/outcome")
-def outcome(outcome: Outcome, key: CurrentWorkerKey, context: AppContext) -> OutcomeAnswer:
+def outcome(outcome: Outcome, key: WorkerKeyDigest, context: AppContext) -> OutcomeAnswer:
     """Report how an item ended."""
     with context.database.write() as session:
-        answer = service.report(session, outcome, key, max_attempts=context.settings.max_attempts)
-    context.wake.control()
-    context.wake.workers()
-    return answer
+        reported = service.report(session, outcome, key, max_attempts=context.settings.max_attempts)
+    if reported.waits is Stage.SCORE:
+        context.wake.control()
+    elif reported.waits is not None:
+        context.wake.workers(reported.count)
+    return OutcomeAnswer(accepted=reported.accepted)
 
 
 def _require_isolation(capabilities: Capabilities, settings: Settings) -> None:

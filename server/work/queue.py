@@ -6,20 +6,74 @@ flows: it is the larger of what is being served now and what the team has asked 
 interleave, a team that sends much waits behind itself, and one that was idle is neither punished nor rewarded for it.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Float,
+    Select,
+    and_,
+    bindparam,
+    case,
+    extract,
+    false,
+    func,
+    or_,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy.orm import Session, load_only
 
 from evaluator.contract.states import Stage, SubmissionState, WorkState
 from evaluator.contract.work import Capabilities
 from server.db import utc_now
 from server.models import Competition, Submission, WorkItem
+from server.models.base import UtcDateTime
 
 CHECK_SHARE = 1 / 4
 SHARE_WINDOW_S = 900.0
-_SERVED_AT = {Stage.CHECK: Competition.checks_served_at, Stage.RUN: Competition.runs_served_at}
+_READ_OF_COMPETITIONS = (
+    Competition.specification,
+    Competition.dossier,
+    Competition.secret,
+    Competition.final_secret,
+)
+_READ_OF_SUBMISSIONS = (
+    Submission.competition_id,
+    Submission.request_id,
+    Submission.evaluation,
+    Submission.source_key,
+    Submission.source_sha256,
+    Submission.state,
+    Submission.check_report,
+    Submission.generation,
+    Submission.seed_epoch,
+)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A competition with waiting checks or runs; since when any competition's runs wait, None if none do."""
+
+    competition_id: UUID
+    served_at: dict[Stage, datetime]
+    stages: frozenset[Stage]
+    runs_wait_since: datetime | None
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The item whose turn it is, locked, with what it belongs to; of that only what a job is made of was read."""
+
+    item: WorkItem
+    submission: Submission
+    competition: Competition
 
 
 def next_turn(session: Session, *, competition_id: UUID, team_id: UUID, stage: Stage) -> int:
@@ -37,16 +91,60 @@ def next_turn(session: Session, *, competition_id: UUID, team_id: UUID, stage: S
     return max(turn or 0 for turn in session.execute(select(*last)).one())
 
 
-def next_item(session: Session, stage: Stage, capabilities: Capabilities) -> WorkItem | None:
-    """The item of `stage` whose turn it is among those that a worker can do, locked, or None.
+def find_waiting(session: Session, capabilities: Capabilities) -> list[Waiting]:
+    """Competitions with waiting checks or runs that a worker with `capabilities` can do."""
+    can = {"memory_bytes": float(capabilities.memory_bytes), "has_gpu": capabilities.gpu is not None}
+    return [
+        Waiting(
+            competition_id=row.id,
+            served_at={Stage.CHECK: row.checks_served_at, Stage.RUN: row.runs_served_at},
+            stages=frozenset([Stage.CHECK] * row.checks + [Stage.RUN] * row.runs),
+            runs_wait_since=row.since,
+        )
+        for row in session.execute(_waiting(), can)
+    ]
 
-    What another transaction is taking is passed over. Of a check the submission is locked with it, so that claiming
-    and cancelling never wait for each other crosswise.
+
+@cache  # making a statement costs as much time as PostgreSQL takes for it
+def _waiting() -> Select[UUID, datetime, datetime, bool, bool, datetime | None]:
+    needs_gpu = func.coalesce(Competition.specification["evaluation"]["gpu"].as_boolean(), false())
+    memory_bytes = Competition.specification["limits"]["memory_bytes"].as_float()
+    ready = WorkItem.state == WorkState.READY
+    checks, runs = (
+        select(WorkItem.id).where(WorkItem.competition_id == Competition.id, WorkItem.stage == stage, ready).exists()
+        for stage in (Stage.CHECK, Stage.RUN)
+    )
+    since = select(WorkItem.created_at).where(ready, WorkItem.stage == Stage.RUN).order_by(WorkItem.created_at).limit(1)
+    return select(
+        Competition.id,
+        Competition.checks_served_at,
+        Competition.runs_served_at,
+        checks.label("checks"),
+        runs.label("runs"),
+        since.scalar_subquery().label("since"),
+    ).where(
+        or_(checks, runs),
+        memory_bytes <= bindparam("memory_bytes", type_=Float()),
+        or_(bindparam("has_gpu", type_=Boolean()), ~needs_gpu),
+    )
+
+
+def take_turn(session: Session, waiting: Sequence[Waiting]) -> Turn | None:
+    """The item whose turn it is in the competitions that wait, locked, or None when others take all there is.
+
+    The competition goes to the end of the line for the item's stage. What another transaction is taking is passed over.
+    Of a check the submission is locked with it, so that claiming and cancelling never wait for each other crosswise.
     """
-    for competition_id in session.scalars(_waiting_competitions(stage, capabilities)).all():
-        item = session.scalar(_first_item(competition_id, stage))
-        if item is not None:
-            return item
+    for stage in _stage_order(session, waiting):
+        line = sorted((row for row in waiting if stage in row.stages), key=lambda row: row.served_at[stage])
+        for row in line:
+            found = session.execute(_first_item(stage), {"competition_id": row.competition_id}).one_or_none()
+            if found is None:
+                continue
+            turn = Turn(*found)
+            if len(line) > 1:  # alone it has nobody to go behind
+                _note_served(turn.competition, stage)
+            return turn
     return None
 
 
@@ -61,56 +159,43 @@ def next_score_item(session: Session) -> WorkItem | None:
     )
 
 
-def _waiting_competitions(stage: Stage, capabilities: Capabilities) -> Select[UUID]:
-    """Competitions with waiting items of `stage` that a worker with `capabilities` can do, in order."""
-    needs_gpu = func.coalesce(Competition.specification["evaluation"]["gpu"].as_boolean(), false())
-    memory_bytes = Competition.specification["limits"]["memory_bytes"].as_float()
-    demands: list[ColumnElement[bool]] = [memory_bytes <= capabilities.memory_bytes]
-    if capabilities.gpu is None:
-        demands.append(~needs_gpu)
-    waiting = select(WorkItem.id).where(
-        WorkItem.competition_id == Competition.id, WorkItem.stage == stage, WorkItem.state == WorkState.READY
-    )
-    return select(Competition.id).where(*demands, waiting.exists()).order_by(_SERVED_AT[stage])
-
-
-def _first_item(competition_id: UUID, stage: Stage) -> Select[WorkItem]:
-    first = (
-        select(WorkItem)
-        .where(WorkItem.competition_id == competition_id, WorkItem.stage == stage, WorkItem.state == WorkState.READY)
+@cache
+def _first_item(stage: Stage) -> Select[WorkItem, Submission, Competition]:
+    locked = [WorkItem, Submission] if stage is Stage.CHECK else [WorkItem]
+    return (
+        select(WorkItem, Submission, Competition)
+        .join(Submission, Submission.id == WorkItem.submission_id)
+        .join(Competition, Competition.id == WorkItem.competition_id)
+        .where(
+            WorkItem.competition_id == bindparam("competition_id"),
+            WorkItem.stage == stage,
+            WorkItem.state == WorkState.READY,
+        )
         .order_by(WorkItem.turn, WorkItem.created_at)
         .limit(1)
+        .options(load_only(*_READ_OF_SUBMISSIONS), load_only(*_READ_OF_COMPETITIONS))
+        .with_for_update(skip_locked=True, of=locked)
     )
-    if stage is Stage.CHECK:
-        joined = first.join(Submission, Submission.id == WorkItem.submission_id)
-        return joined.with_for_update(skip_locked=True, of=[WorkItem, Submission])
-    return first.with_for_update(skip_locked=True, of=WorkItem)
 
 
-def note_served(competition: Competition, stage: Stage) -> None:
-    """The competition goes to the end of the line for `stage`."""
+def _note_served(competition: Competition, stage: Stage) -> None:
     if stage is Stage.CHECK:
         competition.checks_served_at = utc_now()
     else:
         competition.runs_served_at = utc_now()
 
 
-def stage_order(session: Session) -> tuple[Stage, Stage]:
+def _stage_order(session: Session, waiting: Sequence[Waiting]) -> tuple[Stage, Stage]:
     """Which stage a worker should take up first: checks, unless they had their quarter while runs waited.
 
     Counted is the time of all workers since runs began to wait, at most the last quarter of an hour.
     """
     now = utc_now()
-    waiting_since = session.scalar(
-        select(WorkItem.created_at)
-        .where(WorkItem.state == WorkState.READY, WorkItem.stage == Stage.RUN)
-        .order_by(WorkItem.created_at)
-        .limit(1)
-    )
-    checks_wait = select(WorkItem.id).where(WorkItem.state == WorkState.READY, WorkItem.stage == Stage.CHECK).limit(1)
-    if waiting_since is None or session.scalar(checks_wait) is None:
+    checks_wait = any(Stage.CHECK in row.stages for row in waiting)
+    runs_wait_since = next((row.runs_wait_since for row in waiting), None)
+    if not checks_wait or runs_wait_since is None:
         return Stage.CHECK, Stage.RUN
-    spent = _busy_s(session, max(waiting_since, now - timedelta(seconds=SHARE_WINDOW_S)), now)
+    spent = _busy_s(session, max(runs_wait_since, now - timedelta(seconds=SHARE_WINDOW_S)), now)
     if spent[Stage.CHECK] > CHECK_SHARE * sum(spent.values()):
         return Stage.RUN, Stage.CHECK
     return Stage.CHECK, Stage.RUN
@@ -119,13 +204,23 @@ def stage_order(session: Session) -> tuple[Stage, Stage]:
 def _busy_s(session: Session, since: datetime, now: datetime) -> dict[Stage, float]:
     """Seconds that workers spent on items of each stage after `since`, those in hand included."""
     spent = {Stage.CHECK: 0.0, Stage.RUN: 0.0}
-    items = select(WorkItem.stage, WorkItem.claimed_at, WorkItem.done_at).where(WorkItem.stage.in_(spent))
-    ended = session.execute(items.where(WorkItem.done_at > since)).all()
-    in_hand = session.execute(items.where(WorkItem.state == WorkState.LEASED)).all()
-    for stage, start, end in (*ended, *in_hand):
-        if start is not None:
-            spent[Stage(stage)] += ((end or now) - max(start, since)).total_seconds()
+    for stage, total_s in session.execute(_spans(), {"since": since, "now": now}):
+        spent[Stage(stage)] = float(total_s)
     return spent
+
+
+@cache
+def _spans() -> Select[str, float]:
+    since, now = bindparam("since", type_=UtcDateTime()), bindparam("now", type_=UtcDateTime())
+    items = select(WorkItem.stage, WorkItem.claimed_at, WorkItem.done_at).where(
+        WorkItem.stage.in_([Stage.CHECK, Stage.RUN]), WorkItem.claimed_at.is_not(None)
+    )
+    ended = items.where(WorkItem.done_at > since)
+    in_hand = items.where(WorkItem.state == WorkState.LEASED, WorkItem.worker.is_not(None), WorkItem.done_at.is_(None))
+    spans = union_all(ended, in_hand).subquery()
+    start = case((spans.c.claimed_at > since, spans.c.claimed_at), else_=since)
+    seconds = func.sum(extract("epoch", func.coalesce(spans.c.done_at, now)) - extract("epoch", start))
+    return select(spans.c.stage, seconds).group_by(spans.c.stage)
 
 
 def queue_position(session: Session, submission: Submission) -> int | None:

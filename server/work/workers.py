@@ -3,14 +3,17 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import and_, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from evaluator.contract.states import WorkState
 from evaluator.contract.work import Capabilities, Registration
+from server.auth import require_worker_key
 from server.db import utc_now
 from server.errors import Conflict
 from server.logs import get_logger
@@ -19,6 +22,7 @@ from server.models import ModelOrder, Worker, WorkerKey, WorkItem
 log = get_logger(__name__)
 
 SILENCE_S = 60.0  # workers are heard every 3 s while they work and every 10 s while they wait
+FORGOTTEN_S = 24 * 3600.0  # who is silent for so long was taken away; whoever comes back registers by itself
 
 
 class WorkerUnknown(Conflict):
@@ -35,6 +39,15 @@ class WorkerState(StrEnum):
     IDLE = "idle"
     LOST = "lost"
     LEFT = "left"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A worker that sends a request."""
+
+    name: str
+    worker_key_id: UUID
+    capabilities: Capabilities
 
 
 @dataclass(frozen=True)
@@ -79,26 +92,47 @@ def register(session: Session, registration: Registration, key: WorkerKey) -> Wo
     return worker
 
 
-def hear(session: Session, key: WorkerKey, name: str) -> Worker:
-    """The worker that sends this request, noted as alive; raises WorkerUnknown."""
-    worker = _find(session, key, name)
-    if worker is None:
+def hear(session: Session, key_digest: str, name: str) -> Heard:
+    """Note that the worker that sends this request is alive; raises WorkerKeyInvalid and WorkerUnknown."""
+    sender = {"key_digest": key_digest, "worker": name, "now": utc_now()}
+    found = session.connection().execute(_heard(), sender).one_or_none()
+    if found is None:
+        require_worker_key(session, key_digest)
         raise WorkerUnknown("This worker is not registered under its key. It has to register first.")
-    worker.seen_at = utc_now()
-    worker.left_at = None
-    return worker
+    return Heard(name=name, worker_key_id=found.worker_key_id, capabilities=_capabilities(found.capabilities))
 
 
-def capabilities(worker: Worker) -> Capabilities:
-    """What the worker can do."""
-    return Capabilities.model_validate(worker.capabilities)
+@cache  # making a statement costs as much time as PostgreSQL takes for it
+def _heard() -> ReturningUpdate[UUID, dict[str, Any]]:
+    key_id = select(WorkerKey.id).where(WorkerKey.digest == bindparam("key_digest")).scalar_subquery()
+    return (
+        update(Worker)
+        .where(Worker.worker_key_id == key_id, Worker.name == bindparam("worker"))
+        .values(seen_at=bindparam("now"), left_at=None)
+        .returning(Worker.worker_key_id, Worker.capabilities)
+    )
 
 
-def leave(session: Session, key: WorkerKey, name: str) -> None:
-    """Note that a worker stopped in an orderly way."""
-    worker = hear(session, key, name)
-    worker.left_at = utc_now()
+def leave(session: Session, key_digest: str, name: str) -> None:
+    """Note that a worker stopped in an orderly way; raises as `hear` does."""
+    heard = hear(session, key_digest, name)
+    session.execute(
+        update(Worker)
+        .where(Worker.worker_key_id == heard.worker_key_id, Worker.name == name)
+        .values(left_at=utc_now())
+        .execution_options(synchronize_session=False)
+    )
     log.info("worker_left", worker=name)
+
+
+def _capabilities(stored: dict[str, Any]) -> Capabilities:
+    return Capabilities.model_validate(stored)
+
+
+def forget_silent(session: Session) -> None:
+    """Drop workers that were not heard for a day, lost or left, so that what counts as lost is news."""
+    before = utc_now() - timedelta(seconds=FORGOTTEN_S)
+    session.execute(delete(Worker).where(Worker.seen_at < before).execution_options(synchronize_session=False))
 
 
 def live_workers(session: Session) -> list[Worker]:
@@ -108,7 +142,7 @@ def live_workers(session: Session) -> list[Worker]:
 
 
 def list_workers(session: Session, *, gone: bool = False) -> list[WorkerRow]:
-    """Every worker that lives or was lost, by name; with `gone` those that left as well."""
+    """Every worker that lives or was lost in the last day, by name; with `gone` those that left as well."""
     since = utc_now() - timedelta(seconds=SILENCE_S)
     holds = and_(
         WorkItem.worker_key_id == Worker.worker_key_id,
@@ -149,7 +183,7 @@ def _row(worker: Worker, key: str, item: WorkItem | None, models: int, since: da
         submission_id=None if item is None else item.submission_id,
         seen_at=worker.seen_at,
         registered_at=worker.created_at,
-        capabilities=capabilities(worker),
+        capabilities=_capabilities(worker.capabilities),
     )
 
 

@@ -30,7 +30,7 @@ from server.migrate import migrate
 from server.models import WorkItem
 from server.settings import Settings
 from server.work.keys import create_worker_key
-from server.work.service import expire_leases
+from server.work.leases import expire_leases
 from tests.dossiers import COUNTS, make_dossier
 
 SLUG = "faces"

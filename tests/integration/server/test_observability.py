@@ -19,6 +19,8 @@ from structlog.testing import capture_logs
 
 from server.app import create_app
 from server.control.sweeper import sweep
+from server.errors import ConfigurationError
+from server.migrate import require_newest
 from server.settings import Settings
 from tests.conftest import free_port
 from tests.integration.server.conftest import GOOD, RUNS, Site, upload
@@ -145,6 +147,8 @@ def test_readiness_says_how_to_mend_the_schema(site: Site) -> None:
         answer = httpx.get(f"{site.url}/readyz", timeout=30)
         assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
         assert words in answer.json()["parts"]["database"]
+        with pytest.raises(ConfigurationError, match=words):  # what serve and control ask before they start
+            require_newest(site.context.database)
 
 
 def test_logs_can_be_joined_from_the_upload_to_the_score(site: Site) -> None:

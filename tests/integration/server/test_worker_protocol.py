@@ -1,6 +1,7 @@
 """What workers may say and what becomes of it when it is wrong: forged, truncated, replayed, foreign, oversized."""
 
 import time
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -8,10 +9,11 @@ import pytest
 from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
+from server.control.sweeper import sweep
 from server.db import utc_now
 from server.models import Worker, WorkItem
 from server.work.keys import create_worker_key
-from server.work.workers import WorkerState, list_workers
+from server.work.workers import FORGOTTEN_S, WorkerState, list_workers
 from tests.integration.server.conftest import RUNS, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -204,6 +206,21 @@ def test_the_operator_sees_busy_idle_lost_and_left_workers(site: Site) -> None:
     assert {name: row.state for name, row in rows.items()} == {name: WorkerState(name) for name in rows}
     assert (rows["busy"].doing, rows["busy"].submission_id) == ("check", job.submission_id)
     assert rows["idle"].capabilities.gpu == "H200"
+
+
+def test_a_worker_that_is_lost_for_a_day_is_forgotten_and_may_come_back(site: Site) -> None:
+    for name in ("alive", "lost", "long-gone"):
+        site.enlist(name)
+    with site.context.database.write() as session:
+        for name, silent_s in (("lost", FORGOTTEN_S - 60), ("long-gone", FORGOTTEN_S + 60)):
+            then = utc_now() - timedelta(seconds=silent_s)
+            session.execute(update(Worker).where(Worker.name == name).values(seen_at=then))
+    assert sweep(site.context, "one")
+    with site.context.database.read() as session:
+        states = {row.name: row.state for row in list_workers(session, gone=True)}
+    assert states == {"alive": WorkerState.IDLE, "lost": WorkerState.LOST}
+    assert site.work("claim", worker="long-gone").json()["code"] == "worker_unknown"
+    assert site.enlist("long-gone").status_code == 200
 
 
 def test_idle_workers_are_heard_when_they_ask(site: Site) -> None:

@@ -1,5 +1,6 @@
 """The seeded script of disturbances: what is killed, restarted, emptied or taken away, and when."""
 
+import contextlib
 import random
 import threading
 import time
@@ -18,6 +19,7 @@ SCRIPT = {
     "redis emptied": 2,
     "postgres away": 1,
 }
+LONGEST_START_S = 30
 
 
 class Havoc:
@@ -60,6 +62,9 @@ class Havoc:
                 name = self._random.choices(list(SCRIPT), weights=list(SCRIPT.values()))[0]
                 if self._disturb(name):
                     self.done[name] += 1
+                # Killing faster than a slow machine can start processes would only prove that nothing runs then.
+                with contextlib.suppress(TimeoutError):
+                    self._stand.wait_until_up(LONGEST_START_S)
         except BaseException as error:  # noqa: BLE001 - raised again by wait
             self.failure = error
 

@@ -1,0 +1,110 @@
+"""Leases of work items: given, prolonged, given back, and found again when their holder is lost.
+
+The token of an item rises with each lease, so whoever held it before can change nothing any more. A holder that fell
+silent is forgiven as long as nobody else took the item. Every function runs inside one transaction of its caller.
+"""
+
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from evaluator.contract.faults import Fault, platform_fault
+from evaluator.contract.states import Owner, Stage, SubmissionState, WorkState
+from server import tallies
+from server.competitions.service import specification
+from server.db import utc_now
+from server.logs import get_logger
+from server.models import Competition, Submission, WorkItem
+from server.submissions.service import UNCHECKED, end
+from server.work.items import hold_back
+
+log = get_logger(__name__)
+
+
+def lease_item(item: WorkItem, *, worker: str, lease_s: float) -> None:
+    """Give `item` to `worker` until the lease runs out; the token fences off the holder before."""
+    item.state = WorkState.LEASED
+    item.attempt += 1
+    item.token += 1
+    item.worker = worker
+    item.claimed_at = utc_now()
+    item.lease_expires_at = item.claimed_at + timedelta(seconds=lease_s)
+
+
+def postpone(item: WorkItem, seconds: float) -> None:
+    """Nobody gets `item` before `seconds` have passed: a passing fault gets time to pass."""
+    item.state = WorkState.LEASED
+    item.token += 1
+    item.worker_key_id = item.worker = None
+    item.lease_expires_at = utc_now() + timedelta(seconds=seconds)
+
+
+def fail(session: Session, submission: Submission, fault: Fault) -> None:
+    """End `submission` with `fault`, which came up in the stage of its state.
+
+    The end by a fault of its own on hidden data waits for the clock, as a score does: until then it is being scored.
+    """
+    submission.owner = fault.owner
+    submission.fault_stage = Stage.CHECK if submission.state in UNCHECKED else Stage.RUN
+    submission.fault_code = fault.code
+    submission.fault_line = fault.line
+    submission.fault_message = fault.message
+    log.info("submission_failed", submission_id=str(submission.id), code=fault.code, owner=fault.owner)
+    is_own = submission.fault_stage == Stage.RUN and fault.owner == Owner.PARTICIPANT
+    if is_own and hold_back(
+        session, submission, specification(session.get_one(Competition, submission.competition_id))
+    ):
+        return
+    end(session, submission, SubmissionState.FAILED)
+
+
+def expire_leases(session: Session, *, max_attempts: int) -> int:
+    """Free items whose holder fell silent; one that lost `max_attempts` holders in a row poisons its submission."""
+    items = session.scalars(
+        select(WorkItem)
+        .where(WorkItem.state == WorkState.LEASED, WorkItem.lease_expires_at < utc_now())
+        .with_for_update(skip_locked=True)
+    ).all()
+    for item in items:
+        if item.worker is None:
+            item.state = WorkState.READY  # it was postponed, nobody held it
+        else:
+            lose(session, item, max_attempts=max_attempts)
+    return len(items)
+
+
+def lose(session: Session, item: WorkItem, *, max_attempts: int) -> None:
+    """The holder of `item` is gone: others may take it, unless it was `max_attempts` holders without a finished run."""
+    submission = session.get_one(Submission, item.submission_id)
+    item.losses += 1
+    tallies.add(session, tallies.LEASES_EXPIRED)
+    fields = {"submission_id": str(submission.id), "stage": item.stage, "chunk": item.chunk, "worker": item.worker}
+    log.warning("lease_lost", attempt=item.attempt, **fields)
+    if is_over(submission, item):
+        finish(item, WorkState.FAILED)
+    elif item.attempt < max_attempts:
+        item.state = WorkState.READY
+    else:
+        finish(item, WorkState.POISONED)
+        tallies.add(session, tallies.WORK_POISONED)
+        log.error("work_poisoned", attempts=item.attempt, **fields)
+        fail(session, submission, platform_fault(f"{item.attempt} workers fell silent on stage {item.stage}"))
+
+
+def is_over(submission: Submission, item: WorkItem) -> bool:
+    """Whether the item is of no use any more; that of an end which waits to be shown is not, either."""
+    is_ended = SubmissionState(submission.state).is_terminal or submission.fault_code is not None
+    return is_ended or submission.generation != item.generation
+
+
+def free(item: WorkItem) -> None:
+    """Give `item` back in such a way that nothing which its holder sent before counts any more."""
+    item.state = WorkState.READY
+    item.token += 1
+
+
+def finish(item: WorkItem, state: WorkState) -> None:
+    """Close `item` now."""
+    item.state = state
+    item.done_at = utc_now()
