@@ -8,7 +8,7 @@ from sqlalchemy import delete, select
 
 from evaluator.contract.faults import FaultCode
 from server.control.sweeper import sweep
-from server.models import Competition, WorkItem
+from server.models import Competition, Submission, WorkItem
 from tests.integration.server.conftest import RUNS, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -132,8 +132,8 @@ def test_sweeper_restores_lost_items_of_every_state(site: Site) -> None:
     with site.register("ann") as ann:
         identifier = upload(ann).json()["id"]
         for expected in ("queued", "running", "scoring"):
-            assert ann.get(f"/submissions/{identifier}").json()["state"] == expected
             with site.context.database.write() as session:
+                assert session.scalars(select(Submission.state)).one() == expected
                 session.execute(delete(WorkItem).where(WorkItem.state == "ready"))
             assert sweep(site.context, "one") is True
             if expected == "scoring":
