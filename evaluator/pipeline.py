@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
@@ -28,7 +28,7 @@ from evaluator.inference.service import (
     WeightsRefused,
 )
 from evaluator.jails import Jails
-from sandbox import Allowance, RunResult, Sandbox, SandboxError, Status
+from sandbox import Allowance, RunResult, SandboxError, Status
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -151,9 +151,11 @@ def _evaluate_with(
         )
         sandbox = _patiently(lambda: station.jails.get(job, layer), stop)
         allowance = None if job.wall_left_s is None else Allowance(job.wall_left_s)
-        with ThreadPoolExecutor(max_workers=station.slots, thread_name_prefix="slot") as slots:
+        # One thread more than slots, so that the outputs of one run are computed and stored while the next one runs.
+        run_in = _limited(sandbox.run, station.slots)
+        with ThreadPoolExecutor(max_workers=station.slots + 1, thread_name_prefix="slot") as slots:
             tasks = [
-                slots.submit(_do_run, station, job, order, source, setting, sandbox, allowance, stop)
+                slots.submit(_do_run, station, job, order, source, setting, run_in, allowance, stop)
                 for order in job.runs
             ]
             for task in as_completed(tasks):
@@ -181,6 +183,17 @@ def _evaluate_with(
         station.jails.discard(job, layer)
         fault = platform_fault(f"{type(failure).__name__}: {failure}")
     return Evaluated(tuple(records), fault, check=report, check_outputs=outputs, packages_sha256=layer.sha256)
+
+
+def _limited(run: Callable[..., RunResult], slots: int) -> Callable[..., RunResult]:
+    """`run`, at most `slots` at a time; the others wait."""
+    free = threading.Semaphore(slots)
+
+    def wait_and_run(*arguments: Any, **named: Any) -> RunResult:
+        with free:
+            return run(*arguments, **named)
+
+    return wait_and_run
 
 
 def _patiently(call: Callable[[], T], stop: threading.Event) -> T:
@@ -214,13 +227,13 @@ def _do_run(
     order: RunOrder,
     source: bytes,
     setting: InferenceSetting,
-    sandbox: Sandbox,
+    run_in: Callable[..., RunResult],
     allowance: Allowance | None,
     stop: "_Either",
 ) -> _Run:
     if stop.is_set():
         return _Run()
-    run = partial(sandbox.run, source, filename=FILENAME, function=FUNCTION, seed=order.seed, cancel=stop)
+    run = partial(run_in, source, filename=FILENAME, function=FUNCTION, seed=order.seed, cancel=stop)
     try:
         result = run(allowance=allowance)
         if result.status is Status.CANCELLED:

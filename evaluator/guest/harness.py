@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch._dynamo  # an optimizer imports it on first use, which would cost every run a second or two
 import torch.utils.data
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from evaluator.data.loaders import class_weights, make_loaders
+from evaluator.guest.warm_up import warm_up
 from evaluator.models import build_model
 from sandbox.guest import InvalidResult, NoResult, define
 
@@ -44,13 +44,10 @@ def load(inputs: Path) -> Context:
     net.load_state_dict(load_file(inputs / ORIGINAL))
     net.eval()
     torch.manual_seed(0)  # the first call reads torch's sources for a stack trace, which would cost every run 3 ms
-    return Context(
-        net=net,
-        tensors=load_file(inputs / VISIBLE),
-        batch_size=setting["batch_size"],
-        classes=setting["classes"],
-        device=setting["device"],
-    )
+    tensors, batch_size = load_file(inputs / VISIBLE), setting["batch_size"]
+    if setting["device"] == "cpu":
+        warm_up(net, tensors, batch_size)
+    return Context(net, tensors, batch_size=batch_size, classes=setting["classes"], device=setting["device"])
 
 
 def run(context: Context, source: bytes, filename: str, function: str, seed: int) -> bytes:
