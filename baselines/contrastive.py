@@ -8,8 +8,8 @@ import torch
 from torch.nn import functional as F
 
 ROUNDS = 3
-UNIFORM_RATE = 3e-3
-CONTRAST_RATE = 1e-2
+UNIFORM_RATE = 1e-2
+CONTRAST_RATE = 5e-2
 TEMPERATURE = 1.15
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 5e-4

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 SHARE = 0.99
 ENTROPY_WEIGHT = 1.0
-EPOCHS = 4
+EPOCHS = 6
 LEARNING_RATE = 4e-3
 WEIGHT_DECAY = 5e-4
 
