@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import structlog
 
 from evaluator.artifacts import ArtifactError, ArtifactStore, ArtifactStoreAway
-from evaluator.contract.advice import NEAR, Advice
 from evaluator.contract.faults import Fault, FaultCode, platform_fault
 from evaluator.contract.script_block import InvalidScriptBlock, ScriptBlock, read_script_block
 from evaluator.contract.states import Stage
@@ -28,6 +27,7 @@ from evaluator.inference.service import (
     WeightsRefused,
 )
 from evaluator.jails import Jails
+from evaluator.reports import advise, check_report, fault_of
 from sandbox import Allowance, RunResult, SandboxError, Status
 
 log = structlog.stdlib.get_logger(__name__)
@@ -40,18 +40,6 @@ TICK_S = 0.25
 REPEATED_SHARE = 16
 """One of so many hidden runs is done twice, at random: no jail hides the clock, but this tells who uses it."""
 _FAILURES = (SandboxError, ArtifactError, InferenceFailure, OSError)
-FAULT_CODES = {
-    Status.EXCEPTION: FaultCode.EXCEPTION,
-    Status.EXIT: FaultCode.EXIT,
-    Status.TIMEOUT: FaultCode.TIMEOUT,
-    Status.OUT_OF_MEMORY: FaultCode.OUT_OF_MEMORY,
-    Status.PROCESS_LIMIT: FaultCode.PROCESS_LIMIT,
-    Status.OUTPUT_LIMIT: FaultCode.OUTPUT_LIMIT,
-    Status.KILLED: FaultCode.KILLED,
-    Status.INVALID_RESULT: FaultCode.INVALID_RESULT,
-    Status.NO_RESULT: FaultCode.NO_RESULT,
-    Status.IMPORT_ERROR: FaultCode.IMPORT_ERROR,
-}
 
 
 @dataclass(frozen=True)
@@ -281,43 +269,6 @@ def _checked(
     untouched = station.inference.compute(original, setting, stop)
     result, outputs = results[0]
     return check_report(result, None, packages, advise(results, untouched, job.limits.run_wall_s)), outputs
-
-
-def advise(runs: Sequence[tuple[RunResult, bytes | None]], untouched: bytes, run_wall_s: float) -> tuple[Advice, ...]:
-    """What results and outputs of the check's runs give reason to say; `untouched` are the original model's outputs."""
-    found = []
-    if any(outputs == untouched for _, outputs in runs):
-        found.append(Advice.UNCHANGED)
-    elif len({result.payload for result, _ in runs}) < len(runs):
-        found.append(Advice.SAME_FOR_ALL_SEEDS)
-    if max(result.wall_s for result, _ in runs) > NEAR * run_wall_s:
-        found.append(Advice.NEAR_TIME_LIMIT)
-    return tuple(found)
-
-
-def fault_of(result: RunResult, *, is_hidden: bool) -> Fault:
-    """The participant's fault behind a result; of a hidden run only code and line, nothing that the code said."""
-    error = result.error
-    message = "" if error is None or is_hidden else f"{error.type}: {error.message}"
-    line = error.line if error is not None and error.line is not None and error.line > 0 else None
-    return Fault(code=FAULT_CODES[result.status], message=message[:4_000], line=line)
-
-
-def check_report(
-    result: RunResult, fault: Fault | None, packages: tuple[str, ...], advice: tuple[Advice, ...] = ()
-) -> CheckReport:
-    """What the participant sees of a run on practice data."""
-    trace = result.error.traceback if result.error is not None else (fault.message if fault else "")
-    return CheckReport(
-        stdout=result.stdout,
-        stderr=result.stderr,
-        traceback=trace,
-        wall_s=result.wall_s,
-        cpu_s=result.cpu_s,
-        peak_memory_bytes=result.peak_memory_bytes,
-        packages=packages,
-        advice=advice,
-    )
 
 
 class _Either(threading.Event):

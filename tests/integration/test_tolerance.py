@@ -9,7 +9,8 @@ from evaluator import pipeline
 from evaluator.artifacts.outputs import read_outputs
 from evaluator.contract.advice import Advice
 from evaluator.contract.states import Stage
-from evaluator.pipeline import Station, advise
+from evaluator.pipeline import Station
+from evaluator.reports import advise
 from sandbox import RunResult, Status
 from server.submissions.static_check import check_file
 from tests.integration.package_index import open_folder

@@ -23,7 +23,7 @@ from attacks.plants import DEVICES, Plants, in_jails
 from attacks.runner import Finding, run_case
 from evaluator.contract.states import Stage
 from evaluator.inference.service import InferenceFailure, InferenceService
-from evaluator.pipeline import fault_of
+from evaluator.reports import fault_of
 from sandbox import open_sandbox
 from sandbox.verdict import Ending
 from tests.integration.attacks.conftest import CASES
