@@ -1,4 +1,4 @@
-"""The results of a sweep as CSV, as Markdown, and as the sentence that says which order is significant."""
+"""The results of a sweep as CSV, as Markdown, and as the list that says which order is significant."""
 
 import csv
 import io
@@ -78,7 +78,7 @@ def shown(name: str, estimate: Estimate | None) -> str:
 
 
 def verdict(rows: Sequence[Row]) -> str:
-    """Which methods differ significantly from plain fine-tuning, in a sentence or two; empty without that method."""
+    """Which methods differ significantly from plain fine-tuning, as a Markdown list; empty without that method."""
     plain = next((row.score for row in rows if row.name == PLAIN and row.score is not None), None)
     if plain is None:
         return ""
@@ -93,8 +93,8 @@ def verdict(rows: Sequence[Row]) -> str:
             alike.append(row.name)
         else:
             (above if difference.difference > 0 else below).append(row.name)
-    parts = [
-        f"{title} plain fine-tuning (`{PLAIN}`): {', '.join(names) if names else 'none'}."
+    lines = [
+        f"- {title} plain fine-tuning (`{PLAIN}`): {', '.join(names) if names else 'none'}."
         for title, names in (
             ("Significantly above", above),
             ("Significantly below", below),
@@ -108,9 +108,11 @@ def verdict(rows: Sequence[Row]) -> str:
             for row in rows
             if row.score is not None and not row.is_reference and _is_above(row.score, ceiling.score)
         ]
-        parts.append(f"Significantly above the ceiling: {', '.join(over) if over else 'none'}.")
-    test = "Paired jackknife over shared oracles, 95% each, without a correction for the number of methods."
-    return " ".join([*parts, test])
+        lines.append(f"- Significantly above the ceiling: {', '.join(over) if over else 'none'}.")
+    test = (
+        "Which order is significant (paired jackknife over shared oracles, 95% each, no correction for their number):"
+    )
+    return "\n".join([test, "", *lines])
 
 
 def _is_above(score: Score, other: Score) -> bool:

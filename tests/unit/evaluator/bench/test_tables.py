@@ -107,7 +107,7 @@ def test_markdown(rows: list[Row]) -> None:
     assert lines[-1] == "| broken | exception in line 3: ValueError: no |"
 
 
-def test_sentence_says_what_is_significant(rows: list[Row]) -> None:
+def test_list_says_what_is_significant(rows: list[Row]) -> None:
     text = verdict(rows)
     assert "Significantly above plain fine-tuning (`finetune`): good." in text
     assert "Not to be told apart from plain fine-tuning (`finetune`): alike." in text
