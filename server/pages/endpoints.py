@@ -7,6 +7,7 @@ from evaluator.artifacts import ArtifactMissing
 from server.competitions import acts
 from server.competitions import service as competitions
 from server.context import AppContext
+from server.db import utc_now
 from server.errors import NotFound
 from server.leaderboard.table import Wanted, table
 from server.pages import views
@@ -53,7 +54,15 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
         standings = table(session, found, Wanted(size=TOP_ROWS))
         announced = acts.announcements(session, found)
     sheet = competitions.dossier(found).contact_sheet
-    view = views.competition_page(facts, standings, sheet, announced, str(request.base_url))
+    view = views.competition_page(
+        facts,
+        competitions.specification(found),
+        standings,
+        sheet,
+        announced,
+        str(request.base_url),
+        now=utc_now(),
+    )
     return page(request, "competition.html", view, visitor)
 
 

@@ -1,5 +1,7 @@
 """The page of a host: how the competition stands, everybody's submissions, workers, and the acts that lead it."""
 
+import csv
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +10,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import SubmissionState
@@ -22,10 +24,10 @@ from server.models import AuditEvent, Competition, Score, Submission, Team
 from server.pages import views
 from server.pages.formatting import Moment, count_text, duration_text, moment, score_text
 from server.pages.forms import notice, refusal, to, to_login
-from server.pages.rendering import READ, page
+from server.pages.rendering import READ, SECURITY_HEADERS, page
 from server.pages.submission_page import HEADLINES
 from server.pages.texts import Fact
-from server.sessions import FormVisitor, OptionalVisitor, Visitor
+from server.sessions import FormVisitor, OptionalVisitor, RequiredVisitor, Visitor
 from server.submissions import reruns
 from server.submissions import service as submissions
 from server.work.workers import WorkerRow, list_workers
@@ -33,6 +35,12 @@ from server.work.workers import WorkerRow, list_workers
 router = APIRouter(include_in_schema=False)
 
 SUBMISSIONS_SHOWN = 100
+SEARCH_CHARS = 80
+LIVE_POLL_S = 15
+TABLE_COLUMNS = (
+    *("submission", "team", "filename", "evaluation", "state", "fault", "final_score"),
+    *("created_at", "disqualified"),
+)
 EVENTS_SHOWN = 30
 
 Text = Annotated[str, Form(max_length=10_000)]
@@ -89,6 +97,8 @@ class HostPage:
     can_extend: bool
     counts: tuple[Fact, ...]
     state: str
+    search: str
+    poll_s: int
     states: tuple[tuple[str, str], ...]
     lines: tuple[Line, ...]
     workers: tuple[WorkerLine, ...]
@@ -113,9 +123,37 @@ OFFERED = {
 
 
 @router.api_route("/host/{slug}", methods=READ)
-def host(slug: str, request: Request, context: AppContext, visitor: OptionalVisitor, state: str = "") -> Response:
+def host(
+    slug: str, request: Request, context: AppContext, visitor: OptionalVisitor, state: str = "", q: str = ""
+) -> Response:
     """The host's page."""
-    return to_login(request) if visitor is None else _host_page(request, context, slug, visitor, state=state)
+    if visitor is None:
+        return to_login(request)
+    return _host_page(request, context, slug, visitor, state=state, search=q.strip()[:SEARCH_CHARS])
+
+
+@router.api_route("/host/{slug}/submissions.csv", methods=READ)
+def submissions_table(slug: str, context: AppContext, visitor: RequiredVisitor) -> Response:
+    """Every submission with its unrounded score, as CSV."""
+    with context.database.read() as session:
+        competition = competitions.get_competition(session, slug, drafts=True)
+        require_host(session, competition, visitor.user)
+        buffer = io.StringIO()
+        writer = csv.writer(buffer)
+        writer.writerow(TABLE_COLUMNS)
+        for found, team, score in session.execute(_query(competition)):
+            writer.writerow(
+                [
+                    *(found.id, team, found.filename, found.evaluation, found.state, found.fault_code or ""),
+                    *("" if score is None else score, found.created_at.isoformat(), found.disqualified_reason or ""),
+                ]
+            )
+    headers = {
+        **SECURITY_HEADERS,
+        "Cache-Control": "no-store",
+        "Content-Disposition": f'attachment; filename="{slug}-submissions.csv"',
+    }
+    return Response(buffer.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.post("/host/{slug}/{act}")
@@ -128,6 +166,7 @@ def lead(
     until: Text = "",
     title: Text = "",
     body: Text = "",
+    sure: Text = "",
 ) -> Response:
     """One of the host's acts on the whole competition."""
     actor = user_actor(visitor.user)
@@ -136,7 +175,7 @@ def lead(
         "pause": lambda session: acts.pause(session, slug, actor=actor),
         "close": lambda session: acts.close(session, slug, actor=actor),
         "extend": lambda session: acts.extend(session, slug, _time(until), actor=actor),
-        "reveal": lambda session: finals.reveal(session, slug, actor=actor),
+        "reveal": lambda session: finals.reveal(session, _sure(slug, sure), actor=actor),
         "announce": lambda session: acts.announce(session, slug, title=_title(title), body=body, actor=actor),
     }
     if act not in doings:
@@ -192,6 +231,15 @@ def _act_on(context: Context, slug: str, submission_id: UUID, act: str, visitor:
             raise NotFound("There is no such act.")
 
 
+def _sure(slug: str, said: str) -> str:
+    """The slug, once the host has said so; browsers ask for it before they send."""
+    if not said:
+        raise acts.PhaseConflict(
+            "A reveal cannot be taken back: tick the box beside the button to say that you mean it."
+        )
+    return slug
+
+
 def _time(text: str) -> datetime:
     """A browser's local time field is read as UTC, as the page says."""
     try:
@@ -213,6 +261,7 @@ def _host_page(
     visitor: Visitor,
     *,
     state: str = "",
+    search: str = "",
     problem: str = "",
     status: int = 200,
 ) -> Response:
@@ -232,8 +281,10 @@ def _host_page(
             can_extend=current in {phases.Phase.PRACTICE, phases.Phase.OPEN, phases.Phase.PAUSED, phases.Phase.CLOSED},
             counts=_counts(session, competition),
             state=wanted,
+            search=search,
+            poll_s=LIVE_POLL_S,
             states=(("", "All"), *((one.value, HEADLINES[one]) for one in SubmissionState)),
-            lines=_lines(session, competition, wanted),
+            lines=_lines(session, competition, wanted, search),
             workers=tuple(_worker(row) for row in list_workers(session)),
             events=tuple(_event(event) for event in events),
         )
@@ -264,17 +315,24 @@ def _counts(session: Session, competition: Competition) -> tuple[Fact, ...]:
     return tuple(Fact(HEADLINES[one], f"{counted[one]:,}") for one in SubmissionState if counted.get(one))
 
 
-def _lines(session: Session, competition: Competition, state: str) -> tuple[Line, ...]:
-    query = (
+def _query(competition: Competition) -> Select[Submission, str, float]:
+    return (
         select(Submission, Team.name, Score.final_score)
         .join(Team, Team.id == Submission.team_id)
         .outerjoin(Score, (Score.submission_id == Submission.id) & (Score.generation == Submission.generation))
         .where(Submission.competition_id == competition.id)
         .order_by(Submission.created_at.desc(), Submission.id)
-        .limit(SUBMISSIONS_SHOWN)
     )
+
+
+def _lines(session: Session, competition: Competition, state: str, search: str) -> tuple[Line, ...]:
+    query = _query(competition).limit(SUBMISSIONS_SHOWN)
     if state:
         query = query.where(Submission.state == state)
+    if search:
+        key = search.casefold()
+        in_file = func.lower(Submission.filename).contains(key, autoescape=True)
+        query = query.where(Team.name_key.contains(key, autoescape=True) | in_file)
     return tuple(
         Line(
             id=str(found.id),

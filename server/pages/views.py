@@ -6,6 +6,7 @@ from datetime import datetime
 
 from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.faults import FAULT_TEXTS
+from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.submission import FUNCTION, PARAMETERS
 from server.competitions.schemas import CompetitionFacts, CompetitionRow
 from server.leaderboard.table import Table
@@ -49,6 +50,15 @@ class News:
 
 
 @dataclass(frozen=True)
+class Step:
+    """A date of the competition's calendar."""
+
+    title: str
+    when: Moment
+    is_past: bool
+
+
+@dataclass(frozen=True)
 class HomePage:
     """The list of competitions; `start` has commands for the newest open one, None when none is open."""
 
@@ -63,8 +73,9 @@ class CompetitionPage:
     card: Card
     description: tuple[str, ...]
     news: tuple[News, ...]
-    opened: Moment | None
-    closed: Moment | None
+    timeline: tuple[Step, ...]
+    rules: tuple[Fact, ...]
+    metric: tuple[Fact, ...]
     signature: str
     starter: str
     extra_parameters: tuple[str, ...]
@@ -103,18 +114,22 @@ def home_page(rows: list[CompetitionRow], base_url: str) -> HomePage:
 
 def competition_page(
     facts: CompetitionFacts,
+    spec: CompetitionSpec,
     standings: Table,
     contact_sheet: ArtifactRef,
     announced: Sequence[Announcement],
     base_url: str,
+    *,
+    now: datetime,
 ) -> CompetitionPage:
-    """The values of a competition's overview; of the contact sheet only the digest is used."""
+    """The values of a competition's overview; of the contact sheet only the digest is used, of `spec` the rules."""
     return CompetitionPage(
         card=card(facts),
         description=paragraphs(facts.description),
         news=tuple(News(one.title, paragraphs(one.body), moment(one.created_at)) for one in announced),
-        opened=_moment(facts.opened_at),
-        closed=_moment(facts.closed_at),
+        timeline=_timeline(facts, now),
+        rules=_rules(spec),
+        metric=tuple(Fact(name.replace("_", " "), str(value)) for name, value in (facts.metric or {}).items()),
         signature=f"{FUNCTION}({', '.join(PARAMETERS)})",
         starter=STARTER,
         extra_parameters=tuple(facts.extra_parameters),
@@ -144,8 +159,30 @@ def card(row: CompetitionRow) -> Card:
     )
 
 
-def _moment(value: datetime | None) -> Moment | None:
-    return None if value is None else moment(value)
+def _timeline(facts: CompetitionFacts, now: datetime) -> tuple[Step, ...]:
+    """What is known of the calendar, in its order."""
+    start = max((when for when in (facts.opened_at, facts.public_starts_at) if when is not None), default=None)
+    end = facts.closed_at or facts.public_ends_at
+    dates = (
+        ("Uploads from", start),
+        ("Uploads until", end),
+        ("Final results", facts.revealed_at or facts.final_ends_at),
+    )
+    return tuple(Step(title, moment(when), when <= now) for title, when in dates if when is not None)
+
+
+def _rules(spec: CompetitionSpec) -> tuple[Fact, ...]:
+    quotas = spec.quotas
+    counted = (
+        ("Submissions a day", quotas.submissions_per_day),
+        ("Submissions in all", quotas.submissions_total),
+        ("At the same time", quotas.in_flight),
+    )
+    return (
+        Fact("Team", count_text(spec.team_size, "person", "people") + " at most"),
+        *(Fact(name, f"{count:,}" if count else "no limit") for name, count in counted),
+        Fact("Selected for the final", f"{spec.evaluation.final_selections} a team"),
+    )
 
 
 def _data(facts: CompetitionFacts) -> tuple[Fact, ...]:
