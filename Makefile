@@ -4,10 +4,10 @@ SHELL := /bin/bash
 ENV := $(shell scripts/environment --path)
 PORT ?= 8000
 
-.PHONY: help install demo up test test-long chaos lint format bench results lock clean
+.PHONY: help install demo up test test-long chaos lint format bench results screenshots lock clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  Options: ONCE=1 (demo stops at the end), PORT=8000, LETHE_HOME=…, TORCH_BACKEND=cpu (small torch)"
 
 install: ## Install Lethe and everything it needs into its own environment
@@ -50,6 +50,10 @@ bench: install ## Measure speed, side by side with the references
 results: install ## Run all baselines on the demo, resumable, into docs/results.{md,csv} and the tables of README and docs/methods
 	@scripts/packages run
 	@$(ENV)/bin/lethe bench benchmarks/sweeps/demo.toml --out docs --block README.md --block docs/methods.md
+
+screenshots: install ## Run the demo and take the README's two pictures of it
+	@scripts/packages test
+	@$(ENV)/bin/python -m scripts.screenshots
 
 lock: install ## Resolve all dependencies anew into requirements.lock
 	@scripts/lock

@@ -34,13 +34,13 @@ description = "A network has learnt to tell the age group of a face. Some people
 [data]
 source = "synthetic-faces"
 seed = 0
-identities = 30
-images_per_identity = 6
+identities = 40
+images_per_identity = 8
 classes = 4
 [split]
 seed = 0
 [training]
-epochs = 3
+epochs = 5
 [evaluation]
 runs = 8
 oracles = 8
