@@ -3,6 +3,7 @@
 import json
 import shlex
 from dataclasses import dataclass
+from typing import Any
 
 from evaluator.contract.submission import FILENAME
 
@@ -42,6 +43,16 @@ def unlearning(net, retain, forget, validation):
     net.eval()
     return net
 '''
+
+
+def notebook(source: str) -> dict[str, Any]:
+    """A Jupyter notebook (format 4) with `source` in its one cell."""
+    cell = {
+        "cell_type": "code", "execution_count": None, "id": "submission", "metadata": {}, "outputs": [],
+        "source": source.splitlines(keepends=True),
+    }  # fmt: skip
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
 
 
 @dataclass(frozen=True)

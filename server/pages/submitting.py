@@ -1,5 +1,6 @@
 """Pages of submissions: upload a file or pasted source, and follow what becomes of it."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -24,7 +25,7 @@ from server.pages.evidence import evidence
 from server.pages.formatting import Moment, count_text, moment, size_text
 from server.pages.forms import notice, refusal, to, to_login
 from server.pages.rendering import READ, SECURITY_HEADERS, page
-from server.pages.snippets import STARTER
+from server.pages.snippets import STARTER, notebook
 from server.pages.source_view import Line, source_lines
 from server.pages.submission_page import submission_page
 from server.rates import TooManyRequests
@@ -97,6 +98,15 @@ def starter(slug: str, context: AppContext) -> Response:
         competitions.get_competition(session, slug)
     headers = {**SECURITY_HEADERS, "Content-Disposition": f'attachment; filename="{FILENAME}"'}
     return Response(STARTER, media_type="text/x-python; charset=utf-8", headers=headers)
+
+
+@router.api_route("/competitions/{slug}/starter.ipynb", methods=READ)
+def starter_notebook(slug: str, context: AppContext) -> Response:
+    """The same as a notebook, which can be uploaded as well."""
+    with context.database.read() as session:
+        competitions.get_competition(session, slug)
+    headers = {**SECURITY_HEADERS, "Content-Disposition": 'attachment; filename="submission.ipynb"'}
+    return Response(json.dumps(notebook(STARTER), indent=1), media_type="application/x-ipynb+json", headers=headers)
 
 
 @router.api_route("/submissions/{submission_id}", methods=READ)
@@ -235,7 +245,7 @@ def _submit_page(
         limit=size_text(spec.limits.upload_bytes),
         left=tuple(f"{count_text(count, what)} {when}" for count, what, when in left if count is not None),
         resets=moment(quota.resets_at) if quota.submissions_left_today is not None else None,
-        starter=f"/competitions/{slug}/starter.py",
+        starter=f"/competitions/{slug}/starter",
         source=source,
         problem=problem,
         verdict=verdict,

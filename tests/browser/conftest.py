@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from evaluator.contract.specification import CompetitionSpec, SyntheticFacesSpec
 from evaluator.contract.states import Evaluation, SubmissionState
@@ -41,6 +41,8 @@ TEAMS = {
     "fine-tune baseline": (0.0302, 1, 310),
     "ascent": (0.0107, 2, 311),
 }
+PATIENCE_MS = 30_000  # of a busy machine; a test that passes never waits that long
+expect.set_options(timeout=PATIENCE_MS)
 START = datetime(2025, 5, 20, 9, 31, tzinfo=UTC)
 
 
@@ -206,7 +208,7 @@ def open_page(site: Site, chromium: Browser) -> Iterator[OpenPage]:
         path: str, *, before: Callable[[Page], None] | None = None, ignore: str = "", **options: object
     ) -> Page:
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        context.set_default_timeout(5_000)
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: complain(f"{path}: {message.type}: {message.text}", ignore))
