@@ -47,7 +47,7 @@ def unlearning(net, retain, forget, validation):
 
 def notebook(source: str) -> dict[str, Any]:
     """A Jupyter notebook (format 4) with `source` in its one cell."""
-    cell = {
+    cell: dict[str, Any] = {
         "cell_type": "code", "execution_count": None, "id": "submission", "metadata": {}, "outputs": [],
         "source": source.splitlines(keepends=True),
     }  # fmt: skip
