@@ -4,7 +4,7 @@ SHELL := /bin/bash
 ENV := $(shell scripts/environment --path)
 PORT ?= 8000
 
-.PHONY: help install demo up test test-long chaos lint format bench results screenshots lock clean
+.PHONY: help install demo up test test-long chaos lint format bench results screenshots reference lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ results: install ## Run all baselines on the demo, resumable, into docs/results.
 screenshots: install ## Run the demo and take the README's two pictures of it
 	@scripts/packages test
 	@$(ENV)/bin/python -m scripts.screenshots
+
+reference: install ## Write docs/reference.md anew: every command, setting and call
+	@$(ENV)/bin/python scripts/reference.py > docs/reference.md.new && mv docs/reference.md.new docs/reference.md
 
 lock: install ## Resolve all dependencies anew into requirements.lock
 	@scripts/lock

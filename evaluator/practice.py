@@ -1,19 +1,30 @@
 """A dry run on practice data, as the check stage does it, with everything on this machine."""
 
+import os
 import threading
+import time
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
+from safetensors.numpy import load
 
-from evaluator.artifacts import open_store
-from evaluator.artifacts.outputs import read_outputs
-from evaluator.banks.seeding import Report
+from evaluator import metrics
+from evaluator.artifacts import ArtifactStore, open_store
+from evaluator.artifacts.oracles import load_pool
+from evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outputs
+from evaluator.banks.identity import bank_identity
+from evaluator.banks.seeding import Progress, Report, fill_banks
+from evaluator.banks.training_jobs import training_pool
 from evaluator.contract.base import Contract
+from evaluator.contract.dossier import PreparedPractice
 from evaluator.contract.faults import Fault
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Stage
-from evaluator.contract.work import CheckReport, Job, RunOrder
+from evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
 from evaluator.data.sources import Files
 from evaluator.dependencies import open_layers
 from evaluator.inference.service import InferenceService
@@ -23,7 +34,24 @@ from evaluator.preparation import prepare_practice
 from evaluator.settings import IndexSettings, LayerSettings
 
 _NOBODY = UUID(int=0)
-_SEEDS = (0, 1)  # two, so that a network that no seed changes is noticed
+CHECK_RUNS = 2  # so that a network that no seed changes is noticed
+SCORED_RUNS = 8  # the least that a score needs
+
+RunStage = Literal[Stage.CHECK, Stage.RUN]
+
+
+class PracticeScore(Contract):
+    """The score of a few runs on practice data, with its 95% interval, against as many practice oracles."""
+
+    rule: str
+    runs: int
+    oracles: int
+    score: float
+    low: float
+    high: float
+    forgetting_quality: float
+    retain_ratio: float
+    test_ratio: float
 
 
 class CheckResult(Contract):
@@ -32,6 +60,7 @@ class CheckResult(Contract):
     report: CheckReport
     fault: Fault | None
     accuracies: dict[str, float] = Field(default_factory=dict)
+    score: PracticeScore | None = Field(default=None, description="None where it was not asked for, or runs failed")
 
 
 class PracticeFailed(RuntimeError):
@@ -47,10 +76,12 @@ def practise(
     files: Files | None = None,
     allow_unsafe: bool = False,
     progress: Report | None = None,
+    with_score: bool = False,
 ) -> CheckResult:
     """The result of two runs of `source` on the competition's practice data, which is made on first use.
 
-    `files` says where a source that reads files finds them.
+    With `with_score` eight more runs are scored against eight oracles of the practice data, which are trained on first
+    use. `files` says where a source that reads files finds them.
 
     Raises SandboxUnavailable where nothing untrusted can be run, and what `prepare_practice` raises.
     """
@@ -58,13 +89,39 @@ def practise(
     require_isolation(settings, allow_unsafe=allow_unsafe)
     store = open_store(f"file://{store_folder}")
     practice = prepare_practice(spec, store, files=files, progress=progress)
-    job = Job(
+    check = _job(source, spec, store, practice, Stage.CHECK, range(CHECK_RUNS))
+    with InferenceService(wall_s=60.0) as inference:
+        jails = Jails(store, scratch, settings, allow_unsafe=allow_unsafe)
+        layers = open_layers(settings, IndexSettings())
+        slots = min(SCORED_RUNS, len(os.sched_getaffinity(0)))
+        station = Station(store=store, jails=jails, layers=layers, inference=inference, cache=scratch, slots=slots)
+        inference.start()
+        try:
+            done = evaluate(station, check, interrupt=threading.Event(), finished=lambda _: None)
+            if done.check is None:
+                raise PracticeFailed(done.fault.message if done.fault else "the run was interrupted")
+            accuracies = {} if done.check_outputs is None else read_outputs(done.check_outputs).accuracy
+            fault, score = done.fault, None
+            if fault is None and with_score:
+                runs = _job(source, spec, store, practice, Stage.RUN, range(CHECK_RUNS, CHECK_RUNS + SCORED_RUNS))
+                runs = runs.model_copy(update={"packages": done.check.packages})
+                fault, score = _scored(station, runs, spec, practice, progress)
+        finally:
+            jails.close()
+    return CheckResult(report=done.check, fault=fault, accuracies=accuracies, score=score)
+
+
+def _job(
+    source: bytes, spec: CompetitionSpec, store: ArtifactStore, practice: PreparedPractice, stage: RunStage, runs: range
+) -> Job:
+    """The job of these runs, whose indices are their seeds."""
+    return Job(
         work_id=_NOBODY,
-        token=0,
+        token=time.time_ns(),
         lease_s=3600,
         submission_id=_NOBODY,
         generation=0,
-        stage=Stage.CHECK,
+        stage=stage,
         source=store.put_named_by_digest("sources/check", source, ".py"),
         visible=practice.visible,
         original=practice.original,
@@ -75,18 +132,54 @@ def practise(
         limits=spec.limits,
         dependencies=spec.dependencies,
         packages=None,
-        runs=tuple(RunOrder(index=index, seed=seed) for index, seed in enumerate(_SEEDS)),
+        runs=tuple(RunOrder(index=index, seed=index) for index in runs),
     )
-    with InferenceService(wall_s=60.0) as inference:
-        jails = Jails(store, scratch, settings, allow_unsafe=allow_unsafe)
-        layers = open_layers(settings, IndexSettings())
-        station = Station(store=store, jails=jails, layers=layers, inference=inference, cache=scratch, slots=1)
-        inference.start()
-        try:
-            done = evaluate(station, job, interrupt=threading.Event(), finished=lambda _: None)
-        finally:
-            jails.close()
-    if done.check is None:
-        raise PracticeFailed(done.fault.message if done.fault else "the run was interrupted")
-    accuracies = {} if done.check_outputs is None else read_outputs(done.check_outputs).accuracy
-    return CheckResult(report=done.check, fault=done.fault, accuracies=accuracies)
+
+
+def _scored(
+    station: Station, job: Job, spec: CompetitionSpec, practice: PreparedPractice, progress: Report | None
+) -> tuple[Fault | None, PracticeScore | None]:
+    """The fault of the runs, or their score."""
+    store, started = station.store, time.monotonic()
+    records: list[RunRecord] = []
+
+    def finished(record: RunRecord) -> None:
+        records.append(record)
+        if progress is not None:
+            progress(Progress("runs", len(records), SCORED_RUNS, len(records), time.monotonic() - started))
+
+    try:
+        done = evaluate(station, job, interrupt=threading.Event(), finished=finished)
+        if done.fault is not None:
+            return done.fault, None
+        ordered = sorted(records, key=lambda record: record.index)
+        unlearned = stack_outputs([read_outputs(store.get(record.outputs)) for record in ordered])
+    finally:
+        store.delete(record.outputs.key for record in records)
+    bank = bank_identity(spec, practice.visible, practice.evaluation)
+    with training_pool() as pool:
+        fill_banks([(bank, index) for index in range(SCORED_RUNS)], store, pool, stage="oracles", progress=progress)
+    retrained = load_pool(store, bank.digest, range(SCORED_RUNS))
+    labels = load(store.get(practice.evaluation))["forget.labels"]
+    score = metrics.evaluate(
+        _pool(unlearned, labels), _pool(retrained, labels), rule=spec.metric.rule, cap_ratios=spec.metric.cap_ratios
+    )
+    return None, PracticeScore(
+        rule=score.rule,
+        runs=score.runs,
+        oracles=score.oracles,
+        score=score.final_score,
+        low=score.interval[0],
+        high=score.interval[1],
+        forgetting_quality=score.forgetting_quality,
+        retain_ratio=score.retain_ratio,
+        test_ratio=score.test_ratio,
+    )
+
+
+def _pool(stacked: StackedOutputs, labels: NDArray[np.int64]) -> metrics.Pool:
+    return metrics.Pool(
+        margins=metrics.margins(stacked.logits["forget"], labels),
+        retain_accuracy=stacked.accuracy["retain"],
+        test_accuracy=stacked.accuracy["test"],
+    )

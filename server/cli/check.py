@@ -1,13 +1,20 @@
 """`lethe check FILE`: a dry run on practice data, in the same sandbox, without any server."""
 
+import json
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from server.cli.descriptions import resources
 from server.cli.options import AllowUnsafe, DataFolder, Json, make_settings
 from server.cli.progress import training_progress
+
+if TYPE_CHECKING:
+    from evaluator.contract.specification import CompetitionSpec
+    from evaluator.practice import CheckResult
+    from server.submissions.static_check import CheckedFile
 
 
 def check(
@@ -15,28 +22,23 @@ def check(
         Path, typer.Argument(help="Python file or notebook with unlearning(net, retain, forget, validation)")
     ],
     specification: Annotated[Path, typer.Option("--spec", help="TOML file, or a shipped one's name")] = Path("demo"),
+    score: Annotated[
+        bool, typer.Option(help="Eight more runs, scored against practice oracles that are trained at the first check")
+    ] = True,
     data_folder: DataFolder = None,
     as_json: Json = False,
     allow_unsafe: AllowUnsafe = False,
 ) -> None:
-    """Run a submission twice on practice data and show everything that it says."""
+    """Check a submission as the server will: first without running it, then in the sandbox on practice data.
+
+    Shows everything that it prints, what it takes, and the score that it gets on practice data.
+    """
     from evaluator.data.sources import Files
     from evaluator.practice import practise
     from server.competitions.hosting import read_specification
-    from server.submissions.static_check import RefusedFile, check_file
 
     spec = read_specification(specification)
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise typer.BadParameter(f"cannot read {file}: {error.strerror}") from error
-    try:
-        checked = check_file(data, filename=file.name, limit_bytes=spec.limits.upload_bytes)
-    except RefusedFile as refusal:
-        typer.echo(f"{refusal.code}: {refusal}", err=True)
-        raise typer.Exit(1) from refusal
-    for note in checked.notes:
-        typer.echo(f"note: {note}", err=True)
+    checked = _checked(file, spec, as_json)
     folder = make_settings().prepare_home() / "practice"
     with training_progress() as progress, tempfile.TemporaryDirectory(prefix="lethe-check-") as scratch:
         result = practise(
@@ -47,24 +49,76 @@ def check(
             files=Files(folder=data_folder),
             allow_unsafe=allow_unsafe,
             progress=progress,
+            with_score=score,
         )
     if as_json:
-        typer.echo(result.model_dump_json())
+        typer.echo(json.dumps({"static": _static(checked), **result.model_dump(mode="json")}))
     else:
-        _show(result.report.stdout, result.report.stderr, result.report.traceback)
-        if result.fault is not None:
-            place = f" (line {result.fault.line})" if result.fault.line else ""
-            typer.echo(f"{result.fault.code}{place}: {result.fault.text}", err=True)
-        else:
-            accuracies = ", ".join(f"{part} {value:.3f}" for part, value in result.accuracies.items())
-            for advice in result.report.advice:
-                typer.echo(f"{advice}: {advice.text}", err=True)
-            typer.echo(f"ok in {result.report.wall_s:.1f} s; accuracies on practice data: {accuracies}")
+        _show(result, spec)
     if result.fault is not None:
         raise typer.Exit(1)
 
 
-def _show(*parts: str) -> None:
-    for part in parts:
+def _checked(file: Path, spec: "CompetitionSpec", as_json: bool) -> "CheckedFile":
+    """The file after the server's static check; what is refused ends the command with code 1."""
+    from server.submissions.static_check import RefusedFile, check_file
+
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"cannot read {file}: {error.strerror}") from error
+    limit_bytes = spec.limits.upload_bytes
+    try:
+        checked = check_file(data, filename=file.name, limit_bytes=limit_bytes)
+    except RefusedFile as refusal:
+        if as_json:
+            document = {"ok": False, "code": refusal.code, "message": str(refusal), "line": refusal.line}
+            typer.echo(json.dumps({"static": document}))
+        else:
+            typer.echo(f"{refusal.code}: {refusal}", err=True)
+        raise typer.Exit(1) from refusal
+    if not as_json:
+        packages = f", packages: {', '.join(checked.dependencies)}" if checked.dependencies else ""
+        typer.echo(f"static check: ok, {len(checked.source):,} of {limit_bytes:,} bytes{packages}")
+        for note in checked.notes:
+            typer.echo(f"note: {note}", err=True)
+    return checked
+
+
+def _static(checked: "CheckedFile") -> dict[str, object]:
+    return {
+        "ok": True,
+        "bytes": len(checked.source),
+        "dependencies": list(checked.dependencies),
+        "notes": list(checked.notes),
+    }
+
+
+def _show(result: "CheckResult", spec: "CompetitionSpec") -> None:
+    report, score = result.report, result.score
+    for part in (report.stdout, report.stderr, report.traceback):
         if part.strip():
             typer.echo(part.rstrip())
+    if report.packages:
+        typer.echo(f"installed: {', '.join(report.packages)}")
+    used = resources(report.wall_s, report.cpu_s, report.peak_memory_bytes)
+    limits = f"{spec.limits.run_wall_s:g} s and {spec.limits.memory_bytes / 2**20:,.0f} MiB"
+    typer.echo(f"a run takes {used}; it may take {limits}")
+    if result.accuracies:
+        shown = ", ".join(f"{part} {value:.3f}" for part, value in result.accuracies.items())
+        typer.echo(f"accuracies on practice data: {shown}")
+    for advice in report.advice:
+        typer.echo(f"{advice}: {advice.text}", err=True)
+    if score is not None:
+        typer.echo(
+            f"practice score {score.score:.4f}, 95% interval [{score.low:.4f}, {score.high:.4f}]: forgetting quality "
+            f"{score.forgetting_quality:.4f} × retain {score.retain_ratio:.3f} × test {score.test_ratio:.3f}"
+        )
+        typer.echo(
+            f"from {score.runs} runs and {score.oracles} oracles, rule {score.rule}; hidden data score otherwise"
+        )
+    if result.fault is not None:
+        place = f" (line {result.fault.line})" if result.fault.line else ""
+        typer.echo(f"{result.fault.code}{place}: {result.fault.text}", err=True)
+    else:
+        typer.echo("ok")

@@ -205,6 +205,9 @@ def export(
     margins: Annotated[
         bool, typer.Option(help="The arrays behind each score, which `lethe score` reads, and plots; the bulk of it")
     ] = True,
+    mlflow: Annotated[
+        str | None, typer.Option("--mlflow", help="Also log it to MLflow: a new folder, or a tracking server's URL")
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -216,7 +219,10 @@ def export(
 
     from server.competitions import hosting
     from server.exports.archive import export as write
+    from server.exports.tracking import log_archive, require_target
 
+    if mlflow is not None:
+        require_target(mlflow)
     context = hosting.open_context(make_settings(home=home))
     with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("submissions", total=None)
@@ -227,10 +233,14 @@ def export(
             margins=margins,
             report=lambda done, total: bars.update(bar, completed=done, total=total),
         )
+    uri = None if mlflow is None else log_archive(folder, mlflow)
     if as_json:
-        typer.echo(json.dumps({"competition": slug, "submissions": count, "folder": str(folder)}))
+        document = {"competition": slug, "submissions": count, "folder": str(folder), "mlflow": uri}
+        typer.echo(json.dumps(document))
         return
     typer.echo(f"{count} submissions of {slug} are in {folder}.")
+    if uri is not None:
+        typer.echo(f"to look at them in MLflow: mlflow ui --backend-store-uri {uri}")
 
 
 def _cost(plan: "Plan") -> str:

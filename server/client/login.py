@@ -6,7 +6,7 @@ from typing import Self
 from uuid import UUID
 
 from platformdirs import user_config_path
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from server.client.api import Client
@@ -20,8 +20,8 @@ class ClientSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LETHE_", frozen=True, extra="ignore")
 
-    server: str = ""
-    token: SecretStr = SecretStr("")
+    server: str = Field(default="", description="URL of the server")
+    token: SecretStr = Field(default=SecretStr(""), description="API token; goes before the stored login")
 
 
 class StoredLogin(BaseModel):

@@ -10,9 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 import structlog
-from click.testing import Result
 from sqlalchemy import update
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from evaluator.contract.specification import QuotasSpec
 from server.cli import app

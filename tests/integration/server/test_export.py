@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from server.exports.archive import FolderInUse, export
+from server.exports.tracking import log_archive
 from tests.integration.server.conftest import SECRET, SLUG, Site, upload
+
+pytestmark = pytest.mark.component("postgresql")
+
+
+@pytest.fixture
+def database_url(postgres_url: str) -> str:
+    """One database is enough: tests/system/test_docs.py exports from the other."""
+    return postgres_url
 
 
 @pytest.fixture
@@ -50,3 +59,22 @@ def test_lethe_score_computes_the_stored_score_from_the_margins(archive: Path) -
     report = json.loads(done.stdout)
     assert report["final_score"] == submission["score"]["final_score"]
     assert report["interval"] == submission["score"]["interval"]
+
+
+@pytest.mark.filterwarnings("ignore")  # of MLflow itself, about its own use of SQLAlchemy
+def test_mlflow_gets_a_run_for_each_submission(archive: Path, tmp_path: Path) -> None:
+    tracking = pytest.importorskip("mlflow.tracking")
+    uri = log_archive(archive, str(tmp_path / "tracking"))
+    client = tracking.MlflowClient(uri)
+    (submission,) = json.loads((archive / "archive.json").read_text())["submissions"]
+    runs = client.search_runs([client.get_experiment_by_name(SLUG).experiment_id])
+    assert {run.data.tags.get("reference") for run in runs} == {"public ceiling", "public floor", None}
+    (run,) = (run for run in runs if "submission" in run.data.tags)
+    assert run.data.tags["submission"] == submission["id"]
+    assert run.data.metrics["final_score"] == submission["score"]["final_score"]
+    assert [run.data.metrics[f"interval_{end}"] for end in ("low", "high")] == submission["score"]["interval"]
+    assert (run.data.params["team"], run.data.params["rule"], run.info.status) == ("ann", "exact", "FINISHED")
+    names = {one.path for one in client.list_artifacts(run.info.run_id)}
+    assert names == {"plots", "receipt.json", f"{submission['id']}.npz", f"{submission['id']}.py"}
+    with pytest.raises(FolderInUse):
+        log_archive(archive, str(tmp_path / "tracking"))

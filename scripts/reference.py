@@ -1,0 +1,117 @@
+"""Prints docs/reference.md: every command with its options, every setting and every call, as the code describes them.
+
+`make reference` writes the file, and a test compares it with what this prints. What has no description stops it.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic_core import PydanticUndefined
+from pydantic_settings import BaseSettings
+
+from evaluator.settings import IndexSettings, WorkerSettings
+from server.app import create_app
+from server.cli import app as command_line
+from server.client.login import ClientSettings
+from server.settings import Settings
+
+HEAD = """# Reference
+
+Written by `make reference` from the code; a test keeps it true. Errors of the API: [api.md](api.md#errors); of
+submissions: [participants.md](participants.md#errors).
+"""
+COMMANDS = """## Commands
+Every command has `--help`; `lethe --install-completion` teaches them to your shell. Commands that print something have
+`--json`, which prints JSON for programs. Those of hosts and operators have `--home`, the folder of everything that the
+embedded default keeps (`LETHE_HOME`). Exit codes: 0 ok, 1 failed, 2 wrong usage.
+"""
+EVERYWHERE = {"home", "as_json"}
+SETTINGS = (
+    (
+        "Settings of the server",
+        "`lethe up`, `serve`, `control`, `migrate` and the host's commands read these.",
+        Settings,
+    ),
+    ("Settings of a worker", "`lethe worker` reads these, and `lethe check` those of the sandbox.", WorkerSettings),
+    ("Settings of package indexes", "Those of uv, for the worker that installs packages.", IndexSettings),
+    ("Settings of the client", "The participant's commands and `server.client` read these.", ClientSettings),
+)
+
+
+def commands() -> Iterator[str]:
+    yield COMMANDS
+    yield from _command(typer.main.get_command(command_line), "lethe")
+
+
+def _command(command: Any, path: str) -> Iterator[str]:
+    """`command` is Click's, perhaps Typer's own copy of it, so it is known by what it has."""
+    if hasattr(command, "commands"):
+        for name, inner in sorted(command.commands.items()):
+            yield from _command(inner, f"{path} {name}")
+        return
+    parameters = [one for one in command.params if one.name != "help"]
+    arguments = [_argument(one) for one in parameters if one.param_type_name == "argument"]
+    yield f"### {' '.join([path, *arguments])}\n{_required(command.help, path)}\n"
+    lines = [
+        f"- `{_name(one)}`: {_required(one.help, f'{path} {one.name}')}"
+        for one in parameters
+        if one.name not in EVERYWHERE
+    ]
+    if lines:
+        yield "\n".join(lines) + "\n"
+
+
+def _argument(argument: Any) -> str:
+    name = (argument.metavar or argument.name).upper().strip("[]{}")
+    return name if argument.required else f"[{name}]"
+
+
+def _name(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return _argument(parameter).strip("[]")
+    return ", ".join([*parameter.opts, *parameter.secondary_opts])
+
+
+def settings() -> Iterator[str]:
+    for title, text, kind in SETTINGS:
+        yield (
+            f"## {title}\n{text}\n\n| variable | what it says | default |\n|---|---|---|\n"
+            + "\n".join(_rows(kind))
+            + "\n"
+        )
+
+
+def _rows(kind: type[BaseSettings]) -> Iterator[str]:
+    for name, field in kind.model_fields.items():
+        variable = f"{kind.model_config.get('env_prefix', '')}{name}".upper()
+        default = field.default
+        if default is PydanticUndefined:
+            shown = "must be set" if field.default_factory is None else ""
+        else:
+            shown = "" if default is None or not str(default).strip("*") else f"`{getattr(default, 'value', default)}`"
+        yield f"| `{variable}` | {_required(field.description, variable)} | {shown} |"
+
+
+def calls() -> Iterator[str]:
+    yield "## Calls of the API\nFields and answers: `/docs` on every server.\n\n| call | what it does |\n|---|---|"
+    with tempfile.TemporaryDirectory() as home:
+        paths = create_app(Settings(home=Path(home))).openapi()["paths"]
+    for path, methods in sorted(paths.items()):
+        for method, operation in sorted(methods.items()):
+            what = _required(operation.get("description") or operation.get("summary"), path)
+            yield f"| `{method.upper()} {path}` | {what} |"
+
+
+def _required(text: str | None, place: str) -> str:
+    """`text` in one line."""
+    if not text or not text.strip():
+        sys.exit(f"{place} has no description")
+    return " ".join(text.split()).replace("|", "\\|").replace("\x0c", "")
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join([HEAD, *commands(), *settings(), *calls()]) + "\n")

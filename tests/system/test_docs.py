@@ -1,0 +1,169 @@
+"""The commands of the docs as they stand: from a folder of photographs to a revealed board and its archive."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.photographs import make_image_folder
+from tests.system.conftest import Installation
+
+pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(900)]
+
+DOCS = Path(__file__).parents[2] / "docs"
+# Small numbers, so that a minute is enough; everything else is as the page says.
+SMALLER = {"runs = 32": "runs = 8", "oracles = 32": "oracles = 8", "epochs = 12": "epochs = 2",
+           "image_size = 32": "image_size = 16", "identities = 20": "identities = 8"}  # fmt: skip
+CLASS_NAMES = ("young", "grown up", "old")
+
+
+@dataclass
+class Page:
+    """A document's `sh` blocks by heading; what no test has run is found out at the end."""
+
+    name: str
+    blocks: dict[str, list[str]] = field(default_factory=dict)
+    specification: str = ""
+    done: set[str] = field(default_factory=set)
+
+    @classmethod
+    def read(cls, name: str) -> "Page":
+        page = cls(name)
+        text = (DOCS / name).read_text(encoding="utf-8")
+        for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+            found = re.findall(r"^```sh\n(.*?)^```", section, flags=re.MULTILINE | re.DOTALL)
+            if found:
+                page.blocks[section.splitlines()[0]] = found
+        tables = re.findall(r"^```toml\n(slug.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+        page.specification = tables[0] if tables else ""
+        return page
+
+    def take(self, start: str) -> list[str]:
+        """The blocks of the section whose heading begins so."""
+        (heading,) = (known for known in self.blocks if known.startswith(start))
+        self.done.add(heading)
+        return self.blocks[heading]
+
+
+@dataclass
+class Person:
+    """Somebody with a folder, a configuration and a shell of their own."""
+
+    folder: Path
+    environment: dict[str, str]
+    port: int
+    exports: list[str] = field(default_factory=list)
+
+    def run(self, blocks: list[str], **words: str) -> str:
+        """What the blocks print, after the words in capitals were replaced; a failing command fails the test."""
+        printed = ""
+        for block in blocks:
+            script = block.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}")
+            for word, value in words.items():
+                script = re.sub(rf"\b{word}\b", value, script)
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", "\n".join([*self.exports, script])],
+                cwd=self.folder, env=self.environment, text=True, capture_output=True, check=False, timeout=400,
+            )  # fmt: skip
+            assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+            self.exports += [line for line in script.splitlines() if line.startswith("export ")]
+            printed += done.stdout
+        return printed
+
+
+@pytest.fixture
+def people(embedded: Installation, tmp_path: Path) -> dict[str, Person]:
+    found = {}
+    for name in ("host", "ann", "bob", "cem", "dora"):
+        folder = tmp_path / name
+        folder.mkdir()
+        environment = {
+            **embedded.environment,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "XDG_CONFIG_HOME": str(folder / "config"),
+            "LETHE_PASSWORD": "correct horse",
+            "COLUMNS": "120",
+        }
+        found[name] = Person(folder, environment, embedded.port)
+    return found
+
+
+def test_the_path_of_the_docs(people: dict[str, Person]) -> None:
+    hosting, participants, api = (Page.read(name) for name in ("hosting.md", "participants.md", "api.md"))
+    host, ann = people["host"], people["ann"]
+    make_image_folder(host.folder / "photographs", people=40, each=4)
+    name_classes(host.folder / "photographs/labels.csv")
+    specification = hosting.specification
+    for large, small in SMALLER.items():
+        assert large in specification
+        specification = specification.replace(large, small)
+    (host.folder / "people.toml").write_text(f"{specification}[leaks]\nstep_s = 0\n")  # nobody waits for a full minute
+
+    doctor, up = hosting.take("1.")
+    assert up.split("#")[0].split() == ["lethe", "up"]  # `embedded` is this command
+    host.run([doctor])
+    assert "to forget: " in host.run(hosting.take("3."))
+
+    printed = ann.run(participants.take("1."))
+    assert "practice score" in printed
+    for place, name in enumerate(("ann", "bob", "cem")):
+        person = people[name]
+        source = (ann.folder / "my_method.py").read_text().replace("lr=1e-3", f"lr={place + 1}e-3")
+        (person.folder / "my_method.py").write_text(source)
+        person.run(participants.take("2."), ann=name)
+        sent = re.search(r"^([0-9a-f-]{36})  my_method.py  scored", person.run(participants.take("3."), ann=name), re.M)
+        assert sent is not None
+        person.environment["ID"] = sent[1]
+        printed = person.run(participants.take("4."), ID=sent[1])
+        assert '"metric_version"' in printed or "metric_version: " in printed
+    (people["dora"].folder / "my_method.py").write_text((ann.folder / "my_method.py").read_text())
+    run_api(people["dora"], api.take("A first submission"))
+
+    host.run(hosting.take("4."))
+    host.run(hosting.take("5."))
+    wait_for_finals(host)
+    assert "public" in host.run(hosting.take("6."))
+    assert "final score" in ann.run(participants.take("5."), ID=ann.environment["ID"])
+    assert "95% interval" in host.run(hosting.take("7."), ID=ann.environment["ID"])
+    printed = host.run(hosting.take("8."))
+    assert re.search(r"12 scores of our-people: \d+ the same to the bit, \d+ within 1e-9, 0 different", printed), (
+        printed
+    )
+    assert "12 scores of our-people were exchanged" in printed
+    for page in (hosting, participants, api):
+        assert page.done == set(page.blocks), f"{page.name} has commands that this test does not run"
+
+
+def name_classes(table: Path) -> None:
+    """Names instead of numbers, as in the page's specification."""
+    head, *rows = table.read_text().splitlines()
+    split = (row.rsplit(",", 1) for row in rows)
+    table.write_text("\n".join([head, *(f"{rest},{CLASS_NAMES[int(label)]}" for rest, label in split)]) + "\n")
+
+
+def run_api(dora: Person, blocks: list[str]) -> None:
+    """The block command by command, because later ones need what earlier ones answered."""
+    (block,) = blocks
+    words: dict[str, str] = {}
+    for command in re.sub(r"\\\n\s*", "", block).splitlines():
+        printed = dora.run([command], **words)
+        if "/users" in command:
+            words["TOKEN"] = json.loads(printed)["token"]
+        elif "my_method.py" in command:
+            words["ID"] = json.loads(printed)["id"]
+    assert '"state":"scored"' in printed
+
+
+def wait_for_finals(host: Person) -> None:
+    """`finals` says how far it is until all have ended."""
+    for _ in range(150):
+        state = json.loads(host.run(["lethe admin competition finals our-people --yes --json; sleep 1"]))
+        if state["scored"] + state["failed"] == state["total"]:
+            assert (state["total"], state["failed"]) == (4, 0)
+            return
+    raise AssertionError("the final evaluations do not end")
