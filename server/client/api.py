@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import quote
 from uuid import UUID
 
 import httpx
@@ -79,21 +80,21 @@ class Client:
 
     def competition(self, slug: str) -> CompetitionFacts:
         """Rules, limits, phase and counts."""
-        return self._call("GET", f"/competitions/{slug}", CompetitionFacts)
+        return self._call("GET", _at("competitions", slug), CompetitionFacts)
 
     def announcements(self, slug: str) -> list[AnnouncementView]:
         """What the host told everybody, newest first."""
-        return self._call("GET", f"/competitions/{slug}/announcements", list[AnnouncementView])
+        return self._call("GET", _at("competitions", slug, "announcements"), list[AnnouncementView])
 
     def leaderboard(self, slug: str, view: Evaluation = Evaluation.PUBLIC, *, offset: int = 0) -> Leaderboard:
         """Up to 1,000 teams of a board from `offset` on; `next_offset` says where the next page starts."""
         query = {"view": view.value, "offset": offset, "limit": BOARD_ROWS}
-        return self._call("GET", f"/competitions/{slug}/leaderboard", Leaderboard, params=query)
+        return self._call("GET", _at("competitions", slug, "leaderboard"), Leaderboard, params=query)
 
     def leaderboard_csv(self, slug: str, view: Evaluation = Evaluation.PUBLIC) -> str:
         """All of a board as CSV."""
         query = {"view": view.value, "format": "csv"}
-        return self._send("GET", f"/competitions/{slug}/leaderboard", params=query).text
+        return self._send("GET", _at("competitions", slug, "leaderboard"), params=query).text
 
     # Submissions
 
@@ -103,14 +104,16 @@ class Client:
             data = file.read_bytes()
         except OSError as error:
             raise ApiError(f"cannot read {file}: {error.strerror}", code="unreadable_file") from error
-        return self._call("POST", f"/competitions/{slug}/submissions", UploadAnswer, files={"file": (file.name, data)})
+        return self._call(
+            "POST", _at("competitions", slug, "submissions"), UploadAnswer, files={"file": (file.name, data)}
+        )
 
     def submissions(self, slug: str) -> Iterator[SubmissionView]:
         """My team's submissions, newest first."""
         cursor: str | None = None
         while True:
             query = {"limit": "100"} | ({} if cursor is None else {"cursor": cursor})
-            page = self._send("GET", f"/competitions/{slug}/submissions", params=query).json()
+            page = self._send("GET", _at("competitions", slug, "submissions"), params=query).json()
             yield from self._read(page["items"], list[SubmissionView])
             cursor = page["next_cursor"]
             if cursor is None:
@@ -118,7 +121,7 @@ class Client:
 
     def quota(self, slug: str) -> QuotaView:
         """What my team and I have left."""
-        return self._call("GET", f"/competitions/{slug}/quota", QuotaView)
+        return self._call("GET", _at("competitions", slug, "quota"), QuotaView)
 
     def submission(self, submission_id: UUID) -> SubmissionView:
         """State and result of a submission."""
@@ -170,11 +173,11 @@ class Client:
 
     def team(self, slug: str) -> TeamView:
         """My team in a competition."""
-        return self._call("GET", f"/competitions/{slug}/team", TeamView)
+        return self._call("GET", _at("competitions", slug, "team"), TeamView)
 
     def create_team(self, slug: str, name: str) -> TeamView:
         """A new team with me in it."""
-        return self._call("POST", f"/competitions/{slug}/teams", TeamView, json={"name": name})
+        return self._call("POST", _at("competitions", slug, "teams"), TeamView, json={"name": name})
 
     def invite(self, team_id: UUID) -> InviteCreated:
         """A code with which one person can join."""
@@ -182,7 +185,7 @@ class Client:
 
     def join(self, code: str) -> TeamView:
         """Join the team that the code is of."""
-        return self._call("POST", f"/invites/{code}/accept", TeamView)
+        return self._call("POST", _at("invites", code, "accept"), TeamView)
 
     def leave(self, team_id: UUID) -> None:
         """Leave a team that has not submitted."""
@@ -220,3 +223,8 @@ class Client:
         if not response.is_success:
             raise refused(response, self.server)
         return response
+
+
+def _at(*parts: str) -> str:
+    """A path; what people type stays one part of it."""
+    return "".join(f"/{quote(part, safe='')}" for part in parts)

@@ -1,7 +1,5 @@
 """One folder with everything about a competition that an appendix needs, and nothing that is secret or personal."""
 
-import csv
-import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from server.competitions.service import dossier, get_competition, specification
 from server.context import Context
 from server.control.plotting import draw, retraining_wall_s
 from server.control.yardstick import Yardstick, load_yardstick
+from server.csv_table import csv_table
 from server.errors import ConfigurationError
 from server.exports.evidence import margins_file
 from server.leaderboard import service as leaderboards
@@ -174,17 +173,15 @@ def _competition(session: Session, competition: Competition) -> dict[str, Any]:
 
 
 def _table(found: list[Exported]) -> str:
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    rows = []
     for one in found:
         facts, score = one.facts, one.facts["score"]
         row: dict[str, Any] = {column: facts.get(column) for column in COLUMNS} | {"submission": facts["id"]}
         if score is not None:
             low, high = score["interval"]
             row |= {column: score.get(column) for column in COLUMNS[8:]} | {"interval_low": low, "interval_high": high}
-        writer.writerow(row)
-    return buffer.getvalue()
+        rows.append([row[column] for column in COLUMNS])
+    return csv_table(COLUMNS, rows)
 
 
 def _write(path: Path, data: bytes) -> None:

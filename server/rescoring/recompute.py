@@ -17,10 +17,11 @@ from evaluator.metrics import Finding
 from evaluator.metrics import Score as MetricScore
 from server.competitions.measures import measure
 from server.context import Context
+from server.control.scoring import unrepeatable_runs
 from server.control.yardstick import Yardstick, load_yardstick
 from server.models import Competition, Score, Submission, Team
 from server.models.score import METRIC_COLUMNS
-from server.storage.outputs import RunOutputs, RunsUnusable, read_runs, run_outputs
+from server.storage.outputs import RunOutputs, RunsUnusable, read_runs, run_items, run_outputs
 
 Report = Callable[[int, int], None]
 
@@ -39,6 +40,7 @@ class Stored:
     receipt: dict[str, Any]
     outputs: RunOutputs | None
     source: ArtifactRef | None
+    run_findings: tuple[Finding, ...] = ()
 
     def metric(self, default: MetricSpec) -> MetricSpec:
         """The rule that the score was computed with, by its receipt."""
@@ -97,6 +99,7 @@ def stored_scores(session: Session, competition: Competition) -> list[Stored]:
             score,
             title=f"{submission.id} of {team}",
             outputs=run_outputs(session, submission, score.generation),
+            run_findings=unrepeatable_runs(run_items(session, submission, score.generation)),
             source=ArtifactRef(key=submission.source_key, sha256=submission.source_sha256),
         )
         for score, submission, team in rows
@@ -110,7 +113,12 @@ def stored_scores(session: Session, competition: Competition) -> list[Stored]:
 
 
 def _stored(
-    score: Score, *, title: str, outputs: RunOutputs | None = None, source: ArtifactRef | None = None
+    score: Score,
+    *,
+    title: str,
+    outputs: RunOutputs | None = None,
+    source: ArtifactRef | None = None,
+    run_findings: tuple[Finding, ...] = (),
 ) -> Stored:
     return Stored(
         score_id=score.id,
@@ -121,6 +129,7 @@ def _stored(
         receipt=score.receipt,
         outputs=outputs,
         source=source,
+        run_findings=run_findings,
     )
 
 
@@ -160,4 +169,4 @@ def _again(
         raise
     except (RunsUnusable, ArtifactError, OutputsInvalid, ValueError) as error:
         return Recomputed(stored, metric, None, problem=f"{type(error).__name__}: {error}")
-    return Recomputed(stored, metric, score, yardstick.findings(stacked, unlearned, score))
+    return Recomputed(stored, metric, score, (*yardstick.findings(stacked, unlearned, score), *stored.run_findings))

@@ -13,7 +13,7 @@ import pytest
 from tests.photographs import make_image_folder
 from tests.system.conftest import Installation
 
-pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(1800)]
 
 DOCS = Path(__file__).parents[2] / "docs"
 # Small numbers, so that a minute is enough; everything else is as the page says.

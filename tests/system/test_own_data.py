@@ -1,4 +1,4 @@
-"""From files to a scored submission: a folder of photographs, a CASIA-SURF tree and digits, by the host's commands."""
+"""From files to a scored submission by the host's commands: a CASIA-SURF tree and digits; test_docs.py has a folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -71,11 +71,10 @@ Make = Callable[[Path], object]
 @pytest.mark.parametrize(
     ("slug", "data", "make"),
     [
-        ("folder", FOLDER, lambda root: make_image_folder(root, people=24, each=4)),
         ("surf-tree", SURF, lambda root: make_casia_surf(root, people=32, each=4)),
         ("digits", DIGITS, None),
     ],
-    ids=["image-folder", "casia-surf", "digits"],
+    ids=["casia-surf", "digits"],
 )
 def test_from_files_to_a_score(embedded: Installation, tmp_path: Path, slug: str, data: str, make: Make | None) -> None:
     specification = tmp_path / f"{slug}.toml"

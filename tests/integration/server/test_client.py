@@ -99,6 +99,9 @@ def test_errors_say_what_to_do(site: Site, ann: Client, file: Path) -> None:
     with pytest.raises(ApiError, match="Did you mean faces") as wrong:
         ann.submit("facse", file)
     assert (wrong.value.code, wrong.value.status) == ("competition_not_found", 404)
+    with pytest.raises(ApiError) as crooked:
+        ann.competition("../users/me")
+    assert crooked.value.status == 404
     with Client(site.url) as stranger, pytest.raises(ApiError, match=f"lethe login --server {site.url}"):
         stranger.me()
     file.write_bytes(b"def unlearning(net):\n    pass\n")
