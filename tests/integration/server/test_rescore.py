@@ -11,7 +11,9 @@ from typer.testing import CliRunner, Result
 from evaluator.contract.specification import EvaluationSpec, MetricSpec
 from server.cli import app
 from server.competitions import service as competitions
+from server.competitions.measures import Measure
 from server.control.scoring import Scorer
+from server.control.yardstick import Yardstick, Yardsticks
 from server.exports.archive import export
 from server.models import AuditEvent, Competition, FormerScore, OutputPack, Score, Standing
 from server.rescoring import service
@@ -97,23 +99,26 @@ def test_scores_that_come_meanwhile_are_taken_in(scored: Site) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_scorer_that_began_before_the_exchange_scores_again_under_the_new_rule(
-    scored: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_scorer_that_began_before_the_exchange_scores_again_under_the_new_rule(scored: Site) -> None:
     with scored.register("dora") as client:
         sent = UUID(upload(client, GOOD + b"# d\n").json()["id"])
     while (job := scored.claim()) is not None:
         assert scored.report(job, finished=[] if job.stage == "check" else scored.store_runs(job, 0.3))
-    scorer = Scorer(scored.context, "slow")
-    read = scorer._yardstick
 
-    def exchange_first(*arguments: object) -> object:
-        monkeypatch.setattr(scorer, "_yardstick", read)
-        made = service.draft(scored.context, SLUG, {"rule": "competition"}, quiet)
-        service.apply(scored.context, made, quiet)
-        return read(*arguments)  # type: ignore[arg-type]
+    class ExchangedMeanwhile(Yardsticks):
+        """The rule changes after the scorer has read it, once."""
 
-    monkeypatch.setattr(scorer, "_yardstick", exchange_first)
+        changed = False
+
+        def get(self, metric: MetricSpec, measure: Measure) -> Yardstick:
+            if not self.changed:
+                self.changed = True
+                service.apply(
+                    scored.context, service.draft(scored.context, SLUG, {"rule": "competition"}, quiet), quiet
+                )
+            return super().get(metric, measure)
+
+    scorer = Scorer(scored.context, "slow", ExchangedMeanwhile(scored.context.artifacts))
     assert scorer.score_next()
     with scored.context.database.read() as session:
         assert session.scalar(select(Score).where(Score.submission_id == sent)) is None
