@@ -101,9 +101,9 @@ def shown_from(now: datetime, step_s: float) -> datetime | None:
     return datetime.fromtimestamp((now.timestamp() // step_s + 1) * step_s, tz=UTC)
 
 
-def shown_state(state: str, *, done: int, total: int) -> str:
-    """`running` instead of `scoring` until the finished runs show: that all have ended is news of the last one."""
-    return SubmissionState.RUNNING if state == SubmissionState.SCORING and done < total else state
+def shown_state(state: str, step_s: float) -> str:
+    """`running` instead of `scoring` where ends wait for the clock: that all runs have ended is news of one."""
+    return SubmissionState.RUNNING if state == SubmissionState.SCORING and step_s else state
 
 
 def shows_fault_details(stage: str | None, seen: Sight) -> bool:

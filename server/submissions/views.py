@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 from evaluator.contract.faults import FAULT_TEXTS, FaultCode
 from evaluator.contract.states import Evaluation, Owner, SubmissionState
 from server.competitions.phases import phase
+from server.competitions.service import specification
 from server.leaks import Sight, Viewer, round_score, round_time, shown_receipt, shown_state, shows_fault_details, sight
 from server.models import Competition, Score, Submission, Team
 from server.submissions.schemas import ErrorView, FinalView, IntervalView, ReceiptView, SubmissionView
@@ -31,7 +32,7 @@ def view(
         team=team.name,
         filename=submission.filename,
         notes=submission.notes or [],
-        state=shown_state(submission.state, done=submission.runs_shown, total=submission.runs_total),
+        state=shown_state(submission.state, specification(competition).leaks.step_s),
         owner=submission.owner if SubmissionState(submission.state).is_terminal else None,
         error=error_view(submission, seen),
         runs_done=submission.runs_shown,

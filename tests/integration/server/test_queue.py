@@ -137,13 +137,16 @@ def test_the_longest_time_follows_from_the_limits() -> None:
 
 def test_estimate_needs_a_measurement_and_a_worker_and_never_passes_the_deadline(site: Site) -> None:
     with site.register("ann") as ann, site.register("bob") as bob:
-        assert upload(ann).json()["eta_s"] is None
+        first = upload(ann).json()["id"]
+        assert ann.get(f"/submissions/{first}").json()["eta_s"] is None
         site.evaluate()
         with site.context.database.write() as session:
             done_at = utc_now()
             claimed_at = done_at - timedelta(seconds=30)
             session.execute(update(WorkItem).values(claimed_at=claimed_at, done_at=done_at))
-        mine = upload(bob).json()
+        sent = upload(bob).json()
+        assert sent["eta_s"] is None  # an upload costs no estimate
+        mine = bob.get(f"/submissions/{sent['id']}").json()
         # A check of 30 s, 8 runs of 90 s / 8 and a scoring of 30 s, by one worker.
         assert mine["eta_s"] == 150.0
         with site.context.database.write() as session:

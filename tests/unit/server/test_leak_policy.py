@@ -57,10 +57,10 @@ def test_what_happens_shows_at_the_end_of_its_step() -> None:
     assert shown_from(NOW, 0) is None
 
 
-def test_scoring_shows_when_all_runs_do() -> None:
-    assert shown_state("scoring", done=28, total=32) == "running"
-    assert shown_state("scoring", done=32, total=32) == "scoring"
-    assert shown_state("failed", done=28, total=32) == "failed"
+def test_scoring_shows_only_where_ends_show_at_once() -> None:
+    assert shown_state("scoring", 60) == "running"
+    assert shown_state("scoring", 0) == "scoring"
+    assert shown_state("failed", 60) == "failed"
 
 
 @pytest.mark.parametrize("phase", list(Phase))
