@@ -148,6 +148,7 @@ def test_two_seeders_at_once_train_no_seed_twice(make_host: Callable[[str], Host
     assert host.seed().here == 0
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.long)])
 def test_killed_seeding_ends_in_the_same_bank(
     make_host: Callable[[str], Host], undisturbed: list[ModelRecord], tmp_path: Path, kills: int
