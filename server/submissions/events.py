@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
 from uuid import UUID
 
 from fastapi.concurrency import run_in_threadpool
@@ -23,6 +25,8 @@ from server.submissions.views import view
 log = get_logger(__name__)
 
 POLL_S = 1.0
+WHOLE_EVERY = 5
+"""Polls after which what has not moved is looked at, too: its place in the queue moves with others."""
 LONGEST_S = 15 * 60.0
 PER_ACCOUNT = 10
 PER_ADDRESS = 50
@@ -34,6 +38,17 @@ class TooManyStreams(RequestError):
     status = 429
     code = "too_many_streams"
     title = "Too many event streams"
+
+
+MARK = (
+    Submission.id,
+    Submission.state,
+    Submission.generation,
+    Submission.runs_shown,
+    Submission.selected_at,
+    Submission.disqualified_reason,
+)
+"""What of a submission changes when something happens to it."""
 
 
 @dataclass(eq=False)
@@ -93,9 +108,15 @@ class Feed:
             self._followers.discard(follower)
 
     async def _poll(self) -> None:
-        while self._followers:
+        marks: dict[UUID, Any] = {}
+        for turn in count():
+            if not self._followers:
+                return
+            wanted = {follower.submission_id for follower in self._followers}
+            new = {follower.submission_id for follower in self._followers if follower.latest is None}
+            known = {} if turn % WHOLE_EVERY == 0 else {key: marks[key] for key in marks.keys() - new}
             try:
-                found = await run_in_threadpool(self._look, {follower.submission_id for follower in self._followers})
+                found, marks = await run_in_threadpool(self._look, wanted, known)
             except OperationalError as error:
                 log.warning("database_unavailable", error=str(error))
                 found = {}
@@ -104,9 +125,14 @@ class Feed:
                     follower.tell(found[follower.submission_id])
             await asyncio.sleep(POLL_S)
 
-    def _look(self, identifiers: set[UUID]) -> dict[UUID, SubmissionView]:
+    def _look(
+        self, identifiers: set[UUID], known: dict[UUID, Any]
+    ) -> tuple[dict[UUID, SubmissionView], dict[UUID, Any]]:
+        """What became of those whose mark is not the known one, and the marks of all: one query when nothing moved."""
         with self._database.read() as session:
-            return {found.id: view(session, found) for found in _submissions(session, identifiers)}
+            marks = {row.id: tuple(row) for row in session.execute(select(*MARK).where(Submission.id.in_(identifiers)))}
+            moved = {identifier for identifier, mark in marks.items() if known.get(identifier) != mark}
+            return {found.id: view(session, found) for found in _submissions(session, moved)}, marks
 
 
 def _submissions(session: Session, identifiers: set[UUID]) -> list[Submission]:
