@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from server.competitions import service as competitions
 from server.context import Context
 from server.db import utc_now
+from server.leaderboard import changes
 from server.models import Competition
 from server.pages.rendering import SECURITY_HEADERS, asset
 
@@ -153,4 +154,5 @@ def test_pages_are_no_part_of_the_api_document(app: FastAPI) -> None:
 
 def _change(context: Context, change: Callable[[Competition], None]) -> None:
     with context.database.write() as session:
+        changes.note(session)  # shows at once what this process changed, not after a second
         change(competitions.get_competition(session, "c"))
