@@ -1,11 +1,13 @@
 """One arena for the whole corpus, and attacks without the layer that stops them."""
 
+import fcntl
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -31,6 +33,14 @@ for _ in range(int(sys.argv[4])):
     loot = plain_harness.run(context, source, "submission.py", "unlearning", 0)
 sys.stdout.buffer.write(loot)
 """
+
+
+@pytest.fixture(autouse=True)
+def devices_lock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IO[bytes]]:
+    """Held by every test here, in all processes of a run; a test that changes what the others watch takes it alone."""
+    with (tmp_path_factory.getbasetemp().parent / "devices.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield lock
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from attacks.arena import Arena
 from evaluator.contract.states import Stage
 from evaluator.reports import check_report, fault_of
-from server.cli.tables import describe_submission
+from server.cli.descriptions import describe_submission
 from server.models import ApiToken, Submission
 from server.submissions.schemas import SubmissionView
 from tests.integration.attacks.conftest import CASES

@@ -1,5 +1,6 @@
 """The corpus can fail: with its layer taken away, an attack succeeds or the runner says that it was not contained."""
 
+import fcntl
 import os
 import threading
 import time
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -102,9 +103,12 @@ def test_without_a_jail_flags_of_a_shared_input_last(arena: Arena, without_a_jai
             os.close(kept)
 
 
-def test_without_a_jail_times_of_devices_can_be_set(without_a_jail: Alone, plants: Plants) -> None:
+def test_without_a_jail_times_of_devices_can_be_set(
+    without_a_jail: Alone, plants: Plants, devices_lock: IO[bytes]
+) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs the host's own device nodes")
+    fcntl.flock(devices_lock, fcntl.LOCK_EX)
     before = {path: path.stat() for path in DEVICES}
     try:
         assert b"was set" in without_a_jail(CASES["leave_times_on_devices"])

@@ -82,7 +82,9 @@ def test_a_disk_that_is_full_refuses_uploads_and_keeps_no_part_of_them(served: t
         assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
         assert 0 < accepted < 60
         assert len(client.get("/competitions/faces/submissions?limit=100").json()["items"]) == accepted
-        assert len(disk.sources()) == accepted
+        # A file that the database had no room for may lie in the store, but whole.
+        assert len(disk.sources()) in {accepted, accepted + 1}
+        assert all(path.read_bytes().endswith(b"#" * 100_000) for path in disk.sources())
         assert disk.leftovers() == set()
         disk.make_room()
         assert upload(client, GOOD + b"# full, later\n").status_code == 202
