@@ -23,7 +23,7 @@ def installation(kind: str, request: pytest.FixtureRequest) -> Installation:
 
 def test_baseline_is_scored_between_floor_and_ceiling(installation: Installation) -> None:
     source = (BASELINES / "noise_finetune.py").read_bytes()
-    with installation.register("ann") as ann:
+    with installation.register("zoe") as ann:  # the docs have an ann
         first = submit(ann, source)
         scored = wait(ann, first["id"])
         assert (scored["state"], scored["runs_done"]) == ("scored", RUNS), scored
@@ -32,7 +32,7 @@ def test_baseline_is_scored_between_floor_and_ceiling(installation: Installation
         board = ann.get(f"/competitions/{SLUG}/leaderboard").json()["rows"]
         log = ann.get(f"/submissions/{first['id']}/log").json()
     rows = {row["reference"] or row["team"]: row for row in board}
-    assert rows["floor"]["score"] == 0 < rows["ann"]["score"] < rows["ceiling"]["score"]
+    assert rows["floor"]["score"] == 0 < rows["zoe"]["score"] < rows["ceiling"]["score"]
     assert log["wall_s"] > 0
     assert log["peak_memory_bytes"] is None or log["peak_memory_bytes"] > 2**20
 
