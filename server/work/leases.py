@@ -76,7 +76,8 @@ def expire_leases(session: Session, *, max_attempts: int) -> int:
 
 def lose(session: Session, item: WorkItem, *, max_attempts: int) -> None:
     """The holder of `item` is gone: others may take it, unless it was `max_attempts` holders without a finished run."""
-    submission = session.get_one(Submission, item.submission_id)
+    # Locked: an end that commits meanwhile drops only what waits, and this item would wait for ever after it.
+    submission = session.get_one(Submission, item.submission_id, with_for_update=True)
     item.losses += 1
     tallies.add(session, tallies.LEASES_EXPIRED)
     fields = {"submission_id": str(submission.id), "stage": item.stage, "chunk": item.chunk, "worker": item.worker}
