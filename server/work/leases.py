@@ -64,6 +64,7 @@ def expire_leases(session: Session, *, max_attempts: int) -> int:
     items = session.scalars(
         select(WorkItem)
         .where(WorkItem.state == WorkState.LEASED, WorkItem.lease_expires_at < utc_now())
+        .order_by(WorkItem.submission_id)  # so are submissions locked by `lose`, in every transaction in this order
         .with_for_update(skip_locked=True)
     ).all()
     for item in items:

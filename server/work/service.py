@@ -73,6 +73,7 @@ def register(
             WorkItem.worker_key_id == key.id,
             WorkItem.worker == registration.worker,
         )
+        .order_by(WorkItem.submission_id)  # as `expire_leases` does
         .with_for_update()
     ).all()
     for item in held:

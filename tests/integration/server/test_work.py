@@ -1,14 +1,16 @@
 """Leases, fencing tokens and the sweeper, on SQLite and on PostgreSQL."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from uuid import UUID
 
 import httpx
 import pytest
 from sqlalchemy import delete, select
 
-from evaluator.contract.faults import FaultCode
+from evaluator.contract.faults import Fault, FaultCode
 from server.control.sweeper import sweep
 from server.models import Competition, Submission, WorkItem
+from server.work.leases import fail
 from tests.integration.server.conftest import RUNS, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -126,6 +128,23 @@ def test_participant_fault_in_a_hidden_run_shows_its_code_only(site: Site) -> No
         assert view["error"]["line"] is None
         assert view["error"]["output"] is None
         assert site.claim() is None  # its other chunks are worthless
+
+
+def test_an_end_that_commits_while_a_lease_is_lost_stays_the_end(site: Site) -> None:
+    with site.register("ann") as ann:
+        identifier = upload(ann).json()["id"]
+        site.report(site.claim())
+        assert site.claim("silent") is not None
+        with ThreadPoolExecutor(1) as pool:
+            with site.context.database.write() as session:
+                submission = session.get_one(Submission, UUID(identifier), with_for_update=True)
+                fail(session, submission, Fault(code=FaultCode.EXCEPTION))
+                session.flush()
+                losing = pool.submit(site.expire_leases)
+                wait([losing], timeout=1)  # it waits for the end, or would be done with what it saw before
+            losing.result()
+        assert site.claim() is None
+        assert ann.get(f"/submissions/{identifier}").json()["state"] == "failed"
 
 
 def test_sweeper_restores_lost_items_of_every_state(site: Site) -> None:
