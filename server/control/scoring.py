@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -128,17 +129,20 @@ def _order(session: Session, item: WorkItem) -> _Order:
 
 def score_row(competition_id: UUID, score: MetricScore, receipt: dict[str, object]) -> Score:
     """The database's row for `score`."""
-    return Score(
-        competition_id=competition_id,
-        final_score=score.final_score,
-        interval_low=score.interval[0],
-        interval_high=score.interval[1],
-        forgetting_quality=score.forgetting_quality,
-        retain_ratio=score.retain_ratio,
-        test_ratio=score.test_ratio,
-        replicates=[float(value) for value in score.replicates],
-        receipt=receipt,
-    )
+    return Score(competition_id=competition_id, receipt=receipt, **score_numbers(score))
+
+
+def score_numbers(score: MetricScore) -> dict[str, Any]:
+    """The values of a score row's columns."""
+    return {
+        "final_score": score.final_score,
+        "interval_low": score.interval[0],
+        "interval_high": score.interval[1],
+        "forgetting_quality": score.forgetting_quality,
+        "retain_ratio": score.retain_ratio,
+        "test_ratio": score.test_ratio,
+        "replicates": [float(value) for value in score.replicates],
+    }
 
 
 def _store(

@@ -1,16 +1,16 @@
 """What a score was before a rescore replaced it."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from server.models.base import Entity
+from server.models.score import ScoreNumbers
 
 
-class FormerScore(Entity):
+class FormerScore(ScoreNumbers, Entity):
     """The numbers and the receipt, which names rule and metric version, of a score until `created_at`."""
 
     __tablename__ = "former_scores"
@@ -18,11 +18,3 @@ class FormerScore(Entity):
 
     score_id: Mapped[UUID] = mapped_column(ForeignKey("scores.id", ondelete="CASCADE"))
     scored_at: Mapped[datetime]
-    final_score: Mapped[float]
-    interval_low: Mapped[float]
-    interval_high: Mapped[float]
-    forgetting_quality: Mapped[float]
-    retain_ratio: Mapped[float]
-    test_ratio: Mapped[float]
-    replicates: Mapped[list[Any]]
-    receipt: Mapped[dict[str, Any]]

@@ -15,7 +15,20 @@ METRIC_COLUMNS = ("final_score", "interval_low", "interval_high", "forgetting_qu
 _UNDRAWN = text("plots IS NULL AND submission_id IS NOT NULL")
 
 
-class Score(Entity):
+class ScoreNumbers:
+    """The columns of what a metric computed, and of the receipt that says from what."""
+
+    final_score: Mapped[float]
+    interval_low: Mapped[float]
+    interval_high: Mapped[float]
+    forgetting_quality: Mapped[float]
+    retain_ratio: Mapped[float]
+    test_ratio: Mapped[float]
+    replicates: Mapped[list[Any]]
+    receipt: Mapped[dict[str, Any]]
+
+
+class Score(ScoreNumbers, Entity):
     """The score of a submission's generation, or of a reference row (`reference` is then ceiling or floor).
 
     What is not a finite number cannot be stored, so that it can never rank: NaN and infinities fail the check on
@@ -36,14 +49,6 @@ class Score(Entity):
     evaluation: Mapped[str] = mapped_column(String(8), default=Evaluation.PUBLIC)
     generation: Mapped[int] = mapped_column(default=0)
     reference: Mapped[str | None] = mapped_column(String(16), default=None)
-    final_score: Mapped[float]
-    interval_low: Mapped[float]
-    interval_high: Mapped[float]
-    forgetting_quality: Mapped[float]
-    retain_ratio: Mapped[float]
-    test_ratio: Mapped[float]
-    replicates: Mapped[list[Any]]
-    receipt: Mapped[dict[str, Any]]
     plots: Mapped[list[Any] | None] = mapped_column(
         JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql"), deferred=True, default=None
     )

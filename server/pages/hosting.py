@@ -1,7 +1,5 @@
 """The pages of a host: the one page, its table as CSV, and the acts that lead a competition."""
 
-import csv
-import io
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated
@@ -16,6 +14,7 @@ from server.audit.service import user_actor
 from server.competitions import acts, finals
 from server.competitions import service as competitions
 from server.context import AppContext, Context
+from server.csv_table import csv_table
 from server.errors import NotFound, RequestError
 from server.models import Submission
 from server.pages.forms import notice, refusal, to, to_login
@@ -52,22 +51,19 @@ def submissions_table(slug: str, context: AppContext, visitor: RequiredVisitor) 
     with context.database.read() as session:
         competition = competitions.get_competition(session, slug, drafts=True)
         require_host(session, competition, visitor.user)
-        buffer = io.StringIO()
-        writer = csv.writer(buffer)
-        writer.writerow(TABLE_COLUMNS)
-        for found, team, score in session.execute(scored_submissions(competition)):
-            writer.writerow(
-                [
-                    *(found.id, team, found.filename, found.evaluation, found.state, found.fault_code or ""),
-                    *("" if score is None else score, found.created_at.isoformat(), found.disqualified_reason or ""),
-                ]
-            )
+        rows = [
+            [
+                *(found.id, team, found.filename, found.evaluation, found.state, found.fault_code),
+                *(score, found.created_at.isoformat(), found.disqualified_reason),
+            ]
+            for found, team, score in session.execute(scored_submissions(competition))
+        ]
     headers = {
         **SECURITY_HEADERS,
         "Cache-Control": "no-store",
         "Content-Disposition": f'attachment; filename="{slug}-submissions.csv"',
     }
-    return Response(buffer.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+    return Response(csv_table(TABLE_COLUMNS, rows), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 @router.post("/host/{slug}/{act}")

@@ -17,7 +17,7 @@ from evaluator.metrics import Finding
 from evaluator.metrics import Score as MetricScore
 from server.competitions.measures import measure
 from server.context import Context
-from server.control.scoring import unrepeatable_runs
+from server.control.scoring import score_numbers, unrepeatable_runs
 from server.control.yardstick import Yardstick, load_yardstick
 from server.models import Competition, Score, Submission, Team
 from server.models.score import METRIC_COLUMNS
@@ -62,20 +62,7 @@ class Recomputed:
     def numbers(self) -> dict[str, Any]:
         """The new values of the score's columns."""
         assert self.score is not None  # noqa: S101 - asked for only where there is one
-        return numbers_of(self.score)
-
-
-def numbers_of(score: MetricScore) -> dict[str, Any]:
-    """The values of a score row's columns."""
-    return {
-        "final_score": score.final_score,
-        "interval_low": score.interval[0],
-        "interval_high": score.interval[1],
-        "forgetting_quality": score.forgetting_quality,
-        "retain_ratio": score.retain_ratio,
-        "test_ratio": score.test_ratio,
-        "replicates": [float(value) for value in score.replicates],
-    }
+        return score_numbers(self.score)
 
 
 def stored_scores(session: Session, competition: Competition) -> list[Stored]:
