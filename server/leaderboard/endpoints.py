@@ -7,6 +7,7 @@ from fastapi import APIRouter, Header, Query, Response
 
 from evaluator.contract.states import Evaluation
 from server.context import AppContext
+from server.entity_tags import names
 from server.leaderboard import service
 from server.leaderboard.schemas import Leaderboard
 
@@ -45,13 +46,8 @@ def get_leaderboard(
         count = PAGE if limit is None and format == "json" else limit
         etag = f'"{competition.id.hex[:8]}-{competition.board_version}-{view}-{format}-{offset}-{count}-{_RELEASE}"'
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
-        if matches(if_none_match, etag):
+        if names(if_none_match or "", etag):
             return Response(status_code=304, headers=headers)
         board = service.leaderboard(session, competition, view, offset=offset, limit=count)
     body = service.as_csv(board) if format == "csv" else board.model_dump_json()
     return Response(body, media_type=MEDIA_TYPES[format], headers=headers)
-
-
-def matches(if_none_match: str | None, etag: str) -> bool:
-    """Whether the client says that it holds the answer with `etag`."""
-    return if_none_match is not None and etag in {part.strip().removeprefix("W/") for part in if_none_match.split(",")}

@@ -2,7 +2,7 @@
 
 What is kept is sent, plain or compressed, without a thread, a session or a query. After a second one request asks the
 application whether it still holds, while the others are answered with what is there. What this process changed itself
-shows at once, what others changed after a second; without an answer (the database is away) the kept one stays.
+shows at once, what others changed after a second. While the database is away each who asks gets that answer.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from typing import Any
 from fastapi.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.entity_tags import names
 from server.leaderboard import changes
 from server.sessions import COOKIE
 
@@ -41,7 +42,7 @@ class _Answer:
     zipped: bytes | None = None
     zipped_headers: Headers | None = None
     unchanged_headers: Headers | None = None
-    etag: bytes = b""
+    etag: str = ""
     changes: int = 0
     asked_at: float = 0.0
 
@@ -52,7 +53,7 @@ class _Answer:
     async def prepare(self) -> None:
         """Compress it once, and write its headers for each way of sending it."""
         named = dict(self.headers)
-        self.etag = named[b"etag"]
+        self.etag = named[b"etag"].decode("latin-1")
         vary = b", ".join(value for value in (named.get(b"vary"), b"Accept-Encoding") if value)
         common = [(name, value) for name, value in self.headers if name not in {b"vary", b"content-length"}]
         common.append((b"vary", vary))
@@ -66,7 +67,7 @@ class _Answer:
     async def send(self, send: Send, known: bytes, *, takes_gzip: bool) -> None:
         """Answer one request, with 304 if its If-None-Match `known` names this answer."""
         status, headers, body = self.status, self.headers, self.body
-        if known and self.unchanged_headers is not None and _names(known, self.etag):
+        if known and self.unchanged_headers is not None and names(known.decode("latin-1"), self.etag):
             status, headers, body = 304, self.unchanged_headers, b""
         elif takes_gzip and self.zipped is not None and self.zipped_headers is not None:
             headers, body = self.zipped_headers, self.zipped
@@ -129,7 +130,7 @@ class KeptBoards:
         started, count = time.monotonic(), changes.count()
         headers = [(name, value) for name, value in scope["headers"] if name in {b"host", b"accept"}]
         if kept is not None:
-            headers.append((b"if-none-match", kept.etag))
+            headers.append((b"if-none-match", kept.etag.encode("latin-1")))
         inner = {**scope, "headers": headers}
         found = await _call(self._app, inner)
         if found.status == 304 and kept is not None:
@@ -169,8 +170,3 @@ async def _call(app: ASGIApp, scope: Scope) -> _Answer:
 def _is_anybodys(path: str, cookie: bytes) -> bool:
     """Whether everybody is answered alike: the API knows no difference, pages show who is logged in."""
     return path.startswith(API) or (path.startswith(PAGES) and _COOKIE not in cookie)
-
-
-def _names(known: bytes, etag: bytes) -> bool:
-    wanted = etag.removeprefix(b"W/")
-    return known == etag or wanted in {part.strip().removeprefix(b"W/") for part in known.split(b",")}

@@ -13,6 +13,8 @@ from markupsafe import Markup
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from server.entity_tags import names
+
 if TYPE_CHECKING:  # sessions know the context, whose errors this module shows
     from server.sessions import Visitor
 
@@ -103,8 +105,7 @@ def _seen(visitor: "Visitor | None") -> Seen | None:
 
 def is_known(request: Request, tag: str) -> bool:
     """Whether the request's If-None-Match names `tag`, by weak comparison."""
-    sent = request.headers.get("if-none-match", "")
-    return tag.removeprefix("W/") in {part.strip().removeprefix("W/") for part in sent.split(",")}
+    return names(request.headers.get("if-none-match", ""), tag)
 
 
 def render(template: str, **values: Any) -> str:

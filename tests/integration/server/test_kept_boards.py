@@ -1,0 +1,91 @@
+"""Boards that are kept in memory: who gets the kept answer, in which form, and what ends it."""
+
+import gzip
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import select, update
+
+from server.leaderboard import kept
+from server.leaderboard.standings import touch
+from server.models import Competition
+from server.sessions import COOKIE
+from tests.integration.server.conftest import SLUG, Site, upload
+
+BOARD = f"/api/v1/competitions/{SLUG}/leaderboard"
+PAGE = f"/competitions/{SLUG}/leaderboard"
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """SQLite alone: what is kept is kept in front of any database."""
+    return f"sqlite:///{tmp_path / 'lethe.db'}"
+
+
+@pytest.fixture
+def anybody(site: Site, monkeypatch: pytest.MonkeyPatch) -> httpx.Client:
+    """A client of a site that asks again for nothing which it keeps."""
+    monkeypatch.setattr(kept, "KEPT_S", 3600.0)
+    return httpx.Client(base_url=site.url, timeout=30)
+
+
+def retitle(site: Site, title: str, *, noted: bool) -> None:
+    """Change what the board shows, as this process does it or as another one."""
+    with site.context.database.write() as session:
+        competition = session.scalars(select(Competition)).one()
+        competition.title = title
+        if noted:
+            touch(session, competition.id)
+        else:
+            session.execute(update(Competition).values(board_version=Competition.board_version + 1))
+
+
+def test_what_this_process_changes_shows_at_once_and_what_others_change_after_a_while(
+    site: Site, anybody: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with anybody:
+        first = anybody.get(BOARD).json()["title"]
+        retitle(site, "By another process", noted=False)
+        assert anybody.get(BOARD).json()["title"] == first
+        monkeypatch.setattr(kept, "KEPT_S", 0.0)
+        assert anybody.get(BOARD).json()["title"] == "By another process"
+        monkeypatch.setattr(kept, "KEPT_S", 3600.0)
+        retitle(site, "By this process", noted=True)
+        assert anybody.get(BOARD).json()["title"] == "By this process"
+        assert "By this process" in anybody.get(PAGE).text
+
+
+@pytest.mark.parametrize("path", [BOARD, PAGE])
+def test_every_form_of_an_answer_is_the_same_answer(site: Site, anybody: httpx.Client, path: str) -> None:
+    with anybody, site.register("ann") as ann:
+        upload(ann)
+        site.evaluate()
+        plain = anybody.get(path, headers={"Accept-Encoding": "identity"})
+        with anybody.stream("GET", path, headers={"Accept-Encoding": "gzip"}) as answer:
+            raw = b"".join(answer.iter_raw())
+            encoding = answer.headers.get("content-encoding")
+        assert (gzip.decompress(raw) if encoding == "gzip" else raw) == plain.content
+        assert "Accept-Encoding" in plain.headers["vary"]
+        known = anybody.get(path, headers={"If-None-Match": f'"other", {plain.headers["etag"]}'})
+        assert (known.status_code, known.content) == (304, b"")
+        assert anybody.get(path, headers={"If-None-Match": '"other"'}).content == plain.content
+
+
+def test_a_visitor_and_the_next_stranger_each_get_their_own_page(site: Site, anybody: httpx.Client) -> None:
+    site.register("ann").close()
+    with anybody, httpx.Client(base_url=site.url, timeout=30) as ann:
+        assert "ann" not in anybody.get(PAGE).text
+        login = ann.post("/api/v1/session", json={"username": "ann", "password": "correct horse"})
+        assert login.status_code in {200, 201}, login.text
+        assert COOKIE in ann.cookies
+        assert "ann" in ann.get(PAGE).text
+        assert "ann" not in anybody.get(PAGE).text
+
+
+def test_a_refusal_is_not_kept(site: Site, anybody: httpx.Client) -> None:
+    with anybody:
+        for _ in range(2):
+            assert anybody.get(f"{BOARD}?view=final").status_code == 404
+        missing = anybody.get("/api/v1/competitions/nothing/leaderboard")
+        assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
