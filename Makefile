@@ -47,9 +47,9 @@ bench: install ## Measure speed, side by side with the references
 	@scripts/packages run
 	@for file in benchmarks/[a-z]*.py; do $(ENV)/bin/python -m benchmarks.$$(basename $$file .py) || exit 1; done
 
-results: install ## Run all baselines on the demo, resumable, into docs/results.{md,csv} and the tables of README and docs/methods
+results: install ## Run all baselines on the demo, resumable, into docs/results.{md,csv} and the README's table
 	@scripts/packages run
-	@$(ENV)/bin/lethe bench benchmarks/sweeps/demo.toml --out docs --block README.md --block docs/methods.md
+	@$(ENV)/bin/lethe bench benchmarks/sweeps/demo.toml --out docs --block README.md
 
 screenshots: install ## Run the demo and take the README's two pictures of it
 	@scripts/packages test

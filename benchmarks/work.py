@@ -16,28 +16,29 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import Row, event, insert, text
+from sqlalchemy import Row, event, insert, select, text
 
 from evaluator.client import WorkClient
 from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, QuotasSpec
-from evaluator.contract.states import Stage
+from evaluator.contract.states import Stage, WorkState
 from evaluator.contract.tasks import WORKER_POLL_S
 from evaluator.contract.work import Capabilities, Job, Outcome, RunRecord
+from server.auth import TOKEN_PREFIX
 from server.competitions import service as competitions
 from server.db import Database, utc_now
 from server.digests import digest_secret
 from server.logs import configure_logs
 from server.migrate import migrate
-from server.models import Submission, Team, User, WorkItem
+from server.models import ApiToken, Submission, Team, TeamMember, User, WorkItem
 from server.work import queue, service, workers
 from server.work.duration import deadline
-from server.work.items import advance
 from server.work.keys import create_worker_key
 from tests.conftest import free_port, wait_for_port
 from tests.dossiers import make_dossier
@@ -75,25 +76,11 @@ class Bench:
             session.add_all([*users, *teams])
             session.flush()
             self.places = [(user.id, team.id) for user, team in zip(users, teams, strict=True)]
-
-    def upload(self, number: int) -> None:
-        """Accept one submission, as the endpoint does after the file was checked and stored."""
-        user_id, team_id = self.places[number % TEAMS]
-        with self.database.write() as session:
-            submission = Submission(
-                competition_id=self.competition_id,
-                team_id=team_id,
-                user_id=user_id,
-                filename="f.py",
-                source_key="none",
-                source_sha256=f"{number:064d}",
-                runs_total=RUNS,
-                deadline_at=deadline(self.spec),
-            )
-            session.add(submission)
-            session.flush()
-            advance(session, submission, self.spec)
-            queue.queue_position(session, submission)
+            for number, (user_id, team_id) in enumerate(self.places):
+                places = {"competition_id": competition.id, "user_id": user_id}
+                digest, expires_at = digest_secret(token(number)), utc_now() + timedelta(days=1)
+                session.add(TeamMember(**places, team_id=team_id))
+                session.add(ApiToken(user_id=user_id, name="bench", digest=digest, expires_at=expires_at))
 
     def take_up(self) -> None:
         """Claim and report one item by the service functions themselves, without HTTP."""
@@ -131,12 +118,23 @@ class Bench:
         with self.database.engine.connect() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
 
+    def checks_wait(self) -> bool:
+        """Whether any check waits."""
+        waiting = select(WorkItem.id).where(WorkItem.state == WorkState.READY, WorkItem.stage == Stage.CHECK)
+        with self.database.read() as session:
+            return session.scalar(waiting.limit(1)) is not None
+
     def plan(self) -> str:
         """PostgreSQL's plan for the choice of the next item."""
         statement = queue._first_item(Stage.CHECK).params(competition_id=self.competition_id)
         compiled = statement.compile(self.database.engine, compile_kwargs={"literal_binds": True})
         with self.database.read() as session:
             return "\n".join(session.scalars(text(f"EXPLAIN (ANALYZE, COSTS OFF) {compiled}")).all())
+
+
+def token(number: int) -> str:
+    """Of the user with this number."""
+    return f"{TOKEN_PREFIX}bench{number}"
 
 
 def outcome(job: Job) -> Outcome:
@@ -160,14 +158,18 @@ class Server:
             "LETHE_PORT": str(port),
             "LETHE_DATABASE_URL": database_url,
             "LETHE_BROKER_URL": broker_url,
+            "LETHE_RATE_PER_ADDRESS": "",
+            "LETHE_ATTEMPTS_PER_ADDRESS": "0",
         }
         self._processes = [
             subprocess.Popen([sys.executable, "-m", "server.cli", name], env=shared, **QUIET)
             for name in ("serve", "control")
         ]
         wait_for_port(port, 60)
+        self._client = httpx.Client(timeout=60)
 
     def close(self) -> None:
+        self._client.close()
         for process in self._processes:
             process.terminate()
         for process in self._processes:
@@ -178,6 +180,15 @@ class Server:
         client = WorkClient(self.url, self._key, name)
         client.register(CAPABILITIES)
         return client
+
+    def upload(self, number: int) -> None:
+        """Upload a file of its own, from the user whose turn it is."""
+        answer = self._client.post(
+            f"{self.url}/api/v1/competitions/bench/submissions",
+            headers={"Authorization": f"Bearer {token(number % TEAMS)}"},
+            files={"file": ("f.py", f"def unlearning(net, retain, forget, validation):\n    return net  # {number}\n")},
+        )
+        answer.raise_for_status()
 
     def spent(self, call: str) -> tuple[float, float]:
         """How often the server answered `call`, and its seconds for that."""
@@ -217,37 +228,56 @@ def main() -> None:
 
 
 def measure(bench: Bench, server: Server, chunks: int, queued: int) -> None:
-    """Uploads, claims and outcomes with a short queue and with a long one."""
-    cycle(bench, server, 20, first=0)  # connections, prepared statements
+    """Claims and outcomes of chunks of runs; then uploads, claims and outcomes of checks beside a long queue."""
+    cycle(server, 20, first=0)  # connections, prepared statements
     with disk_wait(bench) as waits:
-        short = cycle(bench, server, chunks, first=20)
-    row("claim, server time, mean", short["claim"] * 1e3, "ms")
-    row("outcome, server time, mean", short["outcome"] * 1e3, "ms")
-    row("claim and outcome, server time per chunk", (short["claim"] + short["outcome"]) * 1e3, "ms")
+        claim_s, outcome_s = chunk_cycle(bench, server, chunks)
+    row("claim of a chunk of runs, server time, mean", claim_s * 1e3, "ms")
+    row("its outcome, server time, mean", outcome_s * 1e3, "ms")
+    row("claim and outcome, server time per chunk", (claim_s + outcome_s) * 1e3, "ms")
     row("  of that PostgreSQL waiting for the disk", 2 * waits[0], "ms")
+    short = cycle(server, chunks, first=20)
     bench.fill(queued)
-    long = cycle(bench, server, chunks, first=20 + chunks)
+    long = cycle(server, chunks, first=20 + chunks)
     for name in ("upload", "claim", "outcome"):
         row(f"{name} with {queued} queued over short queue", long[name] / short[name], "times")
     print(bench.plan())
 
 
-def cycle(bench: Bench, server: Server, chunks: int, *, first: int) -> dict[str, float]:
+def chunk_cycle(bench: Bench, server: Server, chunks: int) -> tuple[float, float]:
+    """The server's seconds for a claim and for an outcome of a chunk of runs, means of `chunks` each."""
+    with closing(server.worker("one")) as worker:
+        while bench.checks_wait():
+            take(worker)
+        before = {name: server.spent(name) for name in ("claim", "outcome")}
+        for _ in range(chunks):
+            take(worker)
+    return _mean_s(server, before["claim"], "claim"), _mean_s(server, before["outcome"], "outcome")
+
+
+def take(worker: WorkClient) -> None:
+    """Claim what is next, and say at once that it is done."""
+    job = worker.claim()
+    if job is None:
+        raise RuntimeError("there is nothing to claim")
+    worker.report(outcome(job))
+
+
+def cycle(server: Server, chunks: int, *, first: int) -> dict[str, float]:
     """Seconds of an upload (median), and of the server for a claim and an outcome (means), `chunks` times each."""
     before = {name: server.spent(name) for name in ("claim", "outcome")}
     uploads = []
     with closing(server.worker("one")) as worker:
         for number in range(first, first + chunks):
-            uploads.append(timed(lambda: bench.upload(number)))  # noqa: B023 - called at once
-            job = worker.claim()
-            if job is None:
-                raise RuntimeError("there is nothing to claim")
-            worker.report(outcome(job))
-    found = {"upload": statistics.median(uploads)}
-    for name, (count, total_s) in before.items():
-        count_now, total_now_s = server.spent(name)
-        found[name] = (total_now_s - total_s) / (count_now - count)
-    return found
+            uploads.append(timed(lambda: server.upload(number)))  # noqa: B023 - called at once
+            take(worker)
+    spent = {name: _mean_s(server, past, name) for name, past in before.items()}
+    return {"upload": statistics.median(uploads), **spent}
+
+
+def _mean_s(server: Server, before: tuple[float, float], call: str) -> float:
+    count, total_s = server.spent(call)
+    return (total_s - before[1]) / (count - before[0])
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    tuple_,
     union_all,
     update,
 )
@@ -111,7 +112,13 @@ def _waiting() -> Select[UUID, datetime, datetime, bool, bool, datetime | None]:
     memory_bytes = Competition.specification["limits"]["memory_bytes"].as_float()
     ready = WorkItem.state == WorkState.READY
     checks, runs = (
-        select(WorkItem.id).where(WorkItem.competition_id == Competition.id, WorkItem.stage == stage, ready).exists()
+        # One probe of the index per competition; EXISTS may become a hash of all that waits.
+        select(WorkItem.id)
+        .where(WorkItem.competition_id == Competition.id, WorkItem.stage == stage, ready)
+        .order_by(WorkItem.turn)
+        .limit(1)
+        .scalar_subquery()
+        .is_not(None)
         for stage in (Stage.CHECK, Stage.RUN)
     )
     since = select(WorkItem.created_at).where(ready, WorkItem.stage == Stage.RUN).order_by(WorkItem.created_at).limit(1)
@@ -236,7 +243,7 @@ def queue_position(session: Session, submission: Submission) -> int | None:
     ).first()
     if mine is None:
         return None
-    before = or_(WorkItem.turn < mine.turn, and_(WorkItem.turn == mine.turn, WorkItem.created_at < mine.created_at))
+    before = tuple_(WorkItem.turn, WorkItem.created_at) < tuple_(mine.turn, mine.created_at)
     position = 1 + _count(session, waiting, WorkItem.competition_id == submission.competition_id, before)
     served_at = (
         select(Competition.checks_served_at).where(Competition.id == submission.competition_id).scalar_subquery()

@@ -1,10 +1,15 @@
-"""`lethe bench` for real: trained oracles, sandboxed runs, results in every form; a second call runs nothing."""
+"""`lethe bench` for real: trained oracles, sandboxed runs, results in every form; a second call runs nothing.
+
+The first call is killed in the middle of its runs, and the second one goes on from there.
+"""
 
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -54,11 +59,32 @@ def lethe(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+def records(folder: Path) -> dict[Path, int]:
+    """What is stored of runs, and when it was written."""
+    return {path: path.stat().st_mtime_ns for path in (folder / "home/artifacts/bench").rglob("*.json")}
+
+
+def kill_in_the_middle(folder: Path) -> None:
+    """Start the sweep, and kill it and all its processes once it has stored three runs."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "server.cli", "bench", "sweep.toml"],
+        env=os.environ | {"LETHE_HOME": str(folder / "home")},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, start_new_session=True,
+    ) as process:  # fmt: skip
+        while len(records(folder)) < 3:
+            assert process.poll() is None, "the sweep ended before it was killed"
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def test_sweep(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(SPECIFICATION)
     (tmp_path / "sweep.toml").write_text(SWEEP)
     (tmp_path / "broken.py").write_text(BROKEN)
     (tmp_path / "page.md").write_text("# Page\n<!-- results: start -->\n<!-- results: end -->\n")
+    kill_in_the_middle(tmp_path)
+    before = records(tmp_path)
+    assert 3 <= len(before) < 16
     result = lethe(tmp_path, "bench", "sweep.toml", "--out", "results", "--block", "page.md", "--json")
     assert result.returncode == 1, result.stderr  # a method failed
     rows = {row["method"]: row for row in json.loads(result.stdout)}
@@ -68,18 +94,22 @@ def test_sweep(tmp_path: Path) -> None:
     assert rows["finetune (EPOCHS=1)"]["constants"] == {"EPOCHS": 1}
     assert rows["finetune (EPOCHS=1)"]["measures"]["run time"]["mean"] > 0
     with (tmp_path / "results/results.csv").open() as file:
+        assert csv.Sniffer().sniff(file.read()).delimiter == ","  # as a spreadsheet guesses
+        file.seek(0)
         assert [line["method"] for line in csv.DictReader(file)] == [row["method"] for row in json.loads(result.stdout)]
     assert "| noop |" in (tmp_path / "results/results.md").read_text()
     assert "| noop |" in (tmp_path / "page.md").read_text()
 
-    stored = sorted((tmp_path / "home/artifacts/bench").rglob("*.json"))
-    assert len(stored) == 16
-    stored[0].unlink()  # as if the first call had been interrupted
-    times = {path: path.stat().st_mtime_ns for path in stored[1:]}
+    after = records(tmp_path)
+    assert len(after) == 16
+    assert before.items() <= after.items()
+    stored = sorted(after)
+    stored[0].unlink()  # its run is done again, and comes out the same
+    times = {path: after[path] for path in stored[1:]}
     again = lethe(tmp_path, "bench", "sweep.toml", "--json")
     repeated = {row["method"]: row for row in json.loads(again.stdout)}
     assert stored[0].exists()
-    assert times == {path: path.stat().st_mtime_ns for path in stored[1:]}
+    assert times.items() <= records(tmp_path).items()
     for name, row in rows.items():
         for measure, estimate in row["measures"].items():
             if measure != "run time":
