@@ -24,7 +24,7 @@ up: install ## Run server, control and worker on the embedded default
 test: install ## Lint, check types and run all tests, with real PostgreSQL, Redis, bubblewrap and Chromium
 	@scripts/packages test
 	@$(MAKE) --no-print-directory lint
-	@$(ENV)/bin/python -m pytest -n 3 --dist loadfile
+	@$(ENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 25
 
 test-long: install ## Run the tests that take minutes: all attacks on the fresh backend and as an ordinary user
 	@scripts/packages test
