@@ -14,9 +14,13 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
+from sqlalchemy import select
+
 from benchmarks.load.routes import ROUTES, Caller
-from benchmarks.load.servers import BARE, Served, lethe, prepare, running
+from benchmarks.load.servers import Served, bare, lethe, prepare
 from benchmarks.load.wrk import Load, load, other_pages, uploads
+from server import sessions
+from server.models import User
 from tests import many_rows as rows
 from tests.conftest import running_postgres
 from tests.integration.server.conftest import GOOD, SLUG
@@ -51,14 +55,14 @@ def boards(seconds: int, teams: int) -> None:
         rows.add_teams(context, teams)
         print(f"standings of {teams:,} teams made in {rows.add_submissions(context, 1, 1):.1f} s")
         context.database.dispose()
-        with lethe(home, context) as server:
+        with lethe(context) as server:
             kinds = {"board": f"{API}/leaderboard", "page": PAGE}
             found = {name: _ask(server, path) for name, path in kinds.items()}
             sizes = {name: size for name, (_, size) in found.items()}
-            with running(BARE.format(**sizes), home / "bare.py") as bare:
+            with bare(home / "bare.py", **sizes) as plain_server:
                 for name, path in kinds.items():
                     etag, size = found[name]
-                    plain = load(bare.url(f"/{name}"), seconds=seconds, connections=16)
+                    plain = load(plain_server.url(f"/{name}"), seconds=seconds, connections=16)
                     kept = load(server.url(path), seconds=seconds, connections=16)
                     known = load(server.url(path), seconds=seconds, connections=16, headers={"If-None-Match": etag})
                     row(f"{name} ({size:,} bytes): bare", plain)
@@ -77,12 +81,12 @@ def measure_uploads(seconds: int) -> None:
         context = prepare(home, url)
         tokens = rows.add_teams(context, 32)
         context.database.dispose()
-        with running(BARE.format(board=1, page=1), home / "bare.py") as bare:
+        with bare(home / "bare.py") as plain_server:
             plain = load(
-                bare.url("/"), seconds=seconds, connections=16, script=uploads("/upload", GOOD.decode(), tokens)
+                plain_server.url("/"), seconds=seconds, connections=16, script=uploads("/upload", GOOD.decode(), tokens)
             )
         row("uploads: bare", plain)
-        with lethe(home, context) as server:
+        with lethe(context) as server:
             script = uploads(f"{API}/submissions", GOOD.decode(), tokens)
             load(server.url("/"), seconds=2, connections=16, script=script)
             before = server.cpu_s()
@@ -99,13 +103,16 @@ def routes(times: int) -> None:
         context = prepare(home, url)
         token = rows.add_teams(context, 1_200)[0]
         rows.make_host(context, "u1")
+        with context.database.write() as session:
+            cookie = sessions.begin(session, session.scalars(select(User.id).where(User.username == "u1")).one())
+        context.artifacts.put("s", GOOD)
         rows.add_submissions(context, 1, 20)
-        with lethe(home, context) as server:
-            few = {route: Caller(server.port, token).median_ms(route, times) for route in ROUTES}
+        with lethe(context) as server:
+            few = {route: Caller(server.port, token, cookie).median_ms(route, times) for route in ROUTES}
         rows.add_submissions(context, 21, 450)
         many_rows = rows.count(context)
-        with lethe(home, context) as server:
-            many = {route: Caller(server.port, token).median_ms(route, times) for route in ROUTES}
+        with lethe(context) as server:
+            many = {route: Caller(server.port, token, cookie).median_ms(route, times) for route in ROUTES}
         context.database.dispose()
     print(f"{'route':<62} few     {many_rows:,}  ratio")
     for route in ROUTES:

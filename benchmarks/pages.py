@@ -41,7 +41,7 @@ def main() -> None:
         tokens = rows.add_teams(context, given.teams)
         rows.add_submissions(context, 1, given.entries)
         context.database.dispose()
-        with lethe(home, context) as server, httpx.Client(base_url=server.url(""), timeout=60) as client:
+        with lethe(context) as server, httpx.Client(base_url=server.url(""), timeout=60) as client:
             answer = client.get(PAGE)
             packed = gzip.compress(answer.content, 6)
             print(f"{'page, compressed':<28} {len(packed) / 1024:8.1f} KiB of {len(answer.content) / 1024:.0f}")

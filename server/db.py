@@ -13,6 +13,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from server.errors import ConfigurationError
 
+CONNECTIONS = 15
+"""Of a process at the same time; they stay open, because making one costs PostgreSQL more than using it."""
 _BEGIN = "lethe_begin"
 _POSTGRESQL_DISK_FULL = "53100"
 
@@ -29,7 +31,9 @@ class Database:
             parsed = parsed.set(drivername="postgresql+psycopg")
         self.is_sqlite = backend == "sqlite"
         self.url = parsed
-        self.engine: Engine = create_engine(parsed, pool_pre_ping=not self.is_sqlite)
+        self.engine: Engine = create_engine(
+            parsed, pool_pre_ping=not self.is_sqlite, pool_size=CONNECTIONS, max_overflow=0
+        )
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
         self.writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})

@@ -2,8 +2,10 @@
 
 import os
 import socket
+from collections.abc import Iterable
 from functools import cache
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy import Insert, func, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -19,6 +21,7 @@ SCORINGS: Final = "scorings"
 SCORING_S: Final = "scoring_seconds"
 NAMES = (RUNS, LEASES_EXPIRED, WORK_POISONED, SWEEPS, SCORINGS, SCORING_S)
 _OUTCOME: Final = "ended"
+_STATE: Final = "state"
 
 
 def add(session: Session, name: str, amount: float = 1.0) -> None:
@@ -44,6 +47,22 @@ def _counting(dialect: str) -> Insert:
 def add_outcome(session: Session, *, state: str, owner: str | None, code: str | None) -> None:
     """Count an evaluation that ended so; who counts all submissions instead reads more with every day."""
     add(session, "/".join((_OUTCOME, state, owner or "", code or "")))
+
+
+def add_state(session: Session, competition_id: UUID, state: str, change: int = 1) -> None:
+    """Count a submission of the competition that came to a terminal state, or with -1 one that left it for a rerun."""
+    add(session, _state_name(competition_id, state), change)
+
+
+def states(session: Session, competition_id: UUID, wanted: Iterable[str]) -> dict[str, int]:
+    """How many submissions of the competition, final evaluations included, are in these terminal states."""
+    names = {_state_name(competition_id, state): state for state in wanted}
+    rows = session.execute(select(Tally.name, func.sum(Tally.value)).where(Tally.name.in_(names)).group_by(Tally.name))
+    return {names[name]: int(total) for name, total in rows}
+
+
+def _state_name(competition_id: UUID, state: str) -> str:
+    return f"{_STATE}/{competition_id.hex}/{state}"
 
 
 def totals(session: Session) -> dict[str, float]:

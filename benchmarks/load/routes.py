@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from itertools import count
 
+from server.sessions import COOKIE
 from tests.integration.server.conftest import GOOD, SLUG
 
 BOUNDARY = "benchmark"
@@ -16,20 +17,27 @@ _UNKEPT = count()  # whatever has another address is not in memory
 
 @dataclass(frozen=True)
 class Route:
-    """A request of an account; `{n}` in its path is another number each time, `{id}` a submission of the account."""
+    """A request of an account; `{n}` in its path is another number each time, `{id}` a submission of the account.
+
+    `is_visit`: with a browser's session instead of a token.
+    """
 
     path: str
     method: str = "GET"
+    is_visit: bool = False
 
 
 ROUTES = (
     *(Route(path) for path in ("/", f"/competitions/{SLUG}", f"/competitions/{SLUG}/leaderboard?n={{n}}")),
-    Route(f"/competitions/{SLUG}/leaderboard?q=team+77&n={{n}}"),
+    *(Route(f"/competitions/{SLUG}/leaderboard?q={search}&n={{n}}") for search in ("team", "team+77")),
     *(Route(f"{_API}/{path}") for path in ("competitions", f"competitions/{SLUG}", "users/me", "tokens", "audit")),
     *(Route(f"{_HERE}/leaderboard?{query}&n={{n}}") for query in ("offset=0", "offset=500", "format=csv")),
     *(Route(f"{_HERE}/{path}") for path in ("announcements", "quota", "submissions", "team", "audit")),
     *(Route(f"{_API}/submissions/{{id}}{part}") for part in ("", "/log", "/receipt")),
     *(Route(path) for path in ("/metrics", "/readyz")),
+    *(Route(path, is_visit=True) for path in ("/account", "/submissions/{id}")),
+    *(Route(f"/competitions/{SLUG}/{page}", is_visit=True) for page in ("leaderboard", "submit", "team", "analysis")),
+    *(Route(f"/host/{SLUG}{query}", is_visit=True) for query in ("", "?state=scored", "?q=team+77")),
     Route(f"{_HERE}/submissions", "POST"),
     Route(f"{_API}/submissions/{{id}}/select", "POST"),
     Route(f"{_API}/submissions/{{id}}/unselect", "POST"),
@@ -39,9 +47,10 @@ ROUTES = (
 class Caller:
     """One account over one connection."""
 
-    def __init__(self, port: int, token: str) -> None:
+    def __init__(self, port: int, token: str, session: str) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self._headers = {"Authorization": f"Bearer {token}"}
+        self._visit = {"Cookie": f"{COOKIE}={session}"}
         self._submission = ""
 
     def median_ms(self, route: Route, times: int) -> float:
@@ -54,7 +63,7 @@ class Caller:
     def _timed(self, route: Route) -> float:
         number = next(_UNKEPT)
         path = route.path.replace("{n}", str(number)).replace("{id}", self._submission)
-        body, headers = b"", self._headers
+        body, headers = b"", self._visit if route.is_visit else self._headers
         if route.path.endswith("/submissions") and route.method == "POST":
             body, headers = _form(number), headers | {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
         started = time.perf_counter()

@@ -42,15 +42,6 @@ async def upload(request):
 
 app = Starlette(routes=[Route("/board", board), Route("/page", page), Route("/upload", upload, methods=["POST"])])
 """
-LETHE = """
-from server.app import create_app
-from server.logs import configure_logs
-from server.settings import Settings
-
-settings = Settings()
-configure_logs(level=settings.log_level, log_format=settings.log_format)
-app = create_app(settings)
-"""
 QUOTAS = QuotasSpec(submissions_per_day=0, submissions_total=0, in_flight=0, attempts_per_day=1_000_000)
 TICKS_S = os.sysconf("SC_CLK_TCK")
 
@@ -71,15 +62,21 @@ class Served:
         return (int(fields[11]) + int(fields[12])) / TICKS_S
 
 
+def bare(path: Path, *, board: int = 1, page: int = 1) -> contextlib.AbstractContextManager[Served]:
+    """The bare server, with boards of so many bytes; its program is written to `path`. It has the same event loop and
+    the same parser of HTTP as Lethe.
+    """
+    path.write_text(BARE.format(board=board, page=page), encoding="utf-8")
+    options = ["--log-level", "warning", "--no-access-log", "--app-dir", str(path.parent)]
+    return _running("uvicorn", f"{path.stem}:app", "--loop", "uvloop", "--http", "httptools", *options)
+
+
 @contextlib.contextmanager
-def running(program: str, path: Path, environment: dict[str, str] | None = None) -> Iterator[Served]:
-    """One uvicorn process that serves `program`, which is written to `path`."""
-    path.write_text(program, encoding="utf-8")
+def _running(module: str, *arguments: str, environment: dict[str, str] | None = None) -> Iterator[Served]:
+    """A process that serves; it gets a free port as an option."""
     port = free_port()
-    options = ["--port", str(port), "--log-level", "warning", "--no-access-log", "--app-dir", str(path.parent)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", f"{path.stem}:app", *options], env={**os.environ, **(environment or {})}
-    )
+    command = [sys.executable, "-m", module, *arguments, "--port", str(port)]
+    process = subprocess.Popen(command, env={**os.environ, **(environment or {})})
     try:
         wait_for_port(port, limit_s=60)
         yield Served(port, process.pid)
@@ -102,11 +99,11 @@ def prepare(home: Path, postgres: str) -> Context:
     return context
 
 
-def lethe(home: Path, context: Context) -> contextlib.AbstractContextManager[Served]:
+def lethe(context: Context) -> contextlib.AbstractContextManager[Served]:
     """Lethe as it is run, but for the limits on how often one address and one token may ask."""
     settings = {
         "LETHE_HOME": str(context.settings.home), "LETHE_DATABASE_URL": context.settings.database,
         "LETHE_LOG_LEVEL": "WARNING", "LETHE_RATE_PER_ADDRESS": "", "LETHE_RATE_PER_TOKEN": "",
         "LETHE_ATTEMPTS_PER_ADDRESS": "0",
     }  # fmt: skip
-    return running(LETHE, home / "lethe_app.py", settings)
+    return _running("server.cli", "serve", environment=settings)

@@ -22,6 +22,7 @@ def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
     import uvicorn
 
     from server.app import create_app
+    from server.http_protocol import BoundedHttp
     from server.logs import configure_logs
     from server.migrate import require_newest
 
@@ -32,6 +33,8 @@ def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
     listener = listen(settings)
     config = uvicorn.Config(
         app,
+        loop="uvloop",
+        http=BoundedHttp,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -15,7 +15,7 @@ from server.competitions.phases import Phase, ends_at, phase, time_text
 from server.competitions.service import get_competition
 from server.db import utc_now
 from server.errors import Conflict
-from server.leaderboard.standings import rebuild
+from server.leaderboard.standings import place
 from server.models import Announcement, Competition, Submission, Team
 from server.teams.service import TeamNotFound, name_key
 
@@ -111,7 +111,7 @@ def disqualify_team(session: Session, team: Team, *, reason: str | None, actor: 
     """Take the team off every board for `reason`; None takes it back."""
     competition = session.get_one(Competition, team.competition_id)
     team.disqualified_reason = reason
-    _rebuild(session, competition)
+    _place(session, competition, team.id)
     action = "team.reinstate" if reason is None else "team.disqualify"
     record(session, action, team.name, actor=actor, competition=competition, reason=reason)
 
@@ -128,7 +128,7 @@ def disqualify_submission(
     for found in session.scalars(pair):
         found.disqualified_reason = reason
     competition = session.get_one(Competition, submission.competition_id)
-    _rebuild(session, competition)
+    _place(session, competition, submission.team_id)
     action = "submission.reinstate" if reason is None else "submission.disqualify"
     record(session, action, str(submission.id), actor=actor, competition=competition, reason=reason)
 
@@ -137,7 +137,7 @@ def set_baseline(session: Session, team: Team, *, is_baseline: bool, actor: str 
     """Show the team of a host as a reference row without a rank, or rank it again."""
     competition = session.get_one(Competition, team.competition_id)
     team.is_baseline = is_baseline
-    _rebuild(session, competition)
+    _place(session, competition, team.id)
     record(session, "team.baseline", team.name, actor=actor, competition=competition, is_baseline=is_baseline)
 
 
@@ -151,10 +151,10 @@ def find_submission(session: Session, submission_id: UUID) -> Submission:
     return submission
 
 
-def _rebuild(session: Session, competition: Competition) -> None:
+def _place(session: Session, competition: Competition, team_id: UUID) -> None:
     session.flush()
     for evaluation in Evaluation:
-        rebuild(session, competition, evaluation)
+        place(session, competition, evaluation, team_id)
 
 
 def lock_competition(session: Session, slug: str) -> Competition:

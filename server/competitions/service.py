@@ -3,8 +3,9 @@
 import difflib
 import secrets
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.dossier import Dossier
@@ -37,14 +38,23 @@ def get_competition(session: Session, slug: str, *, drafts: bool = False) -> Com
 
     A draft is its host's own affair: it is found only where `drafts` says that a host asks.
     """
-    published = Competition.id.is_not(None) if drafts else Competition.opened_at.is_not(None)
-    competition = session.scalar(select(Competition).where(Competition.slug == slug, published))
+    competition = session.scalar(_by_slug(drafts=drafts), {"slug": slug})
     if competition is None:
-        slugs = list(session.scalars(select(Competition.slug).where(published).order_by(Competition.slug)))
+        shown = select(Competition.slug).where(_is_shown(drafts=drafts)).order_by(Competition.slug)
+        slugs = list(session.scalars(shown))
         near = difflib.get_close_matches(slug, slugs, n=3) or slugs[:10]
         known = f"Did you mean {', '.join(near)}?" if near else "There is none on this server yet."
         raise CompetitionNotFound(f"There is no competition called {slug[:80]!r}. {known}")
     return competition
+
+
+@cache  # making a statement costs as much time as PostgreSQL takes for it
+def _by_slug(*, drafts: bool) -> Select[Competition]:
+    return select(Competition).where(Competition.slug == bindparam("slug"), _is_shown(drafts=drafts))
+
+
+def _is_shown(*, drafts: bool) -> ColumnElement[bool]:
+    return Competition.id.is_not(None) if drafts else Competition.opened_at.is_not(None)
 
 
 def specification(competition: Competition) -> CompetitionSpec:

@@ -3,6 +3,7 @@
 What is kept is sent, plain or compressed, without a thread, a session or a query. After a second one request asks the
 application whether it still holds, while the others are answered with what is there. What this process changed itself
 shows at once, what others changed after a second. While the database is away each who asks gets that answer.
+Different boards are made one after the other: Python makes two at once no sooner, and both of them later.
 """
 
 import asyncio
@@ -82,6 +83,7 @@ class KeptBoards:
         self._app = app
         self._kept: OrderedDict[Key, _Answer] = OrderedDict()
         self._asking: dict[Key, asyncio.Task[_Answer | None]] = {}
+        self._turn = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].endswith(BOARD):
@@ -127,12 +129,13 @@ class KeptBoards:
 
         It is asked without what belongs to one request only: conditions, encodings, credentials.
         """
-        started, count = time.monotonic(), changes.count()
         headers = [(name, value) for name, value in scope["headers"] if name in {b"host", b"accept"}]
         if kept is not None:
             headers.append((b"if-none-match", kept.etag.encode("latin-1")))
         inner = {**scope, "headers": headers}
-        found = await _call(self._app, inner)
+        async with self._turn:
+            started, count = time.monotonic(), changes.count()
+            found = await _call(self._app, inner)
         if found.status == 304 and kept is not None:
             found = kept
         elif found.status != 200 or not any(name == b"etag" for name, _ in found.headers):

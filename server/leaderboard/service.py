@@ -1,6 +1,9 @@
 """The boards as everybody sees them: a page of teams with the reference rows among them, as JSON and as CSV."""
 
-from sqlalchemy import func, select
+from functools import cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
 from sqlalchemy.orm import Session, defer
 
 from evaluator.contract.states import Evaluation
@@ -15,10 +18,13 @@ from server.models import Competition, Score, Standing, Team
 from server.submissions.schemas import IntervalView
 
 REFERENCE_TITLES = {"ceiling": "Ceiling: other oracles", "floor": "Floor: does nothing"}
+LAST = 2**31 - 1
 CSV_COLUMNS = (
     *("rank", "team", "score", "interval_low", "interval_high", "entries", "last_scored_at", "reference"),
     "public_rank",
 )
+
+_NUMBERS = (Score.final_score, Score.interval_low, Score.interval_high)
 
 
 class FinalNotRevealed(NotFound):
@@ -30,11 +36,7 @@ class FinalNotRevealed(NotFound):
 
 def get_calendar(session: Session, slug: str) -> Competition:
     """The published competition without its documents, which no board needs; raises CompetitionNotFound."""
-    light = (defer(Competition.specification, raiseload=True), defer(Competition.dossier, raiseload=True))
-    found = session.scalar(
-        select(Competition).options(*light).where(Competition.slug == slug, Competition.opened_at.is_not(None))
-    )
-    return found or get_competition(session, slug)
+    return session.scalar(_calendar(), {"slug": slug}) or get_competition(session, slug)
 
 
 def require_visible(competition: Competition, evaluation: Evaluation, viewer: Viewer = Viewer.STRANGER) -> None:
@@ -53,16 +55,7 @@ def leaderboard(
 ) -> Leaderboard:
     """`limit` teams (None: all) from `offset` on, best score first, with every reference row among them."""
     teams = _team_rows(session, competition, evaluation, offset, limit)
-    total = session.scalar(
-        select(func.max(Standing.position)).where(
-            Standing.competition_id == competition.id, Standing.evaluation == evaluation
-        )
-    )
-    updated = session.scalar(
-        select(func.max(Standing.updated_at)).where(
-            Standing.competition_id == competition.id, Standing.evaluation == evaluation
-        )
-    )
+    total, updated = session.execute(_extent(), _places(competition, evaluation)).one()
     references = reference_rows(session, competition, evaluation)
     end = offset + len(teams)
     return Leaderboard(
@@ -91,28 +84,8 @@ def merged(teams: list[LeaderboardRow], references: list[LeaderboardRow]) -> lis
 def _team_rows(
     session: Session, competition: Competition, evaluation: Evaluation, offset: int, limit: int | None
 ) -> list[LeaderboardRow]:
-    chosen = select(Standing).where(
-        Standing.competition_id == competition.id, Standing.evaluation == evaluation, Standing.position > offset
-    )
-    if limit is not None:
-        chosen = chosen.where(Standing.position <= offset + limit)
-    part = chosen.subquery()
-    public = (
-        select(Standing.team_id, Standing.rank)
-        .where(Standing.competition_id == competition.id, Standing.evaluation == Evaluation.PUBLIC)
-        .subquery()
-    )
-    found = session.execute(
-        select(
-            part.c.rank, part.c.entries, part.c.last_scored_at, Team.name,
-            Score.final_score, Score.interval_low, Score.interval_high,
-            public.c.rank.label("public_rank"),
-        )
-        .join(Team, Team.id == part.c.team_id)
-        .join(Score, Score.id == part.c.score_id)
-        .outerjoin(public, public.c.team_id == part.c.team_id)
-        .order_by(part.c.position)
-    )  # fmt: skip
+    last = LAST if limit is None else offset + limit
+    found = session.execute(_lines(), _places(competition, evaluation) | {"first": offset + 1, "last": last})
     return [
         LeaderboardRow(
             rank=row.rank,
@@ -130,28 +103,16 @@ def _team_rows(
 
 def reference_rows(session: Session, competition: Competition, evaluation: Evaluation) -> list[LeaderboardRow]:
     """Ceiling, floor and baselines, which take no rank."""
-    scores = session.scalars(
-        select(Score).where(
-            Score.competition_id == competition.id, Score.evaluation == evaluation, Score.reference.is_not(None)
-        )
-    )
-    yardsticks = [
-        _reference(REFERENCE_TITLES[score.reference], score, score.reference) for score in scores if score.reference
+    places = _places(competition, evaluation)
+    yardsticks = session.execute(_yardsticks(), places)
+    baselines = session.execute(_baselines(), places)
+    return [
+        *(_reference(REFERENCE_TITLES[row.reference], row, row.reference) for row in yardsticks),
+        *(_reference(row.name, row, "baseline") for row in baselines),
     ]
-    return [*yardsticks, *_baseline_rows(session, competition, evaluation)]
 
 
-def _baseline_rows(session: Session, competition: Competition, evaluation: Evaluation) -> list[LeaderboardRow]:
-    found = session.execute(
-        select(Team.name, Score)
-        .join(Standing, Standing.team_id == Team.id)
-        .join(Score, Score.id == Standing.score_id)
-        .where(Standing.competition_id == competition.id, Standing.evaluation == evaluation, Standing.position == 0)
-    )
-    return [_reference(name, score, "baseline") for name, score in found]
-
-
-def _reference(name: str, score: Score, kind: str) -> LeaderboardRow:
+def _reference(name: str, score: Row[Any], kind: str) -> LeaderboardRow:
     return LeaderboardRow(
         rank=None,
         team=name,
@@ -186,3 +147,66 @@ def as_csv(board: Leaderboard) -> str:
             for row in board.rows
         ),
     )
+
+
+def _places(competition: Competition, evaluation: Evaluation) -> dict[str, Any]:
+    return {"competition_id": competition.id, "evaluation": evaluation}
+
+
+@cache  # making a statement costs as much time as PostgreSQL takes for it
+def _calendar() -> Select[Competition]:
+    light = (defer(Competition.specification, raiseload=True), defer(Competition.dossier, raiseload=True))
+    is_it = (Competition.slug == bindparam("slug"), Competition.opened_at.is_not(None))
+    return select(Competition).options(*light).where(*is_it)
+
+
+@cache
+def _extent() -> Select[int | None, Any]:
+    """The number of ranked teams, and when the board was changed last; each the end of an index."""
+    ends = (func.max(Standing.position), func.max(Standing.updated_at))
+    return select(*(select(end).where(*_of_board()).scalar_subquery() for end in ends))
+
+
+@cache
+def _lines() -> Select[*tuple[Any, ...]]:
+    part = select(Standing).where(*_of_board(), Standing.position.between(bindparam("first"), bindparam("last")))
+    team = part.subquery()
+    public = (
+        select(Standing.team_id, Standing.rank)
+        .where(Standing.competition_id == bindparam("competition_id"), Standing.evaluation == Evaluation.PUBLIC)
+        .subquery()
+    )
+    return (
+        select(
+            team.c.rank, team.c.entries, team.c.last_scored_at, Team.name,
+            Score.final_score, Score.interval_low, Score.interval_high,
+            public.c.rank.label("public_rank"),
+        )
+        .join(Team, Team.id == team.c.team_id)
+        .join(Score, Score.id == team.c.score_id)
+        .outerjoin(public, public.c.team_id == team.c.team_id)
+        .order_by(team.c.position)
+    )  # fmt: skip
+
+
+@cache
+def _yardsticks() -> Select[*tuple[Any, ...]]:
+    return select(Score.reference, *_NUMBERS).where(
+        Score.competition_id == bindparam("competition_id"),
+        Score.evaluation == bindparam("evaluation"),
+        Score.reference.is_not(None),
+    )
+
+
+@cache
+def _baselines() -> Select[*tuple[Any, ...]]:
+    return (
+        select(Team.name, *_NUMBERS)
+        .join(Standing, Standing.team_id == Team.id)
+        .join(Score, Score.id == Standing.score_id)
+        .where(*_of_board(), Standing.position == 0)
+    )
+
+
+def _of_board() -> tuple[ColumnElement[bool], ...]:
+    return (Standing.competition_id == bindparam("competition_id"), Standing.evaluation == bindparam("evaluation"))

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, Subquery, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from evaluator.contract.states import Evaluation
@@ -49,27 +50,41 @@ def refresh(
     entry = next(iter(best_scores(session, competition, evaluation, team_id)), None)
     standing = session.get(Standing, (team_id, evaluation))
     if is_rescore or entry is None or standing is None or entry.score_id != standing.score_id:
-        rebuild(session, competition, evaluation)
+        place(session, competition, evaluation, team_id)
         return
     standing.entries, standing.last_scored_at = entry.entries, entry.last_scored_at
+    standing.rises = _rises(session, competition, evaluation, team_id).get(team_id, [])
     touch(session, competition.id)
 
 
-def rebuild(session: Session, competition: Competition, evaluation: Evaluation) -> None:
-    """Compute all standings anew, frozen or not: after a disqualification, and when a team's best score changed."""
+def place(session: Session, competition: Competition, evaluation: Evaluation, team_id: UUID) -> None:
+    """Rank one team anew among the others as they stand, frozen board or not: their other scores are not read."""
     _lock(session, competition)
-    found = best_scores(session, competition, evaluation)
+    others = [entry for entry in _standing(session, competition, evaluation) if entry.team_id != team_id]
+    _store(session, competition, evaluation, others + best_scores(session, competition, evaluation, team_id))
+    standing = session.get(Standing, (team_id, evaluation))
+    if standing is not None:
+        standing.rises = _rises(session, competition, evaluation, team_id).get(team_id, [])
+
+
+def rebuild(session: Session, competition: Competition, evaluation: Evaluation) -> None:
+    """Compute all standings anew from all scores, frozen or not: after a rescore of the competition."""
+    _lock(session, competition)
+    _store(session, competition, evaluation, best_scores(session, competition, evaluation))
+    rises = _rises(session, competition, evaluation)
+    for standing in session.scalars(_board(competition, evaluation)):
+        standing.rises = rises.get(standing.team_id, [])
+
+
+def _store(session: Session, competition: Competition, evaluation: Evaluation, entries: list[Best]) -> None:
+    """Rank the entries, the best score of each team that has one, and make the standings those of these teams."""
+    found = sorted(entries, key=lambda entry: (-entry.final_score, entry.submitted_at, entry.score_id))
     ranked = [entry for entry in found if not entry.is_baseline]
     ranks = _ranks(session, ranked)
     places = {
         entry.team_id: (rank, position) for position, (entry, rank) in enumerate(zip(ranked, ranks, strict=True), 1)
     }
-    stored = {
-        standing.team_id: standing
-        for standing in session.scalars(
-            select(Standing).where(Standing.competition_id == competition.id, Standing.evaluation == evaluation)
-        )
-    }
+    stored = {standing.team_id: standing for standing in session.scalars(_board(competition, evaluation))}
     now = utc_now()
     for entry in found:
         standing = stored.pop(entry.team_id, None) or Standing(
@@ -85,7 +100,12 @@ def rebuild(session: Session, competition: Competition, evaluation: Evaluation) 
         session.add(standing)
     for gone in stored.values():
         session.delete(gone)
+    session.flush()
     touch(session, competition.id)
+
+
+def _board(competition: Competition, evaluation: Evaluation) -> Select[Standing]:
+    return select(Standing).where(Standing.competition_id == competition.id, Standing.evaluation == evaluation)
 
 
 def touch(session: Session, competition_id: UUID) -> None:
@@ -102,10 +122,71 @@ def touch(session: Session, competition_id: UUID) -> None:
 def best_scores(
     session: Session, competition: Competition, evaluation: Evaluation, team_id: UUID | None = None
 ) -> list[Best]:
-    """Each team's best score, best first; equal scores by time of upload. Of a rerun the newest generation counts.
+    """Each team's best score, or that of one team; of equal scores the one uploaded first.
 
     Disqualified teams and submissions have none. Baselines are among them.
     """
+    scores = _scores(competition, evaluation, team_id)
+    team = scores.c.team_id
+    order = (scores.c.final_score.desc(), scores.c.submitted_at, scores.c.score_id)
+    placed = select(
+        *scores.c,
+        func.row_number().over(partition_by=team, order_by=order).label("place"),
+        func.count().over(partition_by=team).label("entries"),
+        func.max(scores.c.scored_at).over(partition_by=team).label("last_scored_at"),
+    ).subquery()
+    rows = session.execute(select(placed).where(placed.c.place == 1))
+    return [_best(row) for row in rows]
+
+
+def _standing(session: Session, competition: Competition, evaluation: Evaluation) -> list[Best]:
+    """The best scores as the standings have them."""
+    origin = aliased(Submission)
+    rows = session.execute(
+        select(
+            Standing.team_id,
+            Standing.score_id,
+            Standing.entries,
+            Standing.last_scored_at,
+            Score.final_score,
+            Team.is_baseline,
+            func.coalesce(origin.created_at, Submission.created_at).label("submitted_at"),
+        )
+        .join(Score, Score.id == Standing.score_id)
+        .join(Submission, Submission.id == Score.submission_id)
+        .join(Team, Team.id == Standing.team_id)
+        .outerjoin(origin, origin.id == Submission.origin_id)
+        .where(Standing.competition_id == competition.id, Standing.evaluation == evaluation)
+    )
+    return [_best(row) for row in rows]
+
+
+def _best(row: Row[*tuple[Any, ...]]) -> Best:
+    return Best(**{name: getattr(row, name) for name in Best.__annotations__})
+
+
+def _rises(
+    session: Session, competition: Competition, evaluation: Evaluation, team_id: UUID | None = None
+) -> dict[UUID, list[Any]]:
+    """When each team's best score rose, and to what: the scores that were above all before them, as they are stored."""
+    scores = _scores(competition, evaluation, team_id)
+    before = func.max(scores.c.final_score).over(
+        partition_by=scores.c.team_id, order_by=(scores.c.scored_at, scores.c.score_id), rows=(None, -1)
+    )
+    ranked = select(*scores.c, before.label("before")).subquery()
+    rows = session.execute(
+        select(ranked.c.team_id, ranked.c.scored_at, ranked.c.final_score)
+        .where(or_(ranked.c.before.is_(None), ranked.c.final_score > ranked.c.before))
+        .order_by(ranked.c.scored_at, ranked.c.score_id)
+    )
+    found: dict[UUID, list[Any]] = {}
+    for team, moment, score in rows:
+        found.setdefault(team, []).append([moment.isoformat(), score])
+    return found
+
+
+def _scores(competition: Competition, evaluation: Evaluation, team_id: UUID | None) -> Subquery:
+    """The scores that count, of a rerun that of the newest generation, and when their files were uploaded."""
     origin = aliased(Submission)
     where: list[ColumnElement[bool]] = [
         Submission.competition_id == competition.id,
@@ -131,24 +212,7 @@ def best_scores(
         .where(*where)
         .subquery()
     )
-    team = newest.c.team_id
-    order = (newest.c.final_score.desc(), newest.c.submitted_at, newest.c.score_id)
-    placed = (
-        select(
-            *newest.c,
-            func.row_number().over(partition_by=team, order_by=order).label("place"),
-            func.count().over(partition_by=team).label("entries"),
-            func.max(newest.c.scored_at).over(partition_by=team).label("last_scored_at"),
-        )
-        .where(newest.c.age == 1)
-        .subquery()
-    )
-    rows = session.execute(
-        select(placed)
-        .where(placed.c.place == 1)
-        .order_by(placed.c.final_score.desc(), placed.c.submitted_at, placed.c.score_id)
-    )
-    return [Best(**{name: getattr(row, name) for name in Best.__annotations__}) for row in rows]
+    return select(newest).where(newest.c.age == 1).subquery()
 
 
 def monotone_ranks(final: NDArray[np.float64], replicates: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from server.db import utc_now
 from server.leaderboard.schemas import LeaderboardRow
 from server.leaderboard.service import merged, reference_rows
 from server.leaks import round_score, round_time
-from server.models import Competition, Score, Standing, Submission, Team, TeamMember, User
+from server.models import Competition, Score, Standing, Team, TeamMember, User
 from server.submissions.schemas import IntervalView
 
 PAGE = 100
@@ -127,7 +127,7 @@ def _team_rows(
 ) -> list[TeamRow]:
     """What `_rows` found, with members, movement and history."""
     identifiers = [row.team_id for row in found]
-    members, best = _members(session, identifiers), _best(session, identifiers, evaluation)
+    members = _members(session, identifiers)
     shared = set(
         session.scalars(
             select(Standing.rank)
@@ -152,7 +152,7 @@ def _team_rows(
             is_shared=row.rank in shared,
             members=members.get(row.team_id, ()),
             moved=_moved(row.rank, row.rank_before, row.ranked_on, today),
-            best=best.get(row.team_id, ()),
+            best=_rises(row.rises),
         )
         for row in found
     ]
@@ -163,7 +163,8 @@ def _rows() -> Select[*tuple[Any, ...]]:
     return (
         select(
             Standing.team_id, Standing.rank, Standing.rank_before, Standing.ranked_on, Standing.entries,
-            Standing.last_scored_at, Team.name, Score.final_score, Score.interval_low, Score.interval_high,
+            Standing.last_scored_at, Standing.rises, Team.name,
+            Score.final_score, Score.interval_low, Score.interval_high,
             public.rank.label("public_rank"),
         )
         .join(Team, Team.id == Standing.team_id)
@@ -241,32 +242,5 @@ def _members(session: Session, identifiers: list[UUID]) -> dict[UUID, tuple[str,
     return members
 
 
-def _best(
-    session: Session, identifiers: list[UUID], evaluation: Evaluation
-) -> dict[UUID, tuple[tuple[datetime, float], ...]]:
-    """When the best score of each team rose, and to what: the scores that were above all before them."""
-    scored_at = func.coalesce(Submission.finished_at, Score.created_at).label("scored_at")
-    before = (
-        func.max(Score.final_score)
-        .over(partition_by=Submission.team_id, order_by=(scored_at, Score.id), rows=(None, -1))
-        .label("before")
-    )
-    scores = (
-        select(Submission.team_id, Score.final_score, scored_at, before)
-        .join(Score, (Score.submission_id == Submission.id) & (Score.generation == Submission.generation))
-        .where(
-            Submission.team_id.in_(identifiers),
-            Submission.evaluation == evaluation,
-            Submission.disqualified_reason.is_(None),
-        )
-        .subquery()
-    )
-    rises = session.execute(
-        select(scores.c.team_id, scores.c.scored_at, scores.c.final_score)
-        .where(or_(scores.c.before.is_(None), scores.c.final_score > scores.c.before))
-        .order_by(scores.c.scored_at)
-    )
-    best: dict[UUID, tuple[tuple[datetime, float], ...]] = {}
-    for team_id, moment, score in rises:
-        best[team_id] = (*best.get(team_id, ()), (round_time(moment), round_score(score)))
-    return best
+def _rises(stored: list[Any]) -> tuple[tuple[datetime, float], ...]:
+    return tuple((round_time(datetime.fromisoformat(moment)), round_score(score)) for moment, score in stored)

@@ -41,6 +41,7 @@ class Score(ScoreNumbers, Entity):
         UniqueConstraint("submission_id", "generation"),
         UniqueConstraint("competition_id", "evaluation", "reference"),
         CheckConstraint(" AND ".join(f"{name} BETWEEN -1e300 AND 1e300" for name in METRIC_COLUMNS), name="finite"),
+        Index("ix_scores_best", "competition_id", "evaluation", "final_score"),
         Index("ix_scores_undrawn", "created_at", sqlite_where=_UNDRAWN, postgresql_where=_UNDRAWN),
     )
 
@@ -59,7 +60,9 @@ class Standing(Base):
 
     `position` counts the ranked teams from 1, best score first: what a page of the board is cut by. A baseline has no
     rank and position 0. `rank_before` is the rank at the end of the day (UTC) before `ranked_on`, the last one on which
-    the board was ranked; NULL for a team that was not on it.
+    the board was ranked; NULL for a team that was not on it. `rises` says when the team's best score rose and to what,
+    oldest first, as pairs of an ISO time and a number: it is drawn for every row, and reading a team's history for
+    every look would cost more with every submission.
     """
 
     __tablename__ = "standings"
@@ -80,3 +83,4 @@ class Standing(Base):
     entries: Mapped[int]
     last_scored_at: Mapped[datetime | None]
     updated_at: Mapped[datetime]
+    rises: Mapped[list[Any]] = mapped_column(default=list)

@@ -24,6 +24,7 @@ class Submission(Entity):
     __table_args__ = (
         UniqueConstraint("origin_id"),
         CheckConstraint("(evaluation = 'final') = (origin_id IS NOT NULL)", name="final_has_origin"),
+        Index("ix_submissions_competition_created", "competition_id", "created_at"),
         Index("ix_submissions_competition_state", "competition_id", "state"),
         Index("ix_submissions_state_deadline", "state", "deadline_at"),
         Index("ix_submissions_team_created", "team_id", "created_at"),

@@ -7,7 +7,7 @@ from server.models.base import Base
 
 
 class Tally(Base):
-    """`value` only grows. One row per process and name, so that processes never wait for each other's rows."""
+    """One row per process and name, so that processes never wait for each other's rows."""
 
     __tablename__ = "tallies"
 

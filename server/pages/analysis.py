@@ -145,8 +145,8 @@ def _scores(session: Session, competition: Competition, evaluation: Evaluation) 
         .join(Score, (Score.submission_id == Submission.id) & (Score.generation == Submission.generation))
         .join(Team, Team.id == Submission.team_id)
         .where(
-            Submission.competition_id == competition.id,
-            Submission.evaluation == evaluation,
+            Score.competition_id == competition.id,
+            Score.evaluation == evaluation,
             Submission.disqualified_reason.is_(None),
         )
         .order_by(Score.final_score.desc(), Submission.id)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import SubmissionState
+from evaluator.contract.states import TERMINAL_STATES, SubmissionState
+from server import tallies
 from server.audit.service import list_events
 from server.competitions import finals, phases
 from server.competitions import service as competitions
@@ -144,12 +145,13 @@ def _next(session: Session, competition: Competition, current: phases.Phase) -> 
 
 
 def _counts(session: Session, competition: Competition) -> tuple[Fact, ...]:
-    found = session.execute(
+    under_way = [state for state in SubmissionState if state not in TERMINAL_STATES]
+    live = session.execute(
         select(Submission.state, func.count())
-        .where(Submission.competition_id == competition.id)
+        .where(Submission.competition_id == competition.id, Submission.state.in_(under_way))
         .group_by(Submission.state)
     )
-    counted = {row[0]: row[1] for row in found}
+    counted = {row[0]: row[1] for row in live} | tallies.states(session, competition.id, TERMINAL_STATES)
     return tuple(Fact(HEADLINES[one], f"{counted[one]:,}") for one in SubmissionState if counted.get(one))
 
 

@@ -16,6 +16,7 @@ from evaluator.artifacts.store import digest_of_file
 from evaluator.contract.base import Contract
 from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.states import WorkState
+from server.audit.service import record
 from server.context import Context
 from server.db import Database, utc_now
 from server.errors import ConfigurationError
@@ -160,6 +161,8 @@ def restore(context: Context, folder: Path, manifest: Manifest, *, overwrite: bo
     dumps.restore(database, folder / manifest.dump)
     migrate(database)
     _fence_off(database)
+    with database.write() as session:
+        record(session, "storage.restore", "database", made_at=manifest.created_at.isoformat())
     listed = {artifact.key: artifact.size_bytes for artifact in context.artifacts.entries("")}
     missing = [one.key for one in manifest.artifacts if listed.get(one.key) != one.size_bytes]
     return Restored(copied=copied, missing=tuple(missing))

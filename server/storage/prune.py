@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from evaluator.artifacts import StoredArtifact
 from evaluator.contract.states import TERMINAL_STATES, Stage, SubmissionState
+from server.audit.service import record
 from server.context import Context
 from server.db import utc_now
 from server.models import OutputPack, Submission, WorkItem
@@ -76,7 +77,10 @@ def delete_waste(context: Context, waste: Waste) -> tuple[StoredArtifact, ...]:
             item.finished = {index: record | {"outputs": None} for index, record in item.finished.items()}
         session.flush()
         needed = {ref.key for ref in references(session)}
-    doomed = tuple(artifact for found in waste.artifacts.values() for artifact in found if artifact.key not in needed)
+        listed = (artifact for found in waste.artifacts.values() for artifact in found)
+        doomed = tuple(artifact for artifact in listed if artifact.key not in needed)
+        size_bytes = sum(artifact.size_bytes for artifact in doomed)
+        record(session, "storage.prune", "artifacts", artifacts=len(doomed), size_bytes=size_bytes)
     context.artifacts.delete(artifact.key for artifact in doomed)
     return doomed
 

@@ -3,8 +3,10 @@
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from evaluator.artifacts import ArtifactStore
@@ -27,9 +29,6 @@ from server.work.duration import deadline
 from server.work.items import advance
 
 NEW, KNOWN = 202, 200
-LIVE_OR_SCORED = tuple(
-    state for state in SubmissionState if state not in {SubmissionState.FAILED, SubmissionState.CANCELLED}
-)
 
 
 class TeamDisqualified(Forbidden):
@@ -53,10 +52,11 @@ class Upload:
 
 @dataclass(frozen=True)
 class _Found:
-    """What answers an upload, with which status, and how much of its quotas the team has used if that is known."""
+    """What answers an upload, with which status; its team and how much of the quotas that has used, where known."""
 
     submission: Submission
     status: int
+    team: Team | None = None
     used: quotas.Usage | None = None
 
 
@@ -91,12 +91,12 @@ def receive(context: Context, competition: Competition, upload: Upload) -> Recei
         known = _known(session, competition, upload, _sha256(upload.data))
         if known is not None:
             return _received(session, competition, spec, known, upload.user)
-        quotas.count_attempt(session, competition, upload.user, upload.address, limits)
+        attempts = quotas.count_attempt(session, competition, upload.user, upload.address, limits)
     checked = check_file(upload.data, filename=upload.filename, limit_bytes=spec.limits.upload_bytes)
     source = store_source(context.artifacts, checked)
     with context.database.write() as session:
         found = accept(session, competition, spec, upload, source, checked.notes)
-        received = _received(session, competition, spec, found, upload.user)
+        received = _received(session, competition, spec, found, upload.user, attempts=attempts)
     if received.status == NEW:
         context.wake.workers()
     return received
@@ -145,7 +145,7 @@ def accept(
     if upload.idempotency_key is not None:
         digest = idempotency.request_digest(competition.slug, _sha256(upload.data))
         idempotency.remember(session, upload.user, upload.idempotency_key, digest, submission, NEW)
-    return _Found(submission, NEW, used.with_one_more())
+    return _Found(submission, NEW, team, used.with_one_more())
 
 
 def _sha256(data: bytes) -> str:
@@ -159,26 +159,41 @@ def _known(session: Session, competition: Competition, upload: Upload, source_sh
         recalled = idempotency.recall(session, upload.user, upload.idempotency_key, digest)
         if recalled is not None:
             return _Found(*recalled)
-    identical = session.scalar(
-        select(Submission)
+    wanted = {"competition_id": competition.id, "user_id": upload.user.id, "source_sha256": source_sha256}
+    identical = session.connection().scalar(_identical(), wanted)
+    return None if identical is None else _Found(session.get_one(Submission, identical), KNOWN)
+
+
+@cache  # making a statement costs as much time as PostgreSQL takes for it
+def _identical() -> Select[UUID]:
+    return (
+        select(Submission.id)
         .join(TeamMember, TeamMember.team_id == Submission.team_id)
         .where(
-            TeamMember.competition_id == competition.id,
-            TeamMember.user_id == upload.user.id,
+            TeamMember.competition_id == bindparam("competition_id"),
+            TeamMember.user_id == bindparam("user_id"),
             Submission.evaluation == Evaluation.PUBLIC,
-            Submission.source_sha256 == source_sha256,
-            Submission.state.in_(LIVE_OR_SCORED),
+            Submission.source_sha256 == bindparam("source_sha256"),
+            Submission.state != SubmissionState.FAILED,
+            Submission.state != SubmissionState.CANCELLED,
         )
         .order_by(Submission.created_at.desc())
         .limit(1)
     )
-    return None if identical is None else _Found(identical, KNOWN)
 
 
-def _received(session: Session, competition: Competition, spec: CompetitionSpec, found: _Found, user: User) -> Received:
+def _received(
+    session: Session,
+    competition: Competition,
+    spec: CompetitionSpec,
+    found: _Found,
+    user: User,
+    *,
+    attempts: int | None = None,
+) -> Received:
     session.add(competition)  # `view` would load it again
-    team = session.get_one(Team, found.submission.team_id)
-    left = quotas.view(session, competition, team, user, spec.quotas, used=found.used)
+    team = found.team or session.get_one(Team, found.submission.team_id)
+    left = quotas.view(session, competition, team, user, spec.quotas, used=found.used, attempts=attempts)
     shown = view(session, found.submission, with_estimate=False)
     answer = UploadAnswer(**shown.model_dump(), quota=left)
     return Received(status=found.status, answer=answer, headers=quotas.headers(spec.quotas, left))

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Date, bindparam, delete, func, select, text
+from sqlalchemy import Date, Select, bindparam, delete, func, select, text
 from sqlalchemy.orm import Session
 
 from evaluator.contract.specification import QuotasSpec
@@ -100,15 +101,20 @@ def next_reset() -> datetime:
 
 def usage(session: Session, team_id: UUID) -> Usage:
     """Counted from the submissions themselves, so it is exact whatever was refunded."""
-    charged = Submission.is_charged.is_(True)
-    today, total, in_flight = session.execute(
-        select(
-            func.count().filter(charged, Submission.created_at >= day_start()),
-            func.count().filter(charged),
-            func.count().filter(Submission.state.not_in(TERMINAL_STATES)),
-        ).where(Submission.team_id == team_id, Submission.evaluation == Evaluation.PUBLIC)
-    ).one()
+    session.flush()
+    counted = session.connection().execute(_used(), {"team_id": team_id, "day_start": day_start()})
+    today, total, in_flight = counted.one()
     return Usage(today=today, total=total, in_flight=in_flight)
+
+
+@cache  # making a statement costs as much time as PostgreSQL takes for it
+def _used() -> Select[int, int, int]:
+    charged = Submission.is_charged.is_(True)
+    return select(
+        func.count().filter(charged, Submission.created_at >= bindparam("day_start")),
+        func.count().filter(charged),
+        func.count().filter(*(Submission.state != state for state in TERMINAL_STATES)),
+    ).where(Submission.team_id == bindparam("team_id"), Submission.evaluation == Evaluation.PUBLIC)
 
 
 def require_room(session: Session, team: Team, quotas: QuotasSpec) -> Usage:
@@ -129,15 +135,17 @@ def require_room(session: Session, team: Team, quotas: QuotasSpec) -> Usage:
     return used
 
 
-def count_attempt(session: Session, competition: Competition, user: User, address: str, limits: AttemptLimits) -> None:
+def count_attempt(session: Session, competition: Competition, user: User, address: str, limits: AttemptLimits) -> int:
     """Count an upload that is about to be looked at, in a short transaction: all of an address wait for its row.
 
-    Raises AttemptsUsed.
+    The account's attempts today, 0 where they are not limited. Raises AttemptsUsed.
     """
-    if limits.per_account and _count(session, account_subject(competition, user)) > limits.per_account:
+    attempts = _count(session, account_subject(competition, user)) if limits.per_account else 0
+    if attempts > limits.per_account:
         raise AttemptsUsed(f"This account has made {limits.per_account} uploads today.", limit=limits.per_account)
     if limits.per_address and _count(session, f"address:{address}") > limits.per_address:
         raise AttemptsUsed(f"This address has made {limits.per_address} uploads today.", limit=limits.per_address)
+    return attempts
 
 
 def account_subject(competition: Competition, user: User) -> str:
@@ -161,16 +169,21 @@ def view(
     quotas: QuotasSpec,
     *,
     used: Usage | None = None,
+    attempts: int | None = None,
 ) -> QuotaView:
-    """What is left to a team, None before there is one, and to the account that asks; `used` where it is known."""
+    """What is left to a team, None before there is one, and to the account that asks.
+
+    `used` and today's `attempts` of the account where they are known.
+    """
     if used is None:
         used = usage(session, team.id) if team is not None else Usage(0, 0, 0)
-    key = (utc_now().date(), account_subject(competition, user))
-    attempts = session.get(UploadAttempt, key) if quotas.attempts_per_day else None
+    if attempts is None and quotas.attempts_per_day:
+        counted = session.get(UploadAttempt, (utc_now().date(), account_subject(competition, user)))
+        attempts = counted.count if counted else 0
     return QuotaView(
         submissions_left_today=_left(quotas.submissions_per_day, used.today),
         submissions_left=_left(quotas.submissions_total, used.total),
-        attempts_left_today=_left(quotas.attempts_per_day, attempts.count if attempts else 0),
+        attempts_left_today=_left(quotas.attempts_per_day, attempts or 0),
         in_flight=used.in_flight,
         in_flight_limit=quotas.in_flight or None,
         resets_at=next_reset(),

@@ -3,6 +3,7 @@
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import Evaluation, SubmissionState
+from server import tallies
 from server.audit.service import record
 from server.competitions.service import specification
 from server.errors import Conflict
@@ -26,6 +27,7 @@ def rerun(session: Session, submission: Submission, *, fresh_seeds: bool, actor:
     if not SubmissionState(submission.state).is_terminal:
         raise SubmissionNotEnded(f"The submission is {submission.state}; cancel it or wait until it has ended.")
     competition = session.get_one(Competition, submission.competition_id)
+    tallies.add_state(session, competition.id, submission.state, -1)
     submission.generation += 1
     submission.seed_epoch += fresh_seeds
     submission.owner = submission.fault_code = submission.fault_message = submission.fault_line = None

@@ -127,6 +127,7 @@ def end(session: Session, submission: Submission, state: SubmissionState) -> Non
         submission.runs_shown = submission.runs_total
     drop_items(session, submission)
     tallies.add_outcome(session, state=state, owner=submission.owner, code=submission.fault_code)
+    tallies.add_state(session, submission.competition_id, state)
     session.flush()
 
 

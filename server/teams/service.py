@@ -6,9 +6,10 @@ that has submitted. Others may join such a team, as far as there is room, if the
 
 import unicodedata
 from datetime import timedelta
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, bindparam, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -89,12 +90,17 @@ def team_of(session: Session, competition: Competition, user: User) -> Team:
 
 def find_team(session: Session, competition: Competition, user: User, *, lock: bool = False) -> Team | None:
     """The user's team in `competition`, or None."""
+    return session.scalar(_of_user(lock=lock), {"competition_id": competition.id, "user_id": user.id})
+
+
+@cache  # making a statement costs as much time as PostgreSQL takes for it
+def _of_user(*, lock: bool) -> Select[Team]:
     query = (
         select(Team)
         .join(TeamMember, TeamMember.team_id == Team.id)
-        .where(TeamMember.competition_id == competition.id, TeamMember.user_id == user.id)
+        .where(TeamMember.competition_id == bindparam("competition_id"), TeamMember.user_id == bindparam("user_id"))
     )
-    return session.scalar(query.with_for_update(of=Team) if lock else query)
+    return query.with_for_update(of=Team) if lock else query
 
 
 def list_own(session: Session, user: User) -> list[Team]:
@@ -260,7 +266,12 @@ def _usable_invite(session: Session, code: str, *, lock: bool = False) -> TeamIn
 
 
 def _lock_user(session: Session, user: User) -> None:
-    session.execute(select(User.id).where(User.id == user.id).with_for_update())
+    session.connection().execute(_user_row(), {"user_id": user.id})
+
+
+@cache
+def _user_row() -> Select[UUID]:
+    return select(User.id).where(User.id == bindparam("user_id")).with_for_update()
 
 
 def _lock_teams(session: Session, wanted: UUID, old: Team | None) -> Team:

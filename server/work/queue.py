@@ -13,6 +13,7 @@ from functools import cache
 from uuid import UUID
 
 from sqlalchemy import (
+    BindParameter,
     Boolean,
     ColumnElement,
     Float,
@@ -29,7 +30,7 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.orm import Session, load_only
+from sqlalchemy.orm import Session, aliased, load_only
 
 from evaluator.contract.states import Stage, SubmissionState, WorkState
 from evaluator.contract.work import Capabilities
@@ -79,17 +80,26 @@ class Turn:
 
 def next_turn(session: Session, *, competition_id: UUID, team_id: UUID, stage: Stage) -> int:
     """The turn of the team's next item of `stage`; a further item of the same submission comes its runs later."""
-    of_stage = and_(WorkItem.competition_id == competition_id, WorkItem.stage == stage)
+    places = {"competition_id": competition_id, "team_id": team_id, "stage": stage}
+    session.flush()
+    return max(turn or 0 for turn in session.connection().execute(_last_turns(), places).one())
+
+
+@cache  # making a statement costs as much time as PostgreSQL takes for it
+def _last_turns() -> Select[int | None, int | None, int | None]:
+    is_stage = WorkItem.stage == bindparam("stage")
+    of_stage = and_(WorkItem.competition_id == bindparam("competition_id"), is_stage)
     served = [
         select(WorkItem.turn).where(of_stage, WorkItem.state == state) for state in (WorkState.LEASED, WorkState.DONE)
     ]
     own = select(WorkItem.turn + WorkItem.run_count).where(
-        WorkItem.team_id == team_id,
-        WorkItem.stage == stage,
-        WorkItem.state.in_([WorkState.READY, WorkState.LEASED, WorkState.DONE]),
+        WorkItem.team_id == bindparam("team_id"),
+        is_stage,
+        WorkItem.state != WorkState.FAILED,
+        WorkItem.state != WorkState.POISONED,
     )
     last = (query.order_by(WorkItem.turn.desc()).limit(1).scalar_subquery() for query in (*served, own))
-    return max(turn or 0 for turn in session.execute(select(*last)).one())
+    return select(*last)
 
 
 def find_waiting(session: Session, capabilities: Capabilities) -> list[Waiting]:
@@ -237,31 +247,44 @@ def queue_position(session: Session, submission: Submission) -> int | None:
     """
     if submission.state != SubmissionState.QUEUED:
         return None
-    waiting = and_(WorkItem.stage == Stage.CHECK, WorkItem.state == WorkState.READY)
-    mine = session.execute(
-        select(WorkItem.turn, WorkItem.created_at).where(waiting, WorkItem.submission_id == submission.id)
-    ).first()
-    if mine is None:
+    places = {"competition_id": submission.competition_id, "submission_id": submission.id}
+    session.flush()
+    before = session.connection().scalar(_before(), places)
+    if before is None:
         return None
-    before = tuple_(WorkItem.turn, WorkItem.created_at) < tuple_(mine.turn, mine.created_at)
-    position = 1 + _count(session, waiting, WorkItem.competition_id == submission.competition_id, before)
-    served_at = (
-        select(Competition.checks_served_at).where(Competition.id == submission.competition_id).scalar_subquery()
+    position = 1 + before
+    others = session.connection().execute(_others(), places)
+    return position + sum(min(count, position if is_before else position - 1) for count, is_before in others)
+
+
+@cache
+def _before() -> Select[int | None]:
+    """How many waiting checks of the competition come before the submission's; no row when that does not wait."""
+    mine, other = aliased(WorkItem), aliased(WorkItem)
+    count = select(func.count()).where(
+        *_waits(other),
+        other.competition_id == bindparam("competition_id"),
+        tuple_(other.turn, other.created_at) < tuple_(mine.turn, mine.created_at),
     )
-    others = (
+    return select(count.scalar_subquery()).where(*_waits(mine), mine.submission_id == bindparam("submission_id"))
+
+
+@cache
+def _others() -> Select[int, bool]:
+    """The waiting checks of each other competition, and whether it was served before this one."""
+    this: BindParameter[UUID] = bindparam("competition_id")
+    served_at = select(Competition.checks_served_at).where(Competition.id == this).scalar_subquery()
+    return (
         select(func.count(), func.max(Competition.checks_served_at) < served_at)
         .select_from(WorkItem)
         .join(Competition, Competition.id == WorkItem.competition_id)
-        .where(waiting, WorkItem.competition_id != submission.competition_id)
+        .where(*_waits(WorkItem), WorkItem.competition_id != this)
         .group_by(Competition.id)
     )
-    return position + sum(
-        min(count, position if is_before else position - 1) for count, is_before in session.execute(others)
-    )
 
 
-def _count(session: Session, *conditions: ColumnElement[bool]) -> int:
-    return session.scalar(select(func.count()).select_from(WorkItem).where(*conditions)) or 0
+def _waits(item: type[WorkItem]) -> tuple[ColumnElement[bool], ...]:
+    return (item.stage == Stage.CHECK, item.state == WorkState.READY)
 
 
 def drop_items(session: Session, submission: Submission) -> None:

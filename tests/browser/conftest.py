@@ -19,6 +19,7 @@ from evaluator.data.sources.synthetic_faces import synthetic_faces
 from server.app import create_app
 from server.competitions import service as competitions
 from server.context import Context
+from server.http_protocol import BoundedHttp
 from server.leaderboard import standings
 from server.models import Base, Competition, Score, Submission, Team, TeamMember, User
 from server.settings import Settings
@@ -144,7 +145,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     context: Context = app.state.context
     Base.metadata.create_all(context.database.engine)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="none"))
+    server = uvicorn.Server(uvicorn.Config(app, http=BoundedHttp, log_config=None, ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     running = Site(f"http://127.0.0.1:{listener.getsockname()[1]}", context)

@@ -26,6 +26,7 @@ from server.competitions import hosting, service
 from server.context import Context
 from server.control.scoring import Scorer
 from server.db import utc_now
+from server.http_protocol import BoundedHttp
 from server.migrate import migrate
 from server.models import WorkItem
 from server.settings import Settings
@@ -189,7 +190,7 @@ def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
         competition.secret = SECRET
         worker_key = create_worker_key(session, "tests")
     hosting.calibrate(context, SLUG)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="on"))
+    server = uvicorn.Server(uvicorn.Config(app, port=0, http=BoundedHttp, log_level="warning", lifespan="on"))
     thread = threading.Thread(target=server.run)
     thread.start()
     deadline = time.monotonic() + 20

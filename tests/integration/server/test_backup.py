@@ -16,7 +16,7 @@ from server.context import Context, create_context
 from server.control.scoring import Scorer
 from server.db import Database
 from server.migrate import schema_differences
-from server.models import Base, Submission, WorkItem
+from server.models import AuditEvent, Base, Submission, WorkItem
 from server.settings import Settings
 from tests.integration.server.conftest import GOOD, Site, upload
 
@@ -93,8 +93,11 @@ def test_round_trip_with_artifacts(site: Site, elsewhere: Settings, lethe: Lethe
     there = create_context(elsewhere)
     assert schema_differences(there.database) == []
     after = rows(there.database)
-    for name in before.keys() - {"work_items", "leases"}:
+    for name in before.keys() - {"work_items", "leases", "audit_events"}:
         assert after[name] == before[name], name
+    with there.database.read() as session:
+        events = session.scalars(select(AuditEvent).order_by(AuditEvent.created_at)).all()
+    assert (len(events), events[-1].action) == (len(before["audit_events"]) + 1, "storage.restore")
     copied = open_store(elsewhere.artifacts)
     source = site.context.artifacts
     for key in copied.list(""):

@@ -1,5 +1,8 @@
 """Every way to send something wrong over HTTP: a stable code, a sentence that says what to do, and nothing stored."""
 
+import socket
+from urllib.parse import urlsplit
+
 import pytest
 
 from tests.integration.server.conftest import GOOD, SLUG, Site, upload
@@ -81,6 +84,43 @@ def test_bodies_over_the_limit_are_refused_before_they_are_read(site: Site) -> N
         chunks = (b"x" * 2**20 for _ in range(18))
         streamed = ann.post(f"/competitions/{SLUG}/submissions", content=chunks)
         assert streamed.status_code in {413, 422}
+
+
+def test_heads_and_trailers_without_end_are_cut_off(site: Site) -> None:
+    start = f"POST /api/v1/competitions/{SLUG}/submissions HTTP/1.1\r\nHost: x\r\n".encode()
+    body = b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+    field = b"X-Field: y\r\n" * 1_000
+    for head, more in (
+        (b"GET /", b"x" * 10_000),
+        (start + b"X: ", b"y" * 10_000),
+        (start, field),
+        (start + body, field),
+    ):
+        assert sent_until_closed(site, head, more) < 2**24
+
+
+def sent_until_closed(site: Site, head: bytes, more: bytes) -> int:
+    """How many bytes the server takes of a request that begins so and goes on without end; at most 64 MiB."""
+    address = urlsplit(site.url)
+    with socket.create_connection((address.hostname, address.port or 80), timeout=10) as connection:
+        sent = connection.send(head)
+        try:
+            while sent < 2**26:
+                connection.sendall(more)
+                sent += len(more)
+        except ConnectionError:
+            pass
+    return sent
+
+
+def test_a_body_in_small_chunks_is_a_body(site: Site) -> None:
+    boundary = {"Content-Type": "multipart/form-data; boundary=b"}
+    form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.py"\r\n\r\n' + GOOD + b"#" * 90_000
+    form += b"\r\n--b--\r\n"
+    with site.register("ann") as ann:
+        pieces = (form[start : start + 6] for start in range(0, len(form), 6))
+        answer = ann.post(f"/competitions/{SLUG}/submissions", content=pieces, headers=boundary)
+        assert answer.status_code == 202, answer.text
 
 
 def test_accounts_and_tokens(site: Site) -> None:

@@ -13,7 +13,7 @@ from evaluator.artifacts.outputs import write_outputs
 from evaluator.contract.specification import PhasesSpec, QuotasSpec
 from evaluator.contract.states import Stage
 from server.accounts import administration
-from server.competitions import hosting, service
+from server.competitions import host_endpoints, hosting, service
 from server.db import utc_now
 from server.models import Competition, Score, Submission
 from server.work.jobs import run_seed
@@ -21,6 +21,17 @@ from tests.integration.server.conftest import GOOD, RUNS, SLUG, Site, drawn_outp
 
 pytestmark = pytest.mark.component("postgresql")
 FINAL_BANK = "f" * 64
+ACTS = {
+    "POST /competitions/{slug}/pause": {"competition.pause"},
+    "POST /competitions/{slug}/resume": {"competition.open"},
+    "POST /competitions/{slug}/extend": {"competition.extend"},
+    "POST /competitions/{slug}/close": {"competition.close"},
+    "POST /competitions/{slug}/reveal": {"competition.reveal"},
+    "POST /competitions/{slug}/announcements": {"competition.announce"},
+    "PUT /teams/{team_id}/disqualification": {"team.disqualify", "team.reinstate"},
+    "PUT /submissions/{submission_id}/disqualification": {"submission.disqualify", "submission.reinstate"},
+}
+"""What a host can do over HTTP, besides cancelling (test_quotas), and how the audit log calls it."""
 
 
 @pytest.fixture
@@ -116,6 +127,8 @@ def test_life_of_a_competition(life: Site) -> None:
     assert host.post(f"{here}/resume").json()["phase"] == "open"
     assert host.post(f"{here}/announcements", json={"title": "A day more"}).status_code == 201
     assert [one["title"] for one in ann.get(f"{here}/announcements").json()] == ["A day more"]
+    assert host.post(f"{here}/close").json()["phase"] == "closed"
+    assert host.post(f"{here}/resume").json()["phase"] == "open"
     naive = host.post(f"{here}/extend", json={"until": "2999-01-01T00:00:00"})
     assert code_of(naive) == (422, "invalid_request")
     assert host.post(f"{here}/extend", json={"until": "2999-01-01T00:00:00+02:00"}).status_code == 200
@@ -180,9 +193,17 @@ def test_life_of_a_competition(life: Site) -> None:
     assert host.put(f"/teams/{team}/disqualification", json={"reason": None}).status_code == 204
     assert "Ann and Dora" in ann.get(f"{here}/leaderboard?view=final").text
 
-    acts = [event["action"] for event in host.get(f"{here}/audit?limit=100").json()["items"]]
-    for act in ("open", "pause", "extend", "announce", "finals", "reveal"):
-        assert f"competition.{act}" in acts
+    address = f"/submissions/{first[1]}/disqualification"
+    assert host.put(address, json={"reason": "copied"}).status_code == 204
+    assert host.put(address, json={"reason": None}).status_code == 204
+
+    # Every act of a host is in the log, under the host's name.
+    events = host.get(f"{here}/audit?limit=100").json()["items"]
+    assert {event["action"] for event in events if event["actor"] == "user:hal"} == set().union(*ACTS.values())
+    assert ACTS.keys() == {
+        f"{method} {route.path}" for route in host_endpoints.router.routes for method in route.methods
+    }
+    assert {"competition.open", "competition.finals"} <= {e["action"] for e in events if e["actor"] != "user:hal"}
     with site.context.database.read() as session:
         finals = session.scalars(select(Submission).where(Submission.evaluation == "final")).all()
         assert {str(one.origin_id) for one in finals} == {first[1], first[2], *others}

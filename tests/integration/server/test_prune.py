@@ -118,3 +118,5 @@ def test_command_says_what_and_deletes_only_with_yes(site: Site, monkeypatch: py
     done = json.loads(runner.invoke(app, ["admin", "prune", "--json", "--yes"]).stdout)
     assert done["deleted"] == {"artifacts": 1, "size_bytes": 1000}
     assert not site.context.artifacts.exists("submissions/nobody/0/outputs-1.safetensors")
+    newest = json.loads(runner.invoke(app, ["admin", "audit", "--json"]).stdout)[0]
+    assert (newest["action"], newest["details"]) == ("storage.prune", done["deleted"])

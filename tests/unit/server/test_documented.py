@@ -16,6 +16,26 @@ ROOT = Path(__file__).parents[3]
 # They run until they are stopped, or answer with an exit code and one line.
 WITHOUT_JSON = {"lethe up", "lethe serve", "lethe control", "lethe worker", "lethe migrate", "lethe demo"}
 
+READS = {
+    *("audit", "backup", "competition export", "oracles status", "oracles verify", "user list", "workers"),
+}
+ACTS = {
+    **{
+        f"competition {act}": f"competition.{act}" for act in ("create", "open", "pause", "extend", "close", "announce")
+    },
+    **{f"competition {act}": f"competition.{act}" for act in ("finals", "reveal")},
+    **{f"oracles {act}": f"oracles.{act}" for act in ("seed", "recall", "prune")},
+    **{act: f"competition.{act}" for act in ("calibrate", "rescore")},
+    **{act: f"storage.{act}" for act in ("prune", "restore")},
+    **{f"user {act}": f"user.{act}" for act in ("create", "role", "disable", "invite")},
+    "user reset-password": "user.reset_password",
+    "submission rerun": "submission.rerun",
+    "submission disqualify": "submission.disqualify",
+    "team disqualify": "team.disqualify",
+    "team baseline": "team.baseline",
+    "worker-key create": "worker_key.create",
+}
+
 
 def commands(command: Any, path: str) -> dict[str, Any]:
     if not hasattr(command, "commands"):
@@ -41,6 +61,16 @@ def test_the_reference_is_what_the_code_says() -> None:
 def test_commands_answer_programs(path: str) -> None:
     options = {option for parameter in COMMANDS[path].params for option in parameter.opts}
     assert ("--json" in options) == (path not in WITHOUT_JSON)
+
+
+def test_every_command_of_hosts_and_operators_is_an_act_or_only_reads() -> None:
+    """The audit log has every act; that each is recorded is proven where it is tested."""
+    admin = {path.removeprefix("lethe admin ") for path in COMMANDS if path.startswith("lethe admin ")}
+    assert ACTS.keys() | READS == admin
+    assert not ACTS.keys() & READS
+    recorded = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "server").rglob("*.py"))
+    for act in ACTS.values():
+        assert f'"{act}"' in recorded
 
 
 @pytest.mark.parametrize("code", [*FaultCode, *Advice])

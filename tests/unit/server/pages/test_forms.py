@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from server.context import Context
-from server.models import Competition, CompetitionHost, User
+from server.models import AuditEvent, Competition, CompetitionHost, User
 from server.pages.forms import local_path
 
 PASSWORD = "correct horse battery"
@@ -209,7 +209,14 @@ def host(ann: Browser, app: FastAPI) -> Browser:
     return ann
 
 
-def test_a_host_leads_the_competition(host: Browser, browser: Open) -> None:
+def acts_of_bea(app: FastAPI) -> list[str]:
+    """What the audit log says that the host did."""
+    with app.state.context.database.read() as session:
+        mine = select(AuditEvent.action).where(AuditEvent.actor == "user:bea").order_by(AuditEvent.created_at)
+        return list(session.scalars(mine))
+
+
+def test_a_host_leads_the_competition(host: Browser, browser: Open, app: FastAPI) -> None:
     assert "Competitions that you host" in host.get("/account").text
     assert "is open" in host.get("/host/c").text
     assert "is paused" in host.post("/host/c/pause").text
@@ -224,10 +231,15 @@ def test_a_host_leads_the_competition(host: Browser, browser: Open) -> None:
     assert "competition.pause" in shown
     assert "user:bea" in shown
     assert "lethe admin competition finals c" in host.post("/host/c/close").text
+    assert "is open" in host.post("/host/c/resume").text
+    assert host.post("/host/c/extend", until="2999-01-01T00:00").status_code == 200
     assert host.post("/host/c/explode").status_code == 404
+    assert acts_of_bea(app) == [
+        f"competition.{act}" for act in ("pause", "open", "announce", "close", "open", "extend")
+    ]
 
 
-def test_a_host_acts_on_submissions(host: Browser, browser: Open) -> None:
+def test_a_host_acts_on_submissions(host: Browser, browser: Open, app: FastAPI) -> None:
     submission = re.search(r"/host/c/submissions/([\w-]+)/disqualify", host.get("/host/c").text)
     assert submission is not None
     path = f"/host/c/submissions/{submission.group(1)}"
@@ -238,6 +250,7 @@ def test_a_host_acts_on_submissions(host: Browser, browser: Open) -> None:
     assert "Waiting for a worker" in host.post(f"{path}/rerun").text
     assert "has not ended" in host.post(f"{path}/rerun").text or "is queued" in host.post(f"{path}/rerun").text
     assert "Cancelled" in host.post(f"{path}/cancel").text
+    assert acts_of_bea(app) == [f"submission.{act}" for act in ("disqualify", "reinstate", "rerun", "cancel")]
 
 
 def test_a_host_page_does_not_exist_for_others(ann: Browser, browser: Open) -> None:

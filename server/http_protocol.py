@@ -1,0 +1,32 @@
+"""HTTP/1.1 as `lethe serve` speaks it: uvicorn's protocol on httptools, which by itself takes heads of any size."""
+
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+HEAD_BYTES = 64 * 2**10
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """Ends a connection whose request has more than 64 KiB beside its body: request line, header fields, trailers.
+
+    The lengths between the chunks of a body may take as many bytes again as the body itself.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._spare_bytes = HEAD_BYTES
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._spare_bytes = HEAD_BYTES
+
+    def on_body(self, body: bytes) -> None:
+        self._spare_bytes += 2 * len(body)
+        super().on_body(body)
+
+    def data_received(self, data: bytes) -> None:
+        self._spare_bytes -= len(data)
+        super().data_received(data)
+        if self._spare_bytes < 0 and not self.transport.is_closing():
+            self.send_400_response("The head of the request is too large.")
