@@ -6,7 +6,8 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -14,7 +15,8 @@ from evaluator.artifacts import ArtifactStoreAway, ArtifactStoreFull
 from server.db import is_disk_full
 from server.errors import RequestError
 from server.logs import get_logger
-from server.pages.problem_page import render_problem, wants_html
+from server.migrate import schema_fault
+from server.pages.problem_page import render_away, render_problem, wants_html
 
 log = get_logger(__name__)
 
@@ -31,6 +33,7 @@ BUILT_IN = {
 }
 
 MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 5
 
 
 def answer(
@@ -88,18 +91,30 @@ def _http_error(request: Request, error: Exception) -> Response:
     return answer(request, error.status_code, code=code, title=title, detail=detail, headers=headers)
 
 
+def _away(request: Request, detail: str) -> Response:
+    if wants_html(request):
+        return render_away(request)
+    headers = {"Retry-After": str(RETRY_AFTER_S)}
+    return problem(503, code="unavailable", title="Temporarily unavailable", detail=detail, headers=headers)
+
+
 def _database_away(request: Request, error: Exception) -> Response:
     log.error("database_unavailable", error=str(error))
     if is_disk_full(error):
         return _full(request)
-    return answer(
-        request,
-        503,
-        code="unavailable",
-        title="Temporarily unavailable",
-        detail="The database does not answer. Nothing was stored; send the same request again.",
-        headers={"Retry-After": "5"},
-    )
+    return _away(request, "The database does not answer. Nothing was stored; send the same request again.")
+
+
+def _wrong_statement(request: Request, error: Exception) -> Response:
+    """A table or a column that is missing may mean that the database is being migrated under this process."""
+    try:
+        fault = schema_fault(request.app.state.context.database)
+    except SQLAlchemyError as away:
+        return _database_away(request, away)
+    if fault is None:
+        return _unexpected(request, error)
+    log.error("schema_is_another", fault=fault)
+    return _away(request, "The database is being upgraded. Nothing was stored; send the same request again.")
 
 
 def _full(request: Request) -> Response:
@@ -116,14 +131,7 @@ def _artifacts_away(request: Request, error: Exception) -> Response:
     log.error("artifacts_unavailable", error=str(error))
     if isinstance(error, ArtifactStoreFull):
         return _full(request)
-    return answer(
-        request,
-        503,
-        code="unavailable",
-        title="Temporarily unavailable",
-        detail="The artifact store does not answer. Nothing was accepted; send the same request again.",
-        headers={"Retry-After": "5"},
-    )
+    return _away(request, "The artifact store does not answer. Nothing was accepted; send the same request again.")
 
 
 def _unstorable(request: Request, error: Exception) -> Response:
@@ -158,6 +166,8 @@ def register_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(ClientDisconnect, _hung_up)
     app.add_exception_handler(OperationalError, _database_away)
+    app.add_exception_handler(NoConnection, _database_away)
+    app.add_exception_handler(ProgrammingError, _wrong_statement)
     app.add_exception_handler(ArtifactStoreAway, _artifacts_away)
     app.add_exception_handler(DataError, _unstorable)
     app.add_exception_handler(Exception, _unexpected)

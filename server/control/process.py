@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from evaluator.contract.tasks import CONTROL_QUEUE, WAKE_CONTROL_TASK
 from server.celery_app import create_celery
 from server.context import create_context
+from server.control.overview import Overviews
 from server.control.plotting import Plotter
 from server.control.scoring import Scorer
 from server.control.sweeper import sweep
@@ -33,6 +34,7 @@ class ControlLoop:
         yardsticks = Yardsticks(self._context.artifacts)
         self._scorer = Scorer(self._context, self._holder, yardsticks)
         self._plotter = Plotter(self._context, yardsticks)
+        self._overviews = Overviews(self._context)
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
@@ -74,7 +76,7 @@ class ControlLoop:
 
     def _work(self) -> bool:
         """Score what waits; draw plots only when nothing does. False when there is nothing to do."""
-        return self._scorer.score_next() or self._plotter.draw_next()
+        return self._scorer.score_next() or self._plotter.draw_next() or self._overviews.draw_next()
 
 
 def run_control(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from server.models.lease import Lease
 from server.models.model_order import ModelOrder
 from server.models.oracle_bank import OracleBank
 from server.models.output_pack import OutputPack
+from server.models.overview_plot import OverviewPlot
 from server.models.registration_invite import RegistrationInvite
 from server.models.score import Score, Standing
 from server.models.submission import Submission
@@ -37,6 +38,7 @@ __all__ = [
     "ModelOrder",
     "OracleBank",
     "OutputPack",
+    "OverviewPlot",
     "RegistrationInvite",
     "Score",
     "Standing",

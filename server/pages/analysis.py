@@ -4,102 +4,63 @@ from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
-import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import Evaluation
-from evaluator.metrics import replicate_difference
 from server.accounts.roles import is_host
 from server.competitions import service as competitions
 from server.competitions.phases import phase
 from server.context import AppContext
 from server.errors import NotFound
 from server.leaks import Viewer, sight
-from server.models import Competition, Score, Standing, Submission, Team
-from server.pages import views
-from server.pages.formatting import count_text, score_text
+from server.models import Competition, OverviewPlot, Score, Standing, Submission, Team
+from server.pages import texts, views
+from server.pages.comparison import Compared, compare
+from server.pages.formatting import score_text
+from server.pages.pictures import PlotView, picture, plot_view
 from server.pages.rendering import READ, page
-from server.pages.scale import Scale, Tick, scale_for
-from server.sessions import OptionalVisitor
+from server.plots.stored import StoredPlot, stored_plot
+from server.sessions import OptionalVisitor, Visitor
 
 router = APIRouter(include_in_schema=False)
 
-POINTS_SHOWN = 3_000
-HEIGHT = 420
-"""Of the scatter, in pixels; its width follows the page's."""
+LISTED = 10
+"""Teams in the table beside the plot, as many as bear a number in it."""
 
 
 class NothingToAnalyse(NotFound):
     """Before the reveal only hosts see what scores are made of."""
 
     code = "analysis_hidden"
-    title = "No analysis yet"
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """A scored submission with the parts of its score; `replicates` (G,) float64."""
-
-    id: UUID
-    score_id: UUID
-    name: str
-    final: float
-    forgetting: float
-    utility: float
-    replicates: NDArray[np.float64]
+    title = texts.NO_ANALYSIS
 
 
 @dataclass(frozen=True)
-class Point:
-    """A scored submission in the scatter: `x` in percent of the width, `y` in pixels from the top."""
-
-    x: float
-    y: float
-    is_best: bool
-    words: str
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A submission that can be compared."""
+class Best:
+    """A team's best submission; `place` is its team's, 0 of a baseline."""
 
     id: str
-    name: str
-
-
-@dataclass(frozen=True)
-class Compared:
-    """How two submissions differ, drawn on a scale around zero; places in percent of the width."""
-
-    left: str
-    right: str
-    verdict: str
-    interval: str
-    zero_x: float
-    low_x: float
-    high_x: float
-    x: float
-    ticks: tuple[Tick, ...]
-    alternative: str
+    place: int
+    team: str
+    filename: str
+    score: str
+    forgetting: str
+    utility: str
 
 
 @dataclass(frozen=True)
 class AnalysisPage:
-    """The whole page."""
+    """The whole page; `listed` are the best teams, `choices` the submissions that can be compared."""
 
     card: views.Card
-    points: tuple[Point, ...]
-    x_ticks: tuple[Tick, ...]
-    y_ticks: tuple[tuple[float, str], ...]
-    height: int
-    about: str
+    plot: PlotView | None
+    listed: tuple[Best, ...]
     evaluation: str
     has_final: bool
-    choices: tuple[Choice, ...]
+    choices: tuple[tuple[str, str], ...]
     left: str
     right: str
     compared: Compared | None
@@ -117,123 +78,71 @@ def analysis(
 ) -> Response:
     """For the host always, and for everybody after the reveal."""
     with context.database.read() as session:
-        competition = competitions.get_competition(session, slug)
-        is_hosts = visitor is not None and is_host(session, competition, visitor.user)
-        seen = sight(Viewer.HOST if is_hosts else Viewer.STRANGER, phase(competition))
-        if not seen.metric or (view is Evaluation.FINAL and not seen.final):
-            raise NothingToAnalyse(
-                "The host reveals at the end what scores are made of. Until then only hosts see this."
-            )
-        scored = _scores(session, competition, view)
-        best = set(
-            session.scalars(
-                select(Standing.score_id).where(Standing.competition_id == competition.id, Standing.evaluation == view)
-            )
-        )
+        competition = _shown(session, slug, view, visitor)
+        best = _best(session, competition, view)
+        plot = _plot(session, competition, view)
+        compared = compare(session, competition, view, a, b) if a and b and a != b else None
         card = views.card(competitions.row(session, competition))
-        found = _page(card, scored, best, view, a, b)
+    choices = {one.id: f"{one.team}: {one.filename}, {one.score}" for one in best}
+    if compared is not None:
+        choices |= compared.choices
+    found = AnalysisPage(
+        card=card,
+        plot=None if plot is None else plot_view(plot, f"/competitions/{slug}/analysis/{view}.svg"),
+        listed=tuple(one for one in best if one.place)[:LISTED],
+        evaluation=view,
+        has_final=card.phase == "revealed",
+        choices=tuple(choices.items()),
+        left=str(a or ""),
+        right=str(b or ""),
+        compared=compared,
+    )
     return page(request, "analysis.html", found, visitor)
 
 
-def _scores(session: Session, competition: Competition, evaluation: Evaluation) -> list[Scored]:
-    """The best scored submissions, best first."""
+@router.api_route("/competitions/{slug}/analysis/{view}.svg", methods=READ)
+def overview(slug: str, view: Evaluation, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
+    """The plot of every submission, for whom the page is."""
+    with context.database.read() as session:
+        plot = _plot(session, _shown(session, slug, view, visitor), view)
+    return picture(request, plot)
+
+
+def _shown(session: Session, slug: str, view: Evaluation, visitor: Visitor | None) -> Competition:
+    competition = competitions.get_competition(session, slug)
+    is_hosts = visitor is not None and is_host(session, competition, visitor.user)
+    seen = sight(Viewer.HOST if is_hosts else Viewer.STRANGER, phase(competition))
+    if not seen.metric or (view is Evaluation.FINAL and not seen.final):
+        raise NothingToAnalyse(texts.ANALYSIS_HIDDEN)
+    return competition
+
+
+def _plot(session: Session, competition: Competition, view: Evaluation) -> StoredPlot | None:
+    row = session.get(OverviewPlot, (competition.id, view))
+    return stored_plot(None if row is None else row.plot)
+
+
+def _best(session: Session, competition: Competition, view: Evaluation) -> list[Best]:
     found = session.execute(
         select(
-            Submission.id, Submission.filename, Team.name, Score.id.label("score_id"), Score.final_score,
-            Score.forgetting_quality, Score.retain_ratio, Score.test_ratio, Score.replicates,
+            Submission.id, Submission.filename, Team.name, Standing.position, Score.final_score,
+            Score.forgetting_quality, Score.retain_ratio, Score.test_ratio,
         )
-        .join(Score, (Score.submission_id == Submission.id) & (Score.generation == Submission.generation))
-        .join(Team, Team.id == Submission.team_id)
-        .where(
-            Score.competition_id == competition.id,
-            Score.evaluation == evaluation,
-            Submission.disqualified_reason.is_(None),
-        )
-        .order_by(Score.final_score.desc(), Submission.id)
-        .limit(POINTS_SHOWN)
+        .join(Score, Score.id == Standing.score_id)
+        .join(Submission, Submission.id == Score.submission_id)
+        .join(Team, Team.id == Standing.team_id)
+        .where(Standing.competition_id == competition.id, Standing.evaluation == view)
+        .order_by(Score.final_score.desc(), Standing.position)
     )  # fmt: skip
     return [
-        Scored(
-            id=row.id,
-            score_id=row.score_id,
-            name=f"{row.name}: {row.filename}",
-            final=row.final_score,
-            forgetting=row.forgetting_quality,
-            utility=row.retain_ratio * row.test_ratio,
-            replicates=np.array(row.replicates),
+        Best(
+            id=str(row.id),
+            place=row.position,
+            team=row.name,
+            filename=row.filename,
+            score=score_text(row.final_score),
+            forgetting=score_text(row.forgetting_quality),
+            utility=score_text(row.retain_ratio * row.test_ratio),
         )
         for row in found
     ]
-
-
-def _page(
-    card: views.Card, scored: list[Scored], best: set[UUID], view: Evaluation, a: UUID | None, b: UUID | None
-) -> AnalysisPage:
-    across = scale_for(one.forgetting for one in scored)
-    up = scale_for(one.utility for one in scored)
-    by_id = {one.id: one for one in scored}
-    left, right = (by_id.get(one) if one else None for one in (a, b))
-    offered = [one for one in scored if one.score_id in best or one in (left, right)]
-    return AnalysisPage(
-        card=card,
-        points=tuple(_point(one, across, up, is_best=one.score_id in best) for one in reversed(scored)),
-        x_ticks=across.ticks,
-        y_ticks=tuple((_y(tick.x), tick.label) for tick in up.ticks),
-        height=HEIGHT,
-        about=_about(scored),
-        evaluation=view,
-        has_final=card.phase == "revealed",
-        choices=tuple(Choice(str(one.id), f"{one.name}, {score_text(one.final)}") for one in offered),
-        left=str(a or ""),
-        right=str(b or ""),
-        compared=_compared(left, right) if left and right and left is not right else None,
-    )
-
-
-def _y(percent: float) -> float:
-    return round((100 - percent) / 100 * HEIGHT, 1)
-
-
-def _point(one: Scored, across: Scale, up: Scale, *, is_best: bool) -> Point:
-    words = (
-        f"{one.name}: forgetting {score_text(one.forgetting)}, utility {score_text(one.utility)}, "
-        f"score {score_text(one.final)}"
-    )
-    return Point(across.x(one.forgetting), _y(up.x(one.utility)), is_best, words)
-
-
-def _about(scored: list[Scored]) -> str:
-    if not scored:
-        return "No submission is scored yet."
-    top = scored[0]
-    return (
-        f"{count_text(len(scored), 'scored submission')}. The best, {top.name}, has forgetting quality "
-        f"{score_text(top.forgetting)} and utility {score_text(top.utility)}."
-    )
-
-
-def _compared(left: Scored, right: Scored) -> Compared | None:
-    """None for scores that cannot be compared, of different numbers of groups."""
-    if left.replicates.shape != right.replicates.shape:
-        return None
-    found = replicate_difference(left.final, left.replicates, right.final, right.replicates)
-    low, high = found.interval
-    scale = scale_for((low, high))
-    if found.significant:
-        better, worse = (left.name, right.name) if found.difference > 0 else (right.name, left.name)
-        verdict = f"{better} is significantly better than {worse}."
-    else:
-        verdict = "The difference may be chance: the interval holds zero."
-    interval = f"{score_text(low)} to {score_text(high)}"
-    return Compared(
-        left=left.name,
-        right=right.name,
-        verdict=verdict,
-        interval=interval,
-        zero_x=scale.x(0.0),
-        low_x=scale.x(low),
-        high_x=scale.x(high),
-        x=scale.x(found.difference),
-        ticks=scale.ticks,
-        alternative=f"Difference of the scores {score_text(found.difference)}, paired 95% interval {interval}",
-    )

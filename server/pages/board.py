@@ -4,17 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from server.leaderboard.schemas import LeaderboardRow
-from server.leaderboard.table import Order, Table, TeamRow
-from server.pages.formatting import Moment, moment, score_text
+from server.leaderboard.table import Table, TeamRow
+from server.pages import texts
+from server.pages.formatting import Moment, count_text, moment, score_text
 from server.pages.scale import Scale, Tick, anchor, scale_for
 
-COLUMNS = (
-    (Order.RANK, "Rank", "rank"),
-    (Order.TEAM, "Team", "team"),
-    (Order.SCORE, "Score", "score"),
-    (Order.ENTRIES, "Entries", "entries"),
-    (Order.LAST, "Last entry", "last"),
-)
 SPARK_WIDTH, SPARK_HEIGHT = 72, 20
 MARKED = ("ceiling", "floor")
 """The references that every row is drawn against; baselines are many, and rows of their own."""
@@ -104,7 +98,7 @@ class Board:
 
 def plain_heads() -> dict[str, Head]:
     """Titles that sort nothing, for a board of which only the top is shown."""
-    return {name: Head("", title, "", "") for _, title, name in COLUMNS}
+    return {order.value: Head("", title, "", "") for order, title in texts.COLUMNS.items()}
 
 
 def board(source: Table) -> Board:
@@ -153,11 +147,11 @@ def _row(
 ) -> Row:
     score, low, high = (score_text(value) for value in (line.score, line.interval.low, line.interval.high))
     others = [
-        f"{other.reference} {score_text(other.score)}"
+        texts.REFERENCE.format(name=other.reference, score=score_text(other.score))
         for other in references
         if other is not line and other.reference in MARKED
     ]
-    beside = f"; beside {' and '.join(others)}" if others else ""
+    beside = texts.BESIDE.format(others=texts.AND.join(others)) if others else ""
     zero = scale.x(0.0)
     return Row(
         name=line.team,
@@ -167,14 +161,14 @@ def _row(
         is_shared=is_shared,
         move=move,
         score=score,
-        interval=f"{low} to {high}",
+        interval=texts.INTERVAL.format(low=low, high=high),
         drawing=Drawing(
             bar_x=min(zero, scale.x(line.score)),
             bar_width=round(abs(scale.x(line.score) - zero), 2),
             low_x=scale.x(line.interval.low),
             high_x=scale.x(line.interval.high),
             score_x=scale.x(line.score),
-            alternative=f"{score}, 95% interval {low} to {high}{beside}",
+            alternative=texts.DRAWN.format(score=score, low=low, high=high) + beside,
         ),
         spark=spark,
         entries=line.entries,
@@ -198,35 +192,33 @@ def spark(rises: tuple[tuple[datetime, float], ...], since: datetime | None, unt
     ]
     path = f"M{points[0][0]} {points[0][1]}" + "".join(f"H{x}V{y}" for x, y in points[1:]) + f"H{SPARK_WIDTH}"
     first, last = rises[0], rises[-1]
-    told = f"First score {score_text(first[1])} on {moment(first[0]).text}"
+    told = texts.FIRST_SCORE.format(score=score_text(first[1]), when=moment(first[0]).text)
     if len(rises) > 1:
-        times = len(rises) - 1
-        told += (
-            f"; raised {'once' if times == 1 else f'{times} times'}, to {score_text(last[1])} on {moment(last[0]).text}"
-        )
+        raised = texts.RAISED_ONCE if len(rises) == 2 else texts.RAISED
+        told += raised.format(times=len(rises) - 1, score=score_text(last[1]), when=moment(last[0]).text)
     return Spark(path, told)
 
 
 def _since_yesterday(moved: int | None) -> Move:
     if moved is None:
-        return Move("new", "new", "not on the board yesterday")
-    return _move(moved, "since yesterday")
+        return Move("new", texts.NEW_SIGN, texts.NEW_TEAM)
+    return _move(moved, texts.SINCE_YESTERDAY)
 
 
 def _against_public(line: LeaderboardRow) -> Move | None:
     """How far the final rank lies from the public one."""
     if line.rank is None or line.public_rank is None:
         return None
-    return _move(line.public_rank - line.rank, "against the public board")
+    return _move(line.public_rank - line.rank, texts.AGAINST_PUBLIC)
 
 
 def _move(places: int, against: str) -> Move:
     if places == 0:
-        return Move("same", "–", f"no change {against}")
-    count = f"{abs(places)} place{'' if abs(places) == 1 else 's'}"
+        return Move("same", texts.SAME_SIGN, texts.SAME_PLACE.format(against=against))
+    words = {"places": count_text(abs(places), "place"), "against": against}
     if places > 0:
-        return Move("up", f"▲ {places}", f"{count} up {against}")
-    return Move("down", f"▼ {-places}", f"{count} down {against}")
+        return Move("up", texts.UP_SIGN.format(places=places), texts.MOVED_UP.format(**words))
+    return Move("down", texts.DOWN_SIGN.format(places=-places), texts.MOVED_DOWN.format(**words))
 
 
 def _reference(line: LeaderboardRow, scale: Scale) -> Reference:

@@ -10,7 +10,7 @@ from server.context import AppContext
 from server.db import utc_now
 from server.errors import NotFound
 from server.leaderboard.table import Wanted, table
-from server.pages import views
+from server.pages import texts, views
 from server.pages.rendering import READ, SECURITY_HEADERS, STATIC, Assets, is_known, page
 from server.sessions import OptionalVisitor
 
@@ -23,7 +23,7 @@ class ContactSheetMissing(NotFound):
     """The competition's contact sheet is not in the artifact store."""
 
     code = "contact_sheet_missing"
-    title = "No contact sheet"
+    title = texts.NO_CONTACT_SHEET
 
 
 def mount_static(app: FastAPI) -> None:
@@ -84,5 +84,5 @@ def contact_sheet(slug: str, request: Request, context: AppContext) -> Response:
     try:
         data = context.artifacts.get(sheet)
     except ArtifactMissing as error:
-        raise ContactSheetMissing(f"The contact sheet of {slug} is not in the artifact store.") from error
+        raise ContactSheetMissing(texts.CONTACT_SHEET_MISSING.format(slug=slug)) from error
     return Response(data, media_type="image/png", headers=headers)

@@ -10,33 +10,19 @@ from sqlalchemy.orm import Session
 from evaluator.contract.states import Evaluation
 from server.competitions.phases import phase
 from server.context import AppContext
-from server.errors import NotFound
 from server.leaks import Viewer, sight
 from server.models import Competition, Score, Submission
-from server.pages.formatting import score_text
-from server.pages.rendering import READ, SECURITY_HEADERS, is_known
-from server.pages.submission_page import Evidence, PlotView
-from server.pages.texts import Fact
+from server.pages import texts
+from server.pages.formatting import Fact, score_text
+from server.pages.pictures import PlotView, picture, plot_view
+from server.pages.rendering import READ
+from server.pages.submission_page import Evidence
 from server.plots.stored import StoredPlot, stored_plots
 from server.sessions import RequiredVisitor
 from server.submissions.service import get_shown
 from server.submissions.views import current_score
 
 router = APIRouter(include_in_schema=False)
-
-TITLES = {Evaluation.PUBLIC: "How the score came about", Evaluation.FINAL: "How the final score came about"}
-# A picture that is opened by itself may colour itself, and do nothing else.
-PICTURE_POLICY = {
-    **SECURITY_HEADERS,
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-}
-
-
-class PlotNotFound(NotFound):
-    """There is no such plot, or not yet, or not for this visitor."""
-
-    code = "plot_not_found"
-    title = "No such plot"
 
 
 def evidence(
@@ -55,11 +41,11 @@ def evidence(
 
 def _evidence(submission: Submission, score: Score) -> Evidence:
     return Evidence(
-        title=TITLES[Evaluation(submission.evaluation)],
+        title=texts.EVIDENCE[Evaluation(submission.evaluation)],
         parts=(
-            Fact("Forgetting quality", score_text(score.forgetting_quality)),
-            Fact("Retain accuracy over the oracles'", score_text(score.retain_ratio)),
-            Fact("Test accuracy over the oracles'", score_text(score.test_ratio)),
+            Fact(texts.FORGETTING, score_text(score.forgetting_quality)),
+            Fact(texts.RETAIN_RATIO, score_text(score.retain_ratio)),
+            Fact(texts.TEST_RATIO, score_text(score.test_ratio)),
         ),
         warnings=tuple(finding["message"] for finding in score.receipt.get("findings", ())),
         plots=tuple(_plot(submission, plot) for plot in stored_plots(score.plots)),
@@ -68,8 +54,7 @@ def _evidence(submission: Submission, score: Score) -> Evidence:
 
 
 def _plot(submission: Submission, plot: StoredPlot) -> PlotView:
-    address = f"/submissions/{submission.id}/plots/{plot.name}.svg?v={plot.svg.sha256[:12]}"
-    return PlotView(address=address, title=plot.title, text=plot.text)
+    return plot_view(plot, f"/submissions/{submission.id}/plots/{plot.name}.svg")
 
 
 @router.api_route("/submissions/{submission_id}/plots/{name}.svg", methods=READ)
@@ -81,10 +66,4 @@ def plot(submission_id: UUID, name: str, request: Request, context: AppContext, 
         score = current_score(session, submission)
         is_shown = score is not None and sight(viewer, phase(competition)).metric
         found = [one for one in stored_plots(score.plots) if one.name == name] if score and is_shown else []
-    if not found:
-        raise PlotNotFound("There is no such plot of this submission.")
-    tag = f'"{found[0].svg.sha256[:32]}"'
-    headers = {**PICTURE_POLICY, "ETag": tag, "Cache-Control": "private, max-age=3600", "Vary": "Cookie"}
-    if is_known(request, tag):
-        return Response(status_code=304, headers=headers)
-    return Response(context.artifacts.get(found[0].svg), media_type="image/svg+xml", headers=headers)
+    return picture(request, found[0] if found else None)

@@ -16,6 +16,14 @@ class Moment:
     text: str
 
 
+@dataclass(frozen=True)
+class Fact:
+    """A term and what it is here."""
+
+    term: str
+    value: str
+
+
 def moment(value: datetime) -> Moment:
     """`value` to the minute, with its zone spelled out and the month as a word. Naive times raise ValueError."""
     if value.tzinfo is None:

@@ -7,29 +7,13 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ValidationError
 
 from server.errors import RequestError
+from server.pages import texts
 from server.pages.rendering import SECURITY_HEADERS
-
-NOTICES = {
-    "done": "Done.",
-    "registered": "Welcome. Your account is ready.",
-    "password": "Your password is changed. Other sessions and all tokens have ended.",
-    "token-deleted": "The token is deleted; it stopped working at once.",
-    "joined": "You have joined the team.",
-    "team-made": "The team is made.",
-    "renamed": "The team has its new name.",
-    "left": "You have left the team.",
-    "invite-deleted": "The invitation is deleted.",
-    "cancelled": "The submission is cancelled.",
-    "known": "Your team has sent this file before. This is that submission; it cost nothing.",
-    "selected": "Selected for the final evaluation.",
-    "unselected": "No longer selected for the final evaluation.",
-}
-"""All that a page may say after a form was sent; the address names one of them, so no link can make a page say more."""
 
 
 def notice(request: Request) -> str:
     """The sentence that the address asks for, or nothing."""
-    return NOTICES.get(request.query_params.get("done", ""), "")
+    return texts.NOTICES.get(request.query_params.get("done", ""), "")
 
 
 def local_path(wanted: str, otherwise: str) -> str:
@@ -58,8 +42,8 @@ def refusal(error: RequestError | ValidationError, schema: type[BaseModel] | Non
     said = []
     for name in names:
         about = fields[name].description if name in fields else None
-        said.append(f"{name.replace('_', ' ').capitalize()}: {about or 'not valid'}.")
-    return " ".join(said) or "The form is not valid."
+        said.append(texts.WRONG_FIELD.format(field=name.replace("_", " ").capitalize(), about=about or texts.NOT_VALID))
+    return " ".join(said) or texts.FORM_NOT_VALID
 
 
 def refusal_status(error: RequestError | ValidationError) -> int:

@@ -11,10 +11,8 @@ from server.audit.service import list_events
 from server.competitions import finals, phases
 from server.competitions import service as competitions
 from server.models import AuditEvent, Competition, Score, Submission, Team
-from server.pages import views
-from server.pages.formatting import Moment, count_text, duration_text, moment, score_text
-from server.pages.submission_page import HEADLINES
-from server.pages.texts import Fact
+from server.pages import texts, views
+from server.pages.formatting import Fact, Moment, count_text, duration_text, moment, score_text
 from server.work.workers import WorkerRow, list_workers
 
 SUBMISSIONS_SHOWN = 100
@@ -81,12 +79,6 @@ class HostPage:
     events: tuple[EventLine, ...]
 
 
-ACTS: dict[str, tuple[str, str]] = {
-    "resume": ("Take uploads", "Ends a pause or an early close."),
-    "pause": ("Pause", "Takes no uploads for a while; the queue goes on."),
-    "close": ("Close", "Takes no more uploads and freezes the selections."),
-    "reveal": ("Reveal", "Shows the final board and the metric to everybody. It cannot be taken back."),
-}
 OFFERED = {
     phases.Phase.DRAFT: (),
     phases.Phase.PRACTICE: ("close",),
@@ -116,14 +108,14 @@ def host_page(
         notice=notice,
         problem=problem,
         standing=phases.describe(competition),
-        acts=tuple((act, *ACTS[act]) for act in OFFERED[current]),
+        acts=tuple((act, *texts.ACTS[act]) for act in OFFERED[current]),
         next=_next(session, competition, current),
         can_extend=current in {phases.Phase.PRACTICE, phases.Phase.OPEN, phases.Phase.PAUSED, phases.Phase.CLOSED},
         counts=_counts(session, competition),
         state=wanted,
         search=search,
         poll_s=LIVE_POLL_S,
-        states=(("", "All"), *((one.value, HEADLINES[one]) for one in SubmissionState)),
+        states=(("", texts.ALL_STATES), *((one.value, texts.HEADLINES[one]) for one in SubmissionState)),
         lines=_lines(session, competition, wanted, search),
         workers=tuple(_worker(row) for row in list_workers(session)),
         events=tuple(_event(event) for event in events),
@@ -133,14 +125,16 @@ def host_page(
 def _next(session: Session, competition: Competition, current: phases.Phase) -> str:
     """What only the command line does, because it needs the oracle banks: with the command, and what it costs."""
     if current is phases.Phase.DRAFT:
-        return f"Publish it when its banks are full: lethe admin competition open {competition.slug}"
+        return texts.PUBLISH.format(slug=competition.slug)
     if current is not phases.Phase.CLOSED:
         return ""
     plan = finals.plan(session, competition)
-    cost = "" if plan.worker_s is None else f", about {duration_text(plan.worker_s)} of one worker"
-    return (
-        f"Final evaluation of {count_text(len(plan.submissions), 'submission')} of {count_text(plan.teams, 'team')} "
-        f"({plan.runs:,} runs{cost}): lethe admin competition finals {competition.slug}"
+    return texts.FINALS.format(
+        submissions=count_text(len(plan.submissions), "submission"),
+        teams=count_text(plan.teams, "team"),
+        runs=plan.runs,
+        cost="" if plan.worker_s is None else texts.FINALS_COST.format(duration=duration_text(plan.worker_s)),
+        slug=competition.slug,
     )
 
 
@@ -152,7 +146,7 @@ def _counts(session: Session, competition: Competition) -> tuple[Fact, ...]:
         .group_by(Submission.state)
     )
     counted = {row[0]: row[1] for row in live} | tallies.states(session, competition.id, TERMINAL_STATES)
-    return tuple(Fact(HEADLINES[one], f"{counted[one]:,}") for one in SubmissionState if counted.get(one))
+    return tuple(Fact(texts.HEADLINES[one], f"{counted[one]:,}") for one in SubmissionState if counted.get(one))
 
 
 def scored_submissions(competition: Competition) -> Select[Submission, str, float]:
@@ -180,7 +174,7 @@ def _lines(session: Session, competition: Competition, state: str, search: str) 
             team=team,
             filename=found.filename,
             state=found.state,
-            headline=HEADLINES[found.state],
+            headline=texts.HEADLINES[SubmissionState(found.state)],
             fault=found.fault_code or "",
             score="" if score is None else score_text(score),
             evaluation=found.evaluation,

@@ -17,6 +17,7 @@ from server.context import AppContext, Context
 from server.csv_table import csv_table
 from server.errors import NotFound, RequestError
 from server.models import Submission
+from server.pages import texts
 from server.pages.forms import notice, refusal, to, to_login
 from server.pages.host_page import host_page, scored_submissions
 from server.pages.rendering import READ, SECURITY_HEADERS, page
@@ -89,7 +90,7 @@ def lead(
         "announce": lambda session: acts.announce(session, slug, title=_title(title), body=body, actor=actor),
     }
     if act not in doings:
-        raise NotFound("There is no such act.")
+        raise NotFound(texts.NO_SUCH_ACT)
     try:
         with context.database.write() as session:
             require_host(session, competitions.get_competition(session, slug, drafts=True), visitor.user)
@@ -125,28 +126,26 @@ def _act_on(context: Context, slug: str, submission_id: UUID, act: str, visitor:
         require_host(session, competition, visitor.user)
         found = session.get(Submission, submission_id, with_for_update=True)
         if found is None or found.competition_id != competition.id:
-            raise NotFound("There is no such submission in this competition.")
+            raise NotFound(texts.NOT_IN_COMPETITION)
         if act == "cancel":
             submission, owner = submissions.get_cancellable(session, submission_id, visitor.user)
             submissions.cancel(session, submission, owner)
         elif act == "disqualify":
             if not reason:
-                raise acts.PhaseConflict("Say why: the team sees the reason.")
+                raise acts.PhaseConflict(texts.SAY_WHY)
             acts.disqualify_submission(session, found, reason=reason, actor=user_actor(visitor.user))
         elif act == "qualify":
             acts.disqualify_submission(session, found, reason=None, actor=user_actor(visitor.user))
         elif act == "rerun":
             reruns.rerun(session, found, fresh_seeds=False, actor=user_actor(visitor.user))
         else:
-            raise NotFound("There is no such act.")
+            raise NotFound(texts.NO_SUCH_ACT)
 
 
 def _sure(slug: str, said: str) -> str:
     """The slug, once the host has said so; browsers ask for it before they send."""
     if not said:
-        raise acts.PhaseConflict(
-            "A reveal cannot be taken back: tick the box beside the button to say that you mean it."
-        )
+        raise acts.PhaseConflict(texts.SAY_SURE)
     return slug
 
 
@@ -155,12 +154,12 @@ def _time(text: str) -> datetime:
     try:
         return datetime.fromisoformat(f"{text}+00:00")
     except ValueError as error:
-        raise acts.PhaseConflict("Give the new end as a date and a time in UTC.") from error
+        raise acts.PhaseConflict(texts.SAY_WHEN) from error
 
 
 def _title(text: str) -> str:
     if not 1 <= len(text.strip()) <= acts.TITLE_CHARS:
-        raise acts.PhaseConflict(f"An announcement needs a title of 1 to {acts.TITLE_CHARS} characters.")
+        raise acts.PhaseConflict(texts.TITLE_NEEDED.format(most=acts.TITLE_CHARS))
     return text.strip()
 
 

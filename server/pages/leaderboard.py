@@ -19,8 +19,8 @@ from server.db import utc_now
 from server.leaderboard import service
 from server.leaderboard.table import Order, Table, Wanted, own_row, table
 from server.models import Competition
-from server.pages import views
-from server.pages.board import COLUMNS, Board, Head, Row, board, row
+from server.pages import texts, views
+from server.pages.board import Board, Head, Row, board, row
 from server.pages.formatting import count_text
 from server.pages.rendering import READ, entity_tag, is_known, macro, page, unchanged
 from server.pages.snippets import Commands, commands
@@ -160,7 +160,7 @@ def _page(
             title=competition.title,
             summary=summary(session, competition),
             phase=current,
-            phase_text=views.PHASES[current],
+            phase_text=texts.PHASES[current],
             teams=count_text(drawn.teams, "team"),
             submissions=count_text(drawn.entries, "entry", "entries"),
         ),
@@ -169,7 +169,7 @@ def _page(
         mine=None if mine is None else row(shown.table, mine),
         teams=drawn.teams,
         has_rows=bool(drawn.rows),
-        found=f"{count_text(drawn.found, 'team')} found" if wanted.search else "",
+        found=texts.FOUND.format(teams=count_text(drawn.found, "team")) if wanted.search else "",
         pages=_pages(slug, wanted, drawn.found),
         updated="" if drawn.updated is None else drawn.updated.text,
         search=wanted.search,
@@ -184,7 +184,7 @@ def _page(
 
 
 def _heads(slug: str, wanted: Wanted) -> dict[str, Head]:
-    return {name: _head(slug, wanted, column, title) for column, title, name in COLUMNS}
+    return {column.value: _head(slug, wanted, column, title) for column, title in texts.COLUMNS.items()}
 
 
 def _head(slug: str, wanted: Wanted, column: Order, title: str) -> Head:
@@ -202,7 +202,9 @@ def _pages(slug: str, wanted: Wanted, found: int) -> Pages | None:
     first = (wanted.page - 1) * wanted.size + 1
     last = min(found, wanted.page * wanted.size)
     return Pages(
-        text=f"{first:,}–{last:,} of {count_text(found, 'team')}" if first <= last else "Nothing on this page",
+        text=texts.PAGE.format(first=first, last=last, teams=count_text(found, "team"))
+        if first <= last
+        else texts.EMPTY_PAGE,
         previous=address(slug, replace(wanted, page=wanted.page - 1)) if wanted.page > 1 else "",
         next=address(slug, replace(wanted, page=wanted.page + 1)) if last < found else "",
     )

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
+from evaluator.contract.states import SubmissionState
 from server import sessions
 from server.accounts import service as accounts
 from server.accounts.login import count_registration, verify_password
@@ -19,10 +20,10 @@ from server.context import AppContext, Context
 from server.errors import RequestError
 from server.limits import client_address
 from server.models import ApiToken
+from server.pages import texts
 from server.pages.formatting import Moment, moment, score_text
 from server.pages.forms import local_path, notice, refusal, refusal_status, to, to_login
 from server.pages.rendering import READ, page
-from server.pages.submission_page import HEADLINES
 from server.sessions import FormVisitor, OptionalVisitor, SameOrigin, Visitor
 from server.submissions import service as submissions
 from server.submissions.views import view as submission_view
@@ -262,7 +263,7 @@ def _belongings(session: Session, visitor: Visitor) -> dict[str, Any]:
                 id=str(one.id),
                 slug=one.competition,
                 filename=one.filename,
-                headline=HEADLINES[one.state],
+                headline=texts.HEADLINES[SubmissionState(one.state)],
                 state=one.state,
                 score="" if one.score is None else score_text(one.score),
                 created=moment(one.created_at),

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from server.pages.rendering import SECURITY_HEADERS, render
+from server.pages.rendering import READ, SECURITY_HEADERS, render
 
+AWAY_RETRY_S = 15
 MACHINE_PATHS = ("/api", "/internal", "/healthz", "/readyz", "/metrics", "/openapi.json")
 
 
@@ -21,6 +22,18 @@ def wants_html(request: Request) -> bool:
     weights = _weights(request.headers.get("accept", ""))
     html = max(weights.get("text/html", 0.0), weights.get("application/xhtml+xml", 0.0))
     return html > 0 and html >= max(weights.get("application/json", 0.0), weights.get("application/problem+json", 0.0))
+
+
+def render_away(request: Request) -> HTMLResponse:
+    """The page while something that Lethe needs is away, which a browser asks for again by itself.
+
+    Only what was asked for by reading: a form that was not taken must not look as if it were sent again.
+    """
+    is_read = request.method in READ
+    headers = {**SECURITY_HEADERS, "Retry-After": str(AWAY_RETRY_S), "Cache-Control": "no-store", "Vary": "Accept"}
+    if is_read:
+        headers["Refresh"] = str(AWAY_RETRY_S)
+    return HTMLResponse(render("away.html", is_read=is_read), status_code=503, headers=headers)
 
 
 def render_problem(

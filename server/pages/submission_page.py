@@ -4,38 +4,17 @@ import json
 import re
 from dataclasses import dataclass
 
-from evaluator.contract.states import Owner, SubmissionState
+from evaluator.contract.states import Evaluation, Owner, SubmissionState
 from evaluator.contract.submission import FILENAME
 from server.leaderboard.schemas import Leaderboard
-from server.pages.formatting import Moment, count_text, duration_text, moment, score_text, size_text
+from server.pages import texts
+from server.pages.formatting import Fact, Moment, count_text, duration_text, moment, score_text, size_text
+from server.pages.pictures import PlotView
 from server.pages.scale import anchor, scale_for
 from server.pages.source_view import Line
-from server.pages.texts import Fact
 from server.submissions.schemas import IntervalView, ReceiptView, SubmissionLog, SubmissionView
 
 POLL_S = 3
-
-STAGES = (
-    ("queued", "Accepted", "The file passed the static check and is stored."),
-    ("checking", "Check", "One run on public practice data, in the same sandbox."),
-    ("running", "Runs", "The hidden photographs, one process and one seed a run."),
-    ("scoring", "Scoring", "The runs are compared with the oracles."),
-    ("scored", "Score", "On the leaderboard."),
-)
-HEADLINES = {
-    "queued": "Waiting for a worker",
-    "checking": "Being checked on practice data",
-    "running": "Running",
-    "scoring": "Being scored",
-    "scored": "Scored",
-    "failed": "Ended without a score",
-    "cancelled": "Cancelled",
-}
-OWNERS = {
-    Owner.PARTICIPANT: "",
-    Owner.PLATFORM: "This was not the file's fault.",
-    Owner.HOST: "The host ended it.",
-}
 
 
 @dataclass(frozen=True)
@@ -88,12 +67,11 @@ class Output:
 
 
 @dataclass(frozen=True)
-class PlotView:
-    """A plot, with in words what it shows."""
+class Receipt:
+    """What one score depends on."""
 
-    address: str
     title: str
-    text: str
+    facts: tuple[Fact, ...]
 
 
 @dataclass(frozen=True)
@@ -137,7 +115,7 @@ class SubmissionPage:
     choice: str
     disqualified: str
     final: ScoreBox | None
-    receipt: tuple[Fact, ...]
+    receipts: tuple[Receipt, ...]
     evidence: tuple[Evidence, ...]
     is_own: bool
 
@@ -164,7 +142,7 @@ def submission_page(
         filename=view.filename,
         team=view.team,
         state=view.state,
-        headline=HEADLINES[view.state],
+        headline=texts.HEADLINES[state],
         is_live=not state.is_terminal,
         created=moment(view.created_at),
         finished=None if view.finished_at is None else moment(view.finished_at),
@@ -184,7 +162,7 @@ def submission_page(
         choice=_choice(view, can_select=can_select),
         disqualified=view.disqualified or "",
         final=None if view.final is None else _score(view.final.score, view.final.interval, standings),
-        receipt=() if receipt is None else _receipt(receipt),
+        receipts=() if receipt is None else _receipt(receipt),
         evidence=evidence,
         is_own=is_own,
         advice=() if log is None else tuple(one.message for one in log.advice),
@@ -206,14 +184,14 @@ def linked(text: str, filename: str) -> tuple[tuple[str, int | None], ...]:
 
 def _stages(view: SubmissionView, *, checked: bool) -> tuple[StageStep, ...]:
     """The way so far. Where an unfinished one ended is known from what it left: runs, or the output of its check."""
-    order = [state for state, _, _ in STAGES]
+    order = [state.value for state in texts.STAGES]
     ended = view.state in {"failed", "cancelled"}
     if ended:
         reached = 2 if view.runs_done else 1 if checked or view.error is not None else 0
     else:
         reached = order.index(view.state)
     steps = []
-    for place, (_, title, about) in enumerate(STAGES):
+    for place, (title, about) in enumerate(texts.STAGES.values()):
         if place < reached or view.state == "scored":
             status = "done"
         elif place == reached:
@@ -228,9 +206,9 @@ def _waiting(view: SubmissionView) -> str:
     parts = []
     if view.queue_position is not None:
         ahead = view.queue_position - 1
-        parts.append("Next in the queue" if ahead == 0 else f"{count_text(ahead, 'submission')} ahead in the queue")
+        parts.append(texts.AHEAD.format(submissions=count_text(ahead, "submission")) if ahead else texts.NEXT_IN_QUEUE)
     if view.eta_s is not None:
-        parts.append(f"about {duration_text(view.eta_s)} to the score")
+        parts.append(texts.TO_THE_SCORE.format(duration=duration_text(view.eta_s)))
     text = ", ".join(parts)
     return text[:1].upper() + text[1:]
 
@@ -242,12 +220,15 @@ def _choice(view: SubmissionView, *, can_select: bool) -> str:
     return "unselect" if view.selected else "select"
 
 
-def _receipt(receipt: ReceiptView) -> tuple[Fact, ...]:
-    parts = [(name, values) for name, values in (("public", receipt.public), ("final", receipt.final)) if values]
+def _receipt(receipt: ReceiptView) -> tuple[Receipt, ...]:
+    parts = ((Evaluation.PUBLIC, receipt.public), (Evaluation.FINAL, receipt.final))
     return tuple(
-        Fact(f"{term.replace('_', ' ')} ({name})" if len(parts) > 1 else term.replace("_", " "), _short(value))
-        for name, values in parts
-        for term, value in values.items()
+        Receipt(
+            texts.RECEIPTS[evaluation],
+            tuple(Fact(term.replace("_", " "), _short(value)) for term, value in values.items()),
+        )
+        for evaluation, values in parts
+        if values
     )
 
 
@@ -262,16 +243,16 @@ def _score(score: float | None, interval: IntervalView | None, standings: Leader
     references = [row for row in standings.rows if row.reference in {"ceiling", "floor"}]
     low, high = interval.low, interval.high
     scale = scale_for([score, low, high, *(row.score for row in references)])
-    texts = [score_text(value) for value in (score, low, high)]
-    beside = "; ".join(f"{row.reference} {score_text(row.score)}" for row in references)
+    shown = {"score": score_text(score), "low": score_text(low), "high": score_text(high)}
+    beside = [texts.REFERENCE.format(name=row.reference, score=score_text(row.score)) for row in references]
     return ScoreBox(
-        score=texts[0],
-        interval=f"{texts[1]} to {texts[2]}",
+        score=shown["score"],
+        interval=texts.INTERVAL.format(**shown),
         low_x=scale.x(low),
         high_x=scale.x(high),
         score_x=scale.x(score),
         marks=tuple(_mark(row.reference or "", scale.x(row.score)) for row in references),
-        alternative=f"Score {texts[0]}, 95% interval {texts[1]} to {texts[2]}" + (f"; {beside}" if beside else ""),
+        alternative="; ".join((texts.SCORE_DRAWN.format(**shown), *beside)),
     )
 
 
@@ -281,8 +262,7 @@ def _mark(kind: str, x: float) -> tuple[str, float, str]:
 
 
 def _cost(owner: Owner, *, is_charged: bool) -> str:
-    quota = "It counts as one of your submissions." if is_charged else "It costs no quota."
-    return f"{OWNERS[owner]} {quota}".strip()
+    return f"{texts.OWNERS[owner]} {texts.CHARGED if is_charged else texts.NOT_CHARGED}".strip()
 
 
 def _error(view: SubmissionView, *, is_charged: bool) -> ErrorBox | None:
@@ -298,20 +278,16 @@ def _error(view: SubmissionView, *, is_charged: bool) -> ErrorBox | None:
 
 
 def _outputs(log: SubmissionLog, filename: str) -> tuple[Output, ...]:
-    parts = (
-        ("Traceback", log.traceback),
-        ("Standard output", log.stdout),
-        ("Standard error", log.stderr),
-    )
+    parts = ((title, getattr(log, name)) for name, title in texts.OUTPUTS.items())
     return tuple(Output(title, linked(text, filename)) for title, text in parts if text.strip())
 
 
 def _usage(log: SubmissionLog) -> tuple[Fact, ...]:
     facts = []
     if log.wall_s is not None:
-        facts.append(Fact("Wall time", duration_text(log.wall_s)))
+        facts.append(Fact(texts.WALL_TIME, duration_text(log.wall_s)))
     if log.cpu_s is not None:
-        facts.append(Fact("Processor time", duration_text(log.cpu_s)))
+        facts.append(Fact(texts.PROCESSOR_TIME, duration_text(log.cpu_s)))
     if log.peak_memory_bytes is not None:
-        facts.append(Fact("Peak memory", size_text(log.peak_memory_bytes)))
+        facts.append(Fact(texts.PEAK_MEMORY, size_text(log.peak_memory_bytes)))
     return tuple(facts)

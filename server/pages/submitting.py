@@ -20,7 +20,7 @@ from server.errors import RequestError
 from server.leaderboard import service as leaderboards
 from server.leaks import Viewer
 from server.limits import client_address
-from server.pages import views
+from server.pages import texts, views
 from server.pages.evidence import evidence
 from server.pages.formatting import Moment, count_text, moment, size_text
 from server.pages.forms import notice, refusal, to, to_login
@@ -56,9 +56,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class SubmitPage:
-    """The upload form of a competition; `source` is what was pasted before."""
+    """The upload form of a competition, with why nothing can be uploaded now; `source` is what was pasted before."""
 
     card: views.Card
+    closed: str
+    is_over: bool
     limit: str
     left: tuple[str, ...]
     resets: Moment | None
@@ -182,14 +184,14 @@ def _check(request: Request, context: Context, slug: str, visitor: Visitor, uplo
     wait_s = context.rates.wait_s(CHECKS, "static check", visitor.user.id.hex)
     try:
         if wait_s is not None:
-            raise TooManyRequests("There were too many checks.", wait_s)
+            raise TooManyRequests(texts.TOO_MANY_CHECKS, wait_s)
         checked = check_file(upload.data, filename=upload.filename, limit_bytes=_limit_bytes(context, slug))
     except RequestError as error:
         return _refused(request, context, slug, visitor, error, _text(upload.data))
-    needs = f" It needs {', '.join(checked.dependencies)}." if checked.dependencies else ""
+    needs = texts.NEEDS.format(packages=", ".join(checked.dependencies)) if checked.dependencies else ""
     verdict = Verdict(
         is_good=True,
-        text=f"The file can be submitted.{needs}",
+        text=texts.CAN_BE_SUBMITTED + needs,
         notes=checked.notes,
         lines=source_lines(checked.source),
         marked=None,
@@ -236,14 +238,16 @@ def _submit_page(
         team = find_team(session, competition, visitor.user)
         quota = quotas.view(session, competition, team, visitor.user, spec.quotas)
     left = (
-        (quota.submissions_left_today, "submission", "left today"),
-        (quota.submissions_left, "submission", "left in all"),
-        (quota.attempts_left_today, "attempt", "left today"),
+        (quota.submissions_left_today, "submission", texts.LEFT_TODAY),
+        (quota.submissions_left, "submission", texts.LEFT_IN_ALL),
+        (quota.attempts_left_today, "attempt", texts.LEFT_TODAY),
     )
     view = SubmitPage(
         card=card,
+        closed=texts.NO_UPLOADS.get(phases.phase(competition), ""),
+        is_over=not phases.may_choose(competition),
         limit=size_text(spec.limits.upload_bytes),
-        left=tuple(f"{count_text(count, what)} {when}" for count, what, when in left if count is not None),
+        left=tuple(text.format(count=count_text(count, what)) for count, what, text in left if count is not None),
         resets=moment(quota.resets_at) if quota.submissions_left_today is not None else None,
         starter=f"/competitions/{slug}/starter",
         source=source,

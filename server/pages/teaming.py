@@ -14,7 +14,7 @@ from server.competitions import service as competitions
 from server.context import AppContext, Context
 from server.errors import RequestError
 from server.models import Competition, Team
-from server.pages import views
+from server.pages import texts, views
 from server.pages.formatting import Moment, moment
 from server.pages.forms import notice, refusal, refusal_status, to, to_login
 from server.pages.rendering import READ, page
@@ -136,7 +136,7 @@ def join(request: Request, context: AppContext, visitor: FormVisitor, code: Text
 def _own(session: Session, slug: str, visitor: Visitor) -> Team:
     found = teams.find_team(session, competitions.get_competition(session, slug), visitor.user, lock=True)
     if found is None:
-        raise teams.TeamNotFound(f"You have no team in {slug} yet.")
+        raise teams.TeamNotFound(texts.NO_TEAM.format(slug=slug))
     return found
 
 

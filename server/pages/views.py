@@ -8,23 +8,14 @@ from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.faults import FAULT_TEXTS
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.submission import FUNCTION, PARAMETERS
+from server.competitions.phases import Phase
 from server.competitions.schemas import CompetitionFacts, CompetitionRow
 from server.leaderboard.table import Table
 from server.models import Announcement
+from server.pages import texts
 from server.pages.board import Board, Head, board, plain_heads
-from server.pages.formatting import Moment, count_text, duration_text, moment, paragraphs, size_text
+from server.pages.formatting import Fact, Moment, count_text, duration_text, moment, paragraphs, size_text
 from server.pages.snippets import STARTER, Commands, commands
-from server.pages.texts import Fact
-
-PHASES = {
-    "draft": "Not open yet",
-    "practice": "Not started yet",
-    "open": "Open",
-    "paused": "Paused",
-    "closed": "Closed",
-    "final": "Final evaluation",
-    "revealed": "Final results",
-}
 
 
 @dataclass(frozen=True)
@@ -153,7 +144,7 @@ def card(row: CompetitionRow) -> Card:
         title=row.title,
         summary=row.summary,
         phase=row.phase,
-        phase_text=PHASES[row.phase],
+        phase_text=texts.PHASES[Phase(row.phase)],
         teams=count_text(row.teams, "team"),
         submissions=count_text(row.submissions, "submission"),
     )
@@ -164,9 +155,9 @@ def _timeline(facts: CompetitionFacts, now: datetime) -> tuple[Step, ...]:
     start = max((when for when in (facts.opened_at, facts.public_starts_at) if when is not None), default=None)
     end = facts.closed_at or facts.public_ends_at
     dates = (
-        ("Uploads from", start),
-        ("Uploads until", end),
-        ("Final results", facts.revealed_at or facts.final_ends_at),
+        (texts.UPLOADS_FROM, start),
+        (texts.UPLOADS_UNTIL, end),
+        (texts.FINAL_RESULTS, facts.revealed_at or facts.final_ends_at),
     )
     return tuple(Step(title, moment(when), when <= now) for title, when in dates if when is not None)
 
@@ -174,39 +165,39 @@ def _timeline(facts: CompetitionFacts, now: datetime) -> tuple[Step, ...]:
 def _rules(spec: CompetitionSpec) -> tuple[Fact, ...]:
     quotas = spec.quotas
     counted = (
-        ("Submissions a day", quotas.submissions_per_day),
-        ("Submissions in all", quotas.submissions_total),
-        ("At the same time", quotas.in_flight),
+        (texts.SUBMISSIONS_A_DAY, quotas.submissions_per_day),
+        (texts.SUBMISSIONS_IN_ALL, quotas.submissions_total),
+        (texts.AT_THE_SAME_TIME, quotas.in_flight),
     )
     return (
-        Fact("Team", count_text(spec.team_size, "person", "people") + " at most"),
-        *(Fact(name, f"{count:,}" if count else "no limit") for name, count in counted),
-        Fact("Selected for the final", f"{spec.evaluation.final_selections} a team"),
+        Fact(texts.TEAM_SIZE, texts.TEAM_SIZE_VALUE.format(people=count_text(spec.team_size, "person", "people"))),
+        *(Fact(name, f"{count:,}" if count else texts.NO_LIMIT) for name, count in counted),
+        Fact(texts.SELECTED, texts.SELECTED_VALUE.format(count=spec.evaluation.final_selections)),
     )
 
 
 def _data(facts: CompetitionFacts) -> tuple[Fact, ...]:
     counts = facts.counts
     return (
-        Fact("Retain set", count_text(counts.retain, "image")),
-        Fact("Forget set", count_text(counts.forget, "image")),
-        Fact("Validation set", count_text(counts.validation, "image")),
-        Fact("Classes", f"{counts.classes} age groups"),
-        Fact("Image", f"3 × {facts.image_size} × {facts.image_size}, float32, 0 to 255"),
-        Fact("Batch size", str(facts.batch_size)),
-        Fact("Network", facts.architecture),
+        Fact(texts.RETAIN_SET, count_text(counts.retain, "image")),
+        Fact(texts.FORGET_SET, count_text(counts.forget, "image")),
+        Fact(texts.VALIDATION_SET, count_text(counts.validation, "image")),
+        Fact(texts.CLASSES, texts.CLASSES_VALUE.format(count=counts.classes)),
+        Fact(texts.IMAGE, texts.IMAGE_VALUE.format(size=facts.image_size)),
+        Fact(texts.BATCH_SIZE, str(facts.batch_size)),
+        Fact(texts.NETWORK, facts.architecture),
     )
 
 
 def _limits(facts: CompetitionFacts) -> tuple[Fact, ...]:
     limits = facts.limits
     return (
-        Fact("Upload", size_text(limits.upload_bytes)),
-        Fact("Time per run", duration_text(limits.run_wall_s)),
-        Fact("Processor time per run", duration_text(limits.run_cpu_s)),
-        Fact("Memory", size_text(limits.memory_bytes)),
-        Fact("Scratch space", size_text(limits.scratch_bytes)),
-        Fact("Processes", str(limits.processes)),
-        Fact("Threads per run", str(limits.threads)),
-        Fact("Network access", "none"),
+        Fact(texts.UPLOAD, size_text(limits.upload_bytes)),
+        Fact(texts.TIME_PER_RUN, duration_text(limits.run_wall_s)),
+        Fact(texts.PROCESSOR_TIME_PER_RUN, duration_text(limits.run_cpu_s)),
+        Fact(texts.MEMORY, size_text(limits.memory_bytes)),
+        Fact(texts.SCRATCH_SPACE, size_text(limits.scratch_bytes)),
+        Fact(texts.PROCESSES, str(limits.processes)),
+        Fact(texts.THREADS_PER_RUN, str(limits.threads)),
+        Fact(texts.NETWORK_ACCESS, texts.NO_NETWORK),
     )

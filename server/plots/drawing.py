@@ -61,9 +61,9 @@ styled = mpl.rc_context(_STYLE)
 """Decorates what draws, so that everything in it has the house style."""
 
 
-def draw(columns: int = 1) -> tuple[Figure, list[Axes]]:
+def draw(columns: int = 1, *, height_in: float = HEIGHT_IN) -> tuple[Figure, list[Axes]]:
     """An empty figure with its axes, from left to right."""
-    figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), layout="constrained")
+    figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
     return figure, list(figure.subplots(1, columns, squeeze=False).flat)
 
 

@@ -19,3 +19,8 @@ class StoredPlot(BaseModel, frozen=True):
 def stored_plots(stored: list[Any] | None) -> tuple[StoredPlot, ...]:
     """What a score's row says of its plots; nothing while they are not drawn."""
     return tuple(StoredPlot.model_validate(one) for one in stored or ())
+
+
+def stored_plot(stored: dict[str, Any] | None) -> StoredPlot | None:
+    """The one plot that a row holds, or None where there is none."""
+    return StoredPlot.model_validate(stored) if stored else None

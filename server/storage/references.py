@@ -10,7 +10,7 @@ from evaluator.artifacts import ArtifactStore
 from evaluator.artifacts.oracles import read_record, record_key, trained_indices
 from evaluator.artifacts.store import sha256_hex
 from evaluator.contract.dossier import ArtifactRef, Dossier
-from server.models import Competition, OutputPack, Score, Submission, WorkItem
+from server.models import Competition, OutputPack, OverviewPlot, Score, Submission, WorkItem
 
 _ROWS_AT_ONCE = 1000
 
@@ -28,6 +28,8 @@ def references(session: Session) -> Iterator[ArtifactRef]:
             yield ArtifactRef(key=key, sha256=digest)
     for plots in session.scalars(select(Score.plots).where(Score.plots.is_not(None))).yield_per(_ROWS_AT_ONCE):
         yield from refs_in(plots)
+    for plot in session.scalars(select(OverviewPlot.plot)):
+        yield from refs_in(plot)
     for finished in session.scalars(select(WorkItem.finished)).yield_per(_ROWS_AT_ONCE):
         yield from refs_in(finished)
 

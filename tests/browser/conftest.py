@@ -6,16 +6,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from sqlalchemy import select
 
 from evaluator.contract.specification import CompetitionSpec, SyntheticFacesSpec
 from evaluator.contract.states import Evaluation, SubmissionState
 from evaluator.data.contact_sheet import contact_sheet
 from evaluator.data.sources.synthetic_faces import synthetic_faces
+from server import sessions
 from server.app import create_app
 from server.competitions import service as competitions
 from server.context import Context
@@ -44,18 +48,21 @@ TEAMS = {
 }
 PATIENCE_MS = 30_000  # of a busy machine; a test that passes never waits that long
 expect.set_options(timeout=PATIENCE_MS)
+SOURCE = "import torch\n\n\ndef unlearning(net, retain, forget, validation):\n    return net\n"
 START = datetime(2025, 5, 20, 9, 31, tzinfo=UTC)
 
 
 class Site:
     """A running server and the hands to change what it shows."""
 
-    def __init__(self, url: str, context: Context) -> None:
+    def __init__(self, url: str, app: FastAPI) -> None:
         self.url = url
-        self.context = context
+        self.app = app
+        self.context: Context = app.state.context
         self._people = 0
         faces = synthetic_faces(SyntheticFacesSpec(), 12, np.random.SeedSequence(1))
-        self._sheet = context.artifacts.put("contact-sheet.png", contact_sheet(faces))
+        self._sheet = self.context.artifacts.put("contact-sheet.png", contact_sheet(faces))
+        self._source = self.context.artifacts.put("source.py", SOURCE.encode())
 
     def add_competition(self, slug: str, *, title: str, summary: str = "", description: str = "") -> None:
         """A new open competition with an empty board and a contact sheet of synthetic faces."""
@@ -65,17 +72,53 @@ class Site:
         with self.context.database.write() as session:
             competitions.create(session, spec, dossier).opened_at = START - timedelta(days=20)
 
-    def add_score(self, slug: str, team: str, score: float, *, entries: int = 1, hours_ago: float = 0) -> None:
-        """A scored submission of a new team, and the standings after it."""
-        self._people += 1
-        name = f"person-{self._people}"
+    def add_person(self, name: str) -> dict[str, Any]:
+        """The browser state of a new account that is logged in."""
+        with self.context.database.write() as session:
+            user = User(username=name, username_key=name, email=name, email_key=name, password_hash="")
+            session.add(user)
+            session.flush()
+            value = sessions.begin(session, user.id)
+        attributes = {"path": "/", "expires": -1, "httpOnly": True, "secure": False, "sameSite": "Lax"}
+        cookie = {"name": "lethe_session", "value": value, "domain": "127.0.0.1"}
+        return {"cookies": [cookie | attributes], "origins": []}
+
+    def add_team(self, slug: str, name: str, *people: str) -> None:
+        """A team of people who have accounts."""
         with self.context.database.write() as session:
             competition = competitions.get_competition(session, slug)
-            user = User(username=name, username_key=name, email=name, email_key=name, password_hash="")
-            group = Team(competition_id=competition.id, name=team, name_key=team.casefold())
-            session.add_all([user, group])
+            team = Team(competition_id=competition.id, name=name, name_key=name.casefold())
+            session.add(team)
             session.flush()
-            session.add(TeamMember(competition_id=competition.id, user_id=user.id, team_id=group.id))
+            for user_id in session.scalars(select(User.id).where(User.username_key.in_(people))):
+                session.add(TeamMember(competition_id=competition.id, user_id=user_id, team_id=team.id))
+
+    def add_submission(self, slug: str, team: str, state: str, **more: Any) -> str:
+        """Where the page is of a submission of that team's first member."""
+        with self.context.database.write() as session:
+            competition = competitions.get_competition(session, slug)
+            found = session.scalars(select(Team).where(Team.competition_id == competition.id, Team.name == team)).one()
+            member = session.scalars(select(TeamMember).where(TeamMember.team_id == found.id)).first()
+            assert member is not None
+            user = session.get_one(User, member.user_id)
+            submission = _submission(competition, found, user, START)
+            submission.source_key, submission.state = self._source.key, state
+            for name, value in more.items():
+                setattr(submission, name, value)
+            session.add(submission)
+            session.flush()
+            return f"/submissions/{submission.id}"
+
+    def add_score(self, slug: str, team: str, score: float, *, entries: int = 1, hours_ago: float = 0) -> None:
+        """A scored submission of a new team of one new person, and the standings after it."""
+        self._people += 1
+        name = f"person-{self._people}"
+        self.add_person(name)
+        self.add_team(slug, team, name)
+        with self.context.database.write() as session:
+            competition = competitions.get_competition(session, slug)
+            user = session.scalars(select(User).where(User.username == name)).one()
+            group = session.scalars(select(Team).where(Team.competition_id == competition.id, Team.name == team)).one()
             last = START - timedelta(hours=hours_ago)
             uploads = [
                 _submission(competition, group, user, last - timedelta(hours=17 * number)) for number in range(entries)
@@ -148,7 +191,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     server = uvicorn.Server(uvicorn.Config(app, http=BoundedHttp, log_config=None, ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
-    running = Site(f"http://127.0.0.1:{listener.getsockname()[1]}", context)
+    running = Site(f"http://127.0.0.1:{listener.getsockname()[1]}", app)
     try:
         _fill(running)
         deadline = time.monotonic() + 10

@@ -5,15 +5,15 @@ for (const block of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) break; // browsers offer it on https and localhost only
   const button = document.createElement("button");
   button.type = "button";
-  button.textContent = "Copy";
+  button.textContent = block.dataset.copy;
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(block.querySelector("code").textContent);
-      button.textContent = "Copied";
+      button.textContent = block.dataset.copied;
     } catch {
-      button.textContent = "Not allowed";
+      button.textContent = block.dataset.refused;
     }
-    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+    setTimeout(() => { button.textContent = block.dataset.copy; }, 2000);
   });
   block.append(button);
 }

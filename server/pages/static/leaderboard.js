@@ -60,9 +60,9 @@
     const fresh = await load(location.href, { "If-None-Match": etag });
     if (fresh) {
       swap(fresh, { mark: true });
-      live.textContent = `Updated at ${new Date().toISOString().slice(11, 19)} UTC`;
+      live.textContent = live.dataset.updated.replace("{time}", new Date().toISOString().slice(11, 19));
     } else if (live.dataset.lost) {
-      live.textContent = "Updates by itself";
+      live.textContent = live.dataset.follows;
     }
     delete live.dataset.lost;
     delayS = Number(board.dataset.pollS);
@@ -74,7 +74,7 @@
         await poll();
       } catch {
         live.dataset.lost = "yes";
-        live.textContent = "No connection; trying again";
+        live.textContent = live.dataset.away;
         delayS = Math.min(2 * delayS, SLOWEST_POLL_S);
       }
       follow();
@@ -102,6 +102,6 @@
     clearTimeout(typing);
     typing = setTimeout(() => visit(found(), { push: false }), TYPING_MS);
   });
-  if (!live.textContent) live.textContent = "Updates by itself";
+  if (!live.textContent) live.textContent = live.dataset.follows;
   follow();
 }

@@ -1,4 +1,4 @@
-// Dropping a file, and the static check as soon as a file is chosen. Without this script the two buttons do the same.
+// Dropping and pasting a file, and the static check as soon as there is one. Without this script the two buttons do it.
 "use strict";
 
 {
@@ -6,15 +6,26 @@
   const form = root.querySelector("form[enctype]");
   const file = form.querySelector("input[type=file]");
   const drop = form.querySelector(".drop");
+  const source = form.querySelector("textarea");
+
+  let asked = 0; // only the newest question's answer counts
 
   async function check() {
+    const question = ++asked;
     const sent = new FormData(form);
     sent.set("check", "1");
     const answer = await fetch(form.action, { method: "POST", body: sent });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (question !== asked) return;
     const verdict = page.querySelector("[data-part=verdict]");
     root.querySelector("[data-part=verdict]")?.remove();
     if (verdict) root.prepend(verdict);
+  }
+
+  function take(files) {
+    if (!files.length) return;
+    file.files = files;
+    file.dispatchEvent(new Event("change"));
   }
 
   drop.querySelector(".hint").hidden = false;
@@ -28,9 +39,16 @@
   drop.addEventListener("drop", (event) => {
     event.preventDefault();
     drop.classList.remove("over");
-    if (!event.dataTransfer.files.length) return;
-    file.files = event.dataTransfer.files;
-    file.dispatchEvent(new Event("change"));
+    take(event.dataTransfer.files);
+  });
+  document.addEventListener("paste", (event) => {
+    if (event.clipboardData.files.length) {
+      event.preventDefault();
+      take(event.clipboardData.files);
+    } else if (event.target === source) {
+      file.value = ""; // what was pasted last counts, and a file would come before it
+      setTimeout(() => check().catch(() => {})); // once the text is there
+    }
   });
   file.addEventListener("change", () => {
     if (file.files.length) check().catch(() => {});

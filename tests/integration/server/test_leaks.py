@@ -82,6 +82,7 @@ ANSWERED = {
     "POST /api/v1/submissions/{submission_id}/cancel": frozenset({OWNER, HOST, OPERATOR}),
     "GET /submissions/{submission_id}": frozenset({OWNER, HOST, OPERATOR}),
     "GET /submissions/{submission_id}/plots/{name}.svg": frozenset(),  # of what has no score nobody; see test_plots
+    "GET /competitions/{slug}/analysis/{view}.svg": frozenset(),  # nothing is drawn yet
     "GET /api/v1/audit": frozenset({OPERATOR}),
     "GET /login": frozenset({STRANGER}),
     "GET /register": frozenset({STRANGER}),
@@ -148,6 +149,7 @@ def fill(site: Site, path: str) -> str:
     with site.context.database.read() as session:
         values = {
             "slug": SLUG,
+            "view": "public",
             "submission_id": str(session.scalar(select(Submission.id).where(Submission.state == "failed"))),
             "team_id": str(session.scalar(select(Team.id).where(Team.name == OWNER))),
         }

@@ -1,0 +1,53 @@
+"""What the host, and after the reveal everybody, sees of all submissions at once: forgetting against utility."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from server.plots.drawing import MUTED, UNLEARNED, Plot, draw, styled, to_svg
+
+HEIGHT_IN = 4.2
+NUMBERED = 10
+"""So many of the best dots bear the places of their teams, which the page lists beside it."""
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A scored submission; `place` is its team's on the board, counted from 1, where it is the team's best."""
+
+    score: float
+    forgetting: float
+    utility: float
+    place: int | None
+
+
+@styled
+def overview_plot(dots: Sequence[Dot]) -> Plot:
+    """Every dot (at least one), the best ones above the others; the names of teams are no part of the picture."""
+    figure, (axes,) = draw(height_in=HEIGHT_IN)
+    others = [dot for dot in dots if dot.place is None]
+    best = [dot for dot in dots if dot.place is not None]
+    axes.plot(*_places(others), "o", markersize=3.5, color=MUTED, alpha=0.45, markeredgewidth=0, label="submission")
+    axes.plot(*_places(best), "o", markersize=6, color=UNLEARNED, markeredgewidth=0, label="best of its team")
+    for dot in best:
+        if dot.place is not None and dot.place <= NUMBERED:
+            axes.annotate(str(dot.place), (dot.forgetting, dot.utility), (5, 4), textcoords="offset points", fontsize=8)
+    axes.set(xlabel="forgetting quality", ylabel="utility: retain × test accuracy over the oracles'")
+    axes.margins(0.06)
+    axes.grid(visible=True, axis="both")
+    figure.legend(loc="outside upper left", ncols=2)
+    return Plot("overview", "Forgetting against utility", to_svg(figure), _words(dots))
+
+
+def _places(dots: Sequence[Dot]) -> tuple[list[float], list[float]]:
+    return [dot.forgetting for dot in dots], [dot.utility for dot in dots]
+
+
+def _words(dots: Sequence[Dot]) -> str:
+    top = max(dots, key=lambda dot: dot.score)
+    low, high = (pick(dot.utility for dot in dots) for pick in (min, max))
+    most = max(dot.forgetting for dot in dots)
+    count = f"{len(dots):,} scored submission{'' if len(dots) == 1 else 's'}"
+    return (
+        f"{count}: forgetting quality up to {most:.4f}, utility from {low:.4f} to {high:.4f}. The best score, "
+        f"{top.score:.4f}, has forgetting quality {top.forgetting:.4f} and utility {top.utility:.4f}."
+    )

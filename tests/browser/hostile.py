@@ -1,0 +1,265 @@
+"""Every text that the database keeps, with who writes it; and a site on which all that pages show is an attack.
+
+A new column, or a new field of a request, fails the test until it is listed here.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import JSON, Column, String, Text, select, update
+from sqlalchemy.orm import Session
+
+from evaluator.contract.states import Evaluation, Owner, Stage, SubmissionState
+from server.db import utc_now
+from server.models import (
+    Announcement,
+    ApiToken,
+    AuditEvent,
+    Base,
+    Competition,
+    CompetitionHost,
+    OverviewPlot,
+    Score,
+    Submission,
+    Team,
+    User,
+    Worker,
+    WorkerKey,
+)
+
+ATTACK = """'"><img src=x onerror=owned=1><script>owned=1</script>{{7*7}}"""
+
+# Texts of strangers, hosts and workers that some page shows. Of JSON, `poison` fills what is text.
+SHOWN = {
+    "announcements.body",
+    "announcements.title",
+    "api_tokens.name",
+    "audit_events.action",
+    "audit_events.actor",
+    "audit_events.target",
+    "competitions.dossier",
+    "competitions.specification",
+    "competitions.title",
+    "overview_plots.plot",
+    "scores.plots",
+    "scores.receipt",
+    "submissions.check_report",
+    "submissions.disqualified_reason",
+    "submissions.fault_message",
+    "submissions.filename",
+    "submissions.notes",
+    "submissions.source_key",
+    "teams.disqualified_reason",
+    "teams.name",
+    "users.email",
+    "users.username",
+    "workers.capabilities",
+    "workers.name",
+}
+# Texts that no page shows, by what they are.
+DIGESTS = {
+    "api_tokens.digest",
+    "idempotency_keys.request_sha256",
+    "model_orders.bank_digest",
+    "oracle_banks.digest",
+    "output_packs.sha256",
+    "registration_invites.digest",
+    "submissions.source_sha256",
+    "team_invites.digest",
+    "users.password_hash",
+    "web_sessions.digest",
+    "worker_keys.digest",
+}
+CLOSED = {  # one of a few words, or a slug or id with a pattern of its own
+    "competitions.slug",
+    "model_orders.state",
+    "overview_plots.evaluation",
+    "scores.evaluation",
+    "scores.reference",
+    "standings.evaluation",
+    "submissions.evaluation",
+    "submissions.fault_code",
+    "submissions.fault_stage",
+    "submissions.owner",
+    "submissions.request_id",
+    "submissions.state",
+    "work_items.stage",
+    "work_items.state",
+}
+SECRETS = {"competitions.final_secret", "competitions.secret"}
+INTERNAL = {  # keys to search by, and what only commands and programs see
+    "audit_events.details",
+    "former_scores.receipt",
+    "former_scores.replicates",
+    "idempotency_keys.key",
+    "leases.holder",
+    "leases.name",
+    "model_orders.holder",
+    "model_orders.message",
+    "oracle_banks.identity",
+    "oracle_banks.torch",
+    "output_packs.key",
+    "scores.replicates",
+    "tallies.name",
+    "tallies.process",
+    "teams.name_key",
+    "upload_attempts.subject",
+    "users.email_key",
+    "users.username_key",
+    "work_items.environment",
+    "work_items.finished",
+    "work_items.sandbox_mode",
+    "work_items.worker",
+    "worker_keys.name",
+}
+
+
+# Texts that programs may send, with the column that keeps them; secrets, codes and times are compared or read only.
+SENT = {
+    "POST /api/v1/competitions/{slug}/announcements body": "announcements.body",
+    "POST /api/v1/competitions/{slug}/announcements title": "announcements.title",
+    "POST /api/v1/competitions/{slug}/extend until": "",
+    "POST /api/v1/competitions/{slug}/submissions file": "submissions.source_key",
+    "POST /api/v1/competitions/{slug}/teams name": "teams.name",
+    "PATCH /api/v1/teams/{team_id} name": "teams.name",
+    "POST /api/v1/session password": "",
+    "POST /api/v1/session username": "",
+    "POST /api/v1/tokens name": "api_tokens.name",
+    "POST /api/v1/users email": "users.email",
+    "POST /api/v1/users invite": "",
+    "POST /api/v1/users password": "",
+    "POST /api/v1/users username": "users.username",
+    "POST /api/v1/users/me/password new_password": "",
+    "POST /api/v1/users/me/password password": "",
+    "PUT /api/v1/submissions/{submission_id}/disqualification reason": "submissions.disqualified_reason",
+    "PUT /api/v1/teams/{team_id}/disqualification reason": "teams.disqualified_reason",
+}
+
+
+def attack(field: str) -> str:
+    """The attack that says in which field it came."""
+    return f"{ATTACK}[{field}]"
+
+
+def text_columns() -> dict[str, Column[Any]]:
+    """All columns that can hold text, by table and name."""
+    return {
+        f"{table.name}.{column.name}": column
+        for table in Base.metadata.sorted_tables
+        for column in table.columns
+        if isinstance(column.type, String | Text | JSON)
+    }
+
+
+def fill(site: Any) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """Two competitions, one of them over, in which every text is an attack.
+
+    What comes back: the browser states of a participant and of the host, and the addresses of submissions.
+    """
+    participant, host = site.add_person("participant"), site.add_person("host")
+    site.add_person("cheat")
+    pages = []
+    for slug in ("evil", "over"):
+        site.add_competition(slug, title="t")
+        site.add_score(slug, "others", 0.1)
+        site.add_team(slug, "ours", "participant")
+        pages += [site.add_submission(slug, "ours", **values) for values in _submissions()]
+        site.add_team(slug, "cheats", "cheat")
+        pages.append(site.add_submission(slug, "cheats", SubmissionState.SCORED))
+    source = f'def unlearning(net, retain, forget, validation):\n    """{attack("submissions.source_key")}"""\n'
+    key = site.context.artifacts.put("evil.py", source.encode()).key
+    svg = site.context.artifacts.put("evil.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>").model_dump()
+    with site.context.database.write() as session:
+        _add_rows(session, svg)
+        session.flush()
+        _write_everywhere(session, svg, key)
+    return participant, host, pages
+
+
+def _add_rows(session: Session, svg: dict[str, Any]) -> None:
+    """One row at least in every table that pages show."""
+    hosting = session.scalars(select(User).where(User.username == "host")).one()
+    for competition in session.scalars(select(Competition)):
+        if competition.slug == "over":
+            competition.closed_at = competition.finals_started_at = competition.revealed_at = utc_now()
+        of = {"competition_id": competition.id}
+        shown = {"evaluation": Evaluation.PUBLIC, "board_version": 1, "drawn_at": utc_now()}
+        session.add(CompetitionHost(**of, user_id=hosting.id))
+        session.add(Announcement(**of, title="", body=""))
+        session.add(AuditEvent(**of, actor="", action="", target="", details={}))
+        session.add(OverviewPlot(**of, **shown, plot=_plot("overview_plots.plot", svg)))
+    session.execute(update(Team).where(Team.name == "cheats").values(disqualified_reason="x"))
+    expires_at = utc_now() + timedelta(days=1)
+    for user in session.scalars(select(User)):
+        session.add(ApiToken(user_id=user.id, name="", digest=user.id.hex, expires_at=expires_at))
+    known = select(Score.submission_id).where(Score.submission_id.is_not(None))
+    unscored = (Submission.state == SubmissionState.SCORED, Submission.id.not_in(known))
+    session.add_all(_score(submission) for submission in session.scalars(select(Submission).where(*unscored)))
+    worker_key = WorkerKey(name="k", digest="k")
+    session.add(worker_key)
+    session.flush()
+    session.add(Worker(worker_key_id=worker_key.id, name="", capabilities={}, seen_at=utc_now()))
+
+
+def _write_everywhere(session: Session, svg: dict[str, Any], source_key: str) -> None:
+    """The attack in every text that is shown; of reasons and messages only where there was one."""
+    for competition in session.scalars(select(Competition)):
+        text = attack("competitions.specification")
+        competition.specification = competition.specification | dict.fromkeys(("title", "summary", "description"), text)
+        text = attack("competitions.dossier")
+        competition.dossier = competition.dossier | {"environment": {text: text}}
+    text = attack("scores.receipt")
+    mode = attack("workers.capabilities")
+    values: dict[str, Any] = {
+        "scores.plots": [_plot("scores.plots", svg)],
+        "scores.receipt": {"findings": [{"code": "x", "message": text}], "environments": [{text: text}]},
+        "submissions.check_report": _report(),
+        "submissions.notes": [attack("submissions.notes")],
+        "submissions.source_key": source_key,
+        "workers.capabilities": {
+            "slots": 1, "sandbox_mode": mode, "memory_bytes": 1, "gpu": None, "torch": "2", "python": "3",
+        },
+    }  # fmt: skip
+    for field in SHOWN - {"competitions.dossier", "competitions.specification", "overview_plots.plot"}:
+        column = text_columns()[field]
+        statement = update(column.table).values({column.name: values.get(field, attack(field))})
+        if column.name == "disqualified_reason":
+            statement = statement.where(column.is_not(None))
+        if field == "submissions.fault_message":
+            statement = statement.where(column.table.c.fault_code.is_not(None))
+        session.execute(statement)
+
+
+def _submissions() -> list[dict[str, Any]]:
+    failed = {"state": SubmissionState.FAILED, "owner": Owner.PARTICIPANT, "fault_code": "exception", "fault_line": 2}
+    return [
+        {"state": SubmissionState.RUNNING, "finished_at": None},
+        failed | {"fault_stage": Stage.CHECK},
+        failed | {"fault_stage": Stage.RUN},
+        {"state": SubmissionState.SCORED},
+        {"state": SubmissionState.SCORED, "disqualified_reason": "x"},
+    ]
+
+
+def _report() -> dict[str, Any]:
+    text = attack("submissions.check_report")
+    return {"stdout": text, "stderr": text, "traceback": f'{text}\n  File "{text}", line 2', "packages": [text]}
+
+
+def _plot(field: str, svg: dict[str, Any]) -> dict[str, Any]:
+    return {"name": "epsilon", "title": attack(field), "text": attack(field), "svg": svg}
+
+
+def _score(submission: Submission) -> Score:
+    return Score(
+        competition_id=submission.competition_id,
+        submission_id=submission.id,
+        final_score=0.1,
+        interval_low=0.1,
+        interval_high=0.1,
+        forgetting_quality=0.1,
+        retain_ratio=1.0,
+        test_ratio=1.0,
+        replicates=[0.1] * 16,
+        receipt={},
+    )
