@@ -1,9 +1,12 @@
-"""Gives back more tensors than the limit holds, all of them views of one number."""
+"""Gives back more tensors than the limit holds, all of them views of one number.
+
+Where only rlimits hold the memory, native code that gets none may abort the process: `killed`.
+"""
 
 import torch
 
 LAYER = "limits"
-EXPECTED = ("output_limit", "out_of_memory", "exception")
+EXPECTED = ("output_limit", "out_of_memory", "exception", "killed")
 HARNESS = "torch"
 
 
