@@ -26,15 +26,15 @@ def overview_plot(dots: Sequence[Dot]) -> Plot:
     figure, (axes,) = draw(height_in=HEIGHT_IN)
     others = [dot for dot in dots if dot.place is None]
     best = [dot for dot in dots if dot.place is not None]
-    axes.plot(*_places(others), "o", markersize=3.5, color=MUTED, alpha=0.45, markeredgewidth=0, label="submission")
-    axes.plot(*_places(best), "o", markersize=6, color=UNLEARNED, markeredgewidth=0, label="best of its team")
+    axes.plot(*_places(others), "o", markersize=3.5, color=MUTED, alpha=0.45, markeredgewidth=0)
+    axes.plot(*_places(best), "o", markersize=6, color=UNLEARNED, markeredgewidth=0)
     for dot in best:
         if dot.place is not None and dot.place <= NUMBERED:
             axes.annotate(str(dot.place), (dot.forgetting, dot.utility), (5, 4), textcoords="offset points", fontsize=8)
     axes.set(xlabel="forgetting quality", ylabel="utility: retain × test accuracy over the oracles'")
     axes.margins(0.06)
+    axes.set_xlim(left=min(0.0, *(dot.forgetting for dot in dots)))
     axes.grid(visible=True, axis="both")
-    figure.legend(loc="outside upper left", ncols=2)
     return Plot("overview", "Forgetting against utility", to_svg(figure), _words(dots))
 
 
