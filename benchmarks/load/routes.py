@@ -3,6 +3,7 @@
 import http.client
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -28,6 +29,7 @@ class Route:
 
 
 ROUTES = (
+    Route(f"{_HERE}/submissions", "POST"),
     *(Route(path) for path in ("/", f"/competitions/{SLUG}", f"/competitions/{SLUG}/leaderboard?n={{n}}")),
     *(Route(f"/competitions/{SLUG}/leaderboard?q={search}&n={{n}}") for search in ("team", "team+77")),
     *(Route(f"{_API}/{path}") for path in ("competitions", f"competitions/{SLUG}", "users/me", "tokens", "audit")),
@@ -38,7 +40,6 @@ ROUTES = (
     *(Route(path, is_visit=True) for path in ("/account", "/submissions/{id}")),
     *(Route(f"/competitions/{SLUG}/{page}", is_visit=True) for page in ("leaderboard", "submit", "team", "analysis")),
     *(Route(f"/host/{SLUG}{query}", is_visit=True) for query in ("", "?state=scored", "?q=team+77")),
-    Route(f"{_HERE}/submissions", "POST"),
     Route(f"{_API}/submissions/{{id}}/select", "POST"),
     Route(f"{_API}/submissions/{{id}}/unselect", "POST"),
 )
@@ -53,14 +54,10 @@ class Caller:
         self._visit = {"Cookie": f"{COOKIE}={session}"}
         self._submission = ""
 
-    def median_ms(self, route: Route, times: int) -> float:
-        """The median of `times` requests, after three that are not timed; raises for an answer of 400 and above."""
+    def timed(self, route: Route) -> float:
+        """Seconds of one request; raises for an answer of 400 and above."""
         if not self._submission:
             self._submission = self._newest_id()
-        each = [self._timed(route) for _ in range(times + 3)]
-        return 1e3 * statistics.median(each[3:])
-
-    def _timed(self, route: Route) -> float:
         number = next(_UNKEPT)
         path = route.path.replace("{n}", str(number)).replace("{id}", self._submission)
         body, headers = b"", self._visit if route.is_visit else self._headers
@@ -80,6 +77,15 @@ class Caller:
         self._connection.request("GET", f"{_HERE}/submissions?limit=1", headers=self._headers)
         identifier: str = json.loads(self._connection.getresponse().read())["items"][0]["id"]
         return identifier
+
+
+def medians_ms(callers: Sequence[Caller], route: Route, times: int) -> list[float]:
+    """Each caller's median of `times` requests, after three that are not timed.
+
+    They ask in turn, so that whatever else the machine does falls on all of them.
+    """
+    each = [[caller.timed(route) for caller in callers] for _ in range(times + 3)]
+    return [1e3 * statistics.median(found) for found in zip(*each[3:], strict=True)]
 
 
 def _form(number: int) -> bytes:

@@ -16,14 +16,13 @@ from server.context import Context
 from server.db import utc_now
 from server.logs import get_logger
 from server.models import Competition, OverviewPlot, Score, Standing, Submission, Team
-from server.plots.overview import Dot, overview_plot
+from server.plots.overview import DOTS, Dot, overview_plot
 from server.plots.stored import StoredPlot
 from server.storage.references import refs_in
 
 log = get_logger(__name__)
 
 AT_MOST_EVERY = timedelta(minutes=1)
-DOTS = 3_000
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def _dots(session: Session, competition_id: UUID, evaluation: Evaluation) -> tup
             Team.disqualified_reason.is_(None),
         )
         .order_by(Score.final_score.desc(), Submission.id)
-        .limit(DOTS)
+        .limit(DOTS + 1)
     )  # fmt: skip
     return tuple(
         Dot(

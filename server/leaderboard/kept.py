@@ -84,6 +84,7 @@ class KeptBoards:
         self._kept: OrderedDict[Key, _Answer] = OrderedDict()
         self._asking: dict[Key, asyncio.Task[_Answer | None]] = {}
         self._turn = asyncio.Lock()
+        self._size_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].endswith(BOARD):
@@ -143,12 +144,16 @@ class KeptBoards:
         else:
             await found.prepare()
         found.asked_at, found.changes = started, count
-        self._kept[key] = found
-        self._kept.move_to_end(key)
-        size = sum(answer.size_bytes for answer in self._kept.values())
-        while size > MAX_BYTES:
-            size -= self._kept.popitem(last=False)[1].size_bytes
+        self._keep(key, found)
         return found
+
+    def _keep(self, key: Key, answer: _Answer) -> None:
+        """Keep it as the newest; the oldest of too many bytes go."""
+        before = self._kept.pop(key, None)
+        self._kept[key] = answer
+        self._size_bytes += answer.size_bytes - (before.size_bytes if before is not None else 0)
+        while self._size_bytes > MAX_BYTES:
+            self._size_bytes -= self._kept.popitem(last=False)[1].size_bytes
 
 
 async def _call(app: ASGIApp, scope: Scope) -> _Answer:

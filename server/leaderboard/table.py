@@ -19,7 +19,8 @@ from server.leaks import round_score, round_time
 from server.models import Competition, Score, Standing, Team, TeamMember, User
 from server.submissions.schemas import IntervalView
 
-PAGE = 100
+PAGE = 50
+"""Teams on a page of a board. Each row is drawn, and a browser draws all of them before it shows the first."""
 
 
 class Order(StrEnum):

@@ -1,8 +1,9 @@
 """What a host's page shows: how the competition stands, everybody's submissions, workers and the audit log."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import CompoundSelect, Select, func, select, union
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import TERMINAL_STATES, SubmissionState
@@ -18,6 +19,7 @@ from server.work.workers import WorkerRow, list_workers
 SUBMISSIONS_SHOWN = 100
 LIVE_POLL_S = 15
 EVENTS_SHOWN = 30
+FILES_SEARCHED = 5_000
 
 
 @dataclass(frozen=True)
@@ -162,12 +164,10 @@ def scored_submissions(competition: Competition) -> Select[Submission, str, floa
 
 def _lines(session: Session, competition: Competition, state: str, search: str) -> tuple[Line, ...]:
     query = scored_submissions(competition).limit(SUBMISSIONS_SHOWN)
-    if state:
-        query = query.where(Submission.state == state)
     if search:
-        key = search.casefold()
-        in_file = func.lower(Submission.filename).contains(key, autoescape=True)
-        query = query.where(Team.name_key.contains(key, autoescape=True) | in_file)
+        query = query.where(Submission.id.in_(_matches(competition, state, search.casefold())))
+    elif state:
+        query = query.where(Submission.state == state)
     return tuple(
         Line(
             id=str(found.id),
@@ -184,6 +184,24 @@ def _lines(session: Session, competition: Competition, state: str, search: str) 
         )
         for found, team, score in session.execute(query)
     )
+
+
+def _matches(competition: Competition, state: str, key: str) -> CompoundSelect[UUID]:
+    """The newest submissions of teams whose names contain `key`, and of those among the newest files whose names do.
+
+    Nobody's names are read for all submissions that there ever were.
+    """
+    of_state = (Submission.state == state,) if state else ()
+    newest = (
+        select(Submission.id, Submission.filename)
+        .where(Submission.competition_id == competition.id, *of_state)
+        .order_by(Submission.created_at.desc())
+    )
+    teams = select(Team.id).where(Team.competition_id == competition.id, Team.name_key.contains(key, autoescape=True))
+    of_teams = newest.where(Submission.team_id.in_(teams)).limit(SUBMISSIONS_SHOWN).subquery()
+    files = newest.limit(FILES_SEARCHED).subquery()
+    in_files = func.lower(files.c.filename).contains(key, autoescape=True)
+    return union(select(of_teams.c.id), select(files.c.id).where(in_files))
 
 
 def _worker(row: WorkerRow) -> WorkerLine:

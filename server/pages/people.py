@@ -26,7 +26,7 @@ from server.pages.forms import local_path, notice, refusal, refusal_status, to, 
 from server.pages.rendering import READ, page
 from server.sessions import FormVisitor, OptionalVisitor, SameOrigin, Visitor
 from server.submissions import service as submissions
-from server.submissions.views import view as submission_view
+from server.submissions.views import view_all
 from server.teams import service as teams
 
 router = APIRouter(include_in_schema=False)
@@ -251,9 +251,8 @@ def _account(
 def _belongings(session: Session, visitor: Visitor) -> dict[str, Any]:
     tokens, _ = accounts.list_tokens(session, visitor.user.id, cursor=None, limit=TOKENS_SHOWN)
     own_teams = [teams.view(session, team) for team in teams.list_own(session, visitor.user)]
-    found = [
-        submission_view(session, one) for one in submissions.list_recent(session, visitor.user, limit=SUBMISSIONS_SHOWN)
-    ]
+    recent = submissions.list_recent(session, visitor.user, limit=SUBMISSIONS_SHOWN)
+    found = view_all(session, recent, with_estimate=False)
     return {
         "hosted": tuple((one.slug, one.title) for one in hosted_competitions(session, visitor.user)),
         "tokens": tuple(_token_line(token) for token in tokens),

@@ -215,7 +215,7 @@ def _waiting(view: SubmissionView) -> str:
 
 def _choice(view: SubmissionView, *, can_select: bool) -> str:
     """What the team may do about the final evaluation: `select`, `unselect` or nothing."""
-    if not can_select or view.state in {"failed", "cancelled"}:
+    if not can_select or view.disqualified or view.state in {"failed", "cancelled"}:
         return ""
     return "unselect" if view.selected else "select"
 

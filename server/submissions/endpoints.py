@@ -27,7 +27,7 @@ from server.submissions.schemas import (
     SubmissionView,
     UploadAnswer,
 )
-from server.submissions.views import receipt, view
+from server.submissions.views import receipt, view, view_all
 from server.teams.service import find_team
 
 router = APIRouter(tags=["submissions"])
@@ -88,7 +88,7 @@ def list_submissions(
     with context.database.read() as session:
         competition = get_competition(session, slug)
         found, following = service.list_own(session, competition, user, cursor=cursor, limit=limit)
-        return Page(items=[view(session, submission) for submission in found], next_cursor=following)
+        return Page(items=view_all(session, found), next_cursor=following)
 
 
 @router.get("/submissions/{submission_id}")

@@ -1,5 +1,7 @@
 """Turns stored submissions into what their team may see, under the leak policy."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -26,6 +28,8 @@ def view(
     team = session.get_one(Team, submission.team_id)
     seen = sight(viewer, phase(competition))
     score = current_score(session, submission) if submission.state == SubmissionState.SCORED else None
+    position = queue_position(session, submission)
+    done = submission.runs_shown
     return SubmissionView(
         id=submission.id,
         competition=competition.slug,
@@ -35,10 +39,10 @@ def view(
         state=shown_state(submission.state, specification(competition).leaks.step_s),
         owner=submission.owner if SubmissionState(submission.state).is_terminal else None,
         error=error_view(submission, seen),
-        runs_done=submission.runs_shown,
+        runs_done=done,
         runs_total=submission.runs_total,
-        queue_position=queue_position(session, submission),
-        eta_s=eta_s(session, submission, done=submission.runs_shown) if with_estimate else None,
+        queue_position=position,
+        eta_s=eta_s(session, submission, done=done, position=position) if with_estimate else None,
         score=None if score is None else round_score(score.final_score),
         interval=_interval(score),
         metric=_metric(score, seen),
@@ -48,6 +52,17 @@ def view(
         created_at=submission.created_at,
         finished_at=None if submission.finished_at is None else round_time(submission.finished_at),
     )
+
+
+def view_all(
+    session: Session, submissions: Sequence[Submission], *, with_estimate: bool = True
+) -> list[SubmissionView]:
+    """The submissions as their teams see them; the competitions and teams of several are loaded once."""
+    competitions = {one.competition_id for one in submissions}
+    teams = {one.team_id for one in submissions}
+    # A session forgets what nobody holds.
+    _held = [session.get_one(Competition, key) for key in competitions], [session.get_one(Team, key) for key in teams]
+    return [view(session, one, with_estimate=with_estimate) for one in submissions]
 
 
 def current_score(session: Session, submission: Submission) -> Score | None:

@@ -2,16 +2,18 @@
 
 import math
 from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import CompoundSelect, Select, bindparam, func, select, union_all
 from sqlalchemy.orm import Session
 
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Stage, SubmissionState, WorkState
 from server.db import utc_now
 from server.models import Submission, WorkItem
-from server.work.queue import next_turn, queue_position
-from server.work.workers import live_workers
+from server.work.queue import next_turn
+from server.work.workers import count_live
 
 WAITING_S = 48 * 3600.0  # for workers, while others are served
 OUTPUTS_S = 60.0  # computing one model's outputs; the default of the worker's setting
@@ -44,77 +46,96 @@ def deadline(spec: CompetitionSpec) -> datetime:
     return utc_now() + timedelta(seconds=longest_s(spec))
 
 
-def eta_s(session: Session, submission: Submission, *, done: int) -> float | None:
+def eta_s(session: Session, submission: Submission, *, done: int, position: int | None) -> float | None:
     """Seconds to the end in steps of ten, at most until the deadline; None when nothing was measured yet, or no worker
     lives.
 
     What comes before this submission's last run in the fair order, at the speed of the last chunks of its competition
-    on the workers that live now. `done` are its finished runs, as coarsely as they are shown.
+    on the workers that live now. `done` are its finished runs, as coarsely as they are shown, `position` its place in
+    the queue, None once it is taken up.
     """
     if SubmissionState(submission.state).is_terminal:
         return None
-    workers = len(live_workers(session))
-    run_s = _seconds_each(session, submission, Stage.RUN)
-    score_s = _seconds_each(session, submission, Stage.SCORE) or 0.0
-    if run_s is None or not workers:
+    workers = count_live(session)
+    each_s = _seconds_each(session, submission)
+    if Stage.RUN not in each_s or not workers:
         return None
-    total_s = score_s + (submission.runs_total - done + _runs_before(session, submission)) * run_s / workers
+    runs = submission.runs_total - done + _runs_before(session, submission)
+    total_s = each_s.get(Stage.SCORE, 0.0) + runs * each_s[Stage.RUN] / workers
     if submission.state in {SubmissionState.QUEUED, SubmissionState.CHECKING}:
-        check_s = _seconds_each(session, submission, Stage.CHECK) or 0.0
-        position = queue_position(session, submission)
-        total_s += check_s * math.ceil((position or 1) / workers)
+        total_s += each_s.get(Stage.CHECK, 0.0) * math.ceil((position or 1) / workers)
     bound_s = (submission.deadline_at - utc_now()).total_seconds()
     return max(STEP_S, math.ceil(min(total_s, bound_s) / STEP_S) * STEP_S)
 
 
 def _runs_before(session: Session, submission: Submission) -> int:
     """Waiting runs of others that come before the submission's last one, all competitions taken as equally long."""
-    if submission.state == SubmissionState.SCORING:
-        return 0
-    last = session.scalar(
-        select(func.max(WorkItem.turn)).where(
-            WorkItem.submission_id == submission.id, WorkItem.stage == Stage.RUN, WorkItem.state == WorkState.READY
-        )
-    )
-    if last is None and submission.state == SubmissionState.RUNNING:
-        return 0
+    last = _last_turn(session, submission)
     if last is None:
-        places = {"competition_id": submission.competition_id, "team_id": submission.team_id}
-        last = next_turn(session, stage=Stage.RUN, **places) + submission.runs_total
-    waiting = and_(
-        WorkItem.stage == Stage.RUN, WorkItem.state == WorkState.READY, WorkItem.submission_id != submission.id
-    )
-    per_competition = session.execute(
-        select(WorkItem.competition_id, func.sum(WorkItem.run_count)).where(waiting).group_by(WorkItem.competition_id)
-    )
-    counts = {competition_id: int(runs) for competition_id, runs in per_competition}
-    counts.pop(submission.competition_id, None)
-    own = int(
-        session.scalar(
-            select(func.coalesce(func.sum(WorkItem.run_count), 0)).where(
-                waiting, WorkItem.competition_id == submission.competition_id, WorkItem.turn < last
+        return 0
+    places = {"submission_id": submission.id, "last": last}
+    waiting = {row.competition_id: row for row in session.connection().execute(_waiting_runs(), places)}
+    own = waiting.pop(submission.competition_id, None)
+    before = int(own.before or 0) if own is not None else 0
+    return before + sum(min(int(row.runs), before + submission.runs_total) for row in waiting.values())
+
+
+def _last_turn(session: Session, submission: Submission) -> int | None:
+    """The turn of the submission's last waiting run, or the one that it will have; None when no run waits."""
+    if submission.state == SubmissionState.SCORING:
+        return None
+    if submission.state == SubmissionState.RUNNING:
+        return session.scalar(
+            select(func.max(WorkItem.turn)).where(
+                WorkItem.submission_id == submission.id, WorkItem.stage == Stage.RUN, WorkItem.state == WorkState.READY
             )
         )
-        or 0
-    )
-    return own + sum(min(runs, own + submission.runs_total) for runs in counts.values())
+    places = {"competition_id": submission.competition_id, "team_id": submission.team_id}
+    return next_turn(session, stage=Stage.RUN, **places) + submission.runs_total
 
 
-def _seconds_each(session: Session, submission: Submission, stage: Stage) -> float | None:
-    """Mean seconds of a worker per run, or per check or scoring, over the competition's last items of others."""
-    spans = session.execute(
-        select(WorkItem.claimed_at, WorkItem.done_at, WorkItem.run_count)
-        .where(
-            WorkItem.stage == stage,
-            WorkItem.competition_id == submission.competition_id,
-            WorkItem.submission_id != submission.id,
-            WorkItem.state == WorkState.DONE,
-            WorkItem.done_at.is_not(None),
+def _seconds_each(session: Session, submission: Submission) -> dict[Stage, float]:
+    """Mean seconds of a worker per run, and per check and scoring, over the competition's last items of others."""
+    places = {"submission_id": submission.id, "competition_id": submission.competition_id}
+    spent: dict[Stage, list[tuple[float, int]]] = {}
+    for row in session.connection().execute(_last_items(), places):
+        spent.setdefault(Stage(row.stage), []).append(((row.done_at - row.claimed_at).total_seconds(), row.run_count))
+    return {
+        stage: sum(wall_s for wall_s, _ in items)
+        / (sum(runs for _, runs in items) if stage is Stage.RUN else len(items))
+        for stage, items in spent.items()
+    }
+
+
+@cache  # making a statement costs as much time as PostgreSQL takes for it
+def _waiting_runs() -> Select[*tuple[Any, ...]]:
+    """Of each competition the waiting runs of other submissions: all, and those with an earlier turn than `last`."""
+    runs = func.sum(WorkItem.run_count)
+    return (
+        select(
+            WorkItem.competition_id, runs.label("runs"), runs.filter(WorkItem.turn < bindparam("last")).label("before")
         )
-        .order_by(WorkItem.done_at.desc())
-        .limit(SAMPLE)
-    ).all()
-    if not spans:
-        return None
-    seconds = sum((end - start).total_seconds() for start, end, _ in spans if start and end)
-    return seconds / (sum(runs for _, _, runs in spans) if stage is Stage.RUN else len(spans))
+        .where(
+            WorkItem.stage == Stage.RUN,
+            WorkItem.state == WorkState.READY,
+            WorkItem.submission_id != bindparam("submission_id"),
+        )
+        .group_by(WorkItem.competition_id)
+    )
+
+
+@cache
+def _last_items() -> CompoundSelect[*tuple[Any, ...]]:
+    """The last items of each stage that others than the submission have had done."""
+    done = select(WorkItem.stage, WorkItem.claimed_at, WorkItem.done_at, WorkItem.run_count).where(
+        WorkItem.competition_id == bindparam("competition_id"),
+        WorkItem.submission_id != bindparam("submission_id"),
+        WorkItem.state == WorkState.DONE,
+        WorkItem.claimed_at.is_not(None),
+        WorkItem.done_at.is_not(None),
+    )
+    last = (
+        done.where(WorkItem.stage == stage).order_by(WorkItem.done_at.desc()).limit(SAMPLE).subquery()
+        for stage in (Stage.CHECK, Stage.RUN, Stage.SCORE)
+    )
+    return union_all(*(select(*each.c) for each in last))

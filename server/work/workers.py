@@ -135,10 +135,10 @@ def forget_silent(session: Session) -> None:
     session.execute(delete(Worker).where(Worker.seen_at < before).execution_options(synchronize_session=False))
 
 
-def live_workers(session: Session) -> list[Worker]:
-    """Workers that were heard lately and did not leave."""
+def count_live(session: Session) -> int:
+    """How many workers were heard lately and did not leave."""
     since = utc_now() - timedelta(seconds=SILENCE_S)
-    return list(session.scalars(select(Worker).where(Worker.seen_at >= since, Worker.left_at.is_(None))))
+    return session.scalar(select(func.count()).where(Worker.seen_at >= since, Worker.left_at.is_(None))) or 0
 
 
 def list_workers(session: Session, *, gone: bool = False) -> list[WorkerRow]:

@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
+from sqlalchemy import text
+
+from server.pages import problem_page
+from tests.browser.axe import assert_accessible
 
 pytestmark = pytest.mark.component("chromium")
 
 OpenPage = Callable[..., Page]
 
+ARTIFACTS = Path(__file__).parents[2] / "var" / "screenshots"
 BOARD = "/competitions/faces/leaderboard"
 PAGES = {
     "home": "/",
@@ -30,9 +35,7 @@ def team_names(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("shape", [PHONE, DESK], ids=["phone", "desk"])
-def test_pages_fit_and_load_without_complaint(
-    open_page: OpenPage, tmp_path: Path, name: str, shape: dict[str, Any]
-) -> None:
+def test_pages_fit_and_load_without_complaint(open_page: OpenPage, name: str, shape: dict[str, Any]) -> None:
     page = open_page(PAGES[name], **shape)
     page.wait_for_load_state("networkidle")
     assert page.evaluate("document.documentElement.scrollWidth") == shape["viewport"]["width"]
@@ -42,7 +45,7 @@ def test_pages_fit_and_load_without_complaint(
         shape["color_scheme"] == "dark"
     )
     assert page.locator("h1").count() == 1
-    page.screenshot(path=tmp_path / f"{name}.png", full_page=True)
+    page.screenshot(path=ARTIFACTS / f"invented-{name}-{shape['color_scheme']}.png", full_page=True)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -206,6 +209,27 @@ def test_lost_connection_is_said_and_mended(open_page: OpenPage) -> None:
     expect(status).to_have_text("Updates by itself")
 
 
+def test_a_page_comes_back_by_itself_when_the_database_does(
+    open_page: OpenPage, site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rename(table: str, to: str) -> None:
+        with site.context.database.write() as session:
+            session.execute(text(f"ALTER TABLE {table} RENAME TO {to}"))
+
+    rename("competitions", "gone")
+    try:
+        page = open_page("/competitions/quiet", ignore="status of 503")
+        expect(page.get_by_role("heading", name="Back in a moment")).to_be_visible()
+        for scheme in ("light", "dark"):
+            assert_accessible(page, scheme)
+            page.screenshot(path=ARTIFACTS / f"away-{scheme}.png", full_page=True)
+        monkeypatch.setattr(problem_page, "AWAY_RETRY_S", 1)
+        page.reload()
+    finally:
+        rename("gone", "competitions")
+    expect(page.get_by_role("heading", name="Digits, quietly")).to_be_visible()
+
+
 def test_skip_link_is_the_first_stop(open_page: OpenPage) -> None:
     page = open_page(BOARD)
     page.keyboard.press("Tab")
@@ -224,14 +248,14 @@ def test_code_is_copied(open_page: OpenPage) -> None:
     assert page.evaluate("navigator.clipboard.readText()") == "lethe submit submission.py -c faces --watch"
 
 
-def test_print_shows_the_board_alone(open_page: OpenPage, tmp_path: Path) -> None:
+def test_print_shows_the_board_alone(open_page: OpenPage) -> None:
     page = open_page(BOARD, viewport={"width": 718, "height": 1000})  # A4 with usual margins
     page.emulate_media(media="print", color_scheme="light")
     expect(page.locator(".tools")).to_be_hidden()
     expect(page.locator("header.site nav")).to_be_hidden()
     assert len(team_names(page)) == 14
     assert page.evaluate("document.documentElement.scrollWidth") == 718
-    page.screenshot(path=tmp_path / "print.png", full_page=True)
+    page.screenshot(path=ARTIFACTS / "invented-print.png", full_page=True)
 
 
 def test_times_are_utc_whatever_the_visitors_zone(open_page: OpenPage) -> None:
