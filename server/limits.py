@@ -4,7 +4,7 @@ import ipaddress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.problems import problem
+from server.problem_document import problem
 
 UPLOAD_OVERHEAD_BYTES = 64 * 2**10
 MAX_BODY_BYTES = 16 * 2**20 + UPLOAD_OVERHEAD_BYTES

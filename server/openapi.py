@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
 from server.openapi_examples import EXAMPLES
-from server.problems import MEDIA_TYPE
+from server.problem_document import MEDIA_TYPE
 
 _METHODS = {"get", "post", "put", "patch", "delete"}
 _DESCRIPTIONS = {

@@ -1,11 +1,11 @@
-"""Errors as RFC 9457 problem+json, mapped in this one place."""
+"""Which error becomes which answer, mapped in this one place: a problem document, or a page for browsers."""
 
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from sqlalchemy.exc import DataError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
@@ -17,6 +17,7 @@ from server.errors import RequestError
 from server.logs import get_logger
 from server.migrate import schema_fault
 from server.pages.problem_page import render_away, render_problem, wants_html
+from server.problem_document import problem
 
 log = get_logger(__name__)
 
@@ -32,7 +33,6 @@ BUILT_IN = {
     "storage_full": 507,
 }
 
-MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
 
 
@@ -50,14 +50,6 @@ def answer(
     if wants_html(request):
         return render_problem(request, status, title, detail, headers=headers)
     return problem(status, code=code, title=title, detail=detail, headers=headers, **more)
-
-
-def problem(
-    status: int, *, code: str, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any
-) -> JSONResponse:
-    """The problem document; `code` is stable, `detail` says what to do."""
-    body = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail, **more}
-    return JSONResponse(body, status_code=status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def _request_error(request: Request, error: Exception) -> Response:

@@ -15,7 +15,7 @@ from server.digests import digest_secret
 from server.errors import RequestError
 from server.limits import client_address
 from server.logs import get_logger
-from server.problems import problem
+from server.problem_document import problem
 
 log = get_logger(__name__)
 
