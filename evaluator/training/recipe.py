@@ -1,6 +1,8 @@
 """Training one model from scratch, exactly as the competition's recipe says."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +68,7 @@ def train(
     criterion = nn.CrossEntropyLoss(weight=weights)
     images, labels = images.to(device), labels.to(device)
     network.train()
-    with without_padding_work(network):
+    with without_padding_work(network), _subnormals_as_zero():
         for epoch in range(recipe.epochs):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, epoch)
@@ -110,6 +112,18 @@ def _optimizer(parameters: list[Tensor], recipe: TrainingSpec) -> torch.optim.Op
         return torch.optim.SGD(parameters, lr=rate, momentum=recipe.momentum, weight_decay=decay, fused=True)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     return kind(parameters, lr=rate, weight_decay=decay, fused=True)
+
+
+@contextmanager
+def _subnormals_as_zero() -> Iterator[None]:
+    """Inside, the processor takes numbers below 2⁻¹²⁶ for zero. It computes slowly with them, and weight decay brings
+    weights that only ever meet padding there in two thousand steps of Adam: most of ResNet-18's on 32×32 photographs.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def _set_tf32(allowed: bool) -> None:

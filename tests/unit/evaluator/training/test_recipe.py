@@ -110,6 +110,22 @@ def test_weights_are_stored_in_the_plain_layout() -> None:
     assert all(tensor.is_contiguous() for tensor in fit(RECIPE).values())
 
 
+def test_weights_that_meet_nothing_end_as_zeros_not_as_slow_numbers() -> None:
+    """Halved at every step, as SGD with this decay does, they would pass 2⁻¹²⁶ and stay above zero until 2⁻¹⁴⁹."""
+    recipe = TrainingSpec(
+        optimizer="sgd",
+        momentum=0.0,
+        learning_rate=0.1,
+        weight_decay=5.0,
+        schedule="constant",
+        epochs=46,
+        batch_size=16,
+    )
+    weight = fit(recipe)["layer4.0.conv2.weight"]  # 138 steps
+    assert not weight[:, :, 0, 0].any()
+    assert torch.tensor(2.0**-140).mul(2) > 0  # outside of training such numbers are what they are
+
+
 def test_a_last_batch_of_one_is_left_out() -> None:
     state = fit(RECIPE.model_copy(update={"epochs": 1}), count=33)  # 16 + 16 + 1
     assert state["bn1.num_batches_tracked"].item() == 2
