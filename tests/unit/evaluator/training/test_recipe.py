@@ -1,13 +1,15 @@
 """Training follows the recipe, learns, repeats itself bit for bit and says when it cannot go on."""
 
 import math
+from typing import Literal
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from evaluator.contract.specification import TrainingSpec
 from evaluator.data.loaders import class_weights
+from evaluator.models import build_model
 from evaluator.training.outputs import compute_logits
 from evaluator.training.recipe import NoDevice, TrainingDiverged, learning_rate, train, training_device
 
@@ -64,6 +66,25 @@ def test_same_seed_same_bits_whatever_the_global_generator_held() -> None:
     other = fit(RECIPE, seed=6)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(first["conv1.weight"], other["conv1.weight"])
+
+
+@pytest.mark.parametrize(("optimizer", "kind"), [("adam", torch.optim.Adam), ("sgd", torch.optim.SGD)])
+def test_what_is_done_for_speed_changes_nothing_but_rounding(
+    optimizer: Literal["adam", "sgd"], kind: type[torch.optim.Optimizer]
+) -> None:
+    recipe = TrainingSpec(optimizer=optimizer, momentum=0, schedule="constant", epochs=2, batch_size=16)
+    images, labels = two_colours(48)
+    torch.manual_seed(5)
+    network = build_model("resnet-small", 2)
+    plain = kind(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)  # type: ignore[call-arg]
+    for _ in range(recipe.epochs):
+        for rows in torch.split(torch.randperm(len(labels)), recipe.batch_size):
+            plain.zero_grad()
+            nn.functional.cross_entropy(network(images[rows].float()), labels[rows]).backward()
+            plain.step()
+    found = fit(recipe)
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(found[name], tensor, rtol=1e-3, atol=1e-4)
 
 
 def test_every_part_of_the_recipe_matters() -> None:
