@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.specification import TrainingSpec
+from evaluator.guest.malloc import keep_freed_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -215,6 +216,7 @@ def _start_server() -> None:
 
 
 def _start_process() -> None:
+    keep_freed_memory()
     parent = parent_process()
     if parent is not None:
         # A pool's processes wait on a pipe that they hold open themselves: without this they outlive a killed caller.

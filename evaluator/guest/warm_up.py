@@ -1,7 +1,6 @@
 """What the zygote does once so that no run has to: first uses of things that torch prepares when they are needed."""
 
 import copy
-import ctypes
 from collections.abc import Mapping
 
 import torch
@@ -9,24 +8,19 @@ import torch._dynamo  # an optimizer imports it on first use, which would cost e
 from safetensors.torch import save
 from torch import Tensor, nn
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
-_LARGEST_BYTES = 1 << 25  # the most that every glibc takes
-_KEPT_BYTES = 1 << 30
+from evaluator.guest.malloc import give_freed_memory_back, keep_freed_memory
 
 
 def warm_up(net: nn.Module, tensors: Mapping[str, Tensor], batch_size: int) -> None:
     """Train a copy of `net` by one batch and save it, so that the kernels of its layers are built.
 
-    Afterwards malloc keeps what is freed, in every run: else each activation would come as fresh pages of the kernel,
-    some ten thousand a run. What the copy took is given back, because forks would copy it. With several threads there
-    is no training: OpenMP's threads would be missing after a fork.
+    Afterwards malloc keeps what is freed, in every run. What the copy took is given back, because forks would copy it.
+    With several threads there is no training: OpenMP's threads would be missing after a fork.
     """
-    libc = ctypes.CDLL(None)
-    libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_BYTES)
-    libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+    keep_freed_memory()
     if torch.get_num_threads() == 1:
         _train(copy.deepcopy(net).train(), tensors, batch_size)
-        libc.malloc_trim(0)
+        give_freed_memory_back()
 
 
 def _train(net: nn.Module, tensors: Mapping[str, Tensor], batch_size: int) -> None:

@@ -1,13 +1,15 @@
 """Training follows the recipe, learns, repeats itself bit for bit and says when it cannot go on."""
 
 import math
+from typing import Literal
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from evaluator.contract.specification import TrainingSpec
 from evaluator.data.loaders import class_weights
+from evaluator.models import build_model
 from evaluator.training.outputs import compute_logits
 from evaluator.training.recipe import NoDevice, TrainingDiverged, learning_rate, train, training_device
 
@@ -66,6 +68,25 @@ def test_same_seed_same_bits_whatever_the_global_generator_held() -> None:
     assert not torch.equal(first["conv1.weight"], other["conv1.weight"])
 
 
+@pytest.mark.parametrize(("optimizer", "kind"), [("adam", torch.optim.Adam), ("sgd", torch.optim.SGD)])
+def test_what_is_done_for_speed_changes_nothing_but_rounding(
+    optimizer: Literal["adam", "sgd"], kind: type[torch.optim.Optimizer]
+) -> None:
+    recipe = TrainingSpec(optimizer=optimizer, momentum=0, schedule="constant", epochs=2, batch_size=16)
+    images, labels = two_colours(48)
+    torch.manual_seed(5)
+    network = build_model("resnet-small", 2)
+    plain = kind(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)  # type: ignore[call-arg]
+    for _ in range(recipe.epochs):
+        for rows in torch.split(torch.randperm(len(labels)), recipe.batch_size):
+            plain.zero_grad()
+            nn.functional.cross_entropy(network(images[rows].float()), labels[rows]).backward()
+            plain.step()
+    found = fit(recipe)
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(found[name], tensor, rtol=1e-3, atol=1e-4)
+
+
 def test_every_part_of_the_recipe_matters() -> None:
     base = fit(RECIPE)["fc.weight"]
     for changes in (
@@ -108,6 +129,22 @@ def test_precisions_of_gpus_are_refused_without_one() -> None:
 
 def test_weights_are_stored_in_the_plain_layout() -> None:
     assert all(tensor.is_contiguous() for tensor in fit(RECIPE).values())
+
+
+def test_weights_that_meet_nothing_end_as_zeros_not_as_slow_numbers() -> None:
+    """Halved at every step, as SGD with this decay does, they would pass 2⁻¹²⁶ and stay above zero until 2⁻¹⁴⁹."""
+    recipe = TrainingSpec(
+        optimizer="sgd",
+        momentum=0.0,
+        learning_rate=0.1,
+        weight_decay=5.0,
+        schedule="constant",
+        epochs=46,
+        batch_size=16,
+    )
+    weight = fit(recipe)["layer4.0.conv2.weight"]  # 138 steps
+    assert not weight[:, :, 0, 0].any()
+    assert torch.tensor(2.0**-140).mul(2) > 0  # outside of training such numbers are what they are
 
 
 def test_a_last_batch_of_one_is_left_out() -> None:
