@@ -36,7 +36,8 @@ def verify_password(context: Context, username: str, password: str, *, address: 
     AccountDisabled. Every try counts before its answer is known; a good one clears the account for its address.
     """
     name = username.casefold()
-    _count(context, (PER_ADDRESS, (address,)), (PER_ACCOUNT_AND_ADDRESS, (name, address)), (PER_ACCOUNT, (name,)))
+    rules = (PER_ADDRESS, (address,)), (PER_ACCOUNT_AND_ADDRESS, (name, address)), (PER_ACCOUNT, (name,))
+    _count(context, "There were too many tries to log in to this account, or from this address.", *rules)
     with context.database.read() as session:
         user = session.scalar(select(User).where(User.username_key == name))
     if not is_password(password, None if user is None else user.password_hash) or user is None:
@@ -47,7 +48,7 @@ def verify_password(context: Context, username: str, password: str, *, address: 
 
 def count_registration(context: Context, address: str) -> None:
     """Raise TooManyRequests when an address makes very many accounts."""
-    _count(context, (REGISTRATIONS, ("new", address)))
+    _count(context, "Too many accounts were made from this address.", (REGISTRATIONS, ("new", address)))
 
 
 def require_enabled(user: User) -> User:
@@ -57,8 +58,8 @@ def require_enabled(user: User) -> User:
     return user
 
 
-def _count(context: Context, *rules: tuple[RateLimitItem, tuple[str, ...]]) -> None:
+def _count(context: Context, message: str, *rules: tuple[RateLimitItem, tuple[str, ...]]) -> None:
     for rule, key in rules:
         wait_s = context.rates.wait_s(rule, "login", *key)
         if wait_s is not None:
-            raise TooManyRequests("There were too many tries.", wait_s)
+            raise TooManyRequests(message, wait_s)

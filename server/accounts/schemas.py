@@ -1,24 +1,39 @@
 """Requests and answers about users and tokens."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import PydanticCustomError
 
 from server.accounts.passwords import MAX_CHARS, MIN_CHARS
 
+
+def _in_words(rule: str) -> WrapValidator:
+    """Refuses what a pattern refuses, but says the rule in words."""
+
+    def check(value: Any, by_pattern: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return by_pattern(value)
+        except ValidationError as error:
+            raise PydanticCustomError("rule", "{rule}", {"rule": f"It takes {rule}"}) from error
+
+    return WrapValidator(check)
+
+
+_USERNAME = "3 to 40 letters, digits, '.', '_' or '-', beginning and ending with a letter or digit"
+_EMAIL = "an e-mail address, such as ann@example.org"
 Username = Annotated[
     str,
-    Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,38}[A-Za-z0-9]$",
-        description="3 to 40 letters, digits, '.', '_' or '-', beginning and ending with a letter or digit",
-        examples=["ann"],
-    ),
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,38}[A-Za-z0-9]$", description=_USERNAME, examples=["ann"]),
+    _in_words(_USERNAME),
 ]
 # \p{C}: control and format characters, which would act on whatever shows them.
 Email = Annotated[
-    str, Field(pattern=r"^[^@\s\p{C}]{1,64}@[^@\s\p{C}]+\.[^@\s\p{C}]+$", max_length=254, examples=["ann@example.org"])
+    str,
+    Field(pattern=r"^[^@\s\p{C}]{1,64}@[^@\s\p{C}]+\.[^@\s\p{C}]+$", max_length=254, examples=["ann@example.org"]),
+    _in_words(_EMAIL),
 ]
 TokenName = Annotated[str, Field(pattern=r"^\P{C}+$", min_length=1, max_length=80, examples=["laptop"])]
 NewPassword = Annotated[

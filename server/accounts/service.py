@@ -102,7 +102,10 @@ def _open_invite(session: Session, code: str | None) -> RegistrationInvite:
         .with_for_update()
     )
     if invite is None:
-        raise InviteNeeded("Registration is by invitation. Send a valid code as `invite`; codes work once.")
+        raise InviteNeeded(
+            "Registration is by invitation. Send as `invite` a code that the operator of this server gave you; "
+            "it works once, for two weeks."
+        )
     return invite
 
 

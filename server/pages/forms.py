@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from fastapi import Request
-from fastapi.responses import RedirectResponse
+from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ValidationError
 
 from server.errors import RequestError
@@ -44,6 +44,14 @@ def refusal(error: RequestError | ValidationError, schema: type[BaseModel] | Non
         about = fields[name].description if name in fields else None
         said.append(texts.WRONG_FIELD.format(field=name.replace("_", " ").capitalize(), about=about or texts.NOT_VALID))
     return " ".join(said) or texts.FORM_NOT_VALID
+
+
+def with_wait(answer: Response, error: RequestError | ValidationError) -> Response:
+    """`answer` to a refused form; it says in a header, too, when the form may be sent again, where that is known."""
+    wait_s = error.headers.get("Retry-After") if isinstance(error, RequestError) else None
+    if wait_s is not None:
+        answer.headers["Retry-After"] = wait_s
+    return answer
 
 
 def refusal_status(error: RequestError | ValidationError) -> int:

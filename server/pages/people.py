@@ -22,7 +22,7 @@ from server.limits import client_address
 from server.models import ApiToken
 from server.pages import texts
 from server.pages.formatting import Moment, moment, score_text
-from server.pages.forms import local_path, notice, refusal, refusal_status, to, to_login
+from server.pages.forms import local_path, notice, refusal, refusal_status, to, to_login, with_wait
 from server.pages.rendering import READ, page
 from server.sessions import FormVisitor, OptionalVisitor, SameOrigin, Visitor
 from server.submissions import service as submissions
@@ -122,7 +122,7 @@ def log_in(
         user = verify_password(context, username, password, address=client_address(request.scope))
     except RequestError as error:
         entry = Entry(next=target, problem=refusal(error), username=username)
-        return page(request, "login.html", entry, status=error.status)
+        return with_wait(page(request, "login.html", entry, status=error.status), error)
     return _begin(request, context, user.id, target)
 
 
@@ -155,7 +155,7 @@ def register(
     except (RequestError, ValidationError) as error:
         problem = refusal(error, NewUser)
         entry = Entry("", problem, username=username, email=email, invite=invite, by_invite=_by_invite(context))
-        return page(request, "register.html", entry, status=refusal_status(error))
+        return with_wait(page(request, "register.html", entry, status=refusal_status(error)), error)
     return _begin(request, context, user.id, "/account?done=registered")
 
 
@@ -210,7 +210,7 @@ def change_password(
             accounts.set_password(session, visitor.user.id, password_hash)
     except (RequestError, ValidationError) as error:
         problem = refusal(error, PasswordChange)
-        return _account(request, context, visitor, problem=problem, status=refusal_status(error))
+        return with_wait(_account(request, context, visitor, problem=problem, status=refusal_status(error)), error)
     return _begin(request, context, visitor.user.id, "/account?done=password")
 
 

@@ -23,7 +23,7 @@ from server.limits import client_address
 from server.pages import texts, views
 from server.pages.evidence import evidence
 from server.pages.formatting import Moment, count_text, moment, size_text
-from server.pages.forms import notice, refusal, to, to_login
+from server.pages.forms import notice, refusal, to, to_login, with_wait
 from server.pages.rendering import READ, SECURITY_HEADERS, page
 from server.pages.snippets import STARTER, notebook
 from server.pages.source_view import Line, source_lines
@@ -208,9 +208,10 @@ def _refused(
     if isinstance(error, RefusedFile) and source:
         verdict = Verdict(is_good=False, text=str(error), notes=(), lines=source_lines(source.encode()), marked=line)
     problem = "" if verdict else refusal(error)
-    return _submit_page(
+    answer = _submit_page(
         request, context, slug, visitor, source=source, verdict=verdict, problem=problem, status=error.status
     )
+    return with_wait(answer, error)
 
 
 def _text(data: bytes) -> str:

@@ -37,6 +37,32 @@ def test_registration_by_setting(site: Site) -> None:
         assert code_of(client.post("/users", json=body("bob", invite=code))) == (403, "invite_needed")  # works once
 
 
+def test_guessing_passwords_ends_and_says_for_how_long(site: Site) -> None:
+    site.register("ann").close()
+    with site.client() as client:
+        tries = [client.post("/tokens", json={}, auth=("ann", f"guess {number}")) for number in range(12)]
+        # Of the window before a part of the tries counts, so at a border one or two more come through.
+        assert [answer.status_code for answer in tries[:10]] == [401] * 10
+        assert tries[-1].status_code == 429
+        assert tries[-1].json()["code"] == "rate_limited"
+        assert f"Try again in {int(tries[-1].headers['Retry-After'])} s" in tries[-1].json()["detail"]
+        assert client.post("/tokens", json={}, auth=("ann", "correct horse")).status_code == 429
+        page = client.post(f"{site.url}/login", data={"username": "ANN", "password": "correct horse"})
+        assert (page.status_code, page.headers["Retry-After"].isdigit()) == (429, True)
+        assert "too many tries to log in" in page.text
+        site.register("bob").close()  # others are not held up
+        assert client.post("/tokens", json={}, auth=("bob", "correct horse")).status_code == 201
+
+
+def test_rules_of_names_are_said_in_words(site: Site) -> None:
+    with site.client() as client:
+        refused = client.post("/users", json=body("x") | {"email": "nowhere"})
+        assert code_of(refused) == (422, "invalid_request")
+        assert "username: It takes 3 to 40 letters" in refused.json()["detail"]
+        assert "email: It takes an e-mail address" in refused.json()["detail"]
+        assert "pattern" not in refused.text
+
+
 def test_password_rule_is_length_and_says_so(site: Site) -> None:
     with site.client() as client:
         short = client.post("/users", json=body("ann", password="seven77"))
