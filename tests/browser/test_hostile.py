@@ -65,8 +65,8 @@ def visitors(site: Any, chromium: Browser, addresses: list[str]) -> Iterator[Vis
     participant, host, submissions = hostile.fill(site)
     addresses += submissions
     pages: Visitors = {}
-    for name, state in (("stranger", None), ("participant", participant), ("host", host)):
-        page = chromium.new_context(storage_state=state, viewport={"width": 1280, "height": 900}).new_page()
+    for name, state, width in (("stranger", None, 390), ("participant", participant, 1280), ("host", host, 390)):
+        page = chromium.new_context(storage_state=state, viewport={"width": width, "height": 900}).new_page()
         said: list[str] = []
 
         def dialog(opened: Dialog, said: list[str] = said) -> None:
@@ -162,8 +162,9 @@ def test_attacks_in_forms_are_text(site: Any, visitors: Visitors) -> None:
 
 
 def _require_text(page: Page, said: list[str], where: str) -> None:
-    """Nothing of the page is an attack's, nothing ran, and the policy had nothing to stop."""
+    """Nothing of the page is an attack's, nothing ran, the policy had nothing to stop; and long words break nothing."""
     assert page.evaluate(LOOK) == [], where
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, where
     assert [text for text in said if "Failed to load resource" not in text] == [], where
     said.clear()
 
