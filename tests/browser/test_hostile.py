@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 from fastapi.routing import APIRoute
-from playwright.sync_api import Browser, Dialog, Page
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from tests.browser import hostile
 from tests.browser.hostile import ATTACK
@@ -134,6 +134,11 @@ def test_attacks_are_text_on_every_page(site: Any, visitors: Visitors, addresses
             page.goto(site.url + path)
             seen |= set(re.findall(r"\[(\w+\.\w+)\]", page.evaluate(READ)))
             _require_text(page, said, path)
+        page.goto(f"{site.url}/competitions/over/analysis")
+        page.locator("select[name=b]").select_option(index=1)
+        page.get_by_role("button", name="Compare").click()
+        expect(page.get_by_text("paired 95% interval")).to_be_visible()
+        _require_text(page, said, page.url)
     assert hostile.SHOWN - seen == set()
 
 
