@@ -162,6 +162,7 @@ def fill(site: Any) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     for slug in ("evil", "over"):
         site.add_competition(slug, title="t")
         site.add_score(slug, "others", 0.1)
+        site.add_score(slug, "more", 0.05)
         site.add_team(slug, "ours", "participant")
         pages += [site.add_submission(slug, "ours", **values) for values in _submissions()]
         site.add_team(slug, "cheats", "cheat")

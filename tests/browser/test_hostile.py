@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 from fastapi.routing import APIRoute
-from playwright.sync_api import Browser, Dialog, Page
+from playwright.sync_api import Browser, Dialog, Page, expect
 
 from tests.browser import hostile
 from tests.browser.hostile import ATTACK
@@ -65,8 +65,8 @@ def visitors(site: Any, chromium: Browser, addresses: list[str]) -> Iterator[Vis
     participant, host, submissions = hostile.fill(site)
     addresses += submissions
     pages: Visitors = {}
-    for name, state in (("stranger", None), ("participant", participant), ("host", host)):
-        page = chromium.new_context(storage_state=state, viewport={"width": 1280, "height": 900}).new_page()
+    for name, state, width in (("stranger", None, 390), ("participant", participant, 1280), ("host", host, 390)):
+        page = chromium.new_context(storage_state=state, viewport={"width": width, "height": 900}).new_page()
         said: list[str] = []
 
         def dialog(opened: Dialog, said: list[str] = said) -> None:
@@ -134,6 +134,11 @@ def test_attacks_are_text_on_every_page(site: Any, visitors: Visitors, addresses
             page.goto(site.url + path)
             seen |= set(re.findall(r"\[(\w+\.\w+)\]", page.evaluate(READ)))
             _require_text(page, said, path)
+        page.goto(f"{site.url}/competitions/over/analysis")
+        page.locator("select[name=b]").select_option(index=1)
+        page.get_by_role("button", name="Compare").click()
+        expect(page.get_by_text("paired 95% interval")).to_be_visible()
+        _require_text(page, said, page.url)
     assert hostile.SHOWN - seen == set()
 
 
@@ -162,8 +167,9 @@ def test_attacks_in_forms_are_text(site: Any, visitors: Visitors) -> None:
 
 
 def _require_text(page: Page, said: list[str], where: str) -> None:
-    """Nothing of the page is an attack's, nothing ran, and the policy had nothing to stop."""
+    """Nothing of the page is an attack's, nothing ran, the policy had nothing to stop; and long words break nothing."""
     assert page.evaluate(LOOK) == [], where
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, where
     assert [text for text in said if "Failed to load resource" not in text] == [], where
     said.clear()
 
