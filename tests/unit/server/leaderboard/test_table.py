@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.dossier import ArtifactRef
@@ -13,7 +14,7 @@ from evaluator.contract.states import Evaluation
 from server.competitions import service as competitions
 from server.db import Database, utc_now
 from server.leaderboard.schemas import LeaderboardRow
-from server.leaderboard.standings import rebuild
+from server.leaderboard.standings import place, rebuild
 from server.leaderboard.table import Table, TeamRow, Wanted, own_row, table
 from server.models import Base, Competition, Score, Standing, Submission, Team, TeamMember, User
 from tests.dossiers import make_dossier
@@ -146,6 +147,36 @@ def test_best_holds_only_what_rose(session: Session, competition: Competition) -
     assert team(found, "Team Ann").best == ((minute, 0.1), (minute + timedelta(hours=1), 0.5))
     assert team(found, "Team Cleo").best == ((minute, 0.3),)
     assert found.since == minute
+
+
+def test_one_team_placed_anew_stands_as_if_all_were(session: Session, competition: Competition) -> None:
+    dora = session.query(Team).filter_by(name="Team Dora").one()
+    user = session.query(User).filter_by(username="dora").one()
+    add_score(session, competition, dora, user, 0.45, START + timedelta(hours=2))
+    ann = session.query(Team).filter_by(name="Team Ann").one()
+    ann.disqualified_reason = "two accounts"
+    session.flush()
+    for one in (dora, ann):
+        place(session, competition, Evaluation.PUBLIC, one.id)
+    placed = standings(session)
+    rebuild(session, competition, Evaluation.PUBLIC)
+    assert standings(session) == placed
+    assert [(name, position) for name, position, *_ in placed] == [("Team Dora", 1), ("Team Bea", 2), ("Team Cleo", 3)]
+    assert [score for _, score in placed[0][-1]] == [0.2, 0.45]
+
+
+def standings(session: Session) -> list[tuple[object, ...]]:
+    session.flush()
+    columns = (
+        Team.name,
+        Standing.position,
+        Standing.rank,
+        Standing.score_id,
+        Standing.entries,
+        Standing.last_scored_at,
+    )
+    rows = session.execute(select(*columns, Standing.rises).join(Team).order_by(Standing.position))
+    return [tuple(row) for row in rows]
 
 
 def test_movement_is_against_the_day_before(session: Session, competition: Competition) -> None:
