@@ -40,7 +40,7 @@ from server.work.jobs import build_job
 
 log = get_logger(__name__)
 
-FIRST_RETRY_S = 5.0
+FIRST_RETRY_S, LONGEST_RETRY_S = 5.0, 60.0
 _READ_OF_SUBMISSIONS = (
     Submission.competition_id,
     Submission.state,
@@ -208,7 +208,7 @@ def report(session: Session, outcome: Outcome, key_digest: str, *, max_attempts:
         return _go_on(session, submission, item)
     if outcome.fault.owner is Owner.PLATFORM and item.attempt < max_attempts:
         log.error("work_failed_retrying", submission_id=str(submission.id), message=outcome.fault.message)
-        leases.postpone(item, FIRST_RETRY_S * 2 ** (item.attempt - 1))
+        leases.postpone(item, min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** (item.attempt - 1)))
     else:
         leases.finish(item, WorkState.FAILED)
         leases.fail(session, submission, outcome.fault)
