@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
-from sqlalchemy.orm import Session, defer
+from sqlalchemy.orm import Session, aliased, defer
 
 from evaluator.contract.states import Evaluation
 from server.competitions.phases import phase
@@ -85,7 +85,10 @@ def _team_rows(
     session: Session, competition: Competition, evaluation: Evaluation, offset: int, limit: int | None
 ) -> list[LeaderboardRow]:
     last = LAST if limit is None else offset + limit
-    found = session.execute(_lines(), _places(competition, evaluation) | {"first": offset + 1, "last": last})
+    is_final = evaluation is Evaluation.FINAL
+    found = session.execute(
+        _lines(is_final=is_final), _places(competition, evaluation) | {"first": offset + 1, "last": last}
+    )
     return [
         LeaderboardRow(
             rank=row.rank,
@@ -95,7 +98,7 @@ def _team_rows(
             entries=row.entries,
             last_scored_at=None if row.last_scored_at is None else round_time(row.last_scored_at),
             reference=None,
-            public_rank=row.public_rank if evaluation is Evaluation.FINAL else None,
+            public_rank=row.public_rank if is_final else None,
         )
         for row in found
     ]
@@ -168,25 +171,23 @@ def _extent() -> Select[int | None, Any]:
 
 
 @cache
-def _lines() -> Select[*tuple[Any, ...]]:
-    part = select(Standing).where(*_of_board(), Standing.position.between(bindparam("first"), bindparam("last")))
-    team = part.subquery()
-    public = (
-        select(Standing.team_id, Standing.rank)
-        .where(Standing.competition_id == bindparam("competition_id"), Standing.evaluation == Evaluation.PUBLIC)
-        .subquery()
-    )
-    return (
+def _lines(*, is_final: bool) -> Select[*tuple[Any, ...]]:
+    """The ranked teams from place `first` to `last`; on the final board with their public ranks."""
+    lines = (
         select(
-            team.c.rank, team.c.entries, team.c.last_scored_at, Team.name,
+            Standing.rank, Standing.entries, Standing.last_scored_at, Team.name,
             Score.final_score, Score.interval_low, Score.interval_high,
-            public.c.rank.label("public_rank"),
         )
-        .join(Team, Team.id == team.c.team_id)
-        .join(Score, Score.id == team.c.score_id)
-        .outerjoin(public, public.c.team_id == team.c.team_id)
-        .order_by(team.c.position)
+        .join(Team, Team.id == Standing.team_id)
+        .join(Score, Score.id == Standing.score_id)
+        .where(*_of_board(), Standing.position.between(bindparam("first"), bindparam("last")))
+        .order_by(Standing.position)
     )  # fmt: skip
+    if not is_final:
+        return lines
+    public = aliased(Standing)
+    is_same = (public.team_id == Standing.team_id) & (public.evaluation == Evaluation.PUBLIC)
+    return lines.add_columns(public.rank.label("public_rank")).outerjoin(public, is_same)
 
 
 @cache
