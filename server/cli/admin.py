@@ -146,3 +146,20 @@ def make_worker_key(
         key = create_worker_key(session, name)
         record(session, "worker_key.create", name)
     say({"name": name, "key": key}, key, as_json)
+
+
+@worker_key.command("renew")
+def renew_worker_key(
+    name: Annotated[str, typer.Argument(help="Name of a key that was given away or is lost")],
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Print a new worker key in place of an old one, which stops working."""
+    from server.audit.service import record
+    from server.competitions import hosting
+    from server.work import keys
+
+    with hosting.open_context(make_settings(home=home)).database.write() as session:
+        key = keys.renew_worker_key(session, name)
+        record(session, "worker_key.renew", name)
+    say({"name": name, "key": key}, key, as_json)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from server.auth import WORKER_KEY_PREFIX
 from server.context import Context
 from server.digests import digest_secret, new_secret
-from server.errors import Conflict
+from server.errors import Conflict, NotFound
 from server.models import WorkerKey
 
 EMBEDDED_KEY = "embedded"
@@ -23,6 +23,13 @@ class WorkerKeyExists(Conflict):
     title = "Worker key exists"
 
 
+class WorkerKeyNotFound(NotFound):
+    """No worker key has this name."""
+
+    code = "worker_key_not_found"
+    title = "Worker key not found"
+
+
 def create_worker_key(session: Session, name: str) -> str:
     """The text of a new key, shown once; raises WorkerKeyExists."""
     text, digest = new_secret(WORKER_KEY_PREFIX)
@@ -31,6 +38,19 @@ def create_worker_key(session: Session, name: str) -> str:
         session.flush()
     except IntegrityError as error:
         raise WorkerKeyExists(f"There is a worker key called {name!r}. Choose another name.") from error
+    return text
+
+
+def renew_worker_key(session: Session, name: str) -> str:
+    """The text of a new key under the name of an old one, which workers cannot use any more; raises WorkerKeyNotFound.
+
+    What they hold is free again when its lease ends.
+    """
+    key = session.scalar(select(WorkerKey).where(WorkerKey.name == name))
+    if key is None:
+        names = ", ".join(session.scalars(select(WorkerKey.name).order_by(WorkerKey.name))) or "none"
+        raise WorkerKeyNotFound(f"There is no worker key called {name!r}. There are: {names}.")
+    text, key.digest = new_secret(WORKER_KEY_PREFIX)
     return text
 
 

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from server.control.sweeper import sweep
 from server.db import utc_now
 from server.models import Worker, WorkItem
-from server.work.keys import create_worker_key
+from server.work.keys import WorkerKeyNotFound, create_worker_key, renew_worker_key
 from server.work.workers import FORGOTTEN_S, WorkerState, list_workers
 from tests.integration.server.conftest import RUNS, Site, upload
 
@@ -117,6 +117,25 @@ def test_a_key_touches_only_its_own_leases(site: Site) -> None:
         assert items(site) == before
         site.worker_key = own_key
         assert site.report(job, finished=site.store_runs(job)) is True
+
+
+def test_a_renewed_key_takes_the_old_ones_place(site: Site) -> None:
+    with site.register("ann") as ann:
+        upload(ann)
+        job = site.claim("w1")
+        with site.context.database.write() as session:
+            new_key = renew_worker_key(session, "tests")
+            with pytest.raises(WorkerKeyNotFound, match=r"There are: .*tests"):
+                renew_worker_key(session, "absent")
+        for call, body in (
+            ("heartbeat", {"work_id": str(job.work_id), "token": job.token}),
+            ("claim", {"worker": "w1"}),
+        ):
+            answer = site.work(call, **body)
+            assert (answer.status_code, answer.json()["code"]) == (401, "worker_key_invalid")
+        site.worker_key = new_key
+        assert site.enlist("w1").json()["released"] == 1
+        assert site.claim("w1").work_id == job.work_id
 
 
 def test_unregistered_worker_is_told_to_register(site: Site) -> None:

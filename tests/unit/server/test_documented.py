@@ -33,7 +33,7 @@ ACTS = {
     "submission disqualify": "submission.disqualify",
     "team disqualify": "team.disqualify",
     "team baseline": "team.baseline",
-    "worker-key create": "worker_key.create",
+    **{f"worker-key {act}": f"worker_key.{act}" for act in ("create", "renew")},
 }
 
 
