@@ -100,6 +100,7 @@ INTERNAL = {  # keys to search by, and what only commands and programs see
     "oracle_banks.torch",
     "output_packs.key",
     "scores.replicates",
+    "standings.rises",
     "tallies.name",
     "tallies.process",
     "teams.name_key",
