@@ -11,7 +11,8 @@ BASELINES = Path(__file__).parents[2] / "baselines"
 pytestmark = [
     pytest.mark.component("bubblewrap", "postgresql", "redis"),
     pytest.mark.timeout(600),
-    pytest.mark.parametrize("kind", ["embedded", "production"]),
+    # The embedded default is what the other system tests run on.
+    pytest.mark.parametrize("kind", [pytest.param("embedded", marks=pytest.mark.long), "production"]),
 ]
 
 

@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -148,11 +148,12 @@ def test_without_the_filter_it_succeeds(name: str, unfiltered: Arena) -> None:
 
 @pytest.fixture(scope="module")
 def unfiltered() -> Iterator[Arena]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("compile_filter", "compile_cutoff"):
-            patch.setattr(sandbox.runner, name, lambda: ALLOW_EVERYTHING)
-        with weakened() as arena:
-            yield arena
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:  # no longer than that: the corpus may use the same process
+            for name in ("compile_filter", "compile_cutoff"):
+                patch.setattr(sandbox.runner, name, lambda: ALLOW_EVERYTHING)
+            arena = stack.enter_context(weakened())
+        yield arena
 
 
 def test_with_other_limits_it_succeeds() -> None:
