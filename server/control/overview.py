@@ -64,10 +64,11 @@ class Overviews:
 
     def _order(self) -> _Order | None:
         with self._context.database.read() as session:
-            for competition_id, evaluation, version in _changed(session):
-                dots = _dots(session, competition_id, evaluation)
-                return _Order(competition_id, evaluation, version, dots)
-        return None
+            changed = next(_changed(session), None)
+            if changed is None:
+                return None
+            competition_id, evaluation, version = changed
+            return _Order(competition_id, evaluation, version, _dots(session, competition_id, evaluation))
 
     def _draw(self, order: _Order) -> StoredPlot:
         plot = overview_plot(order.dots)
@@ -96,7 +97,9 @@ def _changed(session: Session) -> Iterator[tuple[UUID, Evaluation, int]]:
     """Boards whose plots are not of the newest version, which comes with them; none that was drawn within a minute."""
     drawn = {(row.competition_id, row.evaluation): row for row in session.scalars(select(OverviewPlot))}
     now = utc_now()
-    for competition in session.scalars(select(Competition).where(Competition.board_version > 0)):
+    # Not whole competitions, whose dossiers are long: control asks whenever it is woken and has nothing to score.
+    boards = select(Competition.id, Competition.board_version, Competition.finals_started_at)
+    for competition in session.execute(boards.where(Competition.board_version > 0)):
         for evaluation in Evaluation if competition.finals_started_at else (Evaluation.PUBLIC,):
             row = drawn.get((competition.id, evaluation))
             is_old = row is not None and row.board_version != competition.board_version
