@@ -4,7 +4,7 @@ SHELL := /bin/bash
 ENV := $(shell scripts/environment --path)
 PORT ?= 8000
 
-.PHONY: help install demo up test test-long chaos lint format bench results screenshots reference lock clean
+.PHONY: help install demo up test test-long test-gpu chaos lint format bench results screenshots reference lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ test: install ## Lint, check types and run all tests, with real PostgreSQL, Redi
 test-long: install ## Run the tests that take minutes: all attacks on the fresh backend and as an ordinary user
 	@scripts/packages test
 	@$(ENV)/bin/python -m pytest -m long
+
+test-gpu: install ## Run what needs an NVIDIA GPU
+	@scripts/packages test
+	@$(ENV)/bin/python -m pytest -m gpu
 
 chaos: install ## Kill processes and servers 300 times while submissions are evaluated
 	@scripts/packages test

@@ -14,6 +14,7 @@ from attacks.plants import Plants, in_jails
 from evaluator.contract.states import Stage
 from evaluator.contract.submission import FILENAME, FUNCTION
 from evaluator.reports import fault_of
+from evaluator.settings import SandboxSettings
 from sandbox import Backend, Policy, RunResult, Sandbox, Setup, open_sandbox
 from sandbox.setup import DEFAULT_UID
 
@@ -41,11 +42,13 @@ _HEALTHY = b"def unlearning(net, retain, forget, validation):\n    return b'aliv
 class Arena:
     """Runs hostile submissions; one `with` block serves the whole corpus.
 
-    uid: whom guests run as when this process is root. Raises what `open_sandbox` raises when a sandbox is first used.
+    uid: whom guests run as when this process is root. gpu: number of the GPU that guests see, None for none. Raises
+    what `open_sandbox` raises when a sandbox is first used.
     """
 
-    def __init__(self, *, backend: Backend = Backend.ZYGOTE, uid: int = DEFAULT_UID) -> None:
+    def __init__(self, *, backend: Backend = Backend.ZYGOTE, uid: int = DEFAULT_UID, gpu: int | None = None) -> None:
         self.backend = backend
+        self.gpu = gpu
         self.uid = uid if os.geteuid() == 0 else os.geteuid()
         self.plants = Plants(self.uid)
         self._stack = contextlib.ExitStack()
@@ -54,6 +57,7 @@ class Arena:
     def __enter__(self) -> Self:
         self._stack.enter_context(self.plants)
         self._folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="lethe-arena-")))
+        self.plants.targets["gpu"] = self.gpu
         secret = self.plants.secret
         self._hidden_labels = {part: [secret() for _ in range(4)] for part in PRACTICE_LABELS}
         return self
@@ -98,6 +102,7 @@ class Arena:
             harness_module=HARNESS_FILE.stem,
             inputs={path.name: path for path in self.plain_inputs(stage).iterdir()},
             backend=self.backend,
+            gpu=self.gpu,
             uid=self.uid,
             gid=self.uid,
         )
@@ -117,7 +122,8 @@ class Arena:
         """The evaluator with a small network; starting it takes seconds."""
         from attacks.torch_station import TorchStation
 
-        station = TorchStation(self._folder, plants=self.plants, backend=self.backend, uid=self.uid)
+        settings = SandboxSettings(sandbox_backend=self.backend, sandbox_uid=self.uid, gpu=self.gpu)
+        station = TorchStation(self._folder, self.plants, settings)
         return self._stack.enter_context(station)
 
     def prepare(self, case: Case, stages: tuple[Stage, ...]) -> None:

@@ -66,7 +66,7 @@ class Case:
     """One attack. `expected` holds the codes that its author may see: fault codes, or `ok`.
 
     runs: how often it is called, each time as a run of its own; at_once: at the same time. machine: the processor that
-    the attack is written for, None for any.
+    the attack is written for, None for any. gpu: whether it is an attack on a GPU.
     """
 
     name: str
@@ -79,6 +79,7 @@ class Case:
     runs: int = 1
     at_once: bool = False
     machine: str | None = None
+    gpu: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,8 +137,9 @@ def read_case(name: str, file: Traversable) -> Case:
         "runs": constants.get("RUNS", 1),
         "at_once": constants.get("AT_ONCE", False),
         "machine": constants.get("MACHINE"),
+        "gpu": constants.get("GPU", False),
     }
     return Case(name, summary, layer, expected, source, harness, scene, **more)
 
 
-_CONSTANTS = frozenset({"LAYER", "EXPECTED", "HARNESS", "SCENE", "RUNS", "AT_ONCE", "MACHINE"})
+_CONSTANTS = frozenset({"LAYER", "EXPECTED", "HARNESS", "SCENE", "RUNS", "AT_ONCE", "MACHINE", "GPU"})

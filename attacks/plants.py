@@ -28,7 +28,7 @@ class Plants:
         self._uid = uid
         self._stack = contextlib.ExitStack()
         self.secrets: list[str] = []
-        self.targets: dict[str, Any] = {"needle": NEEDLE}
+        self.targets: dict[str, Any] = {"needle": NEEDLE, "gpu": None}
         self.folder = Path()
 
     def __enter__(self) -> Self:

@@ -45,7 +45,7 @@ class Verdict:
 def run_cases(cases: Iterable[Case], arena: Arena) -> Iterator[Verdict]:
     """A verdict for each case, in order, as soon as it is known; raises SandboxUnavailable where nothing can be run."""
     for case in cases:
-        reason = _not_here(case)
+        reason = _not_here(case, arena)
         yield Verdict(case, Finding.SKIPPED, reason=reason) if reason else run_case(case, arena)
 
 
@@ -106,8 +106,10 @@ def _upload(case: Case, seen: list[str]) -> Shown:
     return Shown(code, (answer,), loot=loot)
 
 
-def _not_here(case: Case) -> str:
+def _not_here(case: Case, arena: Arena) -> str:
     """Why `case` cannot be tried on this machine, or nothing."""
+    if case.gpu and arena.gpu is None:
+        return "needs a GPU, named by LETHE_GPU"
     if case.harness is Harness.TORCH and find_spec("torch") is None:
         return "needs the extra `worker`"
     if case.machine is not None and platform.machine() != case.machine:

@@ -22,13 +22,14 @@ from evaluator.jails import HARNESS_MODULE, Jails, guest_files, policy_of
 from evaluator.models import build_model
 from evaluator.pipeline import Evaluated, Station, evaluate
 from evaluator.settings import IndexSettings, LayerSettings, SandboxSettings
-from sandbox import Backend, Sandbox, SandboxFailure, Setup, open_sandbox
+from sandbox import Sandbox, SandboxFailure, Setup, open_sandbox
 
 ARCHITECTURE, CLASSES, BATCH_SIZE, IMAGES = "resnet-small", 4, 4, 8
 LIMITS = LimitsSpec(
     run_wall_s=5,
     run_cpu_s=60,
     memory_bytes=512 * 2**20,
+    gpu_memory_bytes=2 * 2**30,
     scratch_bytes=32 * 2**20,
     output_bytes=8 * 2**20,
     log_bytes=4096,
@@ -41,8 +42,8 @@ NOOP = b"def unlearning(net, retain, forget, validation):\n    return net\n"
 class TorchStation:
     """An evaluator's worker without a server: `call` is one evaluation of one run."""
 
-    def __init__(self, folder: Path, *, plants: Plants, backend: Backend, uid: int) -> None:
-        self._plants, self._backend, self._uid = plants, backend, uid
+    def __init__(self, folder: Path, plants: Plants, settings: SandboxSettings) -> None:
+        self._plants, self._settings = plants, settings
         self._folder = folder / "torch"
         self._folder.mkdir()
         self._stack = contextlib.ExitStack()
@@ -53,7 +54,7 @@ class TorchStation:
             inference.start()
             store = open_store(f"file://{self._folder / 'artifacts'}")
             self._template = self._job(store)
-            jails = _PlantedJails(store, self._folder / "cache", self._uid, self._backend, self._plants, stack)
+            jails = _PlantedJails(store, self._folder / "cache", self._settings, self._plants, stack)
             self.station = Station(
                 store=store,
                 jails=jails,
@@ -141,12 +142,11 @@ class _PlantedJails(Jails):
         self,
         store: ArtifactStore,
         cache: Path,
-        uid: int,
-        backend: Backend,
+        settings: SandboxSettings,
         plants: Plants,
         stack: contextlib.ExitStack,
     ) -> None:
-        super().__init__(store, cache, SandboxSettings(sandbox_backend=backend, sandbox_uid=uid))
+        super().__init__(store, cache, settings)
         self._plants, self._jail_stack = plants, stack
         self._sandbox: Sandbox | None = None
 
@@ -172,6 +172,7 @@ class _PlantedJails(Jails):
                 "targets.json": self._plants.write_targets(self._cache),
             },
             backend=self._settings.sandbox_backend,
+            gpu=self._settings.gpu,
             uid=self._settings.sandbox_uid,
             gid=self._settings.sandbox_uid,
         )

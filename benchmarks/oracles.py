@@ -1,10 +1,11 @@
 """What oracle banks cost: seeding on all cores against the plain loop, and loading a full bank into the scorer.
 
 The plain loop trains one model after another by the published recipe as its code does: a DataLoader, torch's defaults
-for threads, memory and Adam. Its photographs lie in memory, which is kinder to it than the published reading of files.
-Seeding is the whole of it: training, outputs, checkpoints and records in a store on disk. Both train the recipe's 30
-epochs, on 640 photographs instead of tens of thousands, so what does not grow with the photographs weighs more here
-than there. They take turns, so that a busy machine hurts both, and the ratio is that of the medians. Run as
+for threads, memory and Adam, on the GPU where there is one. Its photographs lie in memory, which is kinder to it than
+the published reading of files. Seeding is the whole of it: training, outputs, checkpoints and records in a store on
+disk. Both train the recipe's 30 epochs, on 640 photographs instead of tens of thousands, so what does not grow with
+the photographs weighs more here than there. They take turns, so that a busy machine hurts both, and the ratio is that
+of the medians. Run as
 `python -m benchmarks.oracles [--rounds 3] [--epochs 30]`: about six minutes on two cores.
 """
 
@@ -31,6 +32,7 @@ from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.specification import TrainingSpec
 from evaluator.metrics import Pool, margins
 from evaluator.models import build_model
+from evaluator.training.recipe import training_device
 
 PUBLISHED = TrainingSpec(
     optimizer="adam",
@@ -53,6 +55,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="turns that each side takes")
     parser.add_argument("--epochs", type=int, default=PUBLISHED.epochs, help="fewer for a quick look")
+    parser.add_argument("--jobs", type=int, help="training processes; default: as oracles seed has it")
+    parser.add_argument("--models", type=int, help="models that each turn of seeding trains; default: one a process")
     arguments = parser.parse_args()
     recipe = PUBLISHED.model_copy(update={"epochs": arguments.epochs})
     with tempfile.TemporaryDirectory() as folder:
@@ -70,7 +74,7 @@ def main() -> None:
                 batch_size=64,
                 torch=torch.__version__,
             )
-            compare_seeding(bank, store, arguments.rounds)
+            compare_seeding(bank, store, arguments.rounds, arguments.jobs, arguments.models)
 
 
 def bundles(store: ArtifactStore) -> tuple[ArtifactRef, ArtifactRef]:
@@ -87,33 +91,40 @@ def bundles(store: ArtifactStore) -> tuple[ArtifactRef, ArtifactRef]:
     )
 
 
-def compare_seeding(bank: BankIdentity, store: ArtifactStore, rounds: int) -> None:
+def compare_seeding(
+    bank: BankIdentity, store: ArtifactStore, rounds: int, jobs: int | None, models: int | None
+) -> None:
     """Print seconds per model of both sides, taking turns, and how many times faster the bank's trainer is."""
     images = torch.randint(0, 256, (IMAGES, 3, 32, 32), dtype=torch.uint8)
     labels = torch.randint(0, CLASSES, (IMAGES,))
     plain, seeded = [], []
-    with training_pool() as pool:
+    with training_pool(jobs) as pool:
         jobs = pool.jobs
+        models = models or jobs
         one_epoch = bank.model_copy(update={"recipe": bank.recipe.model_copy(update={"epochs": 1})})
-        fill_banks([(one_epoch, rounds * jobs + index) for index in range(jobs)], store, pool, stage="imports")
+        fill_banks([(one_epoch, rounds * models + index) for index in range(jobs)], store, pool, stage="imports")
+        plain_loop(images, labels, bank.architecture, one_epoch.recipe)
         for turn in range(rounds):
             started = time.perf_counter()
             plain_loop(images, labels, bank.architecture, bank.recipe)
             plain.append(time.perf_counter() - started)
             started = time.perf_counter()
-            orders = [(bank, turn * jobs + index) for index in range(jobs)]
+            orders = [(bank, turn * models + index) for index in range(models)]
             fill_banks(orders, store, pool, stage="oracles")
-            seeded.append((time.perf_counter() - started) / jobs)
-    row(f"{bank.architecture}: plain loop, {torch.get_num_threads()} threads, a model", statistics.median(plain), "s")
+            seeded.append((time.perf_counter() - started) / models)
+    where = "the GPU" if torch.cuda.is_available() else f"{torch.get_num_threads()} threads"
+    row(f"{bank.architecture}: plain loop on {where}, a model", statistics.median(plain), "s")
     row(f"{bank.architecture}: seeding, {jobs} processes, a model", statistics.median(seeded), "s")
     row(f"{bank.architecture}: ratio", statistics.median(plain) / statistics.median(seeded), "times")
+    row(f"{bank.architecture}: seeding, models an hour", 3600 / statistics.median(seeded), "")
 
 
 def plain_loop(images: Tensor, labels: Tensor, architecture: str, recipe: TrainingSpec) -> None:
     """One model by the published recipe with nothing done for speed but keeping the data in memory."""
-    network = build_model(architecture, CLASSES)
+    device = training_device(recipe)
+    network = build_model(architecture, CLASSES).to(device)
     counts = torch.bincount(labels, minlength=CLASSES)
-    criterion = nn.CrossEntropyLoss(weight=counts.sum() / counts)
+    criterion = nn.CrossEntropyLoss(weight=(counts.sum() / counts).to(device))
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=recipe.epochs)
     loader = DataLoader(TensorDataset(images.float(), labels), batch_size=recipe.batch_size, shuffle=True)
@@ -121,9 +132,11 @@ def plain_loop(images: Tensor, labels: Tensor, architecture: str, recipe: Traini
     for _ in range(recipe.epochs):
         for inputs, targets in loader:
             optimizer.zero_grad()
-            criterion(network(inputs), targets).backward()
+            criterion(network(inputs.to(device)), targets.to(device)).backward()
             optimizer.step()
         schedule.step()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
 
 
 def compare_loading(store: ArtifactStore) -> None:

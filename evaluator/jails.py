@@ -43,8 +43,6 @@ def require_isolation(settings: SandboxSettings, *, allow_unsafe: bool) -> None:
         )
     if allow_unsafe and not is_unsafe:
         raise SandboxUnavailable(f"--allow-unsafe does nothing without LETHE_SANDBOX_BACKEND={Backend.UNSAFE}")
-    if settings.gpu is not None and settings.sandbox_backend is Backend.ZYGOTE:
-        raise SandboxUnavailable(f"LETHE_GPU needs LETHE_SANDBOX_BACKEND={Backend.FRESH}: CUDA does not survive a fork")
     if not is_unsafe:
         require(uid=settings.sandbox_uid)
 

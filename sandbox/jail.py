@@ -116,8 +116,9 @@ def build_command(
     interpreter: Interpreter,
     staging: Staging,
     gpu_nodes: tuple[Path, ...] = (),
+    masked: tuple[Path, ...] = (),
 ) -> list[str]:
-    """The command line of the jail whose zygote talks on descriptor `fd`."""
+    """The command line of the jail whose zygote talks on descriptor `fd`; files in `masked` cannot be opened there."""
     words = [bwrap, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     words += [
         "--unshare-cgroup-try",
@@ -134,8 +135,10 @@ def build_command(
     words += _system_binds(staging, gpu_nodes)
     for place, folder in interpreter.binds.items():
         words += ["--ro-bind", str(folder), str(place)]
+    for file in masked:
+        words += ["--ro-bind", "/dev/null", str(file)]
     words += ["--ro-bind", str(staging.code), "/sandbox/code", "--ro-bind", str(staging.inputs), "/sandbox/inputs"]
-    words += ["--ro-bind", str(staging.config), "/sandbox/config.json"]
+    words += ["--ro-bind", str(staging.proc), "/sandbox/proc", "--ro-bind", str(staging.config), "/sandbox/config.json"]
     for index, layer in enumerate(setup.extra_paths):
         words += ["--ro-bind", str(layer), f"/sandbox/layers/{index}"]
     for link, target in setup.links.items():

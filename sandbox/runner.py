@@ -6,7 +6,7 @@ from functools import partial
 
 from sandbox.cgroups import CgroupTree
 from sandbox.errors import SandboxUnavailable
-from sandbox.gpu import device_nodes
+from sandbox.gpu import device_nodes, driver_libraries
 from sandbox.identity import Identity, identity_of
 from sandbox.jail import (
     Interpreter,
@@ -94,6 +94,7 @@ class Sandbox:
             interpreter=interpreter,
             staging=stack.enter_context(staged(setup, identity, config)),
             gpu_nodes=device_nodes(setup.gpu) if setup.gpu is not None else (),
+            masked=driver_libraries() if setup.gpu is None else (),
         )
         return stack.enter_context(Jail(command_for, setup, identity))
 

@@ -32,7 +32,7 @@ class Setup:
     python: interpreter whose environment the guest sees; the sandbox uid must be able to read it.
     links: absolute path of a symbolic link in the jail -> where it leads.
     extra_paths: folders appended to `sys.path` after everything else.
-    gpu: number of the one GPU that guests see, as in /dev/nvidia3; not with the zygote.
+    gpu: number of the one GPU that guests see, as in /dev/nvidia3.
     allow_unsafe: says once more that runs may go unisolated; `Backend.UNSAFE` is refused without it.
     uid, gid: the host identity that the jail runs under when the caller is root; otherwise the caller's own is used.
     start_s: seconds that starting the zygote may take, the harness's `load` included.
@@ -61,7 +61,7 @@ class Setup:
         for name in self.harness:
             if name.startswith("/") or ".." in name.split("/") or name.split("/")[0] == "sandbox":
                 raise ValueError(f"{name!r} cannot be placed under the jail's import root")
-        if self.gpu is not None and (self.gpu < 0 or self.backend is Backend.ZYGOTE):
-            raise ValueError("a GPU needs a backend with a new interpreter for each run, and its number")
+        if self.gpu is not None and self.gpu < 0:
+            raise ValueError(f"gpu must be the number of a GPU, not {self.gpu}")
         if self.uid == 0 or self.gid == 0:
             raise ValueError("the sandbox must not run as uid or gid 0")

@@ -18,6 +18,7 @@ from sandbox.setup import Backend, Setup
 PREFIX = "lethe-sandbox-"
 _GUEST_MODULES = ("guest.py", "kernel.py", "pages.py", "process.py", "zygote.py")
 _UNSAFE_MODULE = "unsafe_zygote.py"
+_NAMED_THREADS = 4096  # the numbers of a run's threads count up from 3
 _USERS = "guest:x:{uid}:{gid}:guest:/tmp:/bin/sh\n"
 _GROUPS = "guest:x:{gid}:\n"
 
@@ -41,6 +42,10 @@ class Staging:
         return self.root / "etc"
 
     @property
+    def proc(self) -> Path:
+        return self.root / "proc"
+
+    @property
     def config(self) -> Path:
         return self.root / "config.json"
 
@@ -59,6 +64,7 @@ def staged(setup: Setup, identity: Identity, config: Mapping[str, object]) -> It
         staging.etc.mkdir(mode=0o755)
         _write(staging.etc / "passwd", _USERS.format(uid=identity.jail_uid, gid=identity.jail_gid))
         _write(staging.etc / "group", _GROUPS.format(gid=identity.jail_gid))
+        _stage_proc(staging.proc, has_gpu=setup.gpu is not None)
         _write(staging.config, json.dumps(config))
         yield staging
     finally:
@@ -108,6 +114,21 @@ def _stage_code(harness: Mapping[str, Path], modules: tuple[str, ...], code: Pat
             _copy(source, code / name)
     for folder, _, _ in os.walk(code):
         Path(folder).chmod(0o755)
+
+
+def _stage_proc(proc: Path, *, has_gpu: bool) -> None:
+    """All that a run sees of /proc. Training asks for the processor's features. CUDA does not start unless it finds its
+    own memory map, which the zygote puts into its place, and can write the names of its threads, which go nowhere.
+    """
+    proc.mkdir(mode=0o755)
+    _write(proc / "cpuinfo", Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"))
+    if has_gpu:
+        tasks = proc / "self" / "task"
+        (tasks / "any").mkdir(mode=0o755, parents=True)
+        (tasks / "any" / "comm").symlink_to("/dev/null")
+        _write(tasks.parent / "maps", "")
+        for thread in range(1, _NAMED_THREADS + 1):
+            (tasks / str(thread)).symlink_to("any")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -20,7 +20,6 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -48,21 +47,11 @@ _REAPER = "/bin/cat"  # ends when its input does
 Supervise = Callable[[list[int], dict[str, Any], Any, Any], None]
 
 
-@dataclass(frozen=True)
-class _Place:
-    """What the mounts of a run are made from; the same for all runs of a jail."""
-
-    cpuinfo: bytes
-    devices: Mapping[str, int]
-    """device node -> flags of its mount, which a new one must keep"""
-
-
 def main(control_fd: int) -> NoReturn:
     """Never returns: loads, reports ready on the control socket and serves requests until the host hangs up."""
     nodes = [str(node) for node in Path("/dev").iterdir() if node.is_char_device()]
     devices = {node: os.statvfs(node).f_flag & _KEPT_FLAGS for node in nodes}
-    place = _Place(Path("/proc/cpuinfo").read_bytes(), devices)
-    serve_runs(control_fd, ROOT, partial(_supervise, place))
+    serve_runs(control_fd, ROOT, partial(_supervise, devices))
 
 
 def serve_runs(control_fd: int, root: Path, supervise: Supervise) -> NoReturn:
@@ -139,12 +128,11 @@ def _raise_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _supervise(place: _Place, fds: list[int], config: dict[str, Any], harness: Any, context: Any) -> None:
+def _supervise(devices: Mapping[str, int], fds: list[int], config: dict[str, Any], harness: Any, context: Any) -> None:
     run = socket.socket(fileno=fds[process.RUN])
     socket.send_fds(run, [b"hello"], [os.pidfd_open(os.getpid())])
     try:
-        proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        _enter_namespaces(place, config)
+        proc = _enter_namespaces(devices, config)
         reaper, lifeline = _start_reaper()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         heard, said = os.pipe()
@@ -158,6 +146,7 @@ def _supervise(place: _Place, fds: list[int], config: dict[str, Any], harness: A
                 guest.serve(harness, context)
             finally:
                 os._exit(1)
+        kernel.drop_capabilities()
         os.close(said)
         _await_confinement(heard)
     except OSError as error:
@@ -183,7 +172,8 @@ def _await_confinement(heard: int) -> None:
         raise OSError(said or "the guest ended before it was confined")
 
 
-def _enter_namespaces(place: _Place, config: dict[str, Any]) -> None:
+def _enter_namespaces(devices: Mapping[str, int], config: dict[str, Any]) -> int:
+    """The folder /proc as it was before it was covered. devices: node -> flags of its mount, which a new one keeps."""
     uid, gid = os.getuid(), os.getgid()
     kernel.unshare(_NAMESPACES)
     Path("/proc/self/setgroups").write_text("deny")
@@ -198,21 +188,14 @@ def _enter_namespaces(place: _Place, config: dict[str, Any]) -> None:
         Path(SCRATCH_FOLDER, name).mkdir(mode=0o700)
     kernel.mount(f"{SCRATCH_FOLDER}/shm", "/dev/shm", None, kernel.MS_BIND)  # noqa: S108
     kernel.mount(f"{SCRATCH_FOLDER}/scratch", SCRATCH_FOLDER, None, kernel.MS_BIND)
-    _mount_proc(place.cpuinfo)
+    # Cover /proc, which tells of the zygote; a real one of the run's own is refused.
+    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    kernel.mount(str(ROOT / "proc"), "/proc", None, kernel.MS_BIND)
     # Read-only, they stay usable: a guest could set the times of the host's own nodes, and a later run read them.
     # bubblewrap cannot do it without making them unusable.
-    for node, kept in place.devices.items():
+    for node, kept in devices.items():
         kernel.mount("none", node, None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kept)
-    kernel.drop_capabilities()
-
-
-def _mount_proc(cpuinfo: bytes) -> None:
-    """Cover /proc, which tells of the zygote. A real one is refused; training asks for the processor's features."""
-    flags = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
-    options = f"size={len(cpuinfo) + 16384},nr_inodes=8,mode=0555"
-    kernel.mount("tmpfs", "/proc", "tmpfs", flags, options)
-    Path("/proc/cpuinfo").write_bytes(cpuinfo)
-    kernel.mount("none", "/proc", None, flags | kernel.MS_REMOUNT | kernel.MS_RDONLY, options)
+    return proc
 
 
 def _start_reaper() -> tuple[int, int]:
@@ -252,6 +235,11 @@ def _confine(fds: list[int], proc: int, config: dict[str, Any], said: int) -> No
 
 
 def _become_guest(fds: list[int], proc: int, config: dict[str, Any], said: int) -> None:
+    if Path("/proc/self/maps").exists():
+        # CUDA looks there for free addresses. It stays the guest's: its children see that too, not their own.
+        os.fchdir(proc)
+        kernel.mount("self/maps", "/proc/self/maps", None, kernel.MS_BIND)
+    kernel.drop_capabilities()
     oom = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=proc)
     os.write(oom, b"1000")  # of the run's processes, the guest's die first
     os.close(oom)

@@ -1,10 +1,13 @@
 """Opens disks, physical memory, the kernel's log, terminals and accelerators."""
 
+import json
 import os
+from pathlib import Path
 
 LAYER = "filesystem"
 EXPECTED = "ok"
 
+TARGETS = json.loads(Path("/sandbox/inputs/targets.json").read_text())
 NAMES = (
     "mem",
     "kmem",
@@ -36,4 +39,5 @@ NAMES += (
 
 
 def unlearning(net, retain, forget, validation):
-    return [name for name in NAMES if os.path.lexists(f"/dev/{name}")]
+    own = () if TARGETS["gpu"] is None else (f"nvidia{TARGETS['gpu']}", "nvidiactl")
+    return [name for name in NAMES if os.path.lexists(f"/dev/{name}") and name not in own]

@@ -3,7 +3,7 @@
 import os
 
 LAYER = "limits"
-EXPECTED = ("process_limit", "timeout")
+EXPECTED = ("process_limit", "timeout", "out_of_memory")  # page tables of so many processes count too
 
 
 def unlearning(net, retain, forget, validation):

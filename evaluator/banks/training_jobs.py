@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PRELOAD = ["torch", "torch._dynamo", "safetensors.torch", "pydantic"]
 
 
-MODELS_PER_GPU = 4  # a guess: small networks leave most of a GPU idle
+MODELS_PER_GPU = 8  # 4, 8, 12, 16 on an H100: 3,080, 3,740, 3,980, 3,970 models of ResNet-18 an hour
 
 KILLED = (
     "a training process was killed from outside, perhaps for lack of memory; finished models are kept: run the command "

@@ -57,7 +57,7 @@ def _attack(sandbox: "SandboxSettings") -> "Iterator[Verdict]":
     from attacks.case import load_cases
     from attacks.runner import run_cases
 
-    with Arena(backend=sandbox.sandbox_backend, uid=sandbox.sandbox_uid) as arena:
+    with Arena(backend=sandbox.sandbox_backend, uid=sandbox.sandbox_uid, gpu=sandbox.gpu) as arena:
         yield from run_cases(load_cases(), arena)
 
 

@@ -28,8 +28,3 @@ def test_the_server_can_tell_by_the_mode(backend: Backend) -> None:
     known = Capabilities(slots=1, sandbox_mode=mode(backend), memory_bytes=1, gpu=None, torch="2", python="3")
     assert known.isolates is (backend is not Backend.UNSAFE)
     assert Backend.UNSAFE == UNSAFE_BACKEND
-
-
-def test_a_gpu_needs_the_fresh_backend() -> None:
-    with pytest.raises(SandboxUnavailable, match="LETHE_SANDBOX_BACKEND=bubblewrap-fresh"):
-        require_isolation(SandboxSettings(gpu=0), allow_unsafe=False)

@@ -48,8 +48,8 @@ def test_a_gpu_that_is_not_there(devices: Path) -> None:
 
 
 def test_no_gpu_in_the_zygote() -> None:
-    with pytest.raises(ValueError, match="new interpreter"):
-        Setup(harness={}, harness_module="h", gpu=0)
+    with pytest.raises(ValueError, match="number of a GPU"):
+        Setup(harness={}, harness_module="h", gpu=-1)
     descriptor = os.open("/dev/null", os.O_RDONLY)
     try:
         with pytest.raises(RuntimeError, match="only guests may use the GPU"):

@@ -51,6 +51,7 @@ def test_what_is_bound(command: list[str]) -> None:
         ("/base", "/base"),
         ("/stage/code", "/sandbox/code"),
         ("/stage/inputs", "/sandbox/inputs"),
+        ("/stage/proc", "/sandbox/proc"),
         ("/stage/config.json", "/sandbox/config.json"),
         ("/stage/etc/passwd", "/etc/passwd"),
         ("/layers/a", "/sandbox/layers/0"),
