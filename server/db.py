@@ -1,6 +1,7 @@
 """The database: one engine, read and write transactions, the same code on SQLite and PostgreSQL."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -16,6 +18,7 @@ from server.errors import ConfigurationError
 CONNECTIONS = 15
 """Of a process at the same time; they stay open, because making one costs PostgreSQL more than using it."""
 _BEGIN = "lethe_begin"
+_REST_S = 1.0
 _POSTGRESQL_DISK_FULL = "53100"
 
 
@@ -31,17 +34,20 @@ class Database:
             parsed = parsed.set(drivername="postgresql+psycopg")
         self.is_sqlite = backend == "sqlite"
         self.url = parsed
-        self.engine: Engine = create_engine(
-            parsed, pool_pre_ping=not self.is_sqlite, pool_size=CONNECTIONS, max_overflow=0
-        )
+        self.engine: Engine = create_engine(parsed, pool_size=CONNECTIONS, max_overflow=0)
+        self._reader = self.engine
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
+        else:
+            _ping_after_rest(self.engine)
+            # PostgreSQL gives each statement a snapshot of its own anyway, and BEGIN and ROLLBACK cost as much as it.
+            self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self.writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that sees one snapshot and is rolled back at the end."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        """A session for reading: on SQLite of one snapshot, on PostgreSQL of one for each statement."""
+        with Session(self._reader, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -56,6 +62,25 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
+
+
+def _ping_after_rest(engine: Engine) -> None:
+    """Ask whether the server is still there before a connection that rested is used. Asking each time would cost every
+    transaction a round trip, and a server that was away for less than `_REST_S` was not restarted.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def _rest(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _ping(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("rests_since", time.monotonic()) < _REST_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
 
 
 def _prepare_sqlite(engine: Engine) -> None:
