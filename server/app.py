@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+from anyio import CapacityLimiter
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
@@ -27,6 +28,7 @@ from server.problems import register_problems
 from server.rates import RateLimit
 from server.settings import Settings
 from server.submissions import endpoints as submissions
+from server.submissions import parsers
 from server.submissions.events import Feed
 from server.teams import endpoints as teams
 from server.work import endpoints as work
@@ -57,6 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = context
     app.state.board_pages = board_pages.Boards()
     app.state.feed = Feed(context.database)
+    app.state.uploads = CapacityLimiter(parsers.AT_ONCE)
     register_problems(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(

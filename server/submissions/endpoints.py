@@ -1,10 +1,11 @@
 """REST: uploading a file and following what becomes of it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse
@@ -31,6 +32,8 @@ from server.submissions.views import receipt, view, view_all
 from server.teams.service import find_team
 
 router = APIRouter(tags=["submissions"])
+
+T = TypeVar("T")
 
 
 @router.post(
@@ -64,11 +67,19 @@ async def upload(
         address=client_address(request.scope),
         idempotency_key=idempotency_key,
     )
-    received = await run_in_threadpool(intake.receive, context, competition, sent)
+    received = await take_in(request, intake.receive, context, competition, sent)
     response.status_code = received.status
     response.headers.update(received.headers)
     response.headers["Location"] = f"/api/v1/submissions/{received.answer.id}"
     return received.answer
+
+
+async def take_in(request: Request, function: Callable[..., T], *arguments: Any) -> T:
+    """The result of `function`, which handles an upload, in one of as many threads as there are parser processes: those
+    that wait for one keep no thread from other requests, and few threads get more done than many.
+    """
+    lanes: CapacityLimiter = request.app.state.uploads
+    return await to_thread.run_sync(function, *arguments, limiter=lanes)
 
 
 @router.get("/competitions/{slug}/quota")

@@ -17,10 +17,13 @@ from server.submissions.schemas import QuotaView
 
 DAY = timedelta(days=1)
 # One statement counts and answers, on both databases: two that read and then write would let parallel uploads pass.
-_COUNT = text(
-    "INSERT INTO upload_attempts (day, subject, count) VALUES (:day, :subject, 1) "
-    "ON CONFLICT (day, subject) DO UPDATE SET count = upload_attempts.count + 1 RETURNING count"
-).bindparams(bindparam("day", type_=Date))
+_COUNT = {
+    rows: text(
+        f"INSERT INTO upload_attempts (day, subject, count) VALUES {values} "  # noqa: S608 - both are written here
+        "ON CONFLICT (day, subject) DO UPDATE SET count = upload_attempts.count + 1 RETURNING subject, count"
+    ).bindparams(bindparam("day", type_=Date))
+    for rows, values in ((1, "(:day, :subject0, 1)"), (2, "(:day, :subject0, 1), (:day, :subject1, 1)"))
+}
 
 
 class _UsedUp(RequestError):
@@ -140,12 +143,13 @@ def count_attempt(session: Session, competition: Competition, user: User, addres
 
     The account's attempts today, 0 where they are not limited. Raises AttemptsUsed.
     """
-    attempts = _count(session, account_subject(competition, user)) if limits.per_account else 0
-    if attempts > limits.per_account:
-        raise AttemptsUsed(f"This account has made {limits.per_account} uploads today.", limit=limits.per_account)
-    if limits.per_address and _count(session, f"address:{address}") > limits.per_address:
-        raise AttemptsUsed(f"This address has made {limits.per_address} uploads today.", limit=limits.per_address)
-    return attempts
+    account, place = account_subject(competition, user), f"address:{address}"[:100]
+    limited = {"account": (account, limits.per_account), "address": (place, limits.per_address)}
+    counts = _count(session, [subject for subject, limit in limited.values() if limit])
+    for name, (subject, limit) in limited.items():
+        if limit and counts[subject] > limit:
+            raise AttemptsUsed(f"This {name} has made {limit} uploads today.", limit=limit)
+    return counts.get(account, 0)
 
 
 def account_subject(competition: Competition, user: User) -> str:
@@ -153,12 +157,17 @@ def account_subject(competition: Competition, user: User) -> str:
     return f"account:{user.id.hex}:{competition.id.hex}"
 
 
-def _count(session: Session, subject: str) -> int:
+def _count(session: Session, subjects: list[str]) -> dict[str, int]:
+    """Today's attempts of each subject, this one included."""
+    if not subjects:
+        return {}
     today = utc_now().date()
-    count = session.execute(_COUNT, {"day": today, "subject": subject[:100]}).scalar_one()
-    if count == 1:  # once a day and subject, what is of no use any more goes
+    values = {f"subject{number}": subject for number, subject in enumerate(subjects)}
+    counted = session.execute(_COUNT[len(subjects)], {"day": today, **values}).all()
+    counts = {subject: int(count) for subject, count in counted}
+    if 1 in counts.values():  # once a day and subject, what is of no use any more goes
         session.execute(delete(UploadAttempt).where(UploadAttempt.day < today - DAY))
-    return int(count)
+    return counts
 
 
 def view(
