@@ -70,12 +70,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.request_times = RequestTimes()
     app.state.readiness = health.Readiness(context)
     app.add_middleware(Access, times=app.state.request_times)  # added last: the outermost
+    app.include_router(work.router)  # first, because routes are tried in turn and workers ask the most
+    app.include_router(oracles.router)
     api = APIRouter(prefix="/api/v1")
     for part in (accounts, competitions, hosts, teams, submissions, leaderboard, audit):
         api.include_router(part.router)
     app.include_router(api)
-    app.include_router(work.router)
-    app.include_router(oracles.router)
     app.include_router(health.router)
     for site in (pages, board_pages, people, submitting, evidence, analysis, teaming, hosting):
         app.include_router(site.router)

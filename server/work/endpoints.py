@@ -9,7 +9,6 @@ from evaluator.contract.work import (
     Claim,
     Heartbeat,
     HeartbeatAnswer,
-    Job,
     Leave,
     Outcome,
     OutcomeAnswer,
@@ -55,15 +54,17 @@ def leave(leave: Leave, key: WorkerKeyDigest, context: AppContext) -> Response:
     return Response(status_code=204)
 
 
-@router.post("/claim", response_model=Job, responses={204: {"description": "There is nothing to do"}})
-def claim(claim: Claim, key: WorkerKeyDigest, context: AppContext) -> Job | Response:
+@router.post("/claim")
+def claim(claim: Claim, key: WorkerKeyDigest, context: AppContext) -> Response:
     """Lease the next item to this worker."""
     settings = context.settings
     with context.database.write() as session:
         worker = workers.hear(session, key, claim.worker)
         _require_isolation(worker.capabilities, settings)
         job = service.claim(session, worker, lease_s=settings.lease_s, max_attempts=settings.max_attempts)
-    return job if job is not None else Response(status_code=204)
+    if job is None:
+        return Response(status_code=204)
+    return Response(job.model_dump_json(), media_type="application/json")  # it was built here: nothing to validate
 
 
 @router.post("/heartbeat")
