@@ -3,6 +3,7 @@
 One small competition for all; the tests follow its life and stand in its order.
 """
 
+import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from server.models import Submission
 from server.settings import Settings
 from tests.browser.axe import assert_accessible
 from tests.conftest import free_port, require_component
-from tests.system.conftest import Installation, _environment, running
+from tests.system.conftest import Installation, _environment, prepared_home, running
 
 pytestmark = [pytest.mark.component("chromium", "bubblewrap"), pytest.mark.timeout(900)]
 
@@ -91,6 +92,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """The competition, open and served; in the place of the invented site that the other tests look at."""
     require_component("bubblewrap")
     home = tmp_path_factory.mktemp("story")
+    # The system tests' competition has the same data and recipe, and with them the same bank.
+    shutil.copytree(prepared_home(tmp_path_factory.getbasetemp()) / "artifacts", home / "artifacts")
     port = free_port()
     made = Installation(home, port, _environment(home, port))
     (home / "story.toml").write_text(SPECIFICATION)

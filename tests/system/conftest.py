@@ -1,7 +1,9 @@
 """Whole installations for system tests: real processes, real sandbox, a small competition that trains in seconds."""
 
+import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -138,10 +140,24 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """The embedded default with the mini competition prepared, not running."""
     require_component("bubblewrap")
     home = tmp_path_factory.mktemp("embedded")
+    shutil.copytree(prepared_home(tmp_path_factory.getbasetemp()), home, dirs_exist_ok=True)
     port = free_port()
-    installation = Installation(home, port, _environment(home, port))
-    _prepare(installation)
-    return installation
+    return Installation(home, port, _environment(home, port))
+
+
+def prepared_home(base: Path) -> Path:
+    """What `prepared` is a copy of: trained once for all processes of a test run."""
+    home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prepared"
+    finished = home / "finished"
+    with home.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not finished.exists():
+            shutil.rmtree(home, ignore_errors=True)
+            home.mkdir()
+            port = free_port()
+            _prepare(Installation(home, port, _environment(home, port)))
+            finished.touch()
+    return home
 
 
 @pytest.fixture(scope="session")
