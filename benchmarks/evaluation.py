@@ -156,7 +156,6 @@ def bare_loop(visible: str, original: str, evaluation: str, text: str) -> None:
     from baselines.finetune import unlearning
     from evaluator.data.loaders import make_loaders
     from evaluator.models import build_model
-    from evaluator.training.outputs import compute_outputs
 
     setting = json.loads(text)
     if setting["threads"]:
@@ -170,7 +169,9 @@ def bare_loop(visible: str, original: str, evaluation: str, text: str) -> None:
         for index in range(int(line)):
             torch.manual_seed(run_seed(0, index))
             net = unlearning(copy.deepcopy(network), *make_loaders(tensors, setting["batch_size"]))
-            compute_outputs(net, images, setting["batch_size"])
+            with torch.inference_mode():
+                for part in (name for name in images if name.endswith(".images")):
+                    torch.cat([net(batch.float()) for batch in torch.split(images[part], setting["batch_size"])])
         print(time.perf_counter() - started, flush=True)
 
 

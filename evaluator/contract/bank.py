@@ -9,7 +9,7 @@ from evaluator.contract.base import Contract
 from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.specification import CompetitionSpec, TrainingSpec
 
-BANK_FORMAT = 3
+BANK_FORMAT = 4
 """Rises when the code gives a model other bits or stores other outputs of it, so that banks never mix the two."""
 
 

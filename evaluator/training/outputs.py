@@ -8,18 +8,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from evaluator.artifacts.outputs import COPIES, Outputs
+from evaluator.training.small_images import without_padding_work
 
 PARTS = {"forget": "forget", "test": "test", "retain": "retain_sample", "validation": "validation"}  # name -> in bundle
 
 
 def compute_logits(network: nn.Module, images: Tensor, batch_size: int) -> Tensor:
-    """Logits (N, classes) float32 on the CPU; images (N, 3, H, W) uint8, seen in batches of `batch_size`."""
+    """Logits (N, classes) float32 on the CPU; images (N, 3, H, W) uint8, seen in batches of `batch_size`.
+
+    The network is left with its channels last: its convolutions take half the time then.
+    """
+    network.to(memory_format=torch.channels_last)
     device = next(network.parameters()).device
-    with torch.inference_mode():
-        batches = [
-            network(batch.to(device, torch.float32)).detach().float().cpu() for batch in torch.split(images, batch_size)
-        ]
-    return torch.cat(batches)
+    logits = []
+    with torch.inference_mode(), without_padding_work(network):
+        for batch in torch.split(images, batch_size):
+            pixels = batch.to(device, torch.float32, memory_format=torch.channels_last)
+            logits.append(network(pixels).detach().float().cpu())
+    return torch.cat(logits)
 
 
 def compute_outputs(network: nn.Module, evaluation: Mapping[str, Tensor], batch_size: int) -> Outputs:

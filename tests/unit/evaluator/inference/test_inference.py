@@ -52,9 +52,8 @@ def changed(net: torch.nn.Module, **changes: torch.Tensor | None) -> bytes:
 def test_good_weights_give_finite_outputs(net: torch.nn.Module) -> None:
     outputs = read_outputs(outputs_of(save(net.state_dict()), build_model("resnet-small", CLASSES), evaluation(), 4))
     assert outputs.logits["forget"].shape == (5, CLASSES)
-    assert outputs_of(save(net.state_dict()), net, evaluation(), 4) == outputs_of(
-        save(net.state_dict()), net, evaluation(), 4
-    )
+    payload = save(net.state_dict())
+    assert outputs_of(payload, net, evaluation(), 4) == outputs_of(payload, net, evaluation(), 4)
 
 
 BAD = {
