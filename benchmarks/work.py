@@ -3,7 +3,7 @@
 Run it with nothing else on the machine: `python -m benchmarks.work [--chunks 200] [--queued 10000] [--naps 32]`. It
 starts a PostgreSQL, a Redis and a `lethe serve` of its own, whose requests come over HTTP. Server time is what `serve`
 itself measures from a request to its answer (`lethe_request_seconds`), commits included; PostgreSQL waits for the disk
-at each, so that part is shown as well.
+at each, so that part is shown as well, and what is left without HTTP, JSON and the log.
 """
 
 import argparse
@@ -62,6 +62,7 @@ def measure(bench: Bench, server: Server, chunks: int, queued: int) -> None:
     row("its outcome, server time, mean", outcome_s * 1e3, "ms")
     row("claim and outcome, server time per chunk", (claim_s + outcome_s) * 1e3, "ms")
     row("  of that PostgreSQL waiting for the disk", 2 * waits[0], "ms")
+    row("claim and outcome by the service itself, no HTTP", timed(lambda: take_up(bench, chunks)) / chunks * 1e3, "ms")
     short = cycle(server, chunks, first=20)
     bench.fill(queued)
     long = cycle(server, chunks, first=20 + chunks)
@@ -152,11 +153,16 @@ def count_statements(bench: Bench, times: int = 100) -> None:
 
     event.listen(bench.database.engine, "before_cursor_execute", begun)
     event.listen(bench.database.engine, "after_cursor_execute", executed)
-    for _ in range(times):
-        bench.take_up()
+    take_up(bench, times)
     row("statements per claim and outcome", len(spent) / times, "")
     row("time in them", 1e3 * sum(spent) / times, "ms")
     row("two transactions of one SELECT 1 each", 2e3 * timed(lambda: select_one(bench, times)) / times, "ms")
+
+
+def take_up(bench: Bench, times: int) -> None:
+    """Claims and outcomes in this process."""
+    for _ in range(times):
+        bench.take_up()
 
 
 def select_one(bench: Bench, times: int) -> None:

@@ -17,6 +17,8 @@ from server.errors import ConfigurationError
 
 CONNECTIONS = 15
 """Of a process at the same time; they stay open, because making one costs PostgreSQL more than using it."""
+CONNECT_S = 10
+"""What a connection may take before the database counts as away; `connect_timeout` in its URL says otherwise."""
 _BEGIN = "lethe_begin"
 _REST_S = 1.0
 _POSTGRESQL_DISK_FULL = "53100"
@@ -34,7 +36,8 @@ class Database:
             parsed = parsed.set(drivername="postgresql+psycopg")
         self.is_sqlite = backend == "sqlite"
         self.url = parsed
-        self.engine: Engine = create_engine(parsed, pool_size=CONNECTIONS, max_overflow=0)
+        patience = {} if self.is_sqlite or "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_S}
+        self.engine: Engine = create_engine(parsed, pool_size=CONNECTIONS, max_overflow=0, connect_args=patience)
         self._reader = self.engine
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
