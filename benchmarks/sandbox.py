@@ -1,6 +1,6 @@
 """What a run costs: a no-op in the zygote against a fresh import of torch, and training inside against outside.
 
-Run it with nothing else on the machine: `python -m benchmarks.sandbox [--runs 64] [--fresh 3] [--pairs 5]`.
+Run it with nothing else on the machine: `python -m benchmarks.sandbox [--runs 64] [--fresh 3] [--pairs 25]`.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=64, help="no-op runs in the zygote")
     parser.add_argument("--fresh", type=int, default=3, help="fresh processes that import torch")
-    parser.add_argument("--pairs", type=int, default=5, help="trainings inside and outside, one after the other")
+    parser.add_argument("--pairs", type=int, default=25, help="trainings inside and outside, one after the other")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "heavy.py").write_text(HARNESS, encoding="utf-8")
