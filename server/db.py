@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -49,8 +49,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session for reading: on SQLite of one snapshot, on PostgreSQL of one for each statement."""
-        with Session(self._reader, expire_on_commit=False) as session:
+        """A session that writes nothing: on SQLite of one snapshot, on PostgreSQL of one for each statement."""
+        with _ReadSession(self._reader, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -65,6 +65,13 @@ class Database:
 
     def dispose(self) -> None:
         self.engine.dispose()
+
+
+class _ReadSession(Session):
+    """What is changed in it is never written, not even where statements commit by themselves."""
+
+    def flush(self, objects: Sequence[Any] | None = None) -> None:
+        """Nothing."""
 
 
 def _ping_after_rest(engine: Engine) -> None:
