@@ -139,10 +139,14 @@ def _fix_secret(installation: Installation) -> None:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """The embedded default with the mini competition prepared, not running."""
     require_component("bubblewrap")
-    home = tmp_path_factory.mktemp("embedded")
-    shutil.copytree(prepared_home(tmp_path_factory.getbasetemp()), home, dirs_exist_ok=True)
+    return copy_of(prepared_home(tmp_path_factory.getbasetemp()), tmp_path_factory.mktemp("embedded"))
+
+
+def copy_of(original: Path, home: Path, **more: str) -> Installation:
+    """An installation with these variables, not running, in `home`, with everything that lies in `original`."""
+    shutil.copytree(original, home, dirs_exist_ok=True)
     port = free_port()
-    return Installation(home, port, _environment(home, port))
+    return Installation(home, port, _environment(home, port, **more))
 
 
 def prepared_home(base: Path) -> Path:

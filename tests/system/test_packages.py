@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import free_port
 from tests.integration.package_index import Index, open_folder
-from tests.system.conftest import RUNS, Installation, another_installation, running, submit, wait
+from tests.system.conftest import RUNS, copy_of, prepared_home, running, submit, wait
 
 # A package of the default allow-list, with content of the test's own: no index is asked for the real one.
 PACKAGE = "def shrink(tensor, factor):\n    return tensor * factor\n"
@@ -36,12 +35,12 @@ def folder() -> Iterator[Path]:
 
 
 def test_package_from_upload_to_score_and_offline_afterwards(
-    prepared: Installation, folder: Path, tmp_path: Path
+    folder: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     index = Index(folder / "index")
     index.add_wheel("einops", "0.8.2", {"einops/__init__.py": PACKAGE})
     more = {"UV_DEFAULT_INDEX": index.url, "LETHE_LAYERS": str(folder / "layers")}
-    installation = another_installation(tmp_path, free_port(), f"file://{prepared.home / 'artifacts'}", **more)
+    installation = copy_of(prepared_home(tmp_path_factory.getbasetemp()), tmp_path / "home", **more)
     with running(installation), installation.register("eve") as eve:
         first = wait(eve, submit(eve, SOURCE.replace("FACTOR", "0.9"))["id"])
         assert (first["state"], first["runs_done"]) == ("scored", RUNS), first
