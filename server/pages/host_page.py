@@ -19,8 +19,7 @@ from server.work.workers import WorkerRow, list_workers
 SUBMISSIONS_SHOWN = 100
 LIVE_POLL_S = 15
 EVENTS_SHOWN = 30
-FILES_SEARCHED = 5_000
-TEAMS_SEARCHED = 20
+FILES_SEARCHED = 1_000
 
 
 @dataclass(frozen=True)
@@ -188,8 +187,7 @@ def _lines(session: Session, competition: Competition, state: str, search: str) 
 
 
 def _matches(competition: Competition, state: str, key: str) -> CompoundSelect[UUID]:
-    """The newest submissions of the teams whose names contain `key`, at most of those with the shortest names, and of
-    those among the newest files whose names do.
+    """The newest submissions of teams whose names contain `key`, and of those among the newest files whose names do.
 
     Nobody's names are read for all submissions that there ever were.
     """
@@ -199,12 +197,7 @@ def _matches(competition: Competition, state: str, key: str) -> CompoundSelect[U
         .where(Submission.competition_id == competition.id, *of_state)
         .order_by(Submission.created_at.desc())
     )
-    teams = (
-        select(Team.id)
-        .where(Team.competition_id == competition.id, Team.name_key.contains(key, autoescape=True))
-        .order_by(func.length(Team.name_key), Team.name_key)
-        .limit(TEAMS_SEARCHED)
-    )
+    teams = select(Team.id).where(Team.competition_id == competition.id, Team.name_key.contains(key, autoescape=True))
     of_teams = newest.where(Submission.team_id.in_(teams)).limit(SUBMISSIONS_SHOWN).subquery()
     files = newest.limit(FILES_SEARCHED).subquery()
     in_files = func.lower(files.c.filename).contains(key, autoescape=True)
