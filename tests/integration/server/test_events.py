@@ -58,6 +58,6 @@ def test_streams_are_limited_and_make_room_when_they_close(site: Site, monkeypat
 
 
 def test_a_stream_ends_after_its_longest_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "LONGEST_S", 0.5)
+    monkeypatch.setattr(events, "LONGEST_S", 3.0)
     with site.register("ann") as ann:
         assert [event["state"] for event in told(ann, upload(ann).json()["id"])] == ["queued"]
