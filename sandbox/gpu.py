@@ -2,6 +2,7 @@
 
 import subprocess
 import time
+from functools import cache
 from pathlib import Path
 
 from sandbox.errors import SandboxFailure, SandboxUnavailable
@@ -26,6 +27,7 @@ def device_nodes(gpu: int, devices: Path = _DEVICES) -> tuple[Path, ...]:
     return nodes
 
 
+@cache  # the fresh backend opens a jail for each run
 def driver_libraries() -> tuple[Path, ...]:
     """The CUDA driver's library wherever the loader would find it: looking for GPUs with it starts a thread, which
     no zygote may have, so jails without a GPU do not show it.

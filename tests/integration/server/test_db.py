@@ -1,7 +1,6 @@
 """The two kinds of transaction, and a PostgreSQL that is restarted under them."""
 
 from collections.abc import Iterator
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -16,11 +15,8 @@ pytestmark = pytest.mark.component("postgresql")
 
 
 @pytest.fixture
-def database(postgres_server: str) -> Iterator[Database]:
-    name = f"lethe_{uuid4().hex}"
-    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    opened = Database(f"{postgres_server}/{name}")
+def database(postgres_url: str) -> Iterator[Database]:
+    opened = Database(postgres_url)
     migrate(opened)
     with opened.write() as session:
         session.add(User(username="ann", username_key="ann", email="a@b", email_key="a@b", password_hash=""))
