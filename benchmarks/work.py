@@ -56,6 +56,7 @@ def main() -> None:
 def measure(bench: Bench, server: Server, chunks: int, queued: int) -> None:
     """Claims and outcomes of chunks of runs; then uploads, claims and outcomes of checks beside a long queue."""
     cycle(server, 20, first=0)  # connections, prepared statements
+    bench.analyse()
     with disk_wait(bench) as waits:
         claim_s, outcome_s = chunk_cycle(bench, server, chunks)
     row("claim of a chunk of runs, server time, mean", claim_s * 1e3, "ms")

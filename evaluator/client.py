@@ -51,7 +51,7 @@ class WorkClient:
         self._worker = worker
         self._http = httpx.Client(
             base_url=f"{server_url.rstrip('/')}/internal/v1",
-            headers={"Authorization": f"Bearer {worker_key}"},
+            headers={"Authorization": f"Bearer {worker_key}", "Accept-Encoding": "identity"},  # answers are short
             timeout=httpx.Timeout(20.0, connect=5.0),
         )
 

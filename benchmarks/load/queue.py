@@ -20,7 +20,7 @@ from server.competitions import service as competitions
 from server.db import Database, utc_now
 from server.digests import digest_secret
 from server.models import ApiToken, Submission, Team, TeamMember, User, WorkItem
-from server.work import queue, service, workers
+from server.work import claims, queue, service
 from server.work.duration import deadline
 from server.work.keys import create_worker_key
 from tests.conftest import free_port, wait_for_port
@@ -66,8 +66,7 @@ class Bench:
     def take_up(self) -> None:
         """Claim and report one item by the service functions themselves, without HTTP."""
         with self.database.write() as session:
-            worker = workers.hear(session, self.key_digest, "one")
-            job = service.claim(session, worker, lease_s=60, max_attempts=3)
+            job = claims.claim(session, "one", self.key_digest, lease_s=60, max_attempts=3, server_backend="")
         if job is not None:
             with self.database.write() as session:
                 service.report(session, outcome(job), self.key_digest, max_attempts=3)
@@ -96,6 +95,10 @@ class Bench:
                 )  # fmt: skip
             session.execute(insert(Submission), submissions)
             session.execute(insert(WorkItem), items)
+        self.analyse()
+
+    def analyse(self) -> None:
+        """Let PostgreSQL count its rows now, as it does by itself within a minute."""
         with self.database.engine.connect() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
 
@@ -107,7 +110,7 @@ class Bench:
 
     def plan(self) -> str:
         """PostgreSQL's plan for the choice of the next item."""
-        statement = queue._first_item(Stage.CHECK).params(competition_id=self.competition_id)
+        statement = queue.first_item(Stage.CHECK).params(of_competition=self.competition_id)
         compiled = statement.compile(self.database.engine, compile_kwargs={"literal_binds": True})
         with self.database.read() as session:
             return "\n".join(session.scalars(text(f"EXPLAIN (ANALYZE, COSTS OFF) {compiled}")).all())

@@ -40,8 +40,8 @@ from server.submissions.service import end
 from server.submissions.views import current_score
 from server.work.items import advance
 from server.work.jobs import seeds_digest
-from server.work.leases import fail, finish, lease_item, postpone
-from server.work.queue import next_score_item
+from server.work.leases import fail, finish, lease_first, postpone
+from server.work.queue import first_score_item
 
 log = get_logger(__name__)
 
@@ -72,16 +72,16 @@ class Scorer:
         """Score the submission that has waited longest; False when none waits."""
         lease_s = self._context.settings.lease_s
         with self._context.database.write() as session:
-            item = next_score_item(session)
-            if item is None:
+            work_id = lease_first(session, first_score_item(), {}, worker=self._holder, lease_s=lease_s)
+            if work_id is None:
                 return False
+            item = session.get_one(WorkItem, work_id)
             submission = session.get_one(Submission, item.submission_id, with_for_update=True)
             if submission.fault_code is not None and submission.generation == item.generation:
                 finish(item, WorkState.DONE)
                 if not SubmissionState(submission.state).is_terminal:
                     end(session, submission, SubmissionState.FAILED)
                 return True
-            lease_item(item, worker=self._holder, lease_s=lease_s)
             order = _order(session, item)
         with (
             structlog.contextvars.bound_contextvars(

@@ -5,10 +5,11 @@ import hmac
 from typing import Literal, cast
 
 from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Evaluation, Stage
 from evaluator.contract.work import Job, RunOrder
 from server.competitions.measures import measure
-from server.competitions.service import dossier, specification
+from server.competitions.service import dossier
 from server.errors import PlatformError
 from server.models import Competition, Submission, WorkItem
 from server.work.duration import check_run_wall_s
@@ -41,10 +42,16 @@ def seeds_digest(competition: Competition, submission: Submission) -> str:
 
 
 def build_job(
-    item: WorkItem, submission: Submission, competition: Competition, *, lease_s: float, wall_left_s: float | None
+    item: WorkItem,
+    submission: Submission,
+    competition: Competition,
+    spec: CompetitionSpec,
+    *,
+    lease_s: float,
+    wall_left_s: float | None,
 ) -> Job:
     """The job of a leased check or run item; runs that are finished already are left out."""
-    spec, prepared = specification(competition), dossier(competition)
+    prepared = dossier(competition)
     stage = cast(Literal[Stage.CHECK, Stage.RUN], Stage(item.stage))
     is_hidden = stage is Stage.RUN
     evaluation = Evaluation(submission.evaluation)

@@ -4,10 +4,15 @@ The token of an item rises with each lease, so whoever held it before can change
 silent is forgiven as long as nobody else took the item. Every function runs inside one transaction of its caller.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
+from functools import cache
+from typing import Any
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from evaluator.contract.faults import Fault, platform_fault
 from evaluator.contract.states import Owner, Stage, SubmissionState, WorkState
@@ -22,14 +27,42 @@ from server.work.items import hold_back
 log = get_logger(__name__)
 
 
-def lease_item(item: WorkItem, *, worker: str, lease_s: float) -> None:
-    """Give `item` to `worker` until the lease runs out; the token fences off the holder before."""
-    item.state = WorkState.LEASED
-    item.attempt += 1
-    item.token += 1
-    item.worker = worker
-    item.claimed_at = utc_now()
-    item.lease_expires_at = item.claimed_at + timedelta(seconds=lease_s)
+def lease_first(
+    session: Session,
+    choice: Select[UUID],
+    places: Mapping[str, Any],
+    *,
+    worker: str,
+    lease_s: float,
+    worker_key_id: UUID | None = None,
+    sandbox_mode: str | None = None,
+) -> UUID | None:
+    """Give the item that `choice` locks to `worker` until the lease runs out; None when there is none.
+
+    Its token fences off the holder before.
+    """
+    session.flush()
+    now = utc_now()
+    values = {
+        "new_worker": worker,
+        "new_worker_key_id": worker_key_id,
+        "new_sandbox_mode": sandbox_mode,
+        "new_claimed_at": now,
+        "new_lease_expires_at": now + timedelta(seconds=lease_s),
+    }
+    return session.connection().execute(_lease(choice), {**places, **values}).scalar_one_or_none()
+
+
+@cache  # making a statement costs as much time as PostgreSQL takes for it
+def _lease(choice: Select[UUID]) -> ReturningUpdate[UUID]:
+    given = ("worker", "worker_key_id", "sandbox_mode", "claimed_at", "lease_expires_at")
+    return (
+        update(WorkItem)
+        .where(WorkItem.id == choice.scalar_subquery())
+        .values(state=WorkState.LEASED, attempt=WorkItem.attempt + 1, token=WorkItem.token + 1)
+        .values({name: bindparam(f"new_{name}") for name in given})
+        .returning(WorkItem.id)
+    )
 
 
 def postpone(item: WorkItem, seconds: float) -> None:

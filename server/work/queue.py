@@ -6,17 +6,16 @@ flows: it is the larger of what is being served now and what the team has asked 
 interleave, a team that sends much waits behind itself, and one that was idle is neither punished nor rewarded for it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     BindParameter,
-    Boolean,
     ColumnElement,
-    Float,
     Select,
     and_,
     bindparam,
@@ -24,39 +23,23 @@ from sqlalchemy import (
     extract,
     false,
     func,
+    literal_column,
     or_,
     select,
     tuple_,
     union_all,
     update,
 )
-from sqlalchemy.orm import Session, aliased, load_only
+from sqlalchemy.orm import Session, aliased
 
 from evaluator.contract.states import Stage, SubmissionState, WorkState
-from evaluator.contract.work import Capabilities
-from server.db import utc_now
-from server.models import Competition, Submission, WorkItem
+from server.db import constant, utc_now
+from server.models import Competition, Submission, Worker, WorkerKey, WorkItem
 from server.models.base import UtcDateTime
+from server.work.workers import Heard, hear, is_noted
 
 CHECK_SHARE = 1 / 4
 SHARE_WINDOW_S = 900.0
-_READ_OF_COMPETITIONS = (
-    Competition.specification,
-    Competition.dossier,
-    Competition.secret,
-    Competition.final_secret,
-)
-_READ_OF_SUBMISSIONS = (
-    Submission.competition_id,
-    Submission.request_id,
-    Submission.evaluation,
-    Submission.source_key,
-    Submission.source_sha256,
-    Submission.state,
-    Submission.check_report,
-    Submission.generation,
-    Submission.seed_epoch,
-)
 
 
 @dataclass(frozen=True)
@@ -71,11 +54,11 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Turn:
-    """The item whose turn it is, locked, with what it belongs to; of that only what a job is made of was read."""
+    """Work of this stage for this competition comes next."""
 
-    item: WorkItem
-    submission: Submission
-    competition: Competition
+    stage: Stage
+    competition_id: UUID
+    has_others_behind: bool
 
 
 def next_turn(session: Session, *, competition_id: UUID, team_id: UUID, stage: Stage) -> int:
@@ -102,104 +85,112 @@ def _last_turns() -> Select[int | None, int | None, int | None]:
     return select(*last)
 
 
-def find_waiting(session: Session, capabilities: Capabilities) -> list[Waiting]:
-    """Competitions with waiting checks or runs that a worker with `capabilities` can do."""
-    can = {"memory_bytes": float(capabilities.memory_bytes), "has_gpu": capabilities.gpu is not None}
-    return [
+def find_waiting(session: Session, key_digest: str, name: str) -> tuple[Heard, list[Waiting]]:
+    """The worker that asks, noted as alive, and the competitions with waiting checks or runs that it can do.
+
+    Raises WorkerKeyInvalid and WorkerUnknown.
+    """
+    rows = session.execute(_waiting(), {"key_digest": key_digest, "worker": name}).all()
+    if rows and is_noted(rows[0].seen_at, rows[0].left_at):
+        worker = Heard.of(rows[0].worker_key_id, name, rows[0].capabilities)
+    else:
+        worker = hear(session, key_digest, name)
+    return worker, [
         Waiting(
             competition_id=row.id,
             served_at={Stage.CHECK: row.checks_served_at, Stage.RUN: row.runs_served_at},
             stages=frozenset([Stage.CHECK] * row.checks + [Stage.RUN] * row.runs),
             runs_wait_since=row.since,
         )
-        for row in session.execute(_waiting(), can)
+        for row in rows
+        if row.id is not None and worker.can(memory_bytes=row.memory_bytes, needs_gpu=row.needs_gpu)
     ]
 
 
 @cache  # making a statement costs as much time as PostgreSQL takes for it
-def _waiting() -> Select[UUID, datetime, datetime, bool, bool, datetime | None]:
-    needs_gpu = func.coalesce(Competition.specification["evaluation"]["gpu"].as_boolean(), false())
-    memory_bytes = Competition.specification["limits"]["memory_bytes"].as_float()
-    ready = WorkItem.state == WorkState.READY
+def _waiting() -> Select[*tuple[Any, ...]]:
+    """The worker, once for every competition with waiting checks or runs, or once when nothing waits."""
+    ready = WorkItem.state == constant(WorkState.READY)
     checks, runs = (
         # One probe of the index per competition; EXISTS may become a hash of all that waits.
         select(WorkItem.id)
-        .where(WorkItem.competition_id == Competition.id, WorkItem.stage == stage, ready)
+        .where(WorkItem.competition_id == Competition.id, WorkItem.stage == constant(stage), ready)
         .order_by(WorkItem.turn)
-        .limit(1)
+        .limit(literal_column("1"))
         .scalar_subquery()
         .is_not(None)
         for stage in (Stage.CHECK, Stage.RUN)
     )
-    since = select(WorkItem.created_at).where(ready, WorkItem.stage == Stage.RUN).order_by(WorkItem.created_at).limit(1)
-    return select(
-        Competition.id,
-        Competition.checks_served_at,
-        Competition.runs_served_at,
-        checks.label("checks"),
-        runs.label("runs"),
-        since.scalar_subquery().label("since"),
-    ).where(
-        or_(checks, runs),
-        memory_bytes <= bindparam("memory_bytes", type_=Float()),
-        or_(bindparam("has_gpu", type_=Boolean()), ~needs_gpu),
+    since = (
+        select(WorkItem.created_at)
+        .where(ready, WorkItem.stage == constant(Stage.RUN))
+        .order_by(WorkItem.created_at)
+        .limit(literal_column("1"))
+    )
+    return (
+        select(
+            Worker.worker_key_id,
+            Worker.capabilities,
+            Worker.seen_at,
+            Worker.left_at,
+            Competition.id,
+            Competition.checks_served_at,
+            Competition.runs_served_at,
+            checks.label("checks"),
+            runs.label("runs"),
+            since.scalar_subquery().label("since"),
+            func.coalesce(Competition.specification["evaluation"]["gpu"].as_boolean(), false()).label("needs_gpu"),
+            Competition.specification["limits"]["memory_bytes"].as_float().label("memory_bytes"),
+        )
+        .join(WorkerKey, WorkerKey.id == Worker.worker_key_id)
+        .outerjoin(Competition, or_(checks, runs))
+        .where(WorkerKey.digest == bindparam("key_digest"), Worker.name == bindparam("worker"))
     )
 
 
-def take_turn(session: Session, waiting: Sequence[Waiting]) -> Turn | None:
-    """The item whose turn it is in the competitions that wait, locked, or None when others take all there is.
-
-    The competition goes to the end of the line for the item's stage. What another transaction is taking is passed over.
-    Of a check the submission is locked with it, so that claiming and cancelling never wait for each other crosswise.
-    """
+def turns(session: Session, waiting: Sequence[Waiting]) -> Iterator[Turn]:
+    """Whose turn it is, and who comes next if others take all that those have."""
     for stage in _stage_order(session, waiting):
         line = sorted((row for row in waiting if stage in row.stages), key=lambda row: row.served_at[stage])
         for row in line:
-            found = session.execute(_first_item(stage), {"competition_id": row.competition_id}).one_or_none()
-            if found is None:
-                continue
-            turn = Turn(*found)
-            if len(line) > 1:  # alone it has nobody to go behind
-                _note_served(turn.competition, stage)
-            return turn
-    return None
+            yield Turn(stage, row.competition_id, has_others_behind=len(line) > 1)
 
 
-def next_score_item(session: Session) -> WorkItem | None:
-    """The score item that has waited longest, locked, or None."""
-    return session.scalar(
-        select(WorkItem)
-        .where(WorkItem.state == WorkState.READY, WorkItem.stage == Stage.SCORE)
-        .order_by(WorkItem.created_at)
-        .limit(1)
-        .with_for_update(skip_locked=True)
+@cache  # making a statement costs as much time as PostgreSQL takes for it
+def first_item(stage: Stage) -> Select[UUID]:
+    """The first waiting item of the competition `of_competition`, locked. What others are taking is passed over.
+
+    Of a check the submission is locked with it, so that claiming and cancelling never wait for each other crosswise.
+    """
+    item = aliased(WorkItem)
+    first = (
+        select(item.id)
+        .where(
+            item.competition_id == bindparam("of_competition"),
+            item.stage == constant(stage),
+            item.state == constant(WorkState.READY),
+        )
+        .order_by(item.turn, item.created_at)
+        .limit(literal_column("1"))
     )
+    if stage is Stage.CHECK:
+        return first.join(Submission, Submission.id == item.submission_id).with_for_update(
+            skip_locked=True, of=[item, Submission]
+        )
+    return first.with_for_update(skip_locked=True)
 
 
 @cache
-def _first_item(stage: Stage) -> Select[WorkItem, Submission, Competition]:
-    locked = [WorkItem, Submission] if stage is Stage.CHECK else [WorkItem]
+def first_score_item() -> Select[UUID]:
+    """The score item that has waited longest, locked."""
+    item = aliased(WorkItem)
     return (
-        select(WorkItem, Submission, Competition)
-        .join(Submission, Submission.id == WorkItem.submission_id)
-        .join(Competition, Competition.id == WorkItem.competition_id)
-        .where(
-            WorkItem.competition_id == bindparam("competition_id"),
-            WorkItem.stage == stage,
-            WorkItem.state == WorkState.READY,
-        )
-        .order_by(WorkItem.turn, WorkItem.created_at)
-        .limit(1)
-        .options(load_only(*_READ_OF_SUBMISSIONS), load_only(*_READ_OF_COMPETITIONS))
-        .with_for_update(skip_locked=True, of=locked)
+        select(item.id)
+        .where(item.state == constant(WorkState.READY), item.stage == constant(Stage.SCORE))
+        .order_by(item.created_at)
+        .limit(literal_column("1"))
+        .with_for_update(skip_locked=True)
     )
-
-
-def _note_served(competition: Competition, stage: Stage) -> None:
-    if stage is Stage.CHECK:
-        competition.checks_served_at = utc_now()
-    else:
-        competition.runs_served_at = utc_now()
 
 
 def _stage_order(session: Session, waiting: Sequence[Waiting]) -> tuple[Stage, Stage]:

@@ -1,4 +1,4 @@
-"""What workers ask: register, claim, keep a lease with heartbeats, report an outcome.
+"""What workers say: that they start, live on and have finished runs, and how their items ended.
 
 Every function runs inside one transaction of its caller. Rows are locked in the order worker, item, submission, waiting
 items of the submission.
@@ -9,15 +9,15 @@ from datetime import timedelta
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Select, and_, bindparam, func, select
-from sqlalchemy.orm import Session, load_only, object_session
+from sqlalchemy import Select, and_, bindparam, func, inspect, literal_column, select, update
+from sqlalchemy.orm import Session, aliased, load_only, object_session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from evaluator.contract.faults import Fault, FaultCode
 from evaluator.contract.states import Owner, Stage, SubmissionState, WorkState
 from evaluator.contract.work import (
     Heartbeat,
     HeartbeatAnswer,
-    Job,
     Outcome,
     Registration,
     RegistrationAnswer,
@@ -27,16 +27,15 @@ from evaluator.contract.work import (
 from server import tallies
 from server.auth import require_worker_key
 from server.competitions.service import specification
-from server.db import utc_now
+from server.db import constant, utc_now
 from server.errors import RequestError
 from server.leaks import may_move_progress, moved_progress
 from server.logs import get_logger
 from server.models import Competition, Submission, WorkerKey, WorkItem
 from server.models.base import Entity
-from server.work import leases, queue, workers
+from server.work import leases, workers
 from server.work.allowance import wall_left_s
 from server.work.items import advance
-from server.work.jobs import build_job
 
 log = get_logger(__name__)
 
@@ -50,7 +49,7 @@ _READ_OF_SUBMISSIONS = (
     Submission.runs_shown,
     Submission.runs_shown_at,
 )
-_STAGE_STATES = {Stage.CHECK: SubmissionState.CHECKING, Stage.RUN: SubmissionState.RUNNING}
+_OPEN = (constant(WorkState.READY), constant(WorkState.LEASED))
 
 
 class InvalidReport(RequestError):
@@ -80,36 +79,6 @@ def register(
         item.token += 1  # what the dead process sent may still arrive
         leases.lose(session, item, max_attempts=max_attempts)
     return RegistrationAnswer(released=len(held), lease_s=lease_s)
-
-
-def claim(session: Session, worker: workers.Heard, *, lease_s: float, max_attempts: int) -> Job | None:
-    """The next job for a worker in the fair order, leased to it, or None when there is nothing that it can do.
-
-    While anything waits, expired leases are left to the sweeper.
-    """
-    waiting = queue.find_waiting(session, worker.capabilities)
-    if not waiting and leases.expire_leases(session, max_attempts=max_attempts):
-        session.flush()
-        waiting = queue.find_waiting(session, worker.capabilities)
-    turn = queue.take_turn(session, waiting)
-    if turn is None:
-        return None
-    item, submission, competition = turn.item, turn.submission, turn.competition
-    stage = Stage(item.stage)
-    leases.lease_item(item, worker=worker.name, lease_s=lease_s)
-    item.worker_key_id = worker.worker_key_id
-    item.sandbox_mode = worker.capabilities.sandbox_mode
-    submission.state = _STAGE_STATES[stage]
-    log.info(
-        "work_claimed",
-        submission_id=str(submission.id),
-        work_id=str(item.id),
-        stage=item.stage,
-        chunk=item.chunk,
-        worker=worker.name,
-    )
-    left_s = wall_left_s(session, submission, specification(competition).limits) if stage is Stage.RUN else None
-    return build_job(item, submission, competition, lease_s=lease_s, wall_left_s=left_s)
 
 
 def heartbeat(session: Session, beat: Heartbeat, key_digest: str, *, lease_s: float) -> HeartbeatAnswer:
@@ -217,9 +186,7 @@ def report(session: Session, outcome: Outcome, key_digest: str, *, max_attempts:
 
 def _go_on(session: Session, submission: Submission, item: WorkItem) -> Reported:
     """Add what follows on `item`, which is done, unless other items of its stage are still to come."""
-    session.flush()
-    places = {"submission_id": submission.id, "generation": submission.generation, "stage": item.stage}
-    if session.scalar(_open_item(), places) is not None:
+    if _write(session, item):
         return Reported(accepted=True)
     spec = specification(session.get_one(Competition, submission.competition_id))
     advance(session, submission, spec)
@@ -231,17 +198,38 @@ def _go_on(session: Session, submission: Submission, item: WorkItem) -> Reported
     return Reported(accepted=True, waits=Stage.SCORE, count=1)
 
 
+def _write(session: Session, item: WorkItem) -> bool:
+    """Write what changed in `item`, which leaves the session, and say whether others of its stage are still open.
+
+    The answer is true: the submission is locked already, so its other outcomes are either seen or yet to come.
+    """
+    state = inspect(item)
+    changes = {name: getattr(item, name) for name in set(state.mapper.column_attrs.keys()) - state.unmodified}
+    session.expunge(item)
+    values = {"item_id": item.id} | {f"new_{name}": value for name, value in changes.items()}
+    return session.connection().execute(_write_item(frozenset(changes)), values).scalar_one()
+
+
 @cache
-def _open_item() -> Select[UUID]:
-    return (
-        select(WorkItem.id)
+def _write_item(changed: frozenset[str]) -> ReturningUpdate[bool]:
+    other = aliased(WorkItem)
+    last_open = (
+        select(other.id)
         .where(
-            WorkItem.submission_id == bindparam("submission_id"),
-            WorkItem.generation == bindparam("generation"),
-            WorkItem.stage == bindparam("stage"),
-            WorkItem.state.in_([WorkState.READY, WorkState.LEASED]),
+            other.submission_id == WorkItem.submission_id,
+            other.generation == WorkItem.generation,
+            other.stage == WorkItem.stage,
+            other.state.in_(_OPEN),
+            other.id != WorkItem.id,
         )
-        .limit(1)
+        .order_by(other.chunk.desc())  # the first are done first
+        .limit(literal_column("1"))
+    )
+    return (
+        update(WorkItem)
+        .where(WorkItem.id == bindparam("item_id"))
+        .values({name: bindparam(f"new_{name}") for name in changed})
+        .returning(last_open.scalar_subquery().is_not(None))
     )
 
 
@@ -270,7 +258,7 @@ def _held_item(locked: tuple[type[Entity], ...]) -> Select[WorkItem, Submission]
             WorkItem.id == bindparam("work_id"),
             WorkItem.token == bindparam("token"),
             WorkItem.worker_key_id == key_id,
-            WorkItem.state.in_([WorkState.LEASED, WorkState.READY]),
+            WorkItem.state.in_(_OPEN),
         )
         .options(load_only(*_READ_OF_SUBMISSIONS))
         .with_for_update(of=locked)

@@ -12,16 +12,17 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from evaluator.contract.states import WorkState
-from evaluator.contract.work import Capabilities, Registration
+from evaluator.contract.work import UNSAFE_BACKEND, Capabilities, Registration
 from server.auth import require_worker_key
 from server.db import utc_now
-from server.errors import Conflict
+from server.errors import Conflict, Forbidden
 from server.logs import get_logger
 from server.models import ModelOrder, Worker, WorkerKey, WorkItem
 
 log = get_logger(__name__)
 
 SILENCE_S = 60.0  # workers are heard every 3 s while they work and every 10 s while they wait
+NOTED_S = 5.0  # who was noted so lately need not be noted again
 FORGOTTEN_S = 24 * 3600.0  # who is silent for so long was taken away; whoever comes back registers by itself
 
 
@@ -30,6 +31,13 @@ class WorkerUnknown(Conflict):
 
     code = "worker_unknown"
     title = "Worker is not registered"
+
+
+class UnsafeWorker(Forbidden):
+    """A worker that isolates nothing asked a server that gives it none of its submissions."""
+
+    code = "unsafe_worker"
+    title = "Worker isolates nothing"
 
 
 class WorkerState(StrEnum):
@@ -48,6 +56,15 @@ class Heard:
     name: str
     worker_key_id: UUID
     capabilities: Capabilities
+
+    @classmethod
+    def of(cls, worker_key_id: UUID, name: str, stored: dict[str, Any]) -> "Heard":
+        """The worker with these stored capabilities."""
+        return cls(name=name, worker_key_id=worker_key_id, capabilities=_capabilities(stored))
+
+    def can(self, *, memory_bytes: float, needs_gpu: bool) -> bool:
+        """Whether it can do runs that need this."""
+        return memory_bytes <= self.capabilities.memory_bytes and (self.capabilities.gpu is not None or not needs_gpu)
 
 
 @dataclass(frozen=True)
@@ -99,7 +116,12 @@ def hear(session: Session, key_digest: str, name: str) -> Heard:
     if found is None:
         require_worker_key(session, key_digest)
         raise WorkerUnknown("This worker is not registered under its key. It has to register first.")
-    return Heard(name=name, worker_key_id=found.worker_key_id, capabilities=_capabilities(found.capabilities))
+    return Heard.of(found.worker_key_id, name, found.capabilities)
+
+
+def is_noted(seen_at: datetime, left_at: datetime | None) -> bool:
+    """Whether the row says already that this worker lives."""
+    return left_at is None and utc_now() - seen_at < timedelta(seconds=NOTED_S)
 
 
 @cache  # making a statement costs as much time as PostgreSQL takes for it
@@ -111,6 +133,15 @@ def _heard() -> ReturningUpdate[UUID, dict[str, Any]]:
         .values(seen_at=bindparam("now"), left_at=None)
         .returning(Worker.worker_key_id, Worker.capabilities)
     )
+
+
+def require_isolation(capabilities: Capabilities, server_backend: str) -> None:
+    """Raise UnsafeWorker unless the worker isolates submissions or the server, too, is set to the unsafe backend."""
+    if not capabilities.isolates and server_backend != UNSAFE_BACKEND:
+        raise UnsafeWorker(
+            f"This worker isolates nothing ({capabilities.sandbox_mode}). Unset its LETHE_SANDBOX_BACKEND; or, to "
+            f"develop, set LETHE_SANDBOX_BACKEND={UNSAFE_BACKEND} on the server as well."
+        )
 
 
 def leave(session: Session, key_digest: str, name: str) -> None:

@@ -186,12 +186,12 @@ def test_ten_thousand_waiting_submissions_are_one_look_into_an_index(site: Site)
         ]
         session.execute(insert(WorkItem), rows)
         session.execute(text("ANALYZE"))
-        statement = queue._first_item(Stage.CHECK).params(competition_id=like.competition_id)
+        statement = queue.first_item(Stage.CHECK).params(of_competition=like.competition_id)
         compiled = statement.compile(site.context.database.engine, compile_kwargs={"literal_binds": True})
         plan = "\n".join(session.scalars(text(f"EXPLAIN {compiled}")))
         last = session.get_one(Submission, ids[-1])
         assert queue.queue_position(session, last) == 10_001
-    assert "ix_work_items_turn" in plan
+    assert "ix_work_items_waiting" in plan
     assert "Sort" not in plan
     assert "Seq Scan on work_items" not in plan
     assert "Seq Scan on submissions" not in plan

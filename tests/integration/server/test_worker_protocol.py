@@ -1,6 +1,5 @@
 """What workers may say and what becomes of it when it is wrong: forged, truncated, replayed, foreign, oversized."""
 
-import time
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,7 +12,7 @@ from server.control.sweeper import sweep
 from server.db import utc_now
 from server.models import Worker, WorkItem
 from server.work.keys import WorkerKeyNotFound, create_worker_key, renew_worker_key
-from server.work.workers import FORGOTTEN_S, WorkerState, list_workers
+from server.work.workers import FORGOTTEN_S, SILENCE_S, WorkerState, list_workers
 from tests.integration.server.conftest import RUNS, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -244,9 +243,21 @@ def test_a_worker_that_is_lost_for_a_day_is_forgotten_and_may_come_back(site: Si
 
 def test_idle_workers_are_heard_when_they_ask(site: Site) -> None:
     assert site.claim("w") is None
-    with site.context.database.read() as session:
-        first = session.scalars(select(Worker.seen_at)).one()
-    time.sleep(0.01)
+    silent = utc_now() - timedelta(seconds=SILENCE_S)
+    for changed in ({"seen_at": silent}, {"left_at": silent}):
+        with site.context.database.write() as session:
+            session.execute(update(Worker).values(**changed))
+        assert site.claim("w") is None
+        with site.context.database.read() as session:
+            worker = session.scalars(select(Worker)).one()
+        assert worker.seen_at > silent
+        assert worker.left_at is None
+
+
+def test_a_worker_that_was_just_heard_is_not_noted_again(site: Site) -> None:
     assert site.claim("w") is None
     with site.context.database.read() as session:
-        assert session.scalars(select(Worker.seen_at)).one() > first
+        first = session.scalars(select(Worker.seen_at)).one()
+    assert site.claim("w") is None
+    with site.context.database.read() as session:
+        assert session.scalars(select(Worker.seen_at)).one() == first
