@@ -3,7 +3,7 @@
 The loop is what a trusting host would write: one process, one run after the other, each on a fresh copy of the
 network, followed by the outputs that Lethe stores. It is timed at one thread, as Lethe runs it, and at torch's own
 default. Lethe runs with one slot (its overhead) and with one slot a core (its gain). Whole jobs alternate, so that
-other load on the machine meets all of them: `python -m benchmarks.evaluation [--runs 16] [--rounds 3]`.
+other load on the machine meets all of them: `python -m benchmarks.evaluation [--runs 32] [--rounds 3]`.
 """
 
 import argparse
@@ -40,7 +40,7 @@ DEMO = Path(str(files("server.competitions"))) / "specs/demo.toml"
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=16, help="runs of a job")
+    parser.add_argument("--runs", type=int, default=32, help="runs of a job; the demo's have 32")
     parser.add_argument("--rounds", type=int, default=3, help="how often each of the four jobs is done")
     parser.add_argument("--bare", nargs=4, help=argparse.SUPPRESS)  # the bare loop, in its own process
     arguments = parser.parse_args()
