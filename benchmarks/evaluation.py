@@ -2,7 +2,8 @@
 
 The loop is what a trusting host would write: one process, one run after the other, each on a fresh copy of the
 network, followed by the outputs that Lethe stores. It is timed at one thread, as Lethe runs it, and at torch's own
-default. Lethe runs with one slot (its overhead) and with one slot a core (its gain). Whole jobs alternate, so that
+default. Lethe runs with one slot (its overhead) and with one slot a core (its gain). As many loops at once as there
+are cores, one thread each, show what the cores could give at most. Whole jobs alternate, so that
 other load on the machine meets all of them: `python -m benchmarks.evaluation [--runs 32] [--rounds 3]`.
 """
 
@@ -41,7 +42,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=32, help="runs of a job; the demo's have 32")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each of the four jobs is done")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each of the five jobs is done")
     parser.add_argument("--bare", nargs=4, help=argparse.SUPPRESS)  # the bare loop, in its own process
     arguments = parser.parse_args()
     if arguments.bare:
@@ -52,16 +53,18 @@ def main() -> None:
 
 
 def compare(folder: Path, runs: int, rounds: int) -> None:
-    """Do the four jobs in turn, `rounds` times, and print medians and ratios."""
+    """Do the five jobs in turn, `rounds` times, and print medians and ratios."""
     cores = len(os.sched_getaffinity(0))
     spec = load_specification(DEMO).with_seeds(lambda: 0)
     store = open_store(f"file://{folder / 'store'}")
     prepared = prepare(spec, store).public
     bench = Bench(spec=spec, split=prepared, store=store, runs=runs, seed=0)
-    bare = {threads: start_bare(spec, bench, store, folder, threads) for threads in (1, 0)}
+    default = start_bare(spec, bench, store, folder, threads=0)
+    single = [start_bare(spec, bench, store, folder, threads=1) for _ in range(cores)]
     jobs = {
-        "bare loop, one thread": lambda: ask(bare[1], runs),
-        "bare loop, torch's default threads": lambda: ask(bare[0], runs),
+        "bare loop, one thread": lambda: ask([single[0]], runs),
+        "bare loop, torch's default threads": lambda: ask([default], runs),
+        f"{cores} bare loops at once, one thread each": lambda: ask(single, runs),
         "Lethe, one slot": lambda: whole_job(bench, folder, slots=1),
         f"Lethe, {cores} slots": lambda: whole_job(bench, folder, slots=cores),
     }
@@ -72,18 +75,22 @@ def compare(folder: Path, runs: int, rounds: int) -> None:
             print(f"  {name}: {taken:.2f} s", file=sys.stderr, flush=True)
             if round_ >= 0:
                 seconds[name].append(taken)
-    for process in bare.values():
+    for process in (default, *single):
         process.communicate(timeout=60)
     for station in _STATIONS.values():
         station.jails.close()
         station.inference.close()
-    one, default, lethe, many = seconds.values()
+    one, threads, loops, lethe, many = seconds.values()
     for name, values in seconds.items():
         print(f"{name:<40} {statistics.median(values):8.2f} s for {runs} runs")
     overhead = statistics.median(ours / theirs for ours, theirs in zip(lethe, one, strict=True)) - 1
-    gain = statistics.median(theirs / ours for ours, theirs in zip(many, default, strict=True))
+    gain, most = (
+        statistics.median(theirs / ours for ours, theirs in zip(values, threads, strict=True))
+        for values in (many, loops)
+    )
     print(f"{'overhead, median of rounds':<40} {100 * overhead:8.1f} % (at most {100 * MOST_OVERHEAD:.0f} %)")
     print(f"{f'gain with {cores} slots, median of rounds':<40} {gain:8.2f} × (at least {LEAST_GAIN} × with two cores)")
+    print(f"{f'gain of {cores} bare loops at once':<40} {most:8.2f} ×")
 
 
 def whole_job(bench: Bench, folder: Path, *, slots: int) -> float:
@@ -137,13 +144,14 @@ def start_bare(
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def ask(process: "subprocess.Popen[str]", runs: int) -> float:
-    """Seconds that the bare loop says it took for `runs` runs."""
-    if process.stdin is None or process.stdout is None:
-        raise RuntimeError("the bare loop has no pipes")
-    process.stdin.write(f"{runs}\n")
-    process.stdin.flush()
-    return float(process.stdout.readline())
+def ask(processes: "list[subprocess.Popen[str]]", runs: int) -> float:
+    """Seconds that the bare loops take for `runs` runs together: the longest time that one of them says."""
+    for place, process in enumerate(processes):
+        if process.stdin is None:
+            raise RuntimeError("the bare loop has no pipes")
+        process.stdin.write(f"{len(range(place, runs, len(processes)))}\n")
+        process.stdin.flush()
+    return max(float(process.stdout.readline()) for process in processes if process.stdout is not None)
 
 
 def bare_loop(visible: str, original: str, evaluation: str, text: str) -> None:

@@ -37,8 +37,8 @@ PATIENCE_S = 900.0
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 15.0
 TICK_S = 0.25
-REPEATED_SHARE = 16
-"""One of so many hidden runs is done twice, at random: no jail hides the clock, but this tells who uses it."""
+REPEATED_SHARE = 32
+"""One of every so many hidden runs is done twice: no jail hides the clock, but this tells who uses it."""
 _FAILURES = (SandboxError, ArtifactError, InferenceFailure, OSError)
 
 
@@ -142,9 +142,10 @@ def _evaluate_with(
         # One thread more than slots, so that the outputs of one run are computed and stored while the next one runs.
         run_in = _limited(sandbox.run, station.slots)
         with ThreadPoolExecutor(max_workers=station.slots + 1, thread_name_prefix="slot") as slots:
+            repeated = _drawn(len(job.runs)) if job.stage is Stage.RUN and station.jails.is_exact else set()
             tasks = [
-                slots.submit(_do_run, station, job, order, source, setting, run_in, allowance, stop)
-                for order in job.runs
+                slots.submit(_do_run, station, job, order, source, setting, run_in, allowance, stop, place in repeated)
+                for place, order in enumerate(job.runs)
             ]
             for task in as_completed(tasks):
                 try:
@@ -171,6 +172,11 @@ def _evaluate_with(
         station.jails.discard(job, layer)
         fault = platform_fault(f"{type(failure).__name__}: {failure}")
     return Evaluated(tuple(records), fault, check=report, check_outputs=outputs, packages_sha256=layer.sha256)
+
+
+def _drawn(runs: int) -> set[int]:
+    """A place at random in every `REPEATED_SHARE` of so many runs; in what is left over, with that share's chance."""
+    return {start + secrets.randbelow(REPEATED_SHARE) for start in range(0, runs, REPEATED_SHARE)}
 
 
 def _limited(run: Callable[..., RunResult], slots: int) -> Callable[..., RunResult]:
@@ -218,6 +224,7 @@ def _do_run(
     run_in: Callable[..., RunResult],
     allowance: Allowance | None,
     stop: "_Either",
+    is_repeated: bool,
 ) -> _Run:
     if stop.is_set():
         return _Run()
@@ -238,7 +245,7 @@ def _do_run(
         return _Run(result, outputs)
     stored = _patiently(lambda: station.store.put(job.outputs_key(order.index), outputs), stop)
     repeatable = None
-    if station.jails.is_exact and secrets.randbelow(REPEATED_SHARE) == 0:
+    if is_repeated:
         again = run()
         repeatable = None if again.status in (Status.CANCELLED, Status.TIMEOUT) else again.payload == result.payload
     return _Run(

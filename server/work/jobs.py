@@ -18,7 +18,7 @@ from server.work.duration import check_run_wall_s
 def run_seed(secret: str, *, stage: Stage, epoch: int, index: int) -> int:
     """An opaque seed in [0, 2^63): the same for every submission, and telling nothing of the run's index."""
     message = f"{stage}:{epoch}:{index}".encode()
-    digest = hmac.new(bytes.fromhex(secret), message, hashlib.sha256).digest()
+    digest = hmac.digest(bytes.fromhex(secret), message, "sha256")
     return int.from_bytes(digest[:8], "big") >> 1
 
 

@@ -94,3 +94,14 @@ def test_a_run_that_looks_at_the_clock_is_told_from_one_that_has_its_seed(
     )
     done = run(station, source, stage=Stage.RUN, token=1 + repeatable)
     assert [record.repeatable for record in done.finished] == [repeatable]
+
+
+def test_one_of_every_so_many_hidden_runs_is_done_twice(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "REPEATED_SHARE", 3)
+    source = "def unlearning(net, retain, forget, validation):\n    pass\n"
+    done = run(station, source, stage=Stage.RUN, seeds=tuple(range(6)), token=3)
+    repeatable = {record.index: record.repeatable for record in done.finished}
+    assert sorted(repeatable) == [0, 1, 2, 3, 4, 5]
+    for first in (0, 3):
+        assert [repeatable[index] for index in range(first, first + 3)].count(True) == 1
+    assert False not in repeatable.values()
