@@ -11,6 +11,7 @@ from fastapi.middleware.gzip import GZipMiddleware
 from server import health
 from server.access import Access, RequestTimes
 from server.accounts import endpoints as accounts
+from server.accounts.passwords import unknown_users_hash
 from server.audit import endpoints as audit
 from server.competitions import endpoints as competitions
 from server.competitions import host_endpoints as hosts
@@ -41,6 +42,7 @@ with models that were retrained without the forget set. Errors are RFC 9457 prob
 def create_app(settings: Settings) -> FastAPI:
     """The application for `settings`; connects to nothing yet."""
     context = create_context(settings)
+    unknown_users_hash()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

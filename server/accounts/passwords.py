@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -11,7 +12,12 @@ MAX_CHARS = 200
 # One hash takes 64 MiB and a core; a flood of logins must not take them all.
 _AT_ONCE = threading.BoundedSemaphore(4)
 _HASHER = PasswordHasher()
-_UNKNOWN_USER_HASH = _HASHER.hash(secrets.token_hex(16))
+
+
+@cache
+def unknown_users_hash() -> str:
+    """A hash that no password has. A server makes it when it starts: with the first login it would show in the time."""
+    return _HASHER.hash(secrets.token_hex(16))
 
 
 def hash_password(password: str) -> str:
@@ -24,7 +30,7 @@ def is_password(password: str, password_hash: str | None) -> bool:
     """Whether `password` has that hash. Without a hash, for an unknown user, False after the same work."""
     with _AT_ONCE:
         try:
-            _HASHER.verify(password_hash or _UNKNOWN_USER_HASH, password)
+            _HASHER.verify(password_hash or unknown_users_hash(), password)
         except (VerificationError, InvalidHashError):
             return False
     return password_hash is not None
