@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -214,36 +213,28 @@ def another_installation(home: Path, port: int, artifacts: str, **more: str) -> 
 
 
 class running:  # noqa: N801 - used as a function
-    """`lethe up` for the time of the block; what it printed is shown when it ends badly."""
+    """`lethe up` for the time of the block. What it prints lies in `up.log` of its home: printed here, lines of one
+    that runs for the whole session would turn up in the output of every test.
+    """
 
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
-        self._lines: list[str] = []
+        self._log = installation.home / "up.log"
 
     def __enter__(self) -> subprocess.Popen[str]:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "server.cli", "up"],
-            env=self._installation.environment, text=True, cwd=self._installation.home,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )  # fmt: skip
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "server.cli", "up"],
+                env=self._installation.environment, text=True, cwd=self._installation.home,
+                stdout=subprocess.DEVNULL, stderr=log,
+            )  # fmt: skip
         _until(lambda: self._process.poll() is not None or _answers(self._installation.url))
-        assert self._process.poll() is None, "".join(self._lines)
+        assert self._process.poll() is None, self._log.read_text()
         return self._process
-
-    def _read(self) -> None:
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self._lines.append(line)
-            sys.stderr.write(line)
 
     def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGINT)
         self._process.wait(timeout=40)
-        self._reader.join(timeout=10)
-        assert self._process.stderr is not None
-        self._process.stderr.close()
 
 
 def _answers(url: str) -> bool:
