@@ -10,8 +10,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from evaluator.contract.states import WorkState
 from server.models.base import Entity
 
-_IS_READY = f"state = '{WorkState.READY}'"
-
 
 def _partial_index(name: str, *columns: str, where: str) -> Index:
     return Index(name, *columns, postgresql_where=text(where), sqlite_where=text(where))
@@ -30,7 +28,9 @@ class WorkItem(Entity):
         UniqueConstraint("submission_id", "generation", "stage", "chunk"),
         Index("ix_work_items_claim", "state", "stage", "created_at"),
         Index("ix_work_items_turn", "competition_id", "stage", "state", "turn", "created_at"),
-        _partial_index("ix_work_items_waiting", "competition_id", "stage", "turn", "created_at", where=_IS_READY),
+        _partial_index(
+            "ix_work_items_waiting", "competition_id", "stage", "turn", "created_at", where="state = 'ready'"
+        ),
         Index("ix_work_items_team_turn", "team_id", "stage", "turn"),
         _partial_index("ix_work_items_done", "stage", "done_at", where="done_at IS NOT NULL"),
     )

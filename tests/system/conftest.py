@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -212,29 +213,25 @@ def another_installation(home: Path, port: int, artifacts: str, **more: str) -> 
     return installation
 
 
-class running:  # noqa: N801 - used as a function
+@contextmanager
+def running(installation: Installation) -> Iterator[subprocess.Popen[str]]:
     """`lethe up` for the time of the block. What it prints lies in `up.log` of its home: printed here, lines of one
     that runs for the whole session would turn up in the output of every test.
     """
-
-    def __init__(self, installation: Installation) -> None:
-        self._installation = installation
-        self._log = installation.home / "up.log"
-
-    def __enter__(self) -> subprocess.Popen[str]:
-        with self._log.open("a") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "server.cli", "up"],
-                env=self._installation.environment, text=True, cwd=self._installation.home,
-                stdout=subprocess.DEVNULL, stderr=log,
-            )  # fmt: skip
-        _until(lambda: self._process.poll() is not None or _answers(self._installation.url))
-        assert self._process.poll() is None, self._log.read_text()
-        return self._process
-
-    def __exit__(self, *_: object) -> None:
-        self._process.send_signal(signal.SIGINT)
-        self._process.wait(timeout=40)
+    printed = installation.home / "up.log"
+    with printed.open("a") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "server.cli", "up"],
+            env=installation.environment, text=True, cwd=installation.home,
+            stdout=subprocess.DEVNULL, stderr=log,
+        )  # fmt: skip
+    try:
+        _until(lambda: process.poll() is not None or _answers(installation.url))
+        assert process.poll() is None, printed.read_text()
+        yield process
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=40)
 
 
 def _answers(url: str) -> bool:
