@@ -46,6 +46,7 @@ from server.work.queue import first_score_item
 log = get_logger(__name__)
 
 RETRY_S = 10.0
+_LEASED = (WorkItem.id,)
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,10 @@ class Scorer:
         """Score the submission that has waited longest; False when none waits."""
         lease_s = self._context.settings.lease_s
         with self._context.database.write() as session:
-            work_id = lease_first(session, first_score_item(), {}, worker=self._holder, lease_s=lease_s)
-            if work_id is None:
+            leased = lease_first(session, first_score_item(), _LEASED, {}, worker=self._holder, lease_s=lease_s)
+            if leased is None:
                 return False
-            item = session.get_one(WorkItem, work_id)
+            item = session.get_one(WorkItem, leased.id)
             submission = session.get_one(Submission, item.submission_id, with_for_update=True)
             if submission.fault_code is not None and submission.generation == item.generation:
                 finish(item, WorkState.DONE)

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, select, update
+from sqlalchemy import Row, Select, SQLColumnExpression, bindparam, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -30,14 +30,16 @@ log = get_logger(__name__)
 def lease_first(
     session: Session,
     choice: Select[UUID],
+    told: tuple[SQLColumnExpression[Any], ...],
     places: Mapping[str, Any],
     *,
     worker: str,
     lease_s: float,
     worker_key_id: UUID | None = None,
     sandbox_mode: str | None = None,
-) -> UUID | None:
-    """Give the item that `choice` locks to `worker` until the lease runs out; None when there is none.
+) -> Row[*tuple[Any, ...]] | None:
+    """Give the item that `choice` locks to `worker` until the lease runs out, and tell these columns of it, as they are
+    then; None when there is none.
 
     Its token fences off the holder before.
     """
@@ -50,18 +52,18 @@ def lease_first(
         "new_claimed_at": now,
         "new_lease_expires_at": now + timedelta(seconds=lease_s),
     }
-    return session.connection().execute(_lease(choice), {**places, **values}).scalar_one_or_none()
+    return session.connection().execute(_lease(choice, told), {**places, **values}).one_or_none()
 
 
 @cache  # making a statement costs as much time as PostgreSQL takes for it
-def _lease(choice: Select[UUID]) -> ReturningUpdate[UUID]:
+def _lease(choice: Select[UUID], told: tuple[SQLColumnExpression[Any], ...]) -> ReturningUpdate[*tuple[Any, ...]]:
     given = ("worker", "worker_key_id", "sandbox_mode", "claimed_at", "lease_expires_at")
     return (
         update(WorkItem)
         .where(WorkItem.id == choice.scalar_subquery())
         .values(state=WorkState.LEASED, attempt=WorkItem.attempt + 1, token=WorkItem.token + 1)
         .values({name: bindparam(f"new_{name}") for name in given})
-        .returning(WorkItem.id)
+        .returning(*told)
     )
 
 

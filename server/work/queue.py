@@ -90,7 +90,7 @@ def find_waiting(session: Session, key_digest: str, name: str) -> tuple[Heard, l
 
     Raises WorkerKeyInvalid and WorkerUnknown.
     """
-    rows = session.execute(_waiting(), {"key_digest": key_digest, "worker": name}).all()
+    rows = session.connection().execute(_waiting(), {"key_digest": key_digest, "worker": name}).all()
     if rows and is_noted(rows[0].seen_at, rows[0].left_at):
         worker = Heard.of(rows[0].worker_key_id, name, rows[0].capabilities)
     else:

@@ -193,7 +193,7 @@ def _go_on(session: Session, submission: Submission, item: WorkItem) -> Reported
     if submission.state != SubmissionState.SCORING:
         chunks = -(-submission.runs_total // spec.evaluation.chunk_runs)
         return Reported(accepted=True, waits=Stage.RUN, count=chunks)
-    if (wall_left_s(session, submission, spec.limits) or 0.0) < 0:
+    if (wall_left_s(session, submission.id, submission.generation, spec.limits) or 0.0) < 0:
         leases.fail(session, submission, Fault(code=FaultCode.TIMEOUT))
     return Reported(accepted=True, waits=Stage.SCORE, count=1)
 
