@@ -1,4 +1,4 @@
-"""The database: one engine, read and write transactions, the same code on SQLite and PostgreSQL."""
+"""The database: one engine, its kinds of transaction, the same code on SQLite and PostgreSQL."""
 
 import sqlite3
 import time
@@ -26,7 +26,7 @@ _POSTGRESQL_DISK_FULL = "53100"
 
 
 class Database:
-    """An engine and its two kinds of transaction. Connects on first use, never at construction."""
+    """An engine and its kinds of transaction. Connects on first use, never at construction."""
 
     def __init__(self, url: str) -> None:
         parsed = make_url(url)
@@ -39,19 +39,26 @@ class Database:
         self.url = parsed
         patience = {} if self.is_sqlite or "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_S}
         self.engine: Engine = create_engine(parsed, pool_size=CONNECTIONS, max_overflow=0, connect_args=patience)
-        self._reader = self.engine
+        self._reader = self._observer = self.engine
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
         else:
             _ping_after_rest(self.engine)
             # PostgreSQL gives each statement a snapshot of its own anyway, and BEGIN and ROLLBACK cost as much as it.
             self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._observer = self.engine.execution_options(isolation_level="REPEATABLE READ")
         self.writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that writes nothing: on SQLite of one snapshot, on PostgreSQL of one for each statement."""
         with _ReadSession(self._reader, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """A session that writes nothing, and whose statements all see the same moment on both databases."""
+        with _ReadSession(self._observer, expire_on_commit=False) as session:
             yield session
 
     @contextmanager

@@ -16,6 +16,7 @@ from server.context import Context
 from server.control.sweeper import SWEEPER
 from server.db import utc_now
 from server.models import Lease, Submission, WorkItem
+from server.work.progress import runs_stored_of_live
 from server.work.workers import WorkerState, list_workers
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
@@ -33,7 +34,7 @@ _COUNTERS = {
 def render(context: Context, times: RequestTimes) -> bytes:
     """All metrics in Prometheus' text format; raises SQLAlchemy's errors when the database is away."""
     registry = CollectorRegistry()
-    with context.database.read() as session:
+    with context.database.snapshot() as session:  # what moves from one count to another is in one of them
         now = utc_now()
         registry.register(_Collected([*_submissions(session), *_queue(session, now), *_processes(session, now)]))
     return generate_latest(registry) + generate_latest(times.registry)
@@ -106,6 +107,7 @@ def _processes(session: Session, now: datetime) -> list[Metric]:
             "lethe_sweeper_lease_seconds", "Time left on the sweeper's lease; below 0 nobody sweeps", value=held_s
         ),
     ]
-    totals = tallies.totals(session)
+    totals = tallies.totals(session)  # of runs: those of submissions that have ended
+    totals[tallies.RUNS] += runs_stored_of_live(session)
     metrics += [CounterMetricFamily(f"lethe_{name}", text, value=totals[name]) for name, text in _COUNTERS.items()]
     return metrics

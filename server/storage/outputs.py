@@ -19,6 +19,7 @@ from evaluator.artifacts.outputs import (
 )
 from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.states import Stage
+from server import tallies
 from server.logs import get_logger
 from server.models import OutputPack, Submission, WorkItem
 
@@ -131,5 +132,6 @@ def forget_runs(session: Session, submission: Submission, runs: Iterable[int]) -
     forgotten = {str(run) for run in runs}
     items = [item for item in run_items(session, submission) if forgotten & item.finished.keys()]
     for item in items:
+        tallies.add(session, tallies.RUNS, len(forgotten & item.finished.keys()))  # they were stored all the same
         item.finished = {index: record for index, record in item.finished.items() if index not in forgotten}
     return items

@@ -17,6 +17,7 @@ from server.leaks import Viewer, sight
 from server.models import Competition, Submission, TeamMember, User
 from server.paging import fetch_page
 from server.teams.service import find_team
+from server.work.progress import runs_stored
 from server.work.queue import drop_items
 
 UNCHECKED = (SubmissionState.QUEUED, SubmissionState.CHECKING)
@@ -126,6 +127,7 @@ def end(session: Session, submission: Submission, state: SubmissionState) -> Non
     if state is SubmissionState.SCORED:
         submission.runs_shown = submission.runs_total
     drop_items(session, submission)
+    tallies.add(session, tallies.RUNS, runs_stored(session, submission))  # once, not at every outcome
     tallies.add_outcome(session, state=state, owner=submission.owner, code=submission.fault_code)
     tallies.add_state(session, submission.competition_id, state)
     session.flush()

@@ -9,8 +9,8 @@ from datetime import timedelta
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Select, and_, bindparam, func, inspect, literal_column, select, update
-from sqlalchemy.orm import Session, aliased, load_only, object_session
+from sqlalchemy import Select, bindparam, inspect, literal_column, select, update
+from sqlalchemy.orm import Session, aliased, load_only
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from evaluator.contract.faults import Fault, FaultCode
@@ -24,18 +24,17 @@ from evaluator.contract.work import (
     RunRecord,
     outputs_key,
 )
-from server import tallies
 from server.auth import require_worker_key
 from server.competitions.service import specification
 from server.db import constant, utc_now
 from server.errors import RequestError
-from server.leaks import may_move_progress, moved_progress
 from server.logs import get_logger
 from server.models import Competition, Submission, WorkerKey, WorkItem
 from server.models.base import Entity
 from server.work import leases, workers
 from server.work.allowance import wall_left_s
 from server.work.items import advance
+from server.work.progress import show_progress
 
 log = get_logger(__name__)
 
@@ -48,6 +47,20 @@ _READ_OF_SUBMISSIONS = (
     Submission.runs_total,
     Submission.runs_shown,
     Submission.runs_shown_at,
+)
+_READ_OF_ITEMS = (
+    WorkItem.submission_id,
+    WorkItem.competition_id,
+    WorkItem.generation,
+    WorkItem.stage,
+    WorkItem.chunk,
+    WorkItem.first_run,
+    WorkItem.run_count,
+    WorkItem.state,
+    WorkItem.attempt,
+    WorkItem.token,
+    WorkItem.worker,
+    WorkItem.finished,
 )
 _OPEN = (constant(WorkState.READY), constant(WorkState.LEASED))
 
@@ -98,27 +111,6 @@ def heartbeat(session: Session, beat: Heartbeat, key_digest: str, *, lease_s: fl
     return HeartbeatAnswer(stop=False, lease_s=lease_s)
 
 
-def show_progress(session: Session, submission: Submission) -> None:
-    """Move what the team sees of the finished hidden runs, as far and as often as the leak policy lets it."""
-    now = utc_now()
-    step_s = specification(session.get_one(Competition, submission.competition_id)).leaks.step_s
-    if not may_move_progress(submission.runs_shown_at, now=now, step_s=step_s):
-        return
-    of_runs = and_(
-        WorkItem.submission_id == submission.id,
-        WorkItem.generation == submission.generation,
-        WorkItem.stage == Stage.RUN,
-    )
-    whole = session.scalar(select(func.sum(WorkItem.run_count)).where(of_runs, WorkItem.state == WorkState.DONE)) or 0
-    parts = session.scalars(select(WorkItem.finished).where(of_runs, WorkItem.state != WorkState.DONE)).all()
-    done = whole + sum(len(records) for records in parts)
-    moved = moved_progress(
-        submission.runs_shown, submission.runs_shown_at, done=done, total=submission.runs_total, now=now, step_s=step_s
-    )
-    if moved is not None:
-        submission.runs_shown, submission.runs_shown_at = moved, now
-
-
 def record_runs(item: WorkItem, records: tuple[RunRecord, ...]) -> None:
     """Remember stored runs once each; a record that is already there stays as it is.
 
@@ -131,11 +123,7 @@ def record_runs(item: WorkItem, records: tuple[RunRecord, ...]) -> None:
         if record.outputs.key != outputs_key(item.submission_id, item.generation, record.index, item.token):
             raise InvalidReport(f"The outputs of run {record.index} are not stored under this lease.")
     new = {str(record.index): record.model_dump(mode="json", exclude={"index"}) for record in records}
-    added = new.keys() - item.finished.keys()
-    if added:
-        session = object_session(item)
-        assert session is not None  # noqa: S101 - items are looked up by the callers
-        tallies.add(session, tallies.RUNS, len(added))
+    if new.keys() - item.finished.keys():
         item.finished = new | item.finished
         item.attempt = 1
 
@@ -260,6 +248,6 @@ def _held_item(locked: tuple[type[Entity], ...]) -> Select[WorkItem, Submission]
             WorkItem.worker_key_id == key_id,
             WorkItem.state.in_(_OPEN),
         )
-        .options(load_only(*_READ_OF_SUBMISSIONS))
+        .options(load_only(*_READ_OF_ITEMS), load_only(*_READ_OF_SUBMISSIONS))
         .with_for_update(of=locked)
     )

@@ -1,4 +1,4 @@
-"""The two kinds of transaction, and a PostgreSQL that is restarted under them."""
+"""The kinds of transaction, and a PostgreSQL that is restarted under them."""
 
 from collections.abc import Iterator
 
@@ -31,6 +31,20 @@ def test_a_session_for_reading_writes_nothing(database: Database) -> None:
         session.flush()
     with database.read() as session:
         assert session.scalar(select(User.username)) == "ann"
+
+
+def test_a_snapshot_sees_one_moment_and_writes_nothing(database: Database) -> None:
+    with database.snapshot() as session:
+        assert session.scalar(select(User.username)) == "ann"
+        with database.write() as other:
+            other.scalars(select(User)).one().username = "bea"
+        assert session.scalar(select(User.username)) == "ann"
+        session.scalars(select(User)).one().username = "changed"
+    with database.read() as session:  # on the connection that the snapshot had
+        assert session.scalar(select(User.username)) == "bea"
+        with database.write() as other:
+            other.scalars(select(User)).one().username = "cat"
+        assert session.scalar(select(User.username)) == "cat"
 
 
 def test_connections_that_died_while_they_rested_are_replaced(

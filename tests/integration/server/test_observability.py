@@ -66,6 +66,44 @@ def test_metrics_count_what_happened(site: Site) -> None:
     assert after["lethe_sweeper_lease_seconds{}"] > 0
 
 
+def test_stored_runs_are_counted_from_their_heartbeat_on_and_never_fewer(site: Site) -> None:
+    def counted() -> float:
+        return samples(site.url)["lethe_runs_total{}"]
+
+    with site.register("ann") as ann, site.register("bob") as bob:
+        identifier = upload(ann).json()["id"]
+        check = site.claim()
+        assert check is not None
+        assert site.report(check)
+        job = site.claim()
+        assert job is not None
+        records = site.store_runs(job)
+        held = {"work_id": str(job.work_id), "token": job.token}
+        assert site.work("heartbeat", **held, finished=records[:2]).json()["stop"] is False
+        assert counted() == 2
+        assert site.report(job, finished=records)
+        assert counted() == 3
+        (site.context.settings.home / "artifacts" / job.outputs_key(0)).unlink()
+        site.evaluate()  # run 0 is found to be missing, is repeated, and was stored twice
+        assert ann.get(f"/submissions/{identifier}").json()["state"] == "running"
+        assert counted() == RUNS
+        site.evaluate()
+        assert ann.get(f"/submissions/{identifier}").json()["state"] == "scored"
+        assert counted() == RUNS + 1
+
+        other = upload(bob).json()["id"]
+        check = site.claim()
+        assert check is not None
+        assert site.report(check)
+        job = site.claim()
+        assert job is not None
+        held = {"work_id": str(job.work_id), "token": job.token}
+        site.work("heartbeat", **held, finished=site.store_runs(job)[:1])
+        bob.post(f"/submissions/{other}/cancel")
+        assert site.work("heartbeat", **held, finished=site.store_runs(job)).json()["stop"] is True
+    assert counted() == RUNS + 2
+
+
 def test_expired_leases_are_counted_once(site: Site) -> None:
     with site.register("ann") as ann:
         upload(ann)
