@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import TERMINAL_STATES, Stage, SubmissionState, WorkState
+from evaluator.contract.states import OPEN_WORK_STATES, TERMINAL_STATES, Stage, SubmissionState, WorkState
 from server import tallies
 from server.access import RequestTimes
 from server.context import Context
@@ -77,7 +77,7 @@ def _queue(session: Session, now: datetime) -> list[Metric]:
         select(WorkItem.stage, WorkItem.state, WorkItem.sandbox_mode, func.count(), func.min(WorkItem.created_at))
         .join(Submission, Submission.id == WorkItem.submission_id)
         .where(
-            WorkItem.state.in_([WorkState.READY, WorkState.LEASED]),
+            WorkItem.state.in_(OPEN_WORK_STATES),
             WorkItem.generation == Submission.generation,
             Submission.state.not_in(TERMINAL_STATES),
         )

@@ -56,3 +56,6 @@ class WorkState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     POISONED = "poisoned"
+
+
+OPEN_WORK_STATES = frozenset({WorkState.READY, WorkState.LEASED})

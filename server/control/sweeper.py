@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.faults import platform_fault
-from evaluator.contract.states import Stage, SubmissionState, WorkState
+from evaluator.contract.states import OPEN_WORK_STATES, Stage, SubmissionState, WorkState
 from server import tallies
 from server.competitions.service import specification
 from server.context import Context
@@ -77,7 +77,7 @@ def restore_items(session: Session) -> None:
     open_items = select(WorkItem.id).where(
         WorkItem.submission_id == Submission.id,
         WorkItem.generation == Submission.generation,
-        WorkItem.state.in_([WorkState.READY, WorkState.LEASED]),
+        WorkItem.state.in_(OPEN_WORK_STATES),
     )
     stranded = session.scalars(
         select(Submission)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from evaluator.artifacts.oracles import pruned_key, trained_indices
-from evaluator.contract.states import WorkState
+from evaluator.contract.states import OPEN_WORK_STATES, WorkState
 from server.context import Context
 from server.db import utc_now
 from server.models import ModelOrder, OracleBank
@@ -70,7 +70,7 @@ def _bank_status(context: Context, bank: Bank) -> BankStatus:
             .where(of_bank, ModelOrder.state == WorkState.LEASED, ModelOrder.lease_expires_at >= utc_now())
             .order_by(ModelOrder.model_index)
         ).all()
-        free = select(func.count()).where(of_bank, ModelOrder.state.in_((WorkState.READY, WorkState.LEASED)))
+        free = select(func.count()).where(of_bank, ModelOrder.state.in_(OPEN_WORK_STATES))
         failed = session.scalars(select(ModelOrder.message).where(of_bank, ModelOrder.state == WorkState.FAILED)).all()
         offered = session.scalar(select(OracleBank.offered).where(OracleBank.digest == bank.digest))
         since = utc_now() - RATE_WINDOW

@@ -15,7 +15,7 @@ from evaluator.artifacts import ArtifactMissing
 from evaluator.artifacts.store import digest_of_file
 from evaluator.contract.base import Contract
 from evaluator.contract.dossier import ArtifactRef
-from evaluator.contract.states import WorkState
+from evaluator.contract.states import OPEN_WORK_STATES, WorkState
 from server.audit.service import record
 from server.context import Context
 from server.db import Database, utc_now
@@ -187,7 +187,7 @@ def _fence_off(database: Database) -> None:
         for entity in (WorkItem, ModelOrder):
             session.execute(
                 update(entity)
-                .where(entity.state.in_([WorkState.READY, WorkState.LEASED]))
+                .where(entity.state.in_(OPEN_WORK_STATES))
                 .values(token=case((entity.token < beyond, beyond), else_=entity.token + 1))
             )
             session.execute(update(entity).where(entity.state == WorkState.LEASED).values(lease_expires_at=utc_now()))

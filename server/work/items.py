@@ -8,13 +8,11 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import Evaluation, Stage, SubmissionState, WorkState
+from evaluator.contract.states import OPEN_WORK_STATES, Evaluation, Stage, SubmissionState, WorkState
 from server.db import utc_now
 from server.leaks import shown_from
 from server.models import Submission, WorkItem
 from server.work.queue import drop_items, next_turn
-
-_OPEN = {WorkState.READY, WorkState.LEASED}
 
 
 class _Known(NamedTuple):
@@ -100,7 +98,7 @@ def _require(
     """Make the item, or let it wait again where it has ended; as `postpone` does, nobody holds it before `until`."""
     state = WorkState.READY if until is None else WorkState.LEASED
     if known is not None:
-        if known.state not in _OPEN:
+        if known.state not in OPEN_WORK_STATES:
             values = {"state": state, "lease_expires_at": until, "worker": None, "done_at": None}
             session.execute(update(WorkItem).where(WorkItem.id == known.id).values(values))
         return

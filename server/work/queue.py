@@ -163,16 +163,8 @@ def first_item(stage: Stage) -> Select[UUID]:
     Of a check the submission is locked with it, so that claiming and cancelling never wait for each other crosswise.
     """
     item = aliased(WorkItem)
-    first = (
-        select(item.id)
-        .where(
-            item.competition_id == bindparam("of_competition"),
-            item.stage == constant(stage),
-            item.state == constant(WorkState.READY),
-        )
-        .order_by(item.turn, item.created_at)
-        .limit(literal_column("1"))
-    )
+    of_competition = item.competition_id == bindparam("of_competition")
+    first = _first_waiting(item, stage).where(of_competition).order_by(item.turn, item.created_at)
     if stage is Stage.CHECK:
         return first.join(Submission, Submission.id == item.submission_id).with_for_update(
             skip_locked=True, of=[item, Submission]
@@ -184,13 +176,12 @@ def first_item(stage: Stage) -> Select[UUID]:
 def first_score_item() -> Select[UUID]:
     """The score item that has waited longest, locked."""
     item = aliased(WorkItem)
-    return (
-        select(item.id)
-        .where(item.state == constant(WorkState.READY), item.stage == constant(Stage.SCORE))
-        .order_by(item.created_at)
-        .limit(literal_column("1"))
-        .with_for_update(skip_locked=True)
-    )
+    return _first_waiting(item, Stage.SCORE).order_by(item.created_at).with_for_update(skip_locked=True)
+
+
+def _first_waiting(item: type[WorkItem], stage: Stage) -> Select[UUID]:
+    waits = (item.stage == constant(stage), item.state == constant(WorkState.READY))
+    return select(item.id).where(*waits).limit(literal_column("1"))
 
 
 def _stage_order(session: Session, waiting: Sequence[Waiting]) -> tuple[Stage, Stage]:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, aliased, load_only
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from evaluator.contract.faults import Fault, FaultCode
-from evaluator.contract.states import Owner, Stage, SubmissionState, WorkState
+from evaluator.contract.states import OPEN_WORK_STATES, Owner, Stage, SubmissionState, WorkState
 from evaluator.contract.work import (
     Heartbeat,
     HeartbeatAnswer,
@@ -62,7 +62,7 @@ _READ_OF_ITEMS = (
     WorkItem.worker,
     WorkItem.finished,
 )
-_OPEN = (constant(WorkState.READY), constant(WorkState.LEASED))
+_OPEN = [constant(state) for state in sorted(OPEN_WORK_STATES)]
 
 
 class InvalidReport(RequestError):

@@ -28,6 +28,7 @@ from server.leaderboard import standings
 from server.models import Base, Competition, Score, Submission, Team, TeamMember, User
 from server.settings import Settings
 from tests.dossiers import make_dossier
+from tests.scores import make_score
 
 HOSTILE = "<script>document.title='owned'</script><img src=x>"
 TEAMS = {
@@ -166,18 +167,14 @@ def _score(
 ) -> Score:
     spread = half_width / 2.13 / np.sqrt(15)  # what a jackknife over 16 groups turns back into the interval
     replicates = score + spread * np.random.default_rng(seed).standard_normal(16)
-    return Score(
-        competition_id=competition.id,
-        submission_id=None if submission is None else submission.id,
+    return make_score(
+        competition.id,
+        score,
+        submission=submission,
         reference=reference,
-        final_score=score,
         interval_low=max(0.0, score - half_width),
         interval_high=score + half_width,
-        forgetting_quality=score,
-        retain_ratio=1.0,
-        test_ratio=1.0,
         replicates=replicates.tolist(),
-        receipt={},
     )
 
 

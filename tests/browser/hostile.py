@@ -26,6 +26,7 @@ from server.models import (
     Worker,
     WorkerKey,
 )
+from tests.scores import make_score
 
 ATTACK = """'"><img src=x onerror=owned=1><script>owned=1</script>{{7*7}}"""
 
@@ -196,7 +197,10 @@ def _add_rows(session: Session, svg: dict[str, Any]) -> None:
         session.add(ApiToken(user_id=user.id, name="", digest=user.id.hex, expires_at=expires_at))
     known = select(Score.submission_id).where(Score.submission_id.is_not(None))
     unscored = (Submission.state == SubmissionState.SCORED, Submission.id.not_in(known))
-    session.add_all(_score(submission) for submission in session.scalars(select(Submission).where(*unscored)))
+    session.add_all(
+        make_score(submission.competition_id, 0.1, submission=submission)
+        for submission in session.scalars(select(Submission).where(*unscored))
+    )
     worker_key = WorkerKey(name="k", digest="k")
     session.add(worker_key)
     session.flush()
@@ -250,18 +254,3 @@ def _report() -> dict[str, Any]:
 
 def _plot(field: str, svg: dict[str, Any]) -> dict[str, Any]:
     return {"name": "epsilon", "title": attack(field), "text": attack(field), "svg": svg}
-
-
-def _score(submission: Submission) -> Score:
-    return Score(
-        competition_id=submission.competition_id,
-        submission_id=submission.id,
-        final_score=0.1,
-        interval_low=0.1,
-        interval_high=0.1,
-        forgetting_quality=0.1,
-        retain_ratio=1.0,
-        test_ratio=1.0,
-        replicates=[0.1] * 16,
-        receipt={},
-    )

@@ -18,6 +18,7 @@ from server.leaderboard.standings import place, rebuild
 from server.leaderboard.table import Table, TeamRow, Wanted, own_row, table
 from server.models import Base, Competition, Score, Standing, Submission, Team, TeamMember, User
 from tests.dossiers import make_dossier
+from tests.scores import make_score
 
 START = datetime(2025, 5, 20, 9, 31, 7, tzinfo=UTC)
 SCORES = {"ann": (0.1, 0.5), "bea": (0.4,), "cleo": (0.3, 0.2), "dora": (0.2,)}
@@ -80,18 +81,13 @@ def add_score(
 def _score(
     competition: Competition, score: float, *, submission: Submission | None = None, reference: str | None = None
 ) -> Score:
-    return Score(
-        competition_id=competition.id,
-        submission_id=None if submission is None else submission.id,
+    return make_score(
+        competition.id,
+        score,
+        submission=submission,
         reference=reference,
-        final_score=score,
-        interval_low=score,
         interval_high=score + 0.01,
-        forgetting_quality=score,
-        retain_ratio=1.0,
-        test_ratio=1.0,
         replicates=[score + 1e-5 * group for group in range(16)],
-        receipt={},
     )
 
 

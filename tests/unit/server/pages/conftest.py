@@ -15,9 +15,10 @@ from server.app import create_app
 from server.competitions import service as competitions
 from server.context import Context
 from server.db import utc_now
-from server.models import Base, Score, Standing, Submission, Team, User
+from server.models import Base, Standing, Submission, Team, User
 from server.settings import Settings
 from tests.dossiers import make_dossier
+from tests.scores import make_score
 
 PNG = b"\x89PNG\r\n\x1a\n and no more"
 NAME = "<b>&amp;\"'"
@@ -74,17 +75,15 @@ def competition(app: FastAPI) -> Context:
         )
         session.add(submission)
         session.flush()
-        score = Score(
-            competition_id=found.id,
-            submission_id=submission.id,
-            final_score=0.12345678,
+        score = make_score(
+            found.id,
+            0.12345678,
+            submission=submission,
             interval_low=0.1,
             interval_high=0.15,
             forgetting_quality=0.98765,
             retain_ratio=0.87654,
             test_ratio=0.76543,
-            replicates=[0.12] * 16,
-            receipt={},
         )
         session.add(score)
         session.flush()
