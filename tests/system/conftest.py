@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +55,8 @@ attempts_per_day = 0
 """
 # The competition's secret is drawn at its creation; a fixed one makes the tests' scores repeatable.
 SECRET = "5e" * 32
+SHOWN_LINES = 80
+_LOGS: set[Path] = set()
 
 
 @dataclass
@@ -213,12 +215,24 @@ def another_installation(home: Path, port: int, artifacts: str, **more: str) -> 
     return installation
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        for printed in sorted(_LOGS):
+            if printed.exists() and printed.stat().st_mtime >= call.start:
+                lines = printed.read_text(errors="replace").splitlines()[-SHOWN_LINES:]
+                report.sections.append((f"end of {printed}", "\n".join(lines)))
+    return report
+
+
 @contextmanager
 def running(installation: Installation) -> Iterator[subprocess.Popen[str]]:
-    """`lethe up` for the time of the block. What it prints lies in `up.log` of its home: printed here, lines of one
-    that runs for the whole session would turn up in the output of every test.
+    """`lethe up` for the time of the block. What it prints lies in `up.log` of its home, whose end a failed test shows:
+    printed here, lines of one that runs for the whole session would turn up in the output of every test.
     """
     printed = installation.home / "up.log"
+    _LOGS.add(printed)
     with printed.open("a") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "server.cli", "up"],
