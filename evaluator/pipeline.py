@@ -70,6 +70,18 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
+class _Task:
+    """What every run of a job has in common; `run` is the sandbox's, with everything but the seed and the allowance."""
+
+    station: Station
+    job: Job
+    setting: InferenceSetting
+    run: Callable[..., RunResult]
+    allowance: Allowance | None
+    stop: threading.Event
+
+
+@dataclass(frozen=True)
 class _Run:
     """What came of one run: its record or its fault, or nothing when it was interrupted."""
 
@@ -131,25 +143,14 @@ def _evaluate_with(
     outputs: bytes | None = None
     failure: Exception | None = None
     try:
-        setting = InferenceSetting(
-            architecture=job.architecture,
-            classes=job.classes,
-            batch_size=job.batch_size,
-            evaluation=_patiently(lambda: station.store.local_path(job.evaluation, station.cache), stop),
-        )
-        sandbox = _patiently(lambda: station.jails.get(job, layer), stop)
-        allowance = None if job.wall_left_s is None else Allowance(job.wall_left_s)
+        task = _prepare(layer, station, job, source, stop)
         # One thread more than slots, so that the outputs of one run are computed and stored while the next one runs.
-        run_in = _limited(sandbox.run, station.slots)
         with ThreadPoolExecutor(max_workers=station.slots + 1, thread_name_prefix="slot") as slots:
             repeated = _drawn(len(job.runs)) if job.stage is Stage.RUN and station.jails.is_exact else set()
-            tasks = [
-                slots.submit(_do_run, station, job, order, source, setting, run_in, allowance, stop, place in repeated)
-                for place, order in enumerate(job.runs)
-            ]
-            for task in as_completed(tasks):
+            ends = [slots.submit(_do_run, task, order, place in repeated) for place, order in enumerate(job.runs)]
+            for end in as_completed(ends):
                 try:
-                    run = task.result()
+                    run = end.result()
                 except _FAILURES as error:
                     failure = failure or error  # what the other slots finish meanwhile still counts
                     stop.set()
@@ -161,8 +162,7 @@ def _evaluate_with(
                     fault = run.fault
                     stop.set()
         if job.stage is Stage.CHECK and failure is None:
-            runs = [task.result() for task in tasks]
-            report, outputs = _checked(station, job, setting, runs, layer.packages, stop)
+            report, outputs = _checked(task, [end.result() for end in ends], layer.packages)
     except InferenceCancelled:
         report = None
     except _FAILURES as error:
@@ -172,6 +172,21 @@ def _evaluate_with(
         station.jails.discard(job, layer)
         fault = platform_fault(f"{type(failure).__name__}: {failure}")
     return Evaluated(tuple(records), fault, check=report, check_outputs=outputs, packages_sha256=layer.sha256)
+
+
+def _prepare(layer: Layer, station: Station, job: Job, source: bytes, stop: threading.Event) -> _Task:
+    """Raises as the station's store and jails do."""
+    setting = InferenceSetting(
+        architecture=job.architecture,
+        classes=job.classes,
+        batch_size=job.batch_size,
+        evaluation=_patiently(lambda: station.store.local_path(job.evaluation, station.cache), stop),
+    )
+    sandbox = _patiently(lambda: station.jails.get(job, layer), stop)
+    run_in = _limited(sandbox.run, station.slots)
+    run = partial(run_in, source, filename=FILENAME, function=FUNCTION, cancel=stop)
+    allowance = None if job.wall_left_s is None else Allowance(job.wall_left_s)
+    return _Task(station, job, setting, run, allowance, stop)
 
 
 def _drawn(runs: int) -> set[int]:
@@ -215,27 +230,17 @@ def _sleep(seconds: float, stop: threading.Event) -> None:
         time.sleep(min(TICK_S, left_s))
 
 
-def _do_run(
-    station: Station,
-    job: Job,
-    order: RunOrder,
-    source: bytes,
-    setting: InferenceSetting,
-    run_in: Callable[..., RunResult],
-    allowance: Allowance | None,
-    stop: "_Either",
-    is_repeated: bool,
-) -> _Run:
+def _do_run(task: _Task, order: RunOrder, is_repeated: bool) -> _Run:
+    station, job, stop = task.station, task.job, task.stop
     if stop.is_set():
         return _Run()
-    run = partial(run_in, source, filename=FILENAME, function=FUNCTION, seed=order.seed, cancel=stop)
     try:
-        result = run(allowance=allowance)
+        result = task.run(seed=order.seed, allowance=task.allowance)
         if result.status is Status.CANCELLED:
             return _Run()
         if result.payload is None:
             return _Run(result, fault=fault_of(result, is_hidden=job.stage is Stage.RUN))
-        outputs = station.inference.compute(result.payload, setting, stop)
+        outputs = station.inference.compute(result.payload, task.setting, stop)
     except InferenceCancelled:
         return _Run()
     except WeightsRefused as refusal:
@@ -246,21 +251,14 @@ def _do_run(
     stored = _patiently(lambda: station.store.put(job.outputs_key(order.index), outputs), stop)
     repeatable = None
     if is_repeated:
-        again = run()
+        again = task.run(seed=order.seed)
         repeatable = None if again.status in (Status.CANCELLED, Status.TIMEOUT) else again.payload == result.payload
     return _Run(
         result, record=RunRecord(index=order.index, outputs=stored, wall_s=result.wall_s, repeatable=repeatable)
     )
 
 
-def _checked(
-    station: Station,
-    job: Job,
-    setting: InferenceSetting,
-    runs: Sequence[_Run],
-    packages: tuple[str, ...],
-    stop: "_Either",
-) -> tuple[CheckReport | None, bytes | None]:
+def _checked(task: _Task, runs: Sequence[_Run], packages: tuple[str, ...]) -> tuple[CheckReport | None, bytes | None]:
     """What the participant sees of the check's runs, and the outputs of the one that is shown: a failed one if any.
 
     Nothing when they were interrupted. Raises as the station's store and inference do.
@@ -272,8 +270,9 @@ def _checked(
     results = [(run.result, run.outputs) for run in ended if run.result is not None]
     if len(results) < len(runs):
         return None, None
-    original = _patiently(lambda: station.store.get(job.original), stop)
-    untouched = station.inference.compute(original, setting, stop)
+    station, job = task.station, task.job
+    original = _patiently(lambda: station.store.get(job.original), task.stop)
+    untouched = station.inference.compute(original, task.setting, task.stop)
     result, outputs = results[0]
     return check_report(result, None, packages, advise(results, untouched, job.limits.run_wall_s)), outputs
 
