@@ -11,6 +11,7 @@ from evaluator.artifacts.outputs import read_outputs, stack_outputs
 from evaluator.banks.identity import bank_identity
 from evaluator.banks.seeding import Progress, Report, fill_banks
 from evaluator.banks.training_jobs import training_pool
+from evaluator.contract.data_sources import ImageFolderSpec
 from evaluator.contract.dossier import (
     ArtifactRef,
     Counts,
@@ -20,7 +21,7 @@ from evaluator.contract.dossier import (
     PreparedPractice,
     PreparedSplit,
 )
-from evaluator.contract.specification import CompetitionSpec, ImageFolderSpec, SplitSpec
+from evaluator.contract.specification import CompetitionSpec, SplitSpec
 from evaluator.data.bundles import VISIBLE_PARTS, anonymise, evaluation_bundle, visible_bundle
 from evaluator.data.contact_sheet import contact_sheet
 from evaluator.data.disk_space import require_space

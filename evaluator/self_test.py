@@ -9,7 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from evaluator.contract.specification import CompetitionSpec, PracticeSpec, SplitSpec, SyntheticFacesSpec, TrainingSpec
+from evaluator.contract.data_sources import SyntheticFacesSpec
+from evaluator.contract.specification import CompetitionSpec, PracticeSpec, SplitSpec, TrainingSpec
 from evaluator.environment import environment
 from sandbox.errors import SandboxUnavailable
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from sandbox.cgroups import CgroupTree
 from sandbox.errors import SandboxError, SandboxUnavailable
-from sandbox.identity import Identity, blocking_path, identity_of
-from sandbox.jail import find_bwrap, find_interpreter, identity_arguments
+from sandbox.identity import Identity, blocking_path, identity_arguments, identity_of
+from sandbox.interpreter import find_interpreter
+from sandbox.jail import find_bwrap
 from sandbox.policy import Policy
 from sandbox.result import Status
 from sandbox.runner import mode_of, open_sandbox

@@ -4,6 +4,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sandbox.setup import Setup
 
@@ -31,6 +32,13 @@ def identity_of(setup: Setup) -> Identity:
     if os.geteuid() == 0:
         return Identity(setup.uid, setup.gid, drops=True)
     return Identity(os.geteuid(), os.getegid(), drops=False)
+
+
+def identity_arguments(identity: Identity) -> dict[str, Any]:
+    """Arguments of subprocess functions that make the child run as `identity`."""
+    if not identity.drops:
+        return {}
+    return {"user": identity.uid, "group": identity.gid, "extra_groups": []}
 
 
 def blocking_path(path: Path, identity: Identity) -> Path | None:

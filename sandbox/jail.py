@@ -8,12 +8,12 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from sandbox.errors import SandboxFailure, SandboxUnavailable
-from sandbox.identity import Identity, blocking_path
+from sandbox.identity import Identity, identity_arguments
+from sandbox.interpreter import Interpreter
 from sandbox.policy import Policy
 from sandbox.setup import Setup
 from sandbox.staging import Staging
@@ -24,30 +24,11 @@ _UNSAFE_BOOT = (
     "import sys; sys.path.insert(0, sys.argv[2] + '/code'); "
     "from sandbox.unsafe_zygote import main; main(int(sys.argv[1]), sys.argv[2])"
 )
-_ASK_PREFIXES = (
-    "import json, sys; print(json.dumps([sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]))"
-)
-# The environment gets a fixed place: its own may lie under a folder that guests see another version of, such as /tmp.
-_ENVIRONMENT = Path("/sandbox/environment")
-_HIDDEN = (Path("/tmp"), Path("/dev"), Path("/proc"), Path("/sandbox"))  # noqa: S108 - the jail's own
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _ZYGOTE_TMP = ["--size", str(16 << 20), "--tmpfs", "/tmp"]  # noqa: S108 - the jail's own; guests see another one
 _MALLOC_MMAP_BYTES = 32 << 20  # the most that glibc takes
 _MALLOC_KEPT_BYTES = 256 << 20
 _LOG_TAIL = 4_000
-
-
-@dataclass(frozen=True, slots=True)
-class Interpreter:
-    """The interpreter as the jail sees it, and the host's folders that it consists of, by their place in the jail."""
-
-    executable: Path
-    binds: dict[Path, Path]
-
-    @property
-    def folders(self) -> tuple[Path, ...]:
-        """The folders on the host."""
-        return tuple(self.binds.values())
 
 
 def find_bwrap() -> str:
@@ -56,54 +37,6 @@ def find_bwrap() -> str:
     if found is None:
         raise SandboxUnavailable(_INSTALL)
     return found
-
-
-def find_interpreter(python: Path, identity: Identity) -> Interpreter:
-    """The environment of `python` as `identity` sees it; raises SandboxUnavailable naming the folder that blocks."""
-    executable = python.absolute()
-    blocked = blocking_path(executable, identity)
-    if blocked is not None:
-        raise SandboxUnavailable(f"{identity.words} cannot read the interpreter {executable}: {_explain(blocked)}")
-    try:
-        answer = subprocess.run(
-            [str(executable), "-I", "-c", _ASK_PREFIXES],
-            capture_output=True,
-            check=True,
-            cwd="/",
-            env={},
-            timeout=60,
-            **identity_arguments(identity),
-        )
-        prefixes = json.loads(answer.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise SandboxUnavailable(f"{identity.words} cannot run the interpreter {executable}: {error}") from error
-    folders = {Path(prefix) for prefix in prefixes}
-    folders |= {folder.resolve() for folder in folders} | {executable.resolve().parent.parent}
-    for folder in sorted(folders):
-        blocked = blocking_path(folder, identity)
-        if blocked is not None:
-            raise SandboxUnavailable(
-                f"{identity.words} cannot read {folder}, a part of the interpreter's environment: {_explain(blocked)}"
-            )
-    prefix, base = Path(prefixes[0]), Path(prefixes[1])
-    binds = {}
-    if prefix != base and executable.is_relative_to(prefix):
-        binds[_ENVIRONMENT] = prefix
-        executable = _ENVIRONMENT / executable.relative_to(prefix)
-        folders -= {prefix, prefix.resolve()}
-    for folder in sorted(folders):
-        if folder.is_relative_to("/usr") or folder == Path("/"):
-            continue
-        if any(folder.is_relative_to(hidden) for hidden in _HIDDEN):
-            raise SandboxUnavailable(f"guests cannot see {folder}, a part of the interpreter. Install Python elsewhere")
-        binds[folder] = folder
-    return Interpreter(executable, binds)
-
-
-def _explain(blocked: Path) -> str:
-    if not blocked.exists():
-        return f"{blocked} does not exist. Name another interpreter"
-    return f"{blocked} is closed to it. Use an environment outside of it, or open it: chmod o+rx {blocked}"
 
 
 def build_command(
@@ -188,13 +121,6 @@ def environment_of(policy: Policy) -> dict[str, str]:
         "MALLOC_MMAP_THRESHOLD_": str(_MALLOC_MMAP_BYTES),
         "MALLOC_TRIM_THRESHOLD_": str(min(_MALLOC_KEPT_BYTES, policy.memory_bytes // 8)),
     }
-
-
-def identity_arguments(identity: Identity) -> dict[str, Any]:
-    """Arguments of subprocess functions that make the child run as `identity`."""
-    if not identity.drops:
-        return {}
-    return {"user": identity.uid, "group": identity.gid, "extra_groups": []}
 
 
 class Jail:

@@ -7,19 +7,19 @@ import select
 import selectors
 import signal
 import socket
-import struct
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from sandbox.cgroups import CgroupTree, RunGroup, Usage
 from sandbox.errors import SandboxFailure
 from sandbox.gpu import GpuWatch
 from sandbox.jail import Jail
 from sandbox.meter import held_bytes, memory_bytes
-from sandbox.policy import Allowance, Policy
+from sandbox.policy import Policy
 from sandbox.pumps import Reader, Writer, open_pipe
+from sandbox.request import Request
 from sandbox.result import RunResult
 from sandbox.verdict import Ending, KillReason, judge
 
@@ -29,39 +29,6 @@ _TICK_S = 0.05
 _REPORT_BYTES = 1 << 18
 # A guest that keeps printing is only cut; one that does nothing else is stopped, because reading costs the host CPU.
 _FLOOD_FACTOR = 256
-
-
-class Cancellation(Protocol):
-    """What says that a run is no longer wanted; a threading.Event is one."""
-
-    def is_set(self) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to run. Source and seed go to the forked guest alone, never to the zygote."""
-
-    source: bytes
-    filename: str
-    function: str
-    seed: int
-    cancel: Cancellation | None
-    allowance: Allowance | None = None
-    gpu: int | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**63:
-            raise ValueError("seed must be in [0, 2**63)")
-
-    def encoded(self) -> bytes:
-        header = {
-            "filename": self.filename,
-            "function": self.function,
-            "seed": self.seed,
-            "source_bytes": len(self.source),
-        }
-        text = json.dumps(header).encode("ascii")
-        return struct.pack("!I", len(text)) + text + self.source
 
 
 @dataclass(slots=True)

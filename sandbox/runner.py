@@ -8,18 +8,18 @@ from sandbox.cgroups import CgroupTree
 from sandbox.errors import SandboxUnavailable
 from sandbox.gpu import device_nodes, driver_libraries
 from sandbox.identity import Identity, identity_of
+from sandbox.interpreter import Interpreter, find_interpreter
 from sandbox.jail import (
-    Interpreter,
     Jail,
     build_command,
     build_unsafe_command,
     environment_of,
     find_bwrap,
-    find_interpreter,
 )
 from sandbox.policy import Allowance, Policy
+from sandbox.request import Cancellation, Request
 from sandbox.result import RunResult
-from sandbox.run import Cancellation, Request, drive
+from sandbox.run import drive
 from sandbox.seccomp import compile_cutoff, compile_filter
 from sandbox.setup import Backend, Setup
 from sandbox.staging import staged

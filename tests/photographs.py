@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from evaluator.contract.specification import SyntheticFacesSpec
+from evaluator.contract.data_sources import SyntheticFacesSpec
 from evaluator.data.photographs import Photographs
 from evaluator.data.sources.synthetic_faces import synthetic_faces
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from evaluator.contract.base import Contract
-from evaluator.contract.specification import Seed
+from evaluator.contract.data_sources import Seed
 
 Constant = bool | int | float | str
 

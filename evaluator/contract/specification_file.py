@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from evaluator.contract.specification import SOURCES, CompetitionSpec
+from evaluator.contract.data_sources import SOURCES
+from evaluator.contract.specification import CompetitionSpec
 
 _TABLE = re.compile(r"\s*\[+\s*([A-Za-z0-9_.\s-]+?)\s*\]+\s*(#.*)?$")
 _KEY = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*=")

@@ -28,6 +28,7 @@ from server.sessions import FormVisitor, OptionalVisitor, SameOrigin, Visitor
 from server.submissions import service as submissions
 from server.submissions.views import view_all
 from server.teams import service as teams
+from server.teams.views import team_view
 
 router = APIRouter(include_in_schema=False)
 
@@ -250,7 +251,7 @@ def _account(
 
 def _belongings(session: Session, visitor: Visitor) -> dict[str, Any]:
     tokens, _ = accounts.list_tokens(session, visitor.user.id, cursor=None, limit=TOKENS_SHOWN)
-    own_teams = [teams.view(session, team) for team in teams.list_own(session, visitor.user)]
+    own_teams = [team_view(session, team) for team in teams.list_own(session, visitor.user)]
     recent = submissions.list_recent(session, visitor.user, limit=SUBMISSIONS_SHOWN)
     found = view_all(session, recent, with_estimate=False)
     return {

@@ -19,8 +19,10 @@ from server.pages.formatting import Moment, moment
 from server.pages.forms import notice, refusal, refusal_status, to, to_login
 from server.pages.rendering import READ, page
 from server.sessions import FormVisitor, OptionalVisitor, Visitor
+from server.teams import invites
 from server.teams import service as teams
 from server.teams.schemas import NewTeam, TeamView
+from server.teams.views import team_view
 
 router = APIRouter(include_in_schema=False)
 
@@ -87,7 +89,7 @@ def invite(slug: str, request: Request, context: AppContext, visitor: FormVisito
     """Make an invitation and show its link, this once."""
     try:
         with context.database.write() as session:
-            _, code = teams.invite(session, _own(session, slug, visitor), visitor.user)
+            _, code = invites.invite(session, _own(session, slug, visitor), visitor.user)
     except RequestError as error:
         return _refused(request, context, slug, visitor, error)
     link = f"{str(request.base_url).rstrip('/')}/join?code={quote(code)}"
@@ -98,7 +100,7 @@ def invite(slug: str, request: Request, context: AppContext, visitor: FormVisito
 def delete_invite(slug: str, invite_id: UUID, context: AppContext, visitor: FormVisitor) -> Response:
     """Make an invitation useless."""
     with context.database.write() as session:
-        teams.delete_invite(session, _own(session, slug, visitor), invite_id)
+        invites.delete_invite(session, _own(session, slug, visitor), invite_id)
     return to(f"/competitions/{slug}/team", "invite-deleted")
 
 
@@ -126,7 +128,7 @@ def join(request: Request, context: AppContext, visitor: FormVisitor, code: Text
     """Accept an invitation."""
     try:
         with context.database.write() as session:
-            joined = teams.accept(session, code.strip(), visitor.user)
+            joined = invites.accept(session, code.strip(), visitor.user)
             slug = session.get_one(Competition, joined.competition_id).slug
     except RequestError as error:
         return page(request, "join.html", JoinPage(code, refusal(error)), visitor, status=error.status)
@@ -162,7 +164,7 @@ def _team_page(
         card = views.card(competitions.row(session, competition))
         size_limit = competitions.specification(competition).team_size
         found = teams.find_team(session, competition, visitor.user)
-        shown: TeamView | None = None if found is None else teams.view(session, found)
+        shown: TeamView | None = None if found is None else team_view(session, found)
     view = TeamPage(
         card=card,
         notice=notice(request),

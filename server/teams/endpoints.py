@@ -8,8 +8,9 @@ from fastapi import APIRouter, Path
 from server.auth import CurrentUser
 from server.competitions.service import get_competition
 from server.context import AppContext
-from server.teams import service
+from server.teams import invites, service
 from server.teams.schemas import InviteCreated, NewTeam, TeamView
+from server.teams.views import team_view
 
 router = APIRouter(tags=["teams"])
 
@@ -19,7 +20,7 @@ def create_team(slug: str, new: NewTeam, user: CurrentUser, context: AppContext)
     """Make a team. Who uploads without one gets a team of one."""
     with context.database.write() as session:
         team = service.create(session, get_competition(session, slug), user, new.name)
-        return service.view(session, team)
+        return team_view(session, team)
 
 
 @router.get("/competitions/{slug}/team")
@@ -31,14 +32,14 @@ def get_my_team(slug: str, user: CurrentUser, context: AppContext) -> TeamView:
             raise service.TeamNotFound(
                 f"You have no team in {slug} yet. Make one, accept an invitation, or upload: that makes a team of one."
             )
-        return service.view(session, team)
+        return team_view(session, team)
 
 
 @router.get("/teams/{team_id}")
 def get_team(team_id: UUID, user: CurrentUser, context: AppContext) -> TeamView:
     """A team of mine."""
     with context.database.read() as session:
-        return service.view(session, service.get_own(session, team_id, user))
+        return team_view(session, service.get_own(session, team_id, user))
 
 
 @router.patch("/teams/{team_id}")
@@ -47,7 +48,7 @@ def rename_team(team_id: UUID, new: NewTeam, user: CurrentUser, context: AppCont
     with context.database.write() as session:
         team = service.get_own(session, team_id, user, lock=True)
         service.rename(session, team, new.name)
-        return service.view(session, team)
+        return team_view(session, team)
 
 
 @router.post("/teams/{team_id}/leave", status_code=204)
@@ -61,7 +62,7 @@ def leave_team(team_id: UUID, user: CurrentUser, context: AppContext) -> None:
 def invite(team_id: UUID, user: CurrentUser, context: AppContext) -> InviteCreated:
     """Make a code with which one person can join my team within seven days."""
     with context.database.write() as session:
-        made, code = service.invite(session, service.get_own(session, team_id, user, lock=True), user)
+        made, code = invites.invite(session, service.get_own(session, team_id, user, lock=True), user)
     return InviteCreated(id=made.id, code=code, expires_at=made.expires_at)
 
 
@@ -69,11 +70,11 @@ def invite(team_id: UUID, user: CurrentUser, context: AppContext) -> InviteCreat
 def delete_invite(team_id: UUID, invite_id: UUID, user: CurrentUser, context: AppContext) -> None:
     """Make an invitation useless."""
     with context.database.write() as session:
-        service.delete_invite(session, service.get_own(session, team_id, user), invite_id)
+        invites.delete_invite(session, service.get_own(session, team_id, user), invite_id)
 
 
 @router.post("/invites/{code}/accept")
 def accept_invite(code: Annotated[str, Path(max_length=100)], user: CurrentUser, context: AppContext) -> TeamView:
     """Join the team that the code is of, and leave a team that has not submitted."""
     with context.database.write() as session:
-        return service.view(session, service.accept(session, code, user))
+        return team_view(session, invites.accept(session, code, user))

@@ -5,7 +5,6 @@ that has submitted. Others may join such a team, as far as there is room, if the
 """
 
 import unicodedata
-from datetime import timedelta
 from functools import cache
 from uuid import UUID
 
@@ -14,17 +13,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from server.competitions.phases import require_not_over
-from server.competitions.service import specification
-from server.db import utc_now
-from server.digests import digest_secret, new_secret
 from server.errors import Conflict, NotFound
 from server.leaderboard.standings import touch
-from server.models import Competition, Submission, Team, TeamInvite, TeamMember, User
-from server.teams.schemas import InviteRow, TeamView
+from server.models import Competition, Submission, Team, TeamMember, User
 
-INVITE_PREFIX = "lethet_"
-INVITE_DAYS = 7
-MAX_OPEN_INVITES = 20
 KEY_CHARS = 80
 
 
@@ -33,13 +25,6 @@ class TeamNotFound(NotFound):
 
     code = "team_not_found"
     title = "No such team"
-
-
-class InviteNotFound(NotFound):
-    """Unknown, expired or used."""
-
-    code = "invite_not_found"
-    title = "No such invitation"
 
 
 class TeamNameTaken(Conflict):
@@ -63,27 +48,13 @@ class TeamFixed(Conflict):
     title = "Team has submitted"
 
 
-class TeamFull(Conflict):
-    """The team has as many members as the competition allows."""
-
-    code = "team_full"
-    title = "Team is full"
-
-
-class TooManyInvites(Conflict):
-    """A team has a bounded number of open invitations."""
-
-    code = "too_many_invites"
-    title = "Too many invitations"
-
-
 def team_of(session: Session, competition: Competition, user: User) -> Team:
     """The user's team in `competition`, made on first use under the user's name, locked until the commit.
 
     The lock on the user keeps two first uploads from making two teams; the lock on the team lets one upload of the
     team see the other.
     """
-    _lock_user(session, user)
+    lock_user(session, user)
     team = find_team(session, competition, user, lock=True)
     return team or _add(session, competition, user, _free_name(session, competition, user.username))
 
@@ -118,7 +89,7 @@ def list_own(session: Session, user: User) -> list[Team]:
 def get_own(session: Session, team_id: UUID, user: User, *, lock: bool = False) -> Team:
     """The team if the user is in it; raises TeamNotFound for every other. Locks the user, then the team."""
     if lock:
-        _lock_user(session, user)
+        lock_user(session, user)
     query = (
         select(Team)
         .join(TeamMember, TeamMember.team_id == Team.id)
@@ -133,7 +104,7 @@ def get_own(session: Session, team_id: UUID, user: User, *, lock: bool = False) 
 def create(session: Session, competition: Competition, user: User, name: str) -> Team:
     """A new team with `user` in it; raises AlreadyInTeam, TeamNameTaken."""
     require_not_over(competition)
-    _lock_user(session, user)
+    lock_user(session, user)
     team = find_team(session, competition, user)
     if team is not None:
         raise AlreadyInTeam(
@@ -155,91 +126,14 @@ def leave(session: Session, team: Team, user: User) -> None:
     if has_submitted(session, team):
         raise TeamFixed("Your team has submitted, so its members stay with it until the end of the competition.")
     session.execute(delete(TeamMember).where(TeamMember.team_id == team.id, TeamMember.user_id == user.id))
-    if _size(session, team) == 0:
+    if size(session, team) == 0:
         session.delete(team)
         session.flush()
-
-
-def invite(session: Session, team: Team, user: User) -> tuple[TeamInvite, str]:
-    """A new invitation to `team`, which must be locked, and its code; raises TooManyInvites."""
-    require_not_over(session.get_one(Competition, team.competition_id))
-    if len(open_invites(session, team)) >= MAX_OPEN_INVITES:
-        raise TooManyInvites(f"Your team has {MAX_OPEN_INVITES} open invitations. Delete one first.")
-    code, digest = new_secret(INVITE_PREFIX)
-    expires_at = utc_now() + timedelta(days=INVITE_DAYS)
-    made = TeamInvite(team_id=team.id, created_by=user.id, digest=digest, expires_at=expires_at)
-    session.add(made)
-    session.flush()
-    return made, code
-
-
-def delete_invite(session: Session, team: Team, invite_id: UUID) -> None:
-    """Make an invitation of `team` useless; raises InviteNotFound."""
-    found = session.scalar(select(TeamInvite).where(TeamInvite.id == invite_id, TeamInvite.team_id == team.id))
-    if found is None:
-        raise InviteNotFound("Your team has no invitation with this id.")
-    session.delete(found)
-
-
-def accept(session: Session, code: str, user: User) -> Team:
-    """The team that `user` is in from now on. A team that has submitted nothing is left for it.
-
-    Raises InviteNotFound, TeamFull, TeamFixed, AlreadyInTeam.
-    """
-    found = _usable_invite(session, code)
-    _lock_user(session, user)  # the order of locks is always user, teams, invitation
-    competition = session.get_one(Competition, session.get_one(Team, found.team_id).competition_id)
-    require_not_over(competition)
-    old = find_team(session, competition, user)
-    team = _lock_teams(session, found.team_id, old)
-    if old is not None and old.id == team.id:
-        raise AlreadyInTeam("You are in this team already.")
-    found = _usable_invite(session, code, lock=True)
-    limit = specification(competition).team_size
-    if _size(session, team) >= limit:
-        raise TeamFull(f"This team has {limit} members, as many as {competition.slug} allows.")
-    if old is not None:
-        leave(session, old, user)
-    session.add(TeamMember(competition_id=competition.id, user_id=user.id, team_id=team.id))
-    found.accepted_at = utc_now()
-    session.flush()
-    return team
-
-
-def open_invites(session: Session, team: Team) -> list[TeamInvite]:
-    """Invitations that can still be accepted, newest first."""
-    return list(
-        session.scalars(
-            select(TeamInvite)
-            .where(TeamInvite.team_id == team.id, TeamInvite.accepted_at.is_(None), TeamInvite.expires_at > utc_now())
-            .order_by(TeamInvite.created_at.desc())
-        )
-    )
 
 
 def has_submitted(session: Session, team: Team) -> bool:
     """Whether there is any submission of `team`, however it ended."""
     return session.scalar(select(Submission.id).where(Submission.team_id == team.id).limit(1)) is not None
-
-
-def view(session: Session, team: Team) -> TeamView:
-    """`team` as its members see it."""
-    competition = session.get_one(Competition, team.competition_id)
-    members = session.scalars(
-        select(User.username)
-        .join(TeamMember, TeamMember.user_id == User.id)
-        .where(TeamMember.team_id == team.id)
-        .order_by(User.username_key)
-    )
-    return TeamView(
-        id=team.id,
-        competition=competition.slug,
-        name=team.name,
-        members=list(members),
-        size_limit=specification(competition).team_size,
-        is_fixed=has_submitted(session, team),
-        invites=[InviteRow.model_validate(found, from_attributes=True) for found in open_invites(session, team)],
-    )
 
 
 def name_key(name: str) -> str:
@@ -253,19 +147,8 @@ def name_key(name: str) -> str:
     return key
 
 
-def _usable_invite(session: Session, code: str, *, lock: bool = False) -> TeamInvite:
-    query = select(TeamInvite).where(
-        TeamInvite.digest == digest_secret(code),
-        TeamInvite.accepted_at.is_(None),
-        TeamInvite.expires_at > utc_now(),
-    )
-    found = session.scalar(query.with_for_update() if lock else query)
-    if found is None:
-        raise InviteNotFound("This invitation is unknown, expired or used. Ask the team for another one.")
-    return found
-
-
-def _lock_user(session: Session, user: User) -> None:
+def lock_user(session: Session, user: User) -> None:
+    """Until the commit; it comes before the locks of teams and invitations."""
     session.connection().execute(_user_row(), {"user_id": user.id})
 
 
@@ -274,17 +157,8 @@ def _user_row() -> Select[UUID]:
     return select(User.id).where(User.id == bindparam("user_id")).with_for_update()
 
 
-def _lock_teams(session: Session, wanted: UUID, old: Team | None) -> Team:
-    """The team `wanted`; it and the old one are locked in one order, so that two who change places do not deadlock."""
-    identifiers = {wanted} | ({old.id} if old is not None else set())
-    locked = session.scalars(select(Team).where(Team.id.in_(identifiers)).order_by(Team.id).with_for_update()).all()
-    team = next((team for team in locked if team.id == wanted), None)
-    if team is None:
-        raise InviteNotFound("The team of this invitation does not exist any more.")
-    return team
-
-
-def _size(session: Session, team: Team) -> int:
+def size(session: Session, team: Team) -> int:
+    """How many members it has."""
     return session.scalar(select(func.count()).where(TeamMember.team_id == team.id)) or 0
 
 

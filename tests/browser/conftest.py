@@ -15,7 +15,8 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from sqlalchemy import select
 
-from evaluator.contract.specification import CompetitionSpec, SyntheticFacesSpec
+from evaluator.contract.data_sources import SyntheticFacesSpec
+from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Evaluation, SubmissionState
 from evaluator.data.contact_sheet import contact_sheet
 from evaluator.data.sources.synthetic_faces import synthetic_faces

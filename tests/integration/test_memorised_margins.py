@@ -15,13 +15,13 @@ from evaluator.artifacts.oracles import load_pool, read_identity
 from evaluator.artifacts.outputs import StackedOutputs, stack_outputs
 from evaluator.banks.seeding import fill_banks
 from evaluator.banks.training_jobs import training_pool
+from evaluator.contract.data_sources import SyntheticFacesSpec
 from evaluator.contract.specification import (
     CompetitionSpec,
     EvaluationSpec,
     MetricSpec,
     PracticeSpec,
     SplitSpec,
-    SyntheticFacesSpec,
     TrainingSpec,
 )
 from evaluator.contract.states import Evaluation

@@ -15,14 +15,9 @@ from sqlalchemy import select
 
 from evaluator.artifacts import ArtifactStore, open_store
 from evaluator.artifacts.oracles import ModelRecord, identity_key, read_record, trained_indices
+from evaluator.contract.data_sources import SyntheticFacesSpec
 from evaluator.contract.dossier import Dossier
-from evaluator.contract.specification import (
-    CompetitionSpec,
-    EvaluationSpec,
-    SplitSpec,
-    SyntheticFacesSpec,
-    TrainingSpec,
-)
+from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, SplitSpec, TrainingSpec
 from evaluator.preparation import prepare
 from server.competitions import hosting as competitions
 from server.competitions import service

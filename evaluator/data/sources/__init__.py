@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from evaluator.contract.specification import LEAST_PRACTICE, CompetitionSpec, SyntheticFacesSpec
+from evaluator.contract.data_sources import SyntheticFacesSpec
+from evaluator.contract.specification import LEAST_PRACTICE, CompetitionSpec
 from evaluator.data.photographs import DataError, Photographs
 from evaluator.data.sources.casia_surf import read_casia_surf
 from evaluator.data.sources.digits import read_digits

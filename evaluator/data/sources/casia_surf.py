@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluator.contract.specification import CasiaSurfSpec
+from evaluator.contract.data_sources import CasiaSurfSpec
 from evaluator.data.photographs import DataError, Photographs, age_groups
 from evaluator.data.sources.files import NAMED, Files, decode_all, require_own_pictures
 

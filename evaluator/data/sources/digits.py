@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluator.contract.specification import DigitsSpec
+from evaluator.contract.data_sources import DigitsSpec
 from evaluator.data.photographs import Photographs, without_persons
 from evaluator.data.sources.files import Files, scale_all
 

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from evaluator.contract.specification import ImageFolderSpec
+from evaluator.contract.data_sources import ImageFolderSpec
 from evaluator.data.photographs import DataError, Photographs
 from evaluator.data.sources.files import NAMED, Files, decode_all, require_own_pictures
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.contract.specification import SyntheticFacesSpec
+from evaluator.contract.data_sources import SyntheticFacesSpec
 from evaluator.data.face_canvas import Traits
 from evaluator.data.face_painting import paint_faces
 from evaluator.data.face_people import Draws, Values, draw_people

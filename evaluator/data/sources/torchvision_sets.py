@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluator.contract.specification import Cifar10Spec, Cifar100Spec, SvhnSpec, TorchvisionSpec
+from evaluator.contract.data_sources import Cifar10Spec, Cifar100Spec, SvhnSpec, TorchvisionSpec
 from evaluator.data.photographs import DataError, Photographs, without_persons
 from evaluator.data.sources.files import Files, scale_all
 

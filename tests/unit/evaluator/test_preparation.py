@@ -12,13 +12,8 @@ from evaluator.artifacts import open_store
 from evaluator.artifacts.oracles import trained_indices
 from evaluator.artifacts.outputs import read_outputs
 from evaluator.banks.seeding import Progress
-from evaluator.contract.specification import (
-    CompetitionSpec,
-    EvaluationSpec,
-    SplitSpec,
-    SyntheticFacesSpec,
-    TrainingSpec,
-)
+from evaluator.contract.data_sources import SyntheticFacesSpec
+from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, SplitSpec, TrainingSpec
 from evaluator.contract.specification_file import load_specification
 from evaluator.data.photographs import DataError
 from evaluator.preparation import FIRST_ORACLES, prepare

@@ -12,7 +12,8 @@ from sandbox import Backend, Policy, SandboxFailure, SandboxUnavailable, Setup, 
 from sandbox.cgroups import CgroupTree
 from sandbox.gpu import GpuWatch, device_nodes, used_bytes
 from sandbox.identity import Identity
-from sandbox.jail import Interpreter, build_command
+from sandbox.interpreter import Interpreter
+from sandbox.jail import build_command
 from sandbox.runner import mode_of
 from sandbox.staging import Staging
 

@@ -1,13 +1,13 @@
 """The command line of the jail: what is bound, and that nothing is bound writable."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from sandbox import Policy, SandboxUnavailable, Setup
-from sandbox.identity import Identity, identity_of
-from sandbox.jail import Interpreter, build_command, find_interpreter
+from sandbox import Policy, Setup
+from sandbox.identity import Identity
+from sandbox.interpreter import Interpreter
+from sandbox.jail import build_command
 from sandbox.staging import Staging
 
 IDENTITY = Identity(uid=61_010, gid=61_010, drops=True)
@@ -75,26 +75,3 @@ def test_namespaces_and_environment(command: list[str]) -> None:
     assert environment["OMP_NUM_THREADS"] == environment["MKL_NUM_THREADS"] == "3"
     assert environment["PYTHONHASHSEED"] == "0"
     assert command[-1] == "7"
-
-
-def test_the_interpreter_of_these_tests() -> None:
-    own = identity_of(Setup(harness={}, harness_module="h"))
-    found = find_interpreter(Path(sys.executable), own)
-    assert found.executable.name == Path(sys.executable).name
-    if sys.prefix != sys.base_prefix:
-        assert found.binds[Path("/sandbox/environment")] == Path(sys.prefix)
-        assert found.executable == Path("/sandbox/environment", Path(sys.executable).relative_to(sys.prefix))
-    for prefix in (Path(sys.prefix), Path(sys.base_prefix)):
-        assert prefix in found.folders or prefix.is_relative_to("/usr")
-
-
-def test_an_interpreter_that_is_not_there() -> None:
-    own = identity_of(Setup(harness={}, harness_module="h"))
-    with pytest.raises(SandboxUnavailable, match=r"/usr/bin/none does not exist\. Name another interpreter"):
-        find_interpreter(Path("/usr/bin/none"), own)
-
-
-def test_what_is_no_interpreter() -> None:
-    own = identity_of(Setup(harness={}, harness_module="h"))
-    with pytest.raises(SandboxUnavailable, match="cannot run the interpreter"):
-        find_interpreter(Path("/usr/bin/false"), own)

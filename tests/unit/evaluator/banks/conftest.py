@@ -3,8 +3,9 @@
 import pytest
 
 from evaluator.artifacts import ArtifactStore, open_store
+from evaluator.contract.data_sources import SyntheticFacesSpec
 from evaluator.contract.dossier import Dossier
-from evaluator.contract.specification import CompetitionSpec, SplitSpec, SyntheticFacesSpec, TrainingSpec
+from evaluator.contract.specification import CompetitionSpec, SplitSpec, TrainingSpec
 from evaluator.preparation import prepare
 
 SPEC = CompetitionSpec(

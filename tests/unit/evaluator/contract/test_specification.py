@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.contract.specification import CompetitionSpec, SyntheticFacesSpec
+from evaluator.contract.data_sources import SyntheticFacesSpec
+from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.specification_file import SpecificationError, load_specification
 
 SHIPPED = sorted((Path(__file__).parents[4] / "server/competitions/specs").glob("*.toml"))

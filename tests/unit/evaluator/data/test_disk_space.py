@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from evaluator.artifacts import open_store
-from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, ModelSpec, SplitSpec, SyntheticFacesSpec
+from evaluator.contract.data_sources import SyntheticFacesSpec
+from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, ModelSpec, SplitSpec
 from evaluator.data.disk_space import needed_bytes, require_space
 from evaluator.data.photographs import DataError, without_persons
 from evaluator.data.splits import draw_splits

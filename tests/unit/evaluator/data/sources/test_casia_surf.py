@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluator.contract.specification import CasiaSurfSpec, CompetitionSpec, PracticeSpec, SplitSpec
+from evaluator.contract.data_sources import CasiaSurfSpec
+from evaluator.contract.specification import CompetitionSpec, PracticeSpec, SplitSpec
 from evaluator.data.photographs import DataError
 from evaluator.data.sources import Files, load_collection
 from evaluator.data.sources.casia_surf import read_casia_surf

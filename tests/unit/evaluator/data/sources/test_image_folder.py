@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluator.contract.specification import ImageFolderSpec
+from evaluator.contract.data_sources import ImageFolderSpec
 from evaluator.data.photographs import DataError
 from evaluator.data.sources.files import Files
 from evaluator.data.sources.image_folder import read_image_folder

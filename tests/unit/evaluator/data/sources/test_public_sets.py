@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from evaluator.contract.specification import Cifar10Spec, Cifar100Spec, CompetitionSpec, DigitsSpec, SvhnSpec
+from evaluator.contract.data_sources import Cifar10Spec, Cifar100Spec, DigitsSpec, SvhnSpec
+from evaluator.contract.specification import CompetitionSpec
 from evaluator.data.photographs import DataError
 from evaluator.data.sources import READERS, Files, set_aside
 from evaluator.data.sources.digits import read_digits

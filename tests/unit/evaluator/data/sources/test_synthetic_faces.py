@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluator.contract.specification import CompetitionSpec, PracticeSpec, SyntheticFacesSpec
+from evaluator.contract.data_sources import SyntheticFacesSpec
+from evaluator.contract.specification import CompetitionSpec, PracticeSpec
 from evaluator.data.contact_sheet import contact_sheet
 from evaluator.data.photographs import Photographs, digest
 from evaluator.data.sources import Files, load_collection, practice_photographs

@@ -1,0 +1,96 @@
+"""The `[data]` of a specification: one model for each source of photographs."""
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field, model_validator
+
+from evaluator.contract.base import Contract
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+SecretSeed = Annotated[
+    Seed | None, Field(description="Left out, it is drawn at the creation and known to the database only")
+]
+ImageSize = Annotated[int, Field(ge=16, le=256)]
+Classes = Annotated[int, Field(ge=2, le=100)]
+
+
+class SyntheticFacesSpec(Contract):
+    """Invented people. Whoever knows `seed` can paint them again."""
+
+    source: Literal["synthetic-faces"] = "synthetic-faces"
+    seed: SecretSeed = None
+    identities: Annotated[int, Field(ge=8)] = 60
+    images_per_identity: Annotated[int, Field(ge=2)] = 12
+    image_size: ImageSize = 32
+    classes: Classes = 10
+
+
+class CasiaSurfSpec(Contract):
+    """CASIA-SURF as it was published; classes are equally wide age groups."""
+
+    source: Literal["casia-surf"]
+    image_size: ImageSize = 32
+    classes: Classes = 10
+
+
+class ImageFolderSpec(Contract):
+    """A folder of photographs with a `labels.csv`. Labels are numbers from 0, or the names given here."""
+
+    source: Literal["image-folder"]
+    image_size: ImageSize = 32
+    classes: Classes
+    class_names: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=60)], ...],
+        Field(description="In the order of the class numbers; empty: labels.csv holds numbers"),
+    ] = ()
+
+    @model_validator(mode="after")
+    def _name_each_class(self) -> "ImageFolderSpec":
+        if self.class_names and len(set(self.class_names)) != self.classes:
+            raise ValueError(f"class_names must be {self.classes} different names, or be left out")
+        return self
+
+
+class DigitsSpec(Contract):
+    """The 1,797 handwritten digits that scikit-learn carries."""
+
+    source: Literal["digits"]
+    image_size: ImageSize = 32
+    classes: Literal[10] = 10
+
+
+class TorchvisionSpec(Contract):
+    """A data set in the layout that torchvision reads; training and test part together."""
+
+    image_size: ImageSize = 32
+
+
+class Cifar10Spec(TorchvisionSpec):
+    """60,000 photographs of things."""
+
+    source: Literal["cifar10"]
+    classes: Literal[10] = 10
+
+
+class Cifar100Spec(TorchvisionSpec):
+    """60,000 photographs of things, with finer classes."""
+
+    source: Literal["cifar100"]
+    classes: Literal[100] = 100
+
+
+class SvhnSpec(TorchvisionSpec):
+    """99,289 photographs of house numbers."""
+
+    source: Literal["svhn"]
+    classes: Literal[10] = 10
+
+
+AnySource = SyntheticFacesSpec | CasiaSurfSpec | ImageFolderSpec | DigitsSpec | Cifar10Spec | Cifar100Spec | SvhnSpec
+DataSpec = Annotated[AnySource, Field(discriminator="source")]
+"""Where the hidden photographs come from."""
+
+SOURCES: dict[str, type[Contract]] = {
+    name: kind for kind in get_args(AnySource) for name in get_args(kind.model_fields["source"].annotation)
+}
+"""The fields of `[data]` by the name of the source."""

@@ -1,0 +1,41 @@
+"""What a run is asked to do, as the host knows it and as the guest gets it."""
+
+import json
+import struct
+from dataclasses import dataclass
+from typing import Protocol
+
+from sandbox.policy import Allowance
+
+
+class Cancellation(Protocol):
+    """What says that a run is no longer wanted; a threading.Event is one."""
+
+    def is_set(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to run. Source and seed go to the forked guest alone, never to the zygote."""
+
+    source: bytes
+    filename: str
+    function: str
+    seed: int
+    cancel: Cancellation | None
+    allowance: Allowance | None = None
+    gpu: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**63:
+            raise ValueError("seed must be in [0, 2**63)")
+
+    def encoded(self) -> bytes:
+        header = {
+            "filename": self.filename,
+            "function": self.function,
+            "seed": self.seed,
+            "source_bytes": len(self.source),
+        }
+        text = json.dumps(header).encode("ascii")
+        return struct.pack("!I", len(text)) + text + self.source

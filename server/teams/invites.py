@@ -1,0 +1,119 @@
+"""Rules of invitations: the one way into a team that somebody else made."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from server.competitions.phases import require_not_over
+from server.competitions.service import specification
+from server.db import utc_now
+from server.digests import digest_secret, new_secret
+from server.errors import Conflict, NotFound
+from server.models import Competition, Team, TeamInvite, TeamMember, User
+from server.teams.service import AlreadyInTeam, find_team, leave, lock_user, size
+
+INVITE_PREFIX = "lethet_"
+INVITE_DAYS = 7
+MAX_OPEN_INVITES = 20
+
+
+class InviteNotFound(NotFound):
+    """Unknown, expired or used."""
+
+    code = "invite_not_found"
+    title = "No such invitation"
+
+
+class TeamFull(Conflict):
+    """The team has as many members as the competition allows."""
+
+    code = "team_full"
+    title = "Team is full"
+
+
+class TooManyInvites(Conflict):
+    """A team has a bounded number of open invitations."""
+
+    code = "too_many_invites"
+    title = "Too many invitations"
+
+
+def invite(session: Session, team: Team, user: User) -> tuple[TeamInvite, str]:
+    """A new invitation to `team`, which must be locked, and its code; raises TooManyInvites."""
+    require_not_over(session.get_one(Competition, team.competition_id))
+    if len(open_invites(session, team)) >= MAX_OPEN_INVITES:
+        raise TooManyInvites(f"Your team has {MAX_OPEN_INVITES} open invitations. Delete one first.")
+    code, digest = new_secret(INVITE_PREFIX)
+    expires_at = utc_now() + timedelta(days=INVITE_DAYS)
+    made = TeamInvite(team_id=team.id, created_by=user.id, digest=digest, expires_at=expires_at)
+    session.add(made)
+    session.flush()
+    return made, code
+
+
+def delete_invite(session: Session, team: Team, invite_id: UUID) -> None:
+    """Make an invitation of `team` useless; raises InviteNotFound."""
+    found = session.scalar(select(TeamInvite).where(TeamInvite.id == invite_id, TeamInvite.team_id == team.id))
+    if found is None:
+        raise InviteNotFound("Your team has no invitation with this id.")
+    session.delete(found)
+
+
+def accept(session: Session, code: str, user: User) -> Team:
+    """The team that `user` is in from now on. A team that has submitted nothing is left for it.
+
+    Raises InviteNotFound, TeamFull, TeamFixed, AlreadyInTeam.
+    """
+    found = _usable_invite(session, code)
+    lock_user(session, user)  # the order of locks is always user, teams, invitation
+    competition = session.get_one(Competition, session.get_one(Team, found.team_id).competition_id)
+    require_not_over(competition)
+    old = find_team(session, competition, user)
+    team = _lock_teams(session, found.team_id, old)
+    if old is not None and old.id == team.id:
+        raise AlreadyInTeam("You are in this team already.")
+    found = _usable_invite(session, code, lock=True)
+    limit = specification(competition).team_size
+    if size(session, team) >= limit:
+        raise TeamFull(f"This team has {limit} members, as many as {competition.slug} allows.")
+    if old is not None:
+        leave(session, old, user)
+    session.add(TeamMember(competition_id=competition.id, user_id=user.id, team_id=team.id))
+    found.accepted_at = utc_now()
+    session.flush()
+    return team
+
+
+def open_invites(session: Session, team: Team) -> list[TeamInvite]:
+    """Invitations that can still be accepted, newest first."""
+    return list(
+        session.scalars(
+            select(TeamInvite)
+            .where(TeamInvite.team_id == team.id, TeamInvite.accepted_at.is_(None), TeamInvite.expires_at > utc_now())
+            .order_by(TeamInvite.created_at.desc())
+        )
+    )
+
+
+def _usable_invite(session: Session, code: str, *, lock: bool = False) -> TeamInvite:
+    query = select(TeamInvite).where(
+        TeamInvite.digest == digest_secret(code),
+        TeamInvite.accepted_at.is_(None),
+        TeamInvite.expires_at > utc_now(),
+    )
+    found = session.scalar(query.with_for_update() if lock else query)
+    if found is None:
+        raise InviteNotFound("This invitation is unknown, expired or used. Ask the team for another one.")
+    return found
+
+
+def _lock_teams(session: Session, wanted: UUID, old: Team | None) -> Team:
+    """The team `wanted`; it and the old one are locked in one order, so that two who change places do not deadlock."""
+    identifiers = {wanted} | ({old.id} if old is not None else set())
+    locked = session.scalars(select(Team).where(Team.id.in_(identifiers)).order_by(Team.id).with_for_update()).all()
+    team = next((team for team in locked if team.id == wanted), None)
+    if team is None:
+        raise InviteNotFound("The team of this invitation does not exist any more.")
+    return team
