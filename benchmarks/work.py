@@ -2,8 +2,8 @@
 
 Run it with nothing else on the machine: `python -m benchmarks.work [--chunks 200] [--queued 10000] [--naps 32]`. It
 starts a PostgreSQL, a Redis and a `lethe serve` of its own, whose requests come over HTTP. Server time is what `serve`
-itself measures from a request to its answer (`lethe_request_seconds`), commits included; PostgreSQL waits for the disk
-at each, so that part is shown as well, and what is left without HTTP, JSON and the log.
+itself measures from the last byte of a request to the first of its answer (`lethe_request_seconds`), commits included;
+PostgreSQL waits for the disk at each, so that part is shown as well, and what is left without HTTP, JSON and the log.
 """
 
 import argparse

@@ -9,6 +9,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.http_protocol import RECEIVED_AT
 from server.logs import get_logger
 
 log = get_logger("lethe.access")
@@ -27,7 +28,7 @@ class RequestTimes:
         self.registry = CollectorRegistry()
         self._histogram = Histogram(
             "lethe_request_seconds",
-            "Time from a request to the first byte of its answer, in this process",
+            "Time from the last byte of a request to the first byte of its answer, in this process",
             ["method", "route", "status"],
             buckets=BUCKETS_S,
             registry=self.registry,
@@ -57,7 +58,8 @@ class Access:
         async def watched(message: Message) -> None:
             nonlocal status, answered_s
             if message["type"] == "http.response.start":
-                status, answered_s = message["status"], time.monotonic() - started
+                since = scope.get("state", {}).get(RECEIVED_AT, started)  # a slow line is not a slow server
+                status, answered_s = message["status"], time.monotonic() - since
                 message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id.encode())]}
             await send(message)
 

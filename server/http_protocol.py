@@ -1,10 +1,13 @@
 """HTTP/1.1 as `lethe serve` speaks it: uvicorn's protocol on httptools, which by itself takes heads of any size."""
 
+import time
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES = 64 * 2**10
+RECEIVED_AT = "received_at"
+"""Key in a request's `state`: the monotonic time at which its last byte was read, absent until then."""
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -24,6 +27,10 @@ class BoundedHttp(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._spare_bytes += 2 * len(body)
         super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self.scope["state"][RECEIVED_AT] = time.monotonic()
+        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         self._spare_bytes -= len(data)

@@ -136,6 +136,21 @@ def test_latencies_are_kept_by_route_template_whatever_strangers_ask_for(site: S
     assert {json.loads(key.partition("_count")[2])["method"] for key in counts} <= {"GET", "POST", "other"}
 
 
+def test_the_time_that_a_slow_line_takes_is_not_the_servers(site: Site) -> None:
+    body = json.dumps({"username": "ann", "email": "ann@example.org", "password": "correct horse"}).encode()
+    head = f"POST /api/v1/users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    started = time.monotonic()
+    with socket.create_connection(("127.0.0.1", httpx.URL(site.url).port or 0)) as line:
+        line.sendall(f"{head}\r\n\r\n".encode() + body[:10])
+        time.sleep(1.5)
+        sent = time.monotonic()
+        line.sendall(body[10:])
+        assert b" 201 " in line.recv(100)
+    answered = time.monotonic()
+    spent = samples(site.url)['lethe_request_seconds_sum{"method": "POST", "route": "/api/v1/users", "status": "2xx"}']
+    assert 0 < spent <= answered - sent < answered - started - 1.4
+
+
 @pytest.fixture
 def silent_port() -> Iterator[int]:
     """A port where somebody listens and never says a word."""
