@@ -66,7 +66,7 @@ def _take_up(session: Session, parts: JobParts, turn: queue.Turn, *, lease_s: fl
         chunk=parts.chunk,
         worker=parts.worker,
     )
-    limits, left_s = parts.specification.limits, None
+    left_s = None
     if turn.stage is Stage.RUN:
-        left_s = wall_left_s(session, parts.submission_id, parts.generation, limits)
+        left_s = wall_left_s(session, parts.submission_id, parts.generation, parts.specification.limits)
     return build_job(parts, lease_s=lease_s, wall_left_s=left_s)

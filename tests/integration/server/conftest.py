@@ -133,6 +133,15 @@ class Site:
         assert answer.status_code in {200, 204}, answer.text
         return Job.model_validate(answer.json()) if answer.status_code == 200 else None
 
+    def begin_runs(self) -> Job:
+        """The check passes, and the first chunk of runs is claimed."""
+        check = self.claim()
+        assert check is not None
+        assert self.report(check)
+        job = self.claim()
+        assert job is not None
+        return job
+
     def store_runs(self, job: Job, shift: float = 2.5) -> list[dict[str, Any]]:
         """Records of the job's runs, with outputs really stored."""
         records = []

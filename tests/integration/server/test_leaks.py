@@ -135,11 +135,7 @@ def unlisted(found: Sequence[Any]) -> Iterator[str]:
 def fail_on_hidden_data(site: Site, client: httpx.Client) -> None:
     """A submission whose code says what it saw, in the way that a dishonest worker would pass it on."""
     upload(client, b"import os\n" + GOOD)
-    check = site.claim()
-    assert check is not None
-    site.report(check)
-    job = site.claim()
-    assert job is not None
+    job = site.begin_runs()
     fault = {"code": "exception", "owner": "participant", "message": MARKER, "line": MARKED_LINE}
     assert site.report(job, fault=fault)
 

@@ -72,11 +72,7 @@ def test_stored_runs_are_counted_from_their_heartbeat_on_and_never_fewer(site: S
 
     with site.register("ann") as ann, site.register("bob") as bob:
         identifier = upload(ann).json()["id"]
-        check = site.claim()
-        assert check is not None
-        assert site.report(check)
-        job = site.claim()
-        assert job is not None
+        job = site.begin_runs()
         records = site.store_runs(job)
         held = {"work_id": str(job.work_id), "token": job.token}
         assert site.work("heartbeat", **held, finished=records[:2]).json()["stop"] is False
@@ -92,11 +88,7 @@ def test_stored_runs_are_counted_from_their_heartbeat_on_and_never_fewer(site: S
         assert counted() == RUNS + 1
 
         other = upload(bob).json()["id"]
-        check = site.claim()
-        assert check is not None
-        assert site.report(check)
-        job = site.claim()
-        assert job is not None
+        job = site.begin_runs()
         held = {"work_id": str(job.work_id), "token": job.token}
         site.work("heartbeat", **held, finished=site.store_runs(job)[:1])
         bob.post(f"/submissions/{other}/cancel")
