@@ -13,7 +13,7 @@ from attacks.case import OK, Case, Harness, Shown
 from attacks.plants import Plants, in_jails
 from evaluator.contract.states import Stage
 from evaluator.contract.submission import FILENAME, FUNCTION
-from evaluator.reports import fault_of
+from evaluator.run_reports import fault_of
 from evaluator.settings import SandboxSettings
 from sandbox import Backend, Policy, RunResult, Sandbox, Setup, open_sandbox
 from sandbox.setup import DEFAULT_UID

@@ -12,15 +12,15 @@ from safetensors.torch import save
 from attacks.case import OK, Shown
 from attacks.plants import Plants
 from evaluator.artifacts import ArtifactStore, open_store
-from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.specification import DependenciesSpec, LimitsSpec
 from evaluator.contract.states import Owner, Stage
 from evaluator.contract.work import Job, RunOrder
 from evaluator.dependencies import Layer, open_layers
 from evaluator.inference.service import InferenceService
-from evaluator.jails import HARNESS_MODULE, Jails, guest_files, policy_of
 from evaluator.models import build_model
 from evaluator.pipeline import Evaluated, Station, evaluate
+from evaluator.sandbox_pool import HARNESS_MODULE, Jails, guest_files, policy_of
 from evaluator.settings import IndexSettings, LayerSettings, SandboxSettings
 from sandbox import Sandbox, SandboxFailure, Setup, open_sandbox
 

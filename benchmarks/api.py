@@ -20,8 +20,8 @@ from sqlalchemy import select
 from benchmarks.load.routes import ROUTES, Caller, medians_ms
 from benchmarks.load.servers import Served, bare, lethe, prepare
 from benchmarks.load.wrk import Load, load, other_pages, uploads
-from server import sessions
 from server.models import User
+from server.security import sessions
 from tests import many_rows as rows
 from tests.conftest import running_postgres
 from tests.integration.server.conftest import GOOD, SLUG

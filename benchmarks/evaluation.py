@@ -27,9 +27,9 @@ from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.specification_file import load_specification
 from evaluator.dependencies import open_layers
 from evaluator.inference.service import InferenceService
-from evaluator.jails import Jails
 from evaluator.pipeline import Station, evaluate
 from evaluator.preparation import prepare
+from evaluator.sandbox_pool import Jails
 from evaluator.settings import IndexSettings, LayerSettings
 
 MOST_OVERHEAD = 0.15

@@ -28,7 +28,7 @@ from evaluator.artifacts.outputs import Outputs, write_outputs
 from evaluator.banks.seeding import fill_banks
 from evaluator.banks.training_jobs import training_pool
 from evaluator.contract.bank import BankIdentity
-from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.specification import TrainingSpec
 from evaluator.metrics import Pool, margins
 from evaluator.models import build_model

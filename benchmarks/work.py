@@ -18,11 +18,11 @@ from typing import Any
 from sqlalchemy import Row, event, text
 
 from benchmarks.load.queue import Bench, Server, outcome
-from evaluator.client import WorkClient
 from evaluator.contract.tasks import WORKER_POLL_S
-from server.db import Database
+from evaluator.worker.server_client import WorkClient
+from server.database.engine import Database
+from server.database.migration import migrate
 from server.logs import configure_logs
-from server.migrate import migrate
 from tests.system.chaos.services import Postgres, Redis
 
 NAP_S = 0.25

@@ -26,8 +26,8 @@ from evaluator.inference.service import (
     InferenceSetting,
     WeightsRefused,
 )
-from evaluator.jails import Jails
-from evaluator.reports import advise, check_report, fault_of
+from evaluator.run_reports import advise, check_report, fault_of
+from evaluator.sandbox_pool import Jails
 from sandbox import Allowance, RunResult, SandboxError, Status
 
 log = structlog.stdlib.get_logger(__name__)

@@ -20,17 +20,17 @@ from evaluator.banks.identity import bank_identity
 from evaluator.banks.seeding import Progress, Report, fill_banks
 from evaluator.banks.training_jobs import training_pool
 from evaluator.contract.base import Contract
-from evaluator.contract.dossier import PreparedPractice
 from evaluator.contract.faults import Fault
+from evaluator.contract.prepared_competition import PreparedPractice
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Stage
 from evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
 from evaluator.data.sources import Files
 from evaluator.dependencies import open_layers
 from evaluator.inference.service import InferenceService
-from evaluator.jails import Jails, require_isolation
 from evaluator.pipeline import Station, evaluate
 from evaluator.preparation import prepare_practice
+from evaluator.sandbox_pool import Jails, require_isolation
 from evaluator.settings import IndexSettings, LayerSettings
 
 _NOBODY = UUID(int=0)

@@ -12,7 +12,7 @@ from evaluator.banks.identity import bank_identity
 from evaluator.banks.seeding import Progress, Report, fill_banks
 from evaluator.banks.training_jobs import training_pool
 from evaluator.contract.data_sources import ImageFolderSpec
-from evaluator.contract.dossier import (
+from evaluator.contract.prepared_competition import (
     ArtifactRef,
     Counts,
     DataManifest,

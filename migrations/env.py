@@ -1,4 +1,4 @@
-"""Alembic's entry: runs revisions on the connection that `server.migrate` hands over."""
+"""Alembic's entry: runs revisions on the connection that `server.database.migration` hands over."""
 
 from alembic import context
 from sqlalchemy import Connection

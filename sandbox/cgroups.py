@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from sandbox import hierarchies
+from sandbox import cgroup_hierarchies
 from sandbox.policy import Policy
 
 PREFIX = "lethe-sandbox-"
@@ -112,7 +112,7 @@ class CgroupTree:
     @classmethod
     def create(cls) -> Self:
         """A tree below this process's own groups, after removing trees whose owners are gone. Raises nothing."""
-        bases = hierarchies.own_groups()
+        bases = cgroup_hierarchies.own_groups()
         version = 2 if "unified" in bases else 1
         folders: dict[str, Path] = {}
         locks: list[int] = []
@@ -167,7 +167,7 @@ def remove_stale(base: Path) -> None:
 def _make_folder(base: Path, version: int) -> tuple[Path, int]:
     """A new folder below `base` and the descriptor whose lock says that it is in use; raises OSError."""
     if version == 2:
-        base = hierarchies.enable(base)
+        base = cgroup_hierarchies.enable(base)
     remove_stale(base)
     while True:
         folder = base / f"{PREFIX}{secrets.token_hex(8)}"
@@ -180,7 +180,7 @@ def _make_folder(base: Path, version: int) -> tuple[Path, int]:
             break
         os.close(lock)
     if version == 2:
-        hierarchies.hand_down(folder)
+        cgroup_hierarchies.hand_down(folder)
     return folder, lock
 
 

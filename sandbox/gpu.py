@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from sandbox.errors import SandboxFailure, SandboxUnavailable
-from sandbox.meter import descendants
+from sandbox.memory_usage import descendants
 
 _DEVICES = Path("/dev")
 _DRIVER = "libcuda.so."

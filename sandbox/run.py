@@ -16,9 +16,9 @@ from sandbox.cgroups import CgroupTree, RunGroup, Usage
 from sandbox.errors import SandboxFailure
 from sandbox.gpu import GpuWatch
 from sandbox.jail import Jail
-from sandbox.meter import held_bytes, memory_bytes
+from sandbox.memory_usage import held_bytes, memory_bytes
+from sandbox.pipes import Reader, Writer, open_pipe
 from sandbox.policy import Policy
-from sandbox.pumps import Reader, Writer, open_pipe
 from sandbox.request import Request
 from sandbox.result import RunResult
 from sandbox.verdict import Ending, KillReason, judge

@@ -8,9 +8,9 @@ from enum import Enum, auto
 from typing import Any
 
 from sandbox.cgroups import Usage
-from sandbox.pumps import Reader
+from sandbox.harmless_text import harmless
+from sandbox.pipes import Reader
 from sandbox.result import GuestError, RunResult, Status
-from sandbox.texts import harmless
 
 _CLAIMABLE = frozenset(
     {

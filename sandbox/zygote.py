@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sandbox import guest, kernel, process
-from sandbox.pages import collapse_private_memory
+from sandbox.huge_pages import collapse_private_memory
 
 ROOT = Path("/sandbox")
 SCRATCH_FOLDER = "/tmp"  # noqa: S108 - the jail's own

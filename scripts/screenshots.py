@@ -15,11 +15,11 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 from sqlalchemy import select
 
-from server import sessions
 from server.cli.demo import BASELINES, SLUG
 from server.client import ApiError, Client
-from server.db import Database
+from server.database.engine import Database
 from server.models import Score, Submission
+from server.security import sessions
 from server.settings import Settings
 
 ROOT = Path(__file__).parents[1]

@@ -8,31 +8,31 @@ from anyio import CapacityLimiter
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
-from server import health
-from server.access import Access, RequestTimes
 from server.accounts import endpoints as accounts
-from server.accounts.passwords import unknown_users_hash
-from server.audit import endpoints as audit
 from server.competitions import endpoints as competitions
-from server.competitions import host_endpoints as hosts
 from server.context import create_context
-from server.docs_page import mount_docs
+from server.hosting import audit_endpoints as audit
+from server.hosting import endpoints as hosts
+from server.http.access_log import Access, RequestTimes
+from server.http.body_limit import BodyLimit
+from server.http.docs_page import mount_docs
+from server.http.openapi import complete_document
+from server.http.problem_handlers import ProblemHandlers
+from server.http.rate_limit import RateLimit
 from server.leaderboard import endpoints as leaderboard
-from server.leaderboard.kept import KeptBoards
-from server.limits import BodyLimit
-from server.openapi import complete_document
-from server.oracles import endpoints as oracles
-from server.pages import analysis, evidence, hosting, people, submitting, teaming
+from server.leaderboard.response_cache import KeptBoards
+from server.monitoring import endpoints
+from server.pages import analysis, evidence, hosting, people, problem_page, submitting, teaming
 from server.pages import endpoints as pages
 from server.pages import leaderboard as board_pages
-from server.problems import register_problems
-from server.rates import RateLimit
+from server.queue import endpoints as work
+from server.queue import training_endpoints as oracles
+from server.security.passwords import unknown_users_hash
 from server.settings import Settings
 from server.submissions import endpoints as submissions
-from server.submissions import parsers
-from server.submissions.events import Feed
+from server.submissions import parser_pool
+from server.submissions.event_stream import Feed
 from server.teams import endpoints as teams
-from server.work import endpoints as work
 
 DESCRIPTION = """Competition server for machine unlearning. Upload one Python file that defines
 `unlearning(net, retain, forget, validation)`; Lethe runs it many times in a sandbox and compares the unlearned models
@@ -61,8 +61,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = context
     app.state.board_pages = board_pages.Boards()
     app.state.feed = Feed(context.database)
-    app.state.uploads = CapacityLimiter(parsers.AT_ONCE)
-    register_problems(app)
+    app.state.uploads = CapacityLimiter(parser_pool.AT_ONCE)
+    ProblemHandlers(context.database, problem_page).register(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(
         RateLimit, rates=context.rates, per_address=settings.rate_per_address, per_token=settings.rate_per_token
@@ -70,7 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)
     app.add_middleware(KeptBoards)  # outside of limits and compression: what is kept costs less than counting it
     app.state.request_times = RequestTimes()
-    app.state.readiness = health.Readiness(context)
+    app.state.readiness = endpoints.Readiness(context)
     app.add_middleware(Access, times=app.state.request_times)  # added last: the outermost
     app.include_router(work.router)  # first, because routes are tried in turn and workers ask the most
     app.include_router(oracles.router)
@@ -78,7 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
     for part in (accounts, competitions, hosts, teams, submissions, leaderboard, audit):
         api.include_router(part.router)
     app.include_router(api)
-    app.include_router(health.router)
+    app.include_router(endpoints.router)
     for site in (pages, board_pages, people, submitting, evidence, analysis, teaming, hosting):
         app.include_router(site.router)
     pages.mount_static(app)

@@ -6,9 +6,9 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from evaluator.artifacts import ArtifactStore, open_store
-from server.celery_app import Waker, create_celery
-from server.db import Database
-from server.rates import Rates
+from server.broker.wake_ups import Waker, create_celery
+from server.database.engine import Database
+from server.http.rate_limit import Rates
 from server.settings import Settings
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from evaluator.contract.dossier import (
+from evaluator.contract.prepared_competition import (
     ArtifactRef,
     Counts,
     DataManifest,

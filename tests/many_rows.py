@@ -7,9 +7,9 @@ from sqlalchemy import Connection, text
 
 from evaluator.contract.states import Evaluation
 from server.context import Context
-from server.digests import digest_secret
 from server.leaderboard.standings import rebuild
 from server.models import Competition
+from server.security.digests import digest_secret
 
 TOKEN = "lethe_benchmark{number}"
 _TEAMS = """

@@ -10,19 +10,20 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import insert, select, text
 
-from evaluator.client import WorkClient
-from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, QuotasSpec
 from evaluator.contract.states import Stage, WorkState
 from evaluator.contract.work import Capabilities, Job, Outcome, RunRecord
-from server.auth import TOKEN_PREFIX
+from evaluator.worker.server_client import WorkClient
 from server.competitions import service as competitions
-from server.db import Database, utc_now
-from server.digests import digest_secret
+from server.database.engine import Database
 from server.models import ApiToken, Submission, Team, TeamMember, User, WorkItem
-from server.work import claims, queue, service
-from server.work.duration import deadline
-from server.work.keys import create_worker_key
+from server.models.times import utc_now
+from server.queue import claims, fair_order, reports
+from server.queue.estimates import deadline
+from server.queue.worker_keys import create_worker_key
+from server.security.credentials import TOKEN_PREFIX
+from server.security.digests import digest_secret
 from tests.conftest import free_port, wait_for_port
 from tests.dossiers import make_dossier
 
@@ -69,7 +70,7 @@ class Bench:
             job = claims.claim(session, "one", self.key_digest, lease_s=60, max_attempts=3, server_backend="")
         if job is not None:
             with self.database.write() as session:
-                service.report(session, outcome(job), self.key_digest, max_attempts=3)
+                reports.report(session, outcome(job), self.key_digest, max_attempts=3)
 
     def fill(self, count: int) -> None:
         """`count` more queued submissions, written in bulk at the places that uploads would have given them."""
@@ -110,7 +111,7 @@ class Bench:
 
     def plan(self) -> str:
         """PostgreSQL's plan for the choice of the next item."""
-        statement = queue.first_item(Stage.CHECK).params(of_competition=self.competition_id)
+        statement = fair_order.first_item(Stage.CHECK).params(of_competition=self.competition_id)
         compiled = statement.compile(self.database.engine, compile_kwargs={"literal_binds": True})
         with self.database.read() as session:
             return "\n".join(session.scalars(text(f"EXPLAIN (ANALYZE, COSTS OFF) {compiled}")).all())

@@ -11,10 +11,11 @@ from pathlib import Path
 import psycopg
 
 from evaluator.contract.specification import QuotasSpec
-from server.competitions import hosting, service
+from server.competitions import service
 from server.context import Context, create_context
-from server.db import utc_now
-from server.migrate import migrate
+from server.database.migration import migrate
+from server.hosting import creation
+from server.models.times import utc_now
 from server.settings import Settings
 from tests.conftest import free_port, wait_for_port
 from tests.integration.server.conftest import prepare_dossier, spec
@@ -95,7 +96,7 @@ def prepare(home: Path, postgres: str) -> Context:
     with context.database.write() as session:
         made = service.create(session, spec(quotas=QUOTAS), prepared)
         made.opened_at = utc_now()
-    hosting.calibrate(context, made.slug)
+    creation.calibrate(context, made.slug)
     return context
 
 

@@ -8,7 +8,7 @@ from evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outp
 from evaluator.artifacts.store import ArtifactMissing, ArtifactStore
 from evaluator.contract.bank import BankIdentity
 from evaluator.contract.base import Contract
-from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.prepared_competition import ArtifactRef
 
 
 class ModelRecord(Contract):

@@ -15,7 +15,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
-from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.prepared_competition import ArtifactRef
 
 _CONNECT_S = 3.0
 _SILENCE_S = 30.0

@@ -3,7 +3,7 @@
 from importlib.metadata import version
 
 from evaluator.contract.bank import BankIdentity
-from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.specification import CompetitionSpec
 
 

@@ -15,16 +15,16 @@ from evaluator.artifacts import ArtifactStore
 from evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outputs
 from evaluator.banks.seeding import Progress, Report
 from evaluator.bench.sweep import Method
-from evaluator.contract.dossier import PreparedSplit
 from evaluator.contract.faults import Fault
+from evaluator.contract.prepared_competition import PreparedSplit
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Owner, Stage
 from evaluator.contract.work import Job, RunOrder, RunRecord
 from evaluator.dependencies import open_layers
 from evaluator.environment import environment
 from evaluator.inference.service import InferenceService
-from evaluator.jails import Jails, require_isolation
 from evaluator.pipeline import Station, evaluate
+from evaluator.sandbox_pool import Jails, require_isolation
 from evaluator.settings import IndexSettings, LayerSettings
 
 RunStage = Literal[Stage.CHECK, Stage.RUN]

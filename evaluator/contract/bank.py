@@ -6,7 +6,7 @@ import json
 from pydantic import Field
 
 from evaluator.contract.base import Contract
-from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.specification import CompetitionSpec, TrainingSpec
 
 BANK_FORMAT = 4

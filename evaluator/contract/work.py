@@ -7,8 +7,8 @@ from pydantic import Field
 
 from evaluator.contract.advice import Advice
 from evaluator.contract.base import Contract
-from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.faults import Fault
+from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.specification import DependenciesSpec, LimitsSpec
 from evaluator.contract.states import Stage
 

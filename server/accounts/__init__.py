@@ -1,0 +1,1 @@
+"""People: registration, API tokens and roles."""

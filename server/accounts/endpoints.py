@@ -5,10 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from server import sessions
 from server.accounts import service
-from server.accounts.login import count_registration, verify_password
-from server.accounts.passwords import hash_password
 from server.accounts.schemas import (
     Login,
     Me,
@@ -20,12 +17,15 @@ from server.accounts.schemas import (
     TokenRow,
     UserCreated,
 )
-from server.auth import CurrentUser, password_or_token_user
 from server.context import AppContext
-from server.limits import client_address
+from server.http.client_address import client_address
+from server.http.paging import Page, PageCursor, PageLimit
 from server.models import User
-from server.paging import Page, PageCursor, PageLimit
-from server.sessions import RequiredVisitor, require_same_origin
+from server.security import sessions
+from server.security.credentials import CurrentUser, password_or_token_user
+from server.security.login import count_registration, verify_password
+from server.security.passwords import hash_password
+from server.security.sessions import RequiredVisitor, require_same_origin
 
 router = APIRouter(tags=["accounts"])
 

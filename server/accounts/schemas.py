@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import PydanticCustomError
 
-from server.accounts.passwords import MAX_CHARS, MIN_CHARS
+from server.security.passwords import MAX_CHARS, MIN_CHARS
 
 
 def _in_words(rule: str) -> WrapValidator:

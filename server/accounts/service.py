@@ -8,12 +8,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from server.accounts.schemas import NewUser
-from server.auth import TOKEN_PREFIX
-from server.db import utc_now
-from server.digests import digest_secret, new_secret
 from server.errors import Conflict, Forbidden, NotFound
+from server.http.paging import fetch_page
 from server.models import ApiToken, RegistrationInvite, User, WebSession
-from server.paging import fetch_page
+from server.models.times import utc_now
+from server.security.credentials import TOKEN_PREFIX
+from server.security.digests import digest_secret, new_secret
 from server.settings import Registration
 
 INVITE_PREFIX = "lethej_"

@@ -30,9 +30,9 @@ Undo = Annotated[bool, typer.Option("--undo", help="Take it back")]
 @app.command("calibrate")
 def calibrate(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Score a second pool of oracles (ceiling) and the original model (floor) as reference rows of the board."""
-    from server.competitions import hosting
+    from server.hosting import creation
 
-    rows = hosting.calibrate(hosting.open_context(make_settings(home=home)), slug)
+    rows = creation.calibrate(creation.open_context(make_settings(home=home)), slug)
     if as_json:
         typer.echo(json.dumps(rows))
         return
@@ -50,9 +50,9 @@ def rerun_submission(
     as_json: Json = False,
 ) -> None:
     """Open a new generation of a submission that has ended: the same file, evaluated again."""
-    from server.competitions import hosting
+    from server.hosting import creation
 
-    hosting.rerun(hosting.open_context(make_settings(home=home)), submission_id, fresh_seeds=fresh_seeds)
+    creation.rerun(creation.open_context(make_settings(home=home)), submission_id, fresh_seeds=fresh_seeds)
     say({"submission": str(submission_id), "state": "queued"}, f"{submission_id} is queued again.", as_json)
 
 
@@ -66,10 +66,10 @@ def show_workers(
     from rich.console import Console
 
     from server.cli.tables import print_workers
-    from server.competitions import hosting
-    from server.work.workers import list_workers
+    from server.hosting import creation
+    from server.queue.workers import list_workers
 
-    with hosting.open_context(make_settings(home=home)).database.read() as session:
+    with creation.open_context(make_settings(home=home)).database.read() as session:
         rows = list_workers(session, gone=gone)
     if as_json:
         typer.echo(json.dumps([row.as_json() for row in rows]))
@@ -86,11 +86,11 @@ def disqualify_submission(
     as_json: Json = False,
 ) -> None:
     """Count a submission for nothing; its team keeps its other scores."""
-    from server.competitions import acts, hosting
+    from server.hosting import actions, creation
 
     given = _reason(reason, undo=undo)
-    with hosting.open_context(make_settings(home=home)).database.write() as session:
-        acts.disqualify_submission(session, acts.find_submission(session, submission_id), reason=given)
+    with creation.open_context(make_settings(home=home)).database.write() as session:
+        actions.disqualify_submission(session, actions.find_submission(session, submission_id), reason=given)
     text = f"{submission_id} {'counts again' if undo else 'is disqualified'}."
     say({"submission": str(submission_id), "disqualified": given}, text, as_json)
 
@@ -105,11 +105,11 @@ def disqualify_team(
     as_json: Json = False,
 ) -> None:
     """Take a team off every board; its submissions stay stored."""
-    from server.competitions import acts, hosting
+    from server.hosting import actions, creation
 
     given = _reason(reason, undo=undo)
-    with hosting.open_context(make_settings(home=home)).database.write() as session:
-        acts.disqualify_team(session, acts.find_team(session, slug, name), reason=given)
+    with creation.open_context(make_settings(home=home)).database.write() as session:
+        actions.disqualify_team(session, actions.find_team(session, slug, name), reason=given)
     text = f"{name} {'is back on the boards' if undo else 'is disqualified'}."
     say({"competition": slug, "team": name, "disqualified": given}, text, as_json)
 
@@ -117,10 +117,10 @@ def disqualify_team(
 @team.command("baseline")
 def make_baseline(slug: Slug, name: TeamName, undo: Undo = False, home: Home = None, as_json: Json = False) -> None:
     """Show a team of the host as a reference row, without a rank."""
-    from server.competitions import acts, hosting
+    from server.hosting import actions, creation
 
-    with hosting.open_context(make_settings(home=home)).database.write() as session:
-        acts.set_baseline(session, acts.find_team(session, slug, name), is_baseline=not undo)
+    with creation.open_context(make_settings(home=home)).database.write() as session:
+        actions.set_baseline(session, actions.find_team(session, slug, name), is_baseline=not undo)
     text = f"{name} is {'ranked again' if undo else 'a baseline now'}."
     say({"competition": slug, "team": name, "baseline": not undo}, text, as_json)
 
@@ -138,11 +138,11 @@ def make_worker_key(
     as_json: Json = False,
 ) -> None:
     """Print a new worker key, once."""
-    from server.audit.service import record
-    from server.competitions import hosting
-    from server.work.keys import create_worker_key
+    from server.audit_log.events import record
+    from server.hosting import creation
+    from server.queue.worker_keys import create_worker_key
 
-    with hosting.open_context(make_settings(home=home)).database.write() as session:
+    with creation.open_context(make_settings(home=home)).database.write() as session:
         key = create_worker_key(session, name)
         record(session, "worker_key.create", name)
     say({"name": name, "key": key}, key, as_json)
@@ -155,11 +155,11 @@ def renew_worker_key(
     as_json: Json = False,
 ) -> None:
     """Print a new worker key in place of an old one, which stops working."""
-    from server.audit.service import record
-    from server.competitions import hosting
-    from server.work import keys
+    from server.audit_log.events import record
+    from server.hosting import creation
+    from server.queue import worker_keys
 
-    with hosting.open_context(make_settings(home=home)).database.write() as session:
-        key = keys.renew_worker_key(session, name)
+    with creation.open_context(make_settings(home=home)).database.write() as session:
+        key = worker_keys.renew_worker_key(session, name)
         record(session, "worker_key.renew", name)
     say({"name": name, "key": key}, key, as_json)

@@ -21,9 +21,9 @@ Remove = Annotated[bool, typer.Option("--remove", help="Take the role away")]
 
 @contextmanager
 def _writing(home: Home) -> Iterator["Session"]:
-    from server.competitions import hosting
+    from server.hosting import creation
 
-    with hosting.open_context(make_settings(home=home)).database.write() as session:
+    with creation.open_context(make_settings(home=home)).database.write() as session:
         yield session
 
 
@@ -41,8 +41,8 @@ def create(
     """Make an account, whatever the setting for registration says."""
     from pydantic import ValidationError
 
-    from server.accounts import administration
     from server.accounts.schemas import NewUser
+    from server.hosting import account_administration
 
     password = password or typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     try:
@@ -50,20 +50,19 @@ def create(
     except ValidationError as error:
         raise typer.BadParameter("; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())) from error
     with _writing(home) as session:
-        administration.create_user(session, new)
+        account_administration.create_user(session, new)
         if operator:
-            administration.set_operator(session, username, is_operator=True)
+            account_administration.set_operator(session, username, is_operator=True)
     say({"username": username, "operator": operator}, f"{username} has an account.", as_json)
 
 
 @app.command("list")
 def list_users(home: Home = None, as_json: Json = False) -> None:
     """Every account with its roles."""
-    from server.accounts import administration
-    from server.competitions import hosting
+    from server.hosting import account_administration, creation
 
-    with hosting.open_context(make_settings(home=home)).database.read() as session:
-        users = administration.list_users(session)
+    with creation.open_context(make_settings(home=home)).database.read() as session:
+        users = account_administration.list_users(session)
     if as_json:
         typer.echo(json.dumps(users))
         return
@@ -83,7 +82,7 @@ def role(
     as_json: Json = False,
 ) -> None:
     """Give or take the role of an operator of the site, or of a host of one competition."""
-    from server.accounts import administration
+    from server.hosting import account_administration
 
     if role not in {"operator", "host"} or (role == "host") != (competition is not None):
         raise typer.BadParameter(
@@ -91,9 +90,9 @@ def role(
         )
     with _writing(home) as session:
         if competition is None:
-            administration.set_operator(session, username, is_operator=not remove)
+            account_administration.set_operator(session, username, is_operator=not remove)
         else:
-            administration.set_host(session, username, competition, is_host=not remove)
+            account_administration.set_host(session, username, competition, is_host=not remove)
     what = "operator" if competition is None else f"host of {competition}"
     document = {"username": username, "role": role, "competition": competition, "given": not remove}
     say(document, f"{username} is {'no longer ' if remove else ''}{what}.", as_json)
@@ -107,10 +106,10 @@ def disable(
     as_json: Json = False,
 ) -> None:
     """Shut an account out: its tokens and sessions end, what it sent stays."""
-    from server.accounts import administration
+    from server.hosting import account_administration
 
     with _writing(home) as session:
-        administration.set_disabled(session, username, is_disabled=not undo)
+        account_administration.set_disabled(session, username, is_disabled=not undo)
     text = f"{username} is {'enabled' if undo else 'disabled'}."
     say({"username": username, "disabled": not undo}, text, as_json)
 
@@ -118,22 +117,22 @@ def disable(
 @app.command("reset-password")
 def reset_password(username: Username, yes: Yes = False, home: Home = None, as_json: Json = False) -> None:
     """Give an account a new password, printed once; its tokens and sessions end."""
-    from server.accounts import administration
+    from server.hosting import account_administration
 
     if not yes:
         typer.confirm(f"End every token and session of {username}?", abort=True, err=True)
     with _writing(home) as session:
-        password = administration.reset_password(session, username)
+        password = account_administration.reset_password(session, username)
     say({"username": username, "password": password}, password, as_json)
 
 
 @app.command("invite")
 def invite(home: Home = None, as_json: Json = False) -> None:
     """Print a code with which one person can register where registration is by invitation."""
-    from server.accounts import administration
+    from server.hosting import account_administration
 
     with _writing(home) as session:
-        code = administration.invite(session)
+        code = account_administration.invite(session)
     say({"invite": code}, code, as_json)
 
 
@@ -144,11 +143,11 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """Who did what as host or operator, newest first."""
-    from server.audit.service import list_events
-    from server.competitions import hosting
+    from server.audit_log.events import list_events
     from server.competitions.service import get_competition
+    from server.hosting import creation
 
-    with hosting.open_context(make_settings(home=home)).database.read() as session:
+    with creation.open_context(make_settings(home=home)).database.read() as session:
         competition_id = None if competition is None else get_competition(session, competition, drafts=True).id
         events, _ = list_events(session, competition_id=competition_id, cursor=None, limit=limit)
     if as_json:

@@ -75,7 +75,7 @@ def bench(
 def _specification(sweep: "Sweep", folder: Path, runs: int | None) -> "CompetitionSpec":
     """The competition's specification with as many runs and oracles of either pool as the sweep asks for."""
     from evaluator.contract.specification import CompetitionSpec
-    from server.competitions.hosting import read_specification
+    from server.hosting.creation import read_specification
 
     beside = folder / sweep.competition
     spec = read_specification(beside if beside.is_file() else Path(sweep.competition))
@@ -114,8 +114,8 @@ def _rows(prepared: "Bench", done: "list[MethodRuns]") -> "list[Row]":
     from evaluator.artifacts.outputs import stack_outputs
     from evaluator.bench.measures import measure
     from evaluator.bench.tables import Row
-    from server.competitions.measures import Measure
-    from server.control.yardstick import load_yardstick
+    from server.competitions.oracle_pools import Measure
+    from server.scoring.reference_set import load_yardstick
 
     count, digest, store = prepared.runs, prepared.split.bank_digest, prepared.store
     against = Measure(prepared.split, range(count), range(count, 2 * count))

@@ -35,7 +35,7 @@ def check(
     """
     from evaluator.data.sources import Files
     from evaluator.practice import practise
-    from server.competitions.hosting import read_specification
+    from server.hosting.creation import read_specification
 
     spec = read_specification(specification)
     checked = _checked(file, spec, as_json)

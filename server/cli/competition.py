@@ -14,7 +14,7 @@ from server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, make_set
 from server.cli.progress import training_progress
 
 if TYPE_CHECKING:
-    from server.competitions.finals import Plan
+    from server.hosting.finals import Plan
     from server.models import Competition
 
 app = typer.Typer(no_args_is_help=True, help="Create competitions and lead them through their phases.")
@@ -37,38 +37,38 @@ def create_competition(
     database only.
     """
     from evaluator.data.sources import Files
-    from server.competitions import hosting
+    from server.hosting import creation
 
-    context = hosting.open_context(make_settings(home=home))
+    context = creation.open_context(make_settings(home=home))
     files = Files(folder=data, skip_bad=skip_bad)
     with training_progress() as progress:
-        created = hosting.create(
-            context, hosting.read_specification(specification), files=files, jobs=jobs, progress=progress
+        created = creation.create(
+            context, creation.read_specification(specification), files=files, jobs=jobs, progress=progress
         )
     for name in files.skipped:
         typer.echo(f"skipped {name}", err=True)
     if as_json:
         typer.echo(created.dossier.model_dump_json())
         return
-    typer.echo(hosting.describe(created))
+    typer.echo(creation.describe(created))
 
 
 @app.command("open")
 def open_competition(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Publish it; uploads are taken in its public phase. Also ends a pause or an early close."""
-    from server.competitions import hosting
+    from server.hosting import creation
 
-    competition = hosting.open_competition(hosting.open_context(make_settings(home=home)), slug)
+    competition = creation.open_competition(creation.open_context(make_settings(home=home)), slug)
     _say_state(competition, as_json)
 
 
 @app.command("pause")
 def pause_competition(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Take no uploads until it is opened again. What is in the queue is evaluated, and the calendar goes on."""
-    from server.competitions import acts, hosting
+    from server.hosting import actions, creation
 
-    with hosting.open_context(make_settings(home=home)).database.write() as session:
-        _say_state(acts.pause(session, slug), as_json)
+    with creation.open_context(make_settings(home=home)).database.write() as session:
+        _say_state(actions.pause(session, slug), as_json)
 
 
 @app.command("extend")
@@ -79,20 +79,20 @@ def extend_competition(
     as_json: Json = False,
 ) -> None:
     """Move the end of uploads, also after it has passed; not once the final evaluation has begun."""
-    from server.competitions import acts, hosting
+    from server.hosting import actions, creation
 
     end = parse_time(until)
-    with hosting.open_context(make_settings(home=home)).database.write() as session:
-        _say_state(acts.extend(session, slug, end), as_json)
+    with creation.open_context(make_settings(home=home)).database.write() as session:
+        _say_state(actions.extend(session, slug, end), as_json)
 
 
 @app.command("close")
 def close_competition(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Take no more submissions; those in the queue are still evaluated. Selections are frozen. `open` ends it again."""
-    from server.competitions import acts, hosting
+    from server.hosting import actions, creation
 
-    with hosting.open_context(make_settings(home=home)).database.write() as session:
-        _say_state(acts.close(session, slug), as_json)
+    with creation.open_context(make_settings(home=home)).database.write() as session:
+        _say_state(actions.close(session, slug), as_json)
 
 
 @app.command("announce")
@@ -105,15 +105,17 @@ def announce(
     as_json: Json = False,
 ) -> None:
     """Tell all participants something. It cannot be taken back."""
-    from server.competitions import acts, hosting
+    from server.hosting import actions, creation
 
-    if not 1 <= len(title.strip()) <= acts.TITLE_CHARS or len(body) > acts.BODY_CHARS:
-        raise typer.BadParameter(f"a title has 1 to {acts.TITLE_CHARS} characters, a text {acts.BODY_CHARS:,} at most")
-    context = hosting.open_context(make_settings(home=home))
+    if not 1 <= len(title.strip()) <= actions.TITLE_CHARS or len(body) > actions.BODY_CHARS:
+        raise typer.BadParameter(
+            f"a title has 1 to {actions.TITLE_CHARS} characters, a text {actions.BODY_CHARS:,} at most"
+        )
+    context = creation.open_context(make_settings(home=home))
     if not yes:
         typer.confirm(f"Tell everybody in {slug} {title.strip()!r}? It cannot be taken back.", abort=True, err=True)
     with context.database.write() as session:
-        made = acts.announce(session, slug, title=title.strip(), body=body.strip())
+        made = actions.announce(session, slug, title=title.strip(), body=body.strip())
     if as_json:
         typer.echo(json.dumps({"competition": slug, "title": made.title, "created_at": made.created_at.isoformat()}))
         return
@@ -154,14 +156,14 @@ def start_finals(
     as_json: Json = False,
 ) -> None:
     """Evaluate the selected submissions on the final split with unseen seeds. Needs the competition to be closed."""
-    from server.competitions import hosting
+    from server.hosting import creation
 
-    context = hosting.open_context(make_settings(home=home))
-    plan = hosting.plan_finals(context, slug)
+    context = creation.open_context(make_settings(home=home))
+    plan = creation.plan_finals(context, slug)
     if not yes:
         typer.echo(_cost(plan), err=True)
         typer.confirm("Start? Uploads stay closed from then on.", abort=True, err=True)
-    found = hosting.start_finals(context, slug)
+    found = creation.start_finals(context, slug)
     if as_json:
         typer.echo(json.dumps(asdict(found)))
         return
@@ -179,10 +181,10 @@ def reveal(
 ) -> None:
     """Show the final board and the metric to everybody; prints the board. It cannot be taken back."""
     from server.cli.tables import print_leaderboard
-    from server.competitions import finals, hosting
+    from server.hosting import creation, finals
     from server.leaderboard import service
 
-    context = hosting.open_context(make_settings(home=home))
+    context = creation.open_context(make_settings(home=home))
     if not yes:
         typer.confirm(
             f"Show the final board and the metric of {slug} to everybody? It cannot be taken back.",
@@ -217,13 +219,13 @@ def export(
     """
     from rich.progress import Progress
 
-    from server.competitions import hosting
-    from server.exports.archive import export as write
-    from server.exports.tracking import log_archive, require_target
+    from server.hosting import creation
+    from server.hosting.archive import export as write
+    from server.hosting.mlflow_tracking import log_archive, require_target
 
     if mlflow is not None:
         require_target(mlflow)
-    context = hosting.open_context(make_settings(home=home))
+    context = creation.open_context(make_settings(home=home))
     with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("submissions", total=None)
         count = write(

@@ -18,13 +18,13 @@ from server.cli.descriptions import describe_submission
 from server.cli.options import Home, Port, make_settings
 from server.cli.processes import listen, start_all
 from server.cli.progress import training_progress
+from server.cli.supervisor import Supervisor
 from server.cli.tables import print_leaderboard
 from server.cli.watch import wait_for
 from server.client import ApiError, Client
 from server.errors import PlatformError
 from server.settings import Settings
 from server.submissions.schemas import SubmissionView
-from server.supervisor import Supervisor
 
 SLUG = "demo"
 BASELINES = ("noop", "finetune", "gradient_ascent", "reset_head", "noise_finetune")
@@ -60,21 +60,21 @@ def demo(
 def prepare_competition(settings: Settings) -> None:
     """Create, seed, calibrate and open the demo competition, as far as that is not done yet."""
     from sandbox.doctor import require
-    from server.competitions import hosting
     from server.competitions.service import CompetitionExists
-    from server.oracles.hosting import seed
+    from server.hosting import creation
+    from server.hosting.oracles import seed
 
     require()
-    context = hosting.open_context(settings)
+    context = creation.open_context(settings)
     with training_progress() as progress:
         try:
-            created = hosting.create(context, hosting.read_specification(Path(SLUG)), jobs=None, progress=progress)
-            typer.echo(hosting.describe(created))
+            created = creation.create(context, creation.read_specification(Path(SLUG)), jobs=None, progress=progress)
+            typer.echo(creation.describe(created))
         except CompetitionExists:
             typer.echo(f"Going on with the {SLUG} competition in {settings.home}.")
         seed(context, SLUG, count=None, jobs=None, distributed=False, progress=progress)
-    hosting.calibrate(context, SLUG)
-    hosting.open_competition(context, SLUG)
+    creation.calibrate(context, SLUG)
+    creation.open_competition(context, SLUG)
     context.database.dispose()
 
 

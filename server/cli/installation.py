@@ -90,9 +90,9 @@ def _database(settings: Settings) -> Finding:
     from sqlalchemy import text
     from sqlalchemy.exc import SQLAlchemyError
 
-    from server.db import Database
+    from server.database.engine import Database
+    from server.database.migration import alembic_config
     from server.errors import ConfigurationError
-    from server.migrate import alembic_config
 
     is_named = bool(settings.database_url.get_secret_value())
     try:
@@ -125,7 +125,7 @@ def _broker(settings: Settings) -> Finding:
         return _folder("broker", Path(urlsplit(url).path), is_named=bool(settings.broker_url.get_secret_value()))
 
     def answers() -> bool:
-        from server.celery_app import Waker, create_celery
+        from server.broker.wake_ups import Waker, create_celery
 
         try:
             return Waker(create_celery(url)).is_reachable()

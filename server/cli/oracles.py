@@ -12,7 +12,7 @@ from server.cli.options import Home, Jobs, Json, Slug, make_settings, say
 from server.cli.progress import training_progress
 
 if TYPE_CHECKING:
-    from server.oracles.inspection import BankStatus
+    from server.hosting.oracle_status import BankStatus
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -30,15 +30,15 @@ def seed(
     as_json: Json = False,
 ) -> None:
     """Train the oracles that the banks lack. Safe to stop with Ctrl-C, to start again, and on many machines at once."""
-    from server.competitions.hosting import open_context
-    from server.oracles import hosting
+    from server.hosting import oracles
+    from server.hosting.creation import open_context
 
     context = open_context(make_settings(home=home))
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):  # batch systems stop jobs with the second
         signal.signal(number, lambda *_: stop.set())
     with training_progress() as progress:
-        done = hosting.seed(
+        done = oracles.seed(
             context, slug, count=count, jobs=jobs, distributed=distributed, progress=progress, stop=stop
         )
     if as_json:
@@ -59,10 +59,10 @@ def seed(
 @app.command("recall")
 def recall(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Let workers train no more oracles of this competition; those in hand are finished."""
-    from server.competitions.hosting import open_context
-    from server.oracles import hosting
+    from server.hosting import oracles
+    from server.hosting.creation import open_context
 
-    held = hosting.recall(open_context(make_settings(home=home)), slug)
+    held = oracles.recall(open_context(make_settings(home=home)), slug)
     text = f"Workers start no more oracles of {slug}; {held} are still being trained."
     say({"competition": slug, "in_hand": held}, text, as_json)
 
@@ -70,10 +70,10 @@ def recall(slug: Slug, home: Home = None, as_json: Json = False) -> None:
 @app.command("status")
 def status(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """What each bank holds and lacks, who trains what, how fast, and how much disk it takes."""
-    from server.competitions.hosting import open_context
-    from server.oracles import inspection
+    from server.hosting import oracle_status
+    from server.hosting.creation import open_context
 
-    found = inspection.status(open_context(make_settings(home=home)), slug)
+    found = oracle_status.status(open_context(make_settings(home=home)), slug)
     if as_json:
         typer.echo(json.dumps({"competition": slug, "banks": [bank.as_json() for bank in found]}))
         return
@@ -92,12 +92,12 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check the digests of everything stored, and compute the outputs of a sample again from checkpoints."""
-    from server.competitions.hosting import open_context
-    from server.oracles import hosting
+    from server.hosting import oracles
+    from server.hosting.creation import open_context
 
     context = open_context(make_settings(home=home))
     with training_progress() as progress:
-        found = hosting.verify(context, slug, sample=sample, jobs=jobs, progress=progress)
+        found = oracles.verify(context, slug, sample=sample, jobs=jobs, progress=progress)
     sound = all(one.sound for one in found.values())
     if as_json:
         typer.echo(json.dumps({"competition": slug, "sound": sound, "banks": {k: asdict(v) for k, v in found.items()}}))
@@ -126,18 +126,18 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Drop the oracles' checkpoints and keep their outputs, which is all that scores need."""
-    from server.competitions.hosting import open_context
-    from server.oracles import hosting
+    from server.hosting import oracles
+    from server.hosting.creation import open_context
 
     context = open_context(make_settings(home=home))
-    size_bytes = hosting.checkpoint_bytes(context, slug)
+    size_bytes = oracles.checkpoint_bytes(context, slug)
     question = (
         f"Drop {size_bytes / MEGABYTE:,.0f} MB of checkpoints of {slug}? Scores stay, but nobody can compute "
         "outputs from them again"
     )
     if size_bytes and not yes:
         typer.confirm(question, abort=True, err=True)
-    count = hosting.prune(context, slug)
+    count = oracles.prune(context, slug)
     if as_json:
         typer.echo(json.dumps({"competition": slug, "checkpoints": count, "bytes": size_bytes}))
         return

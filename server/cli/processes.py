@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from server.cli.options import AllowUnsafe, Home, Host, Port, command_line, make_settings
+from server.cli.supervisor import Supervisor
 from server.errors import ConfigurationError
 from server.settings import Settings
-from server.supervisor import Supervisor
 
 SHUTDOWN_S = 5
 """What requests in flight have to end after SIGTERM."""
@@ -24,9 +24,9 @@ def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
     import uvicorn
 
     from server.app import create_app
-    from server.http_protocol import BoundedHttp
+    from server.database.migration import require_newest
+    from server.http.protocol import BoundedHttp
     from server.logs import configure_logs
-    from server.migrate import require_newest
 
     settings = make_settings(home=home, host=host, port=port)
     configure_logs(level=settings.log_level, log_format=settings.log_format)
@@ -67,9 +67,9 @@ def listen(settings: Settings) -> socket.socket:
 def control(home: Home = None) -> None:
     """Run the control process: it sweeps for lost work and computes scores."""
     from server.control.process import run_control
-    from server.db import Database
+    from server.database.engine import Database
+    from server.database.migration import require_newest
     from server.logs import configure_logs
-    from server.migrate import require_newest
 
     settings = make_settings(home=home)
     configure_logs(level=settings.log_level, log_format=settings.log_format)
@@ -90,7 +90,7 @@ def worker(
 ) -> None:
     """Run an evaluation worker: it runs submissions in the sandbox and stores their outputs."""
     from evaluator.settings import WorkerSettings
-    from evaluator.worker import run_worker
+    from evaluator.worker.process import run_worker
     from server.logs import configure_logs
 
     if key_file is not None:
@@ -107,7 +107,7 @@ def worker(
 def migrate(home: Home = None) -> None:
     """Bring the database to the newest schema."""
     from server.context import create_context
-    from server.migrate import migrate as apply
+    from server.database.migration import migrate as apply
 
     settings = make_settings(home=home)
     apply(create_context(settings).database)
@@ -127,11 +127,11 @@ def up(home: Home = None, host: Host = None, port: Port = None, allow_unsafe: Al
 
 def start_all(settings: Settings, *, log_level: str | None = None, allow_unsafe: bool = False) -> Supervisor:
     """A supervisor with the three processes of one machine running; raises before anything starts when one cannot."""
-    from evaluator.jails import require_isolation
+    from evaluator.sandbox_pool import require_isolation
     from evaluator.settings import SandboxSettings
     from server.context import create_context
-    from server.migrate import migrate as apply
-    from server.work.keys import embedded_worker_key
+    from server.database.migration import migrate as apply
+    from server.queue.worker_keys import embedded_worker_key
 
     listen(settings).close()
     context = create_context(settings)

@@ -14,8 +14,8 @@ from rich.table import Table
 from server.cli.options import Home, Json, Slug, Yes, make_settings
 
 if TYPE_CHECKING:
-    from server.rescoring.service import Draft, Move
-    from server.rescoring.verification import Verified
+    from server.scoring.rescoring import Draft, Move
+    from server.scoring.verification import Verified
 
 
 def rescore(
@@ -37,13 +37,13 @@ def rescore(
 
     Nothing is run, so no worker and no GPU is needed. With --json and without --yes it only compares.
     """
-    from server.competitions.hosting import open_context
+    from server.hosting.creation import open_context
 
     if verify and (rule is not None or cap_ratios is not None):
         raise typer.BadParameter("--verify computes each score under its own rule: leave --rule and --cap-ratios out")
     context = open_context(make_settings(home=home))
     if verify:
-        from server.rescoring.verification import verify as check
+        from server.scoring.verification import verify as check
 
         with _bar() as report:
             found = check(context, slug, report)
@@ -51,18 +51,20 @@ def rescore(
         if not found.sound:
             raise typer.Exit(1)
         return
-    from server.rescoring import service
+    from server.scoring import rescoring
 
     given = {"rule": rule, "cap_ratios": cap_ratios}
     with _bar() as report:
-        made = service.draft(context, slug, {name: value for name, value in given.items() if value is not None}, report)
+        made = rescoring.draft(
+            context, slug, {name: value for name, value in given.items() if value is not None}, report
+        )
     if not as_json:
         _show(made)
     if not yes and not as_json:
         typer.confirm(_question(made), abort=True, err=True)
     if yes or not as_json:
         with _bar() as report:
-            made = service.apply(context, made, report)
+            made = rescoring.apply(context, made, report)
     if as_json:
         typer.echo(json.dumps(_document(made, applied=yes)))
         return

@@ -30,7 +30,7 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Delete stored outputs that nothing needs any more; without --yes only say which, and ask."""
-    from server.storage.prune import delete_waste, find_waste
+    from server.hosting.prune import delete_waste, find_waste
 
     with _migrated(home) as context:
         waste = find_waste(context, older_than=timedelta(days=older_than_days))
@@ -68,7 +68,7 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Save the database and a manifest of the artifacts that it needs. Safe while everything runs."""
-    from server.storage.backup import back_up
+    from server.hosting.backup import back_up
 
     with _migrated(home) as context, _copying() as progress:
         manifest = back_up(context, folder, with_artifacts=artifacts, progress=progress)
@@ -92,8 +92,8 @@ def restore(
 ) -> None:
     """Verify a backup and put it in place of the database. Stop serve and control before."""
     from server.context import create_context
-    from server.storage.backup import read_manifest
-    from server.storage.backup import restore as put_back
+    from server.hosting.backup import read_manifest
+    from server.hosting.backup import restore as put_back
 
     manifest = read_manifest(folder)
     context = create_context(make_settings(home=home))
@@ -121,9 +121,9 @@ def readable(size_bytes: int) -> str:
 @contextmanager
 def _migrated(home: Path | None) -> "Iterator[Context]":
     """A context on a database at the newest schema, closed at the end."""
-    from server.competitions import hosting
+    from server.hosting import creation
 
-    context = hosting.open_context(make_settings(home=home))
+    context = creation.open_context(make_settings(home=home))
     try:
         yield context
     finally:

@@ -11,7 +11,7 @@ from server.leaderboard.schemas import Leaderboard, LeaderboardRow
 from server.submissions.schemas import SubmissionView
 
 if TYPE_CHECKING:
-    from server.work.workers import WorkerRow
+    from server.queue.workers import WorkerRow
 
 BAR_WIDTH = 24
 

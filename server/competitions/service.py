@@ -8,15 +8,15 @@ from functools import cache
 from sqlalchemy import ColumnElement, Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
-from evaluator.contract.dossier import Dossier
+from evaluator.contract.prepared_competition import Dossier
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.submission import EXTRA_PARAMETERS
 from evaluator.metrics import METRIC_VERSION
+from server.competitions.disclosure import Sight, Viewer, sight
 from server.competitions.phases import Phase, ends_at, phase
 from server.competitions.schemas import CompetitionFacts, CompetitionRow, PublicCounts, PublicLimits
 from server.errors import Conflict, NotFound
-from server.leaks import Sight, Viewer, sight
-from server.models import Competition, Team
+from server.models import Announcement, Competition, Team
 
 
 class CompetitionNotFound(NotFound):
@@ -156,3 +156,20 @@ def _metric(spec: CompetitionSpec, seen: Sight) -> dict[str, str | int | bool] |
     if not seen.metric:
         return None
     return {**spec.metric.model_dump(), "version": METRIC_VERSION, "oracles": spec.evaluation.oracles}
+
+
+def announcements(session: Session, competition: Competition) -> list[Announcement]:
+    """What was announced, newest first."""
+    return list(
+        session.scalars(
+            select(Announcement)
+            .where(Announcement.competition_id == competition.id)
+            .order_by(Announcement.created_at.desc(), Announcement.id)
+        )
+    )
+
+
+def lock_competition(session: Session, slug: str) -> Competition:
+    """The competition, drafts included, locked until the commit; raises CompetitionNotFound."""
+    found = get_competition(session, slug, drafts=True)
+    return session.get_one(Competition, found.id, with_for_update=True, populate_existing=True)

@@ -1,0 +1,1 @@
+"""The control process: sweeps, scores and draws plots."""

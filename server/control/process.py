@@ -12,14 +12,14 @@ from celery.signals import setup_logging, worker_shutting_down
 from sqlalchemy.exc import DBAPIError
 
 from evaluator.contract.tasks import CONTROL_QUEUE, WAKE_CONTROL_TASK
-from server.celery_app import create_celery
+from server.broker.wake_ups import create_celery
 from server.context import create_context
-from server.control.overview import Overviews
-from server.control.plotting import Plotter
-from server.control.scoring import Scorer
+from server.control.overview_plotting import Overviews
+from server.control.submission_plotting import Plotter
 from server.control.sweeper import sweep
-from server.control.yardstick import Yardsticks
 from server.logs import get_logger
+from server.scoring.reference_set import Yardsticks
+from server.scoring.scorer import Scorer
 from server.settings import Settings
 
 log = get_logger(__name__)

@@ -7,15 +7,15 @@ from sqlalchemy.orm import Session
 
 from evaluator.contract.faults import platform_fault
 from evaluator.contract.states import OPEN_WORK_STATES, Stage, SubmissionState, WorkState
-from server import tallies
 from server.competitions.service import specification
 from server.context import Context
-from server.db import utc_now
+from server.database import counters
 from server.logs import get_logger
 from server.models import Competition, Lease, Submission, WorkItem
-from server.work import workers
-from server.work.items import advance
-from server.work.leases import expire_leases, fail
+from server.models.times import utc_now
+from server.queue import workers
+from server.queue.leases import expire_leases, fail
+from server.queue.planning import advance
 
 log = get_logger(__name__)
 
@@ -33,7 +33,7 @@ def sweep(context: Context, holder: str) -> bool:
     with context.database.write() as session:
         if not take_lease(session, SWEEPER, holder, seconds=3 * settings.sweep_s):
             return False
-        tallies.add(session, tallies.SWEEPS)
+        counters.add(session, counters.SWEEPS)
         expire_leases(session, max_attempts=settings.max_attempts)
         end_overdue(session)
         restore_items(session)

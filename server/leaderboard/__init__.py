@@ -1,0 +1,1 @@
+"""The boards: standings, ranks, rows and cached answers."""

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Query, Response
 
 from evaluator.contract.states import Evaluation
 from server.context import AppContext
-from server.entity_tags import names
+from server.http.entity_tags import names
 from server.leaderboard import service
 from server.leaderboard.schemas import Leaderboard
 

@@ -4,7 +4,10 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from server.submissions.schemas import IntervalView
+
+class IntervalView(BaseModel):
+    low: float
+    high: float
 
 
 class LeaderboardRow(BaseModel):

@@ -7,15 +7,14 @@ from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
 from sqlalchemy.orm import Session, aliased, defer
 
 from evaluator.contract.states import Evaluation
+from server.competitions.disclosure import Viewer, round_score, round_time, sight
 from server.competitions.phases import phase
 from server.competitions.service import get_competition
-from server.csv_table import csv_table
 from server.errors import NotFound
-from server.leaderboard.schemas import Leaderboard, LeaderboardRow
+from server.http.csv_table import csv_table
+from server.leaderboard.schemas import IntervalView, Leaderboard, LeaderboardRow
 from server.leaderboard.standings import is_frozen
-from server.leaks import Viewer, round_score, round_time, sight
 from server.models import Competition, Score, Standing, Team
-from server.submissions.schemas import IntervalView
 
 REFERENCE_TITLES = {"ceiling": "Ceiling: other oracles", "floor": "Floor: does nothing"}
 LAST = 2**31 - 1

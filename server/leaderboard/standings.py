@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session, aliased
 
 from evaluator.contract.states import Evaluation
 from evaluator.metrics import rank_replicates
-from server.db import utc_now
 from server.leaderboard import changes
 from server.models import Competition, Score, Standing, Submission, Team
+from server.models.times import utc_now
 
 
 @dataclass(frozen=True)

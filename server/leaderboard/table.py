@@ -12,12 +12,11 @@ from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from evaluator.contract.states import Evaluation
-from server.db import utc_now
-from server.leaderboard.schemas import LeaderboardRow
+from server.competitions.disclosure import round_score, round_time
+from server.leaderboard.schemas import IntervalView, LeaderboardRow
 from server.leaderboard.service import merged, reference_rows
-from server.leaks import round_score, round_time
 from server.models import Competition, Score, Standing, Team, TeamMember, User
-from server.submissions.schemas import IntervalView
+from server.models.times import utc_now
 
 PAGE = 50
 """Teams on a page of a board. Each row is drawn, and a browser draws all of them before it shows the first."""

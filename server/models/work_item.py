@@ -19,8 +19,8 @@ class WorkItem(Entity):
     """`token` rises with every claim and fences off whoever held the item before.
 
     `finished` maps a run index (as text) to its stored record; `first_run` and `run_count` say which runs belong here.
-    `turn` is its place in the fair order of its competition and stage (`server.work.queue`). `attempt` counts claims
-    since a run was last finished, `losses` all holders that fell silent.
+    `turn` is its place in the fair order of its competition and stage (`server.queue.fair_order`). `attempt` counts
+    claims since a run was last finished, `losses` all holders that fell silent.
     """
 
     __tablename__ = "work_items"

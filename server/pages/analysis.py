@@ -12,18 +12,18 @@ from sqlalchemy.orm import Session
 from evaluator.contract.states import Evaluation
 from server.accounts.roles import is_host
 from server.competitions import service as competitions
+from server.competitions.disclosure import Viewer, sight
 from server.competitions.phases import phase
 from server.context import AppContext
 from server.errors import NotFound
-from server.leaks import Viewer, sight
 from server.models import Competition, OverviewPlot, Score, Standing, Submission, Team
 from server.pages import texts, views
 from server.pages.comparison import Compared, compare
 from server.pages.formatting import score_text
 from server.pages.pictures import PlotView, picture, plot_view
 from server.pages.rendering import READ, page
-from server.plots.stored import StoredPlot, stored_plot
-from server.sessions import OptionalVisitor, Visitor
+from server.plots.stored_plots import StoredPlot, stored_plot
+from server.security.sessions import OptionalVisitor, Visitor
 
 router = APIRouter(include_in_schema=False)
 

@@ -4,15 +4,14 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
 
 from evaluator.artifacts import ArtifactMissing
-from server.competitions import acts
 from server.competitions import service as competitions
 from server.context import AppContext
-from server.db import utc_now
 from server.errors import NotFound
 from server.leaderboard.table import Wanted, table
+from server.models.times import utc_now
 from server.pages import texts, views
 from server.pages.rendering import READ, SECURITY_HEADERS, STATIC, Assets, is_known, page
-from server.sessions import OptionalVisitor
+from server.security.sessions import OptionalVisitor
 
 router = APIRouter(include_in_schema=False)
 
@@ -52,7 +51,7 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
         found = competitions.get_competition(session, slug)
         facts = competitions.facts(session, found)
         standings = table(session, found, Wanted(size=TOP_ROWS))
-        announced = acts.announcements(session, found)
+        announced = competitions.announcements(session, found)
     sheet = competitions.dossier(found).contact_sheet
     view = views.competition_page(
         facts,

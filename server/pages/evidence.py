@@ -8,17 +8,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import Evaluation
+from server.competitions.disclosure import Viewer, sight
 from server.competitions.phases import phase
 from server.context import AppContext
-from server.leaks import Viewer, sight
 from server.models import Competition, Score, Submission
 from server.pages import texts
 from server.pages.formatting import Fact, score_text
 from server.pages.pictures import PlotView, picture, plot_view
 from server.pages.rendering import READ
 from server.pages.submission_page import Evidence
-from server.plots.stored import StoredPlot, stored_plots
-from server.sessions import RequiredVisitor
+from server.plots.stored_plots import StoredPlot, stored_plots
+from server.security.sessions import RequiredVisitor
 from server.submissions.service import get_shown
 from server.submissions.views import current_score
 

@@ -7,14 +7,15 @@ from sqlalchemy import CompoundSelect, Select, func, select, union
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import TERMINAL_STATES, SubmissionState
-from server import tallies
-from server.audit.service import list_events
-from server.competitions import finals, phases
+from server.audit_log.events import list_events
+from server.competitions import phases
 from server.competitions import service as competitions
+from server.database import counters
+from server.hosting import finals
 from server.models import AuditEvent, Competition, Score, Submission, Team
 from server.pages import texts, views
 from server.pages.formatting import Fact, Moment, count_text, duration_text, moment, score_text
-from server.work.workers import WorkerRow, list_workers
+from server.queue.workers import WorkerRow, list_workers
 
 SUBMISSIONS_SHOWN = 100
 LIVE_POLL_S = 15
@@ -147,7 +148,7 @@ def _counts(session: Session, competition: Competition) -> tuple[Fact, ...]:
         .where(Submission.competition_id == competition.id, Submission.state.in_(under_way))
         .group_by(Submission.state)
     )
-    counted = {row[0]: row[1] for row in live} | tallies.states(session, competition.id, TERMINAL_STATES)
+    counted = {row[0]: row[1] for row in live} | counters.states(session, competition.id, TERMINAL_STATES)
     return tuple(Fact(texts.HEADLINES[one], f"{counted[one]:,}") for one in SubmissionState if counted.get(one))
 
 

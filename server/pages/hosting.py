@@ -10,18 +10,18 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from server.accounts.roles import require_host
-from server.audit.service import user_actor
-from server.competitions import acts, finals
+from server.audit_log.events import user_actor
 from server.competitions import service as competitions
 from server.context import AppContext, Context
-from server.csv_table import csv_table
 from server.errors import NotFound, RequestError
+from server.hosting import actions, finals
+from server.http.csv_table import csv_table
 from server.models import Submission
 from server.pages import texts
 from server.pages.forms import notice, refusal, to, to_login
 from server.pages.host_page import host_page, scored_submissions
 from server.pages.rendering import READ, SECURITY_HEADERS, page
-from server.sessions import FormVisitor, OptionalVisitor, RequiredVisitor, Visitor
+from server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor, Visitor
 from server.submissions import reruns
 from server.submissions import service as submissions
 
@@ -82,12 +82,12 @@ def lead(
     """One of the host's acts on the whole competition."""
     actor = user_actor(visitor.user)
     doings: dict[str, Callable[[Session], object]] = {
-        "resume": lambda session: acts.open_competition(session, slug, actor=actor),
-        "pause": lambda session: acts.pause(session, slug, actor=actor),
-        "close": lambda session: acts.close(session, slug, actor=actor),
-        "extend": lambda session: acts.extend(session, slug, _time(until), actor=actor),
+        "resume": lambda session: actions.open_competition(session, slug, actor=actor),
+        "pause": lambda session: actions.pause(session, slug, actor=actor),
+        "close": lambda session: actions.close(session, slug, actor=actor),
+        "extend": lambda session: actions.extend(session, slug, _time(until), actor=actor),
         "reveal": lambda session: finals.reveal(session, _sure(slug, sure), actor=actor),
-        "announce": lambda session: acts.announce(session, slug, title=_title(title), body=body, actor=actor),
+        "announce": lambda session: actions.announce(session, slug, title=_title(title), body=body, actor=actor),
     }
     if act not in doings:
         raise NotFound(texts.NO_SUCH_ACT)
@@ -132,10 +132,10 @@ def _act_on(context: Context, slug: str, submission_id: UUID, act: str, visitor:
             submissions.cancel(session, submission, owner)
         elif act == "disqualify":
             if not reason:
-                raise acts.PhaseConflict(texts.SAY_WHY)
-            acts.disqualify_submission(session, found, reason=reason, actor=user_actor(visitor.user))
+                raise actions.PhaseConflict(texts.SAY_WHY)
+            actions.disqualify_submission(session, found, reason=reason, actor=user_actor(visitor.user))
         elif act == "qualify":
-            acts.disqualify_submission(session, found, reason=None, actor=user_actor(visitor.user))
+            actions.disqualify_submission(session, found, reason=None, actor=user_actor(visitor.user))
         elif act == "rerun":
             reruns.rerun(session, found, fresh_seeds=False, actor=user_actor(visitor.user))
         else:
@@ -145,7 +145,7 @@ def _act_on(context: Context, slug: str, submission_id: UUID, act: str, visitor:
 def _sure(slug: str, said: str) -> str:
     """The slug, once the host has said so; browsers ask for it before they send."""
     if not said:
-        raise acts.PhaseConflict(texts.SAY_SURE)
+        raise actions.PhaseConflict(texts.SAY_SURE)
     return slug
 
 
@@ -154,12 +154,12 @@ def _time(text: str) -> datetime:
     try:
         return datetime.fromisoformat(f"{text}+00:00")
     except ValueError as error:
-        raise acts.PhaseConflict(texts.SAY_WHEN) from error
+        raise actions.PhaseConflict(texts.SAY_WHEN) from error
 
 
 def _title(text: str) -> str:
-    if not 1 <= len(text.strip()) <= acts.TITLE_CHARS:
-        raise acts.PhaseConflict(texts.TITLE_NEEDED.format(most=acts.TITLE_CHARS))
+    if not 1 <= len(text.strip()) <= actions.TITLE_CHARS:
+        raise actions.PhaseConflict(texts.TITLE_NEEDED.format(most=actions.TITLE_CHARS))
     return text.strip()
 
 

@@ -15,16 +15,16 @@ from evaluator.contract.states import Evaluation
 from server.competitions.phases import Phase, phase
 from server.competitions.service import summary
 from server.context import AppContext
-from server.db import utc_now
 from server.leaderboard import service
 from server.leaderboard.table import Order, Table, Wanted, own_row, table
 from server.models import Competition
+from server.models.times import utc_now
 from server.pages import texts, views
 from server.pages.board import Board, Head, Row, board, row
 from server.pages.formatting import count_text
 from server.pages.rendering import READ, entity_tag, is_known, macro, page, unchanged
 from server.pages.snippets import Commands, commands
-from server.sessions import OptionalVisitor, Visitor
+from server.security.sessions import OptionalVisitor, Visitor
 from server.teams.service import find_team
 
 router = APIRouter(include_in_schema=False)

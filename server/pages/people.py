@@ -10,21 +10,21 @@ from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import SubmissionState
-from server import sessions
 from server.accounts import service as accounts
-from server.accounts.login import count_registration, verify_password
-from server.accounts.passwords import MIN_CHARS, hash_password
 from server.accounts.roles import hosted_competitions
 from server.accounts.schemas import NewToken, NewUser, PasswordChange
 from server.context import AppContext, Context
 from server.errors import RequestError
-from server.limits import client_address
+from server.http.client_address import client_address
 from server.models import ApiToken
 from server.pages import texts
 from server.pages.formatting import Moment, moment, score_text
 from server.pages.forms import local_path, notice, refusal, refusal_status, to, to_login, with_wait
 from server.pages.rendering import READ, page
-from server.sessions import FormVisitor, OptionalVisitor, SameOrigin, Visitor
+from server.security import sessions
+from server.security.login import count_registration, verify_password
+from server.security.passwords import MIN_CHARS, hash_password
+from server.security.sessions import FormVisitor, OptionalVisitor, SameOrigin, Visitor
 from server.submissions import service as submissions
 from server.submissions.views import view_all
 from server.teams import service as teams

@@ -9,7 +9,7 @@ from evaluator.artifacts import ArtifactMissing
 from server.errors import NotFound
 from server.pages import texts
 from server.pages.rendering import SECURITY_HEADERS, is_known
-from server.plots.stored import StoredPlot
+from server.plots.stored_plots import StoredPlot
 
 # A picture that is opened by itself may colour itself, and do nothing else.
 PICTURE_POLICY = {

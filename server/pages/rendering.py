@@ -13,10 +13,10 @@ from markupsafe import Markup
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from server.entity_tags import names
+from server.http.entity_tags import names
 
 if TYPE_CHECKING:  # sessions know the context, whose errors this module shows
-    from server.sessions import Visitor
+    from server.security.sessions import Visitor
 
 TEMPLATES = Path(__file__).with_name("templates")
 STATIC = Path(__file__).with_name("static")

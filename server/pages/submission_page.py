@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from evaluator.contract.states import Evaluation, Owner, SubmissionState
 from evaluator.contract.submission import FILENAME
-from server.leaderboard.schemas import Leaderboard
+from server.leaderboard.schemas import IntervalView, Leaderboard
 from server.pages import texts
 from server.pages.formatting import Fact, Moment, count_text, duration_text, moment, score_text, size_text
 from server.pages.pictures import PlotView
 from server.pages.scale import anchor, scale_for
 from server.pages.source_view import Line
-from server.submissions.schemas import IntervalView, ReceiptView, SubmissionLog, SubmissionView
+from server.submissions.schemas import ReceiptView, SubmissionLog, SubmissionView
 
 POLL_S = 3
 

@@ -12,14 +12,14 @@ from limits import parse
 
 from evaluator.contract.states import Evaluation
 from evaluator.contract.submission import FILENAME
-from server import sessions
 from server.competitions import phases
 from server.competitions import service as competitions
+from server.competitions.disclosure import Viewer
 from server.context import AppContext, Context
 from server.errors import RequestError
+from server.http.client_address import client_address
+from server.http.rate_limit import TooManyRequests
 from server.leaderboard import service as leaderboards
-from server.leaks import Viewer
-from server.limits import client_address
 from server.pages import texts, views
 from server.pages.evidence import evidence
 from server.pages.formatting import Moment, count_text, moment, size_text
@@ -28,9 +28,9 @@ from server.pages.rendering import READ, SECURITY_HEADERS, page
 from server.pages.snippets import STARTER, notebook
 from server.pages.source_view import Line, source_lines
 from server.pages.submission_page import submission_page
-from server.rates import TooManyRequests
-from server.sessions import FormVisitor, OptionalVisitor, RequiredVisitor, Visitor
-from server.submissions import body, intake, quotas, selections
+from server.security import sessions
+from server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor, Visitor
+from server.submissions import quotas, selections, upload_body, uploads
 from server.submissions import service as submissions
 from server.submissions.endpoints import clean_filename, submission_log, take_in
 from server.submissions.static_check import RefusedFile, check_file
@@ -81,14 +81,14 @@ async def submit(slug: str, request: Request, context: AppContext, visitor: Requ
     """Upload a file, or what was pasted; with the button `check` only check it."""
     limit_bytes = await run_in_threadpool(_limit_bytes, context, slug)
     try:
-        sent = await body.read_form(request, limit_bytes)
+        sent = await upload_body.read_form(request, limit_bytes)
     except RefusedFile as error:
         return await run_in_threadpool(_refused, request, context, slug, visitor, error, "")
     sessions.require_proof(request, visitor, sent.fields.get("csrf_token", ""))
     pasted = sent.fields.get("source", "").replace("\r\n", "\n")
     data = sent.data or pasted.encode()
     name = clean_filename(sent.filename) if sent.data else FILENAME
-    upload = intake.Upload(name, data, visitor.user, address=client_address(request.scope))
+    upload = uploads.Upload(name, data, visitor.user, address=client_address(request.scope))
     act = _check if "check" in sent.fields else _upload
     return await take_in(request, act, request, context, slug, visitor, upload)
 
@@ -171,15 +171,15 @@ def _limit_bytes(context: Context, slug: str) -> int:
         return competitions.specification(competitions.get_competition(session, slug)).limits.upload_bytes
 
 
-def _upload(request: Request, context: Context, slug: str, visitor: Visitor, upload: intake.Upload) -> Response:
+def _upload(request: Request, context: Context, slug: str, visitor: Visitor, upload: uploads.Upload) -> Response:
     try:
-        received = intake.receive(context, intake.open_competition(context, slug), upload)
+        received = uploads.receive(context, uploads.open_competition(context, slug), upload)
     except RequestError as error:
         return _refused(request, context, slug, visitor, error, _text(upload.data))
-    return to(f"/submissions/{received.answer.id}", "known" if received.status == intake.KNOWN else "")
+    return to(f"/submissions/{received.answer.id}", "known" if received.status == uploads.KNOWN else "")
 
 
-def _check(request: Request, context: Context, slug: str, visitor: Visitor, upload: intake.Upload) -> Response:
+def _check(request: Request, context: Context, slug: str, visitor: Visitor, upload: uploads.Upload) -> Response:
     """What the static check says, without storing anything; bounded by its own rate, for it starts a process."""
     wait_s = context.rates.wait_s(CHECKS, "static check", visitor.user.id.hex)
     try:

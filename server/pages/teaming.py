@@ -18,7 +18,7 @@ from server.pages import texts, views
 from server.pages.formatting import Moment, moment
 from server.pages.forms import notice, refusal, refusal_status, to, to_login
 from server.pages.rendering import READ, page
-from server.sessions import FormVisitor, OptionalVisitor, Visitor
+from server.security.sessions import FormVisitor, OptionalVisitor, Visitor
 from server.teams import invites
 from server.teams import service as teams
 from server.teams.schemas import NewTeam, TeamView

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from evaluator.contract.dossier import ArtifactRef
 from evaluator.contract.faults import FAULT_TEXTS
+from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.submission import FUNCTION, PARAMETERS
 from server.competitions.phases import Phase

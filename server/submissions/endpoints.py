@@ -12,14 +12,14 @@ from fastapi.sse import EventSourceResponse
 
 from evaluator.contract.advice import Advice
 from evaluator.contract.submission import FILENAME
-from server.auth import CurrentUser
 from server.competitions.service import get_competition, specification
 from server.context import AppContext
-from server.limits import client_address
+from server.http.client_address import client_address
+from server.http.paging import Page, PageCursor, PageLimit
 from server.models import Submission
-from server.paging import Page, PageCursor, PageLimit
-from server.submissions import body, intake, quotas, selections, service
-from server.submissions.events import Feed
+from server.security.credentials import CurrentUser
+from server.submissions import quotas, selections, service, upload_body, uploads
+from server.submissions.event_stream import Feed
 from server.submissions.schemas import (
     AdviceView,
     QuotaView,
@@ -39,7 +39,7 @@ T = TypeVar("T")
 @router.post(
     "/competitions/{slug}/submissions",
     status_code=202,
-    openapi_extra=body.DESCRIPTION,
+    openapi_extra=upload_body.DESCRIPTION,
     responses={
         200: {"model": UploadAnswer, "description": "The same file was uploaded before; this is that submission"},
         413: {"description": "The file is over the competition's size limit"},
@@ -58,16 +58,16 @@ async def upload(
 
     With an `Idempotency-Key` the same upload, sent again within a day, answers with the same submission.
     """
-    competition = await run_in_threadpool(intake.open_competition, context, slug)
-    name, data = await body.read_file(request, specification(competition).limits.upload_bytes)
-    sent = intake.Upload(
+    competition = await run_in_threadpool(uploads.open_competition, context, slug)
+    name, data = await upload_body.read_file(request, specification(competition).limits.upload_bytes)
+    sent = uploads.Upload(
         filename=clean_filename(name),
         data=data,
         user=user,
         address=client_address(request.scope),
         idempotency_key=idempotency_key,
     )
-    received = await take_in(request, intake.receive, context, competition, sent)
+    received = await take_in(request, uploads.receive, context, competition, sent)
     response.status_code = received.status
     response.headers.update(received.headers)
     response.headers["Location"] = f"/api/v1/submissions/{received.answer.id}"

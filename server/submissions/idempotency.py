@@ -6,9 +6,9 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from server.db import utc_now
 from server.errors import RequestError
 from server.models import IdempotencyKey, Submission, User
+from server.models.times import utc_now
 
 KEPT = timedelta(hours=24)
 

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from evaluator.contract.specification import QuotasSpec
 from evaluator.contract.states import TERMINAL_STATES, Evaluation
-from server.db import utc_now
 from server.errors import Conflict, Forbidden, RequestError
 from server.models import Competition, Submission, Team, UploadAttempt, User
+from server.models.times import utc_now
 from server.submissions.schemas import QuotaView
 
 DAY = timedelta(days=1)

@@ -3,13 +3,13 @@
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import Evaluation, SubmissionState
-from server import tallies
-from server.audit.service import record
+from server.audit_log.events import record
 from server.competitions.service import specification
+from server.database import counters
 from server.errors import Conflict
 from server.models import Competition, Submission
-from server.work.duration import deadline
-from server.work.items import advance
+from server.queue.estimates import deadline
+from server.queue.planning import advance
 
 
 class SubmissionNotEnded(Conflict):
@@ -27,7 +27,7 @@ def rerun(session: Session, submission: Submission, *, fresh_seeds: bool, actor:
     if not SubmissionState(submission.state).is_terminal:
         raise SubmissionNotEnded(f"The submission is {submission.state}; cancel it or wait until it has ended.")
     competition = session.get_one(Competition, submission.competition_id)
-    tallies.add_state(session, competition.id, submission.state, -1)
+    counters.add_state(session, competition.id, submission.state, -1)
     submission.generation += 1
     submission.seed_epoch += fresh_seeds
     submission.owner = submission.fault_code = submission.fault_message = submission.fault_line = None

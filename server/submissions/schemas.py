@@ -6,22 +6,18 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from server.leaderboard.schemas import IntervalView
+
+Parts = Annotated[
+    dict[str, float] | None, Field(description="What the score is made of; null before the reveal, as the names tell")
+]
+
 
 class ErrorView(BaseModel):
     code: str
     message: str = Field(description="What to do about it")
     line: int | None = Field(description="Line of the submitted file, where one is known")
     output: str | None = Field(description="What the file's own code said; practice data only")
-
-
-class IntervalView(BaseModel):
-    low: float
-    high: float
-
-
-Parts = Annotated[
-    dict[str, float] | None, Field(description="What the score is made of; null before the reveal, as the names tell")
-]
 
 
 class FinalView(BaseModel):

@@ -6,9 +6,9 @@ from sqlalchemy.orm import Session
 from evaluator.contract.states import Evaluation, SubmissionState
 from server.competitions.phases import require_not_over
 from server.competitions.service import specification
-from server.db import utc_now
 from server.errors import Conflict
 from server.models import Competition, Submission, Team
+from server.models.times import utc_now
 
 UNSELECTABLE = (SubmissionState.FAILED, SubmissionState.CANCELLED)
 

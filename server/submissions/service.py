@@ -7,20 +7,15 @@ from sqlalchemy.orm import Session
 
 from evaluator.contract.faults import FaultCode
 from evaluator.contract.states import Evaluation, Owner, SubmissionState
-from server import tallies
 from server.accounts.roles import is_host
-from server.audit.service import record, user_actor
+from server.audit_log.events import record, user_actor
+from server.competitions.disclosure import Viewer, sight
 from server.competitions.phases import phase
-from server.db import utc_now
 from server.errors import Conflict, NotFound
-from server.leaks import Viewer, sight
+from server.http.paging import fetch_page
+from server.lifecycle.endings import end
 from server.models import Competition, Submission, TeamMember, User
-from server.paging import fetch_page
 from server.teams.service import find_team
-from server.work.progress import runs_stored
-from server.work.queue import drop_items
-
-UNCHECKED = (SubmissionState.QUEUED, SubmissionState.CHECKING)
 
 
 class SubmissionNotFound(NotFound):
@@ -111,26 +106,6 @@ def list_recent(session: Session, user: User, *, limit: int) -> list[Submission]
             .limit(limit)
         )
     )
-
-
-def end(session: Session, submission: Submission, state: SubmissionState) -> None:
-    """Put `submission` into a terminal state now; its waiting work items leave the queue with it.
-
-    What ended by a fault of Lethe's, by the host's decision or in the check stage does not count against the quota,
-    and final evaluations never do.
-    """
-    failed_check = state is SubmissionState.FAILED and submission.state in UNCHECKED
-    is_refunded = submission.owner in {Owner.PLATFORM, Owner.HOST} or failed_check
-    submission.is_charged = submission.evaluation == Evaluation.PUBLIC and not is_refunded
-    submission.state = state
-    submission.finished_at = utc_now()
-    if state is SubmissionState.SCORED:
-        submission.runs_shown = submission.runs_total
-    drop_items(session, submission)
-    tallies.add(session, tallies.RUNS, runs_stored(session, submission))  # once, not at every outcome
-    tallies.add_outcome(session, state=state, owner=submission.owner, code=submission.fault_code)
-    tallies.add_state(session, submission.competition_id, state)
-    session.flush()
 
 
 def cancel(session: Session, submission: Submission, owner: Owner) -> None:

@@ -8,7 +8,7 @@ from evaluator.contract.faults import FAULT_TEXTS, FaultCode
 from evaluator.contract.script_block import InvalidScriptBlock, read_script_block
 from evaluator.contract.submission import EXTRA_PARAMETERS, FUNCTION, PARAMETERS
 from server.errors import RequestError
-from server.submissions.parsers import TooCostly, run_program
+from server.submissions.parser_pool import TooCostly, run_program
 
 MESSAGE_CHARS = 300
 _PARSER = Path(__file__).with_name("parse_source.py")

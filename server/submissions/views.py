@@ -7,13 +7,23 @@ from sqlalchemy.orm import Session
 
 from evaluator.contract.faults import FAULT_TEXTS, FaultCode
 from evaluator.contract.states import Evaluation, Owner, SubmissionState
+from server.competitions.disclosure import (
+    Sight,
+    Viewer,
+    round_score,
+    round_time,
+    shown_receipt,
+    shown_state,
+    shows_fault_details,
+    sight,
+)
 from server.competitions.phases import phase
 from server.competitions.service import specification
-from server.leaks import Sight, Viewer, round_score, round_time, shown_receipt, shown_state, shows_fault_details, sight
+from server.leaderboard.schemas import IntervalView
 from server.models import Competition, Score, Submission, Team
-from server.submissions.schemas import ErrorView, FinalView, IntervalView, ReceiptView, SubmissionView
-from server.work.duration import eta_s
-from server.work.queue import queue_position
+from server.queue.estimates import eta_s
+from server.queue.fair_order import queue_position
+from server.submissions.schemas import ErrorView, FinalView, ReceiptView, SubmissionView
 
 
 def view(

@@ -1,1 +1,1 @@
-
+"""Teams and invitations."""

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path
 
-from server.auth import CurrentUser
 from server.competitions.service import get_competition
 from server.context import AppContext
+from server.security.credentials import CurrentUser
 from server.teams import invites, service
 from server.teams.schemas import InviteCreated, NewTeam, TeamView
 from server.teams.views import team_view

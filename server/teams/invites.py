@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 
 from server.competitions.phases import require_not_over
 from server.competitions.service import specification
-from server.db import utc_now
-from server.digests import digest_secret, new_secret
 from server.errors import Conflict, NotFound
 from server.models import Competition, Team, TeamInvite, TeamMember, User
+from server.models.times import utc_now
+from server.security.digests import digest_secret, new_secret
 from server.teams.service import AlreadyInTeam, find_team, leave, lock_user, size
 
 INVITE_PREFIX = "lethet_"

@@ -20,13 +20,13 @@ from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Evaluation, SubmissionState
 from evaluator.data.contact_sheet import contact_sheet
 from evaluator.data.sources.synthetic_faces import synthetic_faces
-from server import sessions
 from server.app import create_app
 from server.competitions import service as competitions
 from server.context import Context
-from server.http_protocol import BoundedHttp
+from server.http.protocol import BoundedHttp
 from server.leaderboard import standings
 from server.models import Base, Competition, Score, Submission, Team, TeamMember, User
+from server.security import sessions
 from server.settings import Settings
 from tests.dossiers import make_dossier
 from tests.scores import make_score

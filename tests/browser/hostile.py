@@ -10,7 +10,6 @@ from sqlalchemy import JSON, Column, String, Text, select, update
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import Evaluation, Owner, Stage, SubmissionState
-from server.db import utc_now
 from server.models import (
     Announcement,
     ApiToken,
@@ -26,6 +25,7 @@ from server.models import (
     Worker,
     WorkerKey,
 )
+from server.models.times import utc_now
 from tests.scores import make_score
 
 ATTACK = """'"><img src=x onerror=owned=1><script>owned=1</script>{{7*7}}"""

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
-from server.db import Database
+from server.database.engine import Database
 from server.models import Submission
 from server.settings import Settings
 from tests.browser.axe import assert_accessible

@@ -13,15 +13,15 @@ from safetensors.torch import save as save_tensors
 
 from evaluator.artifacts import ArtifactStore, open_store
 from evaluator.artifacts.store import sha256_hex
-from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.specification import DependenciesSpec, LimitsSpec
 from evaluator.contract.states import Stage
 from evaluator.contract.work import Job, RunOrder
 from evaluator.dependencies import open_layers
 from evaluator.inference.service import InferenceService
-from evaluator.jails import Jails
 from evaluator.models import build_model
 from evaluator.pipeline import Evaluated, Station, evaluate
+from evaluator.sandbox_pool import Jails
 from evaluator.settings import IndexSettings, LayerSettings
 
 CLASSES = 4

@@ -17,11 +17,11 @@ from click import Command
 from typer.main import get_command
 
 from evaluator.settings import WorkerSettings
-from server.access import RequestTimes
 from server.cli import app as cli
 from server.context import create_context
-from server.metrics import render
-from server.migrate import migrate
+from server.database.migration import migrate
+from server.http.access_log import RequestTimes
+from server.monitoring.prometheus import render
 from server.settings import Settings
 
 ROOT = Path(__file__).parents[2]

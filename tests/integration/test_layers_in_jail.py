@@ -9,8 +9,8 @@ import pytest
 
 from evaluator.contract.faults import FaultCode
 from evaluator.contract.states import Owner, Stage
-from evaluator.jails import Jails
 from evaluator.pipeline import Station
+from evaluator.sandbox_pool import Jails
 from evaluator.settings import SandboxSettings
 from sandbox import Backend
 from tests.integration.package_index import Index, open_folder

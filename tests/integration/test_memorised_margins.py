@@ -28,8 +28,8 @@ from evaluator.contract.states import Evaluation
 from evaluator.models import build_model
 from evaluator.preparation import prepare
 from evaluator.training.outputs import compute_outputs
-from server.competitions.measures import measure
-from server.control.yardstick import load_yardstick
+from server.competitions.oracle_pools import measure
+from server.scoring.reference_set import load_yardstick
 
 RUNS = 16
 SPEC = CompetitionSpec(

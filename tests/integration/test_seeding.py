@@ -16,15 +16,15 @@ from sqlalchemy import select
 from evaluator.artifacts import ArtifactStore, open_store
 from evaluator.artifacts.oracles import ModelRecord, identity_key, read_record, trained_indices
 from evaluator.contract.data_sources import SyntheticFacesSpec
-from evaluator.contract.dossier import Dossier
+from evaluator.contract.prepared_competition import Dossier
 from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, SplitSpec, TrainingSpec
 from evaluator.preparation import prepare
-from server.competitions import hosting as competitions
 from server.competitions import service
 from server.context import Context, create_context
-from server.migrate import migrate
+from server.database.migration import migrate
+from server.hosting import creation as competitions
+from server.hosting import oracle_status, oracles
 from server.models import ModelOrder
-from server.oracles import hosting, inspection
 from server.settings import Settings
 
 SPEC = CompetitionSpec(
@@ -43,7 +43,7 @@ FORKS = get_context("forkserver")  # the server that trainers are forked from ha
 def seed_here(settings: Settings, jobs: int, told: Connection) -> None:
     """What a seeder's process does; it says when it starts, so that kills fall into the work and not into imports."""
     told.send("ready")
-    hosting.seed(create_context(settings), SPEC.slug, count=None, jobs=jobs, distributed=False, progress=lambda _: None)
+    oracles.seed(create_context(settings), SPEC.slug, count=None, jobs=jobs, distributed=False, progress=lambda _: None)
 
 
 class Seeder:
@@ -79,9 +79,9 @@ class Host:
         """A seeder whose orders are soon free again when it is killed."""
         return Seeder(self.context.settings.model_copy(update={"lease_s": 2.0}), jobs=2)
 
-    def seed(self, **changes: Any) -> hosting.Seeded:
+    def seed(self, **changes: Any) -> oracles.Seeded:
         given = {"count": None, "jobs": 2, "distributed": False, "progress": lambda _: None} | changes
-        return hosting.seed(self.context, SPEC.slug, **given)
+        return oracles.seed(self.context, SPEC.slug, **given)
 
     def records(self) -> list[ModelRecord]:
         digest = self.dossier.public.bank_digest
@@ -119,7 +119,7 @@ def contents(records: list[ModelRecord]) -> list[tuple[int, int, str, str]]:
 @pytest.fixture
 def undisturbed(make_host: Callable[[str], Host], tmp_path: Path) -> list[ModelRecord]:
     host = make_host(f"sqlite:///{tmp_path / 'undisturbed.db'}")
-    assert host.seed() == hosting.Seeded(COUNT, COUNT, COUNT, wall_s=pytest.approx(0, abs=600))
+    assert host.seed() == oracles.Seeded(COUNT, COUNT, COUNT, wall_s=pytest.approx(0, abs=600))
     host.context.database.dispose()
     return host.records()
 
@@ -138,7 +138,7 @@ def test_two_seeders_at_once_train_no_seed_twice(make_host: Callable[[str], Host
     # A seed that is trained twice on one machine gives the same bits, so its artifacts would not tell; tokens do.
     with host.context.database.read() as session:
         assert session.scalars(select(ModelOrder.token)).all() == [1] * COUNT
-    (bank,) = inspection.status(host.context, SPEC.slug)
+    (bank,) = oracle_status.status(host.context, SPEC.slug)
     assert (bank.oracles, bank.ceiling, bank.missing, bank.in_progress) == ((8, 8), (8, 8), 0, [])
     assert host.seed().here == 0
 
@@ -159,7 +159,7 @@ def test_killed_seeding_ends_in_the_same_bank(
         wait_until(lambda: len(host.records()) >= wanted, "seeding stands still")  # noqa: B023
         time.sleep(moments.uniform(0, 0.6))
         seeder.kill()
-        (bank,) = inspection.status(host.context, SPEC.slug)
+        (bank,) = oracle_status.status(host.context, SPEC.slug)
         held += len(bank.in_progress)
     assert held, "no kill met a model in the middle"
     host.seed()
@@ -174,7 +174,7 @@ def test_another_torch_is_refused_with_what_changed_and_what_it_costs(
 ) -> None:
     host = make_host(f"sqlite:///{tmp_path / 'changed.db'}")
     monkeypatch.setattr("evaluator.banks.identity.version", lambda _: "99.0")
-    with pytest.raises(hosting.BankChanged, match=r"torch .* → 99.0\. .*17 models to train, about"):
+    with pytest.raises(oracles.BankChanged, match=r"torch .* → 99.0\. .*17 models to train, about"):
         host.seed()
     assert host.records() == []
 
@@ -199,11 +199,11 @@ def test_workers_are_watched_and_recalled(make_host: Callable[[str], Host], tmp_
     host = make_host(f"sqlite:///{tmp_path / 'watched.db'}")
     with ThreadPoolExecutor(1) as threads:
         other = threads.submit(host.seed)
-        assert host.seed(distributed=True, count=4) == hosting.Seeded(4, 4, 0, wall_s=pytest.approx(0, abs=600))
-        (bank,) = inspection.status(host.context, SPEC.slug)
+        assert host.seed(distributed=True, count=4) == oracles.Seeded(4, 4, 0, wall_s=pytest.approx(0, abs=600))
+        (bank,) = oracle_status.status(host.context, SPEC.slug)
         assert bank.offered == 4
-        hosting.recall(host.context, SPEC.slug)
-        (bank,) = inspection.status(host.context, SPEC.slug)
+        oracles.recall(host.context, SPEC.slug)
+        (bank,) = oracle_status.status(host.context, SPEC.slug)
         assert bank.offered == 0
         assert other.result().here == COUNT
 

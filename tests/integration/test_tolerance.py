@@ -10,7 +10,7 @@ from evaluator.artifacts.outputs import read_outputs
 from evaluator.contract.advice import Advice
 from evaluator.contract.states import Stage
 from evaluator.pipeline import Station
-from evaluator.reports import advise
+from evaluator.run_reports import advise
 from sandbox import RunResult, Status
 from server.submissions.static_check import check_file
 from tests.integration.package_index import open_folder

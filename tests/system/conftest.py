@@ -126,7 +126,7 @@ def _prepare(installation: Installation) -> None:
 def _fix_secret(installation: Installation) -> None:
     from sqlalchemy import update
 
-    from server.db import Database
+    from server.database.engine import Database
     from server.models import Competition
     from server.settings import Settings
 

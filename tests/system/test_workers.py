@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from server.db import Database, utc_now
+from server.database.engine import Database
 from server.models import Submission, WorkItem
+from server.models.times import utc_now
 from server.settings import Settings
 from tests.system.conftest import Installation, submit, wait
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from attacks.arena import Arena
 from evaluator.contract.states import Stage
-from evaluator.reports import check_report, fault_of
+from evaluator.run_reports import check_report, fault_of
 from server.cli.descriptions import describe_submission
 from server.models import ApiToken, Submission
 from server.submissions.schemas import SubmissionView

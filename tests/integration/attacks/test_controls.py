@@ -15,7 +15,7 @@ import pytest
 
 import attacks.arena
 import attacks.runner
-import sandbox.pumps
+import sandbox.pipes
 import sandbox.runner
 import sandbox.verdict
 from attacks.arena import PLAIN_POLICY, Arena
@@ -24,7 +24,7 @@ from attacks.plants import DEVICES, Plants, in_jails
 from attacks.runner import Finding, run_case
 from evaluator.contract.states import Stage
 from evaluator.inference.service import InferenceFailure, InferenceService
-from evaluator.reports import fault_of
+from evaluator.run_reports import fault_of
 from sandbox import open_sandbox
 from sandbox.verdict import Ending
 from tests.integration.attacks.conftest import CASES
@@ -168,7 +168,7 @@ def test_with_other_limits_it_succeeds() -> None:
 
 
 def test_text_that_is_not_made_harmless_is_noticed(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (sandbox.verdict, sandbox.pumps):
+    for module in (sandbox.verdict, sandbox.pipes):
         monkeypatch.setattr(module, "harmless", lambda text: text.encode("utf-8", "backslashreplace").decode())
     assert "cannot be stored" in breach(CASES["unprintable_message"], arena)
 

@@ -15,8 +15,8 @@ import attacks.case
 from sandbox.doctor import Finding
 from server.cli import app
 from server.cli.installation import look
-from server.db import Database
-from server.migrate import migrate
+from server.database.engine import Database
+from server.database.migration import migrate
 from server.settings import Settings
 from tests.conftest import free_port
 from tests.integration.attacks.conftest import CASES

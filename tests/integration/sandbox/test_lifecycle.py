@@ -25,7 +25,7 @@ from sandbox import (
     SandboxUnavailable,
     Setup,
     Status,
-    hierarchies,
+    cgroup_hierarchies,
     open_sandbox,
     staging,
 )
@@ -63,7 +63,7 @@ def abandoned(paths: Iterable[Path]) -> list[Path]:
 
 def own_leftovers() -> dict[str, object]:
     """Everything that a sandbox of this process could leave behind."""
-    groups = [path for base in hierarchies.own_groups().values() for path in base.glob(f"{GROUP_PREFIX}*")]
+    groups = [path for base in cgroup_hierarchies.own_groups().values() for path in base.glob(f"{GROUP_PREFIX}*")]
     return {
         "descriptors": len(os.listdir("/proc/self/fd")),  # noqa: PTH208
         "children": children_of(os.getpid()),
@@ -271,7 +271,7 @@ def test_a_fresh_jail_per_run_answers_the_same(tiny_setup: Setup, sandbox: Sandb
 
 
 def test_cpu_of_all_processes_counts_together(tiny_setup: Setup, run_in: RunIn) -> None:
-    if not hierarchies.own_groups():
+    if not cgroup_hierarchies.own_groups():
         pytest.skip("needs a CPU control group")
     burn = "import os\ndef f(context, seed):\n    os.fork()\n    while True: pass\n"
     with open_sandbox(tiny_setup, Policy(wall_s=10, cpu_s=0.6)) as opened:

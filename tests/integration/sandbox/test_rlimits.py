@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sandbox import Policy, RunResult, Sandbox, Setup, Status, hierarchies, open_sandbox
+from sandbox import Policy, RunResult, Sandbox, Setup, Status, cgroup_hierarchies, open_sandbox
 
 pytestmark = pytest.mark.component("bubblewrap")
 
@@ -16,7 +16,7 @@ NOTHING = "def f(context, seed): return b'fine'\n"
 @pytest.fixture(scope="module")
 def bare(tiny_setup: Setup) -> Iterator[Sandbox]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hierarchies, "own_groups", dict)
+        patch.setattr(cgroup_hierarchies, "own_groups", dict)
         policy = Policy(wall_s=30, cpu_s=1.5, memory_bytes=128 << 20, processes=24)
         with open_sandbox(tiny_setup, policy) as opened:
             yield opened

@@ -17,21 +17,22 @@ from sqlalchemy import update
 
 from evaluator.artifacts.oracles import ModelRecord, record_key
 from evaluator.artifacts.outputs import Outputs, write_outputs
-from evaluator.contract.dossier import ArtifactRef, Dossier
+from evaluator.contract.prepared_competition import ArtifactRef, Dossier
 from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, LeaksSpec, QuotasSpec
 from evaluator.contract.states import WorkState
 from evaluator.contract.work import Job, RunRecord
 from server.app import create_app
-from server.competitions import hosting, service
+from server.competitions import service
 from server.context import Context
-from server.control.scoring import Scorer
-from server.db import utc_now
-from server.http_protocol import BoundedHttp
-from server.migrate import migrate
+from server.database.migration import migrate
+from server.hosting import creation
+from server.http.protocol import BoundedHttp
 from server.models import WorkItem
+from server.models.times import utc_now
+from server.queue.leases import expire_leases
+from server.queue.worker_keys import create_worker_key
+from server.scoring.scorer import Scorer
 from server.settings import Settings
-from server.work.keys import create_worker_key
-from server.work.leases import expire_leases
 from tests.dossiers import COUNTS, make_dossier
 
 SLUG = "faces"
@@ -198,7 +199,7 @@ def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
         competition.opened_at = utc_now()
         competition.secret = SECRET
         worker_key = create_worker_key(session, "tests")
-    hosting.calibrate(context, SLUG)
+    creation.calibrate(context, SLUG)
     server = uvicorn.Server(uvicorn.Config(app, port=0, http=BoundedHttp, log_level="warning", lifespan="on"))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -6,11 +6,11 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from server.accounts import administration
 from server.accounts.schemas import NewUser
-from server.audit.service import command_line_actor
-from server.db import utc_now
+from server.audit_log.events import command_line_actor
+from server.hosting import account_administration
 from server.models import ApiToken
+from server.models.times import utc_now
 from tests.integration.server.conftest import SLUG, Site
 
 pytestmark = pytest.mark.component("postgresql")
@@ -30,7 +30,7 @@ def test_registration_by_setting(site: Site) -> None:
         assert code_of(client.post("/users", json=body("ann"))) == (403, "registration_closed")
         object.__setattr__(site.context.settings, "registration", "invite-only")
         with site.context.database.write() as session:
-            code = administration.invite(session)
+            code = account_administration.invite(session)
         for wrong in ({}, {"invite": "lethej_wrong"}, {"invite": ""}):
             assert code_of(client.post("/users", json=body("ann", **wrong))) == (403, "invite_needed")
         assert client.post("/users", json=body("ann", invite=code)).status_code == 201
@@ -120,7 +120,7 @@ def test_changed_and_reset_passwords_end_everything(site: Site) -> None:
         assert ann.post("/users/me/password", json=change).status_code == 204
         assert code_of(ann.get("/users/me")) == (401, "token_invalid")
         with site.context.database.write() as session:
-            password = administration.reset_password(session, "ANN")
+            password = account_administration.reset_password(session, "ANN")
         assert ann.post("/tokens", json={}, auth=("ann", "battery staple")).status_code == 401
         assert ann.post("/tokens", json={}, auth=("Ann", password)).status_code == 201
 
@@ -128,11 +128,11 @@ def test_changed_and_reset_passwords_end_everything(site: Site) -> None:
 def test_disabled_accounts_are_shut_out(site: Site) -> None:
     with site.register("ann") as ann:
         with site.context.database.write() as session:
-            administration.set_disabled(session, "ann", is_disabled=True)
+            account_administration.set_disabled(session, "ann", is_disabled=True)
         assert code_of(ann.get("/users/me")) == (401, "token_invalid")
         assert code_of(ann.post("/tokens", json={}, auth=("ann", "correct horse"))) == (403, "account_disabled")
         with site.context.database.write() as session:
-            administration.set_disabled(session, "ann", is_disabled=False)
+            account_administration.set_disabled(session, "ann", is_disabled=False)
         assert ann.post("/tokens", json={}, auth=("ann", "correct horse")).status_code == 201
 
 
@@ -141,8 +141,8 @@ def test_roles_open_the_audit_log(site: Site) -> None:
     with site.register("ann") as ann:
         assert code_of(ann.get(log)) == (404, "not_found")
         with site.context.database.write() as session:
-            administration.set_host(session, "ann", SLUG, is_host=True)
-            administration.create_user(session, NewUser(**body("root", password="very secret")))
+            account_administration.set_host(session, "ann", SLUG, is_host=True)
+            account_administration.create_user(session, NewUser(**body("root", password="very secret")))
         shown = ann.get(log)
         assert shown.status_code == 200
         first = shown.json()["items"][0]
@@ -152,8 +152,8 @@ def test_roles_open_the_audit_log(site: Site) -> None:
         assert [event["action"] for event in shown.json()["items"]] == ["user.role", *2 * ["competition.calibrate"]]
         assert code_of(ann.get(all_logs)) == (404, "not_found")
         with site.context.database.write() as session:
-            administration.set_host(session, "ann", SLUG, is_host=False)
-            administration.set_operator(session, "ann", is_operator=True)
+            account_administration.set_host(session, "ann", SLUG, is_host=False)
+            account_administration.set_operator(session, "ann", is_operator=True)
         assert "user.create" in ann.get(all_logs).text
         assert "very secret" not in ann.get(all_logs).text
         assert ann.get(log).status_code == 200  # operators host everything

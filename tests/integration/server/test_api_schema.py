@@ -12,7 +12,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from server.accounts import administration
+from server.hosting import account_administration
 from tests.integration.server.conftest import SLUG, Site, upload
 
 EXAMPLES = 12
@@ -33,7 +33,7 @@ def test_generated_requests_meet_nothing_undocumented(site: Site) -> None:
         team = ann.get(f"/competitions/{SLUG}/team").json()["id"]
         token = ann.headers["authorization"]
     with site.context.database.write() as session:
-        administration.set_operator(session, "ann", is_operator=True)
+        account_administration.set_operator(session, "ann", is_operator=True)
     known = {"slug": SLUG, "submission_id": submission, "team_id": team}
     tried = 0
     for result in schemathesis.openapi.from_url(f"{site.url}/openapi.json").get_all_operations():

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from evaluator.artifacts import open_store
 from server.cli import app
 from server.context import Context, create_context
-from server.control.scoring import Scorer
-from server.db import Database
-from server.migrate import schema_differences
+from server.database.engine import Database
+from server.database.migration import schema_differences
 from server.models import AuditEvent, Base, Submission, WorkItem
+from server.scoring.scorer import Scorer
 from server.settings import Settings
 from tests.integration.server.conftest import GOOD, Site, upload
 

@@ -17,9 +17,9 @@ from evaluator.contract.specification import QuotasSpec
 from server.cli import app
 from server.client import ApiError, Client, StoredLogin, connect
 from server.client import api as client_api
-from server.db import utc_now
 from server.errors import ConfigurationError
 from server.models import ApiToken
+from server.models.times import utc_now
 from tests.integration.server.conftest import GOOD, SLUG, Site
 
 pytestmark = pytest.mark.component("postgresql")

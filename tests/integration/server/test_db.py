@@ -6,9 +6,9 @@ import psycopg
 import pytest
 from sqlalchemy import func, select
 
-from server import db
-from server.db import Database
-from server.migrate import migrate
+from server.database import engine
+from server.database.engine import Database
+from server.database.migration import migrate
 from server.models import User
 
 pytestmark = pytest.mark.component("postgresql")
@@ -50,7 +50,7 @@ def test_a_snapshot_sees_one_moment_and_writes_nothing(database: Database) -> No
 def test_connections_that_died_while_they_rested_are_replaced(
     database: Database, postgres_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(db, "_REST_S", 0.0)
+    monkeypatch.setattr(engine, "_REST_S", 0.0)
     with database.read() as first, database.read() as second:
         assert [session.scalar(select(User.username)) for session in (first, second)] == ["ann", "ann"]
     with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:

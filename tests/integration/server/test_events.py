@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from server.submissions import events
+from server.submissions import event_stream
 from tests.integration.server.conftest import Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -22,7 +22,7 @@ def told(client: httpx.Client, identifier: str) -> list[dict[str, Any]]:
 
 
 def test_a_stream_tells_the_way_of_a_submission_and_ends_with_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "POLL_S", 0.02)
+    monkeypatch.setattr(event_stream, "POLL_S", 0.02)
     with site.register("ann") as ann, site.register("bob") as bob:
         identifier = upload(ann).json()["id"]
         assert bob.get(f"/submissions/{identifier}/events").status_code == 404
@@ -37,8 +37,8 @@ def test_a_stream_tells_the_way_of_a_submission_and_ends_with_it(site: Site, mon
 
 
 def test_streams_are_limited_and_make_room_when_they_close(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "PER_ACCOUNT", 1)
-    monkeypatch.setattr(events, "POLL_S", 0.02)
+    monkeypatch.setattr(event_stream, "PER_ACCOUNT", 1)
+    monkeypatch.setattr(event_stream, "POLL_S", 0.02)
     with site.register("ann") as ann, site.register("bob") as bob:
         mine, yours = upload(ann).json()["id"], upload(bob).json()["id"]
         with ann.stream("GET", f"/submissions/{mine}/events") as answer:
@@ -58,6 +58,6 @@ def test_streams_are_limited_and_make_room_when_they_close(site: Site, monkeypat
 
 
 def test_a_stream_ends_after_its_longest_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "LONGEST_S", 3.0)
+    monkeypatch.setattr(event_stream, "LONGEST_S", 3.0)
     with site.register("ann") as ann:
         assert [event["state"] for event in told(ann, upload(ann).json()["id"])] == ["queued"]

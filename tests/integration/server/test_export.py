@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from server.exports.archive import FolderInUse, export
-from server.exports.tracking import log_archive
+from server.hosting.archive import FolderInUse, export
+from server.hosting.mlflow_tracking import log_archive
 from tests.integration.server.conftest import SECRET, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")

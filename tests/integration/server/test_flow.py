@@ -10,10 +10,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import update
 
-from server.competitions import acts, hosting
-from server.db import utc_now
-from server.migrate import schema_differences
+from server.database.migration import schema_differences
+from server.hosting import actions, creation
 from server.models import IdempotencyKey
+from server.models.times import utc_now
 from tests.integration.server.conftest import GOOD, RUNS, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -89,10 +89,10 @@ def test_rerun_with_the_same_seeds_repeats_the_score_and_fresh_seeds_do_not(site
         identifier = upload(ann).json()["id"]
         site.evaluate()
         first = ann.get(f"/submissions/{identifier}").json()
-        hosting.rerun(site.context, identifier_of(identifier), fresh_seeds=False)
+        creation.rerun(site.context, identifier_of(identifier), fresh_seeds=False)
         site.evaluate()
         assert ann.get(f"/submissions/{identifier}").json()["score"] == first["score"]
-        hosting.rerun(site.context, identifier_of(identifier), fresh_seeds=True)
+        creation.rerun(site.context, identifier_of(identifier), fresh_seeds=True)
         assert ann.get(f"/competitions/{SLUG}/leaderboard").json()["rows"]
         site.evaluate()
         assert ann.get(f"/submissions/{identifier}").json()["score"] != first["score"]
@@ -175,7 +175,7 @@ def test_cancelled_submission_stops_its_worker_and_is_not_scored(site: Site) -> 
 
 def test_closed_competition_takes_no_uploads(site: Site) -> None:
     with site.context.database.write() as session:
-        acts.close(session, SLUG)
+        actions.close(session, SLUG)
     with site.register("ann") as ann:
         answer = upload(ann)
         assert (answer.status_code, answer.json()["code"]) == (403, "competition_closed")

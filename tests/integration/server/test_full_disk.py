@@ -9,9 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.competitions import hosting, service
+from server.competitions import service
 from server.context import create_context
-from server.db import utc_now
+from server.hosting import creation
+from server.models.times import utc_now
 from server.settings import Settings
 from tests.conftest import free_port, wait_for_port
 from tests.integration.server.conftest import GOOD, prepare_dossier, spec, upload
@@ -53,7 +54,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Disk]]:
     """A server on SQLite with its home on a disk of its own that is nearly full, and that disk."""
     settings = Settings(home=tmp_path / "home", rate_per_address="", rate_per_token="")
     context = create_context(settings)
-    hosting.open_context(settings)
+    creation.open_context(settings)
     with context.database.write() as session:
         service.create(session, spec(), prepare_dossier(context)).opened_at = utc_now()
     context.database.dispose()

@@ -7,10 +7,10 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from server.leaderboard import kept
+from server.leaderboard import response_cache
 from server.leaderboard.standings import touch
 from server.models import Competition
-from server.sessions import COOKIE
+from server.security.sessions import COOKIE
 from tests.integration.server.conftest import SLUG, Site, upload
 
 BOARD = f"/api/v1/competitions/{SLUG}/leaderboard"
@@ -26,7 +26,7 @@ def database_url(tmp_path: Path) -> str:
 @pytest.fixture
 def anybody(site: Site, monkeypatch: pytest.MonkeyPatch) -> httpx.Client:
     """A client of a site that asks again for nothing which it keeps."""
-    monkeypatch.setattr(kept, "KEPT_S", 3600.0)
+    monkeypatch.setattr(response_cache, "KEPT_S", 3600.0)
     return httpx.Client(base_url=site.url, timeout=30)
 
 
@@ -48,9 +48,9 @@ def test_what_this_process_changes_shows_at_once_and_what_others_change_after_a_
         first = anybody.get(BOARD).json()["title"]
         retitle(site, "By another process", noted=False)
         assert anybody.get(BOARD).json()["title"] == first
-        monkeypatch.setattr(kept, "KEPT_S", 0.0)
+        monkeypatch.setattr(response_cache, "KEPT_S", 0.0)
         assert anybody.get(BOARD).json()["title"] == "By another process"
-        monkeypatch.setattr(kept, "KEPT_S", 3600.0)
+        monkeypatch.setattr(response_cache, "KEPT_S", 3600.0)
         retitle(site, "By this process", noted=True)
         assert anybody.get(BOARD).json()["title"] == "By this process"
         assert "By this process" in anybody.get(PAGE).text

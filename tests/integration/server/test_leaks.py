@@ -12,11 +12,11 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from evaluator.contract.specification import LeaksSpec
-from server.accounts import administration
-from server.control.scoring import Scorer
-from server.leaks import round_score
+from server.competitions.disclosure import round_score
+from server.hosting import account_administration
 from server.models import ApiToken, Competition, OutputPack, Score, Submission, Team, User, WorkerKey
-from server.work.jobs import run_seed
+from server.queue.jobs import run_seed
+from server.scoring.scorer import Scorer
 from tests.integration.server.conftest import BANK, GOOD, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -159,8 +159,8 @@ def walkers(site: Site) -> dict[str, httpx.Client]:
         page = client.post("/session", json={"username": name, "password": "correct horse"})
         assert page.status_code < 300, page.text
     with site.context.database.write() as session:
-        administration.set_host(session, HOST, SLUG, is_host=True)
-        administration.set_operator(session, OPERATOR, is_operator=True)
+        account_administration.set_host(session, HOST, SLUG, is_host=True)
+        account_administration.set_operator(session, OPERATOR, is_operator=True)
         competition = session.scalars(select(Competition)).one()
         document = json.loads(json.dumps(competition.specification))
         document["data"]["seed"] = document["split"]["seed"] = MARKED_SEED

@@ -12,11 +12,11 @@ from evaluator.artifacts.oracles import ModelRecord, record_key
 from evaluator.artifacts.outputs import write_outputs
 from evaluator.contract.specification import PhasesSpec, QuotasSpec
 from evaluator.contract.states import Stage
-from server.accounts import administration
-from server.competitions import host_endpoints, hosting, service
-from server.db import utc_now
+from server.competitions import service
+from server.hosting import account_administration, creation, endpoints
 from server.models import Competition, Score, Submission
-from server.work.jobs import run_seed
+from server.models.times import utc_now
+from server.queue.jobs import run_seed
 from tests.integration.server.conftest import GOOD, RUNS, SLUG, Site, drawn_outputs, spec, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -82,11 +82,11 @@ def test_life_of_a_competition(life: Site) -> None:
     site, here = life, f"/competitions/{SLUG}"
     ann, bob, cem, dora, host = (site.register(name) for name in ("ann", "bob", "cem", "dora", "hal"))
     with site.context.database.write() as session:
-        administration.set_host(session, "hal", SLUG, is_host=True)
+        account_administration.set_host(session, "hal", SLUG, is_host=True)
 
     # A draft is nobody's business; opened, it is in practice: teams form, uploads wait.
     assert code_of(ann.get(here)) == (404, "competition_not_found")
-    hosting.open_competition(site.context, SLUG)
+    creation.open_competition(site.context, SLUG)
     assert ann.get(here).json()["phase"] == "practice"
     early = upload(ann, file(0))
     assert code_of(early) == (403, "competition_not_started")
@@ -140,12 +140,12 @@ def test_life_of_a_competition(life: Site) -> None:
     assert code_of(host.post(f"{here}/reveal", json={})) == (409, "wrong_phase")
 
     # Final evaluation: the chosen ones, elsewhere the best, on the final split with seeds that nobody has seen.
-    plan = hosting.plan_finals(site.context, SLUG)
+    plan = creation.plan_finals(site.context, SLUG)
     assert (len(plan.submissions), plan.teams, plan.automatic, plan.runs) == (4, 3, 2, 4 * RUNS)
     assert set(plan.submissions) == {UUID(one) for one in (first[1], first[2], *others)}
     assert plan.worker_s == pytest.approx(4 * RUNS * 0.1)
-    assert hosting.start_finals(site.context, SLUG).total == 4
-    assert hosting.start_finals(site.context, SLUG).total == 4  # again is the same
+    assert creation.start_finals(site.context, SLUG).total == 4
+    assert creation.start_finals(site.context, SLUG).total == 4  # again is the same
     assert ann.get(here).json()["phase"] == "final"
     assert code_of(host.post(f"{here}/extend", json={"until": "2999-01-01T00:00:00Z"})) == (409, "wrong_phase")
     assert code_of(host.post(f"{here}/reveal", json={})) == (409, "evaluations_unfinished")
@@ -200,9 +200,7 @@ def test_life_of_a_competition(life: Site) -> None:
     # Every act of a host is in the log, under the host's name.
     events = host.get(f"{here}/audit?limit=100").json()["items"]
     assert {event["action"] for event in events if event["actor"] == "user:hal"} == set().union(*ACTS.values())
-    assert ACTS.keys() == {
-        f"{method} {route.path}" for route in host_endpoints.router.routes for method in route.methods
-    }
+    assert ACTS.keys() == {f"{method} {route.path}" for route in endpoints.router.routes for method in route.methods}
     assert {"competition.open", "competition.finals"} <= {e["action"] for e in events if e["actor"] != "user:hal"}
     with site.context.database.read() as session:
         finals = session.scalars(select(Submission).where(Submission.evaluation == "final")).all()

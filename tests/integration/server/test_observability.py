@@ -19,8 +19,8 @@ from structlog.testing import capture_logs
 
 from server.app import create_app
 from server.control.sweeper import sweep
+from server.database.migration import require_newest
 from server.errors import ConfigurationError
-from server.migrate import require_newest
 from server.settings import Settings
 from tests.conftest import free_port
 from tests.integration.server.conftest import GOOD, RUNS, Site, upload
@@ -157,8 +157,8 @@ def silent_port() -> Iterator[int]:
 def test_readiness_names_the_part_within_two_seconds(
     part: str, how: str, silent_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from server.health import Readiness
-    from server.migrate import migrate
+    from server.database.migration import migrate
+    from server.monitoring.endpoints import Readiness
 
     port = silent_port if how == "hangs" else free_port()
     for name, value in (("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}"), ("AWS_ACCESS_KEY_ID", "x")):

@@ -10,13 +10,13 @@ import httpx
 import pytest
 from sqlalchemy import event, select
 
-from server.control import overview, plotting
-from server.control.overview import Overviews
-from server.control.plotting import Plotter
-from server.control.yardstick import Yardsticks
-from server.db import utc_now
+from server.control import overview_plotting, submission_plotting
+from server.control.overview_plotting import Overviews
+from server.control.submission_plotting import Plotter
+from server.hosting.artifact_references import references, refs_in
 from server.models import Competition, CompetitionHost, OverviewPlot, Score, Submission, User
-from server.storage.references import references, refs_in
+from server.models.times import utc_now
+from server.scoring.reference_set import Yardsticks
 from server.submissions import reruns
 from tests.integration.server.conftest import GOOD, SLUG, Site, upload
 
@@ -123,7 +123,7 @@ def test_the_plot_of_all_submissions_follows_the_board(site: Site, monkeypatch: 
         upload(ann, GOOD + b"# again\n")
         site.evaluate(shift=1.0)
         assert not overviews.draw_next()  # once a minute is enough
-        monkeypatch.setattr(overview, "AT_MOST_EVERY", timedelta(0))
+        monkeypatch.setattr(overview_plotting, "AT_MOST_EVERY", timedelta(0))
         assert overviews.draw_next()
         assert "2 scored submissions:" in host.get(page).text
         assert not any(site.context.artifacts.exists(key) for key in before)
@@ -137,7 +137,7 @@ def test_an_overview_that_fails_waits_for_the_next_change(site: Site, monkeypatc
     with site.register("ann") as ann:
         upload(ann)
         site.evaluate()
-        monkeypatch.setattr(overview, "overview_plot", burst)
+        monkeypatch.setattr(overview_plotting, "overview_plot", burst)
         assert Overviews(site.context).draw_next()
         assert keys_of_overviews(site) == set()
         assert not Overviews(site.context).draw_next()
@@ -150,7 +150,7 @@ def test_a_plot_that_fails_costs_nothing_but_itself(site: Site, monkeypatch: pyt
     with site.register("ann") as ann:
         identifier = upload(ann).json()["id"]
         site.evaluate()
-        monkeypatch.setattr(plotting, "draw", burst)
+        monkeypatch.setattr(submission_plotting, "draw", burst)
         assert plotter(site).draw_next()
         assert stored(site) == []
         assert not plotter(site).draw_next()

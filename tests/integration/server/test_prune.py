@@ -8,11 +8,11 @@ from sqlalchemy import select
 from typer.testing import CliRunner
 
 from server.cli import app
-from server.competitions import hosting
-from server.control.scoring import Scorer
-from server.db import utc_now
+from server.hosting import creation
+from server.hosting.prune import ENDED, SUPERSEDED, UNREFERENCED, delete_waste, find_waste
 from server.models import OutputPack, Submission
-from server.storage.prune import ENDED, SUPERSEDED, UNREFERENCED, delete_waste, find_waste
+from server.models.times import utc_now
+from server.scoring.scorer import Scorer
 from tests.integration.server.conftest import GOOD, Site, upload
 
 WEEK = timedelta(days=7)
@@ -39,7 +39,7 @@ def test_a_superseded_generation_goes_when_the_newer_one_has_been_scored_for_lon
         site.evaluate()
         with site.context.database.read() as session:
             old = session.scalars(select(OutputPack.key)).one()
-            hosting.rerun(site.context, session.scalars(select(Submission.id)).one(), fresh_seeds=True)
+            creation.rerun(site.context, session.scalars(select(Submission.id)).one(), fresh_seeds=True)
         assert found(site, days=8) == {}  # the old score still stands on the board
         site.evaluate()
         score = ann.get(f"/submissions/{identifier}").json()["score"]
@@ -80,7 +80,7 @@ def test_runs_of_evaluations_that_ended_go_and_those_in_flight_stay(site: Site) 
 def test_leftovers_of_a_crash_after_the_commit_go(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with site.register("ann") as ann:
         upload(ann)
-        monkeypatch.setattr("server.control.scoring.drop_singles", lambda *_: None)
+        monkeypatch.setattr("server.scoring.scorer.drop_singles", lambda *_: None)
         site.evaluate()
     singles = {key for key in keys(site) if "/runs/" in key}
     assert found(site, days=8) == {UNREFERENCED: singles}
@@ -106,7 +106,7 @@ def test_command_says_what_and_deletes_only_with_yes(site: Site, monkeypatch: py
     settings = site.context.settings
     monkeypatch.setenv("LETHE_HOME", str(settings.home))
     monkeypatch.setenv("LETHE_DATABASE_URL", settings.database)
-    monkeypatch.setattr("server.storage.prune.utc_now", lambda: utc_now() + timedelta(days=8))
+    monkeypatch.setattr("server.hosting.prune.utc_now", lambda: utc_now() + timedelta(days=8))
     site.context.artifacts.put("submissions/nobody/0/outputs-1.safetensors", b"x" * 1000)
     runner = CliRunner()
     said = runner.invoke(app, ["admin", "prune"])

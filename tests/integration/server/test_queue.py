@@ -11,9 +11,9 @@ from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, Li
 from evaluator.contract.states import Stage, WorkState
 from server.competitions import service
 from server.control.sweeper import sweep
-from server.db import utc_now
 from server.models import Submission, WorkItem
-from server.work import duration, queue
+from server.models.times import utc_now
+from server.queue import estimates, fair_order
 from tests.integration.server.conftest import GOOD, NO_QUOTAS, RUNS, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -61,7 +61,7 @@ def test_position_in_the_queue_is_the_order_in_which_workers_take_up(site: Site)
                 assert client.post(f"/competitions/{slug}/submissions", files=files).status_code == 202
         with site.context.database.read() as session:
             waiting = session.scalars(select(Submission)).all()
-            positions = {submission.id: queue.queue_position(session, submission) for submission in waiting}
+            positions = {submission.id: fair_order.queue_position(session, submission) for submission in waiting}
     taken = [site.claim() for _ in waiting]
     assert [positions[job.submission_id] for job in taken] == list(range(1, len(waiting) + 1))
 
@@ -126,9 +126,9 @@ def test_a_submission_ends_at_its_deadline_and_is_refunded(site: Site) -> None:
 
 def test_the_longest_time_follows_from_the_limits() -> None:
     def longest_s(**limits: float) -> float:
-        return duration.longest_s(CompetitionSpec(slug="a", title="a", limits=LimitsSpec(**limits)))
+        return estimates.longest_s(CompetitionSpec(slug="a", title="a", limits=LimitsSpec(**limits)))
 
-    own_s = longest_s(run_wall_s=60) - duration.WAITING_S
+    own_s = longest_s(run_wall_s=60) - estimates.WAITING_S
     assert own_s == 3 * (120 + 2 * (60 + 60) + 32 * (60 + 60) + 900)
     assert longest_s(run_wall_s=120) - longest_s(run_wall_s=60) == 3 * (2 + 32) * 60
     assert longest_s(end_after_s=5) == 5
@@ -186,11 +186,11 @@ def test_ten_thousand_waiting_submissions_are_one_look_into_an_index(site: Site)
         ]
         session.execute(insert(WorkItem), rows)
         session.execute(text("ANALYZE"))
-        statement = queue.first_item(Stage.CHECK).params(of_competition=like.competition_id)
+        statement = fair_order.first_item(Stage.CHECK).params(of_competition=like.competition_id)
         compiled = statement.compile(site.context.database.engine, compile_kwargs={"literal_binds": True})
         plan = "\n".join(session.scalars(text(f"EXPLAIN {compiled}")))
         last = session.get_one(Submission, ids[-1])
-        assert queue.queue_position(session, last) == 10_001
+        assert fair_order.queue_position(session, last) == 10_001
     assert "ix_work_items_waiting" in plan
     assert "Sort" not in plan
     assert "Seq Scan on work_items" not in plan

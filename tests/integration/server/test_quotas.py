@@ -10,10 +10,9 @@ from sqlalchemy import update
 
 from evaluator.contract.faults import Fault, FaultCode
 from evaluator.contract.specification import QuotasSpec
-from server.accounts import administration
-from server.competitions import hosting
-from server.db import utc_now
+from server.hosting import account_administration, creation
 from server.models import Submission, UploadAttempt
+from server.models.times import utc_now
 from tests.integration.server.conftest import GOOD, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -130,7 +129,7 @@ def test_refunds(site: Site) -> None:
         other = upload(ann, file(5)).json()["id"]
         assert code_of(hostess.post(f"/submissions/{other}/cancel")) == (404, "submission_not_found")
         with site.context.database.write() as session:
-            administration.set_host(session, "hostess", SLUG, is_host=True)
+            account_administration.set_host(session, "hostess", SLUG, is_host=True)
         cancelled = hostess.post(f"/submissions/{other}/cancel").json()
         assert (cancelled["state"], cancelled["owner"]) == ("cancelled", "host")
         assert quota(ann)["submissions_left_today"] == 8
@@ -138,7 +137,7 @@ def test_refunds(site: Site) -> None:
         assert (events[0]["actor"], events[0]["action"], events[0]["target"]) == (
             "user:hostess", "submission.cancel", other,
         )  # fmt: skip
-        hosting.rerun(site.context, UUID(other), fresh_seeds=False)
+        creation.rerun(site.context, UUID(other), fresh_seeds=False)
         site.evaluate()
         assert quota(ann)["submissions_left_today"] == 7  # what is scored counts after all
 

@@ -11,14 +11,14 @@ from typer.testing import CliRunner, Result
 from evaluator.contract.specification import EvaluationSpec, MetricSpec
 from server.cli import app
 from server.competitions import service as competitions
-from server.competitions.measures import Measure
-from server.control.scoring import Scorer
-from server.control.yardstick import Yardstick, Yardsticks
-from server.exports.archive import export
+from server.competitions.oracle_pools import Measure
+from server.hosting.archive import export
 from server.models import AuditEvent, Competition, FormerScore, OutputPack, Score, Standing
-from server.rescoring import service
-from server.rescoring.service import MetricImpossible, OutputsMissing
-from server.rescoring.verification import verify
+from server.scoring import rescoring
+from server.scoring.reference_set import Yardstick, Yardsticks
+from server.scoring.rescoring import MetricImpossible, OutputsMissing
+from server.scoring.scorer import Scorer
+from server.scoring.verification import verify
 from tests.integration.server.conftest import GOOD, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -61,14 +61,14 @@ def ranks(site: Site) -> dict[UUID, int | None]:
 @pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 def test_a_draft_changes_nothing_and_applying_it_everything(scored: Site) -> None:
     before, placed = scores(scored), ranks(scored)
-    made = service.draft(scored.context, SLUG, {"rule": "competition"}, quiet)
+    made = rescoring.draft(scored.context, SLUG, {"rule": "competition"}, quiet)
     assert (scores(scored), ranks(scored)) == (before, placed)
     assert (made.old_metric.rule, made.new_metric.rule) == ("exact", "competition")
     public = {move.team: move for move in made.moves["public"]}
     assert set(public) == {*NAMES, "ceiling", "floor"}
     assert any(move.new_score != move.old_score for move in public.values())
 
-    service.apply(scored.context, made, quiet)
+    rescoring.apply(scored.context, made, quiet)
     after = scores(scored)
     assert after.keys() == before.keys()
     assert {rule for _, rule in after.values()} == {"competition"}
@@ -83,17 +83,17 @@ def test_a_draft_changes_nothing_and_applying_it_everything(scored: Site) -> Non
         assert (event.details["old"]["rule"], event.details["new"]["rule"]) == ("exact", "competition")
 
     # Back again gives the same bits as before.
-    service.apply(scored.context, service.draft(scored.context, SLUG, {"rule": "exact"}, quiet), quiet)
+    rescoring.apply(scored.context, rescoring.draft(scored.context, SLUG, {"rule": "exact"}, quiet), quiet)
     assert {key: score for key, (score, _) in scores(scored).items()} == {k: s for k, (s, _) in before.items()}
     assert ranks(scored) == placed
 
 
 def test_scores_that_come_meanwhile_are_taken_in(scored: Site) -> None:
-    made = service.draft(scored.context, SLUG, {"rule": "competition"}, quiet)
+    made = rescoring.draft(scored.context, SLUG, {"rule": "competition"}, quiet)
     with scored.register("dora") as client:
         assert upload(client, GOOD + b"# d\n").status_code == 202
     scored.evaluate(shift=0.3)
-    applied = service.apply(scored.context, made, quiet)
+    applied = rescoring.apply(scored.context, made, quiet)
     assert "dora" in {move.team for move in applied.moves["public"]}
     assert {rule for _, rule in scores(scored).values()} == {"competition"}
 
@@ -113,8 +113,8 @@ def test_a_scorer_that_began_before_the_exchange_scores_again_under_the_new_rule
         def get(self, metric: MetricSpec, measure: Measure) -> Yardstick:
             if not self.changed:
                 self.changed = True
-                service.apply(
-                    scored.context, service.draft(scored.context, SLUG, {"rule": "competition"}, quiet), quiet
+                rescoring.apply(
+                    scored.context, rescoring.draft(scored.context, SLUG, {"rule": "competition"}, quiet), quiet
                 )
             return super().get(metric, measure)
 
@@ -151,11 +151,11 @@ def test_verify_finds_a_changed_number_and_missing_outputs(scored: Site) -> None
     assert "ArtifactCorrupt" in reason
     before = scores(scored)
     with pytest.raises(OutputsMissing, match=r"1 of \d+ scores cannot be computed again"):
-        service.draft(scored.context, SLUG, {"rule": "competition"}, quiet)
+        rescoring.draft(scored.context, SLUG, {"rule": "competition"}, quiet)
     assert scores(scored) == before
     scored.change_specification(evaluation=EvaluationSpec(runs=8, oracles=16, ceiling_oracles=8))
     with pytest.raises(MetricImpossible, match="runs = oracles"):
-        service.draft(scored.context, SLUG, {"rule": "competition"}, quiet)
+        rescoring.draft(scored.context, SLUG, {"rule": "competition"}, quiet)
 
 
 def test_on_the_command_line(scored: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

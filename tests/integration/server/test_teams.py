@@ -7,8 +7,8 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
-from server.db import utc_now
 from server.models import Team, TeamInvite, TeamMember
+from server.models.times import utc_now
 from tests.integration.server.conftest import GOOD, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -111,13 +111,13 @@ def _json(value: object) -> bytes:
 
 
 def test_closed_competitions_have_fixed_teams(site: Site) -> None:
-    from server.competitions import acts
+    from server.hosting import actions
 
     with site.register("ann") as ann, site.register("bob") as bob:
         team = ann.post(TEAMS, json={"name": "Late"}).json()["id"]
         code = ann.post(f"/teams/{team}/invites").json()["code"]
         with site.context.database.write() as session:
-            acts.close(session, SLUG)
+            actions.close(session, SLUG)
         assert code_of(bob.post(f"/invites/{code}/accept")) == (403, "competition_closed")
         assert code_of(bob.post(TEAMS, json={"name": "Later"})) == (403, "competition_closed")
 

@@ -8,14 +8,14 @@ import pytest
 from sqlalchemy import select, update
 
 from evaluator.contract.bank import BankIdentity
-from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.specification import TrainingSpec
 from evaluator.contract.training import OrderEnd, TrainingOrder, TrainingOrders
-from server.db import utc_now
 from server.models import ModelOrder, Worker
-from server.oracles import orders
-from server.work.keys import create_worker_key
-from server.work.workers import SILENCE_S, WorkerState, list_workers
+from server.models.times import utc_now
+from server.queue import training_orders
+from server.queue.worker_keys import create_worker_key
+from server.queue.workers import SILENCE_S, WorkerState, list_workers
 from tests.integration.server.conftest import Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -31,8 +31,8 @@ def bank(**changes: Any) -> BankIdentity:
 
 def offer(site: Site, identity: BankIdentity, count: int = 4, trained: tuple[int, ...] = ()) -> BankIdentity:
     with site.context.database.write() as session:
-        orders.place(session, identity, count, trained)
-        orders.offer(session, identity.digest, count)
+        training_orders.place(session, identity, count, trained)
+        training_orders.offer(session, identity.digest, count)
     return identity
 
 
@@ -133,7 +133,7 @@ def test_only_what_a_trainer_can_do_and_only_what_is_offered(site: Site) -> None
     (order,) = claim(site, gpu=True)
     assert report(site, order, OrderEnd.HANDED_BACK)
     with site.context.database.write() as session:
-        orders.offer(session, order.ref.bank_digest, 0)
+        training_orders.offer(session, order.ref.bank_digest, 0)
     assert claim(site, gpu=True) == []
 
 
@@ -149,7 +149,7 @@ def test_submissions_go_first(site: Site) -> None:
 
 def test_what_fails_is_not_tried_for_ever(site: Site) -> None:
     offer(site, bank(), count=2)
-    for _ in range(orders.MAX_BREAKDOWNS):
+    for _ in range(training_orders.MAX_BREAKDOWNS):
         order = claim(site)[0]
         assert order.index == 0
         assert report(site, order, OrderEnd.BROKEN, "killed")

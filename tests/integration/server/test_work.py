@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 from evaluator.contract.faults import Fault, FaultCode
 from server.control.sweeper import sweep
 from server.models import Competition, Submission, WorkItem
-from server.work.leases import fail
+from server.queue.leases import fail
 from tests.integration.server.conftest import RUNS, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -49,7 +49,7 @@ def test_silent_worker_loses_its_lease_and_its_late_outcome_changes_nothing(site
 
 
 def test_foreign_key_cannot_touch_a_lease(site: Site) -> None:
-    from server.work.keys import create_worker_key
+    from server.queue.worker_keys import create_worker_key
 
     with site.register("ann") as ann:
         upload(ann)

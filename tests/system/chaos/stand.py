@@ -10,11 +10,11 @@ from pathlib import Path
 
 import httpx
 
-from server.competitions import hosting
+from server.cli.supervisor import Supervisor
 from server.context import Context
+from server.hosting import creation
+from server.queue.worker_keys import create_worker_key
 from server.settings import Settings
-from server.supervisor import Supervisor
-from server.work.keys import create_worker_key
 from tests.conftest import free_port
 from tests.system.chaos.meddler import Meddler
 from tests.system.chaos.services import Postgres, Redis
@@ -38,9 +38,9 @@ class Stand:
         self.url = f"http://127.0.0.1:{port}"
         given = {"home": home, "database_url": self.postgres.url, "broker_url": self.redis.url}
         settings = Settings(**given, artifacts_url=f"file://{artifacts}")
-        self.context: Context = hosting.open_context(settings)
-        hosting.create(self.context, hosting.read_specification(specification), jobs=1, progress=lambda _: None)
-        hosting.open_competition(self.context, SLUG)
+        self.context: Context = creation.open_context(settings)
+        creation.create(self.context, creation.read_specification(specification), jobs=1, progress=lambda _: None)
+        creation.open_competition(self.context, SLUG)
         with self.context.database.write() as session:
             key = create_worker_key(session, "chaos")
         self.meddler = Meddler(self.url, seed=seed, late_s=LEASE_S + 1.5)

@@ -65,7 +65,7 @@ class Sent:
 @pytest.fixture
 def stand(prepared: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
     # What is killed all the time would otherwise be left dead for longer and longer.
-    monkeypatch.setattr("server.supervisor.LONGEST_BACKOFF_S", 2.0)
+    monkeypatch.setattr("server.cli.supervisor.LONGEST_BACKOFF_S", 2.0)
     path = tmp_path / "chaos.toml"
     path.write_text(SPEC)
     found = Stand(tmp_path / "home", prepared.home / "artifacts", prepared.home / "cache", path, seed=SEED)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Policy, cgroups, hierarchies
+from sandbox import Policy, cgroup_hierarchies, cgroups
 from sandbox.cgroups import CgroupTree, RunGroup
 
 MIB = 2**20
@@ -28,22 +28,22 @@ def unified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def describe(folder: Path, monkeypatch: pytest.MonkeyPatch, mountinfo: str, membership: str) -> None:
     for name, text in (("_MOUNTINFO", mountinfo), ("_MEMBERSHIP", membership)):
         (folder / name).write_text(text)
-        monkeypatch.setattr(hierarchies, name, folder / name)
+        monkeypatch.setattr(cgroup_hierarchies, name, folder / name)
 
 
 def test_own_group_of_version_2(unified: Path) -> None:
-    assert hierarchies.own_groups() == {"unified": unified}
+    assert cgroup_hierarchies.own_groups() == {"unified": unified}
 
 
 def test_the_leaf_that_holds_the_host_is_not_the_base(
     unified: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    leaf = unified / hierarchies.HOST_LEAF
+    leaf = unified / cgroup_hierarchies.HOST_LEAF
     leaf.mkdir()
     (leaf / "cgroup.controllers").write_text("memory pids\n")
     mount = unified.parent.parent
     describe(tmp_path, monkeypatch, f"30 20 0:26 / {mount} rw - cgroup2 cgroup2 rw\n", f"0::/slice/own/{leaf.name}\n")
-    assert hierarchies.own_groups() == {"unified": unified}
+    assert cgroup_hierarchies.own_groups() == {"unified": unified}
 
 
 def test_version_1_and_hybrid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,7 +59,7 @@ def test_version_1_and_hybrid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         "5:memory:/docker/abc\n4:cpu,cpuacct:/elsewhere/not/shown\n3:pids:/unmounted\n0::/\n",
     )
     both = tmp_path / "cpu,cpuacct"
-    assert hierarchies.own_groups() == {"memory": tmp_path / "memory", "cpuacct": both, "cpu": both}
+    assert cgroup_hierarchies.own_groups() == {"memory": tmp_path / "memory", "cpuacct": both, "cpu": both}
 
 
 def test_no_cgroups_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,43 +69,43 @@ def test_no_cgroups_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_controllers_are_handed_down_once(unified: Path) -> None:
-    hierarchies.hand_down(unified)
+    cgroup_hierarchies.hand_down(unified)
     assert (unified / "cgroup.subtree_control").read_text() == "+memory +pids +cpu"
     (unified / "cgroup.subtree_control").write_text("cpu memory pids")
-    hierarchies.hand_down(unified)
+    cgroup_hierarchies.hand_down(unified)
     assert (unified / "cgroup.subtree_control").read_text() == "cpu memory pids"
 
 
 def busy_until(done: Callable[[], bool], monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Makes handing down from `folder` fail with EBUSY, as while it holds processes."""
-    original = hierarchies.hand_down
+    original = cgroup_hierarchies.hand_down
 
     def hand_down(target: Path) -> None:
         if target == folder and not done():
             raise OSError(16, "Device or resource busy")
         original(target)
 
-    monkeypatch.setattr(hierarchies, "hand_down", hand_down)
+    monkeypatch.setattr(cgroup_hierarchies, "hand_down", hand_down)
 
 
 def test_a_delegated_group_moves_its_processes_into_a_leaf(unified: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    leaf = unified / hierarchies.HOST_LEAF
+    leaf = unified / cgroup_hierarchies.HOST_LEAF
     (unified / "cgroup.procs").write_text("41\n42\n")
     busy_until(leaf.exists, monkeypatch, unified)
-    monkeypatch.setattr(hierarchies, "_is_delegated", lambda _: True)
-    assert hierarchies.enable(unified) == unified
+    monkeypatch.setattr(cgroup_hierarchies, "_is_delegated", lambda _: True)
+    assert cgroup_hierarchies.enable(unified) == unified
     assert (leaf / "cgroup.procs").read_text() == "42"  # the real file takes one write a process
 
 
 def test_a_group_that_is_not_ours_stays_as_it_is(unified: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     busy_until(lambda: False, monkeypatch, unified)
-    assert hierarchies.enable(unified) == unified.parent
-    assert not (unified / hierarchies.HOST_LEAF).exists()
+    assert cgroup_hierarchies.enable(unified) == unified.parent
+    assert not (unified / cgroup_hierarchies.HOST_LEAF).exists()
 
 
 def test_the_root_that_a_container_sees_is_its_own(unified: Path) -> None:
-    assert hierarchies._is_delegated(unified.parent.parent)
-    assert not hierarchies._is_delegated(unified)
+    assert cgroup_hierarchies._is_delegated(unified.parent.parent)
+    assert not cgroup_hierarchies._is_delegated(unified)
 
 
 def test_limits_and_counts_of_version_2(unified: Path, monkeypatch: pytest.MonkeyPatch) -> None:

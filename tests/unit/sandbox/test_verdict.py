@@ -9,7 +9,7 @@ import pytest
 
 from sandbox import Status
 from sandbox.cgroups import Usage
-from sandbox.pumps import Reader
+from sandbox.pipes import Reader
 from sandbox.verdict import Ending, KillReason, judge
 
 CALM = Usage(cpu_s=0.5, peak_memory_bytes=10, memory_hits=0, process_hits=0)

@@ -8,13 +8,13 @@ from evaluator.contract.faults import FAULT_TEXTS, FaultCode
 from evaluator.contract.specification_file import SpecificationError, load_specification
 from evaluator.contract.states import Stage
 from evaluator.contract.tasks import celery_configuration
-from server.competitions.hosting import SHIPPED, read_specification
-from server.db import Database
+from server.competitions.disclosure import coarse_progress, round_score
+from server.database.engine import Database
 from server.errors import ConfigurationError
-from server.leaks import coarse_progress, round_score
+from server.hosting.creation import SHIPPED, read_specification
+from server.queue.jobs import run_seed
 from server.settings import Settings
 from server.submissions.endpoints import clean_filename
-from server.work.jobs import run_seed
 
 SECRET = "ab" * 32
 

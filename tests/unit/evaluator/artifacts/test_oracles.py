@@ -6,7 +6,7 @@ import pytest
 from evaluator.artifacts import ArtifactCorrupt, ArtifactMissing, ArtifactStore, open_store
 from evaluator.artifacts.oracles import ModelRecord, load_pool, read_record, record_key, trained_indices
 from evaluator.artifacts.outputs import Outputs, OutputsInvalid, write_outputs
-from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.prepared_competition import ArtifactRef
 
 BANK = "ab" * 32
 

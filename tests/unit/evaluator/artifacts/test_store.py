@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from evaluator.artifacts import ArtifactConflict, ArtifactCorrupt, ArtifactMissing, ArtifactStore, open_store
-from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.prepared_competition import ArtifactRef
 
 
 @pytest.fixture(params=["file", "memory", "s3"])

@@ -4,7 +4,7 @@ import pytest
 
 from evaluator.artifacts import ArtifactStore, open_store
 from evaluator.contract.data_sources import SyntheticFacesSpec
-from evaluator.contract.dossier import Dossier
+from evaluator.contract.prepared_competition import Dossier
 from evaluator.contract.specification import CompetitionSpec, SplitSpec, TrainingSpec
 from evaluator.preparation import prepare
 

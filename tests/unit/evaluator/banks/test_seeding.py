@@ -6,7 +6,7 @@ from evaluator.banks.identity import bank_identity, differences
 from evaluator.banks.seeding import Progress, fill_banks
 from evaluator.banks.training_jobs import training_pool
 from evaluator.contract.bank import BankIdentity
-from evaluator.contract.dossier import Dossier
+from evaluator.contract.prepared_competition import Dossier
 from evaluator.preparation import FIRST_ORACLES
 from tests.unit.evaluator.banks.conftest import SPEC
 

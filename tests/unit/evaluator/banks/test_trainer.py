@@ -16,7 +16,7 @@ from evaluator.artifacts.oracles import read_identity, read_record, trained_indi
 from evaluator.banks.trainer import train_orders
 from evaluator.banks.training_jobs import TrainerKilled, TrainingFailed, training_pool
 from evaluator.contract.bank import BankIdentity
-from evaluator.contract.dossier import Dossier
+from evaluator.contract.prepared_competition import Dossier
 from evaluator.contract.training import OrderEnd, OrderRef, TrainingOrder
 
 

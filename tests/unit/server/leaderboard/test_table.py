@@ -8,15 +8,16 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from evaluator.contract.dossier import ArtifactRef
+from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Evaluation
 from server.competitions import service as competitions
-from server.db import Database, utc_now
+from server.database.engine import Database
 from server.leaderboard.schemas import LeaderboardRow
 from server.leaderboard.standings import place, rebuild
 from server.leaderboard.table import Table, TeamRow, Wanted, own_row, table
 from server.models import Base, Competition, Score, Standing, Submission, Team, TeamMember, User
+from server.models.times import utc_now
 from tests.dossiers import make_dossier
 from tests.scores import make_score
 

@@ -9,13 +9,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from evaluator.contract.dossier import ArtifactRef, Counts, Dossier
+from evaluator.contract.prepared_competition import ArtifactRef, Counts, Dossier
 from evaluator.contract.specification import CompetitionSpec
 from server.app import create_app
 from server.competitions import service as competitions
 from server.context import Context
-from server.db import utc_now
 from server.models import Base, Standing, Submission, Team, User
+from server.models.times import utc_now
 from server.settings import Settings
 from tests.dossiers import make_dossier
 from tests.scores import make_score

@@ -3,10 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from server.leaderboard.schemas import LeaderboardRow
+from server.leaderboard.schemas import IntervalView, LeaderboardRow
 from server.leaderboard.table import Table, TeamRow
 from server.pages.board import board, spark
-from server.submissions.schemas import IntervalView
 
 NOW = datetime(2025, 5, 20, 9, 31, tzinfo=UTC)
 

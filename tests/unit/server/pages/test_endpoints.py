@@ -10,9 +10,9 @@ from fastapi import FastAPI
 
 from server.competitions import service as competitions
 from server.context import Context
-from server.db import utc_now
 from server.leaderboard import changes
 from server.models import Competition
+from server.models.times import utc_now
 from server.pages.rendering import SECURITY_HEADERS, asset
 
 Ask = Callable[..., httpx.Response]

@@ -1,0 +1,1 @@
+"""The worker process: claims jobs, runs them and reports how they ended."""

@@ -1,0 +1,266 @@
+"""The worker process: a Celery worker whose messages wake one loop that claims, evaluates and reports."""
+
+import os
+import signal
+import socket
+import threading
+import time
+import warnings
+
+import structlog
+from celery import Celery
+from celery.exceptions import SecurityWarning
+from celery.signals import setup_logging, worker_shutting_down
+
+from evaluator.artifacts import open_store
+from evaluator.contract.tasks import EVALUATE_QUEUE, WAKE_EVALUATE_TASK, WORKER_POLL_S, celery_configuration
+from evaluator.contract.work import Job, Outcome, RunRecord
+from evaluator.dependencies import open_layers
+from evaluator.environment import environment
+from evaluator.inference.service import InferenceService
+from evaluator.pipeline import Evaluated, Station, evaluate
+from evaluator.sandbox_pool import Jails, require_isolation
+from evaluator.settings import IndexSettings, WorkerSettings
+from evaluator.worker.bank_trainer import BankTrainer
+from evaluator.worker.capabilities import find_capabilities
+from evaluator.worker.lease_renewal import Heart
+from evaluator.worker.report_spool import Spool
+from evaluator.worker.self_test import require_self_test
+from evaluator.worker.server_client import KeyRefused, ServerAway, ServerRefused, WorkClient, WorkerUnknown
+from evaluator.worker.worker_identity import Seat, take_seat
+from sandbox.doctor import mode
+from sandbox.errors import SandboxUnavailable
+from sandbox.setup import Backend
+
+log = structlog.stdlib.get_logger(__name__)
+
+STOP_GRACE_S = 15.0
+FIRST_RETRY_S = 0.5
+LONGEST_RETRY_S = 5.0
+
+
+class WorkerLoop:
+    """Reports what its predecessor left, registers, then claims one job at a time and does it in `slots` runs at once.
+
+    Nothing that the server has not confirmed is lost with the process: it lies in the seat's folder.
+    """
+
+    def __init__(self, settings: WorkerSettings, seat: Seat, *, sandbox_mode: str, allow_unsafe: bool = False) -> None:
+        self.name = seat.name
+        self.failure: str | None = None
+        self._sandbox_mode = sandbox_mode
+        self._capabilities = find_capabilities(slots=settings.slots, sandbox_mode=sandbox_mode)
+        self._spool = Spool(seat.folder / "spool")
+        self._client = WorkClient(settings.server_url, settings.worker_key.get_secret_value(), seat.name)
+        store = open_store(settings.artifacts_url)
+        self._station = Station(
+            store=store,
+            jails=Jails(store, settings.cache, settings, allow_unsafe=allow_unsafe),
+            layers=open_layers(settings, IndexSettings()),
+            inference=InferenceService(wall_s=settings.outputs_wall_s),
+            cache=settings.cache,
+            slots=settings.slots,
+        )
+        self._trainer = BankTrainer(self._client, store, worker=self.name, slots=settings.slots)
+        self._registered = False
+        self._retry_s = FIRST_RETRY_S
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="evaluate", daemon=True)
+
+    def start(self) -> None:
+        self._station.inference.start()
+        self._thread.start()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Hand the job in hand back, with the runs that are stored, and close everything."""
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=STOP_GRACE_S)
+        self._station.jails.close()
+        self._station.inference.close()
+        self._client.close()
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._wake.clear()
+                wait_s = self._work()
+                self._wake.wait(timeout=wait_s)
+            self._say_goodbye()
+        except KeyRefused as error:
+            self.failure = str(error)
+            os.kill(os.getpid(), signal.SIGTERM)
+        except BaseException:
+            log.exception("worker_died")
+            os.kill(os.getpid(), signal.SIGTERM)  # a process without its loop would look alive
+            raise
+
+    def _work(self) -> float:
+        """Do what there is to do; seconds to wait before asking again."""
+        try:
+            self._deliver()
+            if not self._registered:
+                answer = self._client.register(self._capabilities)
+                self._registered = True
+                log.info("worker_registered", worker=self.name, released=answer.released, lease_s=answer.lease_s)
+            while not self._stop.is_set():
+                job = self._client.claim()
+                if job is None:
+                    if self._trainer.train(self._stop):
+                        continue
+                    break
+                with structlog.contextvars.bound_contextvars(
+                    submission_id=str(job.submission_id),
+                    work_id=str(job.work_id),
+                    request_id=job.request_id,
+                    stage=job.stage,
+                ):
+                    self._evaluate(job)
+                self._deliver()
+        except WorkerUnknown:
+            self._registered = False
+            return 0.0
+        except ServerAway as error:
+            wait_s, self._retry_s = self._retry_s, min(2 * self._retry_s, LONGEST_RETRY_S)
+            # At the first miss the server may only be starting beside this worker.
+            (log.info if wait_s == FIRST_RETRY_S else log.warning)("server_away", error=str(error), retry_s=wait_s)
+            return wait_s
+        self._retry_s = FIRST_RETRY_S
+        return WORKER_POLL_S
+
+    def _deliver(self) -> None:
+        """Send what the spool holds. Registering comes after it, because that ends the predecessor's leases."""
+        for outcome in self._spool.outcomes():
+            try:
+                accepted = self._client.report(outcome).accepted
+            except KeyRefused:
+                raise
+            except ServerRefused as error:
+                log.error("outcome_refused", work_id=str(outcome.work_id), error=str(error))  # noqa: TRY400 - no trace
+                accepted = False
+            self._spool.forget(outcome.work_id, outcome.token)
+            log.info("outcome_delivered", work_id=str(outcome.work_id), accepted=accepted)
+        for beat in self._spool.unfinished():
+            try:
+                self._client.heartbeat(beat)
+            except KeyRefused:
+                raise
+            except ServerRefused as error:
+                log.error("runs_refused", work_id=str(beat.work_id), error=str(error))  # noqa: TRY400 - no trace
+            self._spool.forget(beat.work_id, beat.token)
+            log.info("runs_of_predecessor_delivered", work_id=str(beat.work_id), runs=len(beat.finished))
+
+    def _evaluate(self, job: Job) -> None:
+        started = time.monotonic()
+        interrupt = threading.Event()
+        heart = Heart(self._client, job, interrupt=interrupt, stop=self._stop)
+
+        def finished(record: RunRecord) -> None:
+            self._spool.add(job, record)
+            heart.add(record)
+
+        self._spool.begin(job)
+        with heart:
+            evaluated = evaluate(self._station, job, interrupt=interrupt, finished=finished)
+        if heart.lost:
+            self._spool.forget(job.work_id, job.token)
+            log.info("work_stopped")
+            return
+        self._spool.finish(self._outcome(job, evaluated))
+        log.info(
+            "work_done",
+            runs=len(evaluated.finished),
+            fault=evaluated.fault.code if evaluated.fault else None,
+            wall_s=round(time.monotonic() - started, 1),
+        )
+
+    def _outcome(self, job: Job, evaluated: Evaluated) -> Outcome:
+        complete = evaluated.check is not None or len(evaluated.finished) == len(job.runs)
+        packages = evaluated.check.packages if evaluated.check is not None else job.packages
+        layer = {"packages": " ".join(packages), "packages_sha256": evaluated.packages_sha256} if packages else {}
+        return Outcome(
+            work_id=job.work_id,
+            token=job.token,
+            sandbox_mode=self._sandbox_mode,
+            finished=evaluated.finished,
+            fault=evaluated.fault,
+            handed_back=evaluated.fault is None and not complete,
+            check=evaluated.check,
+            environment=environment() | layer,
+        )
+
+    def _say_goodbye(self) -> None:
+        try:
+            self._deliver()
+            if self._registered:
+                self._client.leave()
+        except (ServerAway, ServerRefused) as error:
+            log.warning("left_without_goodbye", error=str(error))
+
+
+def run_worker(settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises SandboxUnavailable when this machine cannot hold strangers' code, or the server refuses this worker.
+    """
+    require_isolation(settings, allow_unsafe=allow_unsafe)
+    sandbox_mode = mode(settings.sandbox_backend, settings.gpu)
+    folder = settings.cache / "workers"
+    if require_self_test(folder, sandbox_mode=sandbox_mode, allow_unsafe=allow_unsafe):
+        log.info("self_test_passed", sandbox_mode=sandbox_mode)
+    loop = WorkerLoop(settings, take_seat(folder), sandbox_mode=sandbox_mode, allow_unsafe=allow_unsafe)
+    if settings.sandbox_backend is Backend.UNSAFE:
+        log.warning("submissions_are_not_isolated", sandbox_mode=sandbox_mode)
+    loop.start()  # without waiting for the broker: its messages only save the wait until the next poll
+    log.info("worker_ready", worker=loop.name, slots=settings.slots, sandbox_mode=sandbox_mode)
+    if settings.broker_url.get_secret_value():
+        _listen(settings.broker_url.get_secret_value(), loop)
+    else:
+        _wait_for_signal()
+    loop.stop()
+    if loop.failure is not None:
+        raise SandboxUnavailable(loop.failure)
+
+
+def _listen(broker_url: str, loop: WorkerLoop) -> None:
+    """Let messages wake the loop, until SIGTERM or SIGINT."""
+    celery = Celery("lethe-evaluator", set_as_current=False)
+    celery.conf.update(celery_configuration(broker_url))
+    celery.task(name=WAKE_EVALUATE_TASK)(loop.wake)
+
+    def stopping(**_: object) -> None:
+        loop.stop()
+
+    setup_logging.connect(_leave_logs, weak=False)
+    worker_shutting_down.connect(stopping, weak=False)
+    warnings.filterwarnings("ignore", category=SecurityWarning)  # about root and pickle; only JSON is accepted here
+    celery.Worker(
+        queues=[EVALUATE_QUEUE],
+        pool="solo",
+        hostname=f"evaluate-{os.getpid()}@{socket.gethostname()}",
+        loglevel="WARNING",
+        quiet=True,
+        without_mingle=True,
+        without_gossip=True,
+        without_heartbeat=True,
+    ).start()
+
+
+def _wait_for_signal() -> None:
+    signals = {signal.SIGTERM, signal.SIGINT}
+    done = threading.Event()
+    for number in signals:
+        signal.signal(number, lambda *_: done.set())
+    while not done.wait(1.0):  # an endless wait would not notice a signal that another thread took
+        pass
+
+
+def _leave_logs(**_: object) -> None:
+    """Keeps Celery, which asks first, from setting the level of all loggers to its own."""

@@ -1,0 +1,60 @@
+"""The audit log: every act of a host or an operator, written in the transaction of the act itself."""
+
+import os
+import pwd
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from server.http.paging import fetch_page
+from server.models import AuditEvent, Competition, User
+
+
+def command_line_actor() -> str:
+    """Who acts on the command line: the system's user behind it."""
+    uid = os.getuid()
+    try:
+        return f"cli:{pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"cli:{uid}"
+
+
+def user_actor(user: User) -> str:
+    """Who acts over HTTP."""
+    return f"user:{user.username}"
+
+
+def record(
+    session: Session,
+    action: str,
+    target: str,
+    *,
+    actor: str | None = None,
+    competition: Competition | None = None,
+    **details: Any,
+) -> None:
+    """Add an event such as `record(session, "competition.open", slug, competition=found)` to the caller's transaction.
+
+    `details` are JSON values and never secrets. Without `actor` it is the command line's.
+    """
+    session.add(
+        AuditEvent(
+            actor=(actor or command_line_actor())[:200],
+            action=action,
+            target=target[:200],
+            competition_id=None if competition is None else competition.id,
+            details=details,
+        )
+    )
+
+
+def list_events(
+    session: Session, *, competition_id: UUID | None, cursor: str | None, limit: int
+) -> tuple[list[AuditEvent], str | None]:
+    """A page of events, newest first; of one competition, or of everything."""
+    query = select(AuditEvent)
+    if competition_id is not None:
+        query = query.where(AuditEvent.competition_id == competition_id)
+    return fetch_page(session, query, AuditEvent, cursor=cursor, limit=limit)

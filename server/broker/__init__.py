@@ -1,0 +1,1 @@
+"""The Celery broker: wake-ups for workers and control."""

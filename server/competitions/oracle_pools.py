@@ -1,0 +1,30 @@
+"""What an evaluation measures against: which split, and which oracles of its bank."""
+
+from dataclasses import dataclass
+
+from evaluator.contract.prepared_competition import Dossier, PreparedSplit
+from evaluator.contract.specification import CompetitionSpec
+from evaluator.contract.states import Evaluation
+
+
+@dataclass(frozen=True)
+class Measure:
+    """`oracles` and `others` index the bank: the pool that scores count against, and the one that gives the ceiling."""
+
+    split: PreparedSplit
+    oracles: range
+    others: range
+
+
+def measure(spec: CompetitionSpec, prepared: Dossier, evaluation: Evaluation) -> Measure:
+    """The public split against its first pool; for finals the final split likewise.
+
+    A competition without a final split is measured on the public one again, with the two pools exchanged.
+    """
+    first, second = spec.evaluation.oracles, spec.evaluation.ceiling_oracles
+    oracles, others = range(first), range(first, first + second)
+    if evaluation is Evaluation.PUBLIC:
+        return Measure(prepared.public, oracles, others)
+    if prepared.final is not None:
+        return Measure(prepared.final, oracles, others)
+    return Measure(prepared.public, others, oracles)

@@ -1,0 +1,109 @@
+"""Draws the plots of scored submissions and stores them: after the score, apart from it, when nothing waits for one."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select, update
+
+from evaluator.artifacts import ArtifactStoreAway
+from evaluator.contract.specification import CompetitionSpec
+from evaluator.contract.states import Evaluation
+from server.competitions.oracle_pools import Measure, measure
+from server.competitions.service import dossier, specification
+from server.context import Context
+from server.logs import get_logger
+from server.models import Competition, Score, Submission
+from server.plots.evidence import draw, retraining_wall_s
+from server.plots.stored_plots import StoredPlot
+from server.plots.submission import Floats
+from server.scoring.reference_set import Yardsticks
+from server.scoring.stored_outputs import RunOutputs, read_runs, run_items, run_outputs
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A score without plots, with everything that drawing them needs, detached from the database."""
+
+    score_id: UUID
+    spec: CompetitionSpec
+    measure: Measure
+    outputs: RunOutputs
+    run_wall_s: tuple[float, ...]
+
+
+class Plotter:
+    """Draws one submission's plots at a time."""
+
+    def __init__(self, context: Context, yardsticks: Yardsticks) -> None:
+        self._context = context
+        self._yardsticks = yardsticks
+        self._retraining: dict[str, Floats] = {}
+
+    def draw_next(self) -> bool:
+        """Draw for the newest score that has no plots; False when every one has, or its outputs are out of reach.
+
+        Whatever goes wrong in drawing costs the plots, which are then an empty list, and nothing else.
+        """
+        order = self._order()
+        if order is None:
+            return False
+        try:
+            plots = [stored.model_dump(mode="json") for stored in self._draw(order)]
+        except ArtifactStoreAway as error:
+            log.warning("plots_put_off", submission_id=str(order.outputs.submission_id), error=str(error))
+            return False
+        except Exception:  # a plot must never stop the process that scores
+            log.exception("plots_failed", submission_id=str(order.outputs.submission_id))
+            plots = []
+        with self._context.database.write() as session:
+            session.execute(
+                update(Score)
+                .where(Score.id == order.score_id)
+                .values(plots=plots)
+                .execution_options(synchronize_session=False)
+            )
+        return True
+
+    def _order(self) -> _Order | None:
+        with self._context.database.read() as session:
+            score = session.scalars(
+                select(Score)
+                .join(Submission, (Submission.id == Score.submission_id) & (Submission.generation == Score.generation))
+                .where(Score.plots.is_(None), Score.submission_id.is_not(None))
+                .order_by(Score.created_at.desc())
+                .limit(1)
+            ).first()
+            if score is None:
+                return None
+            submission = session.get_one(Submission, score.submission_id)
+            competition = session.get_one(Competition, score.competition_id)
+            spec = specification(competition)
+            return _Order(
+                score_id=score.id,
+                spec=spec,
+                measure=measure(spec, dossier(competition), Evaluation(submission.evaluation)),
+                outputs=run_outputs(session, submission),
+                run_wall_s=tuple(
+                    record["wall_s"] for item in run_items(session, submission) for record in item.finished.values()
+                ),
+            )
+
+    def _draw(self, order: _Order) -> list[StoredPlot]:
+        artifacts = self._context.artifacts
+        yardstick = self._yardsticks.get(order.spec.metric, order.measure)
+        bank = order.measure.split.bank_digest
+        if bank not in self._retraining:
+            self._retraining = {bank: retraining_wall_s(artifacts, order.measure)}
+        unlearned = yardstick.pool(read_runs(artifacts, order.outputs))
+        stem = f"submissions/{order.outputs.submission_id}/{order.outputs.generation}/plot"
+        return [
+            StoredPlot(
+                name=plot.name,
+                title=plot.title,
+                text=plot.text,
+                svg=artifacts.put_named_by_digest(f"{stem}-{plot.name}", plot.svg, ".svg"),
+            )
+            for plot in draw(yardstick, unlearned, order.run_wall_s, self._retraining[bank])
+        ]

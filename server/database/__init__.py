@@ -1,0 +1,1 @@
+"""The database: engine, sessions, migrations, counters and dumps."""

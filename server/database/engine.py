@@ -1,0 +1,123 @@
+"""The database: one engine, its kinds of transaction, the same code on SQLite and PostgreSQL."""
+
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from server.errors import ConfigurationError
+
+CONNECTIONS = 15
+"""Of a process at the same time; they stay open, because making one costs PostgreSQL more than using it."""
+CONNECT_S = 10
+"""What a connection may take before the database counts as away; `connect_timeout` in its URL says otherwise."""
+_BEGIN = "lethe_begin"
+_REST_S = 1.0
+_POSTGRESQL_DISK_FULL = "53100"
+
+
+class Database:
+    """An engine and its kinds of transaction. Connects on first use, never at construction."""
+
+    def __init__(self, url: str) -> None:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+        if backend not in {"sqlite", "postgresql"}:
+            raise ConfigurationError(f"LETHE_DATABASE_URL names {backend}: use sqlite:///… or postgresql://…")
+        if backend == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        self.is_sqlite = backend == "sqlite"
+        self.url = parsed
+        patience = {} if self.is_sqlite or "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_S}
+        self.engine: Engine = create_engine(parsed, pool_size=CONNECTIONS, max_overflow=0, connect_args=patience)
+        self._reader = self._observer = self.engine
+        if self.is_sqlite:
+            _prepare_sqlite(self.engine)
+        else:
+            _ping_after_rest(self.engine)
+            # PostgreSQL gives each statement a snapshot of its own anyway, and BEGIN and ROLLBACK cost as much as it.
+            self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+            self._observer = self.engine.execution_options(isolation_level="REPEATABLE READ")
+        self.writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that writes nothing: on SQLite of one snapshot, on PostgreSQL of one for each statement."""
+        with _ReadSession(self._reader, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Session]:
+        """A session that writes nothing, and whose statements all see the same moment on both databases."""
+        with _ReadSession(self._observer, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session that commits when the block ends and rolls back when it raises.
+
+        On SQLite it takes the write lock at its start: a deferred transaction that upgrades later fails with
+        "database is locked" as soon as two writers meet.
+        """
+        with Session(self.writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+
+class _ReadSession(Session):
+    """What is changed in it is never written, not even where statements commit by themselves."""
+
+    def flush(self, objects: Sequence[Any] | None = None) -> None:
+        """Nothing."""
+
+
+def _ping_after_rest(engine: Engine) -> None:
+    """Ask whether the server is still there before a connection that rested is used. Asking each time would cost every
+    transaction a round trip, and a server that was away for less than `_REST_S` was not restarted.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def _rest(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["rests_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _ping(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("rests_since", time.monotonic()) < _REST_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # the driver must not open transactions of its own
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")  # an accepted upload survives a power cut
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA busy_timeout = 30000")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether a database could not write for want of space."""
+    cause = getattr(error, "orig", None)
+    if isinstance(cause, sqlite3.Error):
+        return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    return getattr(cause, "sqlstate", None) == _POSTGRESQL_DISK_FULL

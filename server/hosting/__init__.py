@@ -1,0 +1,1 @@
+"""What hosts and operators do: create, seed, finals, reveal, exports, backups."""

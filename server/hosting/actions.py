@@ -1,0 +1,166 @@
+"""What a host does while a competition runs: open, pause, extend, close, announce, disqualify.
+
+Every act is recorded in the audit log; `actor` is who acts, the command line's user by default.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from evaluator.contract.states import Evaluation
+from server.audit_log.events import record
+from server.competitions.phases import Phase, ends_at, phase, time_text
+from server.competitions.service import get_competition, lock_competition
+from server.errors import Conflict
+from server.leaderboard.standings import place
+from server.models import Announcement, Competition, Submission, Team
+from server.models.times import utc_now
+from server.teams.service import TeamNotFound, name_key
+
+TITLE_CHARS = 120
+BODY_CHARS = 10_000
+
+
+class PhaseConflict(Conflict):
+    """The competition is not in a phase in which this can be done."""
+
+    code = "wrong_phase"
+    title = "Not in this phase"
+
+
+def open_competition(session: Session, slug: str, *, actor: str | None = None) -> Competition:
+    """Publish the competition and take uploads in its public phase; also ends a pause and an early close."""
+    competition = lock_competition(session, slug)
+    _require_no_finals(competition)
+    if competition.public_ends_at is not None and competition.public_ends_at <= utc_now():
+        raise PhaseConflict(
+            f"The planned end, {time_text(competition.public_ends_at)}, has passed. "
+            f"Move it first: lethe admin competition extend {slug} --until TIME"
+        )
+    competition.opened_at = competition.opened_at or utc_now()
+    competition.paused_at = competition.closed_at = None
+    record(session, "competition.open", slug, actor=actor, competition=competition)
+    return competition
+
+
+def pause(session: Session, slug: str, *, actor: str | None = None) -> Competition:
+    """Take no uploads until it is opened again; what is in the queue is evaluated, and the clock goes on."""
+    competition = lock_competition(session, slug)
+    _require_phase(competition, Phase.OPEN, Phase.PRACTICE)
+    competition.paused_at = utc_now()
+    record(session, "competition.pause", slug, actor=actor, competition=competition)
+    return competition
+
+
+def extend(session: Session, slug: str, until: datetime, *, actor: str | None = None) -> Competition:
+    """Move the end of uploads to `until` (aware, in the future); a competition that had closed takes uploads again."""
+    competition = lock_competition(session, slug)
+    _require_no_finals(competition)
+    start = competition.public_starts_at
+    if until <= utc_now() or (start is not None and until <= start):
+        raise PhaseConflict(f"The new end, {time_text(until)}, must lie in the future and after the start.")
+    if competition.final_ends_at is not None and until >= competition.final_ends_at:
+        competition.final_ends_at = None  # what was promised for the old end no longer holds
+    competition.public_ends_at, competition.closed_at = until, None
+    record(session, "competition.extend", slug, actor=actor, competition=competition, until=until.isoformat())
+    return competition
+
+
+def close(session: Session, slug: str, *, actor: str | None = None) -> Competition:
+    """Take no more uploads and freeze the selections; what is in the queue is still evaluated."""
+    competition = lock_competition(session, slug)
+    _require_phase(competition, Phase.OPEN, Phase.PAUSED, Phase.PRACTICE)
+    competition.closed_at, competition.paused_at = utc_now(), None
+    record(session, "competition.close", slug, actor=actor, competition=competition)
+    return competition
+
+
+def announce(session: Session, slug: str, *, title: str, body: str, actor: str | None = None) -> Announcement:
+    """Tell everybody, from now on and for good."""
+    competition = get_competition(session, slug, drafts=True)
+    found = Announcement(competition_id=competition.id, title=title, body=body)
+    session.add(found)
+    session.flush()
+    record(session, "competition.announce", slug, actor=actor, competition=competition, title=title)
+    return found
+
+
+def find_team(session: Session, slug: str, name: str) -> Team:
+    """The team of that name, whatever its case; raises CompetitionNotFound and TeamNotFound."""
+    competition = get_competition(session, slug, drafts=True)
+    team = session.scalar(select(Team).where(Team.competition_id == competition.id, Team.name_key == name_key(name)))
+    if team is None:
+        raise TeamNotFound(f"{competition.slug} has no team called {name[:80]!r}.")
+    return team
+
+
+def disqualify_team(session: Session, team: Team, *, reason: str | None, actor: str | None = None) -> None:
+    """Take the team off every board for `reason`; None takes it back."""
+    competition = session.get_one(Competition, team.competition_id)
+    team.disqualified_reason = reason
+    _place(session, competition, team.id)
+    action = "team.reinstate" if reason is None else "team.disqualify"
+    record(session, action, team.name, actor=actor, competition=competition, reason=reason)
+
+
+def disqualify_submission(
+    session: Session, submission: Submission, *, reason: str | None, actor: str | None = None
+) -> None:
+    """Count the submission's scores for nothing for `reason`; None takes it back. Its final evaluation goes with it."""
+    pair = select(Submission).where(
+        (Submission.id == submission.id)
+        | (Submission.origin_id == submission.id)
+        | (Submission.id == submission.origin_id)
+    )
+    for found in session.scalars(pair):
+        found.disqualified_reason = reason
+    competition = session.get_one(Competition, submission.competition_id)
+    _place(session, competition, submission.team_id)
+    action = "submission.reinstate" if reason is None else "submission.disqualify"
+    record(session, action, str(submission.id), actor=actor, competition=competition, reason=reason)
+
+
+def set_baseline(session: Session, team: Team, *, is_baseline: bool, actor: str | None = None) -> None:
+    """Show the team of a host as a reference row without a rank, or rank it again."""
+    competition = session.get_one(Competition, team.competition_id)
+    team.is_baseline = is_baseline
+    _place(session, competition, team.id)
+    record(session, "team.baseline", team.name, actor=actor, competition=competition, is_baseline=is_baseline)
+
+
+def find_submission(session: Session, submission_id: UUID) -> Submission:
+    """Anybody's submission, for a host; raises SubmissionNotFound."""
+    from server.submissions.service import SubmissionNotFound
+
+    submission = session.get(Submission, submission_id, with_for_update=True)
+    if submission is None:
+        raise SubmissionNotFound(f"There is no submission {submission_id}.")
+    return submission
+
+
+def _place(session: Session, competition: Competition, team_id: UUID) -> None:
+    session.flush()
+    for evaluation in Evaluation:
+        place(session, competition, evaluation, team_id)
+
+
+def _require_no_finals(competition: Competition) -> None:
+    if competition.finals_started_at is not None:
+        raise PhaseConflict(
+            f"The final evaluation of {competition.slug} began at {time_text(competition.finals_started_at)}: "
+            "uploads stay closed."
+        )
+
+
+def _require_phase(competition: Competition, *allowed: Phase) -> None:
+    current = phase(competition)
+    if current not in allowed:
+        end = ends_at(competition)
+        since = f" since {time_text(end)}" if end is not None and current is Phase.CLOSED else ""
+        raise PhaseConflict(f"{competition.slug} is {current.value}{since}; this needs it to be {_either(allowed)}.")
+
+
+def _either(phases: tuple[Phase, ...]) -> str:
+    return " or ".join(phase.value for phase in phases)

@@ -1,0 +1,189 @@
+"""One folder with everything about a competition that an appendix needs, and nothing that is secret or personal."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from evaluator.contract.prepared_competition import ArtifactRef
+from evaluator.contract.states import Evaluation
+from server.competitions.oracle_pools import measure
+from server.competitions.service import dossier, get_competition, specification
+from server.context import Context
+from server.errors import ConfigurationError
+from server.hosting.margins_file import margins_file
+from server.http.csv_table import csv_table
+from server.leaderboard import service as leaderboards
+from server.models import Competition, FormerScore, Score, Submission, Team
+from server.plots.evidence import draw, retraining_wall_s
+from server.plots.submission import Floats
+from server.scoring.reference_set import Yardstick, load_yardstick
+from server.scoring.stored_outputs import RunOutputs, read_runs, run_items, run_outputs
+
+FORMAT = 1
+
+Report = Callable[[int, int], None]
+
+COLUMNS = (
+    *("submission", "team", "filename", "evaluation", "state", "fault", "created_at", "finished_at"),
+    *("final_score", "interval_low", "interval_high", "forgetting_quality", "retain_ratio", "test_ratio"),
+)
+
+
+class FolderInUse(ConfigurationError):
+    """An export never mixes with what is there."""
+
+    code = "folder_in_use"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A submission with everything to export of it, detached from the database."""
+
+    facts: dict[str, Any]
+    source: ArtifactRef
+    outputs: RunOutputs | None
+    run_wall_s: tuple[float, ...]
+
+
+def export(context: Context, slug: str, folder: Path, *, margins: bool = True, report: Report | None = None) -> int:
+    """Write the archive of `slug` into `folder` and return the number of submissions in it.
+
+    `archive.json` has the specification, the receipts and every number; `submissions.csv` and `leaderboard-….csv` the
+    tables; `sources/` the files as they ran; `margins/` one NPZ file for each scored submission and `plots/` what they
+    show, unless `margins` is false. The competition's secret, e-mail addresses, tokens and photographs stay. Raises
+    CompetitionNotFound, FolderInUse, and ArtifactError when an artifact is missing.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FolderInUse(f"{folder} holds something already. Name a new folder.")
+    with context.database.read() as session:
+        competition = get_competition(session, slug, drafts=True)
+        found = list(submissions(session, competition))
+        boards = {
+            evaluation: leaderboards.leaderboard(session, competition, evaluation)
+            for evaluation in Evaluation
+            if evaluation is Evaluation.PUBLIC or any(one.facts["evaluation"] == evaluation for one in found)
+        }
+        facts = _competition(session, competition)
+        spec, prepared = specification(competition), dossier(competition)
+    for evaluation, board in boards.items():
+        _write(folder / f"leaderboard-{evaluation}.csv", leaderboards.as_csv(board).encode())
+    _write(folder / "submissions.csv", _table(found).encode())
+    archive = {"format": FORMAT, "competition": facts, "submissions": [one.facts for one in found]}
+    _write(folder / "archive.json", json.dumps(archive, indent=1, sort_keys=True).encode())
+    yardsticks: dict[str, Yardstick] = {}
+    training_wall_s: dict[str, Floats] = {}
+    for done, one in enumerate(found):
+        if report is not None:
+            report(done, len(found))
+        name, evaluation = one.facts["id"], one.facts["evaluation"]
+        _write(folder / "sources" / f"{name}.py", context.artifacts.get(one.source))
+        if not margins or one.outputs is None:
+            continue
+        if evaluation not in yardsticks:
+            against = measure(spec, prepared, Evaluation(evaluation))
+            yardsticks[evaluation] = load_yardstick(context.artifacts, spec.metric, against)
+            training_wall_s[evaluation] = retraining_wall_s(context.artifacts, against)
+        yardstick = yardsticks[evaluation]
+        unlearned = yardstick.pool(read_runs(context.artifacts, one.outputs))
+        _write(folder / "margins" / f"{name}.npz", margins_file(yardstick, unlearned))
+        for plot in draw(yardstick, unlearned, one.run_wall_s, training_wall_s[evaluation]):
+            _write(folder / "plots" / name / f"{plot.name}.svg", plot.svg)
+    if report is not None:
+        report(len(found), len(found))
+    return len(found)
+
+
+def submissions(session: Session, competition: Competition) -> Iterator[Exported]:
+    """All submissions of the competition, oldest first."""
+    former: dict[UUID, list[dict[str, Any]]] = {}
+    of_here = select(FormerScore).join(Score, Score.id == FormerScore.score_id)
+    for one in session.scalars(of_here.where(Score.competition_id == competition.id).order_by(FormerScore.created_at)):
+        former.setdefault(one.score_id, []).append({"until": one.created_at.isoformat(), **score_facts(one)})
+    query = (
+        select(Submission, Team.name, Score)
+        .join(Team, Team.id == Submission.team_id)
+        .outerjoin(Score, (Score.submission_id == Submission.id) & (Score.generation == Submission.generation))
+        .where(Submission.competition_id == competition.id)
+        .order_by(Submission.created_at, Submission.id)
+    )
+    for submission, team, score in session.execute(query):
+        yield Exported(
+            facts=_facts(submission, team, score)
+            | {"former_scores": [] if score is None else former.get(score.id, [])},
+            source=ArtifactRef(key=submission.source_key, sha256=submission.source_sha256),
+            outputs=run_outputs(session, submission) if score is not None else None,
+            run_wall_s=tuple(
+                record["wall_s"] for item in run_items(session, submission) for record in item.finished.values()
+            ),
+        )
+
+
+def _facts(submission: Submission, team: str, score: Score | None) -> dict[str, Any]:
+    return {
+        "id": str(submission.id),
+        "evaluation": submission.evaluation,
+        "origin": None if submission.origin_id is None else str(submission.origin_id),
+        "team": team,
+        "filename": submission.filename,
+        "source_sha256": submission.source_sha256,
+        "state": submission.state,
+        "owner": submission.owner,
+        "fault": submission.fault_code,
+        "disqualified": submission.disqualified_reason,
+        "generation": submission.generation,
+        "runs": submission.runs_total,
+        "created_at": submission.created_at.isoformat(),
+        "finished_at": None if submission.finished_at is None else submission.finished_at.isoformat(),
+        "score": None if score is None else score_facts(score),
+    }
+
+
+def score_facts(score: Score | FormerScore) -> dict[str, Any]:
+    """Every number of a score, unrounded, with its receipt."""
+    return {
+        "final_score": score.final_score,
+        "interval": [score.interval_low, score.interval_high],
+        "forgetting_quality": score.forgetting_quality,
+        "retain_ratio": score.retain_ratio,
+        "test_ratio": score.test_ratio,
+        "replicates": score.replicates,
+        "receipt": score.receipt,
+    }
+
+
+def _competition(session: Session, competition: Competition) -> dict[str, Any]:
+    references = session.scalars(
+        select(Score).where(
+            Score.competition_id == competition.id,
+            Score.evaluation == Evaluation.PUBLIC,
+            Score.reference.is_not(None),
+        )
+    )
+    return {
+        "specification": competition.specification,
+        "dossier": competition.dossier,
+        "references": {f"{score.evaluation} {score.reference}": score_facts(score) for score in references},
+    }
+
+
+def _table(found: list[Exported]) -> str:
+    rows = []
+    for one in found:
+        facts, score = one.facts, one.facts["score"]
+        row: dict[str, Any] = {column: facts.get(column) for column in COLUMNS} | {"submission": facts["id"]}
+        if score is not None:
+            low, high = score["interval"]
+            row |= {column: score.get(column) for column in COLUMNS[8:]} | {"interval_low": low, "interval_high": high}
+        rows.append([row[column] for column in COLUMNS])
+    return csv_table(COLUMNS, rows)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)

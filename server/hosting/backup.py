@@ -1,0 +1,211 @@
+"""Backups: a dump of the database, a manifest of every artifact that it needs, and the artifacts if wanted."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from sqlalchemy import case, text, update
+
+from evaluator.artifacts import ArtifactMissing
+from evaluator.artifacts.store import digest_of_file
+from evaluator.contract.base import Contract
+from evaluator.contract.prepared_competition import ArtifactRef
+from evaluator.contract.states import OPEN_WORK_STATES, WorkState
+from server.audit_log.events import record
+from server.context import Context
+from server.database import dump as dumps
+from server.database.engine import Database
+from server.database.migration import migrate, revisions
+from server.errors import ConfigurationError
+from server.hosting.artifact_references import bank_references, references
+from server.models import ModelOrder, WorkItem
+from server.models.times import utc_now
+
+MANIFEST = "manifest.json"
+ARTIFACTS = "artifacts"
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+Report = Callable[[int, int], None]
+"""Called with the number of artifacts done and of all."""
+
+
+class BackedUpArtifact(Contract):
+    """One artifact that the dump needs."""
+
+    key: str
+    sha256: str
+    size_bytes: int = Field(ge=0)
+
+
+class Manifest(Contract):
+    """What a backup consists of. `missing` were needed and not in the store when it was made."""
+
+    format: Literal[1] = 1
+    lethe: str
+    created_at: datetime
+    database: Literal["sqlite", "postgresql"]
+    schema_revision: str
+    dump: str = Field(pattern=r"^database\.(sqlite|dump)$")
+    dump_sha256: str
+    artifacts_included: bool
+    artifacts: tuple[BackedUpArtifact, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restore did: artifacts copied back, and keys that the database needs and the store lacks."""
+
+    copied: int
+    missing: tuple[str, ...]
+
+
+class BackupUnusable(ConfigurationError):
+    """The folder is no backup, a damaged one, or one that does not fit here."""
+
+    code = "backup_unusable"
+
+
+def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: Report) -> Manifest:
+    """The manifest of a new backup in `folder`, which appears only when it is complete; safe beside running work.
+
+    Dump and manifest are of one moment. Raises ConfigurationError when `folder` exists, and DumpFailed.
+    """
+    if folder.exists():
+        raise ConfigurationError(f"{folder} exists already: name a new folder for the backup")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
+    partial.mkdir(mode=0o700)
+    with context.database.read() as session:
+        dumps.start_snapshot(context.database, session)
+        dump = dumps.dump(context.database, session, partial)
+        revision = str(session.scalar(text("SELECT version_num FROM alembic_version")))
+        needed = {ref.key: ref for ref in references(session)}
+        needed |= {ref.key: ref for ref in bank_references(session, context.artifacts)}
+    listed = {artifact.key: artifact.size_bytes for artifact in context.artifacts.entries("")}
+    # Checkpoints of oracles may have been pruned on purpose; their outputs are what scores need.
+    missing = {key for key in needed if key not in listed and "/checkpoints/" not in key}
+    present = [needed[key] for key in sorted(needed) if key in listed]
+    if with_artifacts:
+        missing |= _copy_out(context, present, partial / ARTIFACTS, progress)
+    manifest = Manifest(
+        lethe=version("lethe"),
+        created_at=utc_now(),
+        database="sqlite" if context.database.is_sqlite else "postgresql",
+        schema_revision=revision,
+        dump=dump.name,
+        dump_sha256=digest_of_file(dump),
+        artifacts_included=with_artifacts,
+        artifacts=tuple(
+            BackedUpArtifact(key=ref.key, sha256=ref.sha256, size_bytes=listed[ref.key])
+            for ref in present
+            if ref.key not in missing
+        ),
+        missing=tuple(sorted(missing)),
+    )
+    _write_private(partial / MANIFEST, manifest.model_dump_json(indent=1))
+    partial.rename(folder)
+    return manifest
+
+
+def _copy_out(context: Context, refs: list[ArtifactRef], folder: Path, progress: Report) -> set[str]:
+    """The keys that were gone before they were copied, such as runs that were packed meanwhile."""
+    gone = set()
+    for done, ref in enumerate(refs, start=1):
+        path = folder / ref.key
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            context.artifacts.fetch(ref, path)
+        except ArtifactMissing:
+            gone.add(ref.key)
+        progress(done, len(refs))
+    return gone
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a backup whose files are all there and have their digests; raises BackupUnusable."""
+    try:
+        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise BackupUnusable(f"{folder} is not a backup that lethe admin backup has completed: {error}") from error
+    _verify(folder / manifest.dump, manifest.dump_sha256)
+    if manifest.artifacts_included:
+        for artifact in manifest.artifacts:
+            _verify(folder / ARTIFACTS / artifact.key, artifact.sha256)
+    return manifest
+
+
+def restore(context: Context, folder: Path, manifest: Manifest, *, overwrite: bool, progress: Report) -> Restored:
+    """Put a verified backup in place of the database, bring it to the newest schema, and say what the store lacks.
+
+    Artifacts come first: they are write-once, so a conflict stops everything before the database is touched. Raises
+    ConfigurationError when the database is not empty and `overwrite` is not given, or is in use.
+    """
+    database = context.database
+    _require_fitting(database, manifest)
+    if not dumps.is_empty(database):
+        if not overwrite:
+            raise ConfigurationError(
+                "the database is not empty: --yes replaces everything in it (lethe admin backup saves it before)"
+            )
+        dumps.require_idle(database)
+    copied = 0
+    if manifest.artifacts_included:
+        for copied, artifact in enumerate(manifest.artifacts, start=1):
+            context.artifacts.put(artifact.key, (folder / ARTIFACTS / artifact.key).read_bytes())
+            progress(copied, len(manifest.artifacts))
+    dumps.restore(database, folder / manifest.dump)
+    migrate(database)
+    _fence_off(database)
+    with database.write() as session:
+        record(session, "storage.restore", "database", made_at=manifest.created_at.isoformat())
+    listed = {artifact.key: artifact.size_bytes for artifact in context.artifacts.entries("")}
+    missing = [one.key for one in manifest.artifacts if listed.get(one.key) != one.size_bytes]
+    return Restored(copied=copied, missing=tuple(missing))
+
+
+def _require_fitting(database: Database, manifest: Manifest) -> None:
+    if manifest.database != dumps.kind_of(database):
+        raise BackupUnusable(
+            f"the backup is of {manifest.database}, LETHE_DATABASE_URL names {dumps.kind_of(database)}"
+        )
+    if manifest.schema_revision not in revisions():
+        raise BackupUnusable(
+            f"the backup has schema {manifest.schema_revision}, which this Lethe does not know: install the version "
+            f"that made it ({manifest.lethe}) or a newer one"
+        )
+
+
+def _fence_off(database: Database) -> None:
+    """Whoever claimed work after the backup was made holds tokens that the dump does not know: go beyond them all."""
+    beyond = int((utc_now() - _EPOCH).total_seconds())
+    with database.write() as session:
+        for entity in (WorkItem, ModelOrder):
+            session.execute(
+                update(entity)
+                .where(entity.state.in_(OPEN_WORK_STATES))
+                .values(token=case((entity.token < beyond, beyond), else_=entity.token + 1))
+            )
+            session.execute(update(entity).where(entity.state == WorkState.LEASED).values(lease_expires_at=utc_now()))
+
+
+def _verify(path: Path, sha256: str) -> None:
+    try:
+        found = digest_of_file(path)
+    except OSError as error:
+        raise BackupUnusable(f"the backup lacks {path}: {error.strerror}") from error
+    if found != sha256:
+        raise BackupUnusable(f"the backup is damaged: {path} does not have the SHA-256 {sha256}")
+
+
+def _write_private(path: Path, content: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

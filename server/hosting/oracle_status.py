@@ -1,0 +1,100 @@
+"""How the oracle banks of a competition stand: what is trained, by whom, how fast, and how much disk it takes."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+
+from evaluator.artifacts.oracles import pruned_key, trained_indices
+from evaluator.contract.states import OPEN_WORK_STATES, WorkState
+from server.context import Context
+from server.hosting.oracles import Bank, competition_banks
+from server.models import ModelOrder, OracleBank
+from server.models.times import utc_now
+
+RATE_WINDOW = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class InHand:
+    """A model that somebody trains now."""
+
+    index: int
+    holder: str
+    lease_expires_at: datetime
+
+
+@dataclass(frozen=True)
+class BankStatus:
+    """One bank. `oracles` and `ceiling` are pairs (trained, wanted); `models_per_hour` of the last hour, by everybody,
+    None where nothing was trained in it; `waiting` are orders that nobody has in hand, `offered` how many models
+    workers may train.
+    """
+
+    split: str
+    bank: str
+    torch: str
+    oracles: tuple[int, int]
+    ceiling: tuple[int, int]
+    in_progress: list[InHand]
+    waiting: int
+    failed: list[str]
+    offered: int
+    models_per_hour: float | None
+    disk_bytes: int
+    pruned: bool
+
+    @property
+    def missing(self) -> int:
+        return self.oracles[1] - self.oracles[0] + self.ceiling[1] - self.ceiling[0]
+
+    def as_json(self) -> dict[str, Any]:
+        held = [asdict(one) | {"lease_expires_at": one.lease_expires_at.isoformat()} for one in self.in_progress]
+        return asdict(self) | {"missing": self.missing, "in_progress": held}
+
+
+def status(context: Context, slug: str) -> list[BankStatus]:
+    """Every bank of the competition, the public one first."""
+    return [_bank_status(context, bank) for bank in competition_banks(context, slug)]
+
+
+def _bank_status(context: Context, bank: Bank) -> BankStatus:
+    trained = trained_indices(context.artifacts, bank.digest)
+    first = sum(index < bank.oracles for index in trained)
+    second = sum(bank.oracles <= index < bank.wanted for index in trained)
+    of_bank = ModelOrder.bank_digest == bank.digest
+    with context.database.read() as session:
+        held = session.scalars(
+            select(ModelOrder)
+            .where(of_bank, ModelOrder.state == WorkState.LEASED, ModelOrder.lease_expires_at >= utc_now())
+            .order_by(ModelOrder.model_index)
+        ).all()
+        free = select(func.count()).where(of_bank, ModelOrder.state.in_(OPEN_WORK_STATES))
+        failed = session.scalars(select(ModelOrder.message).where(of_bank, ModelOrder.state == WorkState.FAILED)).all()
+        offered = session.scalar(select(OracleBank.offered).where(OracleBank.digest == bank.digest))
+        since = utc_now() - RATE_WINDOW
+        recent = session.scalars(select(ModelOrder.done_at).where(of_bank, ModelOrder.done_at > since)).all()
+        waiting = (session.scalar(free) or 0) - len(held)
+    return BankStatus(
+        split=bank.split,
+        bank=bank.digest,
+        torch=bank.identity.torch,
+        oracles=(first, bank.oracles),
+        ceiling=(second, bank.ceiling),
+        in_progress=[InHand(one.model_index, one.holder or "", one.lease_expires_at or utc_now()) for one in held],
+        waiting=waiting,
+        failed=[message or "" for message in failed],
+        offered=offered or 0,
+        models_per_hour=_per_hour([moment for moment in recent if moment is not None]),
+        disk_bytes=sum(artifact.size_bytes for artifact in context.artifacts.entries(f"banks/{bank.digest}")),
+        pruned=context.artifacts.exists(pruned_key(bank.digest)),
+    )
+
+
+def _per_hour(moments: list[datetime]) -> float | None:
+    """Models per hour from when they were done: the intervals between the first and the last; None below two."""
+    if len(moments) < 2:
+        return None
+    seconds = (max(moments) - min(moments)).total_seconds()
+    return 3600 * (len(moments) - 1) / seconds if seconds > 0 else None

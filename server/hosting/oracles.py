@@ -1,0 +1,266 @@
+"""What a host does with oracle banks: seed, watch, verify and prune them. Used by the admin commands, never by `serve`.
+
+Reaches into the evaluator's training side, inside functions only.
+"""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from evaluator.artifacts.oracles import read_identity, trained_indices
+from evaluator.contract.bank import BankIdentity
+from evaluator.contract.states import WorkState
+from server.audit_log.events import record
+from server.competitions import service
+from server.context import Context
+from server.errors import Conflict
+from server.hosting.database_orders import DatabaseOrders
+from server.models import ModelOrder
+from server.queue import training_orders
+from server.queue.training_orders import Trainer
+
+if TYPE_CHECKING:
+    from evaluator.banks.seeding import Progress
+    from evaluator.banks.verification import Verification
+
+Report = Callable[["Progress"], None]
+
+LOOK_S = 1.0  # between two looks at what other trainers have done
+MOST_WAKE_UPS = 16
+
+
+class BankChanged(Conflict):
+    """The bank was made from something else than what is configured now."""
+
+    code = "bank_changed"
+
+
+class ModelsFailed(Conflict):
+    """Some models cannot be trained."""
+
+    code = "models_failed"
+
+
+@dataclass(frozen=True)
+class Bank:
+    """One bank of a competition: `oracles` to compare with, and `ceiling` others that are scored against them."""
+
+    split: str
+    identity: BankIdentity
+    oracles: int
+    ceiling: int
+
+    @property
+    def digest(self) -> str:
+        return self.identity.digest
+
+    @property
+    def wanted(self) -> int:
+        return self.oracles + self.ceiling
+
+
+@dataclass(frozen=True)
+class Seeded:
+    """How seeding ended: oracles trained, of those wanted, how many of them by this command, and its seconds."""
+
+    trained: int
+    wanted: int
+    here: int
+    wall_s: float
+
+
+def competition_banks(context: Context, slug: str) -> list[Bank]:
+    """The banks of a competition as they were made, the public one first."""
+    with context.database.read() as session:
+        competition = service.get_competition(session, slug, drafts=True)
+    spec, prepared = service.specification(competition), service.dossier(competition)
+    return [
+        Bank(
+            split=name,
+            identity=read_identity(context.artifacts, split.bank_digest),
+            oracles=spec.evaluation.oracles,
+            ceiling=spec.evaluation.ceiling_oracles,
+        )
+        for name, split in prepared.splits.items()
+    ]
+
+
+def seed(
+    context: Context,
+    slug: str,
+    *,
+    count: int | None,
+    jobs: int | None,
+    distributed: bool,
+    progress: Report,
+    stop: threading.Event | None = None,
+) -> Seeded:
+    """Train what the banks lack: `count` oracles in each, or as many as the specification says.
+
+    In `jobs` processes here (default: see `training_pool`), or, when `distributed`, by the workers, while this only
+    watches. Any number of machines may do so at once. Returns when every oracle is there, whoever trained it, or soon
+    after `stop` is set. Raises BankChanged before any training when the banks are stale, ModelsFailed when workers
+    cannot train some, and TrainingFailed when this process cannot.
+    """
+    stop = stop or threading.Event()
+    banks = competition_banks(context, slug)
+    if not distributed:
+        require_unchanged(context, slug, banks)
+    wanted = {bank.digest: count or bank.wanted for bank in banks}
+    with context.database.write() as session:
+        for bank in banks:
+            training_orders.place(
+                session, bank.identity, wanted[bank.digest], trained_indices(context.artifacts, bank.digest)
+            )
+            if distributed:
+                training_orders.offer(session, bank.digest, wanted[bank.digest])
+        competition = service.get_competition(session, slug, drafts=True)
+        record(session, "oracles.seed", slug, competition=competition, count=count, distributed=distributed)
+    watch = _Watch(context, wanted, progress)
+    here = 0
+    if distributed:
+        for _ in range(min(watch.missing(), MOST_WAKE_UPS)):
+            context.wake.workers()
+    elif watch.missing():
+        here = _train(context, wanted, watch, jobs, stop)
+    while watch.missing() and not stop.wait(LOOK_S):
+        watch.look()
+    return Seeded(trained=watch.done, wanted=watch.wanted, here=here, wall_s=watch.elapsed_s)
+
+
+def recall(context: Context, slug: str) -> int:
+    """Offer the competition's missing oracles to workers no more; how many are still in hand somewhere."""
+    banks = [bank.digest for bank in competition_banks(context, slug)]
+    with context.database.write() as session:
+        for digest in banks:
+            training_orders.offer(session, digest, 0)
+        record(session, "oracles.recall", slug, competition=service.get_competition(session, slug, drafts=True))
+        held = select(func.count()).where(ModelOrder.bank_digest.in_(banks), ModelOrder.state == WorkState.LEASED)
+        return session.scalar(held) or 0
+
+
+def verify(
+    context: Context, slug: str, *, sample: int, jobs: int | None, progress: Report
+) -> dict[str, "Verification"]:
+    """What `verify_bank` finds in each bank, by the name of its split."""
+    from evaluator.banks.verification import verify_bank
+
+    return {
+        bank.split: verify_bank(bank.identity, context.artifacts, sample=sample, jobs=jobs, progress=progress)
+        for bank in competition_banks(context, slug)
+    }
+
+
+def checkpoint_bytes(context: Context, slug: str) -> int:
+    """Bytes of all oracles' checkpoints."""
+    banks = competition_banks(context, slug)
+    folders = [f"banks/{bank.digest}/checkpoints" for bank in banks]
+    return sum(artifact.size_bytes for folder in folders for artifact in context.artifacts.entries(folder))
+
+
+def prune(context: Context, slug: str) -> int:
+    """How many checkpoints were dropped from all banks; outputs and records stay."""
+    from evaluator.banks.verification import prune_bank
+
+    with context.database.write() as session:
+        record(session, "oracles.prune", slug, competition=service.get_competition(session, slug, drafts=True))
+    return sum(prune_bank(bank.digest, context.artifacts) for bank in competition_banks(context, slug))
+
+
+def require_unchanged(context: Context, slug: str, banks: Sequence[Bank]) -> None:
+    """Raise BankChanged, with what changed and what that costs, unless the banks are what would be made now."""
+    from evaluator.banks.identity import bank_identity, differences
+
+    with context.database.read() as session:
+        competition = service.get_competition(session, slug, drafts=True)
+    spec, prepared = service.specification(competition), service.dossier(competition)
+    for bank in banks:
+        made = bank.identity
+        now = bank_identity(spec, made.visible, made.evaluation)
+        if now.digest != made.digest:
+            models = sum(one.wanted + 1 for one in banks)
+            hours = models * prepared.public.figures.retrain_wall_s / 3600 / (os.cpu_count() or 1)
+            raise BankChanged(
+                f"the {bank.split} bank of '{slug}' was made from something else than what is configured now: "
+                f"{'; '.join(differences(made, now))}. It is kept and not mixed with anything. Go back to what it was "
+                f"made from, or create the competition anew under another slug: {models} models to train, about "
+                f"{hours:.1f} hours on this machine"
+            )
+
+
+def _train(
+    context: Context, wanted: Mapping[str, int], watch: "_Watch", jobs: int | None, stop: threading.Event
+) -> int:
+    """How many models were trained here, once there are no more or `stop` is set."""
+    from evaluator.banks.trainer import train_orders
+    from evaluator.banks.training_jobs import training_pool
+
+    trainer = Trainer(
+        name=f"{socket.gethostname()}:{os.getpid()}",
+        torch=version("torch"),
+        gpu=any(Path("/dev").glob("nvidia[0-9]*")),
+    )
+    lease_s = context.settings.lease_s
+    book = DatabaseOrders(context.database, trainer, wanted, lease_s=lease_s)
+    count = 0
+    with training_pool(jobs) as pool:
+        while True:
+            count += train_orders(book, context.artifacts, pool, stop=stop, tick=watch.look)
+            watch.look()
+            # Others hold the rest. When one of them falls silent, its lease ends and the order is free again.
+            if not watch.missing() or stop.wait(LOOK_S):
+                return count
+
+
+class _Watch:
+    """Counts what is trained in the wanted part of the banks, by whomever, and reports it as progress."""
+
+    def __init__(self, context: Context, wanted: Mapping[str, int], progress: Report) -> None:
+        self.wanted = sum(wanted.values())
+        self._context = context
+        self._parts = wanted
+        self._progress = progress
+        self._started = time.monotonic()
+        self.done = self._at_start = self._count()
+        self._show()
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self._started
+
+    def missing(self) -> int:
+        return self.wanted - self.done
+
+    def look(self) -> None:
+        """Count again; raises ModelsFailed when an order has failed for good."""
+        before, self.done = self.done, self._count()
+        if self.done != before:
+            self._show()
+
+    def _show(self) -> None:
+        from evaluator.banks.seeding import Progress
+
+        self._progress(Progress("oracles", self.done, self.wanted, self.done - self._at_start, self.elapsed_s))
+
+    def _count(self) -> int:
+        done = 0
+        with self._context.database.read() as session:
+            for digest, count in self._parts.items():
+                part = (ModelOrder.bank_digest == digest, ModelOrder.model_index < count)
+                counted = select(ModelOrder.state, func.count()).where(*part).group_by(ModelOrder.state)
+                states: dict[str, int] = dict(session.execute(counted).all())
+                done += states.get(WorkState.DONE, 0)
+                if states.get(WorkState.FAILED):
+                    first = session.scalar(
+                        select(ModelOrder.message).where(*part, ModelOrder.state == WorkState.FAILED)
+                    )
+                    raise ModelsFailed(f"{states[WorkState.FAILED]} models cannot be trained, for example: {first}")
+        return done

@@ -1,0 +1,118 @@
+"""Finds and deletes outputs that nothing needs any more: of superseded generations, of ended evaluations, of nobody.
+
+Only keys below `submissions/` are looked at. Each contains the fencing token of the claim or scoring that wrote it, so
+none is ever written again; data and banks are named by their content and may be taken up again at any time, and
+sources stay for good.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from evaluator.artifacts import StoredArtifact
+from evaluator.contract.states import TERMINAL_STATES, Stage, SubmissionState
+from server.audit_log.events import record
+from server.context import Context
+from server.hosting.artifact_references import references, refs_in
+from server.models import OutputPack, Submission, WorkItem
+from server.models.times import utc_now
+
+FOLDER = "submissions"
+SUPERSEDED = "a newer generation is scored"
+ENDED = "the evaluation ended without them"
+UNREFERENCED = "nothing refers to them"
+
+
+@dataclass(frozen=True)
+class Waste:
+    """What may go, by reason; `cutoff` is the time since which it must have been of no use."""
+
+    cutoff: datetime
+    artifacts: dict[str, tuple[StoredArtifact, ...]]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(artifact.size_bytes for found in self.artifacts.values() for artifact in found)
+
+    @property
+    def count(self) -> int:
+        return sum(len(found) for found in self.artifacts.values())
+
+
+def find_waste(context: Context, *, older_than: timedelta, now: datetime | None = None) -> Waste:
+    """What `delete_waste` would delete now; changes nothing.
+
+    A worker may store a run long before the server hears of it, so what nothing refers to must also be old.
+    """
+    cutoff = (now or utc_now()) - older_than
+    listed = {artifact.key: artifact for artifact in context.artifacts.entries(FOLDER)}
+    with context.database.read() as session:
+        superseded = {pack.key for pack in _superseded_packs(session, cutoff)}
+        ended = {ref.key for item in _useless_items(session, cutoff) for ref in refs_in(item.finished)}
+        needed = {ref.key for ref in references(session)} - superseded - ended
+    nobodys = [key for key, artifact in listed.items() if artifact.modified_at < cutoff and key not in needed]
+    return Waste(
+        cutoff=cutoff,
+        artifacts={
+            SUPERSEDED: _pick(listed, superseded),
+            ENDED: _pick(listed, ended),
+            UNREFERENCED: _pick(listed, set(nobodys) - superseded - ended),
+        },
+    )
+
+
+def delete_waste(context: Context, waste: Waste) -> tuple[StoredArtifact, ...]:
+    """What was deleted: the part of `waste` that nothing refers to, after the rows have let go of it.
+
+    Rows let go first, so a crash in between leaves files that the next call finds. Whatever came to be needed since
+    `waste` was found stays.
+    """
+    with context.database.write() as session:
+        for pack in _superseded_packs(session, waste.cutoff):
+            session.delete(pack)
+        for item in _useless_items(session, waste.cutoff):
+            item.finished = {index: record | {"outputs": None} for index, record in item.finished.items()}
+        session.flush()
+        needed = {ref.key for ref in references(session)}
+        listed = (artifact for found in waste.artifacts.values() for artifact in found)
+        doomed = tuple(artifact for artifact in listed if artifact.key not in needed)
+        size_bytes = sum(artifact.size_bytes for artifact in doomed)
+        record(session, "storage.prune", "artifacts", artifacts=len(doomed), size_bytes=size_bytes)
+    context.artifacts.delete(artifact.key for artifact in doomed)
+    return doomed
+
+
+def _pick(listed: dict[str, StoredArtifact], keys: Iterable[str]) -> tuple[StoredArtifact, ...]:
+    return tuple(listed[key] for key in sorted(keys) if key in listed)
+
+
+def _superseded_packs(session: Session, cutoff: datetime) -> list[OutputPack]:
+    """Packs of generations whose score a newer one has replaced before the cutoff."""
+    return list(
+        session.scalars(
+            select(OutputPack)
+            .join(Submission, Submission.id == OutputPack.submission_id)
+            .where(
+                OutputPack.generation < Submission.generation,
+                Submission.state == SubmissionState.SCORED,
+                Submission.finished_at < cutoff,
+            )
+        )
+    )
+
+
+def _useless_items(session: Session, cutoff: datetime) -> list[WorkItem]:
+    """Run items with single outputs that no score will be made of: their evaluation ended before the cutoff."""
+    ended = session.scalars(
+        select(WorkItem)
+        .join(Submission, Submission.id == WorkItem.submission_id)
+        .where(
+            WorkItem.stage == Stage.RUN,
+            Submission.state.in_(TERMINAL_STATES),
+            Submission.finished_at < cutoff,
+        )
+    )
+    return [item for item in ended if any(record["outputs"] is not None for record in item.finished.values())]

@@ -1,0 +1,112 @@
+"""Rates: how often an address, a token or a login may ask. Counted in memory, or in Redis where that is the broker."""
+
+import hashlib
+import time
+from collections.abc import Sequence
+
+from fastapi.concurrency import run_in_threadpool
+from limits import RateLimitItem, parse
+from limits.errors import StorageError
+from limits.storage import storage_from_string
+from limits.strategies import SlidingWindowCounterRateLimiter
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from server.errors import RequestError
+from server.http.client_address import client_address
+from server.http.problem_document import problem
+from server.logs import get_logger
+
+log = get_logger(__name__)
+
+REDIS_TIMEOUT_S = 0.5
+PAUSE_S = 10.0  # after a store did not answer
+LIMITED = "/api/"
+
+
+class TooManyRequests(RequestError):
+    """The address, the token or the account has asked too often."""
+
+    status = 429
+    code = "rate_limited"
+    title = "Too many requests"
+
+    def __init__(self, message: str, wait_s: int) -> None:
+        super().__init__(f"{message} Try again in {wait_s} s.", headers={"Retry-After": str(wait_s)})
+
+
+class Rates:
+    """Counters over sliding windows. A store that does not answer limits nothing: it must not stop the site."""
+
+    def __init__(self, broker_url: str) -> None:
+        self.is_local = not broker_url.startswith(("redis://", "rediss://"))
+        options = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
+        storage = (
+            storage_from_string("memory://")
+            if self.is_local
+            else storage_from_string(broker_url, wrap_exceptions=True, **options)
+        )
+        self._windows = SlidingWindowCounterRateLimiter(storage)
+        self._pause_until = 0.0
+
+    def wait_s(self, rule: RateLimitItem, *key: str) -> int | None:
+        """None when one more request is allowed, which is counted; else the seconds until one may be."""
+        if time.monotonic() < self._pause_until:
+            return None
+        try:
+            if self._windows.hit(rule, *key):
+                return None
+            return max(1, int(self._windows.get_window_stats(rule, *key).reset_time - time.time()) + 1)
+        except StorageError as error:
+            self._pause(error)
+            return None
+
+    def forget(self, rule: RateLimitItem, *key: str) -> None:
+        """Count from the beginning."""
+        if time.monotonic() < self._pause_until:
+            return
+        try:
+            self._windows.clear(rule, *key)
+        except StorageError as error:
+            self._pause(error)
+
+    def _pause(self, error: StorageError) -> None:
+        log.warning("rates_unavailable", error=str(error))
+        self._pause_until = time.monotonic() + PAUSE_S
+
+
+class RateLimit:
+    """ASGI middleware: answers 429 before the body is read when the address or the credentials ask too often."""
+
+    def __init__(self, app: ASGIApp, *, rates: Rates, per_address: str, per_token: str) -> None:
+        self._app = app
+        self._rates = rates
+        self._per_address = parse(per_address) if per_address else None
+        self._per_token = parse(per_token) if per_token else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(LIMITED):
+            await self._app(scope, receive, send)
+            return
+        rules = self._rules(scope)
+        wait_s = self._longest(rules) if self._rates.is_local else await run_in_threadpool(self._longest, rules)
+        if wait_s is None:
+            await self._app(scope, receive, send)
+            return
+        error = TooManyRequests("This address or token asks too often.", wait_s)
+        response = problem(error.status, code=error.code, title=error.title, detail=str(error), headers=error.headers)
+        await response(scope, receive, send)
+
+    def _rules(self, scope: Scope) -> list[tuple[RateLimitItem, str, str]]:
+        headers = Headers(scope=scope)
+        credentials = headers.get("authorization") or headers.get("cookie")
+        rules = []
+        if self._per_address is not None:
+            rules.append((self._per_address, "address", client_address(scope)))
+        if self._per_token is not None and credentials:
+            rules.append((self._per_token, "token", hashlib.sha256(credentials.encode()).hexdigest()))
+        return rules
+
+    def _longest(self, rules: Sequence[tuple[RateLimitItem, str, str]]) -> int | None:
+        waits = [self._rates.wait_s(rule, *key) for rule, *key in rules]
+        return max((wait for wait in waits if wait is not None), default=None)

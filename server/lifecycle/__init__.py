@@ -1,0 +1,1 @@
+"""How a submission ends, and what that does to its work."""

@@ -1,0 +1,112 @@
+"""Liveness, readiness and metrics at the root of the server."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
+
+from evaluator.artifacts import ArtifactError
+from server.context import AppContext, Context
+from server.database.migration import schema_fault
+from server.monitoring.prometheus import MEDIA_TYPE, render
+
+router = APIRouter(tags=["health"])
+
+PROBE_LIMIT_S = 1.5
+OK = "ok"
+
+
+class Probe:
+    """Asks one part how it is, in a thread: one that hangs is given up after a time and not asked a second time."""
+
+    def __init__(self, ask: Callable[[], str]) -> None:
+        self._ask = ask
+        self._lock = threading.Lock()
+        self._asked_at: float | None = None
+        self._answered = threading.Event()
+        self._answer = OK
+
+    def start(self) -> None:
+        """Ask, unless an earlier question is still without an answer."""
+        with self._lock:
+            if self._asked_at is not None and not self._answered.is_set():
+                return
+            self._asked_at = time.monotonic()
+            self._answered = threading.Event()
+            threading.Thread(target=self._run, args=(self._answered,), name="probe", daemon=True).start()
+
+    def answer(self, deadline: float) -> str:
+        """`ok` or what is wrong, as far as it is known by `deadline` on the monotonic clock."""
+        with self._lock:
+            answered, asked_at = self._answered, self._asked_at or time.monotonic()
+        if answered.wait(max(0.0, deadline - time.monotonic())):
+            return self._answer
+        return f"does not answer for {time.monotonic() - asked_at:.1f} s"
+
+    def _run(self, answered: threading.Event) -> None:
+        try:
+            self._answer = self._ask()
+        finally:
+            answered.set()
+
+
+class Readiness:
+    """The probes of one server: database, broker and artifacts."""
+
+    def __init__(self, context: Context) -> None:
+        self._probes = {
+            "database": Probe(lambda: _database(context)),
+            "broker": Probe(lambda: OK if context.wake.is_reachable() else "unreachable"),
+            "artifacts": Probe(lambda: _artifacts(context)),
+        }
+
+    def ask(self) -> dict[str, str]:
+        """The answer of each part, all within PROBE_LIMIT_S."""
+        deadline = time.monotonic() + PROBE_LIMIT_S
+        for probe in self._probes.values():
+            probe.start()
+        return {name: probe.answer(deadline) for name, probe in self._probes.items()}
+
+
+@router.get("/healthz")
+def healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"status": OK}
+
+
+@router.get("/readyz", responses={503: {"description": "A part that `serve` needs does not answer"}})
+def readyz(request: Request) -> JSONResponse:
+    """Whether database, broker and artifact store answer, each by name, within two seconds even when one hangs.
+
+    A broker away does not make the server unready: uploads are stored and workers poll.
+    """
+    readiness: Readiness = request.app.state.readiness
+    parts = readiness.ask()
+    ready = parts["database"] == OK and parts["artifacts"] == OK
+    return JSONResponse(
+        {"status": "ready" if ready else "not ready", "parts": parts}, status_code=200 if ready else 503
+    )
+
+
+@router.get("/metrics", response_class=Response)
+def metrics(request: Request, context: AppContext) -> Response:
+    """Prometheus metrics: queue, outcomes, runs, leases and scoring of the whole site, latencies of this process."""
+    return Response(render(context, request.app.state.request_times), media_type=MEDIA_TYPE)
+
+
+def _database(context: Context) -> str:
+    try:
+        return schema_fault(context.database) or OK
+    except SQLAlchemyError as error:
+        return f"unreachable ({type(error).__name__})"
+
+
+def _artifacts(context: Context) -> str:
+    try:
+        context.artifacts.probe()
+    except ArtifactError:
+        return "unreachable"
+    return OK

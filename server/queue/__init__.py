@@ -1,0 +1,1 @@
+"""Leased work for workers: checks, runs, scores and training orders, in a fair order."""

@@ -1,0 +1,83 @@
+"""The internal API of workers: register, claim, heartbeat, outcome and leave. A 2xx means committed."""
+
+from fastapi import APIRouter, Response
+
+from evaluator.contract.base import Contract
+from evaluator.contract.states import Stage
+from evaluator.contract.work import (
+    Claim,
+    Heartbeat,
+    Leave,
+    Outcome,
+    OutcomeAnswer,
+    Registration,
+    RegistrationAnswer,
+)
+from server.context import AppContext
+from server.queue import claims, reports, workers
+from server.security.credentials import CurrentWorkerKey, WorkerKeyDigest
+
+router = APIRouter(prefix="/internal/v1/work", tags=["internal"], include_in_schema=False)
+
+
+@router.post("/register")
+def register(registration: Registration, key: CurrentWorkerKey, context: AppContext) -> RegistrationAnswer:
+    """Note a worker that starts, and free what its predecessor of the same name held."""
+    settings = context.settings
+    workers.require_isolation(registration.capabilities, settings.sandbox_backend)
+    with context.database.write() as session:
+        answer = reports.register(
+            session, registration, key, lease_s=settings.lease_s, max_attempts=settings.max_attempts
+        )
+    if answer.released:
+        context.wake.workers(answer.released)
+    return answer
+
+
+@router.post("/leave", status_code=204)
+def leave(leave: Leave, key: WorkerKeyDigest, context: AppContext) -> Response:
+    """Note a worker that stops."""
+    with context.database.write() as session:
+        workers.leave(session, key, leave.worker)
+    return Response(status_code=204)
+
+
+@router.post("/claim")
+def claim(claim: Claim, key: WorkerKeyDigest, context: AppContext) -> Response:
+    """Lease the next item to this worker."""
+    settings = context.settings
+    with context.database.write() as session:
+        job = claims.claim(
+            session,
+            claim.worker,
+            key,
+            lease_s=settings.lease_s,
+            max_attempts=settings.max_attempts,
+            server_backend=settings.sandbox_backend,
+        )
+    return Response(status_code=204) if job is None else _answer(job)
+
+
+@router.post("/heartbeat")
+def heartbeat(beat: Heartbeat, key: WorkerKeyDigest, context: AppContext) -> Response:
+    """Keep a lease and report finished runs."""
+    with context.database.write() as session:
+        answer = reports.heartbeat(session, beat, key, lease_s=context.settings.lease_s)
+    return _answer(answer)
+
+
+@router.post("/outcome")
+def outcome(outcome: Outcome, key: WorkerKeyDigest, context: AppContext) -> Response:
+    """Report how an item ended."""
+    with context.database.write() as session:
+        reported = reports.report(session, outcome, key, max_attempts=context.settings.max_attempts)
+    if reported.waits is Stage.SCORE:
+        context.wake.control()
+    elif reported.waits is not None:
+        context.wake.workers(reported.count)
+    return _answer(OutcomeAnswer(accepted=reported.accepted))
+
+
+def _answer(value: Contract) -> Response:
+    """As JSON. It was built here, so FastAPI need not validate it again, which it would do in another thread."""
+    return Response(value.model_dump_json(), media_type="application/json")

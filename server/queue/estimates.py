@@ -1,0 +1,141 @@
+"""How long a submission may take, from its competition's limits, and how long it will, from what was measured."""
+
+import math
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from sqlalchemy import CompoundSelect, Select, bindparam, func, select, union_all
+from sqlalchemy.orm import Session
+
+from evaluator.contract.specification import CompetitionSpec
+from evaluator.contract.states import Stage, SubmissionState, WorkState
+from server.models import Submission, WorkItem
+from server.models.times import utc_now
+from server.queue.fair_order import next_turn
+from server.queue.workers import count_live
+
+WAITING_S = 48 * 3600.0  # for workers, while others are served
+OUTPUTS_S = 60.0  # computing one model's outputs; the default of the worker's setting
+SCORING_S = 900.0
+ATTEMPTS = 3
+SAMPLE = 20
+STEP_S = 10.0
+
+
+def longest_s(spec: CompetitionSpec) -> float:
+    """Seconds from acceptance after which a submission is ended: its own worst case three times, and the waiting.
+
+    The worst case is one run after the other, each up to its wall limit.
+    """
+    if spec.limits.end_after_s is not None:
+        return spec.limits.end_after_s
+    check_s = spec.dependencies.install_wall_s + spec.evaluation.check_runs * (check_run_wall_s(spec) + OUTPUTS_S)
+    each_s = spec.evaluation.runs * spec.limits.run_wall_s
+    runs_s = min(each_s, spec.limits.total_wall_s or each_s) + spec.evaluation.runs * OUTPUTS_S
+    return WAITING_S + ATTEMPTS * (check_s + runs_s + SCORING_S)
+
+
+def check_run_wall_s(spec: CompetitionSpec) -> float:
+    """Seconds that one run of the check stage may take."""
+    return min(spec.limits.run_wall_s, spec.limits.check_wall_s)
+
+
+def deadline(spec: CompetitionSpec) -> datetime:
+    """When a submission that is accepted now has ended at the latest."""
+    return utc_now() + timedelta(seconds=longest_s(spec))
+
+
+def eta_s(session: Session, submission: Submission, *, done: int, position: int | None) -> float | None:
+    """Seconds to the end in steps of ten, at most until the deadline; None when nothing was measured yet, or no worker
+    lives.
+
+    What comes before this submission's last run in the fair order, at the speed of the last chunks of its competition
+    on the workers that live now. `done` are its finished runs, as coarsely as they are shown, `position` its place in
+    the queue, None once it is taken up.
+    """
+    if SubmissionState(submission.state).is_terminal:
+        return None
+    workers = count_live(session)
+    each_s = _seconds_each(session, submission)
+    if Stage.RUN not in each_s or not workers:
+        return None
+    runs = submission.runs_total - done + _runs_before(session, submission)
+    total_s = each_s.get(Stage.SCORE, 0.0) + runs * each_s[Stage.RUN] / workers
+    if submission.state in {SubmissionState.QUEUED, SubmissionState.CHECKING}:
+        total_s += each_s.get(Stage.CHECK, 0.0) * math.ceil((position or 1) / workers)
+    bound_s = (submission.deadline_at - utc_now()).total_seconds()
+    return max(STEP_S, math.ceil(min(total_s, bound_s) / STEP_S) * STEP_S)
+
+
+def _runs_before(session: Session, submission: Submission) -> int:
+    """Waiting runs of others that come before the submission's last one, all competitions taken as equally long."""
+    last = _last_turn(session, submission)
+    if last is None:
+        return 0
+    places = {"submission_id": submission.id, "last": last}
+    waiting = {row.competition_id: row for row in session.connection().execute(_waiting_runs(), places)}
+    own = waiting.pop(submission.competition_id, None)
+    before = int(own.before or 0) if own is not None else 0
+    return before + sum(min(int(row.runs), before + submission.runs_total) for row in waiting.values())
+
+
+def _last_turn(session: Session, submission: Submission) -> int | None:
+    """The turn of the submission's last waiting run, or the one that it will have; None when no run waits."""
+    if submission.state == SubmissionState.SCORING:
+        return None
+    if submission.state == SubmissionState.RUNNING:
+        return session.scalar(
+            select(func.max(WorkItem.turn)).where(
+                WorkItem.submission_id == submission.id, WorkItem.stage == Stage.RUN, WorkItem.state == WorkState.READY
+            )
+        )
+    places = {"competition_id": submission.competition_id, "team_id": submission.team_id}
+    return next_turn(session, stage=Stage.RUN, **places) + submission.runs_total
+
+
+def _seconds_each(session: Session, submission: Submission) -> dict[Stage, float]:
+    """Mean seconds of a worker per run, and per check and scoring, over the competition's last items of others."""
+    places = {"submission_id": submission.id, "competition_id": submission.competition_id}
+    spent: dict[Stage, list[tuple[float, int]]] = {}
+    for row in session.connection().execute(_last_items(), places):
+        spent.setdefault(Stage(row.stage), []).append(((row.done_at - row.claimed_at).total_seconds(), row.run_count))
+    return {
+        stage: sum(wall_s for wall_s, _ in items)
+        / (sum(runs for _, runs in items) if stage is Stage.RUN else len(items))
+        for stage, items in spent.items()
+    }
+
+
+@cache  # making a statement costs as much time as PostgreSQL takes for it
+def _waiting_runs() -> Select[*tuple[Any, ...]]:
+    """Of each competition the waiting runs of other submissions: all, and those with an earlier turn than `last`."""
+    runs = func.sum(WorkItem.run_count)
+    return (
+        select(
+            WorkItem.competition_id, runs.label("runs"), runs.filter(WorkItem.turn < bindparam("last")).label("before")
+        )
+        .where(
+            WorkItem.stage == Stage.RUN,
+            WorkItem.state == WorkState.READY,
+            WorkItem.submission_id != bindparam("submission_id"),
+        )
+        .group_by(WorkItem.competition_id)
+    )
+
+
+@cache
+def _last_items() -> CompoundSelect[*tuple[Any, ...]]:
+    """The last items of each stage that others than the submission have had done."""
+    done = select(WorkItem.stage, WorkItem.claimed_at, WorkItem.done_at, WorkItem.run_count).where(
+        WorkItem.competition_id == bindparam("competition_id"),
+        WorkItem.submission_id != bindparam("submission_id"),
+        WorkItem.state == WorkState.DONE,
+        WorkItem.claimed_at.is_not(None),
+        WorkItem.done_at.is_not(None),
+    )
+    last = (
+        done.where(WorkItem.stage == stage).order_by(WorkItem.done_at.desc()).limit(SAMPLE).subquery()
+        for stage in (Stage.CHECK, Stage.RUN, Stage.SCORE)
+    )
+    return union_all(*(select(*each.c) for each in last))

@@ -1,0 +1,164 @@
+"""Builds the complete job that a worker receives, and derives the seeds of its runs."""
+
+import hashlib
+import hmac
+import typing
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import SQLColumnExpression, Text, cast, select
+
+from evaluator.contract.prepared_competition import ArtifactRef, Dossier
+from evaluator.contract.specification import CompetitionSpec
+from evaluator.contract.states import Evaluation, Stage
+from evaluator.contract.work import Job, RunOrder
+from server.competitions.oracle_pools import measure
+from server.errors import PlatformError
+from server.models import Competition, Submission, WorkItem
+from server.queue.estimates import check_run_wall_s
+
+
+def run_seed(secret: str, *, stage: Stage, epoch: int, index: int) -> int:
+    """An opaque seed in [0, 2^63): the same for every submission, and telling nothing of the run's index."""
+    message = f"{stage}:{epoch}:{index}".encode()
+    digest = hmac.digest(bytes.fromhex(secret), message, "sha256")
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def run_secret(evaluation: Evaluation, *, public: str, final: str | None) -> str:
+    """What the run seeds of `evaluation` derive from; that of the finals is drawn when they start."""
+    secret = public if evaluation is Evaluation.PUBLIC else final
+    if secret is None:
+        raise PlatformError("the final evaluation has not started: there are no seeds yet")
+    return secret
+
+
+def seeds_digest(competition: Competition, submission: Submission) -> str:
+    """The SHA-256 of the seeds of the submission's hidden runs, as decimal numbers in their order, one a line."""
+    evaluation = Evaluation(submission.evaluation)
+    secret = run_secret(evaluation, public=competition.secret, final=competition.final_secret)
+    seeds = (
+        run_seed(secret, stage=Stage.RUN, epoch=submission.seed_epoch, index=index)
+        for index in range(submission.runs_total)
+    )
+    return hashlib.sha256("\n".join(map(str, seeds)).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class JobParts:
+    """What the job of a leased item is made of: of the item, of its submission and of its competition.
+
+    The two documents are the stored JSON, as text: that of one competition is always the same, and so is parsed once.
+    """
+
+    work_id: UUID
+    token: int
+    stage: str
+    chunk: int
+    worker: str
+    first_run: int
+    run_count: int
+    finished: dict[str, Any]
+    submission_id: UUID
+    generation: int
+    submission_state: str
+    request_id: str | None
+    evaluation: str
+    source_key: str
+    source_sha256: str
+    seed_epoch: int
+    packages: list[str] | None
+    secret: str
+    final_secret: str | None
+    specification_text: str
+    dossier_text: str
+
+    @staticmethod
+    @cache
+    def columns() -> tuple[SQLColumnExpression[Any], ...]:
+        """Where the parts are, in this order, for a statement that changes the item and tells them."""
+        of_submission = (
+            Submission.state,
+            Submission.request_id,
+            Submission.evaluation,
+            Submission.source_key,
+            Submission.source_sha256,
+            Submission.seed_epoch,
+            Submission.check_report["packages"],
+        )
+        of_competition = (
+            Competition.secret,
+            Competition.final_secret,
+            cast(Competition.specification, Text),
+            cast(Competition.dossier, Text),
+        )
+        return (
+            WorkItem.id,
+            WorkItem.token,
+            WorkItem.stage,
+            WorkItem.chunk,
+            WorkItem.worker,
+            WorkItem.first_run,
+            WorkItem.run_count,
+            WorkItem.finished,
+            WorkItem.submission_id,
+            WorkItem.generation,
+            *(select(one).where(Submission.id == WorkItem.submission_id).scalar_subquery() for one in of_submission),
+            *(select(one).where(Competition.id == WorkItem.competition_id).scalar_subquery() for one in of_competition),
+        )
+
+    @property
+    def specification(self) -> CompetitionSpec:
+        return _specification(self.specification_text)
+
+    @property
+    def dossier(self) -> Dossier:
+        return _dossier(self.dossier_text)
+
+
+@lru_cache(maxsize=64)
+def _specification(text: str) -> CompetitionSpec:
+    return CompetitionSpec.model_validate_json(text)
+
+
+@lru_cache(maxsize=64)
+def _dossier(text: str) -> Dossier:
+    return Dossier.model_validate_json(text)
+
+
+def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> Job:
+    """The job of a leased check or run item; runs that are finished already are left out."""
+    spec, prepared = parts.specification, parts.dossier
+    stage = typing.cast(Literal[Stage.CHECK, Stage.RUN], Stage(parts.stage))
+    is_hidden = stage is Stage.RUN
+    evaluation = Evaluation(parts.evaluation)
+    data = measure(spec, prepared, evaluation).split if is_hidden else prepared.practice
+    secret = run_secret(evaluation, public=parts.secret, final=parts.final_secret)
+    indices = range(parts.first_run, parts.first_run + parts.run_count)
+    return Job(
+        work_id=parts.work_id,
+        token=parts.token,
+        lease_s=lease_s,
+        submission_id=parts.submission_id,
+        request_id=parts.request_id,
+        generation=parts.generation,
+        stage=stage,
+        source=ArtifactRef(key=parts.source_key, sha256=parts.source_sha256),
+        visible=data.visible,
+        original=data.original,
+        evaluation=data.evaluation,
+        architecture=spec.model.architecture,
+        classes=prepared.public.counts.classes,
+        batch_size=spec.evaluation.batch_size,
+        limits=spec.limits if is_hidden else spec.limits.model_copy(update={"run_wall_s": check_run_wall_s(spec)}),
+        dependencies=spec.dependencies,
+        packages=parts.packages if is_hidden else None,
+        runs=tuple(
+            RunOrder(index=index, seed=run_seed(secret, stage=stage, epoch=parts.seed_epoch, index=index))
+            for index in indices
+            if str(index) not in parts.finished
+        ),
+        wall_left_s=wall_left_s,
+    )

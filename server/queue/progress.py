@@ -1,0 +1,30 @@
+"""How far hidden runs are: for the team, as the leak policy lets it, and for the operator's counts.
+
+Every function runs inside one transaction of its caller.
+"""
+
+from sqlalchemy.orm import Session
+
+from server.competitions.disclosure import may_move_progress, moved_progress
+from server.competitions.service import specification
+from server.lifecycle.endings import runs_stored
+from server.models import Competition, Submission
+from server.models.times import utc_now
+
+
+def show_progress(session: Session, submission: Submission) -> None:
+    """Move what the team sees of the finished hidden runs, as far and as often as the leak policy lets it."""
+    now = utc_now()
+    step_s = specification(session.get_one(Competition, submission.competition_id)).leaks.step_s
+    if not may_move_progress(submission.runs_shown_at, now=now, step_s=step_s):
+        return
+    moved = moved_progress(
+        submission.runs_shown,
+        submission.runs_shown_at,
+        done=runs_stored(session, submission),
+        total=submission.runs_total,
+        now=now,
+        step_s=step_s,
+    )
+    if moved is not None:
+        submission.runs_shown, submission.runs_shown_at = moved, now

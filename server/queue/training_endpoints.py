@@ -1,0 +1,42 @@
+"""The internal API of trainers, beside that of runs: claim, heartbeat and report. A 2xx means committed."""
+
+from fastapi import APIRouter
+
+from evaluator.contract.training import TrainingBeat, TrainingBeatAnswer, TrainingClaim, TrainingOrders, TrainingReport
+from evaluator.contract.work import OutcomeAnswer
+from server.context import AppContext
+from server.queue import training_orders, workers
+from server.queue.training_orders import Trainer
+from server.security.credentials import CurrentWorkerKey
+
+router = APIRouter(prefix="/internal/v1/training", tags=["internal"], include_in_schema=False)
+
+
+@router.post("/claim")
+def claim(claim: TrainingClaim, key: CurrentWorkerKey, context: AppContext) -> TrainingOrders:
+    """Lease models to this worker; none while submissions wait."""
+    trainer = Trainer(name=claim.worker, torch=claim.torch, gpu=claim.gpu, worker_key_id=key.id)
+    lease_s = context.settings.lease_s
+    with context.database.write() as session:
+        workers.hear(session, key.digest, claim.worker)
+        if training_orders.submissions_wait(session):
+            return TrainingOrders(lease_s=lease_s)
+        claimed = training_orders.claim(session, trainer, count=claim.count, lease_s=lease_s)
+    return TrainingOrders(orders=tuple(claimed), lease_s=lease_s)
+
+
+@router.post("/heartbeat")
+def heartbeat(beat: TrainingBeat, key: CurrentWorkerKey, context: AppContext) -> TrainingBeatAnswer:
+    """Keep leases; the answer names those that are lost. While it trains, a worker is heard nowhere else."""
+    with context.database.write() as session:
+        workers.hear(session, key.digest, beat.worker)
+        return TrainingBeatAnswer(
+            lost=tuple(training_orders.keep(session, beat.held, key.id, lease_s=context.settings.lease_s))
+        )
+
+
+@router.post("/report")
+def report(report: TrainingReport, key: CurrentWorkerKey, context: AppContext) -> OutcomeAnswer:
+    """Report how an order ended."""
+    with context.database.write() as session:
+        return OutcomeAnswer(accepted=training_orders.report(session, report.order, key.id, report.end, report.message))

@@ -1,0 +1,78 @@
+"""Worker keys: made once, stored as digests; the embedded default keeps its own in the home folder."""
+
+import os
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from server.context import Context
+from server.errors import Conflict, NotFound
+from server.models import WorkerKey
+from server.security.credentials import WORKER_KEY_PREFIX
+from server.security.digests import digest_secret, new_secret
+
+EMBEDDED_KEY = "embedded"
+
+
+class WorkerKeyExists(Conflict):
+    """The name is taken."""
+
+    code = "worker_key_exists"
+    title = "Worker key exists"
+
+
+class WorkerKeyNotFound(NotFound):
+    """No worker key has this name."""
+
+    code = "worker_key_not_found"
+    title = "Worker key not found"
+
+
+def create_worker_key(session: Session, name: str) -> str:
+    """The text of a new key, shown once; raises WorkerKeyExists."""
+    text, digest = new_secret(WORKER_KEY_PREFIX)
+    session.add(WorkerKey(name=name, digest=digest))
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise WorkerKeyExists(f"There is a worker key called {name!r}. Choose another name.") from error
+    return text
+
+
+def renew_worker_key(session: Session, name: str) -> str:
+    """The text of a new key under the name of an old one, which workers cannot use any more; raises WorkerKeyNotFound.
+
+    What they hold is free again when its lease ends.
+    """
+    key = session.scalar(select(WorkerKey).where(WorkerKey.name == name))
+    if key is None:
+        names = ", ".join(session.scalars(select(WorkerKey.name).order_by(WorkerKey.name))) or "none"
+        raise WorkerKeyNotFound(f"There is no worker key called {name!r}. There are: {names}.")
+    text, key.digest = new_secret(WORKER_KEY_PREFIX)
+    return text
+
+
+def embedded_worker_key(context: Context) -> str:
+    """The key of the worker that `lethe up` starts, kept in the home folder with mode 0600."""
+    path = context.settings.home / "worker.key"
+    text = _read_or_create(path)
+    with context.database.write() as session:
+        key = session.scalar(select(WorkerKey).where(WorkerKey.name == EMBEDDED_KEY))
+        if key is None:
+            session.add(WorkerKey(name=EMBEDDED_KEY, digest=digest_secret(text)))
+        else:
+            key.digest = digest_secret(text)
+    return text
+
+
+def _read_or_create(path: Path) -> str:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="ascii").strip()
+    text, _ = new_secret(WORKER_KEY_PREFIX)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(text)
+    return text

@@ -1,0 +1,222 @@
+"""Which workers there are: registered, heard of, idle, busy, lost or gone."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, bindparam, delete, func, select, update
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from evaluator.contract.states import WorkState
+from evaluator.contract.work import UNSAFE_BACKEND, Capabilities, Registration
+from server.errors import Conflict, Forbidden
+from server.logs import get_logger
+from server.models import ModelOrder, Worker, WorkerKey, WorkItem
+from server.models.times import utc_now
+from server.security.credentials import require_worker_key
+
+log = get_logger(__name__)
+
+SILENCE_S = 60.0  # workers are heard every 3 s while they work and every 10 s while they wait
+NOTED_S = 5.0  # who was noted so lately need not be noted again
+FORGOTTEN_S = 24 * 3600.0  # who is silent for so long was taken away; whoever comes back registers by itself
+
+
+class WorkerUnknown(Conflict):
+    """The worker has to register first; it does so by itself."""
+
+    code = "worker_unknown"
+    title = "Worker is not registered"
+
+
+class UnsafeWorker(Forbidden):
+    """A worker that isolates nothing asked a server that gives it none of its submissions."""
+
+    code = "unsafe_worker"
+    title = "Worker isolates nothing"
+
+
+class WorkerState(StrEnum):
+    """`busy` and `idle` workers are alive; a `lost` one fell silent without saying that it stops."""
+
+    BUSY = "busy"
+    IDLE = "idle"
+    LOST = "lost"
+    LEFT = "left"
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A worker that sends a request."""
+
+    name: str
+    worker_key_id: UUID
+    capabilities: Capabilities
+
+    @classmethod
+    def of(cls, worker_key_id: UUID, name: str, stored: dict[str, Any]) -> "Heard":
+        """The worker with these stored capabilities."""
+        return cls(name=name, worker_key_id=worker_key_id, capabilities=_capabilities(stored))
+
+    def can(self, *, memory_bytes: float, needs_gpu: bool) -> bool:
+        """Whether it can do runs that need this."""
+        return memory_bytes <= self.capabilities.memory_bytes and (self.capabilities.gpu is not None or not needs_gpu)
+
+
+@dataclass(frozen=True)
+class WorkerRow:
+    """A worker as the operator sees it; `doing` names the stage of the submission that it has in hand,
+    or the oracles.
+    """
+
+    name: str
+    key: str
+    state: WorkerState
+    doing: str | None
+    submission_id: UUID | None
+    seen_at: datetime
+    registered_at: datetime
+    capabilities: Capabilities
+
+    def as_json(self) -> dict[str, Any]:
+        """The row for programs."""
+        return {
+            "name": self.name,
+            "key": self.key,
+            "state": self.state,
+            "doing": self.doing,
+            "submission_id": None if self.submission_id is None else str(self.submission_id),
+            "seen_at": self.seen_at.isoformat(),
+            "registered_at": self.registered_at.isoformat(),
+            "capabilities": self.capabilities.model_dump(mode="json"),
+        }
+
+
+def register(session: Session, registration: Registration, key: WorkerKey) -> Worker:
+    """The worker's row, new or renewed."""
+    worker = _find(session, key, registration.worker)
+    if worker is None:
+        worker = Worker(worker_key_id=key.id, name=registration.worker)
+        session.add(worker)
+    worker.capabilities = registration.capabilities.model_dump(mode="json")
+    worker.seen_at = utc_now()
+    worker.left_at = None
+    log.info("worker_registered", worker=worker.name, key=key.name, sandbox_mode=registration.capabilities.sandbox_mode)
+    return worker
+
+
+def hear(session: Session, key_digest: str, name: str) -> Heard:
+    """Note that the worker that sends this request is alive; raises WorkerKeyInvalid and WorkerUnknown."""
+    sender = {"key_digest": key_digest, "worker": name, "now": utc_now()}
+    found = session.connection().execute(_heard(), sender).one_or_none()
+    if found is None:
+        require_worker_key(session, key_digest)
+        raise WorkerUnknown("This worker is not registered under its key. It has to register first.")
+    return Heard.of(found.worker_key_id, name, found.capabilities)
+
+
+def is_noted(seen_at: datetime, left_at: datetime | None) -> bool:
+    """Whether the row says already that this worker lives."""
+    return left_at is None and utc_now() - seen_at < timedelta(seconds=NOTED_S)
+
+
+@cache  # making a statement costs as much time as PostgreSQL takes for it
+def _heard() -> ReturningUpdate[UUID, dict[str, Any]]:
+    key_id = select(WorkerKey.id).where(WorkerKey.digest == bindparam("key_digest")).scalar_subquery()
+    return (
+        update(Worker)
+        .where(Worker.worker_key_id == key_id, Worker.name == bindparam("worker"))
+        .values(seen_at=bindparam("now"), left_at=None)
+        .returning(Worker.worker_key_id, Worker.capabilities)
+    )
+
+
+def require_isolation(capabilities: Capabilities, server_backend: str) -> None:
+    """Raise UnsafeWorker unless the worker isolates submissions or the server, too, is set to the unsafe backend."""
+    if not capabilities.isolates and server_backend != UNSAFE_BACKEND:
+        raise UnsafeWorker(
+            f"This worker isolates nothing ({capabilities.sandbox_mode}). Unset its LETHE_SANDBOX_BACKEND; or, to "
+            f"develop, set LETHE_SANDBOX_BACKEND={UNSAFE_BACKEND} on the server as well."
+        )
+
+
+def leave(session: Session, key_digest: str, name: str) -> None:
+    """Note that a worker stopped in an orderly way; raises as `hear` does."""
+    heard = hear(session, key_digest, name)
+    session.execute(
+        update(Worker)
+        .where(Worker.worker_key_id == heard.worker_key_id, Worker.name == name)
+        .values(left_at=utc_now())
+        .execution_options(synchronize_session=False)
+    )
+    log.info("worker_left", worker=name)
+
+
+def _capabilities(stored: dict[str, Any]) -> Capabilities:
+    return Capabilities.model_validate(stored)
+
+
+def forget_silent(session: Session) -> None:
+    """Drop workers that were not heard for a day, lost or left, so that what counts as lost is news."""
+    before = utc_now() - timedelta(seconds=FORGOTTEN_S)
+    session.execute(delete(Worker).where(Worker.seen_at < before).execution_options(synchronize_session=False))
+
+
+def count_live(session: Session) -> int:
+    """How many workers were heard lately and did not leave."""
+    since = utc_now() - timedelta(seconds=SILENCE_S)
+    return session.scalar(select(func.count()).where(Worker.seen_at >= since, Worker.left_at.is_(None))) or 0
+
+
+def list_workers(session: Session, *, gone: bool = False) -> list[WorkerRow]:
+    """Every worker that lives or was lost in the last day, by name; with `gone` those that left as well."""
+    since = utc_now() - timedelta(seconds=SILENCE_S)
+    holds = and_(
+        WorkItem.worker_key_id == Worker.worker_key_id,
+        WorkItem.worker == Worker.name,
+        WorkItem.state == WorkState.LEASED,
+    )
+    trains = and_(
+        ModelOrder.worker_key_id == Worker.worker_key_id,
+        ModelOrder.holder == Worker.name,
+        ModelOrder.state == WorkState.LEASED,
+        ModelOrder.lease_expires_at >= utc_now(),
+    )
+    training = select(func.count()).select_from(ModelOrder).where(trains).correlate(Worker).scalar_subquery()
+    rows = session.execute(
+        select(Worker, WorkerKey.name, WorkItem, training)
+        .join(WorkerKey, WorkerKey.id == Worker.worker_key_id)
+        .outerjoin(WorkItem, holds)
+        .order_by(Worker.name, WorkerKey.name)
+    )
+    found = [_row(worker, key, item, models, since) for worker, key, item, models in rows]
+    return [row for row in found if gone or row.state is not WorkerState.LEFT]
+
+
+def _row(worker: Worker, key: str, item: WorkItem | None, models: int, since: datetime) -> WorkerRow:
+    doing = None if item is None else item.stage
+    if doing is None and models:
+        doing = f"training {models} oracle{'s' if models > 1 else ''}"
+    state = WorkerState.IDLE if doing is None else WorkerState.BUSY
+    if worker.left_at is not None:
+        state = WorkerState.LEFT
+    elif worker.seen_at < since:
+        state = WorkerState.LOST
+    return WorkerRow(
+        name=worker.name,
+        key=key,
+        state=state,
+        doing=doing,
+        submission_id=None if item is None else item.submission_id,
+        seen_at=worker.seen_at,
+        registered_at=worker.created_at,
+        capabilities=_capabilities(worker.capabilities),
+    )
+
+
+def _find(session: Session, key: WorkerKey, name: str) -> Worker | None:
+    return session.scalar(select(Worker).where(Worker.worker_key_id == key.id, Worker.name == name))

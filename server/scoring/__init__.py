@@ -1,0 +1,1 @@
+"""From stored outputs to scores: reference sets, scoring and rescoring."""

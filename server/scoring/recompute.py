@@ -1,0 +1,159 @@
+"""Computes stored scores again from stored outputs: nothing is run, and no GPU is needed."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, aliased
+
+from evaluator.artifacts import ArtifactError, ArtifactStoreAway
+from evaluator.artifacts.outputs import OutputsInvalid
+from evaluator.contract.prepared_competition import ArtifactRef, Dossier
+from evaluator.contract.specification import CompetitionSpec, MetricSpec
+from evaluator.contract.states import Evaluation
+from evaluator.metrics import Finding
+from evaluator.metrics import Score as MetricScore
+from server.competitions.oracle_pools import measure
+from server.context import Context
+from server.models import Competition, Score, Submission, Team
+from server.models.score import METRIC_COLUMNS
+from server.scoring.reference_set import Yardstick, load_yardstick
+from server.scoring.scorer import score_numbers, unrepeatable_runs
+from server.scoring.stored_outputs import RunOutputs, RunsUnusable, read_runs, run_items, run_outputs
+
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A score as it stands, detached from the database, with where its outputs are. Of a reference row `outputs` is
+    None; `title` names it.
+    """
+
+    score_id: UUID
+    title: str
+    evaluation: Evaluation
+    reference: str | None
+    numbers: dict[str, Any]
+    receipt: dict[str, Any]
+    outputs: RunOutputs | None
+    source: ArtifactRef | None
+    run_findings: tuple[Finding, ...] = ()
+
+    def metric(self, default: MetricSpec) -> MetricSpec:
+        """The rule that the score was computed with, by its receipt."""
+        known = {name: self.receipt[name] for name in ("rule", "cap_ratios") if name in self.receipt}
+        return MetricSpec.model_validate(default.model_dump() | known)
+
+
+@dataclass(frozen=True, eq=False)
+class Recomputed:
+    """`score` is None where the outputs, or the source, cannot be read; `problem` then says why."""
+
+    stored: Stored
+    metric: MetricSpec
+    score: MetricScore | None
+    findings: tuple[Finding, ...] = ()
+    problem: str = ""
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """The new values of the score's columns."""
+        assert self.score is not None  # noqa: S101 - asked for only where there is one
+        return score_numbers(self.score)
+
+
+def stored_scores(session: Session, competition: Competition) -> list[Stored]:
+    """The scores that count: the newest of each submission, of both evaluations, and the reference rows."""
+    newest = (
+        select(Score.submission_id, func.max(Score.generation).label("generation"))
+        .where(Score.competition_id == competition.id, Score.reference.is_(None))
+        .group_by(Score.submission_id)
+        .subquery()
+    )
+    of_team = aliased(Team)
+    rows = session.execute(
+        select(Score, Submission, of_team.name)
+        .join(newest, (newest.c.submission_id == Score.submission_id) & (newest.c.generation == Score.generation))
+        .join(Submission, Submission.id == Score.submission_id)
+        .join(of_team, of_team.id == Submission.team_id)
+        .order_by(Submission.created_at, Submission.id)
+    )
+    found = [
+        _stored(
+            score,
+            title=f"{submission.id} of {team}",
+            outputs=run_outputs(session, submission, score.generation),
+            run_findings=unrepeatable_runs(run_items(session, submission, score.generation)),
+            source=ArtifactRef(key=submission.source_key, sha256=submission.source_sha256),
+        )
+        for score, submission, team in rows
+    ]
+    references = session.scalars(
+        select(Score)
+        .where(Score.competition_id == competition.id, Score.reference.is_not(None))
+        .order_by(Score.evaluation, Score.reference)
+    )
+    return found + [_stored(score, title=f"{score.evaluation} {score.reference}") for score in references]
+
+
+def _stored(
+    score: Score,
+    *,
+    title: str,
+    outputs: RunOutputs | None = None,
+    source: ArtifactRef | None = None,
+    run_findings: tuple[Finding, ...] = (),
+) -> Stored:
+    return Stored(
+        score_id=score.id,
+        title=title,
+        evaluation=Evaluation(score.evaluation),
+        reference=score.reference,
+        numbers={name: getattr(score, name) for name in (*METRIC_COLUMNS, "replicates")},
+        receipt=score.receipt,
+        outputs=outputs,
+        source=source,
+        run_findings=run_findings,
+    )
+
+
+def recompute(
+    context: Context,
+    spec: CompetitionSpec,
+    prepared: Dossier,
+    scores: Iterable[Stored],
+    metric_of: Callable[[Stored], MetricSpec],
+) -> Iterator[Recomputed]:
+    """Each score computed again under the metric that `metric_of` gives it.
+
+    Raises ArtifactStoreAway; what is missing or damaged is told in its result, and ArtifactError is raised only when
+    the oracles cannot be read.
+    """
+    yardsticks: dict[tuple[Evaluation, str], Yardstick] = {}
+    for stored in scores:
+        metric = metric_of(stored)
+        key = (stored.evaluation, metric.model_dump_json())
+        if key not in yardsticks:
+            yardsticks[key] = load_yardstick(context.artifacts, metric, measure(spec, prepared, stored.evaluation))
+        yield _again(context, spec, stored, metric, yardsticks[key])
+
+
+def _again(
+    context: Context, spec: CompetitionSpec, stored: Stored, metric: MetricSpec, yardstick: Yardstick
+) -> Recomputed:
+    if stored.outputs is None or stored.source is None:
+        is_ceiling = stored.reference == "ceiling"
+        return Recomputed(stored, metric, yardstick.ceiling if is_ceiling else yardstick.floor(spec.evaluation.runs))
+    try:
+        context.artifacts.get(stored.source)
+        stacked = read_runs(context.artifacts, stored.outputs)
+        unlearned = yardstick.pool(stacked)
+        score = yardstick.score(unlearned)
+    except ArtifactStoreAway:
+        raise
+    except (RunsUnusable, ArtifactError, OutputsInvalid, ValueError) as error:
+        return Recomputed(stored, metric, None, problem=f"{type(error).__name__}: {error}")
+    return Recomputed(stored, metric, score, (*yardstick.findings(stacked, unlearned, score), *stored.run_findings))

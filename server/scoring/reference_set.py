@@ -1,0 +1,132 @@
+"""What the submissions of one split are measured against: labels, oracles, ceiling and the original model."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load
+
+from evaluator.artifacts import ArtifactStore
+from evaluator.artifacts.oracles import load_pool
+from evaluator.artifacts.outputs import Outputs, StackedOutputs, read_outputs, stack_outputs
+from evaluator.contract.specification import MetricSpec
+from evaluator.metrics import Finding, Pool, Score, diagnose, epsilon, evaluate, example_quality, margins
+from server.competitions.oracle_pools import Measure
+
+KEPT = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Yardstick:
+    """Loaded once per split and then kept: a full bank takes seconds to read.
+
+    `labels` and `person_id`: (E,) int64, of the forget examples. `others` is the second pool of oracles, and `ceiling`
+    its score. `copied`: (n,) int64, which forget examples were copied; `copies` are the first pool's margins (N, n)
+    on the copies, by what was done to them. Competitions from before there were copies have none.
+    """
+
+    metric: MetricSpec
+    labels: NDArray[np.int64]
+    person_id: NDArray[np.int64]
+    retrained: Pool
+    others: Pool
+    ceiling: Score
+    original: Outputs
+    copied: NDArray[np.int64]
+    copies: Mapping[str, NDArray[np.float64]]
+
+    def pool(self, stacked: StackedOutputs) -> Pool:
+        """Margins on the forget examples and the accuracies of N models."""
+        return _pool(stacked, self.labels)
+
+    def score(self, unlearned: Pool) -> Score:
+        """The score of N models, whatever made them, against the first pool of oracles."""
+        return _score(unlearned, self.retrained, self.metric, self.person_id)
+
+    def epsilon(self, unlearned: Pool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Epsilon and what the rule pays for it, each (E,); without the intervals, which cost far more."""
+        values = epsilon(unlearned.margins, self.retrained.margins, rule=self.metric.rule)
+        runs, oracles = len(unlearned), len(self.retrained)
+        return values, example_quality(values, rule=self.metric.rule, runs=runs, oracles=oracles)
+
+    def floor(self, runs: int) -> Score:
+        """The score of `runs` runs that leave the original model as it is."""
+        return self.score(self.pool(stack_outputs([self.original] * runs)))
+
+    def findings(self, stacked: StackedOutputs, unlearned: Pool, score: Score) -> tuple[Finding, ...]:
+        """What a host should know before trusting `score`, the score of `unlearned`, the pool of `stacked`."""
+        kinds = [kind for kind in self.copies if kind in stacked.copies]
+        copied = None
+        if kinds and len(self.copied) < len(self.labels):
+            copied = self._quality(unlearned.margins[:, self.copied], self.retrained.margins[:, self.copied])
+        return diagnose(
+            unlearned,
+            self.retrained,
+            score=score,
+            ceiling=self.ceiling,
+            original=margins(self.original.logits["forget"][None], self.labels)[0],
+            copied=copied,
+            copies={
+                kind: self._quality(margins(stacked.copies[kind], self.labels[self.copied]), self.copies[kind])
+                for kind in kinds
+            },
+        )
+
+    def _quality(self, unlearned: NDArray[np.float64], retrained: NDArray[np.float64]) -> Score:
+        """A score for its forgetting quality only."""
+        return evaluate(Pool(margins=unlearned), Pool(margins=retrained), rule=self.metric.rule)
+
+
+class Yardsticks:
+    """The yardsticks that were needed last, kept in memory."""
+
+    def __init__(self, artifacts: ArtifactStore) -> None:
+        self._artifacts = artifacts
+        self._kept: OrderedDict[str, Yardstick] = OrderedDict()
+
+    def get(self, metric: MetricSpec, measure: Measure) -> Yardstick:
+        """As `load_yardstick`, which it raises like."""
+        key = f"{measure.split.bank_digest} {measure.oracles} {measure.others} {metric.model_dump_json()}"
+        if key not in self._kept:
+            self._kept[key] = load_yardstick(self._artifacts, metric, measure)
+        self._kept.move_to_end(key)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return self._kept[key]
+
+
+def load_yardstick(artifacts: ArtifactStore, metric: MetricSpec, measure: Measure) -> Yardstick:
+    """The yardstick of a seeded bank; raises ArtifactMissing when oracles are not trained yet."""
+    split = measure.split
+    evaluation = load(artifacts.get(split.evaluation))
+    labels, person_id = evaluation["forget.labels"], evaluation["forget.person_id"]
+    oracles = load_pool(artifacts, split.bank_digest, measure.oracles)
+    retrained = _pool(oracles, labels)
+    copied = evaluation.get("copies.rows", np.zeros(0, np.int64))
+    others = _pool(load_pool(artifacts, split.bank_digest, measure.others), labels)
+    return Yardstick(
+        metric=metric,
+        labels=labels,
+        person_id=person_id,
+        retrained=retrained,
+        others=others,
+        ceiling=_score(others, retrained, metric, person_id),
+        original=read_outputs(artifacts.get(split.original_outputs)),
+        copied=copied,
+        copies={kind: margins(logits, labels[copied]) for kind, logits in oracles.copies.items()},
+    )
+
+
+def _pool(stacked: StackedOutputs, labels: NDArray[np.int64]) -> Pool:
+    return Pool(
+        margins=margins(stacked.logits["forget"], labels),
+        retain_accuracy=stacked.accuracy["retain"],
+        test_accuracy=stacked.accuracy["test"],
+        forget_accuracy=stacked.accuracy["forget"],
+    )
+
+
+def _score(unlearned: Pool, retrained: Pool, metric: MetricSpec, person_id: NDArray[np.int64]) -> Score:
+    return evaluate(unlearned, retrained, rule=metric.rule, cap_ratios=metric.cap_ratios, identities=person_id)

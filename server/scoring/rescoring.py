@@ -1,0 +1,235 @@
+"""Rescoring: every score computed again, compared with the boards as they stand, and exchanged in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from evaluator.contract.prepared_competition import Dossier
+from evaluator.contract.specification import CompetitionSpec, MetricSpec
+from evaluator.contract.states import Evaluation
+from evaluator.metrics import METRIC_VERSION
+from server.audit_log.events import record
+from server.competitions.service import dossier, get_competition, lock_competition, specification
+from server.context import Context
+from server.errors import Conflict
+from server.leaderboard.standings import rebuild
+from server.models import Competition, FormerScore, Score, Standing, Team
+from server.models.score import METRIC_COLUMNS
+from server.scoring.recompute import Recomputed, Report, Stored, recompute, stored_scores
+
+ROUNDS = 5
+KEPT = (*METRIC_COLUMNS, "replicates", "receipt")
+
+
+class OutputsMissing(Conflict):
+    """Some scores cannot be computed again."""
+
+    code = "outputs_missing"
+    title = "Outputs are missing"
+
+
+class MetricImpossible(Conflict):
+    """The competition cannot be scored in this way."""
+
+    code = "metric_impossible"
+    title = "Metric is impossible"
+
+
+class StillScoring(Conflict):
+    """New scores kept arriving while the others were computed."""
+
+    code = "still_scoring"
+    title = "Scores keep arriving"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A team's row of a board. `rank` is None for baselines."""
+
+    team: str
+    score: float
+    rank: int | None
+
+
+@dataclass(frozen=True)
+class Move:
+    """A team before and after; of a reference row the ranks are None."""
+
+    team: str
+    old_score: float
+    new_score: float
+    old_rank: int | None
+    new_rank: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """New scores beside the old ones; nothing is stored yet. `moves` by evaluation, best new score first."""
+
+    slug: str
+    old_metric: MetricSpec
+    new_metric: MetricSpec
+    scores: dict[UUID, Recomputed]
+    moves: dict[str, list[Move]]
+    is_revealed: bool
+
+
+def draft(context: Context, slug: str, changes: dict[str, Any], report: Report) -> Draft:
+    """Every score of `slug` under its metric with `changes`, and what the boards would be.
+
+    Raises MetricImpossible when its pools do not fit the rule, and OutputsMissing when a score cannot be computed
+    again: have that submission run again first.
+    """
+    scores: dict[UUID, Recomputed] = {}
+    for _ in range(ROUNDS):
+        with context.database.read() as session:
+            competition = get_competition(session, slug, drafts=True)
+            spec, prepared = specification(competition), dossier(competition)
+            waiting = _outdated(stored_scores(session, competition), scores)
+        metric = _changed(spec, changes)
+        scores |= _compute(context, spec, prepared, waiting, metric, report)
+        made = Draft(slug, spec.metric, metric, scores, {}, is_revealed=competition.revealed_at is not None)
+        moves = _look(context, made)
+        if moves is not None:
+            return Draft(slug, spec.metric, metric, scores, moves, is_revealed=made.is_revealed)
+    raise StillScoring(f"Scores of {slug} keep arriving. Pause it, wait until the queue is empty, and try again.")
+
+
+def apply(context: Context, made: Draft, report: Report) -> Draft:
+    """Store the draft: scores, metric and standings change in one transaction, and the former scores are kept.
+
+    Scores that have come since are computed first; the draft that was stored is returned.
+    """
+    for _ in range(ROUNDS):
+        with context.database.write() as session:
+            if _exchange(session, made):
+                return made
+        changes = made.new_metric.model_dump()
+        made = draft(context, made.slug, changes, report)
+    raise StillScoring(f"Scores of {made.slug} keep arriving. Pause it, wait until the queue is empty, and try again.")
+
+
+def _changed(spec: CompetitionSpec, changes: dict[str, Any]) -> MetricSpec:
+    try:
+        return CompetitionSpec.model_validate(spec.model_dump() | {"metric": spec.metric.model_dump() | changes}).metric
+    except ValidationError as error:
+        raise MetricImpossible("; ".join(fault["msg"] for fault in error.errors())) from error
+
+
+def _compute(
+    context: Context,
+    spec: CompetitionSpec,
+    prepared: Dossier,
+    waiting: Sequence[Stored],
+    metric: MetricSpec,
+    report: Report,
+) -> dict[UUID, Recomputed]:
+    found: dict[UUID, Recomputed] = {}
+    report(0, len(waiting))
+    for done, one in enumerate(recompute(context, spec, prepared, waiting, lambda _: metric), 1):
+        found[one.stored.score_id] = one
+        report(done, len(waiting))
+    lost = [one for one in found.values() if one.score is None]
+    if lost:
+        raise OutputsMissing(
+            f"{len(lost)} of {len(found)} scores cannot be computed again, e.g. {lost[0].stored.title} "
+            f"({lost[0].problem}). Run them again (lethe admin submission rerun ID) or restore the artifacts; "
+            "nothing was changed."
+        )
+    return found
+
+
+def _outdated(now: Sequence[Stored], known: dict[UUID, Recomputed]) -> list[Stored]:
+    """What was not computed yet, or has changed since."""
+    return [
+        one
+        for one in now
+        if one.score_id not in known
+        or (known[one.score_id].stored.numbers, known[one.score_id].stored.receipt) != (one.numbers, one.receipt)
+    ]
+
+
+def _look(context: Context, made: Draft) -> dict[str, list[Move]] | None:
+    """What storing `made` would change, by doing it and taking it back; None when scores have come since."""
+    with context.database.write() as session:
+        competition = get_competition(session, made.slug, drafts=True)
+        before = {evaluation: _board(session, competition, evaluation) for evaluation in Evaluation}
+        moves: dict[str, list[Move]] | None = None
+        if _exchange(session, made):
+            session.flush()
+            after = {evaluation: _board(session, competition, evaluation) for evaluation in Evaluation}
+            moves = {name.value: _moves(before[name], after[name]) for name in Evaluation if before[name]}
+        session.rollback()
+    return moves
+
+
+def _exchange(session: Session, made: Draft) -> bool:
+    """Put the new scores in place of the old ones; False, with nothing changed, when `made` is not up to date."""
+    competition = lock_competition(session, made.slug)
+    spec = specification(competition)
+    if spec.metric != made.old_metric or _outdated(stored_scores(session, competition), made.scores):
+        return False
+    for score_id, one in made.scores.items():
+        score = session.get(Score, score_id)
+        if score is None:
+            return False
+        session.add(
+            FormerScore(score_id=score.id, scored_at=score.created_at, **{name: getattr(score, name) for name in KEPT})
+        )
+        for name, value in one.numbers.items():
+            setattr(score, name, value)
+        score.receipt = _receipt(score.receipt, one)
+        score.plots = None  # to be drawn again
+    competition.specification = spec.model_copy(update={"metric": made.new_metric}).model_dump(mode="json")
+    session.flush()
+    for evaluation in Evaluation:
+        rebuild(session, competition, evaluation)
+    record(
+        session,
+        "competition.rescore",
+        made.slug,
+        competition=competition,
+        scores=len(made.scores),
+        metric_version=METRIC_VERSION,
+        old=made.old_metric.model_dump(mode="json"),
+        new=made.new_metric.model_dump(mode="json"),
+    )
+    return True
+
+
+def _receipt(old: dict[str, Any], one: Recomputed) -> dict[str, Any]:
+    changed: dict[str, Any] = {"metric_version": METRIC_VERSION}
+    if one.stored.reference is None:
+        changed["findings"] = [{"code": finding.code, "message": finding.message} for finding in one.findings]
+    return old | changed | one.metric.model_dump(mode="json")
+
+
+def _board(session: Session, competition: Competition, evaluation: Evaluation) -> dict[str, Place]:
+    """Every team and reference row by name, unrounded."""
+    teams = session.execute(
+        select(Team.name, Score.final_score, Standing.rank)
+        .join(Standing, Standing.team_id == Team.id)
+        .join(Score, Score.id == Standing.score_id)
+        .where(Standing.competition_id == competition.id, Standing.evaluation == evaluation)
+    )
+    references = session.execute(
+        select(Score.reference, Score.final_score).where(
+            Score.competition_id == competition.id, Score.evaluation == evaluation, Score.reference.is_not(None)
+        )
+    )
+    found = {f"team {name}": Place(name, score, rank) for name, score, rank in teams}
+    return found | {f"reference {name}": Place(str(name), score, None) for name, score in references}
+
+
+def _moves(before: dict[str, Place], after: dict[str, Place]) -> list[Move]:
+    moves = [
+        Move(old.team, old.score, after[key].score, old.rank, after[key].rank)
+        for key, old in before.items()
+        if key in after
+    ]
+    return sorted(moves, key=lambda move: -move.new_score)

@@ -1,0 +1,265 @@
+"""Computes scores from stored outputs: nothing is run again, and the same outputs give the same score."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy.orm import Session
+
+from evaluator.artifacts import ArtifactError, ArtifactStoreAway
+from evaluator.artifacts.outputs import OutputsInvalid
+from evaluator.contract.faults import platform_fault
+from evaluator.contract.specification import CompetitionSpec
+from evaluator.contract.states import Evaluation, SubmissionState, WorkState
+from evaluator.metrics import METRIC_VERSION, Finding
+from evaluator.metrics import Score as MetricScore
+from server.competitions.oracle_pools import Measure, measure
+from server.competitions.service import dossier, specification
+from server.context import Context
+from server.database import counters
+from server.leaderboard.standings import refresh
+from server.lifecycle.endings import end
+from server.logs import get_logger
+from server.models import Competition, OutputPack, Score, Submission, WorkItem
+from server.queue.fair_order import first_score_item
+from server.queue.jobs import seeds_digest
+from server.queue.leases import fail, finish, lease_first, postpone
+from server.queue.planning import advance
+from server.scoring.lease_renewal import kept_lease
+from server.scoring.reference_set import Yardsticks
+from server.scoring.stored_outputs import (
+    RunOutputs,
+    RunsUnusable,
+    commit_pack,
+    drop_singles,
+    forget_runs,
+    read_runs,
+    run_items,
+    run_outputs,
+    store_pack,
+)
+from server.submissions.views import current_score
+
+log = get_logger(__name__)
+
+RETRY_S = 10.0
+_LEASED = (WorkItem.id,)
+
+
+@dataclass(frozen=True)
+class _Order:
+    """A leased score item with everything that computing needs, detached from the database."""
+
+    work_id: UUID
+    token: int
+    spec: CompetitionSpec
+    measure: Measure
+    outputs: RunOutputs
+    request_id: str | None
+
+
+class Scorer:
+    """Scores one submission at a time."""
+
+    def __init__(self, context: Context, holder: str, yardsticks: Yardsticks | None = None) -> None:
+        self._context = context
+        self._holder = holder
+        self._yardsticks = yardsticks or Yardsticks(context.artifacts)
+
+    def score_next(self) -> bool:
+        """Score the submission that has waited longest; False when none waits."""
+        lease_s = self._context.settings.lease_s
+        with self._context.database.write() as session:
+            leased = lease_first(session, first_score_item(), _LEASED, {}, worker=self._holder, lease_s=lease_s)
+            if leased is None:
+                return False
+            item = session.get_one(WorkItem, leased.id)
+            submission = session.get_one(Submission, item.submission_id, with_for_update=True)
+            if submission.fault_code is not None and submission.generation == item.generation:
+                finish(item, WorkState.DONE)
+                if not SubmissionState(submission.state).is_terminal:
+                    end(session, submission, SubmissionState.FAILED)
+                return True
+            order = _order(session, item)
+        with (
+            structlog.contextvars.bound_contextvars(
+                work_id=str(order.work_id), submission_id=str(order.outputs.submission_id), request_id=order.request_id
+            ),
+            kept_lease(self._context, order.work_id, order.token, lease_s=lease_s),
+        ):
+            self._score(order, started=time.monotonic())
+        return True
+
+    def _score(self, order: _Order, *, started: float) -> None:
+        try:
+            yardstick = self._yardsticks.get(order.spec.metric, order.measure)
+            stacked = read_runs(self._context.artifacts, order.outputs)
+            unlearned = yardstick.pool(stacked)
+            score = yardstick.score(unlearned)
+            findings = yardstick.findings(stacked, unlearned, score)
+            pack = None
+            if order.outputs.pack is None:
+                pack = store_pack(self._context.artifacts, order.outputs, stacked, token=order.token)
+        except RunsUnusable as error:
+            _repeat(self._context, order, error)
+        except ArtifactStoreAway as error:
+            _try_later(self._context, order, str(error), counts=False)
+        except (ArtifactError, OutputsInvalid, ValueError) as error:
+            _try_later(self._context, order, f"{type(error).__name__}: {error}", counts=True)
+        else:
+            if _store(self._context, order, pack, score, findings, started=started):
+                drop_singles(self._context.artifacts, order.outputs)
+
+
+def _order(session: Session, item: WorkItem) -> _Order:
+    submission = session.get_one(Submission, item.submission_id)
+    competition = session.get_one(Competition, submission.competition_id)
+    spec = specification(competition)
+    return _Order(
+        work_id=item.id,
+        token=item.token,
+        spec=spec,
+        measure=measure(spec, dossier(competition), Evaluation(submission.evaluation)),
+        outputs=run_outputs(session, submission),
+        request_id=submission.request_id,
+    )
+
+
+def score_row(competition_id: UUID, score: MetricScore, receipt: dict[str, object]) -> Score:
+    """The database's row for `score`."""
+    return Score(competition_id=competition_id, receipt=receipt, **score_numbers(score))
+
+
+def score_numbers(score: MetricScore) -> dict[str, Any]:
+    """The values of a score row's columns."""
+    return {
+        "final_score": score.final_score,
+        "interval_low": score.interval[0],
+        "interval_high": score.interval[1],
+        "forgetting_quality": score.forgetting_quality,
+        "retain_ratio": score.retain_ratio,
+        "test_ratio": score.test_ratio,
+        "replicates": [float(value) for value in score.replicates],
+    }
+
+
+def _store(
+    context: Context,
+    order: _Order,
+    pack: OutputPack | None,
+    score: MetricScore,
+    findings: tuple[Finding, ...],
+    *,
+    started: float,
+) -> bool:
+    """Whether it was still wanted: pack, score, the state `scored` and the standings, in one transaction.
+
+    Where the competition has been rescored under another metric since, it is scored again with that one.
+    """
+    with context.database.write() as session:
+        item = session.get_one(WorkItem, order.work_id, with_for_update=True)
+        submission = session.get_one(Submission, item.submission_id, with_for_update=True)
+        superseded = item.token != order.token or item.generation != submission.generation
+        if superseded or submission.state != SubmissionState.SCORING:
+            item.state = item.state if superseded else WorkState.FAILED
+            return False
+        competition = session.get_one(Competition, submission.competition_id, with_for_update=True)
+        if specification(competition).metric != order.spec.metric:
+            item.attempt -= 1
+            postpone(item, 0)
+            return False
+        findings = (*findings, *unrepeatable_runs(run_items(session, submission)))
+        row = score_row(competition.id, score, _receipt(session, submission, order, score, findings))
+        row.submission_id, row.generation = submission.id, submission.generation
+        row.evaluation = submission.evaluation
+        earlier = current_score(session, submission)
+        if earlier is not None:
+            row.id = earlier.id  # the standings refer to it
+        session.merge(row).plots = None  # those of an earlier scoring
+        if pack is not None:
+            commit_pack(session, submission, pack)
+        finish(item, WorkState.DONE)
+        end(session, submission, SubmissionState.SCORED)
+        evaluation = Evaluation(submission.evaluation)
+        refresh(session, competition, evaluation, submission.team_id, is_rescore=earlier is not None)
+        counters.add(session, counters.SCORINGS)
+        counters.add(session, counters.SCORING_S, time.monotonic() - started)
+    log.info("submission_scored", findings=[finding.code for finding in findings])
+    return True
+
+
+def unrepeatable_runs(items: Iterable[WorkItem]) -> tuple[Finding, ...]:
+    """A finding when runs that workers did twice with the same seed gave other weights the second time."""
+    records = [record for item in items for record in item.finished.values()]
+    told = [record["repeatable"] for record in records if record.get("repeatable") is not None]
+    if all(told):
+        return ()
+    message = (
+        f"{told.count(False)} of {len(told)} runs that were done again with the same seed gave other weights. They "
+        "depend on more than their seed, such as the clock, and so may know their place among the runs."
+    )
+    return (Finding("unrepeatable_runs", message),)
+
+
+def _receipt(
+    session: Session, submission: Submission, order: _Order, score: MetricScore, findings: tuple[Finding, ...]
+) -> dict[str, object]:
+    items = run_items(session, submission)
+    competition = session.get_one(Competition, submission.competition_id)
+    return {
+        "source_sha256": submission.source_sha256,
+        "evaluation": submission.evaluation,
+        "data_sha256": order.measure.split.visible.sha256,
+        "evaluation_sha256": order.measure.split.evaluation.sha256,
+        "bank_digest": order.measure.split.bank_digest,
+        "metric_version": METRIC_VERSION,
+        "rule": score.rule,
+        "cap_ratios": order.spec.metric.cap_ratios,
+        "runs": score.runs,
+        "oracles": score.oracles,
+        "seed_epoch": submission.seed_epoch,
+        "seeds_sha256": seeds_digest(competition, submission),
+        "environments": [
+            dict(pairs) for pairs in sorted({tuple(sorted((i.environment or {}).items())) for i in items})
+        ],
+        "sandbox_modes": sorted({item.sandbox_mode or "unknown" for item in items}),
+        "findings": [{"code": finding.code, "message": finding.message} for finding in findings],
+    }
+
+
+def _repeat(context: Context, order: _Order, unusable: RunsUnusable) -> None:
+    """Have the runs done again whose stored outputs cannot be used; they are never scored."""
+    log.error("runs_repeated", message=str(unusable))
+    with context.database.write() as session:
+        item = session.get_one(WorkItem, order.work_id, with_for_update=True)
+        submission = session.get_one(Submission, item.submission_id, with_for_update=True)
+        if item.token != order.token or submission.state != SubmissionState.SCORING:
+            return
+        item.state = WorkState.FAILED
+        if item.attempt >= context.settings.max_attempts:
+            fail(session, submission, platform_fault(str(unusable)))
+            return
+        for chunk in forget_runs(session, submission, unusable.runs):
+            chunk.state, chunk.done_at, chunk.attempt = WorkState.READY, None, 0
+        competition = session.get_one(Competition, submission.competition_id)
+        advance(session, submission, specification(competition))
+    context.wake.workers()
+
+
+def _try_later(context: Context, order: _Order, message: str, *, counts: bool) -> None:
+    """Score again in some seconds; what `counts` and happens too often ends the submission as the platform's fault."""
+    log.error("scoring_failed", message=message)
+    with context.database.write() as session:
+        item = session.get_one(WorkItem, order.work_id, with_for_update=True)
+        submission = session.get_one(Submission, item.submission_id, with_for_update=True)
+        if item.token != order.token or SubmissionState(submission.state).is_terminal:
+            return
+        item.attempt -= not counts
+        if item.attempt < context.settings.max_attempts:
+            postpone(item, RETRY_S)
+            return
+        item.state = WorkState.FAILED
+        fail(session, submission, platform_fault(message))

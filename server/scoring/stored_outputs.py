@@ -1,0 +1,137 @@
+"""Where the outputs of a submission's runs lie: one file per run until the score commits, one pack from then on."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from evaluator.artifacts import ArtifactCorrupt, ArtifactError, ArtifactMissing, ArtifactStore
+from evaluator.artifacts.outputs import (
+    Outputs,
+    OutputsInvalid,
+    StackedOutputs,
+    read_outputs,
+    read_pack,
+    stack_outputs,
+    write_pack,
+)
+from evaluator.contract.prepared_competition import ArtifactRef
+from evaluator.contract.states import Stage
+from server.database import counters
+from server.logs import get_logger
+from server.models import OutputPack, Submission, WorkItem
+
+log = get_logger(__name__)
+
+
+class RunsUnusable(Exception):
+    """The stored outputs of these runs are missing or not what was stored; the runs have to be repeated."""
+
+    def __init__(self, reasons: dict[int, str]) -> None:
+        super().__init__(f"{len(reasons)} runs are unusable, e.g. run {min(reasons)}: {reasons[min(reasons)]}")
+        self.runs = frozenset(reasons)
+
+
+@dataclass(frozen=True)
+class RunOutputs:
+    """References to the outputs of one generation: its pack, or a file for each run index."""
+
+    submission_id: UUID
+    generation: int
+    pack: ArtifactRef | None
+    singles: dict[int, ArtifactRef]
+
+
+def run_items(session: Session, submission: Submission, generation: int | None = None) -> list[WorkItem]:
+    """The run chunks of a generation of the submission, by default its current one."""
+    return list(
+        session.scalars(
+            select(WorkItem)
+            .where(
+                WorkItem.submission_id == submission.id,
+                WorkItem.generation == (submission.generation if generation is None else generation),
+                WorkItem.stage == Stage.RUN,
+            )
+            .order_by(WorkItem.chunk)
+        )
+    )
+
+
+def run_outputs(session: Session, submission: Submission, generation: int | None = None) -> RunOutputs:
+    """Where the outputs of a generation of the submission lie, by default of its current one."""
+    generation = submission.generation if generation is None else generation
+    pack = session.scalar(
+        select(OutputPack).where(OutputPack.submission_id == submission.id, OutputPack.generation == generation)
+    )
+    singles = {
+        int(index): ArtifactRef.model_validate(record["outputs"])
+        for item in run_items(session, submission, generation)
+        for index, record in item.finished.items()
+        if record["outputs"] is not None
+    }
+    return RunOutputs(
+        submission_id=submission.id,
+        generation=generation,
+        pack=None if pack is None else ArtifactRef(key=pack.key, sha256=pack.sha256),
+        singles=singles,
+    )
+
+
+def read_runs(artifacts: ArtifactStore, outputs: RunOutputs) -> StackedOutputs:
+    """The outputs of all runs in the order of their indices, on which the metric's groups and pairings rely.
+
+    The same bits whether they come from the pack or from single files; every digest is checked. Raises RunsUnusable
+    for single files that are missing or corrupt, and ArtifactError or OutputsInvalid for a pack that is.
+    """
+    if outputs.pack is not None:
+        return read_pack(artifacts.get(outputs.pack))
+    found: list[Outputs] = []
+    unusable: dict[int, str] = {}
+    for index, ref in sorted(outputs.singles.items()):
+        try:
+            found.append(read_outputs(artifacts.get(ref)))
+        except (ArtifactMissing, ArtifactCorrupt, OutputsInvalid) as error:
+            unusable[index] = str(error)
+    if unusable:
+        raise RunsUnusable(unusable)
+    return stack_outputs(found)
+
+
+def store_pack(artifacts: ArtifactStore, outputs: RunOutputs, stacked: StackedOutputs, *, token: int) -> OutputPack:
+    """The pack's row, not yet in the database, and its artifact stored; the token keeps two scorers apart."""
+    data = write_pack(stacked)
+    ref = artifacts.put(f"submissions/{outputs.submission_id}/{outputs.generation}/outputs-{token}.safetensors", data)
+    return OutputPack(
+        submission_id=outputs.submission_id,
+        generation=outputs.generation,
+        key=ref.key,
+        sha256=ref.sha256,
+        size_bytes=len(data),
+    )
+
+
+def commit_pack(session: Session, submission: Submission, pack: OutputPack) -> None:
+    """Make the pack the place of the outputs; the runs stay counted, but nothing refers to their files any more."""
+    session.add(pack)
+    for item in run_items(session, submission):
+        item.finished = {index: record | {"outputs": None} for index, record in item.finished.items()}
+
+
+def drop_singles(artifacts: ArtifactStore, outputs: RunOutputs) -> None:
+    """Delete the single files after the commit. Whatever is left by a crash or an outage, `lethe admin prune` finds."""
+    try:
+        artifacts.delete(ref.key for ref in outputs.singles.values())
+    except ArtifactError as error:
+        log.warning("runs_not_deleted", submission_id=str(outputs.submission_id), error=str(error))
+
+
+def forget_runs(session: Session, submission: Submission, runs: Iterable[int]) -> list[WorkItem]:
+    """The items that have to be done again, no longer holding the records of these runs."""
+    forgotten = {str(run) for run in runs}
+    items = [item for item in run_items(session, submission) if forgotten & item.finished.keys()]
+    for item in items:
+        counters.add(session, counters.RUNS, len(forgotten & item.finished.keys()))  # they were stored all the same
+        item.finished = {index: record for index, record in item.finished.items() if index not in forgotten}
+    return items

@@ -1,0 +1,81 @@
+"""Verifying: stored scores against what the stored outputs give today."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from evaluator.contract.states import Evaluation
+from evaluator.metrics import METRIC_VERSION
+from server.competitions.oracle_pools import measure
+from server.competitions.service import dossier, get_competition, specification
+from server.context import Context
+from server.scoring.recompute import Recomputed, Report, recompute, stored_scores
+
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Verified:
+    """How many scores came out the same to the bit, how many within `TOLERANCE`, and which did not and why."""
+
+    scores: int
+    identical: int
+    close: int
+    different: tuple[str, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether every score that is stored can be had again."""
+        return not self.different
+
+
+def verify(context: Context, slug: str, report: Report) -> Verified:
+    """Every score of `slug` computed again under the rule of its receipt and compared with what is stored."""
+    with context.database.read() as session:
+        competition = get_competition(session, slug, drafts=True)
+        spec, prepared = specification(competition), dossier(competition)
+        stored = stored_scores(session, competition)
+    banks = {evaluation: measure(spec, prepared, evaluation).split.bank_digest for evaluation in Evaluation}
+    identical = close = 0
+    different: list[str] = []
+    report(0, len(stored))
+    again = recompute(context, spec, prepared, stored, lambda one: one.metric(spec.metric))
+    for done, one in enumerate(again, 1):
+        deviation = _deviation(one)
+        reason = _refusal(one, banks[one.stored.evaluation], deviation)
+        if reason:
+            different.append(f"{one.stored.title}: {reason}")
+        elif deviation == 0:
+            identical += 1
+        else:
+            close += 1
+        report(done, len(stored))
+    return Verified(len(stored), identical, close, tuple(different))
+
+
+def _refusal(one: Recomputed, bank: str, deviation: float) -> str:
+    receipt = one.stored.receipt
+    if one.score is None:
+        return one.problem
+    if receipt.get("metric_version") != METRIC_VERSION:
+        return f"computed by metric version {receipt.get('metric_version')}, and this is {METRIC_VERSION}"
+    if receipt.get("bank_digest") != bank:
+        return f"its receipt names the oracle bank {receipt.get('bank_digest')}, and the competition has {bank}"
+    if one.stored.source is not None and receipt.get("source_sha256") != one.stored.source.sha256:
+        return "its receipt names another source"
+    if deviation > TOLERANCE:
+        return f"{one.stored.numbers['final_score']!r} is stored, {one.score.final_score!r} came out"
+    return ""
+
+
+def _deviation(one: Recomputed) -> float:
+    """The largest difference of any number of the score."""
+    if one.score is None:
+        return float("inf")
+    old, new = _flat(one.stored.numbers), _flat(one.numbers)
+    return float(np.abs(old - new).max()) if old.shape == new.shape else float("inf")
+
+
+def _flat(numbers: dict[str, Any]) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    return np.hstack([np.asarray(numbers[name], dtype=np.float64) for name in sorted(numbers)])

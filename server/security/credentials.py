@@ -1,0 +1,141 @@
+"""Credentials: API tokens and worker keys stored as digests, and who is asking."""
+
+from datetime import timedelta
+from functools import cache
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
+from sqlalchemy import Select, bindparam, or_, select, update
+from sqlalchemy.orm import Session
+
+from server.context import AppContext, Context
+from server.errors import Unauthenticated
+from server.http.client_address import client_address
+from server.models import ApiToken, User, WorkerKey
+from server.models.times import utc_now
+from server.security.digests import digest_secret
+from server.security.login import require_enabled, verify_password
+from server.security.sessions import (
+    CSRF_HEADER,
+    SAFE_METHODS,
+    SessionCookie,
+    SessionMissing,
+    find_visitor,
+    require_proof,
+)
+
+TOKEN_PREFIX = "lethe_"  # noqa: S105 - a public prefix that secret scanners can find
+WORKER_KEY_PREFIX = "lethew_"
+LAST_USE_STEP = timedelta(minutes=1)
+
+
+class TokenMissing(Unauthenticated):
+    """The call needs an API token."""
+
+    code = "token_missing"
+
+
+class TokenInvalid(Unauthenticated):
+    """The API token is unknown, expired or deleted."""
+
+    code = "token_invalid"
+
+
+class WorkerKeyInvalid(Unauthenticated):
+    """The worker key is unknown."""
+
+    code = "worker_key_invalid"
+
+
+Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False, description="API token"))]
+Basic = Annotated[HTTPBasicCredentials | None, Depends(HTTPBasic(auto_error=False, description="User and password"))]
+
+
+def _token(credentials: HTTPAuthorizationCredentials | None) -> str:
+    if credentials is None or not credentials.credentials.strip():
+        raise TokenMissing(
+            "This call needs an API token: send the header 'Authorization: Bearer TOKEN'. "
+            "POST /api/v1/users or POST /api/v1/tokens gives one."
+        )
+    return credentials.credentials.strip()
+
+
+def current_user(request: Request, credentials: Bearer, cookie: SessionCookie, context: AppContext) -> User:
+    """Who sends this request: by bearer token, or by a browser's session, whose changes need its CSRF token."""
+    if credentials is not None or not cookie:
+        return _token_user(credentials, context)
+    visitor = find_visitor(context, cookie)
+    if visitor is None:
+        raise SessionMissing("Your session has ended. Log in again.")
+    if request.method not in SAFE_METHODS:
+        require_proof(request, visitor, request.headers.get(CSRF_HEADER, ""))
+    return visitor.user
+
+
+def _token_user(credentials: HTTPAuthorizationCredentials | None, context: Context) -> User:
+    digest = digest_secret(_token(credentials))
+    with context.database.read() as session:
+        found = session.execute(_owner_of_token(), {"digest": digest, "now": utc_now()}).one_or_none()
+    if found is None:
+        raise TokenInvalid("This API token is unknown, expired or deleted. Make a new one with POST /api/v1/tokens.")
+    user, token = found
+    _note_use(context, token)
+    return require_enabled(user)
+
+
+@cache  # making a statement costs as much time as PostgreSQL takes for it
+def _owner_of_token() -> Select[User, ApiToken]:
+    return (
+        select(User, ApiToken)
+        .join(ApiToken, ApiToken.user_id == User.id)
+        .where(ApiToken.digest == bindparam("digest"), ApiToken.expires_at > bindparam("now"))
+    )
+
+
+def _note_use(context: Context, token: ApiToken) -> None:
+    """Write the time of last use, at most once a minute."""
+    before = utc_now() - LAST_USE_STEP
+    if token.last_used_at is not None and token.last_used_at > before:
+        return
+    with context.database.write() as session:
+        session.execute(
+            update(ApiToken)
+            .where(ApiToken.id == token.id, or_(ApiToken.last_used_at.is_(None), ApiToken.last_used_at < before))
+            .values(last_used_at=utc_now())
+        )
+
+
+def password_or_token_user(
+    request: Request, bearer: Bearer, basic: Basic, cookie: SessionCookie, context: AppContext
+) -> User:
+    """Who sends this request, by HTTP Basic (so that a lost token can be replaced) or as `current_user` says."""
+    if basic is None:
+        return current_user(request, bearer, cookie, context)
+    return verify_password(context, basic.username, basic.password, address=client_address(request.scope))
+
+
+async def worker_key_digest(credentials: Bearer) -> str:
+    """Of the key that signs this internal call, which may be unknown: the call's own transaction looks it up."""
+    return digest_secret(_token(credentials))
+
+
+def require_worker_key(session: Session, digest: str) -> WorkerKey:
+    """The worker key with this digest; raises WorkerKeyInvalid."""
+    key = session.scalar(select(WorkerKey).where(WorkerKey.digest == digest))
+    if key is None:
+        raise WorkerKeyInvalid("Unknown worker key. The operator makes one with: lethe admin worker-key create NAME")
+    return key
+
+
+WorkerKeyDigest = Annotated[str, Depends(worker_key_digest)]
+
+
+def current_worker_key(digest: WorkerKeyDigest, context: AppContext) -> WorkerKey:
+    """The worker key that signs this internal call."""
+    with context.database.read() as session:
+        return require_worker_key(session, digest)
+
+
+CurrentUser = Annotated[User, Depends(current_user)]
+CurrentWorkerKey = Annotated[WorkerKey, Depends(current_worker_key)]

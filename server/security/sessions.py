@@ -1,0 +1,158 @@
+"""Browser sessions: an opaque cookie, stored as a digest, and what keeps other sites from using it."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from fastapi import Depends, Form, Request, Response
+from fastapi.security import APIKeyCookie
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from server.context import AppContext, Context
+from server.errors import Forbidden, Unauthenticated
+from server.models import User, WebSession
+from server.models.times import utc_now
+from server.security.digests import digest_secret, new_secret
+
+COOKIE = "lethe_session"
+CSRF_HEADER = "X-CSRF-Token"
+KEPT = timedelta(days=14)
+MAX_SESSIONS = 20
+SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+
+SessionCookie = Annotated[
+    str | None, Depends(APIKeyCookie(name=COOKIE, auto_error=False, description="A browser's session"))
+]
+
+
+class SessionMissing(Unauthenticated):
+    """Nobody is logged in with this browser."""
+
+    code = "session_missing"
+
+
+class CrossSiteRequest(Forbidden):
+    """The request was made by another site's page, or lacks the proof that it was not."""
+
+    code = "cross_site_request"
+    title = "Request from elsewhere"
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who is logged in with a browser. Every form of theirs carries `csrf_token`."""
+
+    user: User
+    session_id: UUID
+    csrf_token: str
+
+
+def begin(session: Session, user_id: UUID) -> str:
+    """The text of a new session, for the cookie. Expired ones go, and the oldest of too many."""
+    session.execute(delete(WebSession).where(WebSession.user_id == user_id, WebSession.expires_at < utc_now()))
+    oldest = session.scalars(
+        select(WebSession)
+        .where(WebSession.user_id == user_id)
+        .order_by(WebSession.created_at.desc())
+        .offset(MAX_SESSIONS - 1)
+    )
+    for found in oldest:
+        session.delete(found)
+    text, digest = new_secret("")
+    session.add(WebSession(user_id=user_id, digest=digest, expires_at=utc_now() + KEPT))
+    return text
+
+
+def end(session: Session, session_id: UUID) -> None:
+    """Make a session useless at once."""
+    session.execute(delete(WebSession).where(WebSession.id == session_id))
+
+
+def csrf_token(text: str) -> str:
+    """What the forms of a session carry: derived from the cookie, which no other site can read."""
+    return hmac.new(text.encode("utf-8", "surrogatepass"), b"csrf", hashlib.sha256).hexdigest()
+
+
+def set_cookie(request: Request, response: Response, text: str) -> None:
+    """Hand the session to the browser. Only a server without TLS, such as one on a laptop, leaves `Secure` out."""
+    response.set_cookie(
+        COOKIE,
+        text,
+        max_age=int(KEPT.total_seconds()),
+        httponly=True,
+        secure=request.url.scheme == "https",
+        samesite="lax",
+    )
+
+
+def clear_cookie(request: Request, response: Response) -> None:
+    """Take the cookie back."""
+    response.delete_cookie(COOKIE, httponly=True, secure=request.url.scheme == "https", samesite="lax")
+
+
+def find_visitor(context: Context, text: str) -> Visitor | None:
+    """Who the cookie belongs to; None when it is unknown or expired, or the account disabled."""
+    with context.database.read() as session:
+        found = session.execute(
+            select(User, WebSession.id)
+            .join(WebSession, WebSession.user_id == User.id)
+            .where(
+                WebSession.digest == digest_secret(text),
+                WebSession.expires_at > utc_now(),
+                User.disabled_at.is_(None),
+            )
+        ).one_or_none()
+    return None if found is None else Visitor(user=found[0], session_id=found[1], csrf_token=csrf_token(text))
+
+
+def optional_visitor(cookie: SessionCookie, context: AppContext) -> Visitor | None:
+    """Who is logged in, or None."""
+    return find_visitor(context, cookie) if cookie else None
+
+
+def required_visitor(visitor: Annotated[Visitor | None, Depends(optional_visitor)]) -> Visitor:
+    """Who is logged in; raises SessionMissing."""
+    if visitor is None:
+        raise SessionMissing("You are not logged in. Log in at /login, or with POST /api/v1/session.")
+    return visitor
+
+
+def form_visitor(
+    request: Request,
+    visitor: Annotated[Visitor, Depends(required_visitor)],
+    csrf_token: Annotated[str, Form(max_length=100)] = "",
+) -> Visitor:
+    """Who posts a form whose field `csrf_token` proves that it is one of this site's; raises CrossSiteRequest."""
+    require_proof(request, visitor, csrf_token)
+    return visitor
+
+
+def require_proof(request: Request, visitor: Visitor, sent: str) -> None:
+    """Raise CrossSiteRequest unless the request comes from this site and `sent` is the session's CSRF token."""
+    require_same_origin(request)
+    if not hmac.compare_digest(sent.encode("utf-8", "surrogatepass"), visitor.csrf_token.encode()):
+        raise CrossSiteRequest(
+            f"A change with a session needs its CSRF token: the form's field csrf_token, or the header {CSRF_HEADER}."
+        )
+
+
+def require_same_origin(request: Request) -> None:
+    """Raise CrossSiteRequest when the browser says that another site's page sent this; programs say nothing."""
+    site = request.headers.get("sec-fetch-site")
+    origin = request.headers.get("origin")
+    is_foreign = site not in {None, "same-origin", "none"}
+    if site is None and origin is not None:
+        is_foreign = urlsplit(origin).netloc != request.headers.get("host", "")
+    if is_foreign:
+        raise CrossSiteRequest("This request was sent from a page of another site.")
+
+
+OptionalVisitor = Annotated[Visitor | None, Depends(optional_visitor)]
+RequiredVisitor = Annotated[Visitor, Depends(required_visitor)]
+FormVisitor = Annotated[Visitor, Depends(form_visitor)]
+SameOrigin = Annotated[None, Depends(require_same_origin)]

@@ -1,0 +1,85 @@
+"""The leak policy: digits, steps and who sees what."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.competitions.disclosure import (
+    Viewer,
+    moved_progress,
+    round_score,
+    round_time,
+    shown_from,
+    shown_receipt,
+    shown_state,
+    shows_fault_details,
+    sight,
+)
+from server.competitions.phases import Phase
+
+NOW = datetime(2026, 3, 1, 12, 30, 59, 123_456, tzinfo=UTC)
+RECEIPT = {"source_sha256": "s", "data_sha256": "d", "bank_digest": "b", "rule": "exact", "findings": [], "oracles": 8}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, 0.0), (0.123456, 0.123), (0.0123456, 0.0123), (0.00004, 0.0), (1.23456, 1.23), (-0.0123, -0.0123)],
+)
+def test_scores_have_three_digits_and_four_decimals_at_most(value: float, shown: float) -> None:
+    assert round_score(value) == shown
+
+
+@given(st.floats(0, 1))
+def test_a_score_is_one_of_two_thousand_values(value: float) -> None:
+    assert round(round_score(value) * 10_000) in {*range(1_000), *range(1_000, 10_001, 10)}
+
+
+def test_times_are_to_the_minute() -> None:
+    assert round_time(NOW) == datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+
+
+def test_progress_moves_in_tenths_once_in_each_step_of_the_clock() -> None:
+    at = datetime(2026, 3, 1, 12, 30, 1, tzinfo=UTC)
+    assert moved_progress(0, None, done=31, total=32, now=at, step_s=60) == 28
+    for second in (2, 58):  # looked at again within the step: whatever has ended since waits
+        assert moved_progress(28, at, done=32, total=32, now=at + timedelta(seconds=second), step_s=60) is None
+    assert moved_progress(28, at, done=32, total=32, now=at + timedelta(seconds=59), step_s=60) == 32
+    assert moved_progress(28, at, done=2, total=32, now=at + timedelta(seconds=59), step_s=60) == 28  # never back
+    assert moved_progress(28, at, done=32, total=32, now=at + timedelta(seconds=28), step_s=0) is None
+    assert moved_progress(28, at, done=32, total=32, now=at + timedelta(seconds=29), step_s=0) == 32
+
+
+def test_what_happens_shows_at_the_end_of_its_step() -> None:
+    assert shown_from(NOW, 60) == datetime(2026, 3, 1, 12, 31, tzinfo=UTC)
+    assert shown_from(datetime(2026, 3, 1, 12, 31, tzinfo=UTC), 60) == datetime(2026, 3, 1, 12, 32, tzinfo=UTC)
+    assert shown_from(NOW, 0) is None
+
+
+def test_scoring_shows_only_where_ends_show_at_once() -> None:
+    assert shown_state("scoring", 60) == "running"
+    assert shown_state("scoring", 0) == "scoring"
+    assert shown_state("failed", 60) == "failed"
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_who_sees_what(phase: Phase) -> None:
+    team, stranger, host = (sight(viewer, phase) for viewer in (Viewer.TEAM, Viewer.STRANGER, Viewer.HOST))
+    assert (team.own, stranger.own, host.own) == (True, False, True)
+    assert (team.exact, stranger.exact, host.exact) == (False, False, True)
+    assert team.metric == team.final == stranger.final == (phase is Phase.REVEALED)
+    assert shows_fault_details("check", team)
+    assert not shows_fault_details("run", team)
+    assert not shows_fault_details("check", stranger)
+    assert shows_fault_details("run", host)
+
+
+def test_receipts_name_nothing_hidden() -> None:
+    team = sight(Viewer.TEAM, Phase.OPEN)
+    shown, other = (shown_receipt(RECEIPT, secret=secret * 32, seen=team) for secret in ("ab", "cd"))
+    assert set(shown) == {"source_sha256", "oracles", "data_mark", "oracles_mark"}
+    assert shown["data_mark"] != other["data_mark"]
+    assert "d" not in shown.values()
+    assert "rule" in shown_receipt(RECEIPT, secret="ab" * 32, seen=sight(Viewer.TEAM, Phase.REVEALED))
+    assert shown_receipt(RECEIPT, secret="ab" * 32, seen=sight(Viewer.HOST, Phase.OPEN)) == RECEIPT

@@ -1,0 +1,88 @@
+"""What the host is told of memorised margins: answers right on the exact photographs and untouched on their copies."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from evaluator.artifacts import ArtifactStore, open_store
+from evaluator.artifacts.oracles import ModelRecord, record_key
+from evaluator.artifacts.outputs import COPIES, Outputs, StackedOutputs, stack_outputs, write_outputs
+from evaluator.contract.specification import MetricSpec
+from server.competitions.oracle_pools import Measure
+from server.scoring.reference_set import Yardstick, load_yardstick
+from tests.dossiers import make_dossier
+
+N, FORGET, CLASSES = 32, 40, 3
+COPIED = np.arange(0, FORGET, 2)
+BANK = "c" * 64
+UNTOUCHED = 3.0  # how far the original model's logits of the true class lie above the oracles'
+LABELS = np.arange(FORGET) % CLASSES
+
+
+def drawn(seed: int, *, forget: float = 0.0, copies: float | None = 0.0, sd: float = 0.7) -> Outputs:
+    """A model that does not exist: logits around a truth, the true class raised by so much on each kind of image."""
+    generator = np.random.default_rng(seed)
+    truth = np.random.default_rng(0).normal(size=(FORGET, CLASSES))
+
+    def logits(rows: np.ndarray, raised: float) -> np.ndarray:
+        found = truth[rows] + generator.normal(scale=sd, size=(len(rows), CLASSES))
+        found[np.arange(len(rows)), LABELS[rows]] += raised
+        return found.astype(np.float32)
+
+    parts = {part: logits(np.arange(FORGET), forget) for part in ("forget", "test", "retain")}
+    accuracy = {"retain": 0.9, "forget": 0.5, "validation": 0.6, "test": 0.6}
+    made = {} if copies is None else {kind: logits(COPIED, copies) for kind in COPIES}
+    return Outputs(logits=parts, accuracy=accuracy, copies=made)
+
+
+def pool(first: int, **changes: float | None) -> StackedOutputs:
+    return stack_outputs([drawn(first + index, **changes) for index in range(N)])
+
+
+def yardstick(store: ArtifactStore, *, has_copies: bool = True) -> Yardstick:
+    evaluation = {"forget.labels": LABELS, "forget.person_id": LABELS}
+    if has_copies:
+        evaluation["copies.rows"] = COPIED
+    for index in range(2 * N):
+        outputs = drawn(index, copies=0.0 if has_copies else None)
+        stored = store.put(f"outputs/{index}", write_outputs(outputs))
+        record = ModelRecord(index=index, seed=index, checkpoint=stored, outputs=stored, wall_s=1.0, processor="none")
+        store.put(record_key(BANK, index), record.model_dump_json().encode())
+    dossier = make_dossier(
+        store.put("other", b"other"),
+        evaluation=store.put("evaluation", save(evaluation)),
+        original_outputs=store.put("original", write_outputs(drawn(999, forget=UNTOUCHED, copies=UNTOUCHED, sd=0.1))),
+        bank_digest=BANK,
+        environment={},
+    )
+    return load_yardstick(store, MetricSpec(), Measure(dossier.public, range(N), range(N, 2 * N)))
+
+
+def codes(against: Yardstick, stacked: StackedOutputs) -> list[str]:
+    unlearned = against.pool(stacked)
+    return [finding.code for finding in against.findings(stacked, unlearned, against.score(unlearned))]
+
+
+@pytest.fixture(scope="module")
+def against() -> Yardstick:
+    return yardstick(open_store("memory://"))
+
+
+def test_memorised_margins_are_flagged(against: Yardstick) -> None:
+    memorised = pool(5_000, copies=UNTOUCHED)
+    assert codes(against, memorised) == ["copies_gap", "copies_gap"]
+    unlearned = against.pool(memorised)
+    messages = [one.message for one in against.findings(memorised, unlearned, against.score(unlearned))]
+    assert ["flipped" in message for message in messages] == [True, False]
+
+
+def test_unlearning_well_and_badly_are_not(against: Yardstick) -> None:
+    assert codes(against, pool(5_000)) == []
+    assert codes(against, pool(5_000, forget=1.0, copies=0.5)) == []
+    assert codes(against, pool(5_000, forget=UNTOUCHED, copies=UNTOUCHED)) == []
+
+
+def test_without_copies_on_either_side_nothing_is_said(against: Yardstick) -> None:
+    assert codes(against, pool(5_000, copies=None)) == []  # runs by a worker of the version before
+    older = yardstick(open_store("memory://"), has_copies=False)
+    assert codes(older, pool(5_000, copies=UNTOUCHED)) == []
