@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 
-from attacks.arena import Arena
+from attacks.attack_bench import AttackBench
 from attacks.case import OK, Case, Harness, Scene, Shown
 from evaluator.contract.specification import LimitsSpec
 from evaluator.contract.states import Stage
@@ -23,7 +23,7 @@ _ANSWER_CHARS = 1_000
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-class Finding(StrEnum):
+class AttackFinding(StrEnum):
     """How a case went."""
 
     CONTAINED = "contained"
@@ -36,61 +36,61 @@ class Verdict:
     """One case's outcome. `seen`: the codes that its author saw, in order; `reason`: why it is no clean containment."""
 
     case: Case
-    finding: Finding
+    finding: AttackFinding
     seen: tuple[str, ...] = ()
     reason: str = ""
     wall_s: float = 0.0
 
 
-def run_cases(cases: Iterable[Case], arena: Arena) -> Iterator[Verdict]:
+def run_cases(cases: Iterable[Case], bench: AttackBench) -> Iterator[Verdict]:
     """A verdict for each case, in order, as soon as it is known; raises SandboxUnavailable where nothing can be run."""
     for case in cases:
-        reason = _not_here(case, arena)
-        yield Verdict(case, Finding.SKIPPED, reason=reason) if reason else run_case(case, arena)
+        reason = _not_here(case, bench)
+        yield Verdict(case, AttackFinding.SKIPPED, reason=reason) if reason else run_case(case, bench)
 
 
-def run_case(case: Case, arena: Arena) -> Verdict:
+def run_case(case: Case, bench: AttackBench) -> Verdict:
     """The verdict on one case. What the platform would take the blame for is a breach: a try would cost nothing."""
     started = time.monotonic()
     seen: list[str] = []
-    reason = _attempt(case, arena, seen)
-    finding = Finding.BREACHED if reason else Finding.CONTAINED
+    reason = _attempt(case, bench, seen)
+    finding = AttackFinding.BREACHED if reason else AttackFinding.CONTAINED
     return Verdict(case, finding, tuple(seen), reason or "", time.monotonic() - started)
 
 
-def _attempt(case: Case, arena: Arena, seen: list[str]) -> str | None:
+def _attempt(case: Case, bench: AttackBench, seen: list[str]) -> str | None:
     """Why `case` is not contained, or None."""
     if case.harness is Harness.NONE:
-        return _judge(case, [_upload(case, seen)], arena)
+        return _judge(case, [_upload(case, seen)], bench)
     stages = _STAGES[case.scene]
-    arena.prepare(case, stages)
+    bench.prepare(case, stages)
     for stage in stages:
         try:
-            calls = arena.call(case, stage)
+            calls = bench.call(case, stage)
         except SandboxFailure as failure:
             return f"the platform took the blame: {failure}"
         seen += [call.code for call in calls]
         behaves = case.scene is Scene.BOTH and stage is Stage.CHECK
-        reason = _judge(case, calls, arena, expected=frozenset([OK]) if behaves else case.expected)
+        reason = _judge(case, calls, bench, expected=frozenset([OK]) if behaves else case.expected)
         if reason:
             return reason
-    return arena.unwell()
+    return bench.unwell()
 
 
-def _judge(case: Case, calls: list[Shown], arena: Arena, *, expected: frozenset[str] | None = None) -> str | None:
+def _judge(case: Case, calls: list[Shown], bench: AttackBench, *, expected: frozenset[str] | None = None) -> str | None:
     wanted = case.expected if expected is None else expected
     for call in calls:
         if call.code not in wanted:
             return f"its author saw {call.code} instead of {' or '.join(sorted(wanted))}"
         if call.loot:
             return f"it gained something: {call.loot[:200]!r}"
-        if arena.plants.found_in(*call.texts):
+        if bench.plants.found_in(*call.texts):
             return "a secret is in what its author saw"
         if call.line is not None and call.line > case.source.count(b"\n") + 1:
             return f"a number reached its author as a line that the file has not: {call.line}"
         if any(_UNFIT.search(text) for text in call.texts):
             return "what its author saw cannot be stored or printed as it is"
-    return arena.plants.disturbed()
+    return bench.plants.disturbed()
 
 
 def _upload(case: Case, seen: list[str]) -> Shown:
@@ -106,9 +106,9 @@ def _upload(case: Case, seen: list[str]) -> Shown:
     return Shown(code, (answer,), loot=loot)
 
 
-def _not_here(case: Case, arena: Arena) -> str:
+def _not_here(case: Case, bench: AttackBench) -> str:
     """Why `case` cannot be tried on this machine, or nothing."""
-    if case.gpu and arena.gpu is None:
+    if case.gpu and bench.gpu is None:
         return "needs a GPU, named by LETHE_GPU"
     if case.harness is Harness.TORCH and find_spec("torch") is None:
         return "needs the extra `worker`"

@@ -27,9 +27,9 @@ from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.specification_file import load_specification
 from evaluator.dependencies import open_layers
 from evaluator.inference.service import InferenceService
-from evaluator.pipeline import Station, evaluate
+from evaluator.pipeline import WorkerResources, evaluate
 from evaluator.preparation import prepare
-from evaluator.sandbox_pool import Jails
+from evaluator.sandbox_pool import SandboxPool
 from evaluator.settings import IndexSettings, LayerSettings
 
 MOST_OVERHEAD = 0.15
@@ -77,9 +77,9 @@ def compare(folder: Path, runs: int, rounds: int) -> None:
                 seconds[name].append(taken)
     for process in (default, *single):
         process.communicate(timeout=60)
-    for station in _STATIONS.values():
-        station.jails.close()
-        station.inference.close()
+    for resources in _STATIONS.values():
+        resources.sandbox_pool.close()
+        resources.inference.close()
     one, threads, loops, lethe, many = seconds.values()
     for name, values in seconds.items():
         print(f"{name:<40} {statistics.median(values):8.2f} s for {runs} runs")
@@ -97,29 +97,29 @@ def whole_job(bench: Bench, folder: Path, *, slots: int) -> float:
     """Seconds of a job from claimed to stored: sandbox, transfer, outputs, artifacts. The jail is open already, as it
     is on a worker that serves a competition.
     """
-    station = station_of(bench, folder, slots)
+    resources = station_of(bench, folder, slots)
     method = Method("finetune", {}, SOURCE.read_bytes())
     job = make_job(bench, method, UUID(int=0), range(bench.runs))
     started = time.perf_counter()
-    done = evaluate(station, job, interrupt=threading.Event(), finished=lambda _: None)
+    done = evaluate(resources, job, interrupt=threading.Event(), finished=lambda _: None)
     taken = time.perf_counter() - started
     if done.fault is not None:
         raise RuntimeError(f"a run ended as {done.fault}")
     return taken
 
 
-_STATIONS: dict[int, Station] = {}
+_STATIONS: dict[int, WorkerResources] = {}
 
 
-def station_of(bench: Bench, folder: Path, slots: int) -> Station:
-    """A station with `slots`, kept; the warm-up round opens its jail."""
+def station_of(bench: Bench, folder: Path, slots: int) -> WorkerResources:
+    """Resources with `slots`, kept; the warm-up round opens its jail."""
     if slots not in _STATIONS:
         settings = LayerSettings()
         inference = InferenceService(wall_s=60.0)
         inference.start()
-        _STATIONS[slots] = Station(
+        _STATIONS[slots] = WorkerResources(
             store=bench.store,
-            jails=Jails(bench.store, folder / "cache", settings),
+            sandbox_pool=SandboxPool(bench.store, folder / "cache", settings),
             layers=open_layers(settings, IndexSettings()),
             inference=inference,
             cache=folder / "cache",

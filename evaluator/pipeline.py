@@ -27,7 +27,7 @@ from evaluator.inference.service import (
     WeightsRefused,
 )
 from evaluator.run_reports import advise, check_report, fault_of
-from evaluator.sandbox_pool import Jails
+from evaluator.sandbox_pool import SandboxPool
 from sandbox import Allowance, RunResult, SandboxError, Status
 
 log = structlog.stdlib.get_logger(__name__)
@@ -43,11 +43,11 @@ _FAILURES = (SandboxError, ArtifactError, InferenceFailure, OSError)
 
 
 @dataclass(frozen=True)
-class Station:
+class WorkerResources:
     """What a worker evaluates with."""
 
     store: ArtifactStore
-    jails: Jails
+    sandbox_pool: SandboxPool
     layers: Layers
     inference: InferenceService
     cache: Path
@@ -73,7 +73,7 @@ class Evaluated:
 class _Task:
     """What every run of a job has in common; `run` is the sandbox's, with everything but the seed and the allowance."""
 
-    station: Station
+    resources: WorkerResources
     job: Job
     setting: InferenceSetting
     run: Callable[..., RunResult]
@@ -92,21 +92,21 @@ class _Run:
 
 
 def evaluate(
-    station: Station, job: Job, *, interrupt: threading.Event, finished: Callable[[RunRecord], None]
+    resources: WorkerResources, job: Job, *, interrupt: threading.Event, finished: Callable[[RunRecord], None]
 ) -> Evaluated:
-    """Do the runs of `job`, `station.slots` at a time; the first fault, or `interrupt`, ends the others.
+    """Do the runs of `job`, `resources.slots` at a time; the first fault, or `interrupt`, ends the others.
 
     `finished` hears of each run as soon as its outputs are stored. Platform faults are returned, not raised.
     """
     block = ScriptBlock()
     try:
-        source = _patiently(lambda: station.store.get(job.source), interrupt)
+        source = _patiently(lambda: resources.store.get(job.source), interrupt)
         packages = job.packages
         if packages is None:
             block = read_script_block(source)
-            packages = station.layers.resolve(block, job.dependencies, interrupt)
-        with station.layers.open(packages, job.dependencies, interrupt) as layer:
-            return _evaluate_with(layer, station, job, source, interrupt=interrupt, finished=finished)
+            packages = resources.layers.resolve(block, job.dependencies, interrupt)
+        with resources.layers.open(packages, job.dependencies, interrupt) as layer:
+            return _evaluate_with(layer, resources, job, source, interrupt=interrupt, finished=finished)
     except InstallInterrupted:
         return Evaluated(finished=(), fault=None)
     except InvalidScriptBlock as error:
@@ -129,7 +129,7 @@ def _refuse(job: Job, code: FaultCode, message: str, line: int | None) -> Evalua
 
 def _evaluate_with(
     layer: Layer,
-    station: Station,
+    resources: WorkerResources,
     job: Job,
     source: bytes,
     *,
@@ -143,10 +143,10 @@ def _evaluate_with(
     outputs: bytes | None = None
     failure: Exception | None = None
     try:
-        task = _prepare(layer, station, job, source, stop)
+        task = _prepare(layer, resources, job, source, stop)
         # One thread more than slots, so that the outputs of one run are computed and stored while the next one runs.
-        with ThreadPoolExecutor(max_workers=station.slots + 1, thread_name_prefix="slot") as slots:
-            repeated = _drawn(len(job.runs)) if job.stage is Stage.RUN and station.jails.is_exact else set()
+        with ThreadPoolExecutor(max_workers=resources.slots + 1, thread_name_prefix="slot") as slots:
+            repeated = _drawn(len(job.runs)) if job.stage is Stage.RUN and resources.sandbox_pool.is_exact else set()
             ends = [slots.submit(_do_run, task, order, place in repeated) for place, order in enumerate(job.runs)]
             for end in as_completed(ends):
                 try:
@@ -169,24 +169,24 @@ def _evaluate_with(
         failure = failure or error
     if failure is not None:  # then a run that was killed may have died of it, too
         log.error("evaluation_failed", submission_id=str(job.submission_id), exc_info=failure)
-        station.jails.discard(job, layer)
+        resources.sandbox_pool.discard(job, layer)
         fault = platform_fault(f"{type(failure).__name__}: {failure}")
     return Evaluated(tuple(records), fault, check=report, check_outputs=outputs, packages_sha256=layer.sha256)
 
 
-def _prepare(layer: Layer, station: Station, job: Job, source: bytes, stop: threading.Event) -> _Task:
-    """Raises as the station's store and jails do."""
+def _prepare(layer: Layer, resources: WorkerResources, job: Job, source: bytes, stop: threading.Event) -> _Task:
+    """Raises as the store and sandbox pool do."""
     setting = InferenceSetting(
         architecture=job.architecture,
         classes=job.classes,
         batch_size=job.batch_size,
-        evaluation=_patiently(lambda: station.store.local_path(job.evaluation, station.cache), stop),
+        evaluation=_patiently(lambda: resources.store.local_path(job.evaluation, resources.cache), stop),
     )
-    sandbox = _patiently(lambda: station.jails.get(job, layer), stop)
-    run_in = _limited(sandbox.run, station.slots)
+    sandbox = _patiently(lambda: resources.sandbox_pool.get(job, layer), stop)
+    run_in = _limited(sandbox.run, resources.slots)
     run = partial(run_in, source, filename=FILENAME, function=FUNCTION, cancel=stop)
     allowance = None if job.wall_left_s is None else Allowance(job.wall_left_s)
-    return _Task(station, job, setting, run, allowance, stop)
+    return _Task(resources, job, setting, run, allowance, stop)
 
 
 def _drawn(runs: int) -> set[int]:
@@ -231,7 +231,7 @@ def _sleep(seconds: float, stop: threading.Event) -> None:
 
 
 def _do_run(task: _Task, order: RunOrder, is_repeated: bool) -> _Run:
-    station, job, stop = task.station, task.job, task.stop
+    resources, job, stop = task.resources, task.job, task.stop
     if stop.is_set():
         return _Run()
     try:
@@ -240,7 +240,7 @@ def _do_run(task: _Task, order: RunOrder, is_repeated: bool) -> _Run:
             return _Run()
         if result.payload is None:
             return _Run(result, fault=fault_of(result, is_hidden=job.stage is Stage.RUN))
-        outputs = station.inference.compute(result.payload, task.setting, stop)
+        outputs = resources.inference.compute(result.payload, task.setting, stop)
     except InferenceCancelled:
         return _Run()
     except WeightsRefused as refusal:
@@ -248,7 +248,7 @@ def _do_run(task: _Task, order: RunOrder, is_repeated: bool) -> _Run:
         return _Run(result, fault=Fault(code=refusal.code, message=message))
     if job.stage is Stage.CHECK:
         return _Run(result, outputs)
-    stored = _patiently(lambda: station.store.put(job.outputs_key(order.index), outputs), stop)
+    stored = _patiently(lambda: resources.store.put(job.outputs_key(order.index), outputs), stop)
     repeatable = None
     if is_repeated:
         again = task.run(seed=order.seed)
@@ -261,7 +261,7 @@ def _do_run(task: _Task, order: RunOrder, is_repeated: bool) -> _Run:
 def _checked(task: _Task, runs: Sequence[_Run], packages: tuple[str, ...]) -> tuple[CheckReport | None, bytes | None]:
     """What the participant sees of the check's runs, and the outputs of the one that is shown: a failed one if any.
 
-    Nothing when they were interrupted. Raises as the station's store and inference do.
+    Nothing when they were interrupted. Raises as the store and inference do.
     """
     ended = [run for run in runs if run.result is not None]
     failed = next((run for run in ended if run.fault is not None), None)
@@ -270,9 +270,9 @@ def _checked(task: _Task, runs: Sequence[_Run], packages: tuple[str, ...]) -> tu
     results = [(run.result, run.outputs) for run in ended if run.result is not None]
     if len(results) < len(runs):
         return None, None
-    station, job = task.station, task.job
-    original = _patiently(lambda: station.store.get(job.original), task.stop)
-    untouched = station.inference.compute(original, task.setting, task.stop)
+    resources, job = task.resources, task.job
+    original = _patiently(lambda: resources.store.get(job.original), task.stop)
+    untouched = resources.inference.compute(original, task.setting, task.stop)
     result, outputs = results[0]
     return check_report(result, None, packages, advise(results, untouched, job.limits.run_wall_s)), outputs
 

@@ -17,7 +17,7 @@ from evaluator.artifacts import ArtifactStore, open_store
 from evaluator.artifacts.oracles import load_pool
 from evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outputs
 from evaluator.banks.identity import bank_identity
-from evaluator.banks.seeding import Progress, Report, fill_banks
+from evaluator.banks.seeding import Progress, ReportProgress, fill_banks
 from evaluator.banks.training_jobs import training_pool
 from evaluator.contract.base import Contract
 from evaluator.contract.faults import Fault
@@ -28,9 +28,9 @@ from evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
 from evaluator.data.sources import Files
 from evaluator.dependencies import open_layers
 from evaluator.inference.service import InferenceService
-from evaluator.pipeline import Station, evaluate
+from evaluator.pipeline import WorkerResources, evaluate
 from evaluator.preparation import prepare_practice
-from evaluator.sandbox_pool import Jails, require_isolation
+from evaluator.sandbox_pool import SandboxPool, require_isolation
 from evaluator.settings import IndexSettings, LayerSettings
 
 _NOBODY = UUID(int=0)
@@ -75,7 +75,7 @@ def practise(
     scratch: Path,
     files: Files | None = None,
     allow_unsafe: bool = False,
-    progress: Report | None = None,
+    progress: ReportProgress | None = None,
     with_score: bool = False,
 ) -> CheckResult:
     """The result of two runs of `source` on the competition's practice data, which is made on first use.
@@ -91,13 +91,15 @@ def practise(
     practice = prepare_practice(spec, store, files=files, progress=progress)
     check = _job(source, spec, store, practice, Stage.CHECK, range(CHECK_RUNS))
     with InferenceService(wall_s=60.0) as inference:
-        jails = Jails(store, scratch, settings, allow_unsafe=allow_unsafe)
+        sandbox_pool = SandboxPool(store, scratch, settings, allow_unsafe=allow_unsafe)
         layers = open_layers(settings, IndexSettings())
         slots = min(SCORED_RUNS, len(os.sched_getaffinity(0)))
-        station = Station(store=store, jails=jails, layers=layers, inference=inference, cache=scratch, slots=slots)
+        resources = WorkerResources(
+            store=store, sandbox_pool=sandbox_pool, layers=layers, inference=inference, cache=scratch, slots=slots
+        )
         inference.start()
         try:
-            done = evaluate(station, check, interrupt=threading.Event(), finished=lambda _: None)
+            done = evaluate(resources, check, interrupt=threading.Event(), finished=lambda _: None)
             if done.check is None:
                 raise PracticeFailed(done.fault.message if done.fault else "the run was interrupted")
             accuracies = {} if done.check_outputs is None else read_outputs(done.check_outputs).accuracy
@@ -105,9 +107,9 @@ def practise(
             if fault is None and with_score:
                 runs = _job(source, spec, store, practice, Stage.RUN, range(CHECK_RUNS, CHECK_RUNS + SCORED_RUNS))
                 runs = runs.model_copy(update={"packages": done.check.packages})
-                fault, score = _scored(station, runs, spec, practice, progress)
+                fault, score = _scored(resources, runs, spec, practice, progress)
         finally:
-            jails.close()
+            sandbox_pool.close()
     return CheckResult(report=done.check, fault=fault, accuracies=accuracies, score=score)
 
 
@@ -137,10 +139,14 @@ def _job(
 
 
 def _scored(
-    station: Station, job: Job, spec: CompetitionSpec, practice: PreparedPractice, progress: Report | None
+    resources: WorkerResources,
+    job: Job,
+    spec: CompetitionSpec,
+    practice: PreparedPractice,
+    progress: ReportProgress | None,
 ) -> tuple[Fault | None, PracticeScore | None]:
     """The fault of the runs, or their score."""
-    store, started = station.store, time.monotonic()
+    store, started = resources.store, time.monotonic()
     records: list[RunRecord] = []
 
     def finished(record: RunRecord) -> None:
@@ -149,7 +155,7 @@ def _scored(
             progress(Progress("runs", len(records), SCORED_RUNS, len(records), time.monotonic() - started))
 
     try:
-        done = evaluate(station, job, interrupt=threading.Event(), finished=finished)
+        done = evaluate(resources, job, interrupt=threading.Event(), finished=finished)
         if done.fault is not None:
             return done.fault, None
         ordered = sorted(records, key=lambda record: record.index)

@@ -9,15 +9,15 @@ from evaluator.artifacts import ArtifactStore
 from evaluator.artifacts.oracles import ModelRecord
 from evaluator.artifacts.outputs import read_outputs, stack_outputs
 from evaluator.banks.identity import bank_identity
-from evaluator.banks.seeding import Progress, Report, fill_banks
+from evaluator.banks.seeding import Progress, ReportProgress, fill_banks
 from evaluator.banks.training_jobs import training_pool
 from evaluator.contract.data_sources import ImageFolderSpec
 from evaluator.contract.prepared_competition import (
     ArtifactRef,
     Counts,
     DataManifest,
-    Dossier,
     Figures,
+    PreparedCompetition,
     PreparedPractice,
     PreparedSplit,
 )
@@ -40,14 +40,14 @@ def prepare(
     *,
     files: Files | None = None,
     jobs: int | None = None,
-    progress: Report | None = None,
-) -> Dossier:
-    """The dossier of a new competition; everything that it names is in the store.
+    progress: ReportProgress | None = None,
+) -> PreparedCompetition:
+    """Return the prepared competition; everything that it names is in the store.
 
     Makes or reads the hidden and the practice photographs, splits them, writes the bundles and a contact sheet of the
     practice data, trains the original models and the first two oracles of each split in `jobs` processes (default:
     cores), and measures. Every seed of `spec` must be given. `files` says where a source that reads files finds them.
-    Repeating it, or continuing after it was killed, trains nothing twice and gives the same dossier. `progress` is
+    Repeating it, or continuing after it was killed, trains nothing twice and gives the same result. `progress` is
     called with the stages `data` and `models`. Raises DataError before any training when the data cannot be used or
     split as specified, or the store is too small, and TrainingFailed when a training process dies or raises.
     """
@@ -83,7 +83,7 @@ def prepare(
             figures=_figures(store, hidden, split, original, mine),
         )
     sheet = store.put_named_by_digest(f"data/{digest(practice)[:16]}/contact-sheet", contact_sheet(practice), ".png")
-    return Dossier(
+    return PreparedCompetition(
         data=manifest,
         public=prepared["public"],
         final=prepared.get("final"),
@@ -94,7 +94,7 @@ def prepare(
 
 
 def prepare_practice(
-    spec: CompetitionSpec, store: ArtifactStore, *, files: Files | None = None, progress: Report | None = None
+    spec: CompetitionSpec, store: ArtifactStore, *, files: Files | None = None, progress: ReportProgress | None = None
 ) -> PreparedPractice:
     """The practice data of a specification and its original model, the same bits as in a competition made from it.
 
@@ -107,7 +107,7 @@ def prepare_practice(
     return _prepared_practice(bundles, original)
 
 
-def _reporting(files: Files | None, progress: Report | None) -> Files:
+def _reporting(files: Files | None, progress: ReportProgress | None) -> Files:
     """`files` with its decoding told to `progress` as the stage `data`."""
     found = files or Files()
     if progress is None:

@@ -71,12 +71,12 @@ def guest_files() -> dict[str, Path]:
 
 
 @dataclass(frozen=True)
-class _OpenJail:
+class _OpenSandbox:
     sandbox: Sandbox
     stack: ExitStack
 
 
-class Jails:
+class SandboxPool:
     """Open sandboxes by what is inside them; the one unused longest is closed for the next.
 
     A jail's zygote never sees a submission's source, so one jail may serve all submissions with the same layer.
@@ -89,7 +89,7 @@ class Jails:
         self._cache = cache
         self._settings = settings
         self._allow_unsafe = allow_unsafe
-        self._open: OrderedDict[str, _OpenJail] = OrderedDict()
+        self._open: OrderedDict[str, _OpenSandbox] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -108,7 +108,7 @@ class Jails:
                 self._open.popitem(last=False)[1].stack.close()
             with ExitStack() as stack:
                 sandbox = self._start(job, layer, stack)
-                self._open[key] = _OpenJail(sandbox, stack.pop_all())
+                self._open[key] = _OpenSandbox(sandbox, stack.pop_all())
             return sandbox
 
     def discard(self, job: Job, layer: Layer) -> None:

@@ -44,7 +44,7 @@ _DELEGATE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class HostFinding:
     """One line of the audit. `remedy` is empty when `ok`."""
 
     name: str
@@ -59,7 +59,7 @@ def probe(
     gid: int | None = None,
     python: Path | None = None,
     backend: Backend = Backend.ZYGOTE,
-) -> list[Finding]:
+) -> list[HostFinding]:
     """What was found, required things first to last in the order in which they depend on each other. Raises nothing.
 
     uid, gid: identity of the jail when the caller is root. python: the guest's interpreter, by default this one.
@@ -86,11 +86,11 @@ def probe(
     ]
     if backend is Backend.UNSAFE:
         detail = f"{backend} isolates nothing: submissions may do whatever their user may"
-        findings.append(Finding("jail", False, True, detail, "unset LETHE_SANDBOX_BACKEND"))
+        findings.append(HostFinding("jail", False, True, detail, "unset LETHE_SANDBOX_BACKEND"))
     elif all(finding.ok for finding in findings if finding.required):
         findings.append(_real_start(setup))
     else:
-        findings.append(Finding("jail", False, True, "not tried, because of the above", "mend what is above first"))
+        findings.append(HostFinding("jail", False, True, "not tried, because of the above", "mend what is above first"))
     return [*findings, _cgroups()]
 
 
@@ -107,34 +107,36 @@ def mode(backend: Backend = Backend.ZYGOTE, gpu: int | None = None) -> str:
         return mode_of(backend, tree, gpu)
 
 
-def _kernel() -> Finding:
+def _kernel() -> HostFinding:
     release = platform.release()
     try:
         os.close(os.pidfd_open(os.getpid()))
     except OSError as error:
-        return Finding("kernel", False, True, f"{release} has no pidfd_open ({error.strerror})", "Linux 5.4 or newer")
+        return HostFinding(
+            "kernel", False, True, f"{release} has no pidfd_open ({error.strerror})", "Linux 5.4 or newer"
+        )
     if tuple(int(part) for part in re.findall(r"\d+", release)[:2]) < _FAST_KERNEL:
         remedy = "Linux 6.1 or newer makes runs start faster"
-        return Finding("kernel", False, False, f"{release} cannot put a zygote on huge pages", remedy)
-    return Finding("kernel", True, True, release)
+        return HostFinding("kernel", False, False, f"{release} cannot put a zygote on huge pages", remedy)
+    return HostFinding("kernel", True, True, release)
 
 
-def _uid(identity: Identity) -> Finding:
+def _uid(identity: Identity) -> HostFinding:
     """Whether it is the guests' own: they share the kernel's quotas with all that runs under it."""
     if not identity.drops:
         detail = f"guests run as you, uid {identity.uid}, and share your quotas"
         remedy = "as root they would run under a uid of their own; or start the worker as a user who owns nothing else"
-        return Finding("uid", False, False, detail, remedy)
+        return HostFinding("uid", False, False, detail, remedy)
     if not any(first <= identity.uid < first + count for first, _, count in _uid_map()):
         detail = f"guests would run as uid {identity.uid}, which this container or user namespace does not have"
         remedy = "start the worker as an ordinary user, or set LETHE_SANDBOX_UID to one of /proc/self/uid_map"
-        return Finding("uid", False, True, detail, remedy)
+        return HostFinding("uid", False, True, detail, remedy)
     try:
         name = pwd.getpwuid(identity.uid).pw_name
     except KeyError:
-        return Finding("uid", True, True, f"guests run as {identity.uid}, which is nobody else")
+        return HostFinding("uid", True, True, f"guests run as {identity.uid}, which is nobody else")
     remedy = "set LETHE_SANDBOX_UID to a number that no account has"
-    return Finding("uid", False, False, f"guests run as {identity.uid}, which is the account {name}", remedy)
+    return HostFinding("uid", False, False, f"guests run as {identity.uid}, which is the account {name}", remedy)
 
 
 def _uid_map() -> Iterator[list[int]]:
@@ -142,30 +144,30 @@ def _uid_map() -> Iterator[list[int]]:
     return ([int(number) for number in line.split()] for line in _UID_MAP.read_text(encoding="ascii").splitlines())
 
 
-def _bubblewrap() -> Finding:
+def _bubblewrap() -> HostFinding:
     try:
         path = find_bwrap()
         answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=True, timeout=10)
     except SandboxUnavailable as error:
         detail, _, remedy = str(error).partition(": ")
-        return Finding("bubblewrap", False, True, detail, remedy)
+        return HostFinding("bubblewrap", False, True, detail, remedy)
     except (OSError, subprocess.SubprocessError) as error:
-        return Finding("bubblewrap", False, True, str(error), "apt-get install --reinstall bubblewrap")
-    return Finding("bubblewrap", True, True, f"{answer.stdout.strip()} at {path}")
+        return HostFinding("bubblewrap", False, True, str(error), "apt-get install --reinstall bubblewrap")
+    return HostFinding("bubblewrap", True, True, f"{answer.stdout.strip()} at {path}")
 
 
-def _user_namespaces(identity: Identity) -> Finding:
+def _user_namespaces(identity: Identity) -> HostFinding:
     try:
         command = [find_bwrap(), "--unshare-user", "--unshare-net", "--ro-bind", "/", "/", "true"]
         answer = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=10, cwd="/", **identity_arguments(identity)
         )
     except (OSError, subprocess.SubprocessError, SandboxUnavailable) as error:
-        return Finding("user namespaces", False, True, f"cannot be tried: {error}", "mend what is above first")
+        return HostFinding("user namespaces", False, True, f"cannot be tried: {error}", "mend what is above first")
     if answer.returncode == 0:
-        return Finding("user namespaces", True, True, f"usable by {identity.words}")
+        return HostFinding("user namespaces", True, True, f"usable by {identity.words}")
     said = answer.stderr.strip().splitlines()
-    return Finding(
+    return HostFinding(
         "user namespaces",
         False,
         True,
@@ -183,44 +185,46 @@ def _namespace_remedies() -> Iterator[str]:
         yield "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile that lets bwrap do it"
 
 
-def _interpreter(setup: Setup, identity: Identity) -> Finding:
+def _interpreter(setup: Setup, identity: Identity) -> HostFinding:
     try:
         found = find_interpreter(setup.python, identity)
     except SandboxUnavailable as error:
         detail, dot, remedy = str(error).partition(". ")
         remedy = remedy if dot else "mend what is above first, or make the environment anew"
-        return Finding("interpreter", False, True, detail, remedy)
+        return HostFinding("interpreter", False, True, detail, remedy)
     folders = ", ".join(str(folder) for folder in found.folders) or "/usr"
-    return Finding("interpreter", True, True, f"{setup.python}, readable by {identity.words} (with {folders})")
+    return HostFinding("interpreter", True, True, f"{setup.python}, readable by {identity.words} (with {folders})")
 
 
-def _temporary_folder(identity: Identity) -> Finding:
+def _temporary_folder(identity: Identity) -> HostFinding:
     folder = Path(tempfile.gettempdir())
     blocked = blocking_path(folder, identity)
     if blocked is None:
-        return Finding("temporary folder", True, True, f"{folder}, readable by {identity.words}")
+        return HostFinding("temporary folder", True, True, f"{folder}, readable by {identity.words}")
     detail = f"{identity.words} cannot reach {folder}: {blocked} is closed to it"
-    return Finding("temporary folder", False, True, detail, "set TMPDIR to a folder that everybody can read, as /tmp")
+    return HostFinding(
+        "temporary folder", False, True, detail, "set TMPDIR to a folder that everybody can read, as /tmp"
+    )
 
 
-def _seccomp() -> Finding:
+def _seccomp() -> HostFinding:
     if not supported():
-        return Finding("seccomp", False, True, "the filter is for x86_64 and aarch64", "use such a machine")
+        return HostFinding("seccomp", False, True, "the filter is for x86_64 and aarch64", "use such a machine")
     try:
         program = compile_filter()
     except (SandboxUnavailable, OSError) as error:
-        return Finding("seccomp", False, True, str(error), "apt-get install libseccomp2")
-    return Finding("seccomp", True, True, f"filter of {len(program) // 8} instructions")
+        return HostFinding("seccomp", False, True, str(error), "apt-get install libseccomp2")
+    return HostFinding("seccomp", True, True, f"filter of {len(program) // 8} instructions")
 
 
-def _cgroups() -> Finding:
+def _cgroups() -> HostFinding:
     with CgroupTree.create() as tree:
         controllers = ", ".join(sorted(tree.controllers)) or "none"
         detail = f"version {tree.version} ({controllers})" if tree.version else "none writable"
-        return Finding("cgroups", tree.limits_memory, False, detail, "" if tree.limits_memory else _DELEGATE)
+        return HostFinding("cgroups", tree.limits_memory, False, detail, "" if tree.limits_memory else _DELEGATE)
 
 
-def _real_start(setup: Setup) -> Finding:
+def _real_start(setup: Setup) -> HostFinding:
     def attempt() -> str:
         with tempfile.TemporaryDirectory(prefix="lethe-doctor-") as folder:
             harness = Path(folder) / "trivial.py"
@@ -243,11 +247,11 @@ def _real_start(setup: Setup) -> Finding:
     return _tried("jail", attempt)
 
 
-def _tried(name: str, attempt: Callable[[], str]) -> Finding:
+def _tried(name: str, attempt: Callable[[], str]) -> HostFinding:
     try:
-        return Finding(name, True, True, f"a run went through: {attempt()}")
+        return HostFinding(name, True, True, f"a run went through: {attempt()}")
     except (SandboxError, OSError) as error:
-        return Finding(name, False, True, str(error), "see the message; bwrap and the kernel's log say more")
+        return HostFinding(name, False, True, str(error), "see the message; bwrap and the kernel's log say more")
 
 
 def _setting(path: Path) -> str | None:

@@ -13,14 +13,14 @@ from server.competitions import endpoints as competitions
 from server.context import create_context
 from server.hosting import audit_endpoints as audit
 from server.hosting import endpoints as hosts
-from server.http.access_log import Access, RequestTimes
+from server.http.access_log import AccessLog, RequestTimes
 from server.http.body_limit import BodyLimit
 from server.http.docs_page import mount_docs
 from server.http.openapi import complete_document
 from server.http.problem_handlers import ProblemHandlers
 from server.http.rate_limit import RateLimit
 from server.leaderboard import endpoints as leaderboard
-from server.leaderboard.response_cache import KeptBoards
+from server.leaderboard.response_cache import BoardCache
 from server.monitoring import endpoints
 from server.pages import analysis, evidence, hosting, people, problem_page, submitting, teaming
 from server.pages import endpoints as pages
@@ -68,10 +68,10 @@ def create_app(settings: Settings) -> FastAPI:
         RateLimit, rates=context.rates, per_address=settings.rate_per_address, per_token=settings.rate_per_token
     )
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)
-    app.add_middleware(KeptBoards)  # outside of limits and compression: what is kept costs less than counting it
+    app.add_middleware(BoardCache)  # outside of limits and compression: what is kept costs less than counting it
     app.state.request_times = RequestTimes()
     app.state.readiness = endpoints.Readiness(context)
-    app.add_middleware(Access, times=app.state.request_times)  # added last: the outermost
+    app.add_middleware(AccessLog, times=app.state.request_times)  # added last: the outermost
     app.include_router(work.router)  # first, because routes are tried in turn and workers ask the most
     app.include_router(oracles.router)
     api = APIRouter(prefix="/api/v1")

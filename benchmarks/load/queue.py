@@ -25,7 +25,7 @@ from server.queue.worker_keys import create_worker_key
 from server.security.credentials import TOKEN_PREFIX
 from server.security.digests import digest_secret
 from tests.conftest import free_port, wait_for_port
-from tests.dossiers import make_dossier
+from tests.prepared_competitions import make_prepared_competition
 
 CAPABILITIES = Capabilities(
     slots=1, sandbox_mode="benchmark", memory_bytes=2**36, gpu=None, torch="2.9.0", python="3.11.2"
@@ -45,7 +45,7 @@ class Bench:
         ref = ArtifactRef(key="none", sha256="0" * 64)
         with database.write() as session:
             session.execute(text("ALTER DATABASE lethe SET track_wal_io_timing = on"))
-            competition = competitions.create(session, self.spec, make_dossier(ref, environment={}))
+            competition = competitions.create(session, self.spec, make_prepared_competition(ref, environment={}))
             competition.opened_at = utc_now()
             self.key = create_worker_key(session, "bench")
             self.key_digest = digest_secret(self.key)

@@ -18,7 +18,7 @@ from server.hosting import creation
 from server.models.times import utc_now
 from server.settings import Settings
 from tests.conftest import free_port, wait_for_port
-from tests.integration.server.conftest import prepare_dossier, spec
+from tests.integration.server.conftest import prepare_competition, spec
 
 BARE = """
 from starlette.applications import Starlette
@@ -92,7 +92,7 @@ def prepare(home: Path, postgres: str) -> Context:
         connection.execute("CREATE DATABASE lethe")
     context = create_context(Settings(home=home / "home", database_url=f"{postgres}/lethe"))  # type: ignore[arg-type]
     migrate(context.database)
-    prepared = prepare_dossier(context)
+    prepared = prepare_competition(context)
     with context.database.write() as session:
         made = service.create(session, spec(quotas=QUOTAS), prepared)
         made.opened_at = utc_now()

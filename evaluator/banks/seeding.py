@@ -35,7 +35,7 @@ class Progress:
         return None if rate is None else 3600 * (self.total - self.done) / rate
 
 
-Report = Callable[[Progress], None]
+ReportProgress = Callable[[Progress], None]
 
 
 def fill_banks(
@@ -44,7 +44,7 @@ def fill_banks(
     pool: TrainingPool,
     *,
     stage: str,
-    progress: Report | None = None,
+    progress: ReportProgress | None = None,
 ) -> list[ModelRecord]:
     """The records of the ordered models (bank and index), in that order, after training those that are missing.
 

@@ -18,7 +18,7 @@ TICK_S = 0.5
 ASK_AGAIN_S = 5.0  # after an answer that there is nothing to claim
 
 
-class OrderBook(Protocol):
+class OrderSource(Protocol):
     """Where orders come from: the database itself, or the server that has one."""
 
     @property
@@ -40,7 +40,7 @@ class OrderBook(Protocol):
 
 
 def train_orders(
-    book: OrderBook, store: ArtifactStore, pool: TrainingPool, *, stop: threading.Event, tick: Callable[[], None]
+    book: OrderSource, store: ArtifactStore, pool: TrainingPool, *, stop: threading.Event, tick: Callable[[], None]
 ) -> int:
     """How many models were trained and committed, once `book` gives no more orders, or soon after `stop` is set.
 
@@ -49,13 +49,13 @@ def train_orders(
     TrainerKilled when a process died, and what `book` and `store` raise.
     """
     with TemporaryDirectory(prefix="lethe-bank-") as folder:
-        return _Shift(book, store, pool, Path(folder)).work(stop, tick)
+        return TrainingSession(book, store, pool, Path(folder)).work(stop, tick)
 
 
-class _Shift:
+class TrainingSession:
     """The orders in hand from the first claim to the last report."""
 
-    def __init__(self, book: OrderBook, store: ArtifactStore, pool: TrainingPool, folder: Path) -> None:
+    def __init__(self, book: OrderSource, store: ArtifactStore, pool: TrainingPool, folder: Path) -> None:
         self._book = book
         self._store = store
         self._pool = pool

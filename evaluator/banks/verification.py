@@ -12,7 +12,7 @@ import numpy as np
 from evaluator.artifacts import ArtifactCorrupt, ArtifactMissing, ArtifactStore
 from evaluator.artifacts.oracles import ModelRecord, pruned_key, read_record, trained_indices
 from evaluator.artifacts.outputs import LOGITS, read_outputs
-from evaluator.banks.seeding import Progress, Report
+from evaluator.banks.seeding import Progress, ReportProgress
 from evaluator.banks.training_jobs import OutputsTask, run_outputs, training_pool
 from evaluator.contract.bank import BankIdentity
 
@@ -40,7 +40,7 @@ class Verification:
 
 
 def verify_bank(
-    bank: BankIdentity, store: ArtifactStore, *, sample: int, jobs: int | None, progress: Report
+    bank: BankIdentity, store: ArtifactStore, *, sample: int, jobs: int | None, progress: ReportProgress
 ) -> Verification:
     """The digests of all records' artifacts checked, and the outputs of `sample` models computed again and compared.
 
@@ -65,7 +65,7 @@ def prune_bank(bank_digest: str, store: ArtifactStore) -> int:
 
 
 def _sound_records(
-    bank: BankIdentity, store: ArtifactStore, indices: list[int], found: Verification, progress: Report
+    bank: BankIdentity, store: ArtifactStore, indices: list[int], found: Verification, progress: ReportProgress
 ) -> Iterator[ModelRecord]:
     """The records of undamaged models that have a checkpoint."""
     is_pruned = store.exists(pruned_key(bank.digest))
@@ -99,7 +99,7 @@ def _recompute(
     records: list[ModelRecord],
     jobs: int | None,
     found: Verification,
-    progress: Report,
+    progress: ReportProgress,
 ) -> None:
     started = time.monotonic()
     with TemporaryDirectory(prefix="lethe-verify-") as folder, training_pool(jobs) as pool:

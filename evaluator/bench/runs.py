@@ -13,7 +13,7 @@ from uuid import UUID
 
 from evaluator.artifacts import ArtifactStore
 from evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outputs
-from evaluator.banks.seeding import Progress, Report
+from evaluator.banks.seeding import Progress, ReportProgress
 from evaluator.bench.sweep import Method
 from evaluator.contract.faults import Fault
 from evaluator.contract.prepared_competition import PreparedSplit
@@ -23,8 +23,8 @@ from evaluator.contract.work import Job, RunOrder, RunRecord
 from evaluator.dependencies import open_layers
 from evaluator.environment import environment
 from evaluator.inference.service import InferenceService
-from evaluator.pipeline import Station, evaluate
-from evaluator.sandbox_pool import Jails, require_isolation
+from evaluator.pipeline import WorkerResources, evaluate
+from evaluator.sandbox_pool import SandboxPool, require_isolation
 from evaluator.settings import IndexSettings, LayerSettings
 
 RunStage = Literal[Stage.CHECK, Stage.RUN]
@@ -56,7 +56,7 @@ class Bench:
 
 
 def run_methods(
-    bench: Bench, methods: Sequence[Method], *, slots: int, scratch: Path, progress: Report
+    bench: Bench, methods: Sequence[Method], *, slots: int, scratch: Path, progress: ReportProgress
 ) -> list[MethodRuns]:
     """The runs of every method, in order, doing only those that the store lacks, `slots` at a time.
 
@@ -83,10 +83,10 @@ def run_methods(
     report()
     faults: list[str] = []
     with InferenceService(wall_s=60.0) as inference:
-        jails = Jails(bench.store, scratch, settings)
-        station = Station(
+        sandbox_pool = SandboxPool(bench.store, scratch, settings)
+        resources = WorkerResources(
             store=bench.store,
-            jails=jails,
+            sandbox_pool=sandbox_pool,
             layers=open_layers(settings, IndexSettings()),
             inference=inference,
             cache=scratch,
@@ -100,14 +100,14 @@ def run_methods(
                     identity = identity_of(bench, method)
                     job = make_job(bench, method, identity, missing)
                     stored = partial(finish, identity=identity)
-                    done = evaluate(station, job, interrupt=threading.Event(), finished=stored)
+                    done = evaluate(resources, job, interrupt=threading.Event(), finished=stored)
                     fault = done.fault
-                faults.append("" if fault is None else _explained(station, bench, method, fault))
+                faults.append("" if fault is None else _explained(resources, bench, method, fault))
                 if fault is not None:
                     total -= bench.runs - len(_stored_records(bench, method))
                     report()
         finally:
-            jails.close()
+            sandbox_pool.close()
     return [_collect(bench, method, fault) for method, fault in zip(methods, faults, strict=True)]
 
 
@@ -173,11 +173,11 @@ def make_job(bench: Bench, method: Method, identity: UUID, indices: Sequence[int
     )
 
 
-def _explained(station: Station, bench: Bench, method: Method, fault: Fault) -> str:
+def _explained(resources: WorkerResources, bench: Bench, method: Method, fault: Fault) -> str:
     """The fault in one line, with what the code said in a run of its own: runs on hidden data do not tell."""
     if fault.owner is Owner.PLATFORM:
         raise BenchFailed(f"{method.name}: {fault.message or fault.text}")
     job = make_job(bench, method, identity_of(bench, method), [0], Stage.CHECK)
-    said = evaluate(station, job, interrupt=threading.Event(), finished=lambda _: None).fault
+    said = evaluate(resources, job, interrupt=threading.Event(), finished=lambda _: None).fault
     place = f" in line {fault.line}" if fault.line else ""
     return f"{fault.code}{place}{f': {said.message}' if said is not None and said.message else ''}"

@@ -74,7 +74,7 @@ class DataManifest(Contract):
     skipped: int = Field(description="Files that were left out because they could not be used")
 
 
-class Dossier(Contract):
+class PreparedCompetition(Contract):
     """The prepared competition."""
 
     data: DataManifest

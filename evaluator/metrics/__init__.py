@@ -13,7 +13,7 @@ from evaluator.metrics.comparison import (
 from evaluator.metrics.competition import competition_epsilon
 from evaluator.metrics.diagnostics import diagnose, non_finite_outputs
 from evaluator.metrics.exact import exact_epsilon, exact_limit
-from evaluator.metrics.findings import Finding
+from evaluator.metrics.findings import ScoreFinding
 from evaluator.metrics.logits import cross_entropy, margins
 from evaluator.metrics.pool import MIN_RUNS, Pool
 from evaluator.metrics.quality import Rule, competition_bins, epsilon, example_quality, forgetting_quality
@@ -26,11 +26,11 @@ __all__ = [
     "Calibration",
     "Comparison",
     "Difference",
-    "Finding",
     "NormalisedQuality",
     "Pool",
     "Rule",
     "Score",
+    "ScoreFinding",
     "calibrate",
     "compare",
     "competition_bins",

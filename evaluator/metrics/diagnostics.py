@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaln, ndtr
 
-from evaluator.metrics.findings import Finding
+from evaluator.metrics.findings import ScoreFinding
 from evaluator.metrics.pool import Floats, Pool
 from evaluator.metrics.score import Score
 from evaluator.metrics.uncertainty import interval, jackknife_error
@@ -32,14 +32,14 @@ def diagnose(
     original: ArrayLike | None = None,
     copied: Score | None = None,
     copies: Mapping[str, Score] | None = None,
-) -> tuple[Finding, ...]:
+) -> tuple[ScoreFinding, ...]:
     """Every finding about a submission, the score's own warnings first; empty when nothing is suspicious.
 
     `original`: (E,) margins of the original model. `ceiling`: score of a second pool of oracles. `copies`: scores on
     changed copies of forget images, by name ("flipped", "jittered"); `copied`: the score on those images themselves,
     where they are not all of them. What is None is not checked.
     """
-    found: list[Finding | None] = [
+    found: list[ScoreFinding | None] = [
         collapsed_runs(unlearned.margins, retrained.margins),
         outlier_runs(unlearned.margins),
         regular_margins(unlearned.margins),
@@ -55,16 +55,16 @@ def diagnose(
     return (*own, *(finding for finding in found if finding is not None))
 
 
-def non_finite_outputs(outputs: ArrayLike) -> Finding | None:
+def non_finite_outputs(outputs: ArrayLike) -> ScoreFinding | None:
     """Runs whose `outputs` (N, …) hold NaN or infinite values; check before building a Pool, which refuses them."""
     values = np.asarray(outputs)
     broken = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
     if not broken.any():
         return None
-    return Finding("non_finite_outputs", f"{_runs(broken)} NaN or infinite outputs.")
+    return ScoreFinding("non_finite_outputs", f"{_runs(broken)} NaN or infinite outputs.")
 
 
-def collapsed_runs(unlearned: Floats, retrained: Floats) -> Finding | None:
+def collapsed_runs(unlearned: Floats, retrained: Floats) -> ScoreFinding | None:
     """Runs that are (nearly) copies of another run, which is what a seed fixed inside a submission does."""
     usual = float(np.median(_distances(retrained)[np.triu_indices(len(retrained), 1)]))
     distances = _distances(unlearned)
@@ -76,10 +76,10 @@ def collapsed_runs(unlearned: Floats, retrained: Floats) -> Finding | None:
         f"{_runs(twins)} a (nearly) identical twin. Runs must differ by their seeds as retraining does; "
         "a seed set inside the submission makes them alike and ruins the score."
     )
-    return Finding("collapsed_runs", message)
+    return ScoreFinding("collapsed_runs", message)
 
 
-def outlier_runs(unlearned: Floats) -> Finding | None:
+def outlier_runs(unlearned: Floats) -> ScoreFinding | None:
     """Runs far away from the others on the forget examples as a whole, such as diverged ones."""
     deviation = np.abs(unlearned - np.median(unlearned, axis=0))
     scale = np.median(deviation, axis=0)
@@ -89,10 +89,12 @@ def outlier_runs(unlearned: Floats) -> Finding | None:
     outliers = distance > OUTLIER_FACTOR * np.median(distance)
     if not outliers.any():
         return None
-    return Finding("outlier_runs", f"{_runs(outliers)} margins far away from all others; perhaps training diverged.")
+    return ScoreFinding(
+        "outlier_runs", f"{_runs(outliers)} margins far away from all others; perhaps training diverged."
+    )
 
 
-def unchanged_outputs(unlearned: Floats, original: ArrayLike) -> Finding | None:
+def unchanged_outputs(unlearned: Floats, original: ArrayLike) -> ScoreFinding | None:
     """Runs that answer like the original model on every forget example."""
     reference = np.asarray(original, dtype=np.float64)
     if reference.shape != unlearned.shape[1:]:
@@ -100,20 +102,20 @@ def unchanged_outputs(unlearned: Floats, original: ArrayLike) -> Finding | None:
     same = np.abs(unlearned - reference).max(axis=1) <= UNCHANGED_MARGIN
     if not same.any():
         return None
-    return Finding("unchanged_weights", f"{_runs(same)} the outputs of the original model: nothing was unlearned.")
+    return ScoreFinding("unchanged_weights", f"{_runs(same)} the outputs of the original model: nothing was unlearned.")
 
 
-def above_ceiling(score: Score, ceiling: Score) -> Finding | None:
+def above_ceiling(score: Score, ceiling: Score) -> ScoreFinding | None:
     """A forgetting quality above the upper 95% bound of the ceiling's, which retraining itself hardly reaches."""
     error = float(jackknife_error(ceiling.quality_replicates))
     upper = interval(ceiling.forgetting_quality, error, len(ceiling.quality_replicates) - 1)[1]
     if score.forgetting_quality <= upper:
         return None
     message = f"F = {score.forgetting_quality:.3f} lies above the ceiling's upper bound {upper:.3f}."
-    return Finding("above_ceiling", message)
+    return ScoreFinding("above_ceiling", message)
 
 
-def copies_gap(score: Score, copies: Score, *, name: str) -> Finding | None:
+def copies_gap(score: Score, copies: Score, *, name: str) -> ScoreFinding | None:
     """A forgetting quality that more than halves, significantly, on `name` copies of the forget images.
 
     Retraining changes the answer to a photograph and to its mirror image alike; margins memorised for the exact
@@ -128,10 +130,10 @@ def copies_gap(score: Score, copies: Score, *, name: str) -> Finding | None:
         f"F falls from {score.forgetting_quality:.3f} on the forget images to {copies.forgetting_quality:.3f} on "
         f"their {name} copies; the margins may be memorised."
     )
-    return Finding("copies_gap", message)
+    return ScoreFinding("copies_gap", message)
 
 
-def regular_margins(unlearned: Floats) -> Finding | None:
+def regular_margins(unlearned: Floats) -> ScoreFinding | None:
     """Margins spread more evenly than independent draws: a sign of runs that know their own index.
 
     The smaller of two neighbouring spacings over the larger one has a known mean under independent draws from any
@@ -160,7 +162,7 @@ def regular_margins(unlearned: Floats) -> Finding | None:
                     f"The margins are more evenly spaced than independent runs would be (ratio {observed:.2f} over "
                     f"spacings of {step}, expected {mean:.2f})."
                 )
-                return Finding("regular_margins", message)
+                return ScoreFinding("regular_margins", message)
         step *= 2
     return None
 

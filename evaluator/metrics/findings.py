@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Finding:
+class ScoreFinding:
     """A stable `code` to match on and a sentence for people."""
 
     code: str

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evaluator.metrics.competition import CAP, competition_supremum
 from evaluator.metrics.exact import exact_epsilon
-from evaluator.metrics.findings import Finding
+from evaluator.metrics.findings import ScoreFinding
 from evaluator.metrics.pool import MIN_RUNS, Floats, Pool
 from evaluator.metrics.quality import Rule, example_quality
 from evaluator.metrics.uncertainty import (
@@ -48,7 +48,7 @@ class Score:
     interval_new_identities: tuple[float, float] | None
     replicates: Floats
     quality_replicates: Floats
-    warnings: tuple[Finding, ...]
+    warnings: tuple[ScoreFinding, ...]
     metric_version: str = METRIC_VERSION
 
 
@@ -155,27 +155,27 @@ def _checked_identities(identities: ArrayLike | None, examples: int) -> NDArray[
 
 def _new_identities(
     full: _Estimate, error: float, degrees: int, labels: NDArray[np.generic] | None
-) -> tuple[tuple[float, float] | None, tuple[Finding, ...]]:
+) -> tuple[tuple[float, float] | None, tuple[ScoreFinding, ...]]:
     if labels is None:
         return None, ()
     people = len(np.unique(labels))
     if people < 2:
         message = "All forget examples show one identity, so nothing is known about other people."
-        return None, (Finding("single_identity", message),)
+        return None, (ScoreFinding("single_identity", message),)
     spread = between_identity_variance(full.quality, labels) ** 0.5 * full.retain_ratio * full.test_ratio
     return interval(full.final, combined_error(error, spread), min(degrees, people - 1)), ()
 
 
-def _warnings(full: _Estimate, unlearned: Pool) -> tuple[Finding, ...]:
+def _warnings(full: _Estimate, unlearned: Pool) -> tuple[ScoreFinding, ...]:
     found = []
     if full.undecided:
         message = (
             f"No decision rule of the competition's grid survived for {full.undecided} examples (constant or nearly "
             "constant margins in both pools); they count as epsilon 0."
         )
-        found.append(Finding("no_surviving_rule", message))
+        found.append(ScoreFinding("no_surviving_rule", message))
     missing = [name for name in ("retain", "test") if getattr(unlearned, f"{name}_accuracy") is None]
     if missing:
         message = f"No {' and '.join(missing)} accuracies were given; the ratio counts as 1."
-        found.append(Finding("accuracies_missing", message))
+        found.append(ScoreFinding("accuracies_missing", message))
     return tuple(found)

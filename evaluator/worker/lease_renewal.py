@@ -13,7 +13,7 @@ LONGEST_BEAT_S = 3.0  # a cancelled submission frees its worker after one beat
 SHORTEST_BEAT_S = 0.5
 
 
-class Heart:
+class LeaseRenewal:
     """Sends heartbeats while it is entered; sets `interrupt` when the server says stop or `stop` is set.
 
     `lost` says that the lease is somebody else's, or nobody's any more.

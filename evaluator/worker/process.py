@@ -18,16 +18,16 @@ from evaluator.contract.work import Job, Outcome, RunRecord
 from evaluator.dependencies import open_layers
 from evaluator.environment import environment
 from evaluator.inference.service import InferenceService
-from evaluator.pipeline import Evaluated, Station, evaluate
-from evaluator.sandbox_pool import Jails, require_isolation
+from evaluator.pipeline import Evaluated, WorkerResources, evaluate
+from evaluator.sandbox_pool import SandboxPool, require_isolation
 from evaluator.settings import IndexSettings, WorkerSettings
 from evaluator.worker.bank_trainer import BankTrainer
 from evaluator.worker.capabilities import find_capabilities
-from evaluator.worker.lease_renewal import Heart
-from evaluator.worker.report_spool import Spool
+from evaluator.worker.lease_renewal import LeaseRenewal
+from evaluator.worker.report_spool import ReportSpool
 from evaluator.worker.self_test import require_self_test
 from evaluator.worker.server_client import KeyRefused, ServerAway, ServerRefused, WorkClient, WorkerUnknown
-from evaluator.worker.worker_identity import Seat, take_seat
+from evaluator.worker.worker_identity import WorkerIdentity, take_identity
 from sandbox.doctor import mode
 from sandbox.errors import SandboxUnavailable
 from sandbox.setup import Backend
@@ -42,20 +42,22 @@ LONGEST_RETRY_S = 5.0
 class WorkerLoop:
     """Reports what its predecessor left, registers, then claims one job at a time and does it in `slots` runs at once.
 
-    Nothing that the server has not confirmed is lost with the process: it lies in the seat's folder.
+    Nothing that the server has not confirmed is lost with the process: it lies in the identity's folder.
     """
 
-    def __init__(self, settings: WorkerSettings, seat: Seat, *, sandbox_mode: str, allow_unsafe: bool = False) -> None:
-        self.name = seat.name
+    def __init__(
+        self, settings: WorkerSettings, identity: WorkerIdentity, *, sandbox_mode: str, allow_unsafe: bool = False
+    ) -> None:
+        self.name = identity.name
         self.failure: str | None = None
         self._sandbox_mode = sandbox_mode
         self._capabilities = find_capabilities(slots=settings.slots, sandbox_mode=sandbox_mode)
-        self._spool = Spool(seat.folder / "spool")
-        self._client = WorkClient(settings.server_url, settings.worker_key.get_secret_value(), seat.name)
+        self._spool = ReportSpool(identity.folder / "spool")
+        self._client = WorkClient(settings.server_url, settings.worker_key.get_secret_value(), identity.name)
         store = open_store(settings.artifacts_url)
-        self._station = Station(
+        self._resources = WorkerResources(
             store=store,
-            jails=Jails(store, settings.cache, settings, allow_unsafe=allow_unsafe),
+            sandbox_pool=SandboxPool(store, settings.cache, settings, allow_unsafe=allow_unsafe),
             layers=open_layers(settings, IndexSettings()),
             inference=InferenceService(wall_s=settings.outputs_wall_s),
             cache=settings.cache,
@@ -69,7 +71,7 @@ class WorkerLoop:
         self._thread = threading.Thread(target=self._run, name="evaluate", daemon=True)
 
     def start(self) -> None:
-        self._station.inference.start()
+        self._resources.inference.start()
         self._thread.start()
 
     def wake(self) -> None:
@@ -83,8 +85,8 @@ class WorkerLoop:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=STOP_GRACE_S)
-        self._station.jails.close()
-        self._station.inference.close()
+        self._resources.sandbox_pool.close()
+        self._resources.inference.close()
         self._client.close()
 
     def _run(self) -> None:
@@ -160,16 +162,16 @@ class WorkerLoop:
     def _evaluate(self, job: Job) -> None:
         started = time.monotonic()
         interrupt = threading.Event()
-        heart = Heart(self._client, job, interrupt=interrupt, stop=self._stop)
+        renewal = LeaseRenewal(self._client, job, interrupt=interrupt, stop=self._stop)
 
         def finished(record: RunRecord) -> None:
             self._spool.add(job, record)
-            heart.add(record)
+            renewal.add(record)
 
         self._spool.begin(job)
-        with heart:
-            evaluated = evaluate(self._station, job, interrupt=interrupt, finished=finished)
-        if heart.lost:
+        with renewal:
+            evaluated = evaluate(self._resources, job, interrupt=interrupt, finished=finished)
+        if renewal.lost:
             self._spool.forget(job.work_id, job.token)
             log.info("work_stopped")
             return
@@ -215,7 +217,7 @@ def run_worker(settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
     folder = settings.cache / "workers"
     if require_self_test(folder, sandbox_mode=sandbox_mode, allow_unsafe=allow_unsafe):
         log.info("self_test_passed", sandbox_mode=sandbox_mode)
-    loop = WorkerLoop(settings, take_seat(folder), sandbox_mode=sandbox_mode, allow_unsafe=allow_unsafe)
+    loop = WorkerLoop(settings, take_identity(folder), sandbox_mode=sandbox_mode, allow_unsafe=allow_unsafe)
     if settings.sandbox_backend is Backend.UNSAFE:
         log.warning("submissions_are_not_isolated", sandbox_mode=sandbox_mode)
     loop.start()  # without waiting for the broker: its messages only save the wait until the next poll

@@ -16,10 +16,10 @@ _OUTCOME = ".outcome"
 _PARTIAL = ".partial"
 
 
-class Spool:
+class ReportSpool:
     """A folder with one file per job: a line for each finished run, then the outcome in its place.
 
-    Everything is on the disk before a method returns. After a crash the next process of the same seat finds what was
+    Everything is on the disk before a method returns. After a crash the next process of the same worker finds what was
     finished and reports it, so that only runs in flight are repeated. Methods raise OSError when the disk fails.
     """
 

@@ -1,4 +1,4 @@
-"""A worker's seat: the identity that a restarted worker takes over from the one before it on the same machine."""
+"""The identity of a worker, which a restarted worker takes over from the one before it on the same machine."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ _NAME = "name"
 
 
 @dataclass(frozen=True)
-class Seat:
+class WorkerIdentity:
     """A folder that no other process uses as long as `lock`, a descriptor, is open; `name` is the worker's."""
 
     folder: Path
@@ -20,14 +20,16 @@ class Seat:
     lock: int
 
     def leave(self) -> None:
-        """Let another process have the seat."""
+        """Let another process have the identity."""
         os.close(self.lock)
 
 
-def take_seat(parent: Path) -> Seat:
-    """The first seat below `parent` whose worker is gone, or a new one. Raises OSError when the folder cannot be used.
+def take_identity(parent: Path) -> WorkerIdentity:
+    """Return the first identity below `parent` whose worker is gone, or a new one.
 
-    The kernel gives the lock back when its holder dies, so whoever gets a seat knows that its last holder is dead.
+    Raises OSError when the folder cannot be used.
+
+    The kernel gives the lock back when its holder dies, so whoever gets an identity knows that its last holder is dead.
     """
     number = 0
     while True:
@@ -40,11 +42,11 @@ def take_seat(parent: Path) -> Seat:
             os.close(lock)
             number += 1
             continue
-        return Seat(folder=folder, name=f"{socket.gethostname()}:{_identifier(folder / _NAME)}", lock=lock)
+        return WorkerIdentity(folder=folder, name=f"{socket.gethostname()}:{_identifier(folder / _NAME)}", lock=lock)
 
 
 def _identifier(path: Path) -> str:
-    """Eight letters that are this seat's for good."""
+    """Eight letters that are this identity's for good."""
     try:
         found = path.read_text(encoding="ascii").strip()
     except (FileNotFoundError, UnicodeDecodeError):

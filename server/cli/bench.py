@@ -15,7 +15,7 @@ from server.cli.options import Home, Json, make_settings
 from server.cli.progress import training_progress
 
 if TYPE_CHECKING:
-    from evaluator.banks.seeding import Report
+    from evaluator.banks.seeding import ReportProgress
     from evaluator.bench.runs import Bench, MethodRuns
     from evaluator.bench.sweep import Sweep
     from evaluator.bench.tables import Row
@@ -86,7 +86,13 @@ def _specification(sweep: "Sweep", folder: Path, runs: int | None) -> "Competiti
 
 
 def _prepare(
-    spec: "CompetitionSpec", artifacts: str, seed: int, *, data: Path | None, jobs: int | None, progress: "Report"
+    spec: "CompetitionSpec",
+    artifacts: str,
+    seed: int,
+    *,
+    data: Path | None,
+    jobs: int | None,
+    progress: "ReportProgress",
 ) -> "Bench":
     """Data, original model and both pools of oracles; everything that is stored already is found again."""
     from evaluator.artifacts import open_store
@@ -114,26 +120,26 @@ def _rows(prepared: "Bench", done: "list[MethodRuns]") -> "list[Row]":
     from evaluator.artifacts.outputs import stack_outputs
     from evaluator.bench.measures import measure
     from evaluator.bench.tables import Row
-    from server.competitions.oracle_pools import Measure
-    from server.scoring.reference_set import load_yardstick
+    from server.competitions.oracle_pools import OraclePools
+    from server.scoring.reference_set import load_reference_set
 
     count, digest, store = prepared.runs, prepared.split.bank_digest, prepared.store
-    against = Measure(prepared.split, range(count), range(count, 2 * count))
-    yardstick = load_yardstick(store, prepared.spec.metric, against)
+    against = OraclePools(prepared.split, range(count), range(count, 2 * count))
+    reference_set = load_reference_set(store, prepared.spec.metric, against)
     evaluation = load(store.get(prepared.split.evaluation))
     labels = {part: evaluation[f"{part}.labels"] for part in ("forget", "test", "retain_sample")}
     oracles, others = (load_pool(store, digest, range(first, first + count)) for first in (0, count))
     rows = []
-    references = {"ceiling": others, "floor": stack_outputs([yardstick.original] * count)}
+    references = {"ceiling": others, "floor": stack_outputs([reference_set.original] * count)}
     for name, outputs in references.items():
-        score = yardstick.score(yardstick.pool(outputs))
+        score = reference_set.score(reference_set.pool(outputs))
         measures = measure(score, outputs, oracles, labels, ())
         rows.append(Row(name, {}, count, measures, score, is_reference=True))
     for one in done:
         if one.outputs is None:
             rows.append(Row(one.method.name, one.method.constants, count, {}, None, fault=one.fault))
             continue
-        score = yardstick.score(yardstick.pool(one.outputs))
+        score = reference_set.score(reference_set.pool(one.outputs))
         measures = measure(score, one.outputs, oracles, labels, one.wall_s)
         rows.append(Row(one.method.name, one.method.constants, count, measures, score))
     return rows

@@ -48,7 +48,7 @@ def create_competition(
     for name in files.skipped:
         typer.echo(f"skipped {name}", err=True)
     if as_json:
-        typer.echo(created.dossier.model_dump_json())
+        typer.echo(created.prepared.model_dump_json())
         return
     typer.echo(creation.describe(created))
 

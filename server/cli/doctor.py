@@ -12,7 +12,7 @@ from server.cli.options import Home, Json, make_settings
 if TYPE_CHECKING:
     from attacks.runner import Verdict
     from evaluator.settings import SandboxSettings
-    from sandbox.doctor import Finding
+    from sandbox.doctor import HostFinding
 
 _MARKS = {"contained": "ok  ", "breached": "FAIL", "skipped": "note"}
 _LEAST_SUMMARY = 30
@@ -53,15 +53,15 @@ def doctor(
 
 
 def _attack(sandbox: "SandboxSettings") -> "Iterator[Verdict]":
-    from attacks.arena import Arena
+    from attacks.attack_bench import AttackBench
     from attacks.case import load_cases
     from attacks.runner import run_cases
 
-    with Arena(backend=sandbox.sandbox_backend, uid=sandbox.sandbox_uid, gpu=sandbox.gpu) as arena:
-        yield from run_cases(load_cases(), arena)
+    with AttackBench(backend=sandbox.sandbox_backend, uid=sandbox.sandbox_uid, gpu=sandbox.gpu) as bench:
+        yield from run_cases(load_cases(), bench)
 
 
-def _show(findings: "list[Finding]") -> None:
+def _show(findings: "list[HostFinding]") -> None:
     for finding in findings:
         mark = "ok  " if finding.ok else "FAIL" if finding.required else "note"
         typer.echo(f"{mark}  {finding.name}: {finding.detail}")
@@ -90,7 +90,7 @@ def _summarise(verdicts: "list[Verdict]") -> None:
         typer.echo("      run no strangers' code here; report the lines marked FAIL with the lines above the attacks")
 
 
-def _as_json(findings: "list[Finding]", verdicts: "list[Verdict]") -> dict[str, Any]:
+def _as_json(findings: "list[HostFinding]", verdicts: "list[Verdict]") -> dict[str, Any]:
     return {
         "findings": [
             {"name": f.name, "ok": f.ok, "required": f.required, "detail": f.detail, "remedy": f.remedy}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from sandbox.doctor import Finding
+from sandbox.doctor import HostFinding
 from server.settings import Settings
 
 GIB = 2**30
@@ -18,7 +18,7 @@ _PROGRAM_S = 15.0
 _NOTHING_YET = "nothing there yet; lethe up or lethe migrate makes it"
 
 
-def look(settings: Settings) -> list[Finding]:
+def look(settings: Settings) -> list[HostFinding]:
     """One finding for each part. Only what was named by a setting, or exists, is required to work. Raises nothing."""
     return [
         _disk(settings),
@@ -32,33 +32,33 @@ def look(settings: Settings) -> list[Finding]:
     ]
 
 
-def _disk(settings: Settings) -> Finding:
+def _disk(settings: Settings) -> HostFinding:
     there = next(path for path in (settings.home, *settings.home.parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         detail = f"{there} {'cannot be written to' if there.is_dir() else 'is no folder'}"
-        return Finding("disk", False, True, detail, "choose another folder with --home or LETHE_HOME")
+        return HostFinding("disk", False, True, detail, "choose another folder with --home or LETHE_HOME")
     remedy = "free some space there, or choose another folder with --home or LETHE_HOME"
     return _space("disk", settings.home, HOME_BYTES, remedy)
 
 
-def _temporary_space() -> Finding:
+def _temporary_space() -> HostFinding:
     remedy = "free some space there, or set TMPDIR to another folder that everybody can read"
     return _space("temporary space", Path(tempfile.gettempdir()), TEMPORARY_BYTES, remedy)
 
 
-def _space(name: str, folder: Path, wanted_bytes: int, remedy: str) -> Finding:
+def _space(name: str, folder: Path, wanted_bytes: int, remedy: str) -> HostFinding:
     there = next(path for path in (folder, *folder.parents) if path.exists())
     try:
         free_bytes = shutil.disk_usage(there).free
     except OSError as error:
-        return Finding(name, False, True, f"{there} cannot be looked at: {error.strerror}", remedy)
+        return HostFinding(name, False, True, f"{there} cannot be looked at: {error.strerror}", remedy)
     detail = f"{free_bytes / GIB:.1f} GiB free for {folder}"
     if free_bytes >= wanted_bytes:
-        return Finding(name, True, True, detail)
-    return Finding(name, False, True, f"{detail}, of {wanted_bytes / GIB:.1f} wanted", remedy)
+        return HostFinding(name, True, True, detail)
+    return HostFinding(name, False, True, f"{detail}, of {wanted_bytes / GIB:.1f} wanted", remedy)
 
 
-def _gpu() -> Finding:
+def _gpu() -> HostFinding:
     """Says what there is; a machine without one evaluates on its processor. What LETHE_GPU names must be there."""
     from evaluator.settings import SandboxSettings
     from sandbox.errors import SandboxUnavailable
@@ -69,23 +69,23 @@ def _gpu() -> Finding:
         is_named = gpu is not None and bool(device_nodes(gpu))
     except SandboxUnavailable as error:
         detail, _, remedy = str(error).partition(": ")
-        return Finding("gpu", False, True, detail, f"{remedy}; or correct LETHE_GPU")
+        return HostFinding("gpu", False, True, detail, f"{remedy}; or correct LETHE_GPU")
     program = shutil.which("nvidia-smi")
     nodes = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
     if program is None:
         if nodes:
             remedy = "install the driver's programs, so that GPU memory can be watched"
-            return Finding("gpu", False, is_named, f"{', '.join(nodes)}, but no nvidia-smi", remedy)
-        return Finding("gpu", True, False, "none; evaluations use the processor")
+            return HostFinding("gpu", False, is_named, f"{', '.join(nodes)}, but no nvidia-smi", remedy)
+        return HostFinding("gpu", True, False, "none; evaluations use the processor")
     try:
         listed = subprocess.run([program, "-L"], capture_output=True, text=True, check=True, timeout=_PROGRAM_S).stdout
     except (OSError, subprocess.SubprocessError) as error:
-        return Finding("gpu", False, is_named, f"nvidia-smi fails: {error}", "reload or reinstall the driver")
+        return HostFinding("gpu", False, is_named, f"nvidia-smi fails: {error}", "reload or reinstall the driver")
     names = [line.partition(" (")[0] for line in listed.splitlines() if line.startswith("GPU ")]
-    return Finding("gpu", True, False, "; ".join(names) or "none; evaluations use the processor")
+    return HostFinding("gpu", True, False, "; ".join(names) or "none; evaluations use the processor")
 
 
-def _database(settings: Settings) -> Finding:
+def _database(settings: Settings) -> HostFinding:
     from alembic.script import ScriptDirectory
     from sqlalchemy import text
     from sqlalchemy.exc import SQLAlchemyError
@@ -98,10 +98,10 @@ def _database(settings: Settings) -> Finding:
     try:
         database = Database(settings.database)
     except (ConfigurationError, SQLAlchemyError, ImportError) as error:
-        return Finding("database", False, True, str(error), "correct LETHE_DATABASE_URL")
+        return HostFinding("database", False, True, str(error), "correct LETHE_DATABASE_URL")
     shown = database.url.render_as_string(hide_password=True)
     if database.is_sqlite and not Path(database.url.database or "").exists():
-        return Finding("database", not is_named, is_named, f"{shown}: {_NOTHING_YET}", "lethe migrate")
+        return HostFinding("database", not is_named, is_named, f"{shown}: {_NOTHING_YET}", "lethe migrate")
     try:
         with database.read() as session:
             version = session.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -110,15 +110,15 @@ def _database(settings: Settings) -> Finding:
         first = str(error.__cause__ or error).splitlines()[0]
         is_away = "alembic_version" not in str(error)
         remedy = "start it, or correct LETHE_DATABASE_URL" if is_away else "lethe migrate"
-        return Finding("database", False, True, f"{shown}: {first}", remedy)
+        return HostFinding("database", False, True, f"{shown}: {first}", remedy)
     finally:
         database.dispose()
     if version != newest:
-        return Finding("database", False, True, f"{shown}: schema {version}, not {newest}", "lethe migrate")
-    return Finding("database", True, True, f"{shown}, schema {version}")
+        return HostFinding("database", False, True, f"{shown}: schema {version}, not {newest}", "lethe migrate")
+    return HostFinding("database", True, True, f"{shown}, schema {version}")
 
 
-def _broker(settings: Settings) -> Finding:
+def _broker(settings: Settings) -> HostFinding:
     """A broker away costs seconds, not work, so it is never required."""
     url = settings.broker
     if urlsplit(url).scheme == "filesystem":
@@ -136,7 +136,7 @@ def _broker(settings: Settings) -> Finding:
     return _asked("broker", _without_password(url), answers, remedy, required=False)
 
 
-def _artifacts(settings: Settings) -> Finding:
+def _artifacts(settings: Settings) -> HostFinding:
     url = settings.artifacts
     is_named = bool(settings.artifacts_url)
     parts = urlsplit(url)
@@ -153,19 +153,19 @@ def _artifacts(settings: Settings) -> Finding:
     return _asked("artifacts", _without_password(url), answers, remedy, required=True)
 
 
-def _layers_folder() -> Finding:
+def _layers_folder() -> HostFinding:
     from evaluator.dependencies.probe import closed_layers_folder
     from evaluator.settings import LayerSettings
 
     settings = LayerSettings()
     reason = closed_layers_folder(settings)
     if not reason:
-        return Finding("layers", True, False, f"{settings.layers_folder}, for packages of submissions")
+        return HostFinding("layers", True, False, f"{settings.layers_folder}, for packages of submissions")
     remedy = "set LETHE_LAYERS to a folder that this user alone can write to and everybody can read"
-    return Finding("layers", False, False, reason, remedy)
+    return HostFinding("layers", False, False, reason, remedy)
 
 
-def _package_index() -> Finding:
+def _package_index() -> HostFinding:
     """Submissions that name packages need it; the others do not, so it is never required."""
     from evaluator.dependencies.errors import DependencyRefused, InstallerFailure
     from evaluator.dependencies.probe import ask_index
@@ -175,35 +175,35 @@ def _package_index() -> Finding:
         said = ask_index(LayerSettings(), IndexSettings())
     except (DependencyRefused, InstallerFailure, OSError) as error:
         remedy = "correct UV_DEFAULT_INDEX (and SSL_CERT_FILE, the proxies); without it, set dependencies.mode = 'none'"
-        return Finding("package index", False, False, str(error).splitlines()[0], remedy)
-    return Finding("package index", True, False, said)
+        return HostFinding("package index", False, False, str(error).splitlines()[0], remedy)
+    return HostFinding("package index", True, False, said)
 
 
-def _folder(name: str, folder: Path, *, is_named: bool) -> Finding:
+def _folder(name: str, folder: Path, *, is_named: bool) -> HostFinding:
     if not folder.exists() and is_named:
-        return Finding(
+        return HostFinding(
             name, False, False, f"{folder} does not exist", "mount it; if it is a new one, leave it to Lethe"
         )
     if not folder.exists():
-        return Finding(name, True, False, f"{folder}: {_NOTHING_YET}")
+        return HostFinding(name, True, False, f"{folder}: {_NOTHING_YET}")
     try:
         with tempfile.TemporaryFile(dir=folder):
-            return Finding(name, True, True, f"{folder}, writable")
+            return HostFinding(name, True, True, f"{folder}, writable")
     except OSError as error:
         variable = f"LETHE_{name.upper()}_URL" if is_named else "LETHE_HOME"
         remedy = f"give this user the folder: chown -R $(id -u) {folder}; or correct {variable}"
-        return Finding(name, False, True, f"{folder} cannot be written to: {error.strerror}", remedy)
+        return HostFinding(name, False, True, f"{folder} cannot be written to: {error.strerror}", remedy)
 
 
-def _asked(name: str, shown: str, answers: Callable[[], bool], remedy: str, *, required: bool) -> Finding:
+def _asked(name: str, shown: str, answers: Callable[[], bool], remedy: str, *, required: bool) -> HostFinding:
     from evaluator.artifacts import ArtifactError
 
     try:
         is_there = answers()
     except (ArtifactError, OSError, ValueError) as error:
         lines = str(error).splitlines()
-        return Finding(name, False, required, f"{shown}: {lines[0] if lines else type(error).__name__}", remedy)
-    return Finding(
+        return HostFinding(name, False, required, f"{shown}: {lines[0] if lines else type(error).__name__}", remedy)
+    return HostFinding(
         name, is_there, required, shown if is_there else f"{shown} does not answer", "" if is_there else remedy
     )
 

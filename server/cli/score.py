@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from evaluator.metrics import Comparison, Finding, NormalisedQuality, Pool, Score
+    from evaluator.metrics import Comparison, NormalisedQuality, Pool, Score, ScoreFinding
+
 
 POOLS = ("unlearned", "retrained", "ceiling")
 ACCURACIES = ("retain_accuracy", "test_accuracy")
@@ -64,7 +65,7 @@ class _Refused(Exception):
 
 
 @dataclass(frozen=True)
-class _Report:
+class _ScoreReport:
     file: Path
     unlearned: "Pool"
     retrained: "Pool"
@@ -72,7 +73,7 @@ class _Report:
     ceiling: "Score | None"
     normalised: "NormalisedQuality | None"
     comparison: "Comparison | None"
-    findings: tuple["Finding", ...]
+    findings: tuple["ScoreFinding", ...]
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,10 @@ class _Stored:
     ignored: tuple[str, ...]
 
 
-def _score(file: Path, rule: Literal["exact", "competition"], cap_ratios: bool, against: Path | None) -> _Report:
+def _score(file: Path, rule: Literal["exact", "competition"], cap_ratios: bool, against: Path | None) -> _ScoreReport:
     import numpy as np
 
-    from evaluator.metrics import Finding, calibrate, compare, diagnose, evaluate
+    from evaluator.metrics import ScoreFinding, calibrate, compare, diagnose, evaluate
 
     stored = _read(file)
     unlearned, retrained = stored.pools["unlearned"], stored.pools["retrained"]
@@ -116,8 +117,8 @@ def _score(file: Path, rule: Literal["exact", "competition"], cap_ratios: bool, 
     findings = diagnose(unlearned, retrained, score=result, ceiling=ceiling)
     if stored.ignored:
         message = f"Ignored {', '.join(stored.ignored)}; known arrays are {', '.join(sorted(KNOWN))}."
-        findings = (*findings, Finding("arrays_ignored", message))
-    return _Report(file, unlearned, retrained, result, ceiling, normalised, comparison, findings)
+        findings = (*findings, ScoreFinding("arrays_ignored", message))
+    return _ScoreReport(file, unlearned, retrained, result, ceiling, normalised, comparison, findings)
 
 
 def _read(file: Path) -> _Stored:
@@ -166,7 +167,7 @@ def _pool(name: str, arrays: "Mapping[str, NDArray[Any]]") -> "Pool":
     return Pool(margins=values, **{kind: arrays.get(f"{name}_{kind}") for kind in ACCURACIES})
 
 
-def _as_json(report: _Report) -> dict[str, Any]:
+def _as_json(report: _ScoreReport) -> dict[str, Any]:
     from dataclasses import asdict
 
     described = _score_as_json(report.score)
@@ -198,7 +199,7 @@ def _score_as_json(score: "Score") -> dict[str, Any]:
     }
 
 
-def _print(report: _Report) -> None:
+def _print(report: _ScoreReport) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -259,7 +260,7 @@ def _bin_count(score: "Score") -> int:
     return int(exact_limit(score.runs, score.oracles) / BIN_WIDTH) + 1
 
 
-def _draw(report: _Report, path: Path) -> None:
+def _draw(report: _ScoreReport, path: Path) -> None:
     """The histogram of epsilon, and the margins of the best, the middle and the worst example."""
     import numpy as np
 

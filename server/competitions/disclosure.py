@@ -39,7 +39,7 @@ class Viewer(StrEnum):
 
 
 @dataclass(frozen=True)
-class Sight:
+class Visibility:
     """`own`: state, progress, error code, source and log of a submission. `exact`: without rounding, with messages.
 
     `metric`: the rule and the parts of a score. `final`: the final evaluation, its board and its scores.
@@ -51,12 +51,12 @@ class Sight:
     final: bool
 
 
-def sight(viewer: Viewer, phase: Phase) -> Sight:
+def visibility(viewer: Viewer, phase: Phase) -> Visibility:
     """What `viewer` may see in `phase`. Hosts and operators see everything at any time."""
     if viewer in {Viewer.HOST, Viewer.OPERATOR}:
-        return Sight(own=True, exact=True, metric=True, final=True)
+        return Visibility(own=True, exact=True, metric=True, final=True)
     revealed = phase is Phase.REVEALED
-    return Sight(own=viewer is Viewer.TEAM, exact=False, metric=revealed, final=revealed)
+    return Visibility(own=viewer is Viewer.TEAM, exact=False, metric=revealed, final=revealed)
 
 
 def round_score(value: float) -> float:
@@ -106,26 +106,26 @@ def shown_state(state: str, step_s: float) -> str:
     return SubmissionState.RUNNING if state == SubmissionState.SCORING and step_s else state
 
 
-def shows_fault_details(stage: str | None, seen: Sight) -> bool:
+def shows_fault_details(stage: str | None, visible: Visibility) -> bool:
     """Whether line and message of a fault are shown beside its code: those of the check stage to the team.
 
     A run on hidden data could choose which of its lines fails, and the check stage has shown none, or it would not have
     come this far.
     """
-    return seen.exact or (seen.own and stage == Stage.CHECK)
+    return visible.exact or (visible.own and stage == Stage.CHECK)
 
 
-def shown_receipt(receipt: Mapping[str, Any], *, secret: str, seen: Sight) -> dict[str, Any]:
+def shown_receipt(receipt: Mapping[str, Any], *, secret: str, visible: Visibility) -> dict[str, Any]:
     """What a score depends on, without hidden values.
 
     Digests of what is hidden are keyed with the competition's secret: equal things keep equal marks, but nobody can
     confirm a guess of the data with them. Findings and the rule are for who may see the metric.
     """
-    if seen.exact:
+    if visible.exact:
         return dict(receipt)
     shown = {name: receipt[name] for name in PUBLIC_RECEIPT if name in receipt}
     shown |= {mark: _keyed(secret, str(receipt[name])) for name, mark in KEYED_RECEIPT.items() if name in receipt}
-    if seen.metric:
+    if visible.metric:
         shown |= {name: receipt[name] for name in ("rule", "cap_ratios") if name in receipt}
     return shown
 

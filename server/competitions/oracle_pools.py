@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from evaluator.contract.prepared_competition import Dossier, PreparedSplit
+from evaluator.contract.prepared_competition import PreparedCompetition, PreparedSplit
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Evaluation
 
 
 @dataclass(frozen=True)
-class Measure:
+class OraclePools:
     """`oracles` and `others` index the bank: the pool that scores count against, and the one that gives the ceiling."""
 
     split: PreparedSplit
@@ -16,7 +16,7 @@ class Measure:
     others: range
 
 
-def measure(spec: CompetitionSpec, prepared: Dossier, evaluation: Evaluation) -> Measure:
+def oracle_pools(spec: CompetitionSpec, prepared: PreparedCompetition, evaluation: Evaluation) -> OraclePools:
     """The public split against its first pool; for finals the final split likewise.
 
     A competition without a final split is measured on the public one again, with the two pools exchanged.
@@ -24,7 +24,7 @@ def measure(spec: CompetitionSpec, prepared: Dossier, evaluation: Evaluation) ->
     first, second = spec.evaluation.oracles, spec.evaluation.ceiling_oracles
     oracles, others = range(first), range(first, first + second)
     if evaluation is Evaluation.PUBLIC:
-        return Measure(prepared.public, oracles, others)
+        return OraclePools(prepared.public, oracles, others)
     if prepared.final is not None:
-        return Measure(prepared.final, oracles, others)
-    return Measure(prepared.public, others, oracles)
+        return OraclePools(prepared.final, oracles, others)
+    return OraclePools(prepared.public, others, oracles)

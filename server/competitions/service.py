@@ -1,4 +1,4 @@
-"""Rules of competitions: what is public, and creating one from a prepared dossier."""
+"""Rules of competitions: what is public, and storing a prepared one."""
 
 import difflib
 import secrets
@@ -8,11 +8,11 @@ from functools import cache
 from sqlalchemy import ColumnElement, Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
-from evaluator.contract.prepared_competition import Dossier
+from evaluator.contract.prepared_competition import PreparedCompetition
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.submission import EXTRA_PARAMETERS
 from evaluator.metrics import METRIC_VERSION
-from server.competitions.disclosure import Sight, Viewer, sight
+from server.competitions.disclosure import Viewer, Visibility, visibility
 from server.competitions.phases import Phase, ends_at, phase
 from server.competitions.schemas import CompetitionFacts, CompetitionRow, PublicCounts, PublicLimits
 from server.errors import Conflict, NotFound
@@ -62,9 +62,9 @@ def specification(competition: Competition) -> CompetitionSpec:
     return CompetitionSpec.model_validate(competition.specification)
 
 
-def dossier(competition: Competition) -> Dossier:
-    """The stored dossier as the contract's value."""
-    return Dossier.model_validate(competition.dossier)
+def prepared_competition(competition: Competition) -> PreparedCompetition:
+    """The stored prepared as the contract's value."""
+    return PreparedCompetition.model_validate(competition.prepared)
 
 
 def require_unused_slug(session: Session, slug: str) -> None:
@@ -73,14 +73,14 @@ def require_unused_slug(session: Session, slug: str) -> None:
         raise CompetitionExists(f"A competition called {slug!r} exists. Choose another slug in the specification.")
 
 
-def create(session: Session, spec: CompetitionSpec, prepared: Dossier) -> Competition:
+def create(session: Session, spec: CompetitionSpec, prepared: PreparedCompetition) -> Competition:
     """A new competition in draft; raises CompetitionExists."""
     require_unused_slug(session, spec.slug)
     competition = Competition(
         slug=spec.slug,
         title=spec.title,
         specification=spec.model_dump(mode="json"),
-        dossier=prepared.model_dump(mode="json"),
+        prepared=prepared.model_dump(mode="json"),
         secret=secrets.token_hex(32),
         public_starts_at=spec.phases.public_start,
         public_ends_at=spec.phases.public_end,
@@ -124,7 +124,7 @@ def summary(session: Session, competition: Competition) -> str:
 
 def facts(session: Session, competition: Competition) -> CompetitionFacts:
     """Everything public about `competition`."""
-    spec, prepared = specification(competition), dossier(competition)
+    spec, prepared = specification(competition), prepared_competition(competition)
     return CompetitionFacts(
         **row(session, competition).model_dump(),
         description=spec.description,
@@ -135,7 +135,7 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         final_ends_at=competition.final_ends_at,
         revealed_at=competition.revealed_at,
         final_selections=spec.evaluation.final_selections,
-        metric=_metric(spec, sight(Viewer.STRANGER, phase(competition))),
+        metric=_metric(spec, visibility(Viewer.STRANGER, phase(competition))),
         architecture=spec.model.architecture,
         image_size=spec.data.image_size,
         batch_size=spec.evaluation.batch_size,
@@ -152,8 +152,8 @@ def _closed_at(competition: Competition) -> datetime | None:
     return end if phase(competition) in {Phase.CLOSED, Phase.FINAL, Phase.REVEALED} else None
 
 
-def _metric(spec: CompetitionSpec, seen: Sight) -> dict[str, str | int | bool] | None:
-    if not seen.metric:
+def _metric(spec: CompetitionSpec, visible: Visibility) -> dict[str, str | int | bool] | None:
+    if not visible.metric:
         return None
     return {**spec.metric.model_dump(), "version": METRIC_VERSION, "oracles": spec.evaluation.oracles}
 

@@ -26,7 +26,7 @@ AT_MOST_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
-class _Order:
+class _OverviewInput:
     """A board that has changed since its plot was drawn, with what the plot shows."""
 
     competition_id: UUID
@@ -62,21 +62,21 @@ class Overviews:
             self._context.artifacts.delete({ref.key for ref in refs_in(before)} - {ref.key for ref in refs_in(stored)})
         return True
 
-    def _order(self) -> _Order | None:
+    def _order(self) -> _OverviewInput | None:
         with self._context.database.read() as session:
             changed = next(_changed(session), None)
             if changed is None:
                 return None
             competition_id, evaluation, version = changed
-            return _Order(competition_id, evaluation, version, _dots(session, competition_id, evaluation))
+            return _OverviewInput(competition_id, evaluation, version, _dots(session, competition_id, evaluation))
 
-    def _draw(self, order: _Order) -> StoredPlot:
+    def _draw(self, order: _OverviewInput) -> StoredPlot:
         plot = overview_plot(order.dots)
         stem = f"competitions/{order.competition_id}/{order.evaluation}-{plot.name}"
         svg = self._context.artifacts.put_named_by_digest(stem, plot.svg, ".svg")
         return StoredPlot(name=plot.name, title=plot.title, text=plot.text, svg=svg)
 
-    def _store(self, order: _Order, plot: dict[str, Any]) -> dict[str, Any]:
+    def _store(self, order: _OverviewInput, plot: dict[str, Any]) -> dict[str, Any]:
         """The plot that was there before."""
         with self._context.database.write() as session:
             row = session.get(OverviewPlot, (order.competition_id, order.evaluation), with_for_update=True)
@@ -97,7 +97,7 @@ def _changed(session: Session) -> Iterator[tuple[UUID, Evaluation, int]]:
     """Boards whose plots are not of the newest version, which comes with them; none that was drawn within a minute."""
     drawn = {(row.competition_id, row.evaluation): row for row in session.scalars(select(OverviewPlot))}
     now = utc_now()
-    # Not whole competitions, whose dossiers are long: control asks whenever it is woken and has nothing to score.
+    # Columns only, because rows of competitions are long and control asks whenever it has nothing to score.
     boards = select(Competition.id, Competition.board_version, Competition.finals_started_at)
     for competition in session.execute(boards.where(Competition.board_version > 0)):
         for evaluation in Evaluation if competition.finals_started_at else (Evaluation.PUBLIC,):

@@ -18,7 +18,7 @@ from server.control.overview_plotting import Overviews
 from server.control.submission_plotting import Plotter
 from server.control.sweeper import sweep
 from server.logs import get_logger
-from server.scoring.reference_set import Yardsticks
+from server.scoring.reference_set import ReferenceSets
 from server.scoring.scorer import Scorer
 from server.settings import Settings
 
@@ -31,9 +31,9 @@ class ControlLoop:
     def __init__(self, settings: Settings) -> None:
         self._context = create_context(settings)
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
-        yardsticks = Yardsticks(self._context.artifacts)
-        self._scorer = Scorer(self._context, self._holder, yardsticks)
-        self._plotter = Plotter(self._context, yardsticks)
+        reference_sets = ReferenceSets(self._context.artifacts)
+        self._scorer = Scorer(self._context, self._holder, reference_sets)
+        self._plotter = Plotter(self._context, reference_sets)
         self._overviews = Overviews(self._context)
         self._wake = threading.Event()
         self._stop = threading.Event()

@@ -8,27 +8,27 @@ from sqlalchemy import select, update
 from evaluator.artifacts import ArtifactStoreAway
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Evaluation
-from server.competitions.oracle_pools import Measure, measure
-from server.competitions.service import dossier, specification
+from server.competitions.oracle_pools import OraclePools, oracle_pools
+from server.competitions.service import prepared_competition, specification
 from server.context import Context
 from server.logs import get_logger
 from server.models import Competition, Score, Submission
-from server.plots.evidence import draw, retraining_wall_s
+from server.plots.run_plots import plot_runs, retraining_wall_s
 from server.plots.stored_plots import StoredPlot
 from server.plots.submission import Floats
-from server.scoring.reference_set import Yardsticks
+from server.scoring.reference_set import ReferenceSets
 from server.scoring.stored_outputs import RunOutputs, read_runs, run_items, run_outputs
 
 log = get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class _Order:
+class _PlotInput:
     """A score without plots, with everything that drawing them needs, detached from the database."""
 
     score_id: UUID
     spec: CompetitionSpec
-    measure: Measure
+    measure: OraclePools
     outputs: RunOutputs
     run_wall_s: tuple[float, ...]
 
@@ -36,9 +36,9 @@ class _Order:
 class Plotter:
     """Draws one submission's plots at a time."""
 
-    def __init__(self, context: Context, yardsticks: Yardsticks) -> None:
+    def __init__(self, context: Context, reference_sets: ReferenceSets) -> None:
         self._context = context
-        self._yardsticks = yardsticks
+        self._reference_sets = reference_sets
         self._retraining: dict[str, Floats] = {}
 
     def draw_next(self) -> bool:
@@ -66,7 +66,7 @@ class Plotter:
             )
         return True
 
-    def _order(self) -> _Order | None:
+    def _order(self) -> _PlotInput | None:
         with self._context.database.read() as session:
             score = session.scalars(
                 select(Score)
@@ -80,23 +80,23 @@ class Plotter:
             submission = session.get_one(Submission, score.submission_id)
             competition = session.get_one(Competition, score.competition_id)
             spec = specification(competition)
-            return _Order(
+            return _PlotInput(
                 score_id=score.id,
                 spec=spec,
-                measure=measure(spec, dossier(competition), Evaluation(submission.evaluation)),
+                measure=oracle_pools(spec, prepared_competition(competition), Evaluation(submission.evaluation)),
                 outputs=run_outputs(session, submission),
                 run_wall_s=tuple(
                     record["wall_s"] for item in run_items(session, submission) for record in item.finished.values()
                 ),
             )
 
-    def _draw(self, order: _Order) -> list[StoredPlot]:
+    def _draw(self, order: _PlotInput) -> list[StoredPlot]:
         artifacts = self._context.artifacts
-        yardstick = self._yardsticks.get(order.spec.metric, order.measure)
+        reference_set = self._reference_sets.get(order.spec.metric, order.measure)
         bank = order.measure.split.bank_digest
         if bank not in self._retraining:
             self._retraining = {bank: retraining_wall_s(artifacts, order.measure)}
-        unlearned = yardstick.pool(read_runs(artifacts, order.outputs))
+        unlearned = reference_set.pool(read_runs(artifacts, order.outputs))
         stem = f"submissions/{order.outputs.submission_id}/{order.outputs.generation}/plot"
         return [
             StoredPlot(
@@ -105,5 +105,5 @@ class Plotter:
                 text=plot.text,
                 svg=artifacts.put_named_by_digest(f"{stem}-{plot.name}", plot.svg, ".svg"),
             )
-            for plot in draw(yardstick, unlearned, order.run_wall_s, self._retraining[bank])
+            for plot in plot_runs(reference_set, unlearned, order.run_wall_s, self._retraining[bank])
         ]

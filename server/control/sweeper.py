@@ -37,7 +37,7 @@ def sweep(context: Context, holder: str) -> bool:
         expire_leases(session, max_attempts=settings.max_attempts)
         end_overdue(session)
         restore_items(session)
-        workers.forget_silent(session)
+        workers.delete_silent(session)
         waiting = set(session.scalars(select(WorkItem.stage).where(WorkItem.state == WorkState.READY).distinct()))
     if waiting & {Stage.CHECK, Stage.RUN}:
         context.wake.workers()

@@ -11,7 +11,7 @@ from sqlalchemy import Insert, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from server.models import Tally
+from server.models import Counter
 
 RUNS: Final = "runs"
 LEASES_EXPIRED: Final = "leases_expired"
@@ -39,8 +39,8 @@ def _host() -> str:
 @cache
 def _counting(dialect: str) -> Insert:
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    statement = insert(Tally)
-    more = Tally.value + statement.excluded.value
+    statement = insert(Counter)
+    more = Counter.value + statement.excluded.value
     return statement.on_conflict_do_update(index_elements=["name", "process"], set_={"value": more})
 
 
@@ -57,7 +57,9 @@ def add_state(session: Session, competition_id: UUID, state: str, change: int = 
 def states(session: Session, competition_id: UUID, wanted: Iterable[str]) -> dict[str, int]:
     """How many submissions of the competition, final evaluations included, are in these terminal states."""
     names = {_state_name(competition_id, state): state for state in wanted}
-    rows = session.execute(select(Tally.name, func.sum(Tally.value)).where(Tally.name.in_(names)).group_by(Tally.name))
+    rows = session.execute(
+        select(Counter.name, func.sum(Counter.value)).where(Counter.name.in_(names)).group_by(Counter.name)
+    )
     return {names[name]: int(total) for name, total in rows}
 
 
@@ -83,5 +85,5 @@ def outcomes(session: Session) -> dict[tuple[str, str, str], float]:
 
 
 def _sums(session: Session) -> dict[str, float]:
-    rows = session.execute(select(Tally.name, func.sum(Tally.value)).group_by(Tally.name))
+    rows = session.execute(select(Counter.name, func.sum(Counter.value)).group_by(Counter.name))
     return {name: float(total) for name, total in rows}

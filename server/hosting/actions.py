@@ -14,7 +14,7 @@ from server.audit_log.events import record
 from server.competitions.phases import Phase, ends_at, phase, time_text
 from server.competitions.service import get_competition, lock_competition
 from server.errors import Conflict
-from server.leaderboard.standings import place
+from server.leaderboard.standings import rank_team
 from server.models import Announcement, Competition, Submission, Team
 from server.models.times import utc_now
 from server.teams.service import TeamNotFound, name_key
@@ -143,7 +143,7 @@ def find_submission(session: Session, submission_id: UUID) -> Submission:
 def _place(session: Session, competition: Competition, team_id: UUID) -> None:
     session.flush()
     for evaluation in Evaluation:
-        place(session, competition, evaluation, team_id)
+        rank_team(session, competition, evaluation, team_id)
 
 
 def _require_no_finals(competition: Competition) -> None:

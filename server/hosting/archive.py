@@ -12,22 +12,22 @@ from sqlalchemy.orm import Session
 
 from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.states import Evaluation
-from server.competitions.oracle_pools import measure
-from server.competitions.service import dossier, get_competition, specification
+from server.competitions.oracle_pools import oracle_pools
+from server.competitions.service import get_competition, prepared_competition, specification
 from server.context import Context
 from server.errors import ConfigurationError
 from server.hosting.margins_file import margins_file
 from server.http.csv_table import csv_table
 from server.leaderboard import service as leaderboards
 from server.models import Competition, FormerScore, Score, Submission, Team
-from server.plots.evidence import draw, retraining_wall_s
+from server.plots.run_plots import plot_runs, retraining_wall_s
 from server.plots.submission import Floats
-from server.scoring.reference_set import Yardstick, load_yardstick
+from server.scoring.reference_set import ReferenceSet, load_reference_set
 from server.scoring.stored_outputs import RunOutputs, read_runs, run_items, run_outputs
 
 FORMAT = 1
 
-Report = Callable[[int, int], None]
+ReportProgress = Callable[[int, int], None]
 
 COLUMNS = (
     *("submission", "team", "filename", "evaluation", "state", "fault", "created_at", "finished_at"),
@@ -51,7 +51,9 @@ class Exported:
     run_wall_s: tuple[float, ...]
 
 
-def export(context: Context, slug: str, folder: Path, *, margins: bool = True, report: Report | None = None) -> int:
+def export(
+    context: Context, slug: str, folder: Path, *, margins: bool = True, report: ReportProgress | None = None
+) -> int:
     """Write the archive of `slug` into `folder` and return the number of submissions in it.
 
     `archive.json` has the specification, the receipts and every number; `submissions.csv` and `leaderboard-….csv` the
@@ -70,13 +72,13 @@ def export(context: Context, slug: str, folder: Path, *, margins: bool = True, r
             if evaluation is Evaluation.PUBLIC or any(one.facts["evaluation"] == evaluation for one in found)
         }
         facts = _competition(session, competition)
-        spec, prepared = specification(competition), dossier(competition)
+        spec, prepared = specification(competition), prepared_competition(competition)
     for evaluation, board in boards.items():
         _write(folder / f"leaderboard-{evaluation}.csv", leaderboards.as_csv(board).encode())
     _write(folder / "submissions.csv", _table(found).encode())
     archive = {"format": FORMAT, "competition": facts, "submissions": [one.facts for one in found]}
     _write(folder / "archive.json", json.dumps(archive, indent=1, sort_keys=True).encode())
-    yardsticks: dict[str, Yardstick] = {}
+    reference_sets: dict[str, ReferenceSet] = {}
     training_wall_s: dict[str, Floats] = {}
     for done, one in enumerate(found):
         if report is not None:
@@ -85,14 +87,14 @@ def export(context: Context, slug: str, folder: Path, *, margins: bool = True, r
         _write(folder / "sources" / f"{name}.py", context.artifacts.get(one.source))
         if not margins or one.outputs is None:
             continue
-        if evaluation not in yardsticks:
-            against = measure(spec, prepared, Evaluation(evaluation))
-            yardsticks[evaluation] = load_yardstick(context.artifacts, spec.metric, against)
+        if evaluation not in reference_sets:
+            against = oracle_pools(spec, prepared, Evaluation(evaluation))
+            reference_sets[evaluation] = load_reference_set(context.artifacts, spec.metric, against)
             training_wall_s[evaluation] = retraining_wall_s(context.artifacts, against)
-        yardstick = yardsticks[evaluation]
-        unlearned = yardstick.pool(read_runs(context.artifacts, one.outputs))
-        _write(folder / "margins" / f"{name}.npz", margins_file(yardstick, unlearned))
-        for plot in draw(yardstick, unlearned, one.run_wall_s, training_wall_s[evaluation]):
+        reference_set = reference_sets[evaluation]
+        unlearned = reference_set.pool(read_runs(context.artifacts, one.outputs))
+        _write(folder / "margins" / f"{name}.npz", margins_file(reference_set, unlearned))
+        for plot in plot_runs(reference_set, unlearned, one.run_wall_s, training_wall_s[evaluation]):
             _write(folder / "plots" / name / f"{plot.name}.svg", plot.svg)
     if report is not None:
         report(len(found), len(found))
@@ -167,7 +169,7 @@ def _competition(session: Session, competition: Competition) -> dict[str, Any]:
     )
     return {
         "specification": competition.specification,
-        "dossier": competition.dossier,
+        "dossier": competition.prepared,
         "references": {f"{score.evaluation} {score.reference}": score_facts(score) for score in references},
     }
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from evaluator.artifacts import ArtifactStore
 from evaluator.artifacts.oracles import read_record, record_key, trained_indices
 from evaluator.artifacts.store import sha256_hex
-from evaluator.contract.prepared_competition import ArtifactRef, Dossier
+from evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
 from server.models import Competition, OutputPack, OverviewPlot, Score, Submission, WorkItem
 
 _ROWS_AT_ONCE = 1000
@@ -17,8 +17,8 @@ _ROWS_AT_ONCE = 1000
 
 def references(session: Session) -> Iterator[ArtifactRef]:
     """Every artifact that a row names, with repetitions: data and models, sources, outputs of runs, packs, plots."""
-    for competition_dossier in session.scalars(select(Competition.dossier)):
-        yield from refs_in(competition_dossier)
+    for prepared in session.scalars(select(Competition.prepared)):
+        yield from refs_in(prepared)
     pairs = (
         (Submission.source_key, Submission.source_sha256),
         (OutputPack.key, OutputPack.sha256),
@@ -36,8 +36,10 @@ def references(session: Session) -> Iterator[ArtifactRef]:
 
 def bank_references(session: Session, artifacts: ArtifactStore) -> Iterator[ArtifactRef]:
     """What the oracle banks of all competitions consist of: the records that are stored and what they name."""
-    dossiers = [Dossier.model_validate(stored) for stored in session.scalars(select(Competition.dossier))]
-    for bank in sorted({split.bank_digest for prepared in dossiers for split in prepared.splits.values()}):
+    competitions = [
+        PreparedCompetition.model_validate(stored) for stored in session.scalars(select(Competition.prepared))
+    ]
+    for bank in sorted({split.bank_digest for prepared in competitions for split in prepared.splits.values()}):
         for index in trained_indices(artifacts, bank):
             key = record_key(bank, index)
             yield ArtifactRef(key=key, sha256=sha256_hex(artifacts.get(key)))

@@ -30,7 +30,7 @@ MANIFEST = "manifest.json"
 ARTIFACTS = "artifacts"
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
-Report = Callable[[int, int], None]
+ReportProgress = Callable[[int, int], None]
 """Called with the number of artifacts done and of all."""
 
 
@@ -71,7 +71,7 @@ class BackupUnusable(ConfigurationError):
     code = "backup_unusable"
 
 
-def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: Report) -> Manifest:
+def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: ReportProgress) -> Manifest:
     """The manifest of a new backup in `folder`, which appears only when it is complete; safe beside running work.
 
     Dump and manifest are of one moment. Raises ConfigurationError when `folder` exists, and DumpFailed.
@@ -113,7 +113,7 @@ def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: R
     return manifest
 
 
-def _copy_out(context: Context, refs: list[ArtifactRef], folder: Path, progress: Report) -> set[str]:
+def _copy_out(context: Context, refs: list[ArtifactRef], folder: Path, progress: ReportProgress) -> set[str]:
     """The keys that were gone before they were copied, such as runs that were packed meanwhile."""
     gone = set()
     for done, ref in enumerate(refs, start=1):
@@ -140,7 +140,9 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def restore(context: Context, folder: Path, manifest: Manifest, *, overwrite: bool, progress: Report) -> Restored:
+def restore(
+    context: Context, folder: Path, manifest: Manifest, *, overwrite: bool, progress: ReportProgress
+) -> Restored:
     """Put a verified backup in place of the database, bring it to the newest schema, and say what the store lacks.
 
     Artifacts come first: they are write-once, so a conflict stops everything before the database is touched. Raises

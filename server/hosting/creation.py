@@ -17,7 +17,7 @@ from sqlalchemy import delete, select
 from evaluator.artifacts import ArtifactStore
 from evaluator.artifacts.oracles import read_record, trained_indices
 from evaluator.contract.bank import changed_ingredients
-from evaluator.contract.prepared_competition import Dossier, PreparedSplit
+from evaluator.contract.prepared_competition import PreparedCompetition, PreparedSplit
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.specification_file import SpecificationError, load_specification
 from evaluator.contract.states import Evaluation
@@ -25,13 +25,13 @@ from evaluator.metrics import METRIC_VERSION, Score
 from server import models
 from server.audit_log.events import record
 from server.competitions import service
-from server.competitions.oracle_pools import measure
+from server.competitions.oracle_pools import oracle_pools
 from server.context import Context, create_context
 from server.database.migration import migrate
 from server.errors import Conflict
 from server.hosting import actions, finals
-from server.leaderboard.standings import touch
-from server.scoring.reference_set import load_yardstick
+from server.leaderboard.standings import mark_board_changed
+from server.scoring.reference_set import load_reference_set
 from server.scoring.scorer import score_row
 from server.settings import Settings
 from server.submissions import reruns
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from evaluator.banks.seeding import Progress
     from evaluator.data.sources import Files
 
-Report = Callable[["Progress"], None]
+ReportProgress = Callable[["Progress"], None]
 SHIPPED = Path(str(files("server.competitions"))) / "specs"
 
 
@@ -55,7 +55,7 @@ class Created:
     """A created competition."""
 
     spec: CompetitionSpec
-    dossier: Dossier
+    prepared: PreparedCompetition
 
 
 def open_context(settings: Settings) -> Context:
@@ -77,7 +77,7 @@ def read_specification(path: Path) -> CompetitionSpec:
 
 
 def create(
-    context: Context, spec: CompetitionSpec, *, files: "Files | None" = None, jobs: int | None, progress: Report
+    context: Context, spec: CompetitionSpec, *, files: "Files | None" = None, jobs: int | None, progress: ReportProgress
 ) -> Created:
     """Prepare data and models, then store the competition as a draft; raises CompetitionExists before any work.
 
@@ -104,7 +104,7 @@ def _what_is_there(existing: models.Competition, spec: CompetitionSpec) -> str:
     changed = changed_ingredients(stored, spec)
     if not changed:
         return f"A competition called {spec.slug!r} exists. Choose another slug in the specification."
-    prepared = service.dossier(existing)
+    prepared = service.prepared_competition(existing)
     count = len(prepared.splits) * (wanted_oracles(spec) + 1) + 1
     return (
         f"A competition called {spec.slug!r} exists and was made from something else: {'; '.join(changed)}. It goes on "
@@ -115,7 +115,7 @@ def _what_is_there(existing: models.Competition, spec: CompetitionSpec) -> str:
 
 def describe(created: Created) -> str:
     """What the host wants to know of a new competition, in a few lines."""
-    data = created.dossier.data
+    data = created.prepared.data
     lines = [
         f"{data.source}: {data.images} photographs{_people(data.identities, data.images)}; "
         f"for practice {data.practice_images}{_people(data.practice_identities, data.practice_images)}",
@@ -123,8 +123,8 @@ def describe(created: Created) -> str:
     ]
     if data.skipped:
         lines.append(f"skipped: {data.skipped} file{'s' if data.skipped > 1 else ''} that cannot be used")
-    lines += [line for name, split in created.dossier.splits.items() for line in _describe_split(name, split)]
-    figures = created.dossier.public.figures
+    lines += [line for name, split in created.prepared.splits.items() for line in _describe_split(name, split)]
+    figures = created.prepared.public.figures
     lines.append(
         f"chance {figures.chance:.3f} · most frequent class {figures.majority:.3f} · "
         f"retraining takes {figures.retrain_wall_s:.1f} s, a run may take {created.spec.limits.run_wall_s:.1f} s"
@@ -171,11 +171,11 @@ def calibrate(context: Context, slug: str) -> list[dict[str, Any]]:
     _require_seeded(context.artifacts, spec, prepared.public)
     rows = []
     for evaluation in Evaluation:
-        against = measure(spec, prepared, evaluation)
+        against = oracle_pools(spec, prepared, evaluation)
         if _missing(context.artifacts, spec, against.split):
             continue
-        yardstick = load_yardstick(context.artifacts, spec.metric, against)
-        scores = {"ceiling": yardstick.ceiling, "floor": yardstick.floor(spec.evaluation.runs)}
+        reference_set = load_reference_set(context.artifacts, spec.metric, against)
+        scores = {"ceiling": reference_set.ceiling, "floor": reference_set.floor(spec.evaluation.runs)}
         _store_references(context, slug, evaluation, scores, against.split.bank_digest)
         if evaluation not in prepared.splits:
             continue  # the public split again, with the two pools exchanged
@@ -213,7 +213,7 @@ def _store_references(
             row = score_row(competition.id, score, {"bank_digest": bank_digest, "metric_version": METRIC_VERSION})
             row.reference, row.evaluation = name, evaluation
             session.add(row)
-        touch(session, competition.id)
+        mark_board_changed(session, competition.id)
         record(session, "competition.calibrate", slug, competition=competition, evaluation=evaluation)
 
 
@@ -228,7 +228,7 @@ def open_competition(context: Context, slug: str) -> models.Competition:
 def plan_finals(context: Context, slug: str) -> finals.Plan:
     """What the final evaluation would run; raises NotSeeded while its oracles are missing."""
     spec, prepared = _stored(context, slug)
-    _require_seeded(context.artifacts, spec, measure(spec, prepared, Evaluation.FINAL).split)
+    _require_seeded(context.artifacts, spec, oracle_pools(spec, prepared, Evaluation.FINAL).split)
     with context.database.read() as session:
         return finals.plan(session, service.get_competition(session, slug))
 
@@ -236,7 +236,7 @@ def plan_finals(context: Context, slug: str) -> finals.Plan:
 def start_finals(context: Context, slug: str) -> finals.Progress:
     """Queue the final evaluations and store the reference rows of their board."""
     spec, prepared = _stored(context, slug)
-    _require_seeded(context.artifacts, spec, measure(spec, prepared, Evaluation.FINAL).split)
+    _require_seeded(context.artifacts, spec, oracle_pools(spec, prepared, Evaluation.FINAL).split)
     with context.database.write() as session:
         found = finals.start(session, slug)
     calibrate(context, slug)
@@ -251,10 +251,10 @@ def rerun(context: Context, submission_id: UUID, *, fresh_seeds: bool) -> None:
     context.wake.workers()
 
 
-def _stored(context: Context, slug: str) -> tuple[CompetitionSpec, Dossier]:
+def _stored(context: Context, slug: str) -> tuple[CompetitionSpec, PreparedCompetition]:
     with context.database.read() as session:
         competition = service.get_competition(session, slug, drafts=True)
-    return service.specification(competition), service.dossier(competition)
+    return service.specification(competition), service.prepared_competition(competition)
 
 
 def _require_seeded(artifacts: ArtifactStore, spec: CompetitionSpec, split: PreparedSplit) -> None:

@@ -26,7 +26,7 @@ class DatabaseOrders:
 
     def keep(self, held: Sequence[OrderRef]) -> list[OrderRef]:
         with self._database.write() as session:
-            return training_orders.keep(session, held, self._trainer.worker_key_id, lease_s=self._lease_s)
+            return training_orders.renew(session, held, self._trainer.worker_key_id, lease_s=self._lease_s)
 
     def report(self, order: OrderRef, end: OrderEnd, message: str = "") -> None:
         with self._database.write() as session:

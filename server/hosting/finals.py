@@ -13,7 +13,7 @@ from server.competitions.phases import Phase, phase
 from server.competitions.service import lock_competition, specification
 from server.errors import Conflict
 from server.hosting.actions import PhaseConflict
-from server.leaderboard.standings import rebuild, touch
+from server.leaderboard.standings import mark_board_changed, rebuild
 from server.models import Competition, Score, Submission, Team, WorkItem
 from server.models.times import utc_now
 from server.queue.estimates import deadline
@@ -110,7 +110,7 @@ def start(session: Session, slug: str, *, actor: str | None = None) -> Progress:
     competition.final_secret = secrets.token_hex(32)
     for origin in session.scalars(select(Submission).where(Submission.id.in_(chosen.submissions))).all():
         _queue(session, competition, origin)
-    touch(session, competition.id)
+    mark_board_changed(session, competition.id)
     record(
         session, "competition.finals", slug, actor=actor, competition=competition, submissions=len(chosen.submissions)
     )

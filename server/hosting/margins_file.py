@@ -6,19 +6,23 @@ from typing import Any
 import numpy as np
 
 from evaluator.metrics import Pool
-from server.scoring.reference_set import Yardstick
+from server.scoring.reference_set import ReferenceSet
 
 ACCURACIES = ("retain", "test")
 
 
-def margins_file(yardstick: Yardstick, unlearned: Pool) -> bytes:
+def margins_file(reference_set: ReferenceSet, unlearned: Pool) -> bytes:
     """An NPZ file from which `lethe score` computes the stored score again.
 
     `unlearned`, `retrained`, `ceiling`: margins (N, E) float64; `<pool>_retain_accuracy`, `<pool>_test_accuracy`: (N,);
     `identities`: (E,) pseudonyms of the people on the forget images.
     """
-    arrays: dict[str, Any] = {"identities": yardstick.person_id}
-    for name, pool in (("unlearned", unlearned), ("retrained", yardstick.retrained), ("ceiling", yardstick.others)):
+    arrays: dict[str, Any] = {"identities": reference_set.person_id}
+    for name, pool in (
+        ("unlearned", unlearned),
+        ("retrained", reference_set.retrained),
+        ("ceiling", reference_set.others),
+    ):
         arrays[name] = pool.margins
         arrays |= {f"{name}_{kind}_accuracy": getattr(pool, f"{kind}_accuracy") for kind in ACCURACIES}
     buffer = io.BytesIO()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from evaluator.banks.seeding import Progress
     from evaluator.banks.verification import Verification
 
-Report = Callable[["Progress"], None]
+ReportProgress = Callable[["Progress"], None]
 
 LOOK_S = 1.0  # between two looks at what other trainers have done
 MOST_WAKE_UPS = 16
@@ -81,7 +81,7 @@ def competition_banks(context: Context, slug: str) -> list[Bank]:
     """The banks of a competition as they were made, the public one first."""
     with context.database.read() as session:
         competition = service.get_competition(session, slug, drafts=True)
-    spec, prepared = service.specification(competition), service.dossier(competition)
+    spec, prepared = service.specification(competition), service.prepared_competition(competition)
     return [
         Bank(
             split=name,
@@ -100,7 +100,7 @@ def seed(
     count: int | None,
     jobs: int | None,
     distributed: bool,
-    progress: Report,
+    progress: ReportProgress,
     stop: threading.Event | None = None,
 ) -> Seeded:
     """Train what the banks lack: `count` oracles in each, or as many as the specification says.
@@ -148,7 +148,7 @@ def recall(context: Context, slug: str) -> int:
 
 
 def verify(
-    context: Context, slug: str, *, sample: int, jobs: int | None, progress: Report
+    context: Context, slug: str, *, sample: int, jobs: int | None, progress: ReportProgress
 ) -> dict[str, "Verification"]:
     """What `verify_bank` finds in each bank, by the name of its split."""
     from evaluator.banks.verification import verify_bank
@@ -181,7 +181,7 @@ def require_unchanged(context: Context, slug: str, banks: Sequence[Bank]) -> Non
 
     with context.database.read() as session:
         competition = service.get_competition(session, slug, drafts=True)
-    spec, prepared = service.specification(competition), service.dossier(competition)
+    spec, prepared = service.specification(competition), service.prepared_competition(competition)
     for bank in banks:
         made = bank.identity
         now = bank_identity(spec, made.visible, made.evaluation)
@@ -223,7 +223,7 @@ def _train(
 class _Watch:
     """Counts what is trained in the wanted part of the banks, by whomever, and reports it as progress."""
 
-    def __init__(self, context: Context, wanted: Mapping[str, int], progress: Report) -> None:
+    def __init__(self, context: Context, wanted: Mapping[str, int], progress: ReportProgress) -> None:
         self.wanted = sum(wanted.values())
         self._context = context
         self._parts = wanted

@@ -40,7 +40,7 @@ class RequestTimes:
         self._histogram.labels(known, route, f"{status // 100}xx").observe(wall_s)
 
 
-class Access:
+class AccessLog:
     """ASGI middleware: binds a request id, answers with it, measures and logs. The outermost one."""
 
     def __init__(self, app: ASGIApp, *, times: RequestTimes) -> None:

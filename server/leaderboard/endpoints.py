@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Query, Response
 
 from evaluator.contract.states import Evaluation
 from server.context import AppContext
-from server.http.entity_tags import names
+from server.http.entity_tags import etag_matches
 from server.leaderboard import service
 from server.leaderboard.schemas import Leaderboard
 
@@ -46,7 +46,7 @@ def get_leaderboard(
         count = PAGE if limit is None and format == "json" else limit
         etag = f'"{competition.id.hex[:8]}-{competition.board_version}-{view}-{format}-{offset}-{count}-{_RELEASE}"'
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
-        if names(if_none_match or "", etag):
+        if etag_matches(if_none_match or "", etag):
             return Response(status_code=304, headers=headers)
         board = service.leaderboard(session, competition, view, offset=offset, limit=count)
     body = service.as_csv(board) if format == "csv" else board.model_dump_json()

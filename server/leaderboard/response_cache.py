@@ -16,8 +16,8 @@ from typing import Any
 from fastapi.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.http.entity_tags import names
-from server.leaderboard import changes
+from server.http.entity_tags import etag_matches
+from server.leaderboard import board_changes
 from server.security.sessions import COOKIE
 
 KEPT_S = 1.0
@@ -68,7 +68,7 @@ class _Answer:
     async def send(self, send: Send, known: bytes, *, takes_gzip: bool) -> None:
         """Answer one request, with 304 if its If-None-Match `known` names this answer."""
         status, headers, body = self.status, self.headers, self.body
-        if known and self.unchanged_headers is not None and names(known.decode("latin-1"), self.etag):
+        if known and self.unchanged_headers is not None and etag_matches(known.decode("latin-1"), self.etag):
             status, headers, body = 304, self.unchanged_headers, b""
         elif takes_gzip and self.zipped is not None and self.zipped_headers is not None:
             headers, body = self.zipped_headers, self.zipped
@@ -76,7 +76,7 @@ class _Answer:
         await send({"type": "http.response.body", "body": body})
 
 
-class KeptBoards:
+class BoardCache:
     """ASGI middleware in front of the boards, the API's and the pages of visitors who are not logged in."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -114,7 +114,7 @@ class KeptBoards:
     async def _find(self, key: Key, scope: Scope) -> _Answer | None:
         """What is kept under the key and holds, asked for if need be; None when the request must ask for itself."""
         kept = self._kept.get(key)
-        if kept is not None and kept.changes == changes.count():
+        if kept is not None and kept.changes == board_changes.count():
             if time.monotonic() - kept.asked_at < KEPT_S or key in self._asking:
                 return kept
         else:
@@ -135,7 +135,7 @@ class KeptBoards:
             headers.append((b"if-none-match", kept.etag.encode("latin-1")))
         inner = {**scope, "headers": headers}
         async with self._turn:
-            started, count = time.monotonic(), changes.count()
+            started, count = time.monotonic(), board_changes.count()
             found = await _call(self._app, inner)
         if found.status == 304 and kept is not None:
             found = kept

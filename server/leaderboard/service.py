@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Row, Select, bindparam, func, select
 from sqlalchemy.orm import Session, aliased, defer
 
 from evaluator.contract.states import Evaluation
-from server.competitions.disclosure import Viewer, round_score, round_time, sight
+from server.competitions.disclosure import Viewer, round_score, round_time, visibility
 from server.competitions.phases import phase
 from server.competitions.service import get_competition
 from server.errors import NotFound
@@ -40,7 +40,7 @@ def get_calendar(session: Session, slug: str) -> Competition:
 
 def require_visible(competition: Competition, evaluation: Evaluation, viewer: Viewer = Viewer.STRANGER) -> None:
     """Raise FinalNotRevealed when `viewer` may not see that board yet."""
-    if evaluation is Evaluation.FINAL and not sight(viewer, phase(competition)).final:
+    if evaluation is Evaluation.FINAL and not visibility(viewer, phase(competition)).final:
         raise FinalNotRevealed("The final board is shown after the host reveals it. Ask for view=public.")
 
 
@@ -106,10 +106,10 @@ def _team_rows(
 def reference_rows(session: Session, competition: Competition, evaluation: Evaluation) -> list[LeaderboardRow]:
     """Ceiling, floor and baselines, which take no rank."""
     places = _places(competition, evaluation)
-    yardsticks = session.execute(_yardsticks(), places)
+    reference_sets = session.execute(_reference_sets(), places)
     baselines = session.execute(_baselines(), places)
     return [
-        *(_reference(REFERENCE_TITLES[row.reference], row, row.reference) for row in yardsticks),
+        *(_reference(REFERENCE_TITLES[row.reference], row, row.reference) for row in reference_sets),
         *(_reference(row.name, row, "baseline") for row in baselines),
     ]
 
@@ -157,7 +157,7 @@ def _places(competition: Competition, evaluation: Evaluation) -> dict[str, Any]:
 
 @cache  # making a statement costs as much time as PostgreSQL takes for it
 def _calendar() -> Select[Competition]:
-    light = (defer(Competition.specification, raiseload=True), defer(Competition.dossier, raiseload=True))
+    light = (defer(Competition.specification, raiseload=True), defer(Competition.prepared, raiseload=True))
     is_it = (Competition.slug == bindparam("slug"), Competition.opened_at.is_not(None))
     return select(Competition).options(*light).where(*is_it)
 
@@ -190,7 +190,7 @@ def _lines(*, is_final: bool) -> Select[*tuple[Any, ...]]:
 
 
 @cache
-def _yardsticks() -> Select[*tuple[Any, ...]]:
+def _reference_sets() -> Select[*tuple[Any, ...]]:
     return select(Score.reference, *_NUMBERS).where(
         Score.competition_id == bindparam("competition_id"),
         Score.evaluation == bindparam("evaluation"),

@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session, aliased
 
 from evaluator.contract.states import Evaluation
 from evaluator.metrics import rank_replicates
-from server.leaderboard import changes
+from server.leaderboard import board_changes
 from server.models import Competition, Score, Standing, Submission, Team
 from server.models.times import utc_now
 
 
 @dataclass(frozen=True)
-class Best:
+class BestScore:
     """A team's best score. `submitted_at` is when its file was uploaded, `entries` how many scores the team has."""
 
     team_id: UUID
@@ -50,33 +50,33 @@ def refresh(
     entry = next(iter(best_scores(session, competition, evaluation, team_id)), None)
     standing = session.get(Standing, (team_id, evaluation))
     if is_rescore or entry is None or standing is None or entry.score_id != standing.score_id:
-        place(session, competition, evaluation, team_id)
+        rank_team(session, competition, evaluation, team_id)
         return
     standing.entries, standing.last_scored_at = entry.entries, entry.last_scored_at
-    standing.rises = _rises(session, competition, evaluation, team_id).get(team_id, [])
-    touch(session, competition.id)
+    standing.score_history = _score_history(session, competition, evaluation, team_id).get(team_id, [])
+    mark_board_changed(session, competition.id)
 
 
-def place(session: Session, competition: Competition, evaluation: Evaluation, team_id: UUID) -> None:
+def rank_team(session: Session, competition: Competition, evaluation: Evaluation, team_id: UUID) -> None:
     """Rank one team anew among the others as they stand, frozen board or not: their other scores are not read."""
     _lock(session, competition)
     others = [entry for entry in _standing(session, competition, evaluation) if entry.team_id != team_id]
     _store(session, competition, evaluation, others + best_scores(session, competition, evaluation, team_id))
     standing = session.get(Standing, (team_id, evaluation))
     if standing is not None:
-        standing.rises = _rises(session, competition, evaluation, team_id).get(team_id, [])
+        standing.score_history = _score_history(session, competition, evaluation, team_id).get(team_id, [])
 
 
 def rebuild(session: Session, competition: Competition, evaluation: Evaluation) -> None:
     """Compute all standings anew from all scores, frozen or not: after a rescore of the competition."""
     _lock(session, competition)
     _store(session, competition, evaluation, best_scores(session, competition, evaluation))
-    rises = _rises(session, competition, evaluation)
+    score_history = _score_history(session, competition, evaluation)
     for standing in session.scalars(_board(competition, evaluation)):
-        standing.rises = rises.get(standing.team_id, [])
+        standing.score_history = score_history.get(standing.team_id, [])
 
 
-def _store(session: Session, competition: Competition, evaluation: Evaluation, entries: list[Best]) -> None:
+def _store(session: Session, competition: Competition, evaluation: Evaluation, entries: list[BestScore]) -> None:
     """Rank the entries, the best score of each team that has one, and make the standings those of these teams."""
     found = sorted(entries, key=lambda entry: (-entry.final_score, entry.submitted_at, entry.score_id))
     ranked = [entry for entry in found if not entry.is_baseline]
@@ -101,16 +101,16 @@ def _store(session: Session, competition: Competition, evaluation: Evaluation, e
     for gone in stored.values():
         session.delete(gone)
     session.flush()
-    touch(session, competition.id)
+    mark_board_changed(session, competition.id)
 
 
 def _board(competition: Competition, evaluation: Evaluation) -> Select[Standing]:
     return select(Standing).where(Standing.competition_id == competition.id, Standing.evaluation == evaluation)
 
 
-def touch(session: Session, competition_id: UUID) -> None:
+def mark_board_changed(session: Session, competition_id: UUID) -> None:
     """Make every cached copy of the competition's boards stale."""
-    changes.note(session)
+    board_changes.note(session)
     session.execute(
         update(Competition)
         .where(Competition.id == competition_id)
@@ -121,7 +121,7 @@ def touch(session: Session, competition_id: UUID) -> None:
 
 def best_scores(
     session: Session, competition: Competition, evaluation: Evaluation, team_id: UUID | None = None
-) -> list[Best]:
+) -> list[BestScore]:
     """Each team's best score, or that of one team; of equal scores the one uploaded first.
 
     Disqualified teams and submissions have none. Baselines are among them.
@@ -139,7 +139,7 @@ def best_scores(
     return [_best(row) for row in rows]
 
 
-def _standing(session: Session, competition: Competition, evaluation: Evaluation) -> list[Best]:
+def _standing(session: Session, competition: Competition, evaluation: Evaluation) -> list[BestScore]:
     """The best scores as the standings have them."""
     origin = aliased(Submission)
     rows = session.execute(
@@ -161,11 +161,11 @@ def _standing(session: Session, competition: Competition, evaluation: Evaluation
     return [_best(row) for row in rows]
 
 
-def _best(row: Row[*tuple[Any, ...]]) -> Best:
-    return Best(**{name: getattr(row, name) for name in Best.__annotations__})
+def _best(row: Row[*tuple[Any, ...]]) -> BestScore:
+    return BestScore(**{name: getattr(row, name) for name in BestScore.__annotations__})
 
 
-def _rises(
+def _score_history(
     session: Session, competition: Competition, evaluation: Evaluation, team_id: UUID | None = None
 ) -> dict[UUID, list[Any]]:
     """When each team's best score rose, and to what: the scores that were above all before them, as they are stored."""
@@ -230,7 +230,7 @@ def monotone_ranks(final: NDArray[np.float64], replicates: NDArray[np.float64]) 
     return result
 
 
-def _ranks(session: Session, entries: Sequence[Best]) -> list[int]:
+def _ranks(session: Session, entries: Sequence[BestScore]) -> list[int]:
     if not entries:
         return []
     replicates = _replicates(session, [entry.score_id for entry in entries])

@@ -6,6 +6,7 @@ from server.models.audit_event import AuditEvent
 from server.models.base import Base
 from server.models.competition import Competition
 from server.models.competition_host import CompetitionHost
+from server.models.counter import Counter
 from server.models.former_score import FormerScore
 from server.models.idempotency_key import IdempotencyKey
 from server.models.lease import Lease
@@ -16,7 +17,6 @@ from server.models.overview_plot import OverviewPlot
 from server.models.registration_invite import RegistrationInvite
 from server.models.score import Score, Standing
 from server.models.submission import Submission
-from server.models.tally import Tally
 from server.models.team import Team, TeamInvite, TeamMember
 from server.models.upload_attempt import UploadAttempt
 from server.models.user import User
@@ -32,6 +32,7 @@ __all__ = [
     "Base",
     "Competition",
     "CompetitionHost",
+    "Counter",
     "FormerScore",
     "IdempotencyKey",
     "Lease",
@@ -43,7 +44,6 @@ __all__ = [
     "Score",
     "Standing",
     "Submission",
-    "Tally",
     "Team",
     "TeamInvite",
     "TeamMember",

@@ -11,7 +11,7 @@ from server.models.times import utc_now
 
 
 class Competition(Entity):
-    """`specification` and `dossier` are the contract's values as JSON; `secret` derives the run seeds.
+    """`specification` and `prepared` are the contract's values as JSON; `secret` derives the run seeds.
 
     The three phase times were copied from the specification; a host may move the end. `closed_at` is a host's early
     close. `final_secret` derives the seeds of the final evaluation and does not exist before. `board_version` rises
@@ -24,7 +24,7 @@ class Competition(Entity):
     slug: Mapped[str] = mapped_column(String(63), unique=True)
     title: Mapped[str] = mapped_column(String(120))
     specification: Mapped[dict[str, Any]]
-    dossier: Mapped[dict[str, Any]]
+    prepared: Mapped[dict[str, Any]]
     secret: Mapped[str] = mapped_column(String(64))
     public_starts_at: Mapped[datetime | None] = mapped_column(default=None)
     public_ends_at: Mapped[datetime | None] = mapped_column(default=None)

@@ -60,9 +60,9 @@ class Standing(Base):
 
     `position` counts the ranked teams from 1, best score first: what a page of the board is cut by. A baseline has no
     rank and position 0. `rank_before` is the rank at the end of the day (UTC) before `ranked_on`, the last one on which
-    the board was ranked; NULL for a team that was not on it. `rises` says when the team's best score rose and to what,
-    oldest first, as pairs of an ISO time and a number: it is drawn for every row, and reading a team's history for
-    every look would cost more with every submission.
+    the board was ranked; NULL for a team that was not on it. `score_history` says when the team's best score rose
+    and to what, oldest first, as pairs of an ISO time and a number. It is stored because every row draws it, and
+    reading all scores of a team for every look would cost more with every submission.
     """
 
     __tablename__ = "standings"
@@ -83,4 +83,4 @@ class Standing(Base):
     entries: Mapped[int]
     last_scored_at: Mapped[datetime | None]
     updated_at: Mapped[datetime]
-    rises: Mapped[list[Any]] = mapped_column(default=list)
+    score_history: Mapped[list[Any]] = mapped_column(default=list)

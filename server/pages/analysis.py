@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from evaluator.contract.states import Evaluation
 from server.accounts.roles import is_host
 from server.competitions import service as competitions
-from server.competitions.disclosure import Viewer, sight
+from server.competitions.disclosure import Viewer, visibility
 from server.competitions.phases import phase
 from server.context import AppContext
 from server.errors import NotFound
@@ -39,7 +39,7 @@ class NothingToAnalyse(NotFound):
 
 
 @dataclass(frozen=True)
-class Best:
+class BestSubmission:
     """A team's best submission; `place` is its team's, 0 of a baseline."""
 
     id: str
@@ -57,7 +57,7 @@ class AnalysisPage:
 
     card: views.Card
     plot: PlotView | None
-    listed: tuple[Best, ...]
+    listed: tuple[BestSubmission, ...]
     evaluation: str
     has_final: bool
     choices: tuple[tuple[str, str], ...]
@@ -111,8 +111,8 @@ def overview(slug: str, view: Evaluation, request: Request, context: AppContext,
 def _shown(session: Session, slug: str, view: Evaluation, visitor: Visitor | None) -> Competition:
     competition = competitions.get_competition(session, slug)
     is_hosts = visitor is not None and is_host(session, competition, visitor.user)
-    seen = sight(Viewer.HOST if is_hosts else Viewer.STRANGER, phase(competition))
-    if not seen.metric or (view is Evaluation.FINAL and not seen.final):
+    visible = visibility(Viewer.HOST if is_hosts else Viewer.STRANGER, phase(competition))
+    if not visible.metric or (view is Evaluation.FINAL and not visible.final):
         raise NothingToAnalyse(texts.ANALYSIS_HIDDEN)
     return competition
 
@@ -122,7 +122,7 @@ def _plot(session: Session, competition: Competition, view: Evaluation) -> Store
     return stored_plot(None if row is None else row.plot)
 
 
-def _best(session: Session, competition: Competition, view: Evaluation) -> list[Best]:
+def _best(session: Session, competition: Competition, view: Evaluation) -> list[BestSubmission]:
     found = session.execute(
         select(
             Submission.id, Submission.filename, Team.name, Standing.position, Score.final_score,
@@ -135,7 +135,7 @@ def _best(session: Session, competition: Competition, view: Evaluation) -> list[
         .order_by(Score.final_score.desc(), Standing.position)
     )  # fmt: skip
     return [
-        Best(
+        BestSubmission(
             id=str(row.id),
             place=row.position,
             team=row.name,

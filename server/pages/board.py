@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from server.leaderboard.board_page import BoardPage, TeamRow
 from server.leaderboard.schemas import LeaderboardRow
-from server.leaderboard.table import Table, TeamRow
 from server.pages import texts
 from server.pages.formatting import Moment, count_text, moment, score_text
 from server.pages.scale import Scale, Tick, anchor, scale_for
@@ -101,7 +101,7 @@ def plain_heads() -> dict[str, Head]:
     return {order.value: Head("", title, "", "") for order, title in texts.COLUMNS.items()}
 
 
-def board(source: Table) -> Board:
+def board(source: BoardPage) -> Board:
     """The rows of `source` in words and drawings."""
     scale = _scale(source)
     return Board(
@@ -115,7 +115,7 @@ def board(source: Table) -> Board:
     )
 
 
-def row(source: Table, team: TeamRow | LeaderboardRow) -> Row:
+def row(source: BoardPage, team: TeamRow | LeaderboardRow) -> Row:
     """One line, on the board's scale."""
     scale = _scale(source)
     if isinstance(team, LeaderboardRow):
@@ -131,7 +131,7 @@ def row(source: Table, team: TeamRow | LeaderboardRow) -> Row:
     )
 
 
-def _scale(source: Table) -> Scale:
+def _scale(source: BoardPage) -> Scale:
     return scale_for((source.low, source.top))
 
 
@@ -176,26 +176,28 @@ def _row(
     )
 
 
-def spark(rises: tuple[tuple[datetime, float], ...], since: datetime | None, until: datetime | None) -> Spark | None:
+def spark(
+    score_history: tuple[tuple[datetime, float], ...], since: datetime | None, until: datetime | None
+) -> Spark | None:
     """The best score from the first rise on the page to the newest standings, from zero to what it is now."""
-    if not rises or since is None or until is None:
+    if not score_history or since is None or until is None:
         return None
     length_s = max(1.0, (until - since).total_seconds())
-    top = max(rises[-1][1], 1e-9)
+    top = max(score_history[-1][1], 1e-9)
     # A line at the very edge would be cut in half; the least step to the right shows a first score of this minute.
     points = [
         (
             round(min((when - since).total_seconds() / length_s, 0.9) * SPARK_WIDTH),
             round(SPARK_HEIGHT - 1 - max(0.0, value / top) * (SPARK_HEIGHT - 2)),
         )
-        for when, value in rises
+        for when, value in score_history
     ]
     path = f"M{points[0][0]} {points[0][1]}" + "".join(f"H{x}V{y}" for x, y in points[1:]) + f"H{SPARK_WIDTH}"
-    first, last = rises[0], rises[-1]
+    first, last = score_history[0], score_history[-1]
     told = texts.FIRST_SCORE.format(score=score_text(first[1]), when=moment(first[0]).text)
-    if len(rises) > 1:
-        raised = texts.RAISED_ONCE if len(rises) == 2 else texts.RAISED
-        told += raised.format(times=len(rises) - 1, score=score_text(last[1]), when=moment(last[0]).text)
+    if len(score_history) > 1:
+        raised = texts.RAISED_ONCE if len(score_history) == 2 else texts.RAISED
+        told += raised.format(times=len(score_history) - 1, score=score_text(last[1]), when=moment(last[0]).text)
     return Spark(path, told)
 
 

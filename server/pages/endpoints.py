@@ -7,7 +7,7 @@ from evaluator.artifacts import ArtifactMissing
 from server.competitions import service as competitions
 from server.context import AppContext
 from server.errors import NotFound
-from server.leaderboard.table import Wanted, table
+from server.leaderboard.board_page import BoardQuery, board_page
 from server.models.times import utc_now
 from server.pages import texts, views
 from server.pages.rendering import READ, SECURITY_HEADERS, STATIC, Assets, is_known, page
@@ -50,9 +50,9 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
     with context.database.read() as session:
         found = competitions.get_competition(session, slug)
         facts = competitions.facts(session, found)
-        standings = table(session, found, Wanted(size=TOP_ROWS))
+        standings = board_page(session, found, BoardQuery(size=TOP_ROWS))
         announced = competitions.announcements(session, found)
-    sheet = competitions.dossier(found).contact_sheet
+    sheet = competitions.prepared_competition(found).contact_sheet
     view = views.competition_page(
         facts,
         competitions.specification(found),
@@ -75,7 +75,7 @@ def errors(request: Request, visitor: OptionalVisitor) -> Response:
 def contact_sheet(slug: str, request: Request, context: AppContext) -> Response:
     """A picture of the practice photographs."""
     with context.database.read() as session:
-        sheet = competitions.dossier(competitions.get_competition(session, slug)).contact_sheet
+        sheet = competitions.prepared_competition(competitions.get_competition(session, slug)).contact_sheet
     tag = f'"{sheet.sha256[:32]}"'
     headers = {**SECURITY_HEADERS, "ETag": tag, "Cache-Control": "public, max-age=3600"}
     if is_known(request, tag):

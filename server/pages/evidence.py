@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import Evaluation
-from server.competitions.disclosure import Viewer, sight
+from server.competitions.disclosure import Viewer, visibility
 from server.competitions.phases import phase
 from server.context import AppContext
 from server.models import Competition, Score, Submission
@@ -16,7 +16,7 @@ from server.pages import texts
 from server.pages.formatting import Fact, score_text
 from server.pages.pictures import PlotView, picture, plot_view
 from server.pages.rendering import READ
-from server.pages.submission_page import Evidence
+from server.pages.submission_page import ScoreEvidence
 from server.plots.stored_plots import StoredPlot, stored_plots
 from server.security.sessions import RequiredVisitor
 from server.submissions.service import get_shown
@@ -27,20 +27,20 @@ router = APIRouter(include_in_schema=False)
 
 def evidence(
     session: Session, competition: Competition, submission: Submission, viewer: Viewer
-) -> tuple[Evidence, ...]:
+) -> tuple[ScoreEvidence, ...]:
     """Of the submission, and of its final evaluation where `viewer` may see that; nothing in hidden phases."""
-    seen = sight(viewer, phase(competition))
-    if not seen.metric:
+    visible = visibility(viewer, phase(competition))
+    if not visible.metric:
         return ()
     evaluated = [submission]
-    if seen.final and submission.origin_id is None:
+    if visible.final and submission.origin_id is None:
         evaluated += session.scalars(select(Submission).where(Submission.origin_id == submission.id))
     shown = [(one, current_score(session, one)) for one in evaluated]
     return tuple(_evidence(one, score) for one, score in shown if score is not None)
 
 
-def _evidence(submission: Submission, score: Score) -> Evidence:
-    return Evidence(
+def _evidence(submission: Submission, score: Score) -> ScoreEvidence:
+    return ScoreEvidence(
         title=texts.EVIDENCE[Evaluation(submission.evaluation)],
         parts=(
             Fact(texts.FORGETTING, score_text(score.forgetting_quality)),
@@ -64,6 +64,6 @@ def plot(submission_id: UUID, name: str, request: Request, context: AppContext, 
         submission, viewer = get_shown(session, submission_id, visitor.user)
         competition = session.get_one(Competition, submission.competition_id)
         score = current_score(session, submission)
-        is_shown = score is not None and sight(viewer, phase(competition)).metric
+        is_shown = score is not None and visibility(viewer, phase(competition)).metric
         found = [one for one in stored_plots(score.plots) if one.name == name] if score and is_shown else []
     return picture(request, found[0] if found else None)

@@ -16,7 +16,7 @@ from server.competitions.phases import Phase, phase
 from server.competitions.service import summary
 from server.context import AppContext
 from server.leaderboard import service
-from server.leaderboard.table import Order, Table, Wanted, own_row, table
+from server.leaderboard.board_page import BoardOrder, BoardPage, BoardQuery, board_page, own_row
 from server.models import Competition
 from server.models.times import utc_now
 from server.pages import texts, views
@@ -31,7 +31,7 @@ router = APIRouter(include_in_schema=False)
 
 LIVE_POLL_S = 15
 BOARDS_KEPT = 64
-DOWN_FIRST = {Order.SCORE, Order.ENTRIES, Order.LAST}
+DOWN_FIRST = {BoardOrder.SCORE, BoardOrder.ENTRIES, BoardOrder.LAST}
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Pages:
 class Shown:
     """A drawn part of a board: its source, and its table in two pieces, between which a visitor's row may stand."""
 
-    table: Table
+    table: BoardPage
     board: Board
     head: Markup
     body: Markup
@@ -104,7 +104,7 @@ def leaderboard(
     visitor: OptionalVisitor,
     view: Evaluation | None = None,
     q: Annotated[str, Query(max_length=80)] = "",
-    sort: Annotated[str, Query(pattern=f"^-?({'|'.join(Order)})$")] = Order.RANK,
+    sort: Annotated[str, Query(pattern=f"^-?({'|'.join(BoardOrder)})$")] = BoardOrder.RANK,
     page_number: Annotated[int, Query(alias="page", ge=1, le=100_000)] = 1,
 ) -> Response:
     """The standings, drawn on one scale; after the reveal the final ones, unless the public ones are asked for.
@@ -116,7 +116,7 @@ def leaderboard(
         current = phase(competition)
         evaluation = view or (Evaluation.FINAL if current is Phase.REVEALED else Evaluation.PUBLIC)
         service.require_visible(competition, evaluation)
-        wanted = Wanted(evaluation, q.strip(), sort, page_number)
+        wanted = BoardQuery(evaluation, q.strip(), sort, page_number)
         key = (competition.id, competition.board_version, utc_now().date(), wanted)
         tag = entity_tag(request, "leaderboard.html", visitor, key, current, str(request.base_url))
         if is_known(request, tag):
@@ -127,11 +127,11 @@ def leaderboard(
 
 
 def _shown(
-    boards: Boards, session: Session, competition: Competition, wanted: Wanted, key: tuple[object, ...]
+    boards: Boards, session: Session, competition: Competition, wanted: BoardQuery, key: tuple[object, ...]
 ) -> Shown:
     shown = boards.get(key)
     if shown is None:
-        found = table(session, competition, wanted)
+        found = board_page(session, competition, wanted)
         drawn = board(found)
         heads = _heads(competition.slug, wanted)
         shown = Shown(found, drawn, macro("_board.html", "head", drawn, heads), macro("_board.html", "rows", drawn))
@@ -144,7 +144,7 @@ def _page(
     session: Session,
     competition: Competition,
     current: Phase,
-    wanted: Wanted,
+    wanted: BoardQuery,
     shown: Shown,
     visitor: Visitor | None,
     base_url: str,
@@ -183,11 +183,11 @@ def _page(
     )
 
 
-def _heads(slug: str, wanted: Wanted) -> dict[str, Head]:
+def _heads(slug: str, wanted: BoardQuery) -> dict[str, Head]:
     return {column.value: _head(slug, wanted, column, title) for column, title in texts.COLUMNS.items()}
 
 
-def _head(slug: str, wanted: Wanted, column: Order, title: str) -> Head:
+def _head(slug: str, wanted: BoardQuery, column: BoardOrder, title: str) -> Head:
     natural = f"-{column}" if column in DOWN_FIRST else column.value
     turned = natural.removeprefix("-") if natural.startswith("-") else f"-{column}"
     is_current = wanted.order.removeprefix("-") == column
@@ -196,7 +196,7 @@ def _head(slug: str, wanted: Wanted, column: Order, title: str) -> Head:
     return Head(f"sort-{column}", title, address(slug, replace(wanted, order=following, page=1)), direction)
 
 
-def _pages(slug: str, wanted: Wanted, found: int) -> Pages | None:
+def _pages(slug: str, wanted: BoardQuery, found: int) -> Pages | None:
     if found <= wanted.size:
         return None
     first = (wanted.page - 1) * wanted.size + 1
@@ -210,12 +210,12 @@ def _pages(slug: str, wanted: Wanted, found: int) -> Pages | None:
     )
 
 
-def address(slug: str, wanted: Wanted) -> str:
+def address(slug: str, wanted: BoardQuery) -> str:
     """Where the page shows that part of the board; the usual is left out."""
     asked = {
         "view": wanted.evaluation.value,
         "q": wanted.search,
-        "sort": "" if wanted.order == Order.RANK else wanted.order,
+        "sort": "" if wanted.order == BoardOrder.RANK else wanted.order,
         "page": "" if wanted.page == 1 else str(wanted.page),
     }
     return f"/competitions/{slug}/leaderboard?{urlencode({name: value for name, value in asked.items() if value})}"

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from server.http.entity_tags import names
+from server.http.entity_tags import etag_matches
 
 if TYPE_CHECKING:  # sessions know the context, whose errors this module shows
     from server.security.sessions import Visitor
@@ -105,7 +105,7 @@ def _seen(visitor: "Visitor | None") -> Seen | None:
 
 def is_known(request: Request, tag: str) -> bool:
     """Whether the request's If-None-Match names `tag`, by weak comparison."""
-    return names(request.headers.get("if-none-match", ""), tag)
+    return etag_matches(request.headers.get("if-none-match", ""), tag)
 
 
 def render(template: str, **values: Any) -> str:

@@ -75,7 +75,7 @@ class Receipt:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ScoreEvidence:
     """What the host, and after the reveal the team, sees of one evaluation; `is_pending` while plots are to come."""
 
     title: str
@@ -116,7 +116,7 @@ class SubmissionPage:
     disqualified: str
     final: ScoreBox | None
     receipts: tuple[Receipt, ...]
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[ScoreEvidence, ...]
     is_own: bool
 
 
@@ -127,7 +127,7 @@ def submission_page(
     standings: Leaderboard,
     *,
     receipt: ReceiptView | None = None,
-    evidence: tuple[Evidence, ...] = (),
+    evidence: tuple[ScoreEvidence, ...] = (),
     can_select: bool = False,
     is_own: bool = True,
     is_charged: bool = True,

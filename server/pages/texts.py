@@ -7,7 +7,7 @@ are counted. Words in braces are filled in.
 
 from evaluator.contract.states import Evaluation, Owner, SubmissionState
 from server.competitions.phases import Phase
-from server.leaderboard.table import Order
+from server.leaderboard.board_page import BoardOrder
 
 # Competitions
 
@@ -60,11 +60,11 @@ CONTACT_SHEET_MISSING = "The contact sheet of {slug} is not in the artifact stor
 # Leaderboards
 
 COLUMNS = {
-    Order.RANK: "Rank",
-    Order.TEAM: "Team",
-    Order.SCORE: "Score",
-    Order.ENTRIES: "Entries",
-    Order.LAST: "Last entry",
+    BoardOrder.RANK: "Rank",
+    BoardOrder.TEAM: "Team",
+    BoardOrder.SCORE: "Score",
+    BoardOrder.ENTRIES: "Entries",
+    BoardOrder.LAST: "Last entry",
 }
 
 INTERVAL = "{low} to {high}"

@@ -10,7 +10,7 @@ from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.submission import FUNCTION, PARAMETERS
 from server.competitions.phases import Phase
 from server.competitions.schemas import CompetitionFacts, CompetitionRow
-from server.leaderboard.table import Table
+from server.leaderboard.board_page import BoardPage
 from server.models import Announcement
 from server.pages import texts
 from server.pages.board import Board, Head, board, plain_heads
@@ -106,7 +106,7 @@ def home_page(rows: list[CompetitionRow], base_url: str) -> HomePage:
 def competition_page(
     facts: CompetitionFacts,
     spec: CompetitionSpec,
-    standings: Table,
+    standings: BoardPage,
     contact_sheet: ArtifactRef,
     announced: Sequence[Announcement],
     base_url: str,

@@ -20,7 +20,7 @@ PARTS = (("retain_accuracy", "retain"), ("test_accuracy", "test"), ("forget_accu
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Evidence:
+class PlotData:
     """What the plots show.
 
     `epsilon`, `quality`: (E,) of the forget images; `run_wall_s`: (N,) seconds of each run;
@@ -36,12 +36,12 @@ class Evidence:
 
 
 @styled
-def submission_plots(evidence: Evidence) -> tuple[Plot, ...]:
+def submission_plots(evidence: PlotData) -> tuple[Plot, ...]:
     """All plots of one scored submission, in the order in which a page shows them."""
     return (_epsilon_plot(evidence), _margin_plot(evidence), _accuracy_plot(evidence), _time_plot(evidence))
 
 
-def _epsilon_plot(evidence: Evidence) -> Plot:
+def _epsilon_plot(evidence: PlotData) -> Plot:
     """How many forget images have which epsilon, with what the rule pays for each."""
     figure, (axes,) = draw()
     top = max(BIN * 4, BIN * np.ceil((evidence.epsilon.max() + 1e-9) / BIN))
@@ -69,7 +69,7 @@ def _epsilon_plot(evidence: Evidence) -> Plot:
     )
 
 
-def _margin_plot(evidence: Evidence) -> Plot:
+def _margin_plot(evidence: PlotData) -> Plot:
     """Margins of the runs and of the oracles on a well forgotten, a typical and a badly forgotten image."""
     epsilon = evidence.epsilon
     order = np.argsort(epsilon, kind="stable")
@@ -106,7 +106,7 @@ def _densities(axes: Axes, runs: Floats, oracles: Floats) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def _accuracy_plot(evidence: Evidence) -> Plot:
+def _accuracy_plot(evidence: PlotData) -> Plot:
     """Accuracies of all runs and oracles on the retain, test and forget sets."""
     figure, (axes,) = draw()
     sentences, labels = [], []
@@ -132,7 +132,7 @@ def _accuracy_plot(evidence: Evidence) -> Plot:
     )
 
 
-def _time_plot(evidence: Evidence) -> Plot:
+def _time_plot(evidence: PlotData) -> Plot:
     """Seconds of each run beside the seconds of training an oracle from scratch."""
     figure, (axes,) = draw()
     runs, training = evidence.run_wall_s, evidence.retraining_wall_s

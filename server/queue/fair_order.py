@@ -35,7 +35,7 @@ from evaluator.contract.states import Stage, SubmissionState, WorkState
 from server.database.statements import constant
 from server.models import Competition, Submission, Worker, WorkerKey, WorkItem
 from server.models.times import UtcDateTime, utc_now
-from server.queue.workers import Heard, hear, is_noted
+from server.queue.workers import ActiveWorker, is_contact_recent, record_contact
 
 CHECK_SHARE = 1 / 4
 SHARE_WINDOW_S = 900.0
@@ -84,16 +84,16 @@ def _last_turns() -> Select[int | None, int | None, int | None]:
     return select(*last)
 
 
-def find_waiting(session: Session, key_digest: str, name: str) -> tuple[Heard, list[Waiting]]:
+def find_waiting(session: Session, key_digest: str, name: str) -> tuple[ActiveWorker, list[Waiting]]:
     """The worker that asks, noted as alive, and the competitions with waiting checks or runs that it can do.
 
     Raises WorkerKeyInvalid and WorkerUnknown.
     """
     rows = session.connection().execute(_waiting(), {"key_digest": key_digest, "worker": name}).all()
-    if rows and is_noted(rows[0].seen_at, rows[0].left_at):
-        worker = Heard.of(rows[0].worker_key_id, name, rows[0].capabilities)
+    if rows and is_contact_recent(rows[0].seen_at, rows[0].left_at):
+        worker = ActiveWorker.of(rows[0].worker_key_id, name, rows[0].capabilities)
     else:
-        worker = hear(session, key_digest, name)
+        worker = record_contact(session, key_digest, name)
     return worker, [
         Waiting(
             competition_id=row.id,

@@ -10,11 +10,11 @@ from uuid import UUID
 
 from sqlalchemy import SQLColumnExpression, Text, cast, select
 
-from evaluator.contract.prepared_competition import ArtifactRef, Dossier
+from evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Evaluation, Stage
 from evaluator.contract.work import Job, RunOrder
-from server.competitions.oracle_pools import measure
+from server.competitions.oracle_pools import oracle_pools
 from server.errors import PlatformError
 from server.models import Competition, Submission, WorkItem
 from server.queue.estimates import check_run_wall_s
@@ -73,7 +73,7 @@ class JobParts:
     secret: str
     final_secret: str | None
     specification_text: str
-    dossier_text: str
+    prepared_text: str
 
     @staticmethod
     @cache
@@ -92,7 +92,7 @@ class JobParts:
             Competition.secret,
             Competition.final_secret,
             cast(Competition.specification, Text),
-            cast(Competition.dossier, Text),
+            cast(Competition.prepared, Text),
         )
         return (
             WorkItem.id,
@@ -114,8 +114,8 @@ class JobParts:
         return _specification(self.specification_text)
 
     @property
-    def dossier(self) -> Dossier:
-        return _dossier(self.dossier_text)
+    def prepared(self) -> PreparedCompetition:
+        return _prepared(self.prepared_text)
 
 
 @lru_cache(maxsize=64)
@@ -124,17 +124,17 @@ def _specification(text: str) -> CompetitionSpec:
 
 
 @lru_cache(maxsize=64)
-def _dossier(text: str) -> Dossier:
-    return Dossier.model_validate_json(text)
+def _prepared(text: str) -> PreparedCompetition:
+    return PreparedCompetition.model_validate_json(text)
 
 
 def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> Job:
     """The job of a leased check or run item; runs that are finished already are left out."""
-    spec, prepared = parts.specification, parts.dossier
+    spec, prepared = parts.specification, parts.prepared
     stage = typing.cast(Literal[Stage.CHECK, Stage.RUN], Stage(parts.stage))
     is_hidden = stage is Stage.RUN
     evaluation = Evaluation(parts.evaluation)
-    data = measure(spec, prepared, evaluation).split if is_hidden else prepared.practice
+    data = oracle_pools(spec, prepared, evaluation).split if is_hidden else prepared.practice
     secret = run_secret(evaluation, public=parts.secret, final=parts.final_secret)
     indices = range(parts.first_run, parts.first_run + parts.run_count)
     return Job(

@@ -22,7 +22,7 @@ from server.lifecycle.endings import UNCHECKED, end
 from server.logs import get_logger
 from server.models import Competition, Submission, WorkItem
 from server.models.times import utc_now
-from server.queue.planning import hold_back
+from server.queue.planning import hold_back_end
 
 log = get_logger(__name__)
 
@@ -87,7 +87,7 @@ def fail(session: Session, submission: Submission, fault: Fault) -> None:
     submission.fault_message = fault.message
     log.info("submission_failed", submission_id=str(submission.id), code=fault.code, owner=fault.owner)
     is_own = submission.fault_stage == Stage.RUN and fault.owner == Owner.PARTICIPANT
-    if is_own and hold_back(
+    if is_own and hold_back_end(
         session, submission, specification(session.get_one(Competition, submission.competition_id))
     ):
         return
@@ -106,11 +106,11 @@ def expire_leases(session: Session, *, max_attempts: int) -> int:
         if item.worker is None:
             item.state = WorkState.READY  # it was postponed, nobody held it
         else:
-            lose(session, item, max_attempts=max_attempts)
+            expire_lease(session, item, max_attempts=max_attempts)
     return len(items)
 
 
-def lose(session: Session, item: WorkItem, *, max_attempts: int) -> None:
+def expire_lease(session: Session, item: WorkItem, *, max_attempts: int) -> None:
     """The holder of `item` is gone: others may take it, unless it was `max_attempts` holders without a finished run."""
     # Locked: an end that commits meanwhile drops only what waits, and this item would wait for ever after it.
     submission = session.get_one(Submission, item.submission_id, with_for_update=True)
@@ -118,30 +118,30 @@ def lose(session: Session, item: WorkItem, *, max_attempts: int) -> None:
     counters.add(session, counters.LEASES_EXPIRED)
     fields = {"submission_id": str(submission.id), "stage": item.stage, "chunk": item.chunk, "worker": item.worker}
     log.warning("lease_lost", attempt=item.attempt, **fields)
-    if is_over(submission, item):
-        finish(item, WorkState.FAILED)
+    if is_obsolete(submission, item):
+        close(item, WorkState.FAILED)
     elif item.attempt < max_attempts:
         item.state = WorkState.READY
     else:
-        finish(item, WorkState.POISONED)
+        close(item, WorkState.POISONED)
         counters.add(session, counters.WORK_POISONED)
         log.error("work_poisoned", attempts=item.attempt, **fields)
         fail(session, submission, platform_fault(f"{item.attempt} workers fell silent on stage {item.stage}"))
 
 
-def is_over(submission: Submission, item: WorkItem) -> bool:
+def is_obsolete(submission: Submission, item: WorkItem) -> bool:
     """Whether the item is of no use any more; that of an end which waits to be shown is not, either."""
     is_ended = SubmissionState(submission.state).is_terminal or submission.fault_code is not None
     return is_ended or submission.generation != item.generation
 
 
-def free(item: WorkItem) -> None:
+def release(item: WorkItem) -> None:
     """Give `item` back in such a way that nothing which its holder sent before counts any more."""
     item.state = WorkState.READY
     item.token += 1
 
 
-def finish(item: WorkItem, state: WorkState) -> None:
+def close(item: WorkItem, state: WorkState) -> None:
     """Close `item` now."""
     item.state = state
     item.done_at = utc_now()

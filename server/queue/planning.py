@@ -44,7 +44,7 @@ def advance(session: Session, submission: Submission, spec: CompetitionSpec, *, 
         _require_score(session, submission, spec, known.get((Stage.SCORE, 0)))
 
 
-def hold_back(session: Session, submission: Submission, spec: CompetitionSpec) -> bool:
+def hold_back_end(session: Session, submission: Submission, spec: CompetitionSpec) -> bool:
     """Whether the end of a submission in its hidden runs waits for the clock; a score item ends it without a score."""
     if not spec.leaks.step_s:
         return False

@@ -91,7 +91,7 @@ def register(
     ).all()
     for item in held:
         item.token += 1  # what the dead process sent may still arrive
-        leases.lose(session, item, max_attempts=max_attempts)
+        leases.expire_lease(session, item, max_attempts=max_attempts)
     return RegistrationAnswer(released=len(held), lease_s=lease_s)
 
 
@@ -101,13 +101,13 @@ def heartbeat(session: Session, beat: Heartbeat, key_digest: str, *, lease_s: fl
     if held is None:
         return HeartbeatAnswer(stop=True, lease_s=0)
     item, submission = held
-    if leases.is_over(submission, item):
-        leases.finish(item, WorkState.FAILED)
+    if leases.is_obsolete(submission, item):
+        leases.close(item, WorkState.FAILED)
         return HeartbeatAnswer(stop=True, lease_s=0)
     record_runs(item, beat.finished)
     item.state = WorkState.LEASED
     item.lease_expires_at = utc_now() + timedelta(seconds=lease_s)
-    workers.hear(session, key_digest, item.worker or "")
+    workers.record_contact(session, key_digest, item.worker or "")
     show_progress(session, submission)
     return HeartbeatAnswer(stop=False, lease_s=lease_s)
 
@@ -147,8 +147,8 @@ def report(session: Session, outcome: Outcome, key_digest: str, *, max_attempts:
     if held is None:
         return Reported(accepted=False)
     item, submission = held
-    if leases.is_over(submission, item):
-        leases.finish(item, WorkState.FAILED)
+    if leases.is_obsolete(submission, item):
+        leases.close(item, WorkState.FAILED)
         return Reported(accepted=False)
     record_runs(item, outcome.finished)
     item.sandbox_mode = outcome.sandbox_mode
@@ -157,18 +157,18 @@ def report(session: Session, outcome: Outcome, key_digest: str, *, max_attempts:
         submission.check_report = outcome.check.model_dump(mode="json")
     if outcome.handed_back:
         item.attempt -= 1
-        leases.free(item)
+        leases.release(item)
         return Reported(accepted=True, waits=Stage(item.stage), count=1)
     if outcome.fault is None:
         if item.stage == Stage.RUN and len(item.finished) < item.run_count:
             raise InvalidReport(f"{item.run_count - len(item.finished)} runs of this item are missing.")
-        leases.finish(item, WorkState.DONE)
+        leases.close(item, WorkState.DONE)
         return _go_on(session, submission, item)
     if outcome.fault.owner is Owner.PLATFORM and item.attempt < max_attempts:
         log.error("work_failed_retrying", submission_id=str(submission.id), message=outcome.fault.message)
         leases.postpone(item, min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** (item.attempt - 1)))
     else:
-        leases.finish(item, WorkState.FAILED)
+        leases.close(item, WorkState.FAILED)
         leases.fail(session, submission, outcome.fault)
     return Reported(accepted=True)
 

@@ -18,7 +18,7 @@ def claim(claim: TrainingClaim, key: CurrentWorkerKey, context: AppContext) -> T
     trainer = Trainer(name=claim.worker, torch=claim.torch, gpu=claim.gpu, worker_key_id=key.id)
     lease_s = context.settings.lease_s
     with context.database.write() as session:
-        workers.hear(session, key.digest, claim.worker)
+        workers.record_contact(session, key.digest, claim.worker)
         if training_orders.submissions_wait(session):
             return TrainingOrders(lease_s=lease_s)
         claimed = training_orders.claim(session, trainer, count=claim.count, lease_s=lease_s)
@@ -29,9 +29,9 @@ def claim(claim: TrainingClaim, key: CurrentWorkerKey, context: AppContext) -> T
 def heartbeat(beat: TrainingBeat, key: CurrentWorkerKey, context: AppContext) -> TrainingBeatAnswer:
     """Keep leases; the answer names those that are lost. While it trains, a worker is heard nowhere else."""
     with context.database.write() as session:
-        workers.hear(session, key.digest, beat.worker)
+        workers.record_contact(session, key.digest, beat.worker)
         return TrainingBeatAnswer(
-            lost=tuple(training_orders.keep(session, beat.held, key.id, lease_s=context.settings.lease_s))
+            lost=tuple(training_orders.renew(session, beat.held, key.id, lease_s=context.settings.lease_s))
         )
 
 

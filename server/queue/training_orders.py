@@ -113,7 +113,7 @@ def submissions_wait(session: Session) -> bool:
     return session.scalar(waiting) is not None
 
 
-def keep(session: Session, held: Iterable[OrderRef], worker_key_id: UUID | None, *, lease_s: float) -> list[OrderRef]:
+def renew(session: Session, held: Iterable[OrderRef], worker_key_id: UUID | None, *, lease_s: float) -> list[OrderRef]:
     """Prolong the leases of `held`; the ones that do not belong to this trainer any more."""
     lost = []
     for ref in sorted(held, key=lambda ref: (ref.bank_digest, ref.index)):

@@ -50,7 +50,7 @@ class WorkerState(StrEnum):
 
 
 @dataclass(frozen=True)
-class Heard:
+class ActiveWorker:
     """A worker that sends a request."""
 
     name: str
@@ -58,7 +58,7 @@ class Heard:
     capabilities: Capabilities
 
     @classmethod
-    def of(cls, worker_key_id: UUID, name: str, stored: dict[str, Any]) -> "Heard":
+    def of(cls, worker_key_id: UUID, name: str, stored: dict[str, Any]) -> "ActiveWorker":
         """The worker with these stored capabilities."""
         return cls(name=name, worker_key_id=worker_key_id, capabilities=_capabilities(stored))
 
@@ -109,23 +109,23 @@ def register(session: Session, registration: Registration, key: WorkerKey) -> Wo
     return worker
 
 
-def hear(session: Session, key_digest: str, name: str) -> Heard:
+def record_contact(session: Session, key_digest: str, name: str) -> ActiveWorker:
     """Note that the worker that sends this request is alive; raises WorkerKeyInvalid and WorkerUnknown."""
     sender = {"key_digest": key_digest, "worker": name, "now": utc_now()}
-    found = session.connection().execute(_heard(), sender).one_or_none()
+    found = session.connection().execute(_contact(), sender).one_or_none()
     if found is None:
         require_worker_key(session, key_digest)
         raise WorkerUnknown("This worker is not registered under its key. It has to register first.")
-    return Heard.of(found.worker_key_id, name, found.capabilities)
+    return ActiveWorker.of(found.worker_key_id, name, found.capabilities)
 
 
-def is_noted(seen_at: datetime, left_at: datetime | None) -> bool:
+def is_contact_recent(seen_at: datetime, left_at: datetime | None) -> bool:
     """Whether the row says already that this worker lives."""
     return left_at is None and utc_now() - seen_at < timedelta(seconds=NOTED_S)
 
 
 @cache  # making a statement costs as much time as PostgreSQL takes for it
-def _heard() -> ReturningUpdate[UUID, dict[str, Any]]:
+def _contact() -> ReturningUpdate[UUID, dict[str, Any]]:
     key_id = select(WorkerKey.id).where(WorkerKey.digest == bindparam("key_digest")).scalar_subquery()
     return (
         update(Worker)
@@ -146,7 +146,7 @@ def require_isolation(capabilities: Capabilities, server_backend: str) -> None:
 
 def leave(session: Session, key_digest: str, name: str) -> None:
     """Note that a worker stopped in an orderly way; raises as `hear` does."""
-    heard = hear(session, key_digest, name)
+    heard = record_contact(session, key_digest, name)
     session.execute(
         update(Worker)
         .where(Worker.worker_key_id == heard.worker_key_id, Worker.name == name)
@@ -160,7 +160,7 @@ def _capabilities(stored: dict[str, Any]) -> Capabilities:
     return Capabilities.model_validate(stored)
 
 
-def forget_silent(session: Session) -> None:
+def delete_silent(session: Session) -> None:
     """Drop workers that were not heard for a day, lost or left, so that what counts as lost is news."""
     before = utc_now() - timedelta(seconds=FORGOTTEN_S)
     session.execute(delete(Worker).where(Worker.seen_at < before).execution_options(synchronize_session=False))

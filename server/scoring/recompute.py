@@ -10,20 +10,20 @@ from sqlalchemy.orm import Session, aliased
 
 from evaluator.artifacts import ArtifactError, ArtifactStoreAway
 from evaluator.artifacts.outputs import OutputsInvalid
-from evaluator.contract.prepared_competition import ArtifactRef, Dossier
+from evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
 from evaluator.contract.specification import CompetitionSpec, MetricSpec
 from evaluator.contract.states import Evaluation
-from evaluator.metrics import Finding
 from evaluator.metrics import Score as MetricScore
-from server.competitions.oracle_pools import measure
+from evaluator.metrics import ScoreFinding
+from server.competitions.oracle_pools import oracle_pools
 from server.context import Context
 from server.models import Competition, Score, Submission, Team
 from server.models.score import METRIC_COLUMNS
-from server.scoring.reference_set import Yardstick, load_yardstick
+from server.scoring.reference_set import ReferenceSet, load_reference_set
 from server.scoring.scorer import score_numbers, unrepeatable_runs
 from server.scoring.stored_outputs import RunOutputs, RunsUnusable, read_runs, run_items, run_outputs
 
-Report = Callable[[int, int], None]
+ReportProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Stored:
     receipt: dict[str, Any]
     outputs: RunOutputs | None
     source: ArtifactRef | None
-    run_findings: tuple[Finding, ...] = ()
+    run_findings: tuple[ScoreFinding, ...] = ()
 
     def metric(self, default: MetricSpec) -> MetricSpec:
         """The rule that the score was computed with, by its receipt."""
@@ -55,7 +55,7 @@ class Recomputed:
     stored: Stored
     metric: MetricSpec
     score: MetricScore | None
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[ScoreFinding, ...] = ()
     problem: str = ""
 
     @property
@@ -105,7 +105,7 @@ def _stored(
     title: str,
     outputs: RunOutputs | None = None,
     source: ArtifactRef | None = None,
-    run_findings: tuple[Finding, ...] = (),
+    run_findings: tuple[ScoreFinding, ...] = (),
 ) -> Stored:
     return Stored(
         score_id=score.id,
@@ -123,7 +123,7 @@ def _stored(
 def recompute(
     context: Context,
     spec: CompetitionSpec,
-    prepared: Dossier,
+    prepared: PreparedCompetition,
     scores: Iterable[Stored],
     metric_of: Callable[[Stored], MetricSpec],
 ) -> Iterator[Recomputed]:
@@ -132,28 +132,32 @@ def recompute(
     Raises ArtifactStoreAway; what is missing or damaged is told in its result, and ArtifactError is raised only when
     the oracles cannot be read.
     """
-    yardsticks: dict[tuple[Evaluation, str], Yardstick] = {}
+    reference_sets: dict[tuple[Evaluation, str], ReferenceSet] = {}
     for stored in scores:
         metric = metric_of(stored)
         key = (stored.evaluation, metric.model_dump_json())
-        if key not in yardsticks:
-            yardsticks[key] = load_yardstick(context.artifacts, metric, measure(spec, prepared, stored.evaluation))
-        yield _again(context, spec, stored, metric, yardsticks[key])
+        if key not in reference_sets:
+            reference_sets[key] = load_reference_set(
+                context.artifacts, metric, oracle_pools(spec, prepared, stored.evaluation)
+            )
+        yield _again(context, spec, stored, metric, reference_sets[key])
 
 
 def _again(
-    context: Context, spec: CompetitionSpec, stored: Stored, metric: MetricSpec, yardstick: Yardstick
+    context: Context, spec: CompetitionSpec, stored: Stored, metric: MetricSpec, reference_set: ReferenceSet
 ) -> Recomputed:
     if stored.outputs is None or stored.source is None:
         is_ceiling = stored.reference == "ceiling"
-        return Recomputed(stored, metric, yardstick.ceiling if is_ceiling else yardstick.floor(spec.evaluation.runs))
+        return Recomputed(
+            stored, metric, reference_set.ceiling if is_ceiling else reference_set.floor(spec.evaluation.runs)
+        )
     try:
         context.artifacts.get(stored.source)
         stacked = read_runs(context.artifacts, stored.outputs)
-        unlearned = yardstick.pool(stacked)
-        score = yardstick.score(unlearned)
+        unlearned = reference_set.pool(stacked)
+        score = reference_set.score(unlearned)
     except ArtifactStoreAway:
         raise
     except (RunsUnusable, ArtifactError, OutputsInvalid, ValueError) as error:
         return Recomputed(stored, metric, None, problem=f"{type(error).__name__}: {error}")
-    return Recomputed(stored, metric, score, (*yardstick.findings(stacked, unlearned, score), *stored.run_findings))
+    return Recomputed(stored, metric, score, (*reference_set.findings(stacked, unlearned, score), *stored.run_findings))

@@ -12,14 +12,14 @@ from evaluator.artifacts import ArtifactStore
 from evaluator.artifacts.oracles import load_pool
 from evaluator.artifacts.outputs import Outputs, StackedOutputs, read_outputs, stack_outputs
 from evaluator.contract.specification import MetricSpec
-from evaluator.metrics import Finding, Pool, Score, diagnose, epsilon, evaluate, example_quality, margins
-from server.competitions.oracle_pools import Measure
+from evaluator.metrics import Pool, Score, ScoreFinding, diagnose, epsilon, evaluate, example_quality, margins
+from server.competitions.oracle_pools import OraclePools
 
 KEPT = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Yardstick:
+class ReferenceSet:
     """Loaded once per split and then kept: a full bank takes seconds to read.
 
     `labels` and `person_id`: (E,) int64, of the forget examples. `others` is the second pool of oracles, and `ceiling`
@@ -55,7 +55,7 @@ class Yardstick:
         """The score of `runs` runs that leave the original model as it is."""
         return self.score(self.pool(stack_outputs([self.original] * runs)))
 
-    def findings(self, stacked: StackedOutputs, unlearned: Pool, score: Score) -> tuple[Finding, ...]:
+    def findings(self, stacked: StackedOutputs, unlearned: Pool, score: Score) -> tuple[ScoreFinding, ...]:
         """What a host should know before trusting `score`, the score of `unlearned`, the pool of `stacked`."""
         kinds = [kind for kind in self.copies if kind in stacked.copies]
         copied = None
@@ -79,26 +79,26 @@ class Yardstick:
         return evaluate(Pool(margins=unlearned), Pool(margins=retrained), rule=self.metric.rule)
 
 
-class Yardsticks:
-    """The yardsticks that were needed last, kept in memory."""
+class ReferenceSets:
+    """The reference_sets that were needed last, kept in memory."""
 
     def __init__(self, artifacts: ArtifactStore) -> None:
         self._artifacts = artifacts
-        self._kept: OrderedDict[str, Yardstick] = OrderedDict()
+        self._kept: OrderedDict[str, ReferenceSet] = OrderedDict()
 
-    def get(self, metric: MetricSpec, measure: Measure) -> Yardstick:
+    def get(self, metric: MetricSpec, measure: OraclePools) -> ReferenceSet:
         """As `load_yardstick`, which it raises like."""
         key = f"{measure.split.bank_digest} {measure.oracles} {measure.others} {metric.model_dump_json()}"
         if key not in self._kept:
-            self._kept[key] = load_yardstick(self._artifacts, metric, measure)
+            self._kept[key] = load_reference_set(self._artifacts, metric, measure)
         self._kept.move_to_end(key)
         while len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return self._kept[key]
 
 
-def load_yardstick(artifacts: ArtifactStore, metric: MetricSpec, measure: Measure) -> Yardstick:
-    """The yardstick of a seeded bank; raises ArtifactMissing when oracles are not trained yet."""
+def load_reference_set(artifacts: ArtifactStore, metric: MetricSpec, measure: OraclePools) -> ReferenceSet:
+    """The reference_set of a seeded bank; raises ArtifactMissing when oracles are not trained yet."""
     split = measure.split
     evaluation = load(artifacts.get(split.evaluation))
     labels, person_id = evaluation["forget.labels"], evaluation["forget.person_id"]
@@ -106,7 +106,7 @@ def load_yardstick(artifacts: ArtifactStore, metric: MetricSpec, measure: Measur
     retrained = _pool(oracles, labels)
     copied = evaluation.get("copies.rows", np.zeros(0, np.int64))
     others = _pool(load_pool(artifacts, split.bank_digest, measure.others), labels)
-    return Yardstick(
+    return ReferenceSet(
         metric=metric,
         labels=labels,
         person_id=person_id,

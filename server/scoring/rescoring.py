@@ -9,18 +9,18 @@ from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from evaluator.contract.prepared_competition import Dossier
+from evaluator.contract.prepared_competition import PreparedCompetition
 from evaluator.contract.specification import CompetitionSpec, MetricSpec
 from evaluator.contract.states import Evaluation
 from evaluator.metrics import METRIC_VERSION
 from server.audit_log.events import record
-from server.competitions.service import dossier, get_competition, lock_competition, specification
+from server.competitions.service import get_competition, lock_competition, prepared_competition, specification
 from server.context import Context
 from server.errors import Conflict
 from server.leaderboard.standings import rebuild
 from server.models import Competition, FormerScore, Score, Standing, Team
 from server.models.score import METRIC_COLUMNS
-from server.scoring.recompute import Recomputed, Report, Stored, recompute, stored_scores
+from server.scoring.recompute import Recomputed, ReportProgress, Stored, recompute, stored_scores
 
 ROUNDS = 5
 KEPT = (*METRIC_COLUMNS, "replicates", "receipt")
@@ -79,7 +79,7 @@ class Draft:
     is_revealed: bool
 
 
-def draft(context: Context, slug: str, changes: dict[str, Any], report: Report) -> Draft:
+def draft(context: Context, slug: str, changes: dict[str, Any], report: ReportProgress) -> Draft:
     """Every score of `slug` under its metric with `changes`, and what the boards would be.
 
     Raises MetricImpossible when its pools do not fit the rule, and OutputsMissing when a score cannot be computed
@@ -89,7 +89,7 @@ def draft(context: Context, slug: str, changes: dict[str, Any], report: Report) 
     for _ in range(ROUNDS):
         with context.database.read() as session:
             competition = get_competition(session, slug, drafts=True)
-            spec, prepared = specification(competition), dossier(competition)
+            spec, prepared = specification(competition), prepared_competition(competition)
             waiting = _outdated(stored_scores(session, competition), scores)
         metric = _changed(spec, changes)
         scores |= _compute(context, spec, prepared, waiting, metric, report)
@@ -100,7 +100,7 @@ def draft(context: Context, slug: str, changes: dict[str, Any], report: Report) 
     raise StillScoring(f"Scores of {slug} keep arriving. Pause it, wait until the queue is empty, and try again.")
 
 
-def apply(context: Context, made: Draft, report: Report) -> Draft:
+def apply(context: Context, made: Draft, report: ReportProgress) -> Draft:
     """Store the draft: scores, metric and standings change in one transaction, and the former scores are kept.
 
     Scores that have come since are computed first; the draft that was stored is returned.
@@ -124,10 +124,10 @@ def _changed(spec: CompetitionSpec, changes: dict[str, Any]) -> MetricSpec:
 def _compute(
     context: Context,
     spec: CompetitionSpec,
-    prepared: Dossier,
+    prepared: PreparedCompetition,
     waiting: Sequence[Stored],
     metric: MetricSpec,
-    report: Report,
+    report: ReportProgress,
 ) -> dict[UUID, Recomputed]:
     found: dict[UUID, Recomputed] = {}
     report(0, len(waiting))

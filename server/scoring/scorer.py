@@ -14,10 +14,10 @@ from evaluator.artifacts.outputs import OutputsInvalid
 from evaluator.contract.faults import platform_fault
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Evaluation, SubmissionState, WorkState
-from evaluator.metrics import METRIC_VERSION, Finding
+from evaluator.metrics import METRIC_VERSION, ScoreFinding
 from evaluator.metrics import Score as MetricScore
-from server.competitions.oracle_pools import Measure, measure
-from server.competitions.service import dossier, specification
+from server.competitions.oracle_pools import OraclePools, oracle_pools
+from server.competitions.service import prepared_competition, specification
 from server.context import Context
 from server.database import counters
 from server.leaderboard.standings import refresh
@@ -26,10 +26,10 @@ from server.logs import get_logger
 from server.models import Competition, OutputPack, Score, Submission, WorkItem
 from server.queue.fair_order import first_score_item
 from server.queue.jobs import seeds_digest
-from server.queue.leases import fail, finish, lease_first, postpone
+from server.queue.leases import close, fail, lease_first, postpone
 from server.queue.planning import advance
 from server.scoring.lease_renewal import kept_lease
-from server.scoring.reference_set import Yardsticks
+from server.scoring.reference_set import ReferenceSets
 from server.scoring.stored_outputs import (
     RunOutputs,
     RunsUnusable,
@@ -50,13 +50,13 @@ _LEASED = (WorkItem.id,)
 
 
 @dataclass(frozen=True)
-class _Order:
+class _ScoringInput:
     """A leased score item with everything that computing needs, detached from the database."""
 
     work_id: UUID
     token: int
     spec: CompetitionSpec
-    measure: Measure
+    measure: OraclePools
     outputs: RunOutputs
     request_id: str | None
 
@@ -64,10 +64,10 @@ class _Order:
 class Scorer:
     """Scores one submission at a time."""
 
-    def __init__(self, context: Context, holder: str, yardsticks: Yardsticks | None = None) -> None:
+    def __init__(self, context: Context, holder: str, reference_sets: ReferenceSets | None = None) -> None:
         self._context = context
         self._holder = holder
-        self._yardsticks = yardsticks or Yardsticks(context.artifacts)
+        self._reference_sets = reference_sets or ReferenceSets(context.artifacts)
 
     def score_next(self) -> bool:
         """Score the submission that has waited longest; False when none waits."""
@@ -79,7 +79,7 @@ class Scorer:
             item = session.get_one(WorkItem, leased.id)
             submission = session.get_one(Submission, item.submission_id, with_for_update=True)
             if submission.fault_code is not None and submission.generation == item.generation:
-                finish(item, WorkState.DONE)
+                close(item, WorkState.DONE)
                 if not SubmissionState(submission.state).is_terminal:
                     end(session, submission, SubmissionState.FAILED)
                 return True
@@ -93,13 +93,13 @@ class Scorer:
             self._score(order, started=time.monotonic())
         return True
 
-    def _score(self, order: _Order, *, started: float) -> None:
+    def _score(self, order: _ScoringInput, *, started: float) -> None:
         try:
-            yardstick = self._yardsticks.get(order.spec.metric, order.measure)
+            reference_set = self._reference_sets.get(order.spec.metric, order.measure)
             stacked = read_runs(self._context.artifacts, order.outputs)
-            unlearned = yardstick.pool(stacked)
-            score = yardstick.score(unlearned)
-            findings = yardstick.findings(stacked, unlearned, score)
+            unlearned = reference_set.pool(stacked)
+            score = reference_set.score(unlearned)
+            findings = reference_set.findings(stacked, unlearned, score)
             pack = None
             if order.outputs.pack is None:
                 pack = store_pack(self._context.artifacts, order.outputs, stacked, token=order.token)
@@ -114,15 +114,15 @@ class Scorer:
                 drop_singles(self._context.artifacts, order.outputs)
 
 
-def _order(session: Session, item: WorkItem) -> _Order:
+def _order(session: Session, item: WorkItem) -> _ScoringInput:
     submission = session.get_one(Submission, item.submission_id)
     competition = session.get_one(Competition, submission.competition_id)
     spec = specification(competition)
-    return _Order(
+    return _ScoringInput(
         work_id=item.id,
         token=item.token,
         spec=spec,
-        measure=measure(spec, dossier(competition), Evaluation(submission.evaluation)),
+        measure=oracle_pools(spec, prepared_competition(competition), Evaluation(submission.evaluation)),
         outputs=run_outputs(session, submission),
         request_id=submission.request_id,
     )
@@ -148,10 +148,10 @@ def score_numbers(score: MetricScore) -> dict[str, Any]:
 
 def _store(
     context: Context,
-    order: _Order,
+    order: _ScoringInput,
     pack: OutputPack | None,
     score: MetricScore,
-    findings: tuple[Finding, ...],
+    findings: tuple[ScoreFinding, ...],
     *,
     started: float,
 ) -> bool:
@@ -181,7 +181,7 @@ def _store(
         session.merge(row).plots = None  # those of an earlier scoring
         if pack is not None:
             commit_pack(session, submission, pack)
-        finish(item, WorkState.DONE)
+        close(item, WorkState.DONE)
         end(session, submission, SubmissionState.SCORED)
         evaluation = Evaluation(submission.evaluation)
         refresh(session, competition, evaluation, submission.team_id, is_rescore=earlier is not None)
@@ -191,7 +191,7 @@ def _store(
     return True
 
 
-def unrepeatable_runs(items: Iterable[WorkItem]) -> tuple[Finding, ...]:
+def unrepeatable_runs(items: Iterable[WorkItem]) -> tuple[ScoreFinding, ...]:
     """A finding when runs that workers did twice with the same seed gave other weights the second time."""
     records = [record for item in items for record in item.finished.values()]
     told = [record["repeatable"] for record in records if record.get("repeatable") is not None]
@@ -201,11 +201,15 @@ def unrepeatable_runs(items: Iterable[WorkItem]) -> tuple[Finding, ...]:
         f"{told.count(False)} of {len(told)} runs that were done again with the same seed gave other weights. They "
         "depend on more than their seed, such as the clock, and so may know their place among the runs."
     )
-    return (Finding("unrepeatable_runs", message),)
+    return (ScoreFinding("unrepeatable_runs", message),)
 
 
 def _receipt(
-    session: Session, submission: Submission, order: _Order, score: MetricScore, findings: tuple[Finding, ...]
+    session: Session,
+    submission: Submission,
+    order: _ScoringInput,
+    score: MetricScore,
+    findings: tuple[ScoreFinding, ...],
 ) -> dict[str, object]:
     items = run_items(session, submission)
     competition = session.get_one(Competition, submission.competition_id)
@@ -230,7 +234,7 @@ def _receipt(
     }
 
 
-def _repeat(context: Context, order: _Order, unusable: RunsUnusable) -> None:
+def _repeat(context: Context, order: _ScoringInput, unusable: RunsUnusable) -> None:
     """Have the runs done again whose stored outputs cannot be used; they are never scored."""
     log.error("runs_repeated", message=str(unusable))
     with context.database.write() as session:
@@ -249,7 +253,7 @@ def _repeat(context: Context, order: _Order, unusable: RunsUnusable) -> None:
     context.wake.workers()
 
 
-def _try_later(context: Context, order: _Order, message: str, *, counts: bool) -> None:
+def _try_later(context: Context, order: _ScoringInput, message: str, *, counts: bool) -> None:
     """Score again in some seconds; what `counts` and happens too often ends the submission as the platform's fault."""
     log.error("scoring_failed", message=message)
     with context.database.write() as session:

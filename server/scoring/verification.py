@@ -7,10 +7,10 @@ import numpy as np
 
 from evaluator.contract.states import Evaluation
 from evaluator.metrics import METRIC_VERSION
-from server.competitions.oracle_pools import measure
-from server.competitions.service import dossier, get_competition, specification
+from server.competitions.oracle_pools import oracle_pools
+from server.competitions.service import get_competition, prepared_competition, specification
 from server.context import Context
-from server.scoring.recompute import Recomputed, Report, recompute, stored_scores
+from server.scoring.recompute import Recomputed, ReportProgress, recompute, stored_scores
 
 TOLERANCE = 1e-9
 
@@ -30,13 +30,13 @@ class Verified:
         return not self.different
 
 
-def verify(context: Context, slug: str, report: Report) -> Verified:
+def verify(context: Context, slug: str, report: ReportProgress) -> Verified:
     """Every score of `slug` computed again under the rule of its receipt and compared with what is stored."""
     with context.database.read() as session:
         competition = get_competition(session, slug, drafts=True)
-        spec, prepared = specification(competition), dossier(competition)
+        spec, prepared = specification(competition), prepared_competition(competition)
         stored = stored_scores(session, competition)
-    banks = {evaluation: measure(spec, prepared, evaluation).split.bank_digest for evaluation in Evaluation}
+    banks = {evaluation: oracle_pools(spec, prepared, evaluation).split.bank_digest for evaluation in Evaluation}
     identical = close = 0
     different: list[str] = []
     report(0, len(stored))

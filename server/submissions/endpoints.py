@@ -67,14 +67,14 @@ async def upload(
         address=client_address(request.scope),
         idempotency_key=idempotency_key,
     )
-    received = await take_in(request, uploads.receive, context, competition, sent)
+    received = await run_in_upload_thread(request, uploads.receive, context, competition, sent)
     response.status_code = received.status
     response.headers.update(received.headers)
     response.headers["Location"] = f"/api/v1/submissions/{received.answer.id}"
     return received.answer
 
 
-async def take_in(request: Request, function: Callable[..., T], *arguments: Any) -> T:
+async def run_in_upload_thread(request: Request, function: Callable[..., T], *arguments: Any) -> T:
     """The result of `function`, which handles an upload, in one of as many threads as there are parser processes: those
     that wait for one keep no thread from other requests, and few threads get more done than many.
     """

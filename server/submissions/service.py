@@ -9,7 +9,7 @@ from evaluator.contract.faults import FaultCode
 from evaluator.contract.states import Evaluation, Owner, SubmissionState
 from server.accounts.roles import is_host
 from server.audit_log.events import record, user_actor
-from server.competitions.disclosure import Viewer, sight
+from server.competitions.disclosure import Viewer, visibility
 from server.competitions.phases import phase
 from server.errors import Conflict, NotFound
 from server.http.paging import fetch_page
@@ -49,7 +49,7 @@ def get_shown(session: Session, submission_id: UUID, user: User) -> tuple[Submis
     if submission is not None:
         competition = session.get_one(Competition, submission.competition_id)
         public_id = submission.origin_id or submission.id
-        is_visible = submission.origin_id is None or sight(Viewer.TEAM, phase(competition)).final
+        is_visible = submission.origin_id is None or visibility(Viewer.TEAM, phase(competition)).final
         if is_visible and _find_own(session, public_id, user) is not None:
             return submission, Viewer.TEAM
         if is_host(session, competition, user):

@@ -8,14 +8,14 @@ from sqlalchemy.orm import Session
 from evaluator.contract.faults import FAULT_TEXTS, FaultCode
 from evaluator.contract.states import Evaluation, Owner, SubmissionState
 from server.competitions.disclosure import (
-    Sight,
     Viewer,
+    Visibility,
     round_score,
     round_time,
     shown_receipt,
     shown_state,
     shows_fault_details,
-    sight,
+    visibility,
 )
 from server.competitions.phases import phase
 from server.competitions.service import specification
@@ -36,7 +36,7 @@ def view(
     """
     competition = session.get_one(Competition, submission.competition_id)
     team = session.get_one(Team, submission.team_id)
-    seen = sight(viewer, phase(competition))
+    visible = visibility(viewer, phase(competition))
     score = current_score(session, submission) if submission.state == SubmissionState.SCORED else None
     position = queue_position(session, submission)
     done = submission.runs_shown
@@ -48,16 +48,16 @@ def view(
         notes=submission.notes or [],
         state=shown_state(submission.state, specification(competition).leaks.step_s),
         owner=submission.owner if SubmissionState(submission.state).is_terminal else None,
-        error=error_view(submission, seen),
+        error=error_view(submission, visible),
         runs_done=done,
         runs_total=submission.runs_total,
         queue_position=position,
         eta_s=eta_s(session, submission, done=done, position=position) if with_estimate else None,
         score=None if score is None else round_score(score.final_score),
         interval=_interval(score),
-        metric=_metric(score, seen),
+        metric=_metric(score, visible),
         selected=submission.selected_at is not None,
-        final=_final(session, submission, seen),
+        final=_final(session, submission, visible),
         disqualified=submission.disqualified_reason or team.disqualified_reason,
         created_at=submission.created_at,
         finished_at=None if submission.finished_at is None else round_time(submission.finished_at),
@@ -88,8 +88,8 @@ def _interval(score: Score | None) -> IntervalView | None:
     return IntervalView(low=round_score(score.interval_low), high=round_score(score.interval_high))
 
 
-def _metric(score: Score | None, seen: Sight) -> dict[str, float] | None:
-    if score is None or not seen.metric:
+def _metric(score: Score | None, visible: Visibility) -> dict[str, float] | None:
+    if score is None or not visible.metric:
         return None
     return {name: round_score(getattr(score, name)) for name in ("forgetting_quality", "retain_ratio", "test_ratio")}
 
@@ -97,46 +97,46 @@ def _metric(score: Score | None, seen: Sight) -> dict[str, float] | None:
 def receipt(session: Session, submission: Submission) -> ReceiptView:
     """The receipts of the submission's scores as its team may see them."""
     competition = session.get_one(Competition, submission.competition_id)
-    seen = sight(Viewer.TEAM, phase(competition))
+    visible = visibility(Viewer.TEAM, phase(competition))
     scores = {
         "public": current_score(session, submission),
-        "final": None if (final := _final_of(session, submission, seen)) is None else current_score(session, final),
+        "final": None if (final := _final_of(session, submission, visible)) is None else current_score(session, final),
     }
     return ReceiptView(
         **{
-            name: None if score is None else shown_receipt(score.receipt, secret=competition.secret, seen=seen)
+            name: None if score is None else shown_receipt(score.receipt, secret=competition.secret, visible=visible)
             for name, score in scores.items()
         }
     )
 
 
-def _final_of(session: Session, submission: Submission, seen: Sight) -> Submission | None:
-    if not seen.final:
+def _final_of(session: Session, submission: Submission, visible: Visibility) -> Submission | None:
+    if not visible.final:
         return None
     return session.scalar(
         select(Submission).where(Submission.origin_id == submission.id, Submission.evaluation == Evaluation.FINAL)
     )
 
 
-def _final(session: Session, submission: Submission, seen: Sight) -> FinalView | None:
-    found = _final_of(session, submission, seen)
+def _final(session: Session, submission: Submission, visible: Visibility) -> FinalView | None:
+    found = _final_of(session, submission, visible)
     if found is None:
         return None
     score = current_score(session, found)
     return FinalView(
         state=found.state,
-        error=error_view(found, seen),
+        error=error_view(found, visible),
         score=None if score is None else round_score(score.final_score),
         interval=_interval(score),
-        metric=_metric(score, seen),
+        metric=_metric(score, visible),
     )
 
 
-def error_view(submission: Submission, seen: Sight) -> ErrorView | None:
+def error_view(submission: Submission, visible: Visibility) -> ErrorView | None:
     """Why it ended without a score, or None."""
     if submission.fault_code is None or not SubmissionState(submission.state).is_terminal:
         return None  # or an end that does not show yet
-    detailed = shows_fault_details(submission.fault_stage, seen)
+    detailed = shows_fault_details(submission.fault_stage, visible)
     return ErrorView(
         code=submission.fault_code,
         message=FAULT_TEXTS[FaultCode(submission.fault_code)],

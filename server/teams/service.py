@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from server.competitions.phases import require_not_over
 from server.errors import Conflict, NotFound
-from server.leaderboard.standings import touch
+from server.leaderboard.standings import mark_board_changed
 from server.models import Competition, Submission, Team, TeamMember, User
 
 KEY_CHARS = 80
@@ -118,7 +118,7 @@ def rename(session: Session, team: Team, name: str) -> None:
     """Give `team` another name; raises TeamNameTaken."""
     team.name, team.name_key = name, name_key(name)
     _flush_name(session, name)
-    touch(session, team.competition_id)  # boards show it
+    mark_board_changed(session, team.competition_id)  # boards show it
 
 
 def leave(session: Session, team: Team, user: User) -> None:

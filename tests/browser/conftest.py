@@ -28,7 +28,7 @@ from server.leaderboard import standings
 from server.models import Base, Competition, Score, Submission, Team, TeamMember, User
 from server.security import sessions
 from server.settings import Settings
-from tests.dossiers import make_dossier
+from tests.prepared_competitions import make_prepared_competition
 from tests.scores import make_score
 
 HOSTILE = "<script>document.title='owned'</script><img src=x>"
@@ -70,9 +70,11 @@ class Site:
         """A new open competition with an empty board and a contact sheet of synthetic faces."""
         spec = CompetitionSpec(slug=slug, title=title, summary=summary, description=description)
         environment = {"python": "3.11.2", "torch": "2.15.0", "torchvision": "0.30.0", "numpy": "2.3.1"}
-        dossier = make_dossier(self._sheet, environment=environment)  # the pages read the contact sheet only
+        prepared_competition = make_prepared_competition(
+            self._sheet, environment=environment
+        )  # the pages read the contact sheet only
         with self.context.database.write() as session:
-            competitions.create(session, spec, dossier).opened_at = START - timedelta(days=20)
+            competitions.create(session, spec, prepared_competition).opened_at = START - timedelta(days=20)
 
     def add_person(self, name: str) -> dict[str, Any]:
         """The browser state of a new account that is logged in."""

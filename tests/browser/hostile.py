@@ -38,7 +38,7 @@ SHOWN = {
     "audit_events.action",
     "audit_events.actor",
     "audit_events.target",
-    "competitions.dossier",
+    "competitions.prepared",
     "competitions.specification",
     "competitions.title",
     "overview_plots.plot",
@@ -101,9 +101,9 @@ INTERNAL = {  # keys to search by, and what only commands and programs see
     "oracle_banks.torch",
     "output_packs.key",
     "scores.replicates",
-    "standings.rises",
-    "tallies.name",
-    "tallies.process",
+    "standings.score_history",
+    "counters.name",
+    "counters.process",
     "teams.name_key",
     "upload_attempts.subject",
     "users.email_key",
@@ -212,8 +212,8 @@ def _write_everywhere(session: Session, svg: dict[str, Any], source_key: str) ->
     for competition in session.scalars(select(Competition)):
         text = attack("competitions.specification")
         competition.specification = competition.specification | dict.fromkeys(("title", "summary", "description"), text)
-        text = attack("competitions.dossier")
-        competition.dossier = competition.dossier | {"environment": {text: text}}
+        text = attack("competitions.prepared")
+        competition.prepared = competition.prepared | {"environment": {text: text}}
     text = attack("scores.receipt")
     mode = attack("workers.capabilities")
     values: dict[str, Any] = {
@@ -226,7 +226,7 @@ def _write_everywhere(session: Session, svg: dict[str, Any], source_key: str) ->
             "slots": 1, "sandbox_mode": mode, "memory_bytes": 1, "gpu": None, "torch": "2", "python": "3",
         },
     }  # fmt: skip
-    for field in SHOWN - {"competitions.dossier", "competitions.specification", "overview_plots.plot"}:
+    for field in SHOWN - {"competitions.prepared", "competitions.specification", "overview_plots.plot"}:
         column = text_columns()[field]
         statement = update(column.table).values({column.name: values.get(field, attack(field))})
         if column.name == "disqualified_reason":

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from attacks.arena import Arena
+from attacks.attack_bench import AttackBench
 from attacks.case import Case, load_cases
-from attacks.runner import Finding, run_case
+from attacks.runner import AttackFinding, run_case
 from evaluator.artifacts.outputs import read_outputs
 from evaluator.contract.specification import TrainingSpec
 from evaluator.contract.states import Stage
-from evaluator.pipeline import Station
+from evaluator.pipeline import WorkerResources
 from evaluator.training.recipe import train, training_device
 from sandbox import Backend
-from tests.integration.station import open_station, run
+from tests.integration.worker_resources import open_station, run
 
 BASELINES = sorted(path for path in Path(str(files("baselines"))).glob("[a-z]*.py"))
 BACKENDS = (Backend.ZYGOTE, Backend.FRESH)
@@ -34,26 +34,26 @@ def unlearning(net, retain, forget, validation):
 
 
 @pytest.fixture(scope="module", params=BACKENDS)
-def arena(request: pytest.FixtureRequest) -> Iterator[Arena]:
-    with Arena(backend=request.param, gpu=0) as opened:
+def bench(request: pytest.FixtureRequest) -> Iterator[AttackBench]:
+    with AttackBench(backend=request.param, gpu=0) as opened:
         yield opened
 
 
-def test_a_run_sees_one_gpu(arena: Arena) -> None:
-    done = arena.torch.evaluate(SEES_ONE_GPU, Stage.CHECK)
+def test_a_run_sees_one_gpu(bench: AttackBench) -> None:
+    done = bench.torch.evaluate(SEES_ONE_GPU, Stage.CHECK)
     assert done.fault is None, done.fault
     assert done.check is not None
     assert done.check.stdout == "1 cuda:0\n"
 
 
 @pytest.mark.parametrize("case", [case for case in load_cases() if case.gpu], ids=lambda case: case.name)
-def test_attacks_on_gpus_are_contained(arena: Arena, case: Case) -> None:
-    verdict = run_case(case, arena)
-    assert verdict.finding is Finding.CONTAINED, (verdict.seen, verdict.reason)
+def test_attacks_on_gpus_are_contained(bench: AttackBench, case: Case) -> None:
+    verdict = run_case(case, bench)
+    assert verdict.finding is AttackFinding.CONTAINED, (verdict.seen, verdict.reason)
 
 
 @pytest.fixture(scope="module")
-def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+def resources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerResources]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LETHE_GPU", "0")
         with open_station(tmp_path_factory.mktemp("cache"), tmp_path_factory.mktemp("layers")) as opened:
@@ -61,8 +61,8 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
 
 
 @pytest.mark.parametrize("path", BASELINES, ids=lambda path: path.stem)
-def test_baselines_run_on_a_gpu(station: Station, path: Path) -> None:
-    done = run(station, path.read_bytes())
+def test_baselines_run_on_a_gpu(resources: WorkerResources, path: Path) -> None:
+    done = run(resources, path.read_bytes())
     assert done.fault is None, f"{done.fault}\n{done.check and done.check.traceback}"
     assert done.check_outputs is not None
     assert read_outputs(done.check_outputs).finite
@@ -70,7 +70,7 @@ def test_baselines_run_on_a_gpu(station: Station, path: Path) -> None:
 
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bf16"])
 def test_training(precision: str) -> None:
-    """A network learns by heart which of two kinds of noise an image is."""
+    """A network learns by renewal which of two kinds of noise an image is."""
     recipe = TrainingSpec(epochs=12, learning_rate=1e-3, batch_size=32, precision=precision)
     labels = torch.arange(256) % 2
     images = torch.randint(0, 128, (256, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)

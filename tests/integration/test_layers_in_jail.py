@@ -9,13 +9,13 @@ import pytest
 
 from evaluator.contract.faults import FaultCode
 from evaluator.contract.states import Owner, Stage
-from evaluator.pipeline import Station
-from evaluator.sandbox_pool import Jails
+from evaluator.pipeline import WorkerResources
+from evaluator.sandbox_pool import SandboxPool
 from evaluator.settings import SandboxSettings
 from sandbox import Backend
 from tests.integration.package_index import Index, open_folder
-from tests.integration.station import open_station
-from tests.integration.station import run as run_allowing
+from tests.integration.worker_resources import open_station
+from tests.integration.worker_resources import run as run_allowing
 
 # torch imports a package called dill, if there is one, while it is imported itself.
 MEDDLER = "import builtins, os\nbuiltins.MEDDLER = os.getpid()\nVALUE = 7\n"
@@ -45,7 +45,7 @@ run = partial(run_allowing, allowed=("dill", "missing-thing"))
 
 
 @pytest.fixture(scope="module")
-def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+def resources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerResources]:
     with open_folder() as folder:
         index = Index(folder / "index")
         index.add_wheel("dill", "1.0", {"dill/__init__.py": MEDDLER, "dill.pth": MEDDLER})
@@ -53,19 +53,19 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
             yield opened
 
 
-def test_guest_imports_what_its_block_names_and_the_zygote_does_not(station: Station) -> None:
-    checked = run(station, SUBMISSION)
+def test_guest_imports_what_its_block_names_and_the_zygote_does_not(resources: WorkerResources) -> None:
+    checked = run(resources, SUBMISSION)
     assert checked.fault is None, checked
     assert checked.check is not None
     assert checked.check.packages == ("dill==1.0",)
     assert checked.check.stdout == "read-only: True\n"
-    hidden = run(station, SUBMISSION, stage=Stage.RUN, packages=checked.check.packages)
+    hidden = run(resources, SUBMISSION, stage=Stage.RUN, packages=checked.check.packages)
     assert (len(hidden.finished), hidden.fault, hidden.check) == (1, None, None)
 
 
-def test_refusal_is_the_participants_while_checking_and_the_platforms_later(station: Station) -> None:
+def test_refusal_is_the_participants_while_checking_and_the_platforms_later(resources: WorkerResources) -> None:
     source = SUBMISSION.replace('"dill"', '"missing-thing"')
-    checked = run(station, source)
+    checked = run(resources, source)
     assert checked.fault is not None
     assert (checked.fault.code, checked.fault.owner, checked.fault.line) == (
         FaultCode.DEPENDENCY_UNKNOWN,
@@ -75,27 +75,27 @@ def test_refusal_is_the_participants_while_checking_and_the_platforms_later(stat
     assert "missing-thing was not found" in checked.fault.message
     assert checked.check is not None
     assert checked.check.stderr == checked.fault.message
-    hidden = run(station, source, stage=Stage.RUN, packages=("missing-thing==1.0",))
+    hidden = run(resources, source, stage=Stage.RUN, packages=("missing-thing==1.0",))
     assert hidden.fault is not None
     assert (hidden.fault.code, hidden.fault.owner) == (FaultCode.PLATFORM, Owner.PLATFORM)
-    not_allowed = run(station, SUBMISSION.replace('"dill"', '"requests2"'))
+    not_allowed = run(resources, SUBMISSION.replace('"dill"', '"requests2"'))
     assert not_allowed.fault is not None
     assert not_allowed.fault.code is FaultCode.DEPENDENCY_NOT_ALLOWED
 
 
-def test_without_a_block_the_package_is_not_there(station: Station) -> None:
-    checked = run(station, "import dill\n" + SUBMISSION.replace("# /// script", "#"))
+def test_without_a_block_the_package_is_not_there(resources: WorkerResources) -> None:
+    checked = run(resources, "import dill\n" + SUBMISSION.replace("# /// script", "#"))
     assert checked.fault is not None
     assert (checked.fault.code, checked.fault.line) == (FaultCode.IMPORT_ERROR, 1)
 
 
-def test_fresh_jails_serve_any_number_of_runs(station: Station, tmp_path: Path) -> None:
+def test_fresh_jails_serve_any_number_of_runs(resources: WorkerResources, tmp_path: Path) -> None:
     settings = SandboxSettings(sandbox_backend=Backend.FRESH)
-    jails = Jails(station.store, tmp_path, settings)
+    sandbox_pool = SandboxPool(resources.store, tmp_path, settings)
     try:
-        fresh = replace(station, jails=jails)
+        fresh = replace(resources, sandbox_pool=sandbox_pool)
         for _ in range(2):
             done = run(fresh, "def unlearning(net, retain, forget, validation): return net\n")
             assert (done.fault, done.check is None) == (None, False), done
     finally:
-        jails.close()
+        sandbox_pool.close()

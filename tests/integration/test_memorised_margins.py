@@ -28,8 +28,8 @@ from evaluator.contract.states import Evaluation
 from evaluator.models import build_model
 from evaluator.preparation import prepare
 from evaluator.training.outputs import compute_outputs
-from server.competitions.oracle_pools import measure
-from server.scoring.reference_set import load_yardstick
+from server.competitions.oracle_pools import oracle_pools
+from server.scoring.reference_set import load_reference_set
 
 RUNS = 16
 SPEC = CompetitionSpec(
@@ -64,21 +64,21 @@ def memorise(network: nn.Module, forget: Tensor, guessed: Tensor) -> nn.Module:
 def test_memorised_margins_are_flagged_and_retraining_is_not(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     store = open_store(tmp_path.as_uri())
-    dossier = prepare(SPEC, store)
-    bank = read_identity(store, dossier.public.bank_digest)
+    prepared_competition = prepare(SPEC, store)
+    bank = read_identity(store, prepared_competition.public.bank_digest)
     with training_pool() as pool:
         fill_banks([(bank, index) for index in range(2 * RUNS)], store, pool, stage="oracles")
-    yardstick = load_yardstick(store, SPEC.metric, measure(SPEC, dossier, Evaluation.PUBLIC))
+    reference_set = load_reference_set(store, SPEC.metric, oracle_pools(SPEC, prepared_competition, Evaluation.PUBLIC))
 
     def codes(stacked: StackedOutputs) -> set[str]:
-        unlearned = yardstick.pool(stacked)
-        return {finding.code for finding in yardstick.findings(stacked, unlearned, yardstick.score(unlearned))}
+        unlearned = reference_set.pool(stacked)
+        return {finding.code for finding in reference_set.findings(stacked, unlearned, reference_set.score(unlearned))}
 
     retrained = load_pool(store, bank.digest, range(RUNS, 2 * RUNS))
     assert codes(retrained) == set()
 
-    evaluation = load(store.get(dossier.public.evaluation))
-    original = load(store.get(dossier.public.original))
+    evaluation = load(store.get(prepared_competition.public.evaluation))
+    original = load(store.get(prepared_competition.public.original))
     played = []
     for guessed in retrained.logits["forget"]:  # what a participant with oracles of his own may guess
         network = build_model(SPEC.model.architecture, SPEC.data.classes)

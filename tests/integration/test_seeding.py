@@ -16,7 +16,7 @@ from sqlalchemy import select
 from evaluator.artifacts import ArtifactStore, open_store
 from evaluator.artifacts.oracles import ModelRecord, identity_key, read_record, trained_indices
 from evaluator.contract.data_sources import SyntheticFacesSpec
-from evaluator.contract.prepared_competition import Dossier
+from evaluator.contract.prepared_competition import PreparedCompetition
 from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, SplitSpec, TrainingSpec
 from evaluator.preparation import prepare
 from server.competitions import service
@@ -63,7 +63,7 @@ class Seeder:
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dossier, ArtifactStore]:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[PreparedCompetition, ArtifactStore]:
     store = open_store(tmp_path_factory.mktemp("store").as_uri())
     return prepare(SPEC, store, jobs=2), store
 
@@ -73,7 +73,7 @@ class Host:
     """A competition that is created and not seeded, with its own database and store."""
 
     context: Context
-    dossier: Dossier
+    prepared_competition: PreparedCompetition
 
     def start(self) -> Seeder:
         """A seeder whose orders are soon free again when it is killed."""
@@ -84,7 +84,7 @@ class Host:
         return oracles.seed(self.context, SPEC.slug, **given)
 
     def records(self) -> list[ModelRecord]:
-        digest = self.dossier.public.bank_digest
+        digest = self.prepared.public.bank_digest
         return [read_record(self.context.artifacts, digest, index) for index in trained_indices(self.store, digest)]
 
     @property
@@ -93,20 +93,20 @@ class Host:
 
 
 @pytest.fixture
-def make_host(prepared: tuple[Dossier, ArtifactStore], tmp_path: Path) -> Callable[[str], Host]:
+def make_host(prepared: tuple[PreparedCompetition, ArtifactStore], tmp_path: Path) -> Callable[[str], Host]:
     def make(database_url: str) -> Host:
-        dossier, source = prepared
+        prepared_competition, source = prepared
         folder = tmp_path / f"store-{len(list(tmp_path.iterdir()))}"
         store = open_store(folder.as_uri())
-        public = dossier.public
+        public = prepared_competition.public
         for key in (public.visible.key, public.evaluation.key, identity_key(public.bank_digest)):
             store.put(key, source.get(key))
         settings = Settings(home=tmp_path / "home", database_url=database_url, artifacts_url=folder.as_uri())
         context = create_context(settings)
         migrate(context.database)
         with context.database.write() as session:
-            service.create(session, SPEC, dossier)
-        return Host(context, dossier)
+            service.create(session, SPEC, prepared_competition)
+        return Host(context, prepared_competition)
 
     return make
 
@@ -127,7 +127,7 @@ def undisturbed(make_host: Callable[[str], Host], tmp_path: Path) -> list[ModelR
 @pytest.mark.component("postgresql")
 def test_two_seeders_at_once_train_no_seed_twice(make_host: Callable[[str], Host], database_url: str) -> None:
     hosts = [make_host(database_url)]
-    hosts.append(Host(create_context(hosts[0].context.settings), hosts[0].dossier))
+    hosts.append(Host(create_context(hosts[0].context.settings), hosts[0].prepared_competition))
     with ThreadPoolExecutor(2) as threads:
         seeded = list(threads.map(lambda host: host.seed(jobs=1), hosts))
     assert [one.trained for one in seeded] == [COUNT, COUNT]
@@ -165,7 +165,7 @@ def test_killed_seeding_ends_in_the_same_bank(
     host.seed()
     assert contents(host.records()) == contents(undisturbed)
     finished = {ref.key for record in host.records() for ref in (record.outputs, record.checkpoint)}
-    stored = set(host.store.list(f"banks/{host.dossier.public.bank_digest}"))
+    stored = set(host.store.list(f"banks/{host.prepared_competition.public.bank_digest}"))
     assert {key for key in stored if "/records/" not in key and not key.endswith("identity.json")} == finished
 
 

@@ -9,12 +9,12 @@ from evaluator import pipeline
 from evaluator.artifacts.outputs import read_outputs
 from evaluator.contract.advice import Advice
 from evaluator.contract.states import Stage
-from evaluator.pipeline import Station
+from evaluator.pipeline import WorkerResources
 from evaluator.run_reports import advise
 from sandbox import RunResult, Status
 from server.submissions.static_check import check_file
 from tests.integration.package_index import open_folder
-from tests.integration.station import open_station, run
+from tests.integration.worker_resources import open_station, run
 
 FILES = sorted((Path(__file__).parents[1] / "submissions").glob("*.*"))
 
@@ -22,16 +22,16 @@ pytestmark = pytest.mark.component("bubblewrap")
 
 
 @pytest.fixture(scope="module")
-def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+def resources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerResources]:
     with open_folder() as folder, open_station(tmp_path_factory.mktemp("cache"), folder / "layers") as opened:
         yield opened
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_file_runs_as_it_is(station: Station, path: Path) -> None:
+def test_file_runs_as_it_is(resources: WorkerResources, path: Path) -> None:
     checked = check_file(path.read_bytes(), filename=path.name, limit_bytes=128 * 2**10)
     assert checked.dependencies == ()
-    done = run(station, checked.source)
+    done = run(resources, checked.source)
     assert done.check is not None
     assert done.fault is None, f"{done.fault}\n{done.check.traceback}\n{done.check.stderr}"
     assert done.check_outputs is not None
@@ -55,9 +55,9 @@ ADVICE = {
 
 
 @pytest.mark.parametrize(("body", "codes"), ADVICE.values(), ids=ADVICE.keys())
-def test_advice(station: Station, body: str, codes: tuple[str, ...]) -> None:
+def test_advice(resources: WorkerResources, body: str, codes: tuple[str, ...]) -> None:
     lines = "".join(f"    {line}\n" for line in body.splitlines())
-    done = run(station, f"import torch\ndef unlearning(net, retain, forget, validation):\n{lines}", seeds=(1, 2))
+    done = run(resources, f"import torch\ndef unlearning(net, retain, forget, validation):\n{lines}", seeds=(1, 2))
     assert done.fault is None
     assert done.check is not None
     assert done.check.advice == codes
@@ -72,9 +72,9 @@ def test_advice_on_time() -> None:
     assert advise([quick, slow], b"0", run_wall_s=11.0) == ()
 
 
-def test_the_failed_run_is_the_one_that_is_shown(station: Station) -> None:
+def test_the_failed_run_is_the_one_that_is_shown(resources: WorkerResources) -> None:
     source = "def unlearning(net, retain, forget, validation, seed):\n    print(seed)\n    assert seed != 2\n"
-    done = run(station, source, seeds=(1, 2))
+    done = run(resources, source, seeds=(1, 2))
     assert done.fault is not None
     assert done.check is not None
     assert (done.check.stdout, done.check.advice) == ("2\n", ())
@@ -85,21 +85,23 @@ def test_the_failed_run_is_the_one_that_is_shown(station: Station) -> None:
     ("amount", "repeatable"), [("torch.rand(1).item()", True), ("time.monotonic_ns() % 1000 / 1000", False)]
 )
 def test_a_run_that_looks_at_the_clock_is_told_from_one_that_has_its_seed(
-    station: Station, amount: str, repeatable: bool, monkeypatch: pytest.MonkeyPatch
+    resources: WorkerResources, amount: str, repeatable: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pipeline, "REPEATED_SHARE", 1)
     source = (
         "import time, torch\ndef unlearning(net, retain, forget, validation):\n"
         f"    with torch.no_grad():\n        net.fc.bias.add_({amount})\n"
     )
-    done = run(station, source, stage=Stage.RUN, token=1 + repeatable)
+    done = run(resources, source, stage=Stage.RUN, token=1 + repeatable)
     assert [record.repeatable for record in done.finished] == [repeatable]
 
 
-def test_one_of_every_so_many_hidden_runs_is_done_twice(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_of_every_so_many_hidden_runs_is_done_twice(
+    resources: WorkerResources, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pipeline, "REPEATED_SHARE", 3)
     source = "def unlearning(net, retain, forget, validation):\n    pass\n"
-    done = run(station, source, stage=Stage.RUN, seeds=tuple(range(6)), token=3)
+    done = run(resources, source, stage=Stage.RUN, seeds=tuple(range(6)), token=3)
     repeatable = {record.index: record.repeatable for record in done.finished}
     assert sorted(repeatable) == [0, 1, 2, 3, 4, 5]
     for first in (0, 3):

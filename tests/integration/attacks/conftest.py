@@ -1,4 +1,4 @@
-"""One arena for the whole corpus, and attacks without the layer that stops them."""
+"""One bench for the whole corpus, and attacks without the layer that stops them."""
 
 import fcntl
 import json
@@ -11,7 +11,7 @@ from typing import IO
 
 import pytest
 
-from attacks.arena import Arena
+from attacks.attack_bench import AttackBench
 from attacks.case import Case, load_cases
 from attacks.plants import Plants
 from evaluator.contract.states import Stage
@@ -44,8 +44,8 @@ def devices_lock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IO[bytes]
 
 
 @pytest.fixture(scope="session")
-def arena() -> Iterator[Arena]:
-    with Arena() as opened:
+def bench() -> Iterator[AttackBench]:
+    with AttackBench() as opened:
         yield opened
 
 
@@ -56,14 +56,14 @@ def plants() -> Iterator[Plants]:
 
 
 @pytest.fixture
-def without_a_jail(arena: Arena, plants: Plants) -> Callable[[Case], bytes]:
+def without_a_jail(bench: AttackBench, plants: Plants) -> Callable[[Case], bytes]:
     """`without_a_jail(case)`: the loot of its last call as an ordinary process of the guests' user."""
 
     def run(case: Case) -> bytes:
         inputs = plants.folder.parent / f"{plants.folder.name}-inputs"
         inputs.mkdir()
         try:
-            (inputs / "visible.json").write_bytes((arena.plain_inputs(Stage.CHECK) / "visible.json").read_bytes())
+            (inputs / "visible.json").write_bytes((bench.plain_inputs(Stage.CHECK) / "visible.json").read_bytes())
             plants.write_targets(inputs)
             scratch = str(plants.folder / "writable")
             source = case.source.decode()
@@ -87,14 +87,14 @@ def without_a_jail(arena: Arena, plants: Plants) -> Callable[[Case], bytes]:
 # Runs cases as an ordinary user and prints the verdicts as JSON.
 PROGRAM = """
 import json, sys
-from attacks.arena import Arena
+from attacks.attack_bench import Arena
 from attacks.case import load_cases
 from attacks.runner import run_cases
 from sandbox import Backend
 names = set(json.loads(sys.argv[2]))
-with Arena(backend=Backend(sys.argv[1])) as arena:
+with Arena(backend=Backend(sys.argv[1])) as bench:
     cases = [case for case in load_cases() if case.name in names]
-    print(json.dumps([[v.case.name, v.finding, v.seen, v.reason] for v in run_cases(cases, arena)]))
+    print(json.dumps([[v.case.name, v.finding, v.seen, v.reason] for v in run_cases(cases, bench)]))
 """
 
 

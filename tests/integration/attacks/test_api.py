@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from attacks.arena import Arena
+from attacks.attack_bench import AttackBench
 from evaluator.contract.states import Stage
 from evaluator.run_reports import check_report, fault_of
 from server.cli.descriptions import describe_submission
@@ -35,21 +35,21 @@ NAMES = {
 }
 
 
-def hostile_outcome(arena: Arena) -> dict[str, Any]:
+def hostile_outcome(bench: AttackBench) -> dict[str, Any]:
     """What a worker reports of a run that says everything that it should not."""
-    result = arena.plain(Stage.CHECK).run(CASES["unprintable_message"].source, function="unlearning", seed=1)
+    result = bench.plain(Stage.CHECK).run(CASES["unprintable_message"].source, function="unlearning", seed=1)
     fault = fault_of(result, is_hidden=False)
     assert MARKUP in fault.message
     report = check_report(result, fault, ())
     return {"fault": fault.model_dump(mode="json"), "check": report.model_dump(mode="json")}
 
 
-def test_hostile_text_is_stored_and_shown_as_text(site: Site, arena: Arena) -> None:
+def test_hostile_text_is_stored_and_shown_as_text(site: Site, bench: AttackBench) -> None:
     with site.register("ann") as ann:
         upload(ann)
         job = site.claim()
         assert job is not None
-        assert site.report(job, **hostile_outcome(arena))
+        assert site.report(job, **hostile_outcome(bench))
         identifier = ann.get(f"/competitions/{SLUG}/submissions").json()["items"][0]["id"]
         for path in (f"/submissions/{identifier}", f"/submissions/{identifier}/log"):
             answer = ann.get(path)

@@ -13,15 +13,15 @@ from typing import IO, Any
 
 import pytest
 
-import attacks.arena
+import attacks.attack_bench
 import attacks.runner
 import sandbox.pipes
 import sandbox.runner
 import sandbox.verdict
-from attacks.arena import PLAIN_POLICY, Arena
+from attacks.attack_bench import PLAIN_POLICY, AttackBench
 from attacks.case import Case, Layer, MalformedCase, load_cases, read_case
 from attacks.plants import DEVICES, Plants, in_jails
-from attacks.runner import Finding, run_case
+from attacks.runner import AttackFinding, run_case
 from evaluator.contract.states import Stage
 from evaluator.inference.service import InferenceFailure, InferenceService
 from evaluator.run_reports import fault_of
@@ -35,20 +35,20 @@ ALLOW_EVERYTHING = bytes.fromhex("060000000000ff7f")
 Alone = Callable[[Case], bytes]
 
 
-def breach(case: Case, arena: Arena) -> str:
+def breach(case: Case, bench: AttackBench) -> str:
     """Why the runner finds that `case` is not contained."""
-    verdict = run_case(case, arena)
-    assert verdict.finding is Finding.BREACHED, verdict
+    verdict = run_case(case, bench)
+    assert verdict.finding is AttackFinding.BREACHED, verdict
     return verdict.reason
 
 
 @contextmanager
-def weakened(policy: Any = PLAIN_POLICY) -> Iterator[Arena]:
-    """An arena whose plain sandbox keeps `policy`, and whatever was patched before it was opened."""
-    with Arena() as arena:
+def weakened(policy: Any = PLAIN_POLICY) -> Iterator[AttackBench]:
+    """An bench whose plain sandbox keeps `policy`, and whatever was patched before it was opened."""
+    with AttackBench() as bench:
         for stage in (Stage.CHECK, Stage.RUN):
-            arena._plain[stage] = arena._stack.enter_context(open_sandbox(arena.plain_setup(stage), policy))
-        yield arena
+            bench._plain[stage] = bench._stack.enter_context(open_sandbox(bench.plain_setup(stage), policy))
+        yield bench
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_without_a_jail_datagrams_arrive(without_a_jail: Alone, plants: Plants) 
     assert plants.disturbed() == "something reached the listener udp"
 
 
-def test_without_a_jail_flags_of_a_shared_input_last(arena: Arena, without_a_jail: Alone) -> None:
+def test_without_a_jail_flags_of_a_shared_input_last(bench: AttackBench, without_a_jail: Alone) -> None:
     """Two processes with one standard input, as guests had when they kept the zygote's."""
     once = replace(CASES["leave_flags_on_input"], runs=1)
     with Path("/dev/null").open() as shared:
@@ -140,91 +140,97 @@ def test_without_a_jail_times_of_devices_can_be_set(
         "record_locks",
     ],
 )
-def test_without_the_filter_it_succeeds(name: str, unfiltered: Arena) -> None:
+def test_without_the_filter_it_succeeds(name: str, unfiltered: AttackBench) -> None:
     if CASES[name].machine not in (None, os.uname().machine):
         pytest.skip(f"written for {CASES[name].machine}")
     breach(CASES[name], unfiltered)
 
 
 @pytest.fixture(scope="module")
-def unfiltered() -> Iterator[Arena]:
+def unfiltered() -> Iterator[AttackBench]:
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:  # no longer than that: the corpus may use the same process
             for name in ("compile_filter", "compile_cutoff"):
                 patch.setattr(sandbox.runner, name, lambda: ALLOW_EVERYTHING)
-            arena = stack.enter_context(weakened())
-        yield arena
+            bench = stack.enter_context(weakened())
+        yield bench
 
 
 def test_with_other_limits_it_succeeds() -> None:
     generous = replace(PLAIN_POLICY, output_bytes=8 << 20, memory_bytes=2 << 30, file_bytes=1 << 41, open_files=4096)
-    with weakened(generous) as arena:
+    with weakened(generous) as bench:
         assert "gained something" in breach(
-            replace(CASES["oversized_result"], expected=frozenset(["output_limit", "ok"])), arena
+            replace(CASES["oversized_result"], expected=frozenset(["output_limit", "ok"])), bench
         )
-        assert "saw ok" in breach(CASES["sparse_file"], arena)
+        assert "saw ok" in breach(CASES["sparse_file"], bench)
         patient = CASES["hoard_at_once"].source.replace(b"1 << 45", b"1 << 28")
-        assert "saw ok" in breach(replace(CASES["hoard_at_once"], source=patient), arena)
+        assert "saw ok" in breach(replace(CASES["hoard_at_once"], source=patient), bench)
 
 
-def test_text_that_is_not_made_harmless_is_noticed(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_that_is_not_made_harmless_is_noticed(bench: AttackBench, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (sandbox.verdict, sandbox.pipes):
         monkeypatch.setattr(module, "harmless", lambda text: text.encode("utf-8", "backslashreplace").decode())
-    assert "cannot be stored" in breach(CASES["unprintable_message"], arena)
+    assert "cannot be stored" in breach(CASES["unprintable_message"], bench)
 
 
-def test_a_line_that_is_not_compared_with_the_file_is_noticed(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_is_not_compared_with_the_file_is_noticed(
+    bench: AttackBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sandbox.run.Ending", lambda **known: Ending(**{**known, "source_lines": 1 << 31}))
-    assert "a line that the file has not" in breach(CASES["labels_in_a_line"], arena)
+    assert "a line that the file has not" in breach(CASES["labels_in_a_line"], bench)
 
 
-def test_a_cancellation_that_is_believed_is_noticed(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancellation_that_is_believed_is_noticed(bench: AttackBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox.verdict, "_CLAIMABLE", frozenset(sandbox.Status))
     with pytest.raises(KeyError):  # the pipeline has no code for one that nobody asked for
-        run_case(CASES["forged_cancellation"], arena)
+        run_case(CASES["forged_cancellation"], bench)
 
 
-def test_a_failure_of_the_sandbox_is_a_breach(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_of_the_sandbox_is_a_breach(bench: AttackBench, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise sandbox.SandboxFailure("the jail ended during a run")
 
     monkeypatch.setattr(sandbox.Sandbox, "run", fail)
-    assert "the platform took the blame" in breach(CASES["read_host_files"], arena)
+    assert "the platform took the blame" in breach(CASES["read_host_files"], bench)
 
 
-def test_a_dead_inference_child_is_a_breach(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_inference_child_is_a_breach(bench: AttackBench, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(*_: object) -> bytes:
         raise InferenceFailure("the inference process died (exit code -9)")
 
     monkeypatch.setattr(InferenceService, "compute", die)
-    assert "the platform took the blame" in breach(CASES["empty_but_vast"], arena)
+    assert "the platform took the blame" in breach(CASES["empty_but_vast"], bench)
 
 
 @pytest.mark.parametrize("name", ["labels_in_a_message", "labels_in_a_type", "labels_in_a_report", "time_bomb"])
-def test_without_the_leak_policy_labels_are_shown(name: str, arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attacks.arena, "fault_of", lambda result, **_: fault_of(result, is_hidden=False))
-    assert "gained something" in breach(CASES[name], arena)
+def test_without_the_leak_policy_labels_are_shown(
+    name: str, bench: AttackBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attacks.attack_bench, "fault_of", lambda result, **_: fault_of(result, is_hidden=False))
+    assert "gained something" in breach(CASES[name], bench)
 
 
-def test_without_the_static_check_everything_is_taken(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_static_check_everything_is_taken(bench: AttackBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attacks.runner, "check_source", lambda *_, **__: [])
     refused = [case for case in CASES.values() if case.layer is Layer.STATIC_CHECK and case.expected != {"ok"}]
     assert len(refused) >= 10
     for case in refused:
-        assert "saw ok" in breach(case, arena)
+        assert "saw ok" in breach(case, bench)
 
 
 @pytest.mark.parametrize("name", ["forged_outputs", "other_shapes", "numbers_of_other_types", "missing_tensors"])
-def test_without_the_result_check_anything_is_taken(name: str, arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_result_check_anything_is_taken(
+    name: str, bench: AttackBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(InferenceService, "compute", lambda *_: b"")
-    assert "saw ok" in breach(CASES[name], arena)
+    assert "saw ok" in breach(CASES[name], bench)
 
 
-def test_the_header_that_killed_the_child_still_would(arena: Arena) -> None:
+def test_the_header_that_killed_the_child_still_would(bench: AttackBench) -> None:
     """Without our own reading of the header, the library raises what nobody expects of a reader of files."""
     from safetensors.torch import load
 
-    result = arena.torch.station.jails.get(arena.torch._template, None).run(  # type: ignore[arg-type]
+    result = bench.torch.resources.sandbox_pool.get(bench.torch._template, None).run(  # type: ignore[arg-type]
         CASES["empty_but_vast"].source, function="unlearning", seed=1
     )
     assert result.payload is not None
@@ -232,14 +238,14 @@ def test_the_header_that_killed_the_child_still_would(arena: Arena) -> None:
         load(result.payload)
 
 
-def test_outputs_that_are_refused_are_not_finite(arena: Arena) -> None:
+def test_outputs_that_are_refused_are_not_finite(bench: AttackBench) -> None:
     import torch
     from safetensors.torch import load
 
-    from attacks.torch_station import ARCHITECTURE, CLASSES
+    from attacks.torch_bench import ARCHITECTURE, CLASSES
     from evaluator.models import build_model
 
-    result = arena.torch.station.jails.get(arena.torch._template, None).run(  # type: ignore[arg-type]
+    result = bench.torch.resources.sandbox_pool.get(bench.torch._template, None).run(  # type: ignore[arg-type]
         CASES["infinite_outputs"].source, function="unlearning", seed=1
     )
     assert result.payload is not None
@@ -248,17 +254,17 @@ def test_outputs_that_are_refused_are_not_finite(arena: Arena) -> None:
     assert not bool(torch.isfinite(net(torch.rand(4, 3, 32, 32) * 255)).all())
 
 
-def test_a_process_that_is_left_behind_is_noticed(arena: Arena) -> None:
-    arena.prepare(CASES["daemon"], (Stage.CHECK,))
+def test_a_process_that_is_left_behind_is_noticed(bench: AttackBench) -> None:
+    bench.prepare(CASES["daemon"], (Stage.CHECK,))
     slow = b"import time\ndef unlearning(net, retain, forget, validation):\n    time.sleep(1.2)\n"
-    run = threading.Thread(target=partial(arena.plain(Stage.CHECK).run, slow, function="unlearning", seed=0))
+    run = threading.Thread(target=partial(bench.plain(Stage.CHECK).run, slow, function="unlearning", seed=0))
     run.start()
     deadline = time.monotonic() + 20
-    while not in_jails() - arena._processes_before and time.monotonic() < deadline:
+    while not in_jails() - bench._processes_before and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert arena.unwell() == "processes of the run are still there"
+    assert bench.unwell() == "processes of the run are still there"
     run.join()
-    assert arena.unwell() is None
+    assert bench.unwell() is None
 
 
 def test_a_file_without_its_constants_is_refused(tmp_path: Path) -> None:

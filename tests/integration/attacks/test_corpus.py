@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from attacks.arena import Arena
+from attacks.attack_bench import AttackBench
 from attacks.case import Case, Harness, Layer
-from attacks.runner import Finding, Verdict, run_case, run_cases
+from attacks.runner import AttackFinding, Verdict, run_case, run_cases
 from sandbox import Backend
 from tests.integration.attacks.conftest import CASES
 
@@ -31,16 +31,16 @@ NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="the corpus above ran 
 
 
 def assert_contained(verdicts: list[Verdict]) -> None:
-    assert [(v.case.name, v.seen, v.reason) for v in verdicts if v.finding is Finding.BREACHED] == []
-    assert any(v.finding is Finding.CONTAINED for v in verdicts)
+    assert [(v.case.name, v.seen, v.reason) for v in verdicts if v.finding is AttackFinding.BREACHED] == []
+    assert any(v.finding is AttackFinding.CONTAINED for v in verdicts)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES.values() if not case.gpu], ids=lambda case: case.name)
-def test_contained(case: Case, arena: Arena) -> None:
-    (verdict,) = run_cases([case], arena)
-    if verdict.finding is Finding.SKIPPED:
+def test_contained(case: Case, bench: AttackBench) -> None:
+    (verdict,) = run_cases([case], bench)
+    if verdict.finding is AttackFinding.SKIPPED:
         pytest.skip(verdict.reason)
-    assert verdict.finding is Finding.CONTAINED, (verdict.seen, verdict.reason)
+    assert verdict.finding is AttackFinding.CONTAINED, (verdict.seen, verdict.reason)
 
 
 def test_each_layer_has_its_representative() -> None:
@@ -49,7 +49,7 @@ def test_each_layer_has_its_representative() -> None:
 
 
 def test_one_attack_on_each_layer_in_fresh_jails() -> None:
-    with Arena(backend=Backend.FRESH) as fresh:
+    with AttackBench(backend=Backend.FRESH) as fresh:
         assert_contained([run_case(CASES[name], fresh) for name in REPRESENTATIVES.values()])
 
 
@@ -57,14 +57,14 @@ def test_one_attack_on_each_layer_in_fresh_jails() -> None:
 def test_one_attack_on_each_layer_as_an_ordinary_user(as_ordinary_user: Callable[..., list[list[object]]]) -> None:
     names = sorted(REPRESENTATIVES.values())
     found = as_ordinary_user(Backend.ZYGOTE, names)
-    assert [row for row in found if row[1] != Finding.CONTAINED] == []
+    assert [row for row in found if row[1] != AttackFinding.CONTAINED] == []
     assert sorted(str(row[0]) for row in found) == names
 
 
 @pytest.mark.long
 @pytest.mark.timeout(5400)
 def test_every_attack_in_fresh_jails() -> None:
-    with Arena(backend=Backend.FRESH) as fresh:
+    with AttackBench(backend=Backend.FRESH) as fresh:
         assert_contained(list(run_cases(CASES.values(), fresh)))
 
 
@@ -76,16 +76,16 @@ def test_every_attack_as_an_ordinary_user(
     backend: Backend, as_ordinary_user: Callable[..., list[list[object]]]
 ) -> None:
     found = as_ordinary_user(backend, list(CASES))
-    assert [row for row in found if row[1] == Finding.BREACHED] == []
+    assert [row for row in found if row[1] == AttackFinding.BREACHED] == []
 
 
-def test_forged_networks_change_no_outputs(arena: Arena) -> None:
+def test_forged_networks_change_no_outputs(bench: AttackBench) -> None:
     """What a network would answer in the jail is of no interest: outputs come from its weights, elsewhere."""
     from evaluator.contract.states import Stage
 
     noop = b"def unlearning(net, retain, forget, validation):\n    return net\n"
-    honest = arena.torch.evaluate(noop, Stage.CHECK).check_outputs
+    honest = bench.torch.evaluate(noop, Stage.CHECK).check_outputs
     assert honest is not None
     for name in ("forged_forward", "evil_reduce"):
         assert CASES[name].harness is Harness.TORCH
-        assert arena.torch.evaluate(CASES[name].source, Stage.CHECK).check_outputs == honest, name
+        assert bench.torch.evaluate(CASES[name].source, Stage.CHECK).check_outputs == honest, name

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import attacks.case
-from sandbox.doctor import Finding
+from sandbox.doctor import HostFinding
 from server.cli import app
 from server.cli.installation import look
 from server.database.engine import Database
@@ -37,7 +37,7 @@ def doctor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Doctor:
     return run
 
 
-def found(settings: Settings, name: str) -> Finding:
+def found(settings: Settings, name: str) -> HostFinding:
     return next(finding for finding in look(settings) if finding.name == name)
 
 

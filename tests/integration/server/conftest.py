@@ -17,7 +17,7 @@ from sqlalchemy import update
 
 from evaluator.artifacts.oracles import ModelRecord, record_key
 from evaluator.artifacts.outputs import Outputs, write_outputs
-from evaluator.contract.prepared_competition import ArtifactRef, Dossier
+from evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
 from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, LeaksSpec, QuotasSpec
 from evaluator.contract.states import WorkState
 from evaluator.contract.work import Job, RunRecord
@@ -33,7 +33,7 @@ from server.queue.leases import expire_leases
 from server.queue.worker_keys import create_worker_key
 from server.scoring.scorer import Scorer
 from server.settings import Settings
-from tests.dossiers import COUNTS, make_dossier
+from tests.prepared_competitions import COUNTS, make_prepared_competition
 
 SLUG = "faces"
 RUNS = 8
@@ -70,8 +70,8 @@ def drawn_outputs(seed: int, shift: float = 0.0) -> Outputs:
     return Outputs(logits=dict.fromkeys(("forget", "test", "retain"), logits), accuracy=accuracy)
 
 
-def prepare_dossier(context: Context) -> Dossier:
-    """A dossier whose bank and evaluation bundle are really stored."""
+def prepare_competition(context: Context) -> PreparedCompetition:
+    """A prepared_competition whose bank and evaluation bundle are really stored."""
     store = context.artifacts
     labels = np.arange(FORGET) % CLASSES
     evaluation = store.put("evaluation.safetensors", save({"forget.labels": labels, "forget.person_id": labels}))
@@ -80,7 +80,7 @@ def prepare_dossier(context: Context) -> Dossier:
         record = ModelRecord(index=index, seed=index, checkpoint=outputs, outputs=outputs, wall_s=1.0, processor="test")
         store.put(record_key(BANK, index), record.model_dump_json().encode())
     other = store.put("other", b"other")
-    return make_dossier(
+    return make_prepared_competition(
         other,
         environment={"torch": "none"},
         evaluation=evaluation,
@@ -193,7 +193,7 @@ def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
     app = create_app(settings)
     context: Context = app.state.context
     migrate(context.database)
-    prepared = prepare_dossier(context)
+    prepared = prepare_competition(context)
     with context.database.write() as session:
         competition = service.create(session, spec(), prepared)
         competition.opened_at = utc_now()

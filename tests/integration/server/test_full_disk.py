@@ -15,7 +15,7 @@ from server.hosting import creation
 from server.models.times import utc_now
 from server.settings import Settings
 from tests.conftest import free_port, wait_for_port
-from tests.integration.server.conftest import GOOD, prepare_dossier, spec, upload
+from tests.integration.server.conftest import GOOD, prepare_competition, spec, upload
 
 pytestmark = pytest.mark.component("bubblewrap")
 
@@ -56,7 +56,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Disk]]:
     context = create_context(settings)
     creation.open_context(settings)
     with context.database.write() as session:
-        service.create(session, spec(), prepare_dossier(context)).opened_at = utc_now()
+        service.create(session, spec(), prepare_competition(context)).opened_at = utc_now()
     context.database.dispose()
     port = free_port()
     environment = os.environ | {"LETHE_HOME": str(settings.home), "LETHE_PORT": str(port)}

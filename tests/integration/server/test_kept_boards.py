@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from server.leaderboard import response_cache
-from server.leaderboard.standings import touch
+from server.leaderboard.standings import mark_board_changed
 from server.models import Competition
 from server.security.sessions import COOKIE
 from tests.integration.server.conftest import SLUG, Site, upload
@@ -36,7 +36,7 @@ def retitle(site: Site, title: str, *, noted: bool) -> None:
         competition = session.scalars(select(Competition)).one()
         competition.title = title
         if noted:
-            touch(session, competition.id)
+            mark_board_changed(session, competition.id)
         else:
             session.execute(update(Competition).values(board_version=Competition.board_version + 1))
 

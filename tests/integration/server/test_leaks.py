@@ -97,7 +97,7 @@ def hidden_values(site: Site) -> set[str]:
         values |= {
             str(run_seed(competition.secret, stage=s, epoch=0, index=i)) for s in ("run", "check") for i in range(8)
         }
-        refs = list(artifact_refs(competition.dossier))
+        refs = list(artifact_refs(competition.prepared))
         values |= {ref["sha256"] for ref in refs} | {ref["key"] for ref in refs}
         for score in session.scalars(select(Score)):
             values |= {repr(value) for value in (score.final_score, *score.replicates) if len(repr(value)) > 8}

@@ -52,10 +52,10 @@ def life(site: Site) -> Site:
     quotas = QuotasSpec(submissions_per_day=3, submissions_total=0, in_flight=0, attempts_per_day=0)
     with site.context.database.write() as session:
         competition = session.scalars(select(Competition)).one()
-        prepared = service.dossier(competition)
+        prepared = service.prepared_competition(competition)
         visible = store.put("final-visible", save({}))
         final = prepared.public.model_copy(update={"bank_digest": FINAL_BANK, "visible": visible})
-        competition.dossier = prepared.model_copy(update={"final": final}).model_dump(mode="json")
+        competition.prepared = prepared.model_copy(update={"final": final}).model_dump(mode="json")
         competition.specification = spec(phases=phases, quotas=quotas).model_dump(mode="json")
         competition.opened_at = None
         competition.public_starts_at, competition.public_ends_at = phases.public_start, phases.public_end

@@ -16,7 +16,7 @@ from server.control.submission_plotting import Plotter
 from server.hosting.artifact_references import references, refs_in
 from server.models import Competition, CompetitionHost, OverviewPlot, Score, Submission, User
 from server.models.times import utc_now
-from server.scoring.reference_set import Yardsticks
+from server.scoring.reference_set import ReferenceSets
 from server.submissions import reruns
 from tests.integration.server.conftest import GOOD, SLUG, Site, upload
 
@@ -33,7 +33,7 @@ def browser(site: Site, name: str) -> Iterator[httpx.Client]:
 
 
 def plotter(site: Site) -> Plotter:
-    return Plotter(site.context, Yardsticks(site.context.artifacts))
+    return Plotter(site.context, ReferenceSets(site.context.artifacts))
 
 
 def stored(site: Site) -> Any:

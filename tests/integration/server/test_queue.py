@@ -34,7 +34,7 @@ def team_names(site: Site, jobs: list[Any]) -> list[str]:
 def add_competition(site: Site, slug: str, **evaluation: Any) -> None:
     """A second open competition with the same data."""
     with site.context.database.write() as session:
-        prepared = service.dossier(service.get_competition(session, SLUG))
+        prepared = service.prepared_competition(service.get_competition(session, SLUG))
         given = {"runs": RUNS, "oracles": RUNS, "ceiling_oracles": RUNS, "chunk_runs": 3} | evaluation
         spec = CompetitionSpec(slug=slug, title=slug, evaluation=EvaluationSpec(**given), quotas=NO_QUOTAS)
         service.create(session, spec, prepared).opened_at = utc_now()

@@ -11,11 +11,11 @@ from typer.testing import CliRunner, Result
 from evaluator.contract.specification import EvaluationSpec, MetricSpec
 from server.cli import app
 from server.competitions import service as competitions
-from server.competitions.oracle_pools import Measure
+from server.competitions.oracle_pools import OraclePools
 from server.hosting.archive import export
 from server.models import AuditEvent, Competition, FormerScore, OutputPack, Score, Standing
 from server.scoring import rescoring
-from server.scoring.reference_set import Yardstick, Yardsticks
+from server.scoring.reference_set import ReferenceSet, ReferenceSets
 from server.scoring.rescoring import MetricImpossible, OutputsMissing
 from server.scoring.scorer import Scorer
 from server.scoring.verification import verify
@@ -105,12 +105,12 @@ def test_a_scorer_that_began_before_the_exchange_scores_again_under_the_new_rule
     while (job := scored.claim()) is not None:
         assert scored.report(job, finished=[] if job.stage == "check" else scored.store_runs(job, 0.3))
 
-    class ExchangedMeanwhile(Yardsticks):
+    class ExchangedMeanwhile(ReferenceSets):
         """The rule changes after the scorer has read it, once."""
 
         changed = False
 
-        def get(self, metric: MetricSpec, measure: Measure) -> Yardstick:
+        def get(self, metric: MetricSpec, measure: OraclePools) -> ReferenceSet:
             if not self.changed:
                 self.changed = True
                 rescoring.apply(

@@ -1,4 +1,4 @@
-"""A small network that knows its small training set by heart, and a way to run a baseline on it as a worker does."""
+"""A small network that knows its small training set by renewal, and a way to run a baseline on it as a worker does."""
 
 import copy
 from collections.abc import Callable, Iterator

@@ -32,7 +32,7 @@ FORGETTING = (
     "opt",
 )
 
-# Gradients of what is known by heart are small.
+# Gradients of what is known by renewal are small.
 CLIMB = {"STEPS": 60, "LEARNING_RATE": 0.1}
 
 Loss = Callable[[State, str], float]

@@ -31,26 +31,29 @@ DEMO = Path(__file__).parents[3] / "server/competitions/specs/demo.toml"
 def test_prepare_twice(tmp_path: Path) -> None:
     store = open_store(tmp_path.as_uri())
     reports: list[Progress] = []
-    dossier = prepare(SPEC, store, jobs=2, progress=reports.append)
+    prepared_competition = prepare(SPEC, store, jobs=2, progress=reports.append)
     assert [(report.stage, report.done, report.total) for report in reports] == [
         *(("data", done, 2) for done in range(3)),
         *(("models", done, 4) for done in range(5)),
     ]
 
-    counts = dossier.public.counts
+    counts = prepared_competition.public.counts
     assert (counts.identities, counts.forget_identities, counts.classes) == (20, 2, 3)
     assert (counts.retain, counts.forget, counts.validation, counts.test, counts.retain_sample) == (52, 8, 8, 12, 30)
-    visible, evaluation = load(store.get(dossier.public.visible)), load(store.get(dossier.public.evaluation))
-    practice = load(store.get(dossier.practice.visible))
+    visible, evaluation = (
+        load(store.get(prepared_competition.public.visible)),
+        load(store.get(prepared_competition.public.evaluation)),
+    )
+    practice = load(store.get(prepared_competition.practice.visible))
     assert len(visible["forget.images"]) == len(evaluation["forget.images"]) == 8
     assert len(evaluation["test.images"]) == 12
     assert not {image.tobytes() for image in visible["retain.images"]} & {
         image.tobytes() for image in practice["retain.images"]
     }
-    assert Image.open(io.BytesIO(store.get(dossier.contact_sheet))).format == "PNG"
+    assert Image.open(io.BytesIO(store.get(prepared_competition.contact_sheet))).format == "PNG"
 
-    figures = dossier.public.figures
-    outputs = read_outputs(store.get(dossier.public.original_outputs))
+    figures = prepared_competition.public.figures
+    outputs = read_outputs(store.get(prepared_competition.public.original_outputs))
     correct = outputs.logits["forget"].argmax(axis=1) == evaluation["forget.labels"]
     assert figures.original_forget_accuracy == outputs.accuracy["forget"] == pytest.approx(correct.mean())
     assert figures.original_retain_accuracy > 0.9
@@ -59,11 +62,11 @@ def test_prepare_twice(tmp_path: Path) -> None:
     assert figures.chance == pytest.approx(1 / 3)
     most_frequent = np.bincount(visible["retain.labels"]).argmax()
     assert figures.majority == pytest.approx((evaluation["test.labels"] == most_frequent).mean())
-    assert trained_indices(store, dossier.public.bank_digest) == list(range(FIRST_ORACLES))
-    assert {"python", "torch", "numpy"} <= set(dossier.environment)
+    assert trained_indices(store, prepared_competition.public.bank_digest) == list(range(FIRST_ORACLES))
+    assert {"python", "torch", "numpy"} <= set(prepared_competition.environment)
 
     before = store.list("")
-    assert prepare(SPEC, store, jobs=1) == dossier
+    assert prepare(SPEC, store, jobs=1) == prepared_competition
     assert store.list("") == before
 
 
@@ -76,9 +79,9 @@ def test_the_final_split_has_models_of_its_own_and_leaves_the_public_one_alone()
         }
     )
     store = open_store("memory://")
-    dossier = prepare(spec, store, jobs=2)
-    assert list(dossier.splits) == ["public", "final"]
-    public, final = dossier.public, dossier.final
+    prepared_competition = prepare(spec, store, jobs=2)
+    assert list(prepared_competition.splits) == ["public", "final"]
+    public, final = prepared_competition.public, prepared_competition.final
     assert final is not None
     assert public.bank_digest != final.bank_digest
     assert public.original != final.original
@@ -110,9 +113,9 @@ def test_data_that_cannot_be_split_is_refused() -> None:
 def test_demo_has_something_to_forget() -> None:
     spec = load_specification(DEMO)
     assert spec.evaluation.runs >= 32
-    dossier = prepare(spec, open_store("memory://"), jobs=2)
-    figures = dossier.public.figures
-    assert dossier.public.counts.forget >= 60
+    prepared_competition = prepare(spec, open_store("memory://"), jobs=2)
+    figures = prepared_competition.public.figures
+    assert prepared_competition.public.counts.forget >= 60
     assert figures.original_forget_accuracy - figures.oracle_forget_accuracy > 0.3
     assert figures.oracle_test_accuracy > 3 * figures.chance
     assert figures.oracle_test_accuracy > 3 * figures.majority
@@ -124,8 +127,12 @@ def test_digits_are_prepared() -> None:
     spec = load_specification(DEMO.with_name("digits.toml")).with_seeds(lambda: 5)
     recipe = spec.training.model_copy(update={"epochs": 3})
     small = spec.model_copy(update={"training": recipe, "split": spec.split.model_copy(update={"final": False})})
-    dossier = prepare(small, open_store("memory://"), jobs=2)
-    data, counts, figures = dossier.data, dossier.public.counts, dossier.public.figures
+    prepared_competition = prepare(small, open_store("memory://"), jobs=2)
+    data, counts, figures = (
+        prepared_competition.data,
+        prepared_competition.public.counts,
+        prepared_competition.public.figures,
+    )
     assert (data.images, data.identities, data.practice_images, data.skipped) == (1497, 1497, 300, 0)
     assert sum(data.class_counts) == 1497
     assert (counts.forget, counts.forget_identities) == (90, 90)

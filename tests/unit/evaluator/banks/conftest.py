@@ -4,7 +4,7 @@ import pytest
 
 from evaluator.artifacts import ArtifactStore, open_store
 from evaluator.contract.data_sources import SyntheticFacesSpec
-from evaluator.contract.prepared_competition import Dossier
+from evaluator.contract.prepared_competition import PreparedCompetition
 from evaluator.contract.specification import CompetitionSpec, SplitSpec, TrainingSpec
 from evaluator.preparation import prepare
 
@@ -18,6 +18,6 @@ SPEC = CompetitionSpec(
 
 
 @pytest.fixture(scope="package")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dossier, ArtifactStore]:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[PreparedCompetition, ArtifactStore]:
     store = open_store(tmp_path_factory.mktemp("store").as_uri())
     return prepare(SPEC, store, jobs=2), store

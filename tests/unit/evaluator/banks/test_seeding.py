@@ -6,16 +6,16 @@ from evaluator.banks.identity import bank_identity, differences
 from evaluator.banks.seeding import Progress, fill_banks
 from evaluator.banks.training_jobs import training_pool
 from evaluator.contract.bank import BankIdentity
-from evaluator.contract.prepared_competition import Dossier
+from evaluator.contract.prepared_competition import PreparedCompetition
 from evaluator.preparation import FIRST_ORACLES
 from tests.unit.evaluator.banks.conftest import SPEC
 
 COUNT = 5
 
 
-def test_filling_trains_what_is_missing_and_reports(prepared: tuple[Dossier, ArtifactStore]) -> None:
-    dossier, store = prepared
-    bank = read_identity(store, dossier.public.bank_digest)
+def test_filling_trains_what_is_missing_and_reports(prepared: tuple[PreparedCompetition, ArtifactStore]) -> None:
+    prepared_competition, store = prepared
+    bank = read_identity(store, prepared_competition.public.bank_digest)
     wanted = [(bank, index) for index in range(COUNT)]
     reports: list[Progress] = []
     with training_pool(jobs=2) as pool:
@@ -29,26 +29,30 @@ def test_filling_trains_what_is_missing_and_reports(prepared: tuple[Dossier, Art
     assert {(report.stage, report.total) for report in reports} == {("oracles", COUNT)}
     assert (reports[0].eta_s, reports[-1].eta_s, reports[-1].fresh) == (None, 0, COUNT - FIRST_ORACLES)
     assert [(report.done, report.fresh) for report in again] == [(COUNT, 0)]
-    assert load_pool(store, dossier.public.bank_digest, range(COUNT)).logits["forget"].shape == (COUNT, 10, 2)
+    assert load_pool(store, prepared_competition.public.bank_digest, range(COUNT)).logits["forget"].shape == (
+        COUNT,
+        10,
+        2,
+    )
 
 
-def identity(prepared: tuple[Dossier, ArtifactStore]) -> BankIdentity:
-    dossier, _ = prepared
-    return bank_identity(SPEC, dossier.public.visible, dossier.public.evaluation)
+def identity(prepared: tuple[PreparedCompetition, ArtifactStore]) -> BankIdentity:
+    prepared_competition, _ = prepared
+    return bank_identity(SPEC, prepared_competition.public.visible, prepared_competition.public.evaluation)
 
 
-def test_a_bank_says_what_it_is_made_from(prepared: tuple[Dossier, ArtifactStore]) -> None:
-    dossier, store = prepared
-    assert identity(prepared).digest == dossier.public.bank_digest
-    assert read_identity(store, dossier.public.bank_digest) == identity(prepared)
+def test_a_bank_says_what_it_is_made_from(prepared: tuple[PreparedCompetition, ArtifactStore]) -> None:
+    prepared_competition, store = prepared
+    assert identity(prepared).digest == prepared_competition.public.bank_digest
+    assert read_identity(store, prepared_competition.public.bank_digest) == identity(prepared)
 
 
-def test_what_changed_is_named(prepared: tuple[Dossier, ArtifactStore]) -> None:
-    dossier, _ = prepared
+def test_what_changed_is_named(prepared: tuple[PreparedCompetition, ArtifactStore]) -> None:
+    prepared_competition, _ = prepared
     base = identity(prepared)
     visible = base.visible
     changes: dict[str, dict[str, object]] = {
-        "data split": {"visible": dossier.practice.visible},
+        "data split": {"visible": prepared_competition.practice.visible},
         "split": {"visible": visible.model_copy(update={"sha256": "0" * 64})},
         "architecture": {"architecture": "resnet18"},
         "data": {"classes": 3},
@@ -64,12 +68,14 @@ def test_what_changed_is_named(prepared: tuple[Dossier, ArtifactStore]) -> None:
     assert differences(base, base.model_copy(update={"torch": "1.0"})) == [f"torch {base.torch[:12]} → 1.0"]
 
 
-def test_identity_depends_on_everything_that_changes_an_oracle(prepared: tuple[Dossier, ArtifactStore]) -> None:
-    dossier, _ = prepared
+def test_identity_depends_on_everything_that_changes_an_oracle(
+    prepared: tuple[PreparedCompetition, ArtifactStore],
+) -> None:
+    prepared_competition, _ = prepared
     base = identity(prepared)
     changes: list[dict[str, object]] = [
-        {"visible": dossier.practice.visible},
-        {"evaluation": dossier.practice.evaluation},
+        {"visible": prepared_competition.practice.visible},
+        {"evaluation": prepared_competition.practice.evaluation},
         {"parts": ("retain", "forget")},
         {"architecture": "resnet18"},
         {"classes": 3},
@@ -84,7 +90,7 @@ def test_identity_depends_on_everything_that_changes_an_oracle(prepared: tuple[D
     assert all(differences(base, other) for other in others)  # whatever makes another bank can be named
 
 
-def test_seeds_are_63_bit_and_differ_between_banks(prepared: tuple[Dossier, ArtifactStore]) -> None:
+def test_seeds_are_63_bit_and_differ_between_banks(prepared: tuple[PreparedCompetition, ArtifactStore]) -> None:
     bank = identity(prepared)
     other = bank.model_copy(update={"format": 99})
     seeds = {bank.training_seed(index) for index in range(100)} | {other.training_seed(index) for index in range(100)}

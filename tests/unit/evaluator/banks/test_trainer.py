@@ -16,7 +16,7 @@ from evaluator.artifacts.oracles import read_identity, read_record, trained_indi
 from evaluator.banks.trainer import train_orders
 from evaluator.banks.training_jobs import TrainerKilled, TrainingFailed, training_pool
 from evaluator.contract.bank import BankIdentity
-from evaluator.contract.prepared_competition import Dossier
+from evaluator.contract.prepared_competition import PreparedCompetition
 from evaluator.contract.training import OrderEnd, OrderRef, TrainingOrder
 
 
@@ -43,17 +43,17 @@ class Book:
 
 
 @pytest.fixture
-def bank(prepared: tuple[Dossier, ArtifactStore]) -> BankIdentity:
-    dossier, store = prepared
-    return read_identity(store, dossier.public.bank_digest)
+def bank(prepared: tuple[PreparedCompetition, ArtifactStore]) -> BankIdentity:
+    prepared_competition, store = prepared
+    return read_identity(store, prepared_competition.public.bank_digest)
 
 
 @pytest.fixture
-def store(prepared: tuple[Dossier, ArtifactStore], tmp_path: Path) -> ArtifactStore:
+def store(prepared: tuple[PreparedCompetition, ArtifactStore], tmp_path: Path) -> ArtifactStore:
     """The data of the competition without any model."""
-    dossier, source = prepared
+    prepared_competition, source = prepared
     store = open_store(tmp_path.as_uri())
-    for ref in (dossier.public.visible, dossier.public.evaluation):
+    for ref in (prepared_competition.public.visible, prepared_competition.public.evaluation):
         store.put(ref.key, source.get(ref))
     return store
 

@@ -13,8 +13,8 @@ from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.specification import DependenciesSpec, LimitsSpec
 from evaluator.contract.states import Stage
 from evaluator.contract.work import Job, Outcome, RunOrder, RunRecord
-from evaluator.worker.report_spool import Spool
-from evaluator.worker.worker_identity import take_seat
+from evaluator.worker.report_spool import ReportSpool
+from evaluator.worker.worker_identity import take_identity
 
 REF = ArtifactRef(key="k", sha256="0" * 64)
 
@@ -37,17 +37,17 @@ def outcome(job: Job) -> Outcome:
 
 
 def test_finished_runs_are_found_by_the_next_process(tmp_path: Path) -> None:
-    spool, job = Spool(tmp_path), make_job(token=7)
+    spool, job = ReportSpool(tmp_path), make_job(token=7)
     spool.begin(job)
     spool.add(job, record(job, 0))
     spool.add(job, record(job, 2))
-    (beat,) = Spool(tmp_path).unfinished()
+    (beat,) = ReportSpool(tmp_path).unfinished()
     assert (beat.work_id, beat.token) == (job.work_id, 7)
     assert beat.finished == (record(job, 0), record(job, 2))
 
 
 def test_a_line_cut_short_is_no_record(tmp_path: Path) -> None:
-    spool, job = Spool(tmp_path), make_job()
+    spool, job = ReportSpool(tmp_path), make_job()
     spool.add(job, record(job, 0))
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes() + record(job, 1).model_dump_json().encode()[:-5])
@@ -55,10 +55,10 @@ def test_a_line_cut_short_is_no_record(tmp_path: Path) -> None:
 
 
 def test_the_outcome_takes_the_place_of_the_runs_and_goes_when_confirmed(tmp_path: Path) -> None:
-    spool, job = Spool(tmp_path), make_job()
+    spool, job = ReportSpool(tmp_path), make_job()
     spool.begin(job)
     spool.finish(outcome(job))
-    again = Spool(tmp_path)
+    again = ReportSpool(tmp_path)
     assert again.outcomes() == [outcome(job)]
     assert again.unfinished() == []
     again.forget(job.work_id, job.token)
@@ -67,12 +67,12 @@ def test_the_outcome_takes_the_place_of_the_runs_and_goes_when_confirmed(tmp_pat
 
 def test_an_outcome_of_another_version_is_dropped(tmp_path: Path) -> None:
     (tmp_path / f"{uuid4()}_1.outcome").write_text('{"format": 99}')
-    assert Spool(tmp_path).outcomes() == []
+    assert ReportSpool(tmp_path).outcomes() == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_is_an_error_and_leaves_no_outcome(tmp_path: Path) -> None:
-    spool, job = Spool(tmp_path), make_job()
+    spool, job = ReportSpool(tmp_path), make_job()
     partial = tmp_path / f"{job.work_id}_{job.token}.partial"
     partial.symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
@@ -82,10 +82,10 @@ def test_a_full_disk_is_an_error_and_leaves_no_outcome(tmp_path: Path) -> None:
 
 
 def test_workers_of_one_machine_have_different_seats_and_keep_their_names(tmp_path: Path) -> None:
-    first, second = take_seat(tmp_path), take_seat(tmp_path)
+    first, second = take_identity(tmp_path), take_identity(tmp_path)
     assert first.name != second.name
     first.leave()
-    again = take_seat(tmp_path)
+    again = take_identity(tmp_path)
     assert (again.name, again.folder) == (first.name, first.folder)
     again.leave()
     second.leave()
@@ -100,10 +100,10 @@ def test_a_killed_worker_leaves_its_seat_to_the_next(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None
         name = worker.stdout.readline().strip()
-        other = take_seat(tmp_path)
+        other = take_identity(tmp_path)
         assert other.name != name
         os.kill(worker.pid, signal.SIGKILL)
-    mine = take_seat(tmp_path)
+    mine = take_identity(tmp_path)
     assert mine.name == name
     mine.leave()
     other.leave()

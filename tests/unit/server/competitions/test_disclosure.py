@@ -15,7 +15,7 @@ from server.competitions.disclosure import (
     shown_receipt,
     shown_state,
     shows_fault_details,
-    sight,
+    visibility,
 )
 from server.competitions.phases import Phase
 
@@ -65,7 +65,7 @@ def test_scoring_shows_only_where_ends_show_at_once() -> None:
 
 @pytest.mark.parametrize("phase", list(Phase))
 def test_who_sees_what(phase: Phase) -> None:
-    team, stranger, host = (sight(viewer, phase) for viewer in (Viewer.TEAM, Viewer.STRANGER, Viewer.HOST))
+    team, stranger, host = (visibility(viewer, phase) for viewer in (Viewer.TEAM, Viewer.STRANGER, Viewer.HOST))
     assert (team.own, stranger.own, host.own) == (True, False, True)
     assert (team.exact, stranger.exact, host.exact) == (False, False, True)
     assert team.metric == team.final == stranger.final == (phase is Phase.REVEALED)
@@ -76,10 +76,10 @@ def test_who_sees_what(phase: Phase) -> None:
 
 
 def test_receipts_name_nothing_hidden() -> None:
-    team = sight(Viewer.TEAM, Phase.OPEN)
-    shown, other = (shown_receipt(RECEIPT, secret=secret * 32, seen=team) for secret in ("ab", "cd"))
+    team = visibility(Viewer.TEAM, Phase.OPEN)
+    shown, other = (shown_receipt(RECEIPT, secret=secret * 32, visible=team) for secret in ("ab", "cd"))
     assert set(shown) == {"source_sha256", "oracles", "data_mark", "oracles_mark"}
     assert shown["data_mark"] != other["data_mark"]
     assert "d" not in shown.values()
-    assert "rule" in shown_receipt(RECEIPT, secret="ab" * 32, seen=sight(Viewer.TEAM, Phase.REVEALED))
-    assert shown_receipt(RECEIPT, secret="ab" * 32, seen=sight(Viewer.HOST, Phase.OPEN)) == RECEIPT
+    assert "rule" in shown_receipt(RECEIPT, secret="ab" * 32, visible=visibility(Viewer.TEAM, Phase.REVEALED))
+    assert shown_receipt(RECEIPT, secret="ab" * 32, visible=visibility(Viewer.HOST, Phase.OPEN)) == RECEIPT

@@ -3,15 +3,15 @@
 from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.specification import CompetitionSpec, EvaluationSpec
 from evaluator.contract.states import Evaluation
-from server.competitions.oracle_pools import measure
-from tests.dossiers import make_dossier
+from server.competitions.oracle_pools import oracle_pools
+from tests.prepared_competitions import make_prepared_competition
 
 SPEC = CompetitionSpec(slug="c", title="C", evaluation=EvaluationSpec(runs=8, oracles=9, ceiling_oracles=10))
-PREPARED = make_dossier(ArtifactRef(key="k", sha256="0"), environment={})
+PREPARED = make_prepared_competition(ArtifactRef(key="k", sha256="0"), environment={})
 
 
 def test_without_a_final_split_the_pools_change_places() -> None:
-    public, final = (measure(SPEC, PREPARED, evaluation) for evaluation in Evaluation)
+    public, final = (oracle_pools(SPEC, PREPARED, evaluation) for evaluation in Evaluation)
     assert public.split is final.split is PREPARED.public
     assert (public.oracles, public.others) == (range(9), range(9, 19))
     assert (final.oracles, final.others) == (range(9, 19), range(9))
@@ -19,6 +19,6 @@ def test_without_a_final_split_the_pools_change_places() -> None:
 
 def test_a_final_split_has_pools_of_its_own() -> None:
     split = PREPARED.public.model_copy(update={"bank_digest": "f" * 64})
-    final = measure(SPEC, PREPARED.model_copy(update={"final": split}), Evaluation.FINAL)
+    final = oracle_pools(SPEC, PREPARED.model_copy(update={"final": split}), Evaluation.FINAL)
     assert final.split is split
     assert (final.oracles, final.others) == (range(9), range(9, 19))

@@ -13,12 +13,12 @@ from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Evaluation
 from server.competitions import service as competitions
 from server.database.engine import Database
+from server.leaderboard.board_page import BoardPage, BoardQuery, TeamRow, board_page, own_row
 from server.leaderboard.schemas import LeaderboardRow
-from server.leaderboard.standings import place, rebuild
-from server.leaderboard.table import Table, TeamRow, Wanted, own_row, table
+from server.leaderboard.standings import rank_team, rebuild
 from server.models import Base, Competition, Score, Standing, Submission, Team, TeamMember, User
 from server.models.times import utc_now
-from tests.dossiers import make_dossier
+from tests.prepared_competitions import make_prepared_competition
 from tests.scores import make_score
 
 START = datetime(2025, 5, 20, 9, 31, 7, tzinfo=UTC)
@@ -40,7 +40,7 @@ def competition(session: Session) -> Competition:
     found = competitions.create(
         session,
         CompetitionSpec(slug="c", title="C"),
-        make_dossier(ArtifactRef(key="sheet.png", sha256="0" * 64), environment={}),
+        make_prepared_competition(ArtifactRef(key="sheet.png", sha256="0" * 64), environment={}),
     )
     found.opened_at = START
     for name, scores in SCORES.items():
@@ -92,11 +92,11 @@ def _score(
     )
 
 
-def names(found: Table) -> list[str]:
+def names(found: BoardPage) -> list[str]:
     return [row.team if isinstance(row, LeaderboardRow) else row.line.team for row in found.rows]
 
 
-def team(found: Table, name: str) -> TeamRow:
+def team(found: BoardPage, name: str) -> TeamRow:
     (row,) = (row for row in found.rows if isinstance(row, TeamRow) and row.line.team == name)
     return row
 
@@ -105,7 +105,7 @@ CEILING, FLOOR = "Ceiling: other oracles", "Floor: does nothing"
 
 
 def test_the_whole_board_in_order_with_references_by_score(session: Session, competition: Competition) -> None:
-    found = table(session, competition, Wanted())
+    found = board_page(session, competition, BoardQuery())
     assert names(found) == ["Team Ann", CEILING, "Team Bea", "Team Cleo", "Team Dora", FLOOR]
     assert (found.teams, found.entries, found.found, found.low, found.top) == (4, 6, 4, 0.0, 0.51)
     assert team(found, "Team Ann").members == ("ann",)
@@ -113,18 +113,22 @@ def test_the_whole_board_in_order_with_references_by_score(session: Session, com
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
 def test_every_row_is_on_one_page(session: Session, competition: Competition, size: int) -> None:
-    whole = table(session, competition, Wanted())
-    pages = [table(session, competition, Wanted(page=number, size=size)) for number in range(1, -(-4 // size) + 1)]
+    whole = board_page(session, competition, BoardQuery())
+    pages = [
+        board_page(session, competition, BoardQuery(page=number, size=size)) for number in range(1, -(-4 // size) + 1)
+    ]
     assert [name for found in pages for name in names(found)] == names(whole)
     assert {(found.low, found.top, found.teams) for found in pages} == {(whole.low, whole.top, 4)}
 
 
 def test_other_orders_keep_the_references_behind(session: Session, competition: Competition) -> None:
-    by_entries = names(table(session, competition, Wanted(order="-entries")))
+    by_entries = names(board_page(session, competition, BoardQuery(order="-entries")))
     assert by_entries == ["Team Ann", "Team Cleo", "Team Bea", "Team Dora", CEILING, FLOOR]
-    assert names(table(session, competition, Wanted(order="-team")))[0] == "Team Dora"
-    assert names(table(session, competition, Wanted(order="score")))[0] == "Team Dora"
-    assert names(table(session, competition, Wanted(order="-score"))) == names(table(session, competition, Wanted()))
+    assert names(board_page(session, competition, BoardQuery(order="-team")))[0] == "Team Dora"
+    assert names(board_page(session, competition, BoardQuery(order="score")))[0] == "Team Dora"
+    assert names(board_page(session, competition, BoardQuery(order="-score"))) == names(
+        board_page(session, competition, BoardQuery())
+    )
 
 
 @pytest.mark.parametrize(
@@ -134,12 +138,12 @@ def test_other_orders_keep_the_references_behind(session: Session, competition: 
 def test_search_finds_teams_and_members(
     session: Session, competition: Competition, search: str, expected: list[str]
 ) -> None:
-    found = table(session, competition, Wanted(search=search))
+    found = board_page(session, competition, BoardQuery(search=search))
     assert (names(found), found.found, found.teams) == ([*expected, CEILING, FLOOR], len(expected), 4)
 
 
 def test_best_holds_only_what_rose(session: Session, competition: Competition) -> None:
-    found = table(session, competition, Wanted())
+    found = board_page(session, competition, BoardQuery())
     minute = START.replace(second=0)
     assert team(found, "Team Ann").best == ((minute, 0.1), (minute + timedelta(hours=1), 0.5))
     assert team(found, "Team Cleo").best == ((minute, 0.3),)
@@ -154,7 +158,7 @@ def test_one_team_placed_anew_stands_as_if_all_were(session: Session, competitio
     ann.disqualified_reason = "two accounts"
     session.flush()
     for one in (dora, ann):
-        place(session, competition, Evaluation.PUBLIC, one.id)
+        rank_team(session, competition, Evaluation.PUBLIC, one.id)
     placed = standings(session)
     rebuild(session, competition, Evaluation.PUBLIC)
     assert standings(session) == placed
@@ -172,24 +176,24 @@ def standings(session: Session) -> list[tuple[object, ...]]:
         Standing.entries,
         Standing.last_scored_at,
     )
-    rows = session.execute(select(*columns, Standing.rises).join(Team).order_by(Standing.position))
+    rows = session.execute(select(*columns, Standing.score_history).join(Team).order_by(Standing.position))
     return [tuple(row) for row in rows]
 
 
 def test_movement_is_against_the_day_before(session: Session, competition: Competition) -> None:
-    assert team(table(session, competition, Wanted()), "Team Bea").moved is None
+    assert team(board_page(session, competition, BoardQuery()), "Team Bea").moved is None
     yesterday = utc_now().date() - timedelta(days=1)
     for standing in session.query(Standing):
         standing.ranked_on = yesterday
     session.flush()
-    assert team(table(session, competition, Wanted()), "Team Bea").moved == 0
+    assert team(board_page(session, competition, BoardQuery()), "Team Bea").moved == 0
     dora = session.query(Team).filter_by(name="Team Dora").one()
     user = session.query(User).filter_by(username="dora").one()
     add_score(session, competition, dora, user, 0.45, START + timedelta(hours=9))
     session.flush()
     rebuild(session, competition, Evaluation.PUBLIC)
     session.flush()
-    found = table(session, competition, Wanted())
+    found = board_page(session, competition, BoardQuery())
     moves = {row.line.team: row.moved for row in found.rows if isinstance(row, TeamRow)}
     assert moves == {"Team Ann": 0, "Team Dora": 2, "Team Bea": -1, "Team Cleo": -1}
     mine = own_row(session, competition, dora, Evaluation.PUBLIC)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from evaluator.contract.prepared_competition import ArtifactRef, Counts, Dossier
+from evaluator.contract.prepared_competition import ArtifactRef, Counts, PreparedCompetition
 from evaluator.contract.specification import CompetitionSpec
 from server.app import create_app
 from server.competitions import service as competitions
@@ -17,7 +17,7 @@ from server.context import Context
 from server.models import Base, Standing, Submission, Team, User
 from server.models.times import utc_now
 from server.settings import Settings
-from tests.dossiers import make_dossier
+from tests.prepared_competitions import make_prepared_competition
 from tests.scores import make_score
 
 PNG = b"\x89PNG\r\n\x1a\n and no more"
@@ -55,7 +55,7 @@ def competition(app: FastAPI) -> Context:
     context: Context = app.state.context
     sheet = context.artifacts.put("sheet.png", PNG)
     with context.database.write() as session:
-        found = competitions.create(session, specification(), dossier(sheet))
+        found = competitions.create(session, specification(), prepared_competition(sheet))
         found.opened_at = utc_now()
         user = User(username="ann", username_key="ann", email="a@b.c", email_key="a@b.c", password_hash="")
         team = Team(competition_id=found.id, name=NAME, name_key=NAME)
@@ -105,9 +105,9 @@ def specification() -> CompetitionSpec:
     return CompetitionSpec(slug="c", title=f"Title {NAME}", summary=f"Summary {NAME}", description=f"One.\n\n{NAME}")
 
 
-def dossier(sheet: ArtifactRef) -> Dossier:
+def prepared_competition(sheet: ArtifactRef) -> PreparedCompetition:
     """Hidden counts and figures are numbers that occur nowhere else."""
     counts = dict.fromkeys(Counts.model_fields, 31337) | {"retain": 468, "forget": 72, "validation": 60, "classes": 10}
-    return make_dossier(
+    return make_prepared_competition(
         sheet, figure=0.31337, environment={"torch": "2.15.0"}, bank_digest="bankdigest", counts=Counts(**counts)
     )

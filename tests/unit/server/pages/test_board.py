@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from server.leaderboard.board_page import BoardPage, TeamRow
 from server.leaderboard.schemas import IntervalView, LeaderboardRow
-from server.leaderboard.table import Table, TeamRow
 from server.pages.board import board, spark
 
 NOW = datetime(2025, 5, 20, 9, 31, tzinfo=UTC)
@@ -28,9 +28,9 @@ def team(name: str, score: float, *, rank: int = 1, public_rank: int | None = No
     return TeamRow(line=shown, **(values | more))
 
 
-def table(*rows: TeamRow | LeaderboardRow) -> Table:
+def table(*rows: TeamRow | LeaderboardRow) -> BoardPage:
     lines = [row if isinstance(row, LeaderboardRow) else row.line for row in rows]
-    return Table(
+    return BoardPage(
         rows=rows,
         references=tuple(row for row in rows if isinstance(row, LeaderboardRow)),
         low=min((row.interval.low for row in lines), default=0.0),

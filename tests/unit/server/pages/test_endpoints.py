@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from server.competitions import service as competitions
 from server.context import Context
-from server.leaderboard import changes
+from server.leaderboard import board_changes
 from server.models import Competition
 from server.models.times import utc_now
 from server.pages.rendering import SECURITY_HEADERS, asset
@@ -119,7 +119,7 @@ def test_contact_sheet_is_kept_and_asked_again(ask: Ask, competition: Context) -
 def test_missing_contact_sheet_is_not_found(ask: Ask, competition: Context) -> None:
     def lose(found: Competition) -> None:
         sheet = {"key": "lost.png", "sha256": "0" * 64}
-        found.dossier = {**found.dossier, "contact_sheet": sheet}
+        found.prepared = {**found.prepared, "contact_sheet": sheet}
 
     _change(competition, lose)
     assert ask("/competitions/c/contact-sheet.png").status_code == 404
@@ -154,5 +154,5 @@ def test_pages_are_no_part_of_the_api_document(app: FastAPI) -> None:
 
 def _change(context: Context, change: Callable[[Competition], None]) -> None:
     with context.database.write() as session:
-        changes.note(session)  # shows at once what this process changed, not after a second
+        board_changes.note(session)  # shows at once what this process changed, not after a second
         change(competitions.get_competition(session, "c"))

@@ -8,12 +8,12 @@ import pytest
 
 from evaluator.metrics import Pool, evaluate
 from server.plots.drawing import ORACLE, UNLEARNED
-from server.plots.submission import Evidence, submission_plots
+from server.plots.submission import PlotData, submission_plots
 
 RUNS, EXAMPLES = 16, 12
 
 
-def evidence(*, shift: float = 1.0, spread: float = 1.0) -> Evidence:
+def evidence(*, shift: float = 1.0, spread: float = 1.0) -> PlotData:
     generator = np.random.default_rng(3)
     oracles = generator.normal(0, 1, (RUNS, EXAMPLES))
     runs = shift + spread * generator.normal(0, 1, (RUNS, EXAMPLES))
@@ -21,7 +21,7 @@ def evidence(*, shift: float = 1.0, spread: float = 1.0) -> Evidence:
     unlearned = Pool(margins=runs, **{name: np.full(RUNS, value) for name, value in accuracies.items()})
     retrained = Pool(margins=oracles, **{name: np.full(RUNS, value) for name, value in accuracies.items()})
     score = evaluate(unlearned, retrained, rule="exact")
-    return Evidence(
+    return PlotData(
         epsilon=score.epsilon,
         quality=score.quality,
         unlearned=unlearned,
@@ -32,7 +32,7 @@ def evidence(*, shift: float = 1.0, spread: float = 1.0) -> Evidence:
 
 
 @pytest.mark.parametrize("shown", [evidence(), evidence(spread=0.0), evidence(shift=50.0)])
-def test_every_plot_is_an_svg_with_words(shown: Evidence) -> None:
+def test_every_plot_is_an_svg_with_words(shown: PlotData) -> None:
     plots = submission_plots(shown)
     assert [plot.name for plot in plots] == ["epsilon", "margins", "accuracies", "times"]
     for plot in plots:

@@ -8,9 +8,9 @@ from evaluator.artifacts import ArtifactStore, open_store
 from evaluator.artifacts.oracles import ModelRecord, record_key
 from evaluator.artifacts.outputs import COPIES, Outputs, StackedOutputs, stack_outputs, write_outputs
 from evaluator.contract.specification import MetricSpec
-from server.competitions.oracle_pools import Measure
-from server.scoring.reference_set import Yardstick, load_yardstick
-from tests.dossiers import make_dossier
+from server.competitions.oracle_pools import OraclePools
+from server.scoring.reference_set import ReferenceSet, load_reference_set
+from tests.prepared_competitions import make_prepared_competition
 
 N, FORGET, CLASSES = 32, 40, 3
 COPIED = np.arange(0, FORGET, 2)
@@ -39,7 +39,7 @@ def pool(first: int, **changes: float | None) -> StackedOutputs:
     return stack_outputs([drawn(first + index, **changes) for index in range(N)])
 
 
-def yardstick(store: ArtifactStore, *, has_copies: bool = True) -> Yardstick:
+def reference_set(store: ArtifactStore, *, has_copies: bool = True) -> ReferenceSet:
     evaluation = {"forget.labels": LABELS, "forget.person_id": LABELS}
     if has_copies:
         evaluation["copies.rows"] = COPIED
@@ -48,27 +48,27 @@ def yardstick(store: ArtifactStore, *, has_copies: bool = True) -> Yardstick:
         stored = store.put(f"outputs/{index}", write_outputs(outputs))
         record = ModelRecord(index=index, seed=index, checkpoint=stored, outputs=stored, wall_s=1.0, processor="none")
         store.put(record_key(BANK, index), record.model_dump_json().encode())
-    dossier = make_dossier(
+    prepared_competition = make_prepared_competition(
         store.put("other", b"other"),
         evaluation=store.put("evaluation", save(evaluation)),
         original_outputs=store.put("original", write_outputs(drawn(999, forget=UNTOUCHED, copies=UNTOUCHED, sd=0.1))),
         bank_digest=BANK,
         environment={},
     )
-    return load_yardstick(store, MetricSpec(), Measure(dossier.public, range(N), range(N, 2 * N)))
+    return load_reference_set(store, MetricSpec(), OraclePools(prepared_competition.public, range(N), range(N, 2 * N)))
 
 
-def codes(against: Yardstick, stacked: StackedOutputs) -> list[str]:
+def codes(against: ReferenceSet, stacked: StackedOutputs) -> list[str]:
     unlearned = against.pool(stacked)
     return [finding.code for finding in against.findings(stacked, unlearned, against.score(unlearned))]
 
 
 @pytest.fixture(scope="module")
-def against() -> Yardstick:
-    return yardstick(open_store("memory://"))
+def against() -> ReferenceSet:
+    return reference_set(open_store("memory://"))
 
 
-def test_memorised_margins_are_flagged(against: Yardstick) -> None:
+def test_memorised_margins_are_flagged(against: ReferenceSet) -> None:
     memorised = pool(5_000, copies=UNTOUCHED)
     assert codes(against, memorised) == ["copies_gap", "copies_gap"]
     unlearned = against.pool(memorised)
@@ -76,13 +76,13 @@ def test_memorised_margins_are_flagged(against: Yardstick) -> None:
     assert ["flipped" in message for message in messages] == [True, False]
 
 
-def test_unlearning_well_and_badly_are_not(against: Yardstick) -> None:
+def test_unlearning_well_and_badly_are_not(against: ReferenceSet) -> None:
     assert codes(against, pool(5_000)) == []
     assert codes(against, pool(5_000, forget=1.0, copies=0.5)) == []
     assert codes(against, pool(5_000, forget=UNTOUCHED, copies=UNTOUCHED)) == []
 
 
-def test_without_copies_on_either_side_nothing_is_said(against: Yardstick) -> None:
+def test_without_copies_on_either_side_nothing_is_said(against: ReferenceSet) -> None:
     assert codes(against, pool(5_000, copies=None)) == []  # runs by a worker of the version before
-    older = yardstick(open_store("memory://"), has_copies=False)
+    older = reference_set(open_store("memory://"), has_copies=False)
     assert codes(older, pool(5_000, copies=UNTOUCHED)) == []

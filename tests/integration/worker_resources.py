@@ -1,4 +1,4 @@
-"""A station with small data in a memory store: everything that an evaluation needs but the server."""
+"""A resources with small data in a memory store: everything that an evaluation needs but the server."""
 
 import threading
 from collections.abc import Iterator
@@ -20,8 +20,8 @@ from evaluator.contract.work import Job, RunOrder
 from evaluator.dependencies import open_layers
 from evaluator.inference.service import InferenceService
 from evaluator.models import build_model
-from evaluator.pipeline import Evaluated, Station, evaluate
-from evaluator.sandbox_pool import Jails
+from evaluator.pipeline import Evaluated, WorkerResources, evaluate
+from evaluator.sandbox_pool import SandboxPool
 from evaluator.settings import IndexSettings, LayerSettings
 
 CLASSES = 4
@@ -41,8 +41,8 @@ def pictures(sizes: dict[str, int]) -> dict[str, np.ndarray]:
 
 
 @contextmanager
-def open_station(cache: Path, layers: Path, *, index: str | None = None) -> Iterator[Station]:
-    """A station on a memory store with 20 retain, 8 forget and 8 validation images of 4 classes; one slot."""
+def open_station(cache: Path, layers: Path, *, index: str | None = None) -> Iterator[WorkerResources]:
+    """A resources on a memory store with 20 retain, 8 forget and 8 validation images of 4 classes; one slot."""
     store = open_store("memory://")
     torch.manual_seed(0)
     store.put("visible.safetensors", save(pictures({"retain": 20, "forget": 8, "validation": 8})))
@@ -51,17 +51,19 @@ def open_station(cache: Path, layers: Path, *, index: str | None = None) -> Iter
     store.put("original.safetensors", save_tensors(build_model("resnet-small", CLASSES).state_dict()))
     settings = LayerSettings(layers=layers)
     with InferenceService(wall_s=60) as inference:
-        jails = Jails(store, cache, settings)
+        sandbox_pool = SandboxPool(store, cache, settings)
         opened = open_layers(settings, IndexSettings(uv_default_index=index))
         inference.start()
         try:
-            yield Station(store=store, jails=jails, layers=opened, inference=inference, cache=cache, slots=1)
+            yield WorkerResources(
+                store=store, sandbox_pool=sandbox_pool, layers=opened, inference=inference, cache=cache, slots=1
+            )
         finally:
-            jails.close()
+            sandbox_pool.close()
 
 
 def run(
-    station: Station,
+    resources: WorkerResources,
     source: str | bytes,
     *,
     stage: Stage = Stage.CHECK,
@@ -80,10 +82,10 @@ def run(
         submission_id=UUID(int=1),
         generation=0,
         stage=stage,
-        source=station.store.put_named_by_digest("source", data, ".py"),
-        visible=_ref(station.store, "visible.safetensors"),
-        original=_ref(station.store, "original.safetensors"),
-        evaluation=_ref(station.store, "evaluation.safetensors"),
+        source=resources.store.put_named_by_digest("source", data, ".py"),
+        visible=_ref(resources.store, "visible.safetensors"),
+        original=_ref(resources.store, "original.safetensors"),
+        evaluation=_ref(resources.store, "evaluation.safetensors"),
         architecture="resnet-small",
         classes=CLASSES,
         batch_size=4,
@@ -92,7 +94,7 @@ def run(
         packages=packages,
         runs=tuple(RunOrder(index=index, seed=seed) for index, seed in enumerate(seeds)),
     )
-    return evaluate(station, job, interrupt=threading.Event(), finished=lambda _: None)
+    return evaluate(resources, job, interrupt=threading.Event(), finished=lambda _: None)
 
 
 def _ref(store: ArtifactStore, key: str) -> ArtifactRef:

@@ -1,4 +1,4 @@
-"""A dossier of artifacts that need not exist, for tests of the server."""
+"""A prepared_competition of artifacts that need not exist, for tests of the server."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from evaluator.contract.prepared_competition import (
     ArtifactRef,
     Counts,
     DataManifest,
-    Dossier,
     Figures,
+    PreparedCompetition,
     PreparedPractice,
     PreparedSplit,
 )
@@ -24,7 +24,9 @@ COUNTS = Counts(
 )
 
 
-def make_dossier(ref: ArtifactRef, *, figure: float = 0.5, environment: dict[str, str], **public: Any) -> Dossier:
+def make_prepared_competition(
+    ref: ArtifactRef, *, figure: float = 0.5, environment: dict[str, str], **public: Any
+) -> PreparedCompetition:
     """Every artifact is `ref` and every figure is `figure`, but what `public` says of the public split."""
     artifacts = {name: ref for name, field in PreparedSplit.model_fields.items() if field.annotation is ArtifactRef}
     figures = Figures(**dict.fromkeys(Figures.model_fields, figure))
@@ -40,7 +42,7 @@ def make_dossier(ref: ArtifactRef, *, figure: float = 0.5, environment: dict[str
         practice_identities=24,
         skipped=0,
     )
-    return Dossier(
+    return PreparedCompetition(
         data=manifest,
         public=PreparedSplit(**given),
         final=None,

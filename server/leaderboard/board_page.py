@@ -22,7 +22,7 @@ PAGE = 50
 """Teams on a page of a board. Each row is drawn, and a browser draws all of them before it shows the first."""
 
 
-class Order(StrEnum):
+class BoardOrder(StrEnum):
     """What a board may be sorted by; with a minus before it, downwards."""
 
     RANK = "rank"
@@ -33,12 +33,12 @@ class Order(StrEnum):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BoardQuery:
     """Which part of a board is asked for. `page` counts from 1; `order` may begin with a minus."""
 
     evaluation: Evaluation = Evaluation.PUBLIC
     search: str = ""
-    order: str = Order.RANK
+    order: str = BoardOrder.RANK
     page: int = 1
     size: int = PAGE
 
@@ -64,7 +64,7 @@ class TeamRow:
 
 
 @dataclass(frozen=True)
-class Table:
+class BoardPage:
     """The rows of a page in their order, reference rows among them, and what all pages share.
 
     `low` and `top` bound the values on all pages; `since` is the first score of a team on this one. `found` is the
@@ -82,7 +82,7 @@ class Table:
     updated_at: datetime | None
 
 
-def table(session: Session, competition: Competition, wanted: Wanted) -> Table:
+def board_page(session: Session, competition: Competition, wanted: BoardQuery) -> BoardPage:
     """The part of the board that is wanted; reference rows stand among the teams where those come by score."""
     board = (Standing.competition_id == competition.id, Standing.evaluation == wanted.evaluation)
     ranked = (*board, Standing.position > 0)
@@ -101,7 +101,7 @@ def table(session: Session, competition: Competition, wanted: Wanted) -> Table:
     shown = _team_rows(session, competition, session.execute(query).all(), wanted.evaluation)
     references = reference_rows(session, competition, wanted.evaluation)
     is_last = wanted.page * wanted.size >= found
-    return Table(
+    return BoardPage(
         rows=_placed(shown, references, wanted, above=_last_above(session, competition, wanted), is_last=is_last),
         references=tuple(references),
         low=min(0.0, round_score(low or 0.0)),
@@ -152,7 +152,7 @@ def _team_rows(
             is_shared=row.rank in shared,
             members=members.get(row.team_id, ()),
             moved=_moved(row.rank, row.rank_before, row.ranked_on, today),
-            best=_rises(row.rises),
+            best=_rises(row.score_history),
         )
         for row in found
     ]
@@ -163,7 +163,7 @@ def _rows() -> Select[*tuple[Any, ...]]:
     return (
         select(
             Standing.team_id, Standing.rank, Standing.rank_before, Standing.ranked_on, Standing.entries,
-            Standing.last_scored_at, Standing.rises, Team.name,
+            Standing.last_scored_at, Standing.score_history, Team.name,
             Score.final_score, Score.interval_low, Score.interval_high,
             public.rank.label("public_rank"),
         )
@@ -186,16 +186,16 @@ def _matches(search: str) -> Any:
 
 def _ordering(order: str) -> tuple[Any, ...]:
     column = {
-        Order.RANK: Standing.position,
-        Order.TEAM: Team.name_key,
-        Order.SCORE: -Standing.position,
-        Order.ENTRIES: Standing.entries,
-        Order.LAST: Standing.last_scored_at,
-    }[Order(order.removeprefix("-"))]
+        BoardOrder.RANK: Standing.position,
+        BoardOrder.TEAM: Team.name_key,
+        BoardOrder.SCORE: -Standing.position,
+        BoardOrder.ENTRIES: Standing.entries,
+        BoardOrder.LAST: Standing.last_scored_at,
+    }[BoardOrder(order.removeprefix("-"))]
     return (column.desc() if order.startswith("-") else column.asc(), Standing.position)
 
 
-def _last_above(session: Session, competition: Competition, wanted: Wanted) -> float:
+def _last_above(session: Session, competition: Competition, wanted: BoardQuery) -> float:
     """The score of the last team on the page before this one; infinite on the first page."""
     score = session.scalar(
         select(Score.final_score)
@@ -210,7 +210,7 @@ def _last_above(session: Session, competition: Competition, wanted: Wanted) -> f
 
 
 def _placed(
-    shown: list[TeamRow], references: list[LeaderboardRow], wanted: Wanted, *, above: float, is_last: bool
+    shown: list[TeamRow], references: list[LeaderboardRow], wanted: BoardQuery, *, above: float, is_last: bool
 ) -> tuple[TeamRow | LeaderboardRow, ...]:
     """References where their scores belong, each on one page only; behind the teams when those are in other orders."""
     if not wanted.is_natural:

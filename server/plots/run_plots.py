@@ -7,30 +7,30 @@ import numpy as np
 from evaluator.artifacts import ArtifactStore
 from evaluator.artifacts.oracles import read_record
 from evaluator.metrics import Pool
-from server.competitions.oracle_pools import Measure
+from server.competitions.oracle_pools import OraclePools
 from server.plots.drawing import Plot
-from server.plots.submission import Evidence, Floats, submission_plots
-from server.scoring.reference_set import Yardstick
+from server.plots.submission import Floats, PlotData, submission_plots
+from server.scoring.reference_set import ReferenceSet
 
 
-def draw(
-    yardstick: Yardstick, unlearned: Pool, run_wall_s: Sequence[float], training_wall_s: Floats
+def plot_runs(
+    reference_set: ReferenceSet, unlearned: Pool, run_wall_s: Sequence[float], training_wall_s: Floats
 ) -> tuple[Plot, ...]:
-    """The plots of N runs against the yardstick."""
-    epsilon, quality = yardstick.epsilon(unlearned)
+    """The plots of N runs against the reference_set."""
+    epsilon, quality = reference_set.epsilon(unlearned)
     return submission_plots(
-        Evidence(
+        PlotData(
             epsilon=epsilon,
             quality=quality,
             unlearned=unlearned,
-            retrained=yardstick.retrained,
+            retrained=reference_set.retrained,
             run_wall_s=np.array(run_wall_s),
             retraining_wall_s=training_wall_s,
         )
     )
 
 
-def retraining_wall_s(artifacts: ArtifactStore, against: Measure) -> Floats:
+def retraining_wall_s(artifacts: ArtifactStore, against: OraclePools) -> Floats:
     """Seconds that each oracle took to train."""
     digest = against.split.bank_digest
     return np.array([read_record(artifacts, digest, index).wall_s for index in against.oracles])

@@ -19,8 +19,8 @@ from evaluator.contract.work import Job, RunOrder
 from evaluator.dependencies import Layer, open_layers
 from evaluator.inference.service import InferenceService
 from evaluator.models import build_model
-from evaluator.pipeline import Evaluated, Station, evaluate
-from evaluator.sandbox_pool import HARNESS_MODULE, Jails, guest_files, policy_of
+from evaluator.pipeline import Evaluated, WorkerResources, evaluate
+from evaluator.sandbox_pool import HARNESS_MODULE, SandboxPool, guest_files, policy_of
 from evaluator.settings import IndexSettings, LayerSettings, SandboxSettings
 from sandbox import Sandbox, SandboxFailure, Setup, open_sandbox
 
@@ -39,7 +39,7 @@ OUTPUTS_WALL_S = 20.0
 NOOP = b"def unlearning(net, retain, forget, validation):\n    return net\n"
 
 
-class TorchStation:
+class TorchBench:
     """An evaluator's worker without a server: `call` is one evaluation of one run."""
 
     def __init__(self, folder: Path, plants: Plants, settings: SandboxSettings) -> None:
@@ -54,10 +54,10 @@ class TorchStation:
             inference.start()
             store = open_store(f"file://{self._folder / 'artifacts'}")
             self._template = self._job(store)
-            jails = _PlantedJails(store, self._folder / "cache", self._settings, self._plants, stack)
-            self.station = Station(
+            sandbox_pool = _PlantedSandboxPool(store, self._folder / "cache", self._settings, self._plants, stack)
+            self.resources = WorkerResources(
                 store=store,
-                jails=jails,
+                sandbox_pool=sandbox_pool,
                 layers=open_layers(LayerSettings(cache=self._folder / "cache"), IndexSettings()),
                 inference=inference,
                 cache=self._folder / "cache",
@@ -71,7 +71,7 @@ class TorchStation:
 
     def warm(self) -> None:
         """Open the jail."""
-        self.station.jails.get(self._template, Layer())
+        self.resources.sandbox_pool.get(self._template, Layer())
 
     def call(self, source: bytes, stage: Stage) -> Shown:
         """What the author of `source` sees; raises SandboxFailure when the platform took the blame."""
@@ -88,9 +88,9 @@ class TorchStation:
 
     def evaluate(self, source: bytes, stage: Stage) -> Evaluated:
         """One evaluation with one run."""
-        ref = self.station.store.put_named_by_digest("sources/attack", source, ".py")
+        ref = self.resources.store.put_named_by_digest("sources/attack", source, ".py")
         job = self._template.model_copy(update={"source": ref, "stage": stage, "submission_id": uuid4()})
-        return evaluate(self.station, job, interrupt=threading.Event(), finished=lambda _: None)
+        return evaluate(self.resources, job, interrupt=threading.Event(), finished=lambda _: None)
 
     def _job(self, store: ArtifactStore) -> Job:
         generator = torch.Generator().manual_seed(0)
@@ -135,7 +135,7 @@ class TorchStation:
         )
 
 
-class _PlantedJails(Jails):
+class _PlantedSandboxPool(SandboxPool):
     """One jail with the evaluator's harness, and beside its inputs the file that tells attacks where the plants are."""
 
     def __init__(

@@ -6,10 +6,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from server.models.base import Base
 
 
-class Tally(Base):
+class Counter(Base):
     """One row per process and name, so that processes never wait for each other's rows."""
 
-    __tablename__ = "tallies"
+    __tablename__ = "counters"
 
     name: Mapped[str] = mapped_column(String(60), primary_key=True)
     process: Mapped[str] = mapped_column(String(200), primary_key=True)

@@ -19,7 +19,7 @@ from sandbox import Backend, Policy, RunResult, Sandbox, Setup, open_sandbox
 from sandbox.setup import DEFAULT_UID
 
 if TYPE_CHECKING:
-    from attacks.torch_station import TorchStation
+    from attacks.torch_bench import TorchBench
 
 MIB = 2**20
 HARNESS_FILE = Path(__file__).with_name("plain_harness.py")
@@ -39,7 +39,7 @@ _SEED = 20_231_130
 _HEALTHY = b"def unlearning(net, retain, forget, validation):\n    return b'alive'\n"
 
 
-class Arena:
+class AttackBench:
     """Runs hostile submissions; one `with` block serves the whole corpus.
 
     uid: whom guests run as when this process is root. gpu: number of the GPU that guests see, None for none. Raises
@@ -56,7 +56,7 @@ class Arena:
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self.plants)
-        self._folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="lethe-arena-")))
+        self._folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="lethe-bench-")))
         self.plants.targets["gpu"] = self.gpu
         secret = self.plants.secret
         self._hidden_labels = {part: [secret() for _ in range(4)] for part in PRACTICE_LABELS}
@@ -118,13 +118,13 @@ class Arena:
         return folder
 
     @cached_property
-    def torch(self) -> "TorchStation":
+    def torch(self) -> "TorchBench":
         """The evaluator with a small network; starting it takes seconds."""
-        from attacks.torch_station import TorchStation
+        from attacks.torch_bench import TorchBench
 
         settings = SandboxSettings(sandbox_backend=self.backend, sandbox_uid=self.uid, gpu=self.gpu)
-        station = TorchStation(self._folder, self.plants, settings)
-        return self._stack.enter_context(station)
+        resources = TorchBench(self._folder, self.plants, settings)
+        return self._stack.enter_context(resources)
 
     def prepare(self, case: Case, stages: tuple[Stage, ...]) -> None:
         """Open what `case` needs, and remember which processes are there before it."""
