@@ -12,7 +12,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from server.errors import ConfigurationError
+from server.errors import ConfigurationError, PlatformError
 
 CONNECTIONS = 15
 """Of a process at the same time; they stay open, because making one costs PostgreSQL more than using it."""
@@ -49,15 +49,20 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that writes nothing: on SQLite of one snapshot, on PostgreSQL of one for each statement."""
+        """Open a session that writes nothing: on SQLite of one snapshot, on PostgreSQL of one for each statement.
+
+        Raises ReadSessionChanged when the block changed an entity.
+        """
         with _ReadSession(self._reader, expire_on_commit=False) as session:
             yield session
+            session.flush()
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
         """A session that writes nothing, and whose statements all see the same moment on both databases."""
         with _ReadSession(self._observer, expire_on_commit=False) as session:
             yield session
+            session.flush()
 
     @contextmanager
     def write(self) -> Iterator[Session]:
@@ -73,11 +78,18 @@ class Database:
         self.engine.dispose()
 
 
-class _ReadSession(Session):
-    """What is changed in it is never written, not even where statements commit by themselves."""
+class ReadSessionChanged(PlatformError):
+    """Code changed an object of a session that only reads; the change would be lost without a word."""
 
-    def flush(self, objects: Sequence[Any] | None = None) -> None:
-        """Nothing."""
+
+class _ReadSession(Session):
+    """Raises ReadSessionChanged instead of writing, and instead of forgetting what was to be written."""
+
+    def flush(self, objects: Sequence[Any] | None = None) -> None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Raise ReadSessionChanged if anything would be written."""
+        changed = [*self.new, *self.deleted, *(entity for entity in self.dirty if self.is_modified(entity))]
+        if changed:
+            raise ReadSessionChanged(f"a session for reading holds changes, for example of {changed[0]!r}")
 
 
 def _ping_after_rest(engine: Engine) -> None:

@@ -84,7 +84,7 @@ class Host:
         return oracles.seed(self.context, SPEC.slug, **given)
 
     def records(self) -> list[ModelRecord]:
-        digest = self.prepared.public.bank_digest
+        digest = self.prepared_competition.public.bank_digest
         return [read_record(self.context.artifacts, digest, index) for index in trained_indices(self.store, digest)]
 
     @property
