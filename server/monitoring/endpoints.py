@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -78,13 +78,12 @@ def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz", responses={503: {"description": "A part that `serve` needs does not answer"}})
-def readyz(request: Request) -> JSONResponse:
+def readyz(context: AppContext) -> JSONResponse:
     """Whether database, broker and artifact store answer, each by name, within two seconds even when one hangs.
 
     A broker away does not make the server unready: uploads are stored and workers poll.
     """
-    readiness: Readiness = request.app.state.readiness
-    parts = readiness.ask()
+    parts = context.one(Readiness).ask()
     ready = parts["database"] == OK and parts["artifacts"] == OK
     return JSONResponse(
         {"status": "ready" if ready else "not ready", "parts": parts}, status_code=200 if ready else 503
@@ -92,9 +91,9 @@ def readyz(request: Request) -> JSONResponse:
 
 
 @router.get("/metrics", response_class=Response)
-def metrics(request: Request, context: AppContext) -> Response:
+def metrics(context: AppContext) -> Response:
     """Prometheus metrics: queue, outcomes, runs, leases and scoring of the whole site, latencies of this process."""
-    return Response(render(context, request.app.state.request_times), media_type=MEDIA_TYPE)
+    return Response(render(context), media_type=MEDIA_TYPE)
 
 
 def _database(context: Context) -> str:
