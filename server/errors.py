@@ -27,6 +27,13 @@ class RequestError(LetheError):
         self.members = {name: value for name, value in members.items() if value is not None}
 
 
+class InvalidValue(RequestError):
+    """A value is missing or malformed, whatever is stored; subclasses name the value in their code."""
+
+    code = "invalid_value"
+    title = "Invalid value"
+
+
 class NotFound(RequestError):
     """Does not exist, or is not yours: both answer alike."""
 

@@ -10,7 +10,7 @@ from server.http.problem_document import MEDIA_TYPE
 
 _METHODS = {"get", "post", "put", "patch", "delete"}
 _DESCRIPTIONS = {
-    "400": "The body cannot be read",
+    "400": "The body cannot be read, or has an invalid value; `code` says which",
     "401": "No credentials, or wrong ones",
     "403": "Not allowed now, or not for this account",
     "404": "Does not exist, or is not yours",

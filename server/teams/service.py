@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from server.competitions.phases import require_not_over
-from server.errors import Conflict, NotFound
+from server.errors import Conflict, InvalidValue, NotFound
 from server.leaderboard.standings import mark_board_changed
 from server.models import Competition, Submission, Team, TeamMember, User
 
@@ -32,6 +32,13 @@ class TeamNameTaken(Conflict):
 
     code = "team_name_taken"
     title = "Team name taken"
+
+
+class InvalidTeamName(InvalidValue):
+    """The name becomes too long without ligatures and other compatibility forms."""
+
+    code = "invalid_team_name"
+    title = "Invalid team name"
 
 
 class AlreadyInTeam(Conflict):
@@ -139,11 +146,11 @@ def has_submitted(session: Session, team: Team) -> bool:
 def name_key(name: str) -> str:
     """What two names must not share: the name without case and compatibility forms.
 
-    Raises TeamNameTaken for a name that becomes too long by it.
+    Raises InvalidTeamName for a name that becomes too long by it.
     """
     key = unicodedata.normalize("NFKC", name).casefold()
     if len(key) > KEY_CHARS:
-        raise TeamNameTaken("This name is too long when it is written out. Choose a shorter one.")
+        raise InvalidTeamName("This name is too long when it is written out. Choose a shorter one.")
     return key
 
 
