@@ -3,14 +3,14 @@
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from server.accounts import queries
 from server.accounts.schemas import NewUser
 from server.errors import Conflict, Forbidden, NotFound
 from server.http.paging import fetch_page
-from server.models import ApiToken, RegistrationInvite, User, WebSession
+from server.models import ApiToken, RegistrationInvite, User
 from server.models.times import utc_now
 from server.security.credentials import TOKEN_PREFIX
 from server.security.digests import digest_secret, new_secret
@@ -92,15 +92,7 @@ def add_user(session: Session, new: NewUser, *, password_hash: str) -> User:
 
 
 def _open_invite(session: Session, code: str | None) -> RegistrationInvite:
-    invite = session.scalar(
-        select(RegistrationInvite)
-        .where(
-            RegistrationInvite.digest == digest_secret(code or ""),
-            RegistrationInvite.user_id.is_(None),
-            RegistrationInvite.expires_at > utc_now(),
-        )
-        .with_for_update()
-    )
+    invite = queries.lock_open_invite(session, digest_secret(code or ""), utc_now())
     if invite is None:
         raise InviteNeeded(
             "Registration is by invitation. Send as `invite` a code that the operator of this server gave you; "
@@ -119,9 +111,9 @@ def invite(session: Session) -> str:
 def create_token(session: Session, user_id: UUID, name: str, *, days: int) -> tuple[ApiToken, str]:
     """The stored token and its text, which is not stored. Expired ones make room; raises TooManyTokens."""
     now = utc_now()
-    session.execute(select(User.id).where(User.id == user_id).with_for_update())
-    session.execute(delete(ApiToken).where(ApiToken.user_id == user_id, ApiToken.expires_at < now))
-    if (session.scalar(select(func.count()).where(ApiToken.user_id == user_id)) or 0) >= MAX_TOKENS:
+    queries.lock_user(session, user_id)
+    queries.delete_expired_tokens(session, user_id, now)
+    if queries.count_tokens(session, user_id) >= MAX_TOKENS:
         raise TooManyTokens(f"You have {MAX_TOKENS} tokens. Delete one with DELETE /api/v1/tokens/{{id}}.")
     text, digest = new_secret(TOKEN_PREFIX)
     token = ApiToken(user_id=user_id, name=name, digest=digest, expires_at=now + timedelta(days=days))
@@ -134,14 +126,12 @@ def list_tokens(
     session: Session, user_id: UUID, *, cursor: str | None, limit: int
 ) -> tuple[list[ApiToken], str | None]:
     """A page of the user's tokens, newest first."""
-    return fetch_page(
-        session, select(ApiToken).where(ApiToken.user_id == user_id), ApiToken, cursor=cursor, limit=limit
-    )
+    return fetch_page(session, queries.tokens_of(user_id), ApiToken, cursor=cursor, limit=limit)
 
 
 def delete_token(session: Session, user_id: UUID, token_id: UUID) -> None:
     """Make a token useless at once; raises TokenNotFound for one that is not the user's."""
-    token = session.scalar(select(ApiToken).where(ApiToken.id == token_id, ApiToken.user_id == user_id))
+    token = queries.token_of(session, user_id, token_id)
     if token is None:
         raise TokenNotFound("You have no token with this id. GET /api/v1/tokens lists yours.")
     session.delete(token)
@@ -156,5 +146,4 @@ def set_password(session: Session, user_id: UUID, password_hash: str) -> None:
 
 def revoke_access(session: Session, user_id: UUID) -> None:
     """End every session and delete every token of the account."""
-    session.execute(delete(ApiToken).where(ApiToken.user_id == user_id))
-    session.execute(delete(WebSession).where(WebSession.user_id == user_id))
+    queries.delete_tokens_and_sessions(session, user_id)

@@ -6,17 +6,15 @@ from datetime import datetime
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import OPEN_WORK_STATES, TERMINAL_STATES, Stage, SubmissionState, WorkState
+from evaluator.contract.states import TERMINAL_STATES, Stage, SubmissionState, WorkState
 from server.context import Context
-from server.control.sweeper import SWEEPER
 from server.database import counters
 from server.http.access_log import RequestTimes
 from server.lifecycle.endings import runs_stored_of_live
-from server.models import Lease, Submission, WorkItem
 from server.models.times import utc_now
+from server.monitoring import queries
 from server.queue.workers import WorkerState, list_workers
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
@@ -61,8 +59,7 @@ def _submissions(session: Session) -> list[Metric]:
         "lethe_outcomes", "Evaluations that have ended, by state, owner and code", labels=["state", "owner", "code"]
     )
     counts = dict.fromkeys((str(state) for state in SubmissionState if state not in TERMINAL_STATES), 0)
-    grouped = select(Submission.state, func.count()).where(Submission.state.in_(counts)).group_by(Submission.state)
-    counts |= {state: count for state, count in session.execute(grouped)}  # noqa: C416 - rows are no pairs to mypy
+    counts |= queries.count_submissions(session, counts)
     for state, count in counts.items():
         by_state.add_metric([state], count)
     for labels, total in counters.outcomes(session).items():
@@ -71,28 +68,17 @@ def _submissions(session: Session) -> list[Metric]:
 
 
 def _queue(session: Session, now: datetime) -> list[Metric]:
-    """Of open items only: finished ones are without number, and nobody waits for them."""
     items = GaugeMetricFamily("lethe_work_items", "Open work items", labels=["stage", "state", "sandbox_mode"])
     depth = GaugeMetricFamily("lethe_queue_depth", "Work items without a holder", labels=["stage"])
     oldest = GaugeMetricFamily(
         "lethe_queue_oldest_seconds", "Age of the oldest work item without a holder", labels=["stage"]
     )
     waiting = {str(stage): (0, now) for stage in Stage}
-    grouped = (
-        select(WorkItem.stage, WorkItem.state, WorkItem.sandbox_mode, func.count(), func.min(WorkItem.created_at))
-        .join(Submission, Submission.id == WorkItem.submission_id)
-        .where(
-            WorkItem.state.in_(OPEN_WORK_STATES),
-            WorkItem.generation == Submission.generation,
-            Submission.state.not_in(TERMINAL_STATES),
-        )
-        .group_by(WorkItem.stage, WorkItem.state, WorkItem.sandbox_mode)
-    )
-    for stage, state, mode, count, first in session.execute(grouped):
-        items.add_metric([stage, state, mode or ""], count)
-        if state == WorkState.READY:
-            before, earliest = waiting[stage]
-            waiting[stage] = (before + count, min(earliest, first))
+    for group in queries.count_open_items(session):
+        items.add_metric([group.stage, group.state, group.sandbox_mode or ""], group.number)
+        if group.state == WorkState.READY:
+            before, earliest = waiting[group.stage]
+            waiting[group.stage] = (before + group.number, min(earliest, group.oldest))
     for stage, (count, first) in waiting.items():
         depth.add_metric([stage], count)
         oldest.add_metric([stage], (now - first).total_seconds())
@@ -104,7 +90,7 @@ def _processes(session: Session, now: datetime) -> list[Metric]:
     states = Counter(row.state for row in list_workers(session))
     for state in (WorkerState.IDLE, WorkerState.BUSY, WorkerState.LOST):
         workers.add_metric([state], states[state])
-    lease = session.get(Lease, SWEEPER)
+    lease = queries.sweeper_lease(session)
     held_s = (lease.expires_at - now).total_seconds() if lease is not None else 0.0
     metrics: list[Metric] = [
         workers,

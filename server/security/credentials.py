@@ -1,12 +1,10 @@
 """Credentials: API tokens and worker keys stored as digests, and who is asking."""
 
 from datetime import timedelta
-from functools import cache
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
-from sqlalchemy import Select, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from server.context import AppContext, Context
@@ -14,6 +12,7 @@ from server.errors import Unauthenticated
 from server.http.client_address import client_address
 from server.models import ApiToken, User, WorkerKey
 from server.models.times import utc_now
+from server.security import queries
 from server.security.digests import digest_secret
 from server.security.login import require_enabled, verify_password
 from server.security.sessions import (
@@ -76,21 +75,12 @@ def current_user(request: Request, credentials: Bearer, cookie: SessionCookie, c
 def _token_user(credentials: HTTPAuthorizationCredentials | None, context: Context) -> User:
     digest = digest_secret(_token(credentials))
     with context.database.read() as session:
-        found = session.execute(_owner_of_token(), {"digest": digest, "now": utc_now()}).one_or_none()
+        found = queries.owner_of_token.entities(session, digest=digest, now=utc_now()).one_or_none()
     if found is None:
         raise TokenInvalid("This API token is unknown, expired or deleted. Make a new one with POST /api/v1/tokens.")
     user, token = found
     _note_use(context, token)
     return require_enabled(user)
-
-
-@cache  # making a statement costs as much time as PostgreSQL takes for it
-def _owner_of_token() -> Select[User, ApiToken]:
-    return (
-        select(User, ApiToken)
-        .join(ApiToken, ApiToken.user_id == User.id)
-        .where(ApiToken.digest == bindparam("digest"), ApiToken.expires_at > bindparam("now"))
-    )
 
 
 def _note_use(context: Context, token: ApiToken) -> None:
@@ -99,11 +89,7 @@ def _note_use(context: Context, token: ApiToken) -> None:
     if token.last_used_at is not None and token.last_used_at > before:
         return
     with context.database.write() as session:
-        session.execute(
-            update(ApiToken)
-            .where(ApiToken.id == token.id, or_(ApiToken.last_used_at.is_(None), ApiToken.last_used_at < before))
-            .values(last_used_at=utc_now())
-        )
+        queries.note_use_of_token(session, token.id, now=utc_now(), unless_after=before)
 
 
 def password_or_token_user(
@@ -122,7 +108,7 @@ async def worker_key_digest(credentials: Bearer) -> str:
 
 def require_worker_key(session: Session, digest: str) -> WorkerKey:
     """The worker key with this digest; raises WorkerKeyInvalid."""
-    key = session.scalar(select(WorkerKey).where(WorkerKey.digest == digest))
+    key = queries.worker_key(session, digest)
     if key is None:
         raise WorkerKeyInvalid("Unknown worker key. The operator makes one with: lethe admin worker-key create NAME")
     return key

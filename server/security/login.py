@@ -1,12 +1,12 @@
 """Logging in with a password, and how often it may be tried."""
 
 from limits import RateLimitItem, parse
-from sqlalchemy import select
 
 from server.context import Context
 from server.errors import Forbidden, Unauthenticated
 from server.http.rate_limit import TooManyRequests
 from server.models import User
+from server.security import queries
 from server.security.passwords import is_password
 
 # From one address a name is guessed ten times; from everywhere more often, so that nobody can lock somebody else out.
@@ -39,7 +39,7 @@ def verify_password(context: Context, username: str, password: str, *, address: 
     rules = (PER_ADDRESS, (address,)), (PER_ACCOUNT_AND_ADDRESS, (name, address)), (PER_ACCOUNT, (name,))
     _count(context, "There were too many tries to log in to this account, or from this address.", *rules)
     with context.database.read() as session:
-        user = session.scalar(select(User).where(User.username_key == name))
+        user = queries.user_named(session, name)
     if not is_password(password, None if user is None else user.password_hash) or user is None:
         raise WrongPassword("Wrong user name or password.")
     context.rates.forget(PER_ACCOUNT_AND_ADDRESS, "login", name, address)

@@ -10,13 +10,13 @@ from uuid import UUID
 
 from fastapi import Depends, Form, Request, Response
 from fastapi.security import APIKeyCookie
-from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from server.context import AppContext, Context
 from server.errors import Forbidden, Unauthenticated
 from server.models import User, WebSession
 from server.models.times import utc_now
+from server.security import queries
 from server.security.digests import digest_secret, new_secret
 
 COOKIE = "lethe_session"
@@ -54,15 +54,7 @@ class Visitor:
 
 def begin(session: Session, user_id: UUID) -> str:
     """The text of a new session, for the cookie. Expired ones go, and the oldest of too many."""
-    session.execute(delete(WebSession).where(WebSession.user_id == user_id, WebSession.expires_at < utc_now()))
-    oldest = session.scalars(
-        select(WebSession)
-        .where(WebSession.user_id == user_id)
-        .order_by(WebSession.created_at.desc())
-        .offset(MAX_SESSIONS - 1)
-    )
-    for found in oldest:
-        session.delete(found)
+    queries.make_room_for_session(session, user_id, now=utc_now(), kept=MAX_SESSIONS - 1)
     text, digest = new_secret("")
     session.add(WebSession(user_id=user_id, digest=digest, expires_at=utc_now() + KEPT))
     return text
@@ -70,7 +62,7 @@ def begin(session: Session, user_id: UUID) -> str:
 
 def end(session: Session, session_id: UUID) -> None:
     """Make a session useless at once."""
-    session.execute(delete(WebSession).where(WebSession.id == session_id))
+    queries.delete_session(session, session_id)
 
 
 def csrf_token(text: str) -> str:
@@ -98,15 +90,7 @@ def clear_cookie(request: Request, response: Response) -> None:
 def find_visitor(context: Context, text: str) -> Visitor | None:
     """Who the cookie belongs to; None when it is unknown or expired, or the account disabled."""
     with context.database.read() as session:
-        found = session.execute(
-            select(User, WebSession.id)
-            .join(WebSession, WebSession.user_id == User.id)
-            .where(
-                WebSession.digest == digest_secret(text),
-                WebSession.expires_at > utc_now(),
-                User.disabled_at.is_(None),
-            )
-        ).one_or_none()
+        found = queries.visitor_of_session.entities(session, digest=digest_secret(text), now=utc_now()).one_or_none()
     return None if found is None else Visitor(user=found[0], session_id=found[1], csrf_token=csrf_token(text))
 
 

@@ -5,17 +5,16 @@ that has submitted. Others may join such a team, as far as there is room, if the
 """
 
 import unicodedata
-from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from server.competitions.phases import require_not_over
 from server.errors import Conflict, InvalidValue, NotFound
 from server.leaderboard.standings import mark_board_changed
-from server.models import Competition, Submission, Team, TeamMember, User
+from server.models import Competition, Team, TeamMember, User
+from server.teams import queries
 
 KEY_CHARS = 80
 
@@ -68,41 +67,20 @@ def team_of(session: Session, competition: Competition, user: User) -> Team:
 
 def find_team(session: Session, competition: Competition, user: User, *, lock: bool = False) -> Team | None:
     """The user's team in `competition`, or None."""
-    return session.scalar(_of_user(lock=lock), {"competition_id": competition.id, "user_id": user.id})
-
-
-@cache  # making a statement costs as much time as PostgreSQL takes for it
-def _of_user(*, lock: bool) -> Select[Team]:
-    query = (
-        select(Team)
-        .join(TeamMember, TeamMember.team_id == Team.id)
-        .where(TeamMember.competition_id == bindparam("competition_id"), TeamMember.user_id == bindparam("user_id"))
-    )
-    return query.with_for_update(of=Team) if lock else query
+    found = queries.team_of_user.entities(session, lock, competition_id=competition.id, user_id=user.id)
+    return found.scalars().one_or_none()
 
 
 def list_own(session: Session, user: User) -> list[Team]:
     """The user's teams, one for each competition, the newest first."""
-    return list(
-        session.scalars(
-            select(Team)
-            .join(TeamMember, TeamMember.team_id == Team.id)
-            .where(TeamMember.user_id == user.id)
-            .order_by(Team.created_at.desc(), Team.id)
-        )
-    )
+    return queries.teams_of_user(session, user.id)
 
 
 def get_own(session: Session, team_id: UUID, user: User, *, lock: bool = False) -> Team:
     """The team if the user is in it; raises TeamNotFound for every other. Locks the user, then the team."""
     if lock:
         lock_user(session, user)
-    query = (
-        select(Team)
-        .join(TeamMember, TeamMember.team_id == Team.id)
-        .where(Team.id == team_id, TeamMember.user_id == user.id)
-    )
-    team = session.scalar(query.with_for_update(of=Team) if lock else query)
+    team = queries.team_with_member(session, team_id, user.id, lock=lock)
     if team is None:
         raise TeamNotFound("You are in no team with this id.")
     return team
@@ -132,15 +110,15 @@ def leave(session: Session, team: Team, user: User) -> None:
     """Take `user` out of `team`, which must be locked; the last one closes it. Raises TeamFixed."""
     if has_submitted(session, team):
         raise TeamFixed("Your team has submitted, so its members stay with it until the end of the competition.")
-    session.execute(delete(TeamMember).where(TeamMember.team_id == team.id, TeamMember.user_id == user.id))
-    if size(session, team) == 0:
+    queries.remove_member(session, team.id, user.id)
+    if queries.count_members(session, team.id) == 0:
         session.delete(team)
         session.flush()
 
 
 def has_submitted(session: Session, team: Team) -> bool:
     """Whether there is any submission of `team`, however it ended."""
-    return session.scalar(select(Submission.id).where(Submission.team_id == team.id).limit(1)) is not None
+    return queries.has_submitted(session, team.id)
 
 
 def name_key(name: str) -> str:
@@ -156,17 +134,7 @@ def name_key(name: str) -> str:
 
 def lock_user(session: Session, user: User) -> None:
     """Until the commit; it comes before the locks of teams and invitations."""
-    session.connection().execute(_user_row(), {"user_id": user.id})
-
-
-@cache
-def _user_row() -> Select[UUID]:
-    return select(User.id).where(User.id == bindparam("user_id")).with_for_update()
-
-
-def size(session: Session, team: Team) -> int:
-    """How many members it has."""
-    return session.scalar(select(func.count()).where(TeamMember.team_id == team.id)) or 0
+    queries.locked_user.rows(session, user_id=user.id)
 
 
 def _add(session: Session, competition: Competition, user: User, name: str) -> Team:
@@ -187,12 +155,6 @@ def _flush_name(session: Session, name: str) -> None:
 
 def _free_name(session: Session, competition: Competition, name: str) -> str:
     """`name`, or with a number if a team bears it already."""
-    taken = set(
-        session.scalars(
-            select(Team.name_key).where(
-                Team.competition_id == competition.id, Team.name_key.startswith(name_key(name[:34]), autoescape=True)
-            )
-        )
-    )
+    taken = queries.name_keys(session, competition.id, name_key(name[:34]))
     names = [name, *(f"{name[:34]}-{number}" for number in range(2, len(taken) + 3))]
     return next(free for free in names if name_key(free) not in taken)
