@@ -1,12 +1,18 @@
 """Host commands, on the server and on its database directly."""
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from server.cli import admin_users, competition, oracles, rescore, storage
-from server.cli.options import Home, Json, Slug, SubmissionId, make_settings, say
+from server.cli.options import Home, Json, Slug, SubmissionId, make_settings, say, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.orm import Session
 
 app = typer.Typer(no_args_is_help=True)
 submission = typer.Typer(no_args_is_help=True, help="Run a submission again, or disqualify it.")
@@ -86,10 +92,10 @@ def disqualify_submission(
     as_json: Json = False,
 ) -> None:
     """Count a submission for nothing; its team keeps its other scores."""
-    from server.hosting import actions, creation
+    from server.hosting import actions
 
     given = _reason(reason, undo=undo)
-    with creation.open_context(make_settings(home=home)).database.write() as session:
+    with writing(home) as session:
         actions.disqualify_submission(session, actions.find_submission(session, submission_id), reason=given)
     text = f"{submission_id} {'counts again' if undo else 'is disqualified'}."
     say({"submission": str(submission_id), "disqualified": given}, text, as_json)
@@ -105,10 +111,10 @@ def disqualify_team(
     as_json: Json = False,
 ) -> None:
     """Take a team off every board; its submissions stay stored."""
-    from server.hosting import actions, creation
+    from server.hosting import actions
 
     given = _reason(reason, undo=undo)
-    with creation.open_context(make_settings(home=home)).database.write() as session:
+    with writing(home) as session:
         actions.disqualify_team(session, actions.find_team(session, slug, name), reason=given)
     text = f"{name} {'is back on the boards' if undo else 'is disqualified'}."
     say({"competition": slug, "team": name, "disqualified": given}, text, as_json)
@@ -117,9 +123,9 @@ def disqualify_team(
 @team.command("baseline")
 def make_baseline(slug: Slug, name: TeamName, undo: Undo = False, home: Home = None, as_json: Json = False) -> None:
     """Show a team of the host as a reference row, without a rank."""
-    from server.hosting import actions, creation
+    from server.hosting import actions
 
-    with creation.open_context(make_settings(home=home)).database.write() as session:
+    with writing(home) as session:
         actions.set_baseline(session, actions.find_team(session, slug, name), is_baseline=not undo)
     text = f"{name} is {'ranked again' if undo else 'a baseline now'}."
     say({"competition": slug, "team": name, "baseline": not undo}, text, as_json)
@@ -138,14 +144,9 @@ def make_worker_key(
     as_json: Json = False,
 ) -> None:
     """Print a new worker key, once."""
-    from server.audit_log.events import record
-    from server.hosting import creation
     from server.queue.worker_keys import create_worker_key
 
-    with creation.open_context(make_settings(home=home)).database.write() as session:
-        key = create_worker_key(session, name)
-        record(session, "worker_key.create", name)
-    say({"name": name, "key": key}, key, as_json)
+    _issue_key(create_worker_key, "worker_key.create", name, home, as_json)
 
 
 @worker_key.command("renew")
@@ -155,11 +156,18 @@ def renew_worker_key(
     as_json: Json = False,
 ) -> None:
     """Print a new worker key in place of an old one, which stops working."""
-    from server.audit_log.events import record
-    from server.hosting import creation
-    from server.queue import worker_keys
+    from server.queue.worker_keys import renew_worker_key as renew
 
-    with creation.open_context(make_settings(home=home)).database.write() as session:
-        key = worker_keys.renew_worker_key(session, name)
-        record(session, "worker_key.renew", name)
+    _issue_key(renew, "worker_key.renew", name, home, as_json)
+
+
+def _issue_key(
+    issue: "Callable[[Session, str], str]", action: str, name: str, home: Path | None, as_json: bool
+) -> None:
+    """Print the key that `issue` stores under `name`, and record `action`."""
+    from server.audit_log.events import record
+
+    with writing(home) as session:
+        key = issue(session, name)
+        record(session, action, name)
     say({"name": name, "key": key}, key, as_json)

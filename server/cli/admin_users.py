@@ -1,30 +1,17 @@
 """Operator commands about accounts and the audit log, on the database directly."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from server.cli.options import Home, Json, Yes, make_settings, say
-
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
+from server.cli.options import Home, Json, Yes, make_settings, say, writing
 
 app = typer.Typer(no_args_is_help=True)
 
 Username = Annotated[str, typer.Argument(help="The account's user name")]
 Competition = Annotated[str | None, typer.Option("-c", "--competition", help="The competition's slug")]
 Remove = Annotated[bool, typer.Option("--remove", help="Take the role away")]
-
-
-@contextmanager
-def _writing(home: Home) -> Iterator["Session"]:
-    from server.hosting import creation
-
-    with creation.open_context(make_settings(home=home)).database.write() as session:
-        yield session
 
 
 @app.command("create")
@@ -49,7 +36,7 @@ def create(
         new = NewUser(username=username, email=email, password=password)
     except ValidationError as error:
         raise typer.BadParameter("; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())) from error
-    with _writing(home) as session:
+    with writing(home) as session:
         account_administration.create_user(session, new)
         if operator:
             account_administration.set_operator(session, username, is_operator=True)
@@ -88,7 +75,7 @@ def role(
         raise typer.BadParameter(
             "say: lethe admin user role NAME operator, or: lethe admin user role NAME host -c SLUG"
         )
-    with _writing(home) as session:
+    with writing(home) as session:
         if competition is None:
             account_administration.set_operator(session, username, is_operator=not remove)
         else:
@@ -108,7 +95,7 @@ def disable(
     """Shut an account out: its tokens and sessions end, what it sent stays."""
     from server.hosting import account_administration
 
-    with _writing(home) as session:
+    with writing(home) as session:
         account_administration.set_disabled(session, username, is_disabled=not undo)
     text = f"{username} is {'enabled' if undo else 'disabled'}."
     say({"username": username, "disabled": not undo}, text, as_json)
@@ -121,7 +108,7 @@ def reset_password(username: Username, yes: Yes = False, home: Home = None, as_j
 
     if not yes:
         typer.confirm(f"End every token and session of {username}?", abort=True, err=True)
-    with _writing(home) as session:
+    with writing(home) as session:
         password = account_administration.reset_password(session, username)
     say({"username": username, "password": password}, password, as_json)
 
@@ -131,7 +118,7 @@ def invite(home: Home = None, as_json: Json = False) -> None:
     """Print a code with which one person can register where registration is by invitation."""
     from server.hosting import account_administration
 
-    with _writing(home) as session:
+    with writing(home) as session:
         code = account_administration.invite(session)
     say({"invite": code}, code, as_json)
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from evaluator.contract.states import Evaluation
-from server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, make_settings
+from server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, make_settings, writing
 from server.cli.progress import training_progress
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def open_competition(slug: Slug, home: Home = None, as_json: Json = False) -> No
 @app.command("pause")
 def pause_competition(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Take no uploads until it is opened again. What is in the queue is evaluated, and the calendar goes on."""
-    from server.hosting import actions, creation
+    from server.hosting import actions
 
-    with creation.open_context(make_settings(home=home)).database.write() as session:
+    with writing(home) as session:
         _say_state(actions.pause(session, slug), as_json)
 
 
@@ -79,19 +79,19 @@ def extend_competition(
     as_json: Json = False,
 ) -> None:
     """Move the end of uploads, also after it has passed; not once the final evaluation has begun."""
-    from server.hosting import actions, creation
+    from server.hosting import actions
 
     end = parse_time(until)
-    with creation.open_context(make_settings(home=home)).database.write() as session:
+    with writing(home) as session:
         _say_state(actions.extend(session, slug, end), as_json)
 
 
 @app.command("close")
 def close_competition(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Take no more submissions; those in the queue are still evaluated. Selections are frozen. `open` ends it again."""
-    from server.hosting import actions, creation
+    from server.hosting import actions
 
-    with creation.open_context(make_settings(home=home)).database.write() as session:
+    with writing(home) as session:
         _say_state(actions.close(session, slug), as_json)
 
 

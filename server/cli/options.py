@@ -2,13 +2,18 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
 
 from server.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 Home = Annotated[
     Path | None, typer.Option("--home", help="Folder of everything the embedded default keeps [env: LETHE_HOME]")
@@ -38,6 +43,15 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask")]
 def make_settings(**given: Any) -> Settings:
     """Settings from the environment, with those options on top that were given."""
     return Settings(**{name: value for name, value in given.items() if value is not None})
+
+
+@contextmanager
+def writing(home: Path | None) -> Iterator["Session"]:
+    """Open a session on the server's database that commits when the block ends."""
+    from server.hosting import creation
+
+    with creation.open_context(make_settings(home=home)).database.write() as session:
+        yield session
 
 
 def say(document: dict[str, Any], text: str, as_json: bool) -> None:
