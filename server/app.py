@@ -38,7 +38,7 @@ with models that were retrained without the forget set. Errors are RFC 9457 prob
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application for `settings`; connects to nothing yet."""
+    """Build the application for `settings`; it connects to nothing yet."""
     context = create_context(settings)
     unknown_users_hash()
 
@@ -63,7 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
         RateLimit, rates=context.rates, per_address=settings.rate_per_address, per_token=settings.rate_per_token
     )
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)
-    app.add_middleware(BoardCache)  # outside of limits and compression: what is kept costs less than counting it
+    app.add_middleware(BoardCache)  # outside of limits and compression: a stored answer costs less than a count
     app.add_middleware(AccessLog, times=context.one(request_times))  # added last: the outermost
     app.include_router(work.router)  # first, because routes are tried in turn and workers ask the most
     app.include_router(oracles.router)

@@ -58,7 +58,7 @@ def create_context(settings: Settings) -> Context:
 
 
 async def get_context(request: Request) -> Context:
-    """Return the context of the running app. Asynchronous, so that no thread is taken for a look."""
+    """Return the context of the running app. Asynchronous, so that it takes no thread."""
     return cast(Context, request.app.state.context)
 
 

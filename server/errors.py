@@ -4,13 +4,13 @@ from typing import Any
 
 
 class LetheError(Exception):
-    """Root of everything Lethe raises on purpose. `code` is stable, the message says what to do."""
+    """Root of all errors that Lethe raises on purpose. `code` is stable, the message says what to do."""
 
     code = "error"
 
 
 class ConfigurationError(LetheError):
-    """The operator's set-up is wrong; shown in one line, without a traceback."""
+    """The operator's configuration is wrong; shown in one line, without a traceback."""
 
     code = "configuration"
 
@@ -51,7 +51,7 @@ class Conflict(RequestError):
 
 
 class Forbidden(RequestError):
-    """Known, but not allowed."""
+    """The account is known, but may not do this."""
 
     status = 403
     code = "forbidden"
@@ -59,7 +59,7 @@ class Forbidden(RequestError):
 
 
 class Unauthenticated(RequestError):
-    """No credentials, or wrong ones."""
+    """Credentials are missing or wrong."""
 
     status = 401
     code = "unauthenticated"

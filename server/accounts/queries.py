@@ -20,7 +20,7 @@ def hosted_competitions(session: Session, user: User) -> list[Competition]:
 
 
 def host_names(session: Session, competition_id: UUID) -> list[str]:
-    """Return the user names of a competition's hosts, operators aside, in alphabetical order."""
+    """Return the user names of a competition's hosts, without operators, in alphabetical order."""
     return list(
         session.scalars(
             select(User.username)

@@ -1,4 +1,4 @@
-"""Who may do what: participants by default, hosts of a competition, operators of the site."""
+"""Roles: participants by default, hosts of a competition, operators of the site."""
 
 from sqlalchemy.orm import Session
 
@@ -15,12 +15,12 @@ def is_host(session: Session, competition: Competition, user: User) -> bool:
 
 
 def hosted_competitions(session: Session, user: User) -> list[Competition]:
-    """The competitions that `user` hosts, drafts too, the newest first; all of them for operators."""
+    """Return the competitions that `user` hosts, drafts too, the newest first; all of them for operators."""
     return queries.hosted_competitions(session, user)
 
 
 def require_host(session: Session, competition: Competition, user: User) -> None:
-    """Raise NotFound unless `user` hosts `competition`: what is not yours does not exist for you."""
+    """Raise NotFound unless `user` hosts `competition`, as if the page did not exist."""
     if not is_host(session, competition, user):
         raise NotFound("There is nothing here for this account.")
 
@@ -32,5 +32,5 @@ def require_operator(user: User) -> None:
 
 
 def hosts(session: Session, competition: Competition) -> list[str]:
-    """The user names of the hosts of `competition`, operators aside."""
+    """Return the user names of the hosts of `competition`, without operators."""
     return queries.host_names(session, competition.id)

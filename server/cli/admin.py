@@ -1,4 +1,4 @@
-"""Host commands, on the server and on its database directly."""
+"""Host commands, which work on the server's database directly."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 submission = typer.Typer(no_args_is_help=True, help="Run a submission again, or disqualify it.")
 team = typer.Typer(no_args_is_help=True, help="Disqualify a team, or show it as a baseline.")
-worker_key = typer.Typer(no_args_is_help=True, help="Keys for workers on other machines.")
+worker_key = typer.Typer(no_args_is_help=True, help="Keys of workers on other machines.")
 app.add_typer(competition.app, name="competition")
 app.add_typer(team, name="team")
 app.add_typer(oracles.app, name="oracles", help="Train and inspect oracle banks.")
@@ -51,7 +51,7 @@ def calibrate(slug: Slug, home: Home = None, as_json: Json = False) -> None:
 @submission.command("rerun")
 def rerun_submission(
     submission_id: SubmissionId,
-    fresh_seeds: Annotated[bool, typer.Option("--fresh-seeds", help="Other run seeds than before")] = False,
+    fresh_seeds: Annotated[bool, typer.Option("--fresh-seeds", help="Use new run seeds")] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -65,10 +65,10 @@ def rerun_submission(
 @app.command("workers")
 def show_workers(
     home: Home = None,
-    gone: Annotated[bool, typer.Option("--all", help="Also those that stopped in an orderly way")] = False,
+    gone: Annotated[bool, typer.Option("--all", help="Also workers that shut down normally")] = False,
     as_json: Json = False,
 ) -> None:
-    """Which workers are busy, idle or lost, what they do now and what they can do."""
+    """Show which workers are busy, idle or lost, what they are doing and what they can do."""
     from rich.console import Console
 
     from server.cli.tables import print_workers
@@ -91,7 +91,7 @@ def disqualify_submission(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Count a submission for nothing; its team keeps its other scores."""
+    """Ignore a submission's scores; its team keeps the others."""
     from server.hosting import actions
 
     given = _reason(reason, undo=undo)
@@ -122,7 +122,7 @@ def disqualify_team(
 
 @team.command("baseline")
 def make_baseline(slug: Slug, name: TeamName, undo: Undo = False, home: Home = None, as_json: Json = False) -> None:
-    """Show a team of the host as a reference row, without a rank."""
+    """Show a host's team as a reference row, without a rank."""
     from server.hosting import actions
 
     with writing(home) as session:
@@ -143,7 +143,7 @@ def make_worker_key(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Print a new worker key, once."""
+    """Create a worker key and print it, once."""
     from server.queue.worker_keys import create_worker_key
 
     _issue_key(create_worker_key, "worker_key.create", name, home, as_json)
@@ -151,11 +151,11 @@ def make_worker_key(
 
 @worker_key.command("renew")
 def renew_worker_key(
-    name: Annotated[str, typer.Argument(help="Name of a key that was given away or is lost")],
+    name: Annotated[str, typer.Argument(help="Name of the key to replace")],
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Print a new worker key in place of an old one, which stops working."""
+    """Replace a worker key, which stops working at once, and print the new one, once."""
     from server.queue.worker_keys import renew_worker_key as renew
 
     _issue_key(renew, "worker_key.renew", name, home, as_json)

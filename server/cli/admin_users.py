@@ -1,4 +1,4 @@
-"""Operator commands about accounts and the audit log, on the database directly."""
+"""Operator commands for accounts and the audit log, which work on the database directly."""
 
 import json
 from typing import Annotated
@@ -11,7 +11,7 @@ app = typer.Typer(no_args_is_help=True)
 
 Username = Annotated[str, typer.Argument(help="The account's user name")]
 Competition = Annotated[str | None, typer.Option("-c", "--competition", help="The competition's slug")]
-Remove = Annotated[bool, typer.Option("--remove", help="Take the role away")]
+Remove = Annotated[bool, typer.Option("--remove", help="Revoke the role")]
 
 
 @app.command("create")
@@ -20,12 +20,12 @@ def create(
     email: Annotated[str, typer.Argument(help="The account's e-mail address")],
     operator: Annotated[bool, typer.Option("--operator", help="Make it an operator of the site")] = False,
     password: Annotated[
-        str, typer.Option("--password", envvar="LETHE_NEW_PASSWORD", help="Asked for when it is not given")
+        str, typer.Option("--password", envvar="LETHE_NEW_PASSWORD", help="Prompted for if not given")
     ] = "",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Make an account, whatever the setting for registration says."""
+    """Create an account, whatever the setting for registration says."""
     from pydantic import ValidationError
 
     from server.accounts.schemas import NewUser
@@ -45,7 +45,7 @@ def create(
 
 @app.command("list")
 def list_users(home: Home = None, as_json: Json = False) -> None:
-    """Every account with its roles."""
+    """List all accounts with their roles."""
     from server.hosting import account_administration, creation
 
     with creation.open_context(make_settings(home=home)).database.read() as session:
@@ -68,12 +68,12 @@ def role(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Give or take the role of an operator of the site, or of a host of one competition."""
+    """Grant or revoke the role of an operator of the site, or of a host of one competition."""
     from server.hosting import account_administration
 
     if role not in {"operator", "host"} or (role == "host") != (competition is not None):
         raise typer.BadParameter(
-            "say: lethe admin user role NAME operator, or: lethe admin user role NAME host -c SLUG"
+            "use: lethe admin user role NAME operator, or: lethe admin user role NAME host -c SLUG"
         )
     with writing(home) as session:
         if competition is None:
@@ -88,11 +88,11 @@ def role(
 @app.command("disable")
 def disable(
     username: Username,
-    undo: Annotated[bool, typer.Option("--undo", help="Let the account in again")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Enable the account again")] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Shut an account out: its tokens and sessions end, what it sent stays."""
+    """Disable an account: its tokens and sessions end, its submissions stay."""
     from server.hosting import account_administration
 
     with writing(home) as session:
@@ -103,7 +103,7 @@ def disable(
 
 @app.command("reset-password")
 def reset_password(username: Username, yes: Yes = False, home: Home = None, as_json: Json = False) -> None:
-    """Give an account a new password, printed once; its tokens and sessions end."""
+    """Set a new password for an account and print it, once; its tokens and sessions end."""
     from server.hosting import account_administration
 
     if not yes:
@@ -115,7 +115,7 @@ def reset_password(username: Username, yes: Yes = False, home: Home = None, as_j
 
 @app.command("invite")
 def invite(home: Home = None, as_json: Json = False) -> None:
-    """Print a code with which one person can register where registration is by invitation."""
+    """Create an invitation and print its code, with which one person can register."""
     from server.hosting import account_administration
 
     with writing(home) as session:
@@ -125,11 +125,11 @@ def invite(home: Home = None, as_json: Json = False) -> None:
 
 def audit(
     competition: Competition = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Newest events shown")] = 100,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Number of newest events to show")] = 100,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Who did what as host or operator, newest first."""
+    """List what hosts and operators did, newest first."""
     from server.audit_log.events import list_events
     from server.competitions.service import get_competition
     from server.hosting import creation

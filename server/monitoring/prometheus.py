@@ -1,4 +1,4 @@
-"""Prometheus metrics: counts from SQL, which hold across processes and restarts, and latencies of this process."""
+"""Prometheus metrics: counts of the whole site from SQL, which survive restarts, and latencies of this process."""
 
 from collections import Counter
 from datetime import datetime
@@ -21,8 +21,8 @@ MEDIA_TYPE = CONTENT_TYPE_LATEST
 
 _COUNTERS = {
     counters.RUNS: "Runs whose outputs were stored",
-    counters.LEASES_EXPIRED: "Work items whose holder fell silent",
-    counters.WORK_POISONED: "Work items that ended their submission because every worker that took them died",
+    counters.LEASES_EXPIRED: "Leases that expired because their holder fell silent",
+    counters.WORK_POISONED: "Work items that failed their submission because every worker that took them died",
     counters.SWEEPS: "Sweeps for lost work",
     counters.SCORINGS: "Scores computed",
     counters.SCORING_S: "Seconds spent on computing scores",
@@ -37,14 +37,14 @@ def request_times(_context: Context) -> RequestTimes:
 def render(context: Context) -> bytes:
     """Return all metrics in Prometheus' text format; raises SQLAlchemy's errors when the database is away."""
     registry = CollectorRegistry()
-    with context.database.snapshot() as session:  # what moves from one count to another is in one of them
+    with context.database.snapshot() as session:  # an item that moves between two counts is in exactly one of them
         now = utc_now()
         registry.register(_Collected([*_submissions(session), *_queue(session, now), *_processes(session, now)]))
     return generate_latest(registry) + generate_latest(context.one(request_times).registry)
 
 
 class _Collected(Collector):
-    """Metrics that were read already."""
+    """Metrics with values."""
 
     def __init__(self, metrics: list[Metric]) -> None:
         self._metrics = metrics
@@ -98,7 +98,7 @@ def _processes(session: Session, now: datetime) -> list[Metric]:
             "lethe_sweeper_lease_seconds", "Time left on the sweeper's lease; below 0 nobody sweeps", value=held_s
         ),
     ]
-    totals = counters.totals(session)  # of runs: those of submissions that have ended
+    totals = counters.totals(session)  # counts the runs of ended submissions only
     totals[counters.RUNS] += runs_stored_of_live(session)
     metrics += [CounterMetricFamily(f"lethe_{name}", text, value=totals[name]) for name, text in _COUNTERS.items()]
     return metrics

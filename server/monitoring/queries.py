@@ -43,7 +43,7 @@ def _open_items() -> Select[str, str, str | None, int, Any]:
     )
 
 
-def count_open_items(session: Session) -> CursorResult[Any]:
+def count_open_items(session: Session) -> CursorResult[*tuple[Any, ...]]:
     """Return `stage`, `state`, `sandbox_mode`, `number` and `oldest` (time) of the groups of open work items.
 
     Finished items are not counted: their number only grows, and nobody waits for them.

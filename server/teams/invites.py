@@ -1,4 +1,4 @@
-"""Rules of invitations: the one way into a team that somebody else made."""
+"""Rules of invitations: the only way into a team that somebody else created."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -41,7 +41,7 @@ class TooManyInvites(Conflict):
 
 
 def invite(session: Session, team: Team, user: User) -> tuple[TeamInvite, str]:
-    """A new invitation to `team`, which must be locked, and its code; raises TooManyInvites."""
+    """Store an invitation to `team`, which must be locked, and return it with its code; raises TooManyInvites."""
     require_not_over(session.get_one(Competition, team.competition_id))
     if len(open_invites(session, team)) >= MAX_OPEN_INVITES:
         raise TooManyInvites(f"Your team has {MAX_OPEN_INVITES} open invitations. Delete one first.")
@@ -54,7 +54,7 @@ def invite(session: Session, team: Team, user: User) -> tuple[TeamInvite, str]:
 
 
 def delete_invite(session: Session, team: Team, invite_id: UUID) -> None:
-    """Make an invitation of `team` useless; raises InviteNotFound."""
+    """Delete an invitation to `team`; raises InviteNotFound."""
     found = queries.invite_of_team(session, team.id, invite_id)
     if found is None:
         raise InviteNotFound("Your team has no invitation with this id.")
@@ -62,7 +62,7 @@ def delete_invite(session: Session, team: Team, invite_id: UUID) -> None:
 
 
 def accept(session: Session, code: str, user: User) -> Team:
-    """The team that `user` is in from now on. A team that has submitted nothing is left for it.
+    """Move `user` into the team of the invitation and return it. The old team must not have submitted.
 
     Raises InviteNotFound, TeamFull, TeamFixed, AlreadyInTeam.
     """
@@ -87,7 +87,7 @@ def accept(session: Session, code: str, user: User) -> Team:
 
 
 def open_invites(session: Session, team: Team) -> list[TeamInvite]:
-    """Invitations that can still be accepted, newest first."""
+    """Return the invitations that can still be accepted, newest first."""
     return queries.open_invites(session, team.id, utc_now())
 
 
@@ -99,9 +99,9 @@ def _usable_invite(session: Session, code: str, *, lock: bool = False) -> TeamIn
 
 
 def _lock_teams(session: Session, wanted: UUID, old: Team | None) -> Team:
-    """The team `wanted`; it and the old one are locked in one order, so that two who change places do not deadlock."""
+    """Lock the wanted and the old team in one order, and return the wanted one."""
     identifiers = {wanted} | ({old.id} if old is not None else set())
     team = queries.lock_teams(session, identifiers).get(wanted)
     if team is None:
-        raise InviteNotFound("The team of this invitation does not exist any more.")
+        raise InviteNotFound("The team of this invitation no longer exists.")
     return team

@@ -11,7 +11,7 @@ from server.teams.service import has_submitted
 
 
 def team_view(session: Session, team: Team) -> TeamView:
-    """`team` as its members see it."""
+    """Return `team` as its members see it."""
     competition = session.get_one(Competition, team.competition_id)
     return TeamView(
         id=team.id,
