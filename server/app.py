@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from anyio import CapacityLimiter
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
@@ -13,7 +12,7 @@ from server.competitions import endpoints as competitions
 from server.context import create_context
 from server.hosting import audit_endpoints as audit
 from server.hosting import endpoints as hosts
-from server.http.access_log import AccessLog, RequestTimes
+from server.http.access_log import AccessLog
 from server.http.body_limit import BodyLimit
 from server.http.docs_page import mount_docs
 from server.http.openapi import complete_document
@@ -22,6 +21,7 @@ from server.http.rate_limit import RateLimit
 from server.leaderboard import endpoints as leaderboard
 from server.leaderboard.response_cache import BoardCache
 from server.monitoring import endpoints
+from server.monitoring.prometheus import request_times
 from server.pages import analysis, evidence, hosting, people, problem_page, submitting, teaming
 from server.pages import endpoints as pages
 from server.pages import leaderboard as board_pages
@@ -30,8 +30,6 @@ from server.queue import training_endpoints as oracles
 from server.security.passwords import unknown_users_hash
 from server.settings import Settings
 from server.submissions import endpoints as submissions
-from server.submissions import parser_pool
-from server.submissions.event_stream import Feed
 from server.teams import endpoints as teams
 
 DESCRIPTION = """Competition server for machine unlearning. Upload one Python file that defines
@@ -40,14 +38,14 @@ with models that were retrained without the forget set. Errors are RFC 9457 prob
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application for `settings`; connects to nothing yet."""
+    """Build the application for `settings`; it connects to nothing yet."""
     context = create_context(settings)
     unknown_users_hash()
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
-        context.database.dispose()
+        context.dispose()
 
     app = FastAPI(
         title="Lethe",
@@ -59,19 +57,14 @@ def create_app(settings: Settings) -> FastAPI:
     )
     mount_docs(app)
     app.state.context = context
-    app.state.board_pages = board_pages.Boards()
-    app.state.feed = Feed(context.database)
-    app.state.uploads = CapacityLimiter(parser_pool.AT_ONCE)
     ProblemHandlers(context.database, problem_page).register(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(
         RateLimit, rates=context.rates, per_address=settings.rate_per_address, per_token=settings.rate_per_token
     )
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)
-    app.add_middleware(BoardCache)  # outside of limits and compression: what is kept costs less than counting it
-    app.state.request_times = RequestTimes()
-    app.state.readiness = endpoints.Readiness(context)
-    app.add_middleware(AccessLog, times=app.state.request_times)  # added last: the outermost
+    app.add_middleware(BoardCache)  # outside of limits and compression: a stored answer costs less than a count
+    app.add_middleware(AccessLog, times=context.one(request_times))  # added last: the outermost
     app.include_router(work.router)  # first, because routes are tried in turn and workers ask the most
     app.include_router(oracles.router)
     api = APIRouter(prefix="/api/v1")

@@ -1,7 +1,9 @@
-"""What a server process holds open: settings, database, artifact store and wake-ups."""
+"""What a server process holds open: settings, database, artifact store, wake-ups and one object of each later room."""
 
-from dataclasses import dataclass
-from typing import Annotated, cast
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import Annotated, Any, Self, TypeVar, cast
 
 from fastapi import Depends, Request
 
@@ -10,6 +12,8 @@ from server.broker.wake_ups import Waker, create_celery
 from server.database.engine import Database
 from server.http.rate_limit import Rates
 from server.settings import Settings
+
+One = TypeVar("One")
 
 
 @dataclass(frozen=True)
@@ -21,10 +25,28 @@ class Context:
     artifacts: ArtifactStore
     wake: Waker
     rates: Rates
+    _objects: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _lock: RLock = field(default_factory=RLock, init=False, repr=False, compare=False)
+
+    def one(self, make: Callable[[Self], One]) -> One:
+        """Return the process's one result of `make`, a class or a function of a module; the first call makes it.
+
+        Rooms keep their state of the process with it, so that the context need not know them.
+        """
+        with self._lock:
+            if make not in self._objects:
+                self._objects[make] = make(self)
+            return cast(One, self._objects[make])
+
+    def dispose(self) -> None:
+        """Close the database's connections and drop every object that `one` made."""
+        with self._lock:
+            self._objects.clear()
+        self.database.dispose()
 
 
 def create_context(settings: Settings) -> Context:
-    """The context for `settings`; raises ConfigurationError when the home folder cannot be written."""
+    """Return the context for `settings`; raises ConfigurationError when the home folder cannot be written."""
     settings.prepare_home()
     return Context(
         settings=settings,
@@ -36,7 +58,7 @@ def create_context(settings: Settings) -> Context:
 
 
 async def get_context(request: Request) -> Context:
-    """The context of the running app. Asynchronous, so that no thread is taken for a look."""
+    """Return the context of the running app. Asynchronous, so that it takes no thread."""
     return cast(Context, request.app.state.context)
 
 

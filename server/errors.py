@@ -4,13 +4,13 @@ from typing import Any
 
 
 class LetheError(Exception):
-    """Root of everything Lethe raises on purpose. `code` is stable, the message says what to do."""
+    """Root of all errors that Lethe raises on purpose. `code` is stable, the message says what to do."""
 
     code = "error"
 
 
 class ConfigurationError(LetheError):
-    """The operator's set-up is wrong; shown in one line, without a traceback."""
+    """The operator's configuration is wrong; shown in one line, without a traceback."""
 
     code = "configuration"
 
@@ -25,6 +25,13 @@ class RequestError(LetheError):
         super().__init__(message)
         self.headers = headers or {}
         self.members = {name: value for name, value in members.items() if value is not None}
+
+
+class InvalidValue(RequestError):
+    """A value is missing or malformed, whatever is stored; subclasses name the value in their code."""
+
+    code = "invalid_value"
+    title = "Invalid value"
 
 
 class NotFound(RequestError):
@@ -44,7 +51,7 @@ class Conflict(RequestError):
 
 
 class Forbidden(RequestError):
-    """Known, but not allowed."""
+    """The account is known, but may not do this."""
 
     status = 403
     code = "forbidden"
@@ -52,7 +59,7 @@ class Forbidden(RequestError):
 
 
 class Unauthenticated(RequestError):
-    """No credentials, or wrong ones."""
+    """Credentials are missing or wrong."""
 
     status = 401
     code = "unauthenticated"

@@ -24,7 +24,7 @@ def configure_logs(*, level: str, log_format: str) -> None:
     )
     structlog.configure(
         processors=[
-            structlog.stdlib.filter_by_level,  # first: what is not shown costs nothing
+            structlog.stdlib.filter_by_level,  # first, so that a hidden event costs nothing
             *shared,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
@@ -50,12 +50,12 @@ def configure_logs(*, level: str, log_format: str) -> None:
 
 
 def current_request_id() -> str | None:
-    """The id of the request that is being answered, or None outside of one."""
+    """Return the id of the current request, or None outside of one."""
     found = structlog.contextvars.get_contextvars().get("request_id")
     return found if isinstance(found, str) else None
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger whose events are names with keyword fields."""
+    """Return a logger whose events are names with keyword fields."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger

@@ -14,12 +14,13 @@ Rate = Annotated[str, Field(pattern=r"^([1-9]\d{0,8}/(second|minute|hour|day))?$
 
 
 class Settings(BaseSettings):
-    """Where state lives and how processes find each other; only URLs differ between a laptop and a cluster."""
+    """Where state is stored and how processes find each other; only URLs differ between a laptop and a cluster."""
 
     model_config = SettingsConfigDict(env_prefix="LETHE_", frozen=True, extra="ignore")
 
     home: Path = Field(
-        default_factory=lambda: user_data_path("lethe"), description="Folder of everything the embedded default keeps"
+        default_factory=lambda: user_data_path("lethe"),
+        description="Home folder: embedded database, broker and artifacts",
     )
     database_url: SecretStr = Field(
         default=SecretStr(""), description="SQLAlchemy URL; empty: SQLite in the home folder"
@@ -32,27 +33,27 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65535, description="Port `lethe serve` listens on")
     trusted_proxies: str = Field(
         default="",
-        description="Addresses or networks, by commas, whose X-Forwarded-For and -Proto headers count; empty: nobody's",
+        description="Comma-separated addresses or networks whose X-Forwarded-For and -Proto are trusted; empty: none",
     )
     lease_s: float = Field(
-        default=60.0, gt=0, description="Seconds a worker may stay silent before its item is given away"
+        default=60.0, gt=0, description="Seconds a worker may stay silent before another worker gets its item"
     )
     sweep_s: float = Field(default=15.0, gt=0, description="Seconds between two sweeps for lost work")
     max_attempts: int = Field(
-        default=3, ge=1, description="Deaths of workers on one item before it fails as platform fault"
+        default=3, ge=1, description="Workers that may die on one item before it fails as a platform fault"
     )
     sandbox_backend: str = Field(
         default="",
-        description="As on the workers. A worker that isolates nothing gets work only where this, too, is "
+        description="As on the workers. A worker that isolates nothing gets work only if the server, too, is set to "
         "unsafe-subprocess",
     )
     registration: Registration = Field(
-        default="open", description="Who may make an account: anybody, who has an invitation, or nobody"
+        default="open", description="Who may create an account: anybody, people with an invitation, or nobody"
     )
     rate_per_address: Rate = Field(default="3000/minute", description="API calls from one address; empty: no limit")
     rate_per_token: Rate = Field(default="1200/minute", description="API calls with one token; empty: no limit")
     attempts_per_address: int = Field(
-        default=500, ge=0, description="Uploads from one address a day (UTC) that are looked at; 0: no limit"
+        default=500, ge=0, description="Uploads from one address that are checked per day (UTC); 0: no limit"
     )
     log_format: str = Field(default="text", pattern="^(text|json)$", description="Readable lines or JSON lines")
     log_level: str = Field(
@@ -82,7 +83,7 @@ class Settings(BaseSettings):
         return f"http://{host}:{self.port}"
 
     def prepare_home(self) -> Path:
-        """The home folder, existing and writable; raises ConfigurationError in one line otherwise."""
+        """Create the home folder if needed and return it; raises ConfigurationError when it is not writable."""
         try:
             self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
             probe = self.home / ".writable"

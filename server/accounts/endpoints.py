@@ -32,7 +32,7 @@ router = APIRouter(tags=["accounts"])
 
 @router.post("/users", status_code=201)
 def create_user(new: NewUser, request: Request, context: AppContext) -> UserCreated:
-    """Register. The answer carries an API token that is shown once."""
+    """Register. The answer has an API token, which is shown once."""
     count_registration(context, client_address(request.scope))
     password_hash = hash_password(new.password)
     with context.database.write() as session:
@@ -43,13 +43,13 @@ def create_user(new: NewUser, request: Request, context: AppContext) -> UserCrea
 
 @router.get("/users/me")
 def get_me(user: CurrentUser) -> Me:
-    """Whose credentials these are."""
+    """The account of the credentials."""
     return Me.model_validate(user, from_attributes=True)
 
 
 @router.post("/users/me/password", status_code=204)
 def change_password(change: PasswordChange, request: Request, user: CurrentUser, context: AppContext) -> None:
-    """Change my password. Every token and session of mine ends with it."""
+    """Change my password. This ends all of my tokens and sessions."""
     verify_password(context, user.username, change.password, address=client_address(request.scope))
     password_hash = hash_password(change.new_password)
     with context.database.write() as session:
@@ -58,7 +58,7 @@ def change_password(change: PasswordChange, request: Request, user: CurrentUser,
 
 @router.post("/session", dependencies=[Depends(require_same_origin)])
 def log_in(login: Login, request: Request, response: Response, context: AppContext) -> SessionView:
-    """Begin a browser's session. Changes made with its cookie need `csrf_token` in the header X-CSRF-Token."""
+    """Start a browser's session. Changes with its cookie need `csrf_token` in the header X-CSRF-Token."""
     user = verify_password(context, login.username, login.password, address=client_address(request.scope))
     with context.database.write() as session:
         text = sessions.begin(session, user.id)
@@ -68,7 +68,7 @@ def log_in(login: Login, request: Request, response: Response, context: AppConte
 
 @router.get("/session")
 def get_session(visitor: RequiredVisitor) -> SessionView:
-    """Who is logged in with this browser."""
+    """The account that this browser is logged in to."""
     return SessionView(username=visitor.user.username, csrf_token=visitor.csrf_token)
 
 
@@ -85,7 +85,7 @@ def log_out(visitor: RequiredVisitor, request: Request, response: Response, cont
 def create_token(
     new: NewToken, user: Annotated[User, Depends(password_or_token_user)], context: AppContext
 ) -> TokenCreated:
-    """Make another API token, with a token or with HTTP Basic (user name and password)."""
+    """Create another API token, with a token or with HTTP Basic (user name and password)."""
     with context.database.write() as session:
         token, text = service.create_token(session, user.id, new.name, days=new.expires_in_days)
     return TokenCreated(id=token.id, name=token.name, token=text, expires_at=token.expires_at)

@@ -1,8 +1,8 @@
-"""Who may do what: participants by default, hosts of a competition, operators of the site."""
+"""Roles: participants by default, hosts of a competition, operators of the site."""
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from server.accounts import queries
 from server.errors import NotFound
 from server.models import Competition, CompetitionHost, User
 
@@ -15,17 +15,12 @@ def is_host(session: Session, competition: Competition, user: User) -> bool:
 
 
 def hosted_competitions(session: Session, user: User) -> list[Competition]:
-    """The competitions that `user` hosts, drafts too, the newest first; all of them for operators."""
-    query = select(Competition).order_by(Competition.created_at.desc())
-    if not user.is_operator:
-        query = query.join(CompetitionHost, CompetitionHost.competition_id == Competition.id).where(
-            CompetitionHost.user_id == user.id
-        )
-    return list(session.scalars(query))
+    """Return the competitions that `user` hosts, drafts too, the newest first; all of them for operators."""
+    return queries.hosted_competitions(session, user)
 
 
 def require_host(session: Session, competition: Competition, user: User) -> None:
-    """Raise NotFound unless `user` hosts `competition`: what is not yours does not exist for you."""
+    """Raise NotFound unless `user` hosts `competition`, as if the page did not exist."""
     if not is_host(session, competition, user):
         raise NotFound("There is nothing here for this account.")
 
@@ -37,12 +32,5 @@ def require_operator(user: User) -> None:
 
 
 def hosts(session: Session, competition: Competition) -> list[str]:
-    """The user names of the hosts of `competition`, operators aside."""
-    return list(
-        session.scalars(
-            select(User.username)
-            .join(CompetitionHost, CompetitionHost.user_id == User.id)
-            .where(CompetitionHost.competition_id == competition.id)
-            .order_by(User.username_key)
-        )
-    )
+    """Return the user names of the hosts of `competition`, without operators."""
+    return queries.host_names(session, competition.id)

@@ -11,13 +11,13 @@ from server.security.passwords import MAX_CHARS, MIN_CHARS
 
 
 def _in_words(rule: str) -> WrapValidator:
-    """Refuses what a pattern refuses, but says the rule in words."""
+    """Replace a pattern's error message by the rule in words."""
 
     def check(value: Any, by_pattern: ValidatorFunctionWrapHandler) -> Any:
         try:
             return by_pattern(value)
         except ValidationError as error:
-            raise PydanticCustomError("rule", "{rule}", {"rule": f"It takes {rule}"}) from error
+            raise PydanticCustomError("rule", "{rule}", {"rule": f"Use {rule}"}) from error
 
     return WrapValidator(check)
 
@@ -29,7 +29,7 @@ Username = Annotated[
     Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,38}[A-Za-z0-9]$", description=_USERNAME, examples=["ann"]),
     _in_words(_USERNAME),
 ]
-# \p{C}: control and format characters, which would act on whatever shows them.
+# \p{C}: control and format characters, which terminals and pages would obey.
 Email = Annotated[
     str,
     Field(pattern=r"^[^@\s\p{C}]{1,64}@[^@\s\p{C}]+\.[^@\s\p{C}]+$", max_length=254, examples=["ann@example.org"]),
@@ -52,7 +52,7 @@ class NewUser(BaseModel):
     email: Email
     password: NewPassword
     invite: str | None = Field(
-        default=None, max_length=100, description="Needed where registration is by invitation only"
+        default=None, max_length=100, description="Required if registration is by invitation only"
     )
 
 
@@ -69,7 +69,7 @@ class Me(BaseModel):
 
 
 class PasswordChange(BaseModel):
-    password: Annotated[str, Field(max_length=MAX_CHARS, description="The present one")]
+    password: Annotated[str, Field(max_length=MAX_CHARS, description="The current password")]
     new_password: NewPassword
 
 
@@ -80,7 +80,7 @@ class Login(BaseModel):
 
 class SessionView(BaseModel):
     username: str
-    csrf_token: str = Field(description="Send it with every change that the session's cookie is sent with")
+    csrf_token: str = Field(description="Send it with every change that uses the session's cookie")
 
 
 class NewToken(BaseModel):

@@ -1,16 +1,16 @@
-"""Rules of accounts: who may register, unique names and addresses, tokens made, listed and deleted."""
+"""Rules of accounts: registration, unique names and addresses, and tokens."""
 
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from server.accounts import queries
 from server.accounts.schemas import NewUser
 from server.errors import Conflict, Forbidden, NotFound
 from server.http.paging import fetch_page
-from server.models import ApiToken, RegistrationInvite, User, WebSession
+from server.models import ApiToken, RegistrationInvite, User
 from server.models.times import utc_now
 from server.security.credentials import TOKEN_PREFIX
 from server.security.digests import digest_secret, new_secret
@@ -37,7 +37,7 @@ class RegistrationClosed(Forbidden):
 
 
 class InviteNeeded(Forbidden):
-    """Registration is by invitation, and none that is valid was sent."""
+    """Registration needs an invitation, and the request has no valid one."""
 
     code = "invite_needed"
     title = "Invitation needed"
@@ -58,12 +58,12 @@ class TooManyTokens(Conflict):
 
 
 def register(session: Session, new: NewUser, *, password_hash: str, registration: Registration) -> User:
-    """The new user; raises AccountTaken, RegistrationClosed, InviteNeeded.
+    """Store a new user; raises AccountTaken, RegistrationClosed, InviteNeeded.
 
-    The password is hashed by the caller, outside of the transaction: on SQLite it would hold up every other writer.
+    The caller hashes the password before the transaction, which on SQLite would delay every other writer.
     """
     if registration == "closed":
-        raise RegistrationClosed("This server takes no new accounts. Ask its operator for one.")
+        raise RegistrationClosed("Registration is closed on this server. Ask its operator for an account.")
     invite = _open_invite(session, new.invite) if registration == "invite-only" else None
     user = add_user(session, new, password_hash=password_hash)
     if invite is not None:
@@ -72,7 +72,7 @@ def register(session: Session, new: NewUser, *, password_hash: str, registration
 
 
 def add_user(session: Session, new: NewUser, *, password_hash: str) -> User:
-    """The new user; raises AccountTaken."""
+    """Store a new user, whatever the setting for registration; raises AccountTaken."""
     user = User(
         username=new.username,
         username_key=new.username.casefold(),
@@ -92,36 +92,28 @@ def add_user(session: Session, new: NewUser, *, password_hash: str) -> User:
 
 
 def _open_invite(session: Session, code: str | None) -> RegistrationInvite:
-    invite = session.scalar(
-        select(RegistrationInvite)
-        .where(
-            RegistrationInvite.digest == digest_secret(code or ""),
-            RegistrationInvite.user_id.is_(None),
-            RegistrationInvite.expires_at > utc_now(),
-        )
-        .with_for_update()
-    )
+    invite = queries.lock_open_invite(session, digest_secret(code or ""), utc_now())
     if invite is None:
         raise InviteNeeded(
-            "Registration is by invitation. Send as `invite` a code that the operator of this server gave you; "
+            "Registration is by invitation. Send a code from the operator of this server as `invite`; "
             "it works once, for two weeks."
         )
     return invite
 
 
 def invite(session: Session) -> str:
-    """The code of a new invitation to register, which works once within `INVITE_DAYS`."""
+    """Store an invitation to register and return its code, which works once within `INVITE_DAYS`."""
     text, digest = new_secret(INVITE_PREFIX)
     session.add(RegistrationInvite(digest=digest, expires_at=utc_now() + timedelta(days=INVITE_DAYS)))
     return text
 
 
 def create_token(session: Session, user_id: UUID, name: str, *, days: int) -> tuple[ApiToken, str]:
-    """The stored token and its text, which is not stored. Expired ones make room; raises TooManyTokens."""
+    """Store a token and return it with its text, which is not stored. Deletes expired tokens; raises TooManyTokens."""
     now = utc_now()
-    session.execute(select(User.id).where(User.id == user_id).with_for_update())
-    session.execute(delete(ApiToken).where(ApiToken.user_id == user_id, ApiToken.expires_at < now))
-    if (session.scalar(select(func.count()).where(ApiToken.user_id == user_id)) or 0) >= MAX_TOKENS:
+    queries.lock_user(session, user_id)
+    queries.delete_expired_tokens(session, user_id, now)
+    if queries.count_tokens(session, user_id) >= MAX_TOKENS:
         raise TooManyTokens(f"You have {MAX_TOKENS} tokens. Delete one with DELETE /api/v1/tokens/{{id}}.")
     text, digest = new_secret(TOKEN_PREFIX)
     token = ApiToken(user_id=user_id, name=name, digest=digest, expires_at=now + timedelta(days=days))
@@ -133,22 +125,20 @@ def create_token(session: Session, user_id: UUID, name: str, *, days: int) -> tu
 def list_tokens(
     session: Session, user_id: UUID, *, cursor: str | None, limit: int
 ) -> tuple[list[ApiToken], str | None]:
-    """A page of the user's tokens, newest first."""
-    return fetch_page(
-        session, select(ApiToken).where(ApiToken.user_id == user_id), ApiToken, cursor=cursor, limit=limit
-    )
+    """Return a page of the user's tokens, newest first, and the next cursor."""
+    return fetch_page(session, queries.tokens_of(user_id), ApiToken, cursor=cursor, limit=limit)
 
 
 def delete_token(session: Session, user_id: UUID, token_id: UUID) -> None:
-    """Make a token useless at once; raises TokenNotFound for one that is not the user's."""
-    token = session.scalar(select(ApiToken).where(ApiToken.id == token_id, ApiToken.user_id == user_id))
+    """Delete a token; raises TokenNotFound for one that is not the user's."""
+    token = queries.token_of(session, user_id, token_id)
     if token is None:
         raise TokenNotFound("You have no token with this id. GET /api/v1/tokens lists yours.")
     session.delete(token)
 
 
 def set_password(session: Session, user_id: UUID, password_hash: str) -> None:
-    """Store a new password's hash and make every token and session of the account useless."""
+    """Store a new password's hash, and end every token and session of the account."""
     user = session.get_one(User, user_id, with_for_update=True)
     user.password_hash = password_hash
     revoke_access(session, user_id)
@@ -156,5 +146,4 @@ def set_password(session: Session, user_id: UUID, password_hash: str) -> None:
 
 def revoke_access(session: Session, user_id: UUID) -> None:
     """End every session and delete every token of the account."""
-    session.execute(delete(ApiToken).where(ApiToken.user_id == user_id))
-    session.execute(delete(WebSession).where(WebSession.user_id == user_id))
+    queries.delete_tokens_and_sessions(session, user_id)

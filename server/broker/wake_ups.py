@@ -14,24 +14,24 @@ from server.logs import get_logger
 
 log = get_logger(__name__)
 
-WOKEN_AT_MOST = 16  # by one event; the others ask within seconds by themselves
+WOKEN_AT_MOST = 16  # by one event; the other workers poll within seconds
 
 
 def create_celery(broker_url: str) -> Celery:
-    """A Celery app on `broker_url`; connects on first use."""
+    """Create a Celery app on `broker_url`; it connects on first use."""
     app = Celery("lethe-server", set_as_current=False)
     app.conf.update(celery_configuration(broker_url))
     return app
 
 
 class Waker:
-    """Tells processes that there may be work. A lost message costs them one polling interval, never the work."""
+    """Tells processes that there may be work. A lost message delays work by one polling interval and loses none."""
 
     def __init__(self, celery: Celery) -> None:
         self._celery = celery
 
     def workers(self, items: int = 1) -> None:
-        """Wake as many evaluation workers as there are `items` to take up, within bounds."""
+        """Wake an evaluation worker for each item, up to WOKEN_AT_MOST."""
         for _ in range(min(items, WOKEN_AT_MOST)):
             self._send(WAKE_EVALUATE_TASK, EVALUATE_QUEUE)
 

@@ -72,13 +72,13 @@ def main() -> None:
 
 
 def fail(message: str) -> None:
-    """Say `message` in one line and exit with code 1."""
+    """Print `message` in one line and exit with code 1."""
     sys.stderr.write(f"lethe: {message}\n")
     sys.exit(EXIT_FAILED)
 
 
 def _wrong_settings(error: ValueError) -> str:
-    """The environment variables that `error` is about and what is wrong with each; empty when it is about others."""
+    """Return the wrong environment variables with their faults; empty if `error` is not about settings."""
     from pydantic import ValidationError
 
     if not isinstance(error, ValidationError) or not error.title.endswith("Settings"):
@@ -88,7 +88,7 @@ def _wrong_settings(error: ValueError) -> str:
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
-    """Errors of the other packages that mean a mistake in the set-up; looked up when something was raised."""
+    """Return the errors of other packages that mean a wrong set-up, without importing packages that are not in use."""
     from evaluator.artifacts import ArtifactError
     from evaluator.contract.specification_file import SpecificationError
     from sandbox.errors import SandboxError

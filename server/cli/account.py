@@ -1,4 +1,4 @@
-"""Who I am to a server: register, log in, log out."""
+"""Accounts on a server: register, log in, log out."""
 
 import json
 import socket
@@ -11,57 +11,56 @@ from server.client.api import RELEASE, Client
 from server.client.errors import ApiError
 from server.client.login import ClientSettings, StoredLogin, connect, find_server
 
-Username = Annotated[str | None, typer.Option("--username", "-u", help="Asked for when it is not given")]
-Password = Annotated[
-    str | None, typer.Option("--password", envvar="LETHE_PASSWORD", help="Asked for when it is not given")
-]
+Username = Annotated[str | None, typer.Option("--username", "-u", help="Prompted for if not given")]
+Password = Annotated[str | None, typer.Option("--password", envvar="LETHE_PASSWORD", help="Prompted for if not given")]
 
 
 def register(
     username: Username = None,
-    email: Annotated[str | None, typer.Option("--email", help="Asked for when it is not given")] = None,
+    email: Annotated[str | None, typer.Option("--email", help="Prompted for if not given")] = None,
     password: Password = None,
-    invite: Annotated[str | None, typer.Option("--invite", help="Code, where registration is by invitation")] = None,
+    invite: Annotated[str | None, typer.Option("--invite", help="Code, if registration is by invitation")] = None,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
-    """Make an account and log in with it."""
+    """Create an account and log in to it."""
     with _visitor(server) as client:
         username = username or typer.prompt("User name", err=True)
         email = email or typer.prompt("E-mail address", err=True)
         password = password or typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
         made = client.register(username, email, password, invite=invite)
-        _keep(StoredLogin(server=client.server, username=made.username, token=made.token), as_json)
+        _store(StoredLogin(server=client.server, username=made.username, token=made.token), as_json)
 
 
 def login(
     username: Username = None,
     password: Password = None,
     token: Annotated[
-        str | None, typer.Option("--token", help="Store this API token instead of asking for a password; -: read it")
+        str | None,
+        typer.Option("--token", help="Store this API token instead of asking for a password; -: from stdin"),
     ] = None,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
-    """Get a token for this machine and remember it with the server's address."""
+    """Create a token for this machine and store it with the server's address."""
     with _visitor(server) as client:
         if token is not None:
             token = typer.get_text_stream("stdin").readline().strip() if token == "-" else token  # noqa: S105
-            with Client(client.server, token) as known:
-                found = StoredLogin(server=client.server, username=known.me().username, token=token)
+            with Client(client.server, token) as owner:
+                found = StoredLogin(server=client.server, username=owner.me().username, token=token)
         else:
             username = username or typer.prompt("User name", err=True)
             password = password or typer.prompt("Password", hide_input=True, err=True)
             new = client.create_token(username, password, name=f"lethe on {socket.gethostname()}"[:80])
             found = StoredLogin(server=client.server, username=username, token=new.token, token_id=new.id)
-        _keep(found, as_json)
+        _store(found, as_json)
         theirs = client.server_version()
     if theirs != RELEASE:
         typer.echo(f"note: the server runs Lethe {theirs} and this is {RELEASE}", err=True)
 
 
 def logout(as_json: Json = False) -> None:
-    """Forget the stored login, and end its token on the server."""
+    """Delete the stored login, and its token on the server."""
     stored = StoredLogin.load()
     if stored is not None:
         StoredLogin.path().unlink(missing_ok=True)
@@ -70,7 +69,7 @@ def logout(as_json: Json = False) -> None:
                 with Client(stored.server, stored.token, origin="lethe login") as client:
                     client.delete_token(stored.token_id)
             except ApiError as error:
-                typer.echo(f"note: the token was not ended on the server: {error}", err=True)
+                typer.echo(f"note: the token was not deleted on the server: {error}", err=True)
     if as_json:
         typer.echo(json.dumps({"logged_out": stored is not None}))
     else:
@@ -78,7 +77,7 @@ def logout(as_json: Json = False) -> None:
 
 
 def whoami(server: Server = None, as_json: Json = False) -> None:
-    """Which account commands use, and on which server."""
+    """Show which account commands use, and on which server."""
     with connect(server) as client:
         me = client.me()
         address = client.server
@@ -89,16 +88,16 @@ def whoami(server: Server = None, as_json: Json = False) -> None:
 
 
 def _visitor(server: str | None) -> Client:
-    """A client that nobody is logged in with."""
+    """Return a client without a token."""
     address, origin = find_server(server)
     return Client(address, origin=origin)
 
 
-def _keep(found: StoredLogin, as_json: bool) -> None:
+def _store(found: StoredLogin, as_json: bool) -> None:
     found.save()
     if as_json:
         typer.echo(json.dumps({"server": found.server, "username": found.username, "file": str(StoredLogin.path())}))
     else:
         typer.echo(f"Logged in to {found.server} as {found.username}. The token is in {StoredLogin.path()}.")
     if ClientSettings().token.get_secret_value():
-        typer.echo("note: LETHE_TOKEN is set and goes before the stored token", err=True)
+        typer.echo("note: LETHE_TOKEN is set and takes precedence over the stored token", err=True)

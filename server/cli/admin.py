@@ -1,17 +1,23 @@
-"""Host commands, on the server and on its database directly."""
+"""Host commands, which work on the server's database directly."""
 
 import json
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from server.cli import admin_users, competition, oracles, rescore, storage
-from server.cli.options import Home, Json, Slug, SubmissionId, make_settings, say
+from server.cli.options import Home, Json, Slug, SubmissionId, make_settings, say, writing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.orm import Session
 
 app = typer.Typer(no_args_is_help=True)
 submission = typer.Typer(no_args_is_help=True, help="Run a submission again, or disqualify it.")
 team = typer.Typer(no_args_is_help=True, help="Disqualify a team, or show it as a baseline.")
-worker_key = typer.Typer(no_args_is_help=True, help="Keys for workers on other machines.")
+worker_key = typer.Typer(no_args_is_help=True, help="Keys of workers on other machines.")
 app.add_typer(competition.app, name="competition")
 app.add_typer(team, name="team")
 app.add_typer(oracles.app, name="oracles", help="Train and inspect oracle banks.")
@@ -45,7 +51,7 @@ def calibrate(slug: Slug, home: Home = None, as_json: Json = False) -> None:
 @submission.command("rerun")
 def rerun_submission(
     submission_id: SubmissionId,
-    fresh_seeds: Annotated[bool, typer.Option("--fresh-seeds", help="Other run seeds than before")] = False,
+    fresh_seeds: Annotated[bool, typer.Option("--fresh-seeds", help="Use new run seeds")] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -59,10 +65,10 @@ def rerun_submission(
 @app.command("workers")
 def show_workers(
     home: Home = None,
-    gone: Annotated[bool, typer.Option("--all", help="Also those that stopped in an orderly way")] = False,
+    gone: Annotated[bool, typer.Option("--all", help="Also workers that shut down normally")] = False,
     as_json: Json = False,
 ) -> None:
-    """Which workers are busy, idle or lost, what they do now and what they can do."""
+    """Show which workers are busy, idle or lost, what they are doing and what they can do."""
     from rich.console import Console
 
     from server.cli.tables import print_workers
@@ -85,11 +91,11 @@ def disqualify_submission(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Count a submission for nothing; its team keeps its other scores."""
-    from server.hosting import actions, creation
+    """Ignore a submission's scores; its team keeps the others."""
+    from server.hosting import actions
 
     given = _reason(reason, undo=undo)
-    with creation.open_context(make_settings(home=home)).database.write() as session:
+    with writing(home) as session:
         actions.disqualify_submission(session, actions.find_submission(session, submission_id), reason=given)
     text = f"{submission_id} {'counts again' if undo else 'is disqualified'}."
     say({"submission": str(submission_id), "disqualified": given}, text, as_json)
@@ -105,10 +111,10 @@ def disqualify_team(
     as_json: Json = False,
 ) -> None:
     """Take a team off every board; its submissions stay stored."""
-    from server.hosting import actions, creation
+    from server.hosting import actions
 
     given = _reason(reason, undo=undo)
-    with creation.open_context(make_settings(home=home)).database.write() as session:
+    with writing(home) as session:
         actions.disqualify_team(session, actions.find_team(session, slug, name), reason=given)
     text = f"{name} {'is back on the boards' if undo else 'is disqualified'}."
     say({"competition": slug, "team": name, "disqualified": given}, text, as_json)
@@ -116,10 +122,10 @@ def disqualify_team(
 
 @team.command("baseline")
 def make_baseline(slug: Slug, name: TeamName, undo: Undo = False, home: Home = None, as_json: Json = False) -> None:
-    """Show a team of the host as a reference row, without a rank."""
-    from server.hosting import actions, creation
+    """Show a host's team as a reference row, without a rank."""
+    from server.hosting import actions
 
-    with creation.open_context(make_settings(home=home)).database.write() as session:
+    with writing(home) as session:
         actions.set_baseline(session, actions.find_team(session, slug, name), is_baseline=not undo)
     text = f"{name} is {'ranked again' if undo else 'a baseline now'}."
     say({"competition": slug, "team": name, "baseline": not undo}, text, as_json)
@@ -137,29 +143,31 @@ def make_worker_key(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Print a new worker key, once."""
-    from server.audit_log.events import record
-    from server.hosting import creation
+    """Create a worker key and print it, once."""
     from server.queue.worker_keys import create_worker_key
 
-    with creation.open_context(make_settings(home=home)).database.write() as session:
-        key = create_worker_key(session, name)
-        record(session, "worker_key.create", name)
-    say({"name": name, "key": key}, key, as_json)
+    _issue_key(create_worker_key, "worker_key.create", name, home, as_json)
 
 
 @worker_key.command("renew")
 def renew_worker_key(
-    name: Annotated[str, typer.Argument(help="Name of a key that was given away or is lost")],
+    name: Annotated[str, typer.Argument(help="Name of the key to replace")],
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Print a new worker key in place of an old one, which stops working."""
-    from server.audit_log.events import record
-    from server.hosting import creation
-    from server.queue import worker_keys
+    """Replace a worker key, which stops working at once, and print the new one, once."""
+    from server.queue.worker_keys import renew_worker_key as renew
 
-    with creation.open_context(make_settings(home=home)).database.write() as session:
-        key = worker_keys.renew_worker_key(session, name)
-        record(session, "worker_key.renew", name)
+    _issue_key(renew, "worker_key.renew", name, home, as_json)
+
+
+def _issue_key(
+    issue: "Callable[[Session, str], str]", action: str, name: str, home: Path | None, as_json: bool
+) -> None:
+    """Print the key that `issue` stores under `name`, and record `action`."""
+    from server.audit_log.events import record
+
+    with writing(home) as session:
+        key = issue(session, name)
+        record(session, action, name)
     say({"name": name, "key": key}, key, as_json)

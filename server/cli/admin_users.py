@@ -1,30 +1,17 @@
-"""Operator commands about accounts and the audit log, on the database directly."""
+"""Operator commands for accounts and the audit log, which work on the database directly."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from server.cli.options import Home, Json, Yes, make_settings, say
-
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
+from server.cli.options import Home, Json, Yes, make_settings, say, writing
 
 app = typer.Typer(no_args_is_help=True)
 
 Username = Annotated[str, typer.Argument(help="The account's user name")]
 Competition = Annotated[str | None, typer.Option("-c", "--competition", help="The competition's slug")]
-Remove = Annotated[bool, typer.Option("--remove", help="Take the role away")]
-
-
-@contextmanager
-def _writing(home: Home) -> Iterator["Session"]:
-    from server.hosting import creation
-
-    with creation.open_context(make_settings(home=home)).database.write() as session:
-        yield session
+Remove = Annotated[bool, typer.Option("--remove", help="Revoke the role")]
 
 
 @app.command("create")
@@ -33,12 +20,12 @@ def create(
     email: Annotated[str, typer.Argument(help="The account's e-mail address")],
     operator: Annotated[bool, typer.Option("--operator", help="Make it an operator of the site")] = False,
     password: Annotated[
-        str, typer.Option("--password", envvar="LETHE_NEW_PASSWORD", help="Asked for when it is not given")
+        str, typer.Option("--password", envvar="LETHE_NEW_PASSWORD", help="Prompted for if not given")
     ] = "",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Make an account, whatever the setting for registration says."""
+    """Create an account, whatever the setting for registration says."""
     from pydantic import ValidationError
 
     from server.accounts.schemas import NewUser
@@ -49,7 +36,7 @@ def create(
         new = NewUser(username=username, email=email, password=password)
     except ValidationError as error:
         raise typer.BadParameter("; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())) from error
-    with _writing(home) as session:
+    with writing(home) as session:
         account_administration.create_user(session, new)
         if operator:
             account_administration.set_operator(session, username, is_operator=True)
@@ -58,7 +45,7 @@ def create(
 
 @app.command("list")
 def list_users(home: Home = None, as_json: Json = False) -> None:
-    """Every account with its roles."""
+    """List all accounts with their roles."""
     from server.hosting import account_administration, creation
 
     with creation.open_context(make_settings(home=home)).database.read() as session:
@@ -81,14 +68,14 @@ def role(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Give or take the role of an operator of the site, or of a host of one competition."""
+    """Grant or revoke the role of an operator of the site, or of a host of one competition."""
     from server.hosting import account_administration
 
     if role not in {"operator", "host"} or (role == "host") != (competition is not None):
         raise typer.BadParameter(
-            "say: lethe admin user role NAME operator, or: lethe admin user role NAME host -c SLUG"
+            "use: lethe admin user role NAME operator, or: lethe admin user role NAME host -c SLUG"
         )
-    with _writing(home) as session:
+    with writing(home) as session:
         if competition is None:
             account_administration.set_operator(session, username, is_operator=not remove)
         else:
@@ -101,14 +88,14 @@ def role(
 @app.command("disable")
 def disable(
     username: Username,
-    undo: Annotated[bool, typer.Option("--undo", help="Let the account in again")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Enable the account again")] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Shut an account out: its tokens and sessions end, what it sent stays."""
+    """Disable an account: its tokens and sessions end, its submissions stay."""
     from server.hosting import account_administration
 
-    with _writing(home) as session:
+    with writing(home) as session:
         account_administration.set_disabled(session, username, is_disabled=not undo)
     text = f"{username} is {'enabled' if undo else 'disabled'}."
     say({"username": username, "disabled": not undo}, text, as_json)
@@ -116,33 +103,33 @@ def disable(
 
 @app.command("reset-password")
 def reset_password(username: Username, yes: Yes = False, home: Home = None, as_json: Json = False) -> None:
-    """Give an account a new password, printed once; its tokens and sessions end."""
+    """Set a new password for an account and print it, once; its tokens and sessions end."""
     from server.hosting import account_administration
 
     if not yes:
         typer.confirm(f"End every token and session of {username}?", abort=True, err=True)
-    with _writing(home) as session:
+    with writing(home) as session:
         password = account_administration.reset_password(session, username)
     say({"username": username, "password": password}, password, as_json)
 
 
 @app.command("invite")
 def invite(home: Home = None, as_json: Json = False) -> None:
-    """Print a code with which one person can register where registration is by invitation."""
+    """Create an invitation and print its code, with which one person can register."""
     from server.hosting import account_administration
 
-    with _writing(home) as session:
+    with writing(home) as session:
         code = account_administration.invite(session)
     say({"invite": code}, code, as_json)
 
 
 def audit(
     competition: Competition = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="Newest events shown")] = 100,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Number of newest events to show")] = 100,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Who did what as host or operator, newest first."""
+    """List what hosts and operators did, newest first."""
     from server.audit_log.events import list_events
     from server.competitions.service import get_competition
     from server.hosting import creation

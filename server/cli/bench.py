@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from server.cli.options import Home, Json, make_settings
+from server.cli.options import DataFolder, Home, Json, make_settings
 from server.cli.progress import training_progress
 
 if TYPE_CHECKING:
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
 def bench(
     sweep: Annotated[Path, typer.Argument(help="TOML file that names methods, constants and a competition")],
-    runs: Annotated[int | None, typer.Option("--runs", min=8, help="Runs a method; else the sweep's number")] = None,
+    runs: Annotated[int | None, typer.Option("--runs", min=8, help="Runs per method; default: the sweep's")] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes at a time; default: cores")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Folder for results.csv and results.md")] = None,
     block: Annotated[
-        list[Path] | None, typer.Option("--block", help="Markdown file whose marked block is replaced")
+        list[Path] | None, typer.Option("--block", help="Markdown file whose marked block to replace")
     ] = None,
     mlflow: Annotated[str | None, typer.Option("--mlflow", help="MLflow tracking URI to log to")] = None,
-    data: Annotated[Path | None, typer.Option("--data", help="Folder with photographs, where they are read")] = None,
+    data: DataFolder = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Compare methods offline; may be interrupted and goes on where it stopped."""
+    """Compare methods offline. After an interruption it continues where it stopped."""
     from evaluator.bench.runs import run_methods
     from evaluator.bench.sweep import load_sweep, methods_of
     from evaluator.bench.tables import ordered, put_into, require_block
@@ -73,7 +73,7 @@ def bench(
 
 
 def _specification(sweep: "Sweep", folder: Path, runs: int | None) -> "CompetitionSpec":
-    """The competition's specification with as many runs and oracles of either pool as the sweep asks for."""
+    """Return the competition's specification with the sweep's number of runs, and of oracles in each pool."""
     from evaluator.contract.specification import CompetitionSpec
     from server.hosting.creation import read_specification
 
@@ -94,7 +94,7 @@ def _prepare(
     jobs: int | None,
     progress: "ReportProgress",
 ) -> "Bench":
-    """Data, original model and both pools of oracles; everything that is stored already is found again."""
+    """Prepare data, original model and both pools of oracles, or load what is stored already."""
     from evaluator.artifacts import open_store
     from evaluator.banks.identity import bank_identity
     from evaluator.banks.seeding import fill_banks
@@ -113,7 +113,7 @@ def _prepare(
 
 
 def _rows(prepared: "Bench", done: "list[MethodRuns]") -> "list[Row]":
-    """A row for every method, for the ceiling and for the floor."""
+    """Return a row for every method, for the ceiling and for the floor."""
     from safetensors.numpy import load
 
     from evaluator.artifacts.oracles import load_pool
@@ -146,7 +146,7 @@ def _rows(prepared: "Bench", done: "list[MethodRuns]") -> "list[Row]":
 
 
 def _texts(rows: "list[Row]", sweep: "Sweep", spec: "CompetitionSpec") -> dict[str, str]:
-    """The CSV, the whole table and the short one for a marked block."""
+    """Return the CSV, the whole table and the short one for a marked block."""
     from evaluator.bench.tables import SHORT, csv_table, markdown_table, verdict
 
     title = sweep.title or f"Methods on {spec.slug}"
@@ -174,7 +174,7 @@ def _print(rows: "list[Row]") -> None:
         cells = [shown(name, row.measures.get(name)) for name in SHORT] if row.score is not None else [row.fault]
         table.add_row(row.name, *cells, style="dim" if row.is_reference else "")
     console = Console(highlight=False)
-    console.width = max(console.width, Console(width=300).measure(table).maximum)  # a long line beats cut numbers
+    console.width = max(console.width, Console(width=300).measure(table).maximum)  # long lines beat cut numbers
     console.print(table)
     typer.echo(verdict(rows))
 

@@ -23,7 +23,7 @@ def check(
     ],
     specification: Annotated[Path, typer.Option("--spec", help="TOML file, or a shipped one's name")] = Path("demo"),
     score: Annotated[
-        bool, typer.Option(help="Eight more runs, scored against practice oracles that are trained at the first check")
+        bool, typer.Option(help="Score eight more runs against practice oracles, which the first check trains")
     ] = True,
     data_folder: DataFolder = None,
     as_json: Json = False,
@@ -31,7 +31,7 @@ def check(
 ) -> None:
     """Check a submission as the server will: first without running it, then in the sandbox on practice data.
 
-    Shows everything that it prints, what it takes, and the score that it gets on practice data.
+    Shows everything that it prints, the resources that it uses, and its score on practice data.
     """
     from evaluator.data.sources import Files
     from evaluator.practice import practise
@@ -60,7 +60,7 @@ def check(
 
 
 def _checked(file: Path, spec: "CompetitionSpec", as_json: bool) -> "CheckedFile":
-    """The file after the server's static check; what is refused ends the command with code 1."""
+    """Return the file after the server's static check; a refused file ends the command with code 1."""
     from server.submissions.static_check import RefusedFile, check_file
 
     try:
@@ -103,7 +103,7 @@ def _show(result: "CheckResult", spec: "CompetitionSpec") -> None:
         typer.echo(f"installed: {', '.join(report.packages)}")
     used = resources(report.wall_s, report.cpu_s, report.peak_memory_bytes)
     limits = f"{spec.limits.run_wall_s:g} s and {spec.limits.memory_bytes / 2**20:,.0f} MiB"
-    typer.echo(f"a run takes {used}; it may take {limits}")
+    typer.echo(f"a run takes {used}; the limits are {limits}")
     if result.accuracies:
         shown = ", ".join(f"{part} {value:.3f}" for part, value in result.accuracies.items())
         typer.echo(f"accuracies on practice data: {shown}")
@@ -115,7 +115,7 @@ def _show(result: "CheckResult", spec: "CompetitionSpec") -> None:
             f"{score.forgetting_quality:.4f} × retain {score.retain_ratio:.3f} × test {score.test_ratio:.3f}"
         )
         typer.echo(
-            f"from {score.runs} runs and {score.oracles} oracles, rule {score.rule}; hidden data score otherwise"
+            f"from {score.runs} runs and {score.oracles} oracles, rule {score.rule}; scores on hidden data differ"
         )
     if result.fault is not None:
         place = f" (line {result.fault.line})" if result.fault.line else ""

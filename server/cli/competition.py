@@ -1,4 +1,4 @@
-"""`lethe admin competition`: create one, and lead it through its phases."""
+"""`lethe admin competition`: create a competition and lead it through its phases."""
 
 import json
 from dataclasses import asdict
@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from evaluator.contract.states import Evaluation
-from server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, make_settings
+from server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, make_settings, writing
 from server.cli.progress import training_progress
 
 if TYPE_CHECKING:
@@ -25,16 +25,14 @@ def create_competition(
     specification: Annotated[Path, typer.Argument(help="TOML file, or the name of a shipped one such as demo")],
     home: Home = None,
     data: DataFolder = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out files that cannot be used instead of stopping")
-    ] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip unusable files instead of stopping")] = False,
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
-    """Make or read the data and train the original models; the competition starts as a draft.
+    """Create or read the data and train the original models; the competition starts as a draft.
 
-    Nothing is trained before the data are complete and split. Seeds that the file leaves out are drawn and kept in the
-    database only.
+    Training starts only when the data are complete and split. Seeds that the file leaves out are drawn, and stored in
+    the database only.
     """
     from evaluator.data.sources import Files
     from server.hosting import creation
@@ -55,7 +53,7 @@ def create_competition(
 
 @app.command("open")
 def open_competition(slug: Slug, home: Home = None, as_json: Json = False) -> None:
-    """Publish it; uploads are taken in its public phase. Also ends a pause or an early close."""
+    """Publish a competition, which accepts uploads in its public phase. Also ends a pause or an early close."""
     from server.hosting import creation
 
     competition = creation.open_competition(creation.open_context(make_settings(home=home)), slug)
@@ -64,10 +62,10 @@ def open_competition(slug: Slug, home: Home = None, as_json: Json = False) -> No
 
 @app.command("pause")
 def pause_competition(slug: Slug, home: Home = None, as_json: Json = False) -> None:
-    """Take no uploads until it is opened again. What is in the queue is evaluated, and the calendar goes on."""
-    from server.hosting import actions, creation
+    """Refuse uploads until the competition is opened again. The queue is still evaluated, and the calendar goes on."""
+    from server.hosting import actions
 
-    with creation.open_context(make_settings(home=home)).database.write() as session:
+    with writing(home) as session:
         _say_state(actions.pause(session, slug), as_json)
 
 
@@ -78,20 +76,20 @@ def extend_competition(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Move the end of uploads, also after it has passed; not once the final evaluation has begun."""
-    from server.hosting import actions, creation
+    """Move the end of uploads, even after it has passed, until the final evaluation begins."""
+    from server.hosting import actions
 
     end = parse_time(until)
-    with creation.open_context(make_settings(home=home)).database.write() as session:
+    with writing(home) as session:
         _say_state(actions.extend(session, slug, end), as_json)
 
 
 @app.command("close")
 def close_competition(slug: Slug, home: Home = None, as_json: Json = False) -> None:
-    """Take no more submissions; those in the queue are still evaluated. Selections are frozen. `open` ends it again."""
-    from server.hosting import actions, creation
+    """End uploads and freeze selections; the queue is still evaluated. `open` reopens the competition."""
+    from server.hosting import actions
 
-    with creation.open_context(make_settings(home=home)).database.write() as session:
+    with writing(home) as session:
         _say_state(actions.close(session, slug), as_json)
 
 
@@ -104,7 +102,7 @@ def announce(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Tell all participants something. It cannot be taken back."""
+    """Publish an announcement to everybody. It cannot be withdrawn."""
     from server.hosting import actions, creation
 
     if not 1 <= len(title.strip()) <= actions.TITLE_CHARS or len(body) > actions.BODY_CHARS:
@@ -113,7 +111,9 @@ def announce(
         )
     context = creation.open_context(make_settings(home=home))
     if not yes:
-        typer.confirm(f"Tell everybody in {slug} {title.strip()!r}? It cannot be taken back.", abort=True, err=True)
+        typer.confirm(
+            f"Announce {title.strip()!r} to everybody in {slug}? It cannot be withdrawn.", abort=True, err=True
+        )
     with context.database.write() as session:
         made = actions.announce(session, slug, title=title.strip(), body=body.strip())
     if as_json:
@@ -123,11 +123,11 @@ def announce(
 
 
 def parse_time(text: str) -> datetime:
-    """The aware time that `text` means; a usage error for anything without an offset."""
+    """Parse an ISO 8601 time; a time without an offset is a usage error."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no ISO 8601 time such as 2026-04-01T00:00:00+02:00") from error
+        raise typer.BadParameter(f"{text!r} is not an ISO 8601 time such as 2026-04-01T00:00:00+02:00") from error
     if moment.tzinfo is None:
         raise typer.BadParameter(f"{text!r} has no time zone: add an offset such as +02:00, or Z")
     return moment
@@ -155,7 +155,7 @@ def start_finals(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Evaluate the selected submissions on the final split with unseen seeds. Needs the competition to be closed."""
+    """Evaluate the selected submissions on the final split with unseen seeds. The competition must be closed."""
     from server.hosting import creation
 
     context = creation.open_context(make_settings(home=home))
@@ -174,12 +174,12 @@ def start_finals(
 @app.command("reveal")
 def reveal(
     slug: Slug,
-    unfinished: Annotated[bool, typer.Option("--unfinished", help="Although final evaluations go on")] = False,
+    unfinished: Annotated[bool, typer.Option("--unfinished", help="Also while final evaluations go on")] = False,
     yes: Yes = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Show the final board and the metric to everybody; prints the board. It cannot be taken back."""
+    """Publish the final board and the metric, and print the board. It cannot be undone."""
     from server.cli.tables import print_leaderboard
     from server.hosting import creation, finals
     from server.leaderboard import service
@@ -187,7 +187,7 @@ def reveal(
     context = creation.open_context(make_settings(home=home))
     if not yes:
         typer.confirm(
-            f"Show the final board and the metric of {slug} to everybody? It cannot be taken back.",
+            f"Show the final board and the metric of {slug} to everybody? It cannot be undone.",
             abort=True,
             err=True,
         )
@@ -205,7 +205,8 @@ def export(
     slug: Slug,
     folder: Annotated[Path, typer.Argument(help="A new folder")],
     margins: Annotated[
-        bool, typer.Option(help="The arrays behind each score, which `lethe score` reads, and plots; the bulk of it")
+        bool,
+        typer.Option(help="Include the arrays behind each score, which `lethe score` reads, and plots"),
     ] = True,
     mlflow: Annotated[
         str | None, typer.Option("--mlflow", help="Also log it to MLflow: a new folder, or a tracking server's URL")
@@ -213,9 +214,10 @@ def export(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Write everything an appendix needs: tables, receipts, sources and margins; no e-mails, keys or photographs.
+    """Write what a paper's appendix needs: tables, receipts, sources, margins; no e-mails, keys or photographs.
 
-    The specification in it has the seeds of the data, and margins tell of hidden photographs: publish it after the end.
+    The specification has the seeds of the data, and margins say something about hidden photographs: publish the archive
+    after the end.
     """
     from rich.progress import Progress
 
@@ -242,7 +244,7 @@ def export(
         return
     typer.echo(f"{count} submissions of {slug} are in {folder}.")
     if uri is not None:
-        typer.echo(f"to look at them in MLflow: mlflow ui --backend-store-uri {uri}")
+        typer.echo(f"to view them in MLflow: mlflow ui --backend-store-uri {uri}")
 
 
 def _cost(plan: "Plan") -> str:

@@ -49,7 +49,7 @@ def demo(
         failed = play(settings, supervisor, stop)
         typer.echo(f"The demo took {time.monotonic() - started:.0f} s.", err=True)
         if not once and not stop.is_set():
-            typer.echo(f"The site stays at {settings.server_url}/competitions/{SLUG}/leaderboard · Ctrl-C stops it")
+            typer.echo(f"The site runs on at {settings.server_url}/competitions/{SLUG}/leaderboard · Ctrl-C stops it")
             supervisor.run(stop)
     finally:
         supervisor.stop()
@@ -58,7 +58,7 @@ def demo(
 
 
 def prepare_competition(settings: Settings) -> None:
-    """Create, seed, calibrate and open the demo competition, as far as that is not done yet."""
+    """Create, seed, calibrate and open the demo competition, as far as it is not done yet."""
     from sandbox.doctor import require
     from server.competitions.service import CompetitionExists
     from server.hosting import creation
@@ -71,7 +71,7 @@ def prepare_competition(settings: Settings) -> None:
             created = creation.create(context, creation.read_specification(Path(SLUG)), jobs=None, progress=progress)
             typer.echo(creation.describe(created))
         except CompetitionExists:
-            typer.echo(f"Going on with the {SLUG} competition in {settings.home}.")
+            typer.echo(f"Continuing with the {SLUG} competition in {settings.home}.")
         seed(context, SLUG, count=None, jobs=None, distributed=False, progress=progress)
     creation.calibrate(context, SLUG)
     creation.open_competition(context, SLUG)
@@ -79,14 +79,14 @@ def prepare_competition(settings: Settings) -> None:
 
 
 def play(settings: Settings, supervisor: Supervisor, stop: threading.Event) -> bool:
-    """Upload the baselines, each from an account of its own, and print the board; whether any of them failed."""
+    """Upload the baselines, each from its own account, and print the board. True if any of them failed."""
 
-    def alive() -> None:
+    def check_alive() -> None:
         supervisor.watch()
         if stop.is_set():
             raise PlatformError("stopped before the submissions were scored")
 
-    _await_server(settings, alive)
+    _await_server(settings, check_alive)
     tokens = _accounts(settings)
     views: list[SubmissionView] = []
     for name in BASELINES:
@@ -94,25 +94,25 @@ def play(settings: Settings, supervisor: Supervisor, stop: threading.Event) -> b
             views.append(client.submit(SLUG, baseline_file(name)))
     for index, name in enumerate(BASELINES):
         with Client(settings.server_url, tokens[name]) as client:
-            views[index] = wait_for(client, views[index].id, alive=alive)
+            views[index] = wait_for(client, views[index].id, check_alive=check_alive)
     failed = [view for view in views if view.state != SubmissionState.SCORED]
     with Client(settings.server_url, tokens[BASELINES[-1]]) as client:
         print_leaderboard(client.leaderboard(SLUG), Console())
         again = client.submit(SLUG, baseline_file(BASELINES[-1]))
     if not failed and (again.id, again.score) == (views[-1].id, views[-1].score):
-        typer.echo(f"{BASELINES[-1]}.py, uploaded again, answers with the same score without running.")
+        typer.echo(f"{BASELINES[-1]}.py, uploaded again, has the same score without running.")
     for view in failed:
         typer.echo(describe_submission(view), err=True)
     return bool(failed)
 
 
 def baseline_file(name: str) -> Path:
-    """The file of a shipped baseline."""
+    """Return the file of a shipped baseline."""
     return Path(str(files("baselines"))) / f"{name}.py"
 
 
 def _accounts(settings: Settings) -> dict[str, str]:
-    """A token for each baseline's account; kept in the home folder so that the demo can be started again."""
+    """Return a token for each baseline's account, stored in the home folder so that the demo can be restarted."""
     path = settings.home / "demo-accounts.json"
     tokens: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     with Client(settings.server_url) as client:
@@ -124,10 +124,10 @@ def _accounts(settings: Settings) -> dict[str, str]:
     return tokens
 
 
-def _await_server(settings: Settings, alive: Callable[[], None]) -> None:
+def _await_server(settings: Settings, check_alive: Callable[[], None]) -> None:
     deadline = time.monotonic() + START_LIMIT_S
     while time.monotonic() < deadline:
-        alive()
+        check_alive()
         try:
             with Client(settings.server_url) as client:
                 client.leaderboard(SLUG)

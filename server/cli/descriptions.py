@@ -1,4 +1,4 @@
-"""What participants see of the API's answers, as text for a terminal."""
+"""The API's answers as text for a participant's terminal."""
 
 import json
 from datetime import datetime
@@ -10,7 +10,7 @@ MEBIBYTE = 2**20
 
 
 def describe_submission(view: SubmissionView) -> str:
-    """State, progress and result in a few lines."""
+    """Describe state, progress and result in a few lines."""
     chosen = "  selected for the final evaluation" if view.selected else ""
     lines = [f"{view.id}  {view.filename}  {view.state}{chosen}"]
     lines += [f"note: {note}" for note in view.notes]
@@ -40,7 +40,7 @@ def describe_submission(view: SubmissionView) -> str:
 
 
 def describe_log(log: SubmissionLog, *, with_output: bool) -> str:
-    """Advice and what the check stage took; with everything that it printed, if asked for."""
+    """Describe the advice and resources of the check stage, `with_output` also everything that it printed."""
     lines = [f"{advice.code}: {advice.message}" for advice in log.advice]
     if log.wall_s is not None:
         lines.append(f"check: {resources(log.wall_s, log.cpu_s, log.peak_memory_bytes)}")
@@ -50,7 +50,7 @@ def describe_log(log: SubmissionLog, *, with_output: bool) -> str:
 
 
 def resources(wall_s: float, cpu_s: float | None, peak_memory_bytes: int | None) -> str:
-    """`1.2 s, 2.3 s of CPU, 512 MiB at most`."""
+    """Return resources such as `1.2 s, 2.3 s of CPU, 512 MiB of memory at most`."""
     parts = [f"{wall_s:.1f} s"]
     if cpu_s is not None:
         parts.append(f"{cpu_s:.1f} s of CPU")
@@ -60,7 +60,7 @@ def resources(wall_s: float, cpu_s: float | None, peak_memory_bytes: int | None)
 
 
 def describe_quota(quota: QuotaView) -> str:
-    """What is left, and when the day ends here."""
+    """Describe what is left of a quota, and when the day ends in local time."""
     parts = []
     if quota.submissions_left_today is not None:
         parts.append(f"{quota.submissions_left_today} submissions left today")
@@ -74,7 +74,7 @@ def describe_quota(quota: QuotaView) -> str:
 
 
 def describe_competition(facts: CompetitionFacts, announcements: list[AnnouncementView]) -> str:
-    """Rules, limits and dates, and the newest announcements."""
+    """Describe rules, limits, dates and announcements."""
     limits, counts = facts.limits, facts.counts
     lines = [
         f"{facts.title} ({facts.slug}), {facts.phase}: {facts.teams} teams, {facts.submissions} submissions",
@@ -100,7 +100,7 @@ def describe_competition(facts: CompetitionFacts, announcements: list[Announceme
 
 
 def describe_receipt(found: ReceiptView) -> str:
-    """Each value on its line."""
+    """Describe a receipt, one value per line."""
     lines = []
     for name, values in (("public", found.public), ("final", found.final)):
         if values is not None:
@@ -112,5 +112,5 @@ def describe_receipt(found: ReceiptView) -> str:
 
 
 def _here(moment: datetime) -> str:
-    """A time by the clock of this machine, with its offset."""
+    """Return the local time, with its offset."""
     return f"{moment.astimezone():%Y-%m-%d %H:%M %z}"

@@ -1,4 +1,4 @@
-"""`lethe doctor`: whether this machine can run Lethe, whether its sandbox holds, and what to do where not."""
+"""`lethe doctor`: checks this machine and its sandbox, and says how to fix each fault."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ def doctor(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Check what this machine needs; each line is ok, or says what is wrong and what mends it."""
+    """Check this machine; each line is ok, or says what is wrong and how to fix it."""
     from evaluator.settings import SandboxSettings
     from sandbox.doctor import probe
     from server.cli.installation import look
@@ -37,7 +37,7 @@ def doctor(
     verdicts: list[Verdict] = []
     if attacks:
         if any(finding.name == "jail" and not finding.ok for finding in findings):
-            typer.echo("The attacks were not tried: there is no sandbox to attack.", err=True)
+            typer.echo("The attacks were not run: there is no sandbox to attack.", err=True)
         else:
             for verdict in _attack(sandbox):
                 verdicts.append(verdict)
@@ -70,7 +70,7 @@ def _show(findings: "list[HostFinding]") -> None:
 
 
 def _show_verdict(verdict: "Verdict") -> None:
-    """One line, as soon as it is known: case, layer, contained or not, and what there is to say in the space left."""
+    """Print a line as soon as a case has ended: case, layer, finding, and the summary if there is room."""
     case = verdict.case
     line = f"{_MARKS[verdict.finding]}  {case.layer:<22}  {case.name:<27} {verdict.finding:<9}"
     if verdict.finding == "contained":

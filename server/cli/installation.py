@@ -1,4 +1,4 @@
-"""Looks at what the settings of this machine name: disk, GPU, database, broker and artifacts. Changes nothing."""
+"""Checks what this machine's settings name: disk, GPU, database, broker, artifacts and packages. Changes nothing."""
 
 import os
 import shutil
@@ -15,11 +15,11 @@ GIB = 2**30
 HOME_BYTES = 2 * GIB
 TEMPORARY_BYTES = GIB // 2
 _PROGRAM_S = 15.0
-_NOTHING_YET = "nothing there yet; lethe up or lethe migrate makes it"
+_NOTHING_YET = "nothing there yet; lethe up or lethe migrate creates it"
 
 
 def look(settings: Settings) -> list[HostFinding]:
-    """One finding for each part. Only what was named by a setting, or exists, is required to work. Raises nothing."""
+    """Return a finding for each part. A part must work only if a setting names it or it exists. Raises nothing."""
     return [
         _disk(settings),
         _temporary_space(),
@@ -35,7 +35,7 @@ def look(settings: Settings) -> list[HostFinding]:
 def _disk(settings: Settings) -> HostFinding:
     there = next(path for path in (settings.home, *settings.home.parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        detail = f"{there} {'cannot be written to' if there.is_dir() else 'is no folder'}"
+        detail = f"{there} {'cannot be written to' if there.is_dir() else 'is not a folder'}"
         return HostFinding("disk", False, True, detail, "choose another folder with --home or LETHE_HOME")
     remedy = "free some space there, or choose another folder with --home or LETHE_HOME"
     return _space("disk", settings.home, HOME_BYTES, remedy)
@@ -51,15 +51,15 @@ def _space(name: str, folder: Path, wanted_bytes: int, remedy: str) -> HostFindi
     try:
         free_bytes = shutil.disk_usage(there).free
     except OSError as error:
-        return HostFinding(name, False, True, f"{there} cannot be looked at: {error.strerror}", remedy)
+        return HostFinding(name, False, True, f"{there} cannot be read: {error.strerror}", remedy)
     detail = f"{free_bytes / GIB:.1f} GiB free for {folder}"
     if free_bytes >= wanted_bytes:
         return HostFinding(name, True, True, detail)
-    return HostFinding(name, False, True, f"{detail}, of {wanted_bytes / GIB:.1f} wanted", remedy)
+    return HostFinding(name, False, True, f"{detail}, {wanted_bytes / GIB:.1f} needed", remedy)
 
 
 def _gpu() -> HostFinding:
-    """Says what there is; a machine without one evaluates on its processor. What LETHE_GPU names must be there."""
+    """Find GPUs. A machine without one evaluates on its processor, but a GPU that LETHE_GPU names must exist."""
     from evaluator.settings import SandboxSettings
     from sandbox.errors import SandboxUnavailable
     from sandbox.gpu import device_nodes
@@ -119,7 +119,7 @@ def _database(settings: Settings) -> HostFinding:
 
 
 def _broker(settings: Settings) -> HostFinding:
-    """A broker away costs seconds, not work, so it is never required."""
+    """Check the broker, which is never required: without it, work only starts seconds later."""
     url = settings.broker
     if urlsplit(url).scheme == "filesystem":
         return _folder("broker", Path(urlsplit(url).path), is_named=bool(settings.broker_url.get_secret_value()))
@@ -166,7 +166,7 @@ def _layers_folder() -> HostFinding:
 
 
 def _package_index() -> HostFinding:
-    """Submissions that name packages need it; the others do not, so it is never required."""
+    """Check the package index, which is never required: only submissions that name packages need it."""
     from evaluator.dependencies.errors import DependencyRefused, InstallerFailure
     from evaluator.dependencies.probe import ask_index
     from evaluator.settings import IndexSettings, LayerSettings
@@ -181,9 +181,7 @@ def _package_index() -> HostFinding:
 
 def _folder(name: str, folder: Path, *, is_named: bool) -> HostFinding:
     if not folder.exists() and is_named:
-        return HostFinding(
-            name, False, False, f"{folder} does not exist", "mount it; if it is a new one, leave it to Lethe"
-        )
+        return HostFinding(name, False, False, f"{folder} does not exist", "mount it; if it is new, Lethe creates it")
     if not folder.exists():
         return HostFinding(name, True, False, f"{folder}: {_NOTHING_YET}")
     try:

@@ -1,23 +1,28 @@
-"""Options that several commands share, and how they become settings."""
+"""Options that several commands share, and settings made from them."""
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
 
 from server.settings import Settings
 
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
 Home = Annotated[
-    Path | None, typer.Option("--home", help="Folder of everything the embedded default keeps [env: LETHE_HOME]")
+    Path | None, typer.Option("--home", help="Home folder: embedded database, broker and artifacts [env: LETHE_HOME]")
 ]
 Port = Annotated[int | None, typer.Option("--port", help="Port to listen on [env: LETHE_PORT]")]
 Host = Annotated[str | None, typer.Option("--host", help="Address to listen on [env: LETHE_HOST]")]
 AllowUnsafe = Annotated[
     bool,
-    typer.Option("--allow-unsafe", help="Isolate nothing, where LETHE_SANDBOX_BACKEND=unsafe-subprocess says so too"),
+    typer.Option("--allow-unsafe", help="Run without isolation; needs LETHE_SANDBOX_BACKEND=unsafe-subprocess too"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text")]
 Slug = Annotated[str, typer.Argument(help="The competition's slug")]
@@ -32,12 +37,21 @@ Server = Annotated[str | None, typer.Option("--server", help="URL of the Lethe s
 Token = Annotated[
     str | None, typer.Option("--token", help="API token; other users of this machine can see it [env: LETHE_TOKEN]")
 ]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation")]
 
 
 def make_settings(**given: Any) -> Settings:
-    """Settings from the environment, with those options on top that were given."""
+    """Return the settings of the environment, overridden by the given options."""
     return Settings(**{name: value for name, value in given.items() if value is not None})
+
+
+@contextmanager
+def writing(home: Path | None) -> Iterator["Session"]:
+    """Open a session on the server's database that commits when the block ends."""
+    from server.hosting import creation
+
+    with creation.open_context(make_settings(home=home)).database.write() as session:
+        yield session
 
 
 def say(document: dict[str, Any], text: str, as_json: bool) -> None:
@@ -46,5 +60,5 @@ def say(document: dict[str, Any], text: str, as_json: bool) -> None:
 
 
 def command_line(*arguments: str) -> list[str]:
-    """The command that starts `lethe` again with this interpreter."""
+    """Return the command line that starts another `lethe` with this interpreter."""
     return [sys.executable, "-m", "server.cli", *arguments]

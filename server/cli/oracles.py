@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server.cli.options import Home, Jobs, Json, Slug, make_settings, say
+from server.cli.options import Home, Jobs, Json, Slug, Yes, make_settings, say
 from server.cli.progress import training_progress
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def seed(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Train the oracles that the banks lack. Safe to stop with Ctrl-C, to start again, and on many machines at once."""
+    """Train missing oracles. Safe to stop with Ctrl-C, to restart, and to run on many machines at once."""
     from server.hosting import oracles
     from server.hosting.creation import open_context
 
@@ -44,32 +44,32 @@ def seed(
     if as_json:
         typer.echo(json.dumps({"competition": slug} | asdict(done)))
     elif done.trained == done.wanted:
-        typer.echo(f"The banks of {slug} hold all {done.wanted} oracles; {done.here} were trained by this command.")
+        typer.echo(f"The banks of {slug} have all {done.wanted} oracles; {done.here} were trained by this command.")
     if done.trained < done.wanted:
         again = f"to continue: lethe admin oracles seed {slug}{' --distributed' if distributed else ''}"
         state = (
-            f"Stopped watching; the workers go on until: lethe admin oracles recall {slug}"
+            f"Stopped watching; the workers continue until: lethe admin oracles recall {slug}"
             if distributed
             else "Stopped"
         )
-        typer.echo(f"{state}. {done.trained} of {done.wanted} oracles are trained and kept; {again}", err=True)
+        typer.echo(f"{state}. {done.trained} of {done.wanted} oracles are trained and stored; {again}", err=True)
         raise typer.Exit(EXIT_FAILED)
 
 
 @app.command("recall")
 def recall(slug: Slug, home: Home = None, as_json: Json = False) -> None:
-    """Let workers train no more oracles of this competition; those in hand are finished."""
+    """Stop workers from training more oracles of this competition; models in training are finished."""
     from server.hosting import oracles
     from server.hosting.creation import open_context
 
     held = oracles.recall(open_context(make_settings(home=home)), slug)
-    text = f"Workers start no more oracles of {slug}; {held} are still being trained."
+    text = f"Workers train no more oracles of {slug}; {held} are still in training."
     say({"competition": slug, "in_hand": held}, text, as_json)
 
 
 @app.command("status")
 def status(slug: Slug, home: Home = None, as_json: Json = False) -> None:
-    """What each bank holds and lacks, who trains what, how fast, and how much disk it takes."""
+    """Show trained and missing models of each bank, who trains what, how fast, and disk usage."""
     from server.hosting import oracle_status
     from server.hosting.creation import open_context
 
@@ -86,12 +86,12 @@ def status(slug: Slug, home: Home = None, as_json: Json = False) -> None:
 @app.command("verify")
 def verify(
     slug: Slug,
-    sample: Annotated[int, typer.Option("--sample", min=0, help="Models of each bank to compute again")] = 8,
+    sample: Annotated[int, typer.Option("--sample", min=0, help="Models of each bank to recompute")] = 8,
     jobs: Jobs = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Check the digests of everything stored, and compute the outputs of a sample again from checkpoints."""
+    """Check all stored digests, and recompute the outputs of a sample from checkpoints."""
     from server.hosting import oracles
     from server.hosting.creation import open_context
 
@@ -105,13 +105,11 @@ def verify(
         for split, one in found.items():
             again = one.identical + one.close + len(one.different)
             typer.echo(
-                f"{split} bank: {one.models} models, {len(one.damaged)} artifacts damaged; {again} computed again: "
+                f"{split} bank: {one.models} models, {len(one.damaged)} artifacts damaged; {again} recomputed: "
                 f"{one.identical} the same bits, {one.close} within the tolerance, {len(one.different)} different"
             )
             if one.pruned:
-                typer.echo(
-                    f"  {one.pruned} have no checkpoint any more (pruned): their outputs cannot be computed again"
-                )
+                typer.echo(f"  {one.pruned} no longer have a checkpoint (pruned): their outputs cannot be recomputed")
             for line in (*one.damaged, *one.different):
                 typer.echo(f"  {line}")
     if not sound:
@@ -121,19 +119,19 @@ def verify(
 @app.command("prune")
 def prune(
     slug: Slug,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask")] = False,
+    yes: Yes = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Drop the oracles' checkpoints and keep their outputs, which is all that scores need."""
+    """Delete the oracles' checkpoints. Scores need only the outputs, which stay."""
     from server.hosting import oracles
     from server.hosting.creation import open_context
 
     context = open_context(make_settings(home=home))
     size_bytes = oracles.checkpoint_bytes(context, slug)
     question = (
-        f"Drop {size_bytes / MEGABYTE:,.0f} MB of checkpoints of {slug}? Scores stay, but nobody can compute "
-        "outputs from them again"
+        f"Delete {size_bytes / MEGABYTE:,.0f} MB of checkpoints of {slug}? Scores stay, but outputs cannot be "
+        "recomputed"
     )
     if size_bytes and not yes:
         typer.confirm(question, abort=True, err=True)
@@ -141,7 +139,7 @@ def prune(
     if as_json:
         typer.echo(json.dumps({"competition": slug, "checkpoints": count, "bytes": size_bytes}))
         return
-    typer.echo(f"{count} checkpoints dropped, {size_bytes / MEGABYTE:,.0f} MB.")
+    typer.echo(f"{count} checkpoints deleted, {size_bytes / MEGABYTE:,.0f} MB.")
 
 
 def _lines(bank: "BankStatus") -> list[str]:
@@ -154,8 +152,8 @@ def _lines(bank: "BankStatus") -> list[str]:
     holders: dict[str, list[int]] = {}
     for held in bank.in_progress:
         holders.setdefault(held.holder, []).append(held.index)
-    lines += [f"  in hand at {holder}: {', '.join(map(str, indices))}" for holder, indices in holders.items()]
+    lines += [f"  in training at {holder}: {', '.join(map(str, indices))}" for holder, indices in holders.items()]
     if bank.waiting:
-        lines.append(f"  {bank.waiting} ordered and free{', offered to the workers' if bank.offered else ''}")
+        lines.append(f"  {bank.waiting} waiting for a trainer{', offered to the workers' if bank.offered else ''}")
     lines += [f"  failed: {message}" for message in bank.failed]
     return lines

@@ -1,4 +1,4 @@
-"""Participant commands over HTTP: look at competitions, submit, follow, choose."""
+"""Participants' commands over HTTP: list competitions, submit, follow, select."""
 
 import json
 from pathlib import Path
@@ -104,7 +104,7 @@ def cancel(
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """End one of your submissions that is not yet scored; it still counts."""
+    """Cancel one of your submissions before it is scored; it still counts against the quota."""
     with connect(server, token) as client:
         view = client.cancel(submission_id)
     _show(view, as_json)
@@ -112,19 +112,19 @@ def cancel(
 
 def select(
     submission_id: SubmissionId,
-    undo: Annotated[bool, typer.Option("--undo", help="Take the choice back")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Undo the selection")] = False,
     server: Server = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Choose one of your submissions for the final evaluation. Without a choice your best scores count."""
+    """Select one of your submissions for the final evaluation. Without a selection your best scores count."""
     with connect(server, token) as client:
         view = client.select(submission_id, undo=undo)
     _show(view, as_json)
 
 
 def receipt(submission_id: SubmissionId, server: Server = None, token: Token = None, as_json: Json = False) -> None:
-    """Show what a score depends on: versions, sandbox and digests. Digests of what is hidden are keyed marks."""
+    """Show what a score depends on: versions, sandbox and digests. Digests of hidden things are keyed marks."""
     with connect(server, token) as client:
         found = client.receipt(submission_id)
     typer.echo(found.model_dump_json() if as_json else describe_receipt(found))
@@ -158,7 +158,7 @@ def _watched(client: Client, view: SubmissionView, *, quiet: bool) -> Submission
     try:
         return wait_for(client, view.id, quiet=quiet)
     except KeyboardInterrupt:
-        typer.echo(f"It goes on without being watched. To look again: lethe status {view.id} --watch", err=True)
+        typer.echo(f"The evaluation goes on. To follow it again: lethe status {view.id} --watch", err=True)
         raise typer.Exit(1) from None
 
 

@@ -14,7 +14,7 @@ from server.errors import ConfigurationError
 from server.settings import Settings
 
 SHUTDOWN_S = 5
-"""What requests in flight have to end after SIGTERM."""
+"""Seconds that requests in flight get after SIGTERM."""
 
 
 def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
@@ -33,7 +33,7 @@ def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
     app = create_app(settings)
     require_newest(app.state.context.database)
     listener = listen(settings)
-    gc.freeze()  # looking through all that stays would hold up every request for a tenth of a second, now and then
+    gc.freeze()  # now and then, a collection of the permanent objects would delay all requests by 0.1 s
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -49,7 +49,7 @@ def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
 
 
 def listen(settings: Settings) -> socket.socket:
-    """A socket that listens on the configured address; raises ConfigurationError in one line when it is taken."""
+    """Return a socket that listens on the configured address; raises ConfigurationError when the address is taken."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -105,7 +105,7 @@ def worker(
 
 
 def migrate(home: Home = None) -> None:
-    """Bring the database to the newest schema."""
+    """Migrate the database to the newest schema."""
     from server.context import create_context
     from server.database.migration import migrate as apply
 
@@ -126,7 +126,7 @@ def up(home: Home = None, host: Host = None, port: Port = None, allow_unsafe: Al
 
 
 def start_all(settings: Settings, *, log_level: str | None = None, allow_unsafe: bool = False) -> Supervisor:
-    """A supervisor with the three processes of one machine running; raises before anything starts when one cannot."""
+    """Start the three processes of one machine; raises before anything starts if one of them cannot."""
     from evaluator.sandbox_pool import require_isolation
     from evaluator.settings import SandboxSettings
     from server.context import create_context
@@ -154,7 +154,7 @@ def start_all(settings: Settings, *, log_level: str | None = None, allow_unsafe:
 
 
 def worker_environment(settings: Settings, key: str) -> dict[str, str]:
-    """What a worker on this machine needs to know; no database URL among it."""
+    """Return the variables of a worker on this machine, without a database URL."""
     return {
         "LETHE_SERVER_URL": settings.server_url,
         "LETHE_WORKER_KEY": key,

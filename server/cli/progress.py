@@ -1,4 +1,4 @@
-"""Progress bars of long work: bar, counts, models per hour and the time that is left."""
+"""Progress bars: bar, counts, models per hour and the remaining time."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from evaluator.banks.seeding import Progress as Step
 
 _TITLES = {"data": "photographs", "models": "first models"}
-_UNITS = {"models": "models", "oracles": "models", "runs": "runs"}  # stages whose speed is worth telling
+_UNITS = {"models": "models", "oracles": "models", "runs": "runs"}  # stages whose speed is shown
 
 
 @contextmanager
 def training_progress() -> Iterator[Callable[["Step"], None]]:
-    """A callback that draws each stage of the evaluator's work as a bar on stderr."""
+    """Yield a callback that draws each stage of the evaluator's work as a bar on stderr."""
     bars = Progress(
         TextColumn("{task.description:<14}"),
         BarColumn(bar_width=32),
@@ -28,7 +28,7 @@ def training_progress() -> Iterator[Callable[["Step"], None]]:
 
     def show(step: "Step") -> None:
         if step.done == step.total and not step.fresh:
-            return  # everything was there already
+            return  # everything was stored already
         if step.stage not in tasks:
             tasks[step.stage] = bars.add_task(_TITLES.get(step.stage, step.stage), total=step.total, rate="")
         bars.update(tasks[step.stage], completed=step.done, total=step.total, rate=_rate(step))

@@ -1,4 +1,4 @@
-"""`lethe admin rescore`: scores computed again from stored outputs, compared, and exchanged at once."""
+"""`lethe admin rescore`: recomputes scores from stored outputs, compares them, and replaces all at once."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 def rescore(
     slug: Slug,
     rule: Annotated[
-        Literal["exact", "competition"] | None, typer.Option("--rule", help="Another rule than now; see docs/metric.md")
+        Literal["exact", "competition"] | None, typer.Option("--rule", help="Change the rule; see docs/metric.md")
     ] = None,
     cap_ratios: Annotated[
         bool | None, typer.Option("--cap-ratios/--no-cap-ratios", help="Limit the accuracy ratios to 1, or not")
     ] = None,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Change nothing; exit with 1 unless all stored scores come out again")
+        bool, typer.Option("--verify", help="Change nothing; exit with 1 unless every stored score is reproduced")
     ] = False,
     yes: Yes = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Compute all scores again from stored outputs, show old and new boards, ask, and exchange them at once.
+    """Recompute all scores from stored outputs, show old and new boards, ask, and replace all scores at once.
 
-    Nothing is run, so no worker and no GPU is needed. With --json and without --yes it only compares.
+    No submission runs, so it needs neither workers nor GPUs. With --json and without --yes it only compares.
     """
     from server.hosting.creation import open_context
 
     if verify and (rule is not None or cap_ratios is not None):
-        raise typer.BadParameter("--verify computes each score under its own rule: leave --rule and --cap-ratios out")
+        raise typer.BadParameter("--verify recomputes each score under its own rule: leave out --rule and --cap-ratios")
     context = open_context(make_settings(home=home))
     if verify:
         from server.scoring.verification import verify as check
@@ -68,7 +68,7 @@ def rescore(
     if as_json:
         typer.echo(json.dumps(_document(made, applied=yes)))
         return
-    typer.echo(f"{len(made.scores)} scores of {slug} were exchanged; the former ones are kept.")
+    typer.echo(f"{len(made.scores)} scores of {slug} were replaced; the former ones are kept.")
     typer.echo(f"tell the participants: lethe admin competition announce {slug} TITLE TEXT")
 
 
@@ -90,7 +90,7 @@ def _tell(slug: str, found: "Verified", as_json: bool) -> None:
     for line in found.different:
         typer.echo(line)
     typer.echo(
-        f"{found.scores} scores of {slug}: {found.identical} the same to the bit, {found.close} within 1e-9, "
+        f"{found.scores} scores of {slug}: {found.identical} identical to the bit, {found.close} within 1e-9, "
         f"{len(found.different)} different"
     )
 
@@ -120,7 +120,7 @@ def _named(metric: object) -> str:
 
 def _question(made: "Draft") -> str:
     shown = " Everybody has seen the final board already." if made.is_revealed else ""
-    return f"Exchange all {len(made.scores)} scores of {made.slug}? Later submissions are scored in the new way.{shown}"
+    return f"Replace all {len(made.scores)} scores of {made.slug}? Later ones are scored under the new metric.{shown}"
 
 
 def _document(made: "Draft", *, applied: bool) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`lethe score FILE.npz`: the metric offline, for anyone with stored outputs who wants a number with an error bar."""
+"""`lethe score FILE.npz`: the metric offline, from stored outputs, with error bars."""
 
 import json
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ def score(
             "`unlearned_retain_accuracy` or `retrained_test_accuracy`",
         ),
     ],
-    rule: Annotated[Literal["exact", "competition"], typer.Option(help="How epsilon is found")] = "exact",
+    rule: Annotated[Literal["exact", "competition"], typer.Option(help="How epsilon is computed")] = "exact",
     cap_ratios: Annotated[bool, typer.Option(help="Limit the accuracy ratios to 1; the 2023 challenge did not")] = True,
     against: Annotated[
         Path | None,
@@ -122,7 +122,7 @@ def _score(file: Path, rule: Literal["exact", "competition"], cap_ratios: bool, 
 
 
 def _read(file: Path) -> _Stored:
-    """The pools in `file`; raises _Refused for anything that is not an archive of the arrays that are wanted."""
+    """Read the pools in `file`; raises _Refused unless it is an archive with the required arrays."""
     import zipfile
 
     import numpy as np
@@ -137,8 +137,8 @@ def _read(file: Path) -> _Stored:
         raise _Refused(f"{file}: not a readable .npz archive of plain arrays ({error})") from error
     missing = [name for name in ("unlearned", "retrained") if name not in arrays]
     if missing:
-        held = ", ".join(sorted(arrays)) or "nothing"
-        raise _Refused(f"{file}: no array {' or '.join(missing)}; it holds {held}")
+        found = ", ".join(sorted(arrays)) or "nothing"
+        raise _Refused(f"{file}: no array {' or '.join(missing)}; it contains {found}")
     try:
         pools = {name: _pool(name, arrays) for name in POOLS if name in arrays}
     except ValueError as error:
@@ -152,17 +152,17 @@ def _pool(name: str, arrays: "Mapping[str, NDArray[Any]]") -> "Pool":
 
     values = arrays[name]
     if values.dtype.kind not in "fiu":
-        raise ValueError(f"{name} must hold numbers, not {values.dtype}")
+        raise ValueError(f"{name} must contain numbers, not {values.dtype}")
     if values.ndim not in (2, 3):
         raise ValueError(
-            f"{name} must hold margins (runs, examples) or logits (runs, examples, classes), not {values.shape}"
+            f"{name} must contain margins (runs, examples) or logits (runs, examples, classes), not {values.shape}"
         )
     broken = non_finite_outputs(values)
     if broken is not None:
         raise ValueError(f"{name}: {broken.message} Remove those runs or find out why they diverged.")
     if values.ndim == 3:
         if "labels" not in arrays:
-            raise ValueError(f"{name} holds logits; add `labels` (E,), the true class of each example")
+            raise ValueError(f"{name} contains logits; add `labels` (E,), the true class of each example")
         values = margins(values, arrays["labels"])
     return Pool(margins=values, **{kind: arrays.get(f"{name}_{kind}") for kind in ACCURACIES})
 
@@ -238,7 +238,7 @@ def _interval(bounds: tuple[float, float]) -> str:
 
 
 def _histogram(score: "Score") -> list[str]:
-    """Epsilon in bins of 0.5, one line a bin; the last one takes everything beyond."""
+    """Return the histogram of epsilon in bins of 0.5, one line per bin; the last bin includes all larger values."""
     import numpy as np
 
     bins = _bin_count(score)
@@ -261,7 +261,7 @@ def _bin_count(score: "Score") -> int:
 
 
 def _draw(report: _ScoreReport, path: Path) -> None:
-    """The histogram of epsilon, and the margins of the best, the middle and the worst example."""
+    """Draw the histogram of epsilon, and the margins of the best, the median and the worst example."""
     import numpy as np
 
     try:
@@ -276,7 +276,7 @@ def _draw(report: _ScoreReport, path: Path) -> None:
     left, right = figure.subplots(1, 2)
     edges = BIN_WIDTH * np.arange(_bin_count(score) + 1)
     left.hist(np.minimum(score.epsilon, edges[-1] - BIN_WIDTH / 2), edges, color="#4c72b0", edgecolor="white")
-    left.set(xlabel="epsilon (the last bin takes all beyond)", ylabel="forget examples")
+    left.set(xlabel="epsilon (the last bin includes all larger values)", ylabel="forget examples")
     left.set_title(
         f"{score.rule}: F = {score.forgetting_quality:.3f}, final score {score.final_score:.3f}", fontsize=10
     )

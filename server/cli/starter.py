@@ -1,4 +1,4 @@
-"""`lethe init`: a file to begin with."""
+"""`lethe init`: writes a file to start from."""
 
 import json
 from pathlib import Path
@@ -14,15 +14,15 @@ from server.pages.snippets import STARTER
 
 def init(
     file: Annotated[Path, typer.Argument(help="A new file")] = Path(FILENAME),
-    force: Annotated[bool, typer.Option("--force", help="Also where there is a file already")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write a submission that works, with what you are given and must give back explained in it."""
+    """Write a working submission that explains its inputs and its result."""
     try:
         with file.open("w" if force else "x", encoding="utf-8") as new:
             new.write(STARTER)
     except FileExistsError as error:
-        raise ConfigurationError(f"{file} is there already: name another file, or replace it with --force") from error
+        raise ConfigurationError(f"{file} already exists: choose another name, or replace it with --force") from error
     except OSError as error:
         raise ConfigurationError(f"cannot write {file}: {error.strerror}") from error
     if as_json:

@@ -1,4 +1,4 @@
-"""Operator commands on what is stored: pruning, backing up and restoring."""
+"""Operator commands for stored data: prune, back up and restore."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from server.cli.options import Home, Json, make_settings
+from server.cli.options import Home, Json, Yes, make_settings
 
 if TYPE_CHECKING:
     from server.context import Context
@@ -18,18 +18,16 @@ if TYPE_CHECKING:
 GIB = 2**30
 MIB = 2**20
 
-Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking")]
-
 
 def prune(
     older_than_days: Annotated[
-        float, typer.Option("--older-than-days", min=0.1, help="Spare what was of use in this time")
+        float, typer.Option("--older-than-days", min=0.1, help="Keep everything that was used in this time")
     ] = 7.0,
     yes: Yes = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Delete stored outputs that nothing needs any more; without --yes only say which, and ask."""
+    """Delete stored outputs that nothing needs. Without --yes it lists them, and asks."""
     from server.hosting.prune import delete_waste, find_waste
 
     with _migrated(home) as context:
@@ -62,12 +60,12 @@ def _pruned(found: dict[str, Any], deleted: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def backup(
-    folder: Annotated[Path, typer.Argument(help="A new folder; it will hold secrets")],
-    artifacts: Annotated[bool, typer.Option("--artifacts", help="Also copy the artifacts, not only list them")] = False,
+    folder: Annotated[Path, typer.Argument(help="A new folder, which will contain secrets")],
+    artifacts: Annotated[bool, typer.Option("--artifacts", help="Copy the artifacts, too")] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Save the database and a manifest of the artifacts that it needs. Safe while everything runs."""
+    """Back up the database, with a manifest of the artifacts that it needs. Safe while everything runs."""
     from server.hosting.backup import back_up
 
     with _migrated(home) as context, _copying() as progress:
@@ -85,12 +83,12 @@ def backup(
 
 
 def restore(
-    folder: Annotated[Path, typer.Argument(help="A folder that lethe admin backup made")],
-    yes: Annotated[bool, typer.Option("--yes", help="Replace what the database holds now")] = False,
+    folder: Annotated[Path, typer.Argument(help="A folder written by lethe admin backup")],
+    yes: Annotated[bool, typer.Option("--yes", help="Replace the current database")] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Verify a backup and put it in place of the database. Stop serve and control before."""
+    """Verify a backup and restore it. Stop serve and control first."""
     from server.context import create_context
     from server.hosting.backup import read_manifest
     from server.hosting.backup import restore as put_back
@@ -109,18 +107,18 @@ def restore(
         typer.echo(f"{restored.copied:,} artifacts were copied back, {len(restored.missing):,} are missing.")
     if restored.missing:
         if not as_json:
-            typer.echo(f"missing or of another size, e.g. {restored.missing[0]}: bring back the artifact store as well")
+            typer.echo(f"missing or of another size, e.g. {restored.missing[0]}: restore the artifact store as well")
         raise typer.Exit(1)
 
 
 def readable(size_bytes: int) -> str:
-    """`size_bytes` in MiB or GiB."""
+    """Format `size_bytes` in MiB or GiB."""
     return f"{size_bytes / GIB:,.1f} GiB" if size_bytes >= GIB else f"{size_bytes / MIB:,.1f} MiB"
 
 
 @contextmanager
 def _migrated(home: Path | None) -> "Iterator[Context]":
-    """A context on a database at the newest schema, closed at the end."""
+    """Open a context on a database at the newest schema, and close it at the end."""
     from server.hosting import creation
 
     context = creation.open_context(make_settings(home=home))
@@ -132,7 +130,7 @@ def _migrated(home: Path | None) -> "Iterator[Context]":
 
 @contextmanager
 def _copying() -> Iterator[Callable[[int, int], None]]:
-    """A callback that draws the copying of artifacts as a bar on stderr."""
+    """Yield a callback that draws the progress of copying artifacts on stderr."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -45,7 +45,7 @@ class Supervisor:
         self._spawn(child)
 
     def watch(self) -> None:
-        """Restart what dies: one look at each child. Call it about twice a second."""
+        """Check each child once, and restart dead ones after their backoff. Call it about twice a second."""
         for child in self._children:
             if self._stopping or child.process is None:
                 continue
@@ -56,7 +56,7 @@ class Supervisor:
             if child.restart_at is None:
                 if now - child.started_at > STEADY_AFTER_S:
                     child.backoff_s = FIRST_BACKOFF_S
-                self._print(child, f"ended with code {code}; starting again in {child.backoff_s:.0f} s")
+                self._print(child, f"ended with code {code}; restarting in {child.backoff_s:.0f} s")
                 child.restart_at = now + child.backoff_s
                 child.backoff_s = min(2 * child.backoff_s, LONGEST_BACKOFF_S)
             elif now >= child.restart_at:
@@ -72,7 +72,7 @@ class Supervisor:
             self.stop()
 
     def stop(self) -> None:
-        """SIGTERM to all children in reverse order, SIGKILL to those that take longer than the grace period."""
+        """SIGTERM to all children in reverse order, SIGKILL to those that outlast the grace period."""
         self._stopping = True
         running = [child for child in reversed(self._children) if child.process and child.process.poll() is None]
         for child in running:
@@ -90,7 +90,7 @@ class Supervisor:
                 child.reader.join(timeout=2)
 
     def pids(self) -> dict[str, int]:
-        """The process ids of the children that were started, by name."""
+        """Return the children's process ids by name."""
         return {child.name: child.process.pid for child in self._children if child.process}
 
     def _spawn(self, child: _Child) -> None:
@@ -123,7 +123,7 @@ class Supervisor:
 
 
 def _signal(child: _Child, number: signal.Signals) -> None:
-    assert child.process is not None  # noqa: S101 - callers look first
+    assert child.process is not None  # noqa: S101 - callers check first
     try:
         child.process.send_signal(number)
     except ProcessLookupError:

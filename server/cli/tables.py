@@ -17,12 +17,12 @@ BAR_WIDTH = 24
 
 
 def print_leaderboard(board: Leaderboard, console: Console) -> None:
-    """The board with each score's interval drawn on one common scale."""
+    """Print the board with each score's interval drawn on one common scale."""
     table = Table(title=board.title, title_justify="left", box=None, pad_edge=False)
     longest = max((row.interval.high for row in board.rows), default=0.0) or 1.0
-    shaken = board.view == "final"
+    is_final = board.view == "final"
     table.add_column("rank", justify="right", no_wrap=True)
-    if shaken:
+    if is_final:
         table.add_column("public", justify="right", no_wrap=True)
     table.add_column("team", no_wrap=True, overflow="ellipsis")
     table.add_column("score", justify="right", no_wrap=True)
@@ -31,7 +31,7 @@ def print_leaderboard(board: Leaderboard, console: Console) -> None:
     for row in board.rows:
         table.add_row(
             "" if row.rank is None else str(row.rank),
-            *([_public_rank(row)] if shaken else []),
+            *([_public_rank(row)] if is_final else []),
             row.team,
             f"{row.score:.4f}",
             f"{row.interval.low:.4f}–{row.interval.high:.4f}",
@@ -42,7 +42,7 @@ def print_leaderboard(board: Leaderboard, console: Console) -> None:
 
 
 def _public_rank(row: LeaderboardRow) -> str:
-    """The rank on the public board and how far the final one moved from it."""
+    """Return the public rank, and how far the final rank moved from it."""
     if row.public_rank is None or row.rank is None:
         return ""
     moved = row.public_rank - row.rank
@@ -51,7 +51,7 @@ def _public_rank(row: LeaderboardRow) -> str:
 
 
 def whisker(score: float, low: float, high: float, longest: float) -> str:
-    """The interval as a line with the score on it, `BAR_WIDTH` characters for 0 to `longest`."""
+    """Return the interval as a line with the score on it, `BAR_WIDTH` characters for 0 to `longest`."""
     start, point, end = (min(BAR_WIDTH - 1, int(BAR_WIDTH * value / longest)) for value in (low, score, high))
     line = [" "] * BAR_WIDTH
     line[start : end + 1] = "─" * (end + 1 - start)
@@ -60,9 +60,9 @@ def whisker(score: float, low: float, high: float, longest: float) -> str:
 
 
 def print_workers(rows: "list[WorkerRow]", console: Console) -> None:
-    """The workers, one a line."""
+    """Print the workers, one per line."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("worker", "key", "state", "doing", "heard", "slots", "memory", "gpu", "torch", "sandbox"):
+    for heading in ("worker", "key", "state", "doing", "last call", "slots", "memory", "gpu", "torch", "sandbox"):
         table.add_column(heading, no_wrap=True)
     for row in rows:
         can = row.capabilities
@@ -85,7 +85,7 @@ def print_workers(rows: "list[WorkerRow]", console: Console) -> None:
 
 
 def print_competitions(rows: list[CompetitionRow], console: Console) -> None:
-    """The competitions, one a line."""
+    """Print the competitions, one per line."""
     table = Table(box=None, pad_edge=False)
     for heading in ("competition", "phase", "teams", "submissions", "title"):
         table.add_column(heading, no_wrap=heading != "title")
@@ -95,7 +95,7 @@ def print_competitions(rows: list[CompetitionRow], console: Console) -> None:
 
 
 def print_submissions(views: list[SubmissionView], console: Console) -> None:
-    """A team's submissions, one a line."""
+    """Print a team's submissions, one per line."""
     table = Table(box=None, pad_edge=False)
     for heading in ("submission", "file", "state", "score", "95% interval", "selected", "sent"):
         table.add_column(heading, no_wrap=True)
@@ -109,4 +109,4 @@ def print_submissions(views: list[SubmissionView], console: Console) -> None:
             "yes" if view.selected else "",
             f"{view.created_at.astimezone():%Y-%m-%d %H:%M}",
         )
-    console.print(table if views else "You have sent nothing yet.")
+    console.print(table if views else "You have not submitted anything yet.")

@@ -13,7 +13,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.command("show")
 def show(competition: Slug, server: Server = None, token: Token = None, as_json: Json = False) -> None:
-    """Who is in your team, and which invitations are open."""
+    """Show your team's members and open invitations."""
     with connect(server, token) as client:
         _print(client.team(competition), as_json)
 
@@ -21,19 +21,19 @@ def show(competition: Slug, server: Server = None, token: Token = None, as_json:
 @app.command("create")
 def create(
     competition: Slug,
-    name: Annotated[str, typer.Argument(help="Its name on the board")],
+    name: Annotated[str, typer.Argument(help="The team's name on the board")],
     server: Server = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Make a team. Who uploads without one gets a team of one, called like the account."""
+    """Create a team. Without one, your first upload creates a team of one, named like your account."""
     with connect(server, token) as client:
         _print(client.create_team(competition, name), as_json)
 
 
 @app.command("invite")
 def invite(competition: Slug, server: Server = None, token: Token = None, as_json: Json = False) -> None:
-    """Print a code with which one person can join your team within seven days."""
+    """Create an invitation and print its code, with which one person can join your team within seven days."""
     with connect(server, token) as client:
         made = client.invite(client.team(competition).id)
     typer.echo(made.model_dump_json() if as_json else made.code)
@@ -41,12 +41,12 @@ def invite(competition: Slug, server: Server = None, token: Token = None, as_jso
 
 @app.command("join")
 def join(
-    code: Annotated[str, typer.Argument(help="What `lethe team invite` printed")],
+    code: Annotated[str, typer.Argument(help="Code that `lethe team invite` printed")],
     server: Server = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Join the team that a code is of."""
+    """Join a team with an invitation code."""
     with connect(server, token) as client:
         _print(client.join(code), as_json)
 

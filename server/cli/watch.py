@@ -1,4 +1,4 @@
-"""A submission's way to its score as a line that moves."""
+"""A progress bar for a submission."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -11,9 +11,9 @@ from server.submissions.schemas import SubmissionView
 
 
 def wait_for(
-    client: Client, submission_id: UUID, *, quiet: bool = False, alive: Callable[[], None] = lambda: None
+    client: Client, submission_id: UUID, *, quiet: bool = False, check_alive: Callable[[], None] = lambda: None
 ) -> SubmissionView:
-    """The submission once it has ended; draws its progress on stderr. `alive` is called at each look."""
+    """Draw a submission's progress on stderr until it has ended, and return it. Calls `check_alive` at each poll."""
     with Progress(
         TextColumn("{task.description:<18}"),
         BarColumn(bar_width=32),
@@ -31,7 +31,7 @@ def wait_for(
                 completed=view.runs_done,
                 state=_state(view),
             )
-            alive()
+            check_alive()
     return view
 
 

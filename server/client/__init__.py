@@ -2,7 +2,7 @@
 
 from server.client import connect
 
-with connect() as client:                      # as `lethe login` left it, or LETHE_SERVER and LETHE_TOKEN
+with connect() as client:                      # the stored login, or LETHE_SERVER and LETHE_TOKEN
     mine = client.submit("demo", Path("my_method.py"))
     print(client.wait(mine.id).score)
 """

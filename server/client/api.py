@@ -1,4 +1,4 @@
-"""The calls of a participant, one method each, with typed answers."""
+"""Participants' calls of the API, one method each, with typed answers."""
 
 import time
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from server.teams.schemas import InviteCreated, TeamView
 RELEASE = version("lethe")
 POLL_S = 1.0
 PATIENCE_S = 120.0
-"""How long `follow` bears with a server that does not answer."""
+"""How long `follow` waits for a server that does not answer."""
 
 BOARD_ROWS = 1_000
 Answer = TypeVar("Answer")
@@ -39,7 +39,7 @@ class Client:
         try:
             self._http = httpx.Client(base_url=f"{self.server}/api/v1", headers=headers, timeout=30.0)
         except httpx.InvalidURL as error:
-            raise ApiError(f"{server!r} from {origin} is no address: {error}", code="unreachable") from error
+            raise ApiError(f"{server!r} from {origin} is not an address: {error}", code="unreachable") from error
 
     def __enter__(self) -> Self:
         return self
@@ -50,56 +50,56 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Give back the connections."""
+        """Close the connections."""
         self._http.close()
 
     # Accounts
 
     def register(self, username: str, email: str, password: str, *, invite: str | None = None) -> UserCreated:
-        """A new account and its first token."""
+        """Create an account and return it with its first token."""
         body = {"username": username, "email": email, "password": password, "invite": invite}
         return self._call("POST", "/users", UserCreated, json=body)
 
     def create_token(self, username: str, password: str, *, name: str = "lethe") -> TokenCreated:
-        """Another token of an account, for its password."""
+        """Create another token of an account, with its password."""
         return self._call("POST", "/tokens", TokenCreated, auth=(username, password), json={"name": name})
 
     def delete_token(self, token_id: UUID) -> None:
-        """Make a token useless at once."""
+        """Delete a token."""
         self._send("DELETE", f"/tokens/{token_id}")
 
     def me(self) -> Me:
-        """Whose token this is."""
+        """Return the account of the token."""
         return self._call("GET", "/users/me", Me)
 
     # Competitions
 
     def competitions(self) -> list[CompetitionRow]:
-        """Every published competition, newest first."""
+        """Return every published competition, newest first."""
         return self._call("GET", "/competitions", list[CompetitionRow])
 
     def competition(self, slug: str) -> CompetitionFacts:
-        """Rules, limits, phase and counts."""
+        """Return rules, limits, phase and counts of a competition."""
         return self._call("GET", _at("competitions", slug), CompetitionFacts)
 
     def announcements(self, slug: str) -> list[AnnouncementView]:
-        """What the host told everybody, newest first."""
+        """Return the host's announcements, newest first."""
         return self._call("GET", _at("competitions", slug, "announcements"), list[AnnouncementView])
 
     def leaderboard(self, slug: str, view: Evaluation = Evaluation.PUBLIC, *, offset: int = 0) -> Leaderboard:
-        """Up to 1,000 teams of a board from `offset` on; `next_offset` says where the next page starts."""
+        """Return up to 1,000 teams of a board from `offset` on; `next_offset` is the start of the next page."""
         query = {"view": view.value, "offset": offset, "limit": BOARD_ROWS}
         return self._call("GET", _at("competitions", slug, "leaderboard"), Leaderboard, params=query)
 
     def leaderboard_csv(self, slug: str, view: Evaluation = Evaluation.PUBLIC) -> str:
-        """All of a board as CSV."""
+        """Return a whole board as CSV."""
         query = {"view": view.value, "format": "csv"}
         return self._send("GET", _at("competitions", slug, "leaderboard"), params=query).text
 
     # Submissions
 
     def submit(self, slug: str, file: Path) -> UploadAnswer:
-        """Upload `file`; the same bytes again answer with the earlier submission."""
+        """Upload `file`; bytes that were uploaded before return the earlier submission."""
         try:
             data = file.read_bytes()
         except OSError as error:
@@ -109,7 +109,7 @@ class Client:
         )
 
     def submissions(self, slug: str) -> Iterator[SubmissionView]:
-        """My team's submissions, newest first."""
+        """Yield my team's submissions, newest first."""
         cursor: str | None = None
         while True:
             query = {"limit": "100"} | ({} if cursor is None else {"cursor": cursor})
@@ -120,71 +120,71 @@ class Client:
                 return
 
     def quota(self, slug: str) -> QuotaView:
-        """What my team and I have left."""
+        """Return what is left of my team's and my quota."""
         return self._call("GET", _at("competitions", slug, "quota"), QuotaView)
 
     def submission(self, submission_id: UUID) -> SubmissionView:
-        """State and result of a submission."""
+        """Return state and result of a submission."""
         return self._call("GET", f"/submissions/{submission_id}", SubmissionView)
 
     def follow(self, submission_id: UUID, *, every_s: float = POLL_S) -> Iterator[SubmissionView]:
-        """The submission at each look until it has ended; a server that is away for two minutes is waited for."""
-        heard_at = time.monotonic()
+        """Yield the submission every `every_s` seconds until it has ended; bears an outage of up to two minutes."""
+        answered_at = time.monotonic()
         while True:
             try:
                 view = self.submission(submission_id)
             except ApiError as error:
-                is_passing = error.status is None or error.status in {429, 502, 503, 504}
-                if not is_passing or time.monotonic() - heard_at > PATIENCE_S:
+                is_outage = error.status is None or error.status in {429, 502, 503, 504}
+                if not is_outage or time.monotonic() - answered_at > PATIENCE_S:
                     raise
             else:
-                heard_at = time.monotonic()
+                answered_at = time.monotonic()
                 yield view
                 if SubmissionState(view.state).is_terminal:
                     return
             time.sleep(every_s)
 
     def wait(self, submission_id: UUID, *, every_s: float = POLL_S) -> SubmissionView:
-        """The submission once it has ended."""
+        """Wait for a submission to end, and return it."""
         *_, last = self.follow(submission_id, every_s=every_s)
         return last
 
     def log(self, submission_id: UUID) -> SubmissionLog:
-        """Output of the check stage."""
+        """Return the output of the check stage."""
         return self._call("GET", f"/submissions/{submission_id}/log", SubmissionLog)
 
     def source(self, submission_id: UUID) -> bytes:
-        """The file as it runs."""
+        """Return the file as it runs."""
         return self._send("GET", f"/submissions/{submission_id}/source").content
 
     def receipt(self, submission_id: UUID) -> ReceiptView:
-        """What the score depends on."""
+        """Return what the score depends on."""
         return self._call("GET", f"/submissions/{submission_id}/receipt", ReceiptView)
 
     def cancel(self, submission_id: UUID) -> SubmissionView:
-        """End a submission that is not yet scored; it still counts."""
+        """Cancel a submission that is not yet scored; it still counts against the quota."""
         return self._call("POST", f"/submissions/{submission_id}/cancel", SubmissionView)
 
     def select(self, submission_id: UUID, *, undo: bool = False) -> SubmissionView:
-        """Choose a submission for the final evaluation, or take the choice back."""
+        """Select a submission for the final evaluation, or undo it."""
         return self._call("POST", f"/submissions/{submission_id}/{'unselect' if undo else 'select'}", SubmissionView)
 
     # Teams
 
     def team(self, slug: str) -> TeamView:
-        """My team in a competition."""
+        """Return my team in a competition."""
         return self._call("GET", _at("competitions", slug, "team"), TeamView)
 
     def create_team(self, slug: str, name: str) -> TeamView:
-        """A new team with me in it."""
+        """Create a team with me in it."""
         return self._call("POST", _at("competitions", slug, "teams"), TeamView, json={"name": name})
 
     def invite(self, team_id: UUID) -> InviteCreated:
-        """A code with which one person can join."""
+        """Create an invitation code with which one person can join."""
         return self._call("POST", f"/teams/{team_id}/invites", InviteCreated)
 
     def join(self, code: str) -> TeamView:
-        """Join the team that the code is of."""
+        """Join the team of an invitation code."""
         return self._call("POST", _at("invites", code, "accept"), TeamView)
 
     def leave(self, team_id: UUID) -> None:
@@ -192,14 +192,14 @@ class Client:
         self._send("POST", f"/teams/{team_id}/leave")
 
     def server_version(self) -> str:
-        """The version of Lethe that the server runs."""
+        """Return the version of Lethe that the server runs."""
         try:
             answer = self._http.get(f"{self.server}/openapi.json").raise_for_status()
             return str(answer.json()["info"]["version"])
         except httpx.TransportError as error:
             raise unreachable(self.server, error, origin=self._origin) from error
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            raise ApiError(f"{self.server} is no Lethe server", code="not_lethe") from error
+            raise ApiError(f"{self.server} is not a Lethe server", code="not_lethe") from error
 
     def _call(self, method: str, path: str, kind: type[Answer], **more: Any) -> Answer:
         response = self._send(method, path, **more)
@@ -226,5 +226,5 @@ class Client:
 
 
 def _at(*parts: str) -> str:
-    """A path; what people type stays one part of it."""
+    """Join quoted parts to a path, so that a part with a slash stays one part."""
     return "".join(f"/{quote(part, safe='')}" for part in parts)

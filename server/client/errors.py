@@ -1,4 +1,4 @@
-"""What a client raises, with advice for the person at the terminal."""
+"""The client's errors, with advice for the person at the terminal."""
 
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,7 @@ from server.errors import LetheError
 
 
 class ApiError(LetheError):
-    """The server refused, does not answer, or is no Lethe server; the message says what to do.
+    """The server refused, does not answer, or is not a Lethe server; the message says what to do.
 
     `code` is the server's (docs/api.md) or `unreachable`, `not_lethe`, `version_mismatch`, `unreadable_file`. `status`
     is the HTTP status, None without an answer. `members` are the further members of the problem document.
@@ -25,7 +25,7 @@ class ApiError(LetheError):
 
 
 def unreachable(server: str, error: Exception, *, origin: str) -> ApiError:
-    """No answer came. `origin` says where the address was found."""
+    """Return the error for a server that does not answer. `origin` says where its address was found."""
     reason = str(error) or type(error).__name__
     if isinstance(error, httpx.TimeoutException):
         reason = "no answer in time"
@@ -36,7 +36,7 @@ def unreachable(server: str, error: Exception, *, origin: str) -> ApiError:
 
 
 def refused(response: httpx.Response, server: str) -> ApiError:
-    """The server's problem document as an error; anything else means that it is no Lethe server."""
+    """Return the server's problem document as an error; any other answer means that it is not a Lethe server."""
     try:
         problem = response.json()
         message, code = str(problem["detail"]), str(problem["code"])
@@ -59,7 +59,7 @@ def refused(response: httpx.Response, server: str) -> ApiError:
 
 
 def mismatch(server: str, theirs: str, mine: str) -> ApiError:
-    """An answer that this version cannot read."""
+    """Return the error for an answer that this version cannot read."""
     return ApiError(
         f"{server} runs Lethe {theirs} and this is {mine}: its answer cannot be read. "
         f"Install the server's version: pip install lethe=={theirs}",

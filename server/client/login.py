@@ -1,4 +1,4 @@
-"""Which server and whose token: given, from LETHE_SERVER and LETHE_TOKEN, or as `lethe login` stored them."""
+"""Server and token: given, from LETHE_SERVER and LETHE_TOKEN, or stored by `lethe login`."""
 
 import os
 from pathlib import Path
@@ -16,16 +16,16 @@ DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 
 class ClientSettings(BaseSettings):
-    """What the environment says of server and token."""
+    """Server and token from the environment."""
 
     model_config = SettingsConfigDict(env_prefix="LETHE_", frozen=True, extra="ignore")
 
     server: str = Field(default="", description="URL of the server")
-    token: SecretStr = Field(default=SecretStr(""), description="API token; goes before the stored login")
+    token: SecretStr = Field(default=SecretStr(""), description="API token; takes precedence over the stored login")
 
 
 class StoredLogin(BaseModel):
-    """A server, an account and its token, in a file of the user's that nobody else can read (mode 0600)."""
+    """A server, an account and its token, in a file that only its user can read (mode 0600)."""
 
     server: str
     username: str
@@ -34,12 +34,12 @@ class StoredLogin(BaseModel):
 
     @staticmethod
     def path() -> Path:
-        """`lethe/login.json` in the platform's folder for configuration."""
+        """Return `lethe/login.json` in the platform's configuration folder."""
         return user_config_path("lethe") / "login.json"
 
     @classmethod
     def load(cls) -> Self | None:
-        """What was stored, or None; raises ConfigurationError for a file that cannot be read."""
+        """Return the stored login, or None; raises ConfigurationError for an unreadable file."""
         try:
             return cls.model_validate_json(cls.path().read_bytes())
         except FileNotFoundError:
@@ -48,7 +48,7 @@ class StoredLogin(BaseModel):
             raise ConfigurationError(f"cannot read {cls.path()}: delete it and run lethe login again") from error
 
     def save(self) -> None:
-        """Write it so that there is never a moment at which others could read it, or half of it would stand there."""
+        """Store the login atomically, in a file that nobody else can read at any moment."""
         path = self.path()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         new = path.with_suffix(f".{os.getpid()}")
@@ -59,7 +59,7 @@ class StoredLogin(BaseModel):
 
 
 def find_server(server: str | None = None) -> tuple[str, str]:
-    """The server's address, and where it was found."""
+    """Return the server's address, and where it was found."""
     stored = StoredLogin.load()
     settings = ClientSettings()
     for found, origin in (
@@ -73,9 +73,9 @@ def find_server(server: str | None = None) -> tuple[str, str]:
 
 
 def connect(server: str | None = None, token: str | None = None) -> Client:
-    """A client of `server` with `token`; what is not given comes from the environment, then from the stored login.
+    """Return a client for `server` and `token`, by default those of the environment, then of the stored login.
 
-    A stored token is sent to no other server than the one it was stored for.
+    A stored token is sent only to the server that it was stored for.
     """
     address, origin = find_server(server)
     token = token or ClientSettings().token.get_secret_value()
@@ -87,5 +87,5 @@ def connect(server: str | None = None, token: str | None = None) -> Client:
 
 def _checked(address: str, origin: str) -> str:
     if not address.startswith(("http://", "https://")):
-        raise ConfigurationError(f"{address!r} from {origin} is no address: begin it with https:// or http://")
+        raise ConfigurationError(f"{address!r} from {origin} is not an address: start it with https:// or http://")
     return address.rstrip("/")

@@ -1,4 +1,4 @@
-"""Counts that outlive processes and hold across them: added in the transaction of what they count."""
+"""Counters of the whole site that survive restarts, updated in the transaction that they count."""
 
 import os
 import socket
@@ -45,17 +45,17 @@ def _counting(dialect: str) -> Insert:
 
 
 def add_outcome(session: Session, *, state: str, owner: str | None, code: str | None) -> None:
-    """Count an evaluation that ended so; who counts all submissions instead reads more with every day."""
+    """Count an evaluation that ended. Counting all submissions instead would get slower every day."""
     add(session, "/".join((_OUTCOME, state, owner or "", code or "")))
 
 
 def add_state(session: Session, competition_id: UUID, state: str, change: int = 1) -> None:
-    """Count a submission of the competition that came to a terminal state, or with -1 one that left it for a rerun."""
+    """Count a submission that reached a terminal `state`; with -1, one that left it for a rerun."""
     add(session, _state_name(competition_id, state), change)
 
 
 def states(session: Session, competition_id: UUID, wanted: Iterable[str]) -> dict[str, int]:
-    """How many submissions of the competition, final evaluations included, are in these terminal states."""
+    """Return how many submissions of the competition, final evaluations included, are in each terminal state."""
     names = {_state_name(competition_id, state): state for state in wanted}
     rows = session.execute(
         select(Counter.name, func.sum(Counter.value)).where(Counter.name.in_(names)).group_by(Counter.name)
@@ -68,13 +68,13 @@ def _state_name(competition_id: UUID, state: str) -> str:
 
 
 def totals(session: Session) -> dict[str, float]:
-    """The sum over all processes, ever, by name; 0 for what never happened."""
+    """Return each counter's sum over all processes since the beginning; 0 for an event that never happened."""
     found = _sums(session)
     return {name: found.get(name, 0.0) for name in NAMES}
 
 
 def outcomes(session: Session) -> dict[tuple[str, str, str], float]:
-    """How many evaluations ever ended, by state, owner and code; a rerun ends once more."""
+    """Return how many evaluations have ended by state, owner and code; a rerun counts again."""
     found = {}
     for name, total in _sums(session).items():
         kind, *labels = name.split("/")

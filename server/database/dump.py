@@ -19,7 +19,7 @@ _TOOL_S = 6 * 3600.0
 
 
 class DumpFailed(PlatformError):
-    """A database tool failed; the message holds its last words."""
+    """A database tool failed; the message ends with its last lines."""
 
     code = "dump_failed"
 
@@ -30,14 +30,14 @@ def kind_of(database: Database) -> str:
 
 
 def start_snapshot(database: Database, session: Session) -> None:
-    """Let everything that `session` reads from now on, and a dump made with it, be of one moment."""
+    """Make `session`, and a dump made with it, see one moment of the database from now on."""
     if not database.is_sqlite:
         session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
     session.execute(text("SELECT count(*) FROM alembic_version"))  # on SQLite the first read fixes the moment
 
 
 def dump(database: Database, session: Session, folder: Path) -> Path:
-    """The file with a dump of what `session` sees, after `start_snapshot`; raises DumpFailed."""
+    """Dump what `session` sees after `start_snapshot`, and return the file; raises DumpFailed."""
     if database.is_sqlite:
         path = folder / "database.sqlite"
         with closing(sqlite3.connect(path)) as copy:
@@ -55,7 +55,7 @@ def dump(database: Database, session: Session, folder: Path) -> Path:
 
 
 def is_empty(database: Database) -> bool:
-    """Whether the database holds no table at all; a SQLite file that does not exist is not made."""
+    """Whether the database has no table at all; does not create a missing SQLite file."""
     if database.is_sqlite and not Path(database.url.database or "").exists():
         return True
     with database.engine.connect() as connection:
@@ -80,7 +80,7 @@ def require_idle(database: Database) -> None:
 
 
 def restore(database: Database, path: Path) -> None:
-    """Replace everything in the database by the dump at `path`; raises DumpFailed, and then it may be empty."""
+    """Replace everything in the database by the dump at `path`; DumpFailed may leave the database empty."""
     if database.is_sqlite:
         with database.engine.connect() as connection, closing(sqlite3.connect(path)) as copy:
             target = cast(sqlite3.Connection, connection.connection.dbapi_connection)

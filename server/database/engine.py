@@ -1,4 +1,4 @@
-"""The database: one engine, its kinds of transaction, the same code on SQLite and PostgreSQL."""
+"""The database: one engine and its kinds of transaction, with the same code on SQLite and PostgreSQL."""
 
 import sqlite3
 import time
@@ -15,9 +15,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from server.errors import ConfigurationError, PlatformError
 
 CONNECTIONS = 15
-"""Of a process at the same time; they stay open, because making one costs PostgreSQL more than using it."""
+"""Connections of a process. They stay open, because opening one costs PostgreSQL more than using it."""
 CONNECT_S = 10
-"""What a connection may take before the database counts as away; `connect_timeout` in its URL says otherwise."""
+"""Seconds to connect before the database counts as away; `connect_timeout` in its URL takes precedence."""
 _BEGIN = "lethe_begin"
 _REST_S = 1.0
 _POSTGRESQL_DISK_FULL = "53100"
@@ -42,14 +42,14 @@ class Database:
             _prepare_sqlite(self.engine)
         else:
             _ping_after_rest(self.engine)
-            # PostgreSQL gives each statement a snapshot of its own anyway, and BEGIN and ROLLBACK cost as much as it.
+            # PostgreSQL gives each statement its own snapshot anyway; BEGIN and ROLLBACK cost as much as a statement.
             self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
             self._observer = self.engine.execution_options(isolation_level="REPEATABLE READ")
         self.writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """Open a session that writes nothing: on SQLite of one snapshot, on PostgreSQL of one for each statement.
+        """Open a session that writes nothing. SQLite shows it one snapshot, PostgreSQL one for each statement.
 
         Raises ReadSessionChanged when the block changed an entity.
         """
@@ -59,14 +59,17 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[Session]:
-        """A session that writes nothing, and whose statements all see the same moment on both databases."""
+        """Open a session that writes nothing and sees one moment of the database, on SQLite and PostgreSQL.
+
+        Raises ReadSessionChanged when the block changed an entity.
+        """
         with _ReadSession(self._observer, expire_on_commit=False) as session:
             yield session
             session.flush()
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A session that commits when the block ends and rolls back when it raises.
+        """Open a session that commits when the block ends and rolls back when it raises.
 
         On SQLite it takes the write lock at its start: a deferred transaction that upgrades later fails with
         "database is locked" as soon as two writers meet.
@@ -79,22 +82,22 @@ class Database:
 
 
 class ReadSessionChanged(PlatformError):
-    """Code changed an object of a session that only reads; the change would be lost without a word."""
+    """Code changed an entity of a read-only session, which would silently discard the change."""
 
 
 class _ReadSession(Session):
-    """Raises ReadSessionChanged instead of writing, and instead of forgetting what was to be written."""
+    """Raises ReadSessionChanged instead of writing, or of discarding pending changes."""
 
     def flush(self, objects: Sequence[Any] | None = None) -> None:  # noqa: ARG002 - SQLAlchemy's signature
         """Raise ReadSessionChanged if anything would be written."""
         changed = [*self.new, *self.deleted, *(entity for entity in self.dirty if self.is_modified(entity))]
         if changed:
-            raise ReadSessionChanged(f"a session for reading holds changes, for example of {changed[0]!r}")
+            raise ReadSessionChanged(f"a read-only session has changes, for example of {changed[0]!r}")
 
 
 def _ping_after_rest(engine: Engine) -> None:
-    """Ask whether the server is still there before a connection that rested is used. Asking each time would cost every
-    transaction a round trip, and a server that was away for less than `_REST_S` was not restarted.
+    """Ping the server before an idle connection is used again. A ping at each use would cost every transaction a round
+    trip, and a server does not restart in less than `_REST_S`.
     """
 
     @event.listens_for(engine, "checkin")
@@ -128,7 +131,7 @@ def _prepare_sqlite(engine: Engine) -> None:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether a database could not write for want of space."""
+    """Whether the database failed because its disk is full."""
     cause = getattr(error, "orig", None)
     if isinstance(cause, sqlite3.Error):
         return getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL

@@ -1,4 +1,4 @@
-"""Brings the database to the newest schema, and says where code and schema differ."""
+"""Migrates the database to the newest schema, and reports differences between code and schema."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ def migrate(database: Database) -> None:
 
 @contextmanager
 def _free_of_foreign_keys(connection: Connection) -> Iterator[None]:
-    """SQLite changes a table by making a new one and dropping the old, which would delete or refuse what refers to it.
+    """Switch foreign keys off: SQLite alters a table by dropping it, which would delete or refuse referring rows.
 
     The switch works only outside of a transaction, so it is set on the driver's connection before one begins.
     """
@@ -56,7 +56,7 @@ def alembic_config(connection: Connection) -> Config:
 
 
 def schema_fault(database: Database) -> str | None:
-    """What is wrong with the schema and the command that mends it, or None; raises SQLAlchemyError when away."""
+    """Return the schema's fault and the command that fixes it, or None; raises SQLAlchemyError during an outage."""
     with database.engine.connect() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
     config = Config()
@@ -70,7 +70,7 @@ def schema_fault(database: Database) -> str | None:
 
 
 def require_newest(database: Database) -> None:
-    """Raise ConfigurationError when the schema is not this installation's; a database that is away may come back."""
+    """Raise ConfigurationError when the schema is not this installation's; ignore a database that is away."""
     try:
         fault = schema_fault(database)
     except OperationalError:
@@ -80,14 +80,14 @@ def require_newest(database: Database) -> None:
 
 
 def revisions() -> set[str]:
-    """The schema revisions that this installation knows."""
+    """Return the schema revisions that this installation knows."""
     config = Config()
     config.set_main_option("script_location", str(files("migrations")))
     return {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
 
 
 def schema_differences(database: Database) -> list[Any]:
-    """What Alembic would still change to make the database fit the models; empty when they agree."""
+    """Return the changes that Alembic would make to fit the database to the models; empty when they agree."""
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return list(compare_metadata(context, Base.metadata))

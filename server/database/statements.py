@@ -26,12 +26,12 @@ class PreparedStatement(Generic[P]):
         """Return the statement itself, to be run or to become a part of another one."""
         return self._build(*args, **kwargs)
 
-    def rows(self, session: Session, *variant: Any, **values: Any) -> CursorResult[Any]:
+    def rows(self, session: Session, *variant: Any, **values: Any) -> CursorResult[*tuple[Any, ...]]:
         """Run the statement and return rows with the columns' labels, past the identity map."""
         session.flush()
         return session.connection().execute(self._build(*variant), values)
 
-    def entities(self, session: Session, *variant: Any, **values: Any) -> Result[Any]:
+    def entities(self, session: Session, *variant: Any, **values: Any) -> Result[*tuple[Any, ...]]:
         """Run the statement and return the entities that it selects, as objects of the session."""
         return session.execute(self._build(*variant), values)
 

@@ -3,7 +3,7 @@
 Every act is recorded in the audit log; `actor` is who acts, the command line's user by default.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from sqlalchemy import select
@@ -13,7 +13,7 @@ from evaluator.contract.states import Evaluation
 from server.audit_log.events import record
 from server.competitions.phases import Phase, ends_at, phase, time_text
 from server.competitions.service import get_competition, lock_competition
-from server.errors import Conflict
+from server.errors import Conflict, InvalidValue
 from server.leaderboard.standings import rank_team
 from server.models import Announcement, Competition, Submission, Team
 from server.models.times import utc_now
@@ -28,6 +28,13 @@ class PhaseConflict(Conflict):
 
     code = "wrong_phase"
     title = "Not in this phase"
+
+
+class InvalidEnd(InvalidValue):
+    """The new end of uploads is no date, or not after the start and the present."""
+
+    code = "invalid_end"
+    title = "Invalid end"
 
 
 def open_competition(session: Session, slug: str, *, actor: str | None = None) -> Competition:
@@ -55,12 +62,19 @@ def pause(session: Session, slug: str, *, actor: str | None = None) -> Competiti
 
 
 def extend(session: Session, slug: str, until: datetime, *, actor: str | None = None) -> Competition:
-    """Move the end of uploads to `until` (aware, in the future); a competition that had closed takes uploads again."""
+    """Move the end of uploads to `until` (aware, in the future); a closed competition takes uploads again.
+
+    Raises InvalidEnd, and PhaseConflict once the final evaluation has begun.
+    """
+    try:
+        until.astimezone(UTC)
+    except OverflowError as error:  # in UTC it comes before year 1 or after year 9999
+        raise InvalidEnd("The new end lies outside of the calendar.") from error
     competition = lock_competition(session, slug)
     _require_no_finals(competition)
     start = competition.public_starts_at
     if until <= utc_now() or (start is not None and until <= start):
-        raise PhaseConflict(f"The new end, {time_text(until)}, must lie in the future and after the start.")
+        raise InvalidEnd(f"The new end, {time_text(until)}, must lie in the future and after the start.")
     if competition.final_ends_at is not None and until >= competition.final_ends_at:
         competition.final_ends_at = None  # what was promised for the old end no longer holds
     competition.public_ends_at, competition.closed_at = until, None

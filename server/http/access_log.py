@@ -1,4 +1,4 @@
-"""One line and one measurement per request: an id that travels on, the route's template, never what could be secret."""
+"""One log line and one measurement per request: its id and the route's template, but nothing that could be secret."""
 
 import secrets
 import time
@@ -35,13 +35,13 @@ class RequestTimes:
         )
 
     def observe(self, method: str, route: str, status: int, wall_s: float) -> None:
-        # Methods come from strangers and would each make a time series.
+        # Clients choose the method, and each one would become a time series.
         known = method if method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} else "other"
         self._histogram.labels(known, route, f"{status // 100}xx").observe(wall_s)
 
 
 class AccessLog:
-    """ASGI middleware: binds a request id, answers with it, measures and logs. The outermost one."""
+    """Outermost ASGI middleware: gives the request an id, returns it in a header, measures and logs."""
 
     def __init__(self, app: ASGIApp, *, times: RequestTimes) -> None:
         self._app = app
@@ -58,7 +58,7 @@ class AccessLog:
         async def watched(message: Message) -> None:
             nonlocal status, answered_s
             if message["type"] == "http.response.start":
-                since = scope.get("state", {}).get(RECEIVED_AT, started)  # a slow line is not a slow server
+                since = scope.get("state", {}).get(RECEIVED_AT, started)  # a slow connection is not a slow server
                 status, answered_s = message["status"], time.monotonic() - since
                 message = {**message, "headers": [*message["headers"], (b"x-request-id", request_id.encode())]}
             await send(message)
@@ -83,17 +83,17 @@ class AccessLog:
 
 
 def route_template(scope: Mapping[str, Any]) -> str:
-    """The route that answered, such as `/api/v1/submissions/{submission_id}`: a bounded set of names."""
+    """Return the route that answered, such as `/api/v1/submissions/{submission_id}`: one of a bounded set of names."""
     if scope.get("root_path") == STATIC:
         return STATIC
     if "endpoint" not in scope:
         return UNMATCHED
     segments = str(scope["path"]).split("/")
     own = str(getattr(scope.get("route"), "path", "")).split("/")[1:]
-    # An included router's route knows its path without the prefix, which holds no parameters.
+    # The route of an included router has its path without the prefix, which has no parameters.
     return "/".join([*segments[: len(segments) - len(own)], *own])
 
 
 def _shown_parameters(parameters: Mapping[str, Any]) -> dict[str, str]:
-    """Names and ids; codes of invitations and whatever comes later stay out of the log."""
+    """Select public names and ids; invitation codes and parameters of later routes stay out of the log."""
     return {name: str(value)[:64] for name, value in parameters.items() if name in SHOWN_PARAMETERS}

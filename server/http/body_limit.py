@@ -1,4 +1,4 @@
-"""Bounds what a client may send: the size of bodies before anything reads them."""
+"""Bounds the size of request bodies before anything reads them."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -9,7 +9,7 @@ MAX_BODY_BYTES = 16 * 2**20 + UPLOAD_OVERHEAD_BYTES
 
 
 class _BodyTooLarge(Exception):
-    """The body went over the limit while it was being received."""
+    """The body exceeded the limit while it was being received."""
 
 
 class BodyLimit:

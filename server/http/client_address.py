@@ -1,4 +1,4 @@
-"""Whose request it is, as limits count it."""
+"""The client's address, as limits count it."""
 
 import ipaddress
 
@@ -6,7 +6,7 @@ from starlette.types import Scope
 
 
 def client_address(scope: Scope) -> str:
-    """The client's address as limits count it: an IPv6 one as its /64, which one customer gets as a whole."""
+    """Return the client's address; of IPv6 the /64 network, because one customer gets all of it."""
     host = (scope.get("client") or ("",))[0]
     try:
         address = ipaddress.ip_address(host)

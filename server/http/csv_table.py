@@ -1,4 +1,4 @@
-"""CSV that spreadsheets open without running what strangers wrote into it."""
+"""CSV whose text spreadsheets do not run as formulas."""
 
 import csv
 import io
@@ -8,9 +8,9 @@ _STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def csv_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Header and rows as CSV (RFC 4180); None is an empty cell.
+    """Return header and rows as CSV (RFC 4180); None becomes an empty cell.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe before it (OWASP: CSV injection); numbers not.
+    Text that a spreadsheet would take for a formula starts with an apostrophe (OWASP: CSV injection); numbers do not.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer)

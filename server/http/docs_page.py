@@ -1,4 +1,4 @@
-"""The interactive API documentation, with Swagger UI served from here: FastAPI's own page loads it from elsewhere."""
+"""The interactive API documentation. It serves Swagger UI itself, because FastAPI's own page loads it from a CDN."""
 
 from importlib.resources import files
 
@@ -11,7 +11,7 @@ _ASSETS = "/docs/assets"
 
 
 def mount_docs(app: FastAPI) -> None:
-    """Serve `/docs` and what it needs."""
+    """Serve `/docs` and its assets."""
     app.mount(_ASSETS, StaticFiles(directory=str(files("fastapi_swagger") / "resources")))
 
     @app.get("/docs", include_in_schema=False)

@@ -1,4 +1,4 @@
-"""The OpenAPI document: examples, every error as a problem document, every status that a call can answer with."""
+"""The OpenAPI document: examples, errors as problem documents, and every status that a call can answer with."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from server.http.problem_document import MEDIA_TYPE
 
 _METHODS = {"get", "post", "put", "patch", "delete"}
 _DESCRIPTIONS = {
-    "400": "The body cannot be read",
-    "401": "No credentials, or wrong ones",
+    "400": "The body cannot be read, or has an invalid value; `code` says which",
+    "401": "Credentials are missing or wrong",
     "403": "Not allowed now, or not for this account",
     "404": "Does not exist, or is not yours",
-    "409": "Contradicts what is stored; `code` says how",
+    "409": "Conflicts with the stored state; `code` says how",
     "413": "The body is too large",
-    "422": "A value is missing or wrong; `errors` or `code` says which",
+    "422": "A value is missing or invalid; `errors` or `code` says which",
     "429": "Too many requests, or a quota is used up; `Retry-After` says when to come back",
     "503": "The database or the artifact store does not answer; send the same request again",
     "507": "The artifact store is full",
@@ -32,7 +32,7 @@ class Problem(BaseModel):
     code: str = Field(description="Stable; listed in docs/api.md", examples=["syntax_error"])
     detail: str = Field(description="What is wrong and what to do", examples=["Python cannot parse the file. (Line 3)"])
     line: int | None = Field(default=None, description="Line of the submitted file")
-    errors: list[dict[str, str]] | None = Field(default=None, description="Each wrong value: `where` and `message`")
+    errors: list[dict[str, str]] | None = Field(default=None, description="Each invalid value: `where` and `message`")
 
 
 def complete_document(app: FastAPI) -> None:
@@ -70,7 +70,7 @@ def _complete(path: str, method: str, call: dict[str, Any]) -> None:
 
 
 def _possible(path: str, method: str, call: dict[str, Any]) -> set[str]:
-    """Statuses of errors that a call can answer with, by what it takes."""
+    """Return the error statuses that a call can answer with, judged by its path, parameters and security."""
     found = {"429", "503"}
     if "security" in call:
         found |= {"401", "403"}

@@ -1,4 +1,4 @@
-"""An example of each document that the API takes or gives, by the name of its schema; a test holds them against it."""
+"""An example of each document of the API, by the name of its schema; a test validates them."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ _CEILING = _LINE | {
     "rank": None, "team": "Ceiling: other oracles", "score": 0.187, "interval": {"low": 0.17, "high": 0.204},
     "entries": 0, "last_scored_at": None, "reference": "ceiling",
 }  # fmt: skip
-_ACT = {
+_EVENT = {
     "id": _OTHER_ID, "created_at": _AT, "actor": "cli:root", "action": "competition.open", "target": "demo",
     "details": {},
 }  # fmt: skip
@@ -90,5 +90,5 @@ EXAMPLES: dict[str, Any] = {
         "competition": "demo", "title": "Forget these faces", "view": "public", "updated_at": _AT, "frozen": False,
         "teams": 1, "next_offset": None, "rows": [_CEILING, _LINE],
     },
-    "Page_AuditRow_": {"items": [_ACT], "next_cursor": None},
+    "Page_AuditRow_": {"items": [_EVENT], "next_cursor": None},
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Pages of lists: newest first, addressed by an opaque cursor, the same in every list of the API."""
+"""Pages of the API's lists: newest first, addressed by an opaque cursor."""
 
 import base64
 from datetime import UTC, datetime
@@ -17,16 +17,16 @@ Item = TypeVar("Item")
 Row = TypeVar("Row", bound=Entity)
 
 FIRST, LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
-_INVALID = "The cursor is not one that this list gave. Leave it out to begin at the top."
+_INVALID = "This list did not issue this cursor. Leave it out to start at the first page."
 
 PageLimit = Annotated[int, Query(ge=1, le=100, description="Items on a page")]
 PageCursor = Annotated[
-    str | None, Query(max_length=100, description="`next_cursor` of the page before; left out for the first page")
+    str | None, Query(max_length=100, description="`next_cursor` of the previous page; leave it out for the first page")
 ]
 
 
 class InvalidCursor(RequestError):
-    """The cursor is not one that a page was answered with."""
+    """No page was answered with this cursor."""
 
     status = 422
     code = "invalid_cursor"
@@ -43,7 +43,7 @@ class Page(BaseModel, Generic[Item]):
 def fetch_page(
     session: Session, query: Select[Row], entity: type[Row], *, cursor: str | None, limit: int
 ) -> tuple[list[Row], str | None]:
-    """Up to `limit` rows of `query` after `cursor`, newest first, and the next cursor; raises InvalidCursor."""
+    """Return up to `limit` rows of `query` after `cursor`, newest first, and the next cursor; raises InvalidCursor."""
     if cursor is not None:
         created_at, identifier = _decode(cursor)
         after = tuple_(literal(created_at, entity.created_at.type), literal(identifier, entity.id.type))

@@ -1,4 +1,4 @@
-"""The document that says what went wrong: problem+json of RFC 9457."""
+"""Problem documents (RFC 9457): the body of every error."""
 
 from typing import Any
 
@@ -10,6 +10,6 @@ MEDIA_TYPE = "application/problem+json"
 def problem(
     status: int, *, code: str, title: str, detail: str, headers: dict[str, str] | None = None, **more: Any
 ) -> JSONResponse:
-    """The problem document; `code` is stable, `detail` says what to do."""
+    """Return a problem document; `code` is stable, `detail` says what to do."""
     body = {"type": "about:blank", "title": title, "status": status, "code": code, "detail": detail, **more}
     return JSONResponse(body, status_code=status, headers=headers, media_type=MEDIA_TYPE)

@@ -1,4 +1,4 @@
-"""Which error becomes which answer, mapped in this one place: a problem document, or a page for browsers."""
+"""Maps every error to its answer: a problem document, or a page for browsers."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -22,7 +22,7 @@ from server.logs import get_logger
 
 log = get_logger(__name__)
 
-# Codes of errors that are no RequestError; with the codes of its subclasses they are all that the API answers.
+# Codes of errors other than RequestError. With the codes of its subclasses these are all codes of the API.
 BUILT_IN = {
     "invalid_request": 422,
     "not_found": 404,
@@ -38,15 +38,15 @@ RETRY_AFTER_S = 5
 
 
 class ProblemPages(Protocol):
-    """Draws errors as pages; `server.pages.problem_page` does."""
+    """Renders errors as pages; `server.pages.problem_page` implements it."""
 
     def render_problem(
         self, request: Request, status: int, title: str, detail: str, *, headers: Mapping[str, str] | None = None
     ) -> Response:
-        """The error as a page with `status`."""
+        """Render the error as a page with `status`."""
 
     def render_away(self, request: Request) -> Response:
-        """The page while something that Lethe needs is away."""
+        """Render the page for an outage of the database or the artifact store."""
 
 
 class ProblemHandlers:
@@ -80,7 +80,7 @@ class ProblemHandlers:
         headers: dict[str, str] | None = None,
         **more: Any,
     ) -> Response:
-        """The problem as a page for browsers that ask for one outside the API, as a document for everybody else."""
+        """Return a page to browsers outside of the API, and a problem document to everybody else."""
         if wants_html(request):
             return self._pages.render_problem(request, status, title, detail, headers=headers)
         return problem(status, code=code, title=title, detail=detail, headers=headers, **more)
@@ -126,7 +126,7 @@ class ProblemHandlers:
         return self._away(request, "The database does not answer. Nothing was stored; send the same request again.")
 
     def _wrong_statement(self, request: Request, error: Exception) -> Response:
-        """A table or a column that is missing may mean that the database is being migrated under this process."""
+        """Tell a migration in progress, in which a table or column may be missing, from a wrong statement."""
         try:
             fault = schema_fault(self._database)
         except SQLAlchemyError as away:
@@ -154,15 +154,15 @@ class ProblemHandlers:
         )
 
     def _unstorable(self, request: Request, error: Exception) -> Response:
-        """What the database refuses as a value, such as a NUL byte, was not checked for by a schema."""
+        """Answer 422 for a value, such as text with a NUL byte, that passes the schema but not the database."""
         if request.url.path.startswith("/internal/"):
             return self._unexpected(request, error)
         log.warning("value_refused_by_database", path=request.url.path)
-        detail = "A value in the request can neither be stored nor looked for, such as text with a NUL character."
+        detail = "A value in the request cannot be stored or searched for, such as text with a NUL character."
         return self.answer(request, 422, code="invalid_request", title="Invalid request", detail=detail)
 
     def _hung_up(self, _request: Request, _error: Exception) -> Response:
-        """For the log only: the client went away before it had sent its body."""
+        """Give the log a status: the client disconnected before it had sent its body."""
         return Response(status_code=400)
 
     def _unexpected(self, request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as `lethe serve` speaks it: uvicorn's protocol on httptools, which by itself takes heads of any size."""
+"""HTTP/1.1 of `lethe serve`: uvicorn's protocol on httptools, which alone does not bound the size of heads."""
 
 import time
 from typing import Any
@@ -11,9 +11,9 @@ RECEIVED_AT = "received_at"
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """Ends a connection whose request has more than 64 KiB beside its body: request line, header fields, trailers.
+    """Closes a connection whose request line, header fields and trailers exceed 64 KiB.
 
-    The lengths between the chunks of a body may take as many bytes again as the body itself.
+    Chunk lengths of a chunked body may add as many bytes as the body has.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:

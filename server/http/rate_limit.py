@@ -1,4 +1,4 @@
-"""Rates: how often an address, a token or a login may ask. Counted in memory, or in Redis where that is the broker."""
+"""Rate limits for addresses, tokens and logins, counted in memory, or in Redis if that is the broker."""
 
 import hashlib
 import time
@@ -20,12 +20,12 @@ from server.logs import get_logger
 log = get_logger(__name__)
 
 REDIS_TIMEOUT_S = 0.5
-PAUSE_S = 10.0  # after a store did not answer
+PAUSE_S = 10.0  # after the store has not answered
 LIMITED = "/api/"
 
 
 class TooManyRequests(RequestError):
-    """The address, the token or the account has asked too often."""
+    """The address, the token or the account has sent too many requests."""
 
     status = 429
     code = "rate_limited"
@@ -36,7 +36,7 @@ class TooManyRequests(RequestError):
 
 
 class Rates:
-    """Counters over sliding windows. A store that does not answer limits nothing: it must not stop the site."""
+    """Counters over sliding windows. A store that does not answer limits nothing, so that it cannot stop the site."""
 
     def __init__(self, broker_url: str) -> None:
         self.is_local = not broker_url.startswith(("redis://", "rediss://"))
@@ -50,7 +50,7 @@ class Rates:
         self._pause_until = 0.0
 
     def wait_s(self, rule: RateLimitItem, *key: str) -> int | None:
-        """None when one more request is allowed, which is counted; else the seconds until one may be."""
+        """Count a request and return None if it is allowed; otherwise return the seconds until the next one is."""
         if time.monotonic() < self._pause_until:
             return None
         try:
@@ -62,7 +62,7 @@ class Rates:
             return None
 
     def forget(self, rule: RateLimitItem, *key: str) -> None:
-        """Count from the beginning."""
+        """Reset the counter."""
         if time.monotonic() < self._pause_until:
             return
         try:
@@ -76,7 +76,7 @@ class Rates:
 
 
 class RateLimit:
-    """ASGI middleware: answers 429 before the body is read when the address or the credentials ask too often."""
+    """ASGI middleware: answers 429, before the body is read, to an address or credentials over their rate."""
 
     def __init__(self, app: ASGIApp, *, rates: Rates, per_address: str, per_token: str) -> None:
         self._app = app
@@ -93,7 +93,7 @@ class RateLimit:
         if wait_s is None:
             await self._app(scope, receive, send)
             return
-        error = TooManyRequests("This address or token asks too often.", wait_s)
+        error = TooManyRequests("This address or token sends too many requests.", wait_s)
         response = problem(error.status, code=error.code, title=error.title, detail=str(error), headers=error.headers)
         await response(scope, receive, send)
 

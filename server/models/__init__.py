@@ -1,4 +1,4 @@
-"""The database's entities, one a file; importing this package fills `Base.metadata`."""
+"""The database's entities, one per file; importing this package fills `Base.metadata`."""
 
 from server.models.announcement import Announcement
 from server.models.api_token import ApiToken

@@ -1,4 +1,4 @@
-"""What a host tells everybody in a competition."""
+"""A host's announcement in a competition."""
 
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from server.models.base import Entity
 
 
 class Announcement(Entity):
-    """Plain text under a title, public from the moment it is stored."""
+    """Plain text with a title, public as soon as it is stored."""
 
     __tablename__ = "announcements"
     __table_args__ = (Index("ix_announcements_competition_created", "competition_id", "created_at"),)

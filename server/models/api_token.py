@@ -10,7 +10,7 @@ from server.models.base import Entity
 
 
 class ApiToken(Entity):
-    """A bearer token of one user; the text was shown once."""
+    """A user's bearer token, whose text was shown once."""
 
     __tablename__ = "api_tokens"
 

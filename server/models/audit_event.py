@@ -1,4 +1,4 @@
-"""An act of a host or an operator."""
+"""An action of a host or an operator."""
 
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from server.models.base import Entity
 
 
 class AuditEvent(Entity):
-    """Who did what to what, and when. Rows are only ever added."""
+    """Who did what to what, and when. Rows are never changed or deleted."""
 
     __tablename__ = "audit_events"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""A competition: its specification, its prepared data and models, its secrets and its calendar."""
+"""A competition: specification, prepared data and models, secrets and calendar."""
 
 from datetime import datetime
 from typing import Any
@@ -11,12 +11,12 @@ from server.models.times import utc_now
 
 
 class Competition(Entity):
-    """`specification` and `prepared` are the contract's values as JSON; `secret` derives the run seeds.
+    """`specification` and `prepared` are the contract's values as JSON. Run seeds are derived from `secret`.
 
-    The three phase times were copied from the specification; a host may move the end. `closed_at` is a host's early
-    close. `final_secret` derives the seeds of the final evaluation and does not exist before. `board_version` rises
-    with every change that a board shows. The `…_served_at` say when a worker last took a check, or a chunk of runs, of
-    this competition.
+    `create` copies the three phase times from the specification; a host may move the end. `closed_at` is the time of an
+    early close. Seeds of the final evaluation are derived from `final_secret`, which is NULL until it starts.
+    `board_version` rises with every change that a board shows. The `…_served_at` are the times at which a worker last
+    took a check, or a chunk of runs, of this competition.
     """
 
     __tablename__ = "competitions"

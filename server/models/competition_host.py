@@ -1,4 +1,4 @@
-"""Who hosts a competition."""
+"""The hosts of competitions."""
 
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from server.models.base import Base
 
 
 class CompetitionHost(Base):
-    """A person who may do what a host does in one competition."""
+    """A user with the rights of a host in one competition."""
 
     __tablename__ = "competition_hosts"
 

@@ -1,4 +1,4 @@
-"""How often something has happened, counted by each process for itself."""
+"""Counters of events, one per process."""
 
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -7,7 +7,7 @@ from server.models.base import Base
 
 
 class Counter(Base):
-    """One row per process and name, so that processes never wait for each other's rows."""
+    """One row per process and name, so that processes never wait for each other's locks."""
 
     __tablename__ = "counters"
 

@@ -1,4 +1,4 @@
-"""What a score was before a rescore replaced it."""
+"""A score that a rescore has replaced."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from server.models.score import ScoreNumbers
 
 
 class FormerScore(ScoreNumbers, Entity):
-    """The numbers and the receipt, which names rule and metric version, of a score until `created_at`."""
+    """Numbers and receipt, with rule and metric version, that a score had until `created_at`."""
 
     __tablename__ = "former_scores"
     __table_args__ = (Index("ix_former_scores_score", "score_id", "created_at"),)

@@ -1,4 +1,4 @@
-"""An Idempotency-Key that an account sent with an upload, and what it was answered with."""
+"""An Idempotency-Key that an account sent with an upload, and the answer that it got."""
 
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from server.models.base import Entity
 
 
 class IdempotencyKey(Entity):
-    """`request_sha256` covers everything that the answer depends on, `status` is the HTTP status of the answer."""
+    """`request_sha256` covers everything that the answer depends on; `status` is the answer's HTTP status."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (UniqueConstraint("user_id", "key"),)

@@ -1,4 +1,4 @@
-"""An order: one model of one bank that is to be trained, with its lease."""
+"""A training order: one model of one bank, with its lease."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,8 +11,8 @@ from server.models.base import Base
 
 
 class ModelOrder(Base):
-    """Bank and index are the key, so no model is ordered twice. `token` rises with every claim and fences off whoever
-    held the order before. That a model is trained, its record in the artifact store says; `done` follows.
+    """Bank and index are the key, so no model is ordered twice. `token` rises with every claim and fences off earlier
+    holders. A model counts as trained once its record is in the artifact store; `done` follows.
     """
 
     __tablename__ = "model_orders"

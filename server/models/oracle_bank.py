@@ -1,4 +1,4 @@
-"""A bank of models that somebody asked to be filled."""
+"""A bank of oracle models that are to be trained."""
 
 from datetime import datetime
 from typing import Any
@@ -11,8 +11,8 @@ from server.models.times import utc_now
 
 
 class OracleBank(Base):
-    """`identity` is the contract's value as JSON; `torch` and `needs_gpu` say who can train its models, `offered`
-    how many of them workers may train, counted from index 0.
+    """`identity` is the contract's value as JSON; `torch` and `needs_gpu` say which machines can train its models.
+    Workers may train the models with an index below `offered`.
     """
 
     __tablename__ = "oracle_banks"

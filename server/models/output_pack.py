@@ -9,7 +9,7 @@ from server.models.base import Entity
 
 
 class OutputPack(Entity):
-    """Written in the transaction that commits the score; from then on the single files of the runs are worthless."""
+    """Stored in the transaction that commits the score; from then on nothing needs the files of single runs."""
 
     __tablename__ = "output_packs"
     __table_args__ = (UniqueConstraint("submission_id", "generation"),)

@@ -1,4 +1,4 @@
-"""The plot over all submissions of a competition, as it was drawn last."""
+"""The latest plot of all submissions of a competition."""
 
 from datetime import datetime
 from typing import Any
@@ -11,9 +11,9 @@ from server.models.base import Base
 
 
 class OverviewPlot(Base):
-    """One for each evaluation. `plot` is empty when drawing it failed.
+    """One row per evaluation. `plot` is empty if drawing failed.
 
-    `board_version` is the competition's when the scores were read: a greater one asks for another plot.
+    `board_version` is the competition's when the scores were read; when that rises, the plot is drawn again.
     """
 
     __tablename__ = "overview_plots"

@@ -1,4 +1,4 @@
-"""An invitation to register, for servers where registration is by invitation."""
+"""An invitation to register, for servers with registration by invitation."""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from server.models.base import Entity
 
 
 class RegistrationInvite(Entity):
-    """Lets one person register; the code was shown once and is stored as a digest."""
+    """Lets one person register. The code was shown once and is stored as a digest."""
 
     __tablename__ = "registration_invites"
 

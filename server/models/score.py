@@ -16,7 +16,7 @@ _UNDRAWN = text("plots IS NULL AND submission_id IS NOT NULL")
 
 
 class ScoreNumbers:
-    """The columns of what a metric computed, and of the receipt that says from what."""
+    """Columns for the numbers of a metric, and for the receipt with their inputs."""
 
     final_score: Mapped[float]
     interval_low: Mapped[float]
@@ -29,11 +29,10 @@ class ScoreNumbers:
 
 
 class Score(ScoreNumbers, Entity):
-    """The score of a submission's generation, or of a reference row (`reference` is then ceiling or floor).
+    """The score of a submission's generation, or of a reference row (then `reference` is ceiling or floor).
 
-    What is not a finite number cannot be stored, so that it can never rank: NaN and infinities fail the check on
-    PostgreSQL, and SQLite keeps NaN as NULL. `plots` names the drawn plots with their artifacts, and is NULL until
-    somebody has tried to draw them.
+    Only finite numbers can be stored, so NaN never ranks: NaN and infinities fail the check on PostgreSQL, and SQLite
+    stores NaN as NULL. `plots` names the drawn plots with their artifacts, and is NULL until the first attempt to draw.
     """
 
     __tablename__ = "scores"
@@ -58,11 +57,11 @@ class Score(ScoreNumbers, Entity):
 class Standing(Base):
     """A team's row on one board, changed whenever a score of its competition changes it.
 
-    `position` counts the ranked teams from 1, best score first: what a page of the board is cut by. A baseline has no
-    rank and position 0. `rank_before` is the rank at the end of the day (UTC) before `ranked_on`, the last one on which
-    the board was ranked; NULL for a team that was not on it. `score_history` says when the team's best score rose
-    and to what, oldest first, as pairs of an ISO time and a number. It is stored because every row draws it, and
-    reading all scores of a team for every look would cost more with every submission.
+    `position` counts the ranked teams from 1, best score first; pages of the board are cut by it. A baseline has no
+    rank and position 0. `rank_before` is the rank at the end of the day (UTC) before `ranked_on`, the last day on which
+    the board was ranked; NULL for a team that was not on it. `score_history` lists the rises of the team's best score,
+    oldest first, as pairs of an ISO time and the new score. It is stored because every row draws it, and reading all
+    scores of a team for every view would get slower with every submission.
     """
 
     __tablename__ = "standings"

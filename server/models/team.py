@@ -10,10 +10,10 @@ from server.models.base import Base, Entity
 
 
 class Team(Entity):
-    """Who competes; a person alone is a team of one. A team with a `disqualified_reason` stands on no board.
+    """A competitor; a person alone is a team of one. A team with a `disqualified_reason` is on no board.
 
-    `is_baseline`: a host's team, shown without a rank. `submissions` counts its public ones: an upload holds the row
-    anyway, and what pages say of a competition is a sum over its teams, not over all submissions.
+    `is_baseline`: a host's team, shown without a rank. `submissions` counts its public submissions: an upload locks the
+    row anyway, and the count of a competition is a sum over its teams, which are fewer than its submissions.
     """
 
     __tablename__ = "teams"
@@ -28,7 +28,7 @@ class Team(Entity):
 
 
 class TeamMember(Base):
-    """One person, one team per competition: the primary key says so; the foreign key, that the team is of it."""
+    """The primary key allows one team per person and competition; the foreign key, only a team of that competition."""
 
     __tablename__ = "team_members"
     __table_args__ = (
@@ -41,7 +41,7 @@ class TeamMember(Base):
 
 
 class TeamInvite(Entity):
-    """Lets one person join a team; the code was shown once and is stored as a digest."""
+    """Lets one person join a team. The code was shown once and is stored as a digest."""
 
     __tablename__ = "team_invites"
 

@@ -1,4 +1,4 @@
-"""Times as they are stored: aware and in UTC on both databases."""
+"""Column type for times: aware and in UTC on both databases."""
 
 from datetime import UTC, datetime
 
@@ -6,12 +6,12 @@ from sqlalchemy import DateTime, Dialect, TypeDecorator
 
 
 def utc_now() -> datetime:
-    """The current time, aware, in UTC."""
+    """Return the current time, aware, in UTC."""
     return datetime.now(UTC)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware time in UTC on both databases; SQLite itself keeps no zone. Raises ValueError for naive times."""
+    """An aware time in UTC on both databases; SQLite itself stores no zone. Raises ValueError for naive times."""
 
     impl = DateTime(timezone=True)
     cache_ok = True

@@ -1,4 +1,4 @@
-"""How many uploads of a subject were looked at on one day."""
+"""The number of checked uploads of a subject on one day."""
 
 from datetime import date
 

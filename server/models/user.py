@@ -9,7 +9,7 @@ from server.models.base import Entity
 
 
 class User(Entity):
-    """`username_key` and `email_key` are case-folded, so that Ann and ann are one."""
+    """`username_key` and `email_key` are case-folded, so that Ann and ann are the same user."""
 
     __tablename__ = "users"
 

@@ -10,7 +10,7 @@ from server.models.base import Entity
 
 
 class WebSession(Entity):
-    """Begun by a login with a password; the cookie holds the text."""
+    """Started by a login with a password; the cookie has the text."""
 
     __tablename__ = "web_sessions"
 

@@ -16,11 +16,11 @@ def _partial_index(name: str, *columns: str, where: str) -> Index:
 
 
 class WorkItem(Entity):
-    """`token` rises with every claim and fences off whoever held the item before.
+    """`token` rises with every claim and fences off earlier holders.
 
-    `finished` maps a run index (as text) to its stored record; `first_run` and `run_count` say which runs belong here.
+    `finished` maps a run index (as text) to its stored record; the item has the `run_count` runs from `first_run` on.
     `turn` is its place in the fair order of its competition and stage (`server.queue.fair_order`). `attempt` counts
-    claims since a run was last finished, `losses` all holders that fell silent.
+    claims since a run last finished, `losses` all holders that fell silent.
     """
 
     __tablename__ = "work_items"

@@ -1,4 +1,4 @@
-"""An evaluation worker as it registered, and when it was heard last."""
+"""An evaluation worker as it registered, and the time of its last call."""
 
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from server.models.times import utc_now
 
 
 class Worker(Entity):
-    """`capabilities` is the contract's value as JSON; `left_at` is set when it stopped in an orderly way."""
+    """`capabilities` is the contract's value as JSON; `left_at` is the time of a normal shutdown."""
 
     __tablename__ = "workers"
     __table_args__ = (UniqueConstraint("worker_key_id", "name"),)

@@ -1,4 +1,4 @@
-"""A key under which workers claim work."""
+"""A key with which workers claim work."""
 
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column

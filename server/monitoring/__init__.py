@@ -1,1 +1,1 @@
-"""What operators watch: liveness, readiness and Prometheus metrics."""
+"""Monitoring: liveness, readiness and Prometheus metrics."""

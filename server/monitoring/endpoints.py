@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -20,7 +20,7 @@ OK = "ok"
 
 
 class Probe:
-    """Asks one part how it is, in a thread: one that hangs is given up after a time and not asked a second time."""
+    """Checks one part in a thread, so that a part that hangs delays nobody and is not asked twice."""
 
     def __init__(self, ask: Callable[[], str]) -> None:
         self._ask = ask
@@ -30,7 +30,7 @@ class Probe:
         self._answer = OK
 
     def start(self) -> None:
-        """Ask, unless an earlier question is still without an answer."""
+        """Start the check, unless the previous one is still running."""
         with self._lock:
             if self._asked_at is not None and not self._answered.is_set():
                 return
@@ -39,7 +39,7 @@ class Probe:
             threading.Thread(target=self._run, args=(self._answered,), name="probe", daemon=True).start()
 
     def answer(self, deadline: float) -> str:
-        """`ok` or what is wrong, as far as it is known by `deadline` on the monotonic clock."""
+        """Return `ok`, or the fault that is known by `deadline` on the monotonic clock."""
         with self._lock:
             answered, asked_at = self._answered, self._asked_at or time.monotonic()
         if answered.wait(max(0.0, deadline - time.monotonic())):
@@ -64,7 +64,7 @@ class Readiness:
         }
 
     def ask(self) -> dict[str, str]:
-        """The answer of each part, all within PROBE_LIMIT_S."""
+        """Return the answer of each part, all within PROBE_LIMIT_S."""
         deadline = time.monotonic() + PROBE_LIMIT_S
         for probe in self._probes.values():
             probe.start()
@@ -78,13 +78,12 @@ def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz", responses={503: {"description": "A part that `serve` needs does not answer"}})
-def readyz(request: Request) -> JSONResponse:
+def readyz(context: AppContext) -> JSONResponse:
     """Whether database, broker and artifact store answer, each by name, within two seconds even when one hangs.
 
-    A broker away does not make the server unready: uploads are stored and workers poll.
+    A broker that is away does not make the server unready: uploads are stored, and workers poll.
     """
-    readiness: Readiness = request.app.state.readiness
-    parts = readiness.ask()
+    parts = context.one(Readiness).ask()
     ready = parts["database"] == OK and parts["artifacts"] == OK
     return JSONResponse(
         {"status": "ready" if ready else "not ready", "parts": parts}, status_code=200 if ready else 503
@@ -92,9 +91,9 @@ def readyz(request: Request) -> JSONResponse:
 
 
 @router.get("/metrics", response_class=Response)
-def metrics(request: Request, context: AppContext) -> Response:
+def metrics(context: AppContext) -> Response:
     """Prometheus metrics: queue, outcomes, runs, leases and scoring of the whole site, latencies of this process."""
-    return Response(render(context, request.app.state.request_times), media_type=MEDIA_TYPE)
+    return Response(render(context), media_type=MEDIA_TYPE)
 
 
 def _database(context: Context) -> str:

@@ -1,4 +1,4 @@
-"""Prometheus metrics: counts from SQL, which hold across processes and restarts, and latencies of this process."""
+"""Prometheus metrics: counts of the whole site from SQL, which survive restarts, and latencies of this process."""
 
 from collections import Counter
 from datetime import datetime
@@ -6,42 +6,45 @@ from datetime import datetime
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import OPEN_WORK_STATES, TERMINAL_STATES, Stage, SubmissionState, WorkState
+from evaluator.contract.states import TERMINAL_STATES, Stage, SubmissionState, WorkState
 from server.context import Context
-from server.control.sweeper import SWEEPER
 from server.database import counters
 from server.http.access_log import RequestTimes
 from server.lifecycle.endings import runs_stored_of_live
-from server.models import Lease, Submission, WorkItem
 from server.models.times import utc_now
+from server.monitoring import queries
 from server.queue.workers import WorkerState, list_workers
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 
 _COUNTERS = {
     counters.RUNS: "Runs whose outputs were stored",
-    counters.LEASES_EXPIRED: "Work items whose holder fell silent",
-    counters.WORK_POISONED: "Work items that ended their submission because every worker that took them died",
+    counters.LEASES_EXPIRED: "Leases that expired because their holder fell silent",
+    counters.WORK_POISONED: "Work items that failed their submission because every worker that took them died",
     counters.SWEEPS: "Sweeps for lost work",
     counters.SCORINGS: "Scores computed",
     counters.SCORING_S: "Seconds spent on computing scores",
 }
 
 
-def render(context: Context, times: RequestTimes) -> bytes:
-    """All metrics in Prometheus' text format; raises SQLAlchemy's errors when the database is away."""
+def request_times(_context: Context) -> RequestTimes:
+    """Return empty measurements, for `Context.one`."""
+    return RequestTimes()
+
+
+def render(context: Context) -> bytes:
+    """Return all metrics in Prometheus' text format; raises SQLAlchemy's errors when the database is away."""
     registry = CollectorRegistry()
-    with context.database.snapshot() as session:  # what moves from one count to another is in one of them
+    with context.database.snapshot() as session:  # an item that moves between two counts is in exactly one of them
         now = utc_now()
         registry.register(_Collected([*_submissions(session), *_queue(session, now), *_processes(session, now)]))
-    return generate_latest(registry) + generate_latest(times.registry)
+    return generate_latest(registry) + generate_latest(context.one(request_times).registry)
 
 
 class _Collected(Collector):
-    """Metrics that were read already."""
+    """Metrics with values."""
 
     def __init__(self, metrics: list[Metric]) -> None:
         self._metrics = metrics
@@ -56,8 +59,7 @@ def _submissions(session: Session) -> list[Metric]:
         "lethe_outcomes", "Evaluations that have ended, by state, owner and code", labels=["state", "owner", "code"]
     )
     counts = dict.fromkeys((str(state) for state in SubmissionState if state not in TERMINAL_STATES), 0)
-    grouped = select(Submission.state, func.count()).where(Submission.state.in_(counts)).group_by(Submission.state)
-    counts |= {state: count for state, count in session.execute(grouped)}  # noqa: C416 - rows are no pairs to mypy
+    counts |= queries.count_submissions(session, counts)
     for state, count in counts.items():
         by_state.add_metric([state], count)
     for labels, total in counters.outcomes(session).items():
@@ -66,28 +68,17 @@ def _submissions(session: Session) -> list[Metric]:
 
 
 def _queue(session: Session, now: datetime) -> list[Metric]:
-    """Of open items only: finished ones are without number, and nobody waits for them."""
     items = GaugeMetricFamily("lethe_work_items", "Open work items", labels=["stage", "state", "sandbox_mode"])
     depth = GaugeMetricFamily("lethe_queue_depth", "Work items without a holder", labels=["stage"])
     oldest = GaugeMetricFamily(
         "lethe_queue_oldest_seconds", "Age of the oldest work item without a holder", labels=["stage"]
     )
     waiting = {str(stage): (0, now) for stage in Stage}
-    grouped = (
-        select(WorkItem.stage, WorkItem.state, WorkItem.sandbox_mode, func.count(), func.min(WorkItem.created_at))
-        .join(Submission, Submission.id == WorkItem.submission_id)
-        .where(
-            WorkItem.state.in_(OPEN_WORK_STATES),
-            WorkItem.generation == Submission.generation,
-            Submission.state.not_in(TERMINAL_STATES),
-        )
-        .group_by(WorkItem.stage, WorkItem.state, WorkItem.sandbox_mode)
-    )
-    for stage, state, mode, count, first in session.execute(grouped):
-        items.add_metric([stage, state, mode or ""], count)
-        if state == WorkState.READY:
-            before, earliest = waiting[stage]
-            waiting[stage] = (before + count, min(earliest, first))
+    for group in queries.count_open_items(session):
+        items.add_metric([group.stage, group.state, group.sandbox_mode or ""], group.number)
+        if group.state == WorkState.READY:
+            before, earliest = waiting[group.stage]
+            waiting[group.stage] = (before + group.number, min(earliest, group.oldest))
     for stage, (count, first) in waiting.items():
         depth.add_metric([stage], count)
         oldest.add_metric([stage], (now - first).total_seconds())
@@ -99,7 +90,7 @@ def _processes(session: Session, now: datetime) -> list[Metric]:
     states = Counter(row.state for row in list_workers(session))
     for state in (WorkerState.IDLE, WorkerState.BUSY, WorkerState.LOST):
         workers.add_metric([state], states[state])
-    lease = session.get(Lease, SWEEPER)
+    lease = queries.sweeper_lease(session)
     held_s = (lease.expires_at - now).total_seconds() if lease is not None else 0.0
     metrics: list[Metric] = [
         workers,
@@ -107,7 +98,7 @@ def _processes(session: Session, now: datetime) -> list[Metric]:
             "lethe_sweeper_lease_seconds", "Time left on the sweeper's lease; below 0 nobody sweeps", value=held_s
         ),
     ]
-    totals = counters.totals(session)  # of runs: those of submissions that have ended
+    totals = counters.totals(session)  # counts the runs of ended submissions only
     totals[counters.RUNS] += runs_stored_of_live(session)
     metrics += [CounterMetricFamily(f"lethe_{name}", text, value=totals[name]) for name, text in _COUNTERS.items()]
     return metrics

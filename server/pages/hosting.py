@@ -13,7 +13,7 @@ from server.accounts.roles import require_host
 from server.audit_log.events import user_actor
 from server.competitions import service as competitions
 from server.context import AppContext, Context
-from server.errors import NotFound, RequestError
+from server.errors import InvalidValue, NotFound, RequestError
 from server.hosting import actions, finals
 from server.http.csv_table import csv_table
 from server.models import Submission
@@ -132,7 +132,7 @@ def _act_on(context: Context, slug: str, submission_id: UUID, act: str, visitor:
             submissions.cancel(session, submission, owner)
         elif act == "disqualify":
             if not reason:
-                raise actions.PhaseConflict(texts.SAY_WHY)
+                raise InvalidValue(texts.SAY_WHY)
             actions.disqualify_submission(session, found, reason=reason, actor=user_actor(visitor.user))
         elif act == "qualify":
             actions.disqualify_submission(session, found, reason=None, actor=user_actor(visitor.user))
@@ -145,7 +145,7 @@ def _act_on(context: Context, slug: str, submission_id: UUID, act: str, visitor:
 def _sure(slug: str, said: str) -> str:
     """The slug, once the host has said so; browsers ask for it before they send."""
     if not said:
-        raise actions.PhaseConflict(texts.SAY_SURE)
+        raise InvalidValue(texts.SAY_SURE)
     return slug
 
 
@@ -154,12 +154,12 @@ def _time(text: str) -> datetime:
     try:
         return datetime.fromisoformat(f"{text}+00:00")
     except ValueError as error:
-        raise actions.PhaseConflict(texts.SAY_WHEN) from error
+        raise actions.InvalidEnd(texts.SAY_WHEN) from error
 
 
 def _title(text: str) -> str:
     if not 1 <= len(text.strip()) <= actions.TITLE_CHARS:
-        raise actions.PhaseConflict(texts.TITLE_NEEDED.format(most=actions.TITLE_CHARS))
+        raise InvalidValue(texts.TITLE_NEEDED.format(most=actions.TITLE_CHARS))
     return text.strip()
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from evaluator.contract.states import Evaluation
 from server.competitions.phases import Phase, phase
 from server.competitions.service import summary
-from server.context import AppContext
+from server.context import AppContext, Context
 from server.leaderboard import service
 from server.leaderboard.board_page import BoardOrder, BoardPage, BoardQuery, board_page, own_row
 from server.models import Competition
@@ -96,6 +96,10 @@ class Boards:
                 self._kept.popitem(last=False)
 
 
+def _boards(_context: Context) -> Boards:
+    return Boards()
+
+
 @router.api_route("/competitions/{slug}/leaderboard", methods=READ)
 def leaderboard(
     slug: str,
@@ -121,7 +125,7 @@ def leaderboard(
         tag = entity_tag(request, "leaderboard.html", visitor, key, current, str(request.base_url))
         if is_known(request, tag):
             return unchanged(tag, visitor)
-        shown = _shown(request.app.state.board_pages, session, competition, wanted, key)
+        shown = _shown(context.one(_boards), session, competition, wanted, key)
         found = _page(session, competition, current, wanted, shown, visitor, str(request.base_url))
     return page(request, "leaderboard.html", found, visitor, tag=tag)
 

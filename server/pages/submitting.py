@@ -90,7 +90,7 @@ async def submit(slug: str, request: Request, context: AppContext, visitor: Requ
     name = clean_filename(sent.filename) if sent.data else FILENAME
     upload = uploads.Upload(name, data, visitor.user, address=client_address(request.scope))
     act = _check if "check" in sent.fields else _upload
-    return await run_in_upload_thread(request, act, request, context, slug, visitor, upload)
+    return await run_in_upload_thread(context, act, request, context, slug, visitor, upload)
 
 
 @router.api_route("/competitions/{slug}/starter.py", methods=READ)

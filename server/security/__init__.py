@@ -1,1 +1,1 @@
-"""Who asks: passwords, browser sessions, API tokens and worker keys."""
+"""Authentication: passwords, browser sessions, API tokens and worker keys."""

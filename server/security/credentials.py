@@ -1,12 +1,10 @@
-"""Credentials: API tokens and worker keys stored as digests, and who is asking."""
+"""Credentials: API tokens and worker keys stored as digests, and the user behind a request."""
 
 from datetime import timedelta
-from functools import cache
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
-from sqlalchemy import Select, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from server.context import AppContext, Context
@@ -14,6 +12,7 @@ from server.errors import Unauthenticated
 from server.http.client_address import client_address
 from server.models import ApiToken, User, WorkerKey
 from server.models.times import utc_now
+from server.security import queries
 from server.security.digests import digest_secret
 from server.security.login import require_enabled, verify_password
 from server.security.sessions import (
@@ -56,13 +55,13 @@ def _token(credentials: HTTPAuthorizationCredentials | None) -> str:
     if credentials is None or not credentials.credentials.strip():
         raise TokenMissing(
             "This call needs an API token: send the header 'Authorization: Bearer TOKEN'. "
-            "POST /api/v1/users or POST /api/v1/tokens gives one."
+            "Get one with POST /api/v1/users or POST /api/v1/tokens."
         )
     return credentials.credentials.strip()
 
 
 def current_user(request: Request, credentials: Bearer, cookie: SessionCookie, context: AppContext) -> User:
-    """Who sends this request: by bearer token, or by a browser's session, whose changes need its CSRF token."""
+    """Return the user of the bearer token, or of the browser's session, whose changes need its CSRF token."""
     if credentials is not None or not cookie:
         return _token_user(credentials, context)
     visitor = find_visitor(context, cookie)
@@ -76,55 +75,42 @@ def current_user(request: Request, credentials: Bearer, cookie: SessionCookie, c
 def _token_user(credentials: HTTPAuthorizationCredentials | None, context: Context) -> User:
     digest = digest_secret(_token(credentials))
     with context.database.read() as session:
-        found = session.execute(_owner_of_token(), {"digest": digest, "now": utc_now()}).one_or_none()
+        found = queries.owner_of_token.entities(session, digest=digest, now=utc_now()).one_or_none()
     if found is None:
-        raise TokenInvalid("This API token is unknown, expired or deleted. Make a new one with POST /api/v1/tokens.")
+        raise TokenInvalid("This API token is unknown, expired or deleted. Create one with POST /api/v1/tokens.")
     user, token = found
     _note_use(context, token)
     return require_enabled(user)
 
 
-@cache  # making a statement costs as much time as PostgreSQL takes for it
-def _owner_of_token() -> Select[User, ApiToken]:
-    return (
-        select(User, ApiToken)
-        .join(ApiToken, ApiToken.user_id == User.id)
-        .where(ApiToken.digest == bindparam("digest"), ApiToken.expires_at > bindparam("now"))
-    )
-
-
 def _note_use(context: Context, token: ApiToken) -> None:
-    """Write the time of last use, at most once a minute."""
+    """Store the time of last use, at most once a minute."""
     before = utc_now() - LAST_USE_STEP
     if token.last_used_at is not None and token.last_used_at > before:
         return
     with context.database.write() as session:
-        session.execute(
-            update(ApiToken)
-            .where(ApiToken.id == token.id, or_(ApiToken.last_used_at.is_(None), ApiToken.last_used_at < before))
-            .values(last_used_at=utc_now())
-        )
+        queries.note_use_of_token(session, token.id, now=utc_now(), unless_after=before)
 
 
 def password_or_token_user(
     request: Request, bearer: Bearer, basic: Basic, cookie: SessionCookie, context: AppContext
 ) -> User:
-    """Who sends this request, by HTTP Basic (so that a lost token can be replaced) or as `current_user` says."""
+    """Return the user by HTTP Basic, so that a lost token can be replaced, or by `current_user`."""
     if basic is None:
         return current_user(request, bearer, cookie, context)
     return verify_password(context, basic.username, basic.password, address=client_address(request.scope))
 
 
 async def worker_key_digest(credentials: Bearer) -> str:
-    """Of the key that signs this internal call, which may be unknown: the call's own transaction looks it up."""
+    """Return the digest of the key that signs this internal call. The call's own transaction looks the key up."""
     return digest_secret(_token(credentials))
 
 
 def require_worker_key(session: Session, digest: str) -> WorkerKey:
-    """The worker key with this digest; raises WorkerKeyInvalid."""
-    key = session.scalar(select(WorkerKey).where(WorkerKey.digest == digest))
+    """Return the worker key with this digest; raises WorkerKeyInvalid."""
+    key = queries.worker_key(session, digest)
     if key is None:
-        raise WorkerKeyInvalid("Unknown worker key. The operator makes one with: lethe admin worker-key create NAME")
+        raise WorkerKeyInvalid("Unknown worker key. The operator creates one with: lethe admin worker-key create NAME")
     return key
 
 
@@ -132,7 +118,7 @@ WorkerKeyDigest = Annotated[str, Depends(worker_key_digest)]
 
 
 def current_worker_key(digest: WorkerKeyDigest, context: AppContext) -> WorkerKey:
-    """The worker key that signs this internal call."""
+    """Return the worker key that signs this internal call."""
     with context.database.read() as session:
         return require_worker_key(session, digest)
 

@@ -1,15 +1,15 @@
-"""Secrets of 256 random bits, shown once, and the digests that are stored of them."""
+"""Secrets of 256 random bits, shown once and stored as digests."""
 
 import hashlib
 import secrets
 
 
 def new_secret(prefix: str) -> tuple[str, str]:
-    """A fresh secret of 256 bits with its prefix, and the digest to store."""
+    """Return a new secret of 256 bits with its prefix, and the digest to store."""
     text = prefix + secrets.token_urlsafe(32)
     return text, digest_secret(text)
 
 
 def digest_secret(text: str) -> str:
-    """SHA-256 suffices for secrets of 256 random bits; passwords go through argon2."""
+    """Return the SHA-256 digest, which suffices for secrets of 256 random bits; passwords need argon2."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

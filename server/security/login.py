@@ -1,15 +1,15 @@
-"""Logging in with a password, and how often it may be tried."""
+"""Login with a password, and limits on attempts."""
 
 from limits import RateLimitItem, parse
-from sqlalchemy import select
 
 from server.context import Context
 from server.errors import Forbidden, Unauthenticated
 from server.http.rate_limit import TooManyRequests
 from server.models import User
+from server.security import queries
 from server.security.passwords import is_password
 
-# From one address a name is guessed ten times; from everywhere more often, so that nobody can lock somebody else out.
+# The limit for all addresses is higher than for one, so that nobody can lock somebody else out.
 PER_ACCOUNT_AND_ADDRESS = parse("10 per 15 minutes")
 PER_ACCOUNT = parse("100 per hour")
 PER_ADDRESS = parse("300 per 15 minutes")
@@ -17,7 +17,7 @@ REGISTRATIONS = parse("300 per hour")
 
 
 class WrongPassword(Unauthenticated):
-    """No account has that name and password; which of the two is wrong is not said."""
+    """No account has that name and password; the answer does not say which of the two is wrong."""
 
     code = "wrong_password"
 
@@ -30,16 +30,17 @@ class AccountDisabled(Forbidden):
 
 
 def verify_password(context: Context, username: str, password: str, *, address: str) -> User:
-    """The user with that name and password.
+    """Return the user with that name and password.
 
-    Raises TooManyRequests before anything is looked at, WrongPassword after equal time for unknown names, and
-    AccountDisabled. Every try counts before its answer is known; a good one clears the account for its address.
+    Raises TooManyRequests before it checks anything, WrongPassword after equal time for unknown names, and
+    AccountDisabled. Every attempt counts before it is checked; a successful one resets the account's count for its
+    address.
     """
     name = username.casefold()
     rules = (PER_ADDRESS, (address,)), (PER_ACCOUNT_AND_ADDRESS, (name, address)), (PER_ACCOUNT, (name,))
-    _count(context, "There were too many tries to log in to this account, or from this address.", *rules)
+    _count(context, "Too many attempts to log in to this account, or from this address.", *rules)
     with context.database.read() as session:
-        user = session.scalar(select(User).where(User.username_key == name))
+        user = queries.user_named(session, name)
     if not is_password(password, None if user is None else user.password_hash) or user is None:
         raise WrongPassword("Wrong user name or password.")
     context.rates.forget(PER_ACCOUNT_AND_ADDRESS, "login", name, address)
@@ -47,12 +48,12 @@ def verify_password(context: Context, username: str, password: str, *, address: 
 
 
 def count_registration(context: Context, address: str) -> None:
-    """Raise TooManyRequests when an address makes very many accounts."""
-    _count(context, "Too many accounts were made from this address.", (REGISTRATIONS, ("new", address)))
+    """Raise TooManyRequests when an address creates very many accounts."""
+    _count(context, "Too many accounts were created from this address.", (REGISTRATIONS, ("new", address)))
 
 
 def require_enabled(user: User) -> User:
-    """`user`; raises AccountDisabled."""
+    """Return `user`; raises AccountDisabled."""
     if user.disabled_at is not None:
         raise AccountDisabled("This account is disabled. Ask the operator of this server.")
     return user

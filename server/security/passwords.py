@@ -1,4 +1,4 @@
-"""Passwords: argon2id hashes, a few at a time, and equal time for accounts that do not exist."""
+"""Passwords: argon2id hashes, a few at a time, and the same work for accounts that do not exist."""
 
 import secrets
 import threading
@@ -9,25 +9,25 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 MIN_CHARS = 8
 MAX_CHARS = 200
-# One hash takes 64 MiB and a core; a flood of logins must not take them all.
+# One hash takes 64 MiB and a core; a flood of logins must not take all of them.
 _AT_ONCE = threading.BoundedSemaphore(4)
 _HASHER = PasswordHasher()
 
 
 @cache
 def unknown_users_hash() -> str:
-    """A hash that no password has. A server makes it when it starts: with the first login it would show in the time."""
+    """Return a hash that no password has. A server computes it at start: the first login would be measurably slower."""
     return _HASHER.hash(secrets.token_hex(16))
 
 
 def hash_password(password: str) -> str:
-    """The argon2id hash of `password`."""
+    """Return the argon2id hash of `password`."""
     with _AT_ONCE:
         return _HASHER.hash(password)
 
 
 def is_password(password: str, password_hash: str | None) -> bool:
-    """Whether `password` has that hash. Without a hash, for an unknown user, False after the same work."""
+    """Whether `password` has that hash. Without a hash, for an unknown user, it returns False after the same work."""
     with _AT_ONCE:
         try:
             _HASHER.verify(password_hash or unknown_users_hash(), password)

@@ -1,4 +1,4 @@
-"""Browser sessions: an opaque cookie, stored as a digest, and what keeps other sites from using it."""
+"""Browser sessions: an opaque cookie, stored as a digest, and the defences against other sites."""
 
 import hashlib
 import hmac
@@ -10,13 +10,13 @@ from uuid import UUID
 
 from fastapi import Depends, Form, Request, Response
 from fastapi.security import APIKeyCookie
-from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from server.context import AppContext, Context
 from server.errors import Forbidden, Unauthenticated
 from server.models import User, WebSession
 from server.models.times import utc_now
+from server.security import queries
 from server.security.digests import digest_secret, new_secret
 
 COOKIE = "lethe_session"
@@ -37,7 +37,7 @@ class SessionMissing(Unauthenticated):
 
 
 class CrossSiteRequest(Forbidden):
-    """The request was made by another site's page, or lacks the proof that it was not."""
+    """The request came from another site's page, or lacks the proof that it did not."""
 
     code = "cross_site_request"
     title = "Request from elsewhere"
@@ -45,7 +45,7 @@ class CrossSiteRequest(Forbidden):
 
 @dataclass(frozen=True)
 class Visitor:
-    """Who is logged in with a browser. Every form of theirs carries `csrf_token`."""
+    """The user that a browser is logged in as. Every form for them carries `csrf_token`."""
 
     user: User
     session_id: UUID
@@ -53,33 +53,25 @@ class Visitor:
 
 
 def begin(session: Session, user_id: UUID) -> str:
-    """The text of a new session, for the cookie. Expired ones go, and the oldest of too many."""
-    session.execute(delete(WebSession).where(WebSession.user_id == user_id, WebSession.expires_at < utc_now()))
-    oldest = session.scalars(
-        select(WebSession)
-        .where(WebSession.user_id == user_id)
-        .order_by(WebSession.created_at.desc())
-        .offset(MAX_SESSIONS - 1)
-    )
-    for found in oldest:
-        session.delete(found)
+    """Start a session and return its cookie's text. Deletes expired sessions, and the oldest above MAX_SESSIONS."""
+    queries.make_room_for_session(session, user_id, now=utc_now(), kept=MAX_SESSIONS - 1)
     text, digest = new_secret("")
     session.add(WebSession(user_id=user_id, digest=digest, expires_at=utc_now() + KEPT))
     return text
 
 
 def end(session: Session, session_id: UUID) -> None:
-    """Make a session useless at once."""
-    session.execute(delete(WebSession).where(WebSession.id == session_id))
+    """End a session."""
+    queries.delete_session(session, session_id)
 
 
 def csrf_token(text: str) -> str:
-    """What the forms of a session carry: derived from the cookie, which no other site can read."""
+    """Return the CSRF token of a session, derived from the cookie, which no other site can read."""
     return hmac.new(text.encode("utf-8", "surrogatepass"), b"csrf", hashlib.sha256).hexdigest()
 
 
 def set_cookie(request: Request, response: Response, text: str) -> None:
-    """Hand the session to the browser. Only a server without TLS, such as one on a laptop, leaves `Secure` out."""
+    """Set the session's cookie. Only a server without TLS, such as one on a laptop, leaves `Secure` out."""
     response.set_cookie(
         COOKIE,
         text,
@@ -91,32 +83,24 @@ def set_cookie(request: Request, response: Response, text: str) -> None:
 
 
 def clear_cookie(request: Request, response: Response) -> None:
-    """Take the cookie back."""
+    """Delete the session's cookie."""
     response.delete_cookie(COOKIE, httponly=True, secure=request.url.scheme == "https", samesite="lax")
 
 
 def find_visitor(context: Context, text: str) -> Visitor | None:
-    """Who the cookie belongs to; None when it is unknown or expired, or the account disabled."""
+    """Return the visitor with this cookie; None if it is unknown or expired, or the account is disabled."""
     with context.database.read() as session:
-        found = session.execute(
-            select(User, WebSession.id)
-            .join(WebSession, WebSession.user_id == User.id)
-            .where(
-                WebSession.digest == digest_secret(text),
-                WebSession.expires_at > utc_now(),
-                User.disabled_at.is_(None),
-            )
-        ).one_or_none()
+        found = queries.visitor_of_session.entities(session, digest=digest_secret(text), now=utc_now()).one_or_none()
     return None if found is None else Visitor(user=found[0], session_id=found[1], csrf_token=csrf_token(text))
 
 
 def optional_visitor(cookie: SessionCookie, context: AppContext) -> Visitor | None:
-    """Who is logged in, or None."""
+    """Return the visitor, or None if nobody is logged in."""
     return find_visitor(context, cookie) if cookie else None
 
 
 def required_visitor(visitor: Annotated[Visitor | None, Depends(optional_visitor)]) -> Visitor:
-    """Who is logged in; raises SessionMissing."""
+    """Return the visitor; raises SessionMissing."""
     if visitor is None:
         raise SessionMissing("You are not logged in. Log in at /login, or with POST /api/v1/session.")
     return visitor
@@ -127,7 +111,7 @@ def form_visitor(
     visitor: Annotated[Visitor, Depends(required_visitor)],
     csrf_token: Annotated[str, Form(max_length=100)] = "",
 ) -> Visitor:
-    """Who posts a form whose field `csrf_token` proves that it is one of this site's; raises CrossSiteRequest."""
+    """Return the visitor who posts a form with a valid `csrf_token`; raises CrossSiteRequest."""
     require_proof(request, visitor, csrf_token)
     return visitor
 
@@ -142,7 +126,7 @@ def require_proof(request: Request, visitor: Visitor, sent: str) -> None:
 
 
 def require_same_origin(request: Request) -> None:
-    """Raise CrossSiteRequest when the browser says that another site's page sent this; programs say nothing."""
+    """Raise CrossSiteRequest when the browser reports another site as the origin; other clients report none."""
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
     is_foreign = site not in {None, "same-origin", "none"}

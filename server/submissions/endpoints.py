@@ -13,12 +13,12 @@ from fastapi.sse import EventSourceResponse
 from evaluator.contract.advice import Advice
 from evaluator.contract.submission import FILENAME
 from server.competitions.service import get_competition, specification
-from server.context import AppContext
+from server.context import AppContext, Context
 from server.http.client_address import client_address
 from server.http.paging import Page, PageCursor, PageLimit
 from server.models import Submission
 from server.security.credentials import CurrentUser
-from server.submissions import quotas, selections, service, upload_body, uploads
+from server.submissions import parser_pool, quotas, selections, service, upload_body, uploads
 from server.submissions.event_stream import Feed
 from server.submissions.schemas import (
     AdviceView,
@@ -67,19 +67,22 @@ async def upload(
         address=client_address(request.scope),
         idempotency_key=idempotency_key,
     )
-    received = await run_in_upload_thread(request, uploads.receive, context, competition, sent)
+    received = await run_in_upload_thread(context, uploads.receive, context, competition, sent)
     response.status_code = received.status
     response.headers.update(received.headers)
     response.headers["Location"] = f"/api/v1/submissions/{received.answer.id}"
     return received.answer
 
 
-async def run_in_upload_thread(request: Request, function: Callable[..., T], *arguments: Any) -> T:
+async def run_in_upload_thread(context: Context, function: Callable[..., T], *arguments: Any) -> T:
     """The result of `function`, which handles an upload, in one of as many threads as there are parser processes: those
     that wait for one keep no thread from other requests, and few threads get more done than many.
     """
-    lanes: CapacityLimiter = request.app.state.uploads
-    return await to_thread.run_sync(function, *arguments, limiter=lanes)
+    return await to_thread.run_sync(function, *arguments, limiter=context.one(_upload_limiter))
+
+
+def _upload_limiter(_context: Context) -> CapacityLimiter:
+    return CapacityLimiter(parser_pool.AT_ONCE)
 
 
 @router.get("/competitions/{slug}/quota")
@@ -109,9 +112,9 @@ def get_submission(submission_id: UUID, user: CurrentUser, context: AppContext) 
         return view(session, service.get_own(session, submission_id, user))
 
 
-async def stream_place(user: CurrentUser, request: Request) -> AsyncIterator[Feed]:
+async def stream_place(user: CurrentUser, request: Request, context: AppContext) -> AsyncIterator[Feed]:
     """The process's feed, with room for one stream of this account until the answer has ended."""
-    feed: Feed = request.app.state.feed
+    feed = context.one(Feed)
     async with feed.place(user.username, client_address(request.scope)):
         yield feed
 

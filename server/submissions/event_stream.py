@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import SubmissionState
-from server.database.engine import Database
+from server.context import Context
 from server.errors import RequestError
 from server.logs import get_logger
 from server.models import Submission
@@ -68,8 +68,8 @@ class _Follower:
 class Feed:
     """Follows submissions for as many streams as there are, with one look at the database a second in all."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, context: Context) -> None:
+        self._database = context.database
         self._followers: set[_Follower] = set()
         self._open: Counter[str] = Counter()
         self._poller: asyncio.Task[None] | None = None

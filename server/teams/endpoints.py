@@ -17,7 +17,7 @@ router = APIRouter(tags=["teams"])
 
 @router.post("/competitions/{slug}/teams", status_code=201)
 def create_team(slug: str, new: NewTeam, user: CurrentUser, context: AppContext) -> TeamView:
-    """Make a team. Who uploads without one gets a team of one."""
+    """Create a team. Without one, the first upload creates a team of one."""
     with context.database.write() as session:
         team = service.create(session, get_competition(session, slug), user, new.name)
         return team_view(session, team)
@@ -30,7 +30,7 @@ def get_my_team(slug: str, user: CurrentUser, context: AppContext) -> TeamView:
         team = service.find_team(session, get_competition(session, slug), user)
         if team is None:
             raise service.TeamNotFound(
-                f"You have no team in {slug} yet. Make one, accept an invitation, or upload: that makes a team of one."
+                f"You have no team in {slug} yet. Create one, accept an invitation, or upload to get a team of one."
             )
         return team_view(session, team)
 
@@ -44,7 +44,7 @@ def get_team(team_id: UUID, user: CurrentUser, context: AppContext) -> TeamView:
 
 @router.patch("/teams/{team_id}")
 def rename_team(team_id: UUID, new: NewTeam, user: CurrentUser, context: AppContext) -> TeamView:
-    """Give my team another name; any member may."""
+    """Rename my team; any member may."""
     with context.database.write() as session:
         team = service.get_own(session, team_id, user, lock=True)
         service.rename(session, team, new.name)
@@ -53,14 +53,14 @@ def rename_team(team_id: UUID, new: NewTeam, user: CurrentUser, context: AppCont
 
 @router.post("/teams/{team_id}/leave", status_code=204)
 def leave_team(team_id: UUID, user: CurrentUser, context: AppContext) -> None:
-    """Leave a team that has not submitted. The last member closes it."""
+    """Leave a team that has not submitted. When the last member leaves, the team is deleted."""
     with context.database.write() as session:
         service.leave(session, service.get_own(session, team_id, user, lock=True), user)
 
 
 @router.post("/teams/{team_id}/invites", status_code=201)
 def invite(team_id: UUID, user: CurrentUser, context: AppContext) -> InviteCreated:
-    """Make a code with which one person can join my team within seven days."""
+    """Create an invitation code with which one person can join my team within seven days."""
     with context.database.write() as session:
         made, code = invites.invite(session, service.get_own(session, team_id, user, lock=True), user)
     return InviteCreated(id=made.id, code=code, expires_at=made.expires_at)
@@ -68,13 +68,13 @@ def invite(team_id: UUID, user: CurrentUser, context: AppContext) -> InviteCreat
 
 @router.delete("/teams/{team_id}/invites/{invite_id}", status_code=204)
 def delete_invite(team_id: UUID, invite_id: UUID, user: CurrentUser, context: AppContext) -> None:
-    """Make an invitation useless."""
+    """Delete an invitation."""
     with context.database.write() as session:
         invites.delete_invite(session, service.get_own(session, team_id, user), invite_id)
 
 
 @router.post("/invites/{code}/accept")
 def accept_invite(code: Annotated[str, Path(max_length=100)], user: CurrentUser, context: AppContext) -> TeamView:
-    """Join the team that the code is of, and leave a team that has not submitted."""
+    """Join the team of an invitation code, and leave a team that has not submitted."""
     with context.database.write() as session:
         return team_view(session, invites.accept(session, code, user))

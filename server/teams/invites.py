@@ -1,9 +1,8 @@
-"""Rules of invitations: the one way into a team that somebody else made."""
+"""Rules of invitations: the only way into a team that somebody else created."""
 
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.competitions.phases import require_not_over
@@ -12,7 +11,8 @@ from server.errors import Conflict, NotFound
 from server.models import Competition, Team, TeamInvite, TeamMember, User
 from server.models.times import utc_now
 from server.security.digests import digest_secret, new_secret
-from server.teams.service import AlreadyInTeam, find_team, leave, lock_user, size
+from server.teams import queries
+from server.teams.service import AlreadyInTeam, find_team, leave, lock_user
 
 INVITE_PREFIX = "lethet_"
 INVITE_DAYS = 7
@@ -41,7 +41,7 @@ class TooManyInvites(Conflict):
 
 
 def invite(session: Session, team: Team, user: User) -> tuple[TeamInvite, str]:
-    """A new invitation to `team`, which must be locked, and its code; raises TooManyInvites."""
+    """Store an invitation to `team`, which must be locked, and return it with its code; raises TooManyInvites."""
     require_not_over(session.get_one(Competition, team.competition_id))
     if len(open_invites(session, team)) >= MAX_OPEN_INVITES:
         raise TooManyInvites(f"Your team has {MAX_OPEN_INVITES} open invitations. Delete one first.")
@@ -54,15 +54,15 @@ def invite(session: Session, team: Team, user: User) -> tuple[TeamInvite, str]:
 
 
 def delete_invite(session: Session, team: Team, invite_id: UUID) -> None:
-    """Make an invitation of `team` useless; raises InviteNotFound."""
-    found = session.scalar(select(TeamInvite).where(TeamInvite.id == invite_id, TeamInvite.team_id == team.id))
+    """Delete an invitation to `team`; raises InviteNotFound."""
+    found = queries.invite_of_team(session, team.id, invite_id)
     if found is None:
         raise InviteNotFound("Your team has no invitation with this id.")
     session.delete(found)
 
 
 def accept(session: Session, code: str, user: User) -> Team:
-    """The team that `user` is in from now on. A team that has submitted nothing is left for it.
+    """Move `user` into the team of the invitation and return it. The old team must not have submitted.
 
     Raises InviteNotFound, TeamFull, TeamFixed, AlreadyInTeam.
     """
@@ -76,7 +76,7 @@ def accept(session: Session, code: str, user: User) -> Team:
         raise AlreadyInTeam("You are in this team already.")
     found = _usable_invite(session, code, lock=True)
     limit = specification(competition).team_size
-    if size(session, team) >= limit:
+    if queries.count_members(session, team.id) >= limit:
         raise TeamFull(f"This team has {limit} members, as many as {competition.slug} allows.")
     if old is not None:
         leave(session, old, user)
@@ -87,33 +87,21 @@ def accept(session: Session, code: str, user: User) -> Team:
 
 
 def open_invites(session: Session, team: Team) -> list[TeamInvite]:
-    """Invitations that can still be accepted, newest first."""
-    return list(
-        session.scalars(
-            select(TeamInvite)
-            .where(TeamInvite.team_id == team.id, TeamInvite.accepted_at.is_(None), TeamInvite.expires_at > utc_now())
-            .order_by(TeamInvite.created_at.desc())
-        )
-    )
+    """Return the invitations that can still be accepted, newest first."""
+    return queries.open_invites(session, team.id, utc_now())
 
 
 def _usable_invite(session: Session, code: str, *, lock: bool = False) -> TeamInvite:
-    query = select(TeamInvite).where(
-        TeamInvite.digest == digest_secret(code),
-        TeamInvite.accepted_at.is_(None),
-        TeamInvite.expires_at > utc_now(),
-    )
-    found = session.scalar(query.with_for_update() if lock else query)
+    found = queries.open_invite(session, digest_secret(code), utc_now(), lock=lock)
     if found is None:
         raise InviteNotFound("This invitation is unknown, expired or used. Ask the team for another one.")
     return found
 
 
 def _lock_teams(session: Session, wanted: UUID, old: Team | None) -> Team:
-    """The team `wanted`; it and the old one are locked in one order, so that two who change places do not deadlock."""
+    """Lock the wanted and the old team in one order, and return the wanted one."""
     identifiers = {wanted} | ({old.id} if old is not None else set())
-    locked = session.scalars(select(Team).where(Team.id.in_(identifiers)).order_by(Team.id).with_for_update()).all()
-    team = next((team for team in locked if team.id == wanted), None)
+    team = queries.lock_teams(session, identifiers).get(wanted)
     if team is None:
-        raise InviteNotFound("The team of this invitation does not exist any more.")
+        raise InviteNotFound("The team of this invitation no longer exists.")
     return team

@@ -42,5 +42,5 @@ class TeamView(BaseModel):
     name: str
     members: list[str] = Field(description="User names")
     size_limit: int
-    is_fixed: bool = Field(description="The team has submitted: nobody leaves it any more")
+    is_fixed: bool = Field(description="The team has submitted, so its members can no longer leave")
     invites: list[InviteRow] = Field(description="Invitations that can still be accepted")

@@ -1,21 +1,20 @@
-"""Rules of teams: one for each person and competition, joined by invitation.
+"""Rules of teams: one per person and competition, joined by invitation.
 
-Quotas belong to teams, so a person who has submitted stays with the team that did: nobody leaves or changes a team
-that has submitted. Others may join such a team, as far as there is room, if they have submitted nothing themselves.
+Quotas belong to teams, so nobody leaves a team that has submitted. Others may join such a team while it has room, if
+they have submitted nothing themselves.
 """
 
 import unicodedata
-from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from server.competitions.phases import require_not_over
-from server.errors import Conflict, NotFound
+from server.errors import Conflict, InvalidValue, NotFound
 from server.leaderboard.standings import mark_board_changed
-from server.models import Competition, Submission, Team, TeamMember, User
+from server.models import Competition, Team, TeamMember, User
+from server.teams import queries
 
 KEY_CHARS = 80
 
@@ -28,10 +27,17 @@ class TeamNotFound(NotFound):
 
 
 class TeamNameTaken(Conflict):
-    """Another team of the competition bears the name, or one that looks like it."""
+    """Another team of the competition has the name, or one that looks like it."""
 
     code = "team_name_taken"
     title = "Team name taken"
+
+
+class InvalidTeamName(InvalidValue):
+    """The name is too long without ligatures and other compatibility forms."""
+
+    code = "invalid_team_name"
+    title = "Invalid team name"
 
 
 class AlreadyInTeam(Conflict):
@@ -49,60 +55,39 @@ class TeamFixed(Conflict):
 
 
 def team_of(session: Session, competition: Competition, user: User) -> Team:
-    """The user's team in `competition`, made on first use under the user's name, locked until the commit.
+    """Return the user's team in `competition`, locked until the commit; created on first use under the user's name.
 
-    The lock on the user keeps two first uploads from making two teams; the lock on the team lets one upload of the
-    team see the other.
+    The lock on the user keeps two first uploads from creating two teams; the lock on the team makes parallel uploads
+    of the team see each other.
     """
     lock_user(session, user)
     team = find_team(session, competition, user, lock=True)
-    return team or _add(session, competition, user, _free_name(session, competition, user.username))
+    return team or _add(session, competition, user, _unused_name(session, competition, user.username))
 
 
 def find_team(session: Session, competition: Competition, user: User, *, lock: bool = False) -> Team | None:
-    """The user's team in `competition`, or None."""
-    return session.scalar(_of_user(lock=lock), {"competition_id": competition.id, "user_id": user.id})
-
-
-@cache  # making a statement costs as much time as PostgreSQL takes for it
-def _of_user(*, lock: bool) -> Select[Team]:
-    query = (
-        select(Team)
-        .join(TeamMember, TeamMember.team_id == Team.id)
-        .where(TeamMember.competition_id == bindparam("competition_id"), TeamMember.user_id == bindparam("user_id"))
-    )
-    return query.with_for_update(of=Team) if lock else query
+    """Return the user's team in `competition`, or None."""
+    found = queries.team_of_user.entities(session, lock, competition_id=competition.id, user_id=user.id)
+    return found.scalars().one_or_none()
 
 
 def list_own(session: Session, user: User) -> list[Team]:
-    """The user's teams, one for each competition, the newest first."""
-    return list(
-        session.scalars(
-            select(Team)
-            .join(TeamMember, TeamMember.team_id == Team.id)
-            .where(TeamMember.user_id == user.id)
-            .order_by(Team.created_at.desc(), Team.id)
-        )
-    )
+    """Return the user's teams, one for each competition, the newest first."""
+    return queries.teams_of_user(session, user.id)
 
 
 def get_own(session: Session, team_id: UUID, user: User, *, lock: bool = False) -> Team:
-    """The team if the user is in it; raises TeamNotFound for every other. Locks the user, then the team."""
+    """Return the team if the user is in it; raises TeamNotFound otherwise. `lock` locks the user, then the team."""
     if lock:
         lock_user(session, user)
-    query = (
-        select(Team)
-        .join(TeamMember, TeamMember.team_id == Team.id)
-        .where(Team.id == team_id, TeamMember.user_id == user.id)
-    )
-    team = session.scalar(query.with_for_update(of=Team) if lock else query)
+    team = queries.team_with_member(session, team_id, user.id, lock=lock)
     if team is None:
         raise TeamNotFound("You are in no team with this id.")
     return team
 
 
 def create(session: Session, competition: Competition, user: User, name: str) -> Team:
-    """A new team with `user` in it; raises AlreadyInTeam, TeamNameTaken."""
+    """Store a new team with `user` in it; raises AlreadyInTeam, TeamNameTaken, InvalidTeamName."""
     require_not_over(competition)
     lock_user(session, user)
     team = find_team(session, competition, user)
@@ -115,51 +100,41 @@ def create(session: Session, competition: Competition, user: User, name: str) ->
 
 
 def rename(session: Session, team: Team, name: str) -> None:
-    """Give `team` another name; raises TeamNameTaken."""
+    """Rename `team`; raises TeamNameTaken, InvalidTeamName."""
     team.name, team.name_key = name, name_key(name)
     _flush_name(session, name)
     mark_board_changed(session, team.competition_id)  # boards show it
 
 
 def leave(session: Session, team: Team, user: User) -> None:
-    """Take `user` out of `team`, which must be locked; the last one closes it. Raises TeamFixed."""
+    """Take `user` out of `team`, which must be locked; deletes an empty team. Raises TeamFixed."""
     if has_submitted(session, team):
         raise TeamFixed("Your team has submitted, so its members stay with it until the end of the competition.")
-    session.execute(delete(TeamMember).where(TeamMember.team_id == team.id, TeamMember.user_id == user.id))
-    if size(session, team) == 0:
+    queries.remove_member(session, team.id, user.id)
+    if queries.count_members(session, team.id) == 0:
         session.delete(team)
         session.flush()
 
 
 def has_submitted(session: Session, team: Team) -> bool:
     """Whether there is any submission of `team`, however it ended."""
-    return session.scalar(select(Submission.id).where(Submission.team_id == team.id).limit(1)) is not None
+    return queries.has_submitted(session, team.id)
 
 
 def name_key(name: str) -> str:
-    """What two names must not share: the name without case and compatibility forms.
+    """Return the key that must be unique: the name without case and compatibility forms.
 
-    Raises TeamNameTaken for a name that becomes too long by it.
+    Raises InvalidTeamName when the key is too long.
     """
     key = unicodedata.normalize("NFKC", name).casefold()
     if len(key) > KEY_CHARS:
-        raise TeamNameTaken("This name is too long when it is written out. Choose a shorter one.")
+        raise InvalidTeamName("This name is too long without ligatures and special forms. Choose a shorter one.")
     return key
 
 
 def lock_user(session: Session, user: User) -> None:
-    """Until the commit; it comes before the locks of teams and invitations."""
-    session.connection().execute(_user_row(), {"user_id": user.id})
-
-
-@cache
-def _user_row() -> Select[UUID]:
-    return select(User.id).where(User.id == bindparam("user_id")).with_for_update()
-
-
-def size(session: Session, team: Team) -> int:
-    """How many members it has."""
-    return session.scalar(select(func.count()).where(TeamMember.team_id == team.id)) or 0
+    """Lock the user until the commit; this lock comes before those of teams and invitations."""
+    queries.locked_user.rows(session, user_id=user.id)
 
 
 def _add(session: Session, competition: Competition, user: User, name: str) -> Team:
@@ -175,17 +150,13 @@ def _flush_name(session: Session, name: str) -> None:
     try:
         session.flush()
     except IntegrityError as error:
-        raise TeamNameTaken(f"Another team here is called {name!r}, or looks like it. Choose another name.") from error
+        raise TeamNameTaken(
+            f"Another team here has the name {name!r}, or one that looks like it. Choose another name."
+        ) from error
 
 
-def _free_name(session: Session, competition: Competition, name: str) -> str:
-    """`name`, or with a number if a team bears it already."""
-    taken = set(
-        session.scalars(
-            select(Team.name_key).where(
-                Team.competition_id == competition.id, Team.name_key.startswith(name_key(name[:34]), autoescape=True)
-            )
-        )
-    )
+def _unused_name(session: Session, competition: Competition, name: str) -> str:
+    """Return `name`, with a number if a team has it already."""
+    taken = queries.name_keys(session, competition.id, name_key(name[:34]))
     names = [name, *(f"{name[:34]}-{number}" for number in range(2, len(taken) + 3))]
-    return next(free for free in names if name_key(free) not in taken)
+    return next(unused for unused in names if name_key(unused) not in taken)

@@ -1,29 +1,23 @@
 """Teams as their members see them."""
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from server.competitions.service import specification
-from server.models import Competition, Team, TeamMember, User
+from server.models import Competition, Team
+from server.teams import queries
 from server.teams.invites import open_invites
 from server.teams.schemas import InviteRow, TeamView
 from server.teams.service import has_submitted
 
 
 def team_view(session: Session, team: Team) -> TeamView:
-    """`team` as its members see it."""
+    """Return `team` as its members see it."""
     competition = session.get_one(Competition, team.competition_id)
-    members = session.scalars(
-        select(User.username)
-        .join(TeamMember, TeamMember.user_id == User.id)
-        .where(TeamMember.team_id == team.id)
-        .order_by(User.username_key)
-    )
     return TeamView(
         id=team.id,
         competition=competition.slug,
         name=team.name,
-        members=list(members),
+        members=queries.member_names(session, team.id),
         size_limit=specification(competition).team_size,
         is_fixed=has_submitted(session, team),
         invites=[InviteRow.model_validate(found, from_attributes=True) for found in open_invites(session, team)],

@@ -20,8 +20,7 @@ from evaluator.settings import WorkerSettings
 from server.cli import app as cli
 from server.context import create_context
 from server.database.migration import migrate
-from server.http.access_log import RequestTimes
-from server.monitoring.prometheus import render
+from server.monitoring.prometheus import render, request_times
 from server.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -185,10 +184,9 @@ def test_systemd_units_start_commands_that_exist() -> None:
 def test_alerts_and_documents_name_every_metric_and_no_other(tmp_path: Path) -> None:
     context = create_context(Settings(home=tmp_path))
     migrate(context.database)
-    times = RequestTimes()
-    times.observe("GET", "/", 200, 0.1)
-    metrics = set(re.findall(r"^# TYPE (lethe_\w+)", render(context, times).decode(), re.MULTILINE))
-    context.database.dispose()
+    context.one(request_times).observe("GET", "/", 200, 0.1)
+    metrics = set(re.findall(r"^# TYPE (lethe_\w+)", render(context).decode(), re.MULTILINE))
+    context.dispose()
     metrics -= {name for name in metrics if name.endswith("_created")}
     families = {re.sub(r"_(total|bucket)$", "", name) for name in metrics}
     rules = yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())["groups"][0]["rules"]

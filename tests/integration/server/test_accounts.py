@@ -49,7 +49,7 @@ def test_guessing_passwords_ends_and_says_for_how_long(site: Site) -> None:
         assert client.post("/tokens", json={}, auth=("ann", "correct horse")).status_code == 429
         page = client.post(f"{site.url}/login", data={"username": "ANN", "password": "correct horse"})
         assert (page.status_code, page.headers["Retry-After"].isdigit()) == (429, True)
-        assert "too many tries to log in" in page.text
+        assert "Too many attempts to log in" in page.text
         site.register("bob").close()  # others are not held up
         assert client.post("/tokens", json={}, auth=("bob", "correct horse")).status_code == 201
 
@@ -58,8 +58,8 @@ def test_rules_of_names_are_said_in_words(site: Site) -> None:
     with site.client() as client:
         refused = client.post("/users", json=body("x") | {"email": "nowhere"})
         assert code_of(refused) == (422, "invalid_request")
-        assert "username: It takes 3 to 40 letters" in refused.json()["detail"]
-        assert "email: It takes an e-mail address" in refused.json()["detail"]
+        assert "username: Use 3 to 40 letters" in refused.json()["detail"]
+        assert "email: Use an e-mail address" in refused.json()["detail"]
         assert "pattern" not in refused.text
 
 

@@ -135,7 +135,7 @@ def test_no_network_and_other_servers(site: Site, monkeypatch: pytest.MonkeyPatc
     with Client(f"{site.url}/docs?") as other, pytest.raises(ApiError, match="is it a Lethe server") as not_lethe:
         other.competitions()
     assert not_lethe.value.code == "not_lethe"
-    with pytest.raises(ConfigurationError, match="begin it with https://"):
+    with pytest.raises(ConfigurationError, match="start it with https://"):
         connect("lethe.example.org")
     monkeypatch.setattr(client_api, "RELEASE", "9.9.9")
     answers = httpx.MockTransport(

@@ -131,6 +131,8 @@ def test_life_of_a_competition(life: Site) -> None:
     assert host.post(f"{here}/resume").json()["phase"] == "open"
     naive = host.post(f"{here}/extend", json={"until": "2999-01-01T00:00:00"})
     assert code_of(naive) == (422, "invalid_request")
+    for until in ("2001-01-01T00:00:00Z", "0001-01-01T00:00:00+12:00", "9999-12-31T23:59:59-12:00"):
+        assert code_of(host.post(f"{here}/extend", json={"until": until})) == (400, "invalid_end")
     assert host.post(f"{here}/extend", json={"until": "2999-01-01T00:00:00+02:00"}).status_code == 200
     time_passes(site, public_ends_at=datetime.now(UTC) - timedelta(minutes=3, seconds=7))
     late = upload(bob, file(12))

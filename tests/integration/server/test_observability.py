@@ -173,7 +173,7 @@ def test_readiness_names_the_part_within_two_seconds(
     app = create_app(settings)
     if part != "database":
         migrate(app.state.context.database)
-    readiness: Readiness = app.state.readiness
+    readiness = app.state.context.one(Readiness)
     for _ in range(2):
         started = time.monotonic()
         parts = readiness.ask()

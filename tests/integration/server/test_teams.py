@@ -98,7 +98,7 @@ def test_expired_invites_and_names(site: Site) -> None:
             assert code_of(bob.post(TEAMS, json={"name": name})) == (409, "team_name_taken")
         for name in ("", " ", " a", "a\n", "a\u202eb", "\ud800", "x" * 41, None, 7):
             assert code_of(bob.post(TEAMS, content=_json({"name": name}))) == (422, "invalid_request"), repr(name)
-        assert code_of(bob.post(TEAMS, json={"name": "ﷺ" * 40})) == (409, "team_name_taken")
+        assert code_of(bob.post(TEAMS, json={"name": "ﷺ" * 40})) == (400, "invalid_team_name")
         assert bob.post(TEAMS, json={"name": "ann"}).status_code == 201
         assert ann.post(f"/teams/{team}/leave").status_code == 204
         assert upload(ann).json()["team"] == "ann-2"  # a team of one takes a free name

@@ -19,21 +19,22 @@ WITHOUT_JSON = {"lethe up", "lethe serve", "lethe control", "lethe worker", "let
 READS = {
     *("audit", "backup", "competition export", "oracles status", "oracles verify", "user list", "workers"),
 }
-ACTS = {
+ACTIONS = {
     **{
-        f"competition {act}": f"competition.{act}" for act in ("create", "open", "pause", "extend", "close", "announce")
+        f"competition {action}": f"competition.{action}"
+        for action in ("create", "open", "pause", "extend", "close", "announce")
     },
-    **{f"competition {act}": f"competition.{act}" for act in ("finals", "reveal")},
-    **{f"oracles {act}": f"oracles.{act}" for act in ("seed", "recall", "prune")},
-    **{act: f"competition.{act}" for act in ("calibrate", "rescore")},
-    **{act: f"storage.{act}" for act in ("prune", "restore")},
-    **{f"user {act}": f"user.{act}" for act in ("create", "role", "disable", "invite")},
+    **{f"competition {action}": f"competition.{action}" for action in ("finals", "reveal")},
+    **{f"oracles {action}": f"oracles.{action}" for action in ("seed", "recall", "prune")},
+    **{action: f"competition.{action}" for action in ("calibrate", "rescore")},
+    **{action: f"storage.{action}" for action in ("prune", "restore")},
+    **{f"user {action}": f"user.{action}" for action in ("create", "role", "disable", "invite")},
     "user reset-password": "user.reset_password",
     "submission rerun": "submission.rerun",
     "submission disqualify": "submission.disqualify",
     "team disqualify": "team.disqualify",
     "team baseline": "team.baseline",
-    **{f"worker-key {act}": f"worker_key.{act}" for act in ("create", "renew")},
+    **{f"worker-key {action}": f"worker_key.{action}" for action in ("create", "renew")},
 }
 
 
@@ -63,14 +64,14 @@ def test_commands_answer_programs(path: str) -> None:
     assert ("--json" in options) == (path not in WITHOUT_JSON)
 
 
-def test_every_command_of_hosts_and_operators_is_an_act_or_only_reads() -> None:
-    """The audit log has every act; that each is recorded is proven where it is tested."""
+def test_every_command_of_hosts_and_operators_is_an_action_or_only_reads() -> None:
+    """The audit log has every action; the tests of each action check its record."""
     admin = {path.removeprefix("lethe admin ") for path in COMMANDS if path.startswith("lethe admin ")}
-    assert ACTS.keys() | READS == admin
-    assert not ACTS.keys() & READS
+    assert ACTIONS.keys() | READS == admin
+    assert not ACTIONS.keys() & READS
     recorded = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "server").rglob("*.py"))
-    for act in ACTS.values():
-        assert f'"{act}"' in recorded
+    for action in ACTIONS.values():
+        assert f'"{action}"' in recorded
 
 
 @pytest.mark.parametrize("code", [*FaultCode, *Advice])

@@ -153,13 +153,13 @@ def test_plot(save: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "rule", "message"),
     [
-        ({"retrained": draw(1)}, "exact", "no array unlearned; it holds retrained"),
-        ({"unlearned": draw(1)[0], "retrained": draw(1)}, "exact", "unlearned must hold margins"),
+        ({"retrained": draw(1)}, "exact", "no array unlearned; it contains retrained"),
+        ({"unlearned": draw(1)[0], "retrained": draw(1)}, "exact", "unlearned must contain margins"),
         ({"unlearned": draw(1, examples=5), "retrained": draw(1)}, "exact", "5 examples and retrained 6"),
         ({"unlearned": draw(1, runs=7), "retrained": draw(1)}, "exact", "7 models; a score needs at least 8"),
         ({"unlearned": draw(1, runs=12), "retrained": draw(1)}, "competition", "as many runs as oracles"),
         ({"unlearned": np.full((8, 2), np.nan), "retrained": draw(1)}, "exact", "8 of 8 runs have NaN"),
-        ({"unlearned": np.full((8, 2), "x"), "retrained": draw(1)}, "exact", "must hold numbers"),
+        ({"unlearned": np.full((8, 2), "x"), "retrained": draw(1)}, "exact", "must contain numbers"),
         ({"unlearned": np.zeros((8, 2, 3)), "retrained": draw(1)}, "exact", "add `labels`"),
         (
             {"unlearned": draw(1), "retrained": draw(2), "identities": [1, 2]},

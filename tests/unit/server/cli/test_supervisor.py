@@ -47,7 +47,7 @@ def test_dead_child_is_started_again(capfd: pytest.CaptureFixture[str]) -> None:
     supervisor.stop()
     with pytest.raises(ProcessLookupError):
         os.kill(second, 0)
-    assert "ended with code -9; starting again in 1 s" in capfd.readouterr().err
+    assert "ended with code -9; restarting in 1 s" in capfd.readouterr().err
 
 
 def test_stop_leaves_nothing_behind() -> None:

@@ -243,7 +243,9 @@ def test_a_host_acts_on_submissions(host: Browser, browser: Open, app: FastAPI) 
     submission = re.search(r"/host/c/submissions/([\w-]+)/disqualify", host.get("/host/c").text)
     assert submission is not None
     path = f"/host/c/submissions/{submission.group(1)}"
-    assert "Say why" in host.post(f"{path}/disqualify", reason=" ").text
+    refused = host.post(f"{path}/disqualify", reason=" ")
+    assert refused.status_code == 400
+    assert "Say why" in refused.text
     assert "disqualified: copied" in host.post(f"{path}/disqualify", reason="copied").text
     assert "0.123" not in browser().get("/competitions/c/leaderboard").text
     assert "disqualified: copied" not in host.post(f"{path}/qualify").text
@@ -251,6 +253,23 @@ def test_a_host_acts_on_submissions(host: Browser, browser: Open, app: FastAPI) 
     assert "has not ended" in host.post(f"{path}/rerun").text or "is queued" in host.post(f"{path}/rerun").text
     assert "Cancelled" in host.post(f"{path}/cancel").text
     assert acts_of_bea(app) == [f"submission.{act}" for act in ("disqualify", "reinstate", "rerun", "cancel")]
+
+
+@pytest.mark.parametrize(
+    ("action", "fields", "words"),
+    [
+        ("extend", {"until": "soon"}, "date and a time in UTC"),
+        ("extend", {"until": "2001-01-01T00:00"}, "must lie in the future"),
+        ("announce", {"title": "x" * 121}, "needs a title"),
+        ("reveal", {}, "cannot be taken back"),
+    ],
+)
+def test_a_malformed_value_of_a_host_is_a_bad_request(
+    host: Browser, action: str, fields: dict[str, str], words: str
+) -> None:
+    answer = host.post(f"/host/c/{action}", **fields)
+    assert answer.status_code == 400
+    assert words in answer.text
 
 
 def test_a_host_page_does_not_exist_for_others(ann: Browser, browser: Open) -> None:
@@ -262,4 +281,4 @@ def test_a_host_page_does_not_exist_for_others(ann: Browser, browser: Open) -> N
 def test_after_the_reveal_there_are_two_boards(host: Browser, browser: Open) -> None:
     assert browser().get("/competitions/c/leaderboard?view=final").status_code == 404
     host.post("/host/c/close")
-    assert host.post("/host/c/reveal").status_code == 409
+    assert host.post("/host/c/reveal", sure="yes").status_code == 409

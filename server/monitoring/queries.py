@@ -1,0 +1,56 @@
+"""SQL of the metrics: states of open submissions and work items, and the sweeper's lease."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import CursorResult, Select, func, select
+from sqlalchemy.orm import Session
+
+from evaluator.contract.states import OPEN_WORK_STATES, TERMINAL_STATES
+from server.control.sweeper import SWEEPER
+from server.database.statements import prepared
+from server.models import Lease, Submission, WorkItem
+
+
+def count_submissions(session: Session, states: Iterable[str]) -> dict[str, int]:
+    """Return the number of submissions in each of `states`, without those that none is in."""
+    wanted = list(states)
+    rows = session.execute(
+        select(Submission.state, func.count().label("number"))
+        .where(Submission.state.in_(wanted))
+        .group_by(Submission.state)
+    )
+    return {row.state: row.number for row in rows}
+
+
+@prepared
+def _open_items() -> Select[str, str, str | None, int, Any]:
+    return (
+        select(
+            WorkItem.stage,
+            WorkItem.state,
+            WorkItem.sandbox_mode,
+            func.count().label("number"),
+            func.min(WorkItem.created_at).label("oldest"),
+        )
+        .join(Submission, Submission.id == WorkItem.submission_id)
+        .where(
+            WorkItem.state.in_(OPEN_WORK_STATES),
+            WorkItem.generation == Submission.generation,
+            Submission.state.not_in(TERMINAL_STATES),
+        )
+        .group_by(WorkItem.stage, WorkItem.state, WorkItem.sandbox_mode)
+    )
+
+
+def count_open_items(session: Session) -> CursorResult[*tuple[Any, ...]]:
+    """Return `stage`, `state`, `sandbox_mode`, `number` and `oldest` (time) of the groups of open work items.
+
+    Finished items are not counted: their number only grows, and nobody waits for them.
+    """
+    return _open_items.rows(session)
+
+
+def sweeper_lease(session: Session) -> Lease | None:
+    """Return the sweeper's lease, or None before the first sweep."""
+    return session.get(Lease, SWEEPER)
