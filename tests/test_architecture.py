@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("server", "evaluator", "sandbox", "attacks", "baselines", "migrations")
-SERVER_MAY_IMPORT = ("evaluator.contract", "evaluator.artifacts", "evaluator.metrics", "evaluator.audits")
+SERVER_MAY_IMPORT = ("evaluator.contract", "evaluator.artifacts", "evaluator.metrics", "evaluator.measures")
 # The command line is the composition root, and a host's commands train models; both import inside functions only.
 COMPOSITION = ("server/cli/", "server/hosting/creation.py", "server/hosting/oracles.py")
 
@@ -123,7 +123,7 @@ def test_evaluator_knows_neither_server_nor_sql(path: Path) -> None:
         assert not within(name, ("server", "sqlalchemy", "alembic", "fastapi")), f"{path} imports {name}"
 
 
-@pytest.mark.parametrize("package", ["contract", "artifacts", "metrics", "audits"])
+@pytest.mark.parametrize("package", ["contract", "artifacts", "metrics", "measures"])
 def test_shared_parts_of_the_evaluator_are_free_of_torch_celery_and_settings(package: str) -> None:
     for path in python_files(f"evaluator/{package}"):
         for name in imports(path):

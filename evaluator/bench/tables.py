@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluator.bench.measures import Estimate
+from evaluator.bench.estimates import Estimate
 from evaluator.bench.sweep import Constant
 from evaluator.metrics import Score, paired_difference
 
