@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.specification import TrainingSpec
+from evaluator.errors import EvaluatorError
 from evaluator.guest.malloc import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 
-class TrainingFailed(RuntimeError):
+class TrainingFailed(EvaluatorError):
     """A training process died or raised; what is committed stays, and the same command continues from there."""
 
 

@@ -20,6 +20,7 @@ from evaluator.contract.work import (
     Registration,
     RegistrationAnswer,
 )
+from evaluator.errors import EvaluatorError
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -28,7 +29,7 @@ LONGEST_RETRY_S = 15.0
 _UNKNOWN_WORKER = "worker_unknown"
 
 
-class ServerRefused(Exception):
+class ServerRefused(EvaluatorError):
     """The server answered with a client error: worker and server differ in version."""
 
 
@@ -40,7 +41,7 @@ class WorkerUnknown(ServerRefused):
     """The server does not know this worker; it has to register."""
 
 
-class ServerAway(Exception):
+class ServerAway(EvaluatorError):
     """The server does not answer, or answers with a fault of its own."""
 
 

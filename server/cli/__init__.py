@@ -88,22 +88,8 @@ def _wrong_settings(error: ValueError) -> str:
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
-    """Errors of the other packages that mean a mistake in the set-up; looked up when something was raised."""
-    from evaluator.artifacts import ArtifactError
-    from evaluator.contract.specification_file import SpecificationError
+    """The roots of what the other packages raise on purpose, imported only when something was raised."""
+    from evaluator.errors import EvaluatorError
     from sandbox.errors import SandboxError
 
-    found: list[type[Exception]] = [ArtifactError, SandboxError, SpecificationError]
-    for module, name in (
-        ("evaluator.data.photographs", "DataError"),
-        ("evaluator.banks.identity", "BankMismatch"),
-        ("evaluator.banks.training_jobs", "TrainingFailed"),
-        ("evaluator.practice", "PracticeFailed"),
-        ("evaluator.bench.runs", "BenchFailed"),
-        ("evaluator.bench.sweep", "SweepError"),
-        ("evaluator.bench.tables", "NoBlock"),
-        ("evaluator.bench.tracking", "TrackingUnavailable"),
-    ):
-        if module in sys.modules:
-            found.append(getattr(sys.modules[module], name))
-    return tuple(found)
+    return EvaluatorError, SandboxError
