@@ -19,7 +19,7 @@ from evaluator.contract.work import Job, RunOrder
 from evaluator.dependencies import Layer, open_layers
 from evaluator.inference.service import InferenceService
 from evaluator.models import build_model
-from evaluator.pipeline import Evaluated, WorkerResources, evaluate
+from evaluator.pipeline import EvaluationResult, WorkerResources, evaluate
 from evaluator.sandbox_pool import HARNESS_MODULE, SandboxPool, guest_files, policy_of
 from evaluator.settings import IndexSettings, LayerSettings, SandboxSettings
 from sandbox import Sandbox, SandboxFailure, Setup, open_sandbox
@@ -86,7 +86,7 @@ class TorchBench:
         texts = (message, done.check.stdout, done.check.stderr, done.check.traceback)
         return Shown(code, texts, line, loot.encode())
 
-    def evaluate(self, source: bytes, stage: Stage) -> Evaluated:
+    def evaluate(self, source: bytes, stage: Stage) -> EvaluationResult:
         """One evaluation with one run."""
         ref = self.resources.store.put_named_by_digest("sources/attack", source, ".py")
         job = self._template.model_copy(update={"source": ref, "stage": stage, "submission_id": uuid4()})

@@ -27,6 +27,7 @@ from evaluator.contract.states import Stage
 from evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
 from evaluator.data.sources import Files
 from evaluator.dependencies import open_layers
+from evaluator.errors import EvaluatorError
 from evaluator.inference.service import InferenceService
 from evaluator.pipeline import WorkerResources, evaluate
 from evaluator.preparation import prepare_practice
@@ -63,7 +64,7 @@ class CheckResult(Contract):
     score: PracticeScore | None = Field(default=None, description="None where it was not asked for, or runs failed")
 
 
-class PracticeFailed(RuntimeError):
+class PracticeFailed(EvaluatorError):
     """The dry run could not be done; this machine's fault, not the submission's."""
 
 

@@ -3,7 +3,7 @@
 from sandbox.errors import SandboxError, SandboxFailure, SandboxUnavailable
 from sandbox.policy import Allowance, Policy
 from sandbox.result import GuestError, RunResult, Status
-from sandbox.runner import Sandbox, open_sandbox
+from sandbox.sandbox import Sandbox, open_sandbox
 from sandbox.setup import Backend, Setup
 
 __all__ = [

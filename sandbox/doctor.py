@@ -18,7 +18,7 @@ from sandbox.interpreter import find_interpreter
 from sandbox.jail import find_bwrap
 from sandbox.policy import Policy
 from sandbox.result import Status
-from sandbox.runner import mode_of, open_sandbox
+from sandbox.sandbox import mode_of, open_sandbox
 from sandbox.seccomp import compile_filter, supported
 from sandbox.setup import DEFAULT_UID, Backend, Setup
 

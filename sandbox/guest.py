@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from sandbox.process import GUEST_REPORT, GUEST_REQUEST, GUEST_RESULT
+from sandbox.guest_process import GUEST_REPORT, GUEST_REQUEST, GUEST_RESULT
 
 CODE_FOLDER = str(Path(__file__).resolve().parents[1])
 MESSAGE_CHARS = 4_000

@@ -16,7 +16,7 @@ from sandbox.identity import Identity
 from sandbox.setup import Backend, Setup
 
 PREFIX = "lethe-sandbox-"
-_GUEST_MODULES = ("guest.py", "huge_pages.py", "kernel.py", "process.py", "zygote.py")
+_GUEST_MODULES = ("guest.py", "huge_pages.py", "kernel.py", "guest_process.py", "zygote.py")
 _UNSAFE_MODULE = "unsafe_zygote.py"
 _NAMED_THREADS = 4096  # the numbers of a run's threads count up from 3
 _USERS = "guest:x:{uid}:{gid}:guest:/tmp:/bin/sh\n"

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sandbox import guest, kernel, process
+from sandbox import guest, guest_process, kernel
 from sandbox.zygote import serve_runs
 
 
@@ -26,7 +26,7 @@ def main(control_fd: int, root: str) -> NoReturn:
 def _supervise(fds: list[int], config: dict[str, Any], harness: Any, context: Any) -> None:
     kernel.die_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    run = socket.socket(fileno=fds[process.RUN])
+    run = socket.socket(fileno=fds[guest_process.RUN])
     socket.send_fds(run, [b"hello"], [os.pidfd_open(os.getpid())])
     heard, said = os.pipe()
     scratch = tempfile.mkdtemp(prefix="lethe-unsafe-")
@@ -41,7 +41,7 @@ def _supervise(fds: list[int], config: dict[str, Any], harness: Any, context: An
                 os._exit(1)
         os.close(said)
         os.read(heard, 1)  # ends when the guest leads a session of its own
-        for fd in fds[process.REQUEST :]:
+        for fd in fds[guest_process.REQUEST :]:
             os.close(fd)
         socket.send_fds(run, [b"started"], [os.pidfd_open(child), os.pidfd_open(child)])
         os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
@@ -57,10 +57,10 @@ def _supervise(fds: list[int], config: dict[str, Any], harness: Any, context: An
 def _become_guest(fds: list[int], config: dict[str, Any], scratch: str, said: int) -> None:
     kernel.die_with_parent()
     os.setsid()
-    process.keep_descriptors(fds, said)
+    guest_process.keep_descriptors(fds, said)
     os.environ.update(HOME=scratch, TMPDIR=scratch)
     tempfile.tempdir = None
     os.chdir(scratch)
-    process.set_limits(config)
+    guest_process.set_limits(config)
     sys.path.extend(config["layers"])
-    os.close(process.GUEST_SAID)
+    os.close(guest_process.GUEST_SAID)

@@ -24,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sandbox import guest, kernel, process
+from sandbox import guest, guest_process, kernel
 from sandbox.huge_pages import collapse_private_memory
 
 ROOT = Path("/sandbox")
@@ -71,19 +71,19 @@ def serve_runs(control_fd: int, root: Path, supervise: Supervise) -> NoReturn:
     _silence(sys.stdout)
     _silence(sys.stderr)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are reaped by the kernel
-    config["inherited_bytes"] = process.data_bytes()
+    config["inherited_bytes"] = guest_process.data_bytes()
     # What is alive now stays alive: keeps the collector from touching, and so copying, every page in each guest.
     gc.collect()
     gc.freeze()
     collapse_private_memory()
     control.send(json.dumps({"ready": True}).encode("ascii"))
     while True:
-        message, fds, _, _ = socket.recv_fds(control, 16, process.RUN_FDS, socket.MSG_CMSG_CLOEXEC)
+        message, fds, _, _ = socket.recv_fds(control, 16, guest_process.RUN_FDS, socket.MSG_CMSG_CLOEXEC)
         if not message:
             os._exit(0)
         # When there is no memory for a fork, the run's descriptors are closed, and the host learns by that.
         with contextlib.suppress(OSError):
-            if len(fds) == process.RUN_FDS and os.fork() == 0:
+            if len(fds) == guest_process.RUN_FDS and os.fork() == 0:
                 try:
                     control.close()
                     supervise(fds, config, harness, context)
@@ -129,7 +129,7 @@ def _raise_open_files() -> None:
 
 
 def _supervise(devices: Mapping[str, int], fds: list[int], config: dict[str, Any], harness: Any, context: Any) -> None:
-    run = socket.socket(fileno=fds[process.RUN])
+    run = socket.socket(fileno=fds[guest_process.RUN])
     socket.send_fds(run, [b"hello"], [os.pidfd_open(os.getpid())])
     try:
         proc = _enter_namespaces(devices, config)
@@ -152,7 +152,7 @@ def _supervise(devices: Mapping[str, int], fds: list[int], config: dict[str, Any
     except OSError as error:
         run.send(json.dumps({"failed": str(error)}).encode("ascii"))
         os._exit(1)
-    for fd in fds[process.REQUEST :]:
+    for fd in fds[guest_process.REQUEST :]:
         os.close(fd)
     # The guest waits for the request, which the host sends when it has put the guest into the run's cgroup.
     socket.send_fds(run, [b"started"], [os.pidfd_open(reaper), os.pidfd_open(child)])
@@ -224,10 +224,10 @@ def _confine(fds: list[int], proc: int, config: dict[str, Any], said: int) -> No
         _become_guest(fds, proc, config, said)
         for program in config["seccomp"]:
             kernel.install_seccomp(bytes.fromhex(program))
-        os.write(process.GUEST_SAID, _CONFINED.encode())
-        os.close(process.GUEST_SAID)
+        os.write(guest_process.GUEST_SAID, _CONFINED.encode())
+        os.close(guest_process.GUEST_SAID)
     except Exception as error:  # noqa: BLE001 - whatever it was, no submission may run now
-        for fd in (said, process.GUEST_SAID):
+        for fd in (said, guest_process.GUEST_SAID):
             with contextlib.suppress(OSError):
                 os.write(fd, repr(error).encode("utf-8", "replace"))
                 break
@@ -244,11 +244,12 @@ def _become_guest(fds: list[int], proc: int, config: dict[str, Any], said: int) 
     os.write(oom, b"1000")  # of the run's processes, the guest's die first
     os.close(oom)
     os.setsid()
-    process.keep_descriptors(fds, said)
+    guest_process.keep_descriptors(fds, said)
     os.umask(0o077)
     os.chdir(SCRATCH_FOLDER)
-    process.set_limits(config)
-    process.limit(resource.RLIMIT_NPROC, config["processes"] + 2)  # supervisor and reaper count in this user namespace
+    guest_process.set_limits(config)
+    # Supervisor and reaper count in this user namespace, too.
+    guest_process.limit(resource.RLIMIT_NPROC, config["processes"] + 2)
 
 
 def _silence(stream: Any) -> None:

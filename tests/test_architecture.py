@@ -1,6 +1,7 @@
 """The walls: who may import whom, and what must stay out of a process."""
 
 import ast
+import builtins
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("server", "evaluator", "sandbox", "attacks", "baselines", "migrations")
-SERVER_MAY_IMPORT = ("evaluator.contract", "evaluator.artifacts", "evaluator.metrics", "evaluator.audits")
+SERVER_MAY_IMPORT = ("evaluator.contract", "evaluator.artifacts", "evaluator.metrics", "evaluator.measures")
 # The command line is the composition root, and a host's commands train models; both import inside functions only.
 COMPOSITION = ("server/cli/", "server/hosting/creation.py", "server/hosting/oracles.py")
 
@@ -123,7 +124,7 @@ def test_evaluator_knows_neither_server_nor_sql(path: Path) -> None:
         assert not within(name, ("server", "sqlalchemy", "alembic", "fastapi")), f"{path} imports {name}"
 
 
-@pytest.mark.parametrize("package", ["contract", "artifacts", "metrics", "audits"])
+@pytest.mark.parametrize("package", ["contract", "artifacts", "metrics", "measures"])
 def test_shared_parts_of_the_evaluator_are_free_of_torch_celery_and_settings(package: str) -> None:
     for path in python_files(f"evaluator/{package}"):
         for name in imports(path):
@@ -131,6 +132,21 @@ def test_shared_parts_of_the_evaluator_are_free_of_torch_celery_and_settings(pac
             assert not within(name, forbidden), f"{path} imports {name}"
             if package == "metrics":
                 assert not within(name, ("sklearn", "pydantic")), f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", python_files("evaluator"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_exception_of_the_evaluator_has_its_root(path: Path) -> None:
+    """The command line shows these in one line, without naming each of them."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef) and node.name != "EvaluatorError":
+            bases = {ast.unparse(base) for base in node.bases}
+            if any(is_exception(base) for base in bases):
+                assert "EvaluatorError" in bases, f"{node.name} in {path} needs EvaluatorError as a base"
+
+
+def is_exception(name: str) -> bool:
+    found = getattr(builtins, name, None)
+    return isinstance(found, type) and issubclass(found, BaseException)
 
 
 @pytest.mark.parametrize("path", python_files("sandbox"), ids=lambda path: str(path.relative_to(ROOT)))

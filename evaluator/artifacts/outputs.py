@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from evaluator.errors import EvaluatorError
+
 LOGITS = ("forget", "test", "retain")
 COPIES = ("flipped", "jittered")
 ACCURACIES = ("retain", "forget", "validation", "test")
 
 
-class OutputsInvalid(ValueError):
+class OutputsInvalid(EvaluatorError, ValueError):
     """The bytes are not a model's outputs, or the outputs are not finite."""
 
 

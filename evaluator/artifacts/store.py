@@ -16,6 +16,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from evaluator.contract.prepared_competition import ArtifactRef
+from evaluator.errors import EvaluatorError
 
 _CONNECT_S = 3.0
 _SILENCE_S = 30.0
@@ -28,7 +29,7 @@ _CHUNK_BYTES = 8 * 2**20
 _DELETED_AT_ONCE = 1000
 
 
-class ArtifactError(Exception):
+class ArtifactError(EvaluatorError):
     """Root of everything that the store raises, but for ValueError on unusable keys and URLs."""
 
 

@@ -7,10 +7,6 @@ from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.specification import CompetitionSpec
 
 
-class BankMismatch(RuntimeError):
-    """The competition's bank was made for something else than what is configured now."""
-
-
 def bank_identity(
     spec: CompetitionSpec,
     visible: ArtifactRef,

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.specification import TrainingSpec
+from evaluator.errors import EvaluatorError
+from evaluator.gpus import find_gpus
 from evaluator.guest.malloc import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 
-class TrainingFailed(RuntimeError):
+class TrainingFailed(EvaluatorError):
     """A training process died or raised; what is committed stays, and the same command continues from there."""
 
 
@@ -110,9 +112,9 @@ def trained(future: "Future[TrainedModel]", name: str) -> TrainedModel:
 
 
 def default_jobs() -> int:
-    """One process per core that this process may use; on a machine with GPUs so many for each of them, not more."""
+    """One process per core that this process may use; on a machine with GPUs at most MODELS_PER_GPU for each."""
     cores = len(os.sched_getaffinity(0))
-    gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    gpus = len(find_gpus())
     return min(cores, gpus * MODELS_PER_GPU) if gpus else cores
 
 

@@ -22,6 +22,7 @@ from evaluator.contract.states import Owner, Stage
 from evaluator.contract.work import Job, RunOrder, RunRecord
 from evaluator.dependencies import open_layers
 from evaluator.environment import environment
+from evaluator.errors import EvaluatorError
 from evaluator.inference.service import InferenceService
 from evaluator.pipeline import WorkerResources, evaluate
 from evaluator.sandbox_pool import SandboxPool, require_isolation
@@ -30,7 +31,7 @@ from evaluator.settings import IndexSettings, LayerSettings
 RunStage = Literal[Stage.CHECK, Stage.RUN]
 
 
-class BenchFailed(RuntimeError):
+class BenchFailed(EvaluatorError):
     """Lethe itself failed; what is stored stays, and the same command goes on from there."""
 
 

@@ -12,11 +12,12 @@ from pydantic import Field, ValidationError
 
 from evaluator.contract.base import Contract
 from evaluator.contract.data_sources import Seed
+from evaluator.errors import EvaluatorError
 
 Constant = bool | int | float | str
 
 
-class SweepError(ValueError):
+class SweepError(EvaluatorError, ValueError):
     """A sweep file is wrong, or names a constant that a method does not have; the message says which."""
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluator.bench.measures import Estimate
+from evaluator.bench.estimates import Estimate
 from evaluator.bench.sweep import Constant
+from evaluator.errors import EvaluatorError
 from evaluator.metrics import Score, paired_difference
 
 START, END = "<!-- results: start -->", "<!-- results: end -->"
@@ -19,7 +20,7 @@ _DIGITS = {"F": 3, "score": 3, "run time": 2}
 _JACKKNIFE = ("F", "score")
 
 
-class NoBlock(ValueError):
+class NoBlock(EvaluatorError, ValueError):
     """A file lacks the two comments between which the table belongs."""
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from evaluator.bench.tables import Row
+from evaluator.errors import EvaluatorError
 
 
-class TrackingUnavailable(RuntimeError):
+class TrackingUnavailable(EvaluatorError):
     """MLflow is not installed; the message says how to get it."""
 
 

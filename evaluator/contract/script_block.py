@@ -9,6 +9,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+from evaluator.errors import EvaluatorError
+
 MAX_BLOCK_CHARS = 8 * 2**10  # tomllib takes quadratic time over dotted keys: 0.1 s at this size
 MAX_REQUIREMENTS = 50
 MAX_REQUIREMENT_CHARS = 300
@@ -28,7 +30,7 @@ class ScriptBlock:
     line: int | None = None
 
 
-class InvalidScriptBlock(ValueError):
+class InvalidScriptBlock(EvaluatorError, ValueError):
     """The block is not what PEP 723 describes, or asks for more than names and versions. `line` is where it starts."""
 
     def __init__(self, message: str, line: int) -> None:

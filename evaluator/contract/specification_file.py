@@ -12,13 +12,14 @@ from pydantic_core import ErrorDetails
 
 from evaluator.contract.data_sources import SOURCES
 from evaluator.contract.specification import CompetitionSpec
+from evaluator.errors import EvaluatorError
 
 _TABLE = re.compile(r"\s*\[+\s*([A-Za-z0-9_.\s-]+?)\s*\]+\s*(#.*)?$")
 _KEY = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*=")
 _LONG_QUOTES = re.compile(r'"""|\'\'\'')
 
 
-class SpecificationError(ValueError):
+class SpecificationError(EvaluatorError, ValueError):
     """A specification file is wrong; the message names the file and every mistake in it, one a line."""
 
 

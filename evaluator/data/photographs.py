@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
+from evaluator.errors import EvaluatorError
 
-class DataError(ValueError):
+
+class DataError(EvaluatorError, ValueError):
     """The host's data cannot be used; the message says what to change."""
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from evaluator.dependencies.errors import InstallInterrupted
+from evaluator.errors import EvaluatorError
 
 _TICK_S = 0.05
 _SAID_BYTES = 256 * 2**10
@@ -54,11 +55,11 @@ class Finished:
     stderr: str
 
 
-class TooMuchDisk(Exception):
+class TooMuchDisk(EvaluatorError):
     """The program wrote more bytes or files than its bounds allow."""
 
 
-class TooLong(Exception):
+class TooLong(EvaluatorError):
     """The program ran longer than its bounds allow. `waited`: for others most of the time, rather than computing."""
 
     def __init__(self, *, waited: bool) -> None:

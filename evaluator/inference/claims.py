@@ -14,6 +14,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from evaluator.contract.faults import FaultCode
+from evaluator.errors import EvaluatorError
 
 HEADER_LIMIT_BYTES = 1 << 20  # a hundred bytes a tensor, so ten thousand tensors
 _DTYPES = {
@@ -31,7 +32,7 @@ _DTYPES = {
 _SHOWN_CHARS = 80
 
 
-class Refused(Exception):
+class Refused(EvaluatorError):
     """The weights are not acceptable; the participant's fault."""
 
     def __init__(self, code: FaultCode, message: str) -> None:

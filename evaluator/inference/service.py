@@ -14,16 +14,17 @@ from types import TracebackType
 from typing import IO, Protocol, Self
 
 from evaluator.contract.faults import FaultCode
+from evaluator.errors import EvaluatorError
 
 START_LIMIT_S = 120.0
 CANCEL_TICK_S = 0.25
 
 
-class InferenceFailure(Exception):
+class InferenceFailure(EvaluatorError):
     """The child cannot be started or died without the weights' doing: the platform's fault."""
 
 
-class InferenceCancelled(Exception):
+class InferenceCancelled(EvaluatorError):
     """Nobody wants the outputs any more."""
 
 
@@ -33,7 +34,7 @@ class Cancellation(Protocol):
     def is_set(self) -> bool: ...
 
 
-class WeightsRefused(Exception):
+class WeightsRefused(EvaluatorError):
     """The claimed weights cannot be scored: the participant's fault, with its code."""
 
     def __init__(self, code: FaultCode, message: str) -> None:

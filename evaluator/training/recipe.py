@@ -9,16 +9,17 @@ from torch import Tensor, nn
 
 from evaluator.contract.specification import TrainingSpec
 from evaluator.data.loaders import class_weights
+from evaluator.errors import EvaluatorError
 from evaluator.models import build_model
 from evaluator.training.augmentation import augment
 from evaluator.training.small_images import without_padding_work
 
 
-class TrainingDiverged(RuntimeError):
+class TrainingDiverged(EvaluatorError):
     """The loss became NaN or infinite."""
 
 
-class NoDevice(RuntimeError):
+class NoDevice(EvaluatorError):
     """The recipe needs a GPU and this machine has none."""
 
 

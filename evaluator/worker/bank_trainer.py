@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 
 import structlog
 from obstore.exceptions import BaseError
@@ -20,6 +19,7 @@ from evaluator.contract.training import (
     TrainingOrder,
     TrainingReport,
 )
+from evaluator.gpus import find_gpus
 from evaluator.worker.server_client import ServerAway, ServerRefused, WorkClient
 
 log = structlog.stdlib.get_logger(__name__)
@@ -35,7 +35,7 @@ class ServerOrders:
         self._client = client
         self._worker = worker
         self._stop = stop
-        self._gpu = any(Path("/dev").glob("nvidia[0-9]*"))
+        self._gpu = bool(find_gpus())
 
     def claim(self, count: int) -> Sequence[TrainingOrder]:
         claim = TrainingClaim(worker=self._worker, count=min(count, MOST_ORDERS), torch=version("torch"), gpu=self._gpu)

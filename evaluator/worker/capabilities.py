@@ -2,38 +2,21 @@
 
 import os
 import platform
-import shutil
-import subprocess
 from importlib.metadata import version
 
 from evaluator.contract.work import Capabilities
-
-_QUERY = ("--query-gpu=name,memory.total", "--format=csv,noheader,nounits")
-_PROGRAM_S = 15.0
+from evaluator.gpus import find_gpus
 
 
 def find_capabilities(*, slots: int, sandbox_mode: str) -> Capabilities:
     """The capabilities of a worker with these settings on this machine."""
-    gpu, gpu_memory_bytes = _gpu()
+    gpu = next(iter(find_gpus()), None)
     return Capabilities(
         slots=slots,
         sandbox_mode=sandbox_mode,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        gpu=gpu,
-        gpu_memory_bytes=gpu_memory_bytes,
+        gpu=gpu.name[:200] if gpu is not None else None,
+        gpu_memory_bytes=gpu.memory_bytes if gpu is not None else 0,
         torch=version("torch"),
         python=platform.python_version(),
     )
-
-
-def _gpu() -> tuple[str | None, int]:
-    """Name and bytes of the first GPU that the driver shows."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return None, 0
-    try:
-        answer = subprocess.run([program, *_QUERY], capture_output=True, text=True, check=True, timeout=_PROGRAM_S)
-        name, _, mebibytes = answer.stdout.splitlines()[0].rpartition(", ")
-        return name[:200], int(mebibytes) * 2**20
-    except (OSError, subprocess.SubprocessError, IndexError, ValueError):
-        return None, 0

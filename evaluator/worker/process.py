@@ -11,6 +11,14 @@ import structlog
 from celery import Celery
 from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_shutting_down
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_exponential,
+)
 
 from evaluator.artifacts import open_store
 from evaluator.contract.tasks import EVALUATE_QUEUE, WAKE_EVALUATE_TASK, WORKER_POLL_S, celery_configuration
@@ -18,7 +26,7 @@ from evaluator.contract.work import Job, Outcome, RunRecord
 from evaluator.dependencies import open_layers
 from evaluator.environment import environment
 from evaluator.inference.service import InferenceService
-from evaluator.pipeline import Evaluated, WorkerResources, evaluate
+from evaluator.pipeline import EvaluationResult, WorkerResources, evaluate
 from evaluator.sandbox_pool import SandboxPool, require_isolation
 from evaluator.settings import IndexSettings, WorkerSettings
 from evaluator.worker.bank_trainer import BankTrainer
@@ -65,7 +73,6 @@ class WorkerLoop:
         )
         self._trainer = BankTrainer(self._client, store, worker=self.name, slots=settings.slots)
         self._registered = False
-        self._retry_s = FIRST_RETRY_S
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="evaluate", daemon=True)
@@ -90,11 +97,17 @@ class WorkerLoop:
         self._client.close()
 
     def _run(self) -> None:
+        retrying = Retrying(
+            retry=retry_if_exception_type(ServerAway),
+            stop=stop_when_event_set(self._stop),
+            wait=wait_exponential(multiplier=FIRST_RETRY_S, max=LONGEST_RETRY_S),
+            sleep=sleep_using_event(self._wake),
+            before_sleep=_log_server_away,
+            retry_error_callback=lambda _: 0.0,
+        )
         try:
             while not self._stop.is_set():
-                self._wake.clear()
-                wait_s = self._work()
-                self._wake.wait(timeout=wait_s)
+                self._wake.wait(timeout=retrying(self._work))
             self._say_goodbye()
         except KeyRefused as error:
             self.failure = str(error)
@@ -105,7 +118,10 @@ class WorkerLoop:
             raise
 
     def _work(self) -> float:
-        """Do what there is to do; seconds to wait before asking again."""
+        """Do all work that there is; return the seconds to wait before asking again. Raises ServerAway."""
+        self._wake.clear()
+        if self._stop.is_set():
+            return 0.0
         try:
             self._deliver()
             if not self._registered:
@@ -129,12 +145,6 @@ class WorkerLoop:
         except WorkerUnknown:
             self._registered = False
             return 0.0
-        except ServerAway as error:
-            wait_s, self._retry_s = self._retry_s, min(2 * self._retry_s, LONGEST_RETRY_S)
-            # At the first miss the server may only be starting beside this worker.
-            (log.info if wait_s == FIRST_RETRY_S else log.warning)("server_away", error=str(error), retry_s=wait_s)
-            return wait_s
-        self._retry_s = FIRST_RETRY_S
         return WORKER_POLL_S
 
     def _deliver(self) -> None:
@@ -183,7 +193,7 @@ class WorkerLoop:
             wall_s=round(time.monotonic() - started, 1),
         )
 
-    def _outcome(self, job: Job, evaluated: Evaluated) -> Outcome:
+    def _outcome(self, job: Job, evaluated: EvaluationResult) -> Outcome:
         complete = evaluated.check is not None or len(evaluated.finished) == len(job.runs)
         packages = evaluated.check.packages if evaluated.check is not None else job.packages
         layer = {"packages": " ".join(packages), "packages_sha256": evaluated.packages_sha256} if packages else {}
@@ -253,6 +263,13 @@ def _listen(broker_url: str, loop: WorkerLoop) -> None:
         without_gossip=True,
         without_heartbeat=True,
     ).start()
+
+
+def _log_server_away(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome is not None else None
+    # At the first miss the server may only be starting beside this worker.
+    report = log.info if state.attempt_number == 1 else log.warning
+    report("server_away", error=str(error), retry_s=state.upcoming_sleep)
 
 
 def _wait_for_signal() -> None:

@@ -5,6 +5,14 @@ from typing import Any
 
 import httpx
 import structlog
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_exponential,
+)
 
 from evaluator.contract.base import Contract
 from evaluator.contract.training import TrainingBeat, TrainingBeatAnswer, TrainingClaim, TrainingOrders, TrainingReport
@@ -20,6 +28,7 @@ from evaluator.contract.work import (
     Registration,
     RegistrationAnswer,
 )
+from evaluator.errors import EvaluatorError
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -28,7 +37,7 @@ LONGEST_RETRY_S = 15.0
 _UNKNOWN_WORKER = "worker_unknown"
 
 
-class ServerRefused(Exception):
+class ServerRefused(EvaluatorError):
     """The server answered with a client error: worker and server differ in version."""
 
 
@@ -40,7 +49,7 @@ class WorkerUnknown(ServerRefused):
     """The server does not know this worker; it has to register."""
 
 
-class ServerAway(Exception):
+class ServerAway(EvaluatorError):
     """The server does not answer, or answers with a fault of its own."""
 
 
@@ -93,15 +102,15 @@ class WorkClient:
         return self._report("/training/report", report, give_up)
 
     def _report(self, path: str, body: Contract, give_up: threading.Event) -> OutcomeAnswer | None:
-        delay_s = FIRST_RETRY_S
-        while True:
-            try:
-                return OutcomeAnswer.model_validate(self._post(path, body))
-            except ServerAway as error:
-                log.warning("outcome_not_delivered", error=str(error), retry_s=delay_s)
-            if give_up.wait(delay_s):
-                return None
-            delay_s = min(2 * delay_s, LONGEST_RETRY_S)
+        retrying = Retrying(
+            retry=retry_if_exception_type(ServerAway),
+            stop=stop_when_event_set(give_up),
+            wait=wait_exponential(multiplier=FIRST_RETRY_S, max=LONGEST_RETRY_S),
+            sleep=sleep_using_event(give_up),
+            before_sleep=_log_undelivered,
+            retry_error_callback=lambda _: None,
+        )
+        return retrying(lambda: OutcomeAnswer.model_validate(self._post(path, body)))
 
     def _post(self, path: str, body: Contract) -> Any:
         try:
@@ -115,6 +124,11 @@ class WorkClient:
         if response.status_code >= 400:
             raise _refusal(response)(f"{path} answered {response.status_code}: {response.text[:500]}")
         return None if response.status_code == 204 else response.json()
+
+
+def _log_undelivered(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome is not None else None
+    log.warning("outcome_not_delivered", error=str(error), retry_s=state.upcoming_sleep)
 
 
 def _refusal(response: httpx.Response) -> type[ServerRefused]:

@@ -88,22 +88,8 @@ def _wrong_settings(error: ValueError) -> str:
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
-    """Return the errors of other packages that mean a wrong set-up, without importing packages that are not in use."""
-    from evaluator.artifacts import ArtifactError
-    from evaluator.contract.specification_file import SpecificationError
+    """Return the roots of the errors that the other packages raise on purpose; imported only when something was raised."""
+    from evaluator.errors import EvaluatorError
     from sandbox.errors import SandboxError
 
-    found: list[type[Exception]] = [ArtifactError, SandboxError, SpecificationError]
-    for module, name in (
-        ("evaluator.data.photographs", "DataError"),
-        ("evaluator.banks.identity", "BankMismatch"),
-        ("evaluator.banks.training_jobs", "TrainingFailed"),
-        ("evaluator.practice", "PracticeFailed"),
-        ("evaluator.bench.runs", "BenchFailed"),
-        ("evaluator.bench.sweep", "SweepError"),
-        ("evaluator.bench.tables", "NoBlock"),
-        ("evaluator.bench.tracking", "TrackingUnavailable"),
-    ):
-        if module in sys.modules:
-            found.append(getattr(sys.modules[module], name))
-    return tuple(found)
+    return EvaluatorError, SandboxError

@@ -118,7 +118,7 @@ def _rows(prepared: "Bench", done: "list[MethodRuns]") -> "list[Row]":
 
     from evaluator.artifacts.oracles import load_pool
     from evaluator.artifacts.outputs import stack_outputs
-    from evaluator.bench.measures import measure
+    from evaluator.bench.estimates import measure
     from evaluator.bench.tables import Row
     from server.competitions.oracle_pools import OraclePools
     from server.scoring.reference_set import load_reference_set

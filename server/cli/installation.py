@@ -60,6 +60,7 @@ def _space(name: str, folder: Path, wanted_bytes: int, remedy: str) -> HostFindi
 
 def _gpu() -> HostFinding:
     """Find GPUs. A machine without one evaluates on its processor, but a GPU that LETHE_GPU names must exist."""
+    from evaluator.gpus import find_gpus
     from evaluator.settings import SandboxSettings
     from sandbox.errors import SandboxUnavailable
     from sandbox.gpu import device_nodes
@@ -71,11 +72,11 @@ def _gpu() -> HostFinding:
         detail, _, remedy = str(error).partition(": ")
         return HostFinding("gpu", False, True, detail, f"{remedy}; or correct LETHE_GPU")
     program = shutil.which("nvidia-smi")
-    nodes = sorted(path.name for path in Path("/dev").glob("nvidia[0-9]*"))
     if program is None:
-        if nodes:
+        found = ", ".join(each.name for each in find_gpus())
+        if found:
             remedy = "install the driver's programs, so that GPU memory can be watched"
-            return HostFinding("gpu", False, is_named, f"{', '.join(nodes)}, but no nvidia-smi", remedy)
+            return HostFinding("gpu", False, is_named, f"{found}, but no nvidia-smi", remedy)
         return HostFinding("gpu", True, False, "none; evaluations use the processor")
     try:
         listed = subprocess.run([program, "-L"], capture_output=True, text=True, check=True, timeout=_PROGRAM_S).stdout

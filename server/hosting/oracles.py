@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
@@ -202,11 +201,12 @@ def _train(
     """How many models were trained here, once there are no more or `stop` is set."""
     from evaluator.banks.trainer import train_orders
     from evaluator.banks.training_jobs import training_pool
+    from evaluator.gpus import find_gpus
 
     trainer = Trainer(
         name=f"{socket.gethostname()}:{os.getpid()}",
         torch=version("torch"),
-        gpu=any(Path("/dev").glob("nvidia[0-9]*")),
+        gpu=bool(find_gpus()),
     )
     lease_s = context.settings.lease_s
     book = DatabaseOrders(context.database, trainer, wanted, lease_s=lease_s)

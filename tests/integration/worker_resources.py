@@ -20,7 +20,7 @@ from evaluator.contract.work import Job, RunOrder
 from evaluator.dependencies import open_layers
 from evaluator.inference.service import InferenceService
 from evaluator.models import build_model
-from evaluator.pipeline import Evaluated, WorkerResources, evaluate
+from evaluator.pipeline import EvaluationResult, WorkerResources, evaluate
 from evaluator.sandbox_pool import SandboxPool
 from evaluator.settings import IndexSettings, LayerSettings
 
@@ -72,7 +72,7 @@ def run(
     seeds: tuple[int, ...] = (1,),
     limits: LimitsSpec | None = None,
     token: int = 1,
-) -> Evaluated:
+) -> EvaluationResult:
     """How the evaluation of `source` went, one run for each of `seeds`; hidden runs are stored once a `token`."""
     data = source.encode() if isinstance(source, str) else source
     job = Job(

@@ -16,7 +16,7 @@ import pytest
 import attacks.attack_bench
 import attacks.runner
 import sandbox.pipes
-import sandbox.runner
+import sandbox.sandbox
 import sandbox.verdict
 from attacks.attack_bench import PLAIN_POLICY, AttackBench
 from attacks.case import Case, Layer, MalformedCase, load_cases, read_case
@@ -151,7 +151,7 @@ def unfiltered() -> Iterator[AttackBench]:
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:  # no longer than that: the corpus may use the same process
             for name in ("compile_filter", "compile_cutoff"):
-                patch.setattr(sandbox.runner, name, lambda: ALLOW_EVERYTHING)
+                patch.setattr(sandbox.sandbox, name, lambda: ALLOW_EVERYTHING)
             bench = stack.enter_context(weakened())
         yield bench
 
@@ -176,7 +176,7 @@ def test_text_that_is_not_made_harmless_is_noticed(bench: AttackBench, monkeypat
 def test_a_line_that_is_not_compared_with_the_file_is_noticed(
     bench: AttackBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sandbox.run.Ending", lambda **known: Ending(**{**known, "source_lines": 1 << 31}))
+    monkeypatch.setattr("sandbox.run_monitor.Ending", lambda **known: Ending(**{**known, "source_lines": 1 << 31}))
     assert "a line that the file has not" in breach(CASES["labels_in_a_line"], bench)
 
 

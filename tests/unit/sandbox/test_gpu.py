@@ -14,7 +14,7 @@ from sandbox.gpu import GpuWatch, device_nodes, used_bytes
 from sandbox.identity import Identity
 from sandbox.interpreter import Interpreter
 from sandbox.jail import build_command
-from sandbox.runner import mode_of
+from sandbox.sandbox import mode_of
 from sandbox.staging import Staging
 
 MIB = 2**20

@@ -34,7 +34,7 @@ def test_only_python_files_and_the_guest_are_staged(setup: Setup) -> None:
         files = {str(path.relative_to(staged.code)) for path in staged.code.rglob("*") if path.is_file()}
         modes = {path.stat().st_mode & 0o777 for path in staged.code.rglob("*")}
     assert files == {"pack/__init__.py", "pack/inner/module.py", "one.py"} | {
-        f"sandbox/{name}.py" for name in ("__init__", "guest", "huge_pages", "kernel", "process", "zygote")
+        f"sandbox/{name}.py" for name in ("__init__", "guest", "guest_process", "huge_pages", "kernel", "zygote")
     }
     assert modes == {0o644, 0o755}
 

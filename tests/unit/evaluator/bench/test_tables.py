@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evaluator.artifacts.outputs import StackedOutputs
-from evaluator.bench.measures import measure, over_runs
+from evaluator.bench.estimates import measure, over_runs
 from evaluator.bench.tables import END, START, NoBlock, Row, csv_table, markdown_table, ordered, put_into, verdict
 from evaluator.bench.tracking import log_rows
 from evaluator.metrics import Pool, evaluate, margins

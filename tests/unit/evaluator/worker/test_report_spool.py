@@ -91,10 +91,10 @@ def test_workers_of_one_machine_have_different_seats_and_keep_their_names(tmp_pa
     second.leave()
 
 
-def test_a_killed_worker_leaves_its_seat_to_the_next(tmp_path: Path) -> None:
+def test_a_killed_worker_leaves_its_identity_to_the_next(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from evaluator.worker.worker_identity import take_seat; "
-        "print(take_seat(Path(sys.argv[1])).name, flush=True); time.sleep(600)"
+        "import sys, time; from pathlib import Path; from evaluator.worker.worker_identity import take_identity; "
+        "print(take_identity(Path(sys.argv[1])).name, flush=True); time.sleep(600)"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evaluator.artifacts.outputs import StackedOutputs
-from evaluator.audits import fidelity, relative_unlearning_accuracy, svc_mia
+from evaluator.measures import fidelity, relative_unlearning_accuracy, svc_mia
 from evaluator.metrics import Score
 from evaluator.metrics.uncertainty import interval, jackknife_error, t_quantile
 

@@ -1,10 +1,10 @@
 """Other measures from the same stored outputs: membership attacks, agreement, likelihoods and certified bounds."""
 
-from evaluator.audits.agreement import fidelity, relative_unlearning_accuracy
-from evaluator.audits.bounds import epsilon_lower_bound
-from evaluator.audits.likelihood import LikelihoodAttack, klom, u_lira
-from evaluator.audits.logistic import LogisticAttack, logistic_attack
-from evaluator.audits.membership import SvcMia, simple_mia, svc_mia
+from evaluator.measures.agreement import fidelity, relative_unlearning_accuracy
+from evaluator.measures.bounds import epsilon_lower_bound
+from evaluator.measures.likelihood import LikelihoodAttack, klom, u_lira
+from evaluator.measures.logistic import LogisticAttack, logistic_attack
+from evaluator.measures.membership import SvcMia, simple_mia, svc_mia
 
 __all__ = [
     "LikelihoodAttack",

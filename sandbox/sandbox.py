@@ -19,7 +19,7 @@ from sandbox.jail import (
 from sandbox.policy import Allowance, Policy
 from sandbox.request import Cancellation, Request
 from sandbox.result import RunResult
-from sandbox.run import drive
+from sandbox.run_monitor import drive
 from sandbox.seccomp import compile_cutoff, compile_filter
 from sandbox.setup import Backend, Setup
 from sandbox.staging import staged

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from evaluator.audits import epsilon_lower_bound, klom, logistic_attack, u_lira
+from evaluator.measures import epsilon_lower_bound, klom, logistic_attack, u_lira
 from evaluator.metrics import exact_epsilon
 
 Floats = NDArray[np.float64]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluator.audits import simple_mia, svc_mia
+from evaluator.measures import simple_mia, svc_mia
 
 
 def test_equal_losses_cannot_be_told_apart() -> None:
