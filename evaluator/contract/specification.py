@@ -224,11 +224,11 @@ class QuotasSpec(Contract):
 
     submissions_per_day: Annotated[int, Field(ge=0), Limit(label="Submissions a day", unit=Unit.COUNT)] = 5
     submissions_total: Annotated[int, Field(ge=0), Limit(label="Submissions in all", unit=Unit.COUNT)] = 0
-    in_flight: Annotated[int, Field(ge=0), Limit(label="At the same time", unit=Unit.COUNT)] = 1
+    in_flight: Annotated[int, Field(ge=0), Limit(label="Submissions at the same time", unit=Unit.COUNT)] = 1
     attempts_per_day: Annotated[
         int,
         Field(ge=0),
-        Limit(label="Uploads a day", about="of each account, refused files included", unit=Unit.COUNT),
+        Limit(label="Uploads a day per account", about="refused files included", unit=Unit.COUNT),
     ] = 50
 
 
