@@ -1,4 +1,4 @@
-"""Prints docs/reference.md: every command with its options, every setting and every call, as the code describes them.
+"""Prints docs/reference.md: every command with its options, every setting, limit and call, as the code describes them.
 
 `make reference` writes the file, and a test compares it with what this prints. What has no description stops it.
 """
@@ -13,10 +13,13 @@ import typer
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
+from evaluator.contract.limits import limits_of
+from evaluator.contract.specification import DependenciesSpec, LimitsSpec, QuotasSpec
 from evaluator.settings import IndexSettings, WorkerSettings
 from server.app import create_app
 from server.cli import app as command_line
 from server.client.login import ClientSettings
+from server.pages.formatting import limit_text
 from server.settings import Settings
 
 HEAD = """# Reference
@@ -40,6 +43,14 @@ SETTINGS = (
     ("Settings of package indexes", "Those of uv, for the worker that installs packages.", IndexSettings),
     ("Settings of the client", "The participant's commands and `server.client` read these.", ClientSettings),
 )
+LIMITS = """## Limits of a competition
+A specification sets these. The competition page, `lethe competitions SLUG` and `GET /api/v1/competitions/{slug}` show
+those that participants see. [sandbox/README.md](../sandbox/README.md) says how the limits of a run are enforced.
+
+| field | limit | unit | default | when exceeded | participants see it |
+|---|---|---|---|---|---|"""
+LIMITED = {"limits": LimitsSpec, "dependencies": DependenciesSpec, "quotas": QuotasSpec}
+REFUSED = "the upload is refused"
 
 
 def commands() -> Iterator[str]:
@@ -96,6 +107,19 @@ def _rows(kind: type[BaseSettings]) -> Iterator[str]:
         yield f"| `{variable}` | {_required(field.description, variable)} | {shown} |"
 
 
+def limits() -> Iterator[str]:
+    yield LIMITS
+    for table, kind in LIMITED.items():
+        for name, limit in limits_of(kind).items():
+            default = kind.model_fields[name].default
+            yield (
+                f"| `{table}.{name}` | {limit.term} | {limit.unit} | {limit_text(limit, default)} | "
+                f"{limit.consequence or REFUSED} | "
+                f"{f'no: {limit.hidden}' if limit.hidden else 'yes'} |"
+            )
+    yield ""
+
+
 def calls() -> Iterator[str]:
     yield "## Calls of the API\nFields and answers: `/docs` on every server.\n\n| call | what it does |\n|---|---|"
     with tempfile.TemporaryDirectory() as home:
@@ -114,4 +138,4 @@ def _required(text: str | None, place: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\n".join([HEAD, *commands(), *settings(), *calls()]) + "\n")
+    sys.stdout.write("\n".join([HEAD, *commands(), *settings(), *limits(), *calls()]) + "\n")

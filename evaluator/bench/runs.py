@@ -15,6 +15,7 @@ from evaluator.artifacts import ArtifactStore
 from evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outputs
 from evaluator.banks.seeding import Progress, ReportProgress
 from evaluator.bench.sweep import Method
+from evaluator.contract.fault_texts import FAULT_TEXTS
 from evaluator.contract.faults import Fault
 from evaluator.contract.prepared_competition import PreparedSplit
 from evaluator.contract.specification import CompetitionSpec
@@ -177,7 +178,7 @@ def make_job(bench: Bench, method: Method, identity: UUID, indices: Sequence[int
 def _explained(resources: WorkerResources, bench: Bench, method: Method, fault: Fault) -> str:
     """The fault in one line, with what the code said in a run of its own: runs on hidden data do not tell."""
     if fault.owner is Owner.PLATFORM:
-        raise BenchFailed(f"{method.name}: {fault.message or fault.text}")
+        raise BenchFailed(f"{method.name}: {fault.message or FAULT_TEXTS[fault.code]}")
     job = make_job(bench, method, identity_of(bench, method), [0], Stage.CHECK)
     said = evaluate(resources, job, interrupt=threading.Event(), finished=lambda _: None).fault
     place = f" in line {fault.line}" if fault.line else ""

@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+from evaluator.contract.limits import limits_of
+from evaluator.contract.specification import LimitsSpec
+
 
 class Advice(StrEnum):
     """Stable codes; clients may match on them."""
@@ -18,12 +21,13 @@ class Advice(StrEnum):
 
 NEAR = 0.8
 """The share of the time limit from which on a run is near it."""
+_CHECK_TIME = limits_of(LimitsSpec)["check_wall_s"].label
 
 ADVICE_TEXTS: dict[Advice, str] = {
     Advice.UNCHANGED: "The network that came back answers exactly like the original one: nothing was unlearned. "
     "If you work on a copy, return the copy.",
     Advice.SAME_FOR_ALL_SEEDS: "Two runs with different seeds gave the same network, bit for bit. Retrained networks "
     "differ, so this ruins the score: set no seed yourself (torch.manual_seed and the like).",
-    Advice.NEAR_TIME_LIMIT: f"A run took more than {NEAR:.0%} of the time limit. On a slower or busier machine it may "
-    "not finish: do less.",
+    Advice.NEAR_TIME_LIMIT: f"A run took more than {NEAR:.0%} of the time limit ({_CHECK_TIME}). On a slower or "
+    "busier machine it may not finish: do less.",
 }

@@ -8,6 +8,8 @@ from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from evaluator.contract.base import Contract
 from evaluator.contract.data_sources import DataSpec, SecretSeed, Seed, SyntheticFacesSpec
+from evaluator.contract.faults import FaultCode
+from evaluator.contract.limits import Limit, Unit
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -128,29 +130,90 @@ class LeaksSpec(Contract):
 class LimitsSpec(Contract):
     """What a submission may use; every name carries its unit."""
 
-    upload_bytes: Annotated[int, Field(ge=1, le=16 * 2**20)] = 128 * 2**10
-    run_wall_s: Annotated[float, Field(gt=0)] = 60.0
-    run_retraining_fraction: Fraction | None = Field(
-        default=None, description="run_wall_s becomes this share of what training a model took at creation"
-    )
-    check_wall_s: Annotated[float, Field(gt=0, description="Of a run on practice data, where run_wall_s is longer")] = (
-        300.0
-    )
-    end_after_s: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="From acceptance to the end at the latest, waiting included; None: from the others"
-    )
-    run_cpu_s: Annotated[float, Field(gt=0)] = 240.0
-    total_wall_s: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="For all hidden runs of a submission together; None: what each may take is enough"
-    )
-    cores: Annotated[float, Field(gt=0)] = 4.0
-    memory_bytes: Annotated[int, Field(ge=2**28)] = 2 * 2**30
-    gpu_memory_bytes: Annotated[int, Field(ge=2**28)] = 8 * 2**30
-    scratch_bytes: Annotated[int, Field(ge=2**20)] = 256 * 2**20
-    output_bytes: Annotated[int, Field(ge=2**16)] = 256 * 2**20
-    log_bytes: Annotated[int, Field(ge=2**10)] = 64 * 2**10
-    processes: Count = 64
-    threads: Count = 1
+    upload_bytes: Annotated[
+        int, Field(ge=1, le=16 * 2**20), Limit(label="Upload", unit=Unit.BYTES, ends=FaultCode.FILE_TOO_LARGE)
+    ] = 128 * 2**10
+    run_wall_s: Annotated[
+        float, Field(gt=0), Limit(label="Time per run", unit=Unit.SECONDS, ends=FaultCode.TIMEOUT)
+    ] = 60.0
+    run_retraining_fraction: Annotated[
+        Fraction | None,
+        Limit(
+            label="Time per run as a share of retraining",
+            about="of what training a model took at creation",
+            unit=Unit.SHARE,
+            effect="sets `run_wall_s` at creation",
+            unset="`run_wall_s` as it is written",
+            hidden="`run_wall_s` is the limit that follows from it",
+        ),
+    ] = None
+    check_wall_s: Annotated[
+        float,
+        Field(gt=0),
+        Limit(
+            label="Time per check run",
+            about="on practice data; `run_wall_s` counts where it is shorter",
+            unit=Unit.SECONDS,
+            ends=FaultCode.TIMEOUT,
+            no_more_than="run_wall_s",
+        ),
+    ] = 300.0
+    end_after_s: Annotated[
+        Annotated[float, Field(gt=0)] | None,
+        Limit(
+            label="Time from upload to the end",
+            about="waiting included",
+            unit=Unit.SECONDS,
+            ends=FaultCode.PLATFORM,
+            unset="follows from the other limits",
+        ),
+    ] = None
+    run_cpu_s: Annotated[
+        float, Field(gt=0), Limit(label="Processor time per run", unit=Unit.SECONDS, ends=FaultCode.TIMEOUT)
+    ] = 240.0
+    total_wall_s: Annotated[
+        Annotated[float, Field(gt=0)] | None,
+        Limit(label="Time of all hidden runs", unit=Unit.SECONDS, ends=FaultCode.TIMEOUT),
+    ] = None
+    cores: Annotated[
+        float,
+        Field(gt=0),
+        Limit(label="Processor cores", unit=Unit.COUNT, effect="the run is slower; at least `threads` are given"),
+    ] = 4.0
+    memory_bytes: Annotated[
+        int, Field(ge=2**28), Limit(label="Memory", unit=Unit.BYTES, ends=FaultCode.OUT_OF_MEMORY)
+    ] = 2 * 2**30
+    gpu_memory_bytes: Annotated[
+        int, Field(ge=2**28), Limit(label="GPU memory", unit=Unit.BYTES, ends=FaultCode.OUT_OF_MEMORY)
+    ] = 8 * 2**30
+    scratch_bytes: Annotated[
+        int, Field(ge=2**20), Limit(label="Scratch space", unit=Unit.BYTES, effect="writing more raises OSError")
+    ] = 256 * 2**20
+    output_bytes: Annotated[
+        int, Field(ge=2**16), Limit(label="Size of the result", unit=Unit.BYTES, ends=FaultCode.OUTPUT_LIMIT)
+    ] = 256 * 2**20
+    log_bytes: Annotated[
+        int,
+        Field(ge=2**10),
+        Limit(
+            label="Printed output",
+            unit=Unit.BYTES,
+            ends=FaultCode.OUTPUT_LIMIT,
+            effect="from 256 times as much; less is cut",
+        ),
+    ] = 64 * 2**10
+    processes: Annotated[
+        Count,
+        Limit(
+            label="Processes",
+            unit=Unit.COUNT,
+            ends=FaultCode.PROCESS_LIMIT,
+            effect="if the error from starting more, threads included, ends the run",
+        ),
+    ] = 64
+    threads: Annotated[
+        Count, Limit(label="Threads per run", unit=Unit.COUNT, effect="not enforced; more threads count as processes")
+    ] = 1
 
 
 class QuotasSpec(Contract):
@@ -159,23 +222,37 @@ class QuotasSpec(Contract):
     A submission is an upload whose file passed the check stage; an attempt is every upload that was looked at.
     """
 
-    submissions_per_day: Annotated[int, Field(ge=0)] = 5
-    submissions_total: Annotated[int, Field(ge=0)] = 0
-    in_flight: Annotated[int, Field(ge=0)] = 1
-    attempts_per_day: Annotated[int, Field(ge=0, description="For each account")] = 50
+    submissions_per_day: Annotated[int, Field(ge=0), Limit(label="Submissions a day", unit=Unit.COUNT)] = 5
+    submissions_total: Annotated[int, Field(ge=0), Limit(label="Submissions in all", unit=Unit.COUNT)] = 0
+    in_flight: Annotated[int, Field(ge=0), Limit(label="Submissions at the same time", unit=Unit.COUNT)] = 1
+    attempts_per_day: Annotated[
+        int,
+        Field(ge=0),
+        Limit(label="Uploads a day per account", about="refused files included", unit=Unit.COUNT),
+    ] = 50
 
 
 class DependenciesSpec(Contract):
     """Which packages a submission's script block may name, and what installing them may cost.
 
-    What the worker has itself may be named in every mode, and packages that an allowed one needs come with it.
+    The worker's own packages may be named in every mode, and an allowed package brings those that it needs.
     """
 
     mode: Literal["allow-list", "any", "none"] = "allow-list"
     allowed: tuple[PackageName, ...] = COMMON_PACKAGES
-    layer_bytes: Annotated[int, Field(ge=2**20)] = 2**30
-    layer_files: Count = 50_000
-    install_wall_s: Annotated[float, Field(gt=0)] = 120.0
+    layer_bytes: Annotated[
+        int,
+        Field(ge=2**20),
+        Limit(label="Size of installed packages", unit=Unit.BYTES, ends=FaultCode.DEPENDENCY_TOO_LARGE),
+    ] = 2**30
+    layer_files: Annotated[
+        Count, Limit(label="Files of installed packages", unit=Unit.COUNT, ends=FaultCode.DEPENDENCY_TOO_LARGE)
+    ] = 50_000
+    install_wall_s: Annotated[
+        float,
+        Field(gt=0),
+        Limit(label="Time to install packages", unit=Unit.SECONDS, ends=FaultCode.DEPENDENCY_TIMEOUT),
+    ] = 120.0
 
 
 class CompetitionSpec(Contract):

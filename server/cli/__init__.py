@@ -88,7 +88,7 @@ def _wrong_settings(error: ValueError) -> str:
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
-    """Return the roots of the errors that the other packages raise on purpose; imported only when something was raised."""
+    """Return the roots of errors that the other packages raise on purpose; imported only when something was raised."""
     from evaluator.errors import EvaluatorError
     from sandbox.errors import SandboxError
 

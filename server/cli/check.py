@@ -95,6 +95,8 @@ def _static(checked: "CheckedFile") -> dict[str, object]:
 
 
 def _show(result: "CheckResult", spec: "CompetitionSpec") -> None:
+    from evaluator.contract.fault_texts import FAULT_TEXTS
+
     report, score = result.report, result.score
     for part in (report.stdout, report.stderr, report.traceback):
         if part.strip():
@@ -119,6 +121,6 @@ def _show(result: "CheckResult", spec: "CompetitionSpec") -> None:
         )
     if result.fault is not None:
         place = f" (line {result.fault.line})" if result.fault.line else ""
-        typer.echo(f"{result.fault.code}{place}: {result.fault.text}", err=True)
+        typer.echo(f"{result.fault.code}{place}: {FAULT_TEXTS[result.fault.code]}", err=True)
     else:
         typer.echo("ok")

@@ -3,7 +3,10 @@
 import json
 from datetime import datetime
 
+from pydantic import BaseModel
+
 from server.competitions.schemas import AnnouncementView, CompetitionFacts
+from server.pages.formatting import limit_facts
 from server.submissions.schemas import QuotaView, ReceiptView, SubmissionLog, SubmissionView
 
 MEBIBYTE = 2**20
@@ -75,15 +78,15 @@ def describe_quota(quota: QuotaView) -> str:
 
 def describe_competition(facts: CompetitionFacts, announcements: list[AnnouncementView]) -> str:
     """Describe rules, limits, dates and announcements."""
-    limits, counts = facts.limits, facts.counts
+    counts = facts.counts
     lines = [
         f"{facts.title} ({facts.slug}), {facts.phase}: {facts.teams} teams, {facts.submissions} submissions",
         *([facts.summary] if facts.summary else []),
         f"{counts.retain} retain, {counts.forget} forget and {counts.validation} validation images of {counts.classes} "
         f"classes, {facts.image_size} × {facts.image_size}; {facts.architecture}; batches of {facts.batch_size}",
-        f"{facts.runs} runs, each up to {limits.run_wall_s:g} s, {limits.memory_bytes / MEBIBYTE:,.0f} MiB of memory "
-        f"and {limits.threads} threads; files up to {limits.upload_bytes / 1024:,.0f} KiB; "
-        f"{facts.final_selections} selections for the final evaluation",
+        f"{facts.runs} runs; {facts.final_selections} selections for the final evaluation",
+        *_listed("limits", facts.limits),
+        *_listed("quotas of a team", facts.quotas),
     ]
     for name, moment in (
         ("uploads from", facts.public_starts_at),
@@ -97,6 +100,12 @@ def describe_competition(facts: CompetitionFacts, announcements: list[Announceme
         lines.append("metric: " + ", ".join(f"{name} {value}" for name, value in facts.metric.items()))
     lines += [f"{_here(one.created_at)}  {one.title}\n{one.body}".rstrip() for one in announcements]
     return "\n".join(lines)
+
+
+def _listed(title: str, limits: BaseModel) -> list[str]:
+    facts = limit_facts(limits)
+    width = max(len(fact.term) for fact in facts)
+    return [title, *(f"  {fact.term:<{width}}  {fact.value}" for fact in facts)]
 
 
 def describe_receipt(found: ReceiptView) -> str:

@@ -1,8 +1,12 @@
 """What anybody may know of a competition; hidden fields have no place here."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
+
+from evaluator.contract.limits import limits_of
+from evaluator.contract.specification import DependenciesSpec, LimitsSpec, QuotasSpec
 
 
 class CompetitionRow(BaseModel):
@@ -14,15 +18,25 @@ class CompetitionRow(BaseModel):
     submissions: int
 
 
-class PublicLimits(BaseModel):
-    upload_bytes: int
-    run_wall_s: float
-    check_wall_s: float
-    run_cpu_s: float
-    memory_bytes: int
-    scratch_bytes: int
-    processes: int
-    threads: int
+def _public(name: str, *specs: type[BaseModel]) -> type[BaseModel]:
+    """Return a model of the limits in `specs` that participants see."""
+    fields: dict[str, Any] = {
+        field: (Annotated[kind.model_fields[field].annotation, limit], Field(description=limit.description))
+        for kind in specs
+        for field, limit in limits_of(kind).items()
+        if not limit.hidden
+    }
+    return create_model(name, **fields)
+
+
+if TYPE_CHECKING:  # type checkers cannot see fields that a function makes
+
+    class PublicLimits(LimitsSpec, DependenciesSpec): ...
+
+    class PublicQuotas(QuotasSpec): ...
+else:
+    PublicLimits = _public("PublicLimits", LimitsSpec, DependenciesSpec)
+    PublicQuotas = _public("PublicQuotas", QuotasSpec)
 
 
 class PublicCounts(BaseModel):
@@ -49,6 +63,7 @@ class CompetitionFacts(CompetitionRow):
     batch_size: int
     runs: int = Field(description="How often each submission is run, every time with its own seed")
     limits: PublicLimits
+    quotas: PublicQuotas = Field(description="What a team may send; 0: no limit")
     counts: PublicCounts
     environment: dict[str, str] = Field(description="Versions of what a submission can import")
     extra_parameters: list[str] = Field(description="Further parameters of unlearning that are bound by name")

@@ -14,7 +14,7 @@ from evaluator.contract.submission import EXTRA_PARAMETERS
 from evaluator.metrics import METRIC_VERSION
 from server.competitions.disclosure import Viewer, Visibility, visibility
 from server.competitions.phases import Phase, ends_at, phase
-from server.competitions.schemas import CompetitionFacts, CompetitionRow, PublicCounts, PublicLimits
+from server.competitions.schemas import CompetitionFacts, CompetitionRow, PublicCounts, PublicLimits, PublicQuotas
 from server.errors import Conflict, NotFound
 from server.models import Announcement, Competition, Team
 
@@ -140,7 +140,8 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         image_size=spec.data.image_size,
         batch_size=spec.evaluation.batch_size,
         runs=spec.evaluation.runs,
-        limits=PublicLimits(**{name: getattr(spec.limits, name) for name in PublicLimits.model_fields}),
+        limits=PublicLimits.model_validate(spec.limits.model_dump() | spec.dependencies.model_dump()),
+        quotas=PublicQuotas.model_validate(spec.quotas.model_dump()),
         counts=PublicCounts(**{name: getattr(prepared.public.counts, name) for name in PublicCounts.model_fields}),
         environment=prepared.environment,
         extra_parameters=list(EXTRA_PARAMETERS),

@@ -4,6 +4,10 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from pydantic import BaseModel
+
+from evaluator.contract.limits import Limit, Unit, limits_of
+
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 SCORE_DIGITS = 4
 
@@ -51,6 +55,32 @@ def duration_text(seconds: float) -> str:
     if hours == 0:
         return f"{minutes} min"
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def limit_facts(limits: BaseModel) -> tuple[Fact, ...]:
+    """Return the label and the value of each limit in `limits`, in the order of the fields."""
+    facts = []
+    for name, limit in limits_of(type(limits)).items():
+        value = getattr(limits, name)
+        if limit.no_more_than:
+            value = min(value, getattr(limits, limit.no_more_than))
+        facts.append(Fact(limit.label, limit_text(limit, value)))
+    return tuple(facts)
+
+
+def limit_text(limit: Limit, value: float | None) -> str:
+    """Return `value` in the unit of `limit`: `128 KiB`, `4 min`, `50,000`, or the meaning of None and 0."""
+    if not value:
+        return limit.unset
+    match limit.unit:
+        case Unit.BYTES:
+            return size_text(int(value))
+        case Unit.SECONDS:
+            return duration_text(value)
+        case Unit.SHARE:
+            return f"{_short(100 * value)}%"
+        case Unit.COUNT:
+            return _short(value)
 
 
 def score_text(value: float) -> str:

@@ -1,8 +1,8 @@
 """What the pages say, as far as Python chooses the words: tables by page, in English.
 
 Prose that stands once is in the templates, and scripts find their words in attributes there. What an error means is
-said beside the error, why a submission ended in `evaluator.contract.faults`. Nouns that are counted stand where they
-are counted. Words in braces are filled in.
+said beside the error, why a submission ended in `evaluator.contract.fault_texts`, what limits are called in
+`evaluator.contract.specification`. Nouns that are counted stand where they are counted. Words in braces are filled in.
 """
 
 from evaluator.contract.states import Evaluation, Owner, SubmissionState
@@ -27,10 +27,6 @@ FINAL_RESULTS = "Final results"
 
 TEAM_SIZE = "Team"
 TEAM_SIZE_VALUE = "{people} at most"
-SUBMISSIONS_A_DAY = "Submissions a day"
-SUBMISSIONS_IN_ALL = "Submissions in all"
-AT_THE_SAME_TIME = "At the same time"
-NO_LIMIT = "no limit"
 SELECTED = "Selected for the final"
 SELECTED_VALUE = "{count} a team"
 
@@ -44,13 +40,6 @@ IMAGE_VALUE = "3 × {size} × {size}, float32, 0 to 255"
 BATCH_SIZE = "Batch size"
 NETWORK = "Network"
 
-UPLOAD = "Upload"
-TIME_PER_RUN = "Time per run"
-PROCESSOR_TIME_PER_RUN = "Processor time per run"
-MEMORY = "Memory"
-SCRATCH_SPACE = "Scratch space"
-PROCESSES = "Processes"
-THREADS_PER_RUN = "Threads per run"
 NETWORK_ACCESS = "Network access"
 NO_NETWORK = "none"
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from evaluator.contract.faults import FAULT_TEXTS
+from evaluator.contract.fault_texts import FAULT_TEXTS
 from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.submission import FUNCTION, PARAMETERS
@@ -14,7 +14,7 @@ from server.leaderboard.board_page import BoardPage
 from server.models import Announcement
 from server.pages import texts
 from server.pages.board import Board, Head, board, plain_heads
-from server.pages.formatting import Fact, Moment, count_text, duration_text, moment, paragraphs, size_text
+from server.pages.formatting import Fact, Moment, count_text, limit_facts, moment, paragraphs
 from server.pages.snippets import STARTER, Commands, commands
 
 
@@ -119,7 +119,7 @@ def competition_page(
         description=paragraphs(facts.description),
         news=tuple(News(one.title, paragraphs(one.body), moment(one.created_at)) for one in announced),
         timeline=_timeline(facts, now),
-        rules=_rules(spec),
+        rules=_rules(facts, spec),
         metric=tuple(Fact(name.replace("_", " "), str(value)) for name, value in (facts.metric or {}).items()),
         signature=f"{FUNCTION}({', '.join(PARAMETERS)})",
         starter=STARTER,
@@ -162,16 +162,10 @@ def _timeline(facts: CompetitionFacts, now: datetime) -> tuple[Step, ...]:
     return tuple(Step(title, moment(when), when <= now) for title, when in dates if when is not None)
 
 
-def _rules(spec: CompetitionSpec) -> tuple[Fact, ...]:
-    quotas = spec.quotas
-    counted = (
-        (texts.SUBMISSIONS_A_DAY, quotas.submissions_per_day),
-        (texts.SUBMISSIONS_IN_ALL, quotas.submissions_total),
-        (texts.AT_THE_SAME_TIME, quotas.in_flight),
-    )
+def _rules(facts: CompetitionFacts, spec: CompetitionSpec) -> tuple[Fact, ...]:
     return (
         Fact(texts.TEAM_SIZE, texts.TEAM_SIZE_VALUE.format(people=count_text(spec.team_size, "person", "people"))),
-        *(Fact(name, f"{count:,}" if count else texts.NO_LIMIT) for name, count in counted),
+        *limit_facts(facts.quotas),
         Fact(texts.SELECTED, texts.SELECTED_VALUE.format(count=spec.evaluation.final_selections)),
     )
 
@@ -190,14 +184,4 @@ def _data(facts: CompetitionFacts) -> tuple[Fact, ...]:
 
 
 def _limits(facts: CompetitionFacts) -> tuple[Fact, ...]:
-    limits = facts.limits
-    return (
-        Fact(texts.UPLOAD, size_text(limits.upload_bytes)),
-        Fact(texts.TIME_PER_RUN, duration_text(limits.run_wall_s)),
-        Fact(texts.PROCESSOR_TIME_PER_RUN, duration_text(limits.run_cpu_s)),
-        Fact(texts.MEMORY, size_text(limits.memory_bytes)),
-        Fact(texts.SCRATCH_SPACE, size_text(limits.scratch_bytes)),
-        Fact(texts.PROCESSES, str(limits.processes)),
-        Fact(texts.THREADS_PER_RUN, str(limits.threads)),
-        Fact(texts.NETWORK_ACCESS, texts.NO_NETWORK),
-    )
+    return (*limit_facts(facts.limits), Fact(texts.NETWORK_ACCESS, texts.NO_NETWORK))

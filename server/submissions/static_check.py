@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluator.contract.faults import FAULT_TEXTS, FaultCode
+from evaluator.contract.fault_texts import FAULT_TEXTS
+from evaluator.contract.faults import FaultCode
 from evaluator.contract.script_block import InvalidScriptBlock, read_script_block
 from evaluator.contract.submission import EXTRA_PARAMETERS, FUNCTION, PARAMETERS
 from server.errors import RequestError

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from evaluator.contract.faults import FAULT_TEXTS, FaultCode
+from evaluator.contract.fault_texts import FAULT_TEXTS
+from evaluator.contract.faults import FaultCode
 from evaluator.contract.states import Evaluation, Owner, SubmissionState
 from server.competitions.disclosure import (
     Viewer,

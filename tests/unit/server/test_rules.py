@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.contract.faults import FAULT_TEXTS, FaultCode
+from evaluator.contract.fault_texts import FAULT_TEXTS
+from evaluator.contract.faults import FaultCode
 from evaluator.contract.specification_file import SpecificationError, load_specification
 from evaluator.contract.states import Stage
 from evaluator.contract.tasks import celery_configuration
