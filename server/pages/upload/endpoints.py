@@ -20,14 +20,15 @@ from server.errors import RequestError
 from server.http.client_address import client_address
 from server.http.rate_limit import TooManyRequests
 from server.leaderboard import service as leaderboards
-from server.pages import texts, views
-from server.pages.evidence import evidence
+from server.pages import texts
+from server.pages.competition import view as views
 from server.pages.formatting import Moment, count_text, moment, size_text
 from server.pages.forms import notice, refusal, to, to_login, with_wait
 from server.pages.rendering import READ, SECURITY_HEADERS, page
 from server.pages.snippets import STARTER, notebook
 from server.pages.source_view import Line, source_lines
-from server.pages.submission_page import submission_page
+from server.pages.submission.evidence import evidence
+from server.pages.submission.view import submission_page
 from server.security import sessions
 from server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor, Visitor
 from server.submissions import quotas, selections, upload_body, uploads
@@ -138,7 +139,7 @@ def submission(submission_id: UUID, request: Request, context: AppContext, visit
         is_charged=found.is_charged,
         notice=notice(request),
     )
-    return page(request, "submission.html", view, visitor)
+    return page(request, "submission/submission.html", view, visitor)
 
 
 @router.post("/submissions/{submission_id}/cancel")
@@ -255,4 +256,4 @@ def _submit_page(
         problem=problem,
         verdict=verdict,
     )
-    return page(request, "submit.html", view, visitor, status=status, keep=False)
+    return page(request, "upload/upload.html", view, visitor, status=status, keep=False)
