@@ -33,9 +33,8 @@ from server.security import sessions
 from server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor, Visitor
 from server.submissions import quotas, selections, upload_body, uploads
 from server.submissions import service as submissions
-from server.submissions.endpoints import clean_filename, run_in_upload_thread, submission_log
 from server.submissions.static_check import RefusedFile, check_file
-from server.submissions.views import receipt
+from server.submissions.views import receipt, submission_log
 from server.submissions.views import view as submission_view
 from server.teams.service import find_team
 
@@ -88,10 +87,10 @@ async def submit(slug: str, request: Request, context: AppContext, visitor: Requ
     sessions.require_proof(request, visitor, sent.fields.get("csrf_token", ""))
     pasted = sent.fields.get("source", "").replace("\r\n", "\n")
     data = sent.data or pasted.encode()
-    name = clean_filename(sent.filename) if sent.data else FILENAME
+    name = upload_body.clean_filename(sent.filename) if sent.data else FILENAME
     upload = uploads.Upload(name, data, visitor.user, address=client_address(request.scope))
     act = _check if "check" in sent.fields else _upload
-    return await run_in_upload_thread(request, act, request, context, slug, visitor, upload)
+    return await upload_body.run_in_upload_thread(request, act, request, context, slug, visitor, upload)
 
 
 @router.api_route("/competitions/{slug}/starter.py", methods=READ)
