@@ -22,9 +22,8 @@ from server.leaderboard import endpoints as leaderboard
 from server.leaderboard.response_cache import BoardCache
 from server.monitoring import endpoints
 from server.monitoring.prometheus import request_times
-from server.pages import analysis, evidence, hosting, people, problem_page, submitting, teaming
-from server.pages import endpoints as pages
-from server.pages import leaderboard as board_pages
+from server.pages import routes as pages
+from server.pages.errors import problem_page
 from server.queue import endpoints as work
 from server.queue import training_endpoints as oracles
 from server.security.passwords import unknown_users_hash
@@ -72,8 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(endpoints.router)
-    for site in (pages, board_pages, people, submitting, evidence, analysis, teaming, hosting):
-        app.include_router(site.router)
+    app.include_router(pages.router)
     pages.mount_static(app)
     complete_document(app)
     return app

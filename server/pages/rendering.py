@@ -18,7 +18,8 @@ from server.http.entity_tags import etag_matches
 if TYPE_CHECKING:  # sessions know the context, whose errors this module shows
     from server.security.sessions import Visitor
 
-TEMPLATES = Path(__file__).with_name("templates")
+PAGES = Path(__file__).parent  # each noun's templates lie beside its code
+TEMPLATES = Path(__file__).with_name("templates")  # those that several nouns share
 STATIC = Path(__file__).with_name("static")
 READ = ["GET", "HEAD"]
 
@@ -135,7 +136,7 @@ def asset_versions() -> dict[str, str]:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader([TEMPLATES, PAGES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -150,8 +151,8 @@ def _environment() -> Environment:
 @cache
 def _fingerprint() -> str:
     """Changes with every template and static file, so that an upgraded server never answers 304 for an old page."""
-    templates = (path.read_text(encoding="utf-8") for path in sorted(TEMPLATES.iterdir()) if path.is_file())
-    return _digest(*templates, *sorted(asset_versions().values()))
+    paths = sorted(path for path in PAGES.rglob("*") if path.suffix in {".html", ".svg"})
+    return _digest(*(path.read_text(encoding="utf-8") for path in paths), *sorted(asset_versions().values()))
 
 
 def _digest(*parts: str) -> str:

@@ -1,39 +1,32 @@
 """REST: uploading a file and following what becomes of it."""
 
-from collections.abc import AsyncIterator, Callable
-from pathlib import PurePosixPath
-from typing import Annotated, Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import Annotated
 from uuid import UUID
 
-from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse
 
-from evaluator.contract.advice import Advice
 from evaluator.contract.submission import FILENAME
 from server.competitions.service import get_competition, specification
-from server.context import AppContext, Context
+from server.context import AppContext
 from server.http.client_address import client_address
 from server.http.paging import Page, PageCursor, PageLimit
-from server.models import Submission
 from server.security.credentials import CurrentUser
-from server.submissions import parser_pool, quotas, selections, service, upload_body, uploads
+from server.submissions import quotas, selections, service, upload_body, uploads
 from server.submissions.event_stream import Feed
 from server.submissions.schemas import (
-    AdviceView,
     QuotaView,
     ReceiptView,
     SubmissionLog,
     SubmissionView,
     UploadAnswer,
 )
-from server.submissions.views import receipt, view, view_all
+from server.submissions.views import receipt, submission_log, view, view_all
 from server.teams.service import find_team
 
 router = APIRouter(tags=["submissions"])
-
-T = TypeVar("T")
 
 
 @router.post(
@@ -61,28 +54,17 @@ async def upload(
     competition = await run_in_threadpool(uploads.open_competition, context, slug)
     name, data = await upload_body.read_file(request, specification(competition).limits.upload_bytes)
     sent = uploads.Upload(
-        filename=clean_filename(name),
+        filename=upload_body.clean_filename(name),
         data=data,
         user=user,
         address=client_address(request.scope),
         idempotency_key=idempotency_key,
     )
-    received = await run_in_upload_thread(context, uploads.receive, context, competition, sent)
+    received = await upload_body.run_in_upload_thread(context, uploads.receive, context, competition, sent)
     response.status_code = received.status
     response.headers.update(received.headers)
     response.headers["Location"] = f"/api/v1/submissions/{received.answer.id}"
     return received.answer
-
-
-async def run_in_upload_thread(context: Context, function: Callable[..., T], *arguments: Any) -> T:
-    """The result of `function`, which handles an upload, in one of as many threads as there are parser processes: those
-    that wait for one keep no thread from other requests, and few threads get more done than many.
-    """
-    return await to_thread.run_sync(function, *arguments, limiter=context.one(_upload_limiter))
-
-
-def _upload_limiter(_context: Context) -> CapacityLimiter:
-    return CapacityLimiter(parser_pool.AT_ONCE)
 
 
 @router.get("/competitions/{slug}/quota")
@@ -190,25 +172,3 @@ def get_receipt(submission_id: UUID, user: CurrentUser, context: AppContext) -> 
     """What my team's score depends on. Marks of hidden things are keyed: equal things have equal marks, no more."""
     with context.database.read() as session:
         return receipt(session, service.get_own(session, submission_id, user))
-
-
-def clean_filename(name: str | None) -> str:
-    """The last part of the client's file name, printable, at most 100 characters; for display only."""
-    last = PurePosixPath((name or "").replace("\\", "/")).name
-    shown = "".join(letter for letter in last if letter.isprintable())[:100]
-    return shown if shown.strip(". ") else FILENAME
-
-
-def submission_log(submission: Submission) -> SubmissionLog:
-    """What the check stage left; empty before it ended."""
-    report = submission.check_report or {}
-    return SubmissionLog(
-        stdout=report.get("stdout", ""),
-        stderr=report.get("stderr", ""),
-        traceback=report.get("traceback", ""),
-        packages=report.get("packages", []),
-        advice=[AdviceView(code=code, message=Advice(code).text) for code in report.get("advice", [])],
-        wall_s=report.get("wall_s"),
-        cpu_s=report.get("cpu_s"),
-        peak_memory_bytes=report.get("peak_memory_bytes"),
-    )

@@ -1,15 +1,24 @@
-"""Reads the file of a multipart upload, never more of the body than the competition allows."""
+"""Reads the file of a multipart upload, never more of it than the competition allows, and hands it to a thread."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.types import Message
 
 from evaluator.contract.faults import FaultCode
+from evaluator.contract.submission import FILENAME
+from server.context import Context
 from server.errors import RequestError
+from server.submissions import parser_pool
 from server.submissions.static_check import NOTEBOOK_SUFFIX, RefusedFile, reading_limit
+
+T = TypeVar("T")
 
 OVERHEAD_BYTES = 16 * 2**10
 MAX_FIELDS = 8
@@ -99,3 +108,23 @@ def too_large(limit_bytes: int) -> RefusedFile:
     error = RefusedFile(FaultCode.FILE_TOO_LARGE, message=f"the limit is {limit_bytes:,} bytes")
     error.headers["Connection"] = "close"
     return error
+
+
+def clean_filename(name: str | None) -> str:
+    """Return the last part of the client's file name, printable, at most 100 characters; for display only."""
+    last = PurePosixPath((name or "").replace("\\", "/")).name
+    shown = "".join(letter for letter in last if letter.isprintable())[:100]
+    return shown if shown.strip(". ") else FILENAME
+
+
+async def run_in_upload_thread(context: Context, function: Callable[..., T], *arguments: Any) -> T:
+    """Return the result of `function`, which handles an upload, from a thread.
+
+    A limiter of its own, as large as the number of parser processes, keeps queued uploads from exhausting the request
+    threads; a few threads also finish more uploads than many.
+    """
+    return await to_thread.run_sync(function, *arguments, limiter=context.one(_upload_limiter))
+
+
+def _upload_limiter(_context: Context) -> CapacityLimiter:
+    return CapacityLimiter(parser_pool.AT_ONCE)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from evaluator.contract.advice import Advice
 from evaluator.contract.fault_texts import FAULT_TEXTS
 from evaluator.contract.faults import FaultCode
 from evaluator.contract.states import Evaluation, Owner, SubmissionState
@@ -24,7 +25,7 @@ from server.leaderboard.schemas import IntervalView
 from server.models import Competition, Score, Submission, Team
 from server.queue.estimates import eta_s
 from server.queue.fair_order import queue_position
-from server.submissions.schemas import ErrorView, FinalView, ReceiptView, SubmissionView
+from server.submissions.schemas import AdviceView, ErrorView, FinalView, ReceiptView, SubmissionLog, SubmissionView
 
 
 def view(
@@ -143,4 +144,19 @@ def error_view(submission: Submission, visible: Visibility) -> ErrorView | None:
         message=FAULT_TEXTS[FaultCode(submission.fault_code)],
         line=submission.fault_line if detailed else None,
         output=submission.fault_message or None if detailed and submission.owner == Owner.PARTICIPANT else None,
+    )
+
+
+def submission_log(submission: Submission) -> SubmissionLog:
+    """Return the output of the check stage; empty before the check has ended."""
+    report = submission.check_report or {}
+    return SubmissionLog(
+        stdout=report.get("stdout", ""),
+        stderr=report.get("stderr", ""),
+        traceback=report.get("traceback", ""),
+        packages=report.get("packages", []),
+        advice=[AdviceView(code=code, message=Advice(code).text) for code in report.get("advice", [])],
+        wall_s=report.get("wall_s"),
+        cpu_s=report.get("cpu_s"),
+        peak_memory_bytes=report.get("peak_memory_bytes"),
     )

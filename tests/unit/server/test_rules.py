@@ -15,7 +15,7 @@ from server.errors import ConfigurationError
 from server.hosting.creation import SHIPPED, read_specification
 from server.queue.jobs import run_seed
 from server.settings import Settings
-from server.submissions.endpoints import clean_filename
+from server.submissions.upload_body import clean_filename
 
 SECRET = "ab" * 32
 

@@ -30,7 +30,7 @@ def strings(tree: ast.AST) -> list[str]:
 
 @pytest.mark.parametrize(
     "path",
-    sorted(set(PAGES.glob("*.py")) - {PAGES / name for name in OTHER_HOMES | {"texts.py"}}),
+    sorted(set(PAGES.rglob("*.py")) - {PAGES / name for name in OTHER_HOMES | {"texts.py"}}),
     ids=lambda path: path.name,
 )
 def test_code_says_nothing_to_people(path: Path) -> None:
@@ -46,7 +46,7 @@ def test_scripts_say_nothing_to_people(path: Path) -> None:
 
 
 def test_every_text_is_used() -> None:
-    code = "".join(path.read_text(encoding="utf-8") for path in PAGES.glob("*.py") if path.name != "texts.py")
+    code = "".join(path.read_text(encoding="utf-8") for path in PAGES.rglob("*.py") if path.name != "texts.py")
     names = {name for name in vars(texts) if name.isupper()}
     assert len(names) > 50
     assert [name for name in sorted(names) if not re.search(rf"\btexts\.{name}\b", code)] == []

@@ -17,8 +17,9 @@ from server.competitions.phases import phase
 from server.context import AppContext
 from server.errors import NotFound
 from server.models import Competition, OverviewPlot, Score, Standing, Submission, Team
-from server.pages import texts, views
-from server.pages.comparison import Compared, compare
+from server.pages import texts
+from server.pages.analysis.comparison import Compared, compare
+from server.pages.competition import view as views
 from server.pages.formatting import score_text
 from server.pages.pictures import PlotView, picture, plot_view
 from server.pages.rendering import READ, page
@@ -97,7 +98,7 @@ def analysis(
         right=str(b or ""),
         compared=compared,
     )
-    return page(request, "analysis.html", found, visitor)
+    return page(request, "analysis/analysis.html", found, visitor)
 
 
 @router.api_route("/competitions/{slug}/analysis/{view}.svg", methods=READ)

@@ -1,6 +1,6 @@
 """The web pages: competitions, one competition, and its contact sheet."""
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from evaluator.artifacts import ArtifactMissing
@@ -9,8 +9,9 @@ from server.context import AppContext
 from server.errors import NotFound
 from server.leaderboard.board_page import BoardQuery, board_page
 from server.models.times import utc_now
-from server.pages import texts, views
-from server.pages.rendering import READ, SECURITY_HEADERS, STATIC, Assets, is_known, page
+from server.pages import texts
+from server.pages.competition import view as views
+from server.pages.rendering import READ, SECURITY_HEADERS, is_known, page
 from server.security.sessions import OptionalVisitor
 
 router = APIRouter(include_in_schema=False)
@@ -25,17 +26,12 @@ class ContactSheetMissing(NotFound):
     title = texts.NO_CONTACT_SHEET
 
 
-def mount_static(app: FastAPI) -> None:
-    """Serve the pages' static files below /static."""
-    app.mount("/static", Assets(directory=STATIC), name="static")
-
-
 @router.api_route("/", methods=READ)
 def home(request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
     """The competitions of this server."""
     with context.database.read() as session:
         rows = competitions.list_rows(session)
-    return page(request, "home.html", views.home_page(rows, str(request.base_url)), visitor)
+    return page(request, "competition/home.html", views.home_page(rows, str(request.base_url)), visitor)
 
 
 @router.api_route("/competitions", methods=READ)
@@ -62,13 +58,13 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
         str(request.base_url),
         now=utc_now(),
     )
-    return page(request, "competition.html", view, visitor)
+    return page(request, "competition/competition.html", view, visitor)
 
 
 @router.api_route("/errors", methods=READ)
 def errors(request: Request, visitor: OptionalVisitor) -> Response:
     """Every way in which a submission can end without a score, with what to do about it."""
-    return page(request, "errors.html", views.errors_page(), visitor)
+    return page(request, "errors/errors.html", views.errors_page(), visitor)
 
 
 @router.api_route("/competitions/{slug}/contact-sheet.png", methods=READ)

@@ -20,21 +20,21 @@ from server.errors import RequestError
 from server.http.client_address import client_address
 from server.http.rate_limit import TooManyRequests
 from server.leaderboard import service as leaderboards
-from server.pages import texts, views
-from server.pages.evidence import evidence
+from server.pages import texts
+from server.pages.competition import view as views
 from server.pages.formatting import Moment, count_text, moment, size_text
 from server.pages.forms import notice, refusal, to, to_login, with_wait
 from server.pages.rendering import READ, SECURITY_HEADERS, page
 from server.pages.snippets import STARTER, notebook
 from server.pages.source_view import Line, source_lines
-from server.pages.submission_page import submission_page
+from server.pages.submission.evidence import evidence
+from server.pages.submission.view import submission_page
 from server.security import sessions
 from server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor, Visitor
 from server.submissions import quotas, selections, upload_body, uploads
 from server.submissions import service as submissions
-from server.submissions.endpoints import clean_filename, run_in_upload_thread, submission_log
 from server.submissions.static_check import RefusedFile, check_file
-from server.submissions.views import receipt
+from server.submissions.views import receipt, submission_log
 from server.submissions.views import view as submission_view
 from server.teams.service import find_team
 
@@ -87,10 +87,10 @@ async def submit(slug: str, request: Request, context: AppContext, visitor: Requ
     sessions.require_proof(request, visitor, sent.fields.get("csrf_token", ""))
     pasted = sent.fields.get("source", "").replace("\r\n", "\n")
     data = sent.data or pasted.encode()
-    name = clean_filename(sent.filename) if sent.data else FILENAME
+    name = upload_body.clean_filename(sent.filename) if sent.data else FILENAME
     upload = uploads.Upload(name, data, visitor.user, address=client_address(request.scope))
     act = _check if "check" in sent.fields else _upload
-    return await run_in_upload_thread(context, act, request, context, slug, visitor, upload)
+    return await upload_body.run_in_upload_thread(context, act, request, context, slug, visitor, upload)
 
 
 @router.api_route("/competitions/{slug}/starter.py", methods=READ)
@@ -138,7 +138,7 @@ def submission(submission_id: UUID, request: Request, context: AppContext, visit
         is_charged=found.is_charged,
         notice=notice(request),
     )
-    return page(request, "submission.html", view, visitor)
+    return page(request, "submission/submission.html", view, visitor)
 
 
 @router.post("/submissions/{submission_id}/cancel")
@@ -255,4 +255,4 @@ def _submit_page(
         problem=problem,
         verdict=verdict,
     )
-    return page(request, "submit.html", view, visitor, status=status, keep=False)
+    return page(request, "upload/upload.html", view, visitor, status=status, keep=False)

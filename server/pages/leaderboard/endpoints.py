@@ -19,8 +19,9 @@ from server.leaderboard import service
 from server.leaderboard.board_page import BoardOrder, BoardPage, BoardQuery, board_page, own_row
 from server.models import Competition
 from server.models.times import utc_now
-from server.pages import texts, views
+from server.pages import texts
 from server.pages.board import Board, Head, Row, board, row
+from server.pages.competition import view as views
 from server.pages.formatting import count_text
 from server.pages.rendering import READ, entity_tag, is_known, macro, page, unchanged
 from server.pages.snippets import Commands, commands
@@ -122,12 +123,12 @@ def leaderboard(
         service.require_visible(competition, evaluation)
         wanted = BoardQuery(evaluation, q.strip(), sort, page_number)
         key = (competition.id, competition.board_version, utc_now().date(), wanted)
-        tag = entity_tag(request, "leaderboard.html", visitor, key, current, str(request.base_url))
+        tag = entity_tag(request, "leaderboard/leaderboard.html", visitor, key, current, str(request.base_url))
         if is_known(request, tag):
             return unchanged(tag, visitor)
         shown = _shown(context.one(_boards), session, competition, wanted, key)
         found = _page(session, competition, current, wanted, shown, visitor, str(request.base_url))
-    return page(request, "leaderboard.html", found, visitor, tag=tag)
+    return page(request, "leaderboard/leaderboard.html", found, visitor, tag=tag)
 
 
 def _shown(

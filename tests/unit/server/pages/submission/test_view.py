@@ -8,7 +8,7 @@ import pytest
 
 from server.leaderboard.schemas import IntervalView, Leaderboard, LeaderboardRow
 from server.pages.rendering import render
-from server.pages.submission_page import SubmissionPage, linked, submission_page
+from server.pages.submission.view import SubmissionPage, linked, submission_page
 from server.submissions.schemas import AdviceView, ErrorView, SubmissionLog, SubmissionView
 
 WHEN = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
@@ -104,6 +104,6 @@ def test_strangers_words_are_escaped() -> None:
         }
     )
     shown = page(view(state="failed", owner="participant", filename=HOSTILE, error=error, finished_at=WHEN), log)
-    text = render("submission.html", view=shown, etag="")
+    text = render("submission/submission.html", view=shown, etag="")
     assert "<script>alert" not in text
     assert text.count("&lt;script&gt;alert(1)") >= 6

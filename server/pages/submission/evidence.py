@@ -16,7 +16,7 @@ from server.pages import texts
 from server.pages.formatting import Fact, score_text
 from server.pages.pictures import PlotView, picture, plot_view
 from server.pages.rendering import READ
-from server.pages.submission_page import ScoreEvidence
+from server.pages.submission.view import ScoreEvidence
 from server.plots.stored_plots import StoredPlot, stored_plots
 from server.security.sessions import RequiredVisitor
 from server.submissions.service import get_shown

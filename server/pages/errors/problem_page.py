@@ -19,7 +19,7 @@ def render_away(request: Request) -> HTMLResponse:
     headers = {**SECURITY_HEADERS, "Retry-After": str(AWAY_RETRY_S), "Cache-Control": "no-store", "Vary": "Accept"}
     if is_read:
         headers["Refresh"] = str(AWAY_RETRY_S)
-    return HTMLResponse(render("away.html", is_read=is_read), status_code=503, headers=headers)
+    return HTMLResponse(render("errors/away.html", is_read=is_read), status_code=503, headers=headers)
 
 
 def render_problem(
@@ -27,7 +27,7 @@ def render_problem(
 ) -> HTMLResponse:
     """The error as a page with `status`; `headers` such as Retry-After are kept. Touches neither database nor store."""
     return HTMLResponse(
-        render("problem.html", status=status, title=title, detail=detail, path=request.url.path),
+        render("errors/problem.html", status=status, title=title, detail=detail, path=request.url.path),
         status_code=status,
         headers={**(headers or {}), **SECURITY_HEADERS, "Cache-Control": "no-store", "Vary": "Accept"},
     )

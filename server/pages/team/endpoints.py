@@ -14,7 +14,8 @@ from server.competitions import service as competitions
 from server.context import AppContext, Context
 from server.errors import RequestError
 from server.models import Competition, Team
-from server.pages import texts, views
+from server.pages import texts
+from server.pages.competition import view as views
 from server.pages.formatting import Moment, moment
 from server.pages.forms import notice, refusal, refusal_status, to, to_login
 from server.pages.rendering import READ, page
@@ -120,7 +121,7 @@ def join_form(request: Request, visitor: OptionalVisitor, code: str = "") -> Res
     """Where an invitation's link leads: accepting takes a click, so that no mere link changes a team."""
     if visitor is None:
         return to(f"/login?next={quote(f'/join?code={quote(code)}')}")
-    return page(request, "join.html", JoinPage(code=code, problem=""), visitor, keep=False)
+    return page(request, "team/join.html", JoinPage(code=code, problem=""), visitor, keep=False)
 
 
 @router.post("/join")
@@ -131,7 +132,7 @@ def join(request: Request, context: AppContext, visitor: FormVisitor, code: Text
             joined = invites.accept(session, code.strip(), visitor.user)
             slug = session.get_one(Competition, joined.competition_id).slug
     except RequestError as error:
-        return page(request, "join.html", JoinPage(code, refusal(error)), visitor, status=error.status)
+        return page(request, "team/join.html", JoinPage(code, refusal(error)), visitor, status=error.status)
     return to(f"/competitions/{slug}/team", "joined")
 
 
@@ -178,4 +179,4 @@ def _team_page(
         else tuple(InviteLine(str(one.id), moment(one.expires_at)) for one in shown.invites),
         fresh_link=fresh_link,
     )
-    return page(request, "team.html", view, visitor, status=status, keep=False)
+    return page(request, "team/team.html", view, visitor, status=status, keep=False)

@@ -19,7 +19,7 @@ from server.http.csv_table import csv_table
 from server.models import Submission
 from server.pages import texts
 from server.pages.forms import notice, refusal, to, to_login
-from server.pages.host_page import host_page, scored_submissions
+from server.pages.host.view import host_page, scored_submissions
 from server.pages.rendering import READ, SECURITY_HEADERS, page
 from server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor, Visitor
 from server.submissions import reruns
@@ -178,4 +178,4 @@ def _host_page(
         competition = competitions.get_competition(session, slug, drafts=True)
         require_host(session, competition, visitor.user)
         view = host_page(session, competition, state=state, search=search, notice=notice(request), problem=problem)
-    return page(request, "host.html", view, visitor, status=status, keep=False)
+    return page(request, "host/host.html", view, visitor, status=status, keep=False)

@@ -105,7 +105,7 @@ class AccountPage:
 def login_form(request: Request, visitor: OptionalVisitor, next: str = "/account") -> Response:  # noqa: A002
     """Where one logs in."""
     target = local_path(next, "/account")
-    return to(target) if visitor else page(request, "login.html", Entry(next=target, problem=""), keep=False)
+    return to(target) if visitor else page(request, "account/login.html", Entry(next=target, problem=""), keep=False)
 
 
 @router.post("/login")
@@ -123,7 +123,7 @@ def log_in(
         user = verify_password(context, username, password, address=client_address(request.scope))
     except RequestError as error:
         entry = Entry(next=target, problem=refusal(error), username=username)
-        return with_wait(page(request, "login.html", entry, status=error.status), error)
+        return with_wait(page(request, "account/login.html", entry, status=error.status), error)
     return _begin(request, context, user.id, target)
 
 
@@ -131,7 +131,7 @@ def log_in(
 def registration_form(request: Request, context: AppContext, visitor: OptionalVisitor, invite: str = "") -> Response:
     """Where one makes an account."""
     entry = Entry(next="", problem="", invite=invite, by_invite=_by_invite(context))
-    return to("/account") if visitor else page(request, "register.html", entry, keep=False)
+    return to("/account") if visitor else page(request, "account/register.html", entry, keep=False)
 
 
 @router.post("/register")
@@ -156,7 +156,7 @@ def register(
     except (RequestError, ValidationError) as error:
         problem = refusal(error, NewUser)
         entry = Entry("", problem, username=username, email=email, invite=invite, by_invite=_by_invite(context))
-        return with_wait(page(request, "register.html", entry, status=refusal_status(error)), error)
+        return with_wait(page(request, "account/register.html", entry, status=refusal_status(error)), error)
     return _begin(request, context, user.id, "/account?done=registered")
 
 
@@ -246,7 +246,7 @@ def _account(
             server=str(request.base_url).rstrip("/"),
             **_belongings(session, visitor),
         )
-    return page(request, "account.html", view, visitor, status=status, keep=False)
+    return page(request, "account/account.html", view, visitor, status=status, keep=False)
 
 
 def _belongings(session: Session, visitor: Visitor) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from server.competitions import service as competitions
 from server.database import counters
 from server.hosting import finals
 from server.models import AuditEvent, Competition, Score, Submission, Team
-from server.pages import texts, views
+from server.pages import texts
+from server.pages.competition import view as views
 from server.pages.formatting import Fact, Moment, count_text, duration_text, moment, score_text
 from server.queue.workers import WorkerRow, list_workers
 

@@ -1,0 +1,1 @@
+"""The account: registering, logging in and out, and what an account has."""

@@ -1,0 +1,1 @@
+"""The list of error codes, and errors as pages."""

@@ -1,0 +1,1 @@
+"""A team in one competition, and joining another one."""

@@ -1,0 +1,1 @@
+"""The form that uploads a submission, and the starter files."""
