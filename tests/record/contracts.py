@@ -5,12 +5,15 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -27,10 +30,33 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("server", "evaluator", "sandbox", "attacks")
 
 
-def openapi(home: Path) -> dict[str, str]:
-    """The document that describes every public call."""
-    document = create_app(Settings(home=home)).openapi()
-    return {"contracts/openapi.json": json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True)}
+def calls(home: Path) -> dict[str, str]:
+    """The document of every public call, one like it of those that only workers make, and all addresses."""
+    site = create_app(Settings(home=home))
+    routes = list(iter_route_contexts(site.routes))
+    addresses = {f"{method} {one.path}" for one in routes for method in one.methods or ("mounted:",)}
+    hidden = [one.original_route for one in routes if str(one.path).startswith("/internal/")]
+    with _shown(hidden):
+        workers = get_openapi(title="Calls of workers", version="", routes=hidden)
+    return {
+        "contracts/openapi.json": _document(site.openapi()),
+        "contracts/workers.json": _document(workers),
+        "contracts/addresses.txt": "\n".join(sorted(addresses, key=lambda one: (one.split()[1], one))),
+    }
+
+
+@contextmanager
+def _shown(routes: list[Any]) -> Iterator[None]:
+    """Routes are shared by all applications of the process, so they are hidden again."""
+    for route in routes:
+        route.include_in_schema = True
+    yield
+    for route in routes:
+        route.include_in_schema = False
+
+
+def _document(document: Any) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True)
 
 
 def commands() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sqlite3
 import tarfile
 from collections.abc import Iterator
@@ -61,7 +62,10 @@ def unpack(folder: Path) -> Path:
 def lethe(home: Path, *arguments: str) -> str:
     """What the command prints to stdout; anything but success fails the test."""
     environment: dict[str, str | None] = {name: None for name in os.environ if name.startswith("LETHE_")}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     done = CliRunner().invoke(app, list(arguments), env={**environment, "LETHE_HOME": str(home)})
+    for number, handler in handlers.items():  # some commands stop in an orderly way, and this process goes on
+        signal.signal(number, handler)
     if done.exit_code != 0:
         raise AssertionError(f"lethe {' '.join(arguments)}: {done.output}{done.exception!r}") from done.exception
     return done.stdout

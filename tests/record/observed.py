@@ -45,7 +45,7 @@ def original(scratch: Path) -> Original:
 
 def _contracts(found: Original) -> dict[str, str]:
     return {
-        **contracts.openapi(found.home),
+        **contracts.calls(found.home),
         **contracts.commands(),
         **contracts.settings(),
         **contracts.schema(found.scratch / "fresh"),

@@ -6,17 +6,21 @@ import json
 import math
 import os
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.record import contracts, stored
-from tests.record.home import FOLDER
+from tests.record.home import FOLDER, SLUG, lethe
 from tests.record.observed import GROUPS, NUMBERS, SHOWN, Original, computed, original
 
 SCORES = 16
 """Of the home, without the one whose submission was run again."""
+ORACLES = 64
+TORCH = "2.15.0"
+"""What the oracles were trained with."""
 TOLERANCE = 1e-9
 """Between processors: as much as `lethe admin rescore --verify` calls close."""
 LINES_SHOWN = 60
@@ -57,6 +61,13 @@ def test_every_score_comes_out_again(home: Original) -> None:
     found = stored.verified(home.copy("verified"))
     assert found["sound"], found["different"]
     assert found["identical"] + found["close"] == found["scores"] == SCORES
+
+
+@pytest.mark.skipif(version("torch") != TORCH, reason="another torch trains other models")
+def test_the_oracles_are_those_that_this_code_would_train(home: Original) -> None:
+    """Otherwise every competition that exists would lose its bank; nothing is trained where none is missing."""
+    seeded = json.loads(lethe(home.copy("seeded"), "admin", "oracles", "seed", SLUG, "--json"))
+    assert (seeded["trained"], seeded["wanted"], seeded["here"]) == (ORACLES, ORACLES, 0)
 
 
 def test_stored_scores_and_places_are_those_of_the_record(home: Original, recorded: dict[str, Any]) -> None:
