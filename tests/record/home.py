@@ -54,8 +54,10 @@ def unpack(folder: Path) -> Path:
         for member in packed:
             file = packed.extractfile(member)
             if file is not None:
-                (folder / member.name).parent.mkdir(parents=True, exist_ok=True)
-                (folder / member.name).write_bytes(file.read())
+                path = folder / member.name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(file.read())
+                path.chmod(member.mode)
     return folder / "home"
 
 

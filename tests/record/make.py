@@ -4,7 +4,7 @@ Write each difference that is intended into differences.md; the test asks for th
 the record of 4f177e3.
 """
 
-import contextlib
+import os
 import shutil
 import sys
 import tempfile
@@ -16,7 +16,9 @@ from tests.record.stored import numbers
 
 def main() -> None:
     """Write every file anew; those that are no longer shown go."""
-    with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(sys.stderr):  # where Lethe logs
+    for name in [name for name in os.environ if name.startswith("LETHE_")]:
+        del os.environ[name]  # the machine's own Lethe
+    with tempfile.TemporaryDirectory() as scratch:
         found = original(Path(scratch))
         texts = {name: text for group in GROUPS.values() for name, text in group(found).items()}
         NUMBERS.write_text(as_text({**numbers(found.home), "computed": computed(found)}), encoding="utf-8")

@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,7 @@ def open_site(home: Path, sessions: Sessions | None = None, **settings: Any) -> 
     """The site of a home, with the `sessions` of an earlier one; nothing else of Lethe runs."""
     app = create_app(Settings(home=home, rate_per_address="", rate_per_token="", **settings))
     with (
+        redirect_stdout(StringIO()),  # a line of log for each request would bury what a failed test says
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(app.router.lifespan_context(app)),
         portal.wrap_async_context_manager(

@@ -56,8 +56,10 @@ def exported(home: Path, scratch: Path) -> dict[str, str]:
         for table, column in (("standings", "score_id"), ("former_scores", "score_id"), ("scores", "id")):
             connection.execute(f"DELETE FROM {table} WHERE {column} IN ({others})")  # noqa: S608
     lethe(home, "admin", "competition", "export", SLUG, str(scratch))
-    tables = {f"stored/export-{path.stem}.csv": path.read_text() for path in sorted(whole.glob("*.csv"))}
-    archive = json.loads((whole / "archive.json").read_text())
+    tables = {
+        f"stored/export-{path.stem}.csv": path.read_text(encoding="utf-8") for path in sorted(whole.glob("*.csv"))
+    }
+    archive = json.loads((whole / "archive.json").read_text(encoding="utf-8"))
     files = [f"{path.relative_to(whole)}" for path in sorted(whole.rglob("*")) if path.is_file()]
     more = [f"{path.relative_to(scratch)}" for path in sorted(scratch.rglob("*")) if path.is_file()]
     lines = [*files, "with margins:", *(name for name in more if name not in files), "in archive.json:"]
@@ -93,7 +95,7 @@ def printed(home: Path, scratch: Path) -> dict[str, str]:
     )  # fmt: skip
     sections = [f"$ lethe {command}\n{lethe(home, *command.split())}" for command in commands]
     lethe(home, "admin", "backup", str(scratch / "backup"))
-    manifest = json.loads((scratch / "backup" / "manifest.json").read_text())
+    manifest = json.loads((scratch / "backup" / "manifest.json").read_text(encoding="utf-8"))
     sections.append("in manifest.json of a backup:\n" + "\n".join(sorted(set(_keys(manifest)))))
     return {"stored/commands.txt": "\n".join(sections)}
 

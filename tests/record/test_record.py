@@ -33,9 +33,8 @@ MAKE = "If it is intended: python -m tests.record.make, and a line in tests/reco
 def nobodys_environment() -> Iterator[None]:
     """Variables of the machine's own Lethe mean nothing here."""
     with pytest.MonkeyPatch.context() as patched:
-        for name in os.environ:
-            if name.startswith("LETHE_"):
-                patched.delenv(name)
+        for name in [name for name in os.environ if name.startswith("LETHE_")]:
+            patched.delenv(name)
         yield
 
 
@@ -87,7 +86,8 @@ def test_what_is_shown_is_what_the_record_shows(home: Original, group: str) -> N
     kept = {str(path.relative_to(SHOWN)): path.read_text(encoding="utf-8") for path in _files(SHOWN / group)}
     differing = [name for name in sorted({*found, *kept}) if found.get(name) != kept.get(name)]
     shown = [_difference(name, kept.get(name, ""), found.get(name, "")) for name in differing]
-    assert not differing, "\n".join(["", *shown, MAKE])
+    if differing:
+        pytest.fail("\n".join([*shown, MAKE]), pytrace=False)
 
 
 def test_every_intended_difference_is_explained() -> None:
