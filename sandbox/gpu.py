@@ -11,7 +11,7 @@ from sandbox.memory_usage import descendants
 _DEVICES = Path("/dev")
 _DRIVER = "libcuda.so."
 _SHARED_NODES = ("nvidiactl", "nvidia-uvm")
-_ASK_EVERY_S = 1.0
+_QUERY_EVERY_S = 1.0
 _ANSWER_S = 20.0
 _MIB = 2**20
 
@@ -52,48 +52,48 @@ class GpuWatch:
             "--format=csv,noheader,nounits",
         ]
         self._limit_bytes = limit_bytes
-        self._asked: subprocess.Popen[str] | None = None
-        self._asked_at = float("-inf")
+        self._query: subprocess.Popen[str] | None = None
+        self._queried_at = float("-inf")
 
     def exceeded(self, root: int) -> bool:
         """Whether process `root` and its descendants took more when last looked at; raises SandboxFailure."""
         now = time.monotonic()
-        if self._asked is None:
-            if now - self._asked_at >= _ASK_EVERY_S:
-                self._ask(now)
+        if self._query is None:
+            if now - self._queried_at >= _QUERY_EVERY_S:
+                self._start_query(now)
             return False
-        if self._asked.poll() is None:
-            if now - self._asked_at > _ANSWER_S:
+        if self._query.poll() is None:
+            if now - self._queried_at > _ANSWER_S:
                 raise SandboxFailure(f"nvidia-smi has not answered for {_ANSWER_S:g} s, so GPU memory is not watched")
             return False
-        said, _ = self._asked.communicate()
-        code, self._asked = self._asked.returncode, None
+        answer, _ = self._query.communicate()
+        code, self._query = self._query.returncode, None
         if code != 0:
-            raise SandboxFailure(f"nvidia-smi ended with {code}, so GPU memory is not watched: {said.strip()[:200]}")
-        used = used_bytes(said)
+            raise SandboxFailure(f"nvidia-smi ended with {code}, so GPU memory is not watched: {answer.strip()[:200]}")
+        used = used_bytes(answer)
         return sum(used.get(pid, 0) for pid in descendants(root)) > self._limit_bytes
 
     def close(self) -> None:
         """End what was asked last."""
-        if self._asked is not None:
-            self._asked.kill()
-            self._asked.communicate()
-            self._asked = None
+        if self._query is not None:
+            self._query.kill()
+            self._query.communicate()
+            self._query = None
 
-    def _ask(self, now: float) -> None:
+    def _start_query(self, now: float) -> None:
         try:
-            self._asked = subprocess.Popen(
+            self._query = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             )
         except OSError as error:
             raise SandboxFailure(f"nvidia-smi cannot be started, so GPU memory is not watched: {error}") from error
-        self._asked_at = now
+        self._queried_at = now
 
 
-def used_bytes(said: str) -> dict[int, int]:
+def used_bytes(answer: str) -> dict[int, int]:
     """Bytes by process from nvidia-smi's lines `pid, MiB`, summed where one stands twice; other lines count nothing."""
     used: dict[int, int] = {}
-    for line in said.splitlines():
+    for line in answer.splitlines():
         pid, _, mib = (part.strip() for part in line.partition(","))
         if pid.isdecimal() and mib.isdecimal():
             used[int(pid)] = used.get(int(pid), 0) + int(mib) * _MIB

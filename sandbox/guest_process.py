@@ -10,23 +10,23 @@ from typing import Any
 # The descriptors of a run, in the order in which the host sends them.
 RUN, REQUEST, RESULT, REPORT, STDOUT, STDERR = range(6)
 RUN_FDS = 6
-GUEST_REQUEST, GUEST_RESULT, GUEST_REPORT, GUEST_SAID = 3, 4, 5, 6
+GUEST_REQUEST, GUEST_RESULT, GUEST_REPORT, GUEST_STATUS = 3, 4, 5, 6
 """Where a guest finds the request and puts its result and its report; it closes the last before the submission runs."""
 _HIGH_FD = 64
 _PENDING_SIGNALS = 1024  # and timers; the kernel counts them per user, and all runs together may have one user
 
 
-def keep_descriptors(fds: list[int], said: int) -> None:
+def keep_descriptors(fds: list[int], status: int) -> None:
     """Leave nothing open but the run's pipes, at fixed numbers, and the end of a pipe to say things on."""
-    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH_FD) for fd in [*fds, said]]
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH_FD) for fd in [*fds, status]]
     os.dup2(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), 0)  # the zygote's own has flags that would last
     os.dup2(high[STDOUT], 1)
     os.dup2(high[STDERR], 2)
     os.dup2(high[REQUEST], GUEST_REQUEST, inheritable=False)
     os.dup2(high[RESULT], GUEST_RESULT, inheritable=False)
     os.dup2(high[REPORT], GUEST_REPORT, inheritable=False)
-    os.dup2(high[-1], GUEST_SAID, inheritable=False)
-    os.closerange(GUEST_SAID + 1, open_files())
+    os.dup2(high[-1], GUEST_STATUS, inheritable=False)
+    os.closerange(GUEST_STATUS + 1, open_files())
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
 

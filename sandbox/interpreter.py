@@ -34,7 +34,7 @@ def find_interpreter(python: Path, identity: Identity) -> Interpreter:
     executable = python.absolute()
     blocked = blocking_path(executable, identity)
     if blocked is not None:
-        raise SandboxUnavailable(f"{identity.words} cannot read the interpreter {executable}: {_explain(blocked)}")
+        raise SandboxUnavailable(f"{identity.label} cannot read the interpreter {executable}: {_remedy(blocked)}")
     try:
         answer = subprocess.run(
             [str(executable), "-I", "-c", _ASK_PREFIXES],
@@ -47,14 +47,14 @@ def find_interpreter(python: Path, identity: Identity) -> Interpreter:
         )
         prefixes = json.loads(answer.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise SandboxUnavailable(f"{identity.words} cannot run the interpreter {executable}: {error}") from error
+        raise SandboxUnavailable(f"{identity.label} cannot run the interpreter {executable}: {error}") from error
     folders = {Path(prefix) for prefix in prefixes}
     folders |= {folder.resolve() for folder in folders} | {executable.resolve().parent.parent}
     for folder in sorted(folders):
         blocked = blocking_path(folder, identity)
         if blocked is not None:
             raise SandboxUnavailable(
-                f"{identity.words} cannot read {folder}, a part of the interpreter's environment: {_explain(blocked)}"
+                f"{identity.label} cannot read {folder}, a part of the interpreter's environment: {_remedy(blocked)}"
             )
     prefix, base = Path(prefixes[0]), Path(prefixes[1])
     binds = {}
@@ -71,7 +71,7 @@ def find_interpreter(python: Path, identity: Identity) -> Interpreter:
     return Interpreter(executable, binds)
 
 
-def _explain(blocked: Path) -> str:
+def _remedy(blocked: Path) -> str:
     if not blocked.exists():
         return f"{blocked} does not exist. Name another interpreter"
     return f"{blocked} is closed to it. Use an environment outside of it, or open it: chmod o+rx {blocked}"

@@ -52,8 +52,8 @@ def build_command(
     masked: tuple[Path, ...] = (),
 ) -> list[str]:
     """The command line of the jail whose zygote talks on descriptor `fd`; files in `masked` cannot be opened there."""
-    words = [bwrap, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
-    words += [
+    arguments = [bwrap, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    arguments += [
         "--unshare-cgroup-try",
         "--hostname",
         "sandbox",
@@ -62,40 +62,47 @@ def build_command(
         "--cap-drop",
         "ALL",
     ]
-    words += ["--uid", str(identity.jail_uid), "--gid", str(identity.jail_gid), "--clearenv"]
+    arguments += ["--uid", str(identity.jail_uid), "--gid", str(identity.jail_gid), "--clearenv"]
     for name, value in environment_of(policy).items():
-        words += ["--setenv", name, value]
-    words += _system_binds(staging, gpu_nodes)
+        arguments += ["--setenv", name, value]
+    arguments += _system_binds(staging, gpu_nodes)
     for place, folder in interpreter.binds.items():
-        words += ["--ro-bind", str(folder), str(place)]
+        arguments += ["--ro-bind", str(folder), str(place)]
     for file in masked:
-        words += ["--ro-bind", "/dev/null", str(file)]
-    words += ["--ro-bind", str(staging.code), "/sandbox/code", "--ro-bind", str(staging.inputs), "/sandbox/inputs"]
-    words += ["--ro-bind", str(staging.proc), "/sandbox/proc", "--ro-bind", str(staging.config), "/sandbox/config.json"]
+        arguments += ["--ro-bind", "/dev/null", str(file)]
+    arguments += ["--ro-bind", str(staging.code), "/sandbox/code", "--ro-bind", str(staging.inputs), "/sandbox/inputs"]
+    arguments += [
+        "--ro-bind",
+        str(staging.proc),
+        "/sandbox/proc",
+        "--ro-bind",
+        str(staging.config),
+        "/sandbox/config.json",
+    ]
     for index, layer in enumerate(setup.extra_paths):
-        words += ["--ro-bind", str(layer), f"/sandbox/layers/{index}"]
+        arguments += ["--ro-bind", str(layer), f"/sandbox/layers/{index}"]
     for link, target in setup.links.items():
-        words += ["--symlink", target, link]
-    words += ["--remount-ro", "/", "--chdir", "/"]
-    return [*words, "--", str(interpreter.executable), "-s", "-P", "-B", "-c", _BOOT, str(fd)]
+        arguments += ["--symlink", target, link]
+    arguments += ["--remount-ro", "/", "--chdir", "/"]
+    return [*arguments, "--", str(interpreter.executable), "-s", "-P", "-B", "-c", _BOOT, str(fd)]
 
 
 def _system_binds(staging: Staging, gpu_nodes: tuple[Path, ...]) -> list[str]:
-    words = ["--ro-bind", "/usr", "/usr"]
+    arguments = ["--ro-bind", "/usr", "/usr"]
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
         path = Path("/", name)
         if path.is_symlink():
-            words += ["--symlink", str(path.readlink()), str(path)]
+            arguments += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():
-            words += ["--ro-bind", str(path), str(path)]
+            arguments += ["--ro-bind", str(path), str(path)]
     for name in ("passwd", "group"):
-        words += ["--ro-bind", str(staging.etc / name), f"/etc/{name}"]
+        arguments += ["--ro-bind", str(staging.etc / name), f"/etc/{name}"]
     for name in ("ld.so.cache", "alternatives"):
-        words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    words += ["--proc", "/proc", "--tmpfs", "/dev"]
+        arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    arguments += ["--proc", "/proc", "--tmpfs", "/dev"]
     for node in (*(Path("/dev", name) for name in _DEVICES), *gpu_nodes):
-        words += ["--dev-bind", str(node), f"/dev/{node.name}"]
-    return [*words, "--dir", "/dev/shm", "--remount-ro", "/dev", *_ZYGOTE_TMP]  # noqa: S108
+        arguments += ["--dev-bind", str(node), f"/dev/{node.name}"]
+    return [*arguments, "--dir", "/dev/shm", "--remount-ro", "/dev", *_ZYGOTE_TMP]  # noqa: S108
 
 
 def build_unsafe_command(fd: int, *, setup: Setup, staging: Staging) -> list[str]:
@@ -140,11 +147,13 @@ class Jail:
         self._started = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._start_error: OSError | None = None
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control, zygote_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # The kernel kills a bubblewrap started with --die-with-parent when the *thread* that started it ends. This
         # thread lives as long as the jail; the caller's may not.
-        self._keeper = threading.Thread(target=self._keep, args=(command_for(theirs.fileno()), theirs), daemon=True)
-        self._keeper.start()
+        self._process_thread = threading.Thread(
+            target=self._run_process, args=(command_for(zygote_end.fileno()), zygote_end), daemon=True
+        )
+        self._process_thread.start()
         self._started.wait()
         try:
             self._await_ready(setup.start_s)
@@ -183,17 +192,17 @@ class Jail:
                 process.wait(timeout=0.5)
             except subprocess.TimeoutExpired:
                 process.kill()
-        self._keeper.join(timeout=10)
+        self._process_thread.join(timeout=10)
 
-    def _keep(self, command: list[str], theirs: socket.socket) -> None:
+    def _run_process(self, command: list[str], zygote_end: socket.socket) -> None:
         try:
-            with theirs:
+            with zygote_end:
                 self._process = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    pass_fds=[theirs.fileno()],
+                    pass_fds=[zygote_end.fileno()],
                     cwd="/",
                     env=self._environment,
                     start_new_session=True,
@@ -221,7 +230,7 @@ class Jail:
         except OSError as error:
             raise SandboxFailure(f"the zygote broke off ({error}){self._log_tail()}") from error
         if not message:
-            self._keeper.join(timeout=5)  # it reads the last words
+            self._process_thread.join(timeout=5)  # it reads the last arguments
             raise SandboxFailure(f"the jail ended before the zygote was ready{self._log_tail()}")
         answer = json.loads(message)
         if "ready" not in answer:

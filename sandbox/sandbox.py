@@ -19,7 +19,7 @@ from sandbox.jail import (
 from sandbox.policy import Allowance, Policy
 from sandbox.request import Cancellation, Request
 from sandbox.result import RunResult
-from sandbox.run_monitor import drive
+from sandbox.run_monitor import monitor_run
 from sandbox.seccomp import compile_cutoff, compile_filter
 from sandbox.setup import Backend, Setup
 from sandbox.staging import staged
@@ -74,9 +74,9 @@ class Sandbox:
         """
         request = Request(source, filename, function, seed, cancel, allowance, self._setup.gpu)
         if self._jail is not None:
-            return drive(self._jail, self._cgroups, self._policy, request)
+            return monitor_run(self._jail, self._cgroups, self._policy, request)
         with ExitStack() as stack:
-            return drive(self._open_jail(stack), self._cgroups, self._policy, request)
+            return monitor_run(self._open_jail(stack), self._cgroups, self._policy, request)
 
     def _enter_jail(self, stack: ExitStack, *, bwrap: str, interpreter: Interpreter) -> Jail:
         setup, policy, identity = self._setup, self._policy, self._identity

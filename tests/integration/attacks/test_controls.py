@@ -26,7 +26,7 @@ from evaluator.contract.states import Stage
 from evaluator.inference.service import InferenceFailure, InferenceService
 from evaluator.run_reports import fault_of
 from sandbox import open_sandbox
-from sandbox.verdict import Ending
+from sandbox.verdict import EndedRun
 from tests.integration.attacks.conftest import CASES
 
 pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(120)]
@@ -176,7 +176,9 @@ def test_text_that_is_not_made_harmless_is_noticed(bench: AttackBench, monkeypat
 def test_a_line_that_is_not_compared_with_the_file_is_noticed(
     bench: AttackBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sandbox.run_monitor.Ending", lambda **known: Ending(**{**known, "source_lines": 1 << 31}))
+    monkeypatch.setattr(
+        "sandbox.run_monitor.EndedRun", lambda **fields: EndedRun(**{**fields, "source_lines": 1 << 31})
+    )
     assert "a line that the file has not" in breach(CASES["labels_in_a_line"], bench)
 
 
