@@ -1,4 +1,4 @@
-"""The GPU of a worker: which device nodes a guest gets, and what a run takes of its memory, seen from outside."""
+"""The GPU of a worker: the device nodes that a guest gets, and how much GPU memory a run uses, seen from outside."""
 
 import subprocess
 import time
@@ -29,8 +29,8 @@ def device_nodes(gpu: int, devices: Path = _DEVICES) -> tuple[Path, ...]:
 
 @cache  # the fresh backend opens a jail for each run
 def driver_libraries() -> tuple[Path, ...]:
-    """The CUDA driver's library wherever the loader would find it: looking for GPUs with it starts a thread, which
-    no zygote may have, so jails without a GPU do not show it.
+    """The CUDA driver's library wherever the loader would find it. Jails without a GPU hide it: looking for GPUs with
+    it starts a thread, and a zygote must have none.
     """
     try:
         known = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, check=True, text=True).stdout
@@ -38,11 +38,11 @@ def driver_libraries() -> tuple[Path, ...]:
         return ()
     places = {line.rpartition("=> ")[2] for line in known.splitlines() if line.lstrip().startswith(_DRIVER)}
     found = {Path(place).resolve() for place in places if Path(place).exists()}
-    return tuple(sorted(file for file in found if file.is_relative_to("/usr")))  # jails show no others
+    return tuple(sorted(file for file in found if file.is_relative_to("/usr")))  # jails show no other folder
 
 
 class GpuWatch:
-    """Asks nvidia-smi again and again, without waiting for it, whether a run's processes took more than their limit."""
+    """Asks nvidia-smi every second, without waiting for it, whether a run's processes exceed their limit."""
 
     def __init__(self, gpu: int, limit_bytes: int) -> None:
         self._command = [
@@ -56,7 +56,7 @@ class GpuWatch:
         self._queried_at = float("-inf")
 
     def exceeded(self, root: int) -> bool:
-        """Whether process `root` and its descendants took more when last looked at; raises SandboxFailure."""
+        """Whether process `root` and its descendants exceeded the limit at the last answer; raises SandboxFailure."""
         now = time.monotonic()
         if self._query is None:
             if now - self._queried_at >= _QUERY_EVERY_S:
@@ -74,7 +74,7 @@ class GpuWatch:
         return sum(used.get(pid, 0) for pid in descendants(root)) > self._limit_bytes
 
     def close(self) -> None:
-        """End what was asked last."""
+        """End the query in flight."""
         if self._query is not None:
             self._query.kill()
             self._query.communicate()
@@ -91,7 +91,7 @@ class GpuWatch:
 
 
 def used_bytes(answer: str) -> dict[int, int]:
-    """Bytes by process from nvidia-smi's lines `pid, MiB`, summed where one stands twice; other lines count nothing."""
+    """Bytes by process from nvidia-smi's lines `pid, MiB`, summed where a pid repeats; other lines are ignored."""
     used: dict[int, int] = {}
     for line in answer.splitlines():
         pid, _, mib = (part.strip() for part in line.partition(","))

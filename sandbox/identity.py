@@ -1,4 +1,4 @@
-"""Which host identity the jail runs under, and whether that identity can read a path."""
+"""The host identity that the jail runs under, and whether it can read a path."""
 
 import os
 import stat
@@ -29,7 +29,7 @@ class Identity:
 
 
 def identity_of(setup: Setup) -> Identity:
-    """`setup`'s uid when the caller is root, which can become it; else the caller's own."""
+    """The identity of `setup` when the caller is root and can become it; else the caller's own."""
     if os.geteuid() == 0:
         return Identity(setup.uid, setup.gid, drops=True)
     return Identity(os.geteuid(), os.getegid(), drops=False)

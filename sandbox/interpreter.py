@@ -1,4 +1,4 @@
-"""The Python that guests run under: what it consists of, and where the jail shows it."""
+"""The Python that guests run under: its folders, and their places in the jail."""
 
 import json
 import subprocess
@@ -11,14 +11,14 @@ from sandbox.identity import Identity, blocking_path, identity_arguments
 _ASK_PREFIXES = (
     "import json, sys; print(json.dumps([sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]))"
 )
-# The environment gets a fixed place: its own may lie under a folder that guests see another version of, such as /tmp.
+# The environment gets a fixed place: its own may be in a folder that guests see differently, such as /tmp.
 _ENVIRONMENT = Path("/sandbox/environment")
 _HIDDEN = (Path("/tmp"), Path("/dev"), Path("/proc"), Path("/sandbox"))  # noqa: S108 - the jail's own
 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """The interpreter as the jail sees it, and the host's folders that it consists of, by their place in the jail."""
+    """The interpreter as the jail sees it, and its folders on the host by their place in the jail."""
 
     executable: Path
     binds: dict[Path, Path]

@@ -1,4 +1,4 @@
-"""The outer bubblewrap jail: what is bound into it, and the life of the zygote process inside."""
+"""The outer bubblewrap jail: what it binds, and the life of the zygote process inside."""
 
 import contextlib
 import json
@@ -106,12 +106,12 @@ def _system_binds(staging: Staging, gpu_nodes: tuple[Path, ...]) -> list[str]:
 
 
 def build_unsafe_command(fd: int, *, setup: Setup, staging: Staging) -> list[str]:
-    """The command line of the zygote that is in no jail."""
+    """The command line of the zygote without a jail."""
     return [str(setup.python), "-s", "-P", "-B", "-c", _UNSAFE_BOOT, str(fd), str(staging.root)]
 
 
 def environment_of(policy: Policy) -> dict[str, str]:
-    """All of a guest's environment variables; results depend on none of them but the threads."""
+    """All environment variables of a guest; results depend on none of them but the threads."""
     threads = str(policy.threads)
     return {
         "PATH": "/usr/bin:/bin",
@@ -122,9 +122,9 @@ def environment_of(policy: Policy) -> dict[str, str]:
         "PYTHONHASHSEED": "0",  # the order of sets is the same in every zygote
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
-        "OPENBLAS_NUM_THREADS": "1",  # it starts its threads at import, and threads do not survive a fork
-        # Keep freed memory instead of returning it and faulting it in again at every step: a third of a small
-        # network's training time. What is kept counts, so it stays a fraction of the limit.
+        "OPENBLAS_NUM_THREADS": "1",  # it starts threads at import, which do not survive a fork
+        # Keep freed memory instead of returning it and faulting it in again at every step, which takes a third of a
+        # small network's training time. Kept memory counts towards the limit, so it is only a fraction of it.
         "MALLOC_MMAP_THRESHOLD_": str(_MALLOC_MMAP_BYTES),
         "MALLOC_TRIM_THRESHOLD_": str(min(_MALLOC_KEPT_BYTES, policy.memory_bytes // 8)),
     }
@@ -148,8 +148,8 @@ class Jail:
         self._process: subprocess.Popen[bytes] | None = None
         self._start_error: OSError | None = None
         self._control, zygote_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # The kernel kills a bubblewrap started with --die-with-parent when the *thread* that started it ends. This
-        # thread lives as long as the jail; the caller's may not.
+        # With --die-with-parent the kernel kills bubblewrap when the *thread* that started it ends. This thread lives
+        # as long as the jail; the caller's may not.
         self._process_thread = threading.Thread(
             target=self._run_process, args=(command_for(zygote_end.fileno()), zygote_end), daemon=True
         )
@@ -172,7 +172,7 @@ class Jail:
         return self._process is not None and self._process.poll() is None
 
     def spawn(self, fds: list[int]) -> None:
-        """Ask the zygote for a run on these descriptors; raises SandboxFailure when it is gone."""
+        """Send the zygote the descriptors of a run; raises SandboxFailure when it is gone."""
         try:
             with self._sending:
                 socket.send_fds(self._control, [b"run"], fds)
@@ -181,8 +181,8 @@ class Jail:
 
     def close(self) -> None:
         """Kill everything in the jail and wait until it is gone."""
-        # The zygote leaves when the host hangs up. Shut down, not just closed: a child that the host forked meanwhile
-        # may hold a copy of the descriptor.
+        # The zygote exits when the host hangs up. Shut the socket down before closing it: a child that the host forked
+        # meanwhile may have a copy of the descriptor.
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
         self._control.close()

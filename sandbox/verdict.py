@@ -1,4 +1,4 @@
-"""From what is known about an ended run to its status. The guest's own claim counts last."""
+"""Decides the status of an ended run. The guest's own claim counts last."""
 
 import json
 import os
@@ -53,7 +53,7 @@ _KILLED: dict[KillReason, tuple[Status, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class EndedRun:
-    """Everything known about a run whose processes are all gone. `wait_status` None: the supervisor died with it."""
+    """Everything known about a run whose processes are all gone. `wait_status` None: the supervisor died, too."""
 
     wait_status: int | None
     killed: KillReason | None
@@ -68,7 +68,7 @@ class EndedRun:
 
 
 def judge(run: EndedRun) -> RunResult:
-    """The result of a run. What the host and the kernel saw outranks what the guest reported."""
+    """The result of a run. What the host and the kernel saw outranks the guest's report."""
     status, error = _judge_status(run)
     cpu_s = run.usage.cpu_s if run.usage.cpu_s is not None else run.guest_cpu_s
     return RunResult(
@@ -87,7 +87,7 @@ def judge(run: EndedRun) -> RunResult:
 
 def _judge_status(run: EndedRun) -> tuple[Status, GuestError | None]:
     if run.killed is not None:
-        # A fork bomb is stopped by the clock, but the clock is not what was wrong with it.
+        # The clock stops a fork bomb, but its fault is the number of processes.
         if run.killed in (KillReason.WALL, KillReason.TOTAL, KillReason.CPU) and run.usage.process_hits:
             return Status.PROCESS_LIMIT, _plain("The run met its limit of processes and threads and did not end.")
         status, text = _KILLED[run.killed]
@@ -125,7 +125,7 @@ def _judge_signal(number: int, run: EndedRun) -> tuple[Status, GuestError]:
 
 
 def _claim_of(report: Reader) -> dict[str, Any]:
-    """The guest's report, or an empty one when it is not what guest.py writes."""
+    """The guest's report, or an empty one when guest.py cannot have written it."""
     if report.truncated:
         return {}
     try:
@@ -141,14 +141,14 @@ def _error_of(claim: dict[str, Any], source_lines: int) -> GuestError:
     return GuestError(
         type=texts["type"],
         message=texts["message"],
-        # A line of the file and no other number: callers show it where they show nothing else of a run.
+        # Only a line that the file has: callers show this number even where they show nothing else of a run.
         line=line if isinstance(line, int) and not isinstance(line, bool) and 0 < line <= source_lines else None,
         traceback=texts["traceback"],
     )
 
 
 def _text(value: object, limit: int) -> str:
-    """`value` when it is text, cut and made harmless."""
+    """`value`, cut and made harmless; empty when it is no text."""
     return harmless(value[:limit]) if isinstance(value, str) else ""
 
 
