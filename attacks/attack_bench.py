@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Self
 
-from attacks.case import OK, Case, Harness, Shown
-from attacks.plants import Plants, in_jails
+from attacks.case import OK, AuthorView, Case, Harness
+from attacks.plants import Plants, jailed_processes
 from evaluator.contract.states import Stage
 from evaluator.contract.submission import FILENAME, FUNCTION
 from evaluator.run_reports import fault_of
@@ -65,24 +65,24 @@ class AttackBench:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def call(self, case: Case, stage: Stage) -> list[Shown]:
+    def call(self, case: Case, stage: Stage) -> list[AuthorView]:
         """What the author of `case` sees of each call in `stage`; raises SandboxFailure when it broke the sandbox."""
         if case.harness is Harness.TORCH:
             return [self.torch.call(case.source, stage) for _ in range(case.runs)]
         sandbox = self.plain(stage)
 
-        def once(number: int) -> Shown:
+        def once(number: int) -> AuthorView:
             result = sandbox.run(case.source, function=FUNCTION, seed=_SEED + number, filename=FILENAME)
-            return shown(result, stage)
+            return author_view(result, stage)
 
         if not case.at_once:
             return [once(number) for number in range(case.runs)]
         with ThreadPoolExecutor(case.runs) as slots:
             return list(slots.map(once, range(case.runs)))
 
-    def unwell(self) -> str | None:
+    def damage(self) -> str | None:
         """What is left of a run, or what no longer works, or None."""
-        if in_jails() - self._processes_before:
+        if jailed_processes() - self._processes_before:
             return "processes of the run are still there"
         for stage, sandbox in self._plain.items():
             if sandbox.run(_HEALTHY, function=FUNCTION, seed=0).payload != b"alive":
@@ -133,10 +133,10 @@ class AttackBench:
         else:
             for stage in stages:
                 self.plain(stage)
-        self._processes_before = in_jails()
+        self._processes_before = jailed_processes()
 
 
-def shown(result: RunResult, stage: Stage) -> Shown:
+def author_view(result: RunResult, stage: Stage) -> AuthorView:
     """What is shown of one run with the plain harness."""
     is_hidden = stage is Stage.RUN
     code: str = OK
@@ -147,6 +147,6 @@ def shown(result: RunResult, stage: Stage) -> Shown:
         code, line = fault.code, fault.line
         texts.append(fault.message)
     if is_hidden:  # whatever is said then is too much
-        return Shown(code, line=line, loot="".join(texts).encode())
+        return AuthorView(code, line=line, loot="".join(texts).encode())
     texts += [result.stdout, result.stderr, result.error.traceback if result.error is not None else ""]
-    return Shown(code, tuple(texts), line, result.payload or b"")
+    return AuthorView(code, tuple(texts), line, result.payload or b"")

@@ -83,7 +83,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Shown:
+class AuthorView:
     """What the author of an attack sees of one call: code, line and every text; and the loot that it carried out."""
 
     code: str

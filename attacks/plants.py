@@ -52,12 +52,12 @@ class Plants:
         path.write_text(json.dumps(self.targets), encoding="utf-8")
         return path
 
-    def found_in(self, *texts: str | bytes) -> bool:
+    def gives_away_secret(self, *texts: str | bytes) -> bool:
         """Whether one of `texts` gives a secret away."""
         joined = b"\n".join(text.encode("utf-8", "replace") if isinstance(text, str) else text for text in texts)
         return any(secret.encode() in joined for secret in self.secrets)
 
-    def disturbed(self) -> str | None:
+    def disturbance(self) -> str | None:
         """What an attack did to something out here, or None; connections are forgotten once reported."""
         checks = (self._connection, self._changed_file, self._hurt_victim, self._touched_device)
         return next((found for check in checks if (found := check()) is not None), None)
@@ -100,7 +100,7 @@ class Plants:
         writable.mkdir()
         writable.chmod(0o777)
         self.targets["writable_folder"] = str(writable)
-        self._contents = self._look()
+        self._contents = self._snapshot()
         # Inheritable, as a careless library would leave it.
         descriptor = os.open(self.folder / "closed.txt", os.O_RDONLY)
         os.set_inheritable(descriptor, True)
@@ -153,7 +153,7 @@ class Plants:
         return None
 
     def _changed_file(self) -> str | None:
-        return None if self._look() == self._contents else f"something changed in {self.folder}"
+        return None if self._snapshot() == self._contents else f"something changed in {self.folder}"
 
     def _hurt_victim(self) -> str | None:
         if self._victim.poll() is not None:
@@ -167,7 +167,7 @@ class Plants:
     def _touched_device(self) -> str | None:
         return None if _times() == self._device_times else "the times of the host's device nodes were set"
 
-    def _look(self) -> dict[str, bytes]:
+    def _snapshot(self) -> dict[str, bytes]:
         return {
             str(path.relative_to(self.folder)): b"" if not path.is_file() else path.read_bytes()
             for path in self.folder.rglob("*")
@@ -188,7 +188,7 @@ def children(pid: int) -> set[int]:
     return found
 
 
-def in_jails() -> set[int]:
+def jailed_processes() -> set[int]:
     """All processes below the jails that this process has open."""
     pending = [child for child in children(os.getpid()) if _is_jail(child)]
     found: set[int] = set()

@@ -10,7 +10,7 @@ from enum import StrEnum
 from importlib.util import find_spec
 
 from attacks.attack_bench import AttackBench
-from attacks.case import OK, Case, Harness, Scene, Shown
+from attacks.case import OK, AuthorView, Case, Harness, Scene
 from evaluator.contract.specification import LimitsSpec
 from evaluator.contract.states import Stage
 from sandbox import SandboxFailure
@@ -45,7 +45,7 @@ class Verdict:
 def run_cases(cases: Iterable[Case], bench: AttackBench) -> Iterator[Verdict]:
     """A verdict for each case, in order, as soon as it is known; raises SandboxUnavailable where nothing can be run."""
     for case in cases:
-        reason = _not_here(case, bench)
+        reason = _skip_reason(case, bench)
         yield Verdict(case, AttackFinding.SKIPPED, reason=reason) if reason else run_case(case, bench)
 
 
@@ -74,26 +74,28 @@ def _attempt(case: Case, bench: AttackBench, seen: list[str]) -> str | None:
         reason = _judge(case, calls, bench, expected=frozenset([OK]) if behaves else case.expected)
         if reason:
             return reason
-    return bench.unwell()
+    return bench.damage()
 
 
-def _judge(case: Case, calls: list[Shown], bench: AttackBench, *, expected: frozenset[str] | None = None) -> str | None:
+def _judge(
+    case: Case, calls: list[AuthorView], bench: AttackBench, *, expected: frozenset[str] | None = None
+) -> str | None:
     wanted = case.expected if expected is None else expected
     for call in calls:
         if call.code not in wanted:
             return f"its author saw {call.code} instead of {' or '.join(sorted(wanted))}"
         if call.loot:
             return f"it gained something: {call.loot[:200]!r}"
-        if bench.plants.found_in(*call.texts):
+        if bench.plants.gives_away_secret(*call.texts):
             return "a secret is in what its author saw"
         if call.line is not None and call.line > case.source.count(b"\n") + 1:
             return f"a number reached its author as a line that the file has not: {call.line}"
         if any(_UNFIT.search(text) for text in call.texts):
             return "what its author saw cannot be stored or printed as it is"
-    return bench.plants.disturbed()
+    return bench.plants.disturbance()
 
 
-def _upload(case: Case, seen: list[str]) -> Shown:
+def _upload(case: Case, seen: list[str]) -> AuthorView:
     data: bytes = importlib.import_module(f"attacks.cases.{case.name}").upload()
     try:
         check_source(data, limit_bytes=_UPLOAD_BYTES)
@@ -103,10 +105,10 @@ def _upload(case: Case, seen: list[str]) -> Shown:
         answer, code = "", OK
     seen.append(code)
     loot = b"an answer as long as the question" if len(answer) > _ANSWER_CHARS else b""
-    return Shown(code, (answer,), loot=loot)
+    return AuthorView(code, (answer,), loot=loot)
 
 
-def _not_here(case: Case, bench: AttackBench) -> str:
+def _skip_reason(case: Case, bench: AttackBench) -> str:
     """Why `case` cannot be tried on this machine, or nothing."""
     if case.gpu and bench.gpu is None:
         return "needs a GPU, named by LETHE_GPU"

@@ -9,7 +9,7 @@ from uuid import uuid4
 import torch
 from safetensors.torch import save
 
-from attacks.case import OK, Shown
+from attacks.case import OK, AuthorView
 from attacks.plants import Plants
 from evaluator.artifacts import ArtifactStore, open_store
 from evaluator.contract.prepared_competition import ArtifactRef
@@ -73,7 +73,7 @@ class TorchBench:
         """Open the jail."""
         self.resources.sandbox_pool.get(self._template, Layer())
 
-    def call(self, source: bytes, stage: Stage) -> Shown:
+    def call(self, source: bytes, stage: Stage) -> AuthorView:
         """What the author of `source` sees; raises SandboxFailure when the platform took the blame."""
         done = self.evaluate(source, stage)
         if done.fault is not None and done.fault.owner is Owner.PLATFORM:
@@ -81,10 +81,10 @@ class TorchBench:
         code, line = (done.fault.code, done.fault.line) if done.fault is not None else (OK, None)
         message = done.fault.message if done.fault is not None else ""
         if done.check is None:  # whatever is said then is too much
-            return Shown(code, line=line, loot=message.encode())
+            return AuthorView(code, line=line, loot=message.encode())
         loot = "\n".join(text for text in done.check.stdout.splitlines() if text.startswith("LOOT"))
         texts = (message, done.check.stdout, done.check.stderr, done.check.traceback)
-        return Shown(code, texts, line, loot.encode())
+        return AuthorView(code, texts, line, loot.encode())
 
     def evaluate(self, source: bytes, stage: Stage) -> EvaluationResult:
         """One evaluation with one run."""

@@ -2,12 +2,13 @@
 
 import json
 import threading
-from collections import OrderedDict
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from cachetools import LRUCache
 
 from evaluator.artifacts import ArtifactStore
 from evaluator.contract.specification import LimitsSpec
@@ -89,7 +90,7 @@ class SandboxPool:
         self._cache = cache
         self._settings = settings
         self._allow_unsafe = allow_unsafe
-        self._open: OrderedDict[str, _OpenSandbox] = OrderedDict()
+        self._open: LRUCache[str, _OpenSandbox] = LRUCache(MAX_OPEN)
         self._lock = threading.Lock()
 
     @property
@@ -101,11 +102,11 @@ class SandboxPool:
         """The sandbox for `job` with `layer`, opened if need be; raises SandboxUnavailable or SandboxFailure."""
         key = self._key(job, layer)
         with self._lock:
-            if key in self._open:
-                self._open.move_to_end(key)
-                return self._open[key].sandbox
-            while len(self._open) >= MAX_OPEN:
-                self._open.popitem(last=False)[1].stack.close()
+            found = self._open.get(key)
+            if found is not None:
+                return found.sandbox
+            while len(self._open) >= MAX_OPEN:  # before the next one takes memory
+                self._open.popitem()[1].stack.close()
             with ExitStack() as stack:
                 sandbox = self._start(job, layer, stack)
                 self._open[key] = _OpenSandbox(sandbox, stack.pop_all())
@@ -114,9 +115,9 @@ class SandboxPool:
     def discard(self, job: Job, layer: Layer) -> None:
         """Close the sandbox of `job` with `layer`, because it failed; the next `get` opens a new one."""
         with self._lock:
-            jail = self._open.pop(self._key(job, layer), None)
-        if jail is not None:
-            jail.stack.close()
+            found = self._open.pop(self._key(job, layer), None)
+        if found is not None:
+            found.stack.close()
 
     def close(self) -> None:
         """Close all."""

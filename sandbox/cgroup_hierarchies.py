@@ -1,4 +1,4 @@
-"""Where in the control group file systems this process may make groups: version 2, version 1, or nowhere."""
+"""Finds where this process may create control groups: in version 2, in version 1, or nowhere."""
 
 import contextlib
 import errno
@@ -13,7 +13,7 @@ _MEMBERSHIP = Path("/proc/self/cgroup")
 
 
 def own_groups() -> dict[str, Path]:
-    """`{controller: folder}` of this process's groups: `unified` alone when that holds memory, else version 1's."""
+    """`{controller: folder}` of this process's groups: `unified` alone when it controls memory, else version 1's."""
     mounts = _cgroup_mounts()
     memberships: dict[str, str] = {}
     for line in _MEMBERSHIP.read_text().splitlines():
@@ -32,10 +32,10 @@ def own_groups() -> dict[str, Path]:
 
 
 def enable(folder: Path) -> Path:
-    """The group below which others can be made and limited: `folder`, or its parent when that is out of reach.
+    """Return a group whose children can have limits: `folder`, or its parent where `folder` is not ours to change.
 
-    Version 2 only; raises OSError when neither will do. Version 2 wants processes in leaves only, so those of a
-    delegated group are moved into a leaf of their own; a group that was not delegated is left as it is.
+    Version 2 only; raises OSError when neither works. Version 2 allows processes in leaves only, so the processes of a
+    delegated group are moved into a leaf; a group that was not delegated stays as it is.
     """
     try:
         hand_down(folder)
@@ -64,7 +64,7 @@ def hand_down(folder: Path) -> None:
 
 
 def _is_delegated(folder: Path) -> bool:
-    """Whether the group is this process's to arrange: marked so by systemd, or the root that a container sees."""
+    """Whether this process may rearrange the group: systemd marked it so, or it is the root that a container sees."""
     for name in ("user.delegate", "trusted.delegate"):
         with contextlib.suppress(OSError):
             if os.getxattr(folder, name) == b"1":
@@ -93,7 +93,7 @@ def _folder(mount: tuple[str, Path] | None, path: str | None) -> Path | None:
     root, point = mount
     inside = path.removeprefix(root.rstrip("/")) if path.startswith(root) else path
     folder = point / inside.lstrip("/")
-    # In a container without a cgroup namespace the path is the host's, and the mount shows the container's own group.
+    # In a container without a cgroup namespace the path is the host's, but the mount shows the container's group.
     return folder if folder.is_dir() else point
 
 

@@ -21,7 +21,7 @@ _CPU_PERIOD_US = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a group counted; None where its controller is missing. `*_hits`: how often a limit was met."""
+    """The counters of a group; None where its controller is missing. `*_hits`: how often a limit was hit."""
 
     cpu_s: float | None
     peak_memory_bytes: int | None
@@ -45,7 +45,7 @@ class RunGroup:
         return list(dict.fromkeys(self._folders.values()))
 
     def attach(self, pid: int) -> None:
-        """Move `pid` (and so everything it forks from now on) in; raises OSError."""
+        """Move `pid`, and with it all its later forks, into the group; raises OSError."""
         for folder in self.distinct:
             _write(folder / "cgroup.procs", pid)
 
@@ -61,7 +61,7 @@ class RunGroup:
                         os.kill(int(line), signal.SIGKILL)
 
     def cpu_s(self) -> float | None:
-        """CPU seconds so far, or None."""
+        """CPU seconds so far; None without a CPU controller."""
         if (folder := self._folders.get("unified")) is not None:
             usage_us = _field(folder / "cpu.stat", "usage_usec")
             return usage_us * 1e-6 if usage_us is not None else None
@@ -71,7 +71,7 @@ class RunGroup:
         return None
 
     def usage(self) -> Usage:
-        """Counts so far."""
+        """The counters so far."""
         unified = self._folders.get("unified")
         memory, pids = self._folders.get("memory", unified), self._folders.get("pids", unified)
         peak, events = (
@@ -85,7 +85,7 @@ class RunGroup:
         )
 
     def remove(self) -> None:
-        """Remove the folders, waiting a little for the last member to be gone; raises OSError."""
+        """Remove the folders, after a short wait for the last member to exit; raises OSError."""
         for folder in self.distinct:
             _remove(folder)
 
@@ -111,7 +111,7 @@ class CgroupTree:
 
     @classmethod
     def create(cls) -> Self:
-        """A tree below this process's own groups, after removing trees whose owners are gone. Raises nothing."""
+        """A tree below this process's own groups, after removing trees whose owners have exited. Raises nothing."""
         bases = cgroup_hierarchies.own_groups()
         version = 2 if "unified" in bases else 1
         folders: dict[str, Path] = {}
@@ -154,7 +154,7 @@ class CgroupTree:
 
 
 def remove_stale(base: Path) -> None:
-    """Kill and remove the trees below `base` that no living process holds a lock on."""
+    """Kill and remove the trees below `base` that no living process has locked."""
     for folder in base.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
             lock = _lock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -175,7 +175,7 @@ def _make_folder(base: Path, version: int) -> tuple[Path, int]:
         try:
             lock = _lock(folder, fcntl.LOCK_SH)
         except FileNotFoundError:
-            continue  # another worker's remove_stale took it before it was locked
+            continue  # another worker's remove_stale removed it before it was locked
         if folder.exists():
             break
         os.close(lock)
@@ -200,7 +200,7 @@ def _set_limits(controller: str, folder: Path, policy: Policy) -> None:
         _write(folder / "pids.max", processes)
     elif controller == "cpu":
         _write_if_there(folder / "cpu.cfs_period_us", _CPU_PERIOD_US)
-        with contextlib.suppress(OSError):  # refused where a group above has less, which then holds for all
+        with contextlib.suppress(OSError):  # refused where a parent group has a lower quota, which then applies
             _write_if_there(folder / "cpu.cfs_quota_us", quota_us)
 
 

@@ -1,4 +1,4 @@
-"""Audits this machine: what the sandbox needs, whether it is there, and the command that mends it."""
+"""Audits this machine: what the sandbox needs, whether it is there, and the command that fixes it."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,10 +60,10 @@ def probe(
     python: Path | None = None,
     backend: Backend = Backend.ZYGOTE,
 ) -> list[HostFinding]:
-    """What was found, required things first to last in the order in which they depend on each other. Raises nothing.
+    """Return all findings; a requirement comes after those that it depends on. Raises nothing.
 
     uid, gid: identity of the jail when the caller is root. python: the guest's interpreter, by default this one.
-    backend: what the jail is tried with; the unsafe one is reported as a fault.
+    backend: used for the trial run; the unsafe one is reported as a fault.
     """
     setup = Setup(
         harness={},
@@ -76,26 +76,26 @@ def probe(
     )
     identity = identity_of(setup)
     findings = [
-        _kernel(),
-        _uid(identity),
-        _bubblewrap(),
-        _user_namespaces(identity),
-        _interpreter(setup, identity),
-        _temporary_folder(identity),
-        _seccomp(),
+        _check_kernel(),
+        _check_uid(identity),
+        _check_bubblewrap(),
+        _check_user_namespaces(identity),
+        _check_interpreter(setup, identity),
+        _check_temporary_folder(identity),
+        _check_seccomp(),
     ]
     if backend is Backend.UNSAFE:
         detail = f"{backend} isolates nothing: submissions may do whatever their user may"
         findings.append(HostFinding("jail", False, True, detail, "unset LETHE_SANDBOX_BACKEND"))
     elif all(finding.ok for finding in findings if finding.required):
-        findings.append(_real_start(setup))
+        findings.append(_check_jail(setup))
     else:
         findings.append(HostFinding("jail", False, True, "not tried, because of the above", "mend what is above first"))
-    return [*findings, _cgroups()]
+    return [*findings, _check_cgroups()]
 
 
 def require(uid: int = DEFAULT_UID, gid: int | None = None, python: Path | None = None) -> None:
-    """Raises SandboxUnavailable, naming everything that is missing and its remedy, when untrusted code cannot run."""
+    """Raise SandboxUnavailable, naming everything that is missing and its remedy, when untrusted code cannot run."""
     missing = [finding for finding in probe(uid, gid, python) if finding.required and not finding.ok]
     if missing:
         raise SandboxUnavailable("; ".join(f"{each.name}: {each.detail} ({each.remedy})" for each in missing))
@@ -107,7 +107,7 @@ def mode(backend: Backend = Backend.ZYGOTE, gpu: int | None = None) -> str:
         return mode_of(backend, tree, gpu)
 
 
-def _kernel() -> HostFinding:
+def _check_kernel() -> HostFinding:
     release = platform.release()
     try:
         os.close(os.pidfd_open(os.getpid()))
@@ -121,8 +121,8 @@ def _kernel() -> HostFinding:
     return HostFinding("kernel", True, True, release)
 
 
-def _uid(identity: Identity) -> HostFinding:
-    """Whether it is the guests' own: they share the kernel's quotas with all that runs under it."""
+def _check_uid(identity: Identity) -> HostFinding:
+    """Guests need a uid of their own: all processes of a uid share the kernel's quotas."""
     if not identity.drops:
         detail = f"guests run as you, uid {identity.uid}, and share your quotas"
         remedy = "as root they would run under a uid of their own; or start the worker as a user who owns nothing else"
@@ -144,7 +144,7 @@ def _uid_map() -> Iterator[list[int]]:
     return ([int(number) for number in line.split()] for line in _UID_MAP.read_text(encoding="ascii").splitlines())
 
 
-def _bubblewrap() -> HostFinding:
+def _check_bubblewrap() -> HostFinding:
     try:
         path = find_bwrap()
         answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=True, timeout=10)
@@ -156,7 +156,7 @@ def _bubblewrap() -> HostFinding:
     return HostFinding("bubblewrap", True, True, f"{answer.stdout.strip()} at {path}")
 
 
-def _user_namespaces(identity: Identity) -> HostFinding:
+def _check_user_namespaces(identity: Identity) -> HostFinding:
     try:
         command = [find_bwrap(), "--unshare-user", "--unshare-net", "--ro-bind", "/", "/", "true"]
         answer = subprocess.run(
@@ -165,13 +165,13 @@ def _user_namespaces(identity: Identity) -> HostFinding:
     except (OSError, subprocess.SubprocessError, SandboxUnavailable) as error:
         return HostFinding("user namespaces", False, True, f"cannot be tried: {error}", "mend what is above first")
     if answer.returncode == 0:
-        return HostFinding("user namespaces", True, True, f"usable by {identity.words}")
-    said = answer.stderr.strip().splitlines()
+        return HostFinding("user namespaces", True, True, f"usable by {identity.label}")
+    lines = answer.stderr.strip().splitlines()
     return HostFinding(
         "user namespaces",
         False,
         True,
-        f"{identity.words} cannot make one: {said[-1] if said else f'exit code {answer.returncode}'}",
+        f"{identity.label} cannot make one: {lines[-1] if lines else f'exit code {answer.returncode}'}",
         next(_namespace_remedies(), "allow unprivileged user namespaces (in a container: its seccomp profile)"),
     )
 
@@ -185,7 +185,7 @@ def _namespace_remedies() -> Iterator[str]:
         yield "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile that lets bwrap do it"
 
 
-def _interpreter(setup: Setup, identity: Identity) -> HostFinding:
+def _check_interpreter(setup: Setup, identity: Identity) -> HostFinding:
     try:
         found = find_interpreter(setup.python, identity)
     except SandboxUnavailable as error:
@@ -193,21 +193,21 @@ def _interpreter(setup: Setup, identity: Identity) -> HostFinding:
         remedy = remedy if dot else "mend what is above first, or make the environment anew"
         return HostFinding("interpreter", False, True, detail, remedy)
     folders = ", ".join(str(folder) for folder in found.folders) or "/usr"
-    return HostFinding("interpreter", True, True, f"{setup.python}, readable by {identity.words} (with {folders})")
+    return HostFinding("interpreter", True, True, f"{setup.python}, readable by {identity.label} (with {folders})")
 
 
-def _temporary_folder(identity: Identity) -> HostFinding:
+def _check_temporary_folder(identity: Identity) -> HostFinding:
     folder = Path(tempfile.gettempdir())
     blocked = blocking_path(folder, identity)
     if blocked is None:
-        return HostFinding("temporary folder", True, True, f"{folder}, readable by {identity.words}")
-    detail = f"{identity.words} cannot reach {folder}: {blocked} is closed to it"
+        return HostFinding("temporary folder", True, True, f"{folder}, readable by {identity.label}")
+    detail = f"{identity.label} cannot reach {folder}: {blocked} is closed to it"
     return HostFinding(
         "temporary folder", False, True, detail, "set TMPDIR to a folder that everybody can read, as /tmp"
     )
 
 
-def _seccomp() -> HostFinding:
+def _check_seccomp() -> HostFinding:
     if not supported():
         return HostFinding("seccomp", False, True, "the filter is for x86_64 and aarch64", "use such a machine")
     try:
@@ -217,41 +217,39 @@ def _seccomp() -> HostFinding:
     return HostFinding("seccomp", True, True, f"filter of {len(program) // 8} instructions")
 
 
-def _cgroups() -> HostFinding:
+def _check_cgroups() -> HostFinding:
     with CgroupTree.create() as tree:
         controllers = ", ".join(sorted(tree.controllers)) or "none"
         detail = f"version {tree.version} ({controllers})" if tree.version else "none writable"
         return HostFinding("cgroups", tree.limits_memory, False, detail, "" if tree.limits_memory else _DELEGATE)
 
 
-def _real_start(setup: Setup) -> HostFinding:
-    def attempt() -> str:
-        with tempfile.TemporaryDirectory(prefix="lethe-doctor-") as folder:
-            harness = Path(folder) / "trivial.py"
-            harness.write_text(_TRIVIAL_HARNESS, encoding="utf-8")
-            trivial = Setup(
-                harness={"trivial.py": harness},
-                harness_module="trivial",
-                python=setup.python,
-                uid=setup.uid,
-                gid=setup.gid,
-                backend=setup.backend,
-                start_s=setup.start_s,
-            )
-            with open_sandbox(trivial, Policy(wall_s=20.0)) as sandbox:
-                result = sandbox.run(_TRIVIAL_SUBMISSION, function="probe", seed=0)
-                if result.status is not Status.OK or result.payload != b"alive":
-                    raise SandboxUnavailable(f"a trivial run ended as {result.status}: {result.error}")
-                return sandbox.mode
-
-    return _tried("jail", attempt)
-
-
-def _tried(name: str, attempt: Callable[[], str]) -> HostFinding:
+def _check_jail(setup: Setup) -> HostFinding:
     try:
-        return HostFinding(name, True, True, f"a run went through: {attempt()}")
+        return HostFinding("jail", True, True, f"a run went through: {_run_trivially(setup)}")
     except (SandboxError, OSError) as error:
-        return HostFinding(name, False, True, str(error), "see the message; bwrap and the kernel's log say more")
+        return HostFinding("jail", False, True, str(error), "see the message; bwrap and the kernel's log say more")
+
+
+def _run_trivially(setup: Setup) -> str:
+    """The mode of a sandbox in which a trivial run succeeded; raises SandboxError or OSError."""
+    with tempfile.TemporaryDirectory(prefix="lethe-doctor-") as folder:
+        harness = Path(folder) / "trivial.py"
+        harness.write_text(_TRIVIAL_HARNESS, encoding="utf-8")
+        trivial = Setup(
+            harness={"trivial.py": harness},
+            harness_module="trivial",
+            python=setup.python,
+            uid=setup.uid,
+            gid=setup.gid,
+            backend=setup.backend,
+            start_s=setup.start_s,
+        )
+        with open_sandbox(trivial, Policy(wall_s=20.0)) as sandbox:
+            result = sandbox.run(_TRIVIAL_SUBMISSION, function="probe", seed=0)
+            if result.status is not Status.OK or result.payload != b"alive":
+                raise SandboxUnavailable(f"a trivial run ended as {result.status}: {result.error}")
+            return sandbox.mode
 
 
 def _setting(path: Path) -> str | None:

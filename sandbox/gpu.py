@@ -1,4 +1,4 @@
-"""The GPU of a worker: which device nodes a guest gets, and what a run takes of its memory, seen from outside."""
+"""The GPU of a worker: the device nodes that a guest gets, and how much GPU memory a run uses, seen from outside."""
 
 import subprocess
 import time
@@ -11,7 +11,7 @@ from sandbox.memory_usage import descendants
 _DEVICES = Path("/dev")
 _DRIVER = "libcuda.so."
 _SHARED_NODES = ("nvidiactl", "nvidia-uvm")
-_ASK_EVERY_S = 1.0
+_QUERY_EVERY_S = 1.0
 _ANSWER_S = 20.0
 _MIB = 2**20
 
@@ -29,8 +29,8 @@ def device_nodes(gpu: int, devices: Path = _DEVICES) -> tuple[Path, ...]:
 
 @cache  # the fresh backend opens a jail for each run
 def driver_libraries() -> tuple[Path, ...]:
-    """The CUDA driver's library wherever the loader would find it: looking for GPUs with it starts a thread, which
-    no zygote may have, so jails without a GPU do not show it.
+    """The CUDA driver's library wherever the loader would find it. Jails without a GPU hide it: looking for GPUs with
+    it starts a thread, and a zygote must have none.
     """
     try:
         known = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, check=True, text=True).stdout
@@ -38,11 +38,11 @@ def driver_libraries() -> tuple[Path, ...]:
         return ()
     places = {line.rpartition("=> ")[2] for line in known.splitlines() if line.lstrip().startswith(_DRIVER)}
     found = {Path(place).resolve() for place in places if Path(place).exists()}
-    return tuple(sorted(file for file in found if file.is_relative_to("/usr")))  # jails show no others
+    return tuple(sorted(file for file in found if file.is_relative_to("/usr")))  # jails show no other folder
 
 
 class GpuWatch:
-    """Asks nvidia-smi again and again, without waiting for it, whether a run's processes took more than their limit."""
+    """Asks nvidia-smi every second, without waiting for it, whether a run's processes exceed their limit."""
 
     def __init__(self, gpu: int, limit_bytes: int) -> None:
         self._command = [
@@ -52,48 +52,48 @@ class GpuWatch:
             "--format=csv,noheader,nounits",
         ]
         self._limit_bytes = limit_bytes
-        self._asked: subprocess.Popen[str] | None = None
-        self._asked_at = float("-inf")
+        self._query: subprocess.Popen[str] | None = None
+        self._queried_at = float("-inf")
 
     def exceeded(self, root: int) -> bool:
-        """Whether process `root` and its descendants took more when last looked at; raises SandboxFailure."""
+        """Whether process `root` and its descendants exceeded the limit at the last answer; raises SandboxFailure."""
         now = time.monotonic()
-        if self._asked is None:
-            if now - self._asked_at >= _ASK_EVERY_S:
-                self._ask(now)
+        if self._query is None:
+            if now - self._queried_at >= _QUERY_EVERY_S:
+                self._start_query(now)
             return False
-        if self._asked.poll() is None:
-            if now - self._asked_at > _ANSWER_S:
+        if self._query.poll() is None:
+            if now - self._queried_at > _ANSWER_S:
                 raise SandboxFailure(f"nvidia-smi has not answered for {_ANSWER_S:g} s, so GPU memory is not watched")
             return False
-        said, _ = self._asked.communicate()
-        code, self._asked = self._asked.returncode, None
+        answer, _ = self._query.communicate()
+        code, self._query = self._query.returncode, None
         if code != 0:
-            raise SandboxFailure(f"nvidia-smi ended with {code}, so GPU memory is not watched: {said.strip()[:200]}")
-        used = used_bytes(said)
+            raise SandboxFailure(f"nvidia-smi ended with {code}, so GPU memory is not watched: {answer.strip()[:200]}")
+        used = used_bytes(answer)
         return sum(used.get(pid, 0) for pid in descendants(root)) > self._limit_bytes
 
     def close(self) -> None:
-        """End what was asked last."""
-        if self._asked is not None:
-            self._asked.kill()
-            self._asked.communicate()
-            self._asked = None
+        """End the query in flight."""
+        if self._query is not None:
+            self._query.kill()
+            self._query.communicate()
+            self._query = None
 
-    def _ask(self, now: float) -> None:
+    def _start_query(self, now: float) -> None:
         try:
-            self._asked = subprocess.Popen(
+            self._query = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             )
         except OSError as error:
             raise SandboxFailure(f"nvidia-smi cannot be started, so GPU memory is not watched: {error}") from error
-        self._asked_at = now
+        self._queried_at = now
 
 
-def used_bytes(said: str) -> dict[int, int]:
-    """Bytes by process from nvidia-smi's lines `pid, MiB`, summed where one stands twice; other lines count nothing."""
+def used_bytes(answer: str) -> dict[int, int]:
+    """Bytes by process from nvidia-smi's lines `pid, MiB`, summed where a pid repeats; other lines are ignored."""
     used: dict[int, int] = {}
-    for line in said.splitlines():
+    for line in answer.splitlines():
         pid, _, mib = (part.strip() for part in line.partition(","))
         if pid.isdecimal() and mib.isdecimal():
             used[int(pid)] = used.get(int(pid), 0) + int(mib) * _MIB

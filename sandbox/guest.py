@@ -25,11 +25,11 @@ _THREAD_TEXT = "can't start new thread"
 
 
 class NoResult(Exception):
-    """Raised by a harness when the submission's function gave back nothing usable."""
+    """Raised by a harness when the submission's function returned nothing usable."""
 
 
 class InvalidResult(Exception):
-    """Raised by a harness when what the submission gave back cannot be turned into a payload."""
+    """Raised by a harness when the submission's return value cannot become a payload."""
 
 
 class Harness(Protocol):
@@ -41,12 +41,12 @@ class Harness(Protocol):
 
 
 def define(source: bytes, filename: str, function: str) -> Callable[..., Any]:
-    """The submission's `function`, after executing `source` as a module of its own.
+    """Execute `source` as a module of its own and return its `function`.
 
-    The source is UTF-8, whatever it declares: under another encoding a comment could be code, and what people and
-    checks read would not be what runs. The module is registered, so that its classes and functions can be pickled by
-    name, and its lines appear in tracebacks. Raises what the source raises, SyntaxError, UnicodeDecodeError, and
-    AttributeError when it defines no such function.
+    The source is UTF-8, whatever it declares: under another encoding a comment could be code, and the text that people
+    and checks read would not be the code that runs. The module is registered, so that its classes and functions can be
+    pickled by name, and its lines appear in tracebacks. Raises what the source raises, SyntaxError, UnicodeDecodeError,
+    and AttributeError when it defines no such function.
     """
     text = source.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
@@ -62,7 +62,7 @@ def define(source: bytes, filename: str, function: str) -> Callable[..., Any]:
 
 
 def read_request(fd: int) -> tuple[bytes, str, str, int]:
-    """`(source, filename, function, seed)` from the request pipe; raises EOFError when the host went away."""
+    """`(source, filename, function, seed)` from the request pipe; raises EOFError when the host is gone."""
     header_size = struct.unpack("!I", _read_exactly(fd, 4))[0]
     header = json.loads(_read_exactly(fd, header_size))
     source = _read_exactly(fd, header["source_bytes"])
@@ -70,7 +70,7 @@ def read_request(fd: int) -> tuple[bytes, str, str, int]:
 
 
 def serve(harness: Harness, context: Any) -> NoReturn:
-    """Never returns: runs one request and ends the process without running the submission's exit handlers."""
+    """Run one request and end the process without running the submission's exit handlers; never returns."""
     own_pid = os.getpid()
     source, filename, function, seed = read_request(GUEST_REQUEST)
     os.close(GUEST_REQUEST)
@@ -78,12 +78,12 @@ def serve(harness: Harness, context: Any) -> NoReturn:
     try:
         payload = memoryview(harness.run(context, source, filename, function, seed)).cast("B")
         claim: dict[str, Any] = {"status": "ok", "payload_bytes": len(payload)}
-    except BaseException as error:  # noqa: BLE001 - a submission may raise anything; it is classified, not swallowed
+    except BaseException as error:  # noqa: BLE001 - a submission may raise anything, and it is classified
         if os.getpid() != own_pid:
             os._exit(1)
         claim = describe(error, filename)
     if os.getpid() != own_pid:
-        os._exit(0)  # a process that the submission forked came back here: it has no say in the result
+        os._exit(0)  # a fork of the submission's returned to here; only the guest itself reports
     _flush()
     # ASCII with escapes: lone surrogates in a message must not break the report.
     _write_all(GUEST_REPORT, json.dumps(claim).encode("ascii"))
@@ -107,7 +107,7 @@ def describe(error: BaseException, filename: str) -> dict[str, Any]:
 
 
 def classify(error: BaseException) -> str:
-    """The status that `error` stands for."""
+    """The status that reports `error`."""
     if isinstance(error, NoResult):
         return "no_result"
     if isinstance(error, InvalidResult):

@@ -1,4 +1,4 @@
-"""Makes text of a guest fit to be stored and shown: databases choke on some of it, and terminals obey it."""
+"""Makes a guest's text safe to store and show: databases reject some characters, and terminals obey some."""
 
 import re
 
@@ -10,5 +10,5 @@ _HARMFUL = re.compile(
 
 
 def harmless(text: str) -> str:
-    """`text` with everything written out that is not for reading: a NUL byte becomes the four characters `\\x00`."""
+    """`text` with harmful characters escaped: a NUL byte becomes the four characters `\\x00`."""
     return _HARMFUL.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)

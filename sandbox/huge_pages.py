@@ -1,4 +1,4 @@
-"""Makes the zygote cheap to fork: of memory on huge pages, a fork copies far fewer entries."""
+"""Makes the zygote cheap to fork: for memory on huge pages, a fork copies far fewer page table entries."""
 
 import re
 import time
@@ -7,12 +7,12 @@ from pathlib import Path
 from sandbox import kernel
 
 _HUGE = 2 << 20
-_ENOUGH_S = 3.0  # a second for torch; longer where memory is fragmented, and then not worth the wait
+_ENOUGH_S = 3.0  # torch takes a second; fragmented memory takes longer than it is worth
 _MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) rw-p \S+ \S+ 0\s*(\[heap\])?$", re.MULTILINE)
 
 
 def collapse_private_memory() -> int:
-    """Bytes now on huge pages. Best effort: where the kernel cannot (before Linux 6.1), forks are merely slower."""
+    """Move memory onto huge pages and return its bytes. Best effort: before Linux 6.1 forks are merely slower."""
     collapsed = 0
     deadline = time.monotonic() + _ENOUGH_S
     for found in _MAPPING.finditer(Path("/proc/self/maps").read_text(encoding="utf-8")):

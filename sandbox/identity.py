@@ -1,4 +1,4 @@
-"""Which host identity the jail runs under, and whether that identity can read a path."""
+"""The host identity that the jail runs under, and whether it can read a path."""
 
 import os
 import stat
@@ -23,12 +23,13 @@ class Identity:
     jail_gid: int = JAIL_UID
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
+        """What messages call this identity."""
         return f"the sandbox uid {self.uid}" if self.drops else f"your own uid {self.uid}"
 
 
 def identity_of(setup: Setup) -> Identity:
-    """`setup`'s uid when the caller is root, which can become it; else the caller's own."""
+    """The identity of `setup` when the caller is root and can become it; else the caller's own."""
     if os.geteuid() == 0:
         return Identity(setup.uid, setup.gid, drops=True)
     return Identity(os.geteuid(), os.getegid(), drops=False)
@@ -46,7 +47,7 @@ def blocking_path(path: Path, identity: Identity) -> Path | None:
 
     Looks at owner, group and mode bits only; access lists are not consulted.
     """
-    for way in _ways(path):
+    for way in _paths_on_the_way(path):
         for component in [*reversed(way.parents), way]:
             try:
                 mode = component.stat()
@@ -64,7 +65,7 @@ def blocking_path(path: Path, identity: Identity) -> Path | None:
     return None
 
 
-def _ways(path: Path) -> list[Path]:
+def _paths_on_the_way(path: Path) -> list[Path]:
     """`path` and every path that its last component links to on the way to a real file."""
     ways = [path.absolute()]
     while ways[-1].is_symlink() and len(ways) < 20:

@@ -1,4 +1,4 @@
-"""The Python that guests run under: what it consists of, and where the jail shows it."""
+"""The Python that guests run under: its folders, and their places in the jail."""
 
 import json
 import subprocess
@@ -11,14 +11,14 @@ from sandbox.identity import Identity, blocking_path, identity_arguments
 _ASK_PREFIXES = (
     "import json, sys; print(json.dumps([sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]))"
 )
-# The environment gets a fixed place: its own may lie under a folder that guests see another version of, such as /tmp.
+# The environment gets a fixed place: its own may be in a folder that guests see differently, such as /tmp.
 _ENVIRONMENT = Path("/sandbox/environment")
 _HIDDEN = (Path("/tmp"), Path("/dev"), Path("/proc"), Path("/sandbox"))  # noqa: S108 - the jail's own
 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """The interpreter as the jail sees it, and the host's folders that it consists of, by their place in the jail."""
+    """The interpreter as the jail sees it, and its folders on the host by their place in the jail."""
 
     executable: Path
     binds: dict[Path, Path]
@@ -34,7 +34,7 @@ def find_interpreter(python: Path, identity: Identity) -> Interpreter:
     executable = python.absolute()
     blocked = blocking_path(executable, identity)
     if blocked is not None:
-        raise SandboxUnavailable(f"{identity.words} cannot read the interpreter {executable}: {_explain(blocked)}")
+        raise SandboxUnavailable(f"{identity.label} cannot read the interpreter {executable}: {_remedy(blocked)}")
     try:
         answer = subprocess.run(
             [str(executable), "-I", "-c", _ASK_PREFIXES],
@@ -47,14 +47,14 @@ def find_interpreter(python: Path, identity: Identity) -> Interpreter:
         )
         prefixes = json.loads(answer.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise SandboxUnavailable(f"{identity.words} cannot run the interpreter {executable}: {error}") from error
+        raise SandboxUnavailable(f"{identity.label} cannot run the interpreter {executable}: {error}") from error
     folders = {Path(prefix) for prefix in prefixes}
     folders |= {folder.resolve() for folder in folders} | {executable.resolve().parent.parent}
     for folder in sorted(folders):
         blocked = blocking_path(folder, identity)
         if blocked is not None:
             raise SandboxUnavailable(
-                f"{identity.words} cannot read {folder}, a part of the interpreter's environment: {_explain(blocked)}"
+                f"{identity.label} cannot read {folder}, a part of the interpreter's environment: {_remedy(blocked)}"
             )
     prefix, base = Path(prefixes[0]), Path(prefixes[1])
     binds = {}
@@ -71,7 +71,7 @@ def find_interpreter(python: Path, identity: Identity) -> Interpreter:
     return Interpreter(executable, binds)
 
 
-def _explain(blocked: Path) -> str:
+def _remedy(blocked: Path) -> str:
     if not blocked.exists():
         return f"{blocked} does not exist. Name another interpreter"
     return f"{blocked} is closed to it. Use an environment outside of it, or open it: chmod o+rx {blocked}"

@@ -1,4 +1,4 @@
-"""The outer bubblewrap jail: what is bound into it, and the life of the zygote process inside."""
+"""The outer bubblewrap jail: what it binds, and the life of the zygote process inside."""
 
 import contextlib
 import json
@@ -52,8 +52,8 @@ def build_command(
     masked: tuple[Path, ...] = (),
 ) -> list[str]:
     """The command line of the jail whose zygote talks on descriptor `fd`; files in `masked` cannot be opened there."""
-    words = [bwrap, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
-    words += [
+    arguments = [bwrap, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
+    arguments += [
         "--unshare-cgroup-try",
         "--hostname",
         "sandbox",
@@ -62,49 +62,56 @@ def build_command(
         "--cap-drop",
         "ALL",
     ]
-    words += ["--uid", str(identity.jail_uid), "--gid", str(identity.jail_gid), "--clearenv"]
+    arguments += ["--uid", str(identity.jail_uid), "--gid", str(identity.jail_gid), "--clearenv"]
     for name, value in environment_of(policy).items():
-        words += ["--setenv", name, value]
-    words += _system_binds(staging, gpu_nodes)
+        arguments += ["--setenv", name, value]
+    arguments += _system_binds(staging, gpu_nodes)
     for place, folder in interpreter.binds.items():
-        words += ["--ro-bind", str(folder), str(place)]
+        arguments += ["--ro-bind", str(folder), str(place)]
     for file in masked:
-        words += ["--ro-bind", "/dev/null", str(file)]
-    words += ["--ro-bind", str(staging.code), "/sandbox/code", "--ro-bind", str(staging.inputs), "/sandbox/inputs"]
-    words += ["--ro-bind", str(staging.proc), "/sandbox/proc", "--ro-bind", str(staging.config), "/sandbox/config.json"]
+        arguments += ["--ro-bind", "/dev/null", str(file)]
+    arguments += ["--ro-bind", str(staging.code), "/sandbox/code", "--ro-bind", str(staging.inputs), "/sandbox/inputs"]
+    arguments += [
+        "--ro-bind",
+        str(staging.proc),
+        "/sandbox/proc",
+        "--ro-bind",
+        str(staging.config),
+        "/sandbox/config.json",
+    ]
     for index, layer in enumerate(setup.extra_paths):
-        words += ["--ro-bind", str(layer), f"/sandbox/layers/{index}"]
+        arguments += ["--ro-bind", str(layer), f"/sandbox/layers/{index}"]
     for link, target in setup.links.items():
-        words += ["--symlink", target, link]
-    words += ["--remount-ro", "/", "--chdir", "/"]
-    return [*words, "--", str(interpreter.executable), "-s", "-P", "-B", "-c", _BOOT, str(fd)]
+        arguments += ["--symlink", target, link]
+    arguments += ["--remount-ro", "/", "--chdir", "/"]
+    return [*arguments, "--", str(interpreter.executable), "-s", "-P", "-B", "-c", _BOOT, str(fd)]
 
 
 def _system_binds(staging: Staging, gpu_nodes: tuple[Path, ...]) -> list[str]:
-    words = ["--ro-bind", "/usr", "/usr"]
+    arguments = ["--ro-bind", "/usr", "/usr"]
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
         path = Path("/", name)
         if path.is_symlink():
-            words += ["--symlink", str(path.readlink()), str(path)]
+            arguments += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():
-            words += ["--ro-bind", str(path), str(path)]
+            arguments += ["--ro-bind", str(path), str(path)]
     for name in ("passwd", "group"):
-        words += ["--ro-bind", str(staging.etc / name), f"/etc/{name}"]
+        arguments += ["--ro-bind", str(staging.etc / name), f"/etc/{name}"]
     for name in ("ld.so.cache", "alternatives"):
-        words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    words += ["--proc", "/proc", "--tmpfs", "/dev"]
+        arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    arguments += ["--proc", "/proc", "--tmpfs", "/dev"]
     for node in (*(Path("/dev", name) for name in _DEVICES), *gpu_nodes):
-        words += ["--dev-bind", str(node), f"/dev/{node.name}"]
-    return [*words, "--dir", "/dev/shm", "--remount-ro", "/dev", *_ZYGOTE_TMP]  # noqa: S108
+        arguments += ["--dev-bind", str(node), f"/dev/{node.name}"]
+    return [*arguments, "--dir", "/dev/shm", "--remount-ro", "/dev", *_ZYGOTE_TMP]  # noqa: S108
 
 
 def build_unsafe_command(fd: int, *, setup: Setup, staging: Staging) -> list[str]:
-    """The command line of the zygote that is in no jail."""
+    """The command line of the zygote without a jail."""
     return [str(setup.python), "-s", "-P", "-B", "-c", _UNSAFE_BOOT, str(fd), str(staging.root)]
 
 
 def environment_of(policy: Policy) -> dict[str, str]:
-    """All of a guest's environment variables; results depend on none of them but the threads."""
+    """All environment variables of a guest; results depend on none of them but the threads."""
     threads = str(policy.threads)
     return {
         "PATH": "/usr/bin:/bin",
@@ -115,9 +122,9 @@ def environment_of(policy: Policy) -> dict[str, str]:
         "PYTHONHASHSEED": "0",  # the order of sets is the same in every zygote
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
-        "OPENBLAS_NUM_THREADS": "1",  # it starts its threads at import, and threads do not survive a fork
-        # Keep freed memory instead of returning it and faulting it in again at every step: a third of a small
-        # network's training time. What is kept counts, so it stays a fraction of the limit.
+        "OPENBLAS_NUM_THREADS": "1",  # it starts threads at import, which do not survive a fork
+        # Keep freed memory instead of returning it and faulting it in again at every step, which takes a third of a
+        # small network's training time. Kept memory counts towards the limit, so it is only a fraction of it.
         "MALLOC_MMAP_THRESHOLD_": str(_MALLOC_MMAP_BYTES),
         "MALLOC_TRIM_THRESHOLD_": str(min(_MALLOC_KEPT_BYTES, policy.memory_bytes // 8)),
     }
@@ -140,11 +147,13 @@ class Jail:
         self._started = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._start_error: OSError | None = None
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # The kernel kills a bubblewrap started with --die-with-parent when the *thread* that started it ends. This
-        # thread lives as long as the jail; the caller's may not.
-        self._keeper = threading.Thread(target=self._keep, args=(command_for(theirs.fileno()), theirs), daemon=True)
-        self._keeper.start()
+        self._control, zygote_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # With --die-with-parent the kernel kills bubblewrap when the *thread* that started it ends. This thread lives
+        # as long as the jail; the caller's may not.
+        self._process_thread = threading.Thread(
+            target=self._run_process, args=(command_for(zygote_end.fileno()), zygote_end), daemon=True
+        )
+        self._process_thread.start()
         self._started.wait()
         try:
             self._await_ready(setup.start_s)
@@ -163,7 +172,7 @@ class Jail:
         return self._process is not None and self._process.poll() is None
 
     def spawn(self, fds: list[int]) -> None:
-        """Ask the zygote for a run on these descriptors; raises SandboxFailure when it is gone."""
+        """Send the zygote the descriptors of a run; raises SandboxFailure when it is gone."""
         try:
             with self._sending:
                 socket.send_fds(self._control, [b"run"], fds)
@@ -172,8 +181,8 @@ class Jail:
 
     def close(self) -> None:
         """Kill everything in the jail and wait until it is gone."""
-        # The zygote leaves when the host hangs up. Shut down, not just closed: a child that the host forked meanwhile
-        # may hold a copy of the descriptor.
+        # The zygote exits when the host hangs up. Shut the socket down before closing it: a child that the host forked
+        # meanwhile may have a copy of the descriptor.
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
         self._control.close()
@@ -183,17 +192,17 @@ class Jail:
                 process.wait(timeout=0.5)
             except subprocess.TimeoutExpired:
                 process.kill()
-        self._keeper.join(timeout=10)
+        self._process_thread.join(timeout=10)
 
-    def _keep(self, command: list[str], theirs: socket.socket) -> None:
+    def _run_process(self, command: list[str], zygote_end: socket.socket) -> None:
         try:
-            with theirs:
+            with zygote_end:
                 self._process = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    pass_fds=[theirs.fileno()],
+                    pass_fds=[zygote_end.fileno()],
                     cwd="/",
                     env=self._environment,
                     start_new_session=True,
@@ -221,7 +230,7 @@ class Jail:
         except OSError as error:
             raise SandboxFailure(f"the zygote broke off ({error}){self._log_tail()}") from error
         if not message:
-            self._keeper.join(timeout=5)  # it reads the last words
+            self._process_thread.join(timeout=5)  # it reads the last arguments
             raise SandboxFailure(f"the jail ended before the zygote was ready{self._log_tail()}")
         answer = json.loads(message)
         if "ready" not in answer:

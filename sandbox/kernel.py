@@ -59,12 +59,12 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str |
 
 
 def die_with_parent() -> None:
-    """Have this process killed when the thread that started it ends; raises OSError."""
+    """Ask the kernel to kill this process when the thread that started it ends; raises OSError."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0), "PR_SET_PDEATHSIG")
 
 
 def drop_capabilities() -> None:
-    """Give up every capability for good, and the ways to get one back; raises OSError."""
+    """Give up every capability for good, and every way to regain one; raises OSError."""
     for capability in range(_HIGHEST_CAPABILITY + 1):
         done = _libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0)
         if done != 0 and ctypes.get_errno() == _EINVAL:
@@ -85,7 +85,7 @@ def install_seccomp(program: bytes) -> None:
 
 
 def collapse(address: int, size: int) -> bool:
-    """Whether the memory at `address` lies on huge pages now; False too when the kernel does not know the request."""
+    """Move the memory at `address` onto huge pages; False when that fails or the kernel does not know the request."""
     return bool(_libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(size), _MADV_COLLAPSE) == 0)
 
 

@@ -10,9 +10,8 @@ _PROC = Path("/proc")
 def memory_bytes(root: int, inherited_bytes: int = 0) -> int:
     """Resident anonymous and shared bytes, page tables and sockets of process `root` and all its descendants together.
 
-    `inherited_bytes` is what each of them shares with the zygote and is not charged for. Memory that several
-    processes share is counted for each, and every socket as if it was full: an upper bound. Processes that end
-    meanwhile count nothing.
+    Each process shares `inherited_bytes` with the zygote, which do not count. Memory that several processes share
+    counts for each, and every socket counts as full: an upper bound. Processes that end meanwhile count nothing.
     """
     total = _sockets(root) * _socket_bytes()
     for pid in descendants(root):
@@ -23,7 +22,7 @@ def memory_bytes(root: int, inherited_bytes: int = 0) -> int:
 
 
 def descendants(root: int) -> Iterator[int]:
-    """Process `root` and all that it and its descendants started; those that end meanwhile may be left out."""
+    """Process `root` and all its descendants; those that end meanwhile may be missing."""
     pending = [root]
     while pending:
         pid = pending.pop()
@@ -43,7 +42,7 @@ def held_bytes(pid: int) -> int:
 
 
 def _sockets(pid: int) -> int:
-    """How many Unix sockets the network of process `pid` has, open or in flight; 0 when it is this process's own."""
+    """The number of Unix sockets in the network of `pid`, open or in flight; 0 when that is this process's network."""
     try:
         if (_PROC / str(pid) / "ns" / "net").stat().st_ino == (_PROC / "self" / "ns" / "net").stat().st_ino:
             return 0
@@ -53,7 +52,7 @@ def _sockets(pid: int) -> int:
 
 
 def _socket_bytes() -> int:
-    """The most that a socket's buffer takes; the seccomp filter keeps guests from asking for more."""
+    """The largest buffer of a socket; the seccomp filter keeps guests from asking for a larger one."""
     return int((_PROC / "sys" / "net" / "core" / "wmem_default").read_text())
 
 

@@ -1,4 +1,4 @@
-"""The host's ends of a run's pipes: capped, non-blocking, and never trusting what comes through."""
+"""The host's ends of a run's pipes: capped and non-blocking, with untrusted content."""
 
 import contextlib
 import fcntl
@@ -13,7 +13,7 @@ _PIPE_BYTES = 1 << 20
 
 @dataclass(slots=True)
 class Reader:
-    """Keeps the first `keep_bytes` that come through a pipe and counts the rest."""
+    """Keeps the first `keep_bytes` of a pipe and counts the rest."""
 
     fd: int
     keep_bytes: int
@@ -26,7 +26,7 @@ class Reader:
         return self.total_bytes > self.keep_bytes
 
     def pump(self) -> None:
-        """Read what is there once."""
+        """Read once, without blocking."""
         try:
             data = os.read(self.fd, _CHUNK)
         except BlockingIOError:
@@ -40,7 +40,7 @@ class Reader:
             self.kept += data[:room]
 
     def drain(self) -> None:
-        """Read until the pipe is empty. Call it when every writer is gone."""
+        """Read until the pipe is empty; call it after all writers have exited."""
         while not self.ended:
             before = self.total_bytes
             self.pump()
@@ -48,20 +48,20 @@ class Reader:
                 return
 
     def text(self) -> str:
-        """What was kept, as harmless text; anything that is not UTF-8 replaced."""
+        """The kept bytes as harmless text; bytes that are not UTF-8 are replaced."""
         text = harmless(self.kept.decode("utf-8", "replace"))
         return f"{text}\n[cut here: {self.total_bytes} bytes were written]\n" if self.truncated else text
 
 
 @dataclass(slots=True)
 class Writer:
-    """Writes `data` into a pipe as far as the other end takes it."""
+    """Writes `data` into a pipe as fast as the other end reads it."""
 
     fd: int
     data: memoryview
 
     def pump(self) -> bool:
-        """Write once; False when there is nothing left to do."""
+        """Write once; False when everything is written or the reader is gone."""
         try:
             self.data = self.data[os.write(self.fd, self.data) :]
         except BlockingIOError:
@@ -76,6 +76,6 @@ def open_pipe(*, host_reads: bool) -> tuple[int, int]:
     read, write = os.pipe2(os.O_CLOEXEC)
     host, guest = (read, write) if host_reads else (write, read)
     os.set_blocking(host, False)
-    with contextlib.suppress(OSError):  # only fewer, smaller reads are lost
+    with contextlib.suppress(OSError):  # then reads are smaller, and more of them
         fcntl.fcntl(host, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     return host, guest

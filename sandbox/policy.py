@@ -1,4 +1,4 @@
-"""The limits of one run, frozen, every name with its unit; and what several runs may take together."""
+"""The limits of one run, frozen, every name with its unit; and the allowance that several runs share."""
 
 import threading
 from dataclasses import dataclass, fields
@@ -9,7 +9,7 @@ GIB = 2**30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a guest may use. README.md says how each limit is enforced and which status exceeding it gives.
+    """What a guest may use. README.md says how each limit is enforced and which status a run gets that exceeds it.
 
     Raises ValueError when a limit is not a positive, finite number.
     """
@@ -19,7 +19,7 @@ class Policy:
     cpu_s: float = 240.0
     """CPU seconds, all processes and threads of the run together (per process where there is no cpuacct cgroup)."""
     cores: float = 4.0
-    """CPU seconds in a second of wall-clock time, of all processes together, where a CPU cgroup is writable."""
+    """CPU seconds per wall-clock second, all processes together, where a CPU cgroup is writable."""
     memory_bytes: int = 2 * GIB
     """Memory on top of what the guest shares with the zygote; scratch files count."""
     gpu_memory_bytes: int = 8 * GIB
@@ -35,7 +35,7 @@ class Policy:
     output_bytes: int = 256 * MIB
     """Size of the result."""
     log_bytes: int = 64 * 2**10
-    """What is kept of stdout, and again of stderr."""
+    """Bytes kept of stdout, and as many of stderr."""
     threads: int = 1
     """Threads of one OpenMP or BLAS region; results depend on it."""
 
@@ -47,14 +47,14 @@ class Policy:
 
 
 class Allowance:
-    """Wall-clock seconds that several runs may take together; of runs at the same time, each counts. Thread-safe."""
+    """Wall-clock seconds that several runs share; runs at the same time each count. Thread-safe."""
 
     def __init__(self, total_wall_s: float) -> None:
         self._left_s = total_wall_s
         self._lock = threading.Lock()
 
     def use(self, wall_s: float) -> bool:
-        """Whether there was as much left; what is used is gone either way."""
+        """Use up `wall_s`; False when less than that was left."""
         with self._lock:
             self._left_s -= wall_s
             return self._left_s >= 0

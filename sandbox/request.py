@@ -1,4 +1,4 @@
-"""What a run is asked to do, as the host knows it and as the guest gets it."""
+"""The request of a run, and its encoding for the guest."""
 
 import json
 import struct
@@ -9,14 +9,14 @@ from sandbox.policy import Allowance
 
 
 class Cancellation(Protocol):
-    """What says that a run is no longer wanted; a threading.Event is one."""
+    """Tells whether a run is no longer wanted; a threading.Event does."""
 
     def is_set(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to run. Source and seed go to the forked guest alone, never to the zygote."""
+    """One call of a submission. Source and seed go to the forked guest alone, never to the zygote."""
 
     source: bytes
     filename: str

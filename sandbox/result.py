@@ -1,4 +1,4 @@
-"""What a run ends with: a closed status, the payload, the guest's error and what it used."""
+"""The result of a run: a closed status, the payload, the guest's error and the resources used."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,7 +23,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GuestError:
-    """What the guest says went wrong. Every field is the guest's claim: show it escaped, decide nothing by it."""
+    """What the guest says went wrong. Every field is the guest's claim: show it escaped, and base no decision on it."""
 
     type: str
     message: str
@@ -34,7 +34,7 @@ class GuestError:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """One finished run. `payload` is set exactly when `status` is OK, and is bytes that nobody has vouched for."""
+    """One finished run. `payload` is set exactly when `status` is OK, and nothing has checked its bytes."""
 
     status: Status
     payload: bytes | None

@@ -1,4 +1,4 @@
-"""One run, seen from the host: hands over the request, watches the limits, kills, and judges how it ended."""
+"""The host's side of one run: hands over the request, watches the limits, kills, and judges how the run ended."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ from sandbox.pipes import Reader, Writer, open_pipe
 from sandbox.policy import Policy
 from sandbox.request import Request
 from sandbox.result import RunResult
-from sandbox.verdict import Ending, KillReason, judge
+from sandbox.verdict import EndedRun, KillReason, judge
 
 _SETUP_S = 60.0  # forking, the cgroup and the namespaces, on a machine under load
 _KILL_S = 10.0  # from SIGKILL to the last process being gone
@@ -32,26 +32,26 @@ _FLOOD_FACTOR = 256
 
 
 @dataclass(slots=True)
-class _Progress:
-    """What is known of the processes so far."""
+class _RunState:
+    """What the host has learned of the run so far."""
 
     supervisor: int | None = None
-    """pidfd"""
+    """A pidfd."""
     supervisor_pid: int | None = None
     reaper: int | None = None
-    """pidfd; killing it kills the run"""
+    """A pidfd; killing this process kills the run."""
     started_at: float | None = None
     counted_until: float = 0.0
-    """up to when the run's time was taken from the allowance"""
+    """The time until which the run has been charged to the allowance."""
     ended: dict[str, Any] | None = None
-    """the supervisor's last message"""
+    """The supervisor's last message."""
     hung_up: bool = False
     killed: KillReason | None = None
     killed_at: float = 0.0
 
 
-def drive(jail: Jail, cgroups: CgroupTree, policy: Policy, request: Request) -> RunResult:
-    """How `request` went in `jail`; raises SandboxFailure when the sandbox, not the guest, is to blame."""
+def monitor_run(jail: Jail, cgroups: CgroupTree, policy: Policy, request: Request) -> RunResult:
+    """Return the result of `request` in `jail`; raises SandboxFailure when the sandbox, not the guest, is to blame."""
     with contextlib.ExitStack() as stack:
         try:
             group = cgroups.create_group(policy)
@@ -59,16 +59,16 @@ def drive(jail: Jail, cgroups: CgroupTree, policy: Policy, request: Request) -> 
             raise SandboxFailure(f"the run's control group could not be made: {error}") from error
         if group is not None:
             stack.callback(_remove_group, group)
-        return _Run(jail, policy, request, group, stack).result()
+        return _RunMonitor(jail, policy, request, group, stack).result()
 
 
 def _remove_group(group: RunGroup) -> None:
     group.kill()
-    with contextlib.suppress(OSError):  # what lingers goes when the sandbox closes
+    with contextlib.suppress(OSError):  # closing the sandbox removes it
         group.remove()
 
 
-class _Run:
+class _RunMonitor:
     """The pipes and the loop of one run. Every descriptor is closed when `stack` unwinds."""
 
     def __init__(
@@ -76,21 +76,21 @@ class _Run:
     ) -> None:
         self._jail, self._policy, self._request, self._group = jail, policy, request, group
         self._stack = stack
-        self._progress = _Progress()
+        self._state = _RunState()
         self._selector = stack.enter_context(selectors.DefaultSelector())
         self._socket, guest_socket = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         stack.enter_context(self._socket)
-        theirs = [guest_socket.detach()]
+        guest_ends = [guest_socket.detach()]
         try:
-            request_fd = self._pipe(theirs, host_reads=False)
-            self._payload = Reader(self._pipe(theirs), policy.output_bytes)
-            self._report = Reader(self._pipe(theirs), _REPORT_BYTES)
-            self._stdout = Reader(self._pipe(theirs), policy.log_bytes)
-            self._stderr = Reader(self._pipe(theirs), policy.log_bytes)
+            request_fd = self._pipe(guest_ends, host_reads=False)
+            self._payload = Reader(self._pipe(guest_ends), policy.output_bytes)
+            self._report = Reader(self._pipe(guest_ends), _REPORT_BYTES)
+            self._stdout = Reader(self._pipe(guest_ends), policy.log_bytes)
+            self._stderr = Reader(self._pipe(guest_ends), policy.log_bytes)
             self._writer = Writer(request_fd, memoryview(request.encoded()))
-            jail.spawn(theirs)
+            jail.spawn(guest_ends)
         finally:
-            for fd in theirs:
+            for fd in guest_ends:
                 os.close(fd)
         self._readers = (self._payload, self._report, self._stdout, self._stderr)
         self._selector.register(self._socket, selectors.EVENT_READ)
@@ -105,15 +105,15 @@ class _Run:
         try:
             return self._follow()
         except BaseException:
-            self._kill_processes()  # also when the host is interrupted: nothing runs on unwatched
+            self._kill_processes()  # nothing may run on unwatched, even when the host is interrupted
             raise
 
     def _follow(self) -> RunResult:
-        progress = self._progress
-        while progress.ended is None and not progress.hung_up:
+        state = self._state
+        while state.ended is None and not state.hung_up:
             for key, _ in self._selector.select(_TICK_S):
                 if key.fileobj is self._socket:
-                    self._hear()
+                    self._receive()
                 elif isinstance(key.data, Reader):
                     key.data.pump()
                     if key.data.ended:
@@ -122,19 +122,19 @@ class _Run:
                     self._selector.unregister(key.fd)
             self._watch()
         ended_at = time.monotonic()
-        self._settle()
-        started_at = progress.started_at if progress.started_at is not None else ended_at
-        return judge(self._ending(ended_at - started_at))
+        self._await_end()
+        started_at = state.started_at if state.started_at is not None else ended_at
+        return judge(self._ended_run(ended_at - started_at))
 
-    def _pipe(self, theirs: list[int], *, host_reads: bool = True) -> int:
+    def _pipe(self, guest_ends: list[int], *, host_reads: bool = True) -> int:
         host, guest = open_pipe(host_reads=host_reads)
         self._stack.callback(os.close, host)
-        theirs.append(guest)
+        guest_ends.append(guest)
         return host
 
-    def _hear(self) -> None:
-        """One message of the supervisor: hello, started, or how it ended."""
-        progress = self._progress
+    def _receive(self) -> None:
+        """Receive one message of the supervisor: hello, started, or how the run ended."""
+        state = self._state
         try:
             message, fds, _, _ = socket.recv_fds(self._socket, 4096, 2, socket.MSG_CMSG_CLOEXEC)
         except ConnectionResetError:
@@ -142,26 +142,26 @@ class _Run:
         for fd in fds:
             self._stack.callback(os.close, fd)
         if not message:
-            progress.hung_up = True
-        elif progress.supervisor is None:
-            progress.supervisor = fds[0]
-            # Changing groups waits for all processors, for some 8 ms. Another change soon after does not, so this one
-            # saves the guest the wait, while the supervisor prepares the run.
-            progress.supervisor_pid = self._admit(fds[0])
-        elif progress.started_at is None and len(fds) == 2:
-            progress.reaper = fds[0]
-            self._admit(fds[1])  # it may have been forked before its supervisor was in the group
-            progress.started_at = progress.counted_until = time.monotonic()
+            state.hung_up = True
+        elif state.supervisor is None:
+            state.supervisor = fds[0]
+            # The first change of a group waits some 8 ms for all processors, a second one soon after does not. So move
+            # the supervisor while it prepares the run: the guest then moves without the wait.
+            state.supervisor_pid = self._attach(fds[0])
+        elif state.started_at is None and len(fds) == 2:
+            state.reaper = fds[0]
+            self._attach(fds[1])  # it may have been forked before its supervisor was in the group
+            state.started_at = state.counted_until = time.monotonic()
             self._selector.register(self._writer.fd, selectors.EVENT_WRITE)
         else:
-            progress.ended = json.loads(message)
+            state.ended = json.loads(message)
 
-    def _admit(self, pidfd: int) -> int | None:
-        """Put a process, and so all that it forks from now on, into the run's group; its id, None when it is gone."""
+    def _attach(self, pidfd: int) -> int | None:
+        """Put a process, and with it all its later forks, into the run's group; return its id, None when it is gone."""
         try:
             pid = _pid_of(pidfd)
         except ProcessLookupError:
-            return None  # which is noticed next
+            return None  # the next message or hang-up tells
         if self._group is not None:
             try:
                 self._group.attach(pid)
@@ -173,20 +173,20 @@ class _Run:
         return pid
 
     def _watch(self) -> None:
-        """Kill the run when a limit that the host keeps is met."""
-        progress, policy, now = self._progress, self._policy, time.monotonic()
-        if progress.killed is not None:
-            if now - progress.killed_at > _KILL_S:
+        """Kill the run when it exceeds a limit that the host enforces."""
+        state, policy, now = self._state, self._policy, time.monotonic()
+        if state.killed is not None:
+            if now - state.killed_at > _KILL_S:
                 self._kill_processes()
                 raise SandboxFailure(f"a run could not be killed within {_KILL_S:g} s")
             return
         if self._request.cancel is not None and self._request.cancel.is_set():
             self._kill(KillReason.CANCELLED)
-        elif progress.started_at is None:
+        elif state.started_at is None:
             if now - self._opened_at > _SETUP_S:
                 self._kill_processes()
                 raise SandboxFailure(f"a run had not started after {_SETUP_S:g} s")
-        elif now - progress.started_at > policy.wall_s:
+        elif now - state.started_at > policy.wall_s:
             self._kill(KillReason.WALL)
         elif not self._is_allowed(now):
             self._kill(KillReason.TOTAL)
@@ -199,48 +199,48 @@ class _Run:
             self._measure()
 
     def _measure(self) -> None:
-        """Kill the run when it uses too much of what takes a while to find out."""
-        progress = self._progress
+        """Kill the run when it exceeds a limit whose measurement takes a while."""
+        state = self._state
         if self._group is not None and (self._group.cpu_s() or 0.0) > self._policy.cpu_s:
             self._kill(KillReason.CPU)
         elif self._exceeds_memory():
             self._kill(KillReason.MEMORY)
-        elif self._gpu is not None and progress.supervisor_pid and self._gpu.exceeded(progress.supervisor_pid):
+        elif self._gpu is not None and state.supervisor_pid and self._gpu.exceeded(state.supervisor_pid):
             self._kill(KillReason.GPU_MEMORY)
 
     def _is_allowed(self, now: float) -> bool:
-        """Take the time since the last look from what all runs together may take; whether there was as much."""
+        """Charge the time since the last call to the allowance of all runs; False when it is used up."""
         if self._request.allowance is None:
             return True
-        passed_s, self._progress.counted_until = now - self._progress.counted_until, now
+        passed_s, self._state.counted_until = now - self._state.counted_until, now
         return self._request.allowance.use(passed_s)
 
     def _exceeds_memory(self) -> bool:
         if self._group is not None and self._group.limits_memory:
             # The kernel has killed one process of the run; version 1 leaves the others running.
             return self._group.usage().memory_hits > 0
-        pid = self._progress.supervisor_pid
+        pid = self._state.supervisor_pid
         if pid is None:
             return False
-        # The supervisor is a fork of the zygote that does nothing: what it holds, the guest has inherited.
+        # The supervisor is an idle fork of the zygote, so it holds exactly the memory that the guest inherited.
         return memory_bytes(pid, inherited_bytes=held_bytes(pid)) > self._policy.memory_bytes
 
     def _kill(self, reason: KillReason) -> None:
-        self._progress.killed = reason
-        self._progress.killed_at = time.monotonic()
+        self._state.killed = reason
+        self._state.killed_at = time.monotonic()
         self._kill_processes()
 
     def _kill_processes(self) -> None:
-        # With the reaper dies its whole namespace; the supervisor lives on and reports. Before there is a reaper, the
-        # supervisor is all there is.
-        target = self._progress.reaper if self._progress.reaper is not None else self._progress.supervisor
+        # The reaper's whole namespace dies with it; the supervisor lives on and reports. Before there is a reaper, the
+        # supervisor is the only process.
+        target = self._state.reaper if self._state.reaper is not None else self._state.supervisor
         if target is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(target, signal.SIGKILL)
 
-    def _settle(self) -> None:
-        """Wait until every process of the run is gone, then read what is left in the pipes."""
-        for fd in (self._progress.reaper, self._progress.supervisor):
+    def _await_end(self) -> None:
+        """Wait until every process of the run is gone, then read the rest from the pipes."""
+        for fd in (self._state.reaper, self._state.supervisor):
             if fd is not None and not select.select([fd], [], [], _KILL_S)[0]:
                 if self._group is not None:
                     self._group.kill()
@@ -248,18 +248,19 @@ class _Run:
         for reader in self._readers:
             reader.drain()
 
-    def _ending(self, wall_s: float) -> Ending:
-        progress = self._progress
+    def _ended_run(self, wall_s: float) -> EndedRun:
+        state = self._state
         usage = self._group.usage() if self._group is not None else Usage(None, None, 0, 0)
-        if progress.ended is None and progress.killed is None and not usage.memory_hits:
-            state = "the supervisor of a run vanished" if self._jail.alive else "the jail ended during a run"
-            raise SandboxFailure(state)
-        ended = progress.ended or {}
+        if state.ended is None and state.killed is None and not usage.memory_hits:
+            raise SandboxFailure(
+                "the supervisor of a run vanished" if self._jail.alive else "the jail ended during a run"
+            )
+        ended = state.ended or {}
         if "failed" in ended:
             raise SandboxFailure(f"a run could not be isolated: {ended['failed']}")
-        return Ending(
+        return EndedRun(
             wait_status=ended.get("wait_status"),
-            killed=progress.killed,
+            killed=state.killed,
             usage=usage,
             guest_cpu_s=ended.get("cpu_s"),
             wall_s=wall_s,

@@ -1,4 +1,4 @@
-"""The host's side: opens jails, and drives one run from request to result."""
+"""The open sandbox: its jail, and the call that runs a submission in it."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,7 +19,7 @@ from sandbox.jail import (
 from sandbox.policy import Allowance, Policy
 from sandbox.request import Cancellation, Request
 from sandbox.result import RunResult
-from sandbox.run_monitor import drive
+from sandbox.run_monitor import monitor_run
 from sandbox.seccomp import compile_cutoff, compile_filter
 from sandbox.setup import Backend, Setup
 from sandbox.staging import staged
@@ -29,7 +29,7 @@ _MAX_SCRATCH_INODES = 65_536
 
 
 class Sandbox:
-    """Runs submissions. Several threads may call `run` at once. Made by `open_sandbox`."""
+    """Runs submissions; `open_sandbox` creates it. Several threads may call `run` at once."""
 
     def __init__(self, setup: Setup, policy: Policy, stack: ExitStack) -> None:
         self._setup = setup
@@ -66,17 +66,17 @@ class Sandbox:
         cancel: Cancellation | None = None,
         allowance: Allowance | None = None,
     ) -> RunResult:
-        """How one call of `function` in `source` went.
+        """Call `function` of `source` once and return the result.
 
-        source: the submitted file; `filename` is what tracebacks call it. seed: in [0, 2^63), handed to the harness.
-        cancel: when set, the run is killed and ends as `cancelled`. allowance: shared by runs that may take only so
-        much time together; when it is used up, they end as `timeout`. Raises SandboxFailure when the sandbox broke.
+        source: the submitted file, called `filename` in tracebacks. seed: in [0, 2^63), passed to the harness.
+        cancel: when set, the run is killed and ends as `cancelled`. allowance: the time that several runs share; when
+        it is used up, they end as `timeout`. Raises SandboxFailure when the sandbox breaks.
         """
         request = Request(source, filename, function, seed, cancel, allowance, self._setup.gpu)
         if self._jail is not None:
-            return drive(self._jail, self._cgroups, self._policy, request)
+            return monitor_run(self._jail, self._cgroups, self._policy, request)
         with ExitStack() as stack:
-            return drive(self._open_jail(stack), self._cgroups, self._policy, request)
+            return monitor_run(self._open_jail(stack), self._cgroups, self._policy, request)
 
     def _enter_jail(self, stack: ExitStack, *, bwrap: str, interpreter: Interpreter) -> Jail:
         setup, policy, identity = self._setup, self._policy, self._identity
@@ -111,7 +111,7 @@ class Sandbox:
 
 @contextmanager
 def open_sandbox(setup: Setup, policy: Policy | None = None) -> Iterator[Sandbox]:
-    """A sandbox that is ready to run, closed on exit with everything in it.
+    """Open a sandbox that is ready to run; leaving the block closes it with everything in it.
 
     Raises SandboxUnavailable when this machine lacks something (the message says what to do), SandboxFailure when the
     jail or the harness does not start, OSError when an input cannot be read.

@@ -39,17 +39,17 @@ _AF_UNIX = 1
 _TIOCSTI = 0x5412
 _TIOCLINUX = 0x541C
 _SET_ID_BITS = (0o4000, 0o2000)
-# Locks and watches work across runs: whoever has a file open, even read-only, could hold up the host's own programs
-# with them. Taking a lock seems to succeed, because torch.compile and SQLite do not go on without.
+# Locks and watches work across runs: on a file that is open even read-only, a run could block the host's own programs
+# with them. Taking a lock pretends to succeed, because torch.compile and SQLite stop without one.
 _TAKE_LOCK_COMMANDS = (6, 7, 37, 38)  # SETLK, SETLKW, OFD_SETLK, OFD_SETLKW
 _ASK_LOCK_COMMANDS = (5, 36)  # GETLK, OFD_GETLK
 _WATCH_COMMANDS = (1024, 1026, 1036, 1038)  # SETLEASE, NOTIFY, SET_RW_HINT, SET_FILE_RW_HINT
-# Numbers that the kernel counts up for the whole machine, and that would tell a run how many were before it.
+# The kernel counts these numbers up for the whole machine, so they would tell a run how many ran before it.
 _SOL_SOCKET = 1
 _COUNTERS_OF_SOCKETS = (57, 71, 77)  # SO_COOKIE, SO_NETNS_COOKIE, SO_PEERPIDFD
 _SO_PASSPIDFD = 76
 _SO_SNDBUF = 7
-# Pages of several runs merged into one, told by how long writing takes; and hyperthreads that nobody else may use.
+# Merged pages of several runs, which the time of a write reveals; and hyperthreads reserved for one process.
 _MADV_MERGEABLE = 12
 _SHARING_OPTIONS = (62, 67)  # prctl: SCHED_CORE, SET_MEMORY_MERGE
 _STATX_MNT_ID_UNIQUE = 0x4000
@@ -57,7 +57,7 @@ _RLIMIT_CORE = 4
 _LOW_WORD = 0xFFFFFFFF
 
 # Numbers from 424 on are the same on every architecture. 450 (set_mempolicy_home_node) is the newest that the rules
-# above were written for; what came later answers ENOSYS, which programs must expect of an older kernel.
+# above were written for; later calls answer ENOSYS, which programs must expect of an older kernel.
 _NEWEST_KNOWN_CALL = 450
 
 
@@ -93,7 +93,7 @@ def compile_filter() -> bytes:
 
 
 def _deny_shared_state(pyseccomp: Any, rules: Any) -> None:
-    """Refuse what lets a run learn of others or hold them up, through objects that the kernel shares between runs."""
+    """Refuse calls that reveal or block other runs through objects that the kernel shares between runs."""
 
     def low_word(position: int, value: int) -> Any:
         return pyseccomp.Arg(position, pyseccomp.MASKED_EQ, _LOW_WORD, value)
@@ -109,7 +109,7 @@ def _deny_shared_state(pyseccomp: Any, rules: Any) -> None:
     for option in _COUNTERS_OF_SOCKETS:
         rules.add_rule(denied, "getsockopt", low_word(1, _SOL_SOCKET), low_word(2, option))
     rules.add_rule(denied, "setsockopt", low_word(1, _SOL_SOCKET), low_word(2, _SO_PASSPIDFD))
-    # A hint, as for the kernel: without cgroups, the memory of sockets is told by their number.
+    # The size is only a hint to the kernel, too; without cgroups, the memory of sockets is estimated from their number.
     rules.add_rule(pretended, "setsockopt", low_word(1, _SOL_SOCKET), low_word(2, _SO_SNDBUF))
     rules.add_rule(denied, "madvise", low_word(2, _MADV_MERGEABLE))
     for option in _SHARING_OPTIONS:

@@ -1,4 +1,4 @@
-"""What the caller puts into a jail: the harness, the inputs, the interpreter and the uid."""
+"""The caller's choice of what is in a jail: the harness, the inputs, the interpreter and the uid."""
 
 import sys
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ class Backend(StrEnum):
     FRESH = "bubblewrap-fresh"
     """A new jail and a new interpreter for each run."""
     UNSAFE = "unsafe-subprocess"
-    """No jail at all, for development: a run may do whatever its user may. Refused without `allow_unsafe`."""
+    """No jail at all, for development: a run can do whatever its user can. Refused without `allow_unsafe`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Setup:
     links: absolute path of a symbolic link in the jail -> where it leads.
     extra_paths: folders appended to `sys.path` after everything else.
     gpu: number of the one GPU that guests see, as in /dev/nvidia3.
-    allow_unsafe: says once more that runs may go unisolated; `Backend.UNSAFE` is refused without it.
+    allow_unsafe: confirms that runs may go unisolated; `Backend.UNSAFE` is refused without it.
     uid, gid: the host identity that the jail runs under when the caller is root; otherwise the caller's own is used.
     start_s: seconds that starting the zygote may take, the harness's `load` included.
     """

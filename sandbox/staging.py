@@ -18,7 +18,7 @@ from sandbox.setup import Backend, Setup
 PREFIX = "lethe-sandbox-"
 _GUEST_MODULES = ("guest.py", "huge_pages.py", "kernel.py", "guest_process.py", "zygote.py")
 _UNSAFE_MODULE = "unsafe_zygote.py"
-_NAMED_THREADS = 4096  # the numbers of a run's threads count up from 3
+_NAMED_THREADS = 4096  # the thread numbers of a run count up from 3
 _USERS = "guest:x:{uid}:{gid}:guest:/tmp:/bin/sh\n"
 _GROUPS = "guest:x:{gid}:\n"
 
@@ -73,13 +73,13 @@ def staged(setup: Setup, identity: Identity, config: Mapping[str, object]) -> It
 
 
 def _make_root() -> tuple[Path, int]:
-    """A new folder, and the descriptor whose lock says that it is in use until this process is gone."""
+    """A new folder, and a descriptor whose lock marks it as in use until this process exits."""
     while True:
         root = Path(tempfile.mkdtemp(prefix=PREFIX))
         try:
             lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
-            continue  # another worker's remove_stale took it before it was opened
+            continue  # another worker's remove_stale removed it before it was opened
         fcntl.flock(lock, fcntl.LOCK_SH)
         if root.exists():
             return root, lock
@@ -87,7 +87,7 @@ def _make_root() -> tuple[Path, int]:
 
 
 def remove_stale() -> None:
-    """Remove the staging folders of processes that were killed before they could."""
+    """Remove the staging folders of killed processes."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
             if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
@@ -117,8 +117,8 @@ def _stage_code(harness: Mapping[str, Path], modules: tuple[str, ...], code: Pat
 
 
 def _stage_proc(proc: Path, *, has_gpu: bool) -> None:
-    """All that a run sees of /proc. Training asks for the processor's features. CUDA does not start unless it finds its
-    own memory map, which the zygote puts into its place, and can write the names of its threads, which go nowhere.
+    """Write all that a run sees of /proc. Training reads the processor's features. CUDA starts only if it finds its own
+    memory map, for which the zygote needs a file here, and can write thread names, which go to /dev/null.
     """
     proc.mkdir(mode=0o755)
     _write(proc / "cpuinfo", Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace"))
@@ -153,14 +153,14 @@ def _stage_inputs(inputs: Mapping[str, Path], folder: Path, identity: Identity) 
                 os.chown(target, -1, identity.gid)
                 target.chmod(0o440)
         if not _was_linked(source, target):
-            os.utime(target, (0, 0))  # tells a guest nothing of when
+            os.utime(target, (0, 0))  # so that a guest cannot read the time of the copy
     if identity.drops:
         os.chown(folder, -1, identity.gid)
         folder.chmod(0o750)
 
 
 def _link(source: Path, target: Path) -> bool:
-    """Whether `target` is now a hard link of `source`; only of what everybody may read already."""
+    """Try to make `target` a hard link of `source`, if everybody may read that; False otherwise."""
     if not source.stat().st_mode & stat.S_IROTH or source.is_symlink():
         return False
     try:

@@ -1,6 +1,6 @@
 """The zygote of the backend that isolates nothing: plain processes of the host, for developing submissions and Lethe.
 
-A submission reads and changes here whatever its user may, reaches the network and may leave processes behind.
+Here a submission can read and change what its user can, use the network and leave processes behind.
 """
 
 import json
@@ -18,7 +18,7 @@ from sandbox.zygote import serve_runs
 
 
 def main(control_fd: int, root: str) -> NoReturn:
-    """Never returns: as `sandbox.zygote.main`, on the host's own files."""
+    """Serve as `sandbox.zygote.main` does, on the host's own files; never returns."""
     kernel.die_with_parent()
     serve_runs(control_fd, Path(root), _supervise)
 
@@ -28,24 +28,24 @@ def _supervise(fds: list[int], config: dict[str, Any], harness: Any, context: An
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     run = socket.socket(fileno=fds[guest_process.RUN])
     socket.send_fds(run, [b"hello"], [os.pidfd_open(os.getpid())])
-    heard, said = os.pipe()
+    status_read, status_write = os.pipe()
     scratch = tempfile.mkdtemp(prefix="lethe-unsafe-")
     try:
         child = os.fork()
         if child == 0:
             try:
                 run.detach()
-                _become_guest(fds, config, scratch, said)
+                _become_guest(fds, config, scratch, status_write)
                 guest.serve(harness, context)
             finally:
                 os._exit(1)
-        os.close(said)
-        os.read(heard, 1)  # ends when the guest leads a session of its own
+        os.close(status_write)
+        os.read(status_read, 1)  # returns when the guest leads a session of its own
         for fd in fds[guest_process.REQUEST :]:
             os.close(fd)
         socket.send_fds(run, [b"started"], [os.pidfd_open(child), os.pidfd_open(child)])
         os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-        os.killpg(child, signal.SIGKILL)  # not reaped yet, so the number is still its own
+        os.killpg(child, signal.SIGKILL)  # the child is not reaped yet, so the number is still its own
         _, wait_status, usage = os.wait4(child, 0)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -54,13 +54,13 @@ def _supervise(fds: list[int], config: dict[str, Any], harness: Any, context: An
     os._exit(0)
 
 
-def _become_guest(fds: list[int], config: dict[str, Any], scratch: str, said: int) -> None:
+def _become_guest(fds: list[int], config: dict[str, Any], scratch: str, status_fd: int) -> None:
     kernel.die_with_parent()
     os.setsid()
-    guest_process.keep_descriptors(fds, said)
+    guest_process.keep_descriptors(fds, status_fd)
     os.environ.update(HOME=scratch, TMPDIR=scratch)
     tempfile.tempdir = None
     os.chdir(scratch)
     guest_process.set_limits(config)
     sys.path.extend(config["layers"])
-    os.close(guest_process.GUEST_SAID)
+    os.close(guest_process.GUEST_STATUS)

@@ -1,4 +1,4 @@
-"""From what is known about an ended run to its status. The guest's own claim counts last."""
+"""Decides the status of an ended run. The guest's own claim counts last."""
 
 import json
 import os
@@ -52,8 +52,8 @@ _KILLED: dict[KillReason, tuple[Status, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """Everything known about a run whose processes are all gone. `wait_status` None: the supervisor died with it."""
+class EndedRun:
+    """Everything known about a run whose processes are all gone. `wait_status` None: the supervisor died, too."""
 
     wait_status: int | None
     killed: KillReason | None
@@ -67,55 +67,55 @@ class Ending:
     source_lines: int
 
 
-def judge(ending: Ending) -> RunResult:
-    """The result of a run. What the host and the kernel saw outranks what the guest reported."""
-    status, error = _judge_status(ending)
-    cpu_s = ending.usage.cpu_s if ending.usage.cpu_s is not None else ending.guest_cpu_s
+def judge(run: EndedRun) -> RunResult:
+    """The result of a run. What the host and the kernel saw outranks the guest's report."""
+    status, error = _judge_status(run)
+    cpu_s = run.usage.cpu_s if run.usage.cpu_s is not None else run.guest_cpu_s
     return RunResult(
         status=status,
-        payload=bytes(ending.payload.kept) if status is Status.OK else None,
+        payload=bytes(run.payload.kept) if status is Status.OK else None,
         error=error,
-        stdout=ending.stdout.text(),
-        stderr=ending.stderr.text(),
-        stdout_truncated=ending.stdout.truncated,
-        stderr_truncated=ending.stderr.truncated,
-        wall_s=ending.wall_s,
+        stdout=run.stdout.text(),
+        stderr=run.stderr.text(),
+        stdout_truncated=run.stdout.truncated,
+        stderr_truncated=run.stderr.truncated,
+        wall_s=run.wall_s,
         cpu_s=cpu_s,
-        peak_memory_bytes=ending.usage.peak_memory_bytes,
+        peak_memory_bytes=run.usage.peak_memory_bytes,
     )
 
 
-def _judge_status(ending: Ending) -> tuple[Status, GuestError | None]:
-    if ending.killed is not None:
-        # A fork bomb is stopped by the clock, but the clock is not what was wrong with it.
-        if ending.killed in (KillReason.WALL, KillReason.TOTAL, KillReason.CPU) and ending.usage.process_hits:
+def _judge_status(run: EndedRun) -> tuple[Status, GuestError | None]:
+    if run.killed is not None:
+        # The clock stops a fork bomb, but its fault is the number of processes.
+        if run.killed in (KillReason.WALL, KillReason.TOTAL, KillReason.CPU) and run.usage.process_hits:
             return Status.PROCESS_LIMIT, _plain("The run met its limit of processes and threads and did not end.")
-        status, text = _KILLED[ending.killed]
+        status, text = _KILLED[run.killed]
         return status, _plain(text)
-    if ending.payload.truncated:
+    if run.payload.truncated:
         status, text = _KILLED[KillReason.PAYLOAD]
         return status, _plain(text)
-    if ending.usage.memory_hits or ending.wait_status is None:
+    if run.usage.memory_hits or run.wait_status is None:
         status, text = _KILLED[KillReason.MEMORY]
         return status, _plain(text)
-    claim = _claim_of(ending.report)
-    ended_well = os.waitstatus_to_exitcode(ending.wait_status) == 0
-    if ended_well and claim.get("status") == Status.OK and claim.get("payload_bytes") == len(ending.payload.kept):
+    claim = _claim_of(run.report)
+    ended_well = os.waitstatus_to_exitcode(run.wait_status) == 0
+    if ended_well and claim.get("status") == Status.OK and claim.get("payload_bytes") == len(run.payload.kept):
         return Status.OK, None
-    if os.WIFSIGNALED(ending.wait_status):
-        return _judge_signal(os.WTERMSIG(ending.wait_status), ending)
+    if os.WIFSIGNALED(run.wait_status):
+        return _judge_signal(os.WTERMSIG(run.wait_status), run)
     if claim.get("status") in _CLAIMABLE:
-        return Status(claim["status"]), _error_of(claim, ending.source_lines)
-    code = os.waitstatus_to_exitcode(ending.wait_status)
-    if ending.usage.process_hits:
+        return Status(claim["status"]), _error_of(claim, run.source_lines)
+    code = os.waitstatus_to_exitcode(run.wait_status)
+    if run.usage.process_hits:
         return Status.PROCESS_LIMIT, _plain("The run met its limit of processes and threads and ended.")
     return Status.EXIT, _plain(f"The process ended with exit code {code} before there was a result.")
 
 
-def _judge_signal(number: int, ending: Ending) -> tuple[Status, GuestError]:
+def _judge_signal(number: int, run: EndedRun) -> tuple[Status, GuestError]:
     if number == signal.SIGXCPU:
         return Status.TIMEOUT, _plain(_KILLED[KillReason.CPU][1])
-    if ending.usage.process_hits:
+    if run.usage.process_hits:
         return Status.PROCESS_LIMIT, _plain("The run met its limit of processes and threads and was killed.")
     try:
         name = signal.Signals(number).name
@@ -125,7 +125,7 @@ def _judge_signal(number: int, ending: Ending) -> tuple[Status, GuestError]:
 
 
 def _claim_of(report: Reader) -> dict[str, Any]:
-    """The guest's report, or an empty one when it is not what guest.py writes."""
+    """The guest's report, or an empty one when guest.py cannot have written it."""
     if report.truncated:
         return {}
     try:
@@ -141,14 +141,14 @@ def _error_of(claim: dict[str, Any], source_lines: int) -> GuestError:
     return GuestError(
         type=texts["type"],
         message=texts["message"],
-        # A line of the file and no other number: callers show it where they show nothing else of a run.
+        # Only a line that the file has: callers show this number even where they show nothing else of a run.
         line=line if isinstance(line, int) and not isinstance(line, bool) and 0 < line <= source_lines else None,
         traceback=texts["traceback"],
     )
 
 
 def _text(value: object, limit: int) -> str:
-    """`value` when it is text, cut and made harmless."""
+    """`value`, cut and made harmless; empty when it is no text."""
     return harmless(value[:limit]) if isinstance(value, str) else ""
 
 

@@ -1,7 +1,7 @@
 """The trusted end of the jail: imports the harness once, then forks one guest per request.
 
-The zygote learns nothing of a run: the host passes it file descriptors, and source and seed are read from them after
-the fork. Each request becomes three processes:
+The zygote learns nothing of a run: the host passes it file descriptors, and the guest reads source and seed from them
+after the fork. Each request becomes three processes:
 
 - the *supervisor* stays outside of the run's process namespace, waits for the guest and tells the host how it ended;
 - the *reaper* is process 1 of the run's namespace; when it ends, the kernel kills everything in there. It is another
@@ -48,14 +48,14 @@ Supervise = Callable[[list[int], dict[str, Any], Any, Any], None]
 
 
 def main(control_fd: int) -> NoReturn:
-    """Never returns: loads, reports ready on the control socket and serves requests until the host hangs up."""
+    """Load, report ready on the control socket and serve requests until the host hangs up; never returns."""
     nodes = [str(node) for node in Path("/dev").iterdir() if node.is_char_device()]
     devices = {node: os.statvfs(node).f_flag & _KEPT_FLAGS for node in nodes}
     serve_runs(control_fd, ROOT, partial(_supervise, devices))
 
 
 def serve_runs(control_fd: int, root: Path, supervise: Supervise) -> NoReturn:
-    """Never returns: forks a process for each request; it calls `supervise`. In `root` are config and inputs."""
+    """Fork a process for each request, which calls `supervise`; never returns. `root` has config and inputs."""
     control = socket.socket(fileno=control_fd)
     _raise_open_files()
     config = json.loads((root / "config.json").read_bytes())
@@ -65,14 +65,14 @@ def serve_runs(control_fd: int, root: Path, supervise: Supervise) -> NoReturn:
         _check_threads()
         _check_shared_memory()
         _check_gpu()
-    except Exception:  # noqa: BLE001 - whatever it was, the host reports it
+    except Exception:  # noqa: BLE001 - the host reports it
         control.send(json.dumps({"failed": traceback.format_exc()[-8_000:]}).encode("ascii"))
         os._exit(1)
     _silence(sys.stdout)
     _silence(sys.stderr)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors are reaped by the kernel
     config["inherited_bytes"] = guest_process.data_bytes()
-    # What is alive now stays alive: keeps the collector from touching, and so copying, every page in each guest.
+    # Freeze all objects: else the collector would touch, and so copy, every page in each guest.
     gc.collect()
     gc.freeze()
     collapse_private_memory()
@@ -81,7 +81,7 @@ def serve_runs(control_fd: int, root: Path, supervise: Supervise) -> NoReturn:
         message, fds, _, _ = socket.recv_fds(control, 16, guest_process.RUN_FDS, socket.MSG_CMSG_CLOEXEC)
         if not message:
             os._exit(0)
-        # When there is no memory for a fork, the run's descriptors are closed, and the host learns by that.
+        # Without memory for a fork the run's descriptors are closed, which tells the host.
         with contextlib.suppress(OSError):
             if len(fds) == guest_process.RUN_FDS and os.fork() == 0:
                 try:
@@ -94,14 +94,14 @@ def serve_runs(control_fd: int, root: Path, supervise: Supervise) -> NoReturn:
 
 
 def _check_threads() -> None:
-    """Raises RuntimeError when there is a second thread: it would not survive a fork, its locks would stay held."""
+    """Raise RuntimeError when there is a second thread: it would not survive a fork, and its locks would stay held."""
     threads = sum(1 for _ in Path("/proc/self/task").iterdir())
     if threads != 1:
         raise RuntimeError(f"the harness left {threads} threads running; a guest forked now could hang on their locks")
 
 
 def _check_shared_memory() -> None:
-    """Raises RuntimeError when there is writable memory that forks share: what one run writes, the next would read."""
+    """Raise RuntimeError when forks would share writable memory: the next run could read what one run wrote."""
     found = []
     place = ""
     for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
@@ -115,15 +115,15 @@ def _check_shared_memory() -> None:
 
 
 def _check_gpu(nodes: str = "/dev/nvidia") -> None:
-    """Raises RuntimeError when CUDA was initialised, which no fork survives: each guest does that for itself."""
+    """Raise RuntimeError when CUDA is initialised: it does not survive a fork, so each guest initialises its own."""
     for fd in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(FileNotFoundError):  # the one that lists the folder
+        with contextlib.suppress(FileNotFoundError):  # the descriptor that lists the folder
             if str(fd.readlink()).startswith(nodes):
                 raise RuntimeError(f"the harness opened {fd.readlink()}; only guests may use the GPU")
 
 
 def _raise_open_files() -> None:
-    """The kernel refuses descriptors in messages of whoever's limit its user's messages exceed, and guests count."""
+    """Raise the limit of open files: the kernel counts descriptors in flight per user, those of guests included."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -135,20 +135,20 @@ def _supervise(devices: Mapping[str, int], fds: list[int], config: dict[str, Any
         proc = _enter_namespaces(devices, config)
         reaper, lifeline = _start_reaper()
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        heard, said = os.pipe()
+        status_read, status_write = os.pipe()
         child = os.fork()
         if child == 0:
             try:
                 run.detach()
-                _confine(fds, proc, config, said)
-                # Only now: libraries import what they happen to find, and the zygote must run nothing of a layer.
+                _confine(fds, proc, config, status_write)
+                # Not earlier: libraries import what they happen to find, and the zygote must not run code of a layer.
                 sys.path.extend(config["layers"])
                 guest.serve(harness, context)
             finally:
                 os._exit(1)
         kernel.drop_capabilities()
-        os.close(said)
-        _await_confinement(heard)
+        os.close(status_write)
+        _await_confinement(status_read)
     except OSError as error:
         run.send(json.dumps({"failed": str(error)}).encode("ascii"))
         os._exit(1)
@@ -165,15 +165,15 @@ def _supervise(devices: Mapping[str, int], fds: list[int], config: dict[str, Any
     os._exit(0)
 
 
-def _await_confinement(heard: int) -> None:
-    """Returns when the guest is confined and about to run the submission; raises OSError when it cannot be."""
-    said = os.read(heard, 4096).decode()
-    if said != _CONFINED:
-        raise OSError(said or "the guest ended before it was confined")
+def _await_confinement(status_read: int) -> None:
+    """Return when the guest is confined and about to run the submission; raises OSError when that fails."""
+    status = os.read(status_read, 4096).decode()
+    if status != _CONFINED:
+        raise OSError(status or "the guest ended before it was confined")
 
 
 def _enter_namespaces(devices: Mapping[str, int], config: dict[str, Any]) -> int:
-    """The folder /proc as it was before it was covered. devices: node -> flags of its mount, which a new one keeps."""
+    """Return a descriptor of /proc as it was before it was covered. devices: node -> flags that its mount keeps."""
     uid, gid = os.getuid(), os.getgid()
     kernel.unshare(_NAMESPACES)
     Path("/proc/self/setgroups").write_text("deny")
@@ -188,18 +188,18 @@ def _enter_namespaces(devices: Mapping[str, int], config: dict[str, Any]) -> int
         Path(SCRATCH_FOLDER, name).mkdir(mode=0o700)
     kernel.mount(f"{SCRATCH_FOLDER}/shm", "/dev/shm", None, kernel.MS_BIND)  # noqa: S108
     kernel.mount(f"{SCRATCH_FOLDER}/scratch", SCRATCH_FOLDER, None, kernel.MS_BIND)
-    # Cover /proc, which tells of the zygote; a real one of the run's own is refused.
+    # Cover /proc, which shows the zygote; the kernel refuses to mount a new one here.
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     kernel.mount(str(ROOT / "proc"), "/proc", None, kernel.MS_BIND)
-    # Read-only, they stay usable: a guest could set the times of the host's own nodes, and a later run read them.
-    # bubblewrap cannot do it without making them unusable.
+    # Make the nodes read-only, which leaves them usable: else a guest could set times on the host's own nodes for a
+    # later run to read. bubblewrap's own way makes them unusable.
     for node, kept in devices.items():
         kernel.mount("none", node, None, kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kept)
     return proc
 
 
 def _start_reaper() -> tuple[int, int]:
-    """`(pid, fd)` of process 1 of the new namespace; it lives until it is killed or `fd` is closed everywhere.
+    """Return `(pid, fd)` of process 1 of the new namespace; it lives until it is killed or `fd` is closed everywhere.
 
     Process 1 ignores every signal without a handler. It inherits that SIGCHLD is ignored, so the kernel reaps orphans.
     """
@@ -218,33 +218,33 @@ def _start_reaper() -> tuple[int, int]:
     return pid, lifeline
 
 
-def _confine(fds: list[int], proc: int, config: dict[str, Any], said: int) -> None:
-    """Turn this process into a guest, and say so (or what went wrong) on `said`, which is closed then."""
+def _confine(fds: list[int], proc: int, config: dict[str, Any], status_fd: int) -> None:
+    """Turn this process into a guest and report success or the error on `status_fd`, which is then closed."""
     try:
-        _become_guest(fds, proc, config, said)
+        _become_guest(fds, proc, config, status_fd)
         for program in config["seccomp"]:
             kernel.install_seccomp(bytes.fromhex(program))
-        os.write(guest_process.GUEST_SAID, _CONFINED.encode())
-        os.close(guest_process.GUEST_SAID)
-    except Exception as error:  # noqa: BLE001 - whatever it was, no submission may run now
-        for fd in (said, guest_process.GUEST_SAID):
+        os.write(guest_process.GUEST_STATUS, _CONFINED.encode())
+        os.close(guest_process.GUEST_STATUS)
+    except Exception as error:  # noqa: BLE001 - no submission may run after any of them
+        for fd in (status_fd, guest_process.GUEST_STATUS):
             with contextlib.suppress(OSError):
                 os.write(fd, repr(error).encode("utf-8", "replace"))
                 break
         os._exit(1)
 
 
-def _become_guest(fds: list[int], proc: int, config: dict[str, Any], said: int) -> None:
+def _become_guest(fds: list[int], proc: int, config: dict[str, Any], status_fd: int) -> None:
     if Path("/proc/self/maps").exists():
-        # CUDA looks there for free addresses. It stays the guest's: its children see that too, not their own.
+        # CUDA looks there for free addresses. The guest's children see the guest's map too, not their own.
         os.fchdir(proc)
         kernel.mount("self/maps", "/proc/self/maps", None, kernel.MS_BIND)
     kernel.drop_capabilities()
     oom = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=proc)
-    os.write(oom, b"1000")  # of the run's processes, the guest's die first
+    os.write(oom, b"1000")  # the guest's processes die before supervisor and reaper
     os.close(oom)
     os.setsid()
-    guest_process.keep_descriptors(fds, said)
+    guest_process.keep_descriptors(fds, status_fd)
     os.umask(0o077)
     os.chdir(SCRATCH_FOLDER)
     guest_process.set_limits(config)

@@ -54,7 +54,7 @@ def fill_banks(
     process dies or raises.
     """
     for bank in {bank.digest: bank for bank, _ in orders}.values():
-        begin(store, bank)
+        store_identity(store, bank)
     present = {bank.digest: set(trained_indices(store, bank.digest)) for bank, _ in orders}
     missing = [(bank, index) for bank, index in orders if index not in present[bank.digest]]
     started = time.monotonic()
@@ -68,12 +68,12 @@ def fill_banks(
     with TemporaryDirectory(prefix="lethe-bank-") as folder:
         order_of = {training_task(bank, index, store, Path(folder)): (bank, index) for bank, index in missing}
         for fresh, (task, model) in enumerate(pool.train(list(order_of)), start=1):
-            commit(store, *order_of[task], model)
+            store_model(store, *order_of[task], model)
             report(fresh)
     return [read_record(store, bank.digest, index) for bank, index in orders]
 
 
-def begin(store: ArtifactStore, bank: BankIdentity) -> None:
+def store_identity(store: ArtifactStore, bank: BankIdentity) -> None:
     """Let the bank say what it is made from."""
     store.put(identity_key(bank.digest), bank.model_dump_json().encode())
 
@@ -93,7 +93,7 @@ def training_task(bank: BankIdentity, index: int, store: ArtifactStore, folder: 
     )
 
 
-def commit(store: ArtifactStore, bank: BankIdentity, index: int, model: TrainedModel) -> None:
+def store_model(store: ArtifactStore, bank: BankIdentity, index: int, model: TrainedModel) -> None:
     """Checkpoint and outputs first, under names that contain their digests, then the record that makes them count.
 
     Two machines that train the same model may differ in the last bits: whoever writes the record first has made the

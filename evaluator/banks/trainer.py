@@ -10,8 +10,15 @@ from typing import Protocol
 
 from evaluator.artifacts import ArtifactStore
 from evaluator.artifacts.oracles import record_key
-from evaluator.banks.seeding import commit, training_task
-from evaluator.banks.training_jobs import TrainedModel, TrainerKilled, TrainingFailed, TrainingPool, run_task, trained
+from evaluator.banks.seeding import store_model, training_task
+from evaluator.banks.training_jobs import (
+    TrainedModel,
+    TrainerKilled,
+    TrainingFailed,
+    TrainingPool,
+    result_of,
+    train_model,
+)
 from evaluator.contract.training import OrderEnd, OrderRef, TrainingOrder
 
 TICK_S = 0.5
@@ -99,7 +106,7 @@ class TrainingSession:
             self._book.report(order.ref, OrderEnd.TRAINED)
             return
         task = training_task(order.bank, order.index, self._store, self._folder)
-        self._futures[self._pool.submit(run_task, task)] = order.ref
+        self._futures[self._pool.submit(train_model, task)] = order.ref
 
     def _finish(self, future: Future[TrainedModel]) -> bool:
         """Commit and report one model; False when it was taken over by another trainer meanwhile."""
@@ -109,7 +116,7 @@ class TrainingSession:
             return False
         self._ask_at = 0.0
         try:
-            model = trained(future, f"model {order.index} of bank {order.bank.digest[:12]}")
+            model = result_of(future, f"model {order.index} of bank {order.bank.digest[:12]}")
         except TrainerKilled as error:
             del self._held[ref]
             self._book.report(ref, OrderEnd.BROKEN, str(error))
@@ -118,7 +125,7 @@ class TrainingSession:
             del self._held[ref]
             self._book.report(ref, OrderEnd.FAILED, str(error))
             raise
-        commit(self._store, order.bank, order.index, model)
+        store_model(self._store, order.bank, order.index, model)
         del self._held[ref]
         self._book.report(ref, OrderEnd.TRAINED)
         return True

@@ -87,7 +87,7 @@ class TrainingPool:
 
         Raises TrainerKilled when a process of the pool has died.
         """
-        _start_server()
+        _start_fork_server()
         try:
             return self._executor.submit(function, argument)
         except BrokenProcessPool as error:
@@ -95,13 +95,13 @@ class TrainingPool:
 
     def train(self, tasks: list[TrainingTask]) -> Iterator[tuple[TrainingTask, TrainedModel]]:
         """Each task with its model, in the order of finishing. Raises TrainingFailed when a process dies or raises."""
-        futures = {self.submit(run_task, task): task for task in tasks}
+        futures = {self.submit(train_model, task): task for task in tasks}
         for future in as_completed(futures):
             task = futures.pop(future)  # a result is tens of megabytes
-            yield task, trained(future, task.name)
+            yield task, result_of(future, task.name)
 
 
-def trained(future: "Future[TrainedModel]", name: str) -> TrainedModel:
+def result_of(future: "Future[TrainedModel]", name: str) -> TrainedModel:
     """The finished model called `name`; raises TrainerKilled when its process died, TrainingFailed when it raised."""
     error = future.exception()
     if isinstance(error, BrokenProcessPool):
@@ -143,7 +143,7 @@ def training_pool(jobs: int | None = None) -> Iterator[TrainingPool]:
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-def run_task(task: TrainingTask) -> TrainedModel:
+def train_model(task: TrainingTask) -> TrainedModel:
     """The trained model of one task; runs in a process of the pool, or anywhere else with the same result."""
     import torch
     from safetensors.torch import save
@@ -182,7 +182,7 @@ class OutputsTask:
     batch_size: int
 
 
-def run_outputs(task: OutputsTask) -> tuple[bytes, str]:
+def recompute_outputs(task: OutputsTask) -> tuple[bytes, str]:
     """The outputs as safetensors bytes, and what computed them. RuntimeError when the checkpoint does not fit."""
     import torch
     from safetensors.torch import load
@@ -207,7 +207,7 @@ def processor() -> str:
     return f"{models[0] if models else platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
-def _start_server() -> None:
+def _start_fork_server() -> None:
     """Start the server process that trainers are forked from, deaf to Ctrl-C as they are: only the caller reacts."""
     resource_tracker.ensure_running()  # it takes Ctrl-C out of the mask again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -222,10 +222,10 @@ def _start_process() -> None:
     parent = parent_process()
     if parent is not None:
         # A pool's processes wait on a pipe that they hold open themselves: without this they outlive a killed caller.
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+        threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()
 
 
-def _end_with(parent: BaseProcess) -> None:
+def _exit_after(parent: BaseProcess) -> None:
     parent.join()
     os._exit(1)
 

@@ -13,7 +13,7 @@ from evaluator.artifacts import ArtifactCorrupt, ArtifactMissing, ArtifactStore
 from evaluator.artifacts.oracles import ModelRecord, pruned_key, read_record, trained_indices
 from evaluator.artifacts.outputs import LOGITS, read_outputs
 from evaluator.banks.seeding import Progress, ReportProgress
-from evaluator.banks.training_jobs import OutputsTask, run_outputs, training_pool
+from evaluator.banks.training_jobs import OutputsTask, recompute_outputs, training_pool
 from evaluator.contract.bank import BankIdentity
 
 TOLERANCE = 1e-3  # of logits, relative to the largest, when another processor computes them
@@ -49,7 +49,7 @@ def verify_bank(
     """
     found = Verification()
     indices = trained_indices(store, bank.digest)
-    records = list(_sound_records(bank, store, indices, found, progress))
+    records = list(_undamaged_records(bank, store, indices, found, progress))
     if records and sample:
         places = np.unique(np.linspace(0, len(records) - 1, min(sample, len(records))).round().astype(int))
         _recompute(bank, store, [records[place] for place in places], jobs, found, progress)
@@ -64,7 +64,7 @@ def prune_bank(bank_digest: str, store: ArtifactStore) -> int:
     return len(keys)
 
 
-def _sound_records(
+def _undamaged_records(
     bank: BankIdentity, store: ArtifactStore, indices: list[int], found: Verification, progress: ReportProgress
 ) -> Iterator[ModelRecord]:
     """The records of undamaged models that have a checkpoint."""
@@ -114,7 +114,7 @@ def _recompute(
                 classes=bank.classes,
                 batch_size=bank.batch_size,
             )
-            futures[pool.submit(run_outputs, task)] = record
+            futures[pool.submit(recompute_outputs, task)] = record
         for done, future in enumerate(as_completed(futures), start=1):
             _compare(futures[future], store, *future.result(), found)
             progress(Progress("outputs", done, len(records), done, time.monotonic() - started))

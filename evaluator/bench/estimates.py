@@ -24,7 +24,7 @@ class Estimate:
     high: float
 
 
-def measure(
+def estimate_measures(
     score: Score, unlearned: StackedOutputs, retrained: StackedOutputs, labels: Labels, wall_s: Sequence[float]
 ) -> dict[str, Estimate]:
     """The measures by name, in the order of MEASURES; those of `wall_s` are missing when it is empty.

@@ -104,13 +104,13 @@ def run_methods(
                     stored = partial(finish, identity=identity)
                     done = evaluate(resources, job, interrupt=threading.Event(), finished=stored)
                     fault = done.fault
-                faults.append("" if fault is None else _explained(resources, bench, method, fault))
+                faults.append("" if fault is None else _explain_fault(resources, bench, method, fault))
                 if fault is not None:
                     total -= bench.runs - len(_stored_records(bench, method))
                     report()
         finally:
             sandbox_pool.close()
-    return [_collect(bench, method, fault) for method, fault in zip(methods, faults, strict=True)]
+    return [_method_runs(bench, method, fault) for method, fault in zip(methods, faults, strict=True)]
 
 
 def identity_of(bench: Bench, method: Method) -> UUID:
@@ -142,7 +142,7 @@ def _stored_records(bench: Bench, method: Method) -> dict[int, RunRecord]:
     return {record.index: record for record in records if record.index < bench.runs}
 
 
-def _collect(bench: Bench, method: Method, fault: str) -> MethodRuns:
+def _method_runs(bench: Bench, method: Method, fault: str) -> MethodRuns:
     records = _stored_records(bench, method)
     if fault or len(records) < bench.runs:
         return MethodRuns(method, None, (), fault or "interrupted")
@@ -175,11 +175,11 @@ def make_job(bench: Bench, method: Method, identity: UUID, indices: Sequence[int
     )
 
 
-def _explained(resources: WorkerResources, bench: Bench, method: Method, fault: Fault) -> str:
-    """The fault in one line, with what the code said in a run of its own: runs on hidden data do not tell."""
+def _explain_fault(resources: WorkerResources, bench: Bench, method: Method, fault: Fault) -> str:
+    """The fault in one line, with what the code shown_fault in a run of its own: runs on hidden data do not tell."""
     if fault.owner is Owner.PLATFORM:
         raise BenchFailed(f"{method.name}: {fault.message or FAULT_TEXTS[fault.code]}")
     job = make_job(bench, method, identity_of(bench, method), [0], Stage.CHECK)
-    said = evaluate(resources, job, interrupt=threading.Event(), finished=lambda _: None).fault
+    shown_fault = evaluate(resources, job, interrupt=threading.Event(), finished=lambda _: None).fault
     place = f" in line {fault.line}" if fault.line else ""
-    return f"{fault.code}{place}{f': {said.message}' if said is not None and said.message else ''}"
+    return f"{fault.code}{place}{f': {shown_fault.message}' if shown_fault is not None and shown_fault.message else ''}"

@@ -13,20 +13,20 @@ from evaluator.metrics import Score, paired_difference
 
 START, END = "<!-- results: start -->", "<!-- results: end -->"
 PLAIN = "finetune"
-"""The method that the others are compared with in words."""
+"""The verdict compares the others with this method."""
 SHORT = ("F", "score", "UA", "RA", "TA", "run time")
 _TITLES = {"F": "F", "score": "final score", "run time": "seconds"}
 _DIGITS = {"F": 3, "score": 3, "run time": 2}
 _JACKKNIFE = ("F", "score")
 
 
-class NoBlock(EvaluatorError, ValueError):
-    """A file lacks the two comments between which the table belongs."""
+class ResultsBlockMissing(EvaluatorError, ValueError):
+    """A file lacks the two comments that the table goes between."""
 
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One line: a method or a reference (`ceiling`, `floor`), or why there is nothing to say of it."""
+    """One line: a method or a reference (`ceiling`, `floor`) with its measures, or its fault."""
 
     name: str
     constants: dict[str, Constant]
@@ -37,20 +37,20 @@ class Row:
     is_reference: bool = False
 
 
-def ordered(rows: Sequence[Row]) -> list[Row]:
-    """The best final score first; what failed comes last."""
+def sort_rows(rows: Sequence[Row]) -> list[Row]:
+    """The rows from the best final score to the worst; failed ones come last."""
     return sorted(rows, key=lambda row: -1.0 if row.score is None else row.score.final_score, reverse=True)
 
 
 def csv_table(rows: Sequence[Row]) -> str:
     """One line a row, with mean, low and high of each measure in columns of their own; plain numbers throughout."""
-    names = _measured(rows)
+    names = _measure_names(rows)
     stream = io.StringIO()
     writer = csv.writer(stream)
     ends = [f"{name} {end}".strip() for name in names for end in ("", "low", "high")]
     writer.writerow(["method", "constants", "runs", *ends, "fault"])
     for row in rows:
-        values = [value for name in names for value in _plain(row.measures.get(name))]
+        values = [value for name in names for value in _csv_values(row.measures.get(name))]
         constants = "; ".join(f"{name}={value}" for name, value in row.constants.items())
         writer.writerow([row.name, constants, row.runs, *values, row.fault])
     return stream.getvalue()
@@ -58,18 +58,18 @@ def csv_table(rows: Sequence[Row]) -> str:
 
 def markdown_table(rows: Sequence[Row], names: Sequence[str] | None = None) -> str:
     """A Markdown table of these measures, by default all: mean with its 95% interval."""
-    names = _measured(rows) if names is None else names
+    names = _measure_names(rows) if names is None else names
     lines = ["| method | " + " | ".join(_TITLES.get(name, name) for name in names) + " |"]
     lines.append("|---|" + "---:|" * len(names))
     for row in rows:
         title = f"*{row.name}*" if row.is_reference else row.name
-        cells = [shown(name, row.measures.get(name)) for name in names]
+        cells = [format_estimate(name, row.measures.get(name)) for name in names]
         lines.append(f"| {title} | " + " | ".join(cells if row.score is not None else [row.fault]) + " |")
     return "\n".join(lines) + "\n"
 
 
-def shown(name: str, estimate: Estimate | None) -> str:
-    """`0.031 (0.024–0.038)` for what the jackknife is of, `97.1 ± 0.3` for means over runs."""
+def format_estimate(name: str, estimate: Estimate | None) -> str:
+    """`0.031 (0.024–0.038)` for measures with jackknife intervals, `97.1 ± 0.3` for means over runs."""
     if estimate is None:
         return ""
     digits = _DIGITS.get(name, 1)
@@ -122,25 +122,25 @@ def _is_above(score: Score, other: Score) -> bool:
 
 
 def require_block(path: Path) -> None:
-    """Raise NoBlock unless the two comments are in `path`, once and in order: before the work, not after it."""
+    """Raise ResultsBlockMissing unless the two comments are in `path`, once and in order; call it before the work."""
     content = path.read_text(encoding="utf-8")
     if content.count(START) != 1 or content.count(END) != 1 or content.index(START) > content.index(END):
-        raise NoBlock(f"{path} needs the lines {START!r} and {END!r}, once and in this order")
+        raise ResultsBlockMissing(f"{path} needs the lines {START!r} and {END!r}, once and in this order")
 
 
-def put_into(path: Path, text: str) -> None:
-    """Write `text` between the two comments in `path`; raises NoBlock as `require_block` does."""
+def write_block(path: Path, text: str) -> None:
+    """Write `text` between the two comments in `path`; raises ResultsBlockMissing as `require_block` does."""
     require_block(path)
     before, rest = path.read_text(encoding="utf-8").split(START)
     path.write_text(f"{before}{START}\n{text.strip()}\n{END}{rest.split(END)[1]}", encoding="utf-8")
 
 
-def _measured(rows: Sequence[Row]) -> list[str]:
-    """The names of all measures, in the order of the row that has most."""
+def _measure_names(rows: Sequence[Row]) -> list[str]:
+    """The names of all measures, in the order of the row with the most of them."""
     return max((list(row.measures) for row in rows), key=len, default=[])
 
 
-def _plain(estimate: Estimate | None) -> list[float | str]:
+def _csv_values(estimate: Estimate | None) -> list[float | str]:
     if estimate is None:
         return ["", "", ""]
     return [round(value, 6) for value in (estimate.mean, estimate.low, estimate.high)]

@@ -1,4 +1,4 @@
-"""Sends the results of a sweep to MLflow, one MLflow run a row."""
+"""Sends the results of a sweep to MLflow, one MLflow run for each row."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ class TrackingUnavailable(EvaluatorError):
 
 
 def require_mlflow() -> None:
-    """Raise TrackingUnavailable unless MLflow can be imported: before the work, not after it."""
+    """Raise TrackingUnavailable unless MLflow can be imported; call it before the work."""
     try:
         import mlflow  # noqa: F401
     except ModuleNotFoundError as error:

@@ -18,7 +18,7 @@ GREY, WHITE = np.array([158.0, 158.0, 160.0]), np.array([246.0, 244.0, 240.0])
 IRIS = np.array([(62, 40, 26), (92, 62, 34), (84, 104, 62), (82, 122, 160), (120, 134, 144)])
 
 
-class Draws:
+class Sampler:
     """Independent random values for `count` people or photographs at a time."""
 
     def __init__(self, generator: np.random.Generator, count: int) -> None:
@@ -49,13 +49,13 @@ class Draws:
 
 def draw_people(ages: Values, generator: np.random.Generator) -> Traits:
     """What belongs to a person, as float32 arrays (count,), or (count, 3) for colours; ages (count,) in years."""
-    draws = Draws(generator, len(ages))
+    draws = Sampler(generator, len(ages))
     age = _signs_of_age(ages, draws)
     traits = age | _shape(age, draws) | _hair_and_skin(age, draws)
     return {name: np.asarray(value, dtype=np.float32) for name, value in traits.items()}
 
 
-def _signs_of_age(ages: Values, draws: Draws) -> Traits:
+def _signs_of_age(ages: Values, draws: Sampler) -> Traits:
     """How far each sign of age has come, 0 to 1. `looks` is the age in years that the person seems to have."""
     looks = ages + draws.normal(1) * (0.4 + 0.018 * ages)
     masculine = draws.chance(0.5)
@@ -74,7 +74,7 @@ def _signs_of_age(ages: Values, draws: Draws) -> Traits:
     }
 
 
-def _shape(age: Traits, draws: Draws) -> Traits:
+def _shape(age: Traits, draws: Sampler) -> Traits:
     """Sizes and places in units of half a head's height; children have low, large eyes and a small nose."""
     child, masculine, wrinkled, sagging = (age[name] for name in ("child", "masculine", "wrinkled", "sagging"))
     adult = 1 - child
@@ -98,7 +98,7 @@ def _shape(age: Traits, draws: Draws) -> Traits:
     }
 
 
-def _hair_and_skin(age: Traits, draws: Draws) -> Traits:
+def _hair_and_skin(age: Traits, draws: Sampler) -> Traits:
     """Hair style, beard, glasses, skin and eyes. Dark skin comes with dark hair and eyes."""
     looks, youth, generator = age["looks"], age["youth"], draws.generator
     bearded = age["masculine"] * (looks > 17) * draws.chance(0.45)

@@ -53,7 +53,7 @@ class Splits:
 
 
 @dataclass(frozen=True)
-class _Draw:
+class _DrawnSplits:
     """One attempt: who is held out, and the photographs that each split forgets."""
 
     validation: Rows
@@ -85,7 +85,7 @@ def draw_splits(identities: Rows, labels: Rows, spec: SplitSpec) -> Splits:
     generator = np.random.default_rng(np.random.SeedSequence([_seed(spec), 0]))
     attempts = 1 if spec.forget_by == "published" else DRAWS
     for _ in range(attempts):
-        draw = _DRAW[spec.forget_by](identities, labels, spec, generator)
+        draw = _DRAW_BY[spec.forget_by](identities, labels, spec, generator)
         retains = [_others(len(labels), draw.validation, draw.test, forget) for forget in draw.forgets]
         if all(
             _keeps_classes(labels, retain, forget, spec) for retain, forget in zip(retains, draw.forgets, strict=True)
@@ -106,7 +106,7 @@ def draw_splits(identities: Rows, labels: Rows, spec: SplitSpec) -> Splits:
     return Splits(public=splits[0], final=splits[1] if spec.final else None)
 
 
-def _by_identity(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.random.Generator) -> _Draw:  # noqa: ARG001 - all draws are called alike
+def _by_identity(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.random.Generator) -> _DrawnSplits:  # noqa: ARG001 - all draws are called alike
     people = np.unique(identities)
     forget, validation, test = (
         _share(fraction, len(people))
@@ -120,28 +120,28 @@ def _by_identity(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.
         )
     chosen = np.split(generator.permutation(people), np.cumsum([forget, validation, test, final]))
     rows = [_rows_of(identities, side) for side in chosen]
-    return _Draw(validation=rows[1], test=rows[2], forgets=[rows[0], rows[3]][: 1 + spec.final])
+    return _DrawnSplits(validation=rows[1], test=rows[2], forgets=[rows[0], rows[3]][: 1 + spec.final])
 
 
-def _by_example(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.random.Generator) -> _Draw:  # noqa: ARG001
+def _by_example(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.random.Generator) -> _DrawnSplits:  # noqa: ARG001
     validation, test, rest = _hold_out(identities, spec, generator)
     count = _share(spec.forget_fraction, len(identities))
     if count * (1 + spec.final) + 2 > len(rest):
         raise DataError(f"split.forget_fraction = {spec.forget_fraction} leaves fewer than two photographs to retain")
-    return _Draw(validation, test, _consecutive(generator.permutation(rest), count, spec))
+    return _DrawnSplits(validation, test, _consecutive(generator.permutation(rest), count, spec))
 
 
-def _by_class(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.random.Generator) -> _Draw:
+def _by_class(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.random.Generator) -> _DrawnSplits:
     validation, test, rest = _hold_out(identities, spec, generator)
     classes = np.unique(labels)
     count = _share(spec.forget_fraction, len(classes))
     if count * (1 + spec.final) >= len(classes):
         raise DataError(f"split.forget_fraction = {spec.forget_fraction} leaves none of {len(classes)} classes")
     chosen = _consecutive(generator.permutation(classes), count, spec)
-    return _Draw(validation, test, [rest[np.isin(labels[rest], some)] for some in chosen])
+    return _DrawnSplits(validation, test, [rest[np.isin(labels[rest], some)] for some in chosen])
 
 
-def _published(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.random.Generator) -> _Draw:  # noqa: ARG001
+def _published(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.random.Generator) -> _DrawnSplits:  # noqa: ARG001
     people = np.unique(identities)
     needed = PUBLISHED_PEOPLE * (1 + spec.final) + 2
     if len(people) < needed:
@@ -150,10 +150,10 @@ def _published(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.ra
     held_out = _share(PUBLISHED_HELD_OUT, len(identities))
     test, validation, rest = (np.sort(rows) for rows in np.split(shuffled, np.cumsum([held_out, held_out])))
     chosen = [people[start : start + PUBLISHED_PEOPLE] for start in (0, PUBLISHED_PEOPLE)][: 1 + spec.final]
-    return _Draw(validation, test, [rest[np.isin(identities[rest], some)] for some in chosen])
+    return _DrawnSplits(validation, test, [rest[np.isin(identities[rest], some)] for some in chosen])
 
 
-_DRAW = {"identity": _by_identity, "example": _by_example, "class": _by_class, "published": _published}
+_DRAW_BY = {"identity": _by_identity, "example": _by_example, "class": _by_class, "published": _published}
 
 
 def _hold_out(identities: Rows, spec: SplitSpec, generator: np.random.Generator) -> tuple[Rows, Rows, Rows]:

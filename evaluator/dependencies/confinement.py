@@ -19,7 +19,7 @@ from evaluator.dependencies.errors import InstallInterrupted
 from evaluator.errors import EvaluatorError
 
 _TICK_S = 0.05
-_SAID_BYTES = 256 * 2**10
+_OUTPUT_BYTES = 256 * 2**10
 _BUSY_FRACTION = 0.1  # of the time; low, because the machine may be busy with other things
 _MEMORY_BYTES = 2 * 2**30
 # Limits itself, asks to die with the thread that waits for it, and becomes the program. PR_SET_PDEATHSIG is 1.
@@ -81,7 +81,7 @@ class Confinement:
         """
         with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
             process = subprocess.Popen(
-                _limited(command, bounds),
+                _with_limits(command, bounds),
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -92,20 +92,20 @@ class Confinement:
                 **self._identity(),
             )
             try:
-                _watch(process.pid, folder, bounds, cancel)
+                _await_end(process.pid, folder, bounds, cancel)
             finally:
                 # The leader is not reaped yet, so its group's number cannot belong to anybody else.
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
             if process.returncode == -signal.SIGXFSZ:
                 raise TooMuchDisk
-            return Finished(process.returncode, _said(stdout), _said(stderr))
+            return Finished(process.returncode, _read_start(stdout), _read_start(stderr))
 
     def _identity(self) -> dict[str, Any]:
         return {} if self.uid is None else {"user": self.uid, "group": self.uid, "extra_groups": []}
 
 
-def _limited(command: Sequence[str], bounds: Bounds) -> list[str]:
+def _with_limits(command: Sequence[str], bounds: Bounds) -> list[str]:
     limits = [
         (resource.RLIMIT_FSIZE, bounds.folder_bytes),
         (resource.RLIMIT_DATA, _MEMORY_BYTES),
@@ -115,7 +115,7 @@ def _limited(command: Sequence[str], bounds: Bounds) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", _LAUNCH, json.dumps([limits, os.getpid()]), *command]
 
 
-def _watch(pid: int, folder: Path, bounds: Bounds, cancel: threading.Event) -> None:
+def _await_end(pid: int, folder: Path, bounds: Bounds, cancel: threading.Event) -> None:
     """Returns when the process has ended; it stays unreaped."""
     deadline = time.monotonic() + bounds.wall_s
     while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
@@ -166,6 +166,6 @@ def disk_use(folder: Path) -> tuple[int, int]:
     return total, len(seen)
 
 
-def _said(stream: IO[bytes]) -> str:
+def _read_start(stream: IO[bytes]) -> str:
     stream.seek(0)
-    return stream.read(_SAID_BYTES).decode("utf-8", "replace")
+    return stream.read(_OUTPUT_BYTES).decode("utf-8", "replace")

@@ -63,7 +63,7 @@ class Installer:
             bounds=bounds,
             cancel=cancel,
         )
-        return self._planned(finished.stdout)
+        return self._read_plan(finished.stdout)
 
     def install(self, packages: Sequence[str], workspace: Workspace, bounds: Bounds, cancel: threading.Event) -> None:
         """Put exactly `packages` into the workspace's layer; raises as `plan` does."""
@@ -78,18 +78,18 @@ class Installer:
     def compile(self, workspace: Workspace, bounds: Bounds, cancel: threading.Event) -> None:
         """Compile the layer's modules, so that not every run has to; what does not compile is left as it is."""
         command = [str(self._base.python), "-I", "-S", "-m", "compileall", "-q", "-x", "/tests?/", "layer"]
-        _bounded(self._confinement(workspace), command, workspace, bounds, cancel)
+        _run_bounded(self._confinement(workspace), command, workspace, bounds, cancel)
 
     def _uv(self, *arguments: str, workspace: Workspace, bounds: Bounds, cancel: threading.Event) -> Finished:
         command = [find_uv_bin(), "pip", "install", *_OPTIONS, f"--python={self._base.python}"]
         command += ["--only-binary=:all:", *arguments]
-        finished = _bounded(self._confinement(workspace), command, workspace, bounds, cancel)
+        finished = _run_bounded(self._confinement(workspace), command, workspace, bounds, cancel)
         if finished.returncode == 0:
             return finished
-        words = _useful_words(finished.stderr)
+        message = _readable_error(finished.stderr)
         if finished.returncode != _REFUSED or _NO_CREDENTIALS in finished.stderr:
-            raise InstallerFailure(f"uv ended with {finished.returncode}: {words}")
-        raise DependencyRefused(_code_of(finished.stderr), words)
+            raise InstallerFailure(f"uv ended with {finished.returncode}: {message}")
+        raise DependencyRefused(_code_of(finished.stderr), message)
 
     def _confinement(self, workspace: Workspace) -> Confinement:
         own = {
@@ -102,7 +102,7 @@ class Installer:
         }
         return Confinement(self._uid, {**self._index, **own})
 
-    def _planned(self, answer: str) -> tuple[str, ...]:
+    def _read_plan(self, answer: str) -> tuple[str, ...]:
         try:
             changes = [
                 (change["name"], change["version"], change["action"]) for change in json.loads(answer)["changes"]
@@ -115,7 +115,7 @@ class Installer:
         return tuple(sorted(f"{canonicalize_name(name)}=={version}" for name, version, _ in changes))
 
 
-def _bounded(
+def _run_bounded(
     confinement: Confinement, command: list[str], workspace: Workspace, bounds: Bounds, cancel: threading.Event
 ) -> Finished:
     try:
@@ -129,17 +129,17 @@ def _bounded(
         raise DependencyRefused(FaultCode.DEPENDENCY_TIMEOUT, f"more than {bounds.wall_s:,.0f} s") from None
 
 
-def _code_of(said: str) -> FaultCode:
-    if _UNKNOWN.search(said):
+def _code_of(stderr: str) -> FaultCode:
+    if _UNKNOWN.search(stderr):
         return FaultCode.DEPENDENCY_UNKNOWN
-    if _SOURCE_ONLY.search(said):
+    if _SOURCE_ONLY.search(stderr):
         return FaultCode.DEPENDENCY_SOURCE_ONLY
     return FaultCode.DEPENDENCY_CONFLICT
 
 
-def _useful_words(said: str) -> str:
+def _readable_error(stderr: str) -> str:
     """uv's error without addresses, which may hold the operator's credentials, and without hints on its options."""
-    error = said[max(said.find("error:"), 0) :].split("\nhint:", 1)[0]
+    error = stderr[max(stderr.find("error:"), 0) :].split("\nhint:", 1)[0]
     lines = [line.strip().removeprefix("error: ").removeprefix("cause: ") for line in error.splitlines()]
     text = _URL.sub("the index", "\n".join(line for line in lines if line))
     return "".join(letter for letter in text if letter.isprintable() or letter == "\n")[:_MESSAGE_CHARS]

@@ -18,17 +18,17 @@ from torch import Tensor, nn
 
 from evaluator.artifacts.outputs import write_outputs
 from evaluator.contract.faults import FaultCode
-from evaluator.inference.claims import Refused, checked_state
+from evaluator.inference.claims import ClaimRefused, read_claimed_state
 from evaluator.models import build_model
 from evaluator.training.outputs import compute_outputs
 
 
 def outputs_of(payload: bytes, net: nn.Module, evaluation: dict[str, Tensor], batch_size: int) -> bytes:
-    """Safetensors bytes of the outputs of `net` with the claimed weights; raises Refused."""
-    net.load_state_dict(checked_state(payload, net))
+    """Safetensors bytes of the outputs of `net` with the claimed weights; raises ClaimRefused."""
+    net.load_state_dict(read_claimed_state(payload, net))
     outputs = compute_outputs(net, evaluation, batch_size)
     if not outputs.finite:
-        raise Refused(FaultCode.NOT_FINITE, "the weights are finite, but the network's outputs are not")
+        raise ClaimRefused(FaultCode.NOT_FINITE, "the weights are finite, but the network's outputs are not")
     return write_outputs(outputs)
 
 
@@ -68,7 +68,7 @@ def main() -> None:
         message, outputs = "", b""
         try:
             outputs = outputs_of(payload, loaded[1], loaded[2], setting["batch_size"])
-        except Refused as refusal:
+        except ClaimRefused as refusal:
             code, message = refusal.code, str(refusal)
         except MemoryError:
             code, message = FaultCode.OUT_OF_MEMORY, "the network's outputs need too much memory"

@@ -1,7 +1,7 @@
-"""From the bytes that a run left to a state dict that fits the original architecture, or to the reason why it does not.
+"""Turns the bytes that a run left into a state dict of the original architecture, or refuses them with a reason.
 
-The header is read and compared first, with limits: a library that makes tensors of hostile headers spends minutes on a
-million empty ones, or dies of shapes that overflow.
+The header is read and compared first, with limits: a library that builds tensors from hostile headers spends minutes on
+a million empty ones, or crashes on shapes that overflow.
 """
 
 import json
@@ -32,7 +32,7 @@ _DTYPES = {
 _SHOWN_CHARS = 80
 
 
-class Refused(EvaluatorError):
+class ClaimRefused(EvaluatorError):
     """The weights are not acceptable; the participant's fault."""
 
     def __init__(self, code: FaultCode, message: str) -> None:
@@ -40,33 +40,35 @@ class Refused(EvaluatorError):
         self.code = code
 
 
-def checked_state(payload: bytes, net: nn.Module) -> dict[str, Tensor]:
-    """The claimed state dict: names, shapes and dtypes are those of `net`, and all values finite; raises Refused."""
+def read_claimed_state(payload: bytes, net: nn.Module) -> dict[str, Tensor]:
+    """The claimed state dict, with the names, shapes and dtypes of `net` and finite values. Raises ClaimRefused."""
     expected = net.state_dict()
     _compare(_read_header(payload), expected)
     try:
         state = load(payload)
     except (SafetensorError, ValueError) as error:
-        raise Refused(FaultCode.INVALID_RESULT, "the result is not a safetensors file") from error
+        raise ClaimRefused(FaultCode.INVALID_RESULT, "the result is not a safetensors file") from error
     for name, tensor in state.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise Refused(FaultCode.NOT_FINITE, f"{name} has NaN or infinite values")
+            raise ClaimRefused(FaultCode.NOT_FINITE, f"{name} has NaN or infinite values")
     return state
 
 
 def _read_header(payload: bytes) -> dict[str, Any]:
-    """The entries of the header by tensor name; raises Refused when it is too long, no JSON object or ambiguous."""
+    """The header's entries by tensor name. Raises ClaimRefused if it is too long, no JSON object or ambiguous."""
     size = struct.unpack_from("<Q", payload)[0] if len(payload) >= 8 else 0
     if not 0 < size <= len(payload) - 8:
-        raise Refused(FaultCode.INVALID_RESULT, "the result is not a safetensors file")
+        raise ClaimRefused(FaultCode.INVALID_RESULT, "the result is not a safetensors file")
     if size > HEADER_LIMIT_BYTES:
-        raise Refused(FaultCode.INVALID_RESULT, f"the result's header has {size} bytes, {HEADER_LIMIT_BYTES} at most")
+        raise ClaimRefused(
+            FaultCode.INVALID_RESULT, f"the result's header has {size} bytes, {HEADER_LIMIT_BYTES} at most"
+        )
     try:
         header = json.loads(payload[8 : 8 + size].decode(), object_pairs_hook=_without_duplicates)
     except (ValueError, RecursionError) as error:
-        raise Refused(FaultCode.INVALID_RESULT, "the result's header is not valid JSON") from error
+        raise ClaimRefused(FaultCode.INVALID_RESULT, "the result's header is not valid JSON") from error
     if not isinstance(header, dict):
-        raise Refused(FaultCode.INVALID_RESULT, "the result's header is not a JSON object")
+        raise ClaimRefused(FaultCode.INVALID_RESULT, "the result's header is not a JSON object")
     header.pop("__metadata__", None)
     return header
 
@@ -82,16 +84,16 @@ def _compare(header: dict[str, Any], expected: dict[str, Tensor]) -> None:
     missing, unexpected = sorted(set(expected) - set(header)), sorted(set(header) - set(expected))
     if missing or unexpected:
         parts = [f"{word} {_names(names)}" for word, names in (("lacks", missing), ("adds", unexpected)) if names]
-        raise Refused(FaultCode.WRONG_ARCHITECTURE, f"the state dict {' and '.join(parts)}")
+        raise ClaimRefused(FaultCode.WRONG_ARCHITECTURE, f"the state dict {' and '.join(parts)}")
     for name, original in expected.items():
         entry = header[name]
         shape, dtype = (entry.get("shape"), entry.get("dtype")) if isinstance(entry, dict) else (None, None)
         if shape != list(original.shape):
             message = f"{name} has the shape {_short(shape)}, not {list(original.shape)}"
-            raise Refused(FaultCode.WRONG_ARCHITECTURE, message)
+            raise ClaimRefused(FaultCode.WRONG_ARCHITECTURE, message)
         if dtype != _DTYPES[original.dtype]:
             message = f"{name} is of type {_short(dtype)}, not {_DTYPES[original.dtype]}"
-            raise Refused(FaultCode.WRONG_ARCHITECTURE, message)
+            raise ClaimRefused(FaultCode.WRONG_ARCHITECTURE, message)
 
 
 def _names(names: list[str]) -> str:
@@ -100,6 +102,6 @@ def _names(names: list[str]) -> str:
 
 
 def _short(value: object) -> str:
-    """`value` for a message: quoted, in ASCII, cut."""
+    """`value` for a message: quoted, in ASCII, cut to length."""
     text = ascii(value)
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"

@@ -38,7 +38,7 @@ def bench(
     """Compare methods offline. After an interruption it continues where it stopped."""
     from evaluator.bench.runs import run_methods
     from evaluator.bench.sweep import load_sweep, methods_of
-    from evaluator.bench.tables import ordered, put_into, require_block
+    from evaluator.bench.tables import require_block, sort_rows, write_block
     from evaluator.bench.tracking import log_rows, require_mlflow
 
     if mlflow is not None:
@@ -54,7 +54,7 @@ def bench(
     with training_progress() as progress, tempfile.TemporaryDirectory(prefix="lethe-bench-") as scratch:
         prepared = _prepare(spec, settings.artifacts, wanted.seed, data=data, jobs=jobs, progress=progress)
         done = run_methods(prepared, methods, slots=slots, scratch=Path(scratch), progress=progress)
-    rows = ordered(_rows(prepared, done))
+    rows = sort_rows(_rows(prepared, done))
     if as_json:
         typer.echo(json.dumps([_document(row) for row in rows]))
     else:
@@ -65,7 +65,7 @@ def bench(
         for name in ("results.csv", "results.md"):
             (out / name).write_text(texts[name], encoding="utf-8")
     for path in block or ():
-        put_into(path, texts["block"])
+        write_block(path, texts["block"])
     if mlflow is not None:
         log_rows(rows, uri=mlflow, experiment=wanted.title or spec.slug)
     if any(row.score is None for row in rows):
@@ -118,7 +118,7 @@ def _rows(prepared: "Bench", done: "list[MethodRuns]") -> "list[Row]":
 
     from evaluator.artifacts.oracles import load_pool
     from evaluator.artifacts.outputs import stack_outputs
-    from evaluator.bench.estimates import measure
+    from evaluator.bench.estimates import estimate_measures
     from evaluator.bench.tables import Row
     from server.competitions.oracle_pools import OraclePools
     from server.scoring.reference_set import load_reference_set
@@ -133,14 +133,14 @@ def _rows(prepared: "Bench", done: "list[MethodRuns]") -> "list[Row]":
     references = {"ceiling": others, "floor": stack_outputs([reference_set.original] * count)}
     for name, outputs in references.items():
         score = reference_set.score(reference_set.pool(outputs))
-        measures = measure(score, outputs, oracles, labels, ())
+        measures = estimate_measures(score, outputs, oracles, labels, ())
         rows.append(Row(name, {}, count, measures, score, is_reference=True))
     for one in done:
         if one.outputs is None:
             rows.append(Row(one.method.name, one.method.constants, count, {}, None, fault=one.fault))
             continue
         score = reference_set.score(reference_set.pool(one.outputs))
-        measures = measure(score, one.outputs, oracles, labels, one.wall_s)
+        measures = estimate_measures(score, one.outputs, oracles, labels, one.wall_s)
         rows.append(Row(one.method.name, one.method.constants, count, measures, score))
     return rows
 
@@ -164,14 +164,15 @@ def _texts(rows: "list[Row]", sweep: "Sweep", spec: "CompetitionSpec") -> dict[s
 
 
 def _print(rows: "list[Row]") -> None:
-    from evaluator.bench.tables import SHORT, shown, verdict
+    from evaluator.bench.tables import SHORT, format_estimate, verdict
 
     table = Table(box=None, pad_edge=False)
     table.add_column("method", no_wrap=True)
     for name in SHORT:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        cells = [shown(name, row.measures.get(name)) for name in SHORT] if row.score is not None else [row.fault]
+        values = [format_estimate(name, row.measures.get(name)) for name in SHORT]
+        cells = [row.fault] if row.score is None else values
         table.add_row(row.name, *cells, style="dim" if row.is_reference else "")
     console = Console(highlight=False)
     console.width = max(console.width, Console(width=300).measure(table).maximum)  # long lines beat cut numbers

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from evaluator.contract.data_sources import SyntheticFacesSpec
 from evaluator.data.face_canvas import Traits
 from evaluator.data.face_painting import paint_faces
-from evaluator.data.face_people import Draws, Values, draw_people
+from evaluator.data.face_people import Sampler, Values, draw_people
 from evaluator.data.photographs import Photographs, age_groups
 
 YOUNGEST, OLDEST = 1.0, 81.0  # years
@@ -74,7 +74,7 @@ def draw_ages(count: int, generator: Generator) -> Values:
 
 def draw_shots(count: int, generator: Generator) -> Traits:
     """What belongs to a photograph, as arrays (count,) or (count, 3): pose, expression, light, scene, occlusion."""
-    draws = Draws(generator, count)
+    draws = Sampler(generator, count)
     normal, uniform = draws.normal, draws.uniform
     warmth = normal(0.035)[:, None] * np.array([1.0, 0.1, -1.0])
     wall = draws.one_of(WALL) * uniform(0.65, 1.05)[:, None] + draws.tint(6)

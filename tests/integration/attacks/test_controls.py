@@ -20,13 +20,13 @@ import sandbox.sandbox
 import sandbox.verdict
 from attacks.attack_bench import PLAIN_POLICY, AttackBench
 from attacks.case import Case, Layer, MalformedCase, load_cases, read_case
-from attacks.plants import DEVICES, Plants, in_jails
+from attacks.plants import DEVICES, Plants, jailed_processes
 from attacks.runner import AttackFinding, run_case
 from evaluator.contract.states import Stage
 from evaluator.inference.service import InferenceFailure, InferenceService
 from evaluator.run_reports import fault_of
 from sandbox import open_sandbox
-from sandbox.verdict import Ending
+from sandbox.verdict import EndedRun
 from tests.integration.attacks.conftest import CASES
 
 pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(120)]
@@ -77,16 +77,16 @@ def test_without_a_jail_it_gets_what_it_wants(name: str, without_a_jail: Alone, 
     loot = without_a_jail(CASES[name])
     assert loot != b""
     if name in {"read_host_files", "follow_links", "climb_out", "host_environment", "host_shared_memory"}:
-        assert plants.found_in(loot)
+        assert plants.gives_away_secret(loot)
     if name in {"write_outside", "connect_tcp", "connect_unix_sockets", "signal_processes"}:
-        assert plants.disturbed() is not None
+        assert plants.disturbance() is not None
 
 
 def test_without_a_jail_datagrams_arrive(without_a_jail: Alone, plants: Plants) -> None:
     case = CASES["send_datagrams"]
     local = case.source.replace(b"192.0.2.53", b"127.0.0.1").replace(b"255.255.255.255", b"127.0.0.1")
     assert without_a_jail(replace(case, source=local)) != b""
-    assert plants.disturbed() == "something reached the listener udp"
+    assert plants.disturbance() == "something reached the listener udp"
 
 
 def test_without_a_jail_flags_of_a_shared_input_last(bench: AttackBench, without_a_jail: Alone) -> None:
@@ -112,7 +112,7 @@ def test_without_a_jail_times_of_devices_can_be_set(
     before = {path: path.stat() for path in DEVICES}
     try:
         assert b"was set" in without_a_jail(CASES["leave_times_on_devices"])
-        assert plants.disturbed() == "the times of the host's device nodes were set"
+        assert plants.disturbance() == "the times of the host's device nodes were set"
     finally:
         for path, status in before.items():
             os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -176,7 +176,9 @@ def test_text_that_is_not_made_harmless_is_noticed(bench: AttackBench, monkeypat
 def test_a_line_that_is_not_compared_with_the_file_is_noticed(
     bench: AttackBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sandbox.run_monitor.Ending", lambda **known: Ending(**{**known, "source_lines": 1 << 31}))
+    monkeypatch.setattr(
+        "sandbox.run_monitor.EndedRun", lambda **fields: EndedRun(**{**fields, "source_lines": 1 << 31})
+    )
     assert "a line that the file has not" in breach(CASES["labels_in_a_line"], bench)
 
 
@@ -260,11 +262,11 @@ def test_a_process_that_is_left_behind_is_noticed(bench: AttackBench) -> None:
     run = threading.Thread(target=partial(bench.plain(Stage.CHECK).run, slow, function="unlearning", seed=0))
     run.start()
     deadline = time.monotonic() + 20
-    while not in_jails() - bench._processes_before and time.monotonic() < deadline:
+    while not jailed_processes() - bench._processes_before and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert bench.unwell() == "processes of the run are still there"
+    assert bench.damage() == "processes of the run are still there"
     run.join()
-    assert bench.unwell() is None
+    assert bench.damage() is None
 
 
 def test_a_file_without_its_constants_is_refused(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def first_answer(watch: GpuWatch, root: int) -> bool:
     """What the watch says when its first question is answered."""
     assert watch.exceeded(root) is False  # it only asks
     deadline = time.monotonic() + 30
-    while watch._asked is not None and time.monotonic() < deadline:
+    while watch._query is not None and time.monotonic() < deadline:
         if watch.exceeded(root):
             return True
     return False

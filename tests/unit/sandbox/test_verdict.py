@@ -10,7 +10,7 @@ import pytest
 from sandbox import Status
 from sandbox.cgroups import Usage
 from sandbox.pipes import Reader
-from sandbox.verdict import Ending, KillReason, judge
+from sandbox.verdict import EndedRun, KillReason, judge
 
 CALM = Usage(cpu_s=0.5, peak_memory_bytes=10, memory_hits=0, process_hits=0)
 
@@ -19,8 +19,8 @@ def reader(data: bytes = b"", keep_bytes: int = 1 << 16, total_bytes: int | None
     return Reader(-1, keep_bytes, bytearray(data), len(data) if total_bytes is None else total_bytes)
 
 
-def ending(claim: object = None, data: bytes = b"", **changes: Any) -> Ending:
-    plain = Ending(
+def ended_run(claim: object = None, data: bytes = b"", **changes: Any) -> EndedRun:
+    plain = EndedRun(
         wait_status=0,
         killed=None,
         usage=CALM,
@@ -39,13 +39,13 @@ OK = {"status": "ok", "payload_bytes": 3}
 
 
 def test_ok() -> None:
-    result = judge(ending(OK, b"abc"))
+    result = judge(ended_run(OK, b"abc"))
     assert (result.status, result.payload, result.error) == (Status.OK, b"abc", None)
     assert (result.cpu_s, result.peak_memory_bytes, result.stdout, result.stderr) == (0.5, 10, "out", "\ufffd")
 
 
 def test_cpu_of_the_guest_without_a_group() -> None:
-    assert judge(ending(OK, b"abc", usage=Usage(None, None, 0, 0))).cpu_s == 0.25
+    assert judge(ended_run(OK, b"abc", usage=Usage(None, None, 0, 0))).cpu_s == 0.25
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_cpu_of_the_guest_without_a_group() -> None:
     ],
 )
 def test_facts_outrank_the_claim_of_success(changes: dict[str, Any], status: Status) -> None:
-    result = judge(ending(OK, **{"payload": reader(b"abc"), **changes}))
+    result = judge(ended_run(OK, **{"payload": reader(b"abc"), **changes}))
     assert (result.status, result.payload) == (status, None)
     assert result.error is not None
     assert result.error.message
@@ -82,7 +82,7 @@ def test_facts_outrank_the_claim_of_success(changes: dict[str, Any], status: Sta
     "claimed", ["exception", "exit", "import_error", "no_result", "invalid_result", "out_of_memory", "process_limit"]
 )
 def test_what_a_guest_may_say_of_itself(claimed: str) -> None:
-    result = judge(ending({"status": claimed, "type": "T", "message": "m", "line": 3, "traceback": "t"}))
+    result = judge(ended_run({"status": claimed, "type": "T", "message": "m", "line": 3, "traceback": "t"}))
     assert result.status == claimed
     assert result.error is not None
     assert (result.error.type, result.error.message, result.error.line, result.error.traceback) == ("T", "m", 3, "t")
@@ -102,18 +102,18 @@ def test_what_a_guest_may_say_of_itself(claimed: str) -> None:
     ],
 )
 def test_what_it_may_not_say_is_an_exit(claim: object) -> None:
-    assert judge(ending(claim)).status is Status.EXIT
+    assert judge(ended_run(claim)).status is Status.EXIT
 
 
 @pytest.mark.parametrize("line", [0, -1, 401, 2**31, True, "3", 1.5, None])
 def test_lines_that_are_none(line: object) -> None:
-    result = judge(ending({"status": "exception", "line": line}))
+    result = judge(ended_run({"status": "exception", "line": line}))
     assert result.error is not None
     assert result.error.line is None
 
 
 def test_texts_are_bounded_and_encodable() -> None:
-    result = judge(ending({"status": "exception", "type": 5, "message": "\udcff" * 9000, "traceback": ["x"]}))
+    result = judge(ended_run({"status": "exception", "type": 5, "message": "\udcff" * 9000, "traceback": ["x"]}))
     assert result.error is not None
     assert (result.error.type, result.error.traceback) == ("", "")
     assert len(result.error.message.encode("utf-8")) <= 6 * 4000
@@ -121,10 +121,10 @@ def test_texts_are_bounded_and_encodable() -> None:
 
 @pytest.mark.parametrize("report", [b"", b"{", b"\xff\xfe", b"[" * 60_000, b'{"status": "ok", "payload_bytes": 1e999}'])
 def test_reports_that_are_none(report: bytes) -> None:
-    assert judge(ending(report=reader(report))).status is Status.EXIT
+    assert judge(ended_run(report=reader(report))).status is Status.EXIT
 
 
 def test_truncated_logs_say_so() -> None:
-    result = judge(ending(OK, b"abc", stdout=reader(b"abc", keep_bytes=3, total_bytes=10)))
+    result = judge(ended_run(OK, b"abc", stdout=reader(b"abc", keep_bytes=3, total_bytes=10)))
     assert (result.stdout_truncated, result.stderr_truncated) == (True, False)
     assert "10 bytes were written" in result.stdout

@@ -8,7 +8,7 @@ from safetensors.torch import load, save_file
 from torch import Tensor
 
 from evaluator.artifacts.outputs import read_outputs
-from evaluator.banks.training_jobs import TrainingFailed, TrainingTask, run_task, training_pool
+from evaluator.banks.training_jobs import TrainingFailed, TrainingTask, train_model, training_pool
 from evaluator.contract.specification import TrainingSpec
 from evaluator.models import build_model
 
@@ -46,7 +46,7 @@ def changed(task: TrainingTask, **changes: object) -> TrainingTask:
 
 
 def test_pool_gives_the_bits_of_this_process(task: TrainingTask) -> None:
-    here = run_task(task)
+    here = train_model(task)
     more = [changed(task, name=f"model {seed}", seed=seed) for seed in (8, 9)]
     with training_pool(jobs=2) as pool:
         trained = dict(pool.train([task, *more]))
@@ -60,7 +60,7 @@ def test_pool_gives_the_bits_of_this_process(task: TrainingTask) -> None:
 
 
 def test_parts_decide_what_is_trained_on(task: TrainingTask) -> None:
-    assert run_task(changed(task, parts=("retain", "forget"))).checkpoint != run_task(task).checkpoint
+    assert train_model(changed(task, parts=("retain", "forget"))).checkpoint != train_model(task).checkpoint
 
 
 def test_a_failing_task_is_named(task: TrainingTask) -> None:

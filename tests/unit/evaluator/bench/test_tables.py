@@ -8,8 +8,18 @@ import numpy as np
 import pytest
 
 from evaluator.artifacts.outputs import StackedOutputs
-from evaluator.bench.estimates import measure, over_runs
-from evaluator.bench.tables import END, START, NoBlock, Row, csv_table, markdown_table, ordered, put_into, verdict
+from evaluator.bench.estimates import estimate_measures, over_runs
+from evaluator.bench.tables import (
+    END,
+    START,
+    ResultsBlockMissing,
+    Row,
+    csv_table,
+    markdown_table,
+    sort_rows,
+    verdict,
+    write_block,
+)
 from evaluator.bench.tracking import log_rows
 from evaluator.metrics import Pool, evaluate, margins
 
@@ -46,7 +56,7 @@ def row(name: str, outputs: StackedOutputs, *, is_reference: bool = False) -> Ro
         for one in (outputs, ORACLES)
     ]
     score = evaluate(pools[0], pools[1])
-    measures = measure(
+    measures = estimate_measures(
         score, outputs, ORACLES, LABELS, () if is_reference else [1.0 + 0.1 * run for run in range(RUNS)]
     )
     return Row(name, {} if is_reference else {"EPOCHS": 2}, RUNS, measures, score, is_reference=is_reference)
@@ -55,7 +65,7 @@ def row(name: str, outputs: StackedOutputs, *, is_reference: bool = False) -> Ro
 @pytest.fixture(scope="module")
 def rows() -> list[Row]:
     failed = Row("broken", {}, RUNS, {}, None, fault="exception in line 3: ValueError: no")
-    return ordered(
+    return sort_rows(
         [
             failed,
             row("ceiling", models(2), is_reference=True),
@@ -119,11 +129,11 @@ def test_block_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "README.md"
     path.write_text(f"before\n{START}\nold\n{END}\nafter\n")
     for text in ("new", "newer"):
-        put_into(path, f"\n{text}\n")
+        write_block(path, f"\n{text}\n")
         assert path.read_text() == f"before\n{START}\n{text}\n{END}\nafter\n"
     path.write_text("nothing")
-    with pytest.raises(NoBlock, match="results: start"):
-        put_into(path, "new")
+    with pytest.raises(ResultsBlockMissing, match="results: start"):
+        write_block(path, "new")
 
 
 def test_mlflow_gets_one_run_a_row(rows: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

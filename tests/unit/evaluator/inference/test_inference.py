@@ -15,7 +15,7 @@ from safetensors.torch import save, save_file
 from evaluator.artifacts.outputs import read_outputs
 from evaluator.contract.faults import FaultCode
 from evaluator.inference.child import outputs_of
-from evaluator.inference.claims import Refused, checked_state
+from evaluator.inference.claims import ClaimRefused, read_claimed_state
 from evaluator.inference.service import InferenceCancelled, InferenceService, InferenceSetting, WeightsRefused
 from evaluator.models import build_model
 
@@ -69,20 +69,20 @@ BAD = {
 
 @pytest.mark.parametrize(("changes", "code", "message"), BAD.values(), ids=BAD.keys())
 def test_unfitting_weights_are_refused(net: torch.nn.Module, changes, code: FaultCode, message: str) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(Refused, match=message) as refusal:
-        checked_state(changed(net, **changes), net)
+    with pytest.raises(ClaimRefused, match=message) as refusal:
+        read_claimed_state(changed(net, **changes), net)
     assert refusal.value.code is code
 
 
 @pytest.mark.parametrize("payload", [b"", b"\x80\x04pickle", b"\xff" * 64, b"\x02\0\0\0\0\0\0\0{}"])
 def test_bytes_that_are_no_state_dict_are_refused(net: torch.nn.Module, payload: bytes) -> None:
-    with pytest.raises(Refused):
-        checked_state(payload, net)
+    with pytest.raises(ClaimRefused):
+        read_claimed_state(payload, net)
 
 
 def test_infinite_outputs_of_finite_weights_are_refused(net: torch.nn.Module) -> None:
     payload = changed(net, fc__weight=torch.full_like(net.state_dict()["fc.weight"], 3e38))
-    with pytest.raises(Refused, match="outputs are not") as refusal:
+    with pytest.raises(ClaimRefused, match="outputs are not") as refusal:
         outputs_of(payload, net, evaluation(), 4)
     assert refusal.value.code is FaultCode.NOT_FINITE
 
