@@ -43,7 +43,7 @@ class BankIdentity(Contract):
         return int.from_bytes(hashlib.sha256(f"{self.digest} {index}".encode()).digest()[:8], "big") >> 1
 
     def ingredients(self) -> dict[str, str]:
-        """What a host can change, by name, each as its own digest: two banks differ exactly where these differ.
+        """The inputs that a host can change, as digests by name; two banks differ exactly where these differ.
 
         Bundles lie in a folder that is named by the photographs, so other photographs show as `data` and another split
         of the same ones as `split`.
@@ -61,8 +61,9 @@ class BankIdentity(Contract):
 
 
 def changed_ingredients(stored: CompetitionSpec, given: CompetitionSpec) -> list[str]:
-    """What of a competition's models would be others if it were made from `given`, as `name old → new` with the first
-    digits of digests. Seeds that `given` leaves to be drawn are not compared.
+    """The inputs in which models made from `given` would differ, as `name old → new` with the first digits of digests.
+
+    Seeds that `given` leaves to be drawn are not compared.
     """
     sections = {"data": "data", "split": "split", "architecture": "model", "recipe": "training"}
     changed = []

@@ -8,14 +8,14 @@ from evaluator.contract.base import Contract
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 SecretSeed = Annotated[
-    Seed | None, Field(description="Left out, it is drawn at the creation and known to the database only")
+    Seed | None, Field(description="If left out, it is drawn at creation and stored in the database only")
 ]
 ImageSize = Annotated[int, Field(ge=16, le=256)]
 Classes = Annotated[int, Field(ge=2, le=100)]
 
 
 class SyntheticFacesSpec(Contract):
-    """Invented people. Whoever knows `seed` can paint them again."""
+    """Invented people. Anybody who knows `seed` can paint them again."""
 
     source: Literal["synthetic-faces"] = "synthetic-faces"
     seed: SecretSeed = None
@@ -41,7 +41,7 @@ class ImageFolderSpec(Contract):
     classes: Classes
     class_names: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=60)], ...],
-        Field(description="In the order of the class numbers; empty: labels.csv holds numbers"),
+        Field(description="In the order of the class numbers; empty: labels.csv contains numbers"),
     ] = ()
 
     @model_validator(mode="after")

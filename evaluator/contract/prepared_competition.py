@@ -53,7 +53,7 @@ class PreparedSplit(Contract):
 
 
 class PreparedPractice(Contract):
-    """What anybody may practise on: other people's photographs, split alike, and the model trained on them."""
+    """Practice data, open to everybody: other people's photographs, split alike, and the model trained on them."""
 
     visible: ArtifactRef
     evaluation: ArtifactRef

@@ -30,10 +30,10 @@ COMMON_PACKAGES = (
 
 
 class SplitSpec(Contract):
-    """Who is forgotten, and who is kept for validation and test.
+    """Which people are forgotten, and which are held out for validation and test.
 
-    Fractions are of identities; that to forget is of photographs or of classes where those are forgotten. `final` asks
-    for a second split, for the final evaluation, that forgets others.
+    Fractions are of identities; `forget_fraction` is of photographs or classes where `forget_by` names those. `final`
+    asks for a second split, for the final evaluation, that forgets other people.
     """
 
     seed: SecretSeed = None
@@ -48,7 +48,7 @@ class SplitSpec(Contract):
 class PracticeSpec(Contract):
     """The public practice data: other identities from the same source, set aside before anything else.
 
-    Where the source knows no identities each photograph is one.
+    Where the source has no identities, each photograph is one.
     """
 
     seed: Seed = 1
@@ -73,9 +73,11 @@ class TrainingSpec(Contract):
     batch_size: Annotated[int, Field(ge=2)] = 64
     class_weights: Annotated[bool, Field(description="Weigh the loss by 1 / share of the class")] = False
     flip: Annotated[bool, Field(description="Mirror each photograph with probability 1/2")] = False
-    crop_padding: Annotated[int, Field(ge=0, le=64, description="Shift by up to so many pixels; zeros come in")] = 0
+    crop_padding: Annotated[
+        int, Field(ge=0, le=64, description="Shift by up to this many pixels and fill with zeros")
+    ] = 0
     precision: Annotated[
-        Literal["float32", "tf32", "bf16"], Field(description="tf32 and bf16 need a GPU; float32 takes what there is")
+        Literal["float32", "tf32", "bf16"], Field(description="tf32 and bf16 need a GPU; float32 trains anywhere")
     ] = "float32"
 
 
@@ -85,7 +87,7 @@ class EvaluationSpec(Contract):
     runs: Annotated[int, Field(ge=8)] = 32
     oracles: Annotated[int, Field(ge=8)] = 32
     ceiling_oracles: Annotated[int, Field(ge=8)] = 32
-    check_runs: Annotated[int, Field(ge=1, le=2, description="Two notice that no seed matters")] = 2
+    check_runs: Annotated[int, Field(ge=1, le=2, description="Two show whether the seed matters")] = 2
     chunk_runs: Count = 16
     gpu: Annotated[bool, Field(description="Only workers with a GPU evaluate this competition")] = False
     batch_size: Annotated[int, Field(ge=2)] = 64
@@ -95,8 +97,8 @@ class EvaluationSpec(Contract):
 class PhasesSpec(Contract):
     """The calendar. Practice ends where the public phase starts, and the final evaluation begins where that ends.
 
-    Times need an offset or Z: a time without a zone is a different one for everybody. What is absent is decided by the
-    host's `open` and `close`; `final_end` is when the final board is promised.
+    Times need an offset or Z: a time without a zone differs from place to place. The host's `open` and `close` decide
+    what is absent; `final_end` is when the final board is promised.
     """
 
     public_start: AwareDatetime | None = None
@@ -105,8 +107,8 @@ class PhasesSpec(Contract):
 
     @model_validator(mode="after")
     def _in_order(self) -> "PhasesSpec":
-        known = [time for time in (self.public_start, self.public_end, self.final_end) if time is not None]
-        if known != sorted(set(known)):
+        given = [time for time in (self.public_start, self.public_end, self.final_end) if time is not None]
+        if given != sorted(set(given)):
             raise ValueError("public_start, public_end and final_end must follow each other in this order")
         return self
 
@@ -123,7 +125,7 @@ class LeaksSpec(Contract):
 
     step_s: Annotated[int, Field(ge=0, le=3600)] = Field(
         default=60,
-        description="What hidden runs did shows at whole multiples of it; 0: at once, where nothing is secret",
+        description="Ends of hidden runs show at whole multiples of it; 0: at once, where nothing is secret",
     )
 
 

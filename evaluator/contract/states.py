@@ -1,4 +1,4 @@
-"""The closed vocabularies of a submission's life: states, stages and whose fault an end was."""
+"""The closed vocabularies of a submission's life: states, stages and owners of faults."""
 
 from enum import StrEnum
 
@@ -23,14 +23,14 @@ TERMINAL_STATES = frozenset({SubmissionState.SCORED, SubmissionState.FAILED, Sub
 
 
 class Evaluation(StrEnum):
-    """What is measured on: by everybody the public split, after the close by the chosen ones the final split."""
+    """The split of an evaluation: public for every submission, final for the selected ones after the close."""
 
     PUBLIC = "public"
     FINAL = "final"
 
 
 class Owner(StrEnum):
-    """Who a terminal state other than `scored` belongs to. Platform faults never cost quota."""
+    """Who caused a terminal state other than `scored`. Platform faults never cost quota."""
 
     PARTICIPANT = "participant"
     PLATFORM = "platform"

@@ -21,7 +21,7 @@ class TrainingClaim(Contract):
 
 
 class OrderRef(Contract):
-    """One claimed order; the token fences off whoever held it before."""
+    """One claimed order; the token fences off earlier holders."""
 
     bank_digest: str
     index: int = Field(ge=0)
@@ -55,7 +55,7 @@ class TrainingBeat(Contract):
 
 
 class TrainingBeatAnswer(Contract):
-    """Which of them are not this trainer's any more, so that it drops them."""
+    """The orders that this trainer no longer holds and must drop."""
 
     lost: tuple[OrderRef, ...] = ()
 

@@ -17,7 +17,7 @@ Package = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*==[a-z0-9.!+]+$"
 
 
 WorkerName = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
-"""A worker's own name, the same after a restart: what a process of that name held before, it holds no longer."""
+"""A worker's own name, the same after a restart; a new process of that name ends the leases of the old one."""
 SandboxMode = Annotated[str, Field(max_length=100)]
 UNSAFE_BACKEND = "unsafe-subprocess"
 """The sandbox's backend for development, which isolates nothing; sandbox modes begin with their backend's name."""
@@ -42,7 +42,7 @@ class Capabilities(Contract):
 
 
 class Registration(Contract):
-    """A worker starts, or the server does not know it any more. Ends what leases its predecessor of that name held."""
+    """A worker starts, or the server no longer knows it. Ends the leases of its predecessor of that name."""
 
     worker: WorkerName
     capabilities: Capabilities
@@ -160,7 +160,7 @@ class Outcome(Contract):
     sandbox_mode: SandboxMode
     finished: tuple[RunRecord, ...] = Field(default=(), max_length=MAX_RECORDS)
     fault: Fault | None = None
-    handed_back: bool = Field(default=False, description="The worker shuts down; somebody else should go on")
+    handed_back: bool = Field(default=False, description="The worker shuts down; another worker should go on")
     check: CheckReport | None = None
     environment: dict[str, str] = Field(default_factory=dict)
 

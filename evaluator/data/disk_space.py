@@ -30,7 +30,7 @@ def require_space(spec: CompetitionSpec, store: ArtifactStore, hidden: Photograp
 
 
 def needed_bytes(spec: CompetitionSpec, hidden: Photographs, splits: Splits) -> int:
-    """What the competition will store: photographs and bundles, checkpoints and outputs of both pools of each split."""
+    """The size of photographs and bundles, and of checkpoints and outputs of both pools of each split."""
     weights = build_model(spec.model.architecture, spec.data.classes).state_dict().values()
     checkpoint = sum(prod(tensor.shape) * tensor.element_size() for tensor in weights)
     needed = hidden.images.nbytes

@@ -82,7 +82,7 @@ class PhotographDataset(Dataset[Sample]):
 
 
 class Loaders(NamedTuple):
-    """What `unlearning(net, retain, forget, validation)` receives after the network."""
+    """The arguments of `unlearning(net, retain, forget, validation)` after the network."""
 
     retain: DataLoader[Sample]
     forget: DataLoader[Sample]

@@ -50,7 +50,7 @@ class Photographs:
 
 
 def without_persons(images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int) -> Photographs:
-    """Photographs of a source that knows neither persons nor ages: each is an identity of its own, every age is 0."""
+    """Photographs of a source without persons and ages: each is an identity of its own, every age is 0."""
     return Photographs(
         images=images,
         labels=labels,

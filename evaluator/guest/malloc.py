@@ -1,4 +1,4 @@
-"""How malloc treats what training frees at every step."""
+"""How malloc treats the memory that training frees at every step."""
 
 import ctypes
 

@@ -51,7 +51,7 @@ def main() -> None:
     """Serve requests: a JSON frame that names the setting, then a frame with the claimed weights."""
     memory_bytes = int(sys.argv[1])
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints must not get among the frames
+    os.dup2(2, 1)  # keeps the output of libraries out of the frames
     torch.set_num_threads(1)
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (1, 1))  # hidden data: with 0, a core_pattern that is a pipe gets it

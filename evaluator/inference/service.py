@@ -21,15 +21,15 @@ CANCEL_TICK_S = 0.25
 
 
 class InferenceFailure(EvaluatorError):
-    """The child cannot be started or died without the weights' doing: the platform's fault."""
+    """The child did not start, or died for another reason than the weights: the platform's fault."""
 
 
 class InferenceCancelled(EvaluatorError):
-    """Nobody wants the outputs any more."""
+    """The caller no longer wants the outputs."""
 
 
 class Cancellation(Protocol):
-    """What says that outputs are no longer wanted; a threading.Event is one."""
+    """A signal that outputs are no longer wanted; a threading.Event is one."""
 
     def is_set(self) -> bool: ...
 
@@ -163,7 +163,7 @@ def _close(stream: IO[bytes] | None) -> None:
     if stream is not None:
         try:
             stream.close()
-        except BrokenPipeError:  # what was still buffered has no reader any more
+        except BrokenPipeError:  # nobody reads the rest of the buffer
             return
 
 
