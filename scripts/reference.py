@@ -29,8 +29,8 @@ submissions: [participants.md](participants.md#errors).
 """
 COMMANDS = """## Commands
 Every command has `--help`; `lethe --install-completion` adds them to your shell. Commands that print something
-have `--json`, which prints JSON for programs. Those of hosts and operators have `--home` (`LETHE_HOME`), the folder with
-the embedded database, broker and artifacts. Exit codes: 0 ok, 1 failed, 2 wrong usage.
+have `--json`, which prints JSON for programs. Those of hosts and operators have `--home` (`LETHE_HOME`), the folder
+with the embedded database, broker and artifacts. Exit codes: 0 ok, 1 failed, 2 wrong usage.
 """
 EVERYWHERE = {"home", "as_json"}
 SETTINGS = (
