@@ -1,6 +1,6 @@
-"""Prints docs/reference.md: every command with its options, every setting, limit and call, as the code describes them.
+"""Prints docs/reference.md: every command with its options, every setting, limit and call, from the code.
 
-`make reference` writes the file, and a test compares it with what this prints. What has no description stops it.
+`make reference` writes the file, and a test compares the two. Anything without a description is an error.
 """
 
 import sys
@@ -24,13 +24,13 @@ from server.settings import Settings
 
 HEAD = """# Reference
 
-Written by `make reference` from the code; a test keeps it true. Errors of the API: [api.md](api.md#errors); of
+Written by `make reference` from the code; a test keeps it up to date. Errors of the API: [api.md](api.md#errors); of
 submissions: [participants.md](participants.md#errors).
 """
 COMMANDS = """## Commands
-Every command has `--help`; `lethe --install-completion` teaches them to your shell. Commands that print something have
-`--json`, which prints JSON for programs. Those of hosts and operators have `--home`, the folder of everything that the
-embedded default keeps (`LETHE_HOME`). Exit codes: 0 ok, 1 failed, 2 wrong usage.
+Every command has `--help`; `lethe --install-completion` adds them to your shell. Commands that print something
+have `--json`, which prints JSON for programs. Those of hosts and operators have `--home` (`LETHE_HOME`), the folder
+with the embedded database, broker and artifacts. Exit codes: 0 ok, 1 failed, 2 wrong usage.
 """
 EVERYWHERE = {"home", "as_json"}
 SETTINGS = (
@@ -59,7 +59,7 @@ def commands() -> Iterator[str]:
 
 
 def _command(command: Any, path: str) -> Iterator[str]:
-    """`command` is Click's, perhaps Typer's own copy of it, so it is known by what it has."""
+    """`command` may be Click's or Typer's own copy of it, so its attributes tell groups from commands."""
     if hasattr(command, "commands"):
         for name, inner in sorted(command.commands.items()):
             yield from _command(inner, f"{path} {name}")

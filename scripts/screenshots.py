@@ -1,6 +1,6 @@
 """Pictures of a real run for the README: the demo's leaderboard and the page of its best submission.
 
-`python -m scripts.screenshots [--home var/demo]` runs `lethe demo` there, or goes on with what is there already.
+`python -m scripts.screenshots [--home var/demo]` runs `lethe demo` there, or continues an earlier one.
 """
 
 import argparse
@@ -30,7 +30,7 @@ WIDTH, HEIGHT = 1200, 1000
 def main() -> None:
     """Run the demo and write the two pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--home", type=Path, default=ROOT / "var" / "demo", help="where the demo keeps everything")
+    parser.add_argument("--home", type=Path, default=ROOT / "var" / "demo", help="home folder of the demo")
     parser.add_argument("--port", type=int, default=8017)
     given = parser.parse_args()
     settings = Settings(home=given.home, port=given.port)
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def await_scores(settings: Settings, demo: subprocess.Popen[bytes]) -> None:
-    """Return once every baseline stands on the board; RuntimeError when the demo ends before."""
+    """Return once every baseline is on the board; RuntimeError if the demo ends before."""
     while True:
         if demo.poll() is not None:
             raise RuntimeError(f"the demo ended with code {demo.returncode}")
@@ -78,7 +78,7 @@ def shoot(settings: Settings) -> None:
 
 
 def best_submission(settings: Settings) -> tuple[str, str]:
-    """The id of the submission with the highest score, and a session of its author."""
+    """Return the id of the submission with the highest score, and a session of its author."""
     database = Database(settings.database)
     with database.write() as session:
         query = select(Submission).join(Score, Score.submission_id == Submission.id).order_by(Score.final_score.desc())

@@ -1,4 +1,4 @@
-"""What a server process holds open: settings, database, artifact store, wake-ups and one object of each later room."""
+"""Resources of a server process: settings, database, artifact store, wake-ups, and one object of each later room."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

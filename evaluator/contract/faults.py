@@ -50,7 +50,7 @@ class FaultCode(StrEnum):
 
 
 class Fault(Contract):
-    """Why a submission ended without a score. `message` and `traceback` stay empty for runs on hidden data."""
+    """Why a submission ended without a score. `message` stays empty for runs on hidden data."""
 
     code: FaultCode
     owner: Owner = Owner.PARTICIPANT

@@ -30,7 +30,7 @@ for _command in (rescore.rescore, storage.prune, storage.backup, storage.restore
 
 TeamName = Annotated[str, typer.Argument(metavar="TEAM", help="The team's name")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why; the team sees it")]
-Undo = Annotated[bool, typer.Option("--undo", help="Take it back")]
+Undo = Annotated[bool, typer.Option("--undo", help="Undo it")]
 
 
 @app.command("calibrate")

@@ -174,7 +174,7 @@ def start_finals(
 @app.command("reveal")
 def reveal(
     slug: Slug,
-    unfinished: Annotated[bool, typer.Option("--unfinished", help="Also while final evaluations go on")] = False,
+    unfinished: Annotated[bool, typer.Option("--unfinished", help="Even while final evaluations go on")] = False,
     yes: Yes = False,
     home: Home = None,
     as_json: Json = False,

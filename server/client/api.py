@@ -128,7 +128,7 @@ class Client:
         return self._call("GET", f"/submissions/{submission_id}", SubmissionView)
 
     def follow(self, submission_id: UUID, *, every_s: float = POLL_S) -> Iterator[SubmissionView]:
-        """Yield the submission every `every_s` seconds until it has ended; bears an outage of up to two minutes."""
+        """Yield the submission every `every_s` seconds until it has ended; tolerates outages of up to two minutes."""
         answered_at = time.monotonic()
         while True:
             try:

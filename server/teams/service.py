@@ -34,7 +34,7 @@ class TeamNameTaken(Conflict):
 
 
 class InvalidTeamName(InvalidValue):
-    """The name is too long without ligatures and other compatibility forms."""
+    """The name is too long once ligatures and other compatibility characters are expanded (NFKC)."""
 
     code = "invalid_team_name"
     title = "Invalid team name"
@@ -128,7 +128,9 @@ def name_key(name: str) -> str:
     """
     key = unicodedata.normalize("NFKC", name).casefold()
     if len(key) > KEY_CHARS:
-        raise InvalidTeamName("This name is too long without ligatures and special forms. Choose a shorter one.")
+        raise InvalidTeamName(
+            "This name is too long: some of its characters stand for several letters. Choose a shorter one."
+        )
     return key
 
 
