@@ -14,12 +14,14 @@ from server.context import Context
 from server.control.sweeper import SWEEPER
 from server.database import counters
 from server.http.access_log import RequestTimes
-from server.lifecycle.endings import runs_stored_of_live
+from server.lifecycle.work import runs_stored_of_live, waits
 from server.models import Lease, Submission, WorkItem
 from server.models.times import utc_now
 from server.queue.workers import WorkerState, list_workers
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
+POSTPONED = "postponed"
+"""The label of ready items that are not yet available."""
 
 _COUNTERS = {
     counters.RUNS: "Runs whose outputs were stored",
@@ -74,7 +76,14 @@ def _queue(session: Session, now: datetime) -> list[Metric]:
     )
     waiting = {str(stage): (0, now) for stage in Stage}
     grouped = (
-        select(WorkItem.stage, WorkItem.state, WorkItem.sandbox_mode, func.count(), func.min(WorkItem.created_at))
+        select(
+            WorkItem.stage,
+            WorkItem.state,
+            WorkItem.sandbox_mode,
+            func.count().label("items"),
+            func.count().filter(waits(WorkItem)).label("waiting"),
+            func.min(WorkItem.created_at).filter(waits(WorkItem)).label("oldest"),
+        )
         .join(Submission, Submission.id == WorkItem.submission_id)
         .where(
             WorkItem.state.in_(OPEN_WORK_STATES),
@@ -83,11 +92,16 @@ def _queue(session: Session, now: datetime) -> list[Metric]:
         )
         .group_by(WorkItem.stage, WorkItem.state, WorkItem.sandbox_mode)
     )
-    for stage, state, mode, count, first in session.execute(grouped):
-        items.add_metric([stage, state, mode or ""], count)
-        if state == WorkState.READY:
-            before, earliest = waiting[stage]
-            waiting[stage] = (before + count, min(earliest, first))
+    for row in session.execute(grouped, {"now": now}):
+        counts = {row.state: row.items}
+        if row.state == WorkState.READY:
+            counts = {row.state: row.waiting, POSTPONED: row.items - row.waiting}
+        for state, count in counts.items():
+            if count:
+                items.add_metric([row.stage, state, row.sandbox_mode or ""], count)
+        if row.waiting:
+            before, earliest = waiting[row.stage]
+            waiting[row.stage] = (before + row.waiting, min(earliest, row.oldest))
     for stage, (count, first) in waiting.items():
         depth.add_metric([stage], count)
         oldest.add_metric([stage], (now - first).total_seconds())
