@@ -111,7 +111,9 @@ class Bench:
 
     def plan(self) -> str:
         """PostgreSQL's plan for the choice of the next item."""
-        statement = fair_order.first_item(Stage.CHECK).params(of_competition=self.competition_id)
+        statement = fair_order.first_waiting.variant(Stage.CHECK).params(
+            of_competition=self.competition_id, now=utc_now()
+        )
         compiled = statement.compile(self.database.engine, compile_kwargs={"literal_binds": True})
         with self.database.read() as session:
             return "\n".join(session.scalars(text(f"EXPLAIN (ANALYZE, COSTS OFF) {compiled}")).all())

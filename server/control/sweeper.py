@@ -6,21 +6,22 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.faults import platform_fault
-from evaluator.contract.states import OPEN_WORK_STATES, Stage, SubmissionState, WorkState
+from evaluator.contract.states import OPEN_WORK_STATES, Stage
 from server.competitions.service import specification
 from server.context import Context
 from server.database import counters
+from server.lifecycle.transitions import LIVE, OfSubmission
+from server.lifecycle.work import waits
 from server.logs import get_logger
 from server.models import Competition, Lease, Submission, WorkItem
 from server.models.times import utc_now
 from server.queue import workers
-from server.queue.leases import expire_leases, fail
-from server.queue.planning import advance
+from server.queue.leases import expire_leases
+from server.queue.planning import advance, fail
 
 log = get_logger(__name__)
 
 SWEEPER = "sweeper"
-LIVE_STATES = tuple(state for state in SubmissionState if not state.is_terminal)
 
 
 def sweep(context: Context, holder: str) -> bool:
@@ -38,7 +39,8 @@ def sweep(context: Context, holder: str) -> bool:
         end_overdue(session)
         restore_items(session)
         workers.delete_silent(session)
-        waiting = set(session.scalars(select(WorkItem.stage).where(WorkItem.state == WorkState.READY).distinct()))
+        stages = select(WorkItem.stage).where(waits(WorkItem)).distinct()
+        waiting = set(session.scalars(stages, {"now": utc_now()}))
     if waiting & {Stage.CHECK, Stage.RUN}:
         context.wake.workers()
     if Stage.SCORE in waiting:
@@ -64,12 +66,17 @@ def end_overdue(session: Session) -> None:
     """End live submissions whose deadline has passed, as the platform's fault: they were accepted and not served."""
     overdue = session.scalars(
         select(Submission)
-        .where(Submission.state.in_(LIVE_STATES), Submission.deadline_at < utc_now())
+        .where(Submission.state.in_(LIVE), Submission.deadline_at < utc_now())
         .with_for_update(skip_locked=True)
     ).all()
     for submission in overdue:
         log.error("submission_overdue", submission_id=str(submission.id), state=submission.state)
-        fail(session, submission, platform_fault(f"it was still {submission.state} at its deadline"))
+        fail(
+            session,
+            submission,
+            OfSubmission.OVERDUE,
+            platform_fault(f"it was still {submission.state} at its deadline"),
+        )
 
 
 def restore_items(session: Session) -> None:
@@ -82,12 +89,11 @@ def restore_items(session: Session) -> None:
     stranded = session.scalars(
         select(Submission)
         .where(
-            Submission.state.in_(LIVE_STATES),
+            Submission.state.in_(LIVE),
             ~open_items.exists(),
         )
         .with_for_update(skip_locked=True)
     ).all()
     for submission in stranded:
         competition = session.get_one(Competition, submission.competition_id)
-        advance(session, submission, specification(competition))
-        log.warning("work_restored", submission_id=str(submission.id), state=submission.state)
+        advance(session, submission, specification(competition), OfSubmission.RESTORED)

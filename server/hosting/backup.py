@@ -3,19 +3,18 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
-from sqlalchemy import case, text, update
+from sqlalchemy import text
 
 from evaluator.artifacts import ArtifactMissing
 from evaluator.artifacts.store import digest_of_file
 from evaluator.contract.base import Contract
 from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.states import OPEN_WORK_STATES, WorkState
 from server.audit_log.events import record
 from server.context import Context
 from server.database import dump as dumps
@@ -23,12 +22,11 @@ from server.database.engine import Database
 from server.database.migration import migrate, revisions
 from server.errors import ConfigurationError
 from server.hosting.artifact_references import bank_references, references
-from server.models import ModelOrder, WorkItem
 from server.models.times import utc_now
+from server.queue import leases
 
 MANIFEST = "manifest.json"
 ARTIFACTS = "artifacts"
-_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 ReportProgress = Callable[[int, int], None]
 """Called with the number of artifacts done and of all."""
@@ -163,8 +161,8 @@ def restore(
             progress(copied, len(manifest.artifacts))
     dumps.restore(database, folder / manifest.dump)
     migrate(database)
-    _fence_off(database)
     with database.write() as session:
+        leases.fence_off(session)
         record(session, "storage.restore", "database", made_at=manifest.created_at.isoformat())
     listed = {artifact.key: artifact.size_bytes for artifact in context.artifacts.entries("")}
     missing = [one.key for one in manifest.artifacts if listed.get(one.key) != one.size_bytes]
@@ -181,19 +179,6 @@ def _require_fitting(database: Database, manifest: Manifest) -> None:
             f"the backup has schema {manifest.schema_revision}, which this Lethe does not know: install the version "
             f"that made it ({manifest.lethe}) or a newer one"
         )
-
-
-def _fence_off(database: Database) -> None:
-    """Whoever claimed work after the backup was made holds tokens that the dump does not know: go beyond them all."""
-    beyond = int((utc_now() - _EPOCH).total_seconds())
-    with database.write() as session:
-        for entity in (WorkItem, ModelOrder):
-            session.execute(
-                update(entity)
-                .where(entity.state.in_(OPEN_WORK_STATES))
-                .values(token=case((entity.token < beyond, beyond), else_=entity.token + 1))
-            )
-            session.execute(update(entity).where(entity.state == WorkState.LEASED).values(lease_expires_at=utc_now()))
 
 
 def _verify(path: Path, sha256: str) -> None:

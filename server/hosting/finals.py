@@ -14,6 +14,7 @@ from server.competitions.service import lock_competition, specification
 from server.errors import Conflict
 from server.hosting.actions import PhaseConflict
 from server.leaderboard.standings import mark_board_changed, rebuild
+from server.lifecycle.transitions import OfSubmission
 from server.models import Competition, Score, Submission, Team, WorkItem
 from server.models.times import utc_now
 from server.queue.estimates import deadline
@@ -135,8 +136,7 @@ def _queue(session: Session, competition: Competition, origin: Submission) -> No
         deadline_at=deadline(spec),
     )
     session.add(final)
-    session.flush()
-    advance(session, final, spec)
+    advance(session, final, spec, OfSubmission.FINAL_STARTED, is_new=True)
 
 
 def progress(session: Session, competition: Competition) -> Progress:

@@ -70,19 +70,19 @@ def _bank_status(context: Context, bank: Bank) -> BankStatus:
             .where(of_bank, ModelOrder.state == WorkState.LEASED, ModelOrder.lease_expires_at >= utc_now())
             .order_by(ModelOrder.model_index)
         ).all()
-        free = select(func.count()).where(of_bank, ModelOrder.state.in_(OPEN_WORK_STATES))
+        is_open = select(func.count()).where(of_bank, ModelOrder.state.in_(OPEN_WORK_STATES))
         failed = session.scalars(select(ModelOrder.message).where(of_bank, ModelOrder.state == WorkState.FAILED)).all()
         offered = session.scalar(select(OracleBank.offered).where(OracleBank.digest == bank.digest))
         since = utc_now() - RATE_WINDOW
         recent = session.scalars(select(ModelOrder.done_at).where(of_bank, ModelOrder.done_at > since)).all()
-        waiting = (session.scalar(free) or 0) - len(held)
+        waiting = (session.scalar(is_open) or 0) - len(held)
     return BankStatus(
         split=bank.split,
         bank=bank.digest,
         torch=bank.identity.torch,
         oracles=(first, bank.oracles),
         ceiling=(second, bank.ceiling),
-        in_progress=[InHand(one.model_index, one.holder or "", one.lease_expires_at or utc_now()) for one in held],
+        in_progress=[InHand(one.model_index, one.worker or "", one.lease_expires_at or utc_now()) for one in held],
         waiting=waiting,
         failed=[message or "" for message in failed],
         offered=offered or 0,

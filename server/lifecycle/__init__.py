@@ -1,1 +1,1 @@
-"""How a submission ends, and what that does to its work."""
+"""The one place that writes the states of submissions and of leased work, as the tables of transitions allow."""

@@ -1,4 +1,4 @@
-"""A work item: one check, one chunk of runs or one scoring, with its lease."""
+"""A work item: one check, one chunk of runs or one scoring."""
 
 from datetime import datetime
 from typing import Any
@@ -7,18 +7,17 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from evaluator.contract.states import WorkState
 from server.models.base import Entity
+from server.models.leased import Leased
 
 
 def _partial_index(name: str, *columns: str, where: str) -> Index:
     return Index(name, *columns, postgresql_where=text(where), sqlite_where=text(where))
 
 
-class WorkItem(Entity):
-    """`token` rises with every claim and fences off earlier holders.
+class WorkItem(Leased, Entity):
+    """`finished` maps a run index (as text) to its stored record; the item has the `run_count` runs from `first_run` on.
 
-    `finished` maps a run index (as text) to its stored record; the item has the `run_count` runs from `first_run` on.
     `turn` is its place in the fair order of its competition and stage (`server.queue.fair_order`). `attempt` counts
     claims since a run last finished, `losses` all holders that fell silent.
     """
@@ -44,15 +43,9 @@ class WorkItem(Entity):
     first_run: Mapped[int]
     run_count: Mapped[int]
     turn: Mapped[int] = mapped_column(BigInteger)
-    state: Mapped[str] = mapped_column(String(8), default=WorkState.READY)
     attempt: Mapped[int] = mapped_column(default=0)
     losses: Mapped[int] = mapped_column(default=0)
-    token: Mapped[int] = mapped_column(default=0)
-    worker_key_id: Mapped[UUID | None] = mapped_column(ForeignKey("worker_keys.id"), default=None)
-    worker: Mapped[str | None] = mapped_column(String(200), default=None)
     sandbox_mode: Mapped[str | None] = mapped_column(String(100), default=None)
     environment: Mapped[dict[str, Any] | None] = mapped_column(default=None)
     claimed_at: Mapped[datetime | None] = mapped_column(default=None)
-    lease_expires_at: Mapped[datetime | None] = mapped_column(default=None)
     finished: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    done_at: Mapped[datetime | None] = mapped_column(default=None)

@@ -12,12 +12,14 @@ from evaluator.contract.states import TERMINAL_STATES, Stage, SubmissionState, W
 from server.context import Context
 from server.database import counters
 from server.http.access_log import RequestTimes
-from server.lifecycle.endings import runs_stored_of_live
+from server.lifecycle.work import runs_stored_of_live
 from server.models.times import utc_now
 from server.monitoring import queries
 from server.queue.workers import WorkerState, list_workers
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
+POSTPONED = "postponed"
+"""The label of ready items that are not yet available."""
 
 _COUNTERS = {
     counters.RUNS: "Runs whose outputs were stored",
@@ -74,11 +76,16 @@ def _queue(session: Session, now: datetime) -> list[Metric]:
         "lethe_queue_oldest_seconds", "Age of the oldest work item without a holder", labels=["stage"]
     )
     waiting = {str(stage): (0, now) for stage in Stage}
-    for group in queries.count_open_items(session):
-        items.add_metric([group.stage, group.state, group.sandbox_mode or ""], group.number)
+    for group in queries.count_open_items(session, now):
+        counts = {group.state: group.number}
         if group.state == WorkState.READY:
+            counts = {group.state: group.waiting, POSTPONED: group.number - group.waiting}
+        for state, count in counts.items():
+            if count:
+                items.add_metric([group.stage, state, group.sandbox_mode or ""], count)
+        if group.waiting:
             before, earliest = waiting[group.stage]
-            waiting[group.stage] = (before + group.number, min(earliest, group.oldest))
+            waiting[group.stage] = (before + group.waiting, min(earliest, group.oldest))
     for stage, (count, first) in waiting.items():
         depth.add_metric([stage], count)
         oldest.add_metric([stage], (now - first).total_seconds())

@@ -1,6 +1,7 @@
 """SQL of the metrics: states of open submissions and work items, and the sweeper's lease."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CursorResult, Select, func, select
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Session
 from evaluator.contract.states import OPEN_WORK_STATES, TERMINAL_STATES
 from server.control.sweeper import SWEEPER
 from server.database.statements import prepared
+from server.lifecycle.work import waits
 from server.models import Lease, Submission, WorkItem
 
 
@@ -24,14 +26,15 @@ def count_submissions(session: Session, states: Iterable[str]) -> dict[str, int]
 
 
 @prepared
-def _open_items() -> Select[str, str, str | None, int, Any]:
+def _open_items() -> Select[str, str, str | None, int, int, Any]:
     return (
         select(
             WorkItem.stage,
             WorkItem.state,
             WorkItem.sandbox_mode,
             func.count().label("number"),
-            func.min(WorkItem.created_at).label("oldest"),
+            func.count().filter(waits(WorkItem)).label("waiting"),
+            func.min(WorkItem.created_at).filter(waits(WorkItem)).label("oldest"),
         )
         .join(Submission, Submission.id == WorkItem.submission_id)
         .where(
@@ -43,12 +46,13 @@ def _open_items() -> Select[str, str, str | None, int, Any]:
     )
 
 
-def count_open_items(session: Session) -> CursorResult[*tuple[Any, ...]]:
-    """Return `stage`, `state`, `sandbox_mode`, `number` and `oldest` (time) of the groups of open work items.
+def count_open_items(session: Session, now: datetime) -> CursorResult[*tuple[Any, ...]]:
+    """Return `stage`, `state`, `sandbox_mode`, `number`, `waiting` and `oldest` of the groups of open work items.
 
+    `waiting` counts the items of a group that are available at `now`, and `oldest` is when the first of them was made.
     Finished items are not counted: their number only grows, and nobody waits for them.
     """
-    return _open_items.rows(session)
+    return _open_items.rows(session, now=now)
 
 
 def sweeper_lease(session: Session) -> Lease | None:

@@ -3,13 +3,18 @@
 Every function runs inside one transaction of its caller.
 """
 
-from sqlalchemy import update
+from typing import Any
+
+from sqlalchemy import Update, bindparam, update
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import Stage, SubmissionState
 from evaluator.contract.work import Job
+from server.database.statements import prepared
+from server.lifecycle import submissions
+from server.lifecycle.transitions import OfWorkItem
 from server.logs import get_logger
-from server.models import Competition, Submission
+from server.models import Competition
 from server.models.times import utc_now
 from server.queue import fair_order, leases, workers
 from server.queue.jobs import JobParts, build_job
@@ -17,14 +22,13 @@ from server.queue.wall_time import wall_left_s
 
 log = get_logger(__name__)
 
-_STAGE_STATES = {Stage.CHECK: SubmissionState.CHECKING, Stage.RUN: SubmissionState.RUNNING}
 _LINES = {Stage.CHECK: Competition.checks_served_at, Stage.RUN: Competition.runs_served_at}
 
 
 def claim(
     session: Session, name: str, key_digest: str, *, lease_s: float, max_attempts: int, server_backend: str
 ) -> Job | None:
-    """The next job for a worker in the fair order, leased to it, or None when there is nothing that it can do.
+    """Lease the next item in the fair order to a worker and return its job, or None when there is none for it.
 
     While anything waits, expired leases are left to the sweeper. Raises WorkerKeyInvalid, WorkerUnknown and
     UnsafeWorker.
@@ -32,34 +36,31 @@ def claim(
     worker, waiting = fair_order.find_waiting(session, key_digest, name)
     workers.require_isolation(worker.capabilities, server_backend)
     if not waiting and leases.expire_leases(session, max_attempts=max_attempts):
-        session.flush()
         _, waiting = fair_order.find_waiting(session, key_digest, name)
-    for turn in fair_order.turns(session, waiting):
-        parts = leases.lease_first(
+    for turn in fair_order.turns_in_order(session, waiting):
+        row = leases.claim_first(
             session,
-            fair_order.first_item(turn.stage),
+            fair_order.first_waiting.variant(turn.stage),
             JobParts.columns(),
-            {"of_competition": turn.competition_id},
+            of_competition=turn.competition_id,
             worker=worker.name,
             worker_key_id=worker.worker_key_id,
             sandbox_mode=worker.capabilities.sandbox_mode,
             lease_s=lease_s,
         )
-        if parts is not None:
-            return _take_up(session, JobParts(*parts), turn, lease_s=lease_s)
+        if row is not None:
+            return _begin(session, JobParts(**row._asdict()), turn, lease_s=lease_s)
     return None
 
 
-def _take_up(session: Session, parts: JobParts, turn: fair_order.Turn, *, lease_s: float) -> Job:
-    """The job of an item that was leased; its competition goes to the end of the line for this stage."""
-    state = _STAGE_STATES[turn.stage]
-    if parts.submission_state != state:
-        session.execute(update(Submission).where(Submission.id == parts.submission_id).values(state=state))
+def _begin(session: Session, parts: JobParts, turn: fair_order.Turn, *, lease_s: float) -> Job:
+    """Return the job of an item that was leased; its competition goes to the end of the line for this stage."""
+    if parts.submission_state == SubmissionState.QUEUED:
+        submissions.begin_check(session, parts.submission_id)
     if turn.has_others_behind:
-        served_at = {_LINES[turn.stage]: utc_now()}
-        session.execute(update(Competition).where(Competition.id == turn.competition_id).values(served_at))
+        _serve.rows(session, turn.stage, competition_id=turn.competition_id, now=utc_now())
     log.info(
-        "work_claimed",
+        OfWorkItem.CLAIMED.event,
         submission_id=str(parts.submission_id),
         work_id=str(parts.work_id),
         stage=turn.stage,
@@ -70,3 +71,10 @@ def _take_up(session: Session, parts: JobParts, turn: fair_order.Turn, *, lease_
     if turn.stage is Stage.RUN:
         left_s = wall_left_s(session, parts.submission_id, parts.generation, parts.specification.limits)
     return build_job(parts, lease_s=lease_s, wall_left_s=left_s)
+
+
+@prepared
+def _serve(stage: Stage) -> Update:
+    """The competition `competition_id` has just been served."""
+    served_at: dict[Any, Any] = {_LINES[stage]: bindparam("now")}
+    return update(Competition).where(Competition.id == bindparam("competition_id")).values(served_at)

@@ -2,7 +2,6 @@
 
 import math
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
 from sqlalchemy import CompoundSelect, Select, bindparam, func, select, union_all
@@ -10,6 +9,8 @@ from sqlalchemy.orm import Session
 
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Stage, SubmissionState, WorkState
+from server.database.statements import prepared
+from server.lifecycle.work import waits
 from server.models import Submission, WorkItem
 from server.models.times import utc_now
 from server.queue.fair_order import next_turn
@@ -73,8 +74,8 @@ def _runs_before(session: Session, submission: Submission) -> int:
     last = _last_turn(session, submission)
     if last is None:
         return 0
-    places = {"submission_id": submission.id, "last": last}
-    waiting = {row.competition_id: row for row in session.connection().execute(_waiting_runs(), places)}
+    rows = _waiting_runs.rows(session, submission_id=submission.id, last=last, now=utc_now())
+    waiting = {row.competition_id: row for row in rows}
     own = waiting.pop(submission.competition_id, None)
     before = int(own.before or 0) if own is not None else 0
     return before + sum(min(int(row.runs), before + submission.runs_total) for row in waiting.values())
@@ -85,20 +86,17 @@ def _last_turn(session: Session, submission: Submission) -> int | None:
     if submission.state == SubmissionState.SCORING:
         return None
     if submission.state == SubmissionState.RUNNING:
-        return session.scalar(
-            select(func.max(WorkItem.turn)).where(
-                WorkItem.submission_id == submission.id, WorkItem.stage == Stage.RUN, WorkItem.state == WorkState.READY
-            )
-        )
-    places = {"competition_id": submission.competition_id, "team_id": submission.team_id}
-    return next_turn(session, stage=Stage.RUN, **places) + submission.runs_total
+        found: int | None = _last_waiting_run.rows(session, submission_id=submission.id, now=utc_now()).scalar()
+        return found
+    turn = next_turn(session, competition_id=submission.competition_id, team_id=submission.team_id, stage=Stage.RUN)
+    return turn + submission.runs_total
 
 
 def _seconds_each(session: Session, submission: Submission) -> dict[Stage, float]:
     """Mean seconds of a worker per run, and per check and scoring, over the competition's last items of others."""
-    places = {"submission_id": submission.id, "competition_id": submission.competition_id}
+    values = {"submission_id": submission.id, "competition_id": submission.competition_id}
     spent: dict[Stage, list[tuple[float, int]]] = {}
-    for row in session.connection().execute(_last_items(), places):
+    for row in _last_items.rows(session, **values):
         spent.setdefault(Stage(row.stage), []).append(((row.done_at - row.claimed_at).total_seconds(), row.run_count))
     return {
         stage: sum(wall_s for wall_s, _ in items)
@@ -107,7 +105,15 @@ def _seconds_each(session: Session, submission: Submission) -> dict[Stage, float
     }
 
 
-@cache  # making a statement costs as much time as PostgreSQL takes for it
+@prepared
+def _last_waiting_run() -> Select[int | None]:
+    """The turn of the last waiting run of the submission `submission_id`."""
+    return select(func.max(WorkItem.turn)).where(
+        WorkItem.submission_id == bindparam("submission_id"), WorkItem.stage == Stage.RUN, waits(WorkItem)
+    )
+
+
+@prepared
 def _waiting_runs() -> Select[*tuple[Any, ...]]:
     """Of each competition the waiting runs of other submissions: all, and those with an earlier turn than `last`."""
     runs = func.sum(WorkItem.run_count)
@@ -117,14 +123,14 @@ def _waiting_runs() -> Select[*tuple[Any, ...]]:
         )
         .where(
             WorkItem.stage == Stage.RUN,
-            WorkItem.state == WorkState.READY,
+            waits(WorkItem),
             WorkItem.submission_id != bindparam("submission_id"),
         )
         .group_by(WorkItem.competition_id)
     )
 
 
-@cache
+@prepared
 def _last_items() -> CompoundSelect[*tuple[Any, ...]]:
     """The last items of each stage that others than the submission have had done."""
     done = select(WorkItem.stage, WorkItem.claimed_at, WorkItem.done_at, WorkItem.run_count).where(

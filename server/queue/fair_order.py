@@ -1,4 +1,4 @@
-"""The fair order of work: whose turn it is, and how many submissions stand before one.
+"""The fair order of work: which item comes next, and how many submissions stand before one.
 
 Competitions take turns, the one served longest ago first. Within a competition every item has a stored `turn`, which
 is a start tag of start-time fair queueing (Goyal, Vin, Cheng, 1996, section 2) with runs as the unit and teams as the
@@ -9,7 +9,6 @@ interleave, a team that sends much waits behind itself, and one that was idle is
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -32,7 +31,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from evaluator.contract.states import Stage, SubmissionState, WorkState
-from server.database.statements import constant
+from server.database.statements import constant, prepared
+from server.lifecycle.work import waits
 from server.models import Competition, Submission, Worker, WorkerKey, WorkItem
 from server.models.times import UtcDateTime, utc_now
 from server.queue.workers import ActiveWorker, is_contact_recent, record_contact
@@ -62,12 +62,11 @@ class Turn:
 
 def next_turn(session: Session, *, competition_id: UUID, team_id: UUID, stage: Stage) -> int:
     """The turn of the team's next item of `stage`; a further item of the same submission comes its runs later."""
-    places = {"competition_id": competition_id, "team_id": team_id, "stage": stage}
-    session.flush()
-    return max(turn or 0 for turn in session.connection().execute(_last_turns(), places).one())
+    last = _last_turns.rows(session, competition_id=competition_id, team_id=team_id, stage=stage)
+    return max(turn or 0 for turn in last.one())
 
 
-@cache  # making a statement costs as much time as PostgreSQL takes for it
+@prepared
 def _last_turns() -> Select[int | None, int | None, int | None]:
     is_stage = WorkItem.stage == bindparam("stage")
     of_stage = and_(WorkItem.competition_id == bindparam("competition_id"), is_stage)
@@ -85,11 +84,11 @@ def _last_turns() -> Select[int | None, int | None, int | None]:
 
 
 def find_waiting(session: Session, key_digest: str, name: str) -> tuple[ActiveWorker, list[Waiting]]:
-    """The worker that asks, noted as alive, and the competitions with waiting checks or runs that it can do.
+    """Note that a worker is alive, and return it with the competitions whose waiting checks or runs it can do.
 
     Raises WorkerKeyInvalid and WorkerUnknown.
     """
-    rows = session.connection().execute(_waiting(), {"key_digest": key_digest, "worker": name}).all()
+    rows = _waiting.rows(session, key_digest=key_digest, worker=name, now=utc_now()).all()
     if rows and is_contact_recent(rows[0].seen_at, rows[0].left_at):
         worker = ActiveWorker.of(rows[0].worker_key_id, name, rows[0].capabilities)
     else:
@@ -106,14 +105,13 @@ def find_waiting(session: Session, key_digest: str, name: str) -> tuple[ActiveWo
     ]
 
 
-@cache  # making a statement costs as much time as PostgreSQL takes for it
+@prepared
 def _waiting() -> Select[*tuple[Any, ...]]:
     """The worker, once for every competition with waiting checks or runs, or once when nothing waits."""
-    ready = WorkItem.state == constant(WorkState.READY)
     checks, runs = (
         # One probe of the index per competition; EXISTS may become a hash of all that waits.
         select(WorkItem.id)
-        .where(WorkItem.competition_id == Competition.id, WorkItem.stage == constant(stage), ready)
+        .where(WorkItem.competition_id == Competition.id, WorkItem.stage == constant(stage), waits(WorkItem))
         .order_by(WorkItem.turn)
         .limit(literal_column("1"))
         .scalar_subquery()
@@ -122,7 +120,7 @@ def _waiting() -> Select[*tuple[Any, ...]]:
     )
     since = (
         select(WorkItem.created_at)
-        .where(ready, WorkItem.stage == constant(Stage.RUN))
+        .where(waits(WorkItem), WorkItem.stage == constant(Stage.RUN))
         .order_by(WorkItem.created_at)
         .limit(literal_column("1"))
     )
@@ -147,23 +145,26 @@ def _waiting() -> Select[*tuple[Any, ...]]:
     )
 
 
-def turns(session: Session, waiting: Sequence[Waiting]) -> Iterator[Turn]:
-    """Whose turn it is, and who comes next if others take all that those have."""
+def turns_in_order(session: Session, waiting: Sequence[Waiting]) -> Iterator[Turn]:
+    """Yield whose turn it is, then whose turn it is if other workers take everything that the former has."""
     for stage in _stage_order(session, waiting):
         line = sorted((row for row in waiting if stage in row.stages), key=lambda row: row.served_at[stage])
         for row in line:
             yield Turn(stage, row.competition_id, has_others_behind=len(line) > 1)
 
 
-@cache  # making a statement costs as much time as PostgreSQL takes for it
-def first_item(stage: Stage) -> Select[UUID]:
-    """The first waiting item of the competition `of_competition`, locked. What others are taking is passed over.
+@prepared
+def first_waiting(stage: Stage) -> Select[UUID]:
+    """The item of `stage` that comes next, locked; of checks and runs the next one of the competition `of_competition`.
 
-    Of a check the submission is locked with it, so that claiming and cancelling never wait for each other crosswise.
+    What others are claiming is passed over. Of a check the submission is locked as well, so that claiming and
+    cancelling never wait for each other crosswise.
     """
     item = aliased(WorkItem)
-    of_competition = item.competition_id == bindparam("of_competition")
-    first = _first_waiting(item, stage).where(of_competition).order_by(item.turn, item.created_at)
+    first = select(item.id).where(item.stage == constant(stage), waits(item)).limit(literal_column("1"))
+    if stage is Stage.SCORE:
+        return first.order_by(item.created_at).with_for_update(skip_locked=True)
+    first = first.where(item.competition_id == bindparam("of_competition")).order_by(item.turn, item.created_at)
     if stage is Stage.CHECK:
         return first.join(Submission, Submission.id == item.submission_id).with_for_update(
             skip_locked=True, of=[item, Submission]
@@ -171,22 +172,10 @@ def first_item(stage: Stage) -> Select[UUID]:
     return first.with_for_update(skip_locked=True)
 
 
-@cache
-def first_score_item() -> Select[UUID]:
-    """The score item that has waited longest, locked."""
-    item = aliased(WorkItem)
-    return _first_waiting(item, Stage.SCORE).order_by(item.created_at).with_for_update(skip_locked=True)
-
-
-def _first_waiting(item: type[WorkItem], stage: Stage) -> Select[UUID]:
-    waits = (item.stage == constant(stage), item.state == constant(WorkState.READY))
-    return select(item.id).where(*waits).limit(literal_column("1"))
-
-
 def _stage_order(session: Session, waiting: Sequence[Waiting]) -> tuple[Stage, Stage]:
-    """Which stage a worker should take up first: checks, unless they had their quarter while runs waited.
+    """Return the stages in the order of their turn: checks first, unless they had their quarter while runs waited.
 
-    Counted is the time of all workers since runs began to wait, at most the last quarter of an hour.
+    The time of all workers counts, since runs began to wait but at most of the last quarter of an hour.
     """
     now = utc_now()
     checks_wait = any(Stage.CHECK in row.stages for row in waiting)
@@ -200,69 +189,70 @@ def _stage_order(session: Session, waiting: Sequence[Waiting]) -> tuple[Stage, S
 
 
 def _busy_s(session: Session, since: datetime, now: datetime) -> dict[Stage, float]:
-    """Seconds that workers spent on items of each stage after `since`, those in hand included."""
+    """Seconds that workers spent on items of each stage after `since`, including those in hand."""
     spent = {Stage.CHECK: 0.0, Stage.RUN: 0.0}
-    for stage, total_s in session.execute(_spans(), {"since": since, "now": now}):
-        spent[Stage(stage)] = float(total_s)
+    for row in _spans.rows(session, since=since, now=now):
+        spent[Stage(row.stage)] = float(row.seconds)
     return spent
 
 
-@cache
+@prepared
 def _spans() -> Select[str, float]:
     since, now = bindparam("since", type_=UtcDateTime()), bindparam("now", type_=UtcDateTime())
     items = select(WorkItem.stage, WorkItem.claimed_at, WorkItem.done_at).where(
         WorkItem.stage.in_([Stage.CHECK, Stage.RUN]), WorkItem.claimed_at.is_not(None)
     )
     ended = items.where(WorkItem.done_at > since)
-    in_hand = items.where(WorkItem.state == WorkState.LEASED, WorkItem.worker.is_not(None), WorkItem.done_at.is_(None))
+    in_hand = items.where(WorkItem.state == WorkState.LEASED, WorkItem.done_at.is_(None))
     spans = union_all(ended, in_hand).subquery()
     start = case((spans.c.claimed_at > since, spans.c.claimed_at), else_=since)
     seconds = func.sum(extract("epoch", func.coalesce(spans.c.done_at, now)) - extract("epoch", start))
-    return select(spans.c.stage, seconds).group_by(spans.c.stage)
+    return select(spans.c.stage, seconds.label("seconds")).group_by(spans.c.stage)
 
 
 def queue_position(session: Session, submission: Submission) -> int | None:
-    """How many submissions that no worker has yet come before this one in the fair order, plus one; None once taken up.
+    """Return the place of a submission among those that no worker has claimed, from 1; None once it is claimed.
 
-    Within the competition that is counted; every other competition gets its turns in between.
+    Within its competition the submissions before it are counted; every other competition gets its turns in between.
     """
     if submission.state != SubmissionState.QUEUED:
         return None
-    places = {"competition_id": submission.competition_id, "submission_id": submission.id}
-    session.flush()
-    before = session.connection().scalar(_before(), places)
+    values = {"competition_id": submission.competition_id, "now": utc_now()}
+    before = _before.rows(session, submission_id=submission.id, **values).scalar()
     if before is None:
         return None
-    position = 1 + before
-    others = session.connection().execute(_others(), places)
-    return position + sum(min(count, position if is_before else position - 1) for count, is_before in others)
+    position = 1 + int(before)
+    others = _others.rows(session, **values)
+    return position + sum(min(int(row.waiting), position if row.is_before else position - 1) for row in others)
 
 
-@cache
+@prepared
 def _before() -> Select[int | None]:
     """How many waiting checks of the competition come before the submission's; no row when that does not wait."""
     mine, other = aliased(WorkItem), aliased(WorkItem)
     count = select(func.count()).where(
-        *_waits(other),
+        *_waiting_check(other),
         other.competition_id == bindparam("competition_id"),
         tuple_(other.turn, other.created_at) < tuple_(mine.turn, mine.created_at),
     )
-    return select(count.scalar_subquery()).where(*_waits(mine), mine.submission_id == bindparam("submission_id"))
+    return select(count.scalar_subquery()).where(
+        *_waiting_check(mine), mine.submission_id == bindparam("submission_id")
+    )
 
 
-@cache
+@prepared
 def _others() -> Select[int, bool]:
     """The waiting checks of each other competition, and whether it was served before this one."""
     this: BindParameter[UUID] = bindparam("competition_id")
     served_at = select(Competition.checks_served_at).where(Competition.id == this).scalar_subquery()
     return (
-        select(func.count(), func.max(Competition.checks_served_at) < served_at)
+        select(func.count().label("waiting"), (func.max(Competition.checks_served_at) < served_at).label("is_before"))
         .select_from(WorkItem)
         .join(Competition, Competition.id == WorkItem.competition_id)
-        .where(*_waits(WorkItem), WorkItem.competition_id != this)
+        .where(*_waiting_check(WorkItem), WorkItem.competition_id != this)
         .group_by(Competition.id)
     )
 
 
-def _waits(item: type[WorkItem]) -> tuple[ColumnElement[bool], ...]:
-    return (item.stage == Stage.CHECK, item.state == WorkState.READY)
+def _waiting_check(item: type[WorkItem]) -> tuple[ColumnElement[bool], ...]:
+    return (item.stage == Stage.CHECK, waits(item))

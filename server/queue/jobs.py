@@ -28,7 +28,7 @@ def run_seed(secret: str, *, stage: Stage, epoch: int, index: int) -> int:
 
 
 def run_secret(evaluation: Evaluation, *, public: str, final: str | None) -> str:
-    """What the run seeds of `evaluation` derive from; that of the finals is drawn when they start."""
+    """The secret that the run seeds of `evaluation` derive from; that of the finals is drawn when they start."""
     secret = public if evaluation is Evaluation.PUBLIC else final
     if secret is None:
         raise PlatformError("the final evaluation has not started: there are no seeds yet")
@@ -48,9 +48,9 @@ def seeds_digest(competition: Competition, submission: Submission) -> str:
 
 @dataclass(frozen=True)
 class JobParts:
-    """What the job of a leased item is made of: of the item, of its submission and of its competition.
+    """The columns of an item, its submission and its competition that make a job.
 
-    The two documents are the stored JSON, as text: that of one competition is always the same, and so is parsed once.
+    The two documents are the stored JSON as text: that of a competition seldom changes, so it is parsed once.
     """
 
     work_id: UUID
@@ -78,24 +78,24 @@ class JobParts:
     @staticmethod
     @cache
     def columns() -> tuple[SQLColumnExpression[Any], ...]:
-        """Where the parts are, in this order, for a statement that changes the item and tells them."""
-        of_submission = (
-            Submission.state,
-            Submission.request_id,
-            Submission.evaluation,
-            Submission.source_key,
-            Submission.source_sha256,
-            Submission.seed_epoch,
-            Submission.check_report["packages"],
-        )
-        of_competition = (
-            Competition.secret,
-            Competition.final_secret,
-            cast(Competition.specification, Text),
-            cast(Competition.prepared, Text),
-        )
+        """The columns, labelled with the names of the fields, for a statement that returns them of items."""
+        of_submission = {
+            "submission_state": Submission.state,
+            "request_id": Submission.request_id,
+            "evaluation": Submission.evaluation,
+            "source_key": Submission.source_key,
+            "source_sha256": Submission.source_sha256,
+            "seed_epoch": Submission.seed_epoch,
+            "packages": Submission.check_report["packages"],
+        }
+        of_competition = {
+            "secret": Competition.secret,
+            "final_secret": Competition.final_secret,
+            "specification_text": cast(Competition.specification, Text),
+            "prepared_text": cast(Competition.prepared, Text),
+        }
         return (
-            WorkItem.id,
+            WorkItem.id.label("work_id"),
             WorkItem.token,
             WorkItem.stage,
             WorkItem.chunk,
@@ -105,8 +105,14 @@ class JobParts:
             WorkItem.finished,
             WorkItem.submission_id,
             WorkItem.generation,
-            *(select(one).where(Submission.id == WorkItem.submission_id).scalar_subquery() for one in of_submission),
-            *(select(one).where(Competition.id == WorkItem.competition_id).scalar_subquery() for one in of_competition),
+            *(
+                select(column).where(Submission.id == WorkItem.submission_id).scalar_subquery().label(name)
+                for name, column in of_submission.items()
+            ),
+            *(
+                select(column).where(Competition.id == WorkItem.competition_id).scalar_subquery().label(name)
+                for name, column in of_competition.items()
+            ),
         )
 
     @property

@@ -1,107 +1,132 @@
-"""Derives work from SQL: which items a live submission needs next, and at which place of the queue they stand."""
+"""Derives work from SQL: which items a live submission needs next, at which place of the queue they stand, and how a
+fault ends it.
+"""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
+from evaluator.contract.faults import Fault
 from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import OPEN_WORK_STATES, Evaluation, Stage, SubmissionState, WorkState
+from evaluator.contract.states import OPEN_WORK_STATES, Evaluation, Owner, Stage, SubmissionState, WorkState
 from server.competitions.disclosure import shown_from
-from server.lifecycle.endings import drop_items
-from server.models import Submission, WorkItem
+from server.competitions.service import specification
+from server.database.statements import prepared
+from server.lifecycle import submissions, work
+from server.lifecycle.transitions import OfSubmission, OfWorkItem, Transition
+from server.models import Competition, Submission, WorkItem
 from server.models.times import utc_now
 from server.queue.fair_order import next_turn
 
 
-class _Known(NamedTuple):
+class StoredItem(NamedTuple):
+    """What planning needs to know of an item that there is."""
+
     id: UUID
     state: str
 
 
-def advance(session: Session, submission: Submission, spec: CompetitionSpec, *, is_new: bool = False) -> None:
-    """Put `submission` into the state that its finished items lead to, and add the items which that state lacks.
+Items = Mapping[tuple[Stage, int], StoredItem]
+"""The items of a submission's generation by stage and chunk."""
+
+
+def advance(
+    session: Session, submission: Submission, spec: CompetitionSpec, transition: Transition, *, is_new: bool = False
+) -> None:
+    """Put `submission` into the state that its finished items lead to, and add the items that this state lacks.
 
     First the check, which a final evaluation does not repeat, then every chunk of runs, then the score. Repeating it
-    changes nothing. `is_new`: nobody has to ask for items of a submission that this transaction made.
+    changes nothing. `is_new`: this transaction made the submission, so there are no items to ask for.
     """
-    session.flush()
-    known = {} if is_new else _known_items(session, submission)
-    check = known.get((Stage.CHECK, 0))
+    session.flush()  # gives a new submission its id
+    items = {} if is_new else _stored_items(session, submission)
+    check = items.get((Stage.CHECK, 0))
     firsts = range(0, submission.runs_total, spec.evaluation.chunk_runs)
-    chunks = [known.get((Stage.RUN, chunk)) for chunk in range(len(firsts))]
+    chunks = [items.get((Stage.RUN, chunk)) for chunk in range(len(firsts))]
     is_checked = submission.evaluation == Evaluation.FINAL or (check is not None and check.state == WorkState.DONE)
     if not is_checked:
-        if check is None or check.state != WorkState.LEASED:
-            submission.state = SubmissionState.QUEUED
-        _require(session, submission, Stage.CHECK, check, run_count=spec.evaluation.check_runs)
+        submissions.move(submission, transition, SubmissionState.QUEUED)
+        _ensure_item(session, submission, Stage.CHECK, check, run_count=spec.evaluation.check_runs)
     elif any(chunk is None or chunk.state != WorkState.DONE for chunk in chunks):
-        submission.state = SubmissionState.RUNNING
-        _require_chunks(session, submission, spec, chunks)
+        submissions.move(submission, transition, SubmissionState.RUNNING)
+        _ensure_chunks(session, submission, spec, chunks)
     else:
-        _require_score(session, submission, spec, known.get((Stage.SCORE, 0)))
+        submissions.move(submission, transition, SubmissionState.SCORING)
+        _ensure_score(session, submission, spec, items)
 
 
-def hold_back_end(session: Session, submission: Submission, spec: CompetitionSpec) -> bool:
-    """Whether the end of a submission in its hidden runs waits for the clock; a score item ends it without a score."""
-    if not spec.leaks.step_s:
-        return False
-    session.flush()
-    drop_items(session, submission)
-    _require_score(session, submission, spec, _known_items(session, submission).get((Stage.SCORE, 0)))
-    return True
+def fail(session: Session, submission: Submission, transition: Transition, fault: Fault) -> None:
+    """End `submission` by `transition` with `fault`, which came up in the stage of its state.
+
+    The end by a fault of its own on hidden data waits for the clock, as a score does: until then it is being scored,
+    and a score item ends it without a score.
+    """
+    submissions.record_fault(submission, fault)
+    fields: dict[str, Any] = {"code": fault.code, "owner": fault.owner}
+    if submission.fault_stage == Stage.RUN and fault.owner == Owner.PARTICIPANT:
+        spec = specification(session.get_one(Competition, submission.competition_id))
+        if spec.leaks.step_s:
+            submissions.move(submission, OfSubmission.END_HELD_BACK, **fields)
+            work.drop_waiting(session, submission)
+            _ensure_score(session, submission, spec, _stored_items(session, submission))
+            return
+    submissions.end(session, submission, transition, **fields)
 
 
-def _require_score(session: Session, submission: Submission, spec: CompetitionSpec, known: _Known | None) -> None:
-    """Nobody gets the score item before its end may show."""
-    submission.state = SubmissionState.SCORING
-    until = shown_from(utc_now(), spec.leaks.step_s)
-    _require(session, submission, Stage.SCORE, known, run_count=0, until=until)
+def _stored_items(session: Session, submission: Submission) -> Items:
+    rows = _items.rows(session, submission_id=submission.id, generation=submission.generation)
+    return {(Stage(row.stage), row.chunk): StoredItem(row.id, row.state) for row in rows}
 
 
-def _known_items(session: Session, submission: Submission) -> dict[tuple[Stage, int], _Known]:
-    rows = session.execute(
-        select(WorkItem.stage, WorkItem.chunk, WorkItem.id, WorkItem.state).where(
-            WorkItem.submission_id == submission.id, WorkItem.generation == submission.generation
-        )
+@prepared
+def _items() -> Select[str, int, UUID, str]:
+    """The items of the generation `generation` of the submission `submission_id`."""
+    return select(WorkItem.stage, WorkItem.chunk, WorkItem.id, WorkItem.state).where(
+        WorkItem.submission_id == bindparam("submission_id"), WorkItem.generation == bindparam("generation")
     )
-    return {(Stage(stage), chunk): _Known(identifier, state) for stage, chunk, identifier, state in rows}
 
 
-def _require_chunks(
-    session: Session, submission: Submission, spec: CompetitionSpec, chunks: list[_Known | None]
+def _ensure_score(session: Session, submission: Submission, spec: CompetitionSpec, items: Items) -> None:
+    """Add the score item, which nobody gets before the end that it leads to may be shown."""
+    shown_at = shown_from(utc_now(), spec.leaks.step_s)
+    score = items.get((Stage.SCORE, 0))
+    _ensure_item(session, submission, Stage.SCORE, score, run_count=0, available_at=shown_at)
+
+
+def _ensure_chunks(
+    session: Session, submission: Submission, spec: CompetitionSpec, chunks: list[StoredItem | None]
 ) -> None:
     size = spec.evaluation.chunk_runs
-    turn = _turn(session, submission, Stage.RUN) if None in chunks else 0
-    for chunk, known in enumerate(chunks):
-        if known is None or known.state != WorkState.DONE:
+    turn = _next_turn(session, submission, Stage.RUN) if None in chunks else 0
+    for chunk, item in enumerate(chunks):
+        if item is None or item.state != WorkState.DONE:
             first = chunk * size
             runs = min(size, submission.runs_total - first)
-            _require(
-                session, submission, Stage.RUN, known, run_count=runs, turn=turn + first, chunk=chunk, first_run=first
+            _ensure_item(
+                session, submission, Stage.RUN, item, run_count=runs, turn=turn + first, chunk=chunk, first_run=first
             )
 
 
-def _require(
+def _ensure_item(
     session: Session,
     submission: Submission,
     stage: Stage,
-    known: _Known | None,
+    item: StoredItem | None,
     *,
     run_count: int,
     turn: int | None = None,
     chunk: int = 0,
     first_run: int = 0,
-    until: datetime | None = None,
+    available_at: datetime | None = None,
 ) -> None:
-    """Make the item, or let it wait again where it has ended; as `postpone` does, nobody holds it before `until`."""
-    state = WorkState.READY if until is None else WorkState.LEASED
-    if known is not None:
-        if known.state not in OPEN_WORK_STATES:
-            values = {"state": state, "lease_expires_at": until, "worker": None, "done_at": None}
-            session.execute(update(WorkItem).where(WorkItem.id == known.id).values(values))
+    """Add the item, or reopen it if it has ended."""
+    if item is not None:
+        if item.state not in OPEN_WORK_STATES:
+            reopen(session.get_one(WorkItem, item.id, populate_existing=True), available_at=available_at)
         return
     session.add(
         WorkItem(
@@ -113,13 +138,18 @@ def _require(
             chunk=chunk,
             first_run=first_run,
             run_count=run_count,
-            turn=_turn(session, submission, stage) if turn is None else turn,
-            state=state,
-            lease_expires_at=until,
+            turn=_next_turn(session, submission, stage) if turn is None else turn,
+            available_at=available_at,
         )
     )
 
 
-def _turn(session: Session, submission: Submission, stage: Stage) -> int:
-    places = {"competition_id": submission.competition_id, "team_id": submission.team_id}
-    return next_turn(session, stage=stage, **places)
+def reopen(item: WorkItem, *, available_at: datetime | None = None) -> None:
+    """Let an item that has ended wait again; a report of its former holder that comes twice no longer counts."""
+    work.move(item, OfWorkItem.REOPENED)
+    item.token += 1
+    item.available_at, item.done_at = available_at, None
+
+
+def _next_turn(session: Session, submission: Submission, stage: Stage) -> int:
+    return next_turn(session, competition_id=submission.competition_id, team_id=submission.team_id, stage=stage)

@@ -1,4 +1,4 @@
-"""How far hidden runs are: for the team, as the leak policy lets it, and for the operator's counts.
+"""The progress of hidden runs that the team sees, as the leak policy allows it.
 
 Every function runs inside one transaction of its caller.
 """
@@ -7,13 +7,13 @@ from sqlalchemy.orm import Session
 
 from server.competitions.disclosure import may_move_progress, moved_progress
 from server.competitions.service import specification
-from server.lifecycle.endings import runs_stored
+from server.lifecycle.work import runs_stored
 from server.models import Competition, Submission
 from server.models.times import utc_now
 
 
 def show_progress(session: Session, submission: Submission) -> None:
-    """Move what the team sees of the finished hidden runs, as far and as often as the leak policy lets it."""
+    """Move the progress that the team sees, as far and as often as the leak policy allows."""
     now = utc_now()
     step_s = specification(session.get_one(Competition, submission.competition_id)).leaks.step_s
     if not may_move_progress(submission.runs_shown_at, now=now, step_s=step_s):

@@ -1,33 +1,33 @@
-"""The life of model orders: placed, claimed under a lease, kept by beats, reported, and free again when a lease ends.
+"""Training orders, one for each model of an oracle bank: placed, offered to workers, claimed, renewed and reported.
 
-Every function runs inside one write transaction of its caller. The token of an order rises with each claim, so whoever
-held it before can change nothing any more: no seed is trained by two at once, as long as beats arrive.
+Their leases follow `server.queue.leases`, so no model is trained by two at once as long as renewals arrive. Every
+function runs inside one write transaction of its caller.
 """
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import false, or_, select, update
+from sqlalchemy import Select, false, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from evaluator.contract.bank import BankIdentity
-from evaluator.contract.states import Stage, SubmissionState, WorkState
+from evaluator.contract.states import OPEN_WORK_STATES, Stage, SubmissionState, WorkState
 from evaluator.contract.training import OrderEnd, OrderRef, TrainingOrder
-from server.logs import get_logger
+from server.database.statements import prepared
+from server.lifecycle import work
+from server.lifecycle.transitions import OfTrainingOrder
 from server.models import ModelOrder, OracleBank, Submission, WorkItem
 from server.models.times import utc_now
-
-log = get_logger(__name__)
+from server.queue import leases
 
 MAX_BREAKDOWNS = 3
 
 
 @dataclass(frozen=True)
 class Trainer:
-    """Who claims: a name for people, what it can train, and the key of a worker (None: a host's own command)."""
+    """The claimant: its name, what it can train, and its worker key (None: a host's own command)."""
 
     name: str
     torch: str
@@ -36,40 +36,40 @@ class Trainer:
 
 
 def place(session: Session, bank: BankIdentity, count: int, trained: Collection[int]) -> None:
-    """Order the models 0 … count−1 of the bank; `trained` are those with a record, whatever SQL thought of them.
+    """Order the models 0 … count−1 of the bank; `trained` are those with a record, whatever their orders say.
 
-    Orders of others stay as they are; what failed is free to be tried again.
+    Open orders stay as they are; a failed order is opened again.
     """
     insert = (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert
     row = {"digest": bank.digest, "identity": bank.model_dump(mode="json"), "created_at": utc_now()}
     row |= {"torch": bank.torch, "needs_gpu": bank.needs_gpu, "offered": 0}
     session.execute(insert(OracleBank).values(**row).on_conflict_do_nothing())
-    new = [
-        {"bank_digest": bank.digest, "model_index": index, "state": WorkState.READY, "token": 0, "breakdowns": 0}
-        for index in range(count)
-    ]
+    new = [{"bank_digest": bank.digest, "model_index": index} for index in range(count)]
     session.execute(insert(ModelOrder).on_conflict_do_nothing(), new)
     # Rows are always locked in the order of their key, so that two transactions cannot wait for each other.
     placed = select(ModelOrder).where(ModelOrder.bank_digest == bank.digest, ModelOrder.model_index < count)
     for order in session.scalars(placed.order_by(ModelOrder.model_index).with_for_update()):
         if order.model_index in trained:
-            order.state, order.message = WorkState.DONE, None
+            work.move(order, OfTrainingOrder.FOUND_TRAINED)
+            order.message = None
         elif order.state in {WorkState.DONE, WorkState.FAILED}:
-            order.state, order.message, order.breakdowns, order.done_at = WorkState.READY, None, 0, None
+            work.move(order, OfTrainingOrder.REOPENED)
+            order.token += 1
+            order.message, order.breakdowns, order.done_at = None, 0, None
 
 
 def claim(
     session: Session, trainer: Trainer, *, count: int, lease_s: float, wanted: Mapping[str, int] | None = None
 ) -> list[TrainingOrder]:
-    """Up to `count` free orders that the trainer can do, leased to it, oldest bank first.
+    """Lease up to `count` waiting orders that the trainer can do to it, those of the oldest bank first.
 
-    Of the first `wanted[digest]` models of each bank, or of those that are offered to workers when it is None.
+    They are among the first `wanted[digest]` models of each bank, or among those offered to workers if it is None.
     """
     expire_leases(session)
     query = (
         select(ModelOrder, OracleBank)
         .join(OracleBank, OracleBank.digest == ModelOrder.bank_digest)
-        .where(ModelOrder.state == WorkState.READY, OracleBank.torch == trainer.torch)
+        .where(work.waits(ModelOrder), OracleBank.torch == trainer.torch)
         .order_by(OracleBank.created_at, OracleBank.digest, ModelOrder.model_index)
         .limit(count)
         .with_for_update(skip_locked=True, of=ModelOrder)
@@ -82,11 +82,10 @@ def claim(
     if not trainer.gpu:
         query = query.where(OracleBank.needs_gpu.is_(False))
     claimed = []
-    for order, bank in session.execute(query):
-        order.state = WorkState.LEASED
-        order.token += 1
-        order.holder, order.worker_key_id = trainer.name, trainer.worker_key_id
-        order.lease_expires_at = utc_now() + timedelta(seconds=lease_s)
+    for order, bank in session.execute(query, {"now": utc_now()}):
+        leases.claim(
+            order, OfTrainingOrder.CLAIMED, worker=trainer.name, worker_key_id=trainer.worker_key_id, lease_s=lease_s
+        )
         identity = BankIdentity.model_validate(bank.identity)
         claimed.append(TrainingOrder(bank=identity, index=order.model_index, token=order.token))
     return claimed
@@ -98,66 +97,66 @@ def offer(session: Session, bank_digest: str, count: int) -> None:
 
 
 def submissions_wait(session: Session) -> bool:
-    """Whether a check or a run is free to be claimed: workers do that first."""
-    waiting = (
+    """Whether a check or a run can be claimed: workers do that first."""
+    return _first_waiting.rows(session, now=utc_now()).first() is not None
+
+
+@prepared
+def _first_waiting() -> Select[UUID]:
+    """A waiting check or run, if there is any."""
+    return (
         select(WorkItem.id)
         .join(Submission, Submission.id == WorkItem.submission_id)
         .where(
-            WorkItem.state == WorkState.READY,
+            work.waits(WorkItem),
             WorkItem.stage.in_((Stage.CHECK, Stage.RUN)),
             WorkItem.generation == Submission.generation,
             Submission.state.in_([state for state in SubmissionState if not state.is_terminal]),
         )
         .limit(1)
     )
-    return session.scalar(waiting) is not None
 
 
 def renew(session: Session, held: Iterable[OrderRef], worker_key_id: UUID | None, *, lease_s: float) -> list[OrderRef]:
-    """Prolong the leases of `held`; the ones that do not belong to this trainer any more."""
+    """Renew the leases of `held` and return those that this trainer has lost."""
     lost = []
     for ref in sorted(held, key=lambda ref: (ref.bank_digest, ref.index)):
         order = _held(session, ref, worker_key_id)
         if order is None:
             lost.append(ref)
         else:
-            order.lease_expires_at = utc_now() + timedelta(seconds=lease_s)
+            leases.renew(order, OfTrainingOrder.RENEWED, lease_s=lease_s)
     return lost
 
 
 def report(session: Session, ref: OrderRef, worker_key_id: UUID | None, end: OrderEnd, message: str) -> bool:
-    """Apply how an order ended; False, and nothing changed, for an old token."""
+    """Apply how an order ended; False, with nothing changed, for an old token."""
     order = _held(session, ref, worker_key_id)
     if order is None:
         return False
-    order.lease_expires_at = None
     order.message = message or None
     if end is OrderEnd.TRAINED:
-        order.state, order.done_at = WorkState.DONE, utc_now()
+        leases.close(order, OfTrainingOrder.DONE)
     elif end is OrderEnd.HANDED_BACK:
-        order.state = WorkState.READY
+        leases.release(order, OfTrainingOrder.HANDED_BACK)
     else:
         order.breakdowns += 1
-        final = end is OrderEnd.FAILED or order.breakdowns >= MAX_BREAKDOWNS
-        order.state = WorkState.FAILED if final else WorkState.READY
-        log.error("training_failed", bank=ref.bank_digest[:12], index=ref.index, message=message)
+        if end is OrderEnd.FAILED or order.breakdowns >= MAX_BREAKDOWNS:
+            work.move(order, OfTrainingOrder.FAILED, message=message)
+        else:
+            leases.release(order, OfTrainingOrder.BROKEN, message=message)
     return True
 
 
 def expire_leases(session: Session) -> None:
-    """Free the orders whose holder fell silent. A killed trainer is not the model's fault: this may happen often."""
-    silent = (
-        select(ModelOrder)
-        .where(ModelOrder.state == WorkState.LEASED, ModelOrder.lease_expires_at < utc_now())
-        .with_for_update(skip_locked=True)
-    )
-    for order in session.scalars(silent):
-        order.state = WorkState.READY
-        log.warning("training_lease_expired", bank=order.bank_digest[:12], index=order.model_index, holder=order.holder)
+    """Expire the leases of silent trainers. A killed trainer is not the model's fault: this may happen often."""
+    for order in leases.lock_expired(session, ModelOrder, ModelOrder.bank_digest, ModelOrder.model_index):
+        work.move(order, OfTrainingOrder.EXPIRED, holder=order.worker)
 
 
 def _held(session: Session, ref: OrderRef, worker_key_id: UUID | None) -> ModelOrder | None:
+    """Return the order, locked, if the claim that `ref` names is its last one, expired or not; None if it has ended."""
     order = session.get(ModelOrder, (ref.bank_digest, ref.index), with_for_update=True)
     if order is None or (order.token, order.worker_key_id) != (ref.token, worker_key_id):
         return None
-    return order if order.state == WorkState.LEASED else None
+    return order if order.state in OPEN_WORK_STATES else None

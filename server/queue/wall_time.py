@@ -1,29 +1,34 @@
-"""What the hidden runs of a submission may take together, and what is left of it."""
+"""The time that the hidden runs of a submission may take together, and how much of it is left."""
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.specification import LimitsSpec
 from evaluator.contract.states import Stage
+from server.database.statements import prepared
 from server.models import WorkItem
 
 
 def wall_left_s(session: Session, submission_id: UUID, generation: int, limits: LimitsSpec) -> float | None:
     """Seconds of `limits.total_wall_s` that a submission's finished runs have left, below zero when they took more.
 
-    None without such a limit. Chunks that are worked on at the same time each get all that is left, so the sum is
-    looked at again at the end.
+    None without such a limit. Chunks that run at the same time each get all that is left, so the sum is checked again
+    at the end.
     """
     if limits.total_wall_s is None:
         return None
-    session.flush()
-    finished = session.scalars(
-        select(WorkItem.finished).where(
-            WorkItem.submission_id == submission_id,
-            WorkItem.generation == generation,
-            WorkItem.stage == Stage.RUN,
-        )
-    )
+    finished = _finished.rows(session, submission_id=submission_id, generation=generation).scalars()
     return limits.total_wall_s - sum(float(record["wall_s"]) for records in finished for record in records.values())
+
+
+@prepared
+def _finished() -> Select[dict[str, Any]]:
+    """The records of the finished runs of the generation `generation` of the submission `submission_id`."""
+    return select(WorkItem.finished).where(
+        WorkItem.submission_id == bindparam("submission_id"),
+        WorkItem.generation == bindparam("generation"),
+        WorkItem.stage == Stage.RUN,
+    )

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from evaluator.contract.states import WorkState
 from evaluator.contract.work import UNSAFE_BACKEND, Capabilities, Registration
+from server.database.statements import prepared
 from server.errors import Conflict, Forbidden
 from server.logs import get_logger
 from server.models import ModelOrder, Worker, WorkerKey, WorkItem
@@ -111,8 +111,7 @@ def register(session: Session, registration: Registration, key: WorkerKey) -> Wo
 
 def record_contact(session: Session, key_digest: str, name: str) -> ActiveWorker:
     """Note that the worker that sends this request is alive; raises WorkerKeyInvalid and WorkerUnknown."""
-    sender = {"key_digest": key_digest, "worker": name, "now": utc_now()}
-    found = session.connection().execute(_contact(), sender).one_or_none()
+    found = _contact.rows(session, key_digest=key_digest, worker=name, now=utc_now()).one_or_none()
     if found is None:
         require_worker_key(session, key_digest)
         raise WorkerUnknown("This worker is not registered under its key. It has to register first.")
@@ -124,8 +123,9 @@ def is_contact_recent(seen_at: datetime, left_at: datetime | None) -> bool:
     return left_at is None and utc_now() - seen_at < timedelta(seconds=NOTED_S)
 
 
-@cache  # making a statement costs as much time as PostgreSQL takes for it
+@prepared
 def _contact() -> ReturningUpdate[UUID, dict[str, Any]]:
+    """The worker `worker` of a key is alive."""
     key_id = select(WorkerKey.id).where(WorkerKey.digest == bindparam("key_digest")).scalar_subquery()
     return (
         update(Worker)
@@ -182,7 +182,7 @@ def list_workers(session: Session, *, gone: bool = False) -> list[WorkerRow]:
     )
     trains = and_(
         ModelOrder.worker_key_id == Worker.worker_key_id,
-        ModelOrder.holder == Worker.name,
+        ModelOrder.worker == Worker.name,
         ModelOrder.state == WorkState.LEASED,
         ModelOrder.lease_expires_at >= utc_now(),
     )

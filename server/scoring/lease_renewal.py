@@ -1,38 +1,39 @@
-"""Keeps the lease of a score item while it is computed: a short lease suffices then, and a crash costs little."""
+"""Renews the lease of a score item while the score is computed: so leases can be short, and a crash costs little."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 
+from evaluator.contract.states import OPEN_WORK_STATES
 from server.context import Context
+from server.lifecycle.transitions import OfWorkItem
 from server.logs import get_logger
 from server.models import WorkItem
-from server.models.times import utc_now
+from server.queue import leases
 
 log = get_logger(__name__)
 
 
 @contextmanager
-def kept_lease(context: Context, work_id: UUID, token: int, *, lease_s: float) -> Iterator[None]:
-    """Prolong the lease four times as often as it would end. Whoever lost it learns that from the token at the end."""
+def renewed_lease(context: Context, work_id: UUID, token: int, *, lease_s: float) -> Iterator[None]:
+    """Renew the lease four times in its length. A scorer that has lost it learns so from the token at the end."""
     done = threading.Event()
 
-    def keep() -> None:
+    def renew() -> None:
         while not done.wait(lease_s / 4):
             try:
                 with context.database.write() as session:
                     item = session.get(WorkItem, work_id, with_for_update=True)
-                    if item is None or item.token != token:
+                    if item is None or item.token != token or item.state not in OPEN_WORK_STATES:
                         return
-                    item.lease_expires_at = utc_now() + timedelta(seconds=lease_s)
+                    leases.renew(item, OfWorkItem.RENEWED, lease_s=lease_s)
             except DBAPIError as error:
                 log.warning("score_lease_not_prolonged", error=str(error))
 
-    thread = threading.Thread(target=keep, name="score-lease", daemon=True)
+    thread = threading.Thread(target=renew, name="score-lease", daemon=True)
     thread.start()
     try:
         yield

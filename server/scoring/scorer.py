@@ -13,7 +13,7 @@ from evaluator.artifacts import ArtifactError, ArtifactStoreAway
 from evaluator.artifacts.outputs import OutputsInvalid
 from evaluator.contract.faults import platform_fault
 from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import Evaluation, SubmissionState, WorkState
+from evaluator.contract.states import Evaluation, Stage, SubmissionState
 from evaluator.metrics import METRIC_VERSION, ScoreFinding
 from evaluator.metrics import Score as MetricScore
 from server.competitions.oracle_pools import OraclePools, oracle_pools
@@ -21,14 +21,15 @@ from server.competitions.service import prepared_competition, specification
 from server.context import Context
 from server.database import counters
 from server.leaderboard.standings import refresh
-from server.lifecycle.endings import end
+from server.lifecycle.submissions import end
+from server.lifecycle.transitions import OfSubmission, OfWorkItem
 from server.logs import get_logger
 from server.models import Competition, OutputPack, Score, Submission, WorkItem
-from server.queue.fair_order import first_score_item
+from server.queue import leases
+from server.queue.fair_order import first_waiting
 from server.queue.jobs import seeds_digest
-from server.queue.leases import close, fail, lease_first, postpone
-from server.queue.planning import advance
-from server.scoring.lease_renewal import kept_lease
+from server.queue.planning import advance, fail, reopen
+from server.scoring.lease_renewal import renewed_lease
 from server.scoring.reference_set import ReferenceSets
 from server.scoring.stored_outputs import (
     RunOutputs,
@@ -46,7 +47,7 @@ from server.submissions.views import current_score
 log = get_logger(__name__)
 
 RETRY_S = 10.0
-_LEASED = (WorkItem.id,)
+_CLAIMED = (WorkItem.id,)
 
 
 @dataclass(frozen=True)
@@ -73,22 +74,25 @@ class Scorer:
         """Score the submission that has waited longest; False when none waits."""
         lease_s = self._context.settings.lease_s
         with self._context.database.write() as session:
-            leased = lease_first(session, first_score_item(), _LEASED, {}, worker=self._holder, lease_s=lease_s)
-            if leased is None:
+            claimed = leases.claim_first(
+                session, first_waiting.variant(Stage.SCORE), _CLAIMED, worker=self._holder, lease_s=lease_s
+            )
+            if claimed is None:
                 return False
-            item = session.get_one(WorkItem, leased.id)
+            log.debug(OfWorkItem.SCORE_CLAIMED.event, work_id=str(claimed.id), holder=self._holder)
+            item = session.get_one(WorkItem, claimed.id)
             submission = session.get_one(Submission, item.submission_id, with_for_update=True)
             if submission.fault_code is not None and submission.generation == item.generation:
-                close(item, WorkState.DONE)
+                leases.close(item, OfWorkItem.SCORE_DONE)
                 if not SubmissionState(submission.state).is_terminal:
-                    end(session, submission, SubmissionState.FAILED)
+                    end(session, submission, OfSubmission.HELD_BACK_END_SHOWN)
                 return True
             order = _order(session, item)
         with (
             structlog.contextvars.bound_contextvars(
                 work_id=str(order.work_id), submission_id=str(order.outputs.submission_id), request_id=order.request_id
             ),
-            kept_lease(self._context, order.work_id, order.token, lease_s=lease_s),
+            renewed_lease(self._context, order.work_id, order.token, lease_s=lease_s),
         ):
             self._score(order, started=time.monotonic())
         return True
@@ -162,14 +166,15 @@ def _store(
     with context.database.write() as session:
         item = session.get_one(WorkItem, order.work_id, with_for_update=True)
         submission = session.get_one(Submission, item.submission_id, with_for_update=True)
-        superseded = item.token != order.token or item.generation != submission.generation
-        if superseded or submission.state != SubmissionState.SCORING:
-            item.state = item.state if superseded else WorkState.FAILED
+        if item.token != order.token or item.generation != submission.generation:
+            return False
+        if submission.state != SubmissionState.SCORING:
+            leases.close(item, OfWorkItem.OBSOLETE)
             return False
         competition = session.get_one(Competition, submission.competition_id, with_for_update=True)
         if specification(competition).metric != order.spec.metric:
             item.attempt -= 1
-            postpone(item, 0)
+            leases.release(item, OfWorkItem.SCORE_OUTDATED)
             return False
         findings = (*findings, *unrepeatable_runs(run_items(session, submission)))
         row = score_row(competition.id, score, _receipt(session, submission, order, score, findings))
@@ -181,13 +186,12 @@ def _store(
         session.merge(row).plots = None  # those of an earlier scoring
         if pack is not None:
             commit_pack(session, submission, pack)
-        close(item, WorkState.DONE)
-        end(session, submission, SubmissionState.SCORED)
+        leases.close(item, OfWorkItem.SCORE_DONE)
+        end(session, submission, OfSubmission.SCORED, findings=[finding.code for finding in findings])
         evaluation = Evaluation(submission.evaluation)
         refresh(session, competition, evaluation, submission.team_id, is_rescore=earlier is not None)
         counters.add(session, counters.SCORINGS)
         counters.add(session, counters.SCORING_S, time.monotonic() - started)
-    log.info("submission_scored", findings=[finding.code for finding in findings])
     return True
 
 
@@ -236,26 +240,25 @@ def _receipt(
 
 def _repeat(context: Context, order: _ScoringInput, unusable: RunsUnusable) -> None:
     """Have the runs done again whose stored outputs cannot be used; they are never scored."""
-    log.error("runs_repeated", message=str(unusable))
     with context.database.write() as session:
         item = session.get_one(WorkItem, order.work_id, with_for_update=True)
         submission = session.get_one(Submission, item.submission_id, with_for_update=True)
         if item.token != order.token or submission.state != SubmissionState.SCORING:
             return
-        item.state = WorkState.FAILED
+        leases.close(item, OfWorkItem.SCORE_FAILED, message=str(unusable))
         if item.attempt >= context.settings.max_attempts:
-            fail(session, submission, platform_fault(str(unusable)))
+            fail(session, submission, OfSubmission.SCORING_FAILED, platform_fault(str(unusable)))
             return
         for chunk in forget_runs(session, submission, unusable.runs):
-            chunk.state, chunk.done_at, chunk.attempt = WorkState.READY, None, 0
+            reopen(chunk)
+            chunk.attempt = 0
         competition = session.get_one(Competition, submission.competition_id)
-        advance(session, submission, specification(competition))
+        advance(session, submission, specification(competition), OfSubmission.RUNS_UNUSABLE)
     context.wake.workers()
 
 
 def _try_later(context: Context, order: _ScoringInput, message: str, *, counts: bool) -> None:
-    """Score again in some seconds; what `counts` and happens too often ends the submission as the platform's fault."""
-    log.error("scoring_failed", message=message)
+    """Score again in some seconds; too many errors that `counts` end the submission as the platform's fault."""
     with context.database.write() as session:
         item = session.get_one(WorkItem, order.work_id, with_for_update=True)
         submission = session.get_one(Submission, item.submission_id, with_for_update=True)
@@ -263,7 +266,7 @@ def _try_later(context: Context, order: _ScoringInput, message: str, *, counts: 
             return
         item.attempt -= not counts
         if item.attempt < context.settings.max_attempts:
-            postpone(item, RETRY_S)
+            leases.release(item, OfWorkItem.SCORE_RETRIED, after_s=RETRY_S, message=message)
             return
-        item.state = WorkState.FAILED
-        fail(session, submission, platform_fault(message))
+        leases.close(item, OfWorkItem.SCORE_FAILED, message=message)
+        fail(session, submission, OfSubmission.SCORING_FAILED, platform_fault(message))

@@ -5,8 +5,9 @@ from sqlalchemy.orm import Session
 from evaluator.contract.states import Evaluation, SubmissionState
 from server.audit_log.events import record
 from server.competitions.service import specification
-from server.database import counters
 from server.errors import Conflict
+from server.lifecycle import submissions
+from server.lifecycle.transitions import OfSubmission
 from server.models import Competition, Submission
 from server.queue.estimates import deadline
 from server.queue.planning import advance
@@ -27,17 +28,15 @@ def rerun(session: Session, submission: Submission, *, fresh_seeds: bool, actor:
     if not SubmissionState(submission.state).is_terminal:
         raise SubmissionNotEnded(f"The submission is {submission.state}; cancel it or wait until it has ended.")
     competition = session.get_one(Competition, submission.competition_id)
-    counters.add_state(session, competition.id, submission.state, -1)
+    submissions.forget_end(session, submission)
     submission.generation += 1
     submission.seed_epoch += fresh_seeds
-    submission.owner = submission.fault_code = submission.fault_message = submission.fault_line = None
-    submission.finished_at = submission.fault_stage = None
     submission.runs_shown, submission.runs_shown_at = 0, None
     if submission.evaluation == Evaluation.PUBLIC:
         submission.check_report = None
     spec = specification(competition)
     submission.deadline_at = deadline(spec)
-    advance(session, submission, spec)
+    advance(session, submission, spec, OfSubmission.RERUN)
     record(
         session, "submission.rerun", str(submission.id), actor=actor, competition=competition, fresh_seeds=fresh_seeds
     )

@@ -5,7 +5,6 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from evaluator.contract.faults import FaultCode
 from evaluator.contract.states import Evaluation, Owner, SubmissionState
 from server.accounts.roles import is_host
 from server.audit_log.events import record, user_actor
@@ -13,7 +12,7 @@ from server.competitions.disclosure import Viewer, visibility
 from server.competitions.phases import phase
 from server.errors import Conflict, NotFound
 from server.http.paging import fetch_page
-from server.lifecycle.endings import end
+from server.lifecycle import submissions
 from server.models import Competition, Submission, TeamMember, User
 from server.teams.service import find_team
 
@@ -112,6 +111,4 @@ def cancel(session: Session, submission: Submission, owner: Owner) -> None:
     """End a live submission by the decision of its team or of the host; workers learn it from their next heartbeat."""
     if SubmissionState(submission.state).is_terminal:
         raise SubmissionEnded(f"The submission is {submission.state} already.")
-    submission.owner = owner
-    submission.fault_code = FaultCode.CANCELLED
-    end(session, submission, SubmissionState.CANCELLED)
+    submissions.cancel(session, submission, owner)

@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
 from uuid import UUID
 
 from sqlalchemy import Select, bindparam, select
@@ -16,7 +15,9 @@ from evaluator.contract.states import Evaluation, SubmissionState
 from server.competitions.phases import require_open
 from server.competitions.service import get_competition, specification
 from server.context import Context
+from server.database.statements import prepared
 from server.errors import Forbidden
+from server.lifecycle.transitions import OfSubmission
 from server.logs import current_request_id
 from server.models import Competition, Submission, Team, TeamMember, User
 from server.models.times import utc_now
@@ -141,7 +142,7 @@ def accept(
         deadline_at=deadline(spec),
     )
     session.add(submission)
-    advance(session, submission, spec, is_new=True)
+    advance(session, submission, spec, OfSubmission.SUBMITTED, is_new=True)
     if upload.idempotency_key is not None:
         digest = idempotency.request_digest(competition.slug, _sha256(upload.data))
         idempotency.remember(session, upload.user, upload.idempotency_key, digest, submission, NEW)
@@ -159,13 +160,15 @@ def _known(session: Session, competition: Competition, upload: Upload, source_sh
         recalled = idempotency.recall(session, upload.user, upload.idempotency_key, digest)
         if recalled is not None:
             return _Found(*recalled)
-    wanted = {"competition_id": competition.id, "user_id": upload.user.id, "source_sha256": source_sha256}
-    identical = session.connection().scalar(_identical(), wanted)
+    identical = _identical.rows(
+        session, competition_id=competition.id, user_id=upload.user.id, source_sha256=source_sha256
+    ).scalar()
     return None if identical is None else _Found(session.get_one(Submission, identical), KNOWN)
 
 
-@cache  # making a statement costs as much time as PostgreSQL takes for it
+@prepared
 def _identical() -> Select[UUID]:
+    """The newest submission of the user's team with this source that neither failed nor was cancelled."""
     return (
         select(Submission.id)
         .join(TeamMember, TeamMember.team_id == Submission.team_id)

@@ -95,7 +95,7 @@ INTERNAL = {  # keys to search by, and what only commands and programs see
     "idempotency_keys.key",
     "leases.holder",
     "leases.name",
-    "model_orders.holder",
+    "model_orders.worker",
     "model_orders.message",
     "oracle_banks.identity",
     "oracle_banks.torch",

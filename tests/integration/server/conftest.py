@@ -165,11 +165,12 @@ class Site:
             service.get_competition(session, SLUG).specification = spec(**changes).model_dump(mode="json")
 
     def expire_leases(self) -> None:
-        """Let all leases run out, and let it be noticed."""
+        """Let all leases run out, and let it be noticed; postponed work becomes available."""
         with self.context.database.write() as session:
             session.execute(
                 update(WorkItem).where(WorkItem.state == WorkState.LEASED).values(lease_expires_at=utc_now())
             )
+            session.execute(update(WorkItem).values(available_at=None))
         with self.context.database.write() as session:
             expire_leases(session, max_attempts=self.context.settings.max_attempts)
 

@@ -186,7 +186,9 @@ def test_ten_thousand_waiting_submissions_are_one_look_into_an_index(site: Site)
         ]
         session.execute(insert(WorkItem), rows)
         session.execute(text("ANALYZE"))
-        statement = fair_order.first_item(Stage.CHECK).params(of_competition=like.competition_id)
+        statement = fair_order.first_waiting.variant(Stage.CHECK).params(
+            of_competition=like.competition_id, now=utc_now()
+        )
         compiled = statement.compile(site.context.database.engine, compile_kwargs={"literal_binds": True})
         plan = "\n".join(session.scalars(text(f"EXPLAIN {compiled}")))
         last = session.get_one(Submission, ids[-1])

@@ -4,7 +4,8 @@ import pytest
 from sqlalchemy import select
 
 from evaluator.artifacts import ArtifactStoreAway, ArtifactStoreFull
-from evaluator.contract.states import Stage, WorkState
+from evaluator.contract.states import Stage, SubmissionState, WorkState
+from server.lifecycle.transitions import OfSubmission
 from server.models import OutputPack, Score, Submission, WorkItem
 from server.queue.planning import advance
 from server.scoring import stored_outputs as stored
@@ -48,7 +49,8 @@ def test_runs_are_packed_when_scored_and_rescored_from_the_pack_alike(site: Site
             submission = session.scalars(select(Submission)).one()
             session.delete(session.scalars(select(WorkItem).where(WorkItem.stage == Stage.SCORE)).one())
             session.flush()
-            advance(session, submission, spec())
+            submission.state = SubmissionState.SCORING
+            advance(session, submission, spec(), OfSubmission.RESTORED)
         assert score(site) == first
         with site.context.database.read() as session:
             assert session.scalars(select(OutputPack.key)).all() == [pack.key]

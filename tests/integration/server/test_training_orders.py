@@ -91,6 +91,23 @@ def test_a_silent_trainer_loses_its_models_and_its_late_report_changes_nothing(s
     assert report(site, kept) is True
 
 
+def test_an_expired_lease_that_nobody_took_is_still_its_trainers(site: Site) -> None:
+    offer(site, bank(), count=2)
+    order, other = claim(site, 2)
+    for end_lease in (True, False):
+        with site.context.database.write() as session:
+            session.execute(update(ModelOrder).values(lease_expires_at=utc_now() - timedelta(seconds=1)))
+            training_orders.expire_leases(session)
+        assert states(site) == ["ready", "ready"]
+        if end_lease:
+            assert call(site, "/heartbeat", worker="w", held=[order.ref.model_dump()])["lost"] == []
+            assert states(site) == ["leased", "ready"]
+    assert report(site, order) is True
+    assert report(site, other, OrderEnd.HANDED_BACK) is True
+    assert report(site, other) is False  # it was given back
+    assert states(site) == ["done", "ready"]
+
+
 def test_a_foreign_key_cannot_touch_a_lease(site: Site) -> None:
     offer(site, bank())
     (order,) = claim(site)

@@ -9,8 +9,9 @@ from sqlalchemy import delete, select
 
 from evaluator.contract.faults import Fault, FaultCode
 from server.control.sweeper import sweep
+from server.lifecycle.transitions import OfSubmission
 from server.models import Competition, Submission, WorkItem
-from server.queue.leases import fail
+from server.queue.planning import fail
 from tests.integration.server.conftest import RUNS, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -138,7 +139,7 @@ def test_an_end_that_commits_while_a_lease_is_lost_stays_the_end(site: Site) -> 
         with ThreadPoolExecutor(1) as pool:
             with site.context.database.write() as session:
                 submission = session.get_one(Submission, UUID(identifier), with_for_update=True)
-                fail(session, submission, Fault(code=FaultCode.EXCEPTION))
+                fail(session, submission, OfSubmission.FAILED, Fault(code=FaultCode.EXCEPTION))
                 session.flush()
                 losing = pool.submit(site.expire_leases)
                 wait([losing], timeout=1)  # it waits for the end, or would be done with what it saw before

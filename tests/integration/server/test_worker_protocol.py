@@ -209,6 +209,41 @@ def test_a_platform_fault_waits_before_the_next_attempt(site: Site) -> None:
         assert ann.get(f"/submissions/{identifier}").json()["owner"] == "platform"
 
 
+def test_postponed_work_becomes_available_by_time_alone(site: Site) -> None:
+    fault = {"code": "platform", "owner": "platform", "message": "disk full"}
+
+    def metrics() -> set[str]:
+        with site.client() as client:
+            return set(client.get(f"{site.url}/metrics").text.splitlines())
+
+    with site.register("ann") as ann:
+        upload(ann)
+        job = site.claim()
+        assert site.report(job, fault=fault) is True
+        assert site.report(job, fault=fault) is False  # sent twice
+        assert site.claim() is None
+        postponed = 'lethe_work_items{sandbox_mode="test",stage="check",state="postponed"} 1.0'
+        assert {postponed, 'lethe_queue_depth{stage="check"} 0.0'} <= metrics()
+        with site.context.database.write() as session:
+            item = session.scalars(select(WorkItem)).one()
+            assert (item.state, item.lease_expires_at) == ("ready", None)
+            assert item.available_at > utc_now()
+            item.available_at = utc_now()
+        assert 'lethe_queue_depth{stage="check"} 1.0' in metrics()
+        assert site.claim().token > job.token
+
+
+def test_postponed_work_of_a_submission_that_ends_is_dropped(site: Site) -> None:
+    fault = {"code": "platform", "owner": "platform", "message": "disk full"}
+    with site.register("ann") as ann:
+        identifier = upload(ann).json()["id"]
+        assert site.report(site.claim(), fault=fault) is True
+        assert ann.post(f"/submissions/{identifier}/cancel").status_code == 200
+        site.expire_leases()
+        assert site.claim() is None
+        assert ann.get(f"/submissions/{identifier}").json()["state"] == "cancelled"
+
+
 def test_the_operator_sees_busy_idle_lost_and_left_workers(site: Site) -> None:
     with site.register("ann") as ann:
         upload(ann)

@@ -1,0 +1,97 @@
+"""The life of a submission: its state, its end with fault, quota, counts and waiting work, and its reruns.
+
+Every function runs inside one transaction of its caller.
+"""
+
+from typing import Any
+
+from sqlalchemy import Update, bindparam, update
+from sqlalchemy.orm import Session
+
+from evaluator.contract.faults import Fault, FaultCode
+from evaluator.contract.states import Evaluation, Owner, Stage, SubmissionState
+from server.database import counters
+from server.database.statements import prepared
+from server.lifecycle import work
+from server.lifecycle.transitions import OfSubmission, Transition
+from server.logs import get_logger
+from server.models import Submission
+from server.models.times import utc_now
+
+log = get_logger(__name__)
+
+_UNCHECKED = (SubmissionState.QUEUED, SubmissionState.CHECKING)
+
+
+def move(submission: Submission, transition: Transition, state: SubmissionState | None = None, **fields: Any) -> None:
+    """Put `submission` into the target of `transition`, into `state` where it has several; raises IllegalTransition.
+
+    `fields` are logged with its event.
+    """
+    submission.state = transition.target(submission.state, state)
+    log.log(
+        transition.level,
+        transition.event,
+        submission_id=str(submission.id),
+        state=submission.state,
+        **fields,
+    )
+
+
+@prepared
+def _begin_check() -> Update:
+    """The check of the submission `submission_id` was claimed; a check that was claimed before changes nothing."""
+    (source,), (target,) = OfSubmission.CHECK_CLAIMED.sources, OfSubmission.CHECK_CLAIMED.targets
+    return (
+        update(Submission)
+        .where(Submission.id == bindparam("submission_id"), Submission.state == source)
+        .values(state=target)
+    )
+
+
+def begin_check(session: Session, submission_id: Any) -> None:
+    """Note that a worker has the check of the submission; the claim of its item is what is logged."""
+    _begin_check.rows(session, submission_id=submission_id)
+
+
+def record_fault(submission: Submission, fault: Fault) -> None:
+    """Note why the submission ends, and in which stage: that of its state."""
+    submission.owner = fault.owner
+    submission.fault_stage = Stage.CHECK if submission.state in _UNCHECKED else Stage.RUN
+    submission.fault_code = fault.code
+    submission.fault_line = fault.line
+    submission.fault_message = fault.message
+
+
+def end(session: Session, submission: Submission, transition: Transition, **fields: Any) -> None:
+    """End `submission` now by `transition`; its waiting work items leave the queue with it.
+
+    An end by a fault of Lethe's, by the host's decision or in the check stage does not count against the quota, and
+    final evaluations never do.
+    """
+    is_failed_check = SubmissionState.FAILED in transition.targets and submission.state in _UNCHECKED
+    is_refunded = submission.owner in {Owner.PLATFORM, Owner.HOST} or is_failed_check
+    submission.is_charged = submission.evaluation == Evaluation.PUBLIC and not is_refunded
+    move(submission, transition, **fields)
+    submission.finished_at = utc_now()
+    if submission.state == SubmissionState.SCORED:
+        submission.runs_shown = submission.runs_total
+    work.drop_waiting(session, submission)
+    counters.add(session, counters.RUNS, work.runs_stored(session, submission))  # once, not at every outcome
+    counters.add_outcome(session, state=submission.state, owner=submission.owner, code=submission.fault_code)
+    counters.add_state(session, submission.competition_id, submission.state)
+
+
+def cancel(session: Session, submission: Submission, owner: Owner) -> None:
+    """End a live submission by the decision of its team or of the host."""
+    submission.owner = owner
+    submission.fault_code = FaultCode.CANCELLED
+    by_team = owner is Owner.PARTICIPANT
+    end(session, submission, OfSubmission.CANCELLED_BY_TEAM if by_team else OfSubmission.CANCELLED_BY_HOST)
+
+
+def forget_end(session: Session, submission: Submission) -> None:
+    """Take back the end of a submission that is about to run again."""
+    counters.add_state(session, submission.competition_id, submission.state, -1)
+    submission.owner = submission.fault_code = submission.fault_message = submission.fault_line = None
+    submission.finished_at = submission.fault_stage = None

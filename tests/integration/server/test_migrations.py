@@ -1,0 +1,49 @@
+"""Revisions that convert stored rows, on SQLite and on PostgreSQL."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, text
+
+from server.database.migration import migrate, schema_differences
+from server.models import ModelOrder, WorkItem
+from server.models.times import utc_now
+from tests.integration.server.conftest import GOOD, Site, upload
+
+pytestmark = pytest.mark.component("postgresql")
+
+BEFORE_0016 = (
+    "ALTER TABLE work_items DROP COLUMN available_at",
+    "ALTER TABLE model_orders DROP COLUMN available_at",
+    "ALTER TABLE model_orders RENAME COLUMN worker TO holder",
+    "UPDATE alembic_version SET version_num = '0015'",
+)
+
+
+def test_postponed_work_was_leased_without_a_holder(site: Site) -> None:
+    until = utc_now() + timedelta(hours=1)
+    with site.register("ann") as ann:
+        for number in range(3):
+            upload(ann, GOOD + f"# {number}\n".encode(), f"{number}.py")
+        held = site.claim()
+        assert held is not None
+        with site.context.database.write() as session:
+            postponed, ended = session.scalars(
+                select(WorkItem).where(WorkItem.state == "ready").order_by(WorkItem.turn)
+            )
+            for item in (postponed, ended):
+                item.state, item.lease_expires_at = "leased", until
+            session.execute(text("UPDATE submissions SET state = 'cancelled' WHERE filename = '2.py'"))
+            for statement in BEFORE_0016:
+                session.execute(text(statement))
+    site.context.database.dispose()  # statements that were prepared know the old columns
+    migrate(site.context.database)
+    assert schema_differences(site.context.database) == []
+    with site.context.database.read() as session:
+        found = {item.id: item for item in session.scalars(select(WorkItem))}
+        assert session.scalars(select(ModelOrder.worker)).all() == []
+    assert (found[postponed.id].state, found[postponed.id].available_at) == ("ready", until)
+    assert found[postponed.id].lease_expires_at is None
+    assert found[ended.id].state == "failed"
+    assert (found[held.work_id].state, found[held.work_id].worker) == ("leased", "w1")
+    assert site.claim() is None
