@@ -9,21 +9,19 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
-from sqlalchemy import case, text, update
 
 from evaluator.artifacts import ArtifactMissing
 from evaluator.artifacts.store import digest_of_file
 from evaluator.contract.base import Contract
 from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.states import OPEN_WORK_STATES, WorkState
 from server.audit_log.events import record
 from server.context import Context
 from server.database import dump as dumps
 from server.database.engine import Database
 from server.database.migration import migrate, revisions
 from server.errors import ConfigurationError
+from server.hosting import queries
 from server.hosting.artifact_references import bank_references, references
-from server.models import ModelOrder, WorkItem
 from server.models.times import utc_now
 
 MANIFEST = "manifest.json"
@@ -84,7 +82,7 @@ def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: R
     with context.database.read() as session:
         dumps.start_snapshot(context.database, session)
         dump = dumps.dump(context.database, session, partial)
-        revision = str(session.scalar(text("SELECT version_num FROM alembic_version")))
+        revision = queries.schema_revision(session)
         needed = {ref.key: ref for ref in references(session)}
         needed |= {ref.key: ref for ref in bank_references(session, context.artifacts)}
     listed = {artifact.key: artifact.size_bytes for artifact in context.artifacts.entries("")}
@@ -184,16 +182,10 @@ def _require_fitting(database: Database, manifest: Manifest) -> None:
 
 
 def _fence_off(database: Database) -> None:
-    """Whoever claimed work after the backup was made holds tokens that the dump does not know: go beyond them all."""
-    beyond = int((utc_now() - _EPOCH).total_seconds())
+    """Raise all tokens above those of work that was claimed after the backup, which the dump cannot have."""
+    now = utc_now()
     with database.write() as session:
-        for entity in (WorkItem, ModelOrder):
-            session.execute(
-                update(entity)
-                .where(entity.state.in_(OPEN_WORK_STATES))
-                .values(token=case((entity.token < beyond, beyond), else_=entity.token + 1))
-            )
-            session.execute(update(entity).where(entity.state == WorkState.LEASED).values(lease_expires_at=utc_now()))
+        queries.raise_tokens(session, int((now - _EPOCH).total_seconds()), now)
 
 
 def _verify(path: Path, sha256: str) -> None:

@@ -7,7 +7,7 @@ are counted. Words in braces are filled in.
 
 from evaluator.contract.states import Evaluation, Owner, SubmissionState
 from server.competitions.phases import Phase
-from server.leaderboard.board_page import BoardOrder
+from server.leaderboard.queries import BoardOrder
 
 # Competitions
 

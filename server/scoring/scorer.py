@@ -20,6 +20,7 @@ from server.competitions.oracle_pools import OraclePools, oracle_pools
 from server.competitions.service import prepared_competition, specification
 from server.context import Context
 from server.database import counters
+from server.leaderboard.queries import current_score
 from server.leaderboard.standings import refresh
 from server.lifecycle.endings import end
 from server.logs import get_logger
@@ -29,6 +30,7 @@ from server.queue.jobs import seeds_digest
 from server.queue.leases import close, fail, lease_first, postpone
 from server.queue.planning import advance
 from server.scoring.lease_renewal import kept_lease
+from server.scoring.queries import run_items
 from server.scoring.reference_set import ReferenceSets
 from server.scoring.stored_outputs import (
     RunOutputs,
@@ -37,11 +39,9 @@ from server.scoring.stored_outputs import (
     drop_singles,
     forget_runs,
     read_runs,
-    run_items,
     run_outputs,
     store_pack,
 )
-from server.submissions.views import current_score
 
 log = get_logger(__name__)
 
