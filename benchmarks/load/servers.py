@@ -14,7 +14,7 @@ from evaluator.contract.specification import QuotasSpec
 from server.competitions import service
 from server.context import Context, create_context
 from server.database.migration import migrate
-from server.hosting import creation
+from server.hosting.calibration import calibrate
 from server.models.times import utc_now
 from server.settings import Settings
 from tests.conftest import free_port, wait_for_port
@@ -96,7 +96,7 @@ def prepare(home: Path, postgres: str) -> Context:
     with context.database.write() as session:
         made = service.create(session, spec(quotas=QUOTAS), prepared)
         made.opened_at = utc_now()
-    creation.calibrate(context, made.slug)
+    calibrate(context, made.slug)
     return context
 
 

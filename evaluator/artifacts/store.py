@@ -79,13 +79,14 @@ class ArtifactStore:
         self._backend = backend
         self.url = url
 
-    def put(self, key: str, data: bytes) -> ArtifactRef:
-        """The reference to `data`, now stored under `key`.
+    def put(self, key: str, data: bytes, *, sha256: str | None = None) -> ArtifactRef:
+        """Store `data` under `key` and return the reference to it.
 
         Storing the same bytes again changes nothing; raises ArtifactConflict when other bytes are there and
-        ArtifactStoreFull when there is no space.
+        ArtifactStoreFull when there is no space. `sha256` is the digest of `data` from a caller that has computed it
+        already; every `get` checks it, so with a wrong one the artifact is corrupt from the start.
         """
-        ref = ArtifactRef(key=key, sha256=sha256_hex(data))
+        ref = ArtifactRef(key=key, sha256=sha256 or sha256_hex(data))
         _require_key(key)
         with self._answering():
             self._make_private_folders(key)
@@ -101,7 +102,8 @@ class ArtifactStore:
 
     def put_named_by_digest(self, stem: str, data: bytes, suffix: str) -> ArtifactRef:
         """The reference to `data` under a key that contains its digest, so that different bytes never meet."""
-        return self.put(f"{stem}-{sha256_hex(data)[:16]}{suffix}", data)
+        sha256 = sha256_hex(data)
+        return self.put(f"{stem}-{sha256[:16]}{suffix}", data, sha256=sha256)
 
     def get(self, artifact: ArtifactRef | str) -> bytes:
         """The stored bytes, checked against the digest when a reference is given.

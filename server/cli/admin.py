@@ -36,9 +36,9 @@ Undo = Annotated[bool, typer.Option("--undo", help="Undo it")]
 @app.command("calibrate")
 def calibrate(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Score a second pool of oracles (ceiling) and the original model (floor) as reference rows of the board."""
-    from server.hosting import creation
+    from server.hosting import calibration, creation
 
-    rows = creation.calibrate(creation.open_context(make_settings(home=home)), slug)
+    rows = calibration.calibrate(creation.open_context(make_settings(home=home)), slug)
     if as_json:
         typer.echo(json.dumps(rows))
         return
@@ -96,7 +96,7 @@ def disqualify_submission(
 
     given = _reason(reason, undo=undo)
     with writing(home) as session:
-        actions.disqualify_submission(session, actions.find_submission(session, submission_id), reason=given)
+        actions.disqualify_submission(session, actions.get_submission(session, submission_id), reason=given)
     text = f"{submission_id} {'counts again' if undo else 'is disqualified'}."
     say({"submission": str(submission_id), "disqualified": given}, text, as_json)
 

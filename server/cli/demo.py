@@ -62,6 +62,7 @@ def prepare_competition(settings: Settings) -> None:
     from sandbox.doctor import require
     from server.competitions.service import CompetitionExists
     from server.hosting import creation
+    from server.hosting.calibration import calibrate
     from server.hosting.oracles import seed
 
     require()
@@ -73,7 +74,7 @@ def prepare_competition(settings: Settings) -> None:
         except CompetitionExists:
             typer.echo(f"Continuing with the {SLUG} competition in {settings.home}.")
         seed(context, SLUG, count=None, jobs=None, distributed=False, progress=progress)
-    creation.calibrate(context, SLUG)
+    calibrate(context, SLUG)
     creation.open_competition(context, SLUG)
     context.database.dispose()
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from server.competitions import service
+from server.competitions import queries, service
 from server.competitions.schemas import AnnouncementView, CompetitionFacts, CompetitionRow
 from server.context import AppContext
 
@@ -25,7 +25,7 @@ def get_competition(slug: str, context: AppContext) -> CompetitionFacts:
 
 @router.get("/competitions/{slug}/announcements")
 def list_announcements(slug: str, context: AppContext) -> list[AnnouncementView]:
-    """What the host told everybody, newest first."""
+    """The host's announcements, newest first."""
     with context.database.read() as session:
-        found = service.announcements(session, service.get_competition(session, slug))
+        found = queries.announcements(session, service.get_competition(session, slug))
     return [AnnouncementView(title=one.title, body=one.body, created_at=one.created_at) for one in found]

@@ -3,24 +3,23 @@
 import difflib
 import secrets
 from datetime import datetime
-from functools import cache
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.prepared_competition import PreparedCompetition
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.submission import EXTRA_PARAMETERS
 from evaluator.metrics import METRIC_VERSION
+from server.competitions import queries
 from server.competitions.disclosure import Viewer, Visibility, visibility
 from server.competitions.phases import Phase, ends_at, phase
 from server.competitions.schemas import CompetitionFacts, CompetitionRow, PublicCounts, PublicLimits, PublicQuotas
 from server.errors import Conflict, NotFound
-from server.models import Announcement, Competition, Team
+from server.models import Competition
 
 
 class CompetitionNotFound(NotFound):
-    """No competition bears this slug."""
+    """No competition has this slug."""
 
     code = "competition_not_found"
     title = "No such competition"
@@ -34,47 +33,37 @@ class CompetitionExists(Conflict):
 
 
 def get_competition(session: Session, slug: str, *, drafts: bool = False) -> Competition:
-    """The competition called `slug`; raises CompetitionNotFound with the nearest names.
+    """Return the competition called `slug`; raises CompetitionNotFound with the nearest names.
 
-    A draft is its host's own affair: it is found only where `drafts` says that a host asks.
+    Drafts are found only if `drafts`: only hosts may know of them.
     """
-    competition = session.scalar(_by_slug(drafts=drafts), {"slug": slug})
+    competition = queries.find_competition(session, slug, drafts=drafts)
     if competition is None:
-        shown = select(Competition.slug).where(_is_shown(drafts=drafts)).order_by(Competition.slug)
-        slugs = list(session.scalars(shown))
+        slugs = queries.slugs(session, drafts=drafts)
         near = difflib.get_close_matches(slug, slugs, n=3) or slugs[:10]
-        known = f"Did you mean {', '.join(near)}?" if near else "There is none on this server yet."
-        raise CompetitionNotFound(f"There is no competition called {slug[:80]!r}. {known}")
+        hint = f"Did you mean {', '.join(near)}?" if near else "There is none on this server yet."
+        raise CompetitionNotFound(f"There is no competition called {slug[:80]!r}. {hint}")
     return competition
 
 
-@cache  # making a statement costs as much time as PostgreSQL takes for it
-def _by_slug(*, drafts: bool) -> Select[Competition]:
-    return select(Competition).where(Competition.slug == bindparam("slug"), _is_shown(drafts=drafts))
-
-
-def _is_shown(*, drafts: bool) -> ColumnElement[bool]:
-    return Competition.id.is_not(None) if drafts else Competition.opened_at.is_not(None)
-
-
 def specification(competition: Competition) -> CompetitionSpec:
-    """The stored specification as the contract's value."""
+    """Return the stored specification as the contract's value."""
     return CompetitionSpec.model_validate(competition.specification)
 
 
 def prepared_competition(competition: Competition) -> PreparedCompetition:
-    """The stored prepared as the contract's value."""
+    """Return the stored data and models as the contract's value."""
     return PreparedCompetition.model_validate(competition.prepared)
 
 
 def require_unused_slug(session: Session, slug: str) -> None:
     """Raise CompetitionExists when there is a competition called `slug`."""
-    if session.scalar(select(Competition.id).where(Competition.slug == slug)) is not None:
+    if queries.find_competition(session, slug, drafts=True) is not None:
         raise CompetitionExists(f"A competition called {slug!r} exists. Choose another slug in the specification.")
 
 
 def create(session: Session, spec: CompetitionSpec, prepared: PreparedCompetition) -> Competition:
-    """A new competition in draft; raises CompetitionExists."""
+    """Return a new competition in draft; raises CompetitionExists."""
     require_unused_slug(session, spec.slug)
     competition = Competition(
         slug=spec.slug,
@@ -92,38 +81,30 @@ def create(session: Session, spec: CompetitionSpec, prepared: PreparedCompetitio
 
 
 def list_rows(session: Session) -> list[CompetitionRow]:
-    """Every competition that was opened, newest first."""
-    competitions = session.scalars(
-        select(Competition).where(Competition.opened_at.is_not(None)).order_by(Competition.opened_at.desc())
-    )
-    return [row(session, competition) for competition in competitions]
+    """Return a row for every competition that was opened, newest first."""
+    return [row(session, competition) for competition in queries.published_competitions(session)]
 
 
 def row(session: Session, competition: Competition) -> CompetitionRow:
-    """The public line about `competition`."""
-    teams, submissions = session.execute(
-        select(func.count(), func.coalesce(func.sum(Team.submissions), 0)).where(Team.competition_id == competition.id)
-    ).one()
+    """Return what a list of competitions shows of `competition`."""
+    counts = queries.team_counts.rows(session, competition_id=competition.id).one()
     return CompetitionRow(
         slug=competition.slug,
         title=competition.title,
         summary=specification(competition).summary,
         phase=phase(competition),
-        teams=teams,
-        submissions=submissions,
+        teams=counts.teams,
+        submissions=counts.submissions,
     )
 
 
 def summary(session: Session, competition: Competition) -> str:
-    """The competition's summary, for who has loaded the row without its documents."""
-    found = session.scalar(
-        select(Competition.specification["summary"].as_string()).where(Competition.id == competition.id)
-    )
-    return found or ""
+    """Return the summary of a competition that was loaded without its documents."""
+    return queries.summary.rows(session, competition_id=competition.id).scalar() or ""
 
 
 def facts(session: Session, competition: Competition) -> CompetitionFacts:
-    """Everything public about `competition`."""
+    """Return everything public about `competition`."""
     spec, prepared = specification(competition), prepared_competition(competition)
     return CompetitionFacts(
         **row(session, competition).model_dump(),
@@ -159,18 +140,7 @@ def _metric(spec: CompetitionSpec, visible: Visibility) -> dict[str, str | int |
     return {**spec.metric.model_dump(), "version": METRIC_VERSION, "oracles": spec.evaluation.oracles}
 
 
-def announcements(session: Session, competition: Competition) -> list[Announcement]:
-    """What was announced, newest first."""
-    return list(
-        session.scalars(
-            select(Announcement)
-            .where(Announcement.competition_id == competition.id)
-            .order_by(Announcement.created_at.desc(), Announcement.id)
-        )
-    )
-
-
 def lock_competition(session: Session, slug: str) -> Competition:
-    """The competition, drafts included, locked until the commit; raises CompetitionNotFound."""
+    """Return the competition, drafts included, locked until the commit; raises CompetitionNotFound."""
     found = get_competition(session, slug, drafts=True)
     return session.get_one(Competition, found.id, with_for_update=True, populate_existing=True)

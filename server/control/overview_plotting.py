@@ -7,15 +7,15 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.artifacts import ArtifactStoreAway
 from evaluator.contract.states import Evaluation
 from server.context import Context
 from server.hosting.artifact_references import refs_in
+from server.leaderboard import queries
 from server.logs import get_logger
-from server.models import Competition, OverviewPlot, Score, Standing, Submission, Team
+from server.models import OverviewPlot
 from server.models.times import utc_now
 from server.plots.overview import DOTS, Dot, overview_plot
 from server.plots.stored_plots import StoredPlot
@@ -94,37 +94,22 @@ class Overviews:
 
 
 def _changed(session: Session) -> Iterator[tuple[UUID, Evaluation, int]]:
-    """Boards whose plots are not of the newest version, which comes with them; none that was drawn within a minute."""
-    drawn = {(row.competition_id, row.evaluation): row for row in session.scalars(select(OverviewPlot))}
+    """Yield boards whose plots are older than their newest version, with that version; none drawn within a minute."""
+    drawn = {
+        (plot.competition_id, plot.evaluation): plot for plot in queries.overview_plots.entities(session).scalars()
+    }
     now = utc_now()
-    # Columns only, because rows of competitions are long and control asks whenever it has nothing to score.
-    boards = select(Competition.id, Competition.board_version, Competition.finals_started_at)
-    for competition in session.execute(boards.where(Competition.board_version > 0)):
+    for competition in queries.changed_boards.rows(session).all():
         for evaluation in Evaluation if competition.finals_started_at else (Evaluation.PUBLIC,):
-            row = drawn.get((competition.id, evaluation))
-            is_old = row is not None and row.board_version != competition.board_version
-            if row is None or (is_old and (not row.plot or row.drawn_at < now - AT_MOST_EVERY)):
+            plot = drawn.get((competition.id, evaluation))
+            is_old = plot is not None and plot.board_version != competition.board_version
+            if plot is None or (is_old and (not plot.plot or plot.drawn_at < now - AT_MOST_EVERY)):
                 yield competition.id, evaluation, competition.board_version
 
 
 def _dots(session: Session, competition_id: UUID, evaluation: Evaluation) -> tuple[Dot, ...]:
-    """The best scored submissions, best first; only what counts on the board."""
-    found = session.execute(
-        select(
-            Score.final_score, Score.forgetting_quality, Score.retain_ratio, Score.test_ratio, Standing.position
-        )
-        .join(Submission, (Submission.id == Score.submission_id) & (Submission.generation == Score.generation))
-        .join(Team, Team.id == Submission.team_id)
-        .outerjoin(Standing, Standing.score_id == Score.id)
-        .where(
-            Submission.competition_id == competition_id,
-            Submission.evaluation == evaluation,
-            Submission.disqualified_reason.is_(None),
-            Team.disqualified_reason.is_(None),
-        )
-        .order_by(Score.final_score.desc(), Submission.id)
-        .limit(DOTS + 1)
-    )  # fmt: skip
+    """Return the best scored submissions, best first; only those that count on the board."""
+    board = {"competition_id": competition_id, "evaluation": evaluation}
     return tuple(
         Dot(
             score=row.final_score,
@@ -132,5 +117,5 @@ def _dots(session: Session, competition_id: UUID, evaluation: Evaluation) -> tup
             utility=row.retain_ratio * row.test_ratio,
             place=row.position or None,
         )
-        for row in found
+        for row in queries.overview_scores.rows(session, **board, limit=DOTS + 1)
     )

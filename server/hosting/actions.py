@@ -1,12 +1,11 @@
 """What a host does while a competition runs: open, pause, extend, close, announce, disqualify.
 
-Every act is recorded in the audit log; `actor` is who acts, the command line's user by default.
+Every action is recorded in the audit log; `actor` is the command line's user by default.
 """
 
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import Evaluation
@@ -14,9 +13,11 @@ from server.audit_log.events import record
 from server.competitions.phases import Phase, ends_at, phase, time_text
 from server.competitions.service import get_competition, lock_competition
 from server.errors import Conflict, InvalidValue
+from server.hosting import queries
 from server.leaderboard.standings import rank_team
 from server.models import Announcement, Competition, Submission, Team
 from server.models.times import utc_now
+from server.submissions.service import SubmissionNotFound
 from server.teams.service import TeamNotFound, name_key
 
 TITLE_CHARS = 120
@@ -38,7 +39,7 @@ class InvalidEnd(InvalidValue):
 
 
 def open_competition(session: Session, slug: str, *, actor: str | None = None) -> Competition:
-    """Publish the competition and take uploads in its public phase; also ends a pause and an early close."""
+    """Publish the competition and take uploads in its public phase; also end a pause and an early close."""
     competition = lock_competition(session, slug)
     _require_no_finals(competition)
     if competition.public_ends_at is not None and competition.public_ends_at <= utc_now():
@@ -53,7 +54,7 @@ def open_competition(session: Session, slug: str, *, actor: str | None = None) -
 
 
 def pause(session: Session, slug: str, *, actor: str | None = None) -> Competition:
-    """Take no uploads until it is opened again; what is in the queue is evaluated, and the clock goes on."""
+    """Take no uploads until it is opened again; queued submissions are evaluated, and the end stays where it is."""
     competition = lock_competition(session, slug)
     _require_phase(competition, Phase.OPEN, Phase.PRACTICE)
     competition.paused_at = utc_now()
@@ -76,14 +77,14 @@ def extend(session: Session, slug: str, until: datetime, *, actor: str | None = 
     if until <= utc_now() or (start is not None and until <= start):
         raise InvalidEnd(f"The new end, {time_text(until)}, must lie in the future and after the start.")
     if competition.final_ends_at is not None and until >= competition.final_ends_at:
-        competition.final_ends_at = None  # what was promised for the old end no longer holds
+        competition.final_ends_at = None  # it was planned for the old end
     competition.public_ends_at, competition.closed_at = until, None
     record(session, "competition.extend", slug, actor=actor, competition=competition, until=until.isoformat())
     return competition
 
 
 def close(session: Session, slug: str, *, actor: str | None = None) -> Competition:
-    """Take no more uploads and freeze the selections; what is in the queue is still evaluated."""
+    """Take no more uploads and freeze the selections; queued submissions are still evaluated."""
     competition = lock_competition(session, slug)
     _require_phase(competition, Phase.OPEN, Phase.PAUSED, Phase.PRACTICE)
     competition.closed_at, competition.paused_at = utc_now(), None
@@ -92,29 +93,29 @@ def close(session: Session, slug: str, *, actor: str | None = None) -> Competiti
 
 
 def announce(session: Session, slug: str, *, title: str, body: str, actor: str | None = None) -> Announcement:
-    """Tell everybody, from now on and for good."""
+    """Publish an announcement; it cannot be taken back."""
     competition = get_competition(session, slug, drafts=True)
-    found = Announcement(competition_id=competition.id, title=title, body=body)
-    session.add(found)
+    announcement = Announcement(competition_id=competition.id, title=title, body=body)
+    session.add(announcement)
     session.flush()
     record(session, "competition.announce", slug, actor=actor, competition=competition, title=title)
-    return found
+    return announcement
 
 
 def find_team(session: Session, slug: str, name: str) -> Team:
-    """The team of that name, whatever its case; raises CompetitionNotFound and TeamNotFound."""
+    """Return the team of that name, whatever its case; raises CompetitionNotFound and TeamNotFound."""
     competition = get_competition(session, slug, drafts=True)
-    team = session.scalar(select(Team).where(Team.competition_id == competition.id, Team.name_key == name_key(name)))
+    team = queries.find_team(session, competition, name_key(name))
     if team is None:
         raise TeamNotFound(f"{competition.slug} has no team called {name[:80]!r}.")
     return team
 
 
 def disqualify_team(session: Session, team: Team, *, reason: str | None, actor: str | None = None) -> None:
-    """Take the team off every board for `reason`; None takes it back."""
+    """Take the team off every board for `reason`; None puts it back."""
     competition = session.get_one(Competition, team.competition_id)
     team.disqualified_reason = reason
-    _place(session, competition, team.id)
+    _rank_team(session, competition, team.id)
     action = "team.reinstate" if reason is None else "team.disqualify"
     record(session, action, team.name, actor=actor, competition=competition, reason=reason)
 
@@ -122,40 +123,32 @@ def disqualify_team(session: Session, team: Team, *, reason: str | None, actor: 
 def disqualify_submission(
     session: Session, submission: Submission, *, reason: str | None, actor: str | None = None
 ) -> None:
-    """Count the submission's scores for nothing for `reason`; None takes it back. Its final evaluation goes with it."""
-    pair = select(Submission).where(
-        (Submission.id == submission.id)
-        | (Submission.origin_id == submission.id)
-        | (Submission.id == submission.origin_id)
-    )
-    for found in session.scalars(pair):
-        found.disqualified_reason = reason
+    """Take the submission and its final evaluation off the boards for `reason`; None puts them back."""
+    for one in queries.with_other_evaluation(session, submission):
+        one.disqualified_reason = reason
     competition = session.get_one(Competition, submission.competition_id)
-    _place(session, competition, submission.team_id)
+    _rank_team(session, competition, submission.team_id)
     action = "submission.reinstate" if reason is None else "submission.disqualify"
     record(session, action, str(submission.id), actor=actor, competition=competition, reason=reason)
 
 
 def set_baseline(session: Session, team: Team, *, is_baseline: bool, actor: str | None = None) -> None:
-    """Show the team of a host as a reference row without a rank, or rank it again."""
+    """Show a host's team as a reference row without a rank, or rank it again."""
     competition = session.get_one(Competition, team.competition_id)
     team.is_baseline = is_baseline
-    _place(session, competition, team.id)
+    _rank_team(session, competition, team.id)
     record(session, "team.baseline", team.name, actor=actor, competition=competition, is_baseline=is_baseline)
 
 
-def find_submission(session: Session, submission_id: UUID) -> Submission:
-    """Anybody's submission, for a host; raises SubmissionNotFound."""
-    from server.submissions.service import SubmissionNotFound
-
+def get_submission(session: Session, submission_id: UUID) -> Submission:
+    """Return the submission of any team, locked; raises SubmissionNotFound."""
     submission = session.get(Submission, submission_id, with_for_update=True)
     if submission is None:
         raise SubmissionNotFound(f"There is no submission {submission_id}.")
     return submission
 
 
-def _place(session: Session, competition: Competition, team_id: UUID) -> None:
-    session.flush()
+def _rank_team(session: Session, competition: Competition, team_id: UUID) -> None:
     for evaluation in Evaluation:
         rank_team(session, competition, evaluation, team_id)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.prepared_competition import ArtifactRef
@@ -16,14 +15,16 @@ from server.competitions.oracle_pools import oracle_pools
 from server.competitions.service import get_competition, prepared_competition, specification
 from server.context import Context
 from server.errors import ConfigurationError
+from server.hosting import queries
 from server.hosting.margins_file import margins_file
 from server.http.csv_table import csv_table
 from server.leaderboard import service as leaderboards
-from server.models import Competition, FormerScore, Score, Submission, Team
+from server.models import Competition, FormerScore, Score, Submission
 from server.plots.run_plots import plot_runs, retraining_wall_s
 from server.plots.submission import Floats
+from server.scoring.queries import reference_scores, run_items
 from server.scoring.reference_set import ReferenceSet, load_reference_set
-from server.scoring.stored_outputs import RunOutputs, read_runs, run_items, run_outputs
+from server.scoring.stored_outputs import RunOutputs, read_runs, run_outputs
 
 FORMAT = 1
 
@@ -36,7 +37,7 @@ COLUMNS = (
 
 
 class FolderInUse(ConfigurationError):
-    """An export never mixes with what is there."""
+    """An export is written into a new or empty folder only."""
 
     code = "folder_in_use"
 
@@ -102,19 +103,11 @@ def export(
 
 
 def submissions(session: Session, competition: Competition) -> Iterator[Exported]:
-    """All submissions of the competition, oldest first."""
+    """Yield all submissions of the competition, oldest first."""
     former: dict[UUID, list[dict[str, Any]]] = {}
-    of_here = select(FormerScore).join(Score, Score.id == FormerScore.score_id)
-    for one in session.scalars(of_here.where(Score.competition_id == competition.id).order_by(FormerScore.created_at)):
+    for one in queries.former_scores(session, competition):
         former.setdefault(one.score_id, []).append({"until": one.created_at.isoformat(), **score_facts(one)})
-    query = (
-        select(Submission, Team.name, Score)
-        .join(Team, Team.id == Submission.team_id)
-        .outerjoin(Score, (Score.submission_id == Submission.id) & (Score.generation == Submission.generation))
-        .where(Submission.competition_id == competition.id)
-        .order_by(Submission.created_at, Submission.id)
-    )
-    for submission, team, score in session.execute(query):
+    for submission, team, score in queries.submissions_with_scores(session, competition):
         yield Exported(
             facts=_facts(submission, team, score)
             | {"former_scores": [] if score is None else former.get(score.id, [])},
@@ -147,7 +140,7 @@ def _facts(submission: Submission, team: str, score: Score | None) -> dict[str, 
 
 
 def score_facts(score: Score | FormerScore) -> dict[str, Any]:
-    """Every number of a score, unrounded, with its receipt."""
+    """Return every number of a score, unrounded, with its receipt."""
     return {
         "final_score": score.final_score,
         "interval": [score.interval_low, score.interval_high],
@@ -160,13 +153,7 @@ def score_facts(score: Score | FormerScore) -> dict[str, Any]:
 
 
 def _competition(session: Session, competition: Competition) -> dict[str, Any]:
-    references = session.scalars(
-        select(Score).where(
-            Score.competition_id == competition.id,
-            Score.evaluation == Evaluation.PUBLIC,
-            Score.reference.is_not(None),
-        )
-    )
+    references = reference_scores(session, competition, Evaluation.PUBLIC)
     return {
         "specification": competition.specification,
         "dossier": competition.prepared,

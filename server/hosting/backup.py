@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
-from sqlalchemy import text
 
 from evaluator.artifacts import ArtifactMissing
 from evaluator.artifacts.store import digest_of_file
@@ -21,6 +20,7 @@ from server.database import dump as dumps
 from server.database.engine import Database
 from server.database.migration import migrate, revisions
 from server.errors import ConfigurationError
+from server.hosting import queries
 from server.hosting.artifact_references import bank_references, references
 from server.models.times import utc_now
 from server.queue import leases
@@ -82,7 +82,7 @@ def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: R
     with context.database.read() as session:
         dumps.start_snapshot(context.database, session)
         dump = dumps.dump(context.database, session, partial)
-        revision = str(session.scalar(text("SELECT version_num FROM alembic_version")))
+        revision = queries.schema_revision(session)
         needed = {ref.key: ref for ref in references(session)}
         needed |= {ref.key: ref for ref in bank_references(session, context.artifacts)}
     listed = {artifact.key: artifact.size_bytes for artifact in context.artifacts.entries("")}

@@ -1,24 +1,25 @@
-"""The final evaluation: whose submissions it runs, what that costs, starting it, and revealing its board."""
+"""The final evaluation: which submissions it runs, what that costs, starting it, and revealing its board."""
 
 import secrets
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import TERMINAL_STATES, Evaluation, Stage, SubmissionState
+from evaluator.contract.states import Evaluation, SubmissionState
 from server.audit_log.events import record
 from server.competitions.phases import Phase, phase
 from server.competitions.service import lock_competition, specification
 from server.errors import Conflict
+from server.hosting import queries
 from server.hosting.actions import PhaseConflict
 from server.leaderboard.standings import mark_board_changed, rebuild
 from server.lifecycle.transitions import OfSubmission
-from server.models import Competition, Score, Submission, Team, WorkItem
+from server.models import Competition, Submission
 from server.models.times import utc_now
 from server.queue.estimates import deadline
 from server.queue.planning import advance
+from server.submissions.queries import by_id
 
 
 class EvaluationsUnfinished(Conflict):
@@ -41,7 +42,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Progress:
-    """Final evaluations by how they stand."""
+    """How many final evaluations there are, and how many were scored or failed."""
 
     total: int
     scored: int
@@ -53,47 +54,21 @@ class Progress:
 
 
 def plan(session: Session, competition: Competition) -> Plan:
-    """What `start` would run: what each team selected, or else its best scores; of no disqualified team."""
+    """Return what `start` would run: what each team selected, or else its best scores; of no disqualified team."""
     spec = specification(competition).evaluation
-    ranked = (
-        select(
-            Submission.id,
-            Submission.team_id,
-            Submission.selected_at.is_not(None).label("is_selected"),
-            func.max(Submission.selected_at).over(partition_by=Submission.team_id).label("any_selected"),
-            func.row_number()
-            .over(partition_by=Submission.team_id, order_by=(Score.final_score.desc(), Submission.created_at))
-            .label("place"),
-        )
-        .join(Score, (Score.submission_id == Submission.id) & (Score.generation == Submission.generation))
-        .join(Team, Team.id == Submission.team_id)
-        .where(
-            Submission.competition_id == competition.id,
-            Submission.evaluation == Evaluation.PUBLIC,
-            Submission.state == SubmissionState.SCORED,
-            Submission.disqualified_reason.is_(None),
-            Team.disqualified_reason.is_(None),
-        )
-        .subquery()
-    )
-    is_automatic = ranked.c.any_selected.is_(None)
-    chosen = session.execute(
-        select(ranked.c.id, ranked.c.team_id, is_automatic)
-        .where(ranked.c.is_selected | (is_automatic & (ranked.c.place <= spec.final_selections)))
-        .order_by(ranked.c.team_id, ranked.c.place)
-    ).all()
+    chosen = queries.final_candidates(session, competition, selections=spec.final_selections)
     ids = tuple(row.id for row in chosen)
     return Plan(
         submissions=ids,
         teams=len({row.team_id for row in chosen}),
-        automatic=sum(bool(row[2]) for row in chosen),
+        automatic=sum(bool(row.is_automatic) for row in chosen),
         runs=len(ids) * spec.runs,
         worker_s=_run_seconds(session, ids),
     )
 
 
 def start(session: Session, slug: str, *, actor: str | None = None) -> Progress:
-    """Queue the final evaluations with seeds from a fresh secret; how they stand, if they were started before.
+    """Queue the final evaluations with seeds from a fresh secret, unless they were started before; return the progress.
 
     Raises PhaseConflict unless uploads are closed, and EvaluationsUnfinished while public evaluations go on.
     """
@@ -103,13 +78,14 @@ def start(session: Session, slug: str, *, actor: str | None = None) -> Progress:
     current = phase(competition)
     if current is not Phase.CLOSED:
         raise PhaseConflict(f"{slug} is {current.value}. Close it first: lethe admin competition close {slug}")
-    waiting = _count(session, competition, Evaluation.PUBLIC, Submission.state.not_in(TERMINAL_STATES))
+    states = queries.count_by_state(session, competition, Evaluation.PUBLIC)
+    waiting = sum(number for state, number in states.items() if not state.is_terminal)
     if waiting:
         raise EvaluationsUnfinished(f"{waiting} submissions are still being evaluated. Wait for them, or cancel them.")
     chosen = plan(session, competition)
     competition.finals_started_at = utc_now()
     competition.final_secret = secrets.token_hex(32)
-    for origin in session.scalars(select(Submission).where(Submission.id.in_(chosen.submissions))).all():
+    for origin in by_id(session, chosen.submissions):
         _queue(session, competition, origin)
     mark_board_changed(session, competition.id)
     record(
@@ -140,21 +116,17 @@ def _queue(session: Session, competition: Competition, origin: Submission) -> No
 
 
 def progress(session: Session, competition: Competition) -> Progress:
-    """How many final evaluations there are, and how many have ended."""
+    """Return how many final evaluations there are, and how many have ended."""
+    states = queries.count_by_state(session, competition, Evaluation.FINAL)
     return Progress(
-        total=_count(session, competition, Evaluation.FINAL),
-        scored=_count(session, competition, Evaluation.FINAL, Submission.state == SubmissionState.SCORED),
-        failed=_count(
-            session,
-            competition,
-            Evaluation.FINAL,
-            Submission.state.in_([SubmissionState.FAILED, SubmissionState.CANCELLED]),
-        ),
+        total=sum(states.values()),
+        scored=states.get(SubmissionState.SCORED, 0),
+        failed=states.get(SubmissionState.FAILED, 0) + states.get(SubmissionState.CANCELLED, 0),
     )
 
 
 def reveal(session: Session, slug: str, *, unfinished: bool = False, actor: str | None = None) -> Progress:
-    """Show the final board and the metric from now on. Done again, it takes in what was scored since.
+    """Show the final board and the metric from now on; repeated, rank what was scored since.
 
     Raises PhaseConflict before the final evaluation, and EvaluationsUnfinished while it goes on, unless `unfinished`.
     """
@@ -169,25 +141,10 @@ def reveal(session: Session, slug: str, *, unfinished: bool = False, actor: str 
     if competition.revealed_at is None:
         competition.revealed_at = utc_now()
         record(session, "competition.reveal", slug, actor=actor, competition=competition, unfinished=found.unfinished)
-    session.flush()
     rebuild(session, competition, Evaluation.FINAL)
     return found
 
 
-def _run_seconds(session: Session, ids: tuple[UUID, ...]) -> float | None:
-    items = session.scalars(
-        select(WorkItem.finished)
-        .join(Submission, (Submission.id == WorkItem.submission_id) & (Submission.generation == WorkItem.generation))
-        .where(WorkItem.submission_id.in_(ids), WorkItem.stage == Stage.RUN)
-    )
-    spans = [run["wall_s"] for finished in items for run in finished.values()]
+def _run_seconds(session: Session, submission_ids: tuple[UUID, ...]) -> float | None:
+    spans = [record["wall_s"] for record in queries.run_records(session, submission_ids)]
     return sum(spans) if spans else None
-
-
-def _count(session: Session, competition: Competition, evaluation: Evaluation, *conditions: object) -> int:
-    query = select(func.count()).where(
-        Submission.competition_id == competition.id,
-        Submission.evaluation == evaluation,
-        *conditions,  # type: ignore[arg-type]
-    )
-    return session.scalar(query) or 0

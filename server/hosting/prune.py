@@ -9,15 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.artifacts import StoredArtifact
-from evaluator.contract.states import TERMINAL_STATES, Stage, SubmissionState
 from server.audit_log.events import record
 from server.context import Context
+from server.hosting import queries
 from server.hosting.artifact_references import references, refs_in
-from server.models import OutputPack, Submission, WorkItem
+from server.models import WorkItem
 from server.models.times import utc_now
 
 FOLDER = "submissions"
@@ -50,7 +49,7 @@ def find_waste(context: Context, *, older_than: timedelta, now: datetime | None 
     cutoff = (now or utc_now()) - older_than
     listed = {artifact.key: artifact for artifact in context.artifacts.entries(FOLDER)}
     with context.database.read() as session:
-        superseded = {pack.key for pack in _superseded_packs(session, cutoff)}
+        superseded = {pack.key for pack in queries.superseded_packs(session, cutoff)}
         ended = {ref.key for item in _useless_items(session, cutoff) for ref in refs_in(item.finished)}
         needed = {ref.key for ref in references(session)} - superseded - ended
     nobodys = [key for key, artifact in listed.items() if artifact.modified_at < cutoff and key not in needed]
@@ -71,11 +70,10 @@ def delete_waste(context: Context, waste: Waste) -> tuple[StoredArtifact, ...]:
     `waste` was found stays.
     """
     with context.database.write() as session:
-        for pack in _superseded_packs(session, waste.cutoff):
+        for pack in queries.superseded_packs(session, waste.cutoff):
             session.delete(pack)
         for item in _useless_items(session, waste.cutoff):
             item.finished = {index: record | {"outputs": None} for index, record in item.finished.items()}
-        session.flush()
         needed = {ref.key for ref in references(session)}
         listed = (artifact for found in waste.artifacts.values() for artifact in found)
         doomed = tuple(artifact for artifact in listed if artifact.key not in needed)
@@ -89,30 +87,7 @@ def _pick(listed: dict[str, StoredArtifact], keys: Iterable[str]) -> tuple[Store
     return tuple(listed[key] for key in sorted(keys) if key in listed)
 
 
-def _superseded_packs(session: Session, cutoff: datetime) -> list[OutputPack]:
-    """Packs of generations whose score a newer one has replaced before the cutoff."""
-    return list(
-        session.scalars(
-            select(OutputPack)
-            .join(Submission, Submission.id == OutputPack.submission_id)
-            .where(
-                OutputPack.generation < Submission.generation,
-                Submission.state == SubmissionState.SCORED,
-                Submission.finished_at < cutoff,
-            )
-        )
-    )
-
-
 def _useless_items(session: Session, cutoff: datetime) -> list[WorkItem]:
-    """Run items with single outputs that no score will be made of: their evaluation ended before the cutoff."""
-    ended = session.scalars(
-        select(WorkItem)
-        .join(Submission, Submission.id == WorkItem.submission_id)
-        .where(
-            WorkItem.stage == Stage.RUN,
-            Submission.state.in_(TERMINAL_STATES),
-            Submission.finished_at < cutoff,
-        )
-    )
+    """Return run items with single outputs that no score will be computed from: their evaluation has ended."""
+    ended = queries.ended_run_items(session, cutoff)
     return [item for item in ended if any(record["outputs"] is not None for record in item.finished.values())]

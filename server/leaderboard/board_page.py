@@ -4,48 +4,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, or_, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from evaluator.contract.states import Evaluation
 from server.competitions.disclosure import round_score, round_time
-from server.leaderboard.schemas import IntervalView, LeaderboardRow
-from server.leaderboard.service import merged, reference_rows
-from server.models import Competition, Score, Standing, Team, TeamMember, User
+from server.leaderboard import queries
+from server.leaderboard.queries import BoardQuery
+from server.leaderboard.schemas import LeaderboardRow
+from server.leaderboard.service import merged, reference_rows, team_row
+from server.models import Competition, Team
 from server.models.times import utc_now
-
-PAGE = 50
-"""Teams on a page of a board. Each row is drawn, and a browser draws all of them before it shows the first."""
-
-
-class BoardOrder(StrEnum):
-    """What a board may be sorted by; with a minus before it, downwards."""
-
-    RANK = "rank"
-    TEAM = "team"
-    SCORE = "score"
-    ENTRIES = "entries"
-    LAST = "last"
-
-
-@dataclass(frozen=True)
-class BoardQuery:
-    """Which part of a board is asked for. `page` counts from 1; `order` may begin with a minus."""
-
-    evaluation: Evaluation = Evaluation.PUBLIC
-    search: str = ""
-    order: str = BoardOrder.RANK
-    page: int = 1
-    size: int = PAGE
-
-    @property
-    def is_natural(self) -> bool:
-        """Whether the rows come best score first, all of them."""
-        return not self.search and self.order in {"rank", "-score"}
 
 
 @dataclass(frozen=True)
@@ -83,136 +54,59 @@ class BoardPage:
 
 
 def board_page(session: Session, competition: Competition, wanted: BoardQuery) -> BoardPage:
-    """The part of the board that is wanted; reference rows stand among the teams where those come by score."""
-    board = (Standing.competition_id == competition.id, Standing.evaluation == wanted.evaluation)
-    ranked = (*board, Standing.position > 0)
-    teams, entries, updated, low, top = session.execute(
-        select(
-            func.count(), func.sum(Standing.entries), func.max(Standing.updated_at),
-            func.min(Score.interval_low), func.max(Score.interval_high),
-        ).select_from(Standing).join(Score, Score.id == Standing.score_id).where(*ranked)
-    ).one()  # fmt: skip
-    query = _rows().where(*ranked)
-    found = teams
-    if wanted.search:
-        query = query.where(_matches(wanted.search))
-        found = session.scalar(select(func.count()).select_from(query.subquery())) or 0
-    query = query.order_by(*_ordering(wanted.order)).limit(wanted.size).offset((wanted.page - 1) * wanted.size)
-    shown = _team_rows(session, competition, session.execute(query).all(), wanted.evaluation)
+    """Return the wanted part of the board; reference rows stand among the teams where those come by score."""
+    board = {"competition_id": competition.id, "evaluation": wanted.evaluation}
+    total = queries.board_totals.rows(session, **board).one()
+    found = queries.count_matches(session, competition, wanted) if wanted.search else total.teams
+    shown = _team_rows(session, board, queries.page_rows(session, competition, wanted))
     references = reference_rows(session, competition, wanted.evaluation)
-    is_last = wanted.page * wanted.size >= found
+    above = None if wanted.page == 1 else queries.score_at.rows(session, **board, position=wanted.offset).scalar()
+    is_last = wanted.offset + wanted.size >= found
     return BoardPage(
-        rows=_placed(shown, references, wanted, above=_last_above(session, competition, wanted), is_last=is_last),
+        rows=_placed(
+            shown, references, wanted, above=math.inf if above is None else round_score(above), is_last=is_last
+        ),
         references=tuple(references),
-        low=min(0.0, round_score(low or 0.0)),
-        top=max(0.0, round_score(top or 0.0), *(row.interval.high for row in references), 0.0),
+        low=min(0.0, round_score(total.low or 0.0)),
+        top=max(0.0, round_score(total.high or 0.0), *(row.interval.high for row in references), 0.0),
         since=min((row.best[0][0] for row in shown if row.best), default=None),
         found=found,
-        teams=teams,
-        entries=entries or 0,
-        updated_at=None if updated is None else round_time(updated),
+        teams=total.teams,
+        entries=total.entries or 0,
+        updated_at=None if total.updated_at is None else round_time(total.updated_at),
     )
 
 
 def own_row(session: Session, competition: Competition, team: Team, evaluation: Evaluation) -> TeamRow | None:
-    """The team's row, or None while it has none."""
-    found = session.execute(
-        _rows().where(Standing.team_id == team.id, Standing.evaluation == evaluation, Standing.position > 0)
-    ).all()
-    return next(iter(_team_rows(session, competition, found, evaluation)), None)
+    """Return the team's row, or None while it has none."""
+    board = {"competition_id": competition.id, "evaluation": evaluation}
+    return next(iter(_team_rows(session, board, queries.team_rows(session, team, evaluation))), None)
 
 
-def _team_rows(
-    session: Session, competition: Competition, found: Sequence[Any], evaluation: Evaluation
-) -> list[TeamRow]:
-    """What `_rows` found, with members, movement and history."""
-    identifiers = [row.team_id for row in found]
-    members = _members(session, identifiers)
-    shared = set(
-        session.scalars(
-            select(Standing.rank)
-            .where(Standing.competition_id == competition.id, Standing.evaluation == evaluation, Standing.position > 0)
-            .group_by(Standing.rank)
-            .having(func.count() > 1)
-        )
-    )
+def _team_rows(session: Session, board: dict[str, Any], rows: Sequence[Any]) -> list[TeamRow]:
+    """Return the rows with their teams' members, movement and history."""
+    members = _members(session, [row.team_id for row in rows])
+    shared = set(queries.shared_ranks.rows(session, **board).scalars())
     today = utc_now().date()
     return [
         TeamRow(
-            line=LeaderboardRow(
-                rank=row.rank,
-                team=row.name,
-                score=round_score(row.final_score),
-                interval=IntervalView(low=round_score(row.interval_low), high=round_score(row.interval_high)),
-                entries=row.entries,
-                last_scored_at=None if row.last_scored_at is None else round_time(row.last_scored_at),
-                reference=None,
-                public_rank=row.public_rank if evaluation is Evaluation.FINAL else None,
-            ),
+            line=team_row(row),
             is_shared=row.rank in shared,
             members=members.get(row.team_id, ()),
             moved=_moved(row.rank, row.rank_before, row.ranked_on, today),
-            best=_rises(row.score_history),
+            best=_rounded(row.score_history),
         )
-        for row in found
+        for row in rows
     ]
-
-
-def _rows() -> Select[*tuple[Any, ...]]:
-    public = aliased(Standing)
-    return (
-        select(
-            Standing.team_id, Standing.rank, Standing.rank_before, Standing.ranked_on, Standing.entries,
-            Standing.last_scored_at, Standing.score_history, Team.name,
-            Score.final_score, Score.interval_low, Score.interval_high,
-            public.rank.label("public_rank"),
-        )
-        .join(Team, Team.id == Standing.team_id)
-        .join(Score, Score.id == Standing.score_id)
-        .outerjoin(public, (public.team_id == Standing.team_id) & (public.evaluation == Evaluation.PUBLIC))
-    )  # fmt: skip
-
-
-def _matches(search: str) -> Any:
-    """Teams whose name, or a member's name, contains `search`, whatever its case."""
-    key = search.casefold()
-    by_member = (
-        select(TeamMember.team_id)
-        .join(User, User.id == TeamMember.user_id)
-        .where(User.username_key.contains(key, autoescape=True))
-    )
-    return or_(Team.name_key.contains(key, autoescape=True), Standing.team_id.in_(by_member))
-
-
-def _ordering(order: str) -> tuple[Any, ...]:
-    column = {
-        BoardOrder.RANK: Standing.position,
-        BoardOrder.TEAM: Team.name_key,
-        BoardOrder.SCORE: -Standing.position,
-        BoardOrder.ENTRIES: Standing.entries,
-        BoardOrder.LAST: Standing.last_scored_at,
-    }[BoardOrder(order.removeprefix("-"))]
-    return (column.desc() if order.startswith("-") else column.asc(), Standing.position)
-
-
-def _last_above(session: Session, competition: Competition, wanted: BoardQuery) -> float:
-    """The score of the last team on the page before this one; infinite on the first page."""
-    score = session.scalar(
-        select(Score.final_score)
-        .join(Standing, Standing.score_id == Score.id)
-        .where(
-            Standing.competition_id == competition.id,
-            Standing.evaluation == wanted.evaluation,
-            Standing.position == (wanted.page - 1) * wanted.size,
-        )
-    )
-    return math.inf if wanted.page == 1 or score is None else round_score(score)
 
 
 def _placed(
     shown: list[TeamRow], references: list[LeaderboardRow], wanted: BoardQuery, *, above: float, is_last: bool
 ) -> tuple[TeamRow | LeaderboardRow, ...]:
-    """References where their scores belong, each on one page only; behind the teams when those are in other orders."""
+    """Put references where their scores belong, each on one page only; behind the teams when those are in other orders.
+
+    `above` is the score of the last team on the page before this one, infinite on the first page.
+    """
     if not wanted.is_natural:
         return (*shown, *references)
     below = shown[-1].line.score if shown and not is_last else -math.inf
@@ -229,18 +123,12 @@ def _moved(rank: int, before: int | None, ranked_on: date | None, today: date) -
     return None if before is None else before - rank
 
 
-def _members(session: Session, identifiers: list[UUID]) -> dict[UUID, tuple[str, ...]]:
-    found = session.execute(
-        select(TeamMember.team_id, User.username)
-        .join(User, User.id == TeamMember.user_id)
-        .where(TeamMember.team_id.in_(identifiers))
-        .order_by(User.username_key)
-    )
+def _members(session: Session, team_ids: list[UUID]) -> dict[UUID, tuple[str, ...]]:
     members: dict[UUID, tuple[str, ...]] = {}
-    for team_id, name in found:
-        members[team_id] = (*members.get(team_id, ()), name)
+    for row in queries.team_members.rows(session, team_ids=team_ids):
+        members[row.team_id] = (*members.get(row.team_id, ()), row.username)
     return members
 
 
-def _rises(stored: list[Any]) -> tuple[tuple[datetime, float], ...]:
-    return tuple((round_time(datetime.fromisoformat(moment)), round_score(score)) for moment, score in stored)
+def _rounded(history: list[Any]) -> tuple[tuple[datetime, float], ...]:
+    return tuple((round_time(datetime.fromisoformat(moment)), round_score(score)) for moment, score in history)

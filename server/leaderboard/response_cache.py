@@ -9,10 +9,10 @@ Different boards are made one after the other: Python makes two at once no soone
 import asyncio
 import gzip
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
+from cachetools import LRUCache
 from fastapi.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -81,10 +81,9 @@ class BoardCache:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._kept: OrderedDict[Key, _Answer] = OrderedDict()
+        self._kept: LRUCache[Key, _Answer] = LRUCache(MAX_BYTES, getsizeof=lambda answer: answer.size_bytes)
         self._asking: dict[Key, asyncio.Task[_Answer | None]] = {}
         self._turn = asyncio.Lock()
-        self._size_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].endswith(BOARD):
@@ -144,16 +143,9 @@ class BoardCache:
         else:
             await found.prepare()
         found.asked_at, found.changes = started, count
-        self._keep(key, found)
+        if found.size_bytes <= MAX_BYTES:
+            self._kept[key] = found
         return found
-
-    def _keep(self, key: Key, answer: _Answer) -> None:
-        """Keep it as the newest; the oldest of too many bytes go."""
-        before = self._kept.pop(key, None)
-        self._kept[key] = answer
-        self._size_bytes += answer.size_bytes - (before.size_bytes if before is not None else 0)
-        while self._size_bytes > MAX_BYTES:
-            self._size_bytes -= self._kept.popitem(last=False)[1].size_bytes
 
 
 async def _call(app: ASGIApp, scope: Scope) -> _Answer:

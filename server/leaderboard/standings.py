@@ -8,13 +8,13 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Row, Select, Subquery, func, or_, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import Row
+from sqlalchemy.orm import Session
 
 from evaluator.contract.states import Evaluation
 from evaluator.metrics import rank_replicates
-from server.leaderboard import board_changes
-from server.models import Competition, Score, Standing, Submission, Team
+from server.leaderboard import board_changes, queries
+from server.models import Competition, Standing
 from server.models.times import utc_now
 
 
@@ -44,7 +44,7 @@ def refresh(
 
     `is_rescore`: a score that was there has another value now.
     """
-    _lock(session, competition)
+    queries.lock_boards(session, competition.id)
     if is_frozen(competition, evaluation):
         return
     entry = next(iter(best_scores(session, competition, evaluation, team_id)), None)
@@ -59,8 +59,9 @@ def refresh(
 
 def rank_team(session: Session, competition: Competition, evaluation: Evaluation, team_id: UUID) -> None:
     """Rank one team anew among the others as they stand, frozen board or not: their other scores are not read."""
-    _lock(session, competition)
-    others = [entry for entry in _standing(session, competition, evaluation) if entry.team_id != team_id]
+    queries.lock_boards(session, competition.id)
+    standing_scores = _best(queries.standing_scores.rows(session, **_board(competition, evaluation)))
+    others = [entry for entry in standing_scores if entry.team_id != team_id]
     _store(session, competition, evaluation, others + best_scores(session, competition, evaluation, team_id))
     standing = session.get(Standing, (team_id, evaluation))
     if standing is not None:
@@ -69,10 +70,10 @@ def rank_team(session: Session, competition: Competition, evaluation: Evaluation
 
 def rebuild(session: Session, competition: Competition, evaluation: Evaluation) -> None:
     """Compute all standings anew from all scores, frozen or not: after a rescore of the competition."""
-    _lock(session, competition)
+    queries.lock_boards(session, competition.id)
     _store(session, competition, evaluation, best_scores(session, competition, evaluation))
     score_history = _score_history(session, competition, evaluation)
-    for standing in session.scalars(_board(competition, evaluation)):
+    for standing in queries.standings(session, competition, evaluation):
         standing.score_history = score_history.get(standing.team_id, [])
 
 
@@ -84,7 +85,7 @@ def _store(session: Session, competition: Competition, evaluation: Evaluation, e
     places = {
         entry.team_id: (rank, position) for position, (entry, rank) in enumerate(zip(ranked, ranks, strict=True), 1)
     }
-    stored = {standing.team_id: standing for standing in session.scalars(_board(competition, evaluation))}
+    stored = {standing.team_id: standing for standing in queries.standings(session, competition, evaluation)}
     now = utc_now()
     for entry in found:
         standing = stored.pop(entry.team_id, None) or Standing(
@@ -100,119 +101,49 @@ def _store(session: Session, competition: Competition, evaluation: Evaluation, e
         session.add(standing)
     for gone in stored.values():
         session.delete(gone)
-    session.flush()
     mark_board_changed(session, competition.id)
-
-
-def _board(competition: Competition, evaluation: Evaluation) -> Select[Standing]:
-    return select(Standing).where(Standing.competition_id == competition.id, Standing.evaluation == evaluation)
 
 
 def mark_board_changed(session: Session, competition_id: UUID) -> None:
     """Make every cached copy of the competition's boards stale."""
     board_changes.note(session)
-    session.execute(
-        update(Competition)
-        .where(Competition.id == competition_id)
-        .values(board_version=Competition.board_version + 1)
-        .execution_options(synchronize_session=False)
-    )
+    queries.raise_board_version(session, competition_id)
 
 
 def best_scores(
     session: Session, competition: Competition, evaluation: Evaluation, team_id: UUID | None = None
 ) -> list[BestScore]:
-    """Each team's best score, or that of one team; of equal scores the one uploaded first.
+    """Return each team's best score, or that of one team; of equal scores the one uploaded first.
 
     Disqualified teams and submissions have none. Baselines are among them.
     """
-    scores = _scores(competition, evaluation, team_id)
-    team = scores.c.team_id
-    order = (scores.c.final_score.desc(), scores.c.submitted_at, scores.c.score_id)
-    placed = select(
-        *scores.c,
-        func.row_number().over(partition_by=team, order_by=order).label("place"),
-        func.count().over(partition_by=team).label("entries"),
-        func.max(scores.c.scored_at).over(partition_by=team).label("last_scored_at"),
-    ).subquery()
-    rows = session.execute(select(placed).where(placed.c.place == 1))
-    return [_best(row) for row in rows]
+    board = _board(competition, evaluation)
+    if team_id is None:
+        return _best(queries.best_scores.rows(session, **board))
+    return _best(queries.best_score_of_team.rows(session, **board, team_id=team_id))
 
 
-def _standing(session: Session, competition: Competition, evaluation: Evaluation) -> list[BestScore]:
-    """The best scores as the standings have them."""
-    origin = aliased(Submission)
-    rows = session.execute(
-        select(
-            Standing.team_id,
-            Standing.score_id,
-            Standing.entries,
-            Standing.last_scored_at,
-            Score.final_score,
-            Team.is_baseline,
-            func.coalesce(origin.created_at, Submission.created_at).label("submitted_at"),
-        )
-        .join(Score, Score.id == Standing.score_id)
-        .join(Submission, Submission.id == Score.submission_id)
-        .join(Team, Team.id == Standing.team_id)
-        .outerjoin(origin, origin.id == Submission.origin_id)
-        .where(Standing.competition_id == competition.id, Standing.evaluation == evaluation)
-    )
-    return [_best(row) for row in rows]
+def _best(rows: Iterable[Row[*tuple[Any, ...]]]) -> list[BestScore]:
+    return [BestScore(**{name: getattr(row, name) for name in BestScore.__annotations__}) for row in rows]
 
 
-def _best(row: Row[*tuple[Any, ...]]) -> BestScore:
-    return BestScore(**{name: getattr(row, name) for name in BestScore.__annotations__})
+def _board(competition: Competition, evaluation: Evaluation) -> dict[str, Any]:
+    return {"competition_id": competition.id, "evaluation": evaluation}
 
 
 def _score_history(
     session: Session, competition: Competition, evaluation: Evaluation, team_id: UUID | None = None
 ) -> dict[UUID, list[Any]]:
-    """When each team's best score rose, and to what: the scores that were above all before them, as they are stored."""
-    scores = _scores(competition, evaluation, team_id)
-    before = func.max(scores.c.final_score).over(
-        partition_by=scores.c.team_id, order_by=(scores.c.scored_at, scores.c.score_id), rows=(None, -1)
-    )
-    ranked = select(*scores.c, before.label("before")).subquery()
-    rows = session.execute(
-        select(ranked.c.team_id, ranked.c.scored_at, ranked.c.final_score)
-        .where(or_(ranked.c.before.is_(None), ranked.c.final_score > ranked.c.before))
-        .order_by(ranked.c.scored_at, ranked.c.score_id)
-    )
-    found: dict[UUID, list[Any]] = {}
-    for team, moment, score in rows:
-        found.setdefault(team, []).append([moment.isoformat(), score])
-    return found
-
-
-def _scores(competition: Competition, evaluation: Evaluation, team_id: UUID | None) -> Subquery:
-    """The scores that count, of a rerun that of the newest generation, and when their files were uploaded."""
-    origin = aliased(Submission)
-    where: list[ColumnElement[bool]] = [
-        Submission.competition_id == competition.id,
-        Submission.evaluation == evaluation,
-        Submission.disqualified_reason.is_(None),
-        Team.disqualified_reason.is_(None),
-    ]
-    if team_id is not None:
-        where.append(Submission.team_id == team_id)
-    newest = (
-        select(
-            Score.id.label("score_id"),
-            Score.final_score,
-            func.coalesce(Submission.finished_at, Score.created_at).label("scored_at"),
-            Submission.team_id,
-            Team.is_baseline,
-            func.coalesce(origin.created_at, Submission.created_at).label("submitted_at"),
-            func.row_number().over(partition_by=Score.submission_id, order_by=Score.generation.desc()).label("age"),
-        )
-        .join(Submission, Submission.id == Score.submission_id)
-        .join(Team, Team.id == Submission.team_id)
-        .outerjoin(origin, origin.id == Submission.origin_id)
-        .where(*where)
-        .subquery()
-    )
-    return select(newest).where(newest.c.age == 1).subquery()
+    """Return when each team's best score rose, and to what, as it is stored; or those of one team."""
+    board = _board(competition, evaluation)
+    if team_id is None:
+        rows = queries.score_rises.rows(session, **board)
+    else:
+        rows = queries.score_rises_of_team.rows(session, **board, team_id=team_id)
+    history: dict[UUID, list[Any]] = {}
+    for row in rows:
+        history.setdefault(row.team_id, []).append([row.scored_at.isoformat(), row.final_score])
+    return history
 
 
 def monotone_ranks(final: NDArray[np.float64], replicates: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -233,19 +164,6 @@ def monotone_ranks(final: NDArray[np.float64], replicates: NDArray[np.float64]) 
 def _ranks(session: Session, entries: Sequence[BestScore]) -> list[int]:
     if not entries:
         return []
-    replicates = _replicates(session, [entry.score_id for entry in entries])
+    replicates = queries.replicates(session, [entry.score_id for entry in entries])
     final = np.array([entry.final_score for entry in entries])
     return [int(rank) for rank in monotone_ranks(final, np.array([replicates[entry.score_id] for entry in entries]))]
-
-
-def _replicates(session: Session, score_ids: Iterable[UUID], batch: int = 1_000) -> dict[UUID, list[float]]:
-    wanted = list(score_ids)
-    found: dict[UUID, list[float]] = {}
-    for start in range(0, len(wanted), batch):
-        rows = session.execute(select(Score.id, Score.replicates).where(Score.id.in_(wanted[start : start + batch])))
-        found.update((score_id, replicates) for score_id, replicates in rows)
-    return found
-
-
-def _lock(session: Session, competition: Competition) -> None:
-    session.execute(select(Competition.id).where(Competition.id == competition.id).with_for_update())

@@ -16,7 +16,7 @@ def _partial_index(name: str, *columns: str, where: str) -> Index:
 
 
 class WorkItem(Leased, Entity):
-    """`finished` maps a run index (as text) to its stored record; the item has the `run_count` runs from `first_run` on.
+    """`finished` maps a run index (as text) to its stored record; it has the `run_count` runs from `first_run` on.
 
     `turn` is its place in the fair order of its competition and stage (`server.queue.fair_order`). `attempt` counts
     claims since a run last finished, `losses` all holders that fell silent.

@@ -7,7 +7,7 @@ said beside the error, why a submission ended in `evaluator.contract.fault_texts
 
 from evaluator.contract.states import Evaluation, Owner, SubmissionState
 from server.competitions.phases import Phase
-from server.leaderboard.board_page import BoardOrder
+from server.leaderboard.queries import BoardOrder
 
 # Competitions
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from evaluator.artifacts import ArtifactError, ArtifactStoreAway
 from evaluator.artifacts.outputs import OutputsInvalid
@@ -17,20 +16,20 @@ from evaluator.metrics import Score as MetricScore
 from evaluator.metrics import ScoreFinding
 from server.competitions.oracle_pools import oracle_pools
 from server.context import Context
-from server.models import Competition, Score, Submission, Team
+from server.models import Competition, Score
 from server.models.score import METRIC_COLUMNS
+from server.scoring import queries
+from server.scoring.queries import run_items
 from server.scoring.reference_set import ReferenceSet, load_reference_set
 from server.scoring.scorer import score_numbers, unrepeatable_runs
-from server.scoring.stored_outputs import RunOutputs, RunsUnusable, read_runs, run_items, run_outputs
+from server.scoring.stored_outputs import RunOutputs, RunsUnusable, read_runs, run_outputs
 
 ReportProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A score as it stands, detached from the database, with where its outputs are. Of a reference row `outputs` is
-    None; `title` names it.
-    """
+    """A stored score, detached from the database, and where its outputs lie; of ceiling and floor `outputs` is None."""
 
     score_id: UUID
     title: str
@@ -43,14 +42,14 @@ class Stored:
     run_findings: tuple[ScoreFinding, ...] = ()
 
     def metric(self, default: MetricSpec) -> MetricSpec:
-        """The rule that the score was computed with, by its receipt."""
-        known = {name: self.receipt[name] for name in ("rule", "cap_ratios") if name in self.receipt}
-        return MetricSpec.model_validate(default.model_dump() | known)
+        """Return the rule that the score was computed with, by its receipt."""
+        receipt = {name: self.receipt[name] for name in ("rule", "cap_ratios") if name in self.receipt}
+        return MetricSpec.model_validate(default.model_dump() | receipt)
 
 
 @dataclass(frozen=True, eq=False)
 class Recomputed:
-    """`score` is None where the outputs, or the source, cannot be read; `problem` then says why."""
+    """`score` is None if the outputs or the source cannot be read; `problem` then says why."""
 
     stored: Stored
     metric: MetricSpec
@@ -60,28 +59,14 @@ class Recomputed:
 
     @property
     def numbers(self) -> dict[str, Any]:
-        """The new values of the score's columns."""
+        """Return the new values of the score's columns."""
         assert self.score is not None  # noqa: S101 - asked for only where there is one
         return score_numbers(self.score)
 
 
 def stored_scores(session: Session, competition: Competition) -> list[Stored]:
-    """The scores that count: the newest of each submission, of both evaluations, and the reference rows."""
-    newest = (
-        select(Score.submission_id, func.max(Score.generation).label("generation"))
-        .where(Score.competition_id == competition.id, Score.reference.is_(None))
-        .group_by(Score.submission_id)
-        .subquery()
-    )
-    of_team = aliased(Team)
-    rows = session.execute(
-        select(Score, Submission, of_team.name)
-        .join(newest, (newest.c.submission_id == Score.submission_id) & (newest.c.generation == Score.generation))
-        .join(Submission, Submission.id == Score.submission_id)
-        .join(of_team, of_team.id == Submission.team_id)
-        .order_by(Submission.created_at, Submission.id)
-    )
-    found = [
+    """Return the newest score of each submission, of both evaluations, then those of ceiling and floor."""
+    of_submissions = [
         _stored(
             score,
             title=f"{submission.id} of {team}",
@@ -89,14 +74,10 @@ def stored_scores(session: Session, competition: Competition) -> list[Stored]:
             run_findings=unrepeatable_runs(run_items(session, submission, score.generation)),
             source=ArtifactRef(key=submission.source_key, sha256=submission.source_sha256),
         )
-        for score, submission, team in rows
+        for score, submission, team in queries.newest_scores(session, competition)
     ]
-    references = session.scalars(
-        select(Score)
-        .where(Score.competition_id == competition.id, Score.reference.is_not(None))
-        .order_by(Score.evaluation, Score.reference)
-    )
-    return found + [_stored(score, title=f"{score.evaluation} {score.reference}") for score in references]
+    references = queries.reference_scores(session, competition)
+    return of_submissions + [_stored(score, title=f"{score.evaluation} {score.reference}") for score in references]
 
 
 def _stored(
@@ -127,10 +108,10 @@ def recompute(
     scores: Iterable[Stored],
     metric_of: Callable[[Stored], MetricSpec],
 ) -> Iterator[Recomputed]:
-    """Each score computed again under the metric that `metric_of` gives it.
+    """Yield each score computed again under the metric that `metric_of` gives it.
 
-    Raises ArtifactStoreAway; what is missing or damaged is told in its result, and ArtifactError is raised only when
-    the oracles cannot be read.
+    A result names outputs that are missing or damaged. Raises ArtifactStoreAway, and ArtifactError when the oracles
+    cannot be read.
     """
     reference_sets: dict[tuple[Evaluation, str], ReferenceSet] = {}
     for stored in scores:
@@ -140,10 +121,10 @@ def recompute(
             reference_sets[key] = load_reference_set(
                 context.artifacts, metric, oracle_pools(spec, prepared, stored.evaluation)
             )
-        yield _again(context, spec, stored, metric, reference_sets[key])
+        yield _recompute_one(context, spec, stored, metric, reference_sets[key])
 
 
-def _again(
+def _recompute_one(
     context: Context, spec: CompetitionSpec, stored: Stored, metric: MetricSpec, reference_set: ReferenceSet
 ) -> Recomputed:
     if stored.outputs is None or stored.source is None:

@@ -1,10 +1,10 @@
-"""What the submissions of one split are measured against: labels, oracles, ceiling and the original model."""
+"""What submissions are scored against on one split: labels, oracles, ceiling and the original model."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 from safetensors.numpy import load
 
@@ -20,11 +20,11 @@ KEPT = 2
 
 @dataclass(frozen=True, eq=False)
 class ReferenceSet:
-    """Loaded once per split and then kept: a full bank takes seconds to read.
+    """Everything that scoring on one split needs besides the submission's outputs.
 
     `labels` and `person_id`: (E,) int64, of the forget examples. `others` is the second pool of oracles, and `ceiling`
     its score. `copied`: (n,) int64, which forget examples were copied; `copies` are the first pool's margins (N, n)
-    on the copies, by what was done to them. Competitions from before there were copies have none.
+    on the copies, by what was done to them. Competitions older than copies have none.
     """
 
     metric: MetricSpec
@@ -38,25 +38,25 @@ class ReferenceSet:
     copies: Mapping[str, NDArray[np.float64]]
 
     def pool(self, stacked: StackedOutputs) -> Pool:
-        """Margins on the forget examples and the accuracies of N models."""
+        """Return margins on the forget examples and the accuracies of N models."""
         return _pool(stacked, self.labels)
 
     def score(self, unlearned: Pool) -> Score:
-        """The score of N models, whatever made them, against the first pool of oracles."""
+        """Return the score of N models, whatever made them, against the first pool of oracles."""
         return _score(unlearned, self.retrained, self.metric, self.person_id)
 
     def epsilon(self, unlearned: Pool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Epsilon and what the rule pays for it, each (E,); without the intervals, which cost far more."""
+        """Return epsilon and the quality the rule gives it, each (E,); without the intervals, which cost far more."""
         values = epsilon(unlearned.margins, self.retrained.margins, rule=self.metric.rule)
         runs, oracles = len(unlearned), len(self.retrained)
         return values, example_quality(values, rule=self.metric.rule, runs=runs, oracles=oracles)
 
     def floor(self, runs: int) -> Score:
-        """The score of `runs` runs that leave the original model as it is."""
+        """Return the score of `runs` runs that leave the original model as it is."""
         return self.score(self.pool(stack_outputs([self.original] * runs)))
 
     def findings(self, stacked: StackedOutputs, unlearned: Pool, score: Score) -> tuple[ScoreFinding, ...]:
-        """What a host should know before trusting `score`, the score of `unlearned`, the pool of `stacked`."""
+        """Return what a host should know before trusting `score`, that of the pool `unlearned` made of `stacked`."""
         kinds = [kind for kind in self.copies if kind in stacked.copies]
         copied = None
         if kinds and len(self.copied) < len(self.labels):
@@ -75,37 +75,35 @@ class ReferenceSet:
         )
 
     def _quality(self, unlearned: NDArray[np.float64], retrained: NDArray[np.float64]) -> Score:
-        """A score for its forgetting quality only."""
+        """Return a score of which only the forgetting quality counts."""
         return evaluate(Pool(margins=unlearned), Pool(margins=retrained), rule=self.metric.rule)
 
 
 class ReferenceSets:
-    """The reference_sets that were needed last, kept in memory."""
+    """The reference sets that were needed last, kept in memory: loading a full bank takes seconds."""
 
     def __init__(self, artifacts: ArtifactStore) -> None:
         self._artifacts = artifacts
-        self._kept: OrderedDict[str, ReferenceSet] = OrderedDict()
+        self._kept: LRUCache[str, ReferenceSet] = LRUCache(maxsize=KEPT)
 
-    def get(self, metric: MetricSpec, measure: OraclePools) -> ReferenceSet:
-        """As `load_yardstick`, which it raises like."""
-        key = f"{measure.split.bank_digest} {measure.oracles} {measure.others} {metric.model_dump_json()}"
-        if key not in self._kept:
-            self._kept[key] = load_reference_set(self._artifacts, metric, measure)
-        self._kept.move_to_end(key)
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
-        return self._kept[key]
+    def get(self, metric: MetricSpec, against: OraclePools) -> ReferenceSet:
+        """Return the reference set, loaded if it is not kept; raises as `load_reference_set` does."""
+        key = f"{against.split.bank_digest} {against.oracles} {against.others} {metric.model_dump_json()}"
+        reference_set = self._kept.get(key)
+        if reference_set is None:
+            reference_set = self._kept[key] = load_reference_set(self._artifacts, metric, against)
+        return reference_set
 
 
-def load_reference_set(artifacts: ArtifactStore, metric: MetricSpec, measure: OraclePools) -> ReferenceSet:
-    """The reference_set of a seeded bank; raises ArtifactMissing when oracles are not trained yet."""
-    split = measure.split
+def load_reference_set(artifacts: ArtifactStore, metric: MetricSpec, against: OraclePools) -> ReferenceSet:
+    """Load the reference set of a seeded bank; raises ArtifactMissing when oracles are not trained yet."""
+    split = against.split
     evaluation = load(artifacts.get(split.evaluation))
     labels, person_id = evaluation["forget.labels"], evaluation["forget.person_id"]
-    oracles = load_pool(artifacts, split.bank_digest, measure.oracles)
+    oracles = load_pool(artifacts, split.bank_digest, against.oracles)
     retrained = _pool(oracles, labels)
     copied = evaluation.get("copies.rows", np.zeros(0, np.int64))
-    others = _pool(load_pool(artifacts, split.bank_digest, measure.others), labels)
+    others = _pool(load_pool(artifacts, split.bank_digest, against.others), labels)
     return ReferenceSet(
         metric=metric,
         labels=labels,

@@ -1,4 +1,4 @@
-"""Rescoring: every score computed again, compared with the boards as they stand, and exchanged in one transaction."""
+"""Rescoring: compute every score again, compare the boards, and replace all scores in one transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.prepared_competition import PreparedCompetition
@@ -18,8 +17,9 @@ from server.competitions.service import get_competition, lock_competition, prepa
 from server.context import Context
 from server.errors import Conflict
 from server.leaderboard.standings import rebuild
-from server.models import Competition, FormerScore, Score, Standing, Team
+from server.models import Competition, FormerScore, Score
 from server.models.score import METRIC_COLUMNS
+from server.scoring import queries
 from server.scoring.recompute import Recomputed, ReportProgress, Stored, recompute, stored_scores
 
 ROUNDS = 5
@@ -49,7 +49,7 @@ class StillScoring(Conflict):
 
 @dataclass(frozen=True)
 class Place:
-    """A team's row of a board. `rank` is None for baselines."""
+    """A team or a reference on a board; `rank` is None for baselines and references."""
 
     team: str
     score: float
@@ -80,7 +80,7 @@ class Draft:
 
 
 def draft(context: Context, slug: str, changes: dict[str, Any], report: ReportProgress) -> Draft:
-    """Every score of `slug` under its metric with `changes`, and what the boards would be.
+    """Return every score of `slug` under its metric with `changes`, and what the boards would be.
 
     Raises MetricImpossible when its pools do not fit the rule, and OutputsMissing when a score cannot be computed
     again: have that submission run again first.
@@ -94,16 +94,16 @@ def draft(context: Context, slug: str, changes: dict[str, Any], report: ReportPr
         metric = _changed(spec, changes)
         scores |= _compute(context, spec, prepared, waiting, metric, report)
         made = Draft(slug, spec.metric, metric, scores, {}, is_revealed=competition.revealed_at is not None)
-        moves = _look(context, made)
+        moves = _preview(context, made)
         if moves is not None:
             return Draft(slug, spec.metric, metric, scores, moves, is_revealed=made.is_revealed)
     raise StillScoring(f"Scores of {slug} keep arriving. Pause it, wait until the queue is empty, and try again.")
 
 
 def apply(context: Context, made: Draft, report: ReportProgress) -> Draft:
-    """Store the draft: scores, metric and standings change in one transaction, and the former scores are kept.
+    """Store the draft and return what was stored: scores, metric and standings change in one transaction.
 
-    Scores that have come since are computed first; the draft that was stored is returned.
+    Former scores are kept. Scores that arrived since the draft are computed first.
     """
     for _ in range(ROUNDS):
         with context.database.write() as session:
@@ -144,24 +144,23 @@ def _compute(
     return found
 
 
-def _outdated(now: Sequence[Stored], known: dict[UUID, Recomputed]) -> list[Stored]:
-    """What was not computed yet, or has changed since."""
+def _outdated(now: Sequence[Stored], computed: dict[UUID, Recomputed]) -> list[Stored]:
+    """Return the scores that were not computed yet, or have changed since."""
     return [
         one
         for one in now
-        if one.score_id not in known
-        or (known[one.score_id].stored.numbers, known[one.score_id].stored.receipt) != (one.numbers, one.receipt)
+        if one.score_id not in computed
+        or (computed[one.score_id].stored.numbers, computed[one.score_id].stored.receipt) != (one.numbers, one.receipt)
     ]
 
 
-def _look(context: Context, made: Draft) -> dict[str, list[Move]] | None:
-    """What storing `made` would change, by doing it and taking it back; None when scores have come since."""
+def _preview(context: Context, made: Draft) -> dict[str, list[Move]] | None:
+    """Store `made`, roll back, and return what changed; None if scores have arrived since."""
     with context.database.write() as session:
         competition = get_competition(session, made.slug, drafts=True)
         before = {evaluation: _board(session, competition, evaluation) for evaluation in Evaluation}
         moves: dict[str, list[Move]] | None = None
         if _exchange(session, made):
-            session.flush()
             after = {evaluation: _board(session, competition, evaluation) for evaluation in Evaluation}
             moves = {name.value: _moves(before[name], after[name]) for name in Evaluation if before[name]}
         session.rollback()
@@ -169,7 +168,7 @@ def _look(context: Context, made: Draft) -> dict[str, list[Move]] | None:
 
 
 def _exchange(session: Session, made: Draft) -> bool:
-    """Put the new scores in place of the old ones; False, with nothing changed, when `made` is not up to date."""
+    """Replace the old scores with the new ones; False, with nothing changed, if `made` is out of date."""
     competition = lock_competition(session, made.slug)
     spec = specification(competition)
     if spec.metric != made.old_metric or _outdated(stored_scores(session, competition), made.scores):
@@ -186,7 +185,6 @@ def _exchange(session: Session, made: Draft) -> bool:
         score.receipt = _receipt(score.receipt, one)
         score.plots = None  # to be drawn again
     competition.specification = spec.model_copy(update={"metric": made.new_metric}).model_dump(mode="json")
-    session.flush()
     for evaluation in Evaluation:
         rebuild(session, competition, evaluation)
     record(
@@ -210,20 +208,13 @@ def _receipt(old: dict[str, Any], one: Recomputed) -> dict[str, Any]:
 
 
 def _board(session: Session, competition: Competition, evaluation: Evaluation) -> dict[str, Place]:
-    """Every team and reference row by name, unrounded."""
-    teams = session.execute(
-        select(Team.name, Score.final_score, Standing.rank)
-        .join(Standing, Standing.team_id == Team.id)
-        .join(Score, Score.id == Standing.score_id)
-        .where(Standing.competition_id == competition.id, Standing.evaluation == evaluation)
-    )
-    references = session.execute(
-        select(Score.reference, Score.final_score).where(
-            Score.competition_id == competition.id, Score.evaluation == evaluation, Score.reference.is_not(None)
-        )
-    )
-    found = {f"team {name}": Place(name, score, rank) for name, score, rank in teams}
-    return found | {f"reference {name}": Place(str(name), score, None) for name, score in references}
+    """Return every team and reference of a board by name, with unrounded scores."""
+    teams = queries.team_scores(session, competition, evaluation)
+    references = queries.reference_scores(session, competition, evaluation)
+    places = {f"team {row.name}": Place(row.name, row.final_score, row.rank) for row in teams}
+    return places | {
+        f"reference {score.reference}": Place(str(score.reference), score.final_score, None) for score in references
+    }
 
 
 def _moves(before: dict[str, Place], after: dict[str, Place]) -> list[Move]:

@@ -20,6 +20,7 @@ from server.competitions.oracle_pools import OraclePools, oracle_pools
 from server.competitions.service import prepared_competition, specification
 from server.context import Context
 from server.database import counters
+from server.leaderboard.queries import current_score
 from server.leaderboard.standings import refresh
 from server.lifecycle.submissions import end
 from server.lifecycle.transitions import OfSubmission, OfWorkItem
@@ -30,6 +31,7 @@ from server.queue.fair_order import first_waiting
 from server.queue.jobs import seeds_digest
 from server.queue.planning import advance, fail, reopen
 from server.scoring.lease_renewal import renewed_lease
+from server.scoring.queries import run_items
 from server.scoring.reference_set import ReferenceSets
 from server.scoring.stored_outputs import (
     RunOutputs,
@@ -38,11 +40,9 @@ from server.scoring.stored_outputs import (
     drop_singles,
     forget_runs,
     read_runs,
-    run_items,
     run_outputs,
     store_pack,
 )
-from server.submissions.views import current_score
 
 log = get_logger(__name__)
 

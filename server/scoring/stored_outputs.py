@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.artifacts import ArtifactCorrupt, ArtifactError, ArtifactMissing, ArtifactStore
@@ -18,10 +17,10 @@ from evaluator.artifacts.outputs import (
     write_pack,
 )
 from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.states import Stage
 from server.database import counters
 from server.logs import get_logger
 from server.models import OutputPack, Submission, WorkItem
+from server.scoring.queries import find_pack, run_items
 
 log = get_logger(__name__)
 
@@ -44,27 +43,10 @@ class RunOutputs:
     singles: dict[int, ArtifactRef]
 
 
-def run_items(session: Session, submission: Submission, generation: int | None = None) -> list[WorkItem]:
-    """The run chunks of a generation of the submission, by default its current one."""
-    return list(
-        session.scalars(
-            select(WorkItem)
-            .where(
-                WorkItem.submission_id == submission.id,
-                WorkItem.generation == (submission.generation if generation is None else generation),
-                WorkItem.stage == Stage.RUN,
-            )
-            .order_by(WorkItem.chunk)
-        )
-    )
-
-
 def run_outputs(session: Session, submission: Submission, generation: int | None = None) -> RunOutputs:
-    """Where the outputs of a generation of the submission lie, by default of its current one."""
+    """Return where the outputs of a generation of the submission lie, by default of its current one."""
     generation = submission.generation if generation is None else generation
-    pack = session.scalar(
-        select(OutputPack).where(OutputPack.submission_id == submission.id, OutputPack.generation == generation)
-    )
+    pack = find_pack(session, submission.id, generation)
     singles = {
         int(index): ArtifactRef.model_validate(record["outputs"])
         for item in run_items(session, submission, generation)
@@ -80,7 +62,7 @@ def run_outputs(session: Session, submission: Submission, generation: int | None
 
 
 def read_runs(artifacts: ArtifactStore, outputs: RunOutputs) -> StackedOutputs:
-    """The outputs of all runs in the order of their indices, on which the metric's groups and pairings rely.
+    """Return the outputs of all runs in the order of their indices, on which the metric's groups and pairings rely.
 
     The same bits whether they come from the pack or from single files; every digest is checked. Raises RunsUnusable
     for single files that are missing or corrupt, and ArtifactError or OutputsInvalid for a pack that is.
@@ -100,7 +82,7 @@ def read_runs(artifacts: ArtifactStore, outputs: RunOutputs) -> StackedOutputs:
 
 
 def store_pack(artifacts: ArtifactStore, outputs: RunOutputs, stacked: StackedOutputs, *, token: int) -> OutputPack:
-    """The pack's row, not yet in the database, and its artifact stored; the token keeps two scorers apart."""
+    """Store the pack's artifact and return its row, not yet in the database; the token keeps two scorers apart."""
     data = write_pack(stacked)
     ref = artifacts.put(f"submissions/{outputs.submission_id}/{outputs.generation}/outputs-{token}.safetensors", data)
     return OutputPack(
@@ -113,14 +95,14 @@ def store_pack(artifacts: ArtifactStore, outputs: RunOutputs, stacked: StackedOu
 
 
 def commit_pack(session: Session, submission: Submission, pack: OutputPack) -> None:
-    """Make the pack the place of the outputs; the runs stay counted, but nothing refers to their files any more."""
+    """Add the pack and remove the references to the single files; the runs stay counted."""
     session.add(pack)
     for item in run_items(session, submission):
         item.finished = {index: record | {"outputs": None} for index, record in item.finished.items()}
 
 
 def drop_singles(artifacts: ArtifactStore, outputs: RunOutputs) -> None:
-    """Delete the single files after the commit. Whatever is left by a crash or an outage, `lethe admin prune` finds."""
+    """Delete the single files after the commit; `lethe admin prune` finds what a crash or an outage leaves behind."""
     try:
         artifacts.delete(ref.key for ref in outputs.singles.values())
     except ArtifactError as error:
@@ -128,7 +110,7 @@ def drop_singles(artifacts: ArtifactStore, outputs: RunOutputs) -> None:
 
 
 def forget_runs(session: Session, submission: Submission, runs: Iterable[int]) -> list[WorkItem]:
-    """The items that have to be done again, no longer holding the records of these runs."""
+    """Remove the records of these runs and return the items that have to be done again."""
     forgotten = {str(run) for run in runs}
     items = [item for item in run_items(session, submission) if forgotten & item.finished.keys()]
     for item in items:

@@ -1,4 +1,4 @@
-"""Server-sent events: what becomes of submissions, from one poller per process that holds no database session."""
+"""Server-sent events about submissions, from one poller per process that keeps no database session open."""
 
 import asyncio
 from collections import Counter
@@ -10,15 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
+from sqlalchemy.exc import SQLAlchemyError
 
 from evaluator.contract.states import SubmissionState
 from server.context import Context
 from server.errors import RequestError
 from server.logs import get_logger
-from server.models import Submission
+from server.submissions import queries
 from server.submissions.schemas import SubmissionView
 from server.submissions.views import view
 
@@ -26,7 +24,7 @@ log = get_logger(__name__)
 
 POLL_S = 1.0
 WHOLE_EVERY = 5
-"""Polls after which what has not moved is looked at, too: its place in the queue moves with others."""
+"""Polls from one read of all submissions, changed or not, to the next: places in the queue change without a mark."""
 LONGEST_S = 15 * 60.0
 PER_ACCOUNT = 10
 PER_ADDRESS = 50
@@ -40,33 +38,22 @@ class TooManyStreams(RequestError):
     title = "Too many event streams"
 
 
-MARK = (
-    Submission.id,
-    Submission.state,
-    Submission.generation,
-    Submission.runs_shown,
-    Submission.selected_at,
-    Submission.disqualified_reason,
-)
-"""What of a submission changes when something happens to it."""
-
-
 @dataclass(eq=False)
 class _Follower:
-    """One stream, and what it has not been told yet."""
+    """One stream and the newest view for it; `changed` is set until the stream has sent that view."""
 
     submission_id: UUID
     latest: SubmissionView | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def tell(self, new: SubmissionView) -> None:
-        if self.latest is None or _told(new) != _told(self.latest):
+    def update(self, new: SubmissionView) -> None:
+        if self.latest is None or _without_estimate(new) != _without_estimate(self.latest):
             self.latest = new
             self.changed.set()
 
 
 class Feed:
-    """Follows submissions for as many streams as there are, with one look at the database a second in all."""
+    """Follows submissions for all streams of the process with one query a second."""
 
     def __init__(self, context: Context) -> None:
         self._database = context.database
@@ -100,7 +87,7 @@ class Feed:
                 async with asyncio.timeout_at(end_at):
                     await follower.changed.wait()
                 follower.changed.clear()
-                assert follower.latest is not None  # noqa: S101 - `tell` sets it first
+                assert follower.latest is not None  # noqa: S101 - `update` sets it first
                 yield follower.latest
         except TimeoutError:
             return
@@ -114,31 +101,28 @@ class Feed:
                 return
             wanted = {follower.submission_id for follower in self._followers}
             new = {follower.submission_id for follower in self._followers if follower.latest is None}
-            known = {} if turn % WHOLE_EVERY == 0 else {key: marks[key] for key in marks.keys() - new}
+            unchanged = {} if turn % WHOLE_EVERY == 0 else {key: marks[key] for key in marks.keys() - new}
             try:
-                found, marks = await run_in_threadpool(self._look, wanted, known)
-            except OperationalError as error:
+                views, marks = await run_in_threadpool(self._look, wanted, unchanged)
+            except SQLAlchemyError as error:  # the database is away or has no connection left: both pass
                 log.warning("database_unavailable", error=str(error))
-                found = {}
+                views = {}
             for follower in tuple(self._followers):
-                if follower.submission_id in found:
-                    follower.tell(found[follower.submission_id])
+                if follower.submission_id in views:
+                    follower.update(views[follower.submission_id])
             await asyncio.sleep(POLL_S)
 
     def _look(
-        self, identifiers: set[UUID], known: dict[UUID, Any]
+        self, submission_ids: set[UUID], before: dict[UUID, Any]
     ) -> tuple[dict[UUID, SubmissionView], dict[UUID, Any]]:
-        """What became of those whose mark is not the known one, and the marks of all: one query when nothing moved."""
+        """Return views of submissions whose mark differs from `before`, and all marks; one query if nothing changed."""
         with self._database.read() as session:
-            marks = {row.id: tuple(row) for row in session.execute(select(*MARK).where(Submission.id.in_(identifiers)))}
-            moved = {identifier for identifier, mark in marks.items() if known.get(identifier) != mark}
-            return {found.id: view(session, found) for found in _submissions(session, moved)}, marks
+            rows = queries.change_marks.rows(session, submission_ids=list(submission_ids))
+            marks = {row.id: tuple(row) for row in rows}
+            changed = {submission_id for submission_id, mark in marks.items() if before.get(submission_id) != mark}
+            return {one.id: view(session, one) for one in queries.by_id(session, changed)}, marks
 
 
-def _submissions(session: Session, identifiers: set[UUID]) -> list[Submission]:
-    return list(session.scalars(select(Submission).where(Submission.id.in_(identifiers))))
-
-
-def _told(shown: SubmissionView) -> SubmissionView:
-    """What counts as a change: everything but the estimate, which moves all the time."""
-    return shown.model_copy(update={"eta_s": None})
+def _without_estimate(view: SubmissionView) -> SubmissionView:
+    """Leave out the estimate, which moves all the time: changes of everything else are sent."""
+    return view.model_copy(update={"eta_s": None})

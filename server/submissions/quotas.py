@@ -2,28 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Date, Select, bindparam, delete, func, select, text
 from sqlalchemy.orm import Session
 
 from evaluator.contract.specification import QuotasSpec
-from evaluator.contract.states import TERMINAL_STATES, Evaluation
 from server.errors import Conflict, Forbidden, RequestError
-from server.models import Competition, Submission, Team, UploadAttempt, User
+from server.models import Competition, Team, UploadAttempt, User
 from server.models.times import utc_now
+from server.submissions import queries
 from server.submissions.schemas import QuotaView
 
 DAY = timedelta(days=1)
-# One statement counts and answers, on both databases: two that read and then write would let parallel uploads pass.
-_COUNT = {
-    rows: text(
-        f"INSERT INTO upload_attempts (day, subject, count) VALUES {values} "  # noqa: S608 - both are written here
-        "ON CONFLICT (day, subject) DO UPDATE SET count = upload_attempts.count + 1 RETURNING subject, count"
-    ).bindparams(bindparam("day", type_=Date))
-    for rows, values in ((1, "(:day, :subject0, 1)"), (2, "(:day, :subject0, 1), (:day, :subject1, 1)"))
-}
 
 
 class _UsedUp(RequestError):
@@ -103,21 +93,9 @@ def next_reset() -> datetime:
 
 
 def usage(session: Session, team_id: UUID) -> Usage:
-    """Counted from the submissions themselves, so it is exact whatever was refunded."""
-    session.flush()
-    counted = session.connection().execute(_used(), {"team_id": team_id, "day_start": day_start()})
-    today, total, in_flight = counted.one()
-    return Usage(today=today, total=total, in_flight=in_flight)
-
-
-@cache  # making a statement costs as much time as PostgreSQL takes for it
-def _used() -> Select[int, int, int]:
-    charged = Submission.is_charged.is_(True)
-    return select(
-        func.count().filter(charged, Submission.created_at >= bindparam("day_start")),
-        func.count().filter(charged),
-        func.count().filter(*(Submission.state != state for state in TERMINAL_STATES)),
-    ).where(Submission.team_id == bindparam("team_id"), Submission.evaluation == Evaluation.PUBLIC)
+    """Return what the team has used, counted from the submissions themselves, so that refunds need no bookkeeping."""
+    row = queries.usage.rows(session, team_id=team_id, day_start=day_start()).one()
+    return Usage(today=row.today, total=row.total, in_flight=row.in_flight)
 
 
 def require_room(session: Session, team: Team, quotas: QuotasSpec) -> Usage:
@@ -162,11 +140,9 @@ def _count(session: Session, subjects: list[str]) -> dict[str, int]:
     if not subjects:
         return {}
     today = utc_now().date()
-    values = {f"subject{number}": subject for number, subject in enumerate(subjects)}
-    counted = session.execute(_COUNT[len(subjects)], {"day": today, **values}).all()
-    counts = {subject: int(count) for subject, count in counted}
-    if 1 in counts.values():  # once a day and subject, what is of no use any more goes
-        session.execute(delete(UploadAttempt).where(UploadAttempt.day < today - DAY))
+    counts = queries.count_attempts(session, today, subjects)
+    if 1 in counts.values():  # once a day and subject, old counts go
+        queries.delete_attempts.rows(session, day=today - DAY)
     return counts
 
 

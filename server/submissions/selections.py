@@ -1,27 +1,24 @@
 """Which of its submissions a team has chosen for the final evaluation."""
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import Evaluation, SubmissionState
 from server.competitions.phases import require_not_over
 from server.competitions.service import specification
 from server.errors import Conflict
-from server.models import Competition, Submission, Team
+from server.models import Competition, Submission
 from server.models.times import utc_now
-
-UNSELECTABLE = (SubmissionState.FAILED, SubmissionState.CANCELLED)
+from server.submissions import queries
 
 
 class NotSelectable(Conflict):
-    """What ended without a score has nothing to be evaluated again."""
+    """A submission without a score to come or to keep cannot be selected."""
 
     code = "not_selectable"
     title = "Submission cannot be selected"
 
 
 class SelectionsFull(Conflict):
-    """The team has chosen as many as it may."""
+    """The team has chosen as many submissions as it may."""
 
     code = "selections_full"
     title = "All selections are used"
@@ -32,33 +29,26 @@ def select_submission(session: Session, submission: Submission) -> None:
 
     Raises CompetitionClosed after the close, NotSelectable and SelectionsFull.
     """
-    competition = _open_for_selection(session, submission)
+    competition = _lock_for_selection(session, submission)
     if submission.selected_at is not None:
         return
-    if submission.state in UNSELECTABLE:
+    if submission.state in queries.UNSELECTABLE:
         raise NotSelectable(f"The submission is {submission.state}; only one with a score to come or to keep counts.")
     limit = specification(competition).evaluation.final_selections
-    chosen = session.scalar(
-        select(func.count()).where(
-            Submission.team_id == submission.team_id,
-            Submission.evaluation == Evaluation.PUBLIC,
-            Submission.selected_at.is_not(None),
-            Submission.state.not_in(UNSELECTABLE),
-        )
-    )
-    if (chosen or 0) >= limit:
+    chosen = queries.count_selected.rows(session, team_id=submission.team_id).scalar_one()
+    if chosen >= limit:
         raise SelectionsFull(f"Your team has chosen {limit} submissions already. Take one back first: POST …/unselect.")
     submission.selected_at = utc_now()
 
 
 def unselect_submission(session: Session, submission: Submission) -> None:
     """Take the choice of `submission` back; nothing changes if it was not chosen. Raises CompetitionClosed."""
-    _open_for_selection(session, submission)
+    _lock_for_selection(session, submission)
     submission.selected_at = None
 
 
-def _open_for_selection(session: Session, submission: Submission) -> Competition:
-    session.execute(select(Team.id).where(Team.id == submission.team_id).with_for_update())
+def _lock_for_selection(session: Session, submission: Submission) -> Competition:
+    queries.lock_team(session, submission.team_id)
     competition = session.get_one(Competition, submission.competition_id)
     require_not_over(competition)
     return competition

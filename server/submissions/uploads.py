@@ -1,35 +1,32 @@
-"""The way of an upload: known already, or counted, checked without being executed, stored and queued."""
+"""Handle an upload: find the same one sent before, or count, check (without executing), store and queue it."""
 
-import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
+from functools import cached_property
 
-from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from evaluator.artifacts import ArtifactStore
+from evaluator.artifacts.store import sha256_hex
 from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import Evaluation, SubmissionState
 from server.competitions.phases import require_open
 from server.competitions.service import get_competition, specification
 from server.context import Context
-from server.database.statements import prepared
 from server.errors import Forbidden
 from server.lifecycle.transitions import OfSubmission
 from server.logs import current_request_id
-from server.models import Competition, Submission, Team, TeamMember, User
+from server.models import Competition, Submission, Team, User
 from server.models.times import utc_now
 from server.queue.estimates import deadline
 from server.queue.planning import advance
-from server.submissions import idempotency, quotas
+from server.submissions import idempotency, queries, quotas
 from server.submissions.schemas import UploadAnswer
 from server.submissions.static_check import CheckedFile, check_file
 from server.submissions.views import view
 from server.teams.service import team_of
 
-NEW, KNOWN = 202, 200
+NEW, REPEATED = 202, 200
 
 
 class TeamDisqualified(Forbidden):
@@ -41,7 +38,7 @@ class TeamDisqualified(Forbidden):
 
 @dataclass(frozen=True)
 class Upload:
-    """A file as it was received, from whom, from where and when: a slow check makes nobody late."""
+    """A file with its sender and the time of its receipt, which decides whether it came late."""
 
     filename: str
     data: bytes
@@ -50,10 +47,15 @@ class Upload:
     idempotency_key: str | None = None
     received_at: datetime = field(default_factory=utc_now)
 
+    @cached_property
+    def sha256(self) -> str:
+        """The digest of the file, computed once and passed on to whatever needs it."""
+        return sha256_hex(self.data)
+
 
 @dataclass(frozen=True)
-class _Found:
-    """What answers an upload, with which status; its team and how much of the quotas that has used, where known."""
+class _Outcome:
+    """The submission that answers an upload, the status, and of a new one the team and its use of the quotas."""
 
     submission: Submission
     status: int
@@ -71,7 +73,7 @@ class Received:
 
 
 def open_competition(context: Context, slug: str) -> Competition:
-    """The competition that an upload is for; raises what `require_open` does, before anything of the file is read."""
+    """Return the competition of an upload before its file is read; raises as `require_open` does."""
     with context.database.read() as session:
         competition = get_competition(session, slug)
     require_open(competition)
@@ -79,33 +81,35 @@ def open_competition(context: Context, slug: str) -> Competition:
 
 
 def receive(context: Context, competition: Competition, upload: Upload) -> Received:
-    """The submission for `upload`, which is queued in one transaction if it is new.
+    """Return the submission for `upload`; a new one is queued in one transaction.
 
-    The same team's identical source answers with the earlier submission unless that one failed or was cancelled:
-    resubmitting buys no luck, and costs nothing. Anything else, and every notebook, counts as an attempt before it is
-    looked at. Raises CompetitionNotOpen, AttemptsUsed, RefusedFile, IdempotencyMismatch and the errors of
+    If the same team sent an identical source before, and that submission neither failed nor was cancelled, it is the
+    answer: resubmitting buys no luck, and costs nothing. Everything else, and every notebook, counts as an attempt
+    before it is checked. Raises CompetitionNotOpen, AttemptsUsed, RefusedFile, IdempotencyMismatch and the errors of
     `quotas.require_room`.
     """
     spec = specification(competition)
     limits = quotas.AttemptLimits(spec.quotas.attempts_per_day, context.settings.attempts_per_address)
     with context.database.write() as session:
-        known = _known(session, competition, upload, _sha256(upload.data))
-        if known is not None:
-            return _received(session, competition, spec, known, upload.user)
+        earlier = _find_earlier(session, competition, upload, upload.sha256)
+        if earlier is not None:
+            return _received(session, competition, spec, earlier, upload.user)
         attempts = quotas.count_attempt(session, competition, upload.user, upload.address, limits)
     checked = check_file(upload.data, filename=upload.filename, limit_bytes=spec.limits.upload_bytes)
-    source = store_source(context.artifacts, checked)
+    source = store_source(context.artifacts, upload, checked)
     with context.database.write() as session:
-        found = accept(session, competition, spec, upload, source, checked.notes)
-        received = _received(session, competition, spec, found, upload.user, attempts=attempts)
+        outcome = accept(session, competition, spec, upload, source, checked.notes)
+        received = _received(session, competition, spec, outcome, upload.user, attempts=attempts)
     if received.status == NEW:
         context.wake.workers()
     return received
 
 
-def store_source(artifacts: ArtifactStore, checked: CheckedFile) -> ArtifactRef:
-    """Where the source now lies; identical sources share one artifact."""
-    return artifacts.put(f"sources/{_sha256(checked.source)}.py", checked.source)
+def store_source(artifacts: ArtifactStore, upload: Upload, checked: CheckedFile) -> ArtifactRef:
+    """Store the source that will run and return where; identical sources share one artifact."""
+    is_upload = checked.source is upload.data  # or made of a notebook
+    sha256 = upload.sha256 if is_upload else sha256_hex(checked.source)
+    return artifacts.put(f"sources/{sha256}.py", checked.source, sha256=sha256)
 
 
 def accept(
@@ -115,15 +119,15 @@ def accept(
     upload: Upload,
     source: ArtifactRef,
     notes: tuple[str, ...],
-) -> _Found:
-    """The submission for a checked upload, in the caller's transaction.
+) -> _Outcome:
+    """Return the submission for a checked upload, in the caller's transaction.
 
-    The team stays locked in it, so quotas hold however many uploads arrive at once.
+    The team stays locked until its end, so quotas hold however many uploads arrive at once.
     """
     team = team_of(session, competition, upload.user)
-    known = _known(session, competition, upload, source.sha256)
-    if known is not None:
-        return known
+    earlier = _find_earlier(session, competition, upload, source.sha256)
+    if earlier is not None:
+        return earlier
     require_open(competition, upload.received_at)
     if team.disqualified_reason is not None:
         raise TeamDisqualified(f"Your team is disqualified: {team.disqualified_reason}")
@@ -144,59 +148,36 @@ def accept(
     session.add(submission)
     advance(session, submission, spec, OfSubmission.SUBMITTED, is_new=True)
     if upload.idempotency_key is not None:
-        digest = idempotency.request_digest(competition.slug, _sha256(upload.data))
+        digest = idempotency.request_digest(competition.slug, upload.sha256)
         idempotency.remember(session, upload.user, upload.idempotency_key, digest, submission, NEW)
-    return _Found(submission, NEW, team, used.with_one_more())
+    return _Outcome(submission, NEW, team, used.with_one_more())
 
 
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _known(session: Session, competition: Competition, upload: Upload, source_sha256: str) -> _Found | None:
-    """An earlier submission of the uploader's team that answers this upload, or None."""
+def _find_earlier(session: Session, competition: Competition, upload: Upload, source_sha256: str) -> _Outcome | None:
+    """Return the earlier submission of the uploader's team that answers this upload, or None."""
     if upload.idempotency_key is not None:
-        digest = idempotency.request_digest(competition.slug, _sha256(upload.data))
+        digest = idempotency.request_digest(competition.slug, upload.sha256)
         recalled = idempotency.recall(session, upload.user, upload.idempotency_key, digest)
         if recalled is not None:
-            return _Found(*recalled)
-    identical = _identical.rows(
+            return _Outcome(*recalled)
+    identical = queries.identical_submission.rows(
         session, competition_id=competition.id, user_id=upload.user.id, source_sha256=source_sha256
     ).scalar()
-    return None if identical is None else _Found(session.get_one(Submission, identical), KNOWN)
-
-
-@prepared
-def _identical() -> Select[UUID]:
-    """The newest submission of the user's team with this source that neither failed nor was cancelled."""
-    return (
-        select(Submission.id)
-        .join(TeamMember, TeamMember.team_id == Submission.team_id)
-        .where(
-            TeamMember.competition_id == bindparam("competition_id"),
-            TeamMember.user_id == bindparam("user_id"),
-            Submission.evaluation == Evaluation.PUBLIC,
-            Submission.source_sha256 == bindparam("source_sha256"),
-            Submission.state != SubmissionState.FAILED,
-            Submission.state != SubmissionState.CANCELLED,
-        )
-        .order_by(Submission.created_at.desc())
-        .limit(1)
-    )
+    return None if identical is None else _Outcome(session.get_one(Submission, identical), REPEATED)
 
 
 def _received(
     session: Session,
     competition: Competition,
     spec: CompetitionSpec,
-    found: _Found,
+    outcome: _Outcome,
     user: User,
     *,
     attempts: int | None = None,
 ) -> Received:
     session.add(competition)  # `view` would load it again
-    team = found.team or session.get_one(Team, found.submission.team_id)
-    left = quotas.view(session, competition, team, user, spec.quotas, used=found.used, attempts=attempts)
-    shown = view(session, found.submission, with_estimate=False)
+    team = outcome.team or session.get_one(Team, outcome.submission.team_id)
+    left = quotas.view(session, competition, team, user, spec.quotas, used=outcome.used, attempts=attempts)
+    shown = view(session, outcome.submission, with_estimate=False)
     answer = UploadAnswer(**shown.model_dump(), quota=left)
-    return Received(status=found.status, answer=answer, headers=quotas.headers(spec.quotas, left))
+    return Received(status=outcome.status, answer=answer, headers=quotas.headers(spec.quotas, left))

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.advice import Advice
 from evaluator.contract.fault_texts import FAULT_TEXTS
 from evaluator.contract.faults import FaultCode
-from evaluator.contract.states import Evaluation, Owner, SubmissionState
+from evaluator.contract.states import Owner, SubmissionState
 from server.competitions.disclosure import (
     Viewer,
     Visibility,
@@ -21,10 +20,12 @@ from server.competitions.disclosure import (
 )
 from server.competitions.phases import phase
 from server.competitions.service import specification
+from server.leaderboard.queries import current_score
 from server.leaderboard.schemas import IntervalView
 from server.models import Competition, Score, Submission, Team
 from server.queue.estimates import eta_s
 from server.queue.fair_order import queue_position
+from server.submissions import queries
 from server.submissions.schemas import AdviceView, ErrorView, FinalView, ReceiptView, SubmissionLog, SubmissionView
 
 
@@ -77,13 +78,6 @@ def view_all(
     return [view(session, one, with_estimate=with_estimate) for one in submissions]
 
 
-def current_score(session: Session, submission: Submission) -> Score | None:
-    """The score of the submission's generation, or None."""
-    return session.scalar(
-        select(Score).where(Score.submission_id == submission.id, Score.generation == submission.generation)
-    )
-
-
 def _interval(score: Score | None) -> IntervalView | None:
     if score is None:
         return None
@@ -115,9 +109,7 @@ def receipt(session: Session, submission: Submission) -> ReceiptView:
 def _final_of(session: Session, submission: Submission, visible: Visibility) -> Submission | None:
     if not visible.final:
         return None
-    return session.scalar(
-        select(Submission).where(Submission.origin_id == submission.id, Submission.evaluation == Evaluation.FINAL)
-    )
+    return queries.final_of(session, submission)
 
 
 def _final(session: Session, submission: Submission, visible: Visibility) -> FinalView | None:

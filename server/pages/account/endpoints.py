@@ -25,7 +25,7 @@ from server.security import sessions
 from server.security.login import count_registration, verify_password
 from server.security.passwords import MIN_CHARS, hash_password
 from server.security.sessions import FormVisitor, OptionalVisitor, SameOrigin, Visitor
-from server.submissions import service as submissions
+from server.submissions import queries as submission_queries
 from server.submissions.views import view_all
 from server.teams import service as teams
 from server.teams.views import team_view
@@ -252,7 +252,7 @@ def _account(
 def _belongings(session: Session, visitor: Visitor) -> dict[str, Any]:
     tokens, _ = accounts.list_tokens(session, visitor.user.id, cursor=None, limit=TOKENS_SHOWN)
     own_teams = [team_view(session, team) for team in teams.list_own(session, visitor.user)]
-    recent = submissions.list_recent(session, visitor.user, limit=SUBMISSIONS_SHOWN)
+    recent = submission_queries.recent(session, visitor.user, limit=SUBMISSIONS_SHOWN)
     found = view_all(session, recent, with_estimate=False)
     return {
         "hosted": tuple((one.slug, one.title) for one in hosted_competitions(session, visitor.user)),

@@ -5,9 +5,11 @@ from fastapi.responses import RedirectResponse, Response
 
 from evaluator.artifacts import ArtifactMissing
 from server.competitions import service as competitions
+from server.competitions.queries import announcements
 from server.context import AppContext
 from server.errors import NotFound
-from server.leaderboard.board_page import BoardQuery, board_page
+from server.leaderboard.board_page import board_page
+from server.leaderboard.queries import BoardQuery
 from server.models.times import utc_now
 from server.pages import texts
 from server.pages.competition import view as views
@@ -47,7 +49,7 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
         found = competitions.get_competition(session, slug)
         facts = competitions.facts(session, found)
         standings = board_page(session, found, BoardQuery(size=TOP_ROWS))
-        announced = competitions.announcements(session, found)
+        announced = announcements(session, found)
     sheet = competitions.prepared_competition(found).contact_sheet
     view = views.competition_page(
         facts,

@@ -16,7 +16,8 @@ from server.competitions.phases import Phase, phase
 from server.competitions.service import summary
 from server.context import AppContext, Context
 from server.leaderboard import service
-from server.leaderboard.board_page import BoardOrder, BoardPage, BoardQuery, board_page, own_row
+from server.leaderboard.board_page import BoardPage, board_page, own_row
+from server.leaderboard.queries import BoardOrder, BoardQuery
 from server.models import Competition
 from server.models.times import utc_now
 from server.pages import texts

@@ -11,6 +11,7 @@ from evaluator.contract.states import Evaluation
 from server.competitions.disclosure import Viewer, visibility
 from server.competitions.phases import phase
 from server.context import AppContext
+from server.leaderboard.queries import current_score
 from server.models import Competition, Score, Submission
 from server.pages import texts
 from server.pages.formatting import Fact, score_text
@@ -20,7 +21,6 @@ from server.pages.submission.view import ScoreEvidence
 from server.plots.stored_plots import StoredPlot, stored_plots
 from server.security.sessions import RequiredVisitor
 from server.submissions.service import get_shown
-from server.submissions.views import current_score
 
 router = APIRouter(include_in_schema=False)
 

@@ -176,7 +176,7 @@ def _upload(request: Request, context: Context, slug: str, visitor: Visitor, upl
         received = uploads.receive(context, uploads.open_competition(context, slug), upload)
     except RequestError as error:
         return _refused(request, context, slug, visitor, error, _text(upload.data))
-    return to(f"/submissions/{received.answer.id}", "known" if received.status == uploads.KNOWN else "")
+    return to(f"/submissions/{received.answer.id}", "known" if received.status == uploads.REPEATED else "")
 
 
 def _check(request: Request, context: Context, slug: str, visitor: Visitor, upload: uploads.Upload) -> Response:

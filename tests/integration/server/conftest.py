@@ -25,7 +25,7 @@ from server.app import create_app
 from server.competitions import service
 from server.context import Context
 from server.database.migration import migrate
-from server.hosting import creation
+from server.hosting.calibration import calibrate
 from server.http.protocol import BoundedHttp
 from server.models import WorkItem
 from server.models.times import utc_now
@@ -200,7 +200,7 @@ def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
         competition.opened_at = utc_now()
         competition.secret = SECRET
         worker_key = create_worker_key(session, "tests")
-    creation.calibrate(context, SLUG)
+    calibrate(context, SLUG)
     server = uvicorn.Server(uvicorn.Config(app, port=0, http=BoundedHttp, log_level="warning", lifespan="on"))
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnection
 
 from server.submissions import event_stream
 from tests.integration.server.conftest import Site, upload
@@ -61,3 +63,24 @@ def test_a_stream_ends_after_its_longest_time(site: Site, monkeypatch: pytest.Mo
     monkeypatch.setattr(event_stream, "LONGEST_S", 3.0)
     with site.register("ann") as ann:
         assert [event["state"] for event in told(ann, upload(ann).json()["id"])] == ["queued"]
+
+
+@pytest.mark.parametrize("error", [NoConnection("no connection"), OperationalError("SELECT 1", {}, Exception())])
+def test_a_stream_outlives_a_database_that_does_not_answer(
+    site: Site, monkeypatch: pytest.MonkeyPatch, error: SQLAlchemyError
+) -> None:
+    look, failures = event_stream.Feed._look, [error, error]
+
+    def fail_twice(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return look(*arguments)
+
+    monkeypatch.setattr(event_stream, "POLL_S", 0.02)
+    monkeypatch.setattr(event_stream, "LONGEST_S", 20.0)
+    monkeypatch.setattr(event_stream.Feed, "_look", fail_twice)
+    with site.register("ann") as ann:
+        identifier = upload(ann).json()["id"]
+        assert ann.post(f"/submissions/{identifier}/cancel").status_code == 200
+        assert [event["state"] for event in told(ann, identifier)] == ["cancelled"]
+    assert not failures

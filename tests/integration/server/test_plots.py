@@ -150,7 +150,7 @@ def test_a_plot_that_fails_costs_nothing_but_itself(site: Site, monkeypatch: pyt
     with site.register("ann") as ann:
         identifier = upload(ann).json()["id"]
         site.evaluate()
-        monkeypatch.setattr(submission_plotting, "draw", burst)
+        monkeypatch.setattr(submission_plotting, "plot_runs", burst)
         assert plotter(site).draw_next()
         assert stored(site) == []
         assert not plotter(site).draw_next()

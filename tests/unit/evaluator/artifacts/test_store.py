@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from evaluator.artifacts import ArtifactConflict, ArtifactCorrupt, ArtifactMissing, ArtifactStore, open_store
+from evaluator.artifacts.store import sha256_hex
 from evaluator.contract.prepared_competition import ArtifactRef
 
 
@@ -32,6 +33,14 @@ def test_write_once(store: ArtifactStore) -> None:
     with pytest.raises(ArtifactConflict, match="k is already stored"):
         store.put("k", b"two")
     assert store.get(ref) == b"one"
+
+
+def test_a_digest_that_the_caller_computed_is_checked_at_every_get(store: ArtifactStore) -> None:
+    ref = store.put("k", b"one", sha256=sha256_hex(b"one"))
+    assert ref == store.put("k", b"one")
+    wrong = store.put("wrong", b"one", sha256=sha256_hex(b"two"))
+    with pytest.raises(ArtifactCorrupt):
+        store.get(wrong)
 
 
 def test_large_artifact_is_written_once_too(store: ArtifactStore) -> None:

@@ -13,7 +13,8 @@ from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import Evaluation
 from server.competitions import service as competitions
 from server.database.engine import Database
-from server.leaderboard.board_page import BoardPage, BoardQuery, TeamRow, board_page, own_row
+from server.leaderboard.board_page import BoardPage, TeamRow, board_page, own_row
+from server.leaderboard.queries import BoardQuery
 from server.leaderboard.schemas import LeaderboardRow
 from server.leaderboard.standings import rank_team, rebuild
 from server.models import Base, Competition, Score, Standing, Submission, Team, TeamMember, User

@@ -1,0 +1,96 @@
+"""Calibrate a competition: score ceiling and floor of each split whose bank is full, and store them for the boards."""
+
+from typing import Any
+
+import numpy as np
+
+from evaluator.artifacts import ArtifactStore
+from evaluator.artifacts.oracles import read_record, trained_indices
+from evaluator.contract.prepared_competition import PreparedSplit
+from evaluator.contract.specification import CompetitionSpec
+from evaluator.contract.states import Evaluation
+from evaluator.metrics import METRIC_VERSION, Score
+from server.audit_log.events import record
+from server.competitions.oracle_pools import oracle_pools
+from server.competitions.service import get_competition, prepared_competition, specification
+from server.context import Context
+from server.errors import Conflict
+from server.hosting.queries import delete_reference_scores
+from server.leaderboard.standings import mark_board_changed
+from server.scoring.reference_set import load_reference_set
+from server.scoring.scorer import score_row
+
+
+class NotSeeded(Conflict):
+    """The bank lacks oracles."""
+
+    code = "oracles_missing"
+
+
+def wanted_oracles(spec: CompetitionSpec) -> int:
+    """Return how many oracles a bank needs: those to score against, and the others for the ceiling."""
+    return spec.evaluation.oracles + spec.evaluation.ceiling_oracles
+
+
+def require_seeded(artifacts: ArtifactStore, spec: CompetitionSpec, split: PreparedSplit) -> None:
+    """Raise NotSeeded while the bank of the split lacks oracles."""
+    missing = _missing_oracles(artifacts, spec, split)
+    if missing:
+        raise NotSeeded(
+            f"{missing} of {wanted_oracles(spec)} oracles are missing. Run: lethe admin oracles seed {spec.slug}"
+        )
+
+
+def _missing_oracles(artifacts: ArtifactStore, spec: CompetitionSpec, split: PreparedSplit) -> int:
+    return int((~np.isin(np.arange(wanted_oracles(spec)), trained_indices(artifacts, split.bank_digest))).sum())
+
+
+def calibrate(context: Context, slug: str) -> list[dict[str, Any]]:
+    """Store and return ceiling and floor of each split whose bank is full, with the mean seconds of training an oracle.
+
+    They become reference rows of the boards of both evaluations. Raises NotSeeded when public oracles are missing.
+    """
+    with context.database.read() as session:
+        competition = get_competition(session, slug, drafts=True)
+    spec, prepared = specification(competition), prepared_competition(competition)
+    require_seeded(context.artifacts, spec, prepared.public)
+    rows = []
+    for evaluation in Evaluation:
+        against = oracle_pools(spec, prepared, evaluation)
+        if _missing_oracles(context.artifacts, spec, against.split):
+            continue
+        reference_set = load_reference_set(context.artifacts, spec.metric, against)
+        scores = {"ceiling": reference_set.ceiling, "floor": reference_set.floor(spec.evaluation.runs)}
+        _store_references(context, slug, evaluation, scores, against.split.bank_digest)
+        if evaluation not in prepared.splits:
+            continue  # the public split again, with the two pools exchanged
+        digest = against.split.bank_digest
+        records = [read_record(context.artifacts, digest, index) for index in range(wanted_oracles(spec))]
+        retrain_s = float(np.mean([one.wall_s for one in records]))
+        rows += [
+            {
+                "split": evaluation.value,
+                "reference": reference,
+                "score": score.final_score,
+                "low": score.interval[0],
+                "high": score.interval[1],
+                "forgetting_quality": score.forgetting_quality,
+                "retrain_s": retrain_s,
+            }
+            for reference, score in scores.items()
+        ]
+    return rows
+
+
+def _store_references(
+    context: Context, slug: str, evaluation: Evaluation, scores: dict[str, Score], bank_digest: str
+) -> None:
+    with context.database.write() as session:
+        competition = get_competition(session, slug, drafts=True)
+        delete_reference_scores(session, competition, evaluation)
+        for name, score in scores.items():
+            row = score_row(competition.id, score, {"bank_digest": bank_digest, "metric_version": METRIC_VERSION})
+            row.reference, row.evaluation = name, evaluation
+            session.add(row)
+        mark_board_changed(session, competition.id)
+        record(session, "competition.calibrate", slug, competition=competition, evaluation=evaluation)

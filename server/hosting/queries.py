@@ -1,0 +1,228 @@
+"""SQL that only hosts and operators need: accounts, finals, archives, artifact references, pruning and restoring."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, delete, func, select, text
+from sqlalchemy.orm import Session
+
+from evaluator.contract.prepared_competition import ArtifactRef
+from evaluator.contract.states import (
+    TERMINAL_STATES,
+    Evaluation,
+    Stage,
+    SubmissionState,
+)
+from server.leaderboard.queries import counts, is_current
+from server.models import (
+    Competition,
+    CompetitionHost,
+    FormerScore,
+    OutputPack,
+    OverviewPlot,
+    Score,
+    Submission,
+    Team,
+    User,
+    WorkItem,
+)
+
+_ROWS_AT_ONCE = 1000
+
+# Accounts
+
+
+def users(session: Session) -> Sequence[User]:
+    """Return every account by name."""
+    return session.scalars(select(User).order_by(User.username_key)).all()
+
+
+def hosted_slugs(session: Session) -> dict[UUID, list[str]]:
+    """Return the competitions that each account hosts, in alphabetical order."""
+    rows = session.execute(
+        select(CompetitionHost.user_id, Competition.slug)
+        .join(Competition, Competition.id == CompetitionHost.competition_id)
+        .order_by(Competition.slug)
+    )
+    hosted: dict[UUID, list[str]] = {}
+    for row in rows:
+        hosted.setdefault(row.user_id, []).append(row.slug)
+    return hosted
+
+
+def lock_user(session: Session, username: str) -> User | None:
+    """Return the account of that name, whatever its case, locked until the commit, or None."""
+    return session.scalar(select(User).where(User.username_key == username.casefold()).with_for_update())
+
+
+# Teams and submissions
+
+
+def find_team(session: Session, competition: Competition, key: str) -> Team | None:
+    """Return the competition's team whose name has this key, or None."""
+    return session.scalar(select(Team).where(Team.competition_id == competition.id, Team.name_key == key))
+
+
+def with_other_evaluation(session: Session, submission: Submission) -> Sequence[Submission]:
+    """Return the submission, and its final evaluation or the public one that it was made of."""
+    return session.scalars(
+        select(Submission).where(
+            (Submission.id == submission.id)
+            | (Submission.origin_id == submission.id)
+            | (Submission.id == submission.origin_id)
+        )
+    ).all()
+
+
+def delete_reference_scores(session: Session, competition: Competition, evaluation: Evaluation) -> None:
+    """Delete the scores of the board's ceiling and floor."""
+    session.execute(
+        delete(Score).where(
+            Score.competition_id == competition.id,
+            Score.evaluation == evaluation,
+            Score.reference.is_not(None),
+        )
+    )
+
+
+# Finals
+
+
+def final_candidates(session: Session, competition: Competition, *, selections: int) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Return id, team_id and is_automatic of the submissions for the final evaluation.
+
+    Of each team what it selected, or else automatically its `selections` best current scores; of no disqualified team.
+    """
+    ranked = (
+        select(
+            Submission.id,
+            Submission.team_id,
+            Submission.selected_at.is_not(None).label("is_selected"),
+            func.max(Submission.selected_at).over(partition_by=Submission.team_id).label("any_selected"),
+            func.row_number()
+            .over(partition_by=Submission.team_id, order_by=(Score.final_score.desc(), Submission.created_at))
+            .label("place"),
+        )
+        .join(Score, is_current())
+        .join(Team, Team.id == Submission.team_id)
+        .where(
+            Submission.competition_id == competition.id,
+            Submission.evaluation == Evaluation.PUBLIC,
+            Submission.state == SubmissionState.SCORED,
+            counts(),
+        )
+        .subquery()
+    )
+    is_automatic = ranked.c.any_selected.is_(None)
+    return session.execute(
+        select(ranked.c.id, ranked.c.team_id, is_automatic.label("is_automatic"))
+        .where(ranked.c.is_selected | (is_automatic & (ranked.c.place <= selections)))
+        .order_by(ranked.c.team_id, ranked.c.place)
+    ).all()
+
+
+def run_records(session: Session, submission_ids: Sequence[UUID]) -> Iterator[dict[str, Any]]:
+    """Yield the records of the finished runs of the submissions' current generations."""
+    stored = session.scalars(
+        select(WorkItem.finished)
+        .join(Submission, (Submission.id == WorkItem.submission_id) & (Submission.generation == WorkItem.generation))
+        .where(WorkItem.submission_id.in_(submission_ids), WorkItem.stage == Stage.RUN)
+    )
+    for finished in stored:
+        yield from finished.values()
+
+
+def count_by_state(session: Session, competition: Competition, evaluation: Evaluation) -> dict[SubmissionState, int]:
+    """Return how many evaluations of this kind are in each state that any of them is in."""
+    rows = session.execute(
+        select(Submission.state, func.count().label("number"))
+        .where(Submission.competition_id == competition.id, Submission.evaluation == evaluation)
+        .group_by(Submission.state)
+    )
+    return {SubmissionState(row.state): row.number for row in rows}
+
+
+# Archives
+
+
+def former_scores(session: Session, competition: Competition) -> Sequence[FormerScore]:
+    """Return the scores that rescores have replaced, in the order of their replacement."""
+    return session.scalars(
+        select(FormerScore)
+        .join(Score, Score.id == FormerScore.score_id)
+        .where(Score.competition_id == competition.id)
+        .order_by(FormerScore.created_at)
+    ).all()
+
+
+def submissions_with_scores(session: Session, competition: Competition) -> Sequence[Row[Submission, str, Score | None]]:
+    """Return every submission with its team's name and its current score or None, oldest first."""
+    return session.execute(
+        select(Submission, Team.name, Score)
+        .join(Team, Team.id == Submission.team_id)
+        .outerjoin(Score, is_current())
+        .where(Submission.competition_id == competition.id)
+        .order_by(Submission.created_at, Submission.id)
+    ).all()
+
+
+# Artifacts
+
+
+def prepared_competitions(session: Session) -> Sequence[dict[str, Any]]:
+    """Return the stored data and models of every competition."""
+    return session.scalars(select(Competition.prepared)).all()
+
+
+def direct_references(session: Session) -> Iterator[ArtifactRef]:
+    """Yield the artifacts that columns of their own name: sources and packs of outputs."""
+    for entity, key, sha256 in (
+        (Submission, Submission.source_key, Submission.source_sha256),
+        (OutputPack, OutputPack.key, OutputPack.sha256),
+    ):
+        rows = session.execute(select(key.label("key"), sha256.label("sha256")).select_from(entity))
+        for row in rows.yield_per(_ROWS_AT_ONCE):
+            yield ArtifactRef(key=row.key, sha256=row.sha256)
+
+
+def documents_with_references(session: Session) -> Iterator[Any]:
+    """Yield the stored JSON documents that name artifacts, besides those of `prepared_competitions`."""
+    yield from session.scalars(select(Score.plots).where(Score.plots.is_not(None))).yield_per(_ROWS_AT_ONCE)
+    yield from session.scalars(select(OverviewPlot.plot))
+    yield from session.scalars(select(WorkItem.finished)).yield_per(_ROWS_AT_ONCE)
+
+
+def superseded_packs(session: Session, cutoff: datetime) -> Sequence[OutputPack]:
+    """Return packs of generations whose score a newer one replaced before the cutoff."""
+    return session.scalars(
+        select(OutputPack)
+        .join(Submission, Submission.id == OutputPack.submission_id)
+        .where(
+            OutputPack.generation < Submission.generation,
+            Submission.state == SubmissionState.SCORED,
+            Submission.finished_at < cutoff,
+        )
+    ).all()
+
+
+def ended_run_items(session: Session, cutoff: datetime) -> Sequence[WorkItem]:
+    """Return run items of submissions that ended before the cutoff."""
+    return session.scalars(
+        select(WorkItem)
+        .join(Submission, Submission.id == WorkItem.submission_id)
+        .where(
+            WorkItem.stage == Stage.RUN,
+            Submission.state.in_(TERMINAL_STATES),
+            Submission.finished_at < cutoff,
+        )
+    ).all()
+
+
+# Backups
+
+
+def schema_revision(session: Session) -> str:
+    """Return the revision of the schema that the database has."""
+    return str(session.scalar(text("SELECT version_num FROM alembic_version")))

@@ -1,0 +1,192 @@
+"""SQL of submissions, their quotas and their idempotency keys."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Date, Delete, Select, bindparam, delete, func, select, text
+from sqlalchemy.orm import Session
+
+from evaluator.contract.states import TERMINAL_STATES, Evaluation, SubmissionState
+from server.database.statements import prepared
+from server.models import IdempotencyKey, Submission, Team, TeamMember, UploadAttempt, User
+
+UNSELECTABLE: Final = (SubmissionState.FAILED, SubmissionState.CANCELLED)
+
+
+@prepared
+def _own_submission() -> Select[Submission]:
+    return (
+        select(Submission)
+        .join(TeamMember, TeamMember.team_id == Submission.team_id)
+        .where(
+            Submission.id == bindparam("submission_id"),
+            Submission.evaluation == Evaluation.PUBLIC,  # a final evaluation is shown with the public one, in time
+            TeamMember.user_id == bindparam("user_id"),
+        )
+    )
+
+
+def find_own(session: Session, submission_id: UUID, user: User) -> Submission | None:
+    """Return the public submission if one of the user's teams sent it, else None."""
+    found = _own_submission.entities(session, submission_id=submission_id, user_id=user.id)
+    submission: Submission | None = found.scalar_one_or_none()
+    return submission
+
+
+def of_team(team: Team) -> Select[Submission]:
+    """The team's public submissions, for `fetch_page`."""
+    return select(Submission).where(Submission.team_id == team.id, Submission.evaluation == Evaluation.PUBLIC)
+
+
+def recent(session: Session, user: User, *, limit: int) -> list[Submission]:
+    """Return the newest public submissions of all of the user's teams."""
+    return list(
+        session.scalars(
+            select(Submission)
+            .join(TeamMember, TeamMember.team_id == Submission.team_id)
+            .where(TeamMember.user_id == user.id, Submission.evaluation == Evaluation.PUBLIC)
+            .order_by(Submission.created_at.desc(), Submission.id)
+            .limit(limit)
+        )
+    )
+
+
+@prepared
+def _final_of() -> Select[Submission]:
+    return select(Submission).where(
+        Submission.origin_id == bindparam("origin_id"), Submission.evaluation == Evaluation.FINAL
+    )
+
+
+def final_of(session: Session, submission: Submission) -> Submission | None:
+    """Return the final evaluation of a public submission, or None."""
+    final: Submission | None = _final_of.entities(session, origin_id=submission.id).scalar_one_or_none()
+    return final
+
+
+@prepared
+def identical_submission() -> Select[UUID]:
+    """The newest submission of `source_sha256` that answers an upload of `user_id` to `competition_id`."""
+    return (
+        select(Submission.id)
+        .join(TeamMember, TeamMember.team_id == Submission.team_id)
+        .where(
+            TeamMember.competition_id == bindparam("competition_id"),
+            TeamMember.user_id == bindparam("user_id"),
+            Submission.evaluation == Evaluation.PUBLIC,
+            Submission.source_sha256 == bindparam("source_sha256"),
+            Submission.state != SubmissionState.FAILED,
+            Submission.state != SubmissionState.CANCELLED,
+        )
+        .order_by(Submission.created_at.desc())
+        .limit(1)
+    )
+
+
+# Event streams
+
+
+@prepared
+def change_marks() -> Select[*tuple[Any, ...]]:
+    """The columns of the submissions `submission_ids` that change when something happens to them."""
+    return select(
+        Submission.id,
+        Submission.state,
+        Submission.generation,
+        Submission.runs_shown,
+        Submission.selected_at,
+        Submission.disqualified_reason,
+    ).where(Submission.id.in_(bindparam("submission_ids", expanding=True)))
+
+
+def by_id(session: Session, submission_ids: Iterable[UUID]) -> list[Submission]:
+    """Return the submissions with these ids, in no particular order."""
+    wanted = list(submission_ids)
+    return list(session.scalars(select(Submission).where(Submission.id.in_(wanted)))) if wanted else []
+
+
+# Selections
+
+
+def lock_team(session: Session, team_id: UUID) -> None:
+    """Wait until no other transaction changes the team, its selections or its usage."""
+    session.execute(select(Team.id).where(Team.id == team_id).with_for_update())
+
+
+@prepared
+def count_selected() -> Select[int]:
+    """How many submissions the team `team_id` has chosen that can still be evaluated at the end."""
+    return select(func.count()).where(
+        Submission.team_id == bindparam("team_id"),
+        Submission.evaluation == Evaluation.PUBLIC,
+        Submission.selected_at.is_not(None),
+        Submission.state.not_in(UNSELECTABLE),
+    )
+
+
+# Quotas
+
+
+@prepared
+def usage() -> Select[*tuple[Any, ...]]:
+    """Submissions of the team `team_id`: charged since `day_start`, charged in total, and not yet ended."""
+    charged = Submission.is_charged.is_(True)
+    return select(
+        func.count().filter(charged, Submission.created_at >= bindparam("day_start")).label("today"),
+        func.count().filter(charged).label("total"),
+        func.count().filter(*(Submission.state != state for state in TERMINAL_STATES)).label("in_flight"),
+    ).where(Submission.team_id == bindparam("team_id"), Submission.evaluation == Evaluation.PUBLIC)
+
+
+# One statement counts and answers, on both databases: two that read and then write would let parallel uploads pass.
+_COUNT_ATTEMPTS: Final = {
+    rows: text(
+        f"INSERT INTO upload_attempts (day, subject, count) VALUES {values} "  # noqa: S608 - both are written here
+        "ON CONFLICT (day, subject) DO UPDATE SET count = upload_attempts.count + 1 "
+        "RETURNING subject, count AS attempts"
+    ).bindparams(bindparam("day", type_=Date))
+    for rows, values in ((1, "(:day, :subject0, 1)"), (2, "(:day, :subject0, 1), (:day, :subject1, 1)"))
+}
+
+
+def count_attempts(session: Session, day: date, subjects: list[str]) -> dict[str, int]:
+    """Count an attempt of each of one or two subjects, and return their attempts of the day, this one included."""
+    values = {f"subject{number}": subject for number, subject in enumerate(subjects)}
+    counted = session.execute(_COUNT_ATTEMPTS[len(subjects)], {"day": day, **values})
+    return {row.subject: int(row.attempts) for row in counted}
+
+
+@prepared
+def delete_attempts() -> Delete:
+    """Attempts of days before `day`."""
+    return delete(UploadAttempt).where(UploadAttempt.day < bindparam("day"))
+
+
+# Idempotency keys
+
+
+@prepared
+def _idempotency_key() -> Select[IdempotencyKey]:
+    return select(IdempotencyKey).where(
+        IdempotencyKey.user_id == bindparam("user_id"),
+        IdempotencyKey.key == bindparam("key"),
+        IdempotencyKey.created_at > bindparam("since"),
+    )
+
+
+def find_idempotency_key(session: Session, user: User, key: str, *, since: datetime) -> IdempotencyKey | None:
+    """Return the user's key if it was stored after `since`, else None."""
+    found: IdempotencyKey | None = _idempotency_key.entities(
+        session, user_id=user.id, key=key, since=since
+    ).scalar_one_or_none()
+    return found
+
+
+@prepared
+def delete_idempotency_keys() -> Delete:
+    """Keys of the account `user_id` that were stored until `until`."""
+    return delete(IdempotencyKey).where(
+        IdempotencyKey.user_id == bindparam("user_id"), IdempotencyKey.created_at <= bindparam("until")
+    )
