@@ -107,6 +107,11 @@ def test_rooms_of_the_server_import_only_from_earlier_ones(path: Path) -> None:
             assert room_of(name) in allowed, f"{path} imports {name}, which comes later in ORDER"
 
 
+@pytest.mark.parametrize("path", python_files("server/pages"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_pages_leave_sql_to_queries(path: Path) -> None:
+    assert {name for name in imports(path) if within(name, ("sqlalchemy",))} <= {"sqlalchemy.orm.Session"}
+
+
 @pytest.mark.parametrize("package", ["server", "evaluator", "sandbox"])
 def test_no_packages_import_each_other_in_a_circle(package: str) -> None:
     """A module at the top of the package counts as a package of its own."""

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import Evaluation
@@ -16,7 +15,8 @@ from server.competitions.disclosure import Viewer, visibility
 from server.competitions.phases import phase
 from server.context import AppContext
 from server.errors import NotFound
-from server.models import Competition, OverviewPlot, Score, Standing, Submission, Team
+from server.leaderboard.queries import best_scores
+from server.models import Competition, OverviewPlot
 from server.pages import texts
 from server.pages.analysis.comparison import Compared, compare
 from server.pages.competition import view as views
@@ -124,26 +124,15 @@ def _plot(session: Session, competition: Competition, view: Evaluation) -> Store
 
 
 def _best(session: Session, competition: Competition, view: Evaluation) -> list[BestSubmission]:
-    found = session.execute(
-        select(
-            Submission.id, Submission.filename, Team.name, Standing.position, Score.final_score,
-            Score.forgetting_quality, Score.retain_ratio, Score.test_ratio,
-        )
-        .join(Score, Score.id == Standing.score_id)
-        .join(Submission, Submission.id == Score.submission_id)
-        .join(Team, Team.id == Standing.team_id)
-        .where(Standing.competition_id == competition.id, Standing.evaluation == view)
-        .order_by(Score.final_score.desc(), Standing.position)
-    )  # fmt: skip
     return [
         BestSubmission(
-            id=str(row.id),
+            id=str(row.submission_id),
             place=row.position,
-            team=row.name,
+            team=row.team,
             filename=row.filename,
             score=score_text(row.final_score),
             forgetting=score_text(row.forgetting_quality),
             utility=score_text(row.retain_ratio * row.test_ratio),
         )
-        for row in found
+        for row in best_scores(session, competition.id, view)
     ]

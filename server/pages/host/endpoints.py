@@ -15,11 +15,12 @@ from server.competitions import service as competitions
 from server.context import AppContext, Context
 from server.errors import InvalidValue, NotFound, RequestError
 from server.hosting import actions, finals
+from server.hosting.queries import all_submissions
 from server.http.csv_table import csv_table
 from server.models import Submission
 from server.pages import texts
 from server.pages.forms import notice, refusal, to, to_login
-from server.pages.host.view import host_page, scored_submissions
+from server.pages.host.view import host_page
 from server.pages.rendering import READ, SECURITY_HEADERS, page
 from server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor, Visitor
 from server.submissions import reruns
@@ -54,10 +55,11 @@ def submissions_table(slug: str, context: AppContext, visitor: RequiredVisitor) 
         require_host(session, competition, visitor.user)
         rows = [
             [
-                *(found.id, team, found.filename, found.evaluation, found.state, found.fault_code),
-                *(score, found.created_at.isoformat(), found.disqualified_reason),
+                *(one.submission.id, one.team, one.submission.filename, one.submission.evaluation),
+                *(one.submission.state, one.submission.fault_code, one.final_score),
+                *(one.submission.created_at.isoformat(), one.submission.disqualified_reason),
             ]
-            for found, team, score in session.execute(scored_submissions(competition))
+            for one in all_submissions(session, competition.id)
         ]
     headers = {
         **SECURITY_HEADERS,

@@ -1,9 +1,7 @@
 """What a host's page shows: how the competition stands, everybody's submissions, workers and the audit log."""
 
 from dataclasses import dataclass
-from uuid import UUID
 
-from sqlalchemy import CompoundSelect, Select, func, select, union
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import TERMINAL_STATES, SubmissionState
@@ -12,16 +10,17 @@ from server.competitions import phases
 from server.competitions import service as competitions
 from server.database import counters
 from server.hosting import finals
-from server.models import AuditEvent, Competition, Score, Submission, Team
+from server.hosting.queries import find_submissions
+from server.models import AuditEvent, Competition
 from server.pages import texts
 from server.pages.competition import view as views
 from server.pages.formatting import Fact, Moment, count_text, duration_text, moment, score_text
 from server.queue.workers import WorkerRow, list_workers
+from server.submissions.queries import count_unfinished
 
 SUBMISSIONS_SHOWN = 100
 LIVE_POLL_S = 15
 EVENTS_SHOWN = 30
-FILES_SEARCHED = 1_000
 
 
 @dataclass(frozen=True)
@@ -143,67 +142,28 @@ def _next(session: Session, competition: Competition, current: phases.Phase) -> 
 
 
 def _counts(session: Session, competition: Competition) -> tuple[Fact, ...]:
-    under_way = [state for state in SubmissionState if state not in TERMINAL_STATES]
-    live = session.execute(
-        select(Submission.state, func.count())
-        .where(Submission.competition_id == competition.id, Submission.state.in_(under_way))
-        .group_by(Submission.state)
-    )
-    counted = {row[0]: row[1] for row in live} | counters.states(session, competition.id, TERMINAL_STATES)
+    counted = count_unfinished(session, competition.id) | counters.states(session, competition.id, TERMINAL_STATES)
     return tuple(Fact(texts.HEADLINES[one], f"{counted[one]:,}") for one in SubmissionState if counted.get(one))
 
 
-def scored_submissions(competition: Competition) -> Select[Submission, str, float]:
-    """Every submission with its team's name and its score, the newest first."""
-    return (
-        select(Submission, Team.name, Score.final_score)
-        .join(Team, Team.id == Submission.team_id)
-        .outerjoin(Score, (Score.submission_id == Submission.id) & (Score.generation == Submission.generation))
-        .where(Submission.competition_id == competition.id)
-        .order_by(Submission.created_at.desc(), Submission.id)
-    )
-
-
 def _lines(session: Session, competition: Competition, state: str, search: str) -> tuple[Line, ...]:
-    query = scored_submissions(competition).limit(SUBMISSIONS_SHOWN)
-    if search:
-        query = query.where(Submission.id.in_(_matches(competition, state, search.casefold())))
-    elif state:
-        query = query.where(Submission.state == state)
+    found = find_submissions(session, competition.id, state=state, search=search, limit=SUBMISSIONS_SHOWN)
     return tuple(
         Line(
-            id=str(found.id),
-            team=team,
-            filename=found.filename,
-            state=found.state,
-            headline=texts.HEADLINES[SubmissionState(found.state)],
-            fault=found.fault_code or "",
-            score="" if score is None else score_text(score),
-            evaluation=found.evaluation,
-            created=moment(found.created_at),
-            disqualified=found.disqualified_reason or "",
-            is_live=not SubmissionState(found.state).is_terminal,
+            id=str(one.submission.id),
+            team=one.team,
+            filename=one.submission.filename,
+            state=one.submission.state,
+            headline=texts.HEADLINES[SubmissionState(one.submission.state)],
+            fault=one.submission.fault_code or "",
+            score="" if one.final_score is None else score_text(one.final_score),
+            evaluation=one.submission.evaluation,
+            created=moment(one.submission.created_at),
+            disqualified=one.submission.disqualified_reason or "",
+            is_live=not SubmissionState(one.submission.state).is_terminal,
         )
-        for found, team, score in session.execute(query)
+        for one in found
     )
-
-
-def _matches(competition: Competition, state: str, key: str) -> CompoundSelect[UUID]:
-    """The newest submissions of teams whose names contain `key`, and of those among the newest files whose names do.
-
-    Nobody's names are read for all submissions that there ever were.
-    """
-    of_state = (Submission.state == state,) if state else ()
-    newest = (
-        select(Submission.id, Submission.filename)
-        .where(Submission.competition_id == competition.id, *of_state)
-        .order_by(Submission.created_at.desc())
-    )
-    teams = select(Team.id).where(Team.competition_id == competition.id, Team.name_key.contains(key, autoescape=True))
-    of_teams = newest.where(Submission.team_id.in_(teams)).limit(SUBMISSIONS_SHOWN).subquery()
-    files = newest.limit(FILES_SEARCHED).subquery()
-    in_files = func.lower(files.c.filename).contains(key, autoescape=True)
-    return union(select(of_teams.c.id), select(files.c.id).where(in_files))
 
 
 def _worker(row: WorkerRow) -> WorkerLine:

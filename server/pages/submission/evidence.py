@@ -4,7 +4,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import Evaluation
@@ -19,6 +18,7 @@ from server.pages.rendering import READ
 from server.pages.submission.view import ScoreEvidence
 from server.plots.stored_plots import StoredPlot, stored_plots
 from server.security.sessions import RequiredVisitor
+from server.submissions import queries
 from server.submissions.service import get_shown
 from server.submissions.views import current_score
 
@@ -34,7 +34,7 @@ def evidence(
         return ()
     evaluated = [submission]
     if visible.final and submission.origin_id is None:
-        evaluated += session.scalars(select(Submission).where(Submission.origin_id == submission.id))
+        evaluated += queries.final_evaluations(session, submission.id)
     shown = [(one, current_score(session, one)) for one in evaluated]
     return tuple(_evidence(one, score) for one, score in shown if score is not None)
 
