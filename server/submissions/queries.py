@@ -23,4 +23,4 @@ def count_unfinished(session: Session, competition_id: UUID) -> dict[str, int]:
         .where(Submission.competition_id == competition_id, Submission.state.in_(unfinished))
         .group_by(Submission.state)
     )
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
