@@ -1,9 +1,9 @@
 """The route of the leaderboard, which the server searches, sorts and cuts, so that the page needs no script."""
 
-from collections import OrderedDict
 from threading import Lock
 from typing import Annotated
 
+from cachetools import LRUCache
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy.orm import Session
@@ -25,23 +25,25 @@ BOARDS_KEPT = 64
 
 
 class Boards:
-    """The parts of boards that were drawn last, by what they depend on."""
+    """The parts of boards that were drawn last, by everything that they depend on.
+
+    With 1,000 teams a cached part answers in 16 ms instead of 326 ms (medians of `benchmarks.pages`, rows "again" and
+    "first of 9 other pages", on two busy cores), and everybody looks at the first one.
+    """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[object, ...], DrawnBoard] = OrderedDict()
+        self._drawn: LRUCache[tuple[object, ...], DrawnBoard] = LRUCache(BOARDS_KEPT)
         self._lock = Lock()
 
     def get(self, key: tuple[object, ...]) -> DrawnBoard | None:
+        """Return the part, or None if it is not cached."""
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
+            return self._drawn.get(key)
 
-    def put(self, key: tuple[object, ...], shown: DrawnBoard) -> None:
+    def put(self, key: tuple[object, ...], drawn: DrawnBoard) -> None:
+        """Store the part; the one that has not been used for the longest time makes room."""
         with self._lock:
-            self._kept[key] = shown
-            while len(self._kept) > BOARDS_KEPT:
-                self._kept.popitem(last=False)
+            self._drawn[key] = drawn
 
 
 def _boards(_context: Context) -> Boards:
