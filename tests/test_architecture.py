@@ -52,27 +52,8 @@ SQL_ROOMS = ("models", "database", "lifecycle", "queue")
 # What every other module may import of SQLAlchemy: the session that it is handed, rows, errors and events.
 NO_SQL = ("sqlalchemy.orm.Session", "sqlalchemy.Row", "sqlalchemy.event", "sqlalchemy.exc")
 SQL_ELSEWHERE = {
-    # Small enough to be a query module of its own, or a part of every list.
-    "server/audit_log/events.py",
-    "server/http/paging.py",
-    # These move into `queries.py` modules, too: the list may only shrink.
-    "server/accounts/roles.py",
-    "server/accounts/service.py",
-    "server/cli/installation.py",
-    "server/control/sweeper.py",
-    "server/hosting/oracle_status.py",
-    "server/hosting/oracles.py",
-    "server/monitoring/prometheus.py",
-    "server/pages/analysis.py",
-    "server/pages/comparison.py",
-    "server/pages/evidence.py",
-    "server/pages/host_page.py",
-    "server/security/credentials.py",
-    "server/security/login.py",
-    "server/security/sessions.py",
-    "server/teams/invites.py",
-    "server/teams/service.py",
-    "server/teams/views.py",
+    "server/audit_log/events.py",  # small enough to be the query module of its noun
+    "server/http/paging.py",  # a part of every list
 }
 
 
@@ -143,6 +124,11 @@ def test_sql_of_a_noun_stands_in_its_query_module() -> None:
             names = [name for name in imports(path) if within(name, ("sqlalchemy",)) and not within(name, NO_SQL)]
             builders.update("/".join(parts) for _ in names)
     assert builders == SQL_ELSEWHERE
+
+
+@pytest.mark.parametrize("path", python_files("server/pages"), ids=lambda path: str(path.relative_to(ROOT)))
+def test_pages_leave_sql_to_queries(path: Path) -> None:
+    assert {name for name in imports(path) if within(name, ("sqlalchemy",))} <= {"sqlalchemy.orm.Session"}
 
 
 @pytest.mark.parametrize("package", ["server", "evaluator", "sandbox"])

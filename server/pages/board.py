@@ -1,17 +1,25 @@
-"""The leaderboard as ready-made values: rows in words, and their drawing on one common scale."""
+"""A leaderboard as values for its templates: rows in words, and their drawing on one scale."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from server.leaderboard.board_page import BoardPage, TeamRow
+from server.leaderboard.queries import BoardOrder
 from server.leaderboard.schemas import LeaderboardRow
-from server.pages import texts
 from server.pages.formatting import Moment, count_text, moment, score_text
 from server.pages.scale import Scale, Tick, anchor, scale_for
 
 SPARK_WIDTH, SPARK_HEIGHT = 72, 20
 MARKED = ("ceiling", "floor")
-"""The references that every row is drawn against; baselines are many, and rows of their own."""
+"""The references that every row is drawn against; baselines only have rows of their own."""
+
+COLUMNS = {
+    BoardOrder.RANK: "Rank",
+    BoardOrder.TEAM: "Team",
+    BoardOrder.SCORE: "Score",
+    BoardOrder.ENTRIES: "Entries",
+    BoardOrder.LAST: "Last entry",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Move:
-    """Places gained or lost: `kind` is up, down, same or new, `text` what stands there, `words` what is read aloud."""
+    """Places gained or lost: `kind` is up, down, same or new, `text` is shown, `words` are read aloud."""
 
     kind: str
     text: str
@@ -97,12 +105,12 @@ class Board:
 
 
 def plain_heads() -> dict[str, Head]:
-    """Titles that sort nothing, for a board of which only the top is shown."""
-    return {order.value: Head("", title, "", "") for order, title in texts.COLUMNS.items()}
+    """Return titles without links, for the top of a board."""
+    return {order.value: Head("", title, "", "") for order, title in COLUMNS.items()}
 
 
 def board(source: BoardPage) -> Board:
-    """The rows of `source` in words and drawings."""
+    """Return the rows of `source` in words and drawings."""
     scale = _scale(source)
     return Board(
         rows=tuple(row(source, line) for line in source.rows),
@@ -116,7 +124,7 @@ def board(source: BoardPage) -> Board:
 
 
 def row(source: BoardPage, team: TeamRow | LeaderboardRow) -> Row:
-    """One line, on the board's scale."""
+    """Return one line, on the board's scale."""
     scale = _scale(source)
     if isinstance(team, LeaderboardRow):
         return _row(team, scale, source.references)
@@ -147,12 +155,13 @@ def _row(
 ) -> Row:
     score, low, high = (score_text(value) for value in (line.score, line.interval.low, line.interval.high))
     others = [
-        texts.REFERENCE.format(name=other.reference, score=score_text(other.score))
+        f"{other.reference} {score_text(other.score)}"
         for other in references
         if other is not line and other.reference in MARKED
     ]
-    beside = texts.BESIDE.format(others=texts.AND.join(others)) if others else ""
+    beside = f"; beside {' and '.join(others)}" if others else ""
     zero = scale.x(0.0)
+    interval = f"{low} to {high}"
     return Row(
         name=line.team,
         members=members,
@@ -161,14 +170,14 @@ def _row(
         is_shared=is_shared,
         move=move,
         score=score,
-        interval=texts.INTERVAL.format(low=low, high=high),
+        interval=interval,
         drawing=Drawing(
             bar_x=min(zero, scale.x(line.score)),
             bar_width=round(abs(scale.x(line.score) - zero), 2),
             low_x=scale.x(line.interval.low),
             high_x=scale.x(line.interval.high),
             score_x=scale.x(line.score),
-            alternative=texts.DRAWN.format(score=score, low=low, high=high) + beside,
+            alternative=f"{score}, 95% interval {interval}{beside}",
         ),
         spark=spark,
         entries=line.entries,
@@ -179,12 +188,12 @@ def _row(
 def spark(
     score_history: tuple[tuple[datetime, float], ...], since: datetime | None, until: datetime | None
 ) -> Spark | None:
-    """The best score from the first rise on the page to the newest standings, from zero to what it is now."""
+    """Return the best score over time as a step line, up to the newest standings; zero is at the bottom."""
     if not score_history or since is None or until is None:
         return None
     length_s = max(1.0, (until - since).total_seconds())
     top = max(score_history[-1][1], 1e-9)
-    # A line at the very edge would be cut in half; the least step to the right shows a first score of this minute.
+    # A line at the very edge would be cut in half; the last tenth keeps a first score of this minute visible.
     points = [
         (
             round(min((when - since).total_seconds() / length_s, 0.9) * SPARK_WIDTH),
@@ -194,33 +203,33 @@ def spark(
     ]
     path = f"M{points[0][0]} {points[0][1]}" + "".join(f"H{x}V{y}" for x, y in points[1:]) + f"H{SPARK_WIDTH}"
     first, last = score_history[0], score_history[-1]
-    told = texts.FIRST_SCORE.format(score=score_text(first[1]), when=moment(first[0]).text)
+    words = f"First score {score_text(first[1])} on {moment(first[0]).text}"
     if len(score_history) > 1:
-        raised = texts.RAISED_ONCE if len(score_history) == 2 else texts.RAISED
-        told += raised.format(times=len(score_history) - 1, score=score_text(last[1]), when=moment(last[0]).text)
-    return Spark(path, told)
+        times = "once" if len(score_history) == 2 else f"{len(score_history) - 1} times"
+        words += f"; raised {times}, to {score_text(last[1])} on {moment(last[0]).text}"
+    return Spark(path, words)
 
 
 def _since_yesterday(moved: int | None) -> Move:
     if moved is None:
-        return Move("new", texts.NEW_SIGN, texts.NEW_TEAM)
-    return _move(moved, texts.SINCE_YESTERDAY)
+        return Move("new", "new", "not on the board yesterday")
+    return _move(moved, "since yesterday")
 
 
 def _against_public(line: LeaderboardRow) -> Move | None:
-    """How far the final rank lies from the public one."""
+    """Return how far the final rank lies from the public one."""
     if line.rank is None or line.public_rank is None:
         return None
-    return _move(line.public_rank - line.rank, texts.AGAINST_PUBLIC)
+    return _move(line.public_rank - line.rank, "against the public board")
 
 
 def _move(places: int, against: str) -> Move:
     if places == 0:
-        return Move("same", texts.SAME_SIGN, texts.SAME_PLACE.format(against=against))
-    words = {"places": count_text(abs(places), "place"), "against": against}
+        return Move("same", "–", f"no change {against}")
+    words = count_text(abs(places), "place")
     if places > 0:
-        return Move("up", texts.UP_SIGN.format(places=places), texts.MOVED_UP.format(**words))
-    return Move("down", texts.DOWN_SIGN.format(places=-places), texts.MOVED_DOWN.format(**words))
+        return Move("up", f"▲ {places}", f"{words} up {against}")
+    return Move("down", f"▼ {-places}", f"{words} down {against}")
 
 
 def _reference(line: LeaderboardRow, scale: Scale) -> Reference:

@@ -1,4 +1,4 @@
-"""What the forms of all pages share: where they lead, what they say afterwards, and why they were refused."""
+"""Redirects, notices and refusals of the forms on all pages."""
 
 from urllib.parse import quote
 
@@ -7,47 +7,63 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ValidationError
 
 from server.errors import RequestError
-from server.pages import texts
 from server.pages.rendering import SECURITY_HEADERS
+
+NOTICES = {
+    "done": "Done.",
+    "registered": "Welcome. Your account is ready.",
+    "password": "Your password is changed. Other sessions and all tokens have ended.",
+    "token-deleted": "The token is deleted; it stopped working at once.",
+    "joined": "You have joined the team.",
+    "team-made": "The team is made.",
+    "renamed": "The team has its new name.",
+    "left": "You have left the team.",
+    "invite-deleted": "The invitation is deleted.",
+    "cancelled": "The submission is cancelled.",
+    "known": "Your team has sent this file before. This is that submission; it cost nothing.",
+    "selected": "Selected for the final evaluation.",
+    "unselected": "No longer selected for the final evaluation.",
+}
+"""What a page may say after a form was sent. The address names one of them, so no link can make a page say more."""
 
 
 def notice(request: Request) -> str:
-    """The sentence that the address asks for, or nothing."""
-    return texts.NOTICES.get(request.query_params.get("done", ""), "")
+    """Return the sentence that the address names, or nothing."""
+    return NOTICES.get(request.query_params.get("done", ""), "")
 
 
-def local_path(wanted: str, otherwise: str) -> str:
-    """`wanted` when it is a path of this site, else `otherwise`: a login must not lead anybody elsewhere."""
-    is_local = wanted.startswith("/") and not wanted.startswith("//") and wanted.isascii() and wanted.isprintable()
-    return wanted if is_local and "\\" not in wanted else otherwise
+def local_path(path: str, default: str) -> str:
+    """Return `path` if it lies on this site, else `default`: a login must not lead to another site."""
+    is_local = path.startswith("/") and not path.startswith("//") and path.isascii() and path.isprintable()
+    return path if is_local and "\\" not in path else default
 
 
-def to_login(request: Request) -> RedirectResponse:
-    """To the login, and from there back to where the visitor wanted to go."""
-    return to(f"/login?next={quote(request.url.path)}")
+def redirect_to_login(request: Request) -> RedirectResponse:
+    """Send the visitor to the login, and from there back to this page."""
+    return redirect(f"/login?next={quote(request.url.path)}")
 
 
-def to(path: str, done: str = "") -> RedirectResponse:
-    """The answer to a form that was accepted: another page, so that reloading sends nothing twice."""
+def redirect(path: str, done: str = "") -> RedirectResponse:
+    """Answer an accepted form with another page, so that reloading sends nothing twice; `done` names its notice."""
     address = f"{path}?done={done}" if done else path
     return RedirectResponse(address, status_code=303, headers={**SECURITY_HEADERS, "Cache-Control": "no-store"})
 
 
-def refusal(error: RequestError | ValidationError, schema: type[BaseModel] | None = None) -> str:
-    """Why a form was refused, in words: of a wrong field its description says what it takes."""
+def refusal_text(error: RequestError | ValidationError, schema: type[BaseModel] | None = None) -> str:
+    """Return why a form was refused; for an invalid field, the description that `schema` gives of it."""
     if isinstance(error, RequestError):
         return str(error)
     fields = {} if schema is None else schema.model_fields
     names = dict.fromkeys(str(fault["loc"][0]) for fault in error.errors() if fault["loc"])
-    said = []
+    sentences = []
     for name in names:
         about = fields[name].description if name in fields else None
-        said.append(texts.WRONG_FIELD.format(field=name.replace("_", " ").capitalize(), about=about or texts.NOT_VALID))
-    return " ".join(said) or texts.FORM_NOT_VALID
+        sentences.append(f"{name.replace('_', ' ').capitalize()}: {about or 'not valid'}.")
+    return " ".join(sentences) or "The form is not valid."
 
 
-def with_wait(answer: Response, error: RequestError | ValidationError) -> Response:
-    """`answer` to a refused form; it says in a header, too, when the form may be sent again, where that is known."""
+def with_retry_after(answer: Response, error: RequestError | ValidationError) -> Response:
+    """Return `answer` with the error's Retry-After, if it has one."""
     wait_s = error.headers.get("Retry-After") if isinstance(error, RequestError) else None
     if wait_s is not None:
         answer.headers["Retry-After"] = wait_s
@@ -55,5 +71,5 @@ def with_wait(answer: Response, error: RequestError | ValidationError) -> Respon
 
 
 def refusal_status(error: RequestError | ValidationError) -> int:
-    """The HTTP status of a page that shows a refusal."""
+    """Return the HTTP status of a page that shows a refusal."""
     return error.status if isinstance(error, RequestError) else 422

@@ -1,4 +1,4 @@
-"""Plots that control has drawn, as a page embeds them and as they are sent."""
+"""Stored plots, as a page embeds them and as a response."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,10 @@ from fastapi.responses import Response
 
 from evaluator.artifacts import ArtifactMissing
 from server.errors import NotFound
-from server.pages import texts
-from server.pages.rendering import SECURITY_HEADERS, is_known
+from server.pages.rendering import SECURITY_HEADERS, client_has
 from server.plots.stored_plots import StoredPlot
 
-# A picture that is opened by itself may colour itself, and do nothing else.
+# An SVG that is opened by itself may style itself, and do nothing else.
 PICTURE_POLICY = {
     **SECURITY_HEADERS,
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
@@ -22,12 +21,15 @@ class PlotNotFound(NotFound):
     """There is no such plot, or not yet, or not for this visitor."""
 
     code = "plot_not_found"
-    title = texts.NO_SUCH_PLOT
+    title = "No such plot"
+
+    def __init__(self) -> None:
+        super().__init__("There is no such plot, or not yet.")
 
 
 @dataclass(frozen=True)
 class PlotView:
-    """A plot, with in words what it shows."""
+    """A plot, and its meaning in words."""
 
     address: str
     title: str
@@ -35,20 +37,20 @@ class PlotView:
 
 
 def plot_view(plot: StoredPlot, address: str) -> PlotView:
-    """The plot at `address`, which gets the version that lets browsers keep it."""
+    """Return the plot at `address` with its version, under which browsers may cache it."""
     return PlotView(address=f"{address}?v={plot.svg.sha256[:12]}", title=plot.title, text=plot.text)
 
 
-def picture(request: Request, plot: StoredPlot | None) -> Response:
-    """The plot as an SVG; raises PlotNotFound without one, and when it has just been drawn again."""
+def plot_response(request: Request, plot: StoredPlot | None) -> Response:
+    """Return the plot as an SVG; raises PlotNotFound if there is none, or if its file has just been replaced."""
     if plot is None:
-        raise PlotNotFound(texts.PLOT_MISSING)
+        raise PlotNotFound
     tag = f'"{plot.svg.sha256[:32]}"'
     headers = {**PICTURE_POLICY, "ETag": tag, "Cache-Control": "private, max-age=3600", "Vary": "Cookie"}
-    if is_known(request, tag):
+    if client_has(request, tag):
         return Response(status_code=304, headers=headers)
     try:
         svg = request.app.state.context.artifacts.get(plot.svg)
     except ArtifactMissing as error:
-        raise PlotNotFound(texts.PLOT_MISSING) from error
+        raise PlotNotFound from error
     return Response(svg, media_type="image/svg+xml", headers=headers)

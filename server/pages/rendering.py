@@ -1,10 +1,10 @@
-"""Templates into responses: escaping, security headers, entity tags, and files that browsers may keep."""
+"""Renders templates into responses, with escaping, security headers, entity tags and versioned static files."""
 
 import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
@@ -14,14 +14,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from server.http.entity_tags import etag_matches
-
-if TYPE_CHECKING:  # sessions know the context, whose errors this module shows
-    from server.security.sessions import Visitor
+from server.security.sessions import Visitor
 
 PAGES = Path(__file__).parent  # each noun's templates lie beside its code
 TEMPLATES = Path(__file__).with_name("templates")  # those that several nouns share
 STATIC = Path(__file__).with_name("static")
-READ = ["GET", "HEAD"]
+READ_METHODS = ["GET", "HEAD"]
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -35,99 +33,99 @@ SECURITY_HEADERS = {
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What every page needs to know of who is logged in."""
+class PageVisitor:
+    """The logged-in user, as the base template needs it."""
 
     username: str
     csrf_token: str
 
 
 class Assets(StaticFiles):
-    """The static files. An address with the current version may be kept for ever, any other is asked again."""
+    """Serves the static files: for ever under the current version, to be revalidated under any other address."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
         version = scope["query_string"].decode("latin-1").removeprefix("v=")
-        keep = version != "" and version == asset_versions().get(path)
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if keep else "no-cache"
+        is_current = version != "" and version == asset_versions().get(path)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if is_current else "no-cache"
         response.headers.update(SECURITY_HEADERS)
         return response
 
 
-def page(
+def render_page(
     request: Request,
     template: str,
     view: object,
-    visitor: "Visitor | None" = None,
+    visitor: Visitor | None = None,
     *,
     status: int = 200,
-    keep: bool = True,
+    cacheable: bool = True,
     tag: str = "",
 ) -> Response:
-    """`view` rendered by `template` with security headers and an entity tag; 304 without a body when it is unchanged.
+    """Render `view` with security headers and an entity tag, or answer 304 without a body if it is unchanged.
 
     The tag, unless one is given, is a digest of the view's `repr`, so views are frozen dataclasses, and unchanged pages
-    are never rendered. What a visitor sees is theirs alone: no shared cache may hold it. `keep` is false where not even
-    the browser may.
+    are never rendered. A visitor's pages are private: no shared cache may store them. If `cacheable` is false, the
+    browser may not either.
     """
     registers = request.app.state.context.settings.registration != "closed"
-    seen = _seen(visitor)
-    if not keep or status != 200:
-        text = render(template, view=view, visitor=seen, registers=registers, etag="")
+    shown = _page_visitor(visitor)
+    if not cacheable or status != 200:
+        text = render(template, view=view, visitor=shown, registers=registers, etag="")
         headers = {**SECURITY_HEADERS, "Vary": "Cookie", "Cache-Control": "no-store"}
         return HTMLResponse(text, status_code=status, headers=headers)
     tag = tag or entity_tag(request, template, visitor, view)
-    if is_known(request, tag):
-        return unchanged(tag, visitor)
-    text = render(template, view=view, visitor=seen, registers=registers, etag=tag)
-    return HTMLResponse(text, headers=_kept_headers(tag, visitor))
+    if client_has(request, tag):
+        return not_modified(tag, visitor)
+    text = render(template, view=view, visitor=shown, registers=registers, etag=tag)
+    return HTMLResponse(text, headers=_cache_headers(tag, visitor))
 
 
-def entity_tag(request: Request, template: str, visitor: "Visitor | None", *parts: object) -> str:
-    """The tag of a page that depends on `parts`, by their `repr`, on who looks at it and on this release."""
+def entity_tag(request: Request, template: str, visitor: Visitor | None, *parts: object) -> str:
+    """Return the tag of a page that depends on the `repr` of `parts`, on the visitor and on this release."""
     registers = request.app.state.context.settings.registration != "closed"
-    told = (repr(part) for part in (_seen(visitor), registers, *parts))
-    return f'W/"{_digest(_fingerprint(), template, *told)}"'
+    texts = (repr(part) for part in (_page_visitor(visitor), registers, *parts))
+    return f'W/"{_digest(_fingerprint(), template, *texts)}"'
 
 
-def unchanged(tag: str, visitor: "Visitor | None") -> Response:
-    """The answer to a browser that has the page with `tag`."""
-    return Response(status_code=304, headers=_kept_headers(tag, visitor))
+def not_modified(tag: str, visitor: Visitor | None) -> Response:
+    """Answer 304 to a browser that has the page with `tag`."""
+    return Response(status_code=304, headers=_cache_headers(tag, visitor))
 
 
-def _kept_headers(tag: str, visitor: "Visitor | None") -> dict[str, str]:
-    kept = "private, no-cache" if visitor else "no-cache"
-    return {**SECURITY_HEADERS, "Vary": "Cookie", "ETag": tag, "Cache-Control": kept}
+def _cache_headers(tag: str, visitor: Visitor | None) -> dict[str, str]:
+    policy = "private, no-cache" if visitor else "no-cache"
+    return {**SECURITY_HEADERS, "Vary": "Cookie", "ETag": tag, "Cache-Control": policy}
 
 
-def _seen(visitor: "Visitor | None") -> Seen | None:
-    return None if visitor is None else Seen(visitor.user.username, visitor.csrf_token)
+def _page_visitor(visitor: Visitor | None) -> PageVisitor | None:
+    return None if visitor is None else PageVisitor(visitor.user.username, visitor.csrf_token)
 
 
-def is_known(request: Request, tag: str) -> bool:
-    """Whether the request's If-None-Match names `tag`, by weak comparison."""
+def client_has(request: Request, tag: str) -> bool:
+    """Return whether the request's If-None-Match lists `tag`, by weak comparison."""
     return etag_matches(request.headers.get("if-none-match", ""), tag)
 
 
 def render(template: str, **values: Any) -> str:
-    """The text of `template`; every value in it is escaped, and a missing one raises jinja2.UndefinedError."""
+    """Return the text of `template`; every value is escaped, and a missing one raises jinja2.UndefinedError."""
     return _environment().get_template(template).render(**values)
 
 
-def macro(template: str, name: str, *values: object) -> Markup:
-    """What the macro `name` of `template` makes of `values`: text that a page may hold as it is."""
+def render_macro(template: str, name: str, *values: object) -> Markup:
+    """Return the output of the macro `name` of `template`, marked as safe for another template."""
     found: Markup = getattr(_environment().get_template(template).module, name)(*values)
     return found
 
 
 def asset(name: str) -> str:
-    """The address of a static file with its version; KeyError when there is no such file."""
+    """Return the address of a static file with its version; raises KeyError if there is no such file."""
     return f"/static/{name}?v={asset_versions()[name]}"
 
 
 @cache
 def asset_versions() -> dict[str, str]:
-    """Digests of all static files, read once per process."""
+    """Return the digests of all static files, which are read once per process."""
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:12] for path in STATIC.iterdir() if path.is_file()
     }

@@ -1,6 +1,6 @@
 """SQL of submissions, their quotas and their idempotency keys."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -190,3 +190,19 @@ def delete_idempotency_keys() -> Delete:
     return delete(IdempotencyKey).where(
         IdempotencyKey.user_id == bindparam("user_id"), IdempotencyKey.created_at <= bindparam("until")
     )
+
+
+def final_evaluations(session: Session, submission_id: UUID) -> Sequence[Submission]:
+    """Return the final evaluation of a public submission as a list of one; empty if there is none."""
+    return session.scalars(select(Submission).where(Submission.origin_id == submission_id)).all()
+
+
+def count_unfinished(session: Session, competition_id: UUID) -> dict[str, int]:
+    """Return how many of the competition's submissions are in each state that is not terminal; zeros are left out."""
+    unfinished = [state for state in SubmissionState if state not in TERMINAL_STATES]
+    rows = session.execute(
+        select(Submission.state, func.count())
+        .where(Submission.competition_id == competition_id, Submission.state.in_(unfinished))
+        .group_by(Submission.state)
+    )
+    return {row[0]: row[1] for row in rows}

@@ -4,21 +4,19 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import Evaluation
 from evaluator.metrics import replicate_difference
-from server.models import Competition, Score, Submission, Team
-from server.pages import texts
+from server.leaderboard.queries import ScoreReplicates, score_replicates
+from server.models import Competition
 from server.pages.formatting import score_text
 from server.pages.scale import scale_for
 
 
 @dataclass(frozen=True)
-class Compared:
-    """How two submissions differ; places in percent of the width. `choices` has both, as a list offers them."""
+class Comparison:
+    """How two submissions differ; places in percent of the width. `choices` names both by id."""
 
     verdict: str
     zero_x: float
@@ -29,56 +27,38 @@ class Compared:
     choices: dict[str, str]
 
 
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """A scored submission; `replicates` (G,) float64."""
-
-    id: UUID
-    name: str
-    final: float
-    replicates: NDArray[np.float64]
-
-
-def compare(session: Session, competition: Competition, view: Evaluation, a: UUID, b: UUID) -> Compared | None:
-    """None unless both are scored there, and by equal numbers of groups, without which nothing can be paired."""
-    found = {one.id: one for one in _scored(session, competition, view, (a, b))}
+def compare(session: Session, competition: Competition, view: Evaluation, a: UUID, b: UUID) -> Comparison | None:
+    """Return the comparison, or None unless both are scored there in equally many groups, which the pairing needs."""
+    found = {one.submission_id: one for one in score_replicates(session, competition.id, view, (a, b))}
     left, right = found.get(a), found.get(b)
-    if left is None or right is None or left.replicates.shape != right.replicates.shape:
+    if left is None or right is None or len(left.replicates) != len(right.replicates):
         return None
-    return _compared(left, right)
+    return _comparison(left, right)
 
 
-def _scored(session: Session, competition: Competition, view: Evaluation, wanted: tuple[UUID, UUID]) -> list[Scored]:
-    found = session.execute(
-        select(Submission.id, Submission.filename, Team.name, Score.final_score, Score.replicates)
-        .join(Score, (Score.submission_id == Submission.id) & (Score.generation == Submission.generation))
-        .join(Team, Team.id == Submission.team_id)
-        .where(
-            Submission.id.in_(wanted),
-            Submission.competition_id == competition.id,
-            Submission.evaluation == view,
-            Submission.disqualified_reason.is_(None),
-        )
+def _comparison(left: ScoreReplicates, right: ScoreReplicates) -> Comparison:
+    found = replicate_difference(
+        left.final_score, np.array(left.replicates), right.final_score, np.array(right.replicates)
     )
-    return [Scored(row.id, f"{row.name}: {row.filename}", row.final_score, np.array(row.replicates)) for row in found]
-
-
-def _compared(left: Scored, right: Scored) -> Compared:
-    found = replicate_difference(left.final, left.replicates, right.final, right.replicates)
     low, high = found.interval
     scale = scale_for((low, high))
-    verdict = texts.MAY_BE_CHANCE
+    verdict = "The difference may be chance: the interval holds zero."
     if found.significant:
-        better, worse = (left.name, right.name) if found.difference > 0 else (right.name, left.name)
-        verdict = texts.IS_BETTER.format(better=better, worse=worse)
-    return Compared(
+        better, worse = (left, right) if found.difference > 0 else (right, left)
+        verdict = f"{_name(better)} is significantly better than {_name(worse)}."
+    return Comparison(
         verdict=verdict,
         zero_x=scale.x(0.0),
         low_x=scale.x(low),
         high_x=scale.x(high),
         x=scale.x(found.difference),
-        alternative=texts.DIFFERENCE.format(
-            difference=score_text(found.difference), low=score_text(low), high=score_text(high)
+        alternative=(
+            f"Difference of the scores {score_text(found.difference)}, "
+            f"paired 95% interval {score_text(low)} to {score_text(high)}"
         ),
-        choices={str(one.id): f"{one.name}, {score_text(one.final)}" for one in (left, right)},
+        choices={str(one.submission_id): f"{_name(one)}, {score_text(one.final_score)}" for one in (left, right)},
     )
+
+
+def _name(score: ScoreReplicates) -> str:
+    return f"{score.team}: {score.filename}"

@@ -1,12 +1,10 @@
-"""The analysis of a competition: forgetting against utility of every submission, and two submissions side by side."""
+"""Routes of the analysis: forgetting against utility of all submissions, and two submissions side by side."""
 
-from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import Evaluation
@@ -16,58 +14,27 @@ from server.competitions.disclosure import Viewer, visibility
 from server.competitions.phases import phase
 from server.context import AppContext
 from server.errors import NotFound
-from server.models import Competition, OverviewPlot, Score, Standing, Submission, Team
-from server.pages import texts
-from server.pages.analysis.comparison import Compared, compare
-from server.pages.competition import view as views
-from server.pages.formatting import score_text
-from server.pages.pictures import PlotView, picture, plot_view
-from server.pages.rendering import READ, page
+from server.leaderboard.queries import analysed_scores
+from server.models import Competition, OverviewPlot
+from server.pages.analysis.comparison import compare
+from server.pages.analysis.view import analysis_page
+from server.pages.card import card
+from server.pages.pictures import plot_response
+from server.pages.rendering import READ_METHODS, render_page
 from server.plots.stored_plots import StoredPlot, stored_plot
 from server.security.sessions import OptionalVisitor, Visitor
 
 router = APIRouter(include_in_schema=False)
 
-LISTED = 10
-"""Teams in the table beside the plot, as many as bear a number in it."""
 
-
-class NothingToAnalyse(NotFound):
-    """Before the reveal only hosts see what scores are made of."""
+class AnalysisHidden(NotFound):
+    """Before the reveal only hosts see the parts of scores."""
 
     code = "analysis_hidden"
-    title = texts.NO_ANALYSIS
+    title = "No analysis yet"
 
 
-@dataclass(frozen=True)
-class BestSubmission:
-    """A team's best submission; `place` is its team's, 0 of a baseline."""
-
-    id: str
-    place: int
-    team: str
-    filename: str
-    score: str
-    forgetting: str
-    utility: str
-
-
-@dataclass(frozen=True)
-class AnalysisPage:
-    """The whole page; `listed` are the best teams, `choices` the submissions that can be compared."""
-
-    card: views.Card
-    plot: PlotView | None
-    listed: tuple[BestSubmission, ...]
-    evaluation: str
-    has_final: bool
-    choices: tuple[tuple[str, str], ...]
-    left: str
-    right: str
-    compared: Compared | None
-
-
-@router.api_route("/competitions/{slug}/analysis", methods=READ)
+@router.api_route("/competitions/{slug}/analysis", methods=READ_METHODS)
 def analysis(
     slug: str,
     request: Request,
@@ -77,73 +44,38 @@ def analysis(
     a: Annotated[UUID | None, Query()] = None,
     b: Annotated[UUID | None, Query()] = None,
 ) -> Response:
-    """For the host always, and for everybody after the reveal."""
+    """Show the analysis: to hosts always, to everybody after the reveal."""
     with context.database.read() as session:
-        competition = _shown(session, slug, view, visitor)
-        best = _best(session, competition, view)
-        plot = _plot(session, competition, view)
-        compared = compare(session, competition, view, a, b) if a and b and a != b else None
-        card = views.card(competitions.row(session, competition))
-    choices = {one.id: f"{one.team}: {one.filename}, {one.score}" for one in best}
-    if compared is not None:
-        choices |= compared.choices
-    found = AnalysisPage(
-        card=card,
-        plot=None if plot is None else plot_view(plot, f"/competitions/{slug}/analysis/{view}.svg"),
-        listed=tuple(one for one in best if one.place)[:LISTED],
-        evaluation=view,
-        has_final=card.phase == "revealed",
-        choices=tuple(choices.items()),
-        left=str(a or ""),
-        right=str(b or ""),
-        compared=compared,
-    )
-    return page(request, "analysis/analysis.html", found, visitor)
+        competition = _visible_competition(session, slug, view, visitor)
+        shown = analysis_page(
+            card(competitions.row(session, competition)),
+            view,
+            analysed_scores(session, competition.id, view),
+            _plot(session, competition, view),
+            left=str(a or ""),
+            right=str(b or ""),
+            comparison=compare(session, competition, view, a, b) if a and b and a != b else None,
+        )
+    return render_page(request, "analysis/analysis.html", shown, visitor)
 
 
-@router.api_route("/competitions/{slug}/analysis/{view}.svg", methods=READ)
+@router.api_route("/competitions/{slug}/analysis/{view}.svg", methods=READ_METHODS)
 def overview(slug: str, view: Evaluation, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
-    """The plot of every submission, for whom the page is."""
+    """Return the plot of all submissions, under the same rule as the page."""
     with context.database.read() as session:
-        plot = _plot(session, _shown(session, slug, view, visitor), view)
-    return picture(request, plot)
+        plot = _plot(session, _visible_competition(session, slug, view, visitor), view)
+    return plot_response(request, plot)
 
 
-def _shown(session: Session, slug: str, view: Evaluation, visitor: Visitor | None) -> Competition:
+def _visible_competition(session: Session, slug: str, view: Evaluation, visitor: Visitor | None) -> Competition:
     competition = competitions.get_competition(session, slug)
     is_hosts = visitor is not None and is_host(session, competition, visitor.user)
     visible = visibility(Viewer.HOST if is_hosts else Viewer.STRANGER, phase(competition))
     if not visible.metric or (view is Evaluation.FINAL and not visible.final):
-        raise NothingToAnalyse(texts.ANALYSIS_HIDDEN)
+        raise AnalysisHidden("The host reveals at the end what scores are made of. Until then only hosts see this.")
     return competition
 
 
 def _plot(session: Session, competition: Competition, view: Evaluation) -> StoredPlot | None:
     row = session.get(OverviewPlot, (competition.id, view))
     return stored_plot(None if row is None else row.plot)
-
-
-def _best(session: Session, competition: Competition, view: Evaluation) -> list[BestSubmission]:
-    found = session.execute(
-        select(
-            Submission.id, Submission.filename, Team.name, Standing.position, Score.final_score,
-            Score.forgetting_quality, Score.retain_ratio, Score.test_ratio,
-        )
-        .join(Score, Score.id == Standing.score_id)
-        .join(Submission, Submission.id == Score.submission_id)
-        .join(Team, Team.id == Standing.team_id)
-        .where(Standing.competition_id == competition.id, Standing.evaluation == view)
-        .order_by(Score.final_score.desc(), Standing.position)
-    )  # fmt: skip
-    return [
-        BestSubmission(
-            id=str(row.id),
-            place=row.position,
-            team=row.name,
-            filename=row.filename,
-            score=score_text(row.final_score),
-            forgetting=score_text(row.forgetting_quality),
-            utility=score_text(row.retain_ratio * row.test_ratio),
-        )
-        for row in found
-    ]

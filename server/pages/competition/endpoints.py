@@ -1,4 +1,4 @@
-"""The web pages: competitions, one competition, and its contact sheet."""
+"""Routes of the home page, of the overview of a competition, and of its contact sheet."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
@@ -11,9 +11,8 @@ from server.errors import NotFound
 from server.leaderboard.board_page import board_page
 from server.leaderboard.queries import BoardQuery
 from server.models.times import utc_now
-from server.pages import texts
-from server.pages.competition import view as views
-from server.pages.rendering import READ, SECURITY_HEADERS, is_known, page
+from server.pages.competition import view
+from server.pages.rendering import READ_METHODS, SECURITY_HEADERS, client_has, render_page
 from server.security.sessions import OptionalVisitor
 
 router = APIRouter(include_in_schema=False)
@@ -25,33 +24,33 @@ class ContactSheetMissing(NotFound):
     """The competition's contact sheet is not in the artifact store."""
 
     code = "contact_sheet_missing"
-    title = texts.NO_CONTACT_SHEET
+    title = "No contact sheet"
 
 
-@router.api_route("/", methods=READ)
+@router.api_route("/", methods=READ_METHODS)
 def home(request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
-    """The competitions of this server."""
+    """List the competitions of this server."""
     with context.database.read() as session:
         rows = competitions.list_rows(session)
-    return page(request, "competition/home.html", views.home_page(rows, str(request.base_url)), visitor)
+    return render_page(request, "competition/home.html", view.home_page(rows, str(request.base_url)), visitor)
 
 
-@router.api_route("/competitions", methods=READ)
+@router.api_route("/competitions", methods=READ_METHODS)
 def all_competitions() -> Response:
-    """The list of competitions is the home page."""
+    """Redirect to the home page, which lists the competitions."""
     return RedirectResponse("/", status_code=308, headers=SECURITY_HEADERS)
 
 
-@router.api_route("/competitions/{slug}", methods=READ)
+@router.api_route("/competitions/{slug}", methods=READ_METHODS)
 def competition(slug: str, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
-    """What a competition is about, its contract and limits, and how to submit."""
+    """Show the description of a competition, its contract and limits, and how to submit."""
     with context.database.read() as session:
         found = competitions.get_competition(session, slug)
         facts = competitions.facts(session, found)
         standings = board_page(session, found, BoardQuery(size=TOP_ROWS))
         announced = announcements(session, found)
     sheet = competitions.prepared_competition(found).contact_sheet
-    view = views.competition_page(
+    overview = view.competition_page(
         facts,
         competitions.specification(found),
         standings,
@@ -60,26 +59,20 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
         str(request.base_url),
         now=utc_now(),
     )
-    return page(request, "competition/competition.html", view, visitor)
+    return render_page(request, "competition/competition.html", overview, visitor)
 
 
-@router.api_route("/errors", methods=READ)
-def errors(request: Request, visitor: OptionalVisitor) -> Response:
-    """Every way in which a submission can end without a score, with what to do about it."""
-    return page(request, "errors/errors.html", views.errors_page(), visitor)
-
-
-@router.api_route("/competitions/{slug}/contact-sheet.png", methods=READ)
+@router.api_route("/competitions/{slug}/contact-sheet.png", methods=READ_METHODS)
 def contact_sheet(slug: str, request: Request, context: AppContext) -> Response:
-    """A picture of the practice photographs."""
+    """Return an image of the practice photographs."""
     with context.database.read() as session:
         sheet = competitions.prepared_competition(competitions.get_competition(session, slug)).contact_sheet
     tag = f'"{sheet.sha256[:32]}"'
     headers = {**SECURITY_HEADERS, "ETag": tag, "Cache-Control": "public, max-age=3600"}
-    if is_known(request, tag):
+    if client_has(request, tag):
         return Response(status_code=304, headers=headers)
     try:
         data = context.artifacts.get(sheet)
     except ArtifactMissing as error:
-        raise ContactSheetMissing(texts.CONTACT_SHEET_MISSING.format(slug=slug)) from error
+        raise ContactSheetMissing(f"The contact sheet of {slug} is not in the artifact store.") from error
     return Response(data, media_type="image/png", headers=headers)

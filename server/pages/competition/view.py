@@ -1,39 +1,24 @@
-"""What the pages say, ready for the templates: frozen values, no queries, no formatting left to do."""
+"""The home page and the overview of a competition, as values for their templates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from evaluator.contract.fault_texts import FAULT_TEXTS
 from evaluator.contract.prepared_competition import ArtifactRef
 from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.submission import FUNCTION, PARAMETERS
-from server.competitions.phases import Phase
 from server.competitions.schemas import CompetitionFacts, CompetitionRow
 from server.leaderboard.board_page import BoardPage
 from server.models import Announcement
-from server.pages import texts
 from server.pages.board import Board, Head, board, plain_heads
+from server.pages.card import Card, card
 from server.pages.formatting import Fact, Moment, count_text, limit_facts, moment, paragraphs
 from server.pages.snippets import STARTER, Commands, commands
 
 
 @dataclass(frozen=True)
-class Card:
-    """A competition in a list, and at the head of its own pages."""
-
-    slug: str
-    title: str
-    summary: str
-    phase: str
-    phase_text: str
-    teams: str
-    submissions: str
-
-
-@dataclass(frozen=True)
-class News:
-    """Something that the host announced."""
+class AnnouncementText:
+    """An announcement of the host, in paragraphs."""
 
     title: str
     body: tuple[str, ...]
@@ -41,7 +26,7 @@ class News:
 
 
 @dataclass(frozen=True)
-class Step:
+class TimelineStep:
     """A date of the competition's calendar."""
 
     title: str
@@ -51,7 +36,7 @@ class Step:
 
 @dataclass(frozen=True)
 class HomePage:
-    """The list of competitions; `start` has commands for the newest open one, None when none is open."""
+    """The list of competitions; `start` has commands for the newest open one, and is None if none is open."""
 
     competitions: tuple[Card, ...]
     start: Commands | None
@@ -63,8 +48,8 @@ class CompetitionPage:
 
     card: Card
     description: tuple[str, ...]
-    news: tuple[News, ...]
-    timeline: tuple[Step, ...]
+    announcements: tuple[AnnouncementText, ...]
+    timeline: tuple[TimelineStep, ...]
     rules: tuple[Fact, ...]
     metric: tuple[Fact, ...]
     signature: str
@@ -82,20 +67,8 @@ class CompetitionPage:
     heads: dict[str, Head]
 
 
-@dataclass(frozen=True)
-class ErrorsPage:
-    """The codes of ends without a score, each with what to do about it."""
-
-    codes: tuple[Fact, ...]
-
-
-def errors_page() -> ErrorsPage:
-    """What `GET /errors` shows."""
-    return ErrorsPage(tuple(Fact(code.value, text) for code, text in FAULT_TEXTS.items()))
-
-
 def home_page(rows: list[CompetitionRow], base_url: str) -> HomePage:
-    """The values of the home page; `base_url` is where the visitor reached this server."""
+    """Return the values of the home page; `base_url` is where the visitor reached this server."""
     open_slug = next((row.slug for row in rows if row.phase == "open"), None)
     return HomePage(
         competitions=tuple(card(row) for row in rows),
@@ -113,11 +86,13 @@ def competition_page(
     *,
     now: datetime,
 ) -> CompetitionPage:
-    """The values of a competition's overview; of the contact sheet only the digest is used, of `spec` the rules."""
+    """Return the values of a competition's overview; `spec` gives the rules, the contact sheet only its version."""
     return CompetitionPage(
         card=card(facts),
         description=paragraphs(facts.description),
-        news=tuple(News(one.title, paragraphs(one.body), moment(one.created_at)) for one in announced),
+        announcements=tuple(
+            AnnouncementText(one.title, paragraphs(one.body), moment(one.created_at)) for one in announced
+        ),
         timeline=_timeline(facts, now),
         rules=_rules(facts, spec),
         metric=tuple(Fact(name.replace("_", " "), str(value)) for name, value in (facts.metric or {}).items()),
@@ -137,51 +112,38 @@ def competition_page(
     )
 
 
-def card(row: CompetitionRow) -> Card:
-    """A competition's card and the head of its pages."""
-    return Card(
-        slug=row.slug,
-        title=row.title,
-        summary=row.summary,
-        phase=row.phase,
-        phase_text=texts.PHASES[Phase(row.phase)],
-        teams=count_text(row.teams, "team"),
-        submissions=count_text(row.submissions, "submission"),
-    )
-
-
-def _timeline(facts: CompetitionFacts, now: datetime) -> tuple[Step, ...]:
-    """What is known of the calendar, in its order."""
+def _timeline(facts: CompetitionFacts, now: datetime) -> tuple[TimelineStep, ...]:
+    """Return the dates that are set, in the calendar's order."""
     start = max((when for when in (facts.opened_at, facts.public_starts_at) if when is not None), default=None)
     end = facts.closed_at or facts.public_ends_at
     dates = (
-        (texts.UPLOADS_FROM, start),
-        (texts.UPLOADS_UNTIL, end),
-        (texts.FINAL_RESULTS, facts.revealed_at or facts.final_ends_at),
+        ("Uploads from", start),
+        ("Uploads until", end),
+        ("Final results", facts.revealed_at or facts.final_ends_at),
     )
-    return tuple(Step(title, moment(when), when <= now) for title, when in dates if when is not None)
+    return tuple(TimelineStep(title, moment(when), when <= now) for title, when in dates if when is not None)
 
 
 def _rules(facts: CompetitionFacts, spec: CompetitionSpec) -> tuple[Fact, ...]:
     return (
-        Fact(texts.TEAM_SIZE, texts.TEAM_SIZE_VALUE.format(people=count_text(spec.team_size, "person", "people"))),
+        Fact("Team", f"{count_text(spec.team_size, 'person', 'people')} at most"),
         *limit_facts(facts.quotas),
-        Fact(texts.SELECTED, texts.SELECTED_VALUE.format(count=spec.evaluation.final_selections)),
+        Fact("Selected for the final", f"{spec.evaluation.final_selections} a team"),
     )
 
 
 def _data(facts: CompetitionFacts) -> tuple[Fact, ...]:
     counts = facts.counts
     return (
-        Fact(texts.RETAIN_SET, count_text(counts.retain, "image")),
-        Fact(texts.FORGET_SET, count_text(counts.forget, "image")),
-        Fact(texts.VALIDATION_SET, count_text(counts.validation, "image")),
-        Fact(texts.CLASSES, texts.CLASSES_VALUE.format(count=counts.classes)),
-        Fact(texts.IMAGE, texts.IMAGE_VALUE.format(size=facts.image_size)),
-        Fact(texts.BATCH_SIZE, str(facts.batch_size)),
-        Fact(texts.NETWORK, facts.architecture),
+        Fact("Retain set", count_text(counts.retain, "image")),
+        Fact("Forget set", count_text(counts.forget, "image")),
+        Fact("Validation set", count_text(counts.validation, "image")),
+        Fact("Classes", f"{counts.classes} age groups"),
+        Fact("Image", f"3 × {facts.image_size} × {facts.image_size}, float32, 0 to 255"),
+        Fact("Batch size", str(facts.batch_size)),
+        Fact("Network", facts.architecture),
     )
 
 
 def _limits(facts: CompetitionFacts) -> tuple[Fact, ...]:
-    return (*limit_facts(facts.limits), Fact(texts.NETWORK_ACCESS, texts.NO_NETWORK))
+    return (*limit_facts(facts.limits), Fact("Network access", "none"))

@@ -1,21 +1,21 @@
-"""Errors as pages, for browsers that asked for a page."""
+"""Errors as pages, for browsers that accept HTML."""
 
 from collections.abc import Mapping
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from server.pages.rendering import READ, SECURITY_HEADERS, render
+from server.pages.rendering import READ_METHODS, SECURITY_HEADERS, render
 
 AWAY_RETRY_S = 15
 
 
 def render_away(request: Request) -> HTMLResponse:
-    """The page while something that Lethe needs is away, which a browser asks for again by itself.
+    """Return the page for an outage of something that Lethe needs; after a read, the browser retries by itself.
 
-    Only what was asked for by reading: a form that was not taken must not look as if it were sent again.
+    A form that was not accepted is not retried: it must not look as if it had been sent again.
     """
-    is_read = request.method in READ
+    is_read = request.method in READ_METHODS
     headers = {**SECURITY_HEADERS, "Retry-After": str(AWAY_RETRY_S), "Cache-Control": "no-store", "Vary": "Accept"}
     if is_read:
         headers["Refresh"] = str(AWAY_RETRY_S)
@@ -25,7 +25,7 @@ def render_away(request: Request) -> HTMLResponse:
 def render_problem(
     request: Request, status: int, title: str, detail: str, *, headers: Mapping[str, str] | None = None
 ) -> HTMLResponse:
-    """The error as a page with `status`; `headers` such as Retry-After are kept. Touches neither database nor store."""
+    """Return the error as a page with `status` and `headers` such as Retry-After. Uses neither database nor store."""
     return HTMLResponse(
         render("errors/problem.html", status=status, title=title, detail=detail, path=request.url.path),
         status_code=status,

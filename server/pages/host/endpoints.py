@@ -1,4 +1,4 @@
-"""The pages of a host: the one page, its table as CSV, and the acts that lead a competition."""
+"""Routes of a competition's host: the page, its table as CSV, and the actions on competition and submissions."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -15,12 +15,12 @@ from server.competitions import service as competitions
 from server.context import AppContext, Context
 from server.errors import InvalidValue, NotFound, RequestError
 from server.hosting import actions, finals
+from server.hosting.queries import all_submissions
 from server.http.csv_table import csv_table
 from server.models import Submission
-from server.pages import texts
-from server.pages.forms import notice, refusal, to, to_login
-from server.pages.host.view import host_page, scored_submissions
-from server.pages.rendering import READ, SECURITY_HEADERS, page
+from server.pages.forms import notice, redirect, redirect_to_login, refusal_text
+from server.pages.host.view import host_page
+from server.pages.rendering import READ_METHODS, SECURITY_HEADERS, render_page
 from server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor, Visitor
 from server.submissions import reruns
 from server.submissions import service as submissions
@@ -36,28 +36,29 @@ TABLE_COLUMNS = (
 Text = Annotated[str, Form(max_length=10_000)]
 
 
-@router.api_route("/host/{slug}", methods=READ)
+@router.api_route("/host/{slug}", methods=READ_METHODS)
 def host(
     slug: str, request: Request, context: AppContext, visitor: OptionalVisitor, state: str = "", q: str = ""
 ) -> Response:
-    """The host's page."""
+    """Show the host's page."""
     if visitor is None:
-        return to_login(request)
+        return redirect_to_login(request)
     return _host_page(request, context, slug, visitor, state=state, search=q.strip()[:SEARCH_CHARS])
 
 
-@router.api_route("/host/{slug}/submissions.csv", methods=READ)
+@router.api_route("/host/{slug}/submissions.csv", methods=READ_METHODS)
 def submissions_table(slug: str, context: AppContext, visitor: RequiredVisitor) -> Response:
-    """Every submission with its unrounded score, as CSV."""
+    """Return every submission with its unrounded score, as CSV."""
     with context.database.read() as session:
         competition = competitions.get_competition(session, slug, drafts=True)
         require_host(session, competition, visitor.user)
         rows = [
             [
-                *(found.id, team, found.filename, found.evaluation, found.state, found.fault_code),
-                *(score, found.created_at.isoformat(), found.disqualified_reason),
+                *(one.submission.id, one.team, one.submission.filename, one.submission.evaluation),
+                *(one.submission.state, one.submission.fault_code, one.final_score),
+                *(one.submission.created_at.isoformat(), one.submission.disqualified_reason),
             ]
-            for found, team, score in session.execute(scored_submissions(competition))
+            for one in all_submissions(session, competition.id)
         ]
     headers = {
         **SECURITY_HEADERS,
@@ -67,99 +68,101 @@ def submissions_table(slug: str, context: AppContext, visitor: RequiredVisitor) 
     return Response(csv_table(TABLE_COLUMNS, rows), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-@router.post("/host/{slug}/{act}")
-def lead(
+@router.post("/host/{slug}/{action}")
+def run_action(
     slug: str,
-    act: str,
+    action: str,
     request: Request,
     context: AppContext,
     visitor: FormVisitor,
     until: Text = "",
     title: Text = "",
     body: Text = "",
-    sure: Text = "",
+    confirmed: Text = "",
 ) -> Response:
-    """One of the host's acts on the whole competition."""
+    """Run one of the host's actions on the whole competition."""
     actor = user_actor(visitor.user)
-    doings: dict[str, Callable[[Session], object]] = {
+    actions_by_name: dict[str, Callable[[Session], object]] = {
         "resume": lambda session: actions.open_competition(session, slug, actor=actor),
         "pause": lambda session: actions.pause(session, slug, actor=actor),
         "close": lambda session: actions.close(session, slug, actor=actor),
-        "extend": lambda session: actions.extend(session, slug, _time(until), actor=actor),
-        "reveal": lambda session: finals.reveal(session, _sure(slug, sure), actor=actor),
-        "announce": lambda session: actions.announce(session, slug, title=_title(title), body=body, actor=actor),
+        "extend": lambda session: actions.extend(session, slug, _utc_time(until), actor=actor),
+        "reveal": lambda session: finals.reveal(session, _confirmed(slug, confirmed), actor=actor),
+        "announce": lambda session: actions.announce(session, slug, title=_valid_title(title), body=body, actor=actor),
     }
-    if act not in doings:
-        raise NotFound(texts.NO_SUCH_ACT)
+    if action not in actions_by_name:
+        raise NotFound("There is no such act.")
     try:
         with context.database.write() as session:
             require_host(session, competitions.get_competition(session, slug, drafts=True), visitor.user)
-            doings[act](session)
+            actions_by_name[action](session)
     except RequestError as error:
-        return _host_page(request, context, slug, visitor, problem=refusal(error), status=error.status)
+        return _host_page(request, context, slug, visitor, problem=refusal_text(error), status=error.status)
     context.wake.workers()
-    return to(f"/host/{slug}", "done")
+    return redirect(f"/host/{slug}", "done")
 
 
-@router.post("/host/{slug}/submissions/{submission_id}/{act}")
-def lead_submission(
+@router.post("/host/{slug}/submissions/{submission_id}/{action}")
+def run_submission_action(
     slug: str,
     submission_id: UUID,
-    act: str,
+    action: str,
     request: Request,
     context: AppContext,
     visitor: FormVisitor,
     reason: Text = "",
 ) -> Response:
-    """One of the host's acts on a submission."""
+    """Run one of the host's actions on a submission."""
     try:
-        _act_on(context, slug, submission_id, act, visitor, reason.strip())
+        _run_submission_action(context, slug, submission_id, action, visitor, reason.strip())
     except RequestError as error:
-        return _host_page(request, context, slug, visitor, problem=refusal(error), status=error.status)
+        return _host_page(request, context, slug, visitor, problem=refusal_text(error), status=error.status)
     context.wake.workers()
-    return to(f"/host/{slug}", "done")
+    return redirect(f"/host/{slug}", "done")
 
 
-def _act_on(context: Context, slug: str, submission_id: UUID, act: str, visitor: Visitor, reason: str) -> None:
+def _run_submission_action(
+    context: Context, slug: str, submission_id: UUID, action: str, visitor: Visitor, reason: str
+) -> None:
     with context.database.write() as session:
         competition = competitions.get_competition(session, slug, drafts=True)
         require_host(session, competition, visitor.user)
         found = session.get(Submission, submission_id, with_for_update=True)
         if found is None or found.competition_id != competition.id:
-            raise NotFound(texts.NOT_IN_COMPETITION)
-        if act == "cancel":
+            raise NotFound("There is no such submission in this competition.")
+        if action == "cancel":
             submission, owner = submissions.get_cancellable(session, submission_id, visitor.user)
             submissions.cancel(session, submission, owner)
-        elif act == "disqualify":
+        elif action == "disqualify":
             if not reason:
-                raise InvalidValue(texts.SAY_WHY)
+                raise InvalidValue("Say why: the team sees the reason.")
             actions.disqualify_submission(session, found, reason=reason, actor=user_actor(visitor.user))
-        elif act == "qualify":
+        elif action == "qualify":
             actions.disqualify_submission(session, found, reason=None, actor=user_actor(visitor.user))
-        elif act == "rerun":
+        elif action == "rerun":
             reruns.rerun(session, found, fresh_seeds=False, actor=user_actor(visitor.user))
         else:
-            raise NotFound(texts.NO_SUCH_ACT)
+            raise NotFound("There is no such act.")
 
 
-def _sure(slug: str, said: str) -> str:
-    """The slug, once the host has said so; browsers ask for it before they send."""
-    if not said:
-        raise InvalidValue(texts.SAY_SURE)
+def _confirmed(slug: str, confirmation: str) -> str:
+    """Return the slug if the host has ticked the box, which browsers require before they send."""
+    if not confirmation:
+        raise InvalidValue("A reveal cannot be taken back: tick the box beside the button to say that you mean it.")
     return slug
 
 
-def _time(text: str) -> datetime:
-    """A browser's local time field is read as UTC, as the page says."""
+def _utc_time(text: str) -> datetime:
+    """Return the time of a browser's local time field, which is UTC, as the page says."""
     try:
         return datetime.fromisoformat(f"{text}+00:00")
     except ValueError as error:
-        raise actions.InvalidEnd(texts.SAY_WHEN) from error
+        raise actions.InvalidEnd("Give the new end as a date and a time in UTC.") from error
 
 
-def _title(text: str) -> str:
+def _valid_title(text: str) -> str:
     if not 1 <= len(text.strip()) <= actions.TITLE_CHARS:
-        raise InvalidValue(texts.TITLE_NEEDED.format(most=actions.TITLE_CHARS))
+        raise InvalidValue(f"An announcement needs a title of 1 to {actions.TITLE_CHARS} characters.")
     return text.strip()
 
 
@@ -178,4 +181,4 @@ def _host_page(
         competition = competitions.get_competition(session, slug, drafts=True)
         require_host(session, competition, visitor.user)
         view = host_page(session, competition, state=state, search=search, notice=notice(request), problem=problem)
-    return page(request, "host/host.html", view, visitor, status=status, keep=False)
+    return render_page(request, "host/host.html", view, visitor, status=status, cacheable=False)

@@ -1,9 +1,7 @@
-"""What a host's page shows: how the competition stands, everybody's submissions, workers and the audit log."""
+"""The host's page: state of the competition, all submissions, workers and the audit log, as values for its template."""
 
 from dataclasses import dataclass
-from uuid import UUID
 
-from sqlalchemy import CompoundSelect, Select, func, select, union
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import TERMINAL_STATES, SubmissionState
@@ -12,20 +10,29 @@ from server.competitions import phases
 from server.competitions import service as competitions
 from server.database import counters
 from server.hosting import finals
-from server.models import AuditEvent, Competition, Score, Submission, Team
-from server.pages import texts
-from server.pages.competition import view as views
+from server.hosting.queries import find_submissions
+from server.models import AuditEvent, Competition
+from server.pages.card import Card, card
 from server.pages.formatting import Fact, Moment, count_text, duration_text, moment, score_text
+from server.pages.headlines import HEADLINES
 from server.queue.workers import WorkerRow, list_workers
+from server.submissions.queries import count_unfinished
 
 SUBMISSIONS_SHOWN = 100
 LIVE_POLL_S = 15
 EVENTS_SHOWN = 30
-FILES_SEARCHED = 1_000
+
+ACTIONS = {
+    "resume": ("Take uploads", "Ends a pause or an early close."),
+    "pause": ("Pause", "Takes no uploads for a while; the queue goes on."),
+    "close": ("Close", "Takes no more uploads and freezes the selections."),
+    "reveal": ("Reveal", "Shows the final board and the metric to everybody. It cannot be taken back."),
+}
+"""Actions on the whole competition: the button, and its effect."""
 
 
 @dataclass(frozen=True)
-class Line:
+class SubmissionLine:
     """A submission as its host sees it."""
 
     id: str
@@ -43,7 +50,7 @@ class Line:
 
 @dataclass(frozen=True)
 class WorkerLine:
-    """A worker: what it does and can."""
+    """A worker, its current item and its sandbox mode."""
 
     name: str
     state: str
@@ -64,13 +71,13 @@ class EventLine:
 
 @dataclass(frozen=True)
 class HostPage:
-    """Everything that a host needs to lead a competition."""
+    """Everything on the host's page."""
 
-    card: views.Card
+    card: Card
     notice: str
     problem: str
     standing: str
-    acts: tuple[tuple[str, str, str], ...]
+    actions: tuple[tuple[str, str, str], ...]
     next: str
     can_extend: bool
     counts: tuple[Fact, ...]
@@ -78,12 +85,12 @@ class HostPage:
     search: str
     poll_s: int
     states: tuple[tuple[str, str], ...]
-    lines: tuple[Line, ...]
+    lines: tuple[SubmissionLine, ...]
     workers: tuple[WorkerLine, ...]
     events: tuple[EventLine, ...]
 
 
-OFFERED = {
+ACTIONS_OFFERED = {
     phases.Phase.DRAFT: (),
     phases.Phase.PRACTICE: ("close",),
     phases.Phase.OPEN: ("pause", "close"),
@@ -103,107 +110,67 @@ def host_page(
     notice: str = "",
     problem: str = "",
 ) -> HostPage:
-    """The page; `state` and `search`, in names of teams and files, narrow the list of submissions."""
+    """Return the page; `state` and `search`, which looks in names of teams and files, narrow the submissions."""
     current = phases.phase(competition)
     events, _ = list_events(session, competition_id=competition.id, cursor=None, limit=EVENTS_SHOWN)
-    wanted = state if state in set(SubmissionState) else ""
+    valid_state = state if state in set(SubmissionState) else ""
     return HostPage(
-        card=views.card(competitions.row(session, competition)),
+        card=card(competitions.row(session, competition)),
         notice=notice,
         problem=problem,
         standing=phases.describe(competition),
-        acts=tuple((act, *texts.ACTS[act]) for act in OFFERED[current]),
+        actions=tuple((action, *ACTIONS[action]) for action in ACTIONS_OFFERED[current]),
         next=_next(session, competition, current),
         can_extend=current in {phases.Phase.PRACTICE, phases.Phase.OPEN, phases.Phase.PAUSED, phases.Phase.CLOSED},
         counts=_counts(session, competition),
-        state=wanted,
+        state=valid_state,
         search=search,
         poll_s=LIVE_POLL_S,
-        states=(("", texts.ALL_STATES), *((one.value, texts.HEADLINES[one]) for one in SubmissionState)),
-        lines=_lines(session, competition, wanted, search),
+        states=(("", "All"), *((one.value, HEADLINES[one]) for one in SubmissionState)),
+        lines=_lines(session, competition, valid_state, search),
         workers=tuple(_worker(row) for row in list_workers(session)),
         events=tuple(_event(event) for event in events),
     )
 
 
 def _next(session: Session, competition: Competition, current: phases.Phase) -> str:
-    """What only the command line does, because it needs the oracle banks: with the command, and what it costs."""
+    """Return the next step that needs the oracle banks, and so the command line, with its command and its cost."""
     if current is phases.Phase.DRAFT:
-        return texts.PUBLISH.format(slug=competition.slug)
+        return f"Publish it when its banks are full: lethe admin competition open {competition.slug}"
     if current is not phases.Phase.CLOSED:
         return ""
     plan = finals.plan(session, competition)
-    return texts.FINALS.format(
-        submissions=count_text(len(plan.submissions), "submission"),
-        teams=count_text(plan.teams, "team"),
-        runs=plan.runs,
-        cost="" if plan.worker_s is None else texts.FINALS_COST.format(duration=duration_text(plan.worker_s)),
-        slug=competition.slug,
+    submissions, teams = count_text(len(plan.submissions), "submission"), count_text(plan.teams, "team")
+    cost = "" if plan.worker_s is None else f", about {duration_text(plan.worker_s)} of one worker"
+    return (
+        f"Final evaluation of {submissions} of {teams} ({plan.runs:,} runs{cost}): "
+        f"lethe admin competition finals {competition.slug}"
     )
 
 
 def _counts(session: Session, competition: Competition) -> tuple[Fact, ...]:
-    under_way = [state for state in SubmissionState if state not in TERMINAL_STATES]
-    live = session.execute(
-        select(Submission.state, func.count())
-        .where(Submission.competition_id == competition.id, Submission.state.in_(under_way))
-        .group_by(Submission.state)
-    )
-    counted = {row[0]: row[1] for row in live} | counters.states(session, competition.id, TERMINAL_STATES)
-    return tuple(Fact(texts.HEADLINES[one], f"{counted[one]:,}") for one in SubmissionState if counted.get(one))
+    counted = count_unfinished(session, competition.id) | counters.states(session, competition.id, TERMINAL_STATES)
+    return tuple(Fact(HEADLINES[one], f"{counted[one]:,}") for one in SubmissionState if counted.get(one))
 
 
-def scored_submissions(competition: Competition) -> Select[Submission, str, float]:
-    """Every submission with its team's name and its score, the newest first."""
-    return (
-        select(Submission, Team.name, Score.final_score)
-        .join(Team, Team.id == Submission.team_id)
-        .outerjoin(Score, (Score.submission_id == Submission.id) & (Score.generation == Submission.generation))
-        .where(Submission.competition_id == competition.id)
-        .order_by(Submission.created_at.desc(), Submission.id)
-    )
-
-
-def _lines(session: Session, competition: Competition, state: str, search: str) -> tuple[Line, ...]:
-    query = scored_submissions(competition).limit(SUBMISSIONS_SHOWN)
-    if search:
-        query = query.where(Submission.id.in_(_matches(competition, state, search.casefold())))
-    elif state:
-        query = query.where(Submission.state == state)
+def _lines(session: Session, competition: Competition, state: str, search: str) -> tuple[SubmissionLine, ...]:
+    found = find_submissions(session, competition.id, state=state, search=search, limit=SUBMISSIONS_SHOWN)
     return tuple(
-        Line(
-            id=str(found.id),
-            team=team,
-            filename=found.filename,
-            state=found.state,
-            headline=texts.HEADLINES[SubmissionState(found.state)],
-            fault=found.fault_code or "",
-            score="" if score is None else score_text(score),
-            evaluation=found.evaluation,
-            created=moment(found.created_at),
-            disqualified=found.disqualified_reason or "",
-            is_live=not SubmissionState(found.state).is_terminal,
+        SubmissionLine(
+            id=str(one.submission.id),
+            team=one.team,
+            filename=one.submission.filename,
+            state=one.submission.state,
+            headline=HEADLINES[SubmissionState(one.submission.state)],
+            fault=one.submission.fault_code or "",
+            score="" if one.final_score is None else score_text(one.final_score),
+            evaluation=one.submission.evaluation,
+            created=moment(one.submission.created_at),
+            disqualified=one.submission.disqualified_reason or "",
+            is_live=not SubmissionState(one.submission.state).is_terminal,
         )
-        for found, team, score in session.execute(query)
+        for one in found
     )
-
-
-def _matches(competition: Competition, state: str, key: str) -> CompoundSelect[UUID]:
-    """The newest submissions of teams whose names contain `key`, and of those among the newest files whose names do.
-
-    Nobody's names are read for all submissions that there ever were.
-    """
-    of_state = (Submission.state == state,) if state else ()
-    newest = (
-        select(Submission.id, Submission.filename)
-        .where(Submission.competition_id == competition.id, *of_state)
-        .order_by(Submission.created_at.desc())
-    )
-    teams = select(Team.id).where(Team.competition_id == competition.id, Team.name_key.contains(key, autoescape=True))
-    of_teams = newest.where(Submission.team_id.in_(teams)).limit(SUBMISSIONS_SHOWN).subquery()
-    files = newest.limit(FILES_SEARCHED).subquery()
-    in_files = func.lower(files.c.filename).contains(key, autoescape=True)
-    return union(select(of_teams.c.id), select(files.c.id).where(in_files))
 
 
 def _worker(row: WorkerRow) -> WorkerLine:

@@ -1,4 +1,4 @@
-"""The page of one submission: where it stands, how it went, what it printed, and its source."""
+"""The page of one submission: its state, output, score and source, as values for its template."""
 
 import json
 import re
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from evaluator.contract.states import Evaluation, Owner, SubmissionState
 from evaluator.contract.submission import FILENAME
 from server.leaderboard.schemas import IntervalView, Leaderboard
-from server.pages import texts
 from server.pages.formatting import Fact, Moment, count_text, duration_text, moment, score_text, size_text
+from server.pages.headlines import HEADLINES
 from server.pages.pictures import PlotView
 from server.pages.scale import anchor, scale_for
 from server.pages.source_view import Line
@@ -16,10 +16,25 @@ from server.submissions.schemas import ReceiptView, SubmissionLog, SubmissionVie
 
 POLL_S = 3
 
+STAGES = {
+    SubmissionState.QUEUED: ("Accepted", "The file passed the static check and is stored."),
+    SubmissionState.CHECKING: ("Check", "One run on public practice data, in the same sandbox."),
+    SubmissionState.RUNNING: ("Runs", "The hidden photographs, one process and one seed a run."),
+    SubmissionState.SCORING: ("Scoring", "The runs are compared with the oracles."),
+    SubmissionState.SCORED: ("Score", "On the leaderboard."),
+}
+FAULTS = {
+    Owner.PARTICIPANT: "",
+    Owner.PLATFORM: "This was not the file's fault. ",
+    Owner.HOST: "The host ended it. ",
+}
+OUTPUTS = {"traceback": "Traceback", "stdout": "Standard output", "stderr": "Standard error"}
+RECEIPTS = {Evaluation.PUBLIC: "Public evaluation", Evaluation.FINAL: "Final evaluation"}
+
 
 @dataclass(frozen=True)
 class StageStep:
-    """One stop on the way to a score; `status` is done, now, failed or next."""
+    """One stage on the way to a score; `status` is done, now, failed or next."""
 
     title: str
     about: str
@@ -28,7 +43,7 @@ class StageStep:
 
 @dataclass(frozen=True)
 class Runs:
-    """How many hidden runs are finished, in steps of a tenth."""
+    """Finished hidden runs, in steps of a tenth."""
 
     done: int
     total: int
@@ -49,7 +64,7 @@ class ScoreBox:
 
 @dataclass(frozen=True)
 class ErrorBox:
-    """Why there is no score, in a sentence, with the line of the file where one is known."""
+    """Why there is no score, in a sentence, with the line of the file if one is at fault."""
 
     code: str
     message: str
@@ -60,7 +75,7 @@ class ErrorBox:
 
 @dataclass(frozen=True)
 class Output:
-    """Something that the check stage printed; each piece with the line of the file that it names, or None."""
+    """Output of the check stage in pieces, each with the line of the file that it names, or None."""
 
     title: str
     pieces: tuple[tuple[str, int | None], ...]
@@ -68,7 +83,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What one score depends on."""
+    """The inputs of one score."""
 
     title: str
     facts: tuple[Fact, ...]
@@ -76,7 +91,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class ScoreEvidence:
-    """What the host, and after the reveal the team, sees of one evaluation; `is_pending` while plots are to come."""
+    """The parts of one evaluation's score; `is_pending` while its plots are still to be drawn."""
 
     title: str
     parts: tuple[Fact, ...]
@@ -133,7 +148,7 @@ def submission_page(
     is_charged: bool = True,
     notice: str = "",
 ) -> SubmissionPage:
-    """The page of `view`; `standings` give the reference lines beside its score."""
+    """Return the page of `view`; `standings` give the reference lines beside its score."""
     state = SubmissionState(view.state)
     error = _error(view, is_charged=is_charged)
     return SubmissionPage(
@@ -142,7 +157,7 @@ def submission_page(
         filename=view.filename,
         team=view.team,
         state=view.state,
-        headline=texts.HEADLINES[state],
+        headline=HEADLINES[state],
         is_live=not state.is_terminal,
         created=moment(view.created_at),
         finished=None if view.finished_at is None else moment(view.finished_at),
@@ -169,8 +184,8 @@ def submission_page(
     )
 
 
-def linked(text: str, filename: str) -> tuple[tuple[str, int | None], ...]:
-    """`text` in pieces; the ones that name a line of the submitted file, as tracebacks do, come with its number."""
+def link_lines(text: str, filename: str) -> tuple[tuple[str, int | None], ...]:
+    """Return `text` in pieces; a piece that names a line of the submitted file, as in a traceback, has its number."""
     pieces: list[tuple[str, int | None]] = []
     place = 0
     names = "|".join(re.escape(name) for name in (filename, FILENAME))  # it runs under the latter
@@ -183,15 +198,15 @@ def linked(text: str, filename: str) -> tuple[tuple[str, int | None], ...]:
 
 
 def _stages(view: SubmissionView, *, checked: bool) -> tuple[StageStep, ...]:
-    """The way so far. Where an unfinished one ended is known from what it left: runs, or the output of its check."""
-    order = [state.value for state in texts.STAGES]
+    """Return the stages so far. What a submission without a score left, runs or a check report, says where it ended."""
+    order = [state.value for state in STAGES]
     ended = view.state in {"failed", "cancelled"}
     if ended:
         reached = 2 if view.runs_done else 1 if checked or view.error is not None else 0
     else:
         reached = order.index(view.state)
     steps = []
-    for place, (title, about) in enumerate(texts.STAGES.values()):
+    for place, (title, about) in enumerate(STAGES.values()):
         if place < reached or view.state == "scored":
             status = "done"
         elif place == reached:
@@ -206,15 +221,15 @@ def _waiting(view: SubmissionView) -> str:
     parts = []
     if view.queue_position is not None:
         ahead = view.queue_position - 1
-        parts.append(texts.AHEAD.format(submissions=count_text(ahead, "submission")) if ahead else texts.NEXT_IN_QUEUE)
+        parts.append(f"{count_text(ahead, 'submission')} ahead in the queue" if ahead else "next in the queue")
     if view.eta_s is not None:
-        parts.append(texts.TO_THE_SCORE.format(duration=duration_text(view.eta_s)))
+        parts.append(f"about {duration_text(view.eta_s)} to the score")
     text = ", ".join(parts)
     return text[:1].upper() + text[1:]
 
 
 def _choice(view: SubmissionView, *, can_select: bool) -> str:
-    """What the team may do about the final evaluation: `select`, `unselect` or nothing."""
+    """Return what the team may do about the final evaluation: `select`, `unselect` or nothing."""
     if not can_select or view.disqualified or view.state in {"failed", "cancelled"}:
         return ""
     return "unselect" if view.selected else "select"
@@ -224,7 +239,7 @@ def _receipt(receipt: ReceiptView) -> tuple[Receipt, ...]:
     parts = ((Evaluation.PUBLIC, receipt.public), (Evaluation.FINAL, receipt.final))
     return tuple(
         Receipt(
-            texts.RECEIPTS[evaluation],
+            RECEIPTS[evaluation],
             tuple(Fact(term.replace("_", " "), _short(value)) for term, value in values.items()),
         )
         for evaluation, values in parts
@@ -233,7 +248,7 @@ def _receipt(receipt: ReceiptView) -> tuple[Receipt, ...]:
 
 
 def _short(value: object) -> str:
-    """A receipt's value in one line; lists and tables as JSON."""
+    """Return a receipt's value in one line; lists and tables as JSON."""
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
@@ -243,26 +258,27 @@ def _score(score: float | None, interval: IntervalView | None, standings: Leader
     references = [row for row in standings.rows if row.reference in {"ceiling", "floor"}]
     low, high = interval.low, interval.high
     scale = scale_for([score, low, high, *(row.score for row in references)])
-    shown = {"score": score_text(score), "low": score_text(low), "high": score_text(high)}
-    beside = [texts.REFERENCE.format(name=row.reference, score=score_text(row.score)) for row in references]
+    interval_text = f"{score_text(low)} to {score_text(high)}"
+    beside = [f"{row.reference} {score_text(row.score)}" for row in references]
     return ScoreBox(
-        score=shown["score"],
-        interval=texts.INTERVAL.format(**shown),
+        score=score_text(score),
+        interval=interval_text,
         low_x=scale.x(low),
         high_x=scale.x(high),
         score_x=scale.x(score),
         marks=tuple(_mark(row.reference or "", scale.x(row.score)) for row in references),
-        alternative="; ".join((texts.SCORE_DRAWN.format(**shown), *beside)),
+        alternative="; ".join((f"Score {score_text(score)}, 95% interval {interval_text}", *beside)),
     )
 
 
 def _mark(kind: str, x: float) -> tuple[str, float, str]:
-    """A reference line with the side of it on which its name has room."""
+    """Return a reference line, with the anchor that keeps its name inside the drawing."""
     return kind, x, anchor(x)
 
 
-def _cost(owner: Owner, *, is_charged: bool) -> str:
-    return f"{texts.OWNERS[owner]} {texts.CHARGED if is_charged else texts.NOT_CHARGED}".strip()
+def _charge(owner: Owner, *, is_charged: bool) -> str:
+    charge = "It counts as one of your submissions." if is_charged else "It costs no quota."
+    return FAULTS[owner] + charge
 
 
 def _error(view: SubmissionView, *, is_charged: bool) -> ErrorBox | None:
@@ -272,22 +288,22 @@ def _error(view: SubmissionView, *, is_charged: bool) -> ErrorBox | None:
         code=view.error.code,
         message=view.error.message,
         line=view.error.line,
-        output=linked(view.error.output or "", view.filename),
-        owner="" if view.owner is None else _cost(Owner(view.owner), is_charged=is_charged),
+        output=link_lines(view.error.output or "", view.filename),
+        owner="" if view.owner is None else _charge(Owner(view.owner), is_charged=is_charged),
     )
 
 
 def _outputs(log: SubmissionLog, filename: str) -> tuple[Output, ...]:
-    parts = ((title, getattr(log, name)) for name, title in texts.OUTPUTS.items())
-    return tuple(Output(title, linked(text, filename)) for title, text in parts if text.strip())
+    parts = ((title, getattr(log, name)) for name, title in OUTPUTS.items())
+    return tuple(Output(title, link_lines(text, filename)) for title, text in parts if text.strip())
 
 
 def _usage(log: SubmissionLog) -> tuple[Fact, ...]:
     facts = []
     if log.wall_s is not None:
-        facts.append(Fact(texts.WALL_TIME, duration_text(log.wall_s)))
+        facts.append(Fact("Wall time", duration_text(log.wall_s)))
     if log.cpu_s is not None:
-        facts.append(Fact(texts.PROCESSOR_TIME, duration_text(log.cpu_s)))
+        facts.append(Fact("Processor time", duration_text(log.cpu_s)))
     if log.peak_memory_bytes is not None:
-        facts.append(Fact(texts.PEAK_MEMORY, size_text(log.peak_memory_bytes)))
+        facts.append(Fact("Peak memory", size_text(log.peak_memory_bytes)))
     return tuple(facts)

@@ -8,7 +8,7 @@ import pytest
 
 from server.leaderboard.schemas import IntervalView, Leaderboard, LeaderboardRow
 from server.pages.rendering import render
-from server.pages.submission.view import SubmissionPage, linked, submission_page
+from server.pages.submission.view import SubmissionPage, link_lines, submission_page
 from server.submissions.schemas import AdviceView, ErrorView, SubmissionLog, SubmissionView
 
 WHEN = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
@@ -89,8 +89,8 @@ def test_a_score_is_drawn_beside_ceiling_and_floor() -> None:
 
 def test_lines_of_the_own_file_are_linked_and_no_others() -> None:
     text = 'File "mine.py", line 12, in f\n  File "/usr/lib/mine.py", line 3\nFile "minexpy", line 4'
-    assert [line for _, line in linked(text, "mine.py") if line] == [12]
-    assert "".join(piece for piece, _ in linked(text, "mine.py")) == text
+    assert [line for _, line in link_lines(text, "mine.py") if line] == [12]
+    assert "".join(piece for piece, _ in link_lines(text, "mine.py")) == text
 
 
 def test_strangers_words_are_escaped() -> None:

@@ -1,0 +1,136 @@
+"""Login, registration and account, as values for their templates."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from evaluator.contract.states import SubmissionState
+from server.accounts import service as accounts
+from server.accounts.roles import hosted_competitions
+from server.models import ApiToken
+from server.pages.formatting import Moment, moment, score_text
+from server.pages.headlines import HEADLINES
+from server.security.passwords import MIN_CHARS
+from server.security.sessions import Visitor
+from server.submissions import queries
+from server.submissions.schemas import SubmissionView
+from server.submissions.views import view_all
+from server.teams import service as teams
+from server.teams.views import team_view
+
+TOKENS_SHOWN = 50
+SUBMISSIONS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class LoginForm:
+    """The login form; after a refusal with the user name that was typed, never the password."""
+
+    next: str
+    problem: str
+    username: str = ""
+
+
+@dataclass(frozen=True)
+class RegistrationForm:
+    """The registration form; after a refusal with what was typed, never the password."""
+
+    problem: str
+    username: str = ""
+    email: str = ""
+    invite: str = ""
+    by_invite: bool = False
+    min_chars: int = MIN_CHARS
+
+
+@dataclass(frozen=True)
+class TokenLine:
+    """An API token, without its text."""
+
+    id: str
+    name: str
+    created: Moment
+    expires: Moment
+    used: Moment | None
+
+
+@dataclass(frozen=True)
+class TeamLine:
+    """One of my teams."""
+
+    slug: str
+    name: str
+    members: str
+
+
+@dataclass(frozen=True)
+class SubmissionLine:
+    """One of my teams' submissions."""
+
+    id: str
+    slug: str
+    filename: str
+    headline: str
+    state: str
+    score: str
+    created: Moment
+
+
+@dataclass(frozen=True)
+class AccountPage:
+    """The tokens, teams and submissions of an account; `fresh_token` is shown once, right after its creation."""
+
+    username: str
+    email: str
+    notice: str
+    problem: str
+    fresh_token: str
+    server: str
+    tokens: tuple[TokenLine, ...]
+    teams: tuple[TeamLine, ...]
+    submissions: tuple[SubmissionLine, ...]
+    hosted: tuple[tuple[str, str], ...]
+    min_chars: int = MIN_CHARS
+
+
+def account_page(
+    session: Session, visitor: Visitor, *, base_url: str, notice: str, problem: str, fresh_token: str
+) -> AccountPage:
+    """Return the account of `visitor`, who reached this server at `base_url`."""
+    tokens, _ = accounts.list_tokens(session, visitor.user.id, cursor=None, limit=TOKENS_SHOWN)
+    own_teams = [team_view(session, team) for team in teams.list_own(session, visitor.user)]
+    recent = queries.recent(session, visitor.user, limit=SUBMISSIONS_SHOWN)
+    return AccountPage(
+        username=visitor.user.username,
+        email=visitor.user.email,
+        notice=notice,
+        problem=problem,
+        fresh_token=fresh_token,
+        server=base_url.rstrip("/"),
+        tokens=tuple(_token_line(token) for token in tokens),
+        teams=tuple(TeamLine(team.competition, team.name, ", ".join(team.members)) for team in own_teams),
+        submissions=tuple(_submission_line(one) for one in view_all(session, recent, with_estimate=False)),
+        hosted=tuple((one.slug, one.title) for one in hosted_competitions(session, visitor.user)),
+    )
+
+
+def _token_line(token: ApiToken) -> TokenLine:
+    return TokenLine(
+        id=str(token.id),
+        name=token.name,
+        created=moment(token.created_at),
+        expires=moment(token.expires_at),
+        used=None if token.last_used_at is None else moment(token.last_used_at),
+    )
+
+
+def _submission_line(view: SubmissionView) -> SubmissionLine:
+    return SubmissionLine(
+        id=str(view.id),
+        slug=view.competition,
+        filename=view.filename,
+        headline=HEADLINES[SubmissionState(view.state)],
+        state=view.state,
+        score="" if view.score is None else score_text(view.score),
+        created=moment(view.created_at),
+    )

@@ -1,0 +1,83 @@
+"""The analysis of a competition, as values for its template."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evaluator.contract.states import Evaluation
+from server.leaderboard.queries import AnalysedScore
+from server.pages.analysis.comparison import Comparison
+from server.pages.card import Card
+from server.pages.formatting import score_text
+from server.pages.pictures import PlotView, plot_view
+from server.plots.stored_plots import StoredPlot
+
+LISTED = 10
+"""Teams in the table beside the plot, as many as have a number in it."""
+
+
+@dataclass(frozen=True)
+class BestSubmission:
+    """A team's best submission; `place` is the team's, 0 for a baseline."""
+
+    id: str
+    place: int
+    team: str
+    filename: str
+    score: str
+    forgetting: str
+    utility: str
+
+
+@dataclass(frozen=True)
+class AnalysisPage:
+    """The whole page; `listed` holds the best teams, `choices` the submissions that can be compared."""
+
+    card: Card
+    plot: PlotView | None
+    listed: tuple[BestSubmission, ...]
+    evaluation: str
+    has_final: bool
+    choices: tuple[tuple[str, str], ...]
+    left: str
+    right: str
+    comparison: Comparison | None
+
+
+def analysis_page(
+    card: Card,
+    evaluation: Evaluation,
+    scores: Sequence[AnalysedScore],
+    plot: StoredPlot | None,
+    *,
+    left: str,
+    right: str,
+    comparison: Comparison | None,
+) -> AnalysisPage:
+    """Return the page; `left` and `right` are the ids of the submissions chosen for the comparison, or empty."""
+    best = [_best(score) for score in scores]
+    choices = {one.id: f"{one.team}: {one.filename}, {one.score}" for one in best}
+    if comparison is not None:
+        choices |= comparison.choices
+    return AnalysisPage(
+        card=card,
+        plot=None if plot is None else plot_view(plot, f"/competitions/{card.slug}/analysis/{evaluation}.svg"),
+        listed=tuple(one for one in best if one.place)[:LISTED],
+        evaluation=evaluation,
+        has_final=card.phase == "revealed",
+        choices=tuple(choices.items()),
+        left=left,
+        right=right,
+        comparison=comparison,
+    )
+
+
+def _best(score: AnalysedScore) -> BestSubmission:
+    return BestSubmission(
+        id=str(score.submission_id),
+        place=score.position,
+        team=score.team,
+        filename=score.filename,
+        score=score_text(score.final_score),
+        forgetting=score_text(score.forgetting_quality),
+        utility=score_text(score.retain_ratio * score.test_ratio),
+    )

@@ -1,0 +1,43 @@
+"""A competition in a list, and at the head of its own pages."""
+
+from dataclasses import dataclass
+
+from server.competitions.phases import Phase
+from server.competitions.schemas import CompetitionRow
+from server.pages.formatting import count_text
+
+PHASES = {
+    Phase.DRAFT: "Not open yet",
+    Phase.PRACTICE: "Not started yet",
+    Phase.OPEN: "Open",
+    Phase.PAUSED: "Paused",
+    Phase.CLOSED: "Closed",
+    Phase.FINAL: "Final evaluation",
+    Phase.REVEALED: "Final results",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """Title, phase and counts of a competition."""
+
+    slug: str
+    title: str
+    summary: str
+    phase: str
+    phase_text: str
+    teams: str
+    submissions: str
+
+
+def card(row: CompetitionRow) -> Card:
+    """Return the card of a competition."""
+    return Card(
+        slug=row.slug,
+        title=row.title,
+        summary=row.summary,
+        phase=row.phase,
+        phase_text=PHASES[Phase(row.phase)],
+        teams=count_text(row.teams, "team"),
+        submissions=count_text(row.submissions, "submission"),
+    )

@@ -1,0 +1,16 @@
+"""The page of error codes."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from server.pages.errors.view import errors_page
+from server.pages.rendering import READ_METHODS, render_page
+from server.security.sessions import OptionalVisitor
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.api_route("/errors", methods=READ_METHODS)
+def errors(request: Request, visitor: OptionalVisitor) -> Response:
+    """Show every way in which a submission can end without a score, with what to do about it."""
+    return render_page(request, "errors/errors.html", errors_page(), visitor)

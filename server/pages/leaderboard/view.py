@@ -1,0 +1,152 @@
+"""The page of a leaderboard, as values for its template."""
+
+from dataclasses import dataclass, replace
+from urllib.parse import urlencode
+
+from markupsafe import Markup
+from sqlalchemy.orm import Session
+
+from server.competitions.phases import Phase
+from server.competitions.service import summary
+from server.leaderboard.board_page import BoardPage, own_row
+from server.leaderboard.queries import BoardOrder, BoardQuery
+from server.models import Competition
+from server.pages.board import COLUMNS, Board, Head, Row, board, row
+from server.pages.card import PHASES, Card
+from server.pages.formatting import count_text
+from server.pages.rendering import render_macro
+from server.pages.snippets import Commands, commands
+from server.security.sessions import Visitor
+from server.teams.service import find_team
+
+LIVE_POLL_S = 15
+DESCENDING_FIRST = {BoardOrder.SCORE, BoardOrder.ENTRIES, BoardOrder.LAST}
+
+
+@dataclass(frozen=True)
+class PageLinks:
+    """Place on a board of several pages, with links to its neighbours."""
+
+    text: str
+    previous: str
+    next: str
+
+
+@dataclass(frozen=True)
+class DrawnBoard:
+    """A drawn part of a board: its source, and its table in two pieces, so that a visitor's row fits between them."""
+
+    source: BoardPage
+    board: Board
+    head: Markup
+    body: Markup
+
+
+@dataclass(frozen=True)
+class LeaderboardPage:
+    """The whole page; `mine` is the row of the visitor's team."""
+
+    card: Card
+    head: Markup
+    body: Markup
+    mine: Row | None
+    teams: int
+    has_rows: bool
+    found: str
+    pages: PageLinks | None
+    updated: str
+    search: str
+    order: str
+    csv: str
+    json: str
+    poll_s: int
+    commands: Commands
+    shown: str
+    is_revealed: bool
+
+
+def draw_board(slug: str, query: BoardQuery, source: BoardPage) -> DrawnBoard:
+    """Return the part of a board that `query` asks for, drawn."""
+    drawn = board(source)
+    head = render_macro("_board.html", "head", drawn, _heads(slug, query))
+    return DrawnBoard(source, drawn, head, render_macro("_board.html", "rows", drawn))
+
+
+def leaderboard_page(
+    session: Session,
+    competition: Competition,
+    current: Phase,
+    query: BoardQuery,
+    drawn_board: DrawnBoard,
+    visitor: Visitor | None,
+    base_url: str,
+) -> LeaderboardPage:
+    """Return the page of a drawn board, with the row of the visitor's team."""
+    slug = competition.slug
+    team = None if visitor is None else find_team(session, competition, visitor.user)
+    mine = None if team is None else own_row(session, competition, team, query.evaluation)
+    api = f"/api/v1/competitions/{slug}/leaderboard?view={query.evaluation}"
+    drawn = drawn_board.board
+    return LeaderboardPage(
+        card=Card(
+            slug=slug,
+            title=competition.title,
+            summary=summary(session, competition),
+            phase=current,
+            phase_text=PHASES[current],
+            teams=count_text(drawn.teams, "team"),
+            submissions=count_text(drawn.entries, "entry", "entries"),
+        ),
+        head=drawn_board.head,
+        body=drawn_board.body,
+        mine=None if mine is None else row(drawn_board.source, mine),
+        teams=drawn.teams,
+        has_rows=bool(drawn.rows),
+        found=f"{count_text(drawn.found, 'team')} found" if query.search else "",
+        pages=_pages(slug, query, drawn.found),
+        updated="" if drawn.updated is None else drawn.updated.text,
+        search=query.search,
+        order=query.order,
+        csv=f"{api}&format=csv",
+        json=f"{api}&format=json",
+        poll_s=LIVE_POLL_S,
+        commands=commands(base_url, slug),
+        shown=query.evaluation,
+        is_revealed=current is Phase.REVEALED,
+    )
+
+
+def _heads(slug: str, query: BoardQuery) -> dict[str, Head]:
+    return {column.value: _head(slug, query, column, title) for column, title in COLUMNS.items()}
+
+
+def _head(slug: str, query: BoardQuery, column: BoardOrder, title: str) -> Head:
+    natural = f"-{column}" if column in DESCENDING_FIRST else column.value
+    turned = natural.removeprefix("-") if natural.startswith("-") else f"-{column}"
+    is_current = query.order.removeprefix("-") == column
+    following = turned if query.order == natural else natural
+    direction = ("descending" if query.order.startswith("-") else "ascending") if is_current else ""
+    return Head(f"sort-{column}", title, _address(slug, replace(query, order=following, page=1)), direction)
+
+
+def _pages(slug: str, query: BoardQuery, found: int) -> PageLinks | None:
+    if found <= query.size:
+        return None
+    first = (query.page - 1) * query.size + 1
+    last = min(found, query.page * query.size)
+    return PageLinks(
+        text=f"{first:,}–{last:,} of {count_text(found, 'team')}" if first <= last else "Nothing on this page",
+        previous=_address(slug, replace(query, page=query.page - 1)) if query.page > 1 else "",
+        next=_address(slug, replace(query, page=query.page + 1)) if last < found else "",
+    )
+
+
+def _address(slug: str, query: BoardQuery) -> str:
+    """Return the address of that part of the board; defaults are left out."""
+    parameters = {
+        "view": query.evaluation.value,
+        "q": query.search,
+        "sort": "" if query.order == BoardOrder.RANK else query.order,
+        "page": "" if query.page == 1 else str(query.page),
+    }
+    return f"/competitions/{slug}/leaderboard?{urlencode({name: value for name, value in parameters.items() if value})}"

@@ -1,0 +1,96 @@
+"""Routes of one submission: its page, its plots, and what its team may do with it."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from evaluator.contract.states import Evaluation
+from server.competitions import phases
+from server.competitions import service as competitions
+from server.competitions.disclosure import Viewer, visibility
+from server.context import AppContext
+from server.leaderboard import service as leaderboards
+from server.leaderboard.queries import current_score
+from server.models import Competition
+from server.pages.forms import notice, redirect, redirect_to_login
+from server.pages.pictures import plot_response
+from server.pages.rendering import READ_METHODS, render_page
+from server.pages.source_view import source_lines
+from server.pages.submission.evidence import evidence
+from server.pages.submission.view import submission_page
+from server.plots.stored_plots import stored_plots
+from server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor
+from server.submissions import selections
+from server.submissions import service as submissions
+from server.submissions.views import receipt, submission_log
+from server.submissions.views import view as submission_view
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.api_route("/submissions/{submission_id}", methods=READ_METHODS)
+def submission(submission_id: UUID, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
+    """Show one of my team's submissions, or any of a competition that I host."""
+    if visitor is None:
+        return redirect_to_login(request)
+    with context.database.read() as session:
+        found, viewer = submissions.get_shown(session, submission_id, visitor.user)
+        shown = submission_view(session, found, viewer)
+        competition = competitions.get_competition(session, shown.competition, drafts=viewer is Viewer.HOST)
+        standings = leaderboards.leaderboard(session, competition, Evaluation(found.evaluation), limit=0)
+        scored = None if shown.score is None else receipt(session, found)
+        shown_evidence = evidence(session, competition, found, viewer)
+        can_select = viewer is Viewer.TEAM and phases.may_choose(competition)
+    lines = source_lines(context.artifacts.get(found.source_key))
+    log = None if found.check_report is None else submission_log(found)
+    view = submission_page(
+        shown,
+        log,
+        lines,
+        standings,
+        receipt=scored,
+        evidence=shown_evidence,
+        can_select=can_select,
+        is_own=viewer is Viewer.TEAM,
+        is_charged=found.is_charged,
+        notice=notice(request),
+    )
+    return render_page(request, "submission/submission.html", view, visitor)
+
+
+@router.post("/submissions/{submission_id}/cancel")
+def cancel(submission_id: UUID, context: AppContext, visitor: FormVisitor) -> Response:
+    """End one of my team's submissions."""
+    with context.database.write() as session:
+        found, owner = submissions.get_cancellable(session, submission_id, visitor.user)
+        submissions.cancel(session, found, owner)
+    return redirect(f"/submissions/{submission_id}", "cancelled")
+
+
+@router.post("/submissions/{submission_id}/select")
+def select(submission_id: UUID, context: AppContext, visitor: FormVisitor) -> Response:
+    """Select a submission for the final evaluation."""
+    with context.database.write() as session:
+        selections.select_submission(session, submissions.get_own(session, submission_id, visitor.user))
+    return redirect(f"/submissions/{submission_id}", "selected")
+
+
+@router.post("/submissions/{submission_id}/unselect")
+def unselect(submission_id: UUID, context: AppContext, visitor: FormVisitor) -> Response:
+    """Undo a selection."""
+    with context.database.write() as session:
+        selections.unselect_submission(session, submissions.get_own(session, submission_id, visitor.user))
+    return redirect(f"/submissions/{submission_id}", "unselected")
+
+
+@router.api_route("/submissions/{submission_id}/plots/{name}.svg", methods=READ_METHODS)
+def plot(submission_id: UUID, name: str, request: Request, context: AppContext, visitor: RequiredVisitor) -> Response:
+    """Return a plot as an SVG."""
+    with context.database.read() as session:
+        submission, viewer = submissions.get_shown(session, submission_id, visitor.user)
+        competition = session.get_one(Competition, submission.competition_id)
+        score = current_score(session, submission)
+        is_shown = score is not None and visibility(viewer, phases.phase(competition)).metric
+        found = [one for one in stored_plots(score.plots) if one.name == name] if score and is_shown else []
+    return plot_response(request, found[0] if found else None)

@@ -1,0 +1,98 @@
+"""The upload form, as values for its template."""
+
+from dataclasses import dataclass
+
+from evaluator.contract.specification import CompetitionSpec
+from server.competitions import phases
+from server.competitions.phases import Phase
+from server.models import Competition
+from server.pages.card import Card
+from server.pages.formatting import Moment, count_text, moment, size_text
+from server.pages.source_view import Line, source_lines
+from server.submissions.schemas import QuotaView
+from server.submissions.static_check import CheckedFile, RefusedFile
+
+NO_UPLOADS = {
+    Phase.DRAFT: "Uploads have not started.",
+    Phase.PRACTICE: "Uploads have not started.",
+    Phase.PAUSED: "The host has paused the competition, which takes no uploads for a while.",
+    Phase.CLOSED: "The competition is closed. The final evaluation comes next.",
+    Phase.FINAL: "The competition is closed. The final evaluation is under way.",
+    Phase.REVEALED: "The competition is over.",
+}
+"""Phases without uploads, and why."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The result of the static check of a file, with its source and the line at fault."""
+
+    is_good: bool
+    text: str
+    notes: tuple[str, ...]
+    lines: tuple[Line, ...]
+    marked: int | None
+
+
+@dataclass(frozen=True)
+class UploadPage:
+    """The upload form of a competition, or why it takes no uploads; `source` is what was pasted before."""
+
+    card: Card
+    closed: str
+    is_over: bool
+    limit: str
+    left: tuple[str, ...]
+    resets: Moment | None
+    starter: str
+    source: str
+    problem: str
+    verdict: Verdict | None
+
+
+def accepted(checked: CheckedFile) -> Verdict:
+    """Return the verdict on a file that passed the static check."""
+    needs = f" It needs {', '.join(checked.dependencies)}." if checked.dependencies else ""
+    return Verdict(
+        is_good=True,
+        text=f"The file can be submitted.{needs}",
+        notes=checked.notes,
+        lines=source_lines(checked.source),
+        marked=None,
+    )
+
+
+def refused(error: RefusedFile, source: str) -> Verdict:
+    """Return the verdict on a file that the static check refused."""
+    lines = source_lines(source.encode())
+    return Verdict(is_good=False, text=str(error), notes=(), lines=lines, marked=error.members.get("line"))
+
+
+def upload_page(
+    competition: Competition,
+    spec: CompetitionSpec,
+    card: Card,
+    quota: QuotaView,
+    *,
+    source: str = "",
+    problem: str = "",
+    verdict: Verdict | None = None,
+) -> UploadPage:
+    """Return the form of `competition` with what `quota` leaves."""
+    left = (
+        (quota.submissions_left_today, "submission", "left today"),
+        (quota.submissions_left, "submission", "left in all"),
+        (quota.attempts_left_today, "attempt", "left today"),
+    )
+    return UploadPage(
+        card=card,
+        closed=NO_UPLOADS.get(phases.phase(competition), ""),
+        is_over=not phases.may_choose(competition),
+        limit=size_text(spec.limits.upload_bytes),
+        left=tuple(f"{count_text(count, what)} {when}" for count, what, when in left if count is not None),
+        resets=moment(quota.resets_at) if quota.submissions_left_today is not None else None,
+        starter=f"/competitions/{competition.slug}/starter",
+        source=source,
+        problem=problem,
+        verdict=verdict,
+    )
