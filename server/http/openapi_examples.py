@@ -2,6 +2,11 @@
 
 from typing import Any
 
+from pydantic import BaseModel
+
+from evaluator.contract.limits import limits_of
+from evaluator.contract.specification import DependenciesSpec, LimitsSpec, QuotasSpec
+
 _AT, _LATER = "2026-03-01T12:30:00Z", "2026-04-01T00:00:00Z"
 _SUBMISSION_ID, _TEAM_ID = "7d3f7d6e-4a39-4c58-9f0a-0d7a0c2f7b11", "c0f5b8f4-6a0e-4bb1-8a4d-2f2f3f1d9a55"
 _OTHER_ID = "5b1b2b7c-0a53-4a42-8d55-7f6f0c8a3e90"
@@ -38,6 +43,17 @@ _RECEIPT = {
     "evaluation": "public", "runs": 32, "oracles": 32, "data_mark": "0f6d…", "oracles_mark": "b2c1…",
 }  # fmt: skip
 
+
+def _defaults(*specs: type[BaseModel]) -> dict[str, Any]:
+    """Return the defaults of all limits in `specs` that participants see."""
+    return {
+        name: kind.model_fields[name].default
+        for kind in specs
+        for name, limit in limits_of(kind).items()
+        if not limit.hidden
+    }
+
+
 EXAMPLES: dict[str, Any] = {
     "NewUser": {"username": "ann", "email": "ann@example.org", "password": "correct horse battery"},
     "UserCreated": {"username": "ann", "token": "lethe_5Jc…"},
@@ -55,10 +71,8 @@ EXAMPLES: dict[str, Any] = {
         "public_starts_at": _AT, "public_ends_at": _LATER, "final_ends_at": None, "revealed_at": None,
         "final_selections": 2, "metric": None, "architecture": "resnet-small", "image_size": 32, "batch_size": 64,
         "runs": 32,
-        "limits": {
-            "upload_bytes": 131072, "run_wall_s": 30.0, "check_wall_s": 300.0, "run_cpu_s": 60.0,
-            "memory_bytes": 2147483648, "scratch_bytes": 67108864, "processes": 64, "threads": 1,
-        },
+        "limits": _defaults(LimitsSpec, DependenciesSpec),
+        "quotas": _defaults(QuotasSpec),
         "counts": {"retain": 660, "forget": 84, "validation": 48, "classes": 10},
         "environment": {"python": "3.11.2", "torch": "2.9.0"}, "extra_parameters": ["device", "seed"],
     },
