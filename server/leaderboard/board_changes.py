@@ -1,4 +1,4 @@
-"""How often this process has changed a board: what it kept in memory before is no longer what its users did."""
+"""Counts the board changes of this process, so that its users see at once what they changed."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ class _Changes:
 
 
 def count() -> int:
-    """A number that is another one after every change of a board that this process committed."""
+    """Return how many transactions that changed a board this process has committed."""
     return _Changes.count
 
 

@@ -1,4 +1,4 @@
-"""A page of a board as people look at it: in any order, searched, with members, movement and each team's rise."""
+"""A page of a board for people: in any order, searched, with members, movement and the history of best scores."""
 
 import math
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from server.models.times import utc_now
 
 @dataclass(frozen=True)
 class TeamRow:
-    """A ranked team; `is_shared`: others have its rank, too.
+    """A ranked team; `is_shared`: other teams have the same rank.
 
     `moved`: places gained since the last midnight (UTC), None for a team that was not on the board. `best`: when the
     team's best score rose, and to what, oldest first; rounded as everything on a board is.
@@ -36,10 +36,10 @@ class TeamRow:
 
 @dataclass(frozen=True)
 class BoardPage:
-    """The rows of a page in their order, reference rows among them, and what all pages share.
+    """The rows of a page in their order, reference rows among them, and values that all pages share.
 
     `low` and `top` bound the values on all pages; `since` is the first score of a team on this one. `found` is the
-    number of teams that the search found, `teams` and `entries` those of the whole board.
+    number of teams that match the search, `teams` and `entries` those of the whole board.
     """
 
     rows: tuple[TeamRow | LeaderboardRow, ...]

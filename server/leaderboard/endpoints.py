@@ -1,4 +1,8 @@
-"""REST: the boards as JSON and CSV, paged, with an ETag that costs one cheap query; `kept` stands before them."""
+"""REST: the boards as JSON and CSV, paged; `response_cache` stands before them.
+
+The ETag is made of `board_version`, so that an unchanged board costs one short query: of 1,000 teams 2.6 ms of a
+processor instead of 8.2 ms (`python -m benchmarks.api boards`, rows "unchanged" and "uncached").
+"""
 
 from importlib.metadata import version
 from typing import Annotated, Literal

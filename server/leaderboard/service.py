@@ -1,4 +1,4 @@
-"""The boards as everybody sees them: a page of teams with the reference rows among them, as JSON and as CSV."""
+"""The boards as everybody sees them: pages of teams with the reference rows among them, as JSON and as CSV."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The standings as they are stored: each team's best complete score, its rank, and its place on the board."""
+"""Computes and stores the standings: each team's best score, its rank, and its place on the board."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class BestScore:
 
 
 def is_frozen(competition: Competition, evaluation: Evaluation) -> bool:
-    """Whether new scores leave the board as it is: the public one once finals began, the final one once shown."""
+    """Return whether new scores leave the board as it is: the public one from the finals on, the final one once shown."""
     stop = competition.finals_started_at if evaluation is Evaluation.PUBLIC else competition.revealed_at
     return stop is not None
 
@@ -40,9 +40,9 @@ def is_frozen(competition: Competition, evaluation: Evaluation) -> bool:
 def refresh(
     session: Session, competition: Competition, evaluation: Evaluation, team_id: UUID, *, is_rescore: bool = False
 ) -> None:
-    """Take a new score of `team_id` into the standings, in the caller's transaction; a frozen board stays as it is.
+    """Update the standings with a new score of `team_id`, in the caller's transaction; a frozen board stays as it is.
 
-    `is_rescore`: a score that was there has another value now.
+    `is_rescore`: the score replaces an earlier one of the same submission and generation.
     """
     queries.lock_boards(session, competition.id)
     if is_frozen(competition, evaluation):
@@ -58,7 +58,7 @@ def refresh(
 
 
 def rank_team(session: Session, competition: Competition, evaluation: Evaluation, team_id: UUID) -> None:
-    """Rank one team anew among the others as they stand, frozen board or not: their other scores are not read."""
+    """Rank one team again among the others, frozen board or not; of the others only the standings are read."""
     queries.lock_boards(session, competition.id)
     standing_scores = _best(queries.standing_scores.rows(session, **_board(competition, evaluation)))
     others = [entry for entry in standing_scores if entry.team_id != team_id]
@@ -69,7 +69,7 @@ def rank_team(session: Session, competition: Competition, evaluation: Evaluation
 
 
 def rebuild(session: Session, competition: Competition, evaluation: Evaluation) -> None:
-    """Compute all standings anew from all scores, frozen or not: after a rescore of the competition."""
+    """Compute all standings from all scores, frozen board or not, after a rescore of the competition."""
     queries.lock_boards(session, competition.id)
     _store(session, competition, evaluation, best_scores(session, competition, evaluation))
     score_history = _score_history(session, competition, evaluation)
@@ -78,16 +78,16 @@ def rebuild(session: Session, competition: Competition, evaluation: Evaluation) 
 
 
 def _store(session: Session, competition: Competition, evaluation: Evaluation, entries: list[BestScore]) -> None:
-    """Rank the entries, the best score of each team that has one, and make the standings those of these teams."""
-    found = sorted(entries, key=lambda entry: (-entry.final_score, entry.submitted_at, entry.score_id))
-    ranked = [entry for entry in found if not entry.is_baseline]
+    """Rank the entries, one for each team with a score, and store the standings of exactly these teams."""
+    ordered = sorted(entries, key=lambda entry: (-entry.final_score, entry.submitted_at, entry.score_id))
+    ranked = [entry for entry in ordered if not entry.is_baseline]
     ranks = _ranks(session, ranked)
     places = {
         entry.team_id: (rank, position) for position, (entry, rank) in enumerate(zip(ranked, ranks, strict=True), 1)
     }
     stored = {standing.team_id: standing for standing in queries.standings(session, competition, evaluation)}
     now = utc_now()
-    for entry in found:
+    for entry in ordered:
         standing = stored.pop(entry.team_id, None) or Standing(
             team_id=entry.team_id, competition_id=competition.id, evaluation=evaluation
         )
@@ -147,10 +147,10 @@ def _score_history(
 
 
 def monotone_ranks(final: NDArray[np.float64], replicates: NDArray[np.float64]) -> NDArray[np.int64]:
-    """1 + the number of teams significantly better, and never less than the rank of a team with a higher score.
+    """Return 1 + the number of significantly better teams, and never less than the rank of a team with a higher score.
 
     `final` (T,) and `replicates` (T, G) in any order; the ranks (T,) in that order. Without the second half of the rule
-    a team could climb by making its score noisier, so that nobody is significantly better. Equal scores share a rank.
+    a team could climb by making its score noisier, so that no team is significantly better. Equal scores share a rank.
     """
     ranks = np.array(rank_replicates(final, replicates), dtype=np.int64)
     order = np.argsort(-final, kind="stable")
