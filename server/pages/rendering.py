@@ -109,12 +109,12 @@ def client_has(request: Request, tag: str) -> bool:
 
 def render(template: str, **values: Any) -> str:
     """Return the text of `template`; every value is escaped, and a missing one raises jinja2.UndefinedError."""
-    return _environment().get_template(template).render(**values)
+    return template_environment().get_template(template).render(**values)
 
 
 def render_macro(template: str, name: str, *values: object) -> Markup:
     """Return the output of the macro `name` of `template`, marked as safe for another template."""
-    found: Markup = getattr(_environment().get_template(template).module, name)(*values)
+    found: Markup = getattr(template_environment().get_template(template).module, name)(*values)
     return found
 
 
@@ -132,7 +132,8 @@ def asset_versions() -> dict[str, str]:
 
 
 @cache
-def _environment() -> Environment:
+def template_environment() -> Environment:
+    """Return the environment of all templates, in which a missing value is an error."""
     environment = Environment(
         loader=FileSystemLoader([TEMPLATES, PAGES]),
         autoescape=True,

@@ -142,7 +142,7 @@ def test_a_newcomer_registers_uploads_and_is_scored_while_others_watch(open_page
     page.get_by_label("User name").fill("newcomer")
     page.get_by_label("E-mail").fill("newcomer@example.org")
     page.get_by_label("Password").fill("a long password")
-    page.get_by_role("button", name="Make the account").click()
+    page.get_by_role("button", name="Create account").click()
     expect(page.get_by_role("status")).to_have_text("Welcome. Your account is ready.")
 
     page.goto(f"{site.url}/competitions/{SLUG}/submit")
@@ -170,7 +170,7 @@ def test_a_failing_file_is_explained_with_its_line(open_page: OpenPage, logged_i
     refused = "status of 422"  # the answer to a file that cannot be submitted
     page = open_page(f"/competitions/{SLUG}/submit", storage_state=logged_in("ann"), ignore=refused)
     page.get_by_label("Or paste the source").fill("def unlearning(net:\n")
-    page.get_by_role("button", name="Only check").click()
+    page.get_by_role("button", name="Check only").click()
     expect(page.locator(".verdict.fault")).to_contain_text("Line 1")
     page.get_by_label("Or paste the source").fill(BROKEN)
     page.get_by_role("button", name="Submit").click()
@@ -188,13 +188,13 @@ def test_everything_works_without_script(open_page: OpenPage, site: Installation
     page.get_by_label("User name").fill("bob")
     page.get_by_label("Password").fill("correct horse")
     page.get_by_role("button", name="Log in").click()
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("button", name="Create token").click()
     expect(page.get_by_role("heading", name="Your new token")).to_be_visible()
     page.goto(f"{site.url}/competitions/{SLUG}/team")
-    page.get_by_label("Name of the team").fill(EVIL[:40])
-    page.get_by_role("button", name="Make the team").click()
-    page.get_by_role("button", name="Make an invitation").click()
-    expect(page.get_by_role("region", name="Link with which one person can join")).to_contain_text("/join?code=")
+    page.get_by_label("Team name").fill(EVIL[:40])
+    page.get_by_role("button", name="Create team").click()
+    page.get_by_role("button", name="Create invitation").click()
+    expect(page.get_by_role("region", name="Link for one person to join")).to_contain_text("/join?code=")
     page.goto(f"{site.url}/competitions/{SLUG}/submit")
     page.get_by_label("Or paste the source").fill(FINETUNE.replace("1e-2", "1e-3"))
     page.get_by_role("button", name="Submit").click()
@@ -208,7 +208,7 @@ def test_a_host_leads_the_competition_to_its_reveal(open_page: OpenPage, site: I
     page = open_page(f"/host/{SLUG}", storage_state=logged_in("hos"))
     page.get_by_label("Title").fill(EVIL[:100])
     page.get_by_label("Text", exact=True).fill(EVIL)
-    page.get_by_role("button", name="Tell everybody").click()
+    page.get_by_role("button", name="Publish").click()
     expect(page.get_by_role("status").first).to_have_text("Done.")
     page.get_by_label("State").select_option("cancelled")
     page.get_by_role("button", name="Show").click()
@@ -230,7 +230,7 @@ def test_a_host_leads_the_competition_to_its_reveal(open_page: OpenPage, site: I
             break
         page.wait_for_timeout(1_000)
         page.reload()
-    page.get_by_label("I mean it").check()
+    page.get_by_label("I am sure").check()
     page.get_by_role("button", name="Reveal").click()
     expect(page.get_by_role("status").first).to_have_text("Done.")
 
@@ -238,7 +238,7 @@ def test_a_host_leads_the_competition_to_its_reveal(open_page: OpenPage, site: I
     expect(board.get_by_role("link", name="Final")).to_have_attribute("aria-current", "page")
     expect(board.locator("tbody tr:not(.reference) .move")).to_contain_text("against the public board")
     own = open_page(address_of(site, "finetune.py"), storage_state=logged_in("newcomer", "a long password"))
-    expect(own.get_by_role("heading", name="How the final score came about")).to_be_visible()
+    expect(own.get_by_role("heading", name="How the final score was computed")).to_be_visible()
 
 
 PAGES = {

@@ -42,7 +42,7 @@ def _comparison(left: ScoreReplicates, right: ScoreReplicates) -> Comparison:
     )
     low, high = found.interval
     scale = scale_for((low, high))
-    verdict = "The difference may be chance: the interval holds zero."
+    verdict = "The difference may be chance: the interval includes zero."
     if found.significant:
         better, worse = (left, right) if found.difference > 0 else (right, left)
         verdict = f"{_name(better)} is significantly better than {_name(worse)}."

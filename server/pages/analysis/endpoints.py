@@ -72,7 +72,7 @@ def _visible_competition(session: Session, slug: str, view: Evaluation, visitor:
     is_hosts = visitor is not None and is_host(session, competition, visitor.user)
     visible = visibility(Viewer.HOST if is_hosts else Viewer.STRANGER, phase(competition))
     if not visible.metric or (view is Evaluation.FINAL and not visible.final):
-        raise AnalysisHidden("The host reveals at the end what scores are made of. Until then only hosts see this.")
+        raise AnalysisHidden("Only hosts see the analysis before the final results are revealed.")
     return competition
 
 

@@ -59,8 +59,6 @@ class CompetitionPage:
     limits: tuple[Fact, ...]
     environment: tuple[Fact, ...]
     runs: int
-    image_size: int
-    batch_size: int
     contact_sheet: str
     commands: Commands
     board: Board
@@ -103,8 +101,6 @@ def competition_page(
         limits=_limits(facts),
         environment=tuple(Fact(name, version) for name, version in sorted(facts.environment.items())),
         runs=facts.runs,
-        image_size=facts.image_size,
-        batch_size=facts.batch_size,
         contact_sheet=f"/competitions/{facts.slug}/contact-sheet.png?v={contact_sheet.sha256[:12]}",
         commands=commands(base_url, facts.slug),
         board=board(standings),
@@ -128,7 +124,7 @@ def _rules(facts: CompetitionFacts, spec: CompetitionSpec) -> tuple[Fact, ...]:
     return (
         Fact("Team", f"{count_text(spec.team_size, 'person', 'people')} at most"),
         *limit_facts(facts.quotas),
-        Fact("Selected for the final", f"{spec.evaluation.final_selections} a team"),
+        Fact("Selected for the final", f"{spec.evaluation.final_selections} per team"),
     )
 
 

@@ -91,7 +91,7 @@ def run_action(
         "announce": lambda session: actions.announce(session, slug, title=_valid_title(title), body=body, actor=actor),
     }
     if action not in actions_by_name:
-        raise NotFound("There is no such act.")
+        raise NotFound("Unknown action.")
     try:
         with context.database.write() as session:
             require_host(session, competitions.get_competition(session, slug, drafts=True), visitor.user)
@@ -135,20 +135,20 @@ def _run_submission_action(
             submissions.cancel(session, submission, owner)
         elif action == "disqualify":
             if not reason:
-                raise InvalidValue("Say why: the team sees the reason.")
+                raise InvalidValue("Give a reason: the team sees it.")
             actions.disqualify_submission(session, found, reason=reason, actor=user_actor(visitor.user))
         elif action == "qualify":
             actions.disqualify_submission(session, found, reason=None, actor=user_actor(visitor.user))
         elif action == "rerun":
             reruns.rerun(session, found, fresh_seeds=False, actor=user_actor(visitor.user))
         else:
-            raise NotFound("There is no such act.")
+            raise NotFound("Unknown action.")
 
 
 def _confirmed(slug: str, confirmation: str) -> str:
     """Return the slug if the host has ticked the box, which browsers require before they send."""
     if not confirmation:
-        raise InvalidValue("A reveal cannot be taken back: tick the box beside the button to say that you mean it.")
+        raise InvalidValue("A reveal cannot be undone: tick the box beside the button to confirm it.")
     return slug
 
 

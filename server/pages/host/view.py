@@ -23,10 +23,10 @@ LIVE_POLL_S = 15
 EVENTS_SHOWN = 30
 
 ACTIONS = {
-    "resume": ("Take uploads", "Ends a pause or an early close."),
-    "pause": ("Pause", "Takes no uploads for a while; the queue goes on."),
-    "close": ("Close", "Takes no more uploads and freezes the selections."),
-    "reveal": ("Reveal", "Shows the final board and the metric to everybody. It cannot be taken back."),
+    "resume": ("Reopen", "Ends a pause or an early close."),
+    "pause": ("Pause", "Stops uploads for a while; the queue continues."),
+    "close": ("Close", "Stops uploads and freezes the selections."),
+    "reveal": ("Reveal", "Shows the final board and the metric to everybody. This cannot be undone."),
 }
 """Actions on the whole competition: the button, and its effect."""
 

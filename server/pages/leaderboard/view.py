@@ -56,7 +56,6 @@ class LeaderboardPage:
     pages: PageLinks | None
     updated: str
     search: str
-    order: str
     csv: str
     json: str
     poll_s: int
@@ -106,7 +105,6 @@ def leaderboard_page(
         pages=_pages(slug, query, drawn.found),
         updated="" if drawn.updated is None else drawn.updated.text,
         search=query.search,
-        order=query.order,
         csv=f"{api}&format=csv",
         json=f"{api}&format=json",
         poll_s=LIVE_POLL_S,

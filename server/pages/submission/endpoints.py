@@ -52,7 +52,6 @@ def submission(submission_id: UUID, request: Request, context: AppContext, visit
         receipt=scored,
         evidence=shown_evidence,
         can_select=can_select,
-        is_own=viewer is Viewer.TEAM,
         is_charged=found.is_charged,
         notice=notice(request),
     )

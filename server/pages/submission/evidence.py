@@ -13,7 +13,7 @@ from server.pages.submission.view import ScoreEvidence
 from server.plots.stored_plots import StoredPlot, stored_plots
 from server.submissions import queries
 
-TITLES = {Evaluation.PUBLIC: "How the score came about", Evaluation.FINAL: "How the final score came about"}
+TITLES = {Evaluation.PUBLIC: "How the score was computed", Evaluation.FINAL: "How the final score was computed"}
 
 
 def evidence(

@@ -19,7 +19,7 @@ POLL_S = 3
 STAGES = {
     SubmissionState.QUEUED: ("Accepted", "The file passed the static check and is stored."),
     SubmissionState.CHECKING: ("Check", "One run on public practice data, in the same sandbox."),
-    SubmissionState.RUNNING: ("Runs", "The hidden photographs, one process and one seed a run."),
+    SubmissionState.RUNNING: ("Runs", "The hidden photographs, one process and one seed per run."),
     SubmissionState.SCORING: ("Scoring", "The runs are compared with the oracles."),
     SubmissionState.SCORED: ("Score", "On the leaderboard."),
 }
@@ -132,7 +132,6 @@ class SubmissionPage:
     final: ScoreBox | None
     receipts: tuple[Receipt, ...]
     evidence: tuple[ScoreEvidence, ...]
-    is_own: bool
 
 
 def submission_page(
@@ -144,7 +143,6 @@ def submission_page(
     receipt: ReceiptView | None = None,
     evidence: tuple[ScoreEvidence, ...] = (),
     can_select: bool = False,
-    is_own: bool = True,
     is_charged: bool = True,
     notice: str = "",
 ) -> SubmissionPage:
@@ -179,7 +177,6 @@ def submission_page(
         final=None if view.final is None else _score(view.final.score, view.final.interval, standings),
         receipts=() if receipt is None else _receipt(receipt),
         evidence=evidence,
-        is_own=is_own,
         advice=() if log is None else tuple(one.message for one in log.advice),
     )
 

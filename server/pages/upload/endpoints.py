@@ -80,7 +80,7 @@ def _upload(request: Request, context: Context, slug: str, visitor: Visitor, upl
         received = uploads.receive(context, uploads.open_competition(context, slug), upload)
     except RequestError as error:
         return _refused(request, context, slug, visitor, error, _decoded(upload.data))
-    return redirect(f"/submissions/{received.answer.id}", "known" if received.status == uploads.REPEATED else "")
+    return redirect(f"/submissions/{received.answer.id}", "resubmitted" if received.status == uploads.REPEATED else "")
 
 
 def _check(request: Request, context: Context, slug: str, visitor: Visitor, upload: uploads.Upload) -> Response:
@@ -88,7 +88,7 @@ def _check(request: Request, context: Context, slug: str, visitor: Visitor, uplo
     wait_s = context.rates.wait_s(CHECKS, "static check", visitor.user.id.hex)
     try:
         if wait_s is not None:
-            raise TooManyRequests("There were too many checks.", wait_s)
+            raise TooManyRequests("Too many checks.", wait_s)
         checked = check_file(upload.data, filename=upload.filename, limit_bytes=_limit_bytes(context, slug))
     except RequestError as error:
         return _refused(request, context, slug, visitor, error, _decoded(upload.data))

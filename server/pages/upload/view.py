@@ -15,7 +15,7 @@ from server.submissions.static_check import CheckedFile, RefusedFile
 NO_UPLOADS = {
     Phase.DRAFT: "Uploads have not started.",
     Phase.PRACTICE: "Uploads have not started.",
-    Phase.PAUSED: "The host has paused the competition, which takes no uploads for a while.",
+    Phase.PAUSED: "The host has paused uploads.",
     Phase.CLOSED: "The competition is closed. The final evaluation comes next.",
     Phase.FINAL: "The competition is closed. The final evaluation is under way.",
     Phase.REVEALED: "The competition is over.",
@@ -55,7 +55,7 @@ def accepted(checked: CheckedFile) -> Verdict:
     needs = f" It needs {', '.join(checked.dependencies)}." if checked.dependencies else ""
     return Verdict(
         is_good=True,
-        text=f"The file can be submitted.{needs}",
+        text=f"The file is ready to submit.{needs}",
         notes=checked.notes,
         lines=source_lines(checked.source),
         marked=None,
@@ -81,7 +81,7 @@ def upload_page(
     """Return the form of `competition` with what `quota` leaves."""
     left = (
         (quota.submissions_left_today, "submission", "left today"),
-        (quota.submissions_left, "submission", "left in all"),
+        (quota.submissions_left, "submission", "left in total"),
         (quota.attempts_left_today, "attempt", "left today"),
     )
     return UploadPage(

@@ -85,14 +85,14 @@ def test_plots_are_drawn_once_stored_and_shown_to_whom_the_metric_is_shown(site:
             assert ET.fromstring(shown.content).tag.endswith("svg")  # noqa: S314
             assert host.get(address, headers={"If-None-Match": shown.headers["etag"]}).status_code == 304
             assert team.get(address).status_code == 404
-        assert "How the score came about" not in team.get(f"/submissions/{identifier}").text
+        assert "How the score was computed" not in team.get(f"/submissions/{identifier}").text
         assert team.get(f"/competitions/{SLUG}/analysis").status_code == 404
         assert "The plot is being drawn" in host.get(f"/competitions/{SLUG}/analysis").text
 
         with site.context.database.write() as session:
             session.scalars(select(Competition)).one().revealed_at = utc_now()
         assert team.get(f"/submissions/{identifier}/plots/times.svg").status_code == 200
-        assert "How the score came about" in team.get(f"/submissions/{identifier}").text
+        assert "How the score was computed" in team.get(f"/submissions/{identifier}").text
         assert httpx.get(f"{site.url}/competitions/{SLUG}/analysis").status_code == 200
 
 

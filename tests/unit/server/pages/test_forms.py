@@ -130,7 +130,7 @@ def test_a_new_password_ends_other_sessions(ann: Browser, browser: Open) -> None
 
 def test_a_team_is_made_shared_and_left(ann: Browser, browser: Open) -> None:
     team = "/competitions/c/team"
-    assert "The team is made" in ann.post(team, name="Lotus <b>eaters").text
+    assert "Team created" in ann.post(team, name="Lotus <b>eaters").text
     invited = ann.post(f"{team}/invite")
     code = re.search(r"join\?code=([\w-]+)", invited.text)
     assert code is not None
@@ -217,7 +217,7 @@ def acts_of_bea(app: FastAPI) -> list[str]:
 
 
 def test_a_host_leads_the_competition(host: Browser, browser: Open, app: FastAPI) -> None:
-    assert "Competitions that you host" in host.get("/account").text
+    assert "Competitions you host" in host.get("/account").text
     assert "is open" in host.get("/host/c").text
     assert "is paused" in host.post("/host/c/pause").text
     refused = host.post("/competitions/c/submit", files={"file": ("mine.py", GOOD)})

@@ -1,0 +1,74 @@
+"""Every page template has one view, uses only fields that the view has, and leaves none of them unused."""
+
+from dataclasses import fields, is_dataclass
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+import pytest
+from jinja2 import nodes
+
+from server.pages.account.view import AccountPage, LoginForm, RegistrationForm
+from server.pages.analysis.view import AnalysisPage
+from server.pages.competition.view import CompetitionPage, HomePage
+from server.pages.errors.view import ErrorsPage
+from server.pages.host.view import HostPage
+from server.pages.leaderboard.view import LeaderboardPage
+from server.pages.rendering import PAGES, TEMPLATES, template_environment
+from server.pages.submission.view import SubmissionPage
+from server.pages.team.view import JoinPage, TeamPage
+from server.pages.upload.view import UploadPage
+
+VIEWS: dict[str, Any] = {
+    "account/account.html": AccountPage,
+    "account/login.html": LoginForm,
+    "account/register.html": RegistrationForm,
+    "analysis/analysis.html": AnalysisPage,
+    "competition/competition.html": CompetitionPage,
+    "competition/home.html": HomePage,
+    "errors/errors.html": ErrorsPage,
+    "host/host.html": HostPage,
+    "leaderboard/leaderboard.html": LeaderboardPage,
+    "submission/submission.html": SubmissionPage,
+    "team/join.html": JoinPage,
+    "team/team.html": TeamPage,
+    "upload/upload.html": UploadPage,
+}
+WITHOUT_VIEW = {"errors/away.html", "errors/problem.html"}  # nothing but words: they work while the rest does not
+
+
+def test_every_template_has_a_view() -> None:
+    found = {path.relative_to(PAGES).as_posix() for path in PAGES.rglob("*.html") if path.parent != TEMPLATES}
+    assert found == VIEWS.keys() | WITHOUT_VIEW
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_a_template_uses_the_fields_of_its_view(name: str) -> None:
+    used: set[str] = set()
+    source = (PAGES / name).read_text(encoding="utf-8")
+    walk(template_environment().parse(source), {"view": VIEWS[name]}, used)
+    assert {field.name for field in fields(VIEWS[name])} - used == set()
+
+
+def walk(node: nodes.Node, types: dict[str, Any], used: set[str]) -> None:
+    """Check every attribute below `node`; `types` has the types of names, `used` collects the fields of the view."""
+    if isinstance(node, nodes.For) and isinstance(node.target, nodes.Name):
+        items = get_args(type_of(node.iter, types))
+        types = types | {node.target.name: items[0] if items else None}
+    if isinstance(node, nodes.Getattr):
+        type_of(node, types)
+        if isinstance(node.node, nodes.Name) and node.node.name == "view":
+            used.add(node.attr)
+    for child in node.iter_child_nodes():
+        walk(child, types, used)
+
+
+def type_of(node: nodes.Node, types: dict[str, Any]) -> Any:
+    """Return the type of an expression, or None where it is not that of a view's field."""
+    if isinstance(node, nodes.Name):
+        return types.get(node.name)
+    if not isinstance(node, nodes.Getattr) or not is_dataclass(owner := type_of(node.node, types)):
+        return None
+    hints = get_type_hints(owner)
+    assert node.attr in hints, f"line {node.lineno}: {owner} has no field {node.attr}"
+    options = get_args(hints[node.attr])
+    return options[0] if NoneType in options else hints[node.attr]
