@@ -71,7 +71,7 @@ def test_without_a_sandbox_nothing_is_attacked(doctor: Doctor) -> None:
     result = doctor("--attacks", PATH="/nowhere")
     assert result.exit_code == 1
     assert "apt-get install bubblewrap" in result.output
-    assert "not tried" in result.output
+    assert "not run" in result.output
 
 
 def test_a_new_machine_lacks_nothing(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_home_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     disk = found(Settings(home=tmp_path / "file" / "home"), "disk")
     assert (disk.ok, disk.required) == (False, True)
-    assert "no folder" in disk.detail
+    assert "is not a folder" in disk.detail
 
 
 @pytest.mark.parametrize(
