@@ -1,4 +1,4 @@
-"""Where attacks take place: sandboxes that are opened on first use and kept, and the plants around them."""
+"""The bench of attacks: sandboxes that are opened on first use and kept, and the plants around them."""
 
 import contextlib
 import json
@@ -42,7 +42,7 @@ _HEALTHY = b"def unlearning(net, retain, forget, validation):\n    return b'aliv
 class AttackBench:
     """Runs hostile submissions; one `with` block serves the whole corpus.
 
-    uid: whom guests run as when this process is root. gpu: number of the GPU that guests see, None for none. Raises
+    uid: the uid of guests when this process is root. gpu: number of the GPU that guests see, None for none. Raises
     what `open_sandbox` raises when a sandbox is first used.
     """
 
@@ -81,7 +81,7 @@ class AttackBench:
             return list(slots.map(once, range(case.runs)))
 
     def damage(self) -> str | None:
-        """What is left of a run, or what no longer works, or None."""
+        """What a run left behind or broke, or None."""
         if jailed_processes() - self._processes_before:
             return "processes of the run are still there"
         for stage, sandbox in self._plain.items():
@@ -96,7 +96,7 @@ class AttackBench:
         return self._plain[stage]
 
     def plain_setup(self, stage: Stage) -> Setup:
-        """What goes into the jail with the plain harness."""
+        """The setup of a jail with the plain harness."""
         return Setup(
             harness={HARNESS_FILE.name: HARNESS_FILE},
             harness_module=HARNESS_FILE.stem,
@@ -127,7 +127,7 @@ class AttackBench:
         return self._stack.enter_context(resources)
 
     def prepare(self, case: Case, stages: tuple[Stage, ...]) -> None:
-        """Open what `case` needs, and remember which processes are there before it."""
+        """Open the sandboxes that `case` needs, and remember the processes that exist before it."""
         if case.harness is Harness.TORCH:
             self.torch.warm()
         else:
@@ -137,7 +137,7 @@ class AttackBench:
 
 
 def author_view(result: RunResult, stage: Stage) -> AuthorView:
-    """What is shown of one run with the plain harness."""
+    """What the author sees of one run with the plain harness."""
     is_hidden = stage is Stage.RUN
     code: str = OK
     line = None
@@ -146,7 +146,7 @@ def author_view(result: RunResult, stage: Stage) -> AuthorView:
         fault = fault_of(result, is_hidden=is_hidden)
         code, line = fault.code, fault.line
         texts.append(fault.message)
-    if is_hidden:  # whatever is said then is too much
+    if is_hidden:  # any text is too much here
         return AuthorView(code, line=line, loot="".join(texts).encode())
     texts += [result.stdout, result.stderr, result.error.traceback if result.error is not None else ""]
     return AuthorView(code, tuple(texts), line, result.payload or b"")

@@ -1,4 +1,4 @@
-"""What an attack is: one file with hostile code, the layer that must stop it and what its author must see."""
+"""An attack: one file with hostile code, the layer that must stop it and the codes that its author may see."""
 
 import ast
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ OK = "ok"
 
 
 class Layer(StrEnum):
-    """What stands between a submission and what it is after."""
+    """A layer of defence."""
 
     STATIC_CHECK = "static-check"
-    """The reading of an upload, before anything of it is executed."""
+    """The check of an upload before any of it is executed."""
     FILESYSTEM = "filesystem"
-    """What is bound into the jail, and read-only."""
+    """The jail's files, which are few and read-only."""
     NETWORK = "network"
     """The empty network namespace and the socket families."""
     NAMESPACES = "namespaces"
@@ -28,19 +28,19 @@ class Layer(StrEnum):
     LIMITS = "limits"
     """Time, memory, processes, files, scratch space, output."""
     PIPES = "pipes"
-    """The host's ends of a run's pipes, and its judgement of how a run ended."""
+    """The host's ends of a run's pipes, and its verdict on the run."""
     ISOLATION = "isolation-between-runs"
-    """That a run starts from the same state, whatever ran before or runs beside it."""
+    """Each run starts from the same state, whatever ran before or runs beside it."""
     RESULT_CHECK = "result-check"
     """The comparison of claimed weights with the original architecture."""
     INFERENCE = "inference"
     """The child process that computes outputs, which may be killed."""
     LEAK_POLICY = "leak-policy"
-    """What is shown of a run on hidden data."""
+    """The rule of what is shown of a run on hidden data."""
 
 
 class Harness(StrEnum):
-    """What calls a hostile function."""
+    """The harness that calls a hostile function."""
 
     PLAIN = "plain"
     """Torch-free and quick; the function returns its loot, as bytes or as anything that is true when it succeeded."""
@@ -51,12 +51,12 @@ class Harness(StrEnum):
 
 
 class Scene(StrEnum):
-    """In which stage of an evaluation an attack takes place."""
+    """The stage of an evaluation that an attack runs in."""
 
     CHECK = "check"
     """On practice data, where everything is shown."""
     RUN = "run"
-    """On hidden data, where only a code and a line are."""
+    """On hidden data, where only a code and a line are shown."""
     BOTH = "both"
     """First on practice data, where it must behave, then on hidden data."""
 

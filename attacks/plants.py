@@ -1,4 +1,4 @@
-"""What an attack could be after outside of its jail: secrets, listeners, files, a process; and whether it got there."""
+"""Targets of attacks outside of the jail: secrets, listeners, files, a process; and checks on each of them."""
 
 import contextlib
 import ctypes
@@ -19,7 +19,7 @@ _IPC_REMOVE = 0
 
 
 class Plants:
-    """Planted for the time of a `with` block. `uid`: whom guests run as on this machine; the victim is a process of it.
+    """Targets that exist during a `with` block. `uid`: that of guests on this machine, and of the victim process.
 
     Every secret begins with NEEDLE, so that an attack can search for all of them; the rest of it is random.
     """
@@ -47,7 +47,7 @@ class Plants:
         return made
 
     def write_targets(self, folder: Path) -> Path:
-        """A file in `folder` that tells attacks where the plants are."""
+        """Write a file into `folder` that tells attacks where the plants are."""
         path = folder / "targets.json"
         path.write_text(json.dumps(self.targets), encoding="utf-8")
         return path
@@ -58,7 +58,7 @@ class Plants:
         return any(secret.encode() in joined for secret in self.secrets)
 
     def disturbance(self) -> str | None:
-        """What an attack did to something out here, or None; connections are forgotten once reported."""
+        """What an attack did outside of its jail, or None; a connection is reported once."""
         checks = (self._connection, self._changed_file, self._hurt_victim, self._touched_device)
         return next((found for check in checks if (found := check()) is not None), None)
 

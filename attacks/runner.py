@@ -1,4 +1,4 @@
-"""Runs the corpus and says of each case whether it was contained, by what can be seen from outside."""
+"""Runs the corpus and judges from outside whether each case was contained."""
 
 import importlib
 import platform
@@ -19,7 +19,7 @@ from server.submissions.static_check import RefusedFile, check_source
 _STAGES = {Scene.CHECK: (Stage.CHECK,), Scene.RUN: (Stage.RUN,), Scene.BOTH: (Stage.CHECK, Stage.RUN)}
 _UPLOAD_BYTES = LimitsSpec().upload_bytes
 _ANSWER_CHARS = 1_000
-# What a terminal could obey or a database refuse. Wider than what the sandbox writes out would prove nothing.
+# Characters that a terminal could obey or a database refuse; the sandbox must escape all of them.
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -33,7 +33,7 @@ class AttackFinding(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """One case's outcome. `seen`: the codes that its author saw, in order; `reason`: why it is no clean containment."""
+    """One case's outcome. `seen`: the codes that its author saw, in order; `reason`: of a breach or a skip."""
 
     case: Case
     finding: AttackFinding
@@ -50,7 +50,7 @@ def run_cases(cases: Iterable[Case], bench: AttackBench) -> Iterator[Verdict]:
 
 
 def run_case(case: Case, bench: AttackBench) -> Verdict:
-    """The verdict on one case. What the platform would take the blame for is a breach: a try would cost nothing."""
+    """The verdict on one case. A fault blamed on the platform is a breach: further tries would be free."""
     started = time.monotonic()
     seen: list[str] = []
     reason = _attempt(case, bench, seen)
@@ -109,7 +109,7 @@ def _upload(case: Case, seen: list[str]) -> AuthorView:
 
 
 def _skip_reason(case: Case, bench: AttackBench) -> str:
-    """Why `case` cannot be tried on this machine, or nothing."""
+    """Why `case` cannot run on this machine; empty if it can."""
     if case.gpu and bench.gpu is None:
         return "needs a GPU, named by LETHE_GPU"
     if case.harness is Harness.TORCH and find_spec("torch") is None:

@@ -80,7 +80,7 @@ class TorchBench:
             raise SandboxFailure(done.fault.message)
         code, line = (done.fault.code, done.fault.line) if done.fault is not None else (OK, None)
         message = done.fault.message if done.fault is not None else ""
-        if done.check is None:  # whatever is said then is too much
+        if done.check is None:  # any text is too much here
             return AuthorView(code, line=line, loot=message.encode())
         loot = "\n".join(text for text in done.check.stdout.splitlines() if text.startswith("LOOT"))
         texts = (message, done.check.stdout, done.check.stderr, done.check.traceback)
@@ -156,7 +156,7 @@ class _PlantedSandboxPool(SandboxPool):
         return self._sandbox
 
     def discard(self, job: Job, layer: Layer) -> None:
-        """Nothing: a jail that broke shall be seen to be broken."""
+        """Do nothing, so that a broken jail is noticed."""
 
     def _setup(self, job: Job) -> Setup:
         setting = self._cache / "setting.json"

@@ -1,4 +1,4 @@
-"""What results depend on beside seeds: the processor, and the versions of what submissions find installed."""
+"""The environment that results depend on beside seeds: the processor, and the versions of installed packages."""
 
 import platform
 from importlib.metadata import version
@@ -10,6 +10,6 @@ PACKAGES = (
 
 
 def environment() -> dict[str, str]:
-    """Machine and versions by name; the competition page shows them. None of the packages is imported for it."""
+    """Machine and versions by name; the competition page shows them. Imports none of the packages."""
     packages = {name: version(name) for name in PACKAGES}
     return {"python": platform.python_version(), "machine": platform.machine(), **packages}

@@ -1,4 +1,4 @@
-"""A dry run on practice data, as the check stage does it, with everything on this machine."""
+"""A dry run of the check stage on practice data, entirely on this machine."""
 
 import os
 import threading
@@ -36,7 +36,7 @@ from evaluator.settings import IndexSettings, LayerSettings
 
 _NOBODY = UUID(int=0)
 CHECK_RUNS = 2  # so that a network that no seed changes is noticed
-SCORED_RUNS = 8  # the least that a score needs
+SCORED_RUNS = 8  # the minimum for a score
 
 RunStage = Literal[Stage.CHECK, Stage.RUN]
 
@@ -56,7 +56,7 @@ class PracticeScore(Contract):
 
 
 class CheckResult(Contract):
-    """How the dry run went. `accuracies` in [0, 1] by part, of the unlearned network on practice data."""
+    """The result of the dry run. `accuracies` in [0, 1] by part, of the unlearned network on practice data."""
 
     report: CheckReport
     fault: Fault | None
@@ -79,12 +79,12 @@ def practise(
     progress: ReportProgress | None = None,
     with_score: bool = False,
 ) -> CheckResult:
-    """The result of two runs of `source` on the competition's practice data, which is made on first use.
+    """Run `source` twice on the competition's practice data, which is made on first use.
 
     With `with_score` eight more runs are scored against eight oracles of the practice data, which are trained on first
     use. `files` says where a source that reads files finds them.
 
-    Raises SandboxUnavailable where nothing untrusted can be run, and what `prepare_practice` raises.
+    Raises SandboxUnavailable where untrusted code cannot be isolated, and what `prepare_practice` raises.
     """
     settings = LayerSettings()
     require_isolation(settings, allow_unsafe=allow_unsafe)
@@ -117,7 +117,7 @@ def practise(
 def _job(
     source: bytes, spec: CompetitionSpec, store: ArtifactStore, practice: PreparedPractice, stage: RunStage, runs: range
 ) -> Job:
-    """The job of these runs, whose indices are their seeds."""
+    """A job with these runs, whose indices are their seeds."""
     return Job(
         work_id=_NOBODY,
         token=time.time_ns(),
@@ -146,7 +146,7 @@ def _scored(
     practice: PreparedPractice,
     progress: ReportProgress | None,
 ) -> tuple[Fault | None, PracticeScore | None]:
-    """The fault of the runs, or their score."""
+    """Do the runs and return their fault or their score."""
     store, started = resources.store, time.monotonic()
     records: list[RunRecord] = []
 

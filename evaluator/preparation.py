@@ -42,14 +42,14 @@ def prepare(
     jobs: int | None = None,
     progress: ReportProgress | None = None,
 ) -> PreparedCompetition:
-    """Return the prepared competition; everything that it names is in the store.
+    """Return the prepared competition, after storing everything that it names.
 
     Makes or reads the hidden and the practice photographs, splits them, writes the bundles and a contact sheet of the
     practice data, trains the original models and the first two oracles of each split in `jobs` processes (default:
-    cores), and measures. Every seed of `spec` must be given. `files` says where a source that reads files finds them.
-    Repeating it, or continuing after it was killed, trains nothing twice and gives the same result. `progress` is
-    called with the stages `data` and `models`. Raises DataError before any training when the data cannot be used or
-    split as specified, or the store is too small, and TrainingFailed when a training process dies or raises.
+    cores), and computes the figures. Every seed of `spec` must be given. `files` says where a source that reads files
+    finds them. Repeating it, or continuing after it was killed, trains nothing twice and gives the same result.
+    `progress` is called with the stages `data` and `models`. Raises DataError before any training when the data cannot
+    be used or split as specified, or the store is too small, and TrainingFailed when a training process dies or raises.
     """
     files = _reporting(files, progress)
     collection = load_collection(spec, files)
@@ -96,7 +96,7 @@ def prepare(
 def prepare_practice(
     spec: CompetitionSpec, store: ArtifactStore, *, files: Files | None = None, progress: ReportProgress | None = None
 ) -> PreparedPractice:
-    """The practice data of a specification and its original model, the same bits as in a competition made from it.
+    """Return a specification's practice data and their original model, with the bits of a competition made from it.
 
     Everything is made on first use and found in the store later. Raises as `prepare` does.
     """
@@ -108,7 +108,7 @@ def prepare_practice(
 
 
 def _reporting(files: Files | None, progress: ReportProgress | None) -> Files:
-    """`files` with its decoding told to `progress` as the stage `data`."""
+    """`files`, with its decoding reported to `progress` as the stage `data`."""
     found = files or Files()
     if progress is None:
         return found
@@ -144,8 +144,8 @@ def _prepared_practice(bundles: tuple[ArtifactRef, ArtifactRef], original: Model
 
 
 def practice_split(spec: CompetitionSpec) -> SplitSpec:
-    """How practice data are split: as the hidden data, but once, by the seed of practice, and by identity instead of
-    the published rule, which names people who are not among those of practice.
+    """The split of the practice data: as that of the hidden data, but without a final one, with the practice seed, and
+    by identity instead of the published rule, whose people are not in the practice data.
     """
     forget_by = "identity" if spec.split.forget_by == "published" else spec.split.forget_by
     return spec.split.model_copy(update={"seed": spec.practice.seed, "final": False, "forget_by": forget_by})
@@ -154,7 +154,7 @@ def practice_split(spec: CompetitionSpec) -> SplitSpec:
 def _store_practice(
     store: ArtifactStore, photographs: Photographs, spec: CompetitionSpec
 ) -> tuple[ArtifactRef, ArtifactRef]:
-    """The bundles of the practice data."""
+    """Store the bundles of the practice data."""
     own = practice_split(spec)
     split = draw_splits(photographs.identities, photographs.labels, own).public
     return _store_bundles(store, photographs, split, spec.model_copy(update={"split": own}))
@@ -163,7 +163,7 @@ def _store_practice(
 def _store_bundles(
     store: ArtifactStore, photographs: Photographs, split: Split, spec: CompetitionSpec
 ) -> tuple[ArtifactRef, ArtifactRef]:
-    """The visible and the evaluation bundle, stored. Raises DataError when a loader would end with a batch of one."""
+    """Store the visible and the evaluation bundle. Raises DataError when a loader would end with a batch of one."""
     for part in VISIBLE_PARTS:
         count = len(getattr(split, part))
         if count % spec.evaluation.batch_size == 1:

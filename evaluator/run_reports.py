@@ -1,4 +1,4 @@
-"""What a participant is told of a run: its fault, and what was seen of it on practice data."""
+"""Reports of a run for its participant: its fault, and the check report of a run on practice data."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ FAULT_CODES = {
 
 
 def advise(runs: Sequence[tuple[RunResult, bytes | None]], untouched: bytes, run_wall_s: float) -> tuple[Advice, ...]:
-    """What results and outputs of the check's runs give reason to say; `untouched` are the original model's outputs."""
+    """Advice from the results and outputs of the check's runs; `untouched` are the original model's outputs."""
     found = []
     if any(outputs == untouched for _, outputs in runs):
         found.append(Advice.UNCHANGED)
@@ -34,7 +34,7 @@ def advise(runs: Sequence[tuple[RunResult, bytes | None]], untouched: bytes, run
 
 
 def fault_of(result: RunResult, *, is_hidden: bool) -> Fault:
-    """The participant's fault behind a result; of a hidden run only code and line, nothing that the code said."""
+    """The participant's fault behind a result; for a hidden run only its code and line, without the message."""
     error = result.error
     message = "" if error is None or is_hidden else f"{error.type}: {error.message}"
     line = error.line if error is not None and error.line is not None and error.line > 0 else None
@@ -44,7 +44,7 @@ def fault_of(result: RunResult, *, is_hidden: bool) -> Fault:
 def check_report(
     result: RunResult, fault: Fault | None, packages: tuple[str, ...], advice: tuple[Advice, ...] = ()
 ) -> CheckReport:
-    """What the participant sees of a run on practice data."""
+    """The report that the participant sees of a run on practice data."""
     trace = result.error.traceback if result.error is not None else (fault.message if fault else "")
     return CheckReport(
         stdout=result.stdout,

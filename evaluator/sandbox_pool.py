@@ -1,4 +1,4 @@
-"""Keeps the sandboxes of the competitions at hand open, so that a submission pays for no import of torch."""
+"""Keeps the sandboxes of recent competitions open, so that a submission does not wait for an import of torch."""
 
 import json
 import threading
@@ -22,8 +22,8 @@ HARNESS_MODULE = "evaluator.guest.harness"
 _GUEST_PARTS = ("evaluator/__init__.py", "evaluator/guest", "evaluator/models", "evaluator/data/__init__.py",
                 "evaluator/data/loaders.py")  # fmt: skip
 MAX_OPEN = 2
-# Notebooks of the 2023 challenge look for the first, which is there (and empty) wherever nothing is to be evaluated,
-# and then skip their own loop over runs; some write below the others.
+# Notebooks of the 2023 challenge skip their own loop over runs when the first file exists and is empty; some write into
+# the other folders.
 KAGGLE_LINKS = {
     "/kaggle/input/neurips-2023-machine-unlearning/empty.txt": "/dev/null",
     "/kaggle/working": "/tmp",  # noqa: S108 - the guest's scratch folder
@@ -32,9 +32,9 @@ KAGGLE_LINKS = {
 
 
 def require_isolation(settings: SandboxSettings, *, allow_unsafe: bool) -> None:
-    """Raises SandboxUnavailable when this machine cannot isolate runs as the settings say.
+    """Raise SandboxUnavailable when this machine cannot isolate runs as the settings say.
 
-    To isolate nothing takes both the setting and the command's option, each of which may be there by mistake.
+    Running without isolation needs both the setting and the command's option, because one alone may be a mistake.
     """
     is_unsafe = settings.sandbox_backend is Backend.UNSAFE
     if is_unsafe and not allow_unsafe:
@@ -66,7 +66,7 @@ def policy_of(limits: LimitsSpec) -> Policy:
 
 
 def guest_files() -> dict[str, Path]:
-    """The project's code that a jail holds: the harness, the architectures and the loaders."""
+    """The project's code in a jail: the harness, the architectures and the loaders."""
     root = Path(str(files("evaluator"))).parent
     return {part: root / part for part in _GUEST_PARTS}
 
@@ -78,7 +78,7 @@ class _OpenSandbox:
 
 
 class SandboxPool:
-    """Open sandboxes by what is inside them; the one unused longest is closed for the next.
+    """Open sandboxes by their content; the least recently used one is closed for the next.
 
     A jail's zygote never sees a submission's source, so one jail may serve all submissions with the same layer.
     """
@@ -95,7 +95,7 @@ class SandboxPool:
 
     @property
     def is_exact(self) -> bool:
-        """Whether a run gives the same weights each time that it is done with one seed; GPUs do not promise it."""
+        """Whether a run with the same seed gives the same weights each time; GPUs do not guarantee it."""
         return self._settings.gpu is None
 
     def get(self, job: Job, layer: Layer) -> Sandbox:
@@ -141,7 +141,7 @@ class SandboxPool:
 
     def _start(self, job: Job, layer: Layer, stack: ExitStack) -> Sandbox:
         stack.enter_context(layer.held())
-        # Kept as long as the sandbox is open: the fresh backend reads its inputs for each run.
+        # Kept while the sandbox is open: the fresh backend reads its inputs for each run.
         folder = stack.enter_context(TemporaryDirectory(prefix="lethe-setting-"))
         setting = Path(folder) / "setting.json"
         setting.write_text(self._setting(job), encoding="utf-8")

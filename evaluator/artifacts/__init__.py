@@ -1,4 +1,4 @@
-"""Write-once artifacts and the readers of what they hold: stored outputs and oracle banks. No torch in here."""
+"""Write-once artifacts, and the readers of stored outputs and oracle banks. No torch in here."""
 
 from evaluator.artifacts.store import (
     ArtifactConflict,

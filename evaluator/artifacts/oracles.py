@@ -23,22 +23,22 @@ class ModelRecord(Contract):
 
 
 def identity_key(bank_digest: str) -> str:
-    """Where the bank says what it was made from, the JSON of its BankIdentity."""
+    """The key of the bank's BankIdentity as JSON."""
     return f"banks/{bank_digest}/identity.json"
 
 
 def read_identity(store: ArtifactStore, bank_digest: str) -> BankIdentity:
-    """What the bank was made from; raises ArtifactMissing when nobody has begun it."""
+    """The identity of the bank; raises ArtifactMissing when nobody has begun it."""
     return BankIdentity.model_validate_json(store.get(identity_key(bank_digest)))
 
 
 def pruned_key(bank_digest: str) -> str:
-    """Where the bank says that checkpoints were dropped on purpose."""
+    """The key of the mark that checkpoints were deleted on purpose."""
     return f"banks/{bank_digest}/pruned"
 
 
 def record_key(bank_digest: str, index: int) -> str:
-    """Where the record of a model is stored."""
+    """The key of a model's record."""
     return f"banks/{bank_digest}/records/{index:05d}.json"
 
 
@@ -48,7 +48,7 @@ def read_record(store: ArtifactStore, bank_digest: str, index: int) -> ModelReco
 
 
 def trained_indices(store: ArtifactStore, bank_digest: str) -> list[int]:
-    """The indices of the models that the bank holds, ascending; empty for a bank that nobody has begun."""
+    """The indices of the bank's models, ascending; empty for a bank that nobody has begun."""
     keys = store.list(f"banks/{bank_digest}/records")
     return sorted(int(key.rsplit("/", 1)[1].removesuffix(".json")) for key in keys)
 

@@ -1,4 +1,4 @@
-"""What is stored of one model, oracle or run: its logits and accuracies as one safetensors artifact."""
+"""The stored outputs of a model, oracle or run: its logits and accuracies as one safetensors artifact."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class OutputsInvalid(EvaluatorError, ValueError):
 class Outputs:
     """One model in evaluation mode. Logits by part (`forget`, `test`, `retain`: the fixed retain sample): (examples,
     classes) float32; accuracies in [0, 1] by part (`retain`, `forget`, `validation`, `test`). `copies`: logits on
-    changed copies of forget examples, by what was done to them; empty where the evaluation bundle has none.
+    changed copies of forget examples, by the kind of change; empty where the evaluation bundle has none.
     """
 
     logits: dict[str, NDArray[np.float32]]
@@ -40,7 +40,7 @@ class Outputs:
 @dataclass(frozen=True)
 class StackedOutputs:
     """The outputs of N models. Logits by part: (N, examples, classes) float32; accuracies by part: (N,) float64.
-    `copies` as logits, of those kinds that every model has.
+    `copies` as logits, of the kinds that every model has.
     """
 
     logits: dict[str, NDArray[np.float32]]
@@ -54,7 +54,7 @@ class StackedOutputs:
 def write_outputs(outputs: Outputs) -> bytes:
     """Safetensors bytes with `logits.<part>` and `copies.<kind>` (E, C) float32 and `accuracy.<part>` (1,) float64.
 
-    Equal outputs give equal bytes, so nothing that varies between repetitions (wall time, host) is in them.
+    Equal outputs give equal bytes, so they contain nothing that varies between repetitions (wall time, host).
 
     Raises OutputsInvalid when a part is missing or misshapen, a logit is not finite or an accuracy not in [0, 1].
     """
@@ -85,7 +85,7 @@ def read_outputs(data: bytes) -> Outputs:
 def stack_outputs(outputs: Sequence[Outputs]) -> StackedOutputs:
     """The outputs of N models along a new first axis, in the given order.
 
-    Raises OutputsInvalid when there are none or their shapes differ, which means that they are of different data.
+    Raises OutputsInvalid when there are none or their shapes differ, so that they are of different data.
     """
     if not outputs:
         raise OutputsInvalid("no outputs to stack")

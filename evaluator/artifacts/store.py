@@ -30,7 +30,7 @@ _DELETED_AT_ONCE = 1000
 
 
 class ArtifactError(EvaluatorError):
-    """Root of everything that the store raises, but for ValueError on unusable keys and URLs."""
+    """Root of everything that the store raises, except ValueError for unusable keys and URLs."""
 
 
 class ArtifactMissing(ArtifactError):
@@ -46,16 +46,16 @@ class ArtifactCorrupt(ArtifactError):
 
 
 class ArtifactStoreAway(ArtifactError):
-    """The store did not answer, or refused, after some seconds of retries: the platform's fault, to be tried again."""
+    """The store did not answer, or refused, after some seconds of retries: the platform's fault; try again."""
 
 
 class ArtifactStoreFull(ArtifactStoreAway):
-    """No space is left; nothing of the artifact was kept."""
+    """No space is left; no part of the artifact was kept."""
 
 
 @dataclass(frozen=True)
 class StoredArtifact:
-    """What a listing says of one artifact."""
+    """One artifact of a listing."""
 
     key: str
     size_bytes: int
@@ -88,20 +88,20 @@ class ArtifactStore:
         """
         ref = ArtifactRef(key=key, sha256=sha256 or sha256_hex(data))
         _require_key(key)
-        with self._answering():
+        with self._translating_errors():
             self._make_private_folders(key)
             try:
                 # One request, not multipart: only a single put can be refused atomically when the key exists.
                 obstore.put(self._backend, key, data, mode="create", use_multipart=False)
             except AlreadyExistsError:
-                # A put that was retried because its first answer got lost finds its own bytes here.
+                # A retried put whose first answer got lost finds its own bytes here.
                 if sha256_hex(self.get(key)) != ref.sha256:
                     raise ArtifactConflict(f"{key} is already stored with other content") from None
-            self._settle(key)
+            self._make_durable(key)
         return ref
 
     def put_named_by_digest(self, stem: str, data: bytes, suffix: str) -> ArtifactRef:
-        """The reference to `data` under a key that contains its digest, so that different bytes never meet."""
+        """Store `data` under a key that contains its digest, so that different bytes never collide."""
         sha256 = sha256_hex(data)
         return self.put(f"{stem}-{sha256[:16]}{suffix}", data, sha256=sha256)
 
@@ -111,7 +111,7 @@ class ArtifactStore:
         Raises ArtifactMissing, or ArtifactCorrupt when the digest differs.
         """
         key = _key_of(artifact)
-        with self._answering(), self._finding(key):
+        with self._translating_errors(), self._raising_missing(key):
             data = obstore.get(self._backend, key).bytes().to_bytes()
         if isinstance(artifact, ArtifactRef) and sha256_hex(data) != artifact.sha256:
             raise self._corrupt(artifact)
@@ -121,7 +121,7 @@ class ArtifactStore:
         """Whether something is stored under the key; its bytes are not read."""
         key = _key_of(artifact)
         try:
-            with self._answering(), self._finding(key):
+            with self._translating_errors(), self._raising_missing(key):
                 obstore.head(self._backend, key)
         except ArtifactMissing:
             return False
@@ -132,18 +132,18 @@ class ArtifactStore:
         return sorted(artifact.key for artifact in self.entries(prefix))
 
     def entries(self, prefix: str) -> Iterator[StoredArtifact]:
-        """What is stored below the folder `prefix`, in no particular order."""
-        with self._answering():
+        """The artifacts below the folder `prefix`, in no particular order."""
+        with self._translating_errors():
             for batch in obstore.list(self._backend, prefix.rstrip("/")):
                 for meta in batch:
                     yield StoredArtifact(meta["path"], meta["size"], meta["last_modified"])
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Remove what is stored under `keys`; what is not there is gone already. Only for what nothing refers to."""
+        """Remove the artifacts under `keys`, ignoring missing ones. Nothing may refer to them any more."""
         wanted = list(keys)
         for key in wanted:
             _require_key(key)
-        with self._answering():
+        with self._translating_errors():
             if not isinstance(self._backend, LocalStore):
                 for start in range(0, len(wanted), _DELETED_AT_ONCE):
                     obstore.delete(self._backend, wanted[start : start + _DELETED_AT_ONCE])
@@ -154,7 +154,7 @@ class ArtifactStore:
 
     def probe(self) -> None:
         """Return when the store answers and its folder or bucket exists; raises ArtifactStoreAway."""
-        with self._answering():
+        with self._translating_errors():
             if isinstance(self._backend, LocalStore) and not Path(self._backend.prefix or "/").is_dir():
                 raise FileNotFoundError(errno.ENOENT, "there is no such folder")
             next(iter(obstore.list(self._backend, "readiness-probe")), None)
@@ -188,10 +188,10 @@ class ArtifactStore:
     def _pieces(self, ref: ArtifactRef) -> Iterator[bytes]:
         """The artifact's bytes in order; raises ArtifactCorrupt after the last one when the digest differs."""
         digest = hashlib.sha256()
-        with self._answering(), self._finding(ref.key):
+        with self._translating_errors(), self._raising_missing(ref.key):
             stream = iter(obstore.get(self._backend, ref.key).stream(min_chunk_size=_CHUNK_BYTES))
         while True:
-            with self._answering():
+            with self._translating_errors():
                 piece = next(stream, None)
             if piece is None:
                 break
@@ -205,20 +205,20 @@ class ArtifactStore:
         return ArtifactCorrupt(f"{ref.key} in {self.url} does not have the SHA-256 {ref.sha256}")
 
     @contextmanager
-    def _finding(self, key: str) -> Iterator[None]:
+    def _raising_missing(self, key: str) -> Iterator[None]:
         try:
             yield
         except FileNotFoundError:
             raise ArtifactMissing(f"{key} is not in the artifact store {self.url}") from None
 
     @contextmanager
-    def _answering(self) -> Iterator[None]:
-        """Turns what the back end raises into the store's own errors, in one line."""
+    def _translating_errors(self) -> Iterator[None]:
+        """Turn errors of the back end into the store's own, in one line."""
         try:
             yield
         except (BaseError, OSError) as error:
             first = (str(error).splitlines() or [type(error).__name__])[0]
-            # Of a local disk obstore tells the system's error number only in its text.
+            # For a local disk, obstore gives the system's error number only in its text.
             is_full = any(f"(os error {number})" in first for number in _NO_SPACE)
             if is_full or getattr(error, "errno", None) in _NO_SPACE:
                 raise ArtifactStoreFull(f"the artifact store {self.url} is full") from error
@@ -231,8 +231,8 @@ class ArtifactStore:
                 folder = folder / part
                 folder.mkdir(mode=0o700, exist_ok=True)
 
-    def _settle(self, key: str) -> None:
-        """On a local disk: take away others' permissions and wait until the bytes would survive a power cut."""
+    def _make_durable(self, key: str) -> None:
+        """On a local disk: remove others' permissions and sync, so that the bytes survive a power cut."""
         if isinstance(self._backend, LocalStore) and self._backend.prefix is not None:
             path = Path(self._backend.prefix) / key
             path.chmod(0o600)
@@ -270,7 +270,7 @@ def open_store(url: str) -> ArtifactStore:
 
 
 def _remote(url: str) -> ObjectStore:
-    """A store behind HTTP. Short outages are bridged here, longer ones by whoever called; a hanging store is not."""
+    """A store behind HTTP. Short outages are bridged here, longer ones by callers; a hanging store is not."""
     return from_url(
         url,
         client_options={

@@ -1,1 +1,1 @@
-"""Oracle banks: which bank belongs to which competition, and the parallel training that fills it."""
+"""Oracle banks: the identity of a competition's bank, and the parallel training that fills it."""

@@ -1,4 +1,4 @@
-"""The identity of a competition's bank as it is configured now, and what differs from the one that was made."""
+"""The identity of a competition's bank as configured now, and its differences from an existing bank's."""
 
 from importlib.metadata import version
 
@@ -27,6 +27,6 @@ def bank_identity(
 
 
 def differences(made: BankIdentity, now: BankIdentity) -> list[str]:
-    """What was changed since a bank was made, each as `name old → new` with the first digits of its digest."""
+    """The changes since a bank was made, each as `name old → new` with the first digits of its digest."""
     before, after = made.ingredients(), now.ingredients()
     return [f"{name} {before[name][:12]} → {after[name][:12]}" for name in before if before[name] != after[name]]

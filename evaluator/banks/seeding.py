@@ -1,4 +1,4 @@
-"""Training what a bank lacks: how one model becomes a task, and how its result becomes part of the bank for good."""
+"""Trains the missing models of a bank: turns each into a task, and stores its result in the bank."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from evaluator.contract.bank import BankIdentity
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a stage of work stands: `done` of `total` units, of which `fresh` were done since `elapsed_s` ago."""
+    """The progress of a stage: `done` of `total` units, of which `fresh` were done in the last `elapsed_s`."""
 
     stage: str
     done: int
@@ -46,11 +46,11 @@ def fill_banks(
     stage: str,
     progress: ReportProgress | None = None,
 ) -> list[ModelRecord]:
-    """The records of the ordered models (bank and index), in that order, after training those that are missing.
+    """Train the ordered models (bank and index) that are missing, and return the records of all in that order.
 
     May be killed at any moment: a finished model stays, an unfinished one is trained again from its own seed, and the
-    bank ends with the same bits. `progress` is called at the start and after every model. Knows nothing of trainers
-    elsewhere: two at once may train a model twice, and the first result counts. Raises TrainingFailed when a training
+    bank ends with the same bits. `progress` is called at the start and after every model. Trainers elsewhere are not
+    coordinated: two at once may train a model twice, and the first result counts. Raises TrainingFailed when a training
     process dies or raises.
     """
     for bank in {bank.digest: bank for bank, _ in orders}.values():
@@ -74,12 +74,12 @@ def fill_banks(
 
 
 def store_identity(store: ArtifactStore, bank: BankIdentity) -> None:
-    """Let the bank say what it is made from."""
+    """Store the bank's identity, beside its models."""
     store.put(identity_key(bank.digest), bank.model_dump_json().encode())
 
 
 def training_task(bank: BankIdentity, index: int, store: ArtifactStore, folder: Path) -> TrainingTask:
-    """The task that makes model `index` of the bank, with its data in `folder`. Raises as `ArtifactStore.get` does."""
+    """The task that trains model `index` of the bank, with its data in `folder`. Raises as `ArtifactStore.get` does."""
     return TrainingTask(
         name=f"model {index} of bank {bank.digest[:12]}",
         visible=store.local_path(bank.visible, folder),
@@ -94,10 +94,10 @@ def training_task(bank: BankIdentity, index: int, store: ArtifactStore, folder: 
 
 
 def store_model(store: ArtifactStore, bank: BankIdentity, index: int, model: TrainedModel) -> None:
-    """Checkpoint and outputs first, under names that contain their digests, then the record that makes them count.
+    """Store checkpoint and outputs under names that contain their digests, then the record that makes them count.
 
-    Two machines that train the same model may differ in the last bits: whoever writes the record first has made the
-    model, and the other's files are left unused.
+    Two machines that train the same model may differ in the last bits: the first record counts, and the other
+    machine's files stay unused.
     """
     folder = f"banks/{bank.digest}"
     record = ModelRecord(
@@ -108,6 +108,6 @@ def store_model(store: ArtifactStore, bank: BankIdentity, index: int, model: Tra
         wall_s=model.wall_s,
         processor=model.processor,
     )
-    # A conflict means that another process or machine made this model meanwhile.
+    # A conflict means that another process or machine trained this model meanwhile.
     with suppress(ArtifactConflict):
         store.put(record_key(bank.digest, index), record.model_dump_json().encode())

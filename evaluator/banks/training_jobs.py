@@ -43,7 +43,7 @@ R = TypeVar("R")
 
 
 class TrainingFailed(EvaluatorError):
-    """A training process died or raised; what is committed stays, and the same command continues from there."""
+    """A training process died or raised; stored models stay, and the same command continues from there."""
 
 
 class TrainerKilled(TrainingFailed):
@@ -52,7 +52,7 @@ class TrainerKilled(TrainingFailed):
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """One model to train: on these parts of the visible bundle, from this seed. Paths are local, verified files."""
+    """One model to train, on these parts of the visible bundle and from this seed. Paths are local, verified files."""
 
     name: str
     visible: Path
@@ -67,7 +67,7 @@ class TrainingTask:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A finished task: the state dict and the outputs, both as safetensors bytes, and what computed the outputs."""
+    """A finished task: state dict and outputs, both as safetensors bytes, and what computed the outputs."""
 
     checkpoint: bytes
     outputs: bytes
@@ -76,14 +76,14 @@ class TrainedModel:
 
 
 class TrainingPool:
-    """`jobs` processes with torch in them, for training and for what else must have the bits of one thread."""
+    """`jobs` processes with torch loaded, for training and other work that needs the bits of one thread."""
 
     def __init__(self, executor: ProcessPoolExecutor, jobs: int) -> None:
         self.jobs = jobs
         self._executor = executor
 
     def submit(self, function: Callable[[A], R], argument: A) -> Future[R]:
-        """The future result of `function`, a function of a module, in one of the processes.
+        """Run `function`, a module-level function, in one of the processes and return its future.
 
         Raises TrainerKilled when a process of the pool has died.
         """
@@ -137,14 +137,14 @@ def training_pool(jobs: int | None = None) -> Iterator[TrainingPool]:
     try:
         yield TrainingPool(executor, workers)
     finally:
-        # What still runs is not wanted any more: it is trained again, from its own seed, by whoever goes on.
+        # Unfinished models are trained again later, each from its own seed.
         for process in list((executor._processes or {}).values()):
             process.kill()
         executor.shutdown(wait=True, cancel_futures=True)
 
 
 def train_model(task: TrainingTask) -> TrainedModel:
-    """The trained model of one task; runs in a process of the pool, or anywhere else with the same result."""
+    """Train the model of one task; runs in a process of the pool, or anywhere else with the same result."""
     import torch
     from safetensors.torch import save
 
@@ -172,7 +172,7 @@ def train_model(task: TrainingTask) -> TrainedModel:
 
 @dataclass(frozen=True)
 class OutputsTask:
-    """Outputs to compute again: of this checkpoint in the store at a URL, as a bank of these facts computed them."""
+    """Outputs to compute again, from a checkpoint in the store at `store_url` with the properties of its bank."""
 
     store_url: str
     checkpoint: ArtifactRef
@@ -183,7 +183,7 @@ class OutputsTask:
 
 
 def recompute_outputs(task: OutputsTask) -> tuple[bytes, str]:
-    """The outputs as safetensors bytes, and what computed them. RuntimeError when the checkpoint does not fit."""
+    """The outputs as safetensors bytes, and `processor()`. Raises RuntimeError when the checkpoint does not fit."""
     import torch
     from safetensors.torch import load
 
@@ -199,7 +199,7 @@ def recompute_outputs(task: OutputsTask) -> tuple[bytes, str]:
 
 
 def processor() -> str:
-    """What the bits of outputs depend on beside the software: the processor's model and the instructions in use."""
+    """The processor's model and the instructions in use: the bits of outputs depend on them beside the software."""
     import torch
 
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
@@ -208,8 +208,8 @@ def processor() -> str:
 
 
 def _start_fork_server() -> None:
-    """Start the server process that trainers are forked from, deaf to Ctrl-C as they are: only the caller reacts."""
-    resource_tracker.ensure_running()  # it takes Ctrl-C out of the mask again
+    """Start the server process that trainers are forked from; like them it ignores Ctrl-C, unlike the caller."""
+    resource_tracker.ensure_running()  # it unblocks Ctrl-C
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         ensure_running()

@@ -1,4 +1,4 @@
-"""Looking after a bank: are its artifacts what the records say, and do its checkpoints still give its outputs."""
+"""Verifies a bank: its artifacts match their records, and its checkpoints still give its outputs."""
 
 import time
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ TOLERANCE = 1e-3  # of logits, relative to the largest, when another processor c
 
 @dataclass
 class Verification:
-    """What was found. `damaged` and `different` name what is wrong; the bank is sound when both are empty.
+    """The findings. `damaged` and `different` describe errors; the bank is sound when both are empty.
 
-    `models` were checked by digest, of which `pruned` have no checkpoint any more. Of the sample, `identical` gave the
-    stored outputs bit for bit and `close` within the tolerance, because another processor had computed them.
+    `models` were checked by digest; the checkpoints of `pruned` of them were deleted. Of the sample, `identical` gave
+    the stored outputs bit for bit and `close` within the tolerance, because another processor had computed them.
     """
 
     models: int = 0
@@ -42,7 +42,7 @@ class Verification:
 def verify_bank(
     bank: BankIdentity, store: ArtifactStore, *, sample: int, jobs: int | None, progress: ReportProgress
 ) -> Verification:
-    """The digests of all records' artifacts checked, and the outputs of `sample` models computed again and compared.
+    """Check the digests of all records' artifacts, and recompute and compare the outputs of `sample` models.
 
     The sample is spread evenly over the models that have a checkpoint. `progress` is called with the stages `digests`
     and `outputs`. Raises ArtifactMissing when the bundles are gone, and TrainingFailed when a process dies.
@@ -57,7 +57,7 @@ def verify_bank(
 
 
 def prune_bank(bank_digest: str, store: ArtifactStore) -> int:
-    """How many checkpoints were dropped; the outputs, which scores are made from, stay. May be killed and repeated."""
+    """Delete all checkpoints and return their number; outputs, which scores need, stay. May be killed and repeated."""
     keys = store.list(f"banks/{bank_digest}/checkpoints")
     store.put(pruned_key(bank_digest), b"")
     store.delete(keys)

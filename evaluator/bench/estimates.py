@@ -1,4 +1,4 @@
-"""What a table says of one method: every measure with its mean and 95% interval."""
+"""The measures of one method for a table, each with its mean and 95% interval."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ Labels = Mapping[str, NDArray[np.int64]]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its two-sided 95% interval; both ends NaN where nothing varies by measurement alone."""
+    """A value with its two-sided 95% interval; both ends are NaN where it has no measurement error."""
 
     mean: float
     low: float

@@ -1,4 +1,4 @@
-"""Runs methods through the worker's own pipeline, and finds again what an earlier, interrupted call has stored."""
+"""Runs methods through the worker's pipeline, and continues from the runs that an interrupted call has stored."""
 
 import hashlib
 import json
@@ -33,12 +33,12 @@ RunStage = Literal[Stage.CHECK, Stage.RUN]
 
 
 class BenchFailed(EvaluatorError):
-    """Lethe itself failed; what is stored stays, and the same command goes on from there."""
+    """Lethe itself failed; stored runs stay, and the same command continues from there."""
 
 
 @dataclass(frozen=True, eq=False)
 class MethodRuns:
-    """What came of one method: outputs of all runs and their seconds, or why there are none."""
+    """The outputs of all runs of one method and their seconds, or its fault."""
 
     method: Method
     outputs: StackedOutputs | None
@@ -48,7 +48,7 @@ class MethodRuns:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where and on what methods run. `seed` decides the seeds of the runs, which all methods share."""
+    """The competition and the store that all methods run with. `seed` gives the seeds of the runs, which all share."""
 
     spec: CompetitionSpec
     split: PreparedSplit
@@ -60,9 +60,9 @@ class Bench:
 def run_methods(
     bench: Bench, methods: Sequence[Method], *, slots: int, scratch: Path, progress: ReportProgress
 ) -> list[MethodRuns]:
-    """The runs of every method, in order, doing only those that the store lacks, `slots` at a time.
+    """Do the runs that the store lacks, `slots` at a time, and return the runs of every method in order.
 
-    A method whose code fails is reported as such and the others go on. Raises BenchFailed for faults that are no
+    A method whose code fails is reported as failed, and the others go on. Raises BenchFailed for faults that are no
     method's, and SandboxUnavailable where nothing untrusted can be run.
     """
     settings = LayerSettings()
@@ -114,7 +114,7 @@ def run_methods(
 
 
 def identity_of(bench: Bench, method: Method) -> UUID:
-    """Everything that decides the outputs of a method's runs, as one number; other numbers of runs share it."""
+    """A digest of everything that decides the outputs of a method's runs; the number of runs is not part of it."""
     parts = [
         hashlib.sha256(method.source).hexdigest(),
         *(ref.sha256 for ref in (bench.split.visible, bench.split.original, bench.split.evaluation)),
@@ -156,7 +156,7 @@ def make_job(bench: Bench, method: Method, identity: UUID, indices: Sequence[int
     split, spec = bench.split, bench.spec
     return Job(
         work_id=identity,
-        token=time.time_ns(),  # outputs of an interrupted call, which no record names, are not in the way
+        token=time.time_ns(),  # so that leftover outputs of an interrupted call, which no record names, do not conflict
         lease_s=3600,
         submission_id=identity,
         generation=0,
@@ -176,7 +176,7 @@ def make_job(bench: Bench, method: Method, identity: UUID, indices: Sequence[int
 
 
 def _explain_fault(resources: WorkerResources, bench: Bench, method: Method, fault: Fault) -> str:
-    """The fault in one line, with what the code shown_fault in a run of its own: runs on hidden data do not tell."""
+    """The fault in one line, with the message of a check run: runs on hidden data show none."""
     if fault.owner is Owner.PLATFORM:
         raise BenchFailed(f"{method.name}: {fault.message or FAULT_TEXTS[fault.code]}")
     job = make_job(bench, method, identity_of(bench, method), [0], Stage.CHECK)

@@ -1,4 +1,4 @@
-"""The sweep file: which methods, with which constants, on which competition; and the sources that come of it."""
+"""The sweep file, which names methods, constants and a competition, and the sources that result from it."""
 
 import ast
 import itertools
@@ -82,7 +82,7 @@ def methods_of(sweep: Sweep, folder: Path) -> list[Method]:
 
 
 def with_constants(source: bytes, constants: dict[str, Constant], path: Path) -> bytes:
-    """`source` with other values for names that it assigns once at module level; raises SweepError."""
+    """`source` with these values for constants that it assigns once at module level; raises SweepError."""
     text = source.decode("utf-8-sig")
     try:
         tree = ast.parse(text)

@@ -1,1 +1,1 @@
-"""Hidden data: where photographs come from, how they are split, and the bundles that are made of them."""
+"""Hidden data: the sources of photographs, their splits, and the bundles made from them."""

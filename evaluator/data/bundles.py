@@ -1,4 +1,4 @@
-"""The two files that are made of a split: what a participant's code may hold, and what only the trusted side may."""
+"""The two files of a split: one for the participant's code, one for the trusted side only."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ EVALUATION_PARTS = ("forget", "test", "retain_sample", "validation")
 
 @dataclass(frozen=True)
 class Anonymous:
-    """Identifiers that say nothing about the split: image_id (N,) and person_id (N,), int64, one number per person."""
+    """Identifiers that reveal nothing of the split: image_id (N,) and person_id (N,), int64, one number per person."""
 
     image_id: Rows
     person_id: Rows
@@ -33,7 +33,7 @@ def visible_bundle(photographs: Photographs, split: Split, anonymous: Anonymous)
     """Safetensors bytes for the sandbox: for each of retain, forget and validation the arrays `<part>.images`
     (n, 3, H, W) uint8, `<part>.labels`, `.image_id`, `.person_id` (n,) int64 and `.age` (n,) float32.
 
-    Rows stand in the order of the anonymous image ids, so that the order of the source shows nothing either.
+    Rows are in the order of the anonymous image ids, so that the source's order reveals nothing either.
     """
     arrays: dict[str, NDArray[np.generic]] = {}
     for part in VISIBLE_PARTS:

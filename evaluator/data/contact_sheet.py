@@ -1,4 +1,4 @@
-"""One picture that shows what the photographs look like."""
+"""A picture with samples of the photographs."""
 
 import io
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 COPIED = 128
-"""Photographs at most: enough to tell memorised answers from unlearned ones, and soon scored."""
+"""At most this many photographs: enough to tell memorised answers from unlearned ones, and quick to score."""
 SHIFT = 2
 BRIGHTNESS = 0.1
 
@@ -12,9 +12,9 @@ BRIGHTNESS = 0.1
 def changed_copies(images: NDArray[np.uint8], seed: int) -> dict[str, NDArray[np.generic]]:
     """Arrays of the evaluation bundle, a pure function of the photographs and the seed.
 
-    images: (E, 3, H, W). `copies.rows` (n,) int64 says which of them were copied, ascending: all, or COPIED drawn
+    images: (E, 3, H, W). `copies.rows` (n,) int64 are the copied ones, ascending: all, or COPIED drawn
     uniformly. `flipped.images` (n, 3, H, W) uint8 are mirrored left to right; `jittered.images` are moved by up to
-    SHIFT pixels along each axis, but not by nothing, with edges repeated, and made up to a tenth brighter or darker.
+    SHIFT pixels along each axis, by at least one, with edges repeated, and made up to a tenth brighter or darker.
     """
     generator = np.random.default_rng(np.random.SeedSequence([seed, 3]))
     rows = np.sort(generator.permutation(len(images))[:COPIED]).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Whether the artifact store has room for a competition, asked before anything is trained."""
+"""Checks that the artifact store has room for a competition before anything is trained."""
 
 import shutil
 from math import prod
@@ -16,7 +16,7 @@ FLOAT_BYTES = 4
 
 
 def require_space(spec: CompetitionSpec, store: ArtifactStore, hidden: Photographs, splits: Splits) -> None:
-    """Raise DataError when the folder of the store has too little free space; other stores are not asked."""
+    """Raise DataError when the folder of the store has too little free space; other stores are not checked."""
     parts = urlsplit(store.url)
     if parts.scheme != "file":
         return

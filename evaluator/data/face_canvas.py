@@ -52,8 +52,8 @@ class Canvas:
     """P square pictures being painted, and where each pixel lies.
 
     `x`, `y` run from −1 to 1 over the picture; `u`, `v` are upright on the head, which spans v from −1 (crown) to 1
-    (chin); `face_u`, `face_v` lie on the head's surface, turned back to frontal, so that whatever is painted there
-    follows the pose; `nx`, `ny`, `nz` is the surface's normal towards the camera. `edge` is one pixel in head units.
+    (chin); `face_u`, `face_v` lie on the head's surface, turned back to frontal, so that features painted there
+    follow the pose; `nx`, `ny`, `nz` is the surface's normal towards the camera. `edge` is one pixel in head units.
     """
 
     rgb: Plane  # (P, 3, S, S)

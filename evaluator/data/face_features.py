@@ -14,7 +14,7 @@ SIDES = (-1.0, 1.0)
 
 
 def paint_creases(canvas: Canvas, traits: Traits, head: Plane) -> None:
-    """What age does to skin: lines, folds, bags, hollows, spots and roughness; and a child's red cheeks."""
+    """Paint the effects of age on skin: lines, folds, bags, hollows, spots and roughness; and a child's red cheeks."""
     u, v, eyes = canvas.face_u, canvas.face_v, traits["eye_line"]
     wrinkled, sagging = traits["wrinkled"], traits["sagging"]
     forehead = inside(np.abs(u) - 0.5, 0.25)

@@ -61,7 +61,7 @@ def _paint_shoulders(canvas: Canvas, traits: Traits) -> None:
 
 
 def _paint_head(canvas: Canvas, traits: Traits) -> Plane:
-    """Ears and the lit head; gives the coverage of the head."""
+    """Paint ears and the lit head; return the coverage of the head."""
     u, v, edge, width = canvas.u, canvas.v, canvas.edge, traits["head_width"]
     for side in (-1.0, 1.0):
         centre = side * width * (0.99 - 0.1 * np.maximum(-side * np.sin(traits["yaw"]), 0))

@@ -1,4 +1,4 @@
-"""Who a synthetic person is: how age shows, the shape of the face, hair and colours, drawn at random."""
+"""Random traits of synthetic people: signs of age, the shape of the face, hair and colours."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ class Sampler:
 
 
 def draw_people(ages: Values, generator: np.random.Generator) -> Traits:
-    """What belongs to a person, as float32 arrays (count,), or (count, 3) for colours; ages (count,) in years."""
+    """The traits of people, as float32 arrays (count,), or (count, 3) for colours; ages (count,) in years."""
     draws = Sampler(generator, len(ages))
     age = _signs_of_age(ages, draws)
     traits = age | _shape(age, draws) | _hair_and_skin(age, draws)
@@ -56,7 +56,7 @@ def draw_people(ages: Values, generator: np.random.Generator) -> Traits:
 
 
 def _signs_of_age(ages: Values, draws: Sampler) -> Traits:
-    """How far each sign of age has come, 0 to 1. `looks` is the age in years that the person seems to have."""
+    """How pronounced each sign of age is, 0 to 1. `looks` is the age in years that the person seems to have."""
     looks = ages + draws.normal(1) * (0.4 + 0.018 * ages)
     masculine = draws.chance(0.5)
     return {

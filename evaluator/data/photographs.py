@@ -28,7 +28,7 @@ class Photographs:
     classes: int
 
     def __post_init__(self) -> None:
-        """Raises DataError when the arrays do not belong together, or labels are out of range."""
+        """Raise DataError when the arrays do not fit together, or labels are out of range."""
         count = len(self.labels)
         if self.images.ndim != 4 or self.images.shape[1] != 3 or self.images.dtype != np.uint8:
             raise DataError(f"images must be (N, 3, H, W) uint8, not {self.images.shape} {self.images.dtype}")

@@ -1,4 +1,4 @@
-"""Who is kept, forgotten, validated and tested on: a pure function of the identities, the labels and a seed."""
+"""Splits photographs into retain, forget, validation and test: a pure function of identities, labels and a seed."""
 
 import hashlib
 from dataclasses import dataclass, fields
@@ -44,8 +44,8 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """The public split and, where it is specified, the final one: the same validation and test photographs, another
-    forget set without a common person, photograph or class. What the other forgets is retained here.
+    """The public split and, where specified, the final one, with the same validation and test photographs and another
+    forget set that shares no person, photograph or class. Each retains the forget set of the other.
     """
 
     public: Split
@@ -54,7 +54,7 @@ class Splits:
 
 @dataclass(frozen=True)
 class _DrawnSplits:
-    """One attempt: who is held out, and the photographs that each split forgets."""
+    """One attempt: the photographs that are held out, and those that each split forgets."""
 
     validation: Rows
     test: Rows
@@ -65,17 +65,17 @@ def draw_splits(identities: Rows, labels: Rows, spec: SplitSpec) -> Splits:
     """The splits that `spec` describes, uniformly random among those that leave every class in every retain part.
 
     identities, labels: (N,) int64. Validation and test take all photographs of the persons drawn for them, as many as
-    the fractions say of all persons, rounded and at least one. `forget_by` says what is forgotten of the others:
+    the fractions say of all persons, rounded and at least one. `forget_by` chooses what is forgotten of the others:
 
     - `identity`: all photographs of as many random persons as `forget_fraction` says, rounded and at least one;
     - `example`: that fraction of all photographs, at random;
     - `class`: that fraction of the classes, all their photographs but those held out; retain then lacks them;
     - `published`: the rule of the 2023 challenge, with its own seed and shares: a tenth of the photographs each for
-      validation and test, whoever is on them; forgotten are the first 15 persons in the order of their identifiers (in
+      validation and test, whoever they show; forgotten are the first 15 persons in the order of their identifiers (in
       the final split the next 15), as far as their photographs are not held out.
 
-    Draws that lose a class are drawn again. Raises DataError when 1,000 draws do not find one that does not, and when
-    too little would remain.
+    Draws that lose a class are repeated. Raises DataError when 1,000 draws all lose one, and when too little would
+    remain.
     """
     people = np.unique(identities)
     if len(people) < 2:

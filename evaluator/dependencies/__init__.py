@@ -1,4 +1,4 @@
-"""Packages for submissions: found and installed outside of the sandbox, read-only inside, after the base path."""
+"""Packages for submissions: resolved and installed outside of the sandbox, read-only inside, after the base's path."""
 
 from evaluator.dependencies.errors import DependencyRefused, InstallerFailure, InstallInterrupted
 from evaluator.dependencies.layers import Layer, Layers, open_layers

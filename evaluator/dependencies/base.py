@@ -1,4 +1,4 @@
-"""The environment that every submission gets: what is installed in it, and which module names are taken."""
+"""The environment that every submission gets, with its installed distributions."""
 
 import hashlib
 import json
@@ -30,18 +30,18 @@ class Base:
 
     @property
     def digest(self) -> str:
-        """Differs when wheels chosen for one base may not fit the other."""
+        """Differs between two bases if wheels for one may not fit the other."""
         parts = [str(self.python), self.python_version, self.platform, sorted(self.pins.items())]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def find_base() -> Base:
-    """The base of this process's own interpreter, which is the one that jails show to guests."""
+    """The base of this process's interpreter, which is also the guests'."""
     folders = tuple(Path(folder) for folder in dict.fromkeys(site.getsitepackages()) if Path(folder).is_dir())
     pins: dict[str, str] = {}
     for distribution in distributions(path=[str(folder) for folder in folders]):
         name = distribution.metadata["Name"]
-        # A folder left behind by a broken installation has no name; old system packages have versions of no standard.
+        # A folder left by a broken installation has no name, and old system packages have non-standard versions.
         if name and _is_standard(distribution.version):
             pins.setdefault(canonicalize_name(name), distribution.version)
     return Base(

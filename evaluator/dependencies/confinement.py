@@ -22,7 +22,7 @@ _TICK_S = 0.05
 _OUTPUT_BYTES = 256 * 2**10
 _BUSY_FRACTION = 0.1  # of the time; low, because the machine may be busy with other things
 _MEMORY_BYTES = 2 * 2**30
-# Limits itself, asks to die with the thread that waits for it, and becomes the program. PR_SET_PDEATHSIG is 1.
+# Limits itself, asks to be killed with the waiting thread, and becomes the program. PR_SET_PDEATHSIG is 1.
 _LAUNCH = """
 import ctypes, json, os, resource, signal, sys
 limits, parent = json.loads(sys.argv[1])
@@ -30,8 +30,8 @@ for number, limit in limits:
     resource.setrlimit(number, (limit, limit))
 ctypes.CDLL(None).prctl(1, 9)
 if os.getppid() != parent:
-    sys.exit("whoever waits for it was gone before it could ask for that")
-for number in (signal.SIGXFSZ, signal.SIGPIPE):  # Python ignores both, and so would what comes next
+    sys.exit("the waiting process ended first")
+for number in (signal.SIGXFSZ, signal.SIGPIPE):  # Python ignores both, and the program would inherit that
     signal.signal(number, signal.SIG_DFL)
 os.execv(sys.argv[2], sys.argv[2:])
 """
@@ -39,7 +39,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a program may use. The two of disk hold for everything in its folder together."""
+    """The limits of a program; bytes and files are those in its folder together."""
 
     wall_s: float
     folder_bytes: int
@@ -48,7 +48,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Finished:
-    """How a program ended that kept its bounds. `stdout` and `stderr` are cut at 256 KiB."""
+    """The end of a program within its bounds. `stdout` and `stderr` are cut at 256 KiB."""
 
     returncode: int
     stdout: str
@@ -60,7 +60,7 @@ class TooMuchDisk(EvaluatorError):
 
 
 class TooLong(EvaluatorError):
-    """The program ran longer than its bounds allow. `waited`: for others most of the time, rather than computing."""
+    """The program ran longer than its bounds allow. `waited`: it spent most of the time waiting, not computing."""
 
     def __init__(self, *, waited: bool) -> None:
         super().__init__()
@@ -69,13 +69,13 @@ class TooLong(EvaluatorError):
 
 @dataclass(frozen=True)
 class Confinement:
-    """Who runs a program, and in which environment. `uid` None: the caller's own, who is not root."""
+    """The uid and the environment of a program. `uid` None: the caller's own, which is not root."""
 
     uid: int | None
     environment: Mapping[str, str]
 
     def run(self, command: Sequence[str], folder: Path, bounds: Bounds, cancel: threading.Event) -> Finished:
-        """How `command`, started in `folder`, ended; nothing that it started in its session is alive any more.
+        """Run `command` in `folder`; when this returns, all processes of its session are dead.
 
         Raises TooMuchDisk, TooLong, InstallInterrupted, and OSError when it cannot be started.
         """
@@ -94,7 +94,7 @@ class Confinement:
             try:
                 _await_end(process.pid, folder, bounds, cancel)
             finally:
-                # The leader is not reaped yet, so its group's number cannot belong to anybody else.
+                # The leader is not reaped yet, so nothing else can have its group's number.
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
             if process.returncode == -signal.SIGXFSZ:
@@ -116,7 +116,7 @@ def _with_limits(command: Sequence[str], bounds: Bounds) -> list[str]:
 
 
 def _await_end(pid: int, folder: Path, bounds: Bounds, cancel: threading.Event) -> None:
-    """Returns when the process has ended; it stays unreaped."""
+    """Return when the process has ended; it stays unreaped."""
     deadline = time.monotonic() + bounds.wall_s
     while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
         if cancel.is_set():
@@ -131,13 +131,13 @@ def _await_end(pid: int, folder: Path, bounds: Bounds, cancel: threading.Event) 
 
 
 def _cpu_s(pid: int) -> float:
-    """CPU seconds of a process and of the children that it waited for."""
+    """CPU seconds of a process and of its reaped children."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     return sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
 def check_disk(folder: Path, bounds: Bounds) -> None:
-    """Raises TooMuchDisk when what lies in `folder` exceeds `bounds`."""
+    """Raise TooMuchDisk when the content of `folder` exceeds `bounds`."""
     used_bytes, files = disk_use(folder)
     if used_bytes > bounds.folder_bytes or files > bounds.folder_files:
         raise TooMuchDisk

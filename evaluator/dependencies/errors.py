@@ -1,11 +1,11 @@
-"""How installing ends without a layer: the submission's fault, the platform's, or nobody's."""
+"""The ways in which an installation fails: the submission's fault, the platform's, or an interrupt."""
 
 from evaluator.contract.faults import FaultCode
 from evaluator.errors import EvaluatorError
 
 
 class DependencyRefused(EvaluatorError):
-    """The submission's dependencies cannot be had; `code` says why and the text what the installer said of it."""
+    """The submission's dependencies cannot be installed; `code` is the reason, the message the installer's."""
 
     def __init__(self, code: FaultCode, message: str) -> None:
         super().__init__(message)
@@ -13,8 +13,8 @@ class DependencyRefused(EvaluatorError):
 
 
 class InstallerFailure(EvaluatorError):
-    """Installing broke for a reason that the submission did not give: the index is away, a folder is closed."""
+    """The installation failed through no fault of the submission: the index is away, a folder is not writable."""
 
 
 class InstallInterrupted(EvaluatorError):
-    """The caller's event said that nobody waits for the result any more."""
+    """The caller's event ended the installation."""

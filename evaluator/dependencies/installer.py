@@ -1,4 +1,4 @@
-"""Asks uv for versions and wheels. Nothing of a package is executed: source packages are refused, not built."""
+"""Asks uv for versions and wheels. No code of a package is executed: source packages are refused, not built."""
 
 import json
 import re
@@ -15,10 +15,10 @@ from evaluator.dependencies.base import Base
 from evaluator.dependencies.confinement import Bounds, Confinement, Finished, TooLong, TooMuchDisk
 from evaluator.dependencies.errors import DependencyRefused, InstallerFailure
 
-# Relative to the workspace. `--no-config` and the environment keep every file and variable of the host away.
+# Relative to the workspace. With `--no-config` and an environment of its own, uv reads no file or variable of the host.
 _OPTIONS = ("--no-config", "--no-python-downloads", "--no-progress", "--color=never", "--quiet", "--cache-dir=cache")
 _REFUSED = 1
-"""uv's exit code when the request is at fault; 2 when it could not find out."""
+"""uv's exit code when the request is at fault; 2 when uv failed."""
 _MESSAGE_CHARS = 1_500
 _URL = re.compile(r"\b(?:https?|file|git\+\w+)://[^\s`'\")]*")
 _UNKNOWN = re.compile(r"\bwas not found in the\b")
@@ -28,7 +28,7 @@ _NO_CREDENTIALS = "lack of valid authentication credentials"
 
 @dataclass(frozen=True)
 class Workspace:
-    """A folder that the installer may write to; `layer` is what it leaves there."""
+    """A folder that the installer may write to; its result is in `layer`."""
 
     root: Path
 
@@ -38,7 +38,7 @@ class Workspace:
 
 
 class Installer:
-    """uv, confined. uid: whom it runs as, None for the caller's own; index: variables that reach the package index."""
+    """uv, confined. uid: whom it runs as, None for the caller's; index: variables that name the package index."""
 
     def __init__(self, base: Base, *, index: Mapping[str, str], uid: int | None) -> None:
         self._base = base
@@ -56,7 +56,7 @@ class Installer:
         pins = [f"{name}=={version}" for name, version in sorted(self._base.pins.items())]
         (workspace.root / "pins.txt").write_text("\n".join(pins) + "\n", encoding="utf-8")
         finished = self._uv(
-            # A dry run against the base: what is installed there counts as had, wherever it came from.
+            # A dry run against the base: packages that it has count as installed, wherever they came from.
             *("--dry-run", "--break-system-packages", "--output-format=json"),
             *("--requirements=wanted.txt", "--constraints=pins.txt"),
             workspace=workspace,
@@ -76,7 +76,7 @@ class Installer:
         )
 
     def compile(self, workspace: Workspace, bounds: Bounds, cancel: threading.Event) -> None:
-        """Compile the layer's modules, so that not every run has to; what does not compile is left as it is."""
+        """Compile the layer's modules once for all runs; modules that do not compile stay as they are."""
         command = [str(self._base.python), "-I", "-S", "-m", "compileall", "-q", "-x", "/tests?/", "layer"]
         _run_bounded(self._confinement(workspace), command, workspace, bounds, cancel)
 
@@ -124,7 +124,7 @@ def _run_bounded(
         limits = f"more than {bounds.folder_bytes / 2**20:,.0f} MiB or {bounds.folder_files:,} files"
         raise DependencyRefused(FaultCode.DEPENDENCY_TOO_LARGE, limits) from None
     except TooLong as error:
-        if error.waited:  # sizes have limits of their own, so the package index was slow, or does not answer
+        if error.waited:  # sizes have limits of their own, so the package index is slow or does not answer
             raise InstallerFailure(f"after {bounds.wall_s:,.0f} s the package index had not sent everything") from None
         raise DependencyRefused(FaultCode.DEPENDENCY_TIMEOUT, f"more than {bounds.wall_s:,.0f} s") from None
 
@@ -138,7 +138,7 @@ def _code_of(stderr: str) -> FaultCode:
 
 
 def _readable_error(stderr: str) -> str:
-    """uv's error without addresses, which may hold the operator's credentials, and without hints on its options."""
+    """uv's error without addresses, which may contain the operator's credentials, and without hints on its options."""
     error = stderr[max(stderr.find("error:"), 0) :].split("\nhint:", 1)[0]
     lines = [line.strip().removeprefix("error: ").removeprefix("cause: ") for line in error.splitlines()]
     text = _URL.sub("the index", "\n".join(line for line in lines if line))

@@ -1,4 +1,4 @@
-"""The cache of layers: each set of packages is installed once, vetted, and kept under the digest of what it is."""
+"""The cache of layers: each set of packages is installed once, vetted, and kept under its digest."""
 
 import fcntl
 import hashlib
@@ -28,7 +28,7 @@ from sandbox.identity import Identity, blocking_path
 
 log = structlog.stdlib.get_logger(__name__)
 
-_FORMAT = 2  # raise it when layers are made differently
+_FORMAT = 2  # raise it when layers are built differently
 _LOCK_TICK_S = 0.05
 _BUILDING, _REMOVING = ".building-", ".removing-"
 _CONTENT = ".sha256"
@@ -36,7 +36,7 @@ _CONTENT = ".sha256"
 
 @dataclass(frozen=True)
 class Layer:
-    """Installed packages, as `name==version`. `folder` comes last on a guest's `sys.path`; None when there are none."""
+    """Installed packages as `name==version`. `folder` comes last on a guest's `sys.path`; None without packages."""
 
     packages: tuple[str, ...] = ()
     folder: Path | None = None
@@ -53,7 +53,7 @@ class Layer:
 
     @contextmanager
     def held(self, cancel: threading.Event | None = None) -> Iterator[None]:
-        """Within it nobody removes the layer. Waits for whoever makes it until `cancel`; without, BlockingIOError."""
+        """Keep the layer from being removed; waits for its builder until `cancel`, BlockingIOError without."""
         if self.folder is None:
             yield
             return
@@ -64,7 +64,7 @@ class Layer:
 class Layers:
     """Finds versions for script blocks and keeps layers in `folder`, at most `keep_bytes` beside those in use.
 
-    Any number of threads, processes and workers of one machine may share the folder; the first to need a layer makes
+    Any number of threads, processes and workers of one machine may share the folder; the first to need a layer builds
     it, the others wait for it.
     """
 
@@ -90,7 +90,7 @@ class Layers:
     def resolve(self, block: ScriptBlock, spec: DependenciesSpec, cancel: threading.Event) -> tuple[str, ...]:
         """The packages to install for `block` beside the base, as sorted `name==version`.
 
-        The answer is kept, so that the same block means the same packages until the base changes. Raises
+        The answer is stored, so that a block resolves to the same packages until the base changes. Raises
         DependencyRefused, InstallerFailure, InstallInterrupted or OSError.
         """
         _check_policy(block, spec, self.base)
@@ -156,7 +156,7 @@ class Layers:
                 (workspace.layer / _CONTENT).write_text(content_sha256, encoding="ascii")
                 vetting.seal(workspace.layer, take_over=self._drops)
                 used_bytes, files = disk_use(workspace.layer)
-                os.sync()  # a power cut must not leave a layer with empty files that looks whole
+                os.sync()  # else a power cut could leave a layer that looks complete but has empty files
                 workspace.layer.rename(folder)
         log.info(
             "layer_installed",
@@ -170,7 +170,7 @@ class Layers:
 
     @contextmanager
     def _workspace(self, key: str) -> Iterator[Workspace]:
-        """A fresh folder for the installer; the caller holds the lock of `key`, so what lies there is left over."""
+        """A fresh folder for the installer; the caller has locked `key`, so an existing folder is a leftover."""
         root = self._folder / f"{_BUILDING}{key}"
         shutil.rmtree(root, ignore_errors=True)
         try:
@@ -184,7 +184,7 @@ class Layers:
             shutil.rmtree(root, ignore_errors=True)
 
     def _make_room(self, newest: Path) -> None:
-        """Remove the layers that were unused longest and are not open, until the rest fits; and what was left over."""
+        """Remove leftovers, and layers that are not in use, the longest unused first, until the rest fits."""
         layers = sorted((path for path in self._folder.iterdir() if _is_layer(path)), key=_used_at)
         sizes = {path: disk_use(path)[0] for path in layers}
         total = sum(sizes.values())
@@ -196,19 +196,19 @@ class Layers:
                 self._remove(path)
 
     def _remove(self, path: Path) -> bool:
-        """Whether `path` is gone; what somebody holds stays."""
+        """Remove `path` unless it is in use; False if it stays."""
         lock = _lock_path(self._folder / path.name.removeprefix(_BUILDING).removeprefix(_REMOVING))
         try:
             with _locked(lock, fcntl.LOCK_EX, None):
                 removing = self._folder / f"{_REMOVING}{path.name.removeprefix(_REMOVING)}"
-                path.rename(removing)  # at once, so that half a layer is never found under its name
+                path.rename(removing)  # atomically, so that nobody finds half a layer under its name
                 shutil.rmtree(removing, ignore_errors=True)
         except (BlockingIOError, FileNotFoundError):
             return False
         return True
 
     def _prepare(self) -> None:
-        """Raises InstallerFailure when the folder could be written by others, or not be read by who must."""
+        """Raise InstallerFailure if other users can write to the folder, or guests or the installer cannot read it."""
         if not self._folder.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
             self._folder.chmod(0o755)
@@ -272,7 +272,7 @@ def _lock_path(folder: Path) -> Path:
 
 @contextmanager
 def _locked(path: Path, kind: int, cancel: threading.Event | None) -> Iterator[None]:
-    """Hold the lock file `path`. Without `cancel` it does not wait: BlockingIOError; with it, InstallInterrupted."""
+    """Lock the file `path`. Raises InstallInterrupted when `cancel` is set, BlockingIOError at once without it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         while True:
@@ -287,7 +287,7 @@ def _locked(path: Path, kind: int, cancel: threading.Event | None) -> Iterator[N
                 time.sleep(_LOCK_TICK_S)
         yield
     finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # closing alone would leave it to a child forked meanwhile
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile would keep the lock after closing alone
         os.close(descriptor)
 
 

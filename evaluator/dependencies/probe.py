@@ -1,4 +1,4 @@
-"""Tries what installing packages needs, without installing any: for the operator's audit."""
+"""Checks the requirements of package installation without installing anything, for the operator's audit."""
 
 import os
 import tempfile
@@ -18,7 +18,7 @@ _BOUNDS = Bounds(wall_s=20.0, folder_bytes=64 * 2**20, folder_files=1_000)
 
 
 def closed_layers_folder(settings: LayerSettings) -> str:
-    """Why the folder of layers will not do, or nothing; it need not exist yet. Raises nothing."""
+    """Why the folder of layers is unusable, empty if it is usable; it need not exist yet. Raises nothing."""
     folder = settings.layers_folder
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not os.access(there, os.W_OK | os.X_OK):
@@ -33,10 +33,11 @@ def closed_layers_folder(settings: LayerSettings) -> str:
 
 
 def ask_index(settings: LayerSettings, index: IndexSettings) -> str:
-    """What the package index said to a question for one package; raises InstallerFailure or OSError when nothing."""
+    """Ask the package index for one package and return its answer; raises InstallerFailure or OSError without one."""
     uid = settings.installer_uid if os.geteuid() == 0 else None
     base = find_base()
-    wanted = next((name for name in _WANTED if name not in base.pins), _WANTED[0])  # no index is asked for what is here
+    # uv asks the index only for packages that are not installed.
+    wanted = next((name for name in _WANTED if name not in base.pins), _WANTED[0])
     installer = Installer(base, index={"UV_HTTP_RETRIES": "0", **index.variables()}, uid=uid)
     with tempfile.TemporaryDirectory(prefix="lethe-index-") as folder:
         root = Path(folder)

@@ -1,4 +1,4 @@
-"""Makes an installed folder safe to be a layer: only plain files, nothing that starts by itself, no module twice."""
+"""Makes an installed folder a safe layer: only regular files, no start-up code, no module twice."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from evaluator.contract.faults import FaultCode
 from evaluator.dependencies.errors import DependencyRefused
 
-# Top-level names that the jail puts before the base, and two that Python imports by itself when it starts.
+# Top-level names that the jail puts before the base, and two modules that Python imports at its start.
 _RESERVED = frozenset({"evaluator", "sandbox", "sitecustomize", "usercustomize"})
 _SCRIPT_FOLDERS = ("bin", "Scripts")
 _STARTUP_SUFFIXES = (".pth", ".egg-link", ".start", ".site")
@@ -21,10 +21,10 @@ _SUFFIXES = tuple(sorted(all_suffixes(), key=len, reverse=True))
 
 
 def strip(layer: Path) -> None:
-    """Remove what is no importable content: links and special files, scripts, start-up files, entry points.
+    """Remove everything but importable content: links, special files, scripts, start-up files, entry points.
 
-    Entry points are removed because libraries, torch among them, load what other packages register there. `.pth` files
-    deeper than the top level are kept: Python does not read them, and packages ship weights under that name.
+    Entry points are removed because libraries, torch among them, load code that other packages register there. `.pth`
+    files below the top level are kept: Python does not read them, and packages ship weights under that name.
     """
     for folder, _, names in os.walk(layer):
         for name in names:
@@ -48,7 +48,7 @@ def _folders(layer: Path) -> Iterator[Path]:
 
 
 def refuse_shadows(layer: Path, base: tuple[Path, ...]) -> None:
-    """Raises DependencyRefused when the layer brings a module that the standard library, the jail or the base has."""
+    """Raise DependencyRefused when the layer has a module of the standard library, the jail or the base."""
     taken = _RESERVED | sys.stdlib_module_names
     name = next((name for name in sorted(modules(layer)) if name in taken), None)
     name = name or next(filter(None, (_collision(layer, folder) for folder in base)), None)
@@ -71,7 +71,7 @@ def modules(folder: Path) -> dict[str, Path]:
 
 
 def _collision(layer: Path, base: Path) -> str | None:
-    """The dotted name of a module in both folders. Folders without `__init__` may share a name, not a module."""
+    """The dotted name of a module in both folders. Folders without `__init__` may share a name, but no module."""
     others = modules(base)
     for name, path in modules(layer).items():
         other = others.get(name)
@@ -101,7 +101,7 @@ def _owner(layer: Path, module: str) -> str | None:
 
 
 def content_sha256(layer: Path) -> str:
-    """The digest of all names and files that come from wheels; what the installer writes about itself is left out."""
+    """The digest of all names and files from wheels, without the installer's own records."""
     digest = hashlib.sha256()
     for path in sorted(path for path in layer.rglob("*") if path.is_file()):
         if path.name in _INSTALLER_FILES and path.parent.name.endswith(".dist-info"):
@@ -113,7 +113,7 @@ def content_sha256(layer: Path) -> str:
 
 
 def seal(layer: Path, *, take_over: bool) -> None:
-    """Make everything readable by all and writable by the owner, who becomes the caller if `take_over`."""
+    """Make everything readable by all and writable by the owner; with `take_over` the caller becomes the owner."""
     for folder, _, names in os.walk(layer):
         for path in (Path(folder), *(Path(folder, name) for name in names)):
             if take_over:

@@ -1,1 +1,1 @@
-"""What runs beside a submission inside the jail; imports torch, the architectures and the loaders, nothing else."""
+"""Code beside the submission in the jail; imports torch, the architectures and the loaders, nothing else."""

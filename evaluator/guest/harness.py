@@ -28,7 +28,7 @@ IGNORED = "lethe: unlearning changed net and returned another network; the retur
 
 @dataclass(frozen=True)
 class Context:
-    """What every run starts from. A fork gets its own copy of all of it."""
+    """The start of every run; each fork has its own copy."""
 
     net: nn.Module
     tensors: Mapping[str, Tensor]
@@ -38,12 +38,12 @@ class Context:
 
 
 def load(inputs: Path) -> Context:
-    """The context from the jail's inputs; runs once, in the trusted zygote, and must stay on one thread."""
+    """Load the context from the jail's inputs; runs once, in the trusted zygote, and must stay on one thread."""
     setting = json.loads((inputs / SETTING).read_text(encoding="utf-8"))
     net = build_model(setting["architecture"], setting["classes"])
     net.load_state_dict(load_file(inputs / ORIGINAL))
     net.eval()
-    torch.manual_seed(0)  # the first call reads torch's sources for a stack trace, which would cost every run 3 ms
+    torch.manual_seed(0)  # the first call reads torch's sources for a stack trace, which else costs every run 3 ms
     tensors, batch_size = load_file(inputs / VISIBLE), setting["batch_size"]
     if setting["device"] == "cpu":
         warm_up(net, tensors, batch_size)
@@ -51,7 +51,7 @@ def load(inputs: Path) -> Context:
 
 
 def run(context: Context, source: bytes, filename: str, function: str, seed: int) -> bytes:
-    """Safetensors bytes of the unlearned state dict; raises what the submission raises, NoResult or InvalidResult."""
+    """Run the submission; return its state dict as safetensors bytes. Raises its errors, NoResult or InvalidResult."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
@@ -70,12 +70,12 @@ def run(context: Context, source: bytes, filename: str, function: str, seed: int
 
 
 def _versions(net: nn.Module) -> list[tuple[int, int]]:
-    """Changes when a parameter is changed in place or put in the place of another."""
+    """Differs after a parameter was changed in place or replaced."""
     return [(id(parameter), parameter._version) for parameter in net.parameters()]
 
 
 def _extras(unlearning: Callable[..., Any], context: Context, seed: int) -> dict[str, Any]:
-    """The known extra parameters that the function names, bound by name."""
+    """Values for the extra parameters that the function names, of those that exist."""
     known: dict[str, Callable[[], Any]] = {
         "device": lambda: next(context.net.parameters()).device,
         "class_weights": lambda: class_weights(context.tensors["retain.labels"], context.classes).to(context.device),
@@ -91,7 +91,7 @@ def _extras(unlearning: Callable[..., Any], context: Context, seed: int) -> dict
 
 def _plain_state(net: nn.Module, dtypes: Mapping[str, torch.dtype]) -> dict[str, Tensor]:
     """The state dict as dense CPU tensors that share no memory: numbers as wide as in `dtypes`, pruning masks and
-    parametrisations (`torch.nn.utils.prune`, `torch.nn.utils.parametrize`) folded into the weights that they are of.
+    parametrisations (`torch.nn.utils.prune`, `torch.nn.utils.parametrize`) folded into their weights.
     """
     state = dict(net.state_dict())
     for name in [name for name in dtypes if name not in state]:

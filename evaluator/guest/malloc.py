@@ -8,8 +8,8 @@ _KEPT_BYTES = 1 << 30
 
 
 def keep_freed_memory() -> None:
-    """Let malloc keep what is freed: else activations and gradients come as fresh pages of the kernel at every step,
-    some thousand for ResNet-18.
+    """Let malloc keep freed memory: else activations and gradients need fresh pages from the kernel at every step, some
+    thousand for ResNet-18.
     """
     libc = ctypes.CDLL(None)
     libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_BYTES)
@@ -17,5 +17,5 @@ def keep_freed_memory() -> None:
 
 
 def give_freed_memory_back() -> None:
-    """Return to the kernel what is free now."""
+    """Return freed memory to the kernel."""
     ctypes.CDLL(None).malloc_trim(0)

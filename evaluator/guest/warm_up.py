@@ -1,4 +1,4 @@
-"""What the zygote does once so that no run has to: first uses of things that torch prepares when they are needed."""
+"""Triggers torch's lazy preparations once in the zygote, so that no run pays for them."""
 
 import copy
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from evaluator.guest.malloc import give_freed_memory_back, keep_freed_memory
 def warm_up(net: nn.Module, tensors: Mapping[str, Tensor], batch_size: int) -> None:
     """Train a copy of `net` by one batch and save it, so that the kernels of its layers are built.
 
-    Afterwards malloc keeps what is freed, in every run. What the copy took is given back, because forks would copy it.
-    With several threads there is no training: OpenMP's threads would be missing after a fork.
+    Afterwards malloc keeps freed memory, in every run. The copy's memory is given back, because forks would copy it.
+    With several threads nothing is trained: OpenMP's threads would be missing after a fork.
     """
     keep_freed_memory()
     if torch.get_num_threads() == 1:

@@ -1,1 +1,1 @@
-"""Turns the bytes that a run left into outputs, in a child process that may be killed: weights come from strangers."""
+"""Turns the weights that a run returned into outputs, in an expendable child process, because weights are hostile."""

@@ -1,4 +1,4 @@
-"""The child: loads claimed weights into a clean network, checks them and computes outputs. Trusted code, hostile data.
+"""Loads claimed weights into a clean network, checks them and computes outputs. Trusted code on hostile data.
 
 Reads framed requests on standard input and answers framed replies on a duplicate of standard output, until its parent
 closes the pipe or kills it.
@@ -54,7 +54,8 @@ def main() -> None:
     os.dup2(2, 1)  # keeps the output of libraries out of the frames
     torch.set_num_threads(1)
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))  # hidden data: with 0, a core_pattern that is a pipe gets it
+    # Memory has hidden data, and with 0, a core_pattern that is a pipe would get a core file.
+    resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
     write_frame(replies, b"ready")
     loaded: tuple[str, nn.Module, dict[str, Tensor]] | None = None
     while (header := read_frame(sys.stdin.buffer)) is not None:

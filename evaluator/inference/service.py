@@ -1,4 +1,4 @@
-"""The parent's end of inference: one child at a time, killed and started anew when it takes too long or dies."""
+"""The parent's side of inference: one child at a time, restarted when it takes too long or dies."""
 
 import json
 import os
@@ -44,7 +44,7 @@ class WeightsRefused(EvaluatorError):
 
 @dataclass(frozen=True)
 class InferenceSetting:
-    """Which network, on which data; `evaluation` is a local safetensors file of the trusted side."""
+    """The network and its data; `evaluation` is a local safetensors file of the trusted side."""
 
     architecture: str
     classes: int
@@ -85,7 +85,7 @@ class InferenceService:
             self._kill()
 
     def compute(self, payload: bytes, setting: InferenceSetting, cancel: Cancellation) -> bytes:
-        """Safetensors bytes of the outputs; raises WeightsRefused, or InferenceFailure for our own faults.
+        """Safetensors bytes of the outputs; raises WeightsRefused, or InferenceFailure for faults of the platform.
 
         Raises InferenceCancelled within half a second after `cancel` is set.
         """
@@ -168,7 +168,7 @@ def _close(stream: IO[bytes] | None) -> None:
 
 
 def _send(child: subprocess.Popen[bytes], deadline: float, cancel: Cancellation, *frames: bytes) -> None:
-    """Write the frames before the deadline; a child that does not read must not hold up its parent."""
+    """Write the frames before the deadline; a child that does not read must not block its parent."""
     assert child.stdin is not None  # noqa: S101 - opened as a pipe
     descriptor = child.stdin.fileno()
     os.set_blocking(descriptor, False)
@@ -182,7 +182,7 @@ def _send(child: subprocess.Popen[bytes], deadline: float, cancel: Cancellation,
 
 
 def _await_reply(child: subprocess.Popen[bytes], deadline: float, cancel: Cancellation) -> None:
-    """Return when the child begins to answer; until then it computes, which may take as long as it likes."""
+    """Return when the child begins to answer; raises as `_check_time` does."""
     assert child.stdout is not None  # noqa: S101 - opened as a pipe
     while True:
         _check_time(deadline, cancel)

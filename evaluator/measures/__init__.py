@@ -1,4 +1,4 @@
-"""Other measures from the same stored outputs: membership attacks, agreement, likelihoods and certified bounds."""
+"""Measures beside the score, from stored outputs: membership attacks, agreement, likelihoods, certified bounds."""
 
 from evaluator.measures.agreement import fidelity, relative_unlearning_accuracy
 from evaluator.measures.bounds import epsilon_lower_bound

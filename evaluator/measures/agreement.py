@@ -1,4 +1,4 @@
-"""How far the runs' predictions on the forget set are from the oracles': relative accuracy and fidelity."""
+"""Agreement of the runs' predictions on the forget set with the oracles': relative accuracy and fidelity."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,7 +8,7 @@ def relative_unlearning_accuracy(unlearned: ArrayLike, retrained: ArrayLike, lab
     """rUA in percentage points, signed: forget accuracy of the runs minus that of the oracles; 0 is best.
 
     `unlearned` (M, E) and `retrained` (N, E) hold predicted classes, `labels` (E,) the true ones. The mean over all
-    pairs of a run and an oracle, where the code of seed 004 takes one ideal model. Raises ValueError on wrong shapes.
+    pairs of a run and an oracle; the code of seed 004 takes one ideal model instead. Raises ValueError on wrong shapes.
     """
     ours, theirs = _checked(unlearned, retrained)
     truth = np.asarray(labels)

@@ -1,4 +1,4 @@
-"""A certificate: Clopper–Pearson lower bounds on epsilon, the attack chosen and judged on different models."""
+"""A certificate: Clopper–Pearson lower bounds on epsilon, with attacks chosen and judged on different models."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,8 +12,8 @@ def epsilon_lower_bound(unlearned: ArrayLike, retrained: ArrayLike) -> Floats:
 
     `unlearned` (M, E), `retrained` (N, E) margins, M, N ≥ 4. Models with even index choose the threshold, the side and
     the direction; those with odd index give the two rates, 97.5% a side. Perfect separation certifies 4.23 at N = 512
-    and 2.10 at N = 64. Unlike the score's epsilon this is free of selection bias, and blind to anything but one
-    threshold. Raises ValueError on wrong shapes, non-finite margins or smaller pools.
+    and 2.10 at N = 64. Unlike the score's epsilon this has no selection bias, but it sees only what one threshold
+    shows. Raises ValueError on wrong shapes, non-finite margins or smaller pools.
     """
     ours, theirs = checked_pair(unlearned, retrained)
     if min(len(ours), len(theirs)) < 4:
@@ -22,7 +22,7 @@ def epsilon_lower_bound(unlearned: ArrayLike, retrained: ArrayLike) -> Floats:
     for e in range(len(result)):
         chooser, judge = [(np.sort(ours[half::2, e]), np.sort(theirs[half::2, e])) for half in (0, 1)]
         values = np.unique(np.concatenate(chooser))
-        # Halfway between two margins, a threshold that separates the choosing half is likeliest to separate the other.
+        # Halfway between two margins, a threshold that separates one half is likeliest to separate the other, too.
         thresholds = np.append((values[:-1] + values[1:]) / 2, np.inf)
         promises = _bounds(*chooser, thresholds)
         kind, best = np.unravel_index(np.argmax(promises), promises.shape)

@@ -16,7 +16,7 @@ _MIN_DEVIATION = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class LikelihoodAttack:
-    """Balanced accuracy in [0, 1] per example, (E,), and its mean; 0.5 means that the attack cannot tell."""
+    """Balanced accuracy in [0, 1] per example, (E,), and its mean; 0.5 is guessing."""
 
     accuracy: Floats
     mean_accuracy: float
@@ -27,7 +27,7 @@ def u_lira(unlearned: ArrayLike, retrained: ArrayLike) -> LikelihoodAttack:
 
     `unlearned` (M, E), `retrained` (N, E) float64 margins, M, N ≥ 4. Normal distributions are fitted to every second
     model of each pool; the other models are called unlearned when that likelihood is larger, ties half. Then the halves
-    change places. Raises ValueError on wrong shapes, non-finite values or smaller pools.
+    swap roles. Raises ValueError on wrong shapes, non-finite values or smaller pools.
     """
     ours, theirs = checked_pair(unlearned, retrained)
     if min(len(ours), len(theirs)) < 4:
@@ -48,7 +48,7 @@ def klom(unlearned: ArrayLike, retrained: ArrayLike) -> Floats:
 
     `unlearned` (M, E), `retrained` (N, E). Margins are clipped to ±100 and put into 20 equal bins from the pooled
     minimum to the pooled maximum; the oracles' share is raised to 1e-5 where the runs have any, then renormalised.
-    Georgiev et al., "Attribute-to-Delete" (2024). The benchmark's code (RoyRin/data-unlearning-bench) loses the pooled
+    Georgiev et al., "Attribute-to-Delete" (2024). The benchmark's code (RoyRin/data-unlearning-bench) drops the pooled
     maximum when it digitises; here it belongs to the last bin. Constant equal pools give 0. Raises ValueError on wrong
     shapes or non-finite margins.
     """

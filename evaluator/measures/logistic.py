@@ -15,7 +15,7 @@ _BIN_WIDTH = 0.5
 
 @dataclass(frozen=True, eq=False)
 class LogisticAttack:
-    """Per example, (E,): epsilon (inf: separated, NaN: undecided) and accuracy; and what they amount to.
+    """Per example, (E,): epsilon (inf: separated, NaN: undecided) and accuracy; and their summaries.
 
     `forgetting_quality` is the mean of 2^−(bin index) over the decided examples, NaN when there is none.
     """
@@ -32,8 +32,8 @@ def logistic_attack(unlearned: ArrayLike, retrained: ArrayLike) -> LogisticAttac
 
     `unlearned` (M, E), `retrained` (N, E) float64, M, N ≥ 4. Epsilon per fold is
     max(ln((1 − δ − FPR)/FNR), ln((1 − δ − FNR)/FPR)) with δ = 1e-6, clipped at 0; a fold in which exactly one rate is
-    zero says nothing, one in which both are scores 0 (in seed 001's notebook it leaves the mean, which rewards perfect
-    separation). The mean over the folds that say something; accuracy is the mean over both.
+    zero is undecided, one in which both are scores 0 (in seed 001's notebook it leaves the mean, which rewards perfect
+    separation). Epsilon is the mean over the decided folds; accuracy is the mean over both.
     Raises ValueError on wrong shapes, non-finite values or smaller pools.
     """
     ours, theirs = checked_pair(unlearned, retrained)
@@ -49,8 +49,8 @@ def logistic_attack(unlearned: ArrayLike, retrained: ArrayLike) -> LogisticAttac
             called = LogisticRegression().fit(values[train], members[train]).predict(values[held_out])
             results.append(_fold(called, members[held_out]))
         epsilons, accuracies = zip(*results, strict=True)
-        said = [value for value in epsilons if not np.isnan(value)]
-        epsilon[e] = np.mean(said) if said else np.nan
+        decided_folds = [value for value in epsilons if not np.isnan(value)]
+        epsilon[e] = np.mean(decided_folds) if decided_folds else np.nan
         accuracy[e] = np.mean(accuracies)
     decided = ~np.isnan(epsilon)
     quality = np.exp2(-np.floor(epsilon[decided] / _BIN_WIDTH))

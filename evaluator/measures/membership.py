@@ -16,11 +16,11 @@ _TINY = 1e-45
 
 
 def simple_mia(forget_losses: ArrayLike, test_losses: ArrayLike, *, balanced: bool = True, seed: int = 0) -> float:
-    """Accuracy in [0, 1] of telling forget from test images by their loss; 0.5 means no trace of training.
+    """Accuracy in [0, 1] of distinguishing forget from test images by their loss; 0.5 means no trace of training.
 
     Logistic regression on one loss per image, (n,) and (m,) float64, mean over 10 stratified splits that hold out a
     tenth (starting kit of the 2023 challenge). `balanced` first draws as many images of the larger set as the smaller
-    one has (seed 001's form); without it always guessing the larger set beats 0.5. Deterministic for a `seed`.
+    one has (seed 001's form); otherwise always guessing the larger set beats 0.5. Deterministic for a `seed`.
     Raises ValueError for non-finite losses or fewer than 11 of them.
     """
     forget, test = (np.asarray(losses, dtype=np.float64) for losses in (forget_losses, test_losses))
@@ -40,7 +40,7 @@ def simple_mia(forget_losses: ArrayLike, test_losses: ArrayLike, *, balanced: bo
 
 @dataclass(frozen=True)
 class SvcMia:
-    """Fraction of the forget images that each attack calls members; compare it with what an oracle gets."""
+    """Fraction of the forget images that each attack calls members; compare it with an oracle's."""
 
     correctness: float
     confidence: float

@@ -1,4 +1,4 @@
-"""What a score can be at best and at worst: ceiling, floor and the score relative to the ceiling."""
+"""The best and the worst possible score: ceiling, floor and the score relative to the ceiling."""
 
 from dataclasses import dataclass
 

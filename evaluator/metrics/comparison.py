@@ -35,17 +35,17 @@ class Comparison:
 
 
 def paired_difference(a: Score, b: Score) -> Difference:
-    """How much better `a` is than `b`, both scored against the same oracle bank with the same rule.
+    """The paired difference of `a` and `b`, both scored against the same oracle bank with the same rule.
 
-    Groups left out together share their oracles, so what the oracles contribute to both scores cancels. Costs nothing:
-    the replicates are stored. Raises ValueError for scores of different rules, versions or groups.
+    Groups left out together share their oracles, so the oracles' contribution to both scores cancels. It is cheap: the
+    replicates are stored. Raises ValueError for scores of different rules, versions or groups.
     """
     _check_comparable((a, b))
     return replicate_difference(a.final_score, a.replicates, b.final_score, b.replicates)
 
 
 def replicate_difference(final_a: float, replicates_a: Floats, final_b: float, replicates_b: Floats) -> Difference:
-    """`paired_difference` from what a database keeps: final scores and replicates (G,), of one bank and rule."""
+    """`paired_difference` from stored values: final scores and replicates (G,), of one bank and rule."""
     error = float(jackknife_error(replicates_a - replicates_b))
     difference = final_a - final_b
     half = t_quantile(len(replicates_a) - 1) * error
@@ -67,7 +67,7 @@ def ranks(scores: Sequence[Score]) -> tuple[int, ...]:
 
 
 def rank_replicates(final: Floats, replicates: Floats, *, block: int = 512) -> tuple[int, ...]:
-    """`ranks` from what a database keeps: final scores (T,) and their replicates (T, G), all of one bank and rule.
+    """`ranks` from stored values: final scores (T,) and their replicates (T, G), all of one bank and rule.
 
     The variance of a difference of two rows is that of each minus twice their product, so all pairs are one matrix
     product, `block` teams at a time: 10,000 teams take a few seconds. Where rounding leaves less than 1e-12 of the

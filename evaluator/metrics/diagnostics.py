@@ -37,7 +37,7 @@ def diagnose(
 
     `original`: (E,) margins of the original model. `ceiling`: score of a second pool of oracles. `copies`: scores on
     changed copies of forget images, by name ("flipped", "jittered"); `copied`: the score on those images themselves,
-    where they are not all of them. What is None is not checked.
+    where they are not all of them. A check whose argument is None is skipped.
     """
     found: list[ScoreFinding | None] = [
         collapsed_runs(unlearned.margins, retrained.margins),
@@ -189,6 +189,6 @@ def _distances(margins: Floats) -> Floats:
 
 
 def _runs(which: NDArray[np.bool_]) -> str:
-    """'3 of 32 runs have', to be followed by what they have."""
+    """'3 of 32 runs have', the start of a sentence."""
     count = int(which.sum())
     return f"{count} of {len(which)} runs {'has' if count == 1 else 'have'}"

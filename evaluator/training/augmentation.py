@@ -1,4 +1,4 @@
-"""Random changes of training photographs: mirrored and shifted copies, drawn anew for every batch."""
+"""Random changes of training photographs: mirrored and shifted, drawn anew for every batch."""
 
 import torch
 from torch import Tensor, nn
@@ -7,11 +7,11 @@ from evaluator.contract.specification import TrainingSpec
 
 
 def augment(images: Tensor, recipe: TrainingSpec) -> Tensor:
-    """The batch as the recipe changes it; the same tensor when it says nothing. (B, 3, H, W), any dtype, kept.
+    """The batch as the recipe changes it, or the same tensor. (B, 3, H, W), any dtype, which stays.
 
     `flip` mirrors each image left to right with probability 1/2. `crop_padding` = p frames each image with p zeros on
     every side and cuts H × W from a uniformly random place. Draws come from torch's global generator on the CPU: they
-    do not depend on where the images lie.
+    do not depend on the images' device.
     """
     count, _, height, width = images.shape
     if recipe.flip:

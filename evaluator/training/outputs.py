@@ -14,9 +14,9 @@ PARTS = {"forget": "forget", "test": "test", "retain": "retain_sample", "validat
 
 
 def compute_logits(network: nn.Module, images: Tensor, batch_size: int) -> Tensor:
-    """Logits (N, classes) float32 on the CPU; images (N, 3, H, W) uint8, seen in batches of `batch_size`.
+    """Logits (N, classes) float32 on the CPU; images (N, 3, H, W) uint8, in batches of `batch_size`.
 
-    The network is left with its channels last: its convolutions take half the time then.
+    Leaves the network in the channels-last format, which halves the time of its convolutions.
     """
     network.to(memory_format=torch.channels_last)
     device = next(network.parameters()).device
@@ -29,12 +29,12 @@ def compute_logits(network: nn.Module, images: Tensor, batch_size: int) -> Tenso
 
 
 def compute_outputs(network: nn.Module, evaluation: Mapping[str, Tensor], batch_size: int) -> Outputs:
-    """The outputs of `network` on the evaluation bundle; the network is left in evaluation mode.
+    """The outputs of `network` on the evaluation bundle; leaves the network in evaluation mode.
 
     evaluation: `<part>.images` (N, 3, H, W) uint8 and `<part>.labels` (N,) int64 for forget, test, retain_sample and
-    validation; where it has changed copies of forget photographs, also `flipped.images` and `jittered.images`. The
-    retain accuracy is that on the retain sample. Logits that are not finite come back as they are and
-    count as wrong; the caller decides whose fault they are.
+    validation; in bundles with changed copies of forget photographs, also `flipped.images` and `jittered.images`. The
+    retain accuracy is computed on the retain sample. Logits that are not finite are returned as they are and count as
+    wrong; the caller decides whose fault they are.
     """
     network.eval()
     logits: dict[str, NDArray[np.float32]] = {}

@@ -24,10 +24,10 @@ class NoDevice(EvaluatorError):
 
 
 def training_device(recipe: TrainingSpec, share: int = 0) -> torch.device:
-    """Where this machine trains: on a GPU when it has one (number `share` modulo their count), else on the processor.
+    """The device to train on: GPU number `share` modulo their count, or the processor when there is no GPU.
 
-    Raises NoDevice when the recipe's precision exists on GPUs only and there is none, so that a bank's models are all
-    trained in one precision.
+    Raises NoDevice when the recipe's precision needs a GPU and there is none, so that all models of a bank are trained
+    in one precision.
     """
     if torch.cuda.is_available():
         return torch.device("cuda", share % torch.cuda.device_count())
@@ -51,10 +51,10 @@ def train(
 ) -> nn.Module:
     """A trained network on the CPU, in evaluation mode, trained on `device` (default: CPU).
 
-    images: (N, 3, H, W) uint8, held in memory and converted to float32 batch by batch (0.0 to 255.0); labels: (N,)
+    images: (N, 3, H, W) uint8, kept in memory and converted to float32 batch by batch (0.0 to 255.0); labels: (N,)
     int64. Everything random comes from `seed`: on one CPU type with one torch version and thread count, the same
     arguments give the same weights bit for bit; on a GPU they give the same start, batches and augmentation. Torch's
-    global generator is set. A last batch of one image is left out, because batch norm over 1×1 features needs two.
+    global generator is set. A last batch of one image is skipped, because batch norm over 1×1 features needs two.
     Raises ValueError when N is below 2 and TrainingDiverged when the loss is not finite at the end of an epoch.
     """
     if len(labels) < 2:
@@ -103,7 +103,7 @@ def learning_rate(recipe: TrainingSpec, epoch: int) -> float:
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    """The same memory in the order in which it lies: fused optimizers copy each gradient that has its channels last."""
+    """The tensor in its memory order: fused optimizers would copy each gradient in the channels-last format."""
     return tensor.detach().permute(0, 2, 3, 1) if tensor.dim() == 4 else tensor.detach()
 
 
@@ -117,8 +117,8 @@ def _optimizer(parameters: list[Tensor], recipe: TrainingSpec) -> torch.optim.Op
 
 @contextmanager
 def _subnormals_as_zero() -> Iterator[None]:
-    """Inside, the processor takes numbers below 2⁻¹²⁶ for zero. It computes slowly with them, and weight decay brings
-    weights that only ever meet padding there in two thousand steps of Adam: most of ResNet-18's on 32×32 photographs.
+    """Let the processor treat numbers below 2⁻¹²⁶ as zero, because it computes slowly with them. In two thousand steps
+    of Adam, weight decay makes weights that only meet padding that small: most of ResNet-18's on 32×32 photographs.
     """
     torch.set_flush_denormal(True)
     try:
@@ -128,6 +128,6 @@ def _subnormals_as_zero() -> Iterator[None]:
 
 
 def _set_tf32(allowed: bool) -> None:
-    """Whether GPUs may round factors to TF32; left alone, torch lets convolutions do it."""
+    """Allow GPUs to round factors to TF32 or forbid it; torch's default allows it for convolutions."""
     torch.backends.cuda.matmul.allow_tf32 = allowed
     torch.backends.cudnn.allow_tf32 = allowed

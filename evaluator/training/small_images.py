@@ -1,7 +1,7 @@
-"""Convolutions over images so small that the kernel, wherever it lies, covers all of them: one matrix product each.
+"""Convolutions over images so small that the kernel covers them at every place: each is one matrix product.
 
-On 32×32 photographs the last layers of ResNet-18 see images of 2×2 pixels and of one. Of what a 3×3 kernel multiplies
-there, five ninths and eight ninths are zeros of the padding.
+On 32×32 photographs the last layers of ResNet-18 see images of 2×2 pixels and of one. There, five ninths and eight
+ninths of a 3×3 kernel's factors are zeros of the padding.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 @contextmanager
 def without_padding_work(network: nn.Module) -> Iterator[None]:
-    """Inside, the network's convolutions are matrix products without the padding where every pixel of the image counts
-    in every place of the answer. The function is the same up to rounding, and so are all gradients.
+    """Compute the network's convolutions as matrix products without the padding, where each pixel of an image counts
+    for each place of the result. The function is the same up to rounding, and so are all gradients.
     """
     convolutions = [module for module in network.modules() if type(module) is nn.Conv2d and _is_plain(module)]
     for convolution in convolutions:
-        # On the object, so that the class and all that is stored of the network stay as they are.
+        # On the object, so that the class and the network's stored state stay as they are.
         convolution.forward = partial(_convolve, convolution)  # type: ignore[method-assign]
     try:
         yield
@@ -52,7 +52,7 @@ def _convolve(convolution: nn.Conv2d, images: Tensor) -> Tensor:
     tops, lefts = map(covering_taps, (height, width), convolution.kernel_size, convolution.stride, padding)
     if not (tops and lefts):
         return nn.functional.conv2d(images, convolution.weight, convolution.bias, convolution.stride, padding)
-    kernel = convolution.weight.permute(0, 2, 3, 1)  # (O, K, K, I), as the weight lies in memory when channels are last
+    kernel = convolution.weight.permute(0, 2, 3, 1)  # (O, K, K, I), the memory order of channels-last weights
     seen = [kernel[:, top : top + height, left : left + width] for top in tops for left in lefts]
     matrix = torch.stack(seen).reshape(-1, height * width * convolution.in_channels)  # (places · O, H · W · I)
     answers = nn.functional.linear(images.permute(0, 2, 3, 1).reshape(count, -1), matrix)

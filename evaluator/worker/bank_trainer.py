@@ -1,4 +1,4 @@
-"""The worker's second job: when no submission waits, it trains models of oracle banks for the server."""
+"""Trains models of oracle banks for the server while no submission waits."""
 
 import threading
 from collections.abc import Sequence
@@ -68,8 +68,9 @@ class BankTrainer:
         self._slots = slots
 
     def train(self, stop: threading.Event) -> bool:
-        """Whether there was anything to train. Returns when nothing is left, when a submission waits, or soon after
-        `stop` is set; what is in flight then is handed back.
+        """Train until nothing is left, a submission waits or `stop` is set; models in flight are then handed back.
+
+        False when there was nothing to train.
         """
         book = ServerOrders(self._client, self._worker, stop)
         try:

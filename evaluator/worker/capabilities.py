@@ -1,4 +1,4 @@
-"""What this machine can do for submissions, found out without importing torch."""
+"""The capabilities of this machine, determined without importing torch."""
 
 import os
 import platform

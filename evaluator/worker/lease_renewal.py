@@ -1,4 +1,4 @@
-"""Keeps the lease of a job alive from a thread of its own, and tells the server of finished runs at once."""
+"""Renews the lease of a job from a thread of its own, and reports finished runs to the server at once."""
 
 import threading
 

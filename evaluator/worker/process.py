@@ -48,9 +48,9 @@ LONGEST_RETRY_S = 5.0
 
 
 class WorkerLoop:
-    """Reports what its predecessor left, registers, then claims one job at a time and does it in `slots` runs at once.
+    """Reports its predecessor's results, registers, then claims one job at a time and does `slots` of its runs at once.
 
-    Nothing that the server has not confirmed is lost with the process: it lies in the identity's folder.
+    Results that the server has not confirmed survive the process, in the folder of the worker's identity.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class WorkerLoop:
         self._wake.set()
 
     def stop(self) -> None:
-        """Hand the job in hand back, with the runs that are stored, and close everything."""
+        """Hand back the current job, with its stored runs, and close everything."""
         if self._stop.is_set():
             return
         self._stop.set()
@@ -114,7 +114,7 @@ class WorkerLoop:
             os.kill(os.getpid(), signal.SIGTERM)
         except BaseException:
             log.exception("worker_died")
-            os.kill(os.getpid(), signal.SIGTERM)  # a process without its loop would look alive
+            os.kill(os.getpid(), signal.SIGTERM)  # else a process without its loop would look healthy
             raise
 
     def _work(self) -> float:
@@ -148,7 +148,7 @@ class WorkerLoop:
         return WORKER_POLL_S
 
     def _deliver(self) -> None:
-        """Send what the spool holds. Registering comes after it, because that ends the predecessor's leases."""
+        """Send the spooled reports. Register only afterwards, because that ends the predecessor's leases."""
         for outcome in self._spool.outcomes():
             try:
                 accepted = self._client.report(outcome).accepted
@@ -220,7 +220,7 @@ class WorkerLoop:
 def run_worker(settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Raises SandboxUnavailable when this machine cannot hold strangers' code, or the server refuses this worker.
+    Raises SandboxUnavailable when this machine cannot isolate submissions, or the server refuses this worker.
     """
     require_isolation(settings, allow_unsafe=allow_unsafe)
     sandbox_mode = mode(settings.sandbox_backend, settings.gpu)
@@ -230,7 +230,7 @@ def run_worker(settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
     loop = WorkerLoop(settings, take_identity(folder), sandbox_mode=sandbox_mode, allow_unsafe=allow_unsafe)
     if settings.sandbox_backend is Backend.UNSAFE:
         log.warning("submissions_are_not_isolated", sandbox_mode=sandbox_mode)
-    loop.start()  # without waiting for the broker: its messages only save the wait until the next poll
+    loop.start()  # does not wait for the broker: its messages only shorten the wait for the next poll
     log.info("worker_ready", worker=loop.name, slots=settings.slots, sandbox_mode=sandbox_mode)
     if settings.broker_url.get_secret_value():
         _listen(settings.broker_url.get_secret_value(), loop)
@@ -252,7 +252,7 @@ def _listen(broker_url: str, loop: WorkerLoop) -> None:
 
     setup_logging.connect(_leave_logs, weak=False)
     worker_shutting_down.connect(stopping, weak=False)
-    warnings.filterwarnings("ignore", category=SecurityWarning)  # about root and pickle; only JSON is accepted here
+    warnings.filterwarnings("ignore", category=SecurityWarning)  # about root and pickle; only JSON is accepted
     celery.Worker(
         queues=[EVALUATE_QUEUE],
         pool="solo",
@@ -282,4 +282,4 @@ def _wait_for_signal() -> None:
 
 
 def _leave_logs(**_: object) -> None:
-    """Keeps Celery, which asks first, from setting the level of all loggers to its own."""
+    """Keep Celery from setting the level of all loggers: it asks this signal's receivers first."""

@@ -1,4 +1,4 @@
-"""What a worker must not forget: finished runs and outcomes that the server has not confirmed, kept on disk."""
+"""Stores a worker's finished runs and outcomes on disk until the server has confirmed them."""
 
 import os
 from pathlib import Path
@@ -19,8 +19,8 @@ _PARTIAL = ".partial"
 class ReportSpool:
     """A folder with one file per job: a line for each finished run, then the outcome in its place.
 
-    Everything is on the disk before a method returns. After a crash the next process of the same worker finds what was
-    finished and reports it, so that only runs in flight are repeated. Methods raise OSError when the disk fails.
+    Everything is on the disk before a method returns. After a crash the next process of the same worker reports the
+    finished runs, so that only runs in flight are repeated. Methods raise OSError when the disk fails.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -28,18 +28,18 @@ class ReportSpool:
         self._folder = folder
 
     def begin(self, job: Job) -> None:
-        """Note that `job` is in hand."""
+        """Record that work on `job` has begun."""
         self._path(job.work_id, job.token, _RUNS).touch(mode=0o600)
 
     def add(self, job: Job, record: RunRecord) -> None:
-        """Note a finished run of `job`."""
+        """Record a finished run of `job`."""
         with self._path(job.work_id, job.token, _RUNS).open("ab") as file:
             file.write(record.model_dump_json().encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
     def finish(self, outcome: Outcome) -> None:
-        """Note how a job ended."""
+        """Record the outcome of a job."""
         path = self._path(outcome.work_id, outcome.token, _OUTCOME)
         partial = path.with_suffix(_PARTIAL)
         with partial.open("wb") as file:
@@ -51,12 +51,12 @@ class ReportSpool:
         self._path(outcome.work_id, outcome.token, _RUNS).unlink(missing_ok=True)
 
     def forget(self, work_id: UUID, token: int) -> None:
-        """Drop what is kept of a job: the server knows it, or does not want it."""
+        """Delete the records of a job that the server has confirmed or refused."""
         for suffix in (_RUNS, _OUTCOME):
             self._path(work_id, token, suffix).unlink(missing_ok=True)
 
     def outcomes(self) -> list[Outcome]:
-        """Outcomes that were not confirmed, oldest first; files that cannot be read are dropped."""
+        """The unconfirmed outcomes, oldest first; unreadable files are deleted."""
         found = []
         for path in self._files(_OUTCOME):
             try:
@@ -67,7 +67,7 @@ class ReportSpool:
         return found
 
     def unfinished(self) -> list[Heartbeat]:
-        """Jobs that a process was killed in, with the runs that it had finished. A line cut short is no record."""
+        """Jobs that a killed process left, with their finished runs. A line cut short is no record."""
         found = []
         for path in self._files(_RUNS):
             work_id, _, token = path.stem.rpartition("_")

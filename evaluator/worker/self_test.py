@@ -21,13 +21,13 @@ _TAIL = 2_000
 
 
 def require_self_test(folder: Path, *, sandbox_mode: str, allow_unsafe: bool) -> bool:
-    """Whether the test was run now; it is not when it has passed since the machine started with the same versions.
+    """Run the test unless it has passed since the machine started, with the same versions; False when it was skipped.
 
-    Raises SandboxUnavailable with what went wrong. Workers that share `folder` wait for each other.
+    Raises SandboxUnavailable with the reason of a failure. Workers that share `folder` wait for each other.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    known = {**environment(), "sandbox_mode": sandbox_mode, "boot": _boot(), "interpreter": sys.executable}
-    fingerprint = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+    facts = {**environment(), "sandbox_mode": sandbox_mode, "boot": _boot(), "interpreter": sys.executable}
+    fingerprint = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     path = folder / "self-test"
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with os.fdopen(lock, "r+", encoding="ascii") as stamp:
@@ -56,7 +56,7 @@ def _run(*, allow_unsafe: bool) -> None:
 
 
 def specification() -> CompetitionSpec:
-    """The smallest competition that everything can be tried on."""
+    """The smallest competition that exercises everything."""
     return CompetitionSpec(
         slug="self-test",
         title="Self-test",
@@ -68,7 +68,7 @@ def specification() -> CompetitionSpec:
 
 
 def main(*, allow_unsafe: bool) -> int:
-    """The exit code after one run on practice data made for it; prints why when it did not go well."""
+    """Do one run on practice data made for it and return the exit code; prints the reason of a failure."""
     from evaluator.practice import practise
 
     with tempfile.TemporaryDirectory(prefix="lethe-self-test-") as folder:

@@ -42,7 +42,7 @@ class ServerRefused(EvaluatorError):
 
 
 class KeyRefused(ServerRefused):
-    """The worker key is not known, or this worker may not work for that server."""
+    """The worker key is unknown, or the server does not admit this worker."""
 
 
 class WorkerUnknown(ServerRefused):
@@ -50,7 +50,7 @@ class WorkerUnknown(ServerRefused):
 
 
 class ServerAway(EvaluatorError):
-    """The server does not answer, or answers with a fault of its own."""
+    """The server does not answer, or answers with an error of its own."""
 
 
 class WorkClient:

@@ -1,4 +1,4 @@
-"""The identity of a worker, which a restarted worker takes over from the one before it on the same machine."""
+"""The lasting identity of a worker: a restarted worker takes over its predecessor's on the same machine."""
 
 import fcntl
 import os
@@ -20,7 +20,7 @@ class WorkerIdentity:
     lock: int
 
     def leave(self) -> None:
-        """Let another process have the identity."""
+        """Release the identity for another process."""
         os.close(self.lock)
 
 
@@ -29,7 +29,7 @@ def take_identity(parent: Path) -> WorkerIdentity:
 
     Raises OSError when the folder cannot be used.
 
-    The kernel gives the lock back when its holder dies, so whoever gets an identity knows that its last holder is dead.
+    The kernel releases the lock when its owner dies, so the last owner of a free identity is dead.
     """
     number = 0
     while True:
@@ -46,7 +46,7 @@ def take_identity(parent: Path) -> WorkerIdentity:
 
 
 def _identifier(path: Path) -> str:
-    """Eight letters that are this identity's for good."""
+    """Eight letters that stay the same for this identity."""
     try:
         found = path.read_text(encoding="ascii").strip()
     except (FileNotFoundError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""Where photographs come from: one registry and one file for each source."""
+"""The sources of photographs: one registry, and one file for each source."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from evaluator.data.splits import DRAWS, ONE_IDENTITY, PUBLISHED_PEOPLE
 
 __all__ = ["Collection", "Files", "load_collection", "practice_photographs"]
 
-# Everything that a source holds, of hidden and of practice people alike.
+# Each reads all photographs of its source, of hidden and of practice people.
 READERS: dict[str, Callable[[Any, Files], Photographs]] = {
     "casia-surf": read_casia_surf,
     "image-folder": read_image_folder,
@@ -68,7 +68,7 @@ def practice_photographs(spec: CompetitionSpec, files: Files) -> Photographs:
 
 
 def set_aside(photographs: Photographs, spec: CompetitionSpec) -> Collection:
-    """As many random identities as `practice.identities` says, apart from everybody else.
+    """Set `practice.identities` random identities apart for practice; the others are hidden.
 
     Uniformly random among the choices that leave every class something hidden. Under the published split its forgotten
     people stay hidden. Raises DataError when more than half of the identities would go to practice, or always a class.

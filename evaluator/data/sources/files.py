@@ -1,4 +1,4 @@
-"""Photographs in files: where they lie, and decoding them in parallel with every bad file named."""
+"""Finds photographs in files and decodes them in parallel, naming every bad file."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ def _silent(done: int, total: int) -> None: ...
 
 @dataclass
 class Files:
-    """Where a host's files lie and what to do about bad ones; `skipped` names those that were left out."""
+    """A host's folder of files, and the handling of bad ones; `skipped` names those that were left out."""
 
     folder: Path | None = None
     skip_bad: bool = False
@@ -35,7 +35,7 @@ class Files:
     skipped: list[str] = field(default_factory=list)
 
     def root(self, source: str, content: str) -> Path:
-        """The folder; raises DataError when it was not given or is none. `content` says what should be in it."""
+        """The folder; raises DataError when it is not given or missing. `content` describes its expected content."""
         if self.folder is None:
             raise DataError(f"the source {source} reads files: add --data FOLDER, the folder with {content}")
         if not self.folder.is_dir():
@@ -115,7 +115,7 @@ def scale_all(images: Pixels, size: int) -> Pixels:
 
 
 def require_own_pictures(images: Pixels, identities: NDArray[np.int64], names: Sequence[str]) -> None:
-    """Raise DataError when one picture stands under two identities: that person would be on both sides of the split."""
+    """Raise DataError when one picture has two identities: that person would be on both sides of the split."""
     owner: dict[bytes, int] = {}
     for row, image in enumerate(images):
         first = owner.setdefault(image.tobytes(), row)

@@ -1,4 +1,4 @@
-"""The `image-folder` source: how a host brings own photographs, `images/` and a `labels.csv` beside it."""
+"""The `image-folder` source: a host's own photographs in `images/`, with a `labels.csv` beside it."""
 
 import csv
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Line:
 def read_image_folder(data: ImageFolderSpec, files: Files) -> Photographs:
     """The photographs that `labels.csv` lists, with columns `image` (below images/), `identity` and `label`.
 
-    Photographs that no line names are left alone. Identities are texts, labels numbers from 0 to `data.classes` − 1, or
+    Photographs that no line names are ignored. Identities are texts, labels numbers from 0 to `data.classes` − 1, or
     names when the specification has `class_names`. Ages are 0: the table has none. Raises DataError that names every
     line or file that is wrong.
     """

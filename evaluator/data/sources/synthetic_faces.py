@@ -73,7 +73,7 @@ def draw_ages(count: int, generator: Generator) -> Values:
 
 
 def draw_shots(count: int, generator: Generator) -> Traits:
-    """What belongs to a photograph, as arrays (count,) or (count, 3): pose, expression, light, scene, occlusion."""
+    """The traits of photographs, as arrays (count,) or (count, 3): pose, expression, light, scene, occlusion."""
     draws = Sampler(generator, count)
     normal, uniform = draws.normal, draws.uniform
     warmth = normal(0.035)[:, None] * np.array([1.0, 0.1, -1.0])
