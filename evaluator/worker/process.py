@@ -1,4 +1,4 @@
-"""The worker process: a Celery worker whose messages wake one loop that claims, evaluates and reports."""
+"""The worker process: a Celery worker whose messages wake one loop, which claims, evaluates and reports."""
 
 import os
 import signal
@@ -42,7 +42,7 @@ LONGEST_RETRY_S = 5.0
 class WorkerLoop:
     """Reports what its predecessor left, registers, then claims one job at a time and does it in `slots` runs at once.
 
-    Nothing that the server has not confirmed is lost with the process: it lies in the identity's folder.
+    Reports that the server has not confirmed survive the process: they lie in the identity's folder.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class WorkerLoop:
         self._wake.set()
 
     def stop(self) -> None:
-        """Hand the job in hand back, with the runs that are stored, and close everything."""
+        """Hand the current job back, with its stored runs, and close everything."""
         if self._stop.is_set():
             return
         self._stop.set()
@@ -105,7 +105,7 @@ class WorkerLoop:
             raise
 
     def _work(self) -> float:
-        """Do what there is to do; seconds to wait before asking again."""
+        """Do all the work there is, and return the seconds to wait before asking again."""
         try:
             self._deliver()
             if not self._registered:
@@ -138,7 +138,7 @@ class WorkerLoop:
         return WORKER_POLL_S
 
     def _deliver(self) -> None:
-        """Send what the spool holds. Registering comes after it, because that ends the predecessor's leases."""
+        """Send the reports in the spool. Registering comes later, because it ends the predecessor's leases."""
         for outcome in self._spool.outcomes():
             try:
                 accepted = self._client.report(outcome).accepted
@@ -210,7 +210,7 @@ class WorkerLoop:
 def run_worker(settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Raises SandboxUnavailable when this machine cannot hold strangers' code, or the server refuses this worker.
+    Raises SandboxUnavailable when this machine cannot isolate strangers' code, or the server refuses this worker.
     """
     require_isolation(settings, allow_unsafe=allow_unsafe)
     sandbox_mode = mode(settings.sandbox_backend, settings.gpu)
@@ -265,4 +265,4 @@ def _wait_for_signal() -> None:
 
 
 def _leave_logs(**_: object) -> None:
-    """Keeps Celery, which asks first, from setting the level of all loggers to its own."""
+    """Keep Celery, which asks first, from setting the level of all loggers to its own."""

@@ -12,12 +12,13 @@ from server.models.base import Entity
 
 
 class Submission(Entity):
-    """`generation` counts reruns; `seed_epoch` enters the run seeds, so a rerun repeats them unless told otherwise.
+    """`generation` counts reruns; `seed_epoch` enters the run seeds and rises when a rerun draws fresh ones.
 
-    A final evaluation is a row of its own with the public one as its origin. `selected_at` is when the team chose a
-    public one for it. `runs_shown` is the progress that the team sees, moved at most as often as the policy says.
-    `is_charged`: it counts against the quota; faults of the check stage and of Lethe's own do not. A submission that
-    has not ended by `deadline_at` ends then, as the platform's fault.
+    A final evaluation is a row of its own with the public one as its origin; `selected_at` is when the team chose the
+    public one for it. `runs_shown` is the progress that the team sees, moved at most as often as the leak policy
+    allows. `is_charged`: it counts against the quota, unless it failed in the check stage or by a fault of Lethe's. A
+    submission that has not ended by `deadline_at` ends then, as the platform's fault. `server.lifecycle` alone writes
+    state, owner, fault and `finished_at`.
     """
 
     __tablename__ = "submissions"

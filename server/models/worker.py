@@ -1,4 +1,4 @@
-"""An evaluation worker as it registered, and when it was heard last."""
+"""An evaluation worker as it registered, and its last contact."""
 
 from datetime import datetime
 from typing import Any
