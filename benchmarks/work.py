@@ -1,4 +1,4 @@
-"""What the queue costs on PostgreSQL: claims and outcomes, alone and with 10,000 waiting submissions, and two workers.
+"""The cost of the queue on PostgreSQL: claims and outcomes, alone and with 10,000 queued submissions, and two workers.
 
 Run it with nothing else on the machine: `python -m benchmarks.work [--chunks 200] [--queued 10000] [--naps 32]`. It
 starts a PostgreSQL, a Redis and a `lethe serve` of its own, whose requests come over HTTP. Server time is what `serve`
@@ -84,7 +84,7 @@ def chunk_cycle(bench: Bench, server: Server, chunks: int) -> tuple[float, float
 
 
 def take(worker: WorkClient) -> None:
-    """Claim what is next, and say at once that it is done."""
+    """Claim the next item, and report at once that it is done."""
     job = worker.claim()
     if job is None:
         raise RuntimeError("there is nothing to claim")
@@ -167,14 +167,14 @@ def take_up(bench: Bench, times: int) -> None:
 
 
 def select_one(bench: Bench, times: int) -> None:
-    """What a claim or an outcome cannot cost less than, `times` times."""
+    """The least that a claim or an outcome can cost, `times` times."""
     for _ in range(times):
         with bench.database.write() as session:
             session.execute(text("SELECT 1"))
 
 
 def measure_recovery(server: Server) -> None:
-    """From the death of a worker, which is never heard again, to the claim of its chunk by another one that is busy."""
+    """The time from the death of a worker to the claim of its chunk by another one that is busy."""
     with closing(server.worker("dead")) as dead, closing(server.worker("two")) as two:
         lost = dead.claim()
         started = time.monotonic()

@@ -38,7 +38,7 @@ class Owner(StrEnum):
 
 
 class Stage(StrEnum):
-    """What a work item asks for: `check` and `run` of a worker, `score` of control."""
+    """The job of a work item: `check` and `run` are done by a worker, `score` by control."""
 
     CHECK = "check"
     RUN = "run"
@@ -46,9 +46,10 @@ class Stage(StrEnum):
 
 
 class WorkState(StrEnum):
-    """The life of one work item; `leased` counts only until the lease expires.
+    """The life of leased work: a work item or a training order. `leased` counts only until the lease expires.
 
-    `failed` items ended with their submission; a `poisoned` one ended it, because it lost every worker that took it.
+    `failed` items ended with their submission; a `poisoned` one ended it, because every worker that claimed it was
+    lost. `failed` orders cannot be trained.
     """
 
     READY = "ready"

@@ -1,4 +1,4 @@
-"""The internal training protocol: orders of bank models that trainers claim, keep and report, as frozen values."""
+"""The internal training protocol, as frozen values: trainers claim, renew and report orders of bank models."""
 
 from enum import StrEnum
 
@@ -12,7 +12,7 @@ MOST_ORDERS = 64
 
 
 class TrainingClaim(Contract):
-    """A trainer has room for `count` more models."""
+    """A trainer can train `count` more models."""
 
     worker: WorkerName
     count: int = Field(ge=1, le=MOST_ORDERS)
@@ -29,7 +29,7 @@ class OrderRef(Contract):
 
 
 class TrainingOrder(Contract):
-    """One model to train, complete: a trainer needs nothing else but the artifact store."""
+    """One model to train. A trainer needs nothing else but the artifact store."""
 
     bank: BankIdentity
     index: int = Field(ge=0)
@@ -41,21 +41,21 @@ class TrainingOrder(Contract):
 
 
 class TrainingOrders(Contract):
-    """The answer to a claim: at most as many as asked for; none when nothing waits or submissions go first."""
+    """The answer to a claim: at most as many as asked for; none if nothing waits or submissions go first."""
 
     orders: tuple[TrainingOrder, ...] = ()
     lease_s: float
 
 
-class TrainingBeat(Contract):
-    """A trainer is alive and still works on these orders."""
+class TrainingHeartbeat(Contract):
+    """A trainer is alive and renews its leases of these orders."""
 
     worker: WorkerName
     held: tuple[OrderRef, ...] = Field(max_length=MOST_ORDERS)
 
 
-class TrainingBeatAnswer(Contract):
-    """The orders that this trainer no longer holds and must drop."""
+class TrainingHeartbeatAnswer(Contract):
+    """The orders whose leases this trainer has lost; it drops them."""
 
     lost: tuple[OrderRef, ...] = ()
 

@@ -49,7 +49,7 @@ class Registration(Contract):
 
 
 class RegistrationAnswer(Contract):
-    """How many leases of a process that is gone were given back, and how long leases last."""
+    """How many leases of the predecessor were released, and how long leases last."""
 
     released: int
     lease_s: float
@@ -62,7 +62,7 @@ class Leave(Contract):
 
 
 class Claim(Contract):
-    """A registered worker asks for work; it does so every few seconds while idle, which also says that it lives."""
+    """A registered worker asks for work. It does so every few seconds while idle, and so shows that it is alive."""
 
     worker: WorkerName
 
@@ -86,7 +86,7 @@ class RunRecord(Contract):
 
 
 class CheckReport(Contract):
-    """What the participant sees of the check stage on practice data."""
+    """The part of the check stage on practice data that the participant sees."""
 
     stdout: str
     stderr: str
@@ -103,7 +103,7 @@ class CheckReport(Contract):
 
 
 class Job(Contract):
-    """A leased work item, complete: a worker needs nothing else but the artifact store."""
+    """A leased work item. A worker needs nothing else but the artifact store."""
 
     work_id: UUID
     token: int
@@ -128,17 +128,17 @@ class Job(Contract):
     wall_left_s: float | None = Field(default=None, description="What these runs may take together, if limited")
 
     def outputs_key(self, index: int) -> str:
-        """Where the outputs of the run `index` are stored under this lease."""
+        """Return the key under which this lease stores the outputs of the run `index`."""
         return outputs_key(self.submission_id, self.generation, index, self.token)
 
 
 def outputs_key(submission_id: UUID, generation: int, index: int, token: int) -> str:
-    """Where the outputs of a run are stored; the fencing token keeps two holders of one item apart."""
+    """Return the key of the outputs of a run; the fencing token keeps two holders of one item apart."""
     return f"submissions/{submission_id}/{generation}/runs/{index:05d}-{token}.safetensors"
 
 
 class Heartbeat(Contract):
-    """A worker is alive and has finished these runs of its item since the claim."""
+    """A worker is alive, renews its lease, and has finished these runs of its item since the claim."""
 
     work_id: UUID
     token: int
@@ -146,7 +146,7 @@ class Heartbeat(Contract):
 
 
 class HeartbeatAnswer(Contract):
-    """Whether to go on; `stop` when the submission was cancelled or the lease is no longer this worker's."""
+    """Whether to go on; `stop` if the submission has ended or this worker has lost the lease."""
 
     stop: bool
     lease_s: float

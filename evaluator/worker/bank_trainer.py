@@ -14,8 +14,8 @@ from evaluator.contract.training import (
     MOST_ORDERS,
     OrderEnd,
     OrderRef,
-    TrainingBeat,
     TrainingClaim,
+    TrainingHeartbeat,
     TrainingOrder,
     TrainingReport,
 )
@@ -28,7 +28,7 @@ FIRST_BEAT_S = 3.0
 
 
 class ServerOrders:
-    """Orders over the internal API; see `evaluator.banks.trainer.OrderBook`. A server that is away gives none."""
+    """Orders over the internal API; see `evaluator.banks.trainer.OrderSource`. A server that is away gives none."""
 
     def __init__(self, client: WorkClient, worker: str, stop: threading.Event) -> None:
         self.beat_s = FIRST_BEAT_S
@@ -46,9 +46,9 @@ class ServerOrders:
         self.beat_s = min(FIRST_BEAT_S, answer.lease_s / 4)
         return answer.orders
 
-    def keep(self, held: Sequence[OrderRef]) -> Sequence[OrderRef]:
+    def renew(self, held: Sequence[OrderRef]) -> Sequence[OrderRef]:
         try:
-            return self._client.keep_training(TrainingBeat(worker=self._worker, held=tuple(held))).lost
+            return self._client.renew_training(TrainingHeartbeat(worker=self._worker, held=tuple(held))).lost
         except ServerAway as error:
             log.warning("heartbeat_not_delivered", error=str(error))
             return ()
@@ -72,10 +72,10 @@ class BankTrainer:
 
         False when there was nothing to train.
         """
-        book = ServerOrders(self._client, self._worker, stop)
+        source = ServerOrders(self._client, self._worker, stop)
         try:
             with training_pool(self._slots) as pool:  # starts processes only when there is something to train
-                count = train_orders(book, self._store, pool, stop=stop, tick=lambda: None)
+                count = train_orders(source, self._store, pool, stop=stop, tick=lambda: None)
         except (TrainingFailed, ServerRefused, ArtifactError, BaseError, OSError) as error:
             log.warning("training_interrupted", error=f"{type(error).__name__}: {error}")
             return False

@@ -16,7 +16,7 @@ SHORTEST_BEAT_S = 0.5
 class LeaseRenewal:
     """Sends heartbeats while it is entered; sets `interrupt` when the server says stop or `stop` is set.
 
-    `lost` says that the lease is somebody else's, or nobody's any more.
+    `lost`: this worker no longer has the lease.
     """
 
     def __init__(self, client: WorkClient, job: Job, *, interrupt: threading.Event, stop: threading.Event) -> None:
@@ -40,7 +40,7 @@ class LeaseRenewal:
         self._thread.join()
 
     def add(self, record: RunRecord) -> None:
-        """Tell the server of this run."""
+        """Report this run with the next heartbeat, which comes at once."""
         self._records.append(record)
         self._news.set()
 
@@ -59,7 +59,7 @@ class LeaseRenewal:
                 return
 
     def _beat(self) -> bool:
-        """Whether the lease is lost."""
+        """Send a heartbeat; True if the lease is lost."""
         job = self._job
         try:
             answer = self._client.heartbeat(

@@ -1,4 +1,4 @@
-"""The worker process: a Celery worker whose messages wake one loop that claims, evaluates and reports."""
+"""The worker process: a Celery worker whose messages wake one loop, which claims, evaluates and reports."""
 
 import os
 import signal

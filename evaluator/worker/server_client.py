@@ -15,7 +15,13 @@ from tenacity import (
 )
 
 from evaluator.contract.base import Contract
-from evaluator.contract.training import TrainingBeat, TrainingBeatAnswer, TrainingClaim, TrainingOrders, TrainingReport
+from evaluator.contract.training import (
+    TrainingClaim,
+    TrainingHeartbeat,
+    TrainingHeartbeatAnswer,
+    TrainingOrders,
+    TrainingReport,
+)
 from evaluator.contract.work import (
     Capabilities,
     Claim,
@@ -68,7 +74,7 @@ class WorkClient:
         self._http.close()
 
     def register(self, capabilities: Capabilities) -> RegistrationAnswer:
-        """How many leases of this worker's predecessor were given back."""
+        """Register this worker, which ends the leases of its predecessor."""
         registration = Registration(worker=self._worker, capabilities=capabilities)
         return RegistrationAnswer.model_validate(self._post("/work/register", registration))
 
@@ -77,28 +83,28 @@ class WorkClient:
         self._post("/work/leave", Leave(worker=self._worker))
 
     def claim(self) -> Job | None:
-        """A leased job, or None when there is nothing to do; raises WorkerUnknown before the worker registered."""
+        """Lease a job, or return None when there is nothing to do; raises WorkerUnknown before the worker registers."""
         answer = self._post("/work/claim", Claim(worker=self._worker))
         return None if answer is None else Job.model_validate(answer)
 
     def heartbeat(self, beat: Heartbeat) -> HeartbeatAnswer:
-        """Whether to go on."""
+        """Renew a lease, report finished runs, and learn whether to go on."""
         return HeartbeatAnswer.model_validate(self._post("/work/heartbeat", beat))
 
     def report(self, outcome: Outcome) -> OutcomeAnswer:
-        """Whether the outcome changed anything; it need not be sent again either way."""
+        """Report an outcome, once: whether it changed anything or not, it need not be sent again."""
         return OutcomeAnswer.model_validate(self._post("/work/outcome", outcome))
 
     def claim_training(self, claim: TrainingClaim) -> TrainingOrders:
-        """Leased models to train."""
+        """Lease models to train."""
         return TrainingOrders.model_validate(self._post("/training/claim", claim))
 
-    def keep_training(self, beat: TrainingBeat) -> TrainingBeatAnswer:
-        """Which models are lost."""
-        return TrainingBeatAnswer.model_validate(self._post("/training/heartbeat", beat))
+    def renew_training(self, beat: TrainingHeartbeat) -> TrainingHeartbeatAnswer:
+        """Renew leases and return the lost ones."""
+        return TrainingHeartbeatAnswer.model_validate(self._post("/training/heartbeat", beat))
 
     def report_training(self, report: TrainingReport, *, give_up: threading.Event) -> OutcomeAnswer | None:
-        """The answer, after as many tries as it takes; None when `give_up` is set before one succeeds."""
+        """Report, and try again until the server answers; None if `give_up` is set first."""
         return self._report("/training/report", report, give_up)
 
     def _report(self, path: str, body: Contract, give_up: threading.Event) -> OutcomeAnswer | None:

@@ -1,4 +1,4 @@
-"""The control process: a Celery worker whose messages wake one loop that sweeps, scores and draws plots."""
+"""The control process: a Celery worker whose messages wake one loop, which sweeps, scores and draws plots."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ log = get_logger(__name__)
 
 
 class ControlLoop:
-    """Sweeps every `sweep_s` seconds, scores whatever waits, one item at a time, and draws plots in between."""
+    """Sweeps every `sweep_s` seconds, scores waiting submissions, one at a time, and draws plots in between."""
 
     def __init__(self, settings: Settings) -> None:
         self._context = create_context(settings)
@@ -75,12 +75,12 @@ class ControlLoop:
             self._wake.wait(timeout=max(0.1, next_sweep - time.monotonic()))
 
     def _work(self) -> bool:
-        """Score what waits; draw plots only when nothing does. False when there is nothing to do."""
+        """Score a waiting submission, or draw a plot if there is none. False when there is nothing to do."""
         return self._scorer.score_next() or self._plotter.draw_next() or self._overviews.draw_next()
 
 
 def run_control(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; messages only wake the loop, SQL says what there is to do."""
+    """Serve until SIGTERM or SIGINT. Messages only wake the loop; SQL says what there is to do."""
     loop = ControlLoop(settings)
     celery = create_celery(settings.broker)
     celery.task(name=WAKE_CONTROL_TASK)(loop.wake)
@@ -106,4 +106,4 @@ def run_control(settings: Settings) -> None:
 
 
 def _leave_logs(**_: object) -> None:
-    """Keeps Celery, which asks first, from setting the level of all loggers to its own."""
+    """Keep Celery, which asks first, from setting the level of all loggers to its own."""

@@ -1,4 +1,4 @@
-"""Finds lost work: a sweep over every state that is not terminal, by one process at a time."""
+"""Finds lost work: sweeps over all submissions that have not ended, by one process at a time."""
 
 from datetime import timedelta
 
@@ -25,10 +25,10 @@ SWEEPER = "sweeper"
 
 
 def sweep(context: Context, holder: str) -> bool:
-    """Expire silent leases, re-create missing items and forget workers that are long gone.
+    """Expire silent leases, end what is overdue, restore missing items and delete workers that are long gone.
 
-    False when another process holds the sweeper's lease. Wakes workers and control when anything waits, so an emptied
-    broker costs one sweep.
+    Wakes workers and control when anything waits, so a broker that lost its messages costs one sweep. False if another
+    process has the sweeper's lease.
     """
     settings = context.settings
     with context.database.write() as session:
@@ -49,7 +49,7 @@ def sweep(context: Context, holder: str) -> bool:
 
 
 def take_lease(session: Session, name: str, holder: str, *, seconds: float) -> bool:
-    """Whether `holder` now holds the lease `name`, taken or prolonged."""
+    """Take or renew the lease `name` for `holder`; False if somebody else has it."""
     now = utc_now()
     lease = session.get(Lease, name, with_for_update=True)
     if lease is None:
@@ -63,7 +63,7 @@ def take_lease(session: Session, name: str, holder: str, *, seconds: float) -> b
 
 
 def end_overdue(session: Session) -> None:
-    """End live submissions whose deadline has passed, as the platform's fault: they were accepted and not served."""
+    """End live submissions past their deadline, as the platform's fault: they were accepted and not served."""
     overdue = session.scalars(
         select(Submission)
         .where(Submission.state.in_(LIVE), Submission.deadline_at < utc_now())
@@ -80,7 +80,7 @@ def end_overdue(session: Session) -> None:
 
 
 def restore_items(session: Session) -> None:
-    """Give every live submission that has no open work item of its generation the items of its state."""
+    """Add the items of its state to every live submission that has no open item of its generation."""
     open_items = select(WorkItem.id).where(
         WorkItem.submission_id == Submission.id,
         WorkItem.generation == Submission.generation,

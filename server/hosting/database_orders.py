@@ -1,4 +1,4 @@
-"""The order book of a host's own command: straight on the database."""
+"""The orders of a host's own command, straight from the database."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ from server.queue.training_orders import Trainer
 
 
 class DatabaseOrders:
-    """The first `wanted[digest]` orders of each bank, for one trainer; see `evaluator.banks.trainer.OrderBook`."""
+    """The first `wanted[digest]` orders of each bank, for one trainer; see `evaluator.banks.trainer.OrderSource`."""
 
     def __init__(self, database: Database, trainer: Trainer, wanted: Mapping[str, int], *, lease_s: float) -> None:
         self.beat_s = lease_s / 4
@@ -24,7 +24,7 @@ class DatabaseOrders:
                 session, self._trainer, count=count, lease_s=self._lease_s, wanted=self._wanted
             )
 
-    def keep(self, held: Sequence[OrderRef]) -> list[OrderRef]:
+    def renew(self, held: Sequence[OrderRef]) -> list[OrderRef]:
         with self._database.write() as session:
             return training_orders.renew(session, held, self._trainer.worker_key_id, lease_s=self._lease_s)
 

@@ -1,4 +1,4 @@
-"""How the oracle banks of a competition stand: what is trained, by whom, how fast, and how much disk it takes."""
+"""The status of a competition's oracle banks: trained models, trainers, speed and disk space."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ RATE_WINDOW = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class InHand:
-    """A model that somebody trains now."""
+    """A model that is being trained."""
 
     index: int
     holder: str
@@ -27,8 +27,8 @@ class InHand:
 
 @dataclass(frozen=True)
 class BankStatus:
-    """One bank. `oracles` and `ceiling` are pairs (trained, wanted); `models_per_hour` of the last hour, by everybody,
-    None where nothing was trained in it; `waiting` are orders that nobody has in hand, `offered` how many models
+    """One bank. `oracles` and `ceiling` are pairs (trained, wanted); `models_per_hour` is the rate of the last hour, by
+    all trainers, None where it is unknown; `waiting` counts orders that nobody has in hand, `offered` the models that
     workers may train.
     """
 
@@ -55,7 +55,7 @@ class BankStatus:
 
 
 def status(context: Context, slug: str) -> list[BankStatus]:
-    """Every bank of the competition, the public one first."""
+    """Return the status of every bank of the competition, the public one first."""
     return [_bank_status(context, bank) for bank in competition_banks(context, slug)]
 
 

@@ -1,4 +1,4 @@
-"""What a host does with oracle banks: seed, watch, verify and prune them. Used by the admin commands, never by `serve`.
+"""The host's actions on oracle banks: seed, watch, verify and prune. Used by the admin commands, never by `serve`.
 
 Reaches into the evaluator's training side, inside functions only.
 """
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 ReportProgress = Callable[["Progress"], None]
 
-LOOK_S = 1.0  # between two looks at what other trainers have done
+LOOK_S = 1.0  # between two looks at the progress of other trainers
 MOST_WAKE_UPS = 16
 
 
 class BankChanged(Conflict):
-    """The bank was made from something else than what is configured now."""
+    """The bank was made from another configuration than the present one."""
 
     code = "bank_changed"
 
@@ -68,7 +68,7 @@ class Bank:
 
 @dataclass(frozen=True)
 class Seeded:
-    """How seeding ended: oracles trained, of those wanted, how many of them by this command, and its seconds."""
+    """The result of seeding: oracles trained and wanted, how many this command trained, and its seconds."""
 
     trained: int
     wanted: int
@@ -102,7 +102,7 @@ def seed(
     progress: ReportProgress,
     stop: threading.Event | None = None,
 ) -> Seeded:
-    """Train what the banks lack: `count` oracles in each, or as many as the specification says.
+    """Train the oracles that the banks lack: `count` in each, or as many as the specification says.
 
     In `jobs` processes here (default: see `training_pool`), or, when `distributed`, by the workers, while this only
     watches. Any number of machines may do so at once. Returns when every oracle is there, whoever trained it, or soon
@@ -136,7 +136,7 @@ def seed(
 
 
 def recall(context: Context, slug: str) -> int:
-    """Offer the competition's missing oracles to workers no more; how many are still in hand somewhere."""
+    """Stop offering the competition's missing oracles to workers; how many are still in hand."""
     banks = [bank.digest for bank in competition_banks(context, slug)]
     with context.database.write() as session:
         for digest in banks:
@@ -149,7 +149,7 @@ def recall(context: Context, slug: str) -> int:
 def verify(
     context: Context, slug: str, *, sample: int, jobs: int | None, progress: ReportProgress
 ) -> dict[str, "Verification"]:
-    """What `verify_bank` finds in each bank, by the name of its split."""
+    """Verify each bank and return the findings by the name of its split."""
     from evaluator.banks.verification import verify_bank
 
     return {
@@ -166,7 +166,7 @@ def checkpoint_bytes(context: Context, slug: str) -> int:
 
 
 def prune(context: Context, slug: str) -> int:
-    """How many checkpoints were dropped from all banks; outputs and records stay."""
+    """Drop the checkpoints of all banks and return their number; outputs and records stay."""
     from evaluator.banks.verification import prune_bank
 
     with context.database.write() as session:
@@ -198,7 +198,7 @@ def require_unchanged(context: Context, slug: str, banks: Sequence[Bank]) -> Non
 def _train(
     context: Context, wanted: Mapping[str, int], watch: "_Watch", jobs: int | None, stop: threading.Event
 ) -> int:
-    """How many models were trained here, once there are no more or `stop` is set."""
+    """Train here until there are no more or `stop` is set; how many models were trained."""
     from evaluator.banks.trainer import train_orders
     from evaluator.banks.training_jobs import training_pool
     from evaluator.gpus import find_gpus
@@ -209,19 +209,19 @@ def _train(
         gpu=bool(find_gpus()),
     )
     lease_s = context.settings.lease_s
-    book = DatabaseOrders(context.database, trainer, wanted, lease_s=lease_s)
+    source = DatabaseOrders(context.database, trainer, wanted, lease_s=lease_s)
     count = 0
     with training_pool(jobs) as pool:
         while True:
-            count += train_orders(book, context.artifacts, pool, stop=stop, tick=watch.look)
+            count += train_orders(source, context.artifacts, pool, stop=stop, tick=watch.look)
             watch.look()
-            # Others hold the rest. When one of them falls silent, its lease ends and the order is free again.
+            # Other trainers have the rest. When one of them falls silent, its lease ends and the order waits again.
             if not watch.missing() or stop.wait(LOOK_S):
                 return count
 
 
 class _Watch:
-    """Counts what is trained in the wanted part of the banks, by whomever, and reports it as progress."""
+    """Counts the trained models in the wanted part of the banks, whoever trained them, and reports progress."""
 
     def __init__(self, context: Context, wanted: Mapping[str, int], progress: ReportProgress) -> None:
         self.wanted = sum(wanted.values())

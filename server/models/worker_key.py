@@ -7,7 +7,7 @@ from server.models.base import Entity
 
 
 class WorkerKey(Entity):
-    """Stored as a digest; a lease belongs to the key that took it."""
+    """Stored as a digest; a lease belongs to the key that claimed it."""
 
     __tablename__ = "worker_keys"
 

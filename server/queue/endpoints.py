@@ -1,4 +1,4 @@
-"""The internal API of workers: register, claim, heartbeat, outcome and leave. A 2xx means committed."""
+"""The internal API of workers: register, claim, renew by heartbeat, report an outcome, leave. A 2xx means committed."""
 
 from fastapi import APIRouter, Response
 
@@ -22,7 +22,7 @@ router = APIRouter(prefix="/internal/v1/work", tags=["internal"], include_in_sch
 
 @router.post("/register")
 def register(registration: Registration, key: CurrentWorkerKey, context: AppContext) -> RegistrationAnswer:
-    """Note a worker that starts, and free what its predecessor of the same name held."""
+    """Note a worker that starts, and expire the leases of its predecessor of the same name."""
     settings = context.settings
     workers.require_isolation(registration.capabilities, settings.sandbox_backend)
     with context.database.write() as session:
@@ -60,7 +60,7 @@ def claim(claim: Claim, key: WorkerKeyDigest, context: AppContext) -> Response:
 
 @router.post("/heartbeat")
 def heartbeat(beat: Heartbeat, key: WorkerKeyDigest, context: AppContext) -> Response:
-    """Keep a lease and report finished runs."""
+    """Renew a lease and record finished runs."""
     with context.database.write() as session:
         answer = reports.heartbeat(session, beat, key, lease_s=context.settings.lease_s)
     return _answer(answer)
@@ -79,5 +79,5 @@ def outcome(outcome: Outcome, key: WorkerKeyDigest, context: AppContext) -> Resp
 
 
 def _answer(value: Contract) -> Response:
-    """As JSON. It was built here, so FastAPI need not validate it again, which it would do in another thread."""
+    """Return `value` as JSON. FastAPI would validate it again, in another thread."""
     return Response(value.model_dump_json(), media_type="application/json")

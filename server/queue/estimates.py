@@ -1,4 +1,4 @@
-"""How long a submission may take, from its competition's limits, and how long it will, from what was measured."""
+"""How long a submission may take by its competition's limits, and how long it will take by measurements."""
 
 import math
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from server.models.times import utc_now
 from server.queue.fair_order import next_turn
 from server.queue.workers import count_live
 
-WAITING_S = 48 * 3600.0  # for workers, while others are served
+WAITING_S = 48 * 3600.0  # for workers, while they serve others
 OUTPUTS_S = 60.0  # computing one model's outputs; the default of the worker's setting
 SCORING_S = 900.0
 ATTEMPTS = 3
@@ -43,17 +43,16 @@ def check_run_wall_s(spec: CompetitionSpec) -> float:
 
 
 def deadline(spec: CompetitionSpec) -> datetime:
-    """When a submission that is accepted now has ended at the latest."""
+    """Return when a submission that is accepted now ends at the latest."""
     return utc_now() + timedelta(seconds=longest_s(spec))
 
 
 def eta_s(session: Session, submission: Submission, *, done: int, position: int | None) -> float | None:
-    """Seconds to the end in steps of ten, at most until the deadline; None when nothing was measured yet, or no worker
-    lives.
+    """Seconds to the end in steps of ten, at most until the deadline; None without a measurement or a live worker.
 
-    What comes before this submission's last run in the fair order, at the speed of the last chunks of its competition
-    on the workers that live now. `done` are its finished runs, as coarsely as they are shown, `position` its place in
-    the queue, None once it is taken up.
+    The runs up to this submission's last one in the fair order, at the speed of the last chunks of its competition, on
+    the workers that are alive now. `done` are its finished runs, as coarsely as they are shown, `position` its place in
+    the queue, None once it is claimed.
     """
     if SubmissionState(submission.state).is_terminal:
         return None
@@ -132,7 +131,7 @@ def _waiting_runs() -> Select[*tuple[Any, ...]]:
 
 @prepared
 def _last_items() -> CompoundSelect[*tuple[Any, ...]]:
-    """The last items of each stage that others than the submission have had done."""
+    """The last items of each stage that were done for other submissions."""
     done = select(WorkItem.stage, WorkItem.claimed_at, WorkItem.done_at, WorkItem.run_count).where(
         WorkItem.competition_id == bindparam("competition_id"),
         WorkItem.submission_id != bindparam("submission_id"),

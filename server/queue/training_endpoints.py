@@ -1,8 +1,14 @@
-"""The internal API of trainers, beside that of runs: claim, heartbeat and report. A 2xx means committed."""
+"""The internal API of trainers: claim, renew by heartbeat, and report. A 2xx means committed."""
 
 from fastapi import APIRouter
 
-from evaluator.contract.training import TrainingBeat, TrainingBeatAnswer, TrainingClaim, TrainingOrders, TrainingReport
+from evaluator.contract.training import (
+    TrainingClaim,
+    TrainingHeartbeat,
+    TrainingHeartbeatAnswer,
+    TrainingOrders,
+    TrainingReport,
+)
 from evaluator.contract.work import OutcomeAnswer
 from server.context import AppContext
 from server.queue import training_orders, workers
@@ -26,11 +32,11 @@ def claim(claim: TrainingClaim, key: CurrentWorkerKey, context: AppContext) -> T
 
 
 @router.post("/heartbeat")
-def heartbeat(beat: TrainingBeat, key: CurrentWorkerKey, context: AppContext) -> TrainingBeatAnswer:
-    """Keep leases; the answer names those that are lost. While it trains, a worker is heard nowhere else."""
+def heartbeat(beat: TrainingHeartbeat, key: CurrentWorkerKey, context: AppContext) -> TrainingHeartbeatAnswer:
+    """Renew leases and name the lost ones. While a worker trains, this call is its only sign of life."""
     with context.database.write() as session:
         workers.record_contact(session, key.digest, beat.worker)
-        return TrainingBeatAnswer(
+        return TrainingHeartbeatAnswer(
             lost=tuple(training_orders.renew(session, beat.held, key.id, lease_s=context.settings.lease_s))
         )
 

@@ -1,4 +1,4 @@
-"""Worker keys: made once, stored as digests; the embedded default keeps its own in the home folder."""
+"""Worker keys: shown once and stored as digests; the worker of `lethe up` keeps its own in the home folder."""
 
 import os
 from pathlib import Path
@@ -31,7 +31,7 @@ class WorkerKeyNotFound(NotFound):
 
 
 def create_worker_key(session: Session, name: str) -> str:
-    """The text of a new key, shown once; raises WorkerKeyExists."""
+    """Create a key and return its text, which is shown once; raises WorkerKeyExists."""
     text, digest = new_secret(WORKER_KEY_PREFIX)
     session.add(WorkerKey(name=name, digest=digest))
     try:
@@ -42,9 +42,9 @@ def create_worker_key(session: Session, name: str) -> str:
 
 
 def renew_worker_key(session: Session, name: str) -> str:
-    """The text of a new key under the name of an old one, which workers cannot use any more; raises WorkerKeyNotFound.
+    """Replace the key `name` and return the new text; workers can no longer use the old one.
 
-    What they hold is free again when its lease ends.
+    Work that they have waits again when its lease ends. Raises WorkerKeyNotFound.
     """
     key = session.scalar(select(WorkerKey).where(WorkerKey.name == name))
     if key is None:
@@ -55,7 +55,7 @@ def renew_worker_key(session: Session, name: str) -> str:
 
 
 def embedded_worker_key(context: Context) -> str:
-    """The key of the worker that `lethe up` starts, kept in the home folder with mode 0600."""
+    """Return the key of the worker that `lethe up` starts, kept in the home folder with mode 0600."""
     path = context.settings.home / "worker.key"
     text = _read_or_create(path)
     with context.database.write() as session:

@@ -1,4 +1,4 @@
-"""Which workers there are: registered, heard of, idle, busy, lost or gone."""
+"""Workers and their states: registered, in contact, idle, busy, lost or gone."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,27 +21,27 @@ from server.security.credentials import require_worker_key
 
 log = get_logger(__name__)
 
-SILENCE_S = 60.0  # workers are heard every 3 s while they work and every 10 s while they wait
-NOTED_S = 5.0  # who was noted so lately need not be noted again
-FORGOTTEN_S = 24 * 3600.0  # who is silent for so long was taken away; whoever comes back registers by itself
+SILENCE_S = 60.0  # workers call every 3 s while they work and every 10 s while they wait
+NOTED_S = 5.0  # a contact this recent need not be noted again
+FORGOTTEN_S = 24 * 3600.0  # a worker that is silent this long was taken away; if it comes back, it registers itself
 
 
 class WorkerUnknown(Conflict):
-    """The worker has to register first; it does so by itself."""
+    """The worker has to register first, which it does by itself."""
 
     code = "worker_unknown"
     title = "Worker is not registered"
 
 
 class UnsafeWorker(Forbidden):
-    """A worker that isolates nothing asked a server that gives it none of its submissions."""
+    """A worker that isolates nothing asked a server that gives no submissions to such workers."""
 
     code = "unsafe_worker"
     title = "Worker isolates nothing"
 
 
 class WorkerState(StrEnum):
-    """`busy` and `idle` workers are alive; a `lost` one fell silent without saying that it stops."""
+    """`busy` and `idle` workers are alive; a `lost` one fell silent without leaving."""
 
     BUSY = "busy"
     IDLE = "idle"
@@ -63,14 +63,14 @@ class ActiveWorker:
         return cls(name=name, worker_key_id=worker_key_id, capabilities=_capabilities(stored))
 
     def can(self, *, memory_bytes: float, needs_gpu: bool) -> bool:
-        """Whether it can do runs that need this."""
+        """Whether it can do runs with these needs."""
         return memory_bytes <= self.capabilities.memory_bytes and (self.capabilities.gpu is not None or not needs_gpu)
 
 
 @dataclass(frozen=True)
 class WorkerRow:
-    """A worker as the operator sees it; `doing` names the stage of the submission that it has in hand,
-    or the oracles.
+    """A worker as the operator sees it; `doing` is the stage of the submission that it has in hand, or says that it
+    trains oracles.
     """
 
     name: str
@@ -110,7 +110,7 @@ def register(session: Session, registration: Registration, key: WorkerKey) -> Wo
 
 
 def record_contact(session: Session, key_digest: str, name: str) -> ActiveWorker:
-    """Note that the worker that sends this request is alive; raises WorkerKeyInvalid and WorkerUnknown."""
+    """Note that the worker which sends this request is alive; raises WorkerKeyInvalid and WorkerUnknown."""
     found = _contact.rows(session, key_digest=key_digest, worker=name, now=utc_now()).one_or_none()
     if found is None:
         require_worker_key(session, key_digest)
@@ -119,7 +119,7 @@ def record_contact(session: Session, key_digest: str, name: str) -> ActiveWorker
 
 
 def is_contact_recent(seen_at: datetime, left_at: datetime | None) -> bool:
-    """Whether the row says already that this worker lives."""
+    """Whether the row says already that this worker is alive."""
     return left_at is None and utc_now() - seen_at < timedelta(seconds=NOTED_S)
 
 
@@ -145,11 +145,11 @@ def require_isolation(capabilities: Capabilities, server_backend: str) -> None:
 
 
 def leave(session: Session, key_digest: str, name: str) -> None:
-    """Note that a worker stopped in an orderly way; raises as `hear` does."""
-    heard = record_contact(session, key_digest, name)
+    """Note that a worker stopped in an orderly way; raises WorkerKeyInvalid and WorkerUnknown."""
+    active = record_contact(session, key_digest, name)
     session.execute(
         update(Worker)
-        .where(Worker.worker_key_id == heard.worker_key_id, Worker.name == name)
+        .where(Worker.worker_key_id == active.worker_key_id, Worker.name == name)
         .values(left_at=utc_now())
         .execution_options(synchronize_session=False)
     )
@@ -161,19 +161,19 @@ def _capabilities(stored: dict[str, Any]) -> Capabilities:
 
 
 def delete_silent(session: Session) -> None:
-    """Drop workers that were not heard for a day, lost or left, so that what counts as lost is news."""
+    """Drop workers that were silent for a day, lost or left, so that the list of lost workers is news."""
     before = utc_now() - timedelta(seconds=FORGOTTEN_S)
     session.execute(delete(Worker).where(Worker.seen_at < before).execution_options(synchronize_session=False))
 
 
 def count_live(session: Session) -> int:
-    """How many workers were heard lately and did not leave."""
+    """Return how many workers were in contact lately and did not leave."""
     since = utc_now() - timedelta(seconds=SILENCE_S)
     return session.scalar(select(func.count()).where(Worker.seen_at >= since, Worker.left_at.is_(None))) or 0
 
 
 def list_workers(session: Session, *, gone: bool = False) -> list[WorkerRow]:
-    """Every worker that lives or was lost in the last day, by name; with `gone` those that left as well."""
+    """Return every worker that is alive or was lost in the last day, by name; with `gone` also those that left."""
     since = utc_now() - timedelta(seconds=SILENCE_S)
     holds = and_(
         WorkItem.worker_key_id == Worker.worker_key_id,

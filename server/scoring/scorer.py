@@ -52,7 +52,7 @@ _CLAIMED = (WorkItem.id,)
 
 @dataclass(frozen=True)
 class _ScoringInput:
-    """A leased score item with everything that computing needs, detached from the database."""
+    """A leased score item with everything that scoring needs, detached from the database."""
 
     work_id: UUID
     token: int
@@ -71,7 +71,7 @@ class Scorer:
         self._reference_sets = reference_sets or ReferenceSets(context.artifacts)
 
     def score_next(self) -> bool:
-        """Score the submission that has waited longest; False when none waits."""
+        """Score the submission that has waited longest, or show its held-back end; False when none waits."""
         lease_s = self._context.settings.lease_s
         with self._context.database.write() as session:
             claimed = leases.claim_first(
@@ -159,9 +159,9 @@ def _store(
     *,
     started: float,
 ) -> bool:
-    """Whether it was still wanted: pack, score, the state `scored` and the standings, in one transaction.
+    """Store pack, score, state and standings in one transaction; False if the item was superseded.
 
-    Where the competition has been rescored under another metric since, it is scored again with that one.
+    It is scored again if the competition has been rescored under another metric since.
     """
     with context.database.write() as session:
         item = session.get_one(WorkItem, order.work_id, with_for_update=True)
@@ -183,7 +183,7 @@ def _store(
         earlier = current_score(session, submission)
         if earlier is not None:
             row.id = earlier.id  # the standings refer to it
-        session.merge(row).plots = None  # those of an earlier scoring
+        session.merge(row).plots = None  # of an earlier scoring
         if pack is not None:
             commit_pack(session, submission, pack)
         leases.close(item, OfWorkItem.SCORE_DONE)
@@ -196,14 +196,14 @@ def _store(
 
 
 def unrepeatable_runs(items: Iterable[WorkItem]) -> tuple[ScoreFinding, ...]:
-    """A finding when runs that workers did twice with the same seed gave other weights the second time."""
+    """Return a finding if runs that workers repeated with the same seed gave other weights the second time."""
     records = [record for item in items for record in item.finished.values()]
-    told = [record["repeatable"] for record in records if record.get("repeatable") is not None]
-    if all(told):
+    repeatable = [record["repeatable"] for record in records if record.get("repeatable") is not None]
+    if all(repeatable):
         return ()
     message = (
-        f"{told.count(False)} of {len(told)} runs that were done again with the same seed gave other weights. They "
-        "depend on more than their seed, such as the clock, and so may know their place among the runs."
+        f"{repeatable.count(False)} of {len(repeatable)} runs that were done again with the same seed gave other "
+        "weights. They depend on more than their seed, such as the clock, and so may know their place among the runs."
     )
     return (ScoreFinding("unrepeatable_runs", message),)
 
@@ -239,7 +239,7 @@ def _receipt(
 
 
 def _repeat(context: Context, order: _ScoringInput, unusable: RunsUnusable) -> None:
-    """Have the runs done again whose stored outputs cannot be used; they are never scored."""
+    """Repeat the runs whose stored outputs cannot be used; such outputs are never scored."""
     with context.database.write() as session:
         item = session.get_one(WorkItem, order.work_id, with_for_update=True)
         submission = session.get_one(Submission, item.submission_id, with_for_update=True)

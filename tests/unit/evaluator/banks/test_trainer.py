@@ -33,7 +33,7 @@ class Book:
     def claim(self, count: int) -> list[TrainingOrder]:
         return [self.waiting.popleft() for _ in range(min(count, len(self.waiting)))]
 
-    def keep(self, held: Sequence[OrderRef]) -> list[OrderRef]:
+    def renew(self, held: Sequence[OrderRef]) -> list[OrderRef]:
         return [ref for ref in held if ref.index in self.lost]
 
     def report(self, order: OrderRef, end: OrderEnd, message: str = "") -> None:
