@@ -32,7 +32,7 @@ class BestScore:
 
 
 def is_frozen(competition: Competition, evaluation: Evaluation) -> bool:
-    """Return whether new scores leave the board as it is: the public one from the finals on, the final one once shown."""
+    """Return whether new scores change nothing: the public one from the finals on, the final one once shown."""
     stop = competition.finals_started_at if evaluation is Evaluation.PUBLIC else competition.revealed_at
     return stop is not None
 
