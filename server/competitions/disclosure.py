@@ -109,7 +109,7 @@ def shown_state(state: str, step_s: float) -> str:
 def shows_fault_details(stage: str | None, visible: Visibility) -> bool:
     """Return whether line and message of a fault are shown beside its code: those of the check stage to the team.
 
-    A run on hidden data could choose which of its lines fails; the check stage has shown none, or there would be no run.
+    A run on hidden data could choose which of its lines fails; the check stage has shown none if there is a run.
     """
     return visible.exact or (visible.own and stage == Stage.CHECK)
 
