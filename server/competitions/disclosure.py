@@ -30,7 +30,7 @@ KEYED_RECEIPT = {
 
 
 class Viewer(StrEnum):
-    """Who asks, seen from one submission or one competition."""
+    """The role of a reader towards one submission or one competition."""
 
     STRANGER = "stranger"
     TEAM = "team"
