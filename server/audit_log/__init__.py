@@ -1,1 +1,1 @@
-"""The log of what hosts and operators did."""
+"""The log of hosts' and operators' actions."""

@@ -1,4 +1,4 @@
-"""The audit log: every act of a host or an operator, written in the transaction of the act itself."""
+"""The audit log: every action of a host or an operator, written in the transaction of the action itself."""
 
 import os
 import pwd
@@ -13,7 +13,7 @@ from server.models import AuditEvent, Competition, User
 
 
 def command_line_actor() -> str:
-    """Who acts on the command line: the system's user behind it."""
+    """Return the actor of a command: the system's user behind it."""
     uid = os.getuid()
     try:
         return f"cli:{pwd.getpwuid(uid).pw_name}"
@@ -22,7 +22,7 @@ def command_line_actor() -> str:
 
 
 def user_actor(user: User) -> str:
-    """Who acts over HTTP."""
+    """Return the actor of a request."""
     return f"user:{user.username}"
 
 
@@ -37,7 +37,7 @@ def record(
 ) -> None:
     """Add an event such as `record(session, "competition.open", slug, competition=found)` to the caller's transaction.
 
-    `details` are JSON values and never secrets. Without `actor` it is the command line's.
+    `details` are JSON values and never secrets. Without `actor` it is the user of the command line.
     """
     session.add(
         AuditEvent(
@@ -53,7 +53,7 @@ def record(
 def list_events(
     session: Session, *, competition_id: UUID | None, cursor: str | None, limit: int
 ) -> tuple[list[AuditEvent], str | None]:
-    """A page of events, newest first; of one competition, or of everything."""
+    """Return a page of events, newest first, and the next cursor; of one competition, or of all."""
     query = select(AuditEvent)
     if competition_id is not None:
         query = query.where(AuditEvent.competition_id == competition_id)

@@ -1,7 +1,7 @@
-"""The leak policy: who may know what of hidden data, when, and how precisely. Decided here and nowhere else.
+"""The disclosure policy: who may learn what about hidden data, when, and how precisely. Decided here and nowhere else.
 
-A submission runs on photographs that its author must not see, so whatever its author learns of a run is a channel that
-its code can write to. docs/leaks.md counts what the rules below let through.
+A submission runs on photographs that its author must not see, so everything that the author learns about a run is a
+channel that the code can write to. docs/leaks.md counts what the rules below let through.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ KEYED_RECEIPT = {
 
 
 class Viewer(StrEnum):
-    """Who asks, seen from one submission or one competition."""
+    """The role of a reader towards one submission or one competition."""
 
     STRANGER = "stranger"
     TEAM = "team"
@@ -52,7 +52,7 @@ class Visibility:
 
 
 def visibility(viewer: Viewer, phase: Phase) -> Visibility:
-    """What `viewer` may see in `phase`. Hosts and operators see everything at any time."""
+    """Return what `viewer` may see in `phase`. Hosts and operators see everything at any time."""
     if viewer in {Viewer.HOST, Viewer.OPERATOR}:
         return Visibility(own=True, exact=True, metric=True, final=True)
     revealed = phase is Phase.REVEALED
@@ -60,24 +60,24 @@ def visibility(viewer: Viewer, phase: Phase) -> Visibility:
 
 
 def round_score(value: float) -> float:
-    """`value` to three significant digits, and to four decimals at most, so that small scores carry no more."""
+    """Round to three significant digits, and to four decimals at most, so that small scores carry no more."""
     if value == 0:
         return 0.0
     return round(value, min(SCORE_DECIMALS, SCORE_DIGITS - 1 - math.floor(math.log10(abs(value))))) + 0.0
 
 
 def round_time(moment: datetime) -> datetime:
-    """The minute that `moment` lies in."""
+    """Return the minute of `moment`."""
     return moment.replace(second=0, microsecond=0)
 
 
 def coarse_progress(done: int, total: int) -> int:
-    """`done` cut down to tenths of `total`; the end is exact, and nothing of nothing is nothing."""
+    """Round `done` down to tenths of `total`; the end is exact, and 0 of 0 is 0."""
     return done if done >= total else int(done * PROGRESS_STEPS / total) * total // PROGRESS_STEPS
 
 
 def may_move_progress(shown_at: datetime | None, *, now: datetime, step_s: float) -> bool:
-    """Whether `now` is in a later step of the clock than the last move."""
+    """Return whether `now` is in a later step of the clock than the last change of the progress."""
     step_s = max(step_s, PROGRESS_EVERY_S)
     return shown_at is None or now.timestamp() // step_s != shown_at.timestamp() // step_s
 
@@ -85,9 +85,9 @@ def may_move_progress(shown_at: datetime | None, *, now: datetime, step_s: float
 def moved_progress(
     shown: int, shown_at: datetime | None, *, done: int, total: int, now: datetime, step_s: float
 ) -> int | None:
-    """The progress to show from `now` on, at most once in each step of the clock, else None: in tenths.
+    """Return the progress to show from `now` on, in tenths; None if it has changed in this step of the clock already.
 
-    What is finished later in the step waits for the next one, so the seconds say nothing of when that was.
+    Runs that finish later in the step show in the next one, so the seconds say nothing about when they finished.
     """
     if not may_move_progress(shown_at, now=now, step_s=step_s):
         return None
@@ -95,31 +95,30 @@ def moved_progress(
 
 
 def shown_from(now: datetime, step_s: float) -> datetime | None:
-    """When what happens to a hidden run `now` may show: at the end of the step of the clock; None: at once."""
+    """Return when an event of a hidden run may show: at the end of the step of the clock; None: at once."""
     if not step_s:
         return None
     return datetime.fromtimestamp((now.timestamp() // step_s + 1) * step_s, tz=UTC)
 
 
 def shown_state(state: str, step_s: float) -> str:
-    """`running` instead of `scoring` where ends wait for the clock: that all runs have ended is news of one."""
+    """Return `running` instead of `scoring` if ends wait for the clock: the end of all runs is the end of one."""
     return SubmissionState.RUNNING if state == SubmissionState.SCORING and step_s else state
 
 
 def shows_fault_details(stage: str | None, visible: Visibility) -> bool:
-    """Whether line and message of a fault are shown beside its code: those of the check stage to the team.
+    """Return whether line and message of a fault are shown beside its code: those of the check stage to the team.
 
-    A run on hidden data could choose which of its lines fails, and the check stage has shown none, or it would not have
-    come this far.
+    A run on hidden data could choose which of its lines fails; the check stage has shown none if there is a run.
     """
     return visible.exact or (visible.own and stage == Stage.CHECK)
 
 
 def shown_receipt(receipt: Mapping[str, Any], *, secret: str, visible: Visibility) -> dict[str, Any]:
-    """What a score depends on, without hidden values.
+    """Return what a score depends on, without hidden values.
 
     Digests of what is hidden are keyed with the competition's secret: equal things keep equal marks, but nobody can
-    confirm a guess of the data with them. Findings and the rule are for who may see the metric.
+    confirm a guess of the data with them. Findings and the rule are only for viewers who may see the metric.
     """
     if visible.exact:
         return dict(receipt)

@@ -1,4 +1,4 @@
-"""What an evaluation measures against: which split, and which oracles of its bank."""
+"""The split and the oracles of its bank that an evaluation is scored against."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from evaluator.contract.states import Evaluation
 
 @dataclass(frozen=True)
 class OraclePools:
-    """`oracles` and `others` index the bank: the pool that scores count against, and the one that gives the ceiling."""
+    """`oracles` and `others` index the bank: the pool of the scores, and the one that gives the ceiling."""
 
     split: PreparedSplit
     oracles: range
@@ -17,7 +17,7 @@ class OraclePools:
 
 
 def oracle_pools(spec: CompetitionSpec, prepared: PreparedCompetition, evaluation: Evaluation) -> OraclePools:
-    """The public split against its first pool; for finals the final split likewise.
+    """Return the public split with its first pool; for finals the final split likewise.
 
     A competition without a final split is measured on the public one again, with the two pools exchanged.
     """

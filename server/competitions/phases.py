@@ -9,7 +9,7 @@ from server.models.times import utc_now
 
 
 class Phase(StrEnum):
-    """Where a competition stands; derived from the clock and the host's acts, never stored."""
+    """The phase of a competition; derived from the clock and the host's actions, never stored."""
 
     DRAFT = "draft"
     PRACTICE = "practice"
@@ -21,7 +21,7 @@ class Phase(StrEnum):
 
 
 class CompetitionNotStarted(Forbidden):
-    """Uploads are taken from the start of the public phase on."""
+    """Uploads are taken only from the start of the public phase."""
 
     code = "competition_not_started"
     title = "Competition has not started"
@@ -42,7 +42,7 @@ class CompetitionClosed(Forbidden):
 
 
 def phase(competition: Competition, now: datetime | None = None) -> Phase:
-    """The phase at `now` (aware; default: this moment)."""
+    """Return the phase at `now` (aware; default: this moment)."""
     now = now or utc_now()
     if competition.opened_at is None:
         return Phase.DRAFT
@@ -61,9 +61,9 @@ def phase(competition: Competition, now: datetime | None = None) -> Phase:
 
 
 def ends_at(competition: Competition) -> datetime | None:
-    """When the last upload is taken: the planned end or the host's early close, whichever is earlier; None: unknown."""
-    known = [moment for moment in (competition.public_ends_at, competition.closed_at) if moment is not None]
-    return min(known, default=None)
+    """Return the end of uploads: the planned end or the host's early close, whichever is earlier; None: unknown."""
+    ends = [moment for moment in (competition.public_ends_at, competition.closed_at) if moment is not None]
+    return min(ends, default=None)
 
 
 def require_open(competition: Competition, now: datetime | None = None) -> None:
@@ -87,7 +87,7 @@ def require_open(competition: Competition, now: datetime | None = None) -> None:
 
 
 def may_choose(competition: Competition, now: datetime | None = None) -> bool:
-    """Whether teams may still choose what is evaluated at the end: while uploads are, or will be, taken."""
+    """Return whether teams may still select submissions for the finals: while uploads are, or will be, taken."""
     return phase(competition, now) in {Phase.PRACTICE, Phase.OPEN, Phase.PAUSED}
 
 
@@ -98,7 +98,7 @@ def require_not_over(competition: Competition, now: datetime | None = None) -> N
 
 
 def describe(competition: Competition, now: datetime | None = None) -> str:
-    """One sentence for the host: the phase and what the calendar says next."""
+    """Return one sentence for the host: the phase and the next date of the calendar."""
     now = now or utc_now()
     current = phase(competition, now)
     end = ends_at(competition)

@@ -1,4 +1,4 @@
-"""Draws the plot over all submissions of a competition again when its board has changed, and stores it."""
+"""Draws and stores the plot of all submissions of a competition when its board has changed."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -27,7 +27,7 @@ AT_MOST_EVERY = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class _OverviewInput:
-    """A board that has changed since its plot was drawn, with what the plot shows."""
+    """A board that has changed since its plot was drawn, and the dots of its new plot."""
 
     competition_id: UUID
     evaluation: Evaluation
@@ -77,7 +77,7 @@ class Overviews:
         return StoredPlot(name=plot.name, title=plot.title, text=plot.text, svg=svg)
 
     def _store(self, order: _OverviewInput, plot: dict[str, Any]) -> dict[str, Any]:
-        """The plot that was there before."""
+        """Store the plot and return the one before it."""
         with self._context.database.write() as session:
             row = session.get(OverviewPlot, (order.competition_id, order.evaluation), with_for_update=True)
             before = {} if row is None else row.plot

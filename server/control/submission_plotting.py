@@ -1,4 +1,4 @@
-"""Draws the plots of scored submissions and stores them: after the score, apart from it, when nothing waits for one."""
+"""Draws and stores the plots of scored submissions while no submission waits for its score."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -24,11 +24,11 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True)
 class _PlotInput:
-    """A score without plots, with everything that drawing them needs, detached from the database."""
+    """A score without plots and everything that drawing them needs, detached from the database."""
 
     score_id: UUID
     spec: CompetitionSpec
-    measure: OraclePools
+    against: OraclePools
     outputs: RunOutputs
     run_wall_s: tuple[float, ...]
 
@@ -44,7 +44,7 @@ class Plotter:
     def draw_next(self) -> bool:
         """Draw for the newest score that has no plots; False when every one has, or its outputs are out of reach.
 
-        Whatever goes wrong in drawing costs the plots, which are then an empty list, and nothing else.
+        An error in drawing costs only the plots, which are then an empty list.
         """
         order = self._order()
         if order is None:
@@ -72,7 +72,7 @@ class Plotter:
             return _PlotInput(
                 score_id=score.id,
                 spec=spec,
-                measure=oracle_pools(spec, prepared_competition(competition), Evaluation(submission.evaluation)),
+                against=oracle_pools(spec, prepared_competition(competition), Evaluation(submission.evaluation)),
                 outputs=run_outputs(session, submission),
                 run_wall_s=tuple(
                     record["wall_s"] for item in run_items(session, submission) for record in item.finished.values()
@@ -81,10 +81,10 @@ class Plotter:
 
     def _draw(self, order: _PlotInput) -> list[StoredPlot]:
         artifacts = self._context.artifacts
-        reference_set = self._reference_sets.get(order.spec.metric, order.measure)
-        bank = order.measure.split.bank_digest
+        reference_set = self._reference_sets.get(order.spec.metric, order.against)
+        bank = order.against.split.bank_digest
         if bank not in self._retraining:
-            self._retraining = {bank: retraining_wall_s(artifacts, order.measure)}
+            self._retraining = {bank: retraining_wall_s(artifacts, order.against)}
         unlearned = reference_set.pool(read_runs(artifacts, order.outputs))
         stem = f"submissions/{order.outputs.submission_id}/{order.outputs.generation}/plot"
         return [

@@ -66,24 +66,24 @@ def export(
         raise FolderInUse(f"{folder} holds something already. Name a new folder.")
     with context.database.read() as session:
         competition = get_competition(session, slug, drafts=True)
-        found = list(submissions(session, competition))
+        exported = list(submissions(session, competition))
         boards = {
             evaluation: leaderboards.leaderboard(session, competition, evaluation)
             for evaluation in Evaluation
-            if evaluation is Evaluation.PUBLIC or any(one.facts["evaluation"] == evaluation for one in found)
+            if evaluation is Evaluation.PUBLIC or any(one.facts["evaluation"] == evaluation for one in exported)
         }
         facts = _competition(session, competition)
         spec, prepared = specification(competition), prepared_competition(competition)
     for evaluation, board in boards.items():
         _write(folder / f"leaderboard-{evaluation}.csv", leaderboards.as_csv(board).encode())
-    _write(folder / "submissions.csv", _table(found).encode())
-    archive = {"format": FORMAT, "competition": facts, "submissions": [one.facts for one in found]}
+    _write(folder / "submissions.csv", _table(exported).encode())
+    archive = {"format": FORMAT, "competition": facts, "submissions": [one.facts for one in exported]}
     _write(folder / "archive.json", json.dumps(archive, indent=1, sort_keys=True).encode())
     reference_sets: dict[str, ReferenceSet] = {}
     training_wall_s: dict[str, Floats] = {}
-    for done, one in enumerate(found):
+    for done, one in enumerate(exported):
         if report is not None:
-            report(done, len(found))
+            report(done, len(exported))
         name, evaluation = one.facts["id"], one.facts["evaluation"]
         _write(folder / "sources" / f"{name}.py", context.artifacts.get(one.source))
         if not margins or one.outputs is None:
@@ -98,8 +98,8 @@ def export(
         for plot in plot_runs(reference_set, unlearned, one.run_wall_s, training_wall_s[evaluation]):
             _write(folder / "plots" / name / f"{plot.name}.svg", plot.svg)
     if report is not None:
-        report(len(found), len(found))
-    return len(found)
+        report(len(exported), len(exported))
+    return len(exported)
 
 
 def submissions(session: Session, competition: Competition) -> Iterator[Exported]:
@@ -161,9 +161,9 @@ def _competition(session: Session, competition: Competition) -> dict[str, Any]:
     }
 
 
-def _table(found: list[Exported]) -> str:
+def _table(exported: list[Exported]) -> str:
     rows = []
-    for one in found:
+    for one in exported:
         facts, score = one.facts, one.facts["score"]
         row: dict[str, Any] = {column: facts.get(column) for column in COLUMNS} | {"submission": facts["id"]}
         if score is not None:

@@ -1,4 +1,4 @@
-"""Backups: a dump of the database, a manifest of every artifact that it needs, and the artifacts if wanted."""
+"""Backups: a dump of the database, a manifest of every artifact that it needs, and on request the artifacts."""
 
 import os
 from collections.abc import Callable
@@ -70,7 +70,7 @@ class BackupUnusable(ConfigurationError):
 
 
 def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: ReportProgress) -> Manifest:
-    """The manifest of a new backup in `folder`, which appears only when it is complete; safe beside running work.
+    """Write a backup into `folder`, which appears only when it is complete, and return its manifest; work may go on.
 
     Dump and manifest are of one moment. Raises ConfigurationError when `folder` exists, and DumpFailed.
     """
@@ -112,7 +112,7 @@ def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: R
 
 
 def _copy_out(context: Context, refs: list[ArtifactRef], folder: Path, progress: ReportProgress) -> set[str]:
-    """The keys that were gone before they were copied, such as runs that were packed meanwhile."""
+    """Copy the artifacts and return the keys that were gone by then, such as runs that were packed meanwhile."""
     gone = set()
     for done, ref in enumerate(refs, start=1):
         path = folder / ref.key
@@ -126,7 +126,7 @@ def _copy_out(context: Context, refs: list[ArtifactRef], folder: Path, progress:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a backup whose files are all there and have their digests; raises BackupUnusable."""
+    """Return the manifest of a backup whose files are complete and have their digests; raises BackupUnusable."""
     try:
         manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except (OSError, ValidationError) as error:
@@ -141,7 +141,7 @@ def read_manifest(folder: Path) -> Manifest:
 def restore(
     context: Context, folder: Path, manifest: Manifest, *, overwrite: bool, progress: ReportProgress
 ) -> Restored:
-    """Put a verified backup in place of the database, bring it to the newest schema, and say what the store lacks.
+    """Replace the database with a verified backup, migrate it to the newest schema, and return what the store lacks.
 
     Artifacts come first: they are write-once, so a conflict stops everything before the database is touched. Raises
     ConfigurationError when the database is not empty and `overwrite` is not given, or is in use.

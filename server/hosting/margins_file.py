@@ -12,7 +12,7 @@ ACCURACIES = ("retain", "test")
 
 
 def margins_file(reference_set: ReferenceSet, unlearned: Pool) -> bytes:
-    """An NPZ file from which `lethe score` computes the stored score again.
+    """Return an NPZ file from which `lethe score` computes the stored score again.
 
     `unlearned`, `retrained`, `ceiling`: margins (N, E) float64; `<pool>_retain_accuracy`, `<pool>_test_accuracy`: (N,);
     `identities`: (E,) pseudonyms of the people on the forget images.

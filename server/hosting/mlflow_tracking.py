@@ -49,8 +49,8 @@ def log_archive(archive: Path, target: str) -> str:
         folder.mkdir(parents=True)
         uri, location = f"sqlite:///{folder / 'mlflow.db'}", (folder / "artifacts").as_uri()
     client = MlflowClient(uri)
-    known = client.get_experiment_by_name(slug)
-    experiment = known.experiment_id if known else client.create_experiment(slug, artifact_location=location)
+    existing = client.get_experiment_by_name(slug)
+    experiment = existing.experiment_id if existing else client.create_experiment(slug, artifact_location=location)
     for submission in facts["submissions"]:
         _log_submission(client, experiment, archive, submission)
     for name, score in facts["competition"]["references"].items():

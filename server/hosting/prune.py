@@ -1,8 +1,7 @@
-"""Finds and deletes outputs that nothing needs any more: of superseded generations, of ended evaluations, of nobody.
+"""Finds and deletes outputs that nothing needs: of superseded generations, of ended evaluations, without references.
 
-Only keys below `submissions/` are looked at. Each contains the fencing token of the claim or scoring that wrote it, so
-none is ever written again; data and banks are named by their content and may be taken up again at any time, and
-sources stay for good.
+Only keys below `submissions/` are considered. Each contains the fencing token of the claim or scoring that wrote it, so
+none is ever written again. Data and banks are named by their content and may be used again at any time; sources stay.
 """
 
 from collections.abc import Iterable
@@ -27,7 +26,7 @@ UNREFERENCED = "nothing refers to them"
 
 @dataclass(frozen=True)
 class Waste:
-    """What may go, by reason; `cutoff` is the time since which it must have been of no use."""
+    """What may be deleted, by reason; nothing has needed it since `cutoff`."""
 
     cutoff: datetime
     artifacts: dict[str, tuple[StoredArtifact, ...]]
@@ -42,9 +41,9 @@ class Waste:
 
 
 def find_waste(context: Context, *, older_than: timedelta, now: datetime | None = None) -> Waste:
-    """What `delete_waste` would delete now; changes nothing.
+    """Return what `delete_waste` would delete now; change nothing.
 
-    A worker may store a run long before the server hears of it, so what nothing refers to must also be old.
+    A worker may store a run long before the server records it, so artifacts without references must also be old.
     """
     cutoff = (now or utc_now()) - older_than
     listed = {artifact.key: artifact for artifact in context.artifacts.entries(FOLDER)}
@@ -52,22 +51,22 @@ def find_waste(context: Context, *, older_than: timedelta, now: datetime | None 
         superseded = {pack.key for pack in queries.superseded_packs(session, cutoff)}
         ended = {ref.key for item in _useless_items(session, cutoff) for ref in refs_in(item.finished)}
         needed = {ref.key for ref in references(session)} - superseded - ended
-    nobodys = [key for key, artifact in listed.items() if artifact.modified_at < cutoff and key not in needed]
+    unreferenced = [key for key, artifact in listed.items() if artifact.modified_at < cutoff and key not in needed]
     return Waste(
         cutoff=cutoff,
         artifacts={
             SUPERSEDED: _pick(listed, superseded),
             ENDED: _pick(listed, ended),
-            UNREFERENCED: _pick(listed, set(nobodys) - superseded - ended),
+            UNREFERENCED: _pick(listed, set(unreferenced) - superseded - ended),
         },
     )
 
 
 def delete_waste(context: Context, waste: Waste) -> tuple[StoredArtifact, ...]:
-    """What was deleted: the part of `waste` that nothing refers to, after the rows have let go of it.
+    """Delete the part of `waste` that nothing refers to, and return it.
 
-    Rows let go first, so a crash in between leaves files that the next call finds. Whatever came to be needed since
-    `waste` was found stays.
+    References are removed first, so a crash in between leaves files that the next call finds. Artifacts that are needed
+    again since `waste` was found stay.
     """
     with context.database.write() as session:
         for pack in queries.superseded_packs(session, waste.cutoff):

@@ -215,10 +215,10 @@ def _replicates() -> Select[UUID, list[Any]]:
 
 def replicates(session: Session, score_ids: Iterable[UUID], batch: int = 1_000) -> dict[UUID, list[float]]:
     """Return the replicates of each score, read `batch` scores at a time."""
-    wanted = list(score_ids)
+    ids = list(score_ids)
     found: dict[UUID, list[float]] = {}
-    for start in range(0, len(wanted), batch):
-        rows = _replicates.rows(session, score_ids=wanted[start : start + batch])
+    for start in range(0, len(ids), batch):
+        rows = _replicates.rows(session, score_ids=ids[start : start + batch])
         found.update((row.id, row.replicates) for row in rows)
     return found
 

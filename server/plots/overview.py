@@ -1,4 +1,4 @@
-"""What the host, and after the reveal everybody, sees of all submissions at once: forgetting against utility."""
+"""The plot of all submissions, for hosts and, after the reveal, everybody: forgetting against utility."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from server.plots.drawing import MUTED, UNLEARNED, Plot, draw, styled, to_svg
 HEIGHT_IN = 4.2
 DOTS = 3_000
 NUMBERED = 10
-"""So many of the best dots bear the places of their teams, which the page lists beside it."""
+"""Best dots that show the places of their teams, which the page lists beside the plot."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Dot:
 
 @styled
 def overview_plot(dots: Sequence[Dot]) -> Plot:
-    """The 3,000 best of `dots` (at least one, best score first); the names of teams are no part of the picture."""
+    """Draw the 3,000 best of `dots` (at least one, best score first), without names of teams."""
     words = _words(dots)
     dots = dots[:DOTS]
     figure, (axes,) = draw(height_in=HEIGHT_IN)

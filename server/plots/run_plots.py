@@ -1,4 +1,4 @@
-"""The plots of a submission, from what its reference set says of its runs."""
+"""The plots of a submission, from its runs and the reference set."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from server.scoring.reference_set import ReferenceSet
 def plot_runs(
     reference_set: ReferenceSet, unlearned: Pool, run_wall_s: Sequence[float], training_wall_s: Floats
 ) -> tuple[Plot, ...]:
-    """The plots of N runs against the reference_set."""
+    """Return the plots of N runs against the reference set."""
     epsilon, quality = reference_set.epsilon(unlearned)
     return submission_plots(
         PlotData(
@@ -31,6 +31,6 @@ def plot_runs(
 
 
 def retraining_wall_s(artifacts: ArtifactStore, against: OraclePools) -> Floats:
-    """Seconds that each oracle took to train."""
+    """Return the seconds that each oracle took to train."""
     digest = against.split.bank_digest
     return np.array([read_record(artifacts, digest, index).wall_s for index in against.oracles])

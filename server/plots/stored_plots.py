@@ -1,4 +1,4 @@
-"""Plots as the database names them: what a page needs to show them, without the library that drew them."""
+"""Plots as the database stores them, for pages that must not import the drawing library."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from evaluator.contract.prepared_competition import ArtifactRef
 
 
 class StoredPlot(BaseModel, frozen=True):
-    """A drawn plot: a stable name, a heading, in words what it shows, and where its SVG lies."""
+    """A drawn plot: a stable name, a heading, a description in words, and the reference of its SVG."""
 
     name: str
     title: str
@@ -17,10 +17,10 @@ class StoredPlot(BaseModel, frozen=True):
 
 
 def stored_plots(stored: list[Any] | None) -> tuple[StoredPlot, ...]:
-    """What a score's row says of its plots; nothing while they are not drawn."""
+    """Return the plots of a score's row; empty while they are not drawn."""
     return tuple(StoredPlot.model_validate(one) for one in stored or ())
 
 
 def stored_plot(stored: dict[str, Any] | None) -> StoredPlot | None:
-    """The one plot that a row holds, or None where there is none."""
+    """Return the plot of a row, or None."""
     return StoredPlot.model_validate(stored) if stored else None

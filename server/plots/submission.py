@@ -1,4 +1,4 @@
-"""What the host, and after the reveal everybody, sees of one submission: epsilon, margins, accuracies and times."""
+"""The plots of one submission, for hosts and, after the reveal, everybody: epsilon, margins, accuracies and times."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ PARTS = (("retain_accuracy", "retain"), ("test_accuracy", "test"), ("forget_accu
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PlotData:
-    """What the plots show.
+    """The numbers that the plots show.
 
     `epsilon`, `quality`: (E,) of the forget images; `run_wall_s`: (N,) seconds of each run;
     `retraining_wall_s`: (M,) of each oracle.
@@ -36,48 +36,48 @@ class PlotData:
 
 
 @styled
-def submission_plots(evidence: PlotData) -> tuple[Plot, ...]:
-    """All plots of one scored submission, in the order in which a page shows them."""
-    return (_epsilon_plot(evidence), _margin_plot(evidence), _accuracy_plot(evidence), _time_plot(evidence))
+def submission_plots(data: PlotData) -> tuple[Plot, ...]:
+    """Draw all plots of one scored submission, in the order in which a page shows them."""
+    return (_epsilon_plot(data), _margin_plot(data), _accuracy_plot(data), _time_plot(data))
 
 
-def _epsilon_plot(evidence: PlotData) -> Plot:
-    """How many forget images have which epsilon, with what the rule pays for each."""
+def _epsilon_plot(data: PlotData) -> Plot:
+    """Draw a histogram of the forget images' epsilon, and the points that the rule pays for each."""
     figure, (axes,) = draw()
-    top = max(BIN * 4, BIN * np.ceil((evidence.epsilon.max() + 1e-9) / BIN))
+    top = max(BIN * 4, BIN * np.ceil((data.epsilon.max() + 1e-9) / BIN))
     edges = np.arange(0, min(top, 20) + BIN, BIN)
-    counts, _ = np.histogram(np.minimum(evidence.epsilon, edges[-1]), edges)
+    counts, _ = np.histogram(np.minimum(data.epsilon, edges[-1]), edges)
     axes.bar(edges[:-1], counts, width=BIN, align="edge", color=PALE, edgecolor=UNLEARNED, linewidth=0.8)
     axes.set(xlabel="epsilon of a forget image (0: the runs cannot be told from oracles)", ylabel="forget images")
     axes.set_xlim(0, edges[-1])
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     points = axes.twinx()  # made after the bars, so that the dots lie above them
-    order = np.argsort(evidence.epsilon)
-    points.plot(evidence.epsilon[order], evidence.quality[order], ".", color=ORACLE, markersize=4)
+    order = np.argsort(data.epsilon)
+    points.plot(data.epsilon[order], data.quality[order], ".", color=ORACLE, markersize=4)
     points.set(ylim=(0, 1.04), ylabel="points paid (dots)")
     points.grid(visible=False)
     points.spines["right"].set_visible(True)
-    median = float(np.median(evidence.epsilon))
-    paid = int((evidence.quality >= 0.5).sum())
+    median = float(np.median(data.epsilon))
+    paid = int((data.quality >= 0.5).sum())
     return Plot(
         "epsilon",
         "Distinguishability of the forget images",
         to_svg(figure),
-        f"Histogram of epsilon over {len(evidence.epsilon)} forget images: median {median:.2f}, largest "
-        f"{evidence.epsilon.max():.2f}. {paid} images earn half a point or more; the mean of the points is the "
-        f"forgetting quality, {evidence.quality.mean():.3f}.",
+        f"Histogram of epsilon over {len(data.epsilon)} forget images: median {median:.2f}, largest "
+        f"{data.epsilon.max():.2f}. {paid} images earn half a point or more; the mean of the points is the "
+        f"forgetting quality, {data.quality.mean():.3f}.",
     )
 
 
-def _margin_plot(evidence: PlotData) -> Plot:
-    """Margins of the runs and of the oracles on a well forgotten, a typical and a badly forgotten image."""
-    epsilon = evidence.epsilon
+def _margin_plot(data: PlotData) -> Plot:
+    """Draw margins of the runs and the oracles on a well forgotten, a typical and a badly forgotten image."""
+    epsilon = data.epsilon
     order = np.argsort(epsilon, kind="stable")
     figure, panels = draw(columns=len(CHOSEN))
     sentences = []
     for axes, (quantile, name) in zip(panels, CHOSEN, strict=True):
         example = int(order[round(quantile * (len(order) - 1))])
-        runs, oracles = evidence.unlearned.margins[:, example], evidence.retrained.margins[:, example]
+        runs, oracles = data.unlearned.margins[:, example], data.retrained.margins[:, example]
         _densities(axes, runs, oracles)
         axes.set_title(f"{name}, ε = {epsilon[example]:.2f}", fontsize=9)
         sentences.append(
@@ -106,12 +106,12 @@ def _densities(axes: Axes, runs: Floats, oracles: Floats) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def _accuracy_plot(evidence: PlotData) -> Plot:
-    """Accuracies of all runs and oracles on the retain, test and forget sets."""
+def _accuracy_plot(data: PlotData) -> Plot:
+    """Draw accuracies of all runs and oracles on the retain, test and forget sets."""
     figure, (axes,) = draw()
     sentences, labels = [], []
     for row, (field, part) in enumerate(PARTS):
-        runs, oracles = getattr(evidence.unlearned, field), getattr(evidence.retrained, field)
+        runs, oracles = getattr(data.unlearned, field), getattr(data.retrained, field)
         if runs is None or oracles is None:
             continue
         labels.append((row, part))
@@ -132,10 +132,10 @@ def _accuracy_plot(evidence: PlotData) -> Plot:
     )
 
 
-def _time_plot(evidence: PlotData) -> Plot:
-    """Seconds of each run beside the seconds of training an oracle from scratch."""
+def _time_plot(data: PlotData) -> Plot:
+    """Draw the seconds of each run beside those of training an oracle from scratch."""
     figure, (axes,) = draw()
-    runs, training = evidence.run_wall_s, evidence.retraining_wall_s
+    runs, training = data.run_wall_s, data.retraining_wall_s
     for level, values, colour in ((0.0, training, ORACLE), (1.0, runs, UNLEARNED)):
         _strip(axes, values, level, colour)
     axes.set_yticks([0, 1], ["retraining", "a run"])

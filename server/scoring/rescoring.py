@@ -69,7 +69,7 @@ class Move:
 
 @dataclass(frozen=True, eq=False)
 class Draft:
-    """New scores beside the old ones; nothing is stored yet. `moves` by evaluation, best new score first."""
+    """New scores beside the old ones, not stored yet. `moves` by evaluation, best new score first."""
 
     slug: str
     old_metric: MetricSpec
@@ -129,19 +129,19 @@ def _compute(
     metric: MetricSpec,
     report: ReportProgress,
 ) -> dict[UUID, Recomputed]:
-    found: dict[UUID, Recomputed] = {}
+    computed: dict[UUID, Recomputed] = {}
     report(0, len(waiting))
     for done, one in enumerate(recompute(context, spec, prepared, waiting, lambda _: metric), 1):
-        found[one.stored.score_id] = one
+        computed[one.stored.score_id] = one
         report(done, len(waiting))
-    lost = [one for one in found.values() if one.score is None]
-    if lost:
+    failed = [one for one in computed.values() if one.score is None]
+    if failed:
         raise OutputsMissing(
-            f"{len(lost)} of {len(found)} scores cannot be computed again, e.g. {lost[0].stored.title} "
-            f"({lost[0].problem}). Run them again (lethe admin submission rerun ID) or restore the artifacts; "
+            f"{len(failed)} of {len(computed)} scores cannot be computed again, e.g. {failed[0].stored.title} "
+            f"({failed[0].problem}). Run them again (lethe admin submission rerun ID) or restore the artifacts; "
             "nothing was changed."
         )
-    return found
+    return computed
 
 
 def _outdated(now: Sequence[Stored], computed: dict[UUID, Recomputed]) -> list[Stored]:

@@ -69,16 +69,16 @@ def read_runs(artifacts: ArtifactStore, outputs: RunOutputs) -> StackedOutputs:
     """
     if outputs.pack is not None:
         return read_pack(artifacts.get(outputs.pack))
-    found: list[Outputs] = []
+    runs: list[Outputs] = []
     unusable: dict[int, str] = {}
     for index, ref in sorted(outputs.singles.items()):
         try:
-            found.append(read_outputs(artifacts.get(ref)))
+            runs.append(read_outputs(artifacts.get(ref)))
         except (ArtifactMissing, ArtifactCorrupt, OutputsInvalid) as error:
             unusable[index] = str(error)
     if unusable:
         raise RunsUnusable(unusable)
-    return stack_outputs(found)
+    return stack_outputs(runs)
 
 
 def store_pack(artifacts: ArtifactStore, outputs: RunOutputs, stacked: StackedOutputs, *, token: int) -> OutputPack:

@@ -1,4 +1,4 @@
-"""Verifying: stored scores against what the stored outputs give today."""
+"""Verification: compare stored scores with those that the stored outputs give today."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Verified:
-    """How many scores came out the same to the bit, how many within `TOLERANCE`, and which did not and why."""
+    """How many scores are the same to the bit, how many are within `TOLERANCE`, and which differ and why."""
 
     scores: int
     identical: int
@@ -26,12 +26,12 @@ class Verified:
 
     @property
     def sound(self) -> bool:
-        """Whether every score that is stored can be had again."""
+        """Whether every stored score was reproduced."""
         return not self.different
 
 
 def verify(context: Context, slug: str, report: ReportProgress) -> Verified:
-    """Every score of `slug` computed again under the rule of its receipt and compared with what is stored."""
+    """Compute every score of `slug` again under the rule of its receipt and compare it with the stored one."""
     with context.database.read() as session:
         competition = get_competition(session, slug, drafts=True)
         spec, prepared = specification(competition), prepared_competition(competition)
@@ -70,7 +70,7 @@ def _refusal(one: Recomputed, bank: str, deviation: float) -> str:
 
 
 def _deviation(one: Recomputed) -> float:
-    """The largest difference of any number of the score."""
+    """Return the largest difference of any number of the score."""
     if one.score is None:
         return float("inf")
     old, new = _flat(one.stored.numbers), _flat(one.numbers)

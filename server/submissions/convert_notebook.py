@@ -13,7 +13,7 @@ HEADER = "# Made by Lethe from the code cells of a notebook.\n"
 KEEPING_MAGICS = {"time", "timeit", "capture", "prun"}  # cell magics around Python that runs all the same
 MAX_NOTES = 20
 NOTE_CHARS = 100
-# What IPython reads otherwise than Python does: magics, shell lines, help, and what is assigned from the first two.
+# What IPython reads differently from Python: magics, shell lines, help, and assignments from the first two.
 MAGIC = re.compile(r"\s*([%!?]|[\w.]+\s*=\s*[%!]|[\w.]+\?{1,2}\s*$)")
 
 
@@ -22,7 +22,7 @@ class NotANotebook(ValueError):
 
 
 def convert(data: bytes) -> dict[str, object]:
-    """The Python source of all code cells in order, and a note on everything that was left out of them."""
+    """Return the Python source of all code cells in order, and a note on everything that was left out of them."""
     cells = _code_cells(data)
     parts, notes = [HEADER], []
     for number, text in cells:
@@ -53,7 +53,7 @@ def _code_cells(data: bytes) -> list[tuple[int, str]]:
 
 
 def _without_magics(text: str) -> tuple[str, list[str]]:
-    """The cell with `pass` in the place of every line that only IPython understands, and those lines."""
+    """Return the cell with `pass` instead of every line that only IPython understands, and those lines."""
     if _is_python(text):
         return text, []
     lines = text.split("\n")
@@ -84,7 +84,7 @@ def _is_python(text: str) -> bool:
 
 
 def _is_inside(before: str) -> bool:
-    """Whether a line after `before` continues a string, a bracket or a line that ends with a backslash."""
+    """Return whether a line after `before` continues a string, a bracket or a line that ends with a backslash."""
     try:
         for _ in tokenize.generate_tokens(io.StringIO(f"{before}\n").readline):
             pass
@@ -96,7 +96,7 @@ def _is_inside(before: str) -> bool:
 
 
 def run(data: bytes, order: dict[str, object]) -> dict[str, object]:  # noqa: ARG001 - every program has it
-    """`{"source", "notes"}`, or `{"code", "message"}` when the bytes are no notebook with Python in it."""
+    """Return `{"source", "notes"}`, or `{"code", "message"}` if the bytes are no notebook with Python in it."""
     try:
         return convert(data)
     except NotANotebook as error:

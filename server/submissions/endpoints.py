@@ -1,4 +1,4 @@
-"""REST: uploading a file and following what becomes of it."""
+"""REST: upload a submission, follow it, cancel it and select it."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -83,8 +83,8 @@ def list_submissions(
     """My team's submissions, newest first."""
     with context.database.read() as session:
         competition = get_competition(session, slug)
-        found, following = service.list_own(session, competition, user, cursor=cursor, limit=limit)
-        return Page(items=view_all(session, found), next_cursor=following)
+        submissions, next_cursor = service.list_own(session, competition, user, cursor=cursor, limit=limit)
+        return Page(items=view_all(session, submissions), next_cursor=next_cursor)
 
 
 @router.get("/submissions/{submission_id}")
@@ -95,14 +95,14 @@ def get_submission(submission_id: UUID, user: CurrentUser, context: AppContext) 
 
 
 async def stream_place(user: CurrentUser, request: Request, context: AppContext) -> AsyncIterator[Feed]:
-    """The process's feed, with room for one stream of this account until the answer has ended."""
+    """Yield the process's feed with a place for one stream of this account until the response ends."""
     feed = context.one(Feed)
     async with feed.place(user.username, client_address(request.scope)):
         yield feed
 
 
 def own_submission(submission_id: UUID, user: CurrentUser, context: AppContext) -> UUID:
-    """The id, if the submission is the user's team's."""
+    """Return the id if the user's team sent the submission; raises SubmissionNotFound otherwise."""
     with context.database.read() as session:
         return service.get_own(session, submission_id, user).id
 
@@ -112,8 +112,8 @@ async def follow(
     submission_id: Annotated[UUID, Depends(own_submission)], feed: Annotated[Feed, Depends(stream_place)]
 ) -> AsyncIterator[SubmissionView]:
     """Server-sent events: the submission now and after every change, until it has ended; at most 15 minutes."""
-    async for shown in feed.follow(submission_id):
-        yield shown
+    async for current in feed.follow(submission_id):
+        yield current
 
 
 @router.get(

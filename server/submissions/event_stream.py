@@ -31,7 +31,7 @@ PER_ADDRESS = 50
 
 
 class TooManyStreams(RequestError):
-    """The account or the address follows as many submissions as it may."""
+    """The account or the address has as many streams open as it may."""
 
     status = 429
     code = "too_many_streams"
@@ -63,7 +63,7 @@ class Feed:
 
     @asynccontextmanager
     async def place(self, account: str, address: str) -> AsyncIterator[None]:
-        """Room for one stream as long as the context lasts; raises TooManyStreams."""
+        """Count one stream of the account and the address while the context lasts; raises TooManyStreams."""
         limits = {f"account {account}": PER_ACCOUNT, f"address {address}": PER_ADDRESS}
         for name, limit in limits.items():
             if self._open[name] >= limit:
@@ -76,7 +76,7 @@ class Feed:
             self._open += Counter()  # drops the zeros
 
     async def follow(self, submission_id: UUID) -> AsyncIterator[SubmissionView]:
-        """The submission now and after every change, until it has ended or `LONGEST_S` seconds have passed."""
+        """Yield the submission now and after every change, until it has ended or `LONGEST_S` seconds have passed."""
         follower = _Follower(submission_id)
         self._followers.add(follower)
         if self._poller is None or self._poller.done():

@@ -1,4 +1,4 @@
-"""Parses one untrusted source and judges it; `parser_process` runs it in a child of its own, isolated.
+"""Parses and checks one untrusted source; `parser_process` runs it in a child of its own, isolated.
 
 Standard library only and no project import: the child limits itself first, because parsing alone can cost a hostile
 file minutes and hundreds of megabytes.
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 
 def verdict(source: str, function: str, parameters: int, extra: list[str]) -> dict[str, object]:
-    """`{"code": None}` for a good source, else a code with message and line."""
+    """Return `{"code": None}` for a good source, else a code with message and line."""
     try:
         tree = ast.parse(source)
         return check_function(tree, function, parameters, extra) or {"code": None}
@@ -22,18 +22,18 @@ def verdict(source: str, function: str, parameters: int, extra: list[str]) -> di
 
 
 def check_function(tree: ast.Module, function: str, parameters: int, extra: list[str]) -> dict[str, object] | None:
-    """What is wrong with the last binding of `function` at module level, or None."""
-    found = list(bindings(tree.body, function))
-    if not found:
+    """Return what is wrong with the last binding of `function` at module level, or None."""
+    bound = list(bindings(tree.body, function))
+    if not bound:
         return {"code": "no_unlearning"}
-    last = found[-1]
+    last = bound[-1]
     if isinstance(last, ast.AsyncFunctionDef | ast.ClassDef):
         return {"code": "wrong_parameters", "line": last.lineno, "message": f"{function} must be a plain function"}
     return check_parameters(last, parameters, extra) if isinstance(last, ast.FunctionDef) else None
 
 
 def bindings(body: list[ast.stmt], name: str) -> Iterator[ast.stmt]:
-    """The statements of a module that bind `name` when it is imported, in order, blocks included."""
+    """Yield the statements of a module that bind `name` when it is imported, in order, blocks included."""
     for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             if node.name == name:
@@ -52,7 +52,7 @@ def bindings(body: list[ast.stmt], name: str) -> Iterator[ast.stmt]:
 
 
 def check_parameters(node: ast.FunctionDef, parameters: int, extra: list[str]) -> dict[str, object] | None:
-    """Four positional arguments must bind; any further one needs a default or a known name."""
+    """Return what is wrong unless `parameters` positional arguments bind and others have defaults or are in `extra`."""
     positional = [argument.arg for argument in node.args.posonlyargs + node.args.args]
     required = positional[: len(positional) - len(node.args.defaults)]
     too_few = len(positional) < parameters and node.args.vararg is None
@@ -69,7 +69,7 @@ def check_parameters(node: ast.FunctionDef, parameters: int, extra: list[str]) -
 
 
 def run(data: bytes, order: dict[str, object]) -> dict[str, object]:
-    """The verdict on UTF-8 `data`, a byte order mark aside; `order` names function, parameters and extra."""
+    """Return the verdict on UTF-8 `data`, without its byte order mark; `order` names function, parameters and extra."""
     extra, parameters = order["extra"], order["parameters"]
     assert isinstance(extra, list)  # noqa: S101 - the parent of this process says so
     assert isinstance(parameters, int)  # noqa: S101

@@ -1,4 +1,4 @@
-"""A few parser processes, kept for the next file: starting one for each costs twenty times what parsing does."""
+"""A few parser processes, kept for the next file: starting one costs twenty times as much as parsing a file."""
 
 import atexit
 import contextlib
@@ -40,7 +40,7 @@ class _Parser:
         )
 
     def ask(self, order: bytes, data: bytes) -> tuple[int, bytes]:
-        """Exit status and answer of the child; raises TooCostly after the wall limit, OSError when the process died."""
+        """Return exit status and answer of the child; raises TooCostly after the wall limit, OSError if it died."""
         process = self._process
         assert process.stdin is not None  # noqa: S101 - opened as pipes above
         assert process.stdout is not None  # noqa: S101
@@ -68,9 +68,9 @@ _idle: list[_Parser] = []
 
 
 def run_program(program: Path, data: bytes, **order: Any) -> dict[str, Any]:
-    """The JSON object that `program` makes of untrusted bytes; raises TooCostly when its process had to be killed.
+    """Return the JSON object that `program` computes from untrusted bytes; raises TooCostly if it had to be killed.
 
-    A parser process that was killed from outside is replaced once; then it is a PlatformError.
+    A parser process that was killed from outside is replaced once; raises PlatformError the second time.
     """
     message = json.dumps({"program": str(program), **order}).encode()
     with _room:

@@ -35,7 +35,7 @@ def main(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 def run_in_child(order: dict[str, Any], data: bytes) -> tuple[int, bytes]:
-    """How the child ended, 128 and the signal's number if it was killed, and what it wrote."""
+    """Return the child's exit status, 128 plus the signal if it was killed, and what it wrote."""
     run = load(order["program"])
     reading, writing = os.pipe()
     child = os.fork()
@@ -50,7 +50,7 @@ def run_in_child(order: dict[str, Any], data: bytes) -> tuple[int, bytes]:
 
 
 def work(run: Callable[..., object], order: dict[str, Any], data: bytes, writing: int) -> None:
-    """The child's life: limits, then the program, then its end."""
+    """Set limits, run the program, write its answer and exit; runs in the child."""
     status = 1
     try:
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S))
@@ -70,7 +70,7 @@ def work(run: Callable[..., object], order: dict[str, Any], data: bytes, writing
 
 @cache
 def load(path: str) -> Callable[..., object]:
-    """The function `run` of the program at `path`, which is one of this project's own."""
+    """Return the function `run` of the program at `path`, which is one of this project's own."""
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
     assert spec is not None  # noqa: S101 - the path ends in .py
     assert spec.loader is not None  # noqa: S101

@@ -1,4 +1,4 @@
-"""Quotas: how many submissions a team and how many attempts an account or address has left, and when they reset."""
+"""Quotas: how many submissions a team, and how many attempts an account or address, has left, and when they reset."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -41,14 +41,14 @@ class DailyQuotaUsed(_UsedUp):
 
 
 class AttemptsUsed(_UsedUp):
-    """The account or the address has sent as many uploads today as are looked at."""
+    """The account or the address has made as many uploads today as it may."""
 
     code = "attempts_used"
     title = "No attempts left today"
 
 
 class TotalQuotaUsed(Forbidden):
-    """The team has sent as many submissions as it may in this competition."""
+    """The team has sent as many submissions in this competition as it may."""
 
     code = "total_quota_used"
     title = "No submissions left"
@@ -63,32 +63,32 @@ class TooManyInFlight(Conflict):
 
 @dataclass(frozen=True)
 class Usage:
-    """What a team's submissions amount to: charged today and in total, and not yet ended."""
+    """How many submissions of a team are charged today and in total, and how many have not ended."""
 
     today: int
     total: int
     in_flight: int
 
     def with_one_more(self) -> "Usage":
-        """After another submission."""
+        """Return the usage after another submission."""
         return Usage(self.today + 1, self.total + 1, self.in_flight + 1)
 
 
 @dataclass(frozen=True)
 class AttemptLimits:
-    """Uploads a day that are looked at; 0: no limit."""
+    """Uploads that are checked per day; 0: no limit."""
 
     per_account: int
     per_address: int
 
 
 def day_start() -> datetime:
-    """Midnight UTC before now."""
+    """Return the last midnight (UTC)."""
     return datetime.combine(utc_now().date(), time(), tzinfo=UTC)
 
 
 def next_reset() -> datetime:
-    """Midnight UTC after now."""
+    """Return the next midnight (UTC)."""
     return day_start() + DAY
 
 
@@ -99,8 +99,9 @@ def usage(session: Session, team_id: UUID) -> Usage:
 
 
 def require_room(session: Session, team: Team, quotas: QuotasSpec) -> Usage:
-    """What `team`, which must be locked, has used; raises DailyQuotaUsed, TotalQuotaUsed or TooManyInFlight when it
-    may not submit.
+    """Return what `team`, which must be locked, has used.
+
+    Raises DailyQuotaUsed, TotalQuotaUsed or TooManyInFlight when it may not submit.
     """
     used = usage(session, team.id)
     if quotas.submissions_total and used.total >= quotas.submissions_total:
@@ -117,9 +118,9 @@ def require_room(session: Session, team: Team, quotas: QuotasSpec) -> Usage:
 
 
 def count_attempt(session: Session, competition: Competition, user: User, address: str, limits: AttemptLimits) -> int:
-    """Count an upload that is about to be looked at, in a short transaction: all of an address wait for its row.
+    """Count an upload before it is checked, and return the account's attempts today, 0 if they are not limited.
 
-    The account's attempts today, 0 where they are not limited. Raises AttemptsUsed.
+    The transaction must be short: all uploads from an address wait for its row. Raises AttemptsUsed.
     """
     account, place = account_subject(competition, user), f"address:{address}"[:100]
     limited = {"account": (account, limits.per_account), "address": (place, limits.per_address)}
@@ -131,12 +132,12 @@ def count_attempt(session: Session, competition: Competition, user: User, addres
 
 
 def account_subject(competition: Competition, user: User) -> str:
-    """The subject under which an account's attempts in a competition are counted."""
+    """Return the subject under which an account's attempts in a competition are counted."""
     return f"account:{user.id.hex}:{competition.id.hex}"
 
 
 def _count(session: Session, subjects: list[str]) -> dict[str, int]:
-    """Today's attempts of each subject, this one included."""
+    """Count an attempt of each subject, and return its attempts today, this one included."""
     if not subjects:
         return {}
     today = utc_now().date()
@@ -156,9 +157,9 @@ def view(
     used: Usage | None = None,
     attempts: int | None = None,
 ) -> QuotaView:
-    """What is left to a team, None before there is one, and to the account that asks.
+    """Return what a team, None before there is one, and the account have left.
 
-    `used` and today's `attempts` of the account where they are known.
+    `used` and today's `attempts` of the account are counted here if the caller has not done so.
     """
     if used is None:
         used = usage(session, team.id) if team is not None else Usage(0, 0, 0)
@@ -176,7 +177,7 @@ def view(
 
 
 def headers(quotas: QuotasSpec, shown: QuotaView) -> dict[str, str]:
-    """The RateLimit header fields of an answer to an upload; empty without a daily limit."""
+    """Return the RateLimit header fields of an answer to an upload; empty without a daily limit."""
     if shown.submissions_left_today is None:
         return {}
     wait_s = max(1, int((shown.resets_at - utc_now()).total_seconds()))
@@ -188,7 +189,7 @@ def _left(limit: int, used: int) -> int | None:
 
 
 def _headers(limit: int, left: int, wait_s: int) -> dict[str, str]:
-    """The fields of the IETF's draft on rate limit headers."""
+    """Return the fields of the IETF's draft on rate limit headers."""
     return {
         "RateLimit-Policy": f'"day";q={limit};w={int(DAY.total_seconds())}',
         "RateLimit": f'"day";r={left};t={wait_s}',

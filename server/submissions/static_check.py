@@ -37,7 +37,7 @@ class RefusedFile(RequestError):
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """A file that can be a submission: the Python source that will run, and what was left out of a notebook for it."""
+    """A file that can be a submission: the Python source that will run, and what was left out of a notebook."""
 
     source: bytes
     dependencies: tuple[str, ...]
@@ -45,19 +45,19 @@ class CheckedFile:
 
 
 def reading_limit(filename: str, limit_bytes: int) -> int:
-    """How many bytes of an upload are worth reading."""
+    """Return how many bytes of an upload are read at most."""
     return max(limit_bytes, NOTEBOOK_BYTES) if is_notebook(filename) else limit_bytes
 
 
 def is_notebook(filename: str) -> bool:
-    """Whether the name says so; the content decides nothing."""
+    """Return whether the name is that of a notebook; the content is not considered."""
     return filename.lower().endswith(NOTEBOOK_SUFFIX)
 
 
 def check_file(data: bytes, *, filename: str, limit_bytes: int) -> CheckedFile:
-    """The checked file, a notebook turned into Python first; raises RefusedFile as `check_source` does.
+    """Return the checked file, with a notebook converted to Python first; raises RefusedFile as `check_source` does.
 
-    The limit is one of Python source; a notebook may have 8 MiB, its outputs are left out.
+    The limit applies to the Python source; a notebook, whose outputs are left out, may have 8 MiB.
     """
     if not is_notebook(filename):
         return CheckedFile(source=data, dependencies=tuple(check_source(data, limit_bytes=limit_bytes)))
@@ -74,7 +74,7 @@ def check_file(data: bytes, *, filename: str, limit_bytes: int) -> CheckedFile:
 
 
 def check_source(data: bytes, *, limit_bytes: int) -> list[str]:
-    """The dependencies that the file names; raises RefusedFile with a stable code, and the line where there is one."""
+    """Return the dependencies that the file names; raises RefusedFile with a stable code, and a line if it has one."""
     _check_bytes(data, limit_bytes=limit_bytes)
     answer = _run(_PARSER, data, function=FUNCTION, parameters=len(PARAMETERS), extra=EXTRA_PARAMETERS)
     if answer["code"] is not None:
@@ -97,7 +97,7 @@ def _check_bytes(data: bytes, *, limit_bytes: int) -> None:
 
 
 def _run(program: Path, data: bytes, **order: Any) -> dict[str, Any]:
-    """The JSON that `program`, in a killable process, makes of untrusted bytes; `too_complex` when it was killed."""
+    """Return the JSON that `program` computes from untrusted bytes in a killable process; `too_complex` if killed."""
     try:
         return run_program(program, data, **order)
     except TooCostly:

@@ -58,7 +58,7 @@ class FileMissing(RequestError):
 
 @dataclass(frozen=True)
 class SentForm:
-    """The parts of a multipart body: the file, empty where none was chosen, and the other fields."""
+    """The parts of a multipart body: the file, empty if none was chosen, and the other fields."""
 
     filename: str | None
     data: bytes
@@ -66,7 +66,7 @@ class SentForm:
 
 
 async def read_file(request: Request, limit_bytes: int) -> tuple[str | None, bytes]:
-    """The client's file name and the file; raises FileMissing without one, and as `read_form` does."""
+    """Return the client's file name and the file; raises FileMissing without one, and as `read_form` does."""
     sent = await read_form(request, limit_bytes)
     if sent.filename is None:
         raise FileMissing("Send the file as multipart/form-data in the field `file`: curl -F file=@submission.py …")
@@ -74,9 +74,9 @@ async def read_file(request: Request, limit_bytes: int) -> tuple[str | None, byt
 
 
 async def read_form(request: Request, limit_bytes: int) -> SentForm:
-    """The form, with a file in its field `file` or without; raises RefusedFile as soon as the body is too large.
+    """Return the form, with or without a file in its field `file`; raises RefusedFile as soon as the body is too large.
 
-    A name that ends as notebooks do is in the first bytes of the body, and raises the limit to that of notebooks.
+    If the first bytes of the body name a notebook, the limit is that of notebooks.
     """
     declared = request.headers.get("content-length", "0")
     declared_bytes = int(declared) if declared.isdigit() else 0
@@ -104,7 +104,7 @@ async def read_form(request: Request, limit_bytes: int) -> SentForm:
 
 
 def too_large(limit_bytes: int) -> RefusedFile:
-    """The error about a file over `limit_bytes`; what is left of the body is not read."""
+    """Return the error about a file over `limit_bytes`; the rest of the body is not read."""
     error = RefusedFile(FaultCode.FILE_TOO_LARGE, message=f"the limit is {limit_bytes:,} bytes")
     error.headers["Connection"] = "close"
     return error

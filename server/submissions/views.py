@@ -1,4 +1,4 @@
-"""Turns stored submissions into what their team may see, under the leak policy."""
+"""Turns stored submissions into what their team or a host may see, under the rules of `disclosure`."""
 
 from collections.abc import Sequence
 
@@ -32,10 +32,10 @@ from server.submissions.schemas import AdviceView, ErrorView, FinalView, Receipt
 def view(
     session: Session, submission: Submission, viewer: Viewer = Viewer.TEAM, *, with_estimate: bool = True
 ) -> SubmissionView:
-    """The submission as its team sees it: scores rounded, progress in tenths, no output of hidden runs.
+    """Return the submission as its team sees it: scores rounded, progress in tenths, no output of hidden runs.
 
-    A host sees the error of a hidden run and the parts of the score, too. The estimate costs more queries than
-    everything else; without it `eta_s` is None.
+    A host also sees errors of hidden runs and the parts of the score. The estimate costs more queries than everything
+    else; without it `eta_s` is None.
     """
     competition = session.get_one(Competition, submission.competition_id)
     team = session.get_one(Team, submission.team_id)
@@ -70,11 +70,11 @@ def view(
 def view_all(
     session: Session, submissions: Sequence[Submission], *, with_estimate: bool = True
 ) -> list[SubmissionView]:
-    """The submissions as their teams see them; the competitions and teams of several are loaded once."""
+    """Return the submissions as their teams see them; shared competitions and teams are loaded once."""
     competitions = {one.competition_id for one in submissions}
     teams = {one.team_id for one in submissions}
-    # A session forgets what nobody holds.
-    _held = [session.get_one(Competition, key) for key in competitions], [session.get_one(Team, key) for key in teams]
+    # A session drops entities that nothing refers to.
+    _loaded = [session.get_one(Competition, key) for key in competitions], [session.get_one(Team, key) for key in teams]
     return [view(session, one, with_estimate=with_estimate) for one in submissions]
 
 
@@ -91,7 +91,7 @@ def _metric(score: Score | None, visible: Visibility) -> dict[str, float] | None
 
 
 def receipt(session: Session, submission: Submission) -> ReceiptView:
-    """The receipts of the submission's scores as its team may see them."""
+    """Return the receipts of the submission's scores as its team may see them."""
     competition = session.get_one(Competition, submission.competition_id)
     visible = visibility(Viewer.TEAM, phase(competition))
     scores = {
@@ -113,13 +113,13 @@ def _final_of(session: Session, submission: Submission, visible: Visibility) -> 
 
 
 def _final(session: Session, submission: Submission, visible: Visibility) -> FinalView | None:
-    found = _final_of(session, submission, visible)
-    if found is None:
+    final = _final_of(session, submission, visible)
+    if final is None:
         return None
-    score = current_score(session, found)
+    score = current_score(session, final)
     return FinalView(
-        state=found.state,
-        error=error_view(found, visible),
+        state=final.state,
+        error=error_view(final, visible),
         score=None if score is None else round_score(score.final_score),
         interval=_interval(score),
         metric=_metric(score, visible),
@@ -127,7 +127,7 @@ def _final(session: Session, submission: Submission, visible: Visibility) -> Fin
 
 
 def error_view(submission: Submission, visible: Visibility) -> ErrorView | None:
-    """Why it ended without a score, or None."""
+    """Return why the submission ended without a score, or None."""
     if submission.fault_code is None or not SubmissionState(submission.state).is_terminal:
         return None  # or an end that does not show yet
     detailed = shows_fault_details(submission.fault_stage, visible)

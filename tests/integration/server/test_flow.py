@@ -1,6 +1,7 @@
 """From upload to the board through the REST and the internal API, on SQLite and on PostgreSQL."""
 
 import csv
+import hashlib
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +11,12 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import update
 
+from evaluator.artifacts import store
 from server.database.migration import schema_differences
 from server.hosting import actions, creation
 from server.models import IdempotencyKey
 from server.models.times import utc_now
+from server.submissions import uploads
 from tests.integration.server.conftest import GOOD, RUNS, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -51,6 +54,22 @@ def test_the_same_bytes_answer_with_the_same_score_and_run_nothing(site: Site) -
         assert again.json()["id"] == first["id"]
         assert again.json()["score"] is not None
         assert site.claim() is None
+
+
+def test_an_upload_is_hashed_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[bytes] = []
+
+    def counted(data: bytes) -> str:
+        hashed.append(data)
+        return hashlib.sha256(data).hexdigest()
+
+    monkeypatch.setattr(uploads, "sha256_hex", counted)
+    monkeypatch.setattr(store, "sha256_hex", counted)
+    with site.register("ann") as ann:
+        new = upload(ann, GOOD, **{"Idempotency-Key": "k"})
+        assert new.status_code == 202
+        assert hashed.count(GOOD) == 1
+        assert ann.get(f"/submissions/{new.json()['id']}/source").content == GOOD
 
 
 def test_notebook_is_stored_as_the_python_that_runs(site: Site) -> None:
