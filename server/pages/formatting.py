@@ -1,4 +1,4 @@
-"""Numbers, sizes, durations and times as people read them."""
+"""Numbers, sizes, durations and times in words."""
 
 import re
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ class Moment:
 
 @dataclass(frozen=True)
 class Fact:
-    """A term and what it is here."""
+    """A term and its value."""
 
     term: str
     value: str
 
 
 def moment(value: datetime) -> Moment:
-    """`value` to the minute, with its zone spelled out and the month as a word. Naive times raise ValueError."""
+    """Return `value` to the minute, with its zone spelled out and the month as a word. Naive times raise ValueError."""
     if value.tzinfo is None:
         raise ValueError("naive datetime: pass an aware one")
     utc = value.astimezone(UTC)
@@ -38,7 +38,7 @@ def moment(value: datetime) -> Moment:
 
 
 def size_text(count_bytes: int) -> str:
-    """`131072` as `128 KiB`: the largest binary unit that leaves at least one, at most one decimal."""
+    """Return `131072` as `128 KiB`: the largest binary unit that leaves at least one, at most one decimal."""
     amount = float(count_bytes)
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if amount < 1024 or unit == "GiB":
@@ -48,7 +48,7 @@ def size_text(count_bytes: int) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """`90` as `90 s`, `240` as `4 min`, `5400` as `1 h 30 min`; below two minutes in seconds, at most one decimal."""
+    """Return `90` as `90 s`, `240` as `4 min`, `5400` as `1 h 30 min`; below two minutes in seconds to one decimal."""
     if seconds < 120:
         return f"{_short(seconds)} s"
     hours, minutes = divmod(round(seconds / 60), 60)
@@ -84,17 +84,17 @@ def limit_text(limit: Limit, value: float | None) -> str:
 
 
 def score_text(value: float) -> str:
-    """A score to the four digits that the API gives; zero never carries a sign."""
+    """Return a score to the four digits that the API gives; zero never carries a sign."""
     return f"{round(value, SCORE_DIGITS) + 0.0:.{SCORE_DIGITS}f}"
 
 
 def count_text(count: int, singular: str, plural: str | None = None) -> str:
-    """`1 team`, `1,200 teams`."""
+    """Return `1 team` or `1,200 teams`."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
 def paragraphs(text: str) -> tuple[str, ...]:
-    """Plain text cut at blank lines; line breaks inside a paragraph are spaces. Empty text has none."""
+    """Return plain text cut at blank lines; line breaks inside a paragraph are spaces. Empty text has none."""
     blocks = re.split(r"\n\s*\n", text.replace("\r\n", "\n"))
     return tuple(" ".join(block.split()) for block in blocks if block.strip())
 

@@ -1,4 +1,4 @@
-"""Splits one untrusted Python source into coloured pieces; a parser process runs it in a child of its own, isolated.
+"""Splits one untrusted Python source into coloured pieces; a parser process runs it in an isolated child.
 
 Standard library only and no project import, as for parse_source.py. Plain text has an empty class.
 """
@@ -15,7 +15,7 @@ _TEXTS = {"STRING", "FSTRING_START", "FSTRING_MIDDLE", "FSTRING_END", "TSTRING_S
 
 
 def colour(source: str) -> list[list[Piece]]:
-    """The lines of `source` in pieces whose texts together are the source without its line ends."""
+    """Return the lines of `source` in pieces whose texts add up to the source without its line ends."""
     lines = split_lines(source)
     pieces: list[list[Piece]] = [[] for _ in lines]
     row, column = 1, 0
@@ -45,13 +45,13 @@ def colour(source: str) -> list[list[Piece]]:
 
 
 def split_lines(source: str) -> list[str]:
-    """The lines as Python counts them: form feeds and Unicode's separators end none."""
+    """Return the lines as Python counts them: form feeds and Unicode's separators do not end a line."""
     lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return lines[:-1] if lines[-1] == "" and len(lines) > 1 else lines
 
 
 def kind_of(token: tokenize.TokenInfo, *, defining: bool) -> str:
-    """The class of a token, empty where it has none."""
+    """Return the class of a token, or an empty text."""
     name = tokenize.tok_name[token.type]
     if name == "COMMENT":
         return "comment"
@@ -69,7 +69,7 @@ def kind_of(token: tokenize.TokenInfo, *, defining: bool) -> str:
 
 
 def run(data: bytes, order: dict[str, object]) -> dict[str, object]:  # noqa: ARG001 - every program has it
-    """`{"lines"}`: a list of lines, each a list of [class, text], or null where the source cannot be split."""
+    """Return `{"lines"}`: a list of lines, each a list of [class, text], or null if the source cannot be split."""
     try:
         return {"lines": colour(data.decode("utf-8-sig"))}
     except (tokenize.TokenError, SyntaxError, RecursionError, MemoryError):

@@ -25,21 +25,21 @@ class Scale:
     ticks: tuple[Tick, ...]
 
     def x(self, value: float) -> float:
-        """Percent from the left, rounded to hundredths; values outside of the scale stick to its ends."""
+        """Return percent from the left, rounded to hundredths; values outside the scale are clamped to its ends."""
         return _x(value, self.low, self.high)
 
     def width(self, start: float, end: float) -> float:
-        """Percent between two scores, never negative."""
+        """Return the percent between two scores, never negative."""
         return round(max(0.0, self.x(end) - self.x(start)), 2)
 
 
 def anchor(x: float) -> str:
-    """The `text-anchor` of a label at `x` percent, so that it stays inside of the drawing."""
+    """Return the `text-anchor` that keeps a label at `x` percent inside the drawing."""
     return "start" if x < 15 else "end" if x > 85 else "middle"
 
 
 def scale_for(values: Iterable[float]) -> Scale:
-    """The scale from zero (or the least value below it) to the first round number above the greatest value.
+    """Return the scale from zero (or the least value below it) to the first round number above the greatest value.
 
     Values must be finite. Without values, or with zeros only, it ends at 1.
     """
@@ -66,6 +66,6 @@ def _x(value: float, low: float, high: float) -> float:
 
 
 def _round_step(least: float) -> float:
-    """The smallest of 1, 2, 5 times a power of ten that is at least `least`."""
+    """Return the smallest of 1, 2, 5 times a power of ten that is at least `least`."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))

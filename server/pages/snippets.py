@@ -8,10 +8,10 @@ from typing import Any
 from evaluator.contract.submission import FILENAME
 
 STARTER = '''\
-"""A submission to begin with: one file that defines `unlearning`. It trains two epochs on what is to be kept.
+"""A starter submission: one file that defines `unlearning`. It trains for two epochs on the retain set.
 
 The function is called many times, each time in a new process with its own seed (all generators are seeded before the
-call), without network. Whatever it learns, it learns from its arguments.
+call), without network. Its arguments are all that it has to learn from.
 
 net          the trained torch.nn.Module, already on its device; change it in place, or return another module whose
              state dict has the same names and shapes
@@ -46,7 +46,7 @@ def unlearning(net, retain, forget, validation):
 
 
 def notebook(source: str) -> dict[str, Any]:
-    """A Jupyter notebook (format 4) with `source` in its one cell."""
+    """Return a Jupyter notebook (format 4) with `source` in its one cell."""
     cell: dict[str, Any] = {
         "cell_type": "code", "execution_count": None, "id": "submission", "metadata": {}, "outputs": [],
         "source": source.splitlines(keepends=True),
@@ -57,7 +57,7 @@ def notebook(source: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Commands:
-    """POSIX shell commands, ready to paste but for the words in capitals. `export` tells `lethe` where and who."""
+    """POSIX shell commands, ready to paste except for the words in capitals; `export` sets the server and the token."""
 
     register: str
     export: str
@@ -67,7 +67,7 @@ class Commands:
 
 
 def commands(base_url: str, slug: str) -> Commands:
-    """The commands for the competition `slug`; the address is quoted for a POSIX shell."""
+    """Return the commands for the competition `slug`; the address is quoted for a POSIX shell."""
     api = f"{base_url.rstrip('/')}/api/v1"
     person = json.dumps({"username": "YOUR_NAME", "email": "you@example.org", "password": "A_LONG_PASSWORD"})
     authorization = '-H "Authorization: Bearer $LETHE_TOKEN"'

@@ -1,4 +1,4 @@
-"""A submitted source as its page shows it: coloured where that is cheap, plain where it is not; never executed."""
+"""A submitted source in colours, or plain if colouring costs too much; it is never executed."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,7 +24,7 @@ Line = tuple[Piece, ...]
 
 @lru_cache(maxsize=CACHED_SOURCES)
 def source_lines(source: bytes) -> tuple[Line, ...]:
-    """The lines of a UTF-8 source, coloured in a killable process; plain when that fails or takes too long."""
+    """Return the lines of a UTF-8 source, coloured in a killable process; plain when that fails or takes too long."""
     try:
         coloured = run_program(_HIGHLIGHTER, source)["lines"]
     except TooCostly:

@@ -1,4 +1,4 @@
-// Keeps the counts and the workers on a host's page true. Without this script, reloading does.
+// Refreshes the counts and the workers on a host's page. Without this script, reloading does.
 "use strict";
 
 {

@@ -1,4 +1,4 @@
-// Keeps the page of a submission true while it is evaluated: the server says when something changed, the page is fetched
+// Refreshes the page of a submission during its evaluation: when the server reports a change, the page is fetched
 // again and its parts are swapped. Without server-sent events it asks every few seconds; without script, reloading works.
 "use strict";
 

@@ -1,4 +1,4 @@
-// Dropping and pasting a file, and the static check as soon as there is one. Without this script the two buttons do it.
+// Drops and pastes files, and checks a file as soon as it is chosen. Without this script the two buttons do that.
 "use strict";
 
 {

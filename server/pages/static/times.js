@@ -1,4 +1,4 @@
-// Beside each date of the timeline, which is in UTC, what it is where the reader is. Without this script UTC remains.
+// Adds the local time to each date of the timeline, which is in UTC. Without this script only UTC is shown.
 "use strict";
 
 for (const time of document.querySelectorAll(".timeline time")) {

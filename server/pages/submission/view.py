@@ -195,7 +195,7 @@ def link_lines(text: str, filename: str) -> tuple[tuple[str, int | None], ...]:
 
 
 def _stages(view: SubmissionView, *, checked: bool) -> tuple[StageStep, ...]:
-    """Return the stages so far. What a submission without a score left, runs or a check report, says where it ended."""
+    """Return the stages so far. The runs and the check report of a submission without a score show where it ended."""
     order = [state.value for state in STAGES]
     ended = view.state in {"failed", "cancelled"}
     if ended:
