@@ -87,12 +87,12 @@ def without_a_jail(bench: AttackBench, plants: Plants) -> Callable[[Case], bytes
 # Runs cases as an ordinary user and prints the verdicts as JSON.
 PROGRAM = """
 import json, sys
-from attacks.attack_bench import Arena
+from attacks.attack_bench import AttackBench
 from attacks.case import load_cases
 from attacks.runner import run_cases
 from sandbox import Backend
 names = set(json.loads(sys.argv[2]))
-with Arena(backend=Backend(sys.argv[1])) as bench:
+with AttackBench(backend=Backend(sys.argv[1])) as bench:
     cases = [case for case in load_cases() if case.name in names]
     print(json.dumps([[v.case.name, v.finding, v.seen, v.reason] for v in run_cases(cases, bench)]))
 """
