@@ -148,7 +148,7 @@ def test_a_newcomer_registers_uploads_and_is_scored_while_others_watch(open_page
     page.goto(f"{site.url}/competitions/{SLUG}/submit")
     chooser = {"name": "finetune.py", "mimeType": "text/x-python", "buffer": FINETUNE.encode()}
     page.locator("input[type=file]").set_input_files([chooser])
-    expect(page.get_by_text("The file can be submitted.")).to_be_visible()
+    expect(page.get_by_text("The file is ready to submit.")).to_be_visible()
     page.get_by_role("button", name="Submit").click()
 
     page.wait_for_url("**/submissions/*")

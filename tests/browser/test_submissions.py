@@ -119,7 +119,7 @@ def test_a_file_is_dropped_and_pasted_checked_and_submitted(open_page: OpenPage,
     assert page.locator("input[type=file]").evaluate("input => input.files[0].name") == "broken.py"
 
     assert not page.evaluate(DRAG, [GOOD, "pasted.py", "paste"])
-    expect(page.locator(".verdict.good")).to_contain_text("can be submitted")
+    expect(page.locator(".verdict.good")).to_contain_text("is ready to submit")
     expect(page.locator(".verdict")).to_have_count(1)
     assert page.evaluate("window.stayed")
     page.screenshot(path=_shot("submit-checked-light"), full_page=True)

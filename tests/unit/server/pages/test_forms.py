@@ -123,7 +123,7 @@ def test_a_new_password_ends_other_sessions(ann: Browser, browser: Open) -> None
     other = browser()
     other.post("/login", username="bea", password=PASSWORD)
     assert "Wrong user name" in ann.post("/account/password", password="no", new_password="x" * 12).text
-    assert "is changed" in ann.post("/account/password", password=PASSWORD, new_password="x" * 12).text
+    assert "Password changed" in ann.post("/account/password", password=PASSWORD, new_password="x" * 12).text
     assert other.get("/account").url.path == "/login"
     assert ann.get("/account").url.path == "/account"
 
@@ -155,14 +155,14 @@ def test_upload_follow_and_cancel(ann: Browser) -> None:
     assert "Waiting for a worker" in shown.text
     assert '<i class="keyword">def</i>' in shown.text
     assert "mine.py" in ann.get("/account").text
-    assert "is cancelled" in ann.post(f"{shown.url.path}/cancel").text
+    assert "Submission cancelled" in ann.post(f"{shown.url.path}/cancel").text
 
 
 def test_pasted_source_is_as_good_as_a_file_and_known_again(ann: Browser) -> None:
     first = ann.post("/competitions/c/submit", files={"file": ("", b"")}, source=GOOD.decode().replace("\n", "\r\n"))
     again = ann.post("/competitions/c/submit", files={"file": ("other.py", GOOD)})
     assert again.url.path == first.url.path
-    assert "has sent this file before" in again.text
+    assert "has already submitted this file" in again.text
 
 
 def test_checking_stores_nothing_and_marks_the_line(ann: Browser) -> None:
@@ -171,7 +171,7 @@ def test_checking_stores_nothing_and_marks_the_line(ann: Browser) -> None:
     assert answer.status_code == 422
     assert 'id="L2" class="line marked"' in answer.text
     good = ann.post("/competitions/c/submit", files={"file": ("good.py", GOOD)}, check="1")
-    assert "can be submitted" in good.text
+    assert "is ready to submit" in good.text
     assert "Nothing yet" in ann.get("/account").text
 
 
@@ -245,7 +245,7 @@ def test_a_host_acts_on_submissions(host: Browser, browser: Open, app: FastAPI) 
     path = f"/host/c/submissions/{submission.group(1)}"
     refused = host.post(f"{path}/disqualify", reason=" ")
     assert refused.status_code == 400
-    assert "Say why" in refused.text
+    assert "Give a reason" in refused.text
     assert "disqualified: copied" in host.post(f"{path}/disqualify", reason="copied").text
     assert "0.123" not in browser().get("/competitions/c/leaderboard").text
     assert "disqualified: copied" not in host.post(f"{path}/qualify").text
@@ -261,7 +261,7 @@ def test_a_host_acts_on_submissions(host: Browser, browser: Open, app: FastAPI) 
         ("extend", {"until": "soon"}, "date and a time in UTC"),
         ("extend", {"until": "2001-01-01T00:00"}, "must lie in the future"),
         ("announce", {"title": "x" * 121}, "needs a title"),
-        ("reveal", {}, "cannot be taken back"),
+        ("reveal", {}, "cannot be undone"),
     ],
 )
 def test_a_malformed_value_of_a_host_is_a_bad_request(
@@ -281,4 +281,4 @@ def test_a_host_page_does_not_exist_for_others(ann: Browser, browser: Open) -> N
 def test_after_the_reveal_there_are_two_boards(host: Browser, browser: Open) -> None:
     assert browser().get("/competitions/c/leaderboard?view=final").status_code == 404
     host.post("/host/c/close")
-    assert host.post("/host/c/reveal", sure="yes").status_code == 409
+    assert host.post("/host/c/reveal", confirmed="yes").status_code == 409
