@@ -37,6 +37,8 @@ from server.security.credentials import require_worker_key
 FIRST_RETRY_S, LONGEST_RETRY_S = 5.0, 60.0
 _READ_OF_SUBMISSIONS = (
     Submission.competition_id,
+    Submission.team_id,
+    Submission.evaluation,
     Submission.state,
     Submission.fault_code,
     Submission.generation,
