@@ -46,7 +46,7 @@ FILL = """(number) => {
 # Fields of page forms that are filled nowhere below, and why.
 LEFT_OUT = {
     "csrf_token": "compared only",
-    "confirmed": "a box to tick, shown after the close",
+    "sure": "a box to tick, shown after the close",
     "invite": "shown where registration is by invitation; the address's `invite` fills it",
 }
 

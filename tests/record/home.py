@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from server.cli import app
@@ -62,10 +63,11 @@ def unpack(folder: Path) -> Path:
 
 
 def lethe(home: Path, *arguments: str) -> str:
-    """What the command prints to stdout; anything but success fails the test."""
+    """What the command prints to stdout, without what it logs; anything but success fails the test."""
     environment: dict[str, str | None] = {name: None for name in os.environ if name.startswith("LETHE_")}
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    done = CliRunner().invoke(app, list(arguments), env={**environment, "LETHE_HOME": str(home)})
+    with capture_logs():
+        done = CliRunner().invoke(app, list(arguments), env={**environment, "LETHE_HOME": str(home)})
     for number, handler in handlers.items():  # some commands stop in an orderly way, and this process goes on
         signal.signal(number, handler)
     if done.exit_code != 0:

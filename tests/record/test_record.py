@@ -5,6 +5,8 @@ import hashlib
 import json
 import math
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.record import contracts, stored
-from tests.record.home import FOLDER, SLUG, lethe
+from tests.record.home import FOLDER, SLUG
 from tests.record.observed import GROUPS, NUMBERS, SHOWN, Original, computed, original
 
 SCORES = 16
@@ -65,7 +67,9 @@ def test_every_score_comes_out_again(home: Original) -> None:
 @pytest.mark.skipif(version("torch") != TORCH, reason="another torch trains other models")
 def test_the_oracles_are_those_that_this_code_would_train(home: Original) -> None:
     """Otherwise every competition that exists would lose its bank; nothing is trained where none is missing."""
-    seeded = json.loads(lethe(home.copy("seeded"), "admin", "oracles", "seed", SLUG, "--json"))
+    command = [sys.executable, "-m", "server.cli", "admin", "oracles", "seed", SLUG, "--json", "--home"]
+    done = subprocess.run([*command, str(home.copy("seeded"))], capture_output=True, text=True, check=True, cwd="/")
+    seeded = json.loads(done.stdout)
     assert (seeded["trained"], seeded["wanted"], seeded["here"]) == (ORACLES, ORACLES, 0)
 
 

@@ -78,7 +78,7 @@ def run_action(
     until: Text = "",
     title: Text = "",
     body: Text = "",
-    confirmed: Text = "",
+    sure: Text = "",
 ) -> Response:
     """Run one of the host's actions on the whole competition."""
     actor = user_actor(visitor.user)
@@ -87,7 +87,7 @@ def run_action(
         "pause": lambda session: actions.pause(session, slug, actor=actor),
         "close": lambda session: actions.close(session, slug, actor=actor),
         "extend": lambda session: actions.extend(session, slug, _utc_time(until), actor=actor),
-        "reveal": lambda session: finals.reveal(session, _confirmed(slug, confirmed), actor=actor),
+        "reveal": lambda session: finals.reveal(session, _confirmed(slug, sure), actor=actor),
         "announce": lambda session: actions.announce(session, slug, title=_valid_title(title), body=body, actor=actor),
     }
     if action not in actions_by_name:

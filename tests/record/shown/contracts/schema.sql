@@ -1,4 +1,4 @@
--- revision 0014
+-- revision 0016
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -46,7 +46,7 @@ CREATE TABLE competitions (
     slug VARCHAR(63) NOT NULL
     title VARCHAR(120) NOT NULL
     specification JSON NOT NULL
-    dossier JSON NOT NULL
+    prepared JSON NOT NULL
     secret VARCHAR(64) NOT NULL
     opened_at DATETIME
     closed_at DATETIME
@@ -64,6 +64,12 @@ CREATE TABLE competitions (
     board_version INTEGER DEFAULT '0' NOT NULL
     CONSTRAINT pk_competitions PRIMARY KEY (id)
     CONSTRAINT uq_competitions_slug UNIQUE (slug)
+);
+CREATE TABLE counters (
+    name VARCHAR(60) NOT NULL
+    process VARCHAR(200) NOT NULL
+    value DOUBLE NOT NULL
+    CONSTRAINT pk_tallies PRIMARY KEY (name, process)
 );
 CREATE TABLE former_scores (
     score_id CHAR(32) NOT NULL
@@ -106,11 +112,12 @@ CREATE TABLE model_orders (
     state VARCHAR(8) NOT NULL
     token INTEGER NOT NULL
     breakdowns INTEGER NOT NULL
-    holder VARCHAR(200)
+    worker VARCHAR(200)
     worker_key_id CHAR(32)
     lease_expires_at DATETIME
     message TEXT
     done_at DATETIME
+    available_at DATETIME
     CONSTRAINT fk_model_orders_bank_digest FOREIGN KEY(bank_digest) REFERENCES oracle_banks (digest)
     CONSTRAINT fk_model_orders_worker_key_id FOREIGN KEY(worker_key_id) REFERENCES worker_keys (id)
     CONSTRAINT pk_model_orders PRIMARY KEY (bank_digest, model_index)
@@ -191,7 +198,7 @@ CREATE TABLE standings (
     updated_at DATETIME NOT NULL
     rank_before INTEGER
     ranked_on DATE
-    rises JSON DEFAULT '[]' NOT NULL
+    score_history JSON DEFAULT '[]' NOT NULL
     CONSTRAINT fk_standings_competition_id_competitions FOREIGN KEY(competition_id) REFERENCES competitions (id)
     CONSTRAINT fk_standings_score_id_scores FOREIGN KEY(score_id) REFERENCES scores (id)
     CONSTRAINT fk_standings_team_id_teams FOREIGN KEY(team_id) REFERENCES teams (id)
@@ -234,12 +241,6 @@ CREATE TABLE submissions (
     CONSTRAINT fk_submissions_user_id FOREIGN KEY(user_id) REFERENCES users (id)
     CONSTRAINT pk_submissions PRIMARY KEY (id)
     CONSTRAINT uq_submissions_origin_id UNIQUE (origin_id)
-);
-CREATE TABLE tallies (
-    name VARCHAR(60) NOT NULL
-    process VARCHAR(200) NOT NULL
-    value DOUBLE NOT NULL
-    CONSTRAINT pk_tallies PRIMARY KEY (name, process)
 );
 CREATE TABLE team_invites (
     team_id CHAR(32) NOT NULL
@@ -331,6 +332,7 @@ CREATE TABLE work_items (
     turn BIGINT NOT NULL
     losses INTEGER NOT NULL
     claimed_at DATETIME
+    available_at DATETIME
     CONSTRAINT fk_work_items_competition_id FOREIGN KEY(competition_id) REFERENCES competitions (id)
     CONSTRAINT fk_work_items_submission_id FOREIGN KEY(submission_id) REFERENCES submissions (id)
     CONSTRAINT fk_work_items_team_id FOREIGN KEY(team_id) REFERENCES teams (id)

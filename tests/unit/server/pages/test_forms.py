@@ -281,4 +281,4 @@ def test_a_host_page_does_not_exist_for_others(ann: Browser, browser: Open) -> N
 def test_after_the_reveal_there_are_two_boards(host: Browser, browser: Open) -> None:
     assert browser().get("/competitions/c/leaderboard?view=final").status_code == 404
     host.post("/host/c/close")
-    assert host.post("/host/c/reveal", confirmed="yes").status_code == 409
+    assert host.post("/host/c/reveal", sure="yes").status_code == 409
