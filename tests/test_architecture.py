@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -244,3 +245,14 @@ def test_only_settings_read_the_environment() -> None:
         for path in python_files(package):
             if str(path.relative_to(ROOT)) not in allowed:
                 assert "os.environ" not in path.read_text(encoding="utf-8"), path
+
+
+def test_the_architecture_page_names_the_rooms_in_their_order_and_files_that_exist() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    rooms = page.split("| room |", 1)[1].split("\n\n", 1)[0]
+    named = [name for row in rooms.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert named == list(ORDER)
+    files = re.findall(r"`((?:server|evaluator|sandbox|attacks|migrations|docs|tests)/[\w/.]+)`", page)
+    assert len(files) > 20
+    for name in files:
+        assert (ROOT / name).exists() or (ROOT / f"{name}.py").exists(), name
