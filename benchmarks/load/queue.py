@@ -19,7 +19,7 @@ from server.competitions import service as competitions
 from server.database.engine import Database
 from server.models import ApiToken, Submission, Team, TeamMember, User, WorkItem
 from server.models.times import utc_now
-from server.queue import claims, fair_order, reports
+from server.queue import claims, queries, reports
 from server.queue.estimates import deadline
 from server.queue.worker_keys import create_worker_key
 from server.security.credentials import TOKEN_PREFIX
@@ -111,9 +111,7 @@ class Bench:
 
     def plan(self) -> str:
         """PostgreSQL's plan for the choice of the next item."""
-        statement = fair_order.first_waiting.variant(Stage.CHECK).params(
-            of_competition=self.competition_id, now=utc_now()
-        )
+        statement = queries.first_waiting.variant(Stage.CHECK).params(of_competition=self.competition_id, now=utc_now())
         compiled = statement.compile(self.database.engine, compile_kwargs={"literal_binds": True})
         with self.database.read() as session:
             return "\n".join(session.scalars(text(f"EXPLAIN (ANALYZE, COSTS OFF) {compiled}")).all())

@@ -3,26 +3,19 @@
 Every function runs inside one transaction of its caller.
 """
 
-from typing import Any
-
-from sqlalchemy import Update, bindparam, update
 from sqlalchemy.orm import Session
 
 from evaluator.contract.states import Stage, SubmissionState
 from evaluator.contract.work import Job
-from server.database.statements import prepared
 from server.lifecycle import submissions
 from server.lifecycle.transitions import OfWorkItem
 from server.logs import get_logger
-from server.models import Competition
 from server.models.times import utc_now
-from server.queue import fair_order, leases, workers
+from server.queue import fair_order, leases, queries, workers
 from server.queue.jobs import JobParts, build_job
 from server.queue.wall_time import wall_left_s
 
 log = get_logger(__name__)
-
-_LINES = {Stage.CHECK: Competition.checks_served_at, Stage.RUN: Competition.runs_served_at}
 
 
 def claim(
@@ -40,8 +33,8 @@ def claim(
     for turn in fair_order.turns_in_order(session, waiting):
         row = leases.claim_first(
             session,
-            fair_order.first_waiting.variant(turn.stage),
-            JobParts.columns(),
+            turn.stage,
+            queries.job_columns(),
             of_competition=turn.competition_id,
             worker=worker.name,
             worker_key_id=worker.worker_key_id,
@@ -58,7 +51,7 @@ def _begin(session: Session, parts: JobParts, turn: fair_order.Turn, *, lease_s:
     if parts.submission_state == SubmissionState.QUEUED:
         submissions.begin_check(session, parts.submission_id)
     if turn.has_others_behind:
-        _serve.rows(session, turn.stage, competition_id=turn.competition_id, now=utc_now())
+        queries.move_to_end_of_line.rows(session, turn.stage, competition_id=turn.competition_id, now=utc_now())
     log.info(
         OfWorkItem.CLAIMED.event,
         submission_id=str(parts.submission_id),
@@ -71,10 +64,3 @@ def _begin(session: Session, parts: JobParts, turn: fair_order.Turn, *, lease_s:
     if turn.stage is Stage.RUN:
         left_s = wall_left_s(session, parts.submission_id, parts.generation, parts.specification.limits)
     return build_job(parts, lease_s=lease_s, wall_left_s=left_s)
-
-
-@prepared
-def _serve(stage: Stage) -> Update:
-    """The competition `competition_id` has just been served."""
-    served_at: dict[Any, Any] = {_LINES[stage]: bindparam("now")}
-    return update(Competition).where(Competition.id == bindparam("competition_id")).values(served_at)

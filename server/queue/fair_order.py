@@ -9,32 +9,14 @@ interleave, a team that sends much waits behind itself, and one that was idle is
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
-    Select,
-    and_,
-    bindparam,
-    case,
-    extract,
-    false,
-    func,
-    literal_column,
-    or_,
-    select,
-    tuple_,
-    union_all,
-)
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
-from evaluator.contract.states import Stage, SubmissionState, WorkState
-from server.database.statements import constant, prepared
-from server.lifecycle.work import waits
-from server.models import Competition, Submission, Worker, WorkerKey, WorkItem
-from server.models.times import UtcDateTime, utc_now
+from evaluator.contract.states import Stage, SubmissionState
+from server.models import Submission
+from server.models.times import utc_now
+from server.queue import queries
 from server.queue.workers import ActiveWorker, is_contact_recent, record_contact
 
 CHECK_SHARE = 1 / 4
@@ -62,25 +44,8 @@ class Turn:
 
 def next_turn(session: Session, *, competition_id: UUID, team_id: UUID, stage: Stage) -> int:
     """The turn of the team's next item of `stage`; a further item of the same submission comes its runs later."""
-    last = _last_turns.rows(session, competition_id=competition_id, team_id=team_id, stage=stage)
+    last = queries.last_turns.rows(session, competition_id=competition_id, team_id=team_id, stage=stage)
     return max(turn or 0 for turn in last.one())
-
-
-@prepared
-def _last_turns() -> Select[int | None, int | None, int | None]:
-    is_stage = WorkItem.stage == bindparam("stage")
-    of_stage = and_(WorkItem.competition_id == bindparam("competition_id"), is_stage)
-    served = [
-        select(WorkItem.turn).where(of_stage, WorkItem.state == state) for state in (WorkState.LEASED, WorkState.DONE)
-    ]
-    own = select(WorkItem.turn + WorkItem.run_count).where(
-        WorkItem.team_id == bindparam("team_id"),
-        is_stage,
-        WorkItem.state != WorkState.FAILED,
-        WorkItem.state != WorkState.POISONED,
-    )
-    last = (query.order_by(WorkItem.turn.desc()).limit(1).scalar_subquery() for query in (*served, own))
-    return select(*last)
 
 
 def find_waiting(session: Session, key_digest: str, name: str) -> tuple[ActiveWorker, list[Waiting]]:
@@ -88,7 +53,7 @@ def find_waiting(session: Session, key_digest: str, name: str) -> tuple[ActiveWo
 
     Raises WorkerKeyInvalid and WorkerUnknown.
     """
-    rows = _waiting.rows(session, key_digest=key_digest, worker=name, now=utc_now()).all()
+    rows = queries.waiting_competitions.rows(session, key_digest=key_digest, worker=name, now=utc_now()).all()
     if rows and is_contact_recent(rows[0].seen_at, rows[0].left_at):
         worker = ActiveWorker.of(rows[0].worker_key_id, name, rows[0].capabilities)
     else:
@@ -105,71 +70,12 @@ def find_waiting(session: Session, key_digest: str, name: str) -> tuple[ActiveWo
     ]
 
 
-@prepared
-def _waiting() -> Select[*tuple[Any, ...]]:
-    """The worker, once for every competition with waiting checks or runs, or once when nothing waits."""
-    checks, runs = (
-        # One probe of the index per competition; EXISTS may become a hash of all that waits.
-        select(WorkItem.id)
-        .where(WorkItem.competition_id == Competition.id, WorkItem.stage == constant(stage), waits(WorkItem))
-        .order_by(WorkItem.turn)
-        .limit(literal_column("1"))
-        .scalar_subquery()
-        .is_not(None)
-        for stage in (Stage.CHECK, Stage.RUN)
-    )
-    since = (
-        select(WorkItem.created_at)
-        .where(waits(WorkItem), WorkItem.stage == constant(Stage.RUN))
-        .order_by(WorkItem.created_at)
-        .limit(literal_column("1"))
-    )
-    return (
-        select(
-            Worker.worker_key_id,
-            Worker.capabilities,
-            Worker.seen_at,
-            Worker.left_at,
-            Competition.id,
-            Competition.checks_served_at,
-            Competition.runs_served_at,
-            checks.label("checks"),
-            runs.label("runs"),
-            since.scalar_subquery().label("since"),
-            func.coalesce(Competition.specification["evaluation"]["gpu"].as_boolean(), false()).label("needs_gpu"),
-            Competition.specification["limits"]["memory_bytes"].as_float().label("memory_bytes"),
-        )
-        .join(WorkerKey, WorkerKey.id == Worker.worker_key_id)
-        .outerjoin(Competition, or_(checks, runs))
-        .where(WorkerKey.digest == bindparam("key_digest"), Worker.name == bindparam("worker"))
-    )
-
-
 def turns_in_order(session: Session, waiting: Sequence[Waiting]) -> Iterator[Turn]:
     """Yield whose turn it is, then whose turn it is if other workers take everything that the former has."""
     for stage in _stage_order(session, waiting):
         line = sorted((row for row in waiting if stage in row.stages), key=lambda row: row.served_at[stage])
         for row in line:
             yield Turn(stage, row.competition_id, has_others_behind=len(line) > 1)
-
-
-@prepared
-def first_waiting(stage: Stage) -> Select[UUID]:
-    """The item of `stage` that comes next, locked; of checks and runs the next one of the competition `of_competition`.
-
-    What others are claiming is passed over. Of a check the submission is locked as well, so that claiming and
-    cancelling never wait for each other crosswise.
-    """
-    item = aliased(WorkItem)
-    first = select(item.id).where(item.stage == constant(stage), waits(item)).limit(literal_column("1"))
-    if stage is Stage.SCORE:
-        return first.order_by(item.created_at).with_for_update(skip_locked=True)
-    first = first.where(item.competition_id == bindparam("of_competition")).order_by(item.turn, item.created_at)
-    if stage is Stage.CHECK:
-        return first.join(Submission, Submission.id == item.submission_id).with_for_update(
-            skip_locked=True, of=[item, Submission]
-        )
-    return first.with_for_update(skip_locked=True)
 
 
 def _stage_order(session: Session, waiting: Sequence[Waiting]) -> tuple[Stage, Stage]:
@@ -191,23 +97,9 @@ def _stage_order(session: Session, waiting: Sequence[Waiting]) -> tuple[Stage, S
 def _busy_s(session: Session, since: datetime, now: datetime) -> dict[Stage, float]:
     """Seconds that workers spent on items of each stage after `since`, including those in hand."""
     spent = {Stage.CHECK: 0.0, Stage.RUN: 0.0}
-    for row in _spans.rows(session, since=since, now=now):
+    for row in queries.busy_seconds.rows(session, since=since, now=now):
         spent[Stage(row.stage)] = float(row.seconds)
     return spent
-
-
-@prepared
-def _spans() -> Select[str, float]:
-    since, now = bindparam("since", type_=UtcDateTime()), bindparam("now", type_=UtcDateTime())
-    items = select(WorkItem.stage, WorkItem.claimed_at, WorkItem.done_at).where(
-        WorkItem.stage.in_([Stage.CHECK, Stage.RUN]), WorkItem.claimed_at.is_not(None)
-    )
-    ended = items.where(WorkItem.done_at > since)
-    in_hand = items.where(WorkItem.state == WorkState.LEASED, WorkItem.done_at.is_(None))
-    spans = union_all(ended, in_hand).subquery()
-    start = case((spans.c.claimed_at > since, spans.c.claimed_at), else_=since)
-    seconds = func.sum(extract("epoch", func.coalesce(spans.c.done_at, now)) - extract("epoch", start))
-    return select(spans.c.stage, seconds.label("seconds")).group_by(spans.c.stage)
 
 
 def queue_position(session: Session, submission: Submission) -> int | None:
@@ -218,41 +110,9 @@ def queue_position(session: Session, submission: Submission) -> int | None:
     if submission.state != SubmissionState.QUEUED:
         return None
     values = {"competition_id": submission.competition_id, "now": utc_now()}
-    before = _before.rows(session, submission_id=submission.id, **values).scalar()
+    before = queries.count_checks_before.rows(session, submission_id=submission.id, **values).scalar()
     if before is None:
         return None
     position = 1 + int(before)
-    others = _others.rows(session, **values)
+    others = queries.checks_of_others.rows(session, **values)
     return position + sum(min(int(row.waiting), position if row.is_before else position - 1) for row in others)
-
-
-@prepared
-def _before() -> Select[int | None]:
-    """How many waiting checks of the competition come before the submission's; no row when that does not wait."""
-    mine, other = aliased(WorkItem), aliased(WorkItem)
-    count = select(func.count()).where(
-        *_waiting_check(other),
-        other.competition_id == bindparam("competition_id"),
-        tuple_(other.turn, other.created_at) < tuple_(mine.turn, mine.created_at),
-    )
-    return select(count.scalar_subquery()).where(
-        *_waiting_check(mine), mine.submission_id == bindparam("submission_id")
-    )
-
-
-@prepared
-def _others() -> Select[int, bool]:
-    """The waiting checks of each other competition, and whether it was served before this one."""
-    this: BindParameter[UUID] = bindparam("competition_id")
-    served_at = select(Competition.checks_served_at).where(Competition.id == this).scalar_subquery()
-    return (
-        select(func.count().label("waiting"), (func.max(Competition.checks_served_at) < served_at).label("is_before"))
-        .select_from(WorkItem)
-        .join(Competition, Competition.id == WorkItem.competition_id)
-        .where(*_waiting_check(WorkItem), WorkItem.competition_id != this)
-        .group_by(Competition.id)
-    )
-
-
-def _waiting_check(item: type[WorkItem]) -> tuple[ColumnElement[bool], ...]:
-    return (item.stage == Stage.CHECK, waits(item))

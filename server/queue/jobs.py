@@ -4,11 +4,9 @@ import hashlib
 import hmac
 import typing
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
-
-from sqlalchemy import SQLColumnExpression, Text, cast, select
 
 from evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
 from evaluator.contract.specification import CompetitionSpec
@@ -16,7 +14,7 @@ from evaluator.contract.states import Evaluation, Stage
 from evaluator.contract.work import Job, RunOrder
 from server.competitions.oracle_pools import oracle_pools
 from server.errors import PlatformError
-from server.models import Competition, Submission, WorkItem
+from server.models import Competition, Submission
 from server.queue.estimates import check_run_wall_s
 
 
@@ -48,7 +46,7 @@ def seeds_digest(competition: Competition, submission: Submission) -> str:
 
 @dataclass(frozen=True)
 class JobParts:
-    """The columns of an item, its submission and its competition that make a job.
+    """The columns of an item, its submission and its competition that make a job: those of `queries.job_columns`.
 
     The two documents are the stored JSON as text: that of a competition seldom changes, so it is parsed once.
     """
@@ -74,46 +72,6 @@ class JobParts:
     final_secret: str | None
     specification_text: str
     prepared_text: str
-
-    @staticmethod
-    @cache
-    def columns() -> tuple[SQLColumnExpression[Any], ...]:
-        """The columns, labelled with the names of the fields, for a statement that returns them of items."""
-        of_submission = {
-            "submission_state": Submission.state,
-            "request_id": Submission.request_id,
-            "evaluation": Submission.evaluation,
-            "source_key": Submission.source_key,
-            "source_sha256": Submission.source_sha256,
-            "seed_epoch": Submission.seed_epoch,
-            "packages": Submission.check_report["packages"],
-        }
-        of_competition = {
-            "secret": Competition.secret,
-            "final_secret": Competition.final_secret,
-            "specification_text": cast(Competition.specification, Text),
-            "prepared_text": cast(Competition.prepared, Text),
-        }
-        return (
-            WorkItem.id.label("work_id"),
-            WorkItem.token,
-            WorkItem.stage,
-            WorkItem.chunk,
-            WorkItem.worker,
-            WorkItem.first_run,
-            WorkItem.run_count,
-            WorkItem.finished,
-            WorkItem.submission_id,
-            WorkItem.generation,
-            *(
-                select(column).where(Submission.id == WorkItem.submission_id).scalar_subquery().label(name)
-                for name, column in of_submission.items()
-            ),
-            *(
-                select(column).where(Competition.id == WorkItem.competition_id).scalar_subquery().label(name)
-                for name, column in of_competition.items()
-            ),
-        )
 
     @property
     def specification(self) -> CompetitionSpec:

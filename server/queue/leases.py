@@ -5,32 +5,31 @@ that fell silent may go on as long as nobody else has claimed the work. Every fu
 its caller.
 """
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, Row, SQLColumnExpression, case, select, update
+from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from evaluator.contract.faults import platform_fault
-from evaluator.contract.states import OPEN_WORK_STATES, SubmissionState, WorkState
+from evaluator.contract.states import Stage, SubmissionState
 from server.database import counters
 from server.lifecycle import work
 from server.lifecycle.transitions import OfSubmission, OfWorkItem, Transition
-from server.models import ModelOrder, Submission, WorkItem
+from server.models import Submission, WorkItem
 from server.models.leased import Leased
 from server.models.times import utc_now
+from server.queue import queries
 from server.queue.planning import fail
 
-LeasedWork = TypeVar("LeasedWork", bound=Leased)
 _BEFORE_LETHE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def claim_first(
     session: Session,
-    choice: Executable,
-    columns: tuple[SQLColumnExpression[Any], ...],
+    stage: Stage,
+    columns: queries.Columns,
     *,
     worker: str,
     lease_s: float,
@@ -38,14 +37,14 @@ def claim_first(
     sandbox_mode: str | None = None,
     **values: Any,
 ) -> Row[*tuple[Any, ...]] | None:
-    """Lease the item that `choice` locks to `worker` and return these columns of it; None when there is none.
+    """Lease the next item of `stage` to `worker` and return these columns of it; None when there is none.
 
-    `values` are those of the parameters of `choice`.
+    `values` are those of the parameters of `queries.first_waiting`.
     """
     now = utc_now()
     return work.claim_first.rows(
         session,
-        choice,
+        queries.first_waiting.variant(stage),
         columns,
         **values,
         now=now,
@@ -87,20 +86,10 @@ def close(leased: Leased, transition: Transition, **fields: Any) -> None:
     leased.done_at = utc_now()
 
 
-def lock_expired(session: Session, kind: type[LeasedWork], *order: Any) -> Sequence[LeasedWork]:
-    """Return the work whose holders fell silent, locked in the order of these columns."""
-    return session.scalars(
-        select(kind)
-        .where(kind.state == WorkState.LEASED, kind.lease_expires_at < utc_now())
-        .order_by(*order)
-        .with_for_update(skip_locked=True)
-    ).all()
-
-
 def expire_leases(session: Session, *, max_attempts: int) -> int:
     """Expire the leases of all items whose holders fell silent; how many there were."""
     # `expire` locks submissions in this order, in every transaction.
-    items = lock_expired(session, WorkItem, WorkItem.submission_id)
+    items = queries.lock_expired(session, WorkItem, WorkItem.submission_id)
     for item in items:
         expire(session, item, max_attempts=max_attempts)
     return len(items)
@@ -136,15 +125,7 @@ def fence_off(session: Session) -> None:
 
     They are the seconds since `_BEFORE_LETHE`: no token rises by more than one a second.
     """
-    now = utc_now()
-    beyond = int((now - _BEFORE_LETHE).total_seconds())
-    for kind in (WorkItem, ModelOrder):
-        session.execute(
-            update(kind)
-            .where(kind.state.in_(OPEN_WORK_STATES))
-            .values(token=case((kind.token < beyond, beyond), else_=kind.token + 1))
-        )
-        session.execute(update(kind).where(kind.state == WorkState.LEASED).values(lease_expires_at=now))
+    queries.fence_off(session, int((utc_now() - _BEFORE_LETHE).total_seconds()))
 
 
 def _end(lease_s: float, now: datetime | None = None) -> datetime:

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.faults import Fault
@@ -15,11 +14,11 @@ from evaluator.contract.specification import CompetitionSpec
 from evaluator.contract.states import OPEN_WORK_STATES, Evaluation, Owner, Stage, SubmissionState, WorkState
 from server.competitions.disclosure import shown_from
 from server.competitions.service import specification
-from server.database.statements import prepared
 from server.lifecycle import submissions, work
 from server.lifecycle.transitions import OfSubmission, OfWorkItem, Transition
 from server.models import Competition, Submission, WorkItem
 from server.models.times import utc_now
+from server.queue import queries
 from server.queue.fair_order import next_turn
 
 
@@ -78,16 +77,8 @@ def fail(session: Session, submission: Submission, transition: Transition, fault
 
 
 def _stored_items(session: Session, submission: Submission) -> Items:
-    rows = _items.rows(session, submission_id=submission.id, generation=submission.generation)
+    rows = queries.items_of_generation.rows(session, submission_id=submission.id, generation=submission.generation)
     return {(Stage(row.stage), row.chunk): StoredItem(row.id, row.state) for row in rows}
-
-
-@prepared
-def _items() -> Select[str, int, UUID, str]:
-    """The items of the generation `generation` of the submission `submission_id`."""
-    return select(WorkItem.stage, WorkItem.chunk, WorkItem.id, WorkItem.state).where(
-        WorkItem.submission_id == bindparam("submission_id"), WorkItem.generation == bindparam("generation")
-    )
 
 
 def _ensure_score(session: Session, submission: Submission, spec: CompetitionSpec, items: Items) -> None:

@@ -7,11 +7,10 @@ items of the submission.
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, select
-from sqlalchemy.orm import Session, load_only
+from sqlalchemy.orm import Session
 
 from evaluator.contract.faults import Fault, FaultCode
-from evaluator.contract.states import Owner, Stage, WorkState
+from evaluator.contract.states import Owner, Stage
 from evaluator.contract.work import (
     Heartbeat,
     HeartbeatAnswer,
@@ -22,44 +21,18 @@ from evaluator.contract.work import (
     outputs_key,
 )
 from server.competitions.service import specification
-from server.database.statements import prepared
 from server.errors import RequestError
 from server.lifecycle.transitions import OfSubmission, OfWorkItem
-from server.lifecycle.work import OPEN, write_item
+from server.lifecycle.work import write_item
 from server.models import Competition, Submission, WorkerKey, WorkItem
 from server.models.base import Entity
-from server.queue import leases, workers
+from server.queue import leases, queries, workers
 from server.queue.planning import advance, fail
 from server.queue.progress import show_progress
 from server.queue.wall_time import wall_left_s
 from server.security.credentials import require_worker_key
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 5.0, 60.0
-_READ_OF_SUBMISSIONS = (
-    Submission.competition_id,
-    Submission.team_id,
-    Submission.evaluation,
-    Submission.state,
-    Submission.fault_code,
-    Submission.generation,
-    Submission.runs_total,
-    Submission.runs_shown,
-    Submission.runs_shown_at,
-)
-_READ_OF_ITEMS = (
-    WorkItem.submission_id,
-    WorkItem.competition_id,
-    WorkItem.generation,
-    WorkItem.stage,
-    WorkItem.chunk,
-    WorkItem.first_run,
-    WorkItem.run_count,
-    WorkItem.state,
-    WorkItem.attempt,
-    WorkItem.token,
-    WorkItem.worker,
-    WorkItem.finished,
-)
 
 
 class InvalidReport(RequestError):
@@ -75,16 +48,7 @@ def register(
 ) -> RegistrationAnswer:
     """Note a worker that starts, and expire the leases of a former process of its name, so that others can claim."""
     workers.register(session, registration, key)
-    held = session.scalars(
-        select(WorkItem)
-        .where(
-            WorkItem.state == WorkState.LEASED,
-            WorkItem.worker_key_id == key.id,
-            WorkItem.worker == registration.worker,
-        )
-        .order_by(WorkItem.submission_id)  # as `leases.expire_leases` does
-        .with_for_update()
-    ).all()
+    held = queries.lock_held(session, key, registration.worker)
     for item in held:
         item.token += 1  # what the dead process sent may still arrive
         leases.expire(session, item, max_attempts=max_attempts)
@@ -193,25 +157,8 @@ def _held(
     WorkerKeyInvalid.
     """
     named = {"work_id": work_id, "token": token, "key_digest": key_digest}
-    found = _held_item.entities(session, locked, **named).one_or_none()
+    found = queries.held_item.entities(session, locked, **named).one_or_none()
     if found is None:
         require_worker_key(session, key_digest)
         return None
     return found.WorkItem, found.Submission
-
-
-@prepared
-def _held_item(locked: tuple[type[Entity], ...]) -> Select[WorkItem, Submission]:
-    key_id = select(WorkerKey.id).where(WorkerKey.digest == bindparam("key_digest")).scalar_subquery()
-    return (
-        select(WorkItem, Submission)
-        .join(Submission, Submission.id == WorkItem.submission_id)
-        .where(
-            WorkItem.id == bindparam("work_id"),
-            WorkItem.token == bindparam("token"),
-            WorkItem.worker_key_id == key_id,
-            WorkItem.state.in_(OPEN),
-        )
-        .options(load_only(*_READ_OF_ITEMS), load_only(*_READ_OF_SUBMISSIONS))
-        .with_for_update(of=locked)
-    )

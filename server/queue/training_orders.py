@@ -20,7 +20,7 @@ from server.lifecycle import work
 from server.lifecycle.transitions import OfTrainingOrder
 from server.models import ModelOrder, OracleBank, Submission, WorkItem
 from server.models.times import utc_now
-from server.queue import leases
+from server.queue import leases, queries
 
 MAX_BREAKDOWNS = 3
 
@@ -150,7 +150,7 @@ def report(session: Session, ref: OrderRef, worker_key_id: UUID | None, end: Ord
 
 def expire_leases(session: Session) -> None:
     """Expire the leases of silent trainers. A killed trainer is not the model's fault: this may happen often."""
-    for order in leases.lock_expired(session, ModelOrder, ModelOrder.bank_digest, ModelOrder.model_index):
+    for order in queries.lock_expired(session, ModelOrder, ModelOrder.bank_digest, ModelOrder.model_index):
         work.move(order, OfTrainingOrder.EXPIRED, holder=order.worker)
 
 

@@ -1,15 +1,11 @@
 """The time that the hidden runs of a submission may take together, and how much of it is left."""
 
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.specification import LimitsSpec
-from evaluator.contract.states import Stage
-from server.database.statements import prepared
-from server.models import WorkItem
+from server.queue import queries
 
 
 def wall_left_s(session: Session, submission_id: UUID, generation: int, limits: LimitsSpec) -> float | None:
@@ -20,15 +16,5 @@ def wall_left_s(session: Session, submission_id: UUID, generation: int, limits: 
     """
     if limits.total_wall_s is None:
         return None
-    finished = _finished.rows(session, submission_id=submission_id, generation=generation).scalars()
+    finished = queries.finished_runs.rows(session, submission_id=submission_id, generation=generation).scalars()
     return limits.total_wall_s - sum(float(record["wall_s"]) for records in finished for record in records.values())
-
-
-@prepared
-def _finished() -> Select[dict[str, Any]]:
-    """The records of the finished runs of the generation `generation` of the submission `submission_id`."""
-    return select(WorkItem.finished).where(
-        WorkItem.submission_id == bindparam("submission_id"),
-        WorkItem.generation == bindparam("generation"),
-        WorkItem.stage == Stage.RUN,
-    )

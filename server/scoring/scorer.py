@@ -27,7 +27,6 @@ from server.lifecycle.transitions import OfSubmission, OfWorkItem
 from server.logs import get_logger
 from server.models import Competition, OutputPack, Score, Submission, WorkItem
 from server.queue import leases
-from server.queue.fair_order import first_waiting
 from server.queue.jobs import seeds_digest
 from server.queue.planning import advance, fail, reopen
 from server.scoring.lease_renewal import renewed_lease
@@ -74,9 +73,7 @@ class Scorer:
         """Score the submission that has waited longest, or show its held-back end; False when none waits."""
         lease_s = self._context.settings.lease_s
         with self._context.database.write() as session:
-            claimed = leases.claim_first(
-                session, first_waiting.variant(Stage.SCORE), _CLAIMED, worker=self._holder, lease_s=lease_s
-            )
+            claimed = leases.claim_first(session, Stage.SCORE, _CLAIMED, worker=self._holder, lease_s=lease_s)
             if claimed is None:
                 return False
             log.debug(OfWorkItem.SCORE_CLAIMED.event, work_id=str(claimed.id), holder=self._holder)

@@ -13,7 +13,7 @@ from server.competitions import service
 from server.control.sweeper import sweep
 from server.models import Submission, WorkItem
 from server.models.times import utc_now
-from server.queue import estimates, fair_order
+from server.queue import estimates, fair_order, queries
 from tests.integration.server.conftest import GOOD, NO_QUOTAS, RUNS, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -186,9 +186,7 @@ def test_ten_thousand_waiting_submissions_are_one_look_into_an_index(site: Site)
         ]
         session.execute(insert(WorkItem), rows)
         session.execute(text("ANALYZE"))
-        statement = fair_order.first_waiting.variant(Stage.CHECK).params(
-            of_competition=like.competition_id, now=utc_now()
-        )
+        statement = queries.first_waiting.variant(Stage.CHECK).params(of_competition=like.competition_id, now=utc_now())
         compiled = statement.compile(site.context.database.engine, compile_kwargs={"literal_binds": True})
         plan = "\n".join(session.scalars(text(f"EXPLAIN {compiled}")))
         last = session.get_one(Submission, ids[-1])

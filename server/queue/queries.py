@@ -1,0 +1,325 @@
+"""SQL of work items: their fair order, claims, leases and reports, and what estimates and planning read of them."""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Select,
+    SQLColumnExpression,
+    Text,
+    Update,
+    and_,
+    bindparam,
+    case,
+    cast,
+    extract,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    union_all,
+    update,
+)
+from sqlalchemy.orm import Session, aliased, load_only
+
+from evaluator.contract.states import OPEN_WORK_STATES, Stage, WorkState
+from server.database.statements import constant, prepared
+from server.lifecycle.work import OPEN, waits
+from server.models import Competition, ModelOrder, Submission, Worker, WorkerKey, WorkItem
+from server.models.base import Entity
+from server.models.leased import Leased
+from server.models.times import UtcDateTime, utc_now
+
+Columns = tuple[SQLColumnExpression[Any], ...]
+LeasedWork = TypeVar("LeasedWork", bound=Leased)
+
+_SERVED_AT = {Stage.CHECK: Competition.checks_served_at, Stage.RUN: Competition.runs_served_at}
+_READ_OF_SUBMISSIONS = (
+    Submission.competition_id,
+    Submission.team_id,
+    Submission.evaluation,
+    Submission.state,
+    Submission.fault_code,
+    Submission.generation,
+    Submission.runs_total,
+    Submission.runs_shown,
+    Submission.runs_shown_at,
+)
+_READ_OF_ITEMS = (
+    WorkItem.submission_id,
+    WorkItem.competition_id,
+    WorkItem.generation,
+    WorkItem.stage,
+    WorkItem.chunk,
+    WorkItem.first_run,
+    WorkItem.run_count,
+    WorkItem.state,
+    WorkItem.attempt,
+    WorkItem.token,
+    WorkItem.worker,
+    WorkItem.finished,
+)
+
+
+# Fair order
+
+
+@prepared
+def last_turns() -> Select[int | None, int | None, int | None]:
+    """Three turns of `stage`: the last one in hand and the last one done in `competition_id`, and `team_id`'s next."""
+    is_stage = WorkItem.stage == bindparam("stage")
+    of_stage = and_(WorkItem.competition_id == bindparam("competition_id"), is_stage)
+    served = [
+        select(WorkItem.turn).where(of_stage, WorkItem.state == state) for state in (WorkState.LEASED, WorkState.DONE)
+    ]
+    own = select(WorkItem.turn + WorkItem.run_count).where(
+        WorkItem.team_id == bindparam("team_id"),
+        is_stage,
+        WorkItem.state != WorkState.FAILED,
+        WorkItem.state != WorkState.POISONED,
+    )
+    last = (query.order_by(WorkItem.turn.desc()).limit(1).scalar_subquery() for query in (*served, own))
+    return select(*last)
+
+
+@prepared
+def waiting_competitions() -> Select[*tuple[Any, ...]]:
+    """The worker, once for every competition with waiting checks or runs, or once when nothing waits."""
+    checks, runs = (
+        # One probe of the index per competition; EXISTS may become a hash of all that waits.
+        select(WorkItem.id)
+        .where(WorkItem.competition_id == Competition.id, WorkItem.stage == constant(stage), waits(WorkItem))
+        .order_by(WorkItem.turn)
+        .limit(literal_column("1"))
+        .scalar_subquery()
+        .is_not(None)
+        for stage in (Stage.CHECK, Stage.RUN)
+    )
+    since = (
+        select(WorkItem.created_at)
+        .where(waits(WorkItem), WorkItem.stage == constant(Stage.RUN))
+        .order_by(WorkItem.created_at)
+        .limit(literal_column("1"))
+    )
+    return (
+        select(
+            Worker.worker_key_id,
+            Worker.capabilities,
+            Worker.seen_at,
+            Worker.left_at,
+            Competition.id,
+            Competition.checks_served_at,
+            Competition.runs_served_at,
+            checks.label("checks"),
+            runs.label("runs"),
+            since.scalar_subquery().label("since"),
+            func.coalesce(Competition.specification["evaluation"]["gpu"].as_boolean(), false()).label("needs_gpu"),
+            Competition.specification["limits"]["memory_bytes"].as_float().label("memory_bytes"),
+        )
+        .join(WorkerKey, WorkerKey.id == Worker.worker_key_id)
+        .outerjoin(Competition, or_(checks, runs))
+        .where(WorkerKey.digest == bindparam("key_digest"), Worker.name == bindparam("worker"))
+    )
+
+
+@prepared
+def first_waiting(stage: Stage) -> Select[UUID]:
+    """The item of `stage` that comes next, locked; of checks and runs the next one of the competition `of_competition`.
+
+    What others are claiming is passed over. Of a check the submission is locked as well, so that claiming and
+    cancelling never wait for each other crosswise.
+    """
+    item = aliased(WorkItem)
+    first = select(item.id).where(item.stage == constant(stage), waits(item)).limit(literal_column("1"))
+    if stage is Stage.SCORE:
+        return first.order_by(item.created_at).with_for_update(skip_locked=True)
+    first = first.where(item.competition_id == bindparam("of_competition")).order_by(item.turn, item.created_at)
+    if stage is Stage.CHECK:
+        return first.join(Submission, Submission.id == item.submission_id).with_for_update(
+            skip_locked=True, of=[item, Submission]
+        )
+    return first.with_for_update(skip_locked=True)
+
+
+@prepared
+def busy_seconds() -> Select[str, float]:
+    """Seconds that workers spent on checks and on runs from `since` to `now`, including those in hand."""
+    since, now = bindparam("since", type_=UtcDateTime()), bindparam("now", type_=UtcDateTime())
+    items = select(WorkItem.stage, WorkItem.claimed_at, WorkItem.done_at).where(
+        WorkItem.stage.in_([Stage.CHECK, Stage.RUN]), WorkItem.claimed_at.is_not(None)
+    )
+    ended = items.where(WorkItem.done_at > since)
+    in_hand = items.where(WorkItem.state == WorkState.LEASED, WorkItem.done_at.is_(None))
+    spans = union_all(ended, in_hand).subquery()
+    start = case((spans.c.claimed_at > since, spans.c.claimed_at), else_=since)
+    seconds = func.sum(extract("epoch", func.coalesce(spans.c.done_at, now)) - extract("epoch", start))
+    return select(spans.c.stage, seconds.label("seconds")).group_by(spans.c.stage)
+
+
+@prepared
+def count_checks_before() -> Select[int | None]:
+    """How many waiting checks of the competition come before the submission's; no row when that does not wait."""
+    mine, other = aliased(WorkItem), aliased(WorkItem)
+    count = select(func.count()).where(
+        *_waiting_check(other),
+        other.competition_id == bindparam("competition_id"),
+        tuple_(other.turn, other.created_at) < tuple_(mine.turn, mine.created_at),
+    )
+    return select(count.scalar_subquery()).where(
+        *_waiting_check(mine), mine.submission_id == bindparam("submission_id")
+    )
+
+
+@prepared
+def checks_of_others() -> Select[int, bool]:
+    """The number of waiting checks of each other competition, and whether it was served before `competition_id`."""
+    this: BindParameter[UUID] = bindparam("competition_id")
+    served_at = select(Competition.checks_served_at).where(Competition.id == this).scalar_subquery()
+    return (
+        select(func.count().label("waiting"), (func.max(Competition.checks_served_at) < served_at).label("is_before"))
+        .select_from(WorkItem)
+        .join(Competition, Competition.id == WorkItem.competition_id)
+        .where(*_waiting_check(WorkItem), WorkItem.competition_id != this)
+        .group_by(Competition.id)
+    )
+
+
+def _waiting_check(item: type[WorkItem]) -> tuple[ColumnElement[bool], ...]:
+    return (item.stage == Stage.CHECK, waits(item))
+
+
+# Claims
+
+
+@prepared
+def move_to_end_of_line(stage: Stage) -> Update:
+    """Note that the competition `competition_id` was served in `stage` at `now`."""
+    served_at: dict[Any, Any] = {_SERVED_AT[stage]: bindparam("now")}
+    return update(Competition).where(Competition.id == bindparam("competition_id")).values(served_at)
+
+
+@cache
+def job_columns() -> Columns:
+    """Return the columns of `JobParts`, labelled with its fields' names, for a statement that returns them of items."""
+    of_submission = {
+        "submission_state": Submission.state,
+        "request_id": Submission.request_id,
+        "evaluation": Submission.evaluation,
+        "source_key": Submission.source_key,
+        "source_sha256": Submission.source_sha256,
+        "seed_epoch": Submission.seed_epoch,
+        "packages": Submission.check_report["packages"],
+    }
+    of_competition = {
+        "secret": Competition.secret,
+        "final_secret": Competition.final_secret,
+        "specification_text": cast(Competition.specification, Text),
+        "prepared_text": cast(Competition.prepared, Text),
+    }
+    return (
+        WorkItem.id.label("work_id"),
+        WorkItem.token,
+        WorkItem.stage,
+        WorkItem.chunk,
+        WorkItem.worker,
+        WorkItem.first_run,
+        WorkItem.run_count,
+        WorkItem.finished,
+        WorkItem.submission_id,
+        WorkItem.generation,
+        *(
+            select(column).where(Submission.id == WorkItem.submission_id).scalar_subquery().label(name)
+            for name, column in of_submission.items()
+        ),
+        *(
+            select(column).where(Competition.id == WorkItem.competition_id).scalar_subquery().label(name)
+            for name, column in of_competition.items()
+        ),
+    )
+
+
+@prepared
+def finished_runs() -> Select[dict[str, Any]]:
+    """The records of the finished runs of the generation `generation` of the submission `submission_id`."""
+    return select(WorkItem.finished).where(
+        WorkItem.submission_id == bindparam("submission_id"),
+        WorkItem.generation == bindparam("generation"),
+        WorkItem.stage == Stage.RUN,
+    )
+
+
+# Leases and reports
+
+
+@prepared
+def held_item(locked: tuple[type[Entity], ...]) -> Select[WorkItem, Submission]:
+    """The open item `work_id` and its submission, if the key `key_digest` claimed it last, and with `token`.
+
+    The rows of `locked` are locked in that order.
+    """
+    key_id = select(WorkerKey.id).where(WorkerKey.digest == bindparam("key_digest")).scalar_subquery()
+    return (
+        select(WorkItem, Submission)
+        .join(Submission, Submission.id == WorkItem.submission_id)
+        .where(
+            WorkItem.id == bindparam("work_id"),
+            WorkItem.token == bindparam("token"),
+            WorkItem.worker_key_id == key_id,
+            WorkItem.state.in_(OPEN),
+        )
+        .options(load_only(*_READ_OF_ITEMS), load_only(*_READ_OF_SUBMISSIONS))
+        .with_for_update(of=locked)
+    )
+
+
+def lock_held(session: Session, key: WorkerKey, worker: str) -> Sequence[WorkItem]:
+    """Return the items that this worker of the key has under a lease, locked."""
+    return session.scalars(
+        select(WorkItem)
+        .where(
+            WorkItem.state == WorkState.LEASED,
+            WorkItem.worker_key_id == key.id,
+            WorkItem.worker == worker,
+        )
+        .order_by(WorkItem.submission_id)  # as `leases.expire_leases` does
+        .with_for_update()
+    ).all()
+
+
+def lock_expired(session: Session, kind: type[LeasedWork], *order: Any) -> Sequence[LeasedWork]:
+    """Return the work whose holders fell silent, locked in the order of these columns."""
+    return session.scalars(
+        select(kind)
+        .where(kind.state == WorkState.LEASED, kind.lease_expires_at < utc_now())
+        .order_by(*order)
+        .with_for_update(skip_locked=True)
+    ).all()
+
+
+def fence_off(session: Session, token: int) -> None:
+    """End all leases now, and raise the tokens of open work to `token`, or by one where they have reached it."""
+    now = utc_now()
+    for kind in (WorkItem, ModelOrder):
+        session.execute(
+            update(kind)
+            .where(kind.state.in_(OPEN_WORK_STATES))
+            .values(token=case((kind.token < token, token), else_=kind.token + 1))
+        )
+        session.execute(update(kind).where(kind.state == WorkState.LEASED).values(lease_expires_at=now))
+
+
+# Planning
+
+
+@prepared
+def items_of_generation() -> Select[str, int, UUID, str]:
+    """The items of the generation `generation` of the submission `submission_id`."""
+    return select(WorkItem.stage, WorkItem.chunk, WorkItem.id, WorkItem.state).where(
+        WorkItem.submission_id == bindparam("submission_id"), WorkItem.generation == bindparam("generation")
+    )
