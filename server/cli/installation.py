@@ -88,12 +88,12 @@ def _gpu() -> HostFinding:
 
 def _database(settings: Settings) -> HostFinding:
     from alembic.script import ScriptDirectory
-    from sqlalchemy import text
     from sqlalchemy.exc import SQLAlchemyError
 
     from server.database.engine import Database
     from server.database.migration import alembic_config
     from server.errors import ConfigurationError
+    from server.hosting.queries import schema_revision
 
     is_named = bool(settings.database_url.get_secret_value())
     try:
@@ -105,7 +105,7 @@ def _database(settings: Settings) -> HostFinding:
         return HostFinding("database", not is_named, is_named, f"{shown}: {_NOTHING_YET}", "lethe migrate")
     try:
         with database.read() as session:
-            version = session.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            version = schema_revision(session)
             newest = ScriptDirectory.from_config(alembic_config(session.connection())).get_current_head()
     except SQLAlchemyError as error:
         first = str(error.__cause__ or error).splitlines()[0]

@@ -2,20 +2,18 @@
 
 from datetime import timedelta
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluator.contract.faults import platform_fault
-from evaluator.contract.states import OPEN_WORK_STATES, Stage
+from evaluator.contract.states import Stage
 from server.competitions.service import specification
 from server.context import Context
 from server.database import counters
-from server.lifecycle.transitions import LIVE, OfSubmission
-from server.lifecycle.work import waits
+from server.lifecycle.transitions import OfSubmission
 from server.logs import get_logger
-from server.models import Competition, Lease, Submission, WorkItem
+from server.models import Competition, Lease
 from server.models.times import utc_now
-from server.queue import workers
+from server.queue import queries, workers
 from server.queue.leases import expire_leases
 from server.queue.planning import advance, fail
 
@@ -39,8 +37,7 @@ def sweep(context: Context, holder: str) -> bool:
         end_overdue(session)
         restore_items(session)
         workers.delete_silent(session)
-        stages = select(WorkItem.stage).where(waits(WorkItem)).distinct()
-        waiting = set(session.scalars(stages, {"now": utc_now()}))
+        waiting = queries.waiting_stages(session)
     if waiting & {Stage.CHECK, Stage.RUN}:
         context.wake.workers()
     if Stage.SCORE in waiting:
@@ -64,12 +61,7 @@ def take_lease(session: Session, name: str, holder: str, *, seconds: float) -> b
 
 def end_overdue(session: Session) -> None:
     """End live submissions past their deadline, as the platform's fault: they were accepted and not served."""
-    overdue = session.scalars(
-        select(Submission)
-        .where(Submission.state.in_(LIVE), Submission.deadline_at < utc_now())
-        .with_for_update(skip_locked=True)
-    ).all()
-    for submission in overdue:
+    for submission in queries.lock_overdue(session):
         log.error("submission_overdue", submission_id=str(submission.id), state=submission.state)
         fail(
             session,
@@ -81,19 +73,6 @@ def end_overdue(session: Session) -> None:
 
 def restore_items(session: Session) -> None:
     """Add the items of its state to every live submission that has no open item of its generation."""
-    open_items = select(WorkItem.id).where(
-        WorkItem.submission_id == Submission.id,
-        WorkItem.generation == Submission.generation,
-        WorkItem.state.in_(OPEN_WORK_STATES),
-    )
-    stranded = session.scalars(
-        select(Submission)
-        .where(
-            Submission.state.in_(LIVE),
-            ~open_items.exists(),
-        )
-        .with_for_update(skip_locked=True)
-    ).all()
-    for submission in stranded:
+    for submission in queries.lock_stranded(session):
         competition = session.get_one(Competition, submission.competition_id)
         advance(session, submission, specification(competition), OfSubmission.RESTORED)

@@ -4,14 +4,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
-
 from evaluator.artifacts.oracles import pruned_key, trained_indices
-from evaluator.contract.states import OPEN_WORK_STATES, WorkState
 from server.context import Context
 from server.hosting.oracles import Bank, competition_banks
-from server.models import ModelOrder, OracleBank
 from server.models.times import utc_now
+from server.queue import training_queries
 
 RATE_WINDOW = timedelta(hours=1)
 
@@ -63,19 +60,12 @@ def _bank_status(context: Context, bank: Bank) -> BankStatus:
     trained = trained_indices(context.artifacts, bank.digest)
     first = sum(index < bank.oracles for index in trained)
     second = sum(bank.oracles <= index < bank.wanted for index in trained)
-    of_bank = ModelOrder.bank_digest == bank.digest
     with context.database.read() as session:
-        held = session.scalars(
-            select(ModelOrder)
-            .where(of_bank, ModelOrder.state == WorkState.LEASED, ModelOrder.lease_expires_at >= utc_now())
-            .order_by(ModelOrder.model_index)
-        ).all()
-        is_open = select(func.count()).where(of_bank, ModelOrder.state.in_(OPEN_WORK_STATES))
-        failed = session.scalars(select(ModelOrder.message).where(of_bank, ModelOrder.state == WorkState.FAILED)).all()
-        offered = session.scalar(select(OracleBank.offered).where(OracleBank.digest == bank.digest))
-        since = utc_now() - RATE_WINDOW
-        recent = session.scalars(select(ModelOrder.done_at).where(of_bank, ModelOrder.done_at > since)).all()
-        waiting = (session.scalar(is_open) or 0) - len(held)
+        held = training_queries.orders_in_hand(session, bank.digest)
+        failed = training_queries.failure_messages(session, bank.digest)
+        offered = training_queries.count_offered(session, bank.digest)
+        recent = training_queries.done_since(session, bank.digest, utc_now() - RATE_WINDOW)
+        waiting = training_queries.count_open(session, bank.digest) - len(held)
     return BankStatus(
         split=bank.split,
         bank=bank.digest,
@@ -85,8 +75,8 @@ def _bank_status(context: Context, bank: Bank) -> BankStatus:
         in_progress=[InHand(one.model_index, one.worker or "", one.lease_expires_at or utc_now()) for one in held],
         waiting=waiting,
         failed=[message or "" for message in failed],
-        offered=offered or 0,
-        models_per_hour=_per_hour([moment for moment in recent if moment is not None]),
+        offered=offered,
+        models_per_hour=_per_hour(recent),
         disk_bytes=sum(artifact.size_bytes for artifact in context.artifacts.entries(f"banks/{bank.digest}")),
         pruned=context.artifacts.exists(pruned_key(bank.digest)),
     )

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
-
 from evaluator.artifacts.oracles import read_identity, trained_indices
 from evaluator.contract.bank import BankIdentity
 from evaluator.contract.states import WorkState
@@ -22,8 +20,7 @@ from server.competitions import service
 from server.context import Context
 from server.errors import Conflict
 from server.hosting.database_orders import DatabaseOrders
-from server.models import ModelOrder
-from server.queue import training_orders
+from server.queue import training_orders, training_queries
 from server.queue.training_orders import Trainer
 
 if TYPE_CHECKING:
@@ -120,7 +117,7 @@ def seed(
                 session, bank.identity, wanted[bank.digest], trained_indices(context.artifacts, bank.digest)
             )
             if distributed:
-                training_orders.offer(session, bank.digest, wanted[bank.digest])
+                training_queries.offer(session, bank.digest, wanted[bank.digest])
         competition = service.get_competition(session, slug, drafts=True)
         record(session, "oracles.seed", slug, competition=competition, count=count, distributed=distributed)
     watch = _Watch(context, wanted, progress)
@@ -140,10 +137,9 @@ def recall(context: Context, slug: str) -> int:
     banks = [bank.digest for bank in competition_banks(context, slug)]
     with context.database.write() as session:
         for digest in banks:
-            training_orders.offer(session, digest, 0)
+            training_queries.offer(session, digest, 0)
         record(session, "oracles.recall", slug, competition=service.get_competition(session, slug, drafts=True))
-        held = select(func.count()).where(ModelOrder.bank_digest.in_(banks), ModelOrder.state == WorkState.LEASED)
-        return session.scalar(held) or 0
+        return training_queries.count_leased(session, banks)
 
 
 def verify(
@@ -254,13 +250,9 @@ class _Watch:
         done = 0
         with self._context.database.read() as session:
             for digest, count in self._parts.items():
-                part = (ModelOrder.bank_digest == digest, ModelOrder.model_index < count)
-                counted = select(ModelOrder.state, func.count()).where(*part).group_by(ModelOrder.state)
-                states: dict[str, int] = dict(session.execute(counted).all())
+                states = training_queries.count_by_state(session, digest, count)
                 done += states.get(WorkState.DONE, 0)
                 if states.get(WorkState.FAILED):
-                    first = session.scalar(
-                        select(ModelOrder.message).where(*part, ModelOrder.state == WorkState.FAILED)
-                    )
+                    first = training_queries.find_failure(session, digest, count)
                     raise ModelsFailed(f"{states[WorkState.FAILED]} models cannot be trained, for example: {first}")
         return done

@@ -2,17 +2,14 @@
 
 import math
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import CompoundSelect, Select, bindparam, func, select, union_all
 from sqlalchemy.orm import Session
 
 from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import Stage, SubmissionState, WorkState
-from server.database.statements import prepared
-from server.lifecycle.work import waits
-from server.models import Submission, WorkItem
+from evaluator.contract.states import Stage, SubmissionState
+from server.models import Submission
 from server.models.times import utc_now
+from server.queue import queries
 from server.queue.fair_order import next_turn
 from server.queue.workers import count_live
 
@@ -20,7 +17,6 @@ WAITING_S = 48 * 3600.0  # for workers, while they serve others
 OUTPUTS_S = 60.0  # computing one model's outputs; the default of the worker's setting
 SCORING_S = 900.0
 ATTEMPTS = 3
-SAMPLE = 20
 STEP_S = 10.0
 
 
@@ -73,7 +69,7 @@ def _runs_before(session: Session, submission: Submission) -> int:
     last = _last_turn(session, submission)
     if last is None:
         return 0
-    rows = _waiting_runs.rows(session, submission_id=submission.id, last=last, now=utc_now())
+    rows = queries.waiting_runs_of_others.rows(session, submission_id=submission.id, last=last, now=utc_now())
     waiting = {row.competition_id: row for row in rows}
     own = waiting.pop(submission.competition_id, None)
     before = int(own.before or 0) if own is not None else 0
@@ -85,7 +81,7 @@ def _last_turn(session: Session, submission: Submission) -> int | None:
     if submission.state == SubmissionState.SCORING:
         return None
     if submission.state == SubmissionState.RUNNING:
-        found: int | None = _last_waiting_run.rows(session, submission_id=submission.id, now=utc_now()).scalar()
+        found: int | None = queries.last_waiting_turn.rows(session, submission_id=submission.id, now=utc_now()).scalar()
         return found
     turn = next_turn(session, competition_id=submission.competition_id, team_id=submission.team_id, stage=Stage.RUN)
     return turn + submission.runs_total
@@ -95,52 +91,10 @@ def _seconds_each(session: Session, submission: Submission) -> dict[Stage, float
     """Mean seconds of a worker per run, and per check and scoring, over the competition's last items of others."""
     values = {"submission_id": submission.id, "competition_id": submission.competition_id}
     spent: dict[Stage, list[tuple[float, int]]] = {}
-    for row in _last_items.rows(session, **values):
+    for row in queries.last_items_done.rows(session, **values):
         spent.setdefault(Stage(row.stage), []).append(((row.done_at - row.claimed_at).total_seconds(), row.run_count))
     return {
         stage: sum(wall_s for wall_s, _ in items)
         / (sum(runs for _, runs in items) if stage is Stage.RUN else len(items))
         for stage, items in spent.items()
     }
-
-
-@prepared
-def _last_waiting_run() -> Select[int | None]:
-    """The turn of the last waiting run of the submission `submission_id`."""
-    return select(func.max(WorkItem.turn)).where(
-        WorkItem.submission_id == bindparam("submission_id"), WorkItem.stage == Stage.RUN, waits(WorkItem)
-    )
-
-
-@prepared
-def _waiting_runs() -> Select[*tuple[Any, ...]]:
-    """Of each competition the waiting runs of other submissions: all, and those with an earlier turn than `last`."""
-    runs = func.sum(WorkItem.run_count)
-    return (
-        select(
-            WorkItem.competition_id, runs.label("runs"), runs.filter(WorkItem.turn < bindparam("last")).label("before")
-        )
-        .where(
-            WorkItem.stage == Stage.RUN,
-            waits(WorkItem),
-            WorkItem.submission_id != bindparam("submission_id"),
-        )
-        .group_by(WorkItem.competition_id)
-    )
-
-
-@prepared
-def _last_items() -> CompoundSelect[*tuple[Any, ...]]:
-    """The last items of each stage that were done for other submissions."""
-    done = select(WorkItem.stage, WorkItem.claimed_at, WorkItem.done_at, WorkItem.run_count).where(
-        WorkItem.competition_id == bindparam("competition_id"),
-        WorkItem.submission_id != bindparam("submission_id"),
-        WorkItem.state == WorkState.DONE,
-        WorkItem.claimed_at.is_not(None),
-        WorkItem.done_at.is_not(None),
-    )
-    last = (
-        done.where(WorkItem.stage == stage).order_by(WorkItem.done_at.desc()).limit(SAMPLE).subquery()
-        for stage in (Stage.CHECK, Stage.RUN, Stage.SCORE)
-    )
-    return union_all(*(select(*each.c) for each in last))

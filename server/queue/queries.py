@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
+    CompoundSelect,
     Select,
     SQLColumnExpression,
     Text,
@@ -28,8 +29,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, aliased, load_only
 
-from evaluator.contract.states import OPEN_WORK_STATES, Stage, WorkState
+from evaluator.contract.states import OPEN_WORK_STATES, Stage, SubmissionState, WorkState
 from server.database.statements import constant, prepared
+from server.lifecycle.transitions import LIVE
 from server.lifecycle.work import OPEN, waits
 from server.models import Competition, ModelOrder, Submission, Worker, WorkerKey, WorkItem
 from server.models.base import Entity
@@ -39,6 +41,7 @@ from server.models.times import UtcDateTime, utc_now
 Columns = tuple[SQLColumnExpression[Any], ...]
 LeasedWork = TypeVar("LeasedWork", bound=Leased)
 
+_SAMPLE = 20  # items of each stage that estimates are made of
 _SERVED_AT = {Stage.CHECK: Competition.checks_served_at, Stage.RUN: Competition.runs_served_at}
 _READ_OF_SUBMISSIONS = (
     Submission.competition_id,
@@ -198,6 +201,22 @@ def _waiting_check(item: type[WorkItem]) -> tuple[ColumnElement[bool], ...]:
 
 
 @prepared
+def waiting_check_or_run() -> Select[UUID]:
+    """A waiting check or run, if there is any."""
+    return (
+        select(WorkItem.id)
+        .join(Submission, Submission.id == WorkItem.submission_id)
+        .where(
+            waits(WorkItem),
+            WorkItem.stage.in_((Stage.CHECK, Stage.RUN)),
+            WorkItem.generation == Submission.generation,
+            Submission.state.in_([state for state in SubmissionState if not state.is_terminal]),
+        )
+        .limit(1)
+    )
+
+
+@prepared
 def move_to_end_of_line(stage: Stage) -> Update:
     """Note that the competition `competition_id` was served in `stage` at `now`."""
     served_at: dict[Any, Any] = {_SERVED_AT[stage]: bindparam("now")}
@@ -314,6 +333,51 @@ def fence_off(session: Session, token: int) -> None:
         session.execute(update(kind).where(kind.state == WorkState.LEASED).values(lease_expires_at=now))
 
 
+# Estimates
+
+
+@prepared
+def last_waiting_turn() -> Select[int | None]:
+    """The turn of the last waiting run of the submission `submission_id`."""
+    return select(func.max(WorkItem.turn)).where(
+        WorkItem.submission_id == bindparam("submission_id"), WorkItem.stage == Stage.RUN, waits(WorkItem)
+    )
+
+
+@prepared
+def waiting_runs_of_others() -> Select[*tuple[Any, ...]]:
+    """Of each competition the waiting runs of other submissions: all, and those with an earlier turn than `last`."""
+    runs = func.sum(WorkItem.run_count)
+    return (
+        select(
+            WorkItem.competition_id, runs.label("runs"), runs.filter(WorkItem.turn < bindparam("last")).label("before")
+        )
+        .where(
+            WorkItem.stage == Stage.RUN,
+            waits(WorkItem),
+            WorkItem.submission_id != bindparam("submission_id"),
+        )
+        .group_by(WorkItem.competition_id)
+    )
+
+
+@prepared
+def last_items_done() -> CompoundSelect[*tuple[Any, ...]]:
+    """The last items of each stage that were done for other submissions."""
+    done = select(WorkItem.stage, WorkItem.claimed_at, WorkItem.done_at, WorkItem.run_count).where(
+        WorkItem.competition_id == bindparam("competition_id"),
+        WorkItem.submission_id != bindparam("submission_id"),
+        WorkItem.state == WorkState.DONE,
+        WorkItem.claimed_at.is_not(None),
+        WorkItem.done_at.is_not(None),
+    )
+    last = (
+        done.where(WorkItem.stage == stage).order_by(WorkItem.done_at.desc()).limit(_SAMPLE).subquery()
+        for stage in (Stage.CHECK, Stage.RUN, Stage.SCORE)
+    )
+    return union_all(*(select(*each.c) for each in last))
+
+
 # Planning
 
 
@@ -323,3 +387,38 @@ def items_of_generation() -> Select[str, int, UUID, str]:
     return select(WorkItem.stage, WorkItem.chunk, WorkItem.id, WorkItem.state).where(
         WorkItem.submission_id == bindparam("submission_id"), WorkItem.generation == bindparam("generation")
     )
+
+
+# Sweeps
+
+
+def waiting_stages(session: Session) -> set[Stage]:
+    """Return the stages of which an item waits."""
+    stages = select(WorkItem.stage).where(waits(WorkItem)).distinct()
+    return {Stage(stage) for stage in session.scalars(stages, {"now": utc_now()})}
+
+
+def lock_overdue(session: Session) -> Sequence[Submission]:
+    """Return the live submissions past their deadline, locked; those locked now are left out."""
+    return session.scalars(
+        select(Submission)
+        .where(Submission.state.in_(LIVE), Submission.deadline_at < utc_now())
+        .with_for_update(skip_locked=True)
+    ).all()
+
+
+def lock_stranded(session: Session) -> Sequence[Submission]:
+    """Return the live submissions without an open item of their generation, locked; those locked now are left out."""
+    open_items = select(WorkItem.id).where(
+        WorkItem.submission_id == Submission.id,
+        WorkItem.generation == Submission.generation,
+        WorkItem.state.in_(OPEN_WORK_STATES),
+    )
+    return session.scalars(
+        select(Submission)
+        .where(
+            Submission.state.in_(LIVE),
+            ~open_items.exists(),
+        )
+        .with_for_update(skip_locked=True)
+    ).all()

@@ -8,19 +8,16 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Select, false, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from evaluator.contract.bank import BankIdentity
-from evaluator.contract.states import OPEN_WORK_STATES, Stage, SubmissionState, WorkState
+from evaluator.contract.states import OPEN_WORK_STATES, WorkState
 from evaluator.contract.training import OrderEnd, OrderRef, TrainingOrder
-from server.database.statements import prepared
 from server.lifecycle import work
 from server.lifecycle.transitions import OfTrainingOrder
-from server.models import ModelOrder, OracleBank, Submission, WorkItem
+from server.models import ModelOrder
 from server.models.times import utc_now
-from server.queue import leases, queries
+from server.queue import leases, queries, training_queries
 
 MAX_BREAKDOWNS = 3
 
@@ -40,15 +37,8 @@ def place(session: Session, bank: BankIdentity, count: int, trained: Collection[
 
     Open orders stay as they are; a failed order is opened again.
     """
-    insert = (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert
-    row = {"digest": bank.digest, "identity": bank.model_dump(mode="json"), "created_at": utc_now()}
-    row |= {"torch": bank.torch, "needs_gpu": bank.needs_gpu, "offered": 0}
-    session.execute(insert(OracleBank).values(**row).on_conflict_do_nothing())
-    new = [{"bank_digest": bank.digest, "model_index": index} for index in range(count)]
-    session.execute(insert(ModelOrder).on_conflict_do_nothing(), new)
-    # Rows are always locked in the order of their key, so that two transactions cannot wait for each other.
-    placed = select(ModelOrder).where(ModelOrder.bank_digest == bank.digest, ModelOrder.model_index < count)
-    for order in session.scalars(placed.order_by(ModelOrder.model_index).with_for_update()):
+    training_queries.add_orders(session, bank, count)
+    for order in training_queries.lock_orders(session, bank.digest, count):
         if order.model_index in trained:
             work.move(order, OfTrainingOrder.FOUND_TRAINED)
             order.message = None
@@ -66,23 +56,9 @@ def claim(
     They are among the first `wanted[digest]` models of each bank, or among those offered to workers if it is None.
     """
     expire_leases(session)
-    query = (
-        select(ModelOrder, OracleBank)
-        .join(OracleBank, OracleBank.digest == ModelOrder.bank_digest)
-        .where(work.waits(ModelOrder), OracleBank.torch == trainer.torch)
-        .order_by(OracleBank.created_at, OracleBank.digest, ModelOrder.model_index)
-        .limit(count)
-        .with_for_update(skip_locked=True, of=ModelOrder)
-    )
-    if wanted is None:
-        query = query.where(ModelOrder.model_index < OracleBank.offered)
-    else:
-        parts = ((OracleBank.digest == digest) & (ModelOrder.model_index < most) for digest, most in wanted.items())
-        query = query.where(or_(false(), *parts))
-    if not trainer.gpu:
-        query = query.where(OracleBank.needs_gpu.is_(False))
+    waiting = training_queries.lock_waiting(session, torch=trainer.torch, gpu=trainer.gpu, count=count, wanted=wanted)
     claimed = []
-    for order, bank in session.execute(query, {"now": utc_now()}):
+    for order, bank in waiting:
         leases.claim(
             order, OfTrainingOrder.CLAIMED, worker=trainer.name, worker_key_id=trainer.worker_key_id, lease_s=lease_s
         )
@@ -91,30 +67,9 @@ def claim(
     return claimed
 
 
-def offer(session: Session, bank_digest: str, count: int) -> None:
-    """Let workers train the first `count` models of the bank; at 0 they only finish what they have in hand."""
-    session.execute(update(OracleBank).where(OracleBank.digest == bank_digest).values(offered=count))
-
-
 def submissions_wait(session: Session) -> bool:
     """Whether a check or a run can be claimed: workers do that first."""
-    return _first_waiting.rows(session, now=utc_now()).first() is not None
-
-
-@prepared
-def _first_waiting() -> Select[UUID]:
-    """A waiting check or run, if there is any."""
-    return (
-        select(WorkItem.id)
-        .join(Submission, Submission.id == WorkItem.submission_id)
-        .where(
-            work.waits(WorkItem),
-            WorkItem.stage.in_((Stage.CHECK, Stage.RUN)),
-            WorkItem.generation == Submission.generation,
-            Submission.state.in_([state for state in SubmissionState if not state.is_terminal]),
-        )
-        .limit(1)
-    )
+    return queries.waiting_check_or_run.rows(session, now=utc_now()).first() is not None
 
 
 def renew(session: Session, held: Iterable[OrderRef], worker_key_id: UUID | None, *, lease_s: float) -> list[OrderRef]:

@@ -3,13 +3,13 @@
 import os
 from pathlib import Path
 
-from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from server.context import Context
 from server.errors import Conflict, NotFound
 from server.models import WorkerKey
+from server.queue import worker_queries
 from server.security.credentials import WORKER_KEY_PREFIX
 from server.security.digests import digest_secret, new_secret
 
@@ -46,9 +46,9 @@ def renew_worker_key(session: Session, name: str) -> str:
 
     Work that they have waits again when its lease ends. Raises WorkerKeyNotFound.
     """
-    key = session.scalar(select(WorkerKey).where(WorkerKey.name == name))
+    key = worker_queries.find_worker_key(session, name)
     if key is None:
-        names = ", ".join(session.scalars(select(WorkerKey.name).order_by(WorkerKey.name))) or "none"
+        names = ", ".join(worker_queries.worker_key_names(session)) or "none"
         raise WorkerKeyNotFound(f"There is no worker key called {name!r}. There are: {names}.")
     text, key.digest = new_secret(WORKER_KEY_PREFIX)
     return text
@@ -59,7 +59,7 @@ def embedded_worker_key(context: Context) -> str:
     path = context.settings.home / "worker.key"
     text = _read_or_create(path)
     with context.database.write() as session:
-        key = session.scalar(select(WorkerKey).where(WorkerKey.name == EMBEDDED_KEY))
+        key = worker_queries.find_worker_key(session, EMBEDDED_KEY)
         if key is None:
             session.add(WorkerKey(name=EMBEDDED_KEY, digest=digest_secret(text)))
         else:

@@ -6,17 +6,14 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.dml import ReturningUpdate
 
-from evaluator.contract.states import WorkState
 from evaluator.contract.work import UNSAFE_BACKEND, Capabilities, Registration
-from server.database.statements import prepared
 from server.errors import Conflict, Forbidden
 from server.logs import get_logger
-from server.models import ModelOrder, Worker, WorkerKey, WorkItem
+from server.models import Worker, WorkerKey, WorkItem
 from server.models.times import utc_now
+from server.queue import worker_queries
 from server.security.credentials import require_worker_key
 
 log = get_logger(__name__)
@@ -98,7 +95,7 @@ class WorkerRow:
 
 def register(session: Session, registration: Registration, key: WorkerKey) -> Worker:
     """The worker's row, new or renewed."""
-    worker = _find(session, key, registration.worker)
+    worker = worker_queries.find_worker(session, key, registration.worker)
     if worker is None:
         worker = Worker(worker_key_id=key.id, name=registration.worker)
         session.add(worker)
@@ -111,7 +108,7 @@ def register(session: Session, registration: Registration, key: WorkerKey) -> Wo
 
 def record_contact(session: Session, key_digest: str, name: str) -> ActiveWorker:
     """Note that the worker which sends this request is alive; raises WorkerKeyInvalid and WorkerUnknown."""
-    found = _contact.rows(session, key_digest=key_digest, worker=name, now=utc_now()).one_or_none()
+    found = worker_queries.note_contact.rows(session, key_digest=key_digest, worker=name, now=utc_now()).one_or_none()
     if found is None:
         require_worker_key(session, key_digest)
         raise WorkerUnknown("This worker is not registered under its key. It has to register first.")
@@ -121,18 +118,6 @@ def record_contact(session: Session, key_digest: str, name: str) -> ActiveWorker
 def is_contact_recent(seen_at: datetime, left_at: datetime | None) -> bool:
     """Whether the row says already that this worker is alive."""
     return left_at is None and utc_now() - seen_at < timedelta(seconds=NOTED_S)
-
-
-@prepared
-def _contact() -> ReturningUpdate[UUID, dict[str, Any]]:
-    """The worker `worker` of a key is alive."""
-    key_id = select(WorkerKey.id).where(WorkerKey.digest == bindparam("key_digest")).scalar_subquery()
-    return (
-        update(Worker)
-        .where(Worker.worker_key_id == key_id, Worker.name == bindparam("worker"))
-        .values(seen_at=bindparam("now"), left_at=None)
-        .returning(Worker.worker_key_id, Worker.capabilities)
-    )
 
 
 def require_isolation(capabilities: Capabilities, server_backend: str) -> None:
@@ -147,12 +132,7 @@ def require_isolation(capabilities: Capabilities, server_backend: str) -> None:
 def leave(session: Session, key_digest: str, name: str) -> None:
     """Note that a worker stopped in an orderly way; raises WorkerKeyInvalid and WorkerUnknown."""
     active = record_contact(session, key_digest, name)
-    session.execute(
-        update(Worker)
-        .where(Worker.worker_key_id == active.worker_key_id, Worker.name == name)
-        .values(left_at=utc_now())
-        .execution_options(synchronize_session=False)
-    )
+    worker_queries.note_leaving(session, active.worker_key_id, name)
     log.info("worker_left", worker=name)
 
 
@@ -163,36 +143,19 @@ def _capabilities(stored: dict[str, Any]) -> Capabilities:
 def delete_silent(session: Session) -> None:
     """Drop workers that were silent for a day, lost or left, so that the list of lost workers is news."""
     before = utc_now() - timedelta(seconds=FORGOTTEN_S)
-    session.execute(delete(Worker).where(Worker.seen_at < before).execution_options(synchronize_session=False))
+    worker_queries.delete_silent(session, before)
 
 
 def count_live(session: Session) -> int:
     """Return how many workers were in contact lately and did not leave."""
     since = utc_now() - timedelta(seconds=SILENCE_S)
-    return session.scalar(select(func.count()).where(Worker.seen_at >= since, Worker.left_at.is_(None))) or 0
+    return worker_queries.count_live(session, since)
 
 
 def list_workers(session: Session, *, gone: bool = False) -> list[WorkerRow]:
     """Return every worker that is alive or was lost in the last day, by name; with `gone` also those that left."""
     since = utc_now() - timedelta(seconds=SILENCE_S)
-    holds = and_(
-        WorkItem.worker_key_id == Worker.worker_key_id,
-        WorkItem.worker == Worker.name,
-        WorkItem.state == WorkState.LEASED,
-    )
-    trains = and_(
-        ModelOrder.worker_key_id == Worker.worker_key_id,
-        ModelOrder.worker == Worker.name,
-        ModelOrder.state == WorkState.LEASED,
-        ModelOrder.lease_expires_at >= utc_now(),
-    )
-    training = select(func.count()).select_from(ModelOrder).where(trains).correlate(Worker).scalar_subquery()
-    rows = session.execute(
-        select(Worker, WorkerKey.name, WorkItem, training)
-        .join(WorkerKey, WorkerKey.id == Worker.worker_key_id)
-        .outerjoin(WorkItem, holds)
-        .order_by(Worker.name, WorkerKey.name)
-    )
+    rows = worker_queries.workers_with_work(session)
     found = [_row(worker, key, item, models, since) for worker, key, item, models in rows]
     return [row for row in found if gone or row.state is not WorkerState.LEFT]
 
@@ -216,7 +179,3 @@ def _row(worker: Worker, key: str, item: WorkItem | None, models: int, since: da
         registered_at=worker.created_at,
         capabilities=_capabilities(worker.capabilities),
     )
-
-
-def _find(session: Session, key: WorkerKey, name: str) -> Worker | None:
-    return session.scalar(select(Worker).where(Worker.worker_key_id == key.id, Worker.name == name))

@@ -13,7 +13,7 @@ from evaluator.contract.specification import TrainingSpec
 from evaluator.contract.training import OrderEnd, TrainingOrder, TrainingOrders
 from server.models import ModelOrder, Worker
 from server.models.times import utc_now
-from server.queue import training_orders
+from server.queue import training_orders, training_queries
 from server.queue.worker_keys import create_worker_key
 from server.queue.workers import SILENCE_S, WorkerState, list_workers
 from tests.integration.server.conftest import Site, upload
@@ -32,7 +32,7 @@ def bank(**changes: Any) -> BankIdentity:
 def offer(site: Site, identity: BankIdentity, count: int = 4, trained: tuple[int, ...] = ()) -> BankIdentity:
     with site.context.database.write() as session:
         training_orders.place(session, identity, count, trained)
-        training_orders.offer(session, identity.digest, count)
+        training_queries.offer(session, identity.digest, count)
     return identity
 
 
@@ -150,7 +150,7 @@ def test_only_what_a_trainer_can_do_and_only_what_is_offered(site: Site) -> None
     (order,) = claim(site, gpu=True)
     assert report(site, order, OrderEnd.HANDED_BACK)
     with site.context.database.write() as session:
-        training_orders.offer(session, order.ref.bank_digest, 0)
+        training_queries.offer(session, order.ref.bank_digest, 0)
     assert claim(site, gpu=True) == []
 
 
