@@ -53,7 +53,7 @@ def assert_away(site: Site) -> None:
             assert answer.status_code == 503, path
             assert answer.headers["content-type"].startswith("text/html")
             assert "Back in a moment" in answer.text
-            assert "tries again by itself" in answer.text
+            assert "reloads by itself" in answer.text
             assert answer.headers["refresh"] == answer.headers["retry-after"] == "15"
             assert answer.headers["cache-control"] == "no-store"
         assert browser.get("/static/site.css").status_code == 200
