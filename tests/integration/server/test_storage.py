@@ -127,7 +127,7 @@ def test_outputs_that_are_spoiled_every_time_end_as_the_platforms_fault(site: Si
 def test_upload_without_a_store_is_refused_and_leaves_nothing(
     site: Site, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, code: str
 ) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise error
 
     with site.register("ann") as ann:
