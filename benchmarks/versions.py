@@ -60,7 +60,8 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     for rank in range(count // 2):
         outside += 2 * math.comb(count, rank) / 2**count
         if outside > 0.05:
-            return ordered[max(rank - 1, 0)] if rank else ordered[0], ordered[-max(rank, 1)]
+            place = max(rank, 1)
+            return ordered[place - 1], ordered[-place]
     return ordered[0], ordered[-1]
 
 
