@@ -1,7 +1,7 @@
 """Another version of Lethe beside this one: a benchmark of both in alternating blocks, as ratios with an interval.
 
     git worktree add /tmp/before COMMIT
-    python -m benchmarks.versions /tmp/before work -- --chunks 60 --queued 0 --naps 2
+    python -m benchmarks.versions /tmp/before work -- --chunks 60 --queued 1 --naps 2
 
 runs `benchmarks.work` here and in the other checkout, in turn the one or the other first. For every row of its table it
 prints the median ratio of this version to the other one and the 95% interval of that median (sign test). Both versions
@@ -28,12 +28,12 @@ def main() -> None:
     parser.add_argument("other", type=Path, help="folder with a checkout of the other version")
     parser.add_argument("benchmark", help="name of a module in benchmarks/, in both versions")
     parser.add_argument("--blocks", type=int, default=10, help="runs of each version")
-    parser.add_argument("options", nargs="*", help="of the benchmark, behind --")
-    given = parser.parse_args()
+    given, options = parser.parse_known_args()
+    options = [option for option in options if option != "--"]
     ratios: dict[str, list[float]] = {}
     for block in range(given.blocks):
         folders = (HERE, given.other) if block % 2 == 0 else (given.other, HERE)
-        rows = {folder: measure(folder, given.benchmark, given.options) for folder in folders}
+        rows = {folder: measure(folder, given.benchmark, options) for folder in folders}
         for name in rows[HERE].keys() & rows[given.other].keys():
             if rows[given.other][name]:
                 ratios.setdefault(name, []).append(rows[HERE][name] / rows[given.other][name])
