@@ -9,6 +9,7 @@ RUN useradd --system --uid 60999 --home-dir /var/lib/lethe lethe \
     && uv venv /opt/lethe
 WORKDIR /src
 COPY pyproject.toml requirements.lock README.md LICENSE ./
+COPY lethe lethe
 COPY server server
 COPY evaluator evaluator
 COPY sandbox sandbox
@@ -18,7 +19,7 @@ COPY migrations migrations
 
 FROM base AS server
 RUN apt-get update && apt-get install -y --no-install-recommends postgresql-client && rm -rf /var/lib/apt/lists/*
-RUN uv pip install --constraint requirements.lock .
+RUN uv pip install --constraint requirements.lock '.[server]'
 USER lethe
 WORKDIR /var/lib/lethe
 CMD ["lethe", "serve"]

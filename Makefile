@@ -4,7 +4,7 @@ SHELL := /bin/bash
 ENV := $(shell scripts/environment --path)
 PORT ?= 8000
 
-.PHONY: help install demo up test test-long test-gpu chaos lint format bench results screenshots reference lock clean
+.PHONY: help install demo up check test test-long test-gpu chaos lint format bench results screenshots reference lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ test: install ## Lint, check types and run all tests, with real PostgreSQL, Redi
 	@scripts/packages test
 	@$(MAKE) --no-print-directory lint
 	@$(ENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 25
+
+check: install ## Lint, check types and run the tests that need no server; for every commit
+	@$(MAKE) --no-print-directory lint
+	@$(ENV)/bin/python -m pytest -n 2 -q -m "not slow and not long and not gpu" tests/unit tests/test_architecture.py tests/test_names.py
 
 test-long: install ## Run the tests that take minutes: all attacks on the fresh backend and as an ordinary user
 	@scripts/packages test
@@ -47,9 +51,9 @@ format: install ## Format the code
 	@$(ENV)/bin/ruff format .
 	@$(ENV)/bin/ruff check --fix .
 
-bench: install ## Measure speed, side by side with the references
-	@scripts/packages run
-	@for file in benchmarks/[a-z]*.py; do $(ENV)/bin/python -m benchmarks.$$(basename $$file .py) || exit 1; done
+bench: install ## Measure speed beside references; ends with a table of goals
+	@scripts/packages bench
+	@$(ENV)/bin/python -m benchmarks
 
 results: install ## Run all baselines on the demo, resumable, into docs/results.{md,csv} and the README's table
 	@scripts/packages run

@@ -9,17 +9,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Self
 
-from attacks.case import OK, AuthorView, Case, Harness
-from attacks.plants import Plants, jailed_processes
-from evaluator.contract.states import Stage
-from evaluator.contract.submission import FILENAME, FUNCTION
-from evaluator.run_reports import fault_of
-from evaluator.settings import SandboxSettings
-from sandbox import Backend, Policy, RunResult, Sandbox, Setup, open_sandbox
-from sandbox.setup import DEFAULT_UID
+from lethe.attacks.case import OK, AuthorView, Case, Harness
+from lethe.attacks.plants import Plants, jailed_processes
+from lethe.evaluator.contract.states import Stage
+from lethe.evaluator.contract.submission import FILENAME, FUNCTION
+from lethe.evaluator.run_reports import fault_of
+from lethe.evaluator.settings import SandboxSettings
+from lethe.sandbox import Backend, Policy, RunResult, Sandbox, Setup, open_sandbox
+from lethe.sandbox.setup import DEFAULT_UID
 
 if TYPE_CHECKING:
-    from attacks.torch_bench import TorchBench
+    from lethe.attacks.torch_bench import TorchBench
 
 MIB = 2**20
 HARNESS_FILE = Path(__file__).with_name("plain_harness.py")
@@ -120,7 +120,7 @@ class AttackBench:
     @cached_property
     def torch(self) -> "TorchBench":
         """The evaluator with a small network; starting it takes seconds."""
-        from attacks.torch_bench import TorchBench
+        from lethe.attacks.torch_bench import TorchBench
 
         settings = SandboxSettings(sandbox_backend=self.backend, sandbox_uid=self.uid, gpu=self.gpu)
         resources = TorchBench(self._folder, self.plants, settings)

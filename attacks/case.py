@@ -7,7 +7,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from evaluator.contract.faults import FaultCode
+from lethe.evaluator.contract.faults import FaultCode
 
 OK = "ok"
 
@@ -100,7 +100,7 @@ def load_cases() -> tuple[Case, ...]:
     """The corpus, ordered by layer and name; raises MalformedCase."""
     found = [
         read_case(file.name.removesuffix(".py"), file)
-        for file in files("attacks.cases").iterdir()
+        for file in files("lethe.attacks.cases").iterdir()
         if file.name.endswith(".py") and file.name != "__init__.py"
     ]
     order = list(Layer)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sandbox.guest import define
+from lethe.sandbox.guest import define
 
 
 def load(inputs: Path) -> dict[str, list[str]]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 
-from attacks.attack_bench import AttackBench
-from attacks.case import OK, AuthorView, Case, Harness, Scene
-from evaluator.contract.specification import LimitsSpec
-from evaluator.contract.states import Stage
-from sandbox import SandboxFailure
-from server.submissions.static_check import RefusedFile, check_source
+from lethe.attacks.attack_bench import AttackBench
+from lethe.attacks.case import OK, AuthorView, Case, Harness, Scene
+from lethe.evaluator.contract.specification import LimitsSpec
+from lethe.evaluator.contract.states import Stage
+from lethe.sandbox import SandboxFailure
+from lethe.server.submissions.static_check import RefusedFile, check_source
 
 _STAGES = {Scene.CHECK: (Stage.CHECK,), Scene.RUN: (Stage.RUN,), Scene.BOTH: (Stage.CHECK, Stage.RUN)}
 _UPLOAD_BYTES = LimitsSpec().upload_bytes
@@ -96,7 +96,7 @@ def _judge(
 
 
 def _upload(case: Case, seen: list[str]) -> AuthorView:
-    data: bytes = importlib.import_module(f"attacks.cases.{case.name}").upload()
+    data: bytes = importlib.import_module(f"lethe.attacks.cases.{case.name}").upload()
     try:
         check_source(data, limit_bytes=_UPLOAD_BYTES)
     except RefusedFile as refusal:

@@ -9,20 +9,20 @@ from uuid import uuid4
 import torch
 from safetensors.torch import save
 
-from attacks.case import OK, AuthorView
-from attacks.plants import Plants
-from evaluator.artifacts import ArtifactStore, open_store
-from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.specification import DependenciesSpec, LimitsSpec
-from evaluator.contract.states import Owner, Stage
-from evaluator.contract.work import Job, RunOrder
-from evaluator.dependencies import Layer, open_layers
-from evaluator.inference.service import InferenceService
-from evaluator.models import build_model
-from evaluator.pipeline import EvaluationResult, WorkerResources, evaluate
-from evaluator.sandbox_pool import HARNESS_MODULE, SandboxPool, guest_files, policy_of
-from evaluator.settings import IndexSettings, LayerSettings, SandboxSettings
-from sandbox import Sandbox, SandboxFailure, Setup, open_sandbox
+from lethe.attacks.case import OK, AuthorView
+from lethe.attacks.plants import Plants
+from lethe.evaluator.artifacts import ArtifactStore, open_store
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.specification import DependenciesSpec, LimitsSpec
+from lethe.evaluator.contract.states import Owner, Stage
+from lethe.evaluator.contract.work import Job, RunOrder
+from lethe.evaluator.dependencies import Layer, open_layers
+from lethe.evaluator.inference.service import InferenceService
+from lethe.evaluator.models import build_model
+from lethe.evaluator.pipeline import EvaluationResult, WorkerResources, evaluate
+from lethe.evaluator.sandbox_pool import HARNESS_MODULE, SandboxPool, guest_files, policy_of
+from lethe.evaluator.settings import IndexSettings, LayerSettings, SandboxSettings
+from lethe.sandbox import Sandbox, SandboxFailure, Setup, open_sandbox
 
 ARCHITECTURE, CLASSES, BATCH_SIZE, IMAGES = "resnet-small", 4, 4, 8
 LIMITS = LimitsSpec(

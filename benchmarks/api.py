@@ -17,11 +17,12 @@ from pathlib import Path
 
 from sqlalchemy import select
 
+from benchmarks.goals import note
 from benchmarks.load.routes import ROUTES, Caller, medians_ms
 from benchmarks.load.servers import Served, bare, lethe, prepare
 from benchmarks.load.wrk import Load, load, other_pages, uploads
-from server.models import User
-from server.security import sessions
+from lethe.server.models import User
+from lethe.server.security import sessions
 from tests import many_rows as rows
 from tests.conftest import running_postgres
 from tests.integration.server.conftest import GOOD, SLUG
@@ -36,17 +37,20 @@ TEAMS = 1_200
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=PARTS, choices=PARTS)
+    parser.add_argument("parts", nargs="*", help=f"some of {', '.join(PARTS)}; all of them by default")
     parser.add_argument("--seconds", type=int, default=8, help="of each load")
-    parser.add_argument("--teams", type=int, default=10_000, help="on the board")
+    parser.add_argument("--teams", type=int, default=10_000, help="on the board; for the routes at most 1,200")
     parser.add_argument("--times", type=int, default=40, help="requests to each route")
     given = parser.parse_args()
-    if "boards" in given.parts:
+    parts = given.parts or PARTS
+    if not set(parts) <= set(PARTS):
+        parser.error(f"the parts are {', '.join(PARTS)}")
+    if "boards" in parts:
         boards(given.seconds, given.teams)
-    if "uploads" in given.parts:
+    if "uploads" in parts:
         measure_uploads(given.seconds)
-    if "routes" in given.parts:
-        routes(given.times)
+    if "routes" in parts:
+        routes(given.times, min(given.teams, TEAMS))
 
 
 def boards(seconds: int, teams: int) -> None:
@@ -69,6 +73,7 @@ def boards(seconds: int, teams: int) -> None:
                     known = load(server.url(path), seconds=seconds, connections=16, headers={"If-None-Match": etag})
                     row(f"{name} ({size:,} bytes): bare", plain)
                     row(f"{name}: kept", kept, plain)
+                    note("api", f"{name} from memory, rate over bare", kept.rate / plain.rate)
                     row(f"{name}: unchanged", known, plain)
             for connections in (1, 4):
                 script = other_pages(f"{API}/leaderboard", teams)
@@ -95,26 +100,30 @@ def measure_uploads(seconds: int) -> None:
             found = load(server.url("/"), seconds=seconds, connections=16, script=script)
             used = server.cpu_s() - before
             row("uploads", found, plain)
+            note("api", "uploads, rate over bare", found.rate / plain.rate)
             print(f"{'':<34} {1e3 * used / found.requests:.1f} ms of a processor each in the server")
 
 
-def routes(times: int) -> None:
+def routes(times: int, teams: int) -> None:
     """Each route with few submissions and with many, on two servers that are asked in turn."""
     with contextlib.ExitStack() as opened:
-        few, many = (_caller(opened, each) for each in (20, 450))
-        print(f"{'route':<60} {20 * TEAMS:,}     {450 * TEAMS:,}  ratio")
+        few, many = (_caller(opened, teams, each) for each in (20, 450))
+        print(f"{'route':<60} {20 * teams:,}     {450 * teams:,}  ratio")
+        ratios = []
         for route in ROUTES:
             small, large = medians_ms((few, many), route, times)
+            ratios.append(large / small)
             mark = "  slower" if large / small > SLOWER_AT_MOST else ""
             name = f"{route.method} {route.path}"
             print(f"{name:<60} {small:6.2f} ms {large:6.2f} ms  {large / small:5.2f}{mark}", flush=True)
+        note("api", "slowest route, many rows over few", max(ratios), at_most=SLOWER_AT_MOST)
 
 
-def _caller(opened: contextlib.ExitStack, each: int) -> Caller:
+def _caller(opened: contextlib.ExitStack, teams: int, each: int) -> Caller:
     """An account, host and operator, on a server of its own where every team has `each` submissions."""
     home = Path(opened.enter_context(tempfile.TemporaryDirectory()))
     context = prepare(home, opened.enter_context(running_postgres()))
-    token = rows.add_teams(context, TEAMS)[0]
+    token = rows.add_teams(context, teams)[0]
     rows.make_host(context, "u1")
     with context.database.write() as session:
         cookie = sessions.begin(session, session.scalars(select(User.id).where(User.username == "u1")).one())

@@ -20,22 +20,22 @@ from importlib.resources import files
 from pathlib import Path
 from uuid import UUID
 
-from evaluator.artifacts import ArtifactStore, open_store
-from evaluator.bench.runs import Bench, make_job, run_seed
-from evaluator.bench.sweep import Method
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.specification_file import load_specification
-from evaluator.dependencies import open_layers
-from evaluator.inference.service import InferenceService
-from evaluator.pipeline import WorkerResources, evaluate
-from evaluator.preparation import prepare
-from evaluator.sandbox_pool import SandboxPool
-from evaluator.settings import IndexSettings, LayerSettings
+from benchmarks.goals import note
+from lethe.evaluator.artifacts import ArtifactStore, open_store
+from lethe.evaluator.bench.runs import Bench, make_job, run_seed
+from lethe.evaluator.bench.sweep import Method
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.specification_file import load_specification
+from lethe.evaluator.dependencies import open_layers
+from lethe.evaluator.inference.service import InferenceService
+from lethe.evaluator.pipeline import WorkerResources, evaluate
+from lethe.evaluator.preparation import prepare
+from lethe.evaluator.sandbox_pool import SandboxPool
+from lethe.evaluator.settings import IndexSettings, LayerSettings
 
 MOST_OVERHEAD = 0.15
 LEAST_GAIN = 1.5
-SOURCE = Path(str(files("baselines"))) / "finetune.py"
-DEMO = Path(str(files("server.competitions"))) / "specs/demo.toml"
+SOURCE = Path(str(files("lethe.baselines"))) / "finetune.py"
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def main() -> None:
 def compare(folder: Path, runs: int, rounds: int) -> None:
     """Do the five jobs in turn, `rounds` times, and print medians and ratios."""
     cores = len(os.sched_getaffinity(0))
-    spec = load_specification(DEMO).with_seeds(lambda: 0)
+    spec = load_specification("demo").with_seeds(lambda: 0)
     store = open_store(f"file://{folder / 'store'}")
     prepared = prepare(spec, store).public
     bench = Bench(spec=spec, split=prepared, store=store, runs=runs, seed=0)
@@ -88,6 +88,9 @@ def compare(folder: Path, runs: int, rounds: int) -> None:
         statistics.median(theirs / ours for ours, theirs in zip(values, threads, strict=True))
         for values in (many, loops)
     )
+    note("evaluation", "overhead", 100 * overhead, "%", at_most=100 * MOST_OVERHEAD)
+    note("evaluation", f"gain with {cores} slots", gain, at_least=LEAST_GAIN)
+    note("evaluation", f"gain of {cores} bare loops at once", most)
     print(f"{'overhead, median of rounds':<40} {100 * overhead:8.1f} % (at most {100 * MOST_OVERHEAD:.0f} %)")
     print(f"{f'gain with {cores} slots, median of rounds':<40} {gain:8.2f} × (at least {LEAST_GAIN} × with two cores)")
     print(f"{f'gain of {cores} bare loops at once':<40} {most:8.2f} ×")
@@ -161,9 +164,9 @@ def bare_loop(visible: str, original: str, evaluation: str, text: str) -> None:
     import torch
     from safetensors.torch import load_file
 
-    from baselines.finetune import unlearning
-    from evaluator.data.loaders import make_loaders
-    from evaluator.models import build_model
+    from lethe.baselines.finetune import unlearning
+    from lethe.evaluator.data.loaders import make_loaders
+    from lethe.evaluator.models import build_model
 
     setting = json.loads(text)
     if setting["threads"]:

@@ -1,7 +1,7 @@
 """Speed and memory of the metric beside a literal brute force of the published grid; long simulations of its intervals.
 
-python benchmarks/metric.py                # speed, memory and intervals (minutes; the literal grid takes 3 GB)
-python benchmarks/metric.py --simulate 400 # coverage and false positives, this many repetitions a row
+python -m benchmarks.metric                # speed, memory and intervals (minutes; the literal grid takes 3 GB)
+python -m benchmarks.metric --simulate 400 # coverage and false positives, this many repetitions a row
 """
 
 import argparse
@@ -9,7 +9,7 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar, get_args
@@ -17,7 +17,8 @@ from typing import ParamSpec, TypeVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.metrics import (
+from benchmarks.goals import note
+from lethe.evaluator.metrics import (
     Pool,
     Rule,
     compare,
@@ -123,11 +124,13 @@ def _outliers(generator: np.random.Generator, examples: int) -> Floats:
     return margins
 
 
-def speed() -> None:
+def speed(kinds: Sequence[str] = tuple(KINDS)) -> None:
+    """Our two rules on each kind of margins beside the two grids."""
     print(f"One example at N = {RUNS}, one core, median of {EXAMPLES // 4} blocks of 4 examples (literal: 1 example)")
     rules = f"{'margins':26}{'competition':>14}{'bound':>8}{'exact':>10}"
     print(f"{rules}{'literal grid':>14}{'ratio':>8}{'lean grid':>12}{'ratio':>7}")
-    for name, draw in KINDS.items():
+    for name in kinds:
+        draw = KINDS[name]
         unlearned, retrained = draw(np.random.default_rng(0), EXAMPLES)
         bound = EXTREME_BOUND_S if name in EXTREME else ORDINARY_BOUND_S
         ours, exact = (_per_example_s(rule, unlearned, retrained) for rule in (competition_epsilon, exact_epsilon))
@@ -136,6 +139,8 @@ def speed() -> None:
         answer = competition_epsilon(unlearned[:, :1], retrained[:, :1])[0]
         if max(abs(answer - literal), abs(answer - lean)) > 1e-6:
             raise SystemExit(f"{name}: {answer} is not what the grids answer ({literal}, {lean})")
+        note("metric", f"{name}, an example", ours * 1e3, "ms", at_most=bound * 1e3)
+        note("metric", f"{name}, literal grid over it", slow / ours)
         print(
             f"{name:26}{ours * 1e3:11.2f} ms{bound * 1e3:5.0f} ms{exact * 1e3:7.2f} ms{slow:12.2f} s{slow / ours:8.0f}"
             f"{lean_s:10.2f} s{lean_s / ours:7.0f}"
@@ -171,14 +176,14 @@ def intervals() -> None:
 def memory() -> None:
     print(f"\nPeak memory of a fresh process with its interpreter, {RUNS} × {RUNS} × 1,000 examples × 10 classes")
     for rule in get_args(Rule):
-        command = [sys.executable, __file__, "--peak", rule]
+        command = [sys.executable, "-m", "benchmarks.metric", "--peak", rule]
         peak = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         print(f"{rule:14}{peak / MIB:7.0f} MiB, logits to score and interval")
 
 
 def peak(rule: Rule) -> None:
     """Print the peak resident bytes of scoring logits of full size; runs in a process of its own."""
-    from evaluator.metrics import margins
+    from lethe.evaluator.metrics import margins
 
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 10, 1_000)
@@ -234,6 +239,7 @@ def _simulate_row(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Benchmarks of the metric")
+    parser.add_argument("--quick", action="store_true", help="one kind of margins, and no more")
     parser.add_argument("--simulate", type=int, metavar="REPETITIONS")
     parser.add_argument("--peak", choices=get_args(Rule), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -241,6 +247,8 @@ def main() -> None:
         peak(options.peak)
     elif options.simulate:
         simulate(options.simulate)
+    elif options.quick:
+        speed(tuple(KINDS)[:1])
     else:
         speed()
         intervals()

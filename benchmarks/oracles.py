@@ -21,18 +21,19 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from benchmarks.goals import note
 from benchmarks.sandbox import row
-from evaluator.artifacts import ArtifactStore, open_store
-from evaluator.artifacts.oracles import ModelRecord, load_pool, record_key
-from evaluator.artifacts.outputs import Outputs, write_outputs
-from evaluator.banks.seeding import fill_banks
-from evaluator.banks.training_jobs import training_pool
-from evaluator.contract.bank import BankIdentity
-from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.specification import TrainingSpec
-from evaluator.metrics import Pool, margins
-from evaluator.models import build_model
-from evaluator.training.recipe import training_device
+from lethe.evaluator.artifacts import ArtifactStore, open_store
+from lethe.evaluator.artifacts.oracles import ModelRecord, load_pool, record_key
+from lethe.evaluator.artifacts.outputs import Outputs, write_outputs
+from lethe.evaluator.banks.seeding import fill_banks
+from lethe.evaluator.banks.training_jobs import training_pool
+from lethe.evaluator.contract.bank import BankIdentity
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.specification import TrainingSpec
+from lethe.evaluator.metrics import Pool, margins
+from lethe.evaluator.models import build_model
+from lethe.evaluator.training.recipe import training_device
 
 PUBLISHED = TrainingSpec(
     optimizer="adam",
@@ -57,11 +58,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=PUBLISHED.epochs, help="fewer for a quick look")
     parser.add_argument("--jobs", type=int, help="training processes; default: as oracles seed has it")
     parser.add_argument("--models", type=int, help="models that each turn of seeding trains; default: one a process")
+    parser.add_argument("--bank", type=int, default=MODELS, help="oracles of the bank that is read")
     arguments = parser.parse_args()
     recipe = PUBLISHED.model_copy(update={"epochs": arguments.epochs})
     with tempfile.TemporaryDirectory() as folder:
         store = open_store((Path(folder) / "store").as_uri())
-        compare_loading(store)
+        compare_loading(store, arguments.bank)
         visible, evaluation = bundles(store)
         for architecture in ARCHITECTURES:
             bank = BankIdentity(
@@ -115,7 +117,9 @@ def compare_seeding(
     where = "the GPU" if torch.cuda.is_available() else f"{torch.get_num_threads()} threads"
     row(f"{bank.architecture}: plain loop on {where}, a model", statistics.median(plain), "s")
     row(f"{bank.architecture}: seeding, {jobs} processes, a model", statistics.median(seeded), "s")
-    row(f"{bank.architecture}: ratio", statistics.median(plain) / statistics.median(seeded), "times")
+    ratio = statistics.median(plain) / statistics.median(seeded)
+    row(f"{bank.architecture}: ratio", ratio, "times")
+    note("oracles", f"{bank.architecture}: plain loop over seeding", ratio)
     row(f"{bank.architecture}: seeding, models an hour", 3600 / statistics.median(seeded), "")
 
 
@@ -139,14 +143,14 @@ def plain_loop(images: Tensor, labels: Tensor, architecture: str, recipe: Traini
         torch.cuda.synchronize()
 
 
-def compare_loading(store: ArtifactStore) -> None:
+def compare_loading(store: ArtifactStore, models: int) -> None:
     """Print how long the scorer takes to read a full bank and make margins of it."""
     digest = "ab" * 32
-    fill(store, digest)
+    fill(store, digest, models)
     labels = np.random.default_rng(1).integers(0, CLASSES, EXAMPLES["forget"])
     for turn in ("first", "second"):
         started = time.perf_counter()
-        stacked = load_pool(store, digest, range(MODELS))
+        stacked = load_pool(store, digest, range(models))
         loaded_s = time.perf_counter() - started
         Pool(
             margins=margins(stacked.logits["forget"], labels),
@@ -154,14 +158,14 @@ def compare_loading(store: ArtifactStore) -> None:
             test_accuracy=stacked.accuracy["test"],
             forget_accuracy=stacked.accuracy["forget"],
         )
-        row(f"bank of {MODELS} × {sum(EXAMPLES.values()):,} × {CLASSES}, {turn} time: read", loaded_s, "s")
+        row(f"bank of {models} × {sum(EXAMPLES.values()):,} × {CLASSES}, {turn} time: read", loaded_s, "s")
         row("with margins, as the scorer holds it", time.perf_counter() - started, "s")
 
 
-def fill(store: ArtifactStore, digest: str) -> None:
+def fill(store: ArtifactStore, digest: str, models: int) -> None:
     """A bank of random outputs."""
     generator = np.random.default_rng(0)
-    for index in range(MODELS):
+    for index in range(models):
         logits = {part: generator.normal(size=(count, CLASSES)).astype(np.float32) for part, count in EXAMPLES.items()}
         accuracy = dict.fromkeys(("retain", "forget", "validation", "test"), 0.5)
         outputs = store.put_named_by_digest(

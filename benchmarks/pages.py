@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import sync_playwright
 
+from benchmarks.goals import note
 from benchmarks.load.servers import Served, lethe, prepare
 from tests import many_rows as rows
 from tests.conftest import running_postgres
@@ -48,11 +49,14 @@ def main() -> None:
             tag = answer.headers["etag"]
             row("first of 9 other pages", measure(9, ask(client, lambda n: f"{PAGE}?page={n + 2}")))
             row("again", measure(200, ask(client, lambda _: PAGE)))
-            row("searched", measure(100, ask(client, lambda n: f"{PAGE}?q=team+{n}")))
+            searched = measure(100, ask(client, lambda n: f"{PAGE}?q=team+{n}"))
+            row("searched", searched)
+            note("pages", "search of the board, median", 1e3 * statistics.median(searched), "ms")
             row("unchanged", measure(400, ask(client, lambda _: PAGE, {"If-None-Match": tag})))
             paint(server.url(PAGE))
             streams = [wait_in_queue(client, number, token) for number, token in enumerate(tokens)]
             spent, asked = asyncio.run(watch(server, tag, streams, given.watch_s))
+        note("pages", "500 open pages, of one core", 100 * spent, "%")
         print(
             f"{'500 open pages':<28} {100 * spent:8.1f} % of one core, {asked / given.watch_s:.0f} questions a second"
         )

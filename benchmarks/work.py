@@ -17,12 +17,13 @@ from typing import Any
 
 from sqlalchemy import Row, event, text
 
+from benchmarks.goals import note
 from benchmarks.load.queue import Bench, Server, outcome
-from evaluator.contract.tasks import WORKER_POLL_S
-from evaluator.worker.server_client import WorkClient
-from server.database.engine import Database
-from server.database.migration import migrate
-from server.logs import configure_logs
+from lethe.evaluator.contract.tasks import WORKER_POLL_S
+from lethe.evaluator.worker.server_client import WorkClient
+from lethe.server.database.engine import Database
+from lethe.server.database.migration import migrate
+from lethe.server.logs import configure_logs
 from tests.system.chaos.services import Postgres, Redis
 
 NAP_S = 0.25
@@ -62,6 +63,7 @@ def measure(bench: Bench, server: Server, chunks: int, queued: int) -> None:
     row("claim of a chunk of runs, server time, mean", claim_s * 1e3, "ms")
     row("its outcome, server time, mean", outcome_s * 1e3, "ms")
     row("claim and outcome, server time per chunk", (claim_s + outcome_s) * 1e3, "ms")
+    note("work", "claim and outcome of a chunk", (claim_s + outcome_s) * 1e3, "ms", at_most=5)
     row("  of that PostgreSQL waiting for the disk", 2 * waits[0], "ms")
     row("claim and outcome by the service itself, no HTTP", timed(lambda: take_up(bench, chunks)) / chunks * 1e3, "ms")
     short = cycle(server, chunks, first=20)
@@ -69,6 +71,7 @@ def measure(bench: Bench, server: Server, chunks: int, queued: int) -> None:
     long = cycle(server, chunks, first=20 + chunks)
     for name in ("upload", "claim", "outcome"):
         row(f"{name} with {queued} queued over short queue", long[name] / short[name], "times")
+        note("work", f"{name}, long queue over short", long[name] / short[name], at_most=1.2)
     print(bench.plan())
 
 
@@ -140,6 +143,7 @@ def compare_workers(server: Server, naps: int) -> None:
         two_s = timed(lambda: list(pool.map(work, ("one", "two"), (naps // 2, naps - naps // 2))))
     row(f"{naps} sleeping chunks, one worker", one_s, "s")
     row("one worker over two", one_s / two_s, "times")
+    note("work", "one worker over two", one_s / two_s, at_least=1.9)
 
 
 def count_statements(bench: Bench, times: int = 100) -> None:

@@ -19,23 +19,23 @@ from tenacity import (
     wait_exponential,
 )
 
-from evaluator.artifacts import ArtifactError, ArtifactStore, ArtifactStoreAway
-from evaluator.contract.faults import Fault, FaultCode, platform_fault
-from evaluator.contract.script_block import InvalidScriptBlock, ScriptBlock, read_script_block
-from evaluator.contract.states import Stage
-from evaluator.contract.submission import FILENAME, FUNCTION
-from evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
-from evaluator.dependencies import DependencyRefused, InstallerFailure, InstallInterrupted, Layer, Layers
-from evaluator.inference.service import (
+from lethe.evaluator.artifacts import ArtifactError, ArtifactStore, ArtifactStoreAway
+from lethe.evaluator.contract.faults import Fault, FaultCode, platform_fault
+from lethe.evaluator.contract.script_block import InvalidScriptBlock, ScriptBlock, read_script_block
+from lethe.evaluator.contract.states import Stage
+from lethe.evaluator.contract.submission import FILENAME, FUNCTION
+from lethe.evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
+from lethe.evaluator.dependencies import DependencyRefused, InstallerFailure, InstallInterrupted, Layer, Layers
+from lethe.evaluator.inference.service import (
     InferenceCancelled,
     InferenceFailure,
     InferenceService,
     InferenceSetting,
     WeightsRefused,
 )
-from evaluator.run_reports import advise, check_report, fault_of
-from evaluator.sandbox_pool import SandboxPool
-from sandbox import Allowance, RunResult, Sandbox, SandboxError, Status
+from lethe.evaluator.run_reports import advise, check_report, fault_of
+from lethe.evaluator.sandbox_pool import SandboxPool
+from lethe.sandbox import Allowance, RunResult, Sandbox, SandboxError, Status
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -12,27 +12,27 @@ from numpy.typing import NDArray
 from pydantic import Field
 from safetensors.numpy import load
 
-from evaluator import metrics
-from evaluator.artifacts import ArtifactStore, open_store
-from evaluator.artifacts.oracles import load_pool
-from evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outputs
-from evaluator.banks.identity import bank_identity
-from evaluator.banks.seeding import Progress, ReportProgress, fill_banks
-from evaluator.banks.training_jobs import training_pool
-from evaluator.contract.base import Contract
-from evaluator.contract.faults import Fault
-from evaluator.contract.prepared_competition import PreparedPractice
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import Stage
-from evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
-from evaluator.data.sources import Files
-from evaluator.dependencies import open_layers
-from evaluator.errors import EvaluatorError
-from evaluator.inference.service import InferenceService
-from evaluator.pipeline import WorkerResources, evaluate
-from evaluator.preparation import prepare_practice
-from evaluator.sandbox_pool import SandboxPool, require_isolation
-from evaluator.settings import IndexSettings, LayerSettings
+from lethe.evaluator import metrics
+from lethe.evaluator.artifacts import ArtifactStore, open_store
+from lethe.evaluator.artifacts.oracles import load_pool
+from lethe.evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outputs
+from lethe.evaluator.banks.identity import bank_identity
+from lethe.evaluator.banks.seeding import Progress, ReportProgress, fill_banks
+from lethe.evaluator.banks.training_jobs import training_pool
+from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.contract.faults import Fault
+from lethe.evaluator.contract.prepared_competition import PreparedPractice
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.states import Stage
+from lethe.evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
+from lethe.evaluator.data.sources import Files
+from lethe.evaluator.dependencies import open_layers
+from lethe.evaluator.errors import EvaluatorError
+from lethe.evaluator.inference.service import InferenceService
+from lethe.evaluator.pipeline import WorkerResources, evaluate
+from lethe.evaluator.preparation import prepare_practice
+from lethe.evaluator.sandbox_pool import SandboxPool, require_isolation
+from lethe.evaluator.settings import IndexSettings, LayerSettings
 
 _NOBODY = UUID(int=0)
 CHECK_RUNS = 2  # so that a network that no seed changes is noticed

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from evaluator.artifacts import ArtifactStore
-from evaluator.artifacts.oracles import ModelRecord
-from evaluator.artifacts.outputs import read_outputs, stack_outputs
-from evaluator.banks.identity import bank_identity
-from evaluator.banks.seeding import Progress, ReportProgress, fill_banks
-from evaluator.banks.training_jobs import training_pool
-from evaluator.contract.data_sources import ImageFolderSpec
-from evaluator.contract.prepared_competition import (
+from lethe.evaluator.artifacts import ArtifactStore
+from lethe.evaluator.artifacts.oracles import ModelRecord
+from lethe.evaluator.artifacts.outputs import read_outputs, stack_outputs
+from lethe.evaluator.banks.identity import bank_identity
+from lethe.evaluator.banks.seeding import Progress, ReportProgress, fill_banks
+from lethe.evaluator.banks.training_jobs import training_pool
+from lethe.evaluator.contract.data_sources import ImageFolderSpec
+from lethe.evaluator.contract.prepared_competition import (
     ArtifactRef,
     Counts,
     DataManifest,
@@ -21,14 +21,14 @@ from evaluator.contract.prepared_competition import (
     PreparedPractice,
     PreparedSplit,
 )
-from evaluator.contract.specification import CompetitionSpec, SplitSpec
-from evaluator.data.bundles import VISIBLE_PARTS, anonymise, evaluation_bundle, visible_bundle
-from evaluator.data.contact_sheet import contact_sheet
-from evaluator.data.disk_space import require_space
-from evaluator.data.photographs import DataError, Photographs, digest, pack_photographs
-from evaluator.data.sources import Files, load_collection, practice_photographs
-from evaluator.data.splits import Split, draw_splits
-from evaluator.environment import environment
+from lethe.evaluator.contract.specification import CompetitionSpec, SplitSpec
+from lethe.evaluator.data.bundles import VISIBLE_PARTS, anonymise, evaluation_bundle, visible_bundle
+from lethe.evaluator.data.contact_sheet import contact_sheet
+from lethe.evaluator.data.disk_space import require_space
+from lethe.evaluator.data.photographs import DataError, Photographs, digest, pack_photographs
+from lethe.evaluator.data.sources import Files, load_collection, practice_photographs
+from lethe.evaluator.data.splits import Split, draw_splits
+from lethe.evaluator.environment import environment
 
 ORIGINAL_PARTS = ("retain", "forget")
 FIRST_ORACLES = 2

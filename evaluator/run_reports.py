@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from evaluator.contract.advice import NEAR, Advice
-from evaluator.contract.faults import Fault, FaultCode
-from evaluator.contract.work import CheckReport
-from sandbox import RunResult, Status
+from lethe.evaluator.contract.advice import NEAR, Advice
+from lethe.evaluator.contract.faults import Fault, FaultCode
+from lethe.evaluator.contract.work import CheckReport
+from lethe.sandbox import RunResult, Status
 
 FAULT_CODES = {
     Status.EXCEPTION: FaultCode.EXCEPTION,

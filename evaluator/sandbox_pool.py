@@ -10,15 +10,15 @@ from tempfile import TemporaryDirectory
 
 from cachetools import LRUCache
 
-from evaluator.artifacts import ArtifactStore
-from evaluator.contract.specification import LimitsSpec
-from evaluator.contract.work import Job
-from evaluator.dependencies import Layer
-from evaluator.settings import SandboxSettings
-from sandbox import Backend, Policy, Sandbox, SandboxUnavailable, Setup, open_sandbox
-from sandbox.doctor import require
+from lethe.evaluator.artifacts import ArtifactStore
+from lethe.evaluator.contract.specification import LimitsSpec
+from lethe.evaluator.contract.work import Job
+from lethe.evaluator.dependencies import Layer
+from lethe.evaluator.settings import SandboxSettings
+from lethe.sandbox import Backend, Policy, Sandbox, SandboxUnavailable, Setup, open_sandbox
+from lethe.sandbox.doctor import require
 
-HARNESS_MODULE = "evaluator.guest.harness"
+HARNESS_MODULE = "lethe.evaluator.guest.harness"
 _GUEST_PARTS = ("evaluator/__init__.py", "evaluator/guest", "evaluator/models", "evaluator/data/__init__.py",
                 "evaluator/data/loaders.py")  # fmt: skip
 MAX_OPEN = 2
@@ -67,8 +67,8 @@ def policy_of(limits: LimitsSpec) -> Policy:
 
 def guest_files() -> dict[str, Path]:
     """The project's code in a jail: the harness, the architectures and the loaders."""
-    root = Path(str(files("evaluator"))).parent
-    return {part: root / part for part in _GUEST_PARTS}
+    root = Path(str(files("lethe")))
+    return {f"lethe/{part}": root / part for part in _GUEST_PARTS}
 
 
 @dataclass(frozen=True)

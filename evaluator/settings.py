@@ -7,7 +7,7 @@ from platformdirs import user_cache_path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from sandbox.setup import DEFAULT_UID, Backend
+from lethe.sandbox.setup import DEFAULT_UID, Backend
 
 
 class IndexSettings(BaseSettings):

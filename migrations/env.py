@@ -1,9 +1,9 @@
-"""Alembic's entry: runs revisions on the connection that `server.database.migration` hands over."""
+"""Alembic's entry: runs revisions on the connection that `lethe.server.database.migration` hands over."""
 
 from alembic import context
 from sqlalchemy import Connection
 
-from server.models import Base
+from lethe.server.models import Base
 
 
 def run(connection: Connection) -> None:

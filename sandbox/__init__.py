@@ -1,10 +1,10 @@
 """Runs one untrusted Python function under limits and returns a typed result. Knows nothing of unlearning."""
 
-from sandbox.errors import SandboxError, SandboxFailure, SandboxUnavailable
-from sandbox.policy import Allowance, Policy
-from sandbox.result import GuestError, RunResult, Status
-from sandbox.sandbox import Sandbox, open_sandbox
-from sandbox.setup import Backend, Setup
+from lethe.sandbox.errors import SandboxError, SandboxFailure, SandboxUnavailable
+from lethe.sandbox.policy import Allowance, Policy
+from lethe.sandbox.result import GuestError, RunResult, Status
+from lethe.sandbox.sandbox import Sandbox, open_sandbox
+from lethe.sandbox.setup import Backend, Setup
 
 __all__ = [
     "Allowance",

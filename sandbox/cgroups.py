@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from sandbox import cgroup_hierarchies
-from sandbox.policy import Policy
+from lethe.sandbox import cgroup_hierarchies
+from lethe.sandbox.policy import Policy
 
 PREFIX = "lethe-sandbox-"
 _REMOVE_WAIT_S = 5.0

@@ -11,19 +11,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.cgroups import CgroupTree
-from sandbox.errors import SandboxError, SandboxUnavailable
-from sandbox.identity import Identity, blocking_path, identity_arguments, identity_of
-from sandbox.interpreter import find_interpreter
-from sandbox.jail import find_bwrap
-from sandbox.policy import Policy
-from sandbox.result import Status
-from sandbox.sandbox import mode_of, open_sandbox
-from sandbox.seccomp import compile_filter, supported
-from sandbox.setup import DEFAULT_UID, Backend, Setup
+from lethe.sandbox.cgroups import CgroupTree
+from lethe.sandbox.errors import SandboxError, SandboxUnavailable
+from lethe.sandbox.identity import Identity, blocking_path, identity_arguments, identity_of
+from lethe.sandbox.interpreter import find_interpreter
+from lethe.sandbox.jail import find_bwrap
+from lethe.sandbox.policy import Policy
+from lethe.sandbox.result import Status
+from lethe.sandbox.sandbox import mode_of, open_sandbox
+from lethe.sandbox.seccomp import compile_filter, supported
+from lethe.sandbox.setup import DEFAULT_UID, Backend, Setup
 
 _TRIVIAL_HARNESS = """
-from sandbox.guest import define
+from lethe.sandbox.guest import define
 
 def load(inputs):
     return None

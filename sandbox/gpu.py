@@ -5,8 +5,8 @@ import time
 from functools import cache
 from pathlib import Path
 
-from sandbox.errors import SandboxFailure, SandboxUnavailable
-from sandbox.memory_usage import descendants
+from lethe.sandbox.errors import SandboxFailure, SandboxUnavailable
+from lethe.sandbox.memory_usage import descendants
 
 _DEVICES = Path("/dev")
 _DRIVER = "libcuda.so."

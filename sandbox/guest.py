@@ -15,9 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from sandbox.guest_process import GUEST_REPORT, GUEST_REQUEST, GUEST_RESULT
+from lethe.sandbox.guest_process import GUEST_REPORT, GUEST_REQUEST, GUEST_RESULT
 
-CODE_FOLDER = str(Path(__file__).resolve().parents[1])
+CODE_FOLDER = str(Path(__file__).parents[2])
 MESSAGE_CHARS = 4_000
 TRACEBACK_CHARS = 16_000
 _ALLOCATION_TEXTS = ("can't allocate memory", "Cannot allocate memory", "out of memory")

@@ -4,7 +4,7 @@ import re
 import time
 from pathlib import Path
 
-from sandbox import kernel
+from lethe.sandbox import kernel
 
 _HUGE = 2 << 20
 _ENOUGH_S = 3.0  # torch takes a second; fragmented memory takes longer than it is worth

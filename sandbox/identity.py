@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.setup import Setup
+from lethe.sandbox.setup import Setup
 
 JAIL_UID = 1000
 """The uid that a guest sees as its own."""

@@ -5,8 +5,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.errors import SandboxUnavailable
-from sandbox.identity import Identity, blocking_path, identity_arguments
+from lethe.sandbox.errors import SandboxUnavailable
+from lethe.sandbox.identity import Identity, blocking_path, identity_arguments
 
 _ASK_PREFIXES = (
     "import json, sys; print(json.dumps([sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix]))"

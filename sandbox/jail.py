@@ -11,18 +11,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
-from sandbox.errors import SandboxFailure, SandboxUnavailable
-from sandbox.identity import Identity, identity_arguments
-from sandbox.interpreter import Interpreter
-from sandbox.policy import Policy
-from sandbox.setup import Setup
-from sandbox.staging import Staging
+from lethe.sandbox.errors import SandboxFailure, SandboxUnavailable
+from lethe.sandbox.identity import Identity, identity_arguments
+from lethe.sandbox.interpreter import Interpreter
+from lethe.sandbox.policy import Policy
+from lethe.sandbox.setup import Setup
+from lethe.sandbox.staging import Staging
 
 _INSTALL = "bubblewrap is not installed: apt-get install bubblewrap"
-_BOOT = "import sys; sys.path.insert(0, '/sandbox/code'); from sandbox.zygote import main; main(int(sys.argv[1]))"
+_BOOT = "import sys; sys.path.insert(0, '/sandbox/code'); from lethe.sandbox.zygote import main; main(int(sys.argv[1]))"
 _UNSAFE_BOOT = (
     "import sys; sys.path.insert(0, sys.argv[2] + '/code'); "
-    "from sandbox.unsafe_zygote import main; main(int(sys.argv[1]), sys.argv[2])"
+    "from lethe.sandbox.unsafe_zygote import main; main(int(sys.argv[1]), sys.argv[2])"
 )
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _ZYGOTE_TMP = ["--size", str(16 << 20), "--tmpfs", "/tmp"]  # noqa: S108 - the jail's own; guests see another one

@@ -5,7 +5,7 @@ import fcntl
 import os
 from dataclasses import dataclass, field
 
-from sandbox.harmless_text import harmless
+from lethe.sandbox.harmless_text import harmless
 
 _CHUNK = 1 << 18
 _PIPE_BYTES = 1 << 20

@@ -5,7 +5,7 @@ import struct
 from dataclasses import dataclass
 from typing import Protocol
 
-from sandbox.policy import Allowance
+from lethe.sandbox.policy import Allowance
 
 
 class Cancellation(Protocol):

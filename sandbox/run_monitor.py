@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.cgroups import CgroupTree, RunGroup, Usage
-from sandbox.errors import SandboxFailure
-from sandbox.gpu import GpuWatch
-from sandbox.jail import Jail
-from sandbox.memory_usage import held_bytes, memory_bytes
-from sandbox.pipes import Reader, Writer, open_pipe
-from sandbox.policy import Policy
-from sandbox.request import Request
-from sandbox.result import RunResult
-from sandbox.verdict import EndedRun, KillReason, judge
+from lethe.sandbox.cgroups import CgroupTree, RunGroup, Usage
+from lethe.sandbox.errors import SandboxFailure
+from lethe.sandbox.gpu import GpuWatch
+from lethe.sandbox.jail import Jail
+from lethe.sandbox.memory_usage import held_bytes, memory_bytes
+from lethe.sandbox.pipes import Reader, Writer, open_pipe
+from lethe.sandbox.policy import Policy
+from lethe.sandbox.request import Request
+from lethe.sandbox.result import RunResult
+from lethe.sandbox.verdict import EndedRun, KillReason, judge
 
 _SETUP_S = 60.0  # forking, the cgroup and the namespaces, on a machine under load
 _KILL_S = 10.0  # from SIGKILL to the last process being gone

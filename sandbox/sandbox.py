@@ -4,25 +4,25 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
-from sandbox.cgroups import CgroupTree
-from sandbox.errors import SandboxUnavailable
-from sandbox.gpu import device_nodes, driver_libraries
-from sandbox.identity import Identity, identity_of
-from sandbox.interpreter import Interpreter, find_interpreter
-from sandbox.jail import (
+from lethe.sandbox.cgroups import CgroupTree
+from lethe.sandbox.errors import SandboxUnavailable
+from lethe.sandbox.gpu import device_nodes, driver_libraries
+from lethe.sandbox.identity import Identity, identity_of
+from lethe.sandbox.interpreter import Interpreter, find_interpreter
+from lethe.sandbox.jail import (
     Jail,
     build_command,
     build_unsafe_command,
     environment_of,
     find_bwrap,
 )
-from sandbox.policy import Allowance, Policy
-from sandbox.request import Cancellation, Request
-from sandbox.result import RunResult
-from sandbox.run_monitor import monitor_run
-from sandbox.seccomp import compile_cutoff, compile_filter
-from sandbox.setup import Backend, Setup
-from sandbox.staging import staged
+from lethe.sandbox.policy import Allowance, Policy
+from lethe.sandbox.request import Cancellation, Request
+from lethe.sandbox.result import RunResult
+from lethe.sandbox.run_monitor import monitor_run
+from lethe.sandbox.seccomp import compile_cutoff, compile_filter
+from lethe.sandbox.setup import Backend, Setup
+from lethe.sandbox.staging import staged
 
 _SCRATCH_INODE_BYTES = 4096
 _MAX_SCRATCH_INODES = 65_536

@@ -7,7 +7,7 @@ import tempfile
 from functools import cache
 from typing import Any
 
-from sandbox.errors import SandboxUnavailable
+from lethe.sandbox.errors import SandboxUnavailable
 
 _DENIED = {
     "other processes": "ptrace process_vm_readv process_vm_writev process_madvise kcmp pidfd_getfd "

@@ -8,6 +8,8 @@ from pathlib import Path
 
 # Between systemd's ranges for homed and for dynamic users, and not in Debian's list of static uids.
 DEFAULT_UID = 61010
+# Places under the import root that the sandbox's own code has.
+_TAKEN = (["lethe"], ["lethe", "__init__.py"], ["lethe", "sandbox"])
 
 
 class Backend(StrEnum):
@@ -59,7 +61,7 @@ class Setup:
             if not name.startswith("/") or ".." in name.split("/"):
                 raise ValueError(f"the path of a link must be absolute and without '..', not {name!r}")
         for name in self.harness:
-            if name.startswith("/") or ".." in name.split("/") or name.split("/")[0] == "sandbox":
+            if name.startswith("/") or ".." in name.split("/") or name.split("/")[:2] in _TAKEN:
                 raise ValueError(f"{name!r} cannot be placed under the jail's import root")
         if self.gpu is not None and self.gpu < 0:
             raise ValueError(f"gpu must be the number of a GPU, not {self.gpu}")

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.identity import Identity
-from sandbox.setup import Backend, Setup
+from lethe.sandbox.identity import Identity
+from lethe.sandbox.setup import Backend, Setup
 
 PREFIX = "lethe-sandbox-"
 _GUEST_MODULES = ("guest.py", "huge_pages.py", "kernel.py", "guest_process.py", "zygote.py")
@@ -101,9 +101,10 @@ def remove_stale() -> None:
 
 
 def _stage_code(harness: Mapping[str, Path], modules: tuple[str, ...], code: Path) -> None:
-    package = code / "sandbox"
+    package = code / "lethe/sandbox"
     package.mkdir(parents=True)
-    _write(package / "__init__.py", "")
+    for each in (package.parent, package):
+        _write(each / "__init__.py", "")
     for name in modules:
         _write(package / name, (Path(__file__).parent / name).read_text(encoding="utf-8"))
     for name, source in harness.items():

@@ -13,12 +13,12 @@ import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sandbox import guest, guest_process, kernel
-from sandbox.zygote import serve_runs
+from lethe.sandbox import guest, guest_process, kernel
+from lethe.sandbox.zygote import serve_runs
 
 
 def main(control_fd: int, root: str) -> NoReturn:
-    """Serve as `sandbox.zygote.main` does, on the host's own files; never returns."""
+    """Serve as `lethe.sandbox.zygote.main` does, on the host's own files; never returns."""
     kernel.die_with_parent()
     serve_runs(control_fd, Path(root), _supervise)
 

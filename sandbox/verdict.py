@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from sandbox.cgroups import Usage
-from sandbox.harmless_text import harmless
-from sandbox.pipes import Reader
-from sandbox.result import GuestError, RunResult, Status
+from lethe.sandbox.cgroups import Usage
+from lethe.sandbox.harmless_text import harmless
+from lethe.sandbox.pipes import Reader
+from lethe.sandbox.result import GuestError, RunResult, Status
 
 _CLAIMABLE = frozenset(
     {

@@ -24,8 +24,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sandbox import guest, guest_process, kernel
-from sandbox.huge_pages import collapse_private_memory
+from lethe.sandbox import guest, guest_process, kernel
+from lethe.sandbox.huge_pages import collapse_private_memory
 
 ROOT = Path("/sandbox")
 SCRATCH_FOLDER = "/tmp"  # noqa: S108 - the jail's own

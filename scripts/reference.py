@@ -13,14 +13,14 @@ import typer
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-from evaluator.contract.limits import limits_of
-from evaluator.contract.specification import DependenciesSpec, LimitsSpec, QuotasSpec
-from evaluator.settings import IndexSettings, WorkerSettings
-from server.app import create_app
-from server.cli import app as command_line
-from server.client.login import ClientSettings
-from server.pages.formatting import limit_text
-from server.settings import Settings
+from lethe.evaluator.contract.limits import limits_of
+from lethe.evaluator.contract.specification import DependenciesSpec, LimitsSpec, QuotasSpec
+from lethe.evaluator.settings import IndexSettings, WorkerSettings
+from lethe.server.app import create_app
+from lethe.server.cli import app as command_line
+from lethe.server.client.login import ClientSettings
+from lethe.server.pages.formatting import limit_text
+from lethe.server.settings import Settings
 
 HEAD = """# Reference
 
@@ -41,7 +41,7 @@ SETTINGS = (
     ),
     ("Settings of a worker", "`lethe worker` reads these, and `lethe check` those of the sandbox.", WorkerSettings),
     ("Settings of package indexes", "Those of uv, for the worker that installs packages.", IndexSettings),
-    ("Settings of the client", "The participant's commands and `server.client` read these.", ClientSettings),
+    ("Settings of the client", "The participant's commands and `lethe.server.client` read these.", ClientSettings),
 )
 LIMITS = """## Limits of a competition
 A specification sets these. The competition page, `lethe competitions SLUG` and `GET /api/v1/competitions/{slug}` show

@@ -15,12 +15,12 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 from sqlalchemy import select
 
-from server.cli.demo import BASELINES, SLUG
-from server.client import ApiError, Client
-from server.database.engine import Database
-from server.models import Score, Submission
-from server.security import sessions
-from server.settings import Settings
+from lethe.server.cli.demo import BASELINES, SLUG
+from lethe.server.client import ApiError, Client
+from lethe.server.database.engine import Database
+from lethe.server.models import Score, Submission
+from lethe.server.security import sessions
+from lethe.server.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
@@ -34,7 +34,16 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8017)
     given = parser.parse_args()
     settings = Settings(home=given.home, port=given.port)
-    command = [sys.executable, "-m", "server.cli", "demo", "--home", str(settings.home), "--port", str(settings.port)]
+    command = [
+        sys.executable,
+        "-m",
+        "lethe.server.cli",
+        "demo",
+        "--home",
+        str(settings.home),
+        "--port",
+        str(settings.port),
+    ]
     demo = subprocess.Popen(command, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     try:
         await_scores(settings, demo)

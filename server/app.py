@@ -2,34 +2,34 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
 
-from server.accounts import endpoints as accounts
-from server.competitions import endpoints as competitions
-from server.context import create_context
-from server.hosting import audit_endpoints as audit
-from server.hosting import endpoints as hosts
-from server.http.access_log import AccessLog
-from server.http.body_limit import BodyLimit
-from server.http.docs_page import mount_docs
-from server.http.openapi import complete_document
-from server.http.problem_handlers import ProblemHandlers
-from server.http.rate_limit import RateLimit
-from server.leaderboard import endpoints as leaderboard
-from server.leaderboard.response_cache import BoardCache
-from server.monitoring import endpoints
-from server.monitoring.prometheus import request_times
-from server.pages import routes as pages
-from server.pages.errors import problem_page
-from server.queue import endpoints as work
-from server.queue import training_endpoints as oracles
-from server.security.passwords import unknown_users_hash
-from server.settings import Settings
-from server.submissions import endpoints as submissions
-from server.teams import endpoints as teams
+from lethe import __version__
+from lethe.server.accounts import endpoints as accounts
+from lethe.server.competitions import endpoints as competitions
+from lethe.server.context import create_context
+from lethe.server.hosting import audit_endpoints as audit
+from lethe.server.hosting import endpoints as hosts
+from lethe.server.http.access_log import AccessLog
+from lethe.server.http.body_limit import BodyLimit
+from lethe.server.http.docs_page import mount_docs
+from lethe.server.http.openapi import complete_document
+from lethe.server.http.problem_handlers import ProblemHandlers
+from lethe.server.http.rate_limit import RateLimit
+from lethe.server.leaderboard import endpoints as leaderboard
+from lethe.server.leaderboard.response_cache import BoardCache
+from lethe.server.monitoring import endpoints
+from lethe.server.monitoring.prometheus import request_times
+from lethe.server.pages import routes as pages
+from lethe.server.pages.errors import problem_page
+from lethe.server.queue import endpoints as work
+from lethe.server.queue import training_endpoints as oracles
+from lethe.server.security.passwords import unknown_users_hash
+from lethe.server.settings import Settings
+from lethe.server.submissions import endpoints as submissions
+from lethe.server.teams import endpoints as teams
 
 DESCRIPTION = """Competition server for machine unlearning. Upload one Python file that defines
 `unlearning(net, retain, forget, validation)`; Lethe runs it many times in a sandbox and compares the unlearned models
@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(
         title="Lethe",
-        version=version("lethe"),
+        version=__version__,
         description=DESCRIPTION,
         lifespan=lifespan,
         docs_url=None,

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Self, TypeVar, cast
 
 from fastapi import Depends, Request
 
-from evaluator.artifacts import ArtifactStore, open_store
-from server.broker.wake_ups import Waker, create_celery
-from server.database.engine import Database
-from server.http.rate_limit import Rates
-from server.settings import Settings
+from lethe.evaluator.artifacts import ArtifactStore, open_store
+from lethe.server.broker.wake_ups import Waker, create_celery
+from lethe.server.database.engine import Database
+from lethe.server.http.rate_limit import Rates
+from lethe.server.settings import Settings
 
 One = TypeVar("One")
 

@@ -1,4 +1,4 @@
-"""The server's one exception root and its families; mapped to HTTP in `server.http.problem_handlers`."""
+"""The server's one exception root and its families; mapped to HTTP in `lethe.server.http.problem_handlers`."""
 
 from typing import Any
 

@@ -7,7 +7,7 @@ from platformdirs import user_data_path
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from server.errors import ConfigurationError
+from lethe.server.errors import ConfigurationError
 
 Registration = Literal["open", "invite-only", "closed"]
 Rate = Annotated[str, Field(pattern=r"^([1-9]\d{0,8}/(second|minute|hour|day))?$")]

@@ -10,9 +10,15 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
+import httpx
 import pytest
+import structlog
+from argon2 import PasswordHasher
+
+from lethe.server.security import passwords
 
 VECTORS = Path(__file__).parent / "vectors"
 POSTGRES_USER = "postgres"
@@ -30,8 +36,21 @@ COMPONENTS = {
     "redis": lambda: shutil.which("redis-server") is not None,
     "bubblewrap": lambda: shutil.which("bwrap") is not None,
     "chromium": lambda: shutil.which("chromium") is not None,
+    "wrk": lambda: shutil.which("wrk") is not None,
     "gpu": lambda: Path("/dev/nvidia0").exists(),
 }
+
+
+def pytest_configure() -> None:
+    """Make what every test does cheap: logged exceptions, and clients of HTTP.
+
+    structlog's default prints the values of all locals, which can take minutes. httpx reads all certificates of the
+    world for each client, 60 ms of a processor, although our servers speak HTTP; once is enough.
+    """
+    httpx._transports.default.create_ssl_context = cache(httpx._transports.default.create_ssl_context)
+    *processors, _ = structlog.get_config()["processors"]
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*processors, renderer])
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -92,6 +111,14 @@ def running_postgres(*, fsync: str = "off") -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cheap_hashes() -> Iterator[None]:
+    """argon2id with the least memory and time: many tests register somebody, and none is about the cost."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """URL prefix of a real PostgreSQL server, without the database's name."""
@@ -103,12 +130,17 @@ def postgres_server() -> Iterator[str]:
 @pytest.fixture
 def postgres_url(postgres_server: str) -> str:
     """URL of a fresh, empty database."""
+    return new_database(postgres_server)
+
+
+def new_database(server: str) -> str:
+    """Create an empty database on a PostgreSQL server and return its URL."""
     import psycopg
 
     name = f"lethe_{os.urandom(6).hex()}"
-    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-    return f"{postgres_server}/{name}"
+    return f"{server}/{name}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

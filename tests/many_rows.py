@@ -5,11 +5,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from evaluator.contract.states import Evaluation
-from server.context import Context
-from server.leaderboard.standings import rebuild
-from server.models import Competition
-from server.security.digests import digest_secret
+from lethe.evaluator.contract.states import Evaluation
+from lethe.server.context import Context
+from lethe.server.leaderboard.standings import rebuild
+from lethe.server.models import Competition
+from lethe.server.security.digests import digest_secret
 
 TOKEN = "lethe_benchmark{number}"
 _TEAMS = """

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from evaluator.contract.data_sources import SyntheticFacesSpec
-from evaluator.data.photographs import Photographs
-from evaluator.data.sources.synthetic_faces import synthetic_faces
+from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
+from lethe.evaluator.data.photographs import Photographs
+from lethe.evaluator.data.sources.synthetic_faces import synthetic_faces
 
 
 def faces(people: int, each: int, *, classes: int = 3, size: int = 24) -> Photographs:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from evaluator.contract.prepared_competition import (
+from lethe.evaluator.contract.prepared_competition import (
     ArtifactRef,
     Counts,
     DataManifest,

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from server.models import Score, Submission
+from lethe.server.models import Score, Submission
 
 
 def make_score(competition_id: UUID, score: float, *, submission: Submission | None = None, **others: Any) -> Score:

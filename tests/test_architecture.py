@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("server", "evaluator", "sandbox", "attacks", "baselines", "migrations")
-SERVER_MAY_IMPORT = ("evaluator.contract", "evaluator.artifacts", "evaluator.metrics", "evaluator.measures")
+SERVER_MAY_IMPORT = tuple(f"evaluator.{room}" for room in ("contract", "artifacts", "metrics", "measures", "scoring"))
 # The command line is the composition root, and a host's commands train models; both import inside functions only.
 COMPOSITION = ("server/cli/", "server/hosting/creation.py", "server/hosting/oracles.py")
 
@@ -59,14 +60,25 @@ SQL_ELSEWHERE = {
 
 
 def imports(path: Path, *, top_level_only: bool = False) -> Iterator[str]:
-    """Full names of the modules that a file imports, `a.b` for `from a import b` as well."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    """Full names of the modules that a file imports, `a.b` for `from a import b` as well; our own without `lethe.`."""
+    for name in imported(path, top_level_only=top_level_only):
+        yield name.removeprefix("lethe.")
+
+
+def imported(path: Path, *, top_level_only: bool = False) -> Iterator[str]:
+    """Full names of the modules that a file imports, as it writes them."""
+    tree = parsed(path)
     nodes = top_level(tree) if top_level_only else ast.walk(tree)
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def top_level(tree: ast.Module) -> Iterator[ast.AST]:
@@ -86,6 +98,18 @@ def within(name: str, packages: tuple[str, ...]) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
+@pytest.mark.parametrize("folder", [*PACKAGES, "lethe", "tests", "benchmarks", "scripts"])
+def test_everything_is_imported_from_lethe(folder: str) -> None:
+    """`import server` would work in a checkout, as a second copy of every module."""
+    for path in python_files(folder):
+        assert not [name for name in imported(path) if within(name, PACKAGES)], path
+
+
+def test_the_links_of_the_package_lead_to_the_folders() -> None:
+    links = {path.name: path.resolve() for path in (ROOT / "lethe").iterdir() if path.is_symlink()}
+    assert links == {name: ROOT.resolve() / name for name in PACKAGES}
+
+
 @pytest.mark.parametrize("path", python_files("server"), ids=lambda path: str(path.relative_to(ROOT)))
 def test_server_imports_only_the_torch_free_parts_of_the_evaluator(path: Path) -> None:
     is_composition = str(path.relative_to(ROOT)).startswith(COMPOSITION)
@@ -97,7 +121,7 @@ def test_server_imports_only_the_torch_free_parts_of_the_evaluator(path: Path) -
 
 
 def room_of(name: str) -> str:
-    """`submissions` for `server.submissions.uploads`."""
+    """`submissions` for `lethe.server.submissions.uploads`."""
     return name.split(".")[1]
 
 
@@ -149,7 +173,7 @@ def test_evaluator_knows_neither_server_nor_sql(path: Path) -> None:
         assert not within(name, ("server", "sqlalchemy", "alembic", "fastapi")), f"{path} imports {name}"
 
 
-@pytest.mark.parametrize("package", ["contract", "artifacts", "metrics", "measures"])
+@pytest.mark.parametrize("package", ["contract", "artifacts", "metrics", "measures", "scoring"])
 def test_shared_parts_of_the_evaluator_are_free_of_torch_celery_and_settings(package: str) -> None:
     for path in python_files(f"evaluator/{package}"):
         for name in imports(path):
@@ -162,7 +186,7 @@ def test_shared_parts_of_the_evaluator_are_free_of_torch_celery_and_settings(pac
 @pytest.mark.parametrize("path", python_files("evaluator"), ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_exception_of_the_evaluator_has_its_root(path: Path) -> None:
     """The command line shows these in one line, without naming each of them."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.ClassDef) and node.name != "EvaluatorError":
             bases = {ast.unparse(base) for base in node.bases}
             if any(is_exception(base) for base in bases):
@@ -216,20 +240,20 @@ def test_nothing_knows_the_attacks_but_the_command_line() -> None:
                 assert not any(within(name, ("attacks",)) for name in imports(path)), path
 
 
-@pytest.mark.parametrize("module", ["server.app", "server.control.process"])
+@pytest.mark.parametrize("module", ["lethe.server.app", "lethe.server.control.process"])
 def test_server_processes_start_without_torch(module: str) -> None:
     program = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False, cwd="/").returncode == 0
 
 
 def test_the_web_process_stays_light() -> None:
-    program = "import sys, server.app; sys.exit('matplotlib' in sys.modules)"
+    program = "import sys, lethe.server.app; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False, cwd="/").returncode == 0
 
 
 def test_worker_starts_without_sql() -> None:
-    forbidden = ("sqlalchemy", "server", "fastapi")
-    program = f"import sys, evaluator.worker.process; sys.exit(any(name in sys.modules for name in {forbidden}))"
+    forbidden = ("sqlalchemy", "lethe.server", "fastapi")
+    program = f"import sys, lethe.evaluator.worker.process; sys.exit(any(name in sys.modules for name in {forbidden}))"
     assert subprocess.run([sys.executable, "-c", program], check=False, cwd="/").returncode == 0
 
 

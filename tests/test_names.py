@@ -42,7 +42,7 @@ def texts() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("kind", "words"), [("identifiers", GONE), ("modules", GONE_MODULES)])
 def test_old_names_are_gone(kind: str, words: tuple[str, ...]) -> None:
     # A quoted word is a key of a stored document, which stays.
-    pattern = re.compile(r"(?<![\w.\"])(" + "|".join(re.escape(word) for word in words) + r")(?!\w)")
+    pattern = re.compile(r"(?<![\w.\"])(?:lethe\.)?(" + "|".join(re.escape(word) for word in words) + r")(?!\w)")
     hits = [
         f"{name}:{text.count(chr(10), 0, match.start()) + 1}: {match.group()}"
         for name, text in texts()
@@ -56,3 +56,10 @@ def test_old_modules_are_gone() -> None:
         path = ROOT / module.replace(".", "/")
         assert not path.with_suffix(".py").exists(), module
         assert not (path / "__init__.py").exists(), module
+
+
+def test_no_text_installs_the_strangers_package() -> None:
+    """`lethe` on the package index is another project; ours is `lethe-unlearning`."""
+    files = [*texts(), *((path.name, path.read_text(encoding="utf-8")) for path in ROOT.glob("*.md"))]
+    pattern = re.compile(r"pip install[^\n]*['\"\s]lethe[\[='\"`\n]")
+    assert not [name for name, text in files if pattern.search(text)]

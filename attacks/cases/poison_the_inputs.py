@@ -9,7 +9,7 @@ EXPECTED = "ok"
 FILES = (
     "/sandbox/inputs/visible.json",
     "/sandbox/code/plain_harness.py",
-    "/sandbox/code/sandbox/guest.py",
+    "/sandbox/code/lethe/sandbox/guest.py",
     "/sandbox/config.json",
 )
 

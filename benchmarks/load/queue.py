@@ -10,20 +10,20 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import insert, select, text
 
-from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, QuotasSpec
-from evaluator.contract.states import Stage, WorkState
-from evaluator.contract.work import Capabilities, Job, Outcome, RunRecord
-from evaluator.worker.server_client import WorkClient
-from server.competitions import service as competitions
-from server.database.engine import Database
-from server.models import ApiToken, Submission, Team, TeamMember, User, WorkItem
-from server.models.times import utc_now
-from server.queue import claims, queries, reports
-from server.queue.estimates import deadline
-from server.queue.worker_keys import create_worker_key
-from server.security.credentials import TOKEN_PREFIX
-from server.security.digests import digest_secret
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.specification import CompetitionSpec, EvaluationSpec, QuotasSpec
+from lethe.evaluator.contract.states import Stage, WorkState
+from lethe.evaluator.contract.work import Capabilities, Job, Outcome, RunRecord
+from lethe.evaluator.worker.server_client import WorkClient
+from lethe.server.competitions import service as competitions
+from lethe.server.database.engine import Database
+from lethe.server.models import ApiToken, Submission, Team, TeamMember, User, WorkItem
+from lethe.server.models.times import utc_now
+from lethe.server.queue import claims, queries, reports
+from lethe.server.queue.estimates import deadline
+from lethe.server.queue.worker_keys import create_worker_key
+from lethe.server.security.credentials import TOKEN_PREFIX
+from lethe.server.security.digests import digest_secret
 from tests.conftest import free_port, wait_for_port
 from tests.prepared_competitions import make_prepared_competition
 
@@ -147,7 +147,7 @@ class Server:
             "LETHE_ATTEMPTS_PER_ADDRESS": "0",
         }
         self._processes = [
-            subprocess.Popen([sys.executable, "-m", "server.cli", name], env=shared, **QUIET)
+            subprocess.Popen([sys.executable, "-m", "lethe.server.cli", name], env=shared, **QUIET)
             for name in ("serve", "control")
         ]
         wait_for_port(port, 60)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from server.security.sessions import COOKIE
+from lethe.server.security.sessions import COOKIE
 from tests.integration.server.conftest import GOOD, SLUG
 
 BOUNDARY = "benchmark"

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import psycopg
 
-from evaluator.contract.specification import QuotasSpec
-from server.competitions import service
-from server.context import Context, create_context
-from server.database.migration import migrate
-from server.hosting.calibration import calibrate
-from server.models.times import utc_now
-from server.settings import Settings
+from lethe.evaluator.contract.specification import QuotasSpec
+from lethe.server.competitions import service
+from lethe.server.context import Context, create_context
+from lethe.server.database.migration import migrate
+from lethe.server.hosting.calibration import calibrate
+from lethe.server.models.times import utc_now
+from lethe.server.settings import Settings
 from tests.conftest import free_port, wait_for_port
 from tests.integration.server.conftest import prepare_competition, spec
 
@@ -107,4 +107,4 @@ def lethe(context: Context) -> contextlib.AbstractContextManager[Served]:
         "LETHE_LOG_LEVEL": "WARNING", "LETHE_RATE_PER_ADDRESS": "", "LETHE_RATE_PER_TOKEN": "",
         "LETHE_ATTEMPTS_PER_ADDRESS": "0",
     }  # fmt: skip
-    return _running("server.cli", "serve", environment=settings)
+    return _running("lethe.server.cli", "serve", environment=settings)

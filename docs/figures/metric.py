@@ -15,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from evaluator.metrics import Rule, epsilon, exact_epsilon, forgetting_quality
-from evaluator.metrics.exact import clopper_pearson
+from lethe.evaluator.metrics import Rule, epsilon, exact_epsilon, forgetting_quality
+from lethe.evaluator.metrics.exact import clopper_pearson
 
 FOLDER = Path(__file__).parent
 Values = NDArray[np.float64]

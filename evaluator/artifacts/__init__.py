@@ -1,6 +1,6 @@
 """Write-once artifacts, and the readers of stored outputs and oracle banks. No torch in here."""
 
-from evaluator.artifacts.store import (
+from lethe.evaluator.artifacts.store import (
     ArtifactConflict,
     ArtifactCorrupt,
     ArtifactError,

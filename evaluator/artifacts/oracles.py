@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
-from evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outputs
-from evaluator.artifacts.store import ArtifactMissing, ArtifactStore
-from evaluator.contract.bank import BankIdentity
-from evaluator.contract.base import Contract
-from evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outputs
+from lethe.evaluator.artifacts.store import ArtifactMissing, ArtifactStore
+from lethe.evaluator.contract.bank import BankIdentity
+from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
 
 
 class ModelRecord(Contract):

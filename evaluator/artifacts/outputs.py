@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from evaluator.errors import EvaluatorError
+from lethe.evaluator.errors import EvaluatorError
 
 LOGITS = ("forget", "test", "retain")
 COPIES = ("flipped", "jittered")

@@ -15,8 +15,8 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
-from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.errors import EvaluatorError
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.errors import EvaluatorError
 
 _CONNECT_S = 3.0
 _SILENCE_S = 30.0

@@ -2,9 +2,9 @@
 
 from importlib.metadata import version
 
-from evaluator.contract.bank import BankIdentity
-from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.bank import BankIdentity
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.specification import CompetitionSpec
 
 
 def bank_identity(

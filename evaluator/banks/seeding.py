@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from evaluator.artifacts import ArtifactConflict, ArtifactStore
-from evaluator.artifacts.oracles import ModelRecord, identity_key, read_record, record_key, trained_indices
-from evaluator.banks.training_jobs import TrainedModel, TrainingPool, TrainingTask
-from evaluator.contract.bank import BankIdentity
+from lethe.evaluator.artifacts import ArtifactConflict, ArtifactStore
+from lethe.evaluator.artifacts.oracles import ModelRecord, identity_key, read_record, record_key, trained_indices
+from lethe.evaluator.banks.training_jobs import TrainedModel, TrainingPool, TrainingTask
+from lethe.evaluator.contract.bank import BankIdentity
 
 
 @dataclass(frozen=True)

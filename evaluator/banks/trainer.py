@@ -8,10 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from evaluator.artifacts import ArtifactStore
-from evaluator.artifacts.oracles import record_key
-from evaluator.banks.seeding import store_model, training_task
-from evaluator.banks.training_jobs import (
+from lethe.evaluator.artifacts import ArtifactStore
+from lethe.evaluator.artifacts.oracles import record_key
+from lethe.evaluator.banks.seeding import store_model, training_task
+from lethe.evaluator.banks.training_jobs import (
     TrainedModel,
     TrainerKilled,
     TrainingFailed,
@@ -19,7 +19,7 @@ from evaluator.banks.training_jobs import (
     result_of,
     train_model,
 )
-from evaluator.contract.training import OrderEnd, OrderRef, TrainingOrder
+from lethe.evaluator.contract.training import OrderEnd, OrderRef, TrainingOrder
 
 TICK_S = 0.5
 ASK_AGAIN_S = 5.0  # after an answer that there is nothing to claim

@@ -17,11 +17,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.specification import TrainingSpec
-from evaluator.errors import EvaluatorError
-from evaluator.gpus import find_gpus
-from evaluator.guest.malloc import keep_freed_memory
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.specification import TrainingSpec
+from lethe.evaluator.errors import EvaluatorError
+from lethe.evaluator.gpus import find_gpus
+from lethe.evaluator.guest.malloc import keep_freed_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -148,9 +148,9 @@ def train_model(task: TrainingTask) -> TrainedModel:
     import torch
     from safetensors.torch import save
 
-    from evaluator.artifacts.outputs import write_outputs
-    from evaluator.training.outputs import compute_outputs
-    from evaluator.training.recipe import train, training_device
+    from lethe.evaluator.artifacts.outputs import write_outputs
+    from lethe.evaluator.training.outputs import compute_outputs
+    from lethe.evaluator.training.recipe import train, training_device
 
     torch.set_num_threads(1)  # the number of threads is part of the bits
     visible = _tensors(task.visible)
@@ -187,10 +187,10 @@ def recompute_outputs(task: OutputsTask) -> tuple[bytes, str]:
     import torch
     from safetensors.torch import load
 
-    from evaluator.artifacts import open_store
-    from evaluator.artifacts.outputs import write_outputs
-    from evaluator.models import build_model
-    from evaluator.training.outputs import compute_outputs
+    from lethe.evaluator.artifacts import open_store
+    from lethe.evaluator.artifacts.outputs import write_outputs
+    from lethe.evaluator.models import build_model
+    from lethe.evaluator.training.outputs import compute_outputs
 
     torch.set_num_threads(1)
     network = build_model(task.architecture, task.classes)

@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from evaluator.artifacts import ArtifactCorrupt, ArtifactMissing, ArtifactStore
-from evaluator.artifacts.oracles import ModelRecord, pruned_key, read_record, trained_indices
-from evaluator.artifacts.outputs import LOGITS, read_outputs
-from evaluator.banks.seeding import Progress, ReportProgress
-from evaluator.banks.training_jobs import OutputsTask, recompute_outputs, training_pool
-from evaluator.contract.bank import BankIdentity
+from lethe.evaluator.artifacts import ArtifactCorrupt, ArtifactMissing, ArtifactStore
+from lethe.evaluator.artifacts.oracles import ModelRecord, pruned_key, read_record, trained_indices
+from lethe.evaluator.artifacts.outputs import LOGITS, read_outputs
+from lethe.evaluator.banks.seeding import Progress, ReportProgress
+from lethe.evaluator.banks.training_jobs import OutputsTask, recompute_outputs, training_pool
+from lethe.evaluator.contract.bank import BankIdentity
 
 TOLERANCE = 1e-3  # of logits, relative to the largest, when another processor computes them
 

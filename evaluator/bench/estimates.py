@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evaluator.artifacts.outputs import StackedOutputs
-from evaluator.measures import fidelity, relative_unlearning_accuracy, svc_mia
-from evaluator.metrics import Score
-from evaluator.metrics.uncertainty import interval, jackknife_error, t_quantile
+from lethe.evaluator.artifacts.outputs import StackedOutputs
+from lethe.evaluator.measures import fidelity, relative_unlearning_accuracy, svc_mia
+from lethe.evaluator.metrics import Score
+from lethe.evaluator.metrics.uncertainty import interval, jackknife_error, t_quantile
 
 Labels = Mapping[str, NDArray[np.int64]]
 """Labels of the evaluation bundle by part: `forget`, `test` and `retain_sample`."""

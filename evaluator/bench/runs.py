@@ -11,23 +11,23 @@ from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
-from evaluator.artifacts import ArtifactStore
-from evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outputs
-from evaluator.banks.seeding import Progress, ReportProgress
-from evaluator.bench.sweep import Method
-from evaluator.contract.fault_texts import FAULT_TEXTS
-from evaluator.contract.faults import Fault
-from evaluator.contract.prepared_competition import PreparedSplit
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import Owner, Stage
-from evaluator.contract.work import Job, RunOrder, RunRecord
-from evaluator.dependencies import open_layers
-from evaluator.environment import environment
-from evaluator.errors import EvaluatorError
-from evaluator.inference.service import InferenceService
-from evaluator.pipeline import WorkerResources, evaluate
-from evaluator.sandbox_pool import SandboxPool, require_isolation
-from evaluator.settings import IndexSettings, LayerSettings
+from lethe.evaluator.artifacts import ArtifactStore
+from lethe.evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outputs
+from lethe.evaluator.banks.seeding import Progress, ReportProgress
+from lethe.evaluator.bench.sweep import Method
+from lethe.evaluator.contract.fault_texts import FAULT_TEXTS
+from lethe.evaluator.contract.faults import Fault
+from lethe.evaluator.contract.prepared_competition import PreparedSplit
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.states import Owner, Stage
+from lethe.evaluator.contract.work import Job, RunOrder, RunRecord
+from lethe.evaluator.dependencies import open_layers
+from lethe.evaluator.environment import environment
+from lethe.evaluator.errors import EvaluatorError
+from lethe.evaluator.inference.service import InferenceService
+from lethe.evaluator.pipeline import WorkerResources, evaluate
+from lethe.evaluator.sandbox_pool import SandboxPool, require_isolation
+from lethe.evaluator.settings import IndexSettings, LayerSettings
 
 RunStage = Literal[Stage.CHECK, Stage.RUN]
 

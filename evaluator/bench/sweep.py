@@ -3,6 +3,7 @@
 import ast
 import itertools
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from evaluator.contract.base import Contract
-from evaluator.contract.data_sources import Seed
-from evaluator.errors import EvaluatorError
+from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.contract.data_sources import Seed
+from lethe.evaluator.errors import EvaluatorError
 
 Constant = bool | int | float | str
 
@@ -48,17 +49,19 @@ class Method:
     source: bytes
 
 
-def load_sweep(path: Path) -> Sweep:
-    """The validated sweep in `path`; raises SweepError naming every mistake."""
+def load_sweep(source: Path | str | Mapping[str, Any]) -> Sweep:
+    """The validated sweep in a TOML file, or with this content; raises SweepError naming every mistake."""
+    where = "sweep" if isinstance(source, Mapping) else str(source)
     try:
-        return Sweep.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        document = source if isinstance(source, Mapping) else tomllib.loads(Path(source).read_text(encoding="utf-8"))
+        return Sweep.model_validate(document)
     except (OSError, UnicodeDecodeError) as error:
-        raise SweepError(f"cannot read {path}: {error}") from error
+        raise SweepError(f"cannot read {where}: {error}") from error
     except tomllib.TOMLDecodeError as error:
-        raise SweepError(f"{path} is not valid TOML: {error}") from error
+        raise SweepError(f"{where} is not valid TOML: {error}") from error
     except ValidationError as error:
         mistakes = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
-        raise SweepError(f"{path}: {'; '.join(mistakes)}") from error
+        raise SweepError(f"{where}: {'; '.join(mistakes)}") from error
 
 
 def methods_of(sweep: Sweep, folder: Path) -> list[Method]:
@@ -105,7 +108,7 @@ def with_constants(source: bytes, constants: dict[str, Constant], path: Path) ->
 
 def _file_of(name: str, folder: Path) -> Path:
     if name.isidentifier():
-        return Path(str(files("baselines"))) / f"{name}.py"
+        return Path(str(files("lethe.baselines"))) / f"{name}.py"
     return folder / name
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluator.bench.estimates import Estimate
-from evaluator.bench.sweep import Constant
-from evaluator.errors import EvaluatorError
-from evaluator.metrics import Score, paired_difference
+from lethe.evaluator.bench.estimates import Estimate
+from lethe.evaluator.bench.sweep import Constant
+from lethe.evaluator.errors import EvaluatorError
+from lethe.evaluator.metrics import Score, paired_difference
 
 START, END = "<!-- results: start -->", "<!-- results: end -->"
 PLAIN = "finetune"

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from evaluator.bench.tables import Row
-from evaluator.errors import EvaluatorError
+from lethe.evaluator.bench.tables import Row
+from lethe.evaluator.errors import EvaluatorError
 
 
 class TrackingUnavailable(EvaluatorError):
@@ -15,7 +15,7 @@ def require_mlflow() -> None:
     try:
         import mlflow  # noqa: F401
     except ModuleNotFoundError as error:
-        raise TrackingUnavailable("--mlflow needs MLflow: pip install 'lethe[mlflow]'") from error
+        raise TrackingUnavailable("--mlflow needs MLflow: pip install mlflow-skinny") from error
 
 
 def log_rows(rows: Sequence[Row], *, uri: str, experiment: str) -> None:

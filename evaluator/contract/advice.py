@@ -2,8 +2,8 @@
 
 from enum import StrEnum
 
-from evaluator.contract.limits import limits_of
-from evaluator.contract.specification import LimitsSpec
+from lethe.evaluator.contract.limits import limits_of
+from lethe.evaluator.contract.specification import LimitsSpec
 
 
 class Advice(StrEnum):

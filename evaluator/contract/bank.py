@@ -5,9 +5,9 @@ import json
 
 from pydantic import Field
 
-from evaluator.contract.base import Contract
-from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.specification import CompetitionSpec, TrainingSpec
+from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.specification import CompetitionSpec, TrainingSpec
 
 BANK_FORMAT = 4
 """Rises when the code gives a model other bits or stores other outputs of it, so that banks never mix the two."""

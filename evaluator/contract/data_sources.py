@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from evaluator.contract.base import Contract
+from lethe.evaluator.contract.base import Contract
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 SecretSeed = Annotated[

@@ -1,8 +1,8 @@
 """The sentences that say what to do about a fault, with the names of the limits behind it."""
 
-from evaluator.contract.faults import FaultCode
-from evaluator.contract.limits import limits_of
-from evaluator.contract.specification import DependenciesSpec, LimitsSpec
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.contract.limits import limits_of
+from lethe.evaluator.contract.specification import DependenciesSpec, LimitsSpec
 
 _TEXTS: dict[FaultCode, str] = {
     FaultCode.EMPTY_FILE: "The file is empty. Upload a Python file that defines unlearning(net, retain, forget, validation).",

@@ -4,8 +4,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from evaluator.contract.base import Contract
-from evaluator.contract.states import Owner
+from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.contract.states import Owner
 
 
 class FaultCode(StrEnum):

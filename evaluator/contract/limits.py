@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel
 
-from evaluator.contract.faults import FaultCode
+from lethe.evaluator.contract.faults import FaultCode
 
 
 class Unit(StrEnum):

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from evaluator.contract.base import Contract
+from lethe.evaluator.contract.base import Contract
 
 
 class ArtifactRef(Contract):

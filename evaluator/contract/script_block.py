@@ -9,7 +9,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from evaluator.errors import EvaluatorError
+from lethe.evaluator.errors import EvaluatorError
 
 MAX_BLOCK_CHARS = 8 * 2**10  # tomllib takes quadratic time over dotted keys: 0.1 s at this size
 MAX_REQUIREMENTS = 50

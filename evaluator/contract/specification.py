@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
-from evaluator.contract.base import Contract
-from evaluator.contract.data_sources import DataSpec, SecretSeed, Seed, SyntheticFacesSpec
-from evaluator.contract.faults import FaultCode
-from evaluator.contract.limits import Limit, Unit
+from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.contract.data_sources import DataSpec, SecretSeed, Seed, SyntheticFacesSpec
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.contract.limits import Limit, Unit
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]

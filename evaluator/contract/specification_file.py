@@ -10,10 +10,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from evaluator.contract.data_sources import SOURCES
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.errors import EvaluatorError
+from lethe.evaluator.contract.data_sources import SOURCES
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.errors import EvaluatorError
 
+SHIPPED = Path(__file__).with_name("specifications")
 _TABLE = re.compile(r"\s*\[+\s*([A-Za-z0-9_.\s-]+?)\s*\]+\s*(#.*)?$")
 _KEY = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*=")
 _LONG_QUOTES = re.compile(r'"""|\'\'\'')
@@ -23,8 +24,17 @@ class SpecificationError(EvaluatorError, ValueError):
     """A specification file is wrong; the message names the file and every mistake in it, one a line."""
 
 
-def load_specification(path: Path) -> CompetitionSpec:
-    """The validated specification in `path`; raises SpecificationError."""
+def load_specification(source: Path | str) -> CompetitionSpec:
+    """The validated specification in a TOML file, or the shipped one of that name; raises SpecificationError.
+
+    Lethe ships `demo`, `digits` and `surf`.
+    """
+    path, shipped = Path(source), SHIPPED / f"{source}.toml"
+    if not path.exists():
+        if not shipped.is_file():
+            names = ", ".join(sorted(found.stem for found in SHIPPED.glob("*.toml")))
+            raise SpecificationError(f"{path} does not exist. Shipped specifications: {names}")
+        path = shipped
     try:
         text = path.read_text(encoding="utf-8")
         return CompetitionSpec.model_validate(tomllib.loads(text))

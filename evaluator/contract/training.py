@@ -4,9 +4,9 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from evaluator.contract.bank import BankIdentity
-from evaluator.contract.base import Contract
-from evaluator.contract.work import WorkerName
+from lethe.evaluator.contract.bank import BankIdentity
+from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.contract.work import WorkerName
 
 MOST_ORDERS = 64
 

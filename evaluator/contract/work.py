@@ -5,12 +5,12 @@ from uuid import UUID
 
 from pydantic import Field
 
-from evaluator.contract.advice import Advice
-from evaluator.contract.base import Contract
-from evaluator.contract.faults import Fault
-from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.specification import DependenciesSpec, LimitsSpec
-from evaluator.contract.states import Stage
+from lethe.evaluator.contract.advice import Advice
+from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.contract.faults import Fault
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.specification import DependenciesSpec, LimitsSpec
+from lethe.evaluator.contract.states import Stage
 
 Package = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*==[a-z0-9.!+]+$")]
 """One installed package: normalised name and version."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.data.copies import changed_copies
-from evaluator.data.photographs import Photographs, pack
-from evaluator.data.splits import Rows, Split
+from lethe.evaluator.data.copies import changed_copies
+from lethe.evaluator.data.photographs import Photographs, pack
+from lethe.evaluator.data.splits import Rows, Split
 
 VISIBLE_PARTS = ("retain", "forget", "validation")
 EVALUATION_PARTS = ("forget", "test", "retain_sample", "validation")

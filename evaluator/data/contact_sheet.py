@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from evaluator.data.photographs import Photographs
+from lethe.evaluator.data.photographs import Photographs
 
 MARGIN = 6
 CAPTION = 44  # pixels for the age at the left of each row

@@ -4,13 +4,13 @@ import shutil
 from math import prod
 from urllib.parse import unquote, urlsplit
 
-from evaluator.artifacts import ArtifactStore
-from evaluator.artifacts.outputs import COPIES
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.data.copies import COPIED
-from evaluator.data.photographs import DataError, Photographs
-from evaluator.data.splits import Splits
-from evaluator.models import build_model
+from lethe.evaluator.artifacts import ArtifactStore
+from lethe.evaluator.artifacts.outputs import COPIES
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.data.copies import COPIED
+from lethe.evaluator.data.photographs import DataError, Photographs
+from lethe.evaluator.data.splits import Splits
+from lethe.evaluator.models import build_model
 
 FLOAT_BYTES = 4
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluator.data.face_canvas import Canvas, Plane, Traits, box, bump, ellipse, inside
+from lethe.evaluator.data.face_canvas import Canvas, Plane, Traits, box, bump, ellipse, inside
 
 WHITE = np.array([238.0, 232.0, 226.0], dtype=np.float32)[None, :, None, None]
 BLACK = np.array([22.0, 16.0, 16.0], dtype=np.float32)[None, :, None, None]

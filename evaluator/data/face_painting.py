@@ -3,8 +3,25 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.data.face_canvas import Canvas, Plane, Traits, box, bump, ellipse, inside, make_canvas, superellipse
-from evaluator.data.face_features import paint_beard, paint_creases, paint_eyes, paint_glasses, paint_mouth, paint_nose
+from lethe.evaluator.data.face_canvas import (
+    Canvas,
+    Plane,
+    Traits,
+    box,
+    bump,
+    ellipse,
+    inside,
+    make_canvas,
+    superellipse,
+)
+from lethe.evaluator.data.face_features import (
+    paint_beard,
+    paint_creases,
+    paint_eyes,
+    paint_glasses,
+    paint_mouth,
+    paint_nose,
+)
 
 DARK = np.array([38.0, 24.0, 22.0], dtype=np.float32)[None, :, None, None]
 MASK = np.array([168.0, 204.0, 222.0], dtype=np.float32)[None, :, None, None]

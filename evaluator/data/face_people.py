@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.data.face_canvas import Traits, ramp
+from lethe.evaluator.data.face_canvas import Traits, ramp
 
 Values = NDArray[np.float32]
 Colours = NDArray[np.float64]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from evaluator.errors import EvaluatorError
+from lethe.evaluator.errors import EvaluatorError
 
 
 class DataError(EvaluatorError, ValueError):

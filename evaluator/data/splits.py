@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.contract.specification import SplitSpec
-from evaluator.data.photographs import DataError
+from lethe.evaluator.contract.specification import SplitSpec
+from lethe.evaluator.data.photographs import DataError
 
 Rows = NDArray[np.int64]
 DRAWS = 1_000

@@ -1,6 +1,6 @@
 """Packages for submissions: resolved and installed outside of the sandbox, read-only inside, after the base's path."""
 
-from evaluator.dependencies.errors import DependencyRefused, InstallerFailure, InstallInterrupted
-from evaluator.dependencies.layers import Layer, Layers, open_layers
+from lethe.evaluator.dependencies.errors import DependencyRefused, InstallerFailure, InstallInterrupted
+from lethe.evaluator.dependencies.layers import Layer, Layers, open_layers
 
 __all__ = ["DependencyRefused", "InstallInterrupted", "InstallerFailure", "Layer", "Layers", "open_layers"]

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from evaluator.dependencies.errors import InstallInterrupted
-from evaluator.errors import EvaluatorError
+from lethe.evaluator.dependencies.errors import InstallInterrupted
+from lethe.evaluator.errors import EvaluatorError
 
 _TICK_S = 0.05
 _OUTPUT_BYTES = 256 * 2**10

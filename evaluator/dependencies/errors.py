@@ -1,7 +1,7 @@
 """The ways in which an installation fails: the submission's fault, the platform's, or an interrupt."""
 
-from evaluator.contract.faults import FaultCode
-from evaluator.errors import EvaluatorError
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.errors import EvaluatorError
 
 
 class DependencyRefused(EvaluatorError):

@@ -10,10 +10,10 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from uv import find_uv_bin
 
-from evaluator.contract.faults import FaultCode
-from evaluator.dependencies.base import Base
-from evaluator.dependencies.confinement import Bounds, Confinement, Finished, TooLong, TooMuchDisk
-from evaluator.dependencies.errors import DependencyRefused, InstallerFailure
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.dependencies.base import Base
+from lethe.evaluator.dependencies.confinement import Bounds, Confinement, Finished, TooLong, TooMuchDisk
+from lethe.evaluator.dependencies.errors import DependencyRefused, InstallerFailure
 
 # Relative to the workspace. With `--no-config` and an environment of its own, uv reads no file or variable of the host.
 _OPTIONS = ("--no-config", "--no-python-downloads", "--no-progress", "--color=never", "--quiet", "--cache-dir=cache")

@@ -15,16 +15,16 @@ from pathlib import Path
 import structlog
 from packaging.specifiers import SpecifierSet
 
-from evaluator.contract.faults import FaultCode
-from evaluator.contract.script_block import ScriptBlock, name_of
-from evaluator.contract.specification import DependenciesSpec
-from evaluator.dependencies import vetting
-from evaluator.dependencies.base import Base, find_base
-from evaluator.dependencies.confinement import Bounds, disk_use
-from evaluator.dependencies.errors import DependencyRefused, InstallerFailure, InstallInterrupted
-from evaluator.dependencies.installer import Installer, Workspace
-from evaluator.settings import IndexSettings, LayerSettings
-from sandbox.identity import Identity, blocking_path
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.contract.script_block import ScriptBlock, name_of
+from lethe.evaluator.contract.specification import DependenciesSpec
+from lethe.evaluator.dependencies import vetting
+from lethe.evaluator.dependencies.base import Base, find_base
+from lethe.evaluator.dependencies.confinement import Bounds, disk_use
+from lethe.evaluator.dependencies.errors import DependencyRefused, InstallerFailure, InstallInterrupted
+from lethe.evaluator.dependencies.installer import Installer, Workspace
+from lethe.evaluator.settings import IndexSettings, LayerSettings
+from lethe.sandbox.identity import Identity, blocking_path
 
 log = structlog.stdlib.get_logger(__name__)
 

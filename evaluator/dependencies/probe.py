@@ -5,13 +5,13 @@ import tempfile
 import threading
 from pathlib import Path
 
-from evaluator.contract.faults import FaultCode
-from evaluator.dependencies.base import find_base
-from evaluator.dependencies.confinement import Bounds
-from evaluator.dependencies.errors import DependencyRefused
-from evaluator.dependencies.installer import Installer, Workspace
-from evaluator.settings import IndexSettings, LayerSettings
-from sandbox.identity import Identity, blocking_path
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.dependencies.base import find_base
+from lethe.evaluator.dependencies.confinement import Bounds
+from lethe.evaluator.dependencies.errors import DependencyRefused
+from lethe.evaluator.dependencies.installer import Installer, Workspace
+from lethe.evaluator.settings import IndexSettings, LayerSettings
+from lethe.sandbox.identity import Identity, blocking_path
 
 _WANTED = ("einops", "toolz", "sortedcontainers", "iniconfig")
 _BOUNDS = Bounds(wall_s=20.0, folder_bytes=64 * 2**20, folder_files=1_000)

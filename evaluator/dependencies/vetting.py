@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from importlib.machinery import all_suffixes
 from pathlib import Path
 
-from evaluator.contract.faults import FaultCode
-from evaluator.dependencies.errors import DependencyRefused
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.dependencies.errors import DependencyRefused
 
 # Top-level names that the jail puts before the base, and two modules that Python imports at its start.
-_RESERVED = frozenset({"evaluator", "sandbox", "sitecustomize", "usercustomize"})
+_RESERVED = frozenset({"lethe", "sitecustomize", "usercustomize"})
 _SCRIPT_FOLDERS = ("bin", "Scripts")
 _STARTUP_SUFFIXES = (".pth", ".egg-link", ".start", ".site")
 _INSTALLER_FILES = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"})

@@ -15,10 +15,10 @@ import torch.utils.data
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from evaluator.data.loaders import class_weights, make_loaders
-from evaluator.guest.warm_up import warm_up
-from evaluator.models import build_model
-from sandbox.guest import InvalidResult, NoResult, define
+from lethe.evaluator.data.loaders import class_weights, make_loaders
+from lethe.evaluator.guest.warm_up import warm_up
+from lethe.evaluator.models import build_model
+from lethe.sandbox.guest import InvalidResult, NoResult, define
 
 VISIBLE = "visible.safetensors"
 ORIGINAL = "original.safetensors"

@@ -8,7 +8,7 @@ import torch._dynamo  # an optimizer imports it on first use, which would cost e
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from evaluator.guest.malloc import give_freed_memory_back, keep_freed_memory
+from lethe.evaluator.guest.malloc import give_freed_memory_back, keep_freed_memory
 
 
 def warm_up(net: nn.Module, tensors: Mapping[str, Tensor], batch_size: int) -> None:

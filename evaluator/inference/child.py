@@ -16,11 +16,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from evaluator.artifacts.outputs import write_outputs
-from evaluator.contract.faults import FaultCode
-from evaluator.inference.claims import ClaimRefused, read_claimed_state
-from evaluator.models import build_model
-from evaluator.training.outputs import compute_outputs
+from lethe.evaluator.artifacts.outputs import write_outputs
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.inference.claims import ClaimRefused, read_claimed_state
+from lethe.evaluator.models import build_model
+from lethe.evaluator.training.outputs import compute_outputs
 
 
 def outputs_of(payload: bytes, net: nn.Module, evaluation: dict[str, Tensor], batch_size: int) -> bytes:

@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from evaluator.contract.faults import FaultCode
-from evaluator.errors import EvaluatorError
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.errors import EvaluatorError
 
 HEADER_LIMIT_BYTES = 1 << 20  # a hundred bytes a tensor, so ten thousand tensors
 _DTYPES = {

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Protocol, Self
 
-from evaluator.contract.faults import FaultCode
-from evaluator.errors import EvaluatorError
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.errors import EvaluatorError
 
 START_LIMIT_S = 120.0
 CANCEL_TICK_S = 0.25
@@ -125,7 +125,7 @@ class InferenceService:
         if self._child is None or self._child.poll() is not None:
             self._kill()
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "evaluator.inference.child", str(self._memory_bytes)],
+                [sys.executable, "-m", "lethe.evaluator.inference.child", str(self._memory_bytes)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=_environment(),

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evaluator.metrics.exact import DELTA, LEVEL, clopper_pearson
-from evaluator.metrics.pool import Floats, checked_pair
+from lethe.evaluator.metrics.exact import DELTA, LEVEL, clopper_pearson
+from lethe.evaluator.metrics.pool import Floats, checked_pair
 
 
 def epsilon_lower_bound(unlearned: ArrayLike, retrained: ArrayLike) -> Floats:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from evaluator.metrics.pool import Floats, checked_pair
+from lethe.evaluator.metrics.pool import Floats, checked_pair
 
 KLOM_CLIP = 100.0
 KLOM_BINS = 20

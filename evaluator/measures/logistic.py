@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
-from evaluator.metrics.pool import Floats, checked_pair
+from lethe.evaluator.metrics.pool import Floats, checked_pair
 
 DELTA = 1e-6
 _BIN_WIDTH = 0.5

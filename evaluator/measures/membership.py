@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedShuffleSplit, cross_val_score
 from sklearn.svm import SVC
 
-from evaluator.metrics.pool import Floats
+from lethe.evaluator.metrics.pool import Floats
 
 _SPLITS = 10
 _MIN_LOSSES = 11

@@ -1,7 +1,7 @@
 """The hidden metric: margins, epsilon, forgetting quality and scores with error bars. numpy and scipy only."""
 
-from evaluator.metrics.calibration import Calibration, NormalisedQuality, calibrate, untouched_pool
-from evaluator.metrics.comparison import (
+from lethe.evaluator.metrics.calibration import Calibration, NormalisedQuality, calibrate, untouched_pool
+from lethe.evaluator.metrics.comparison import (
     Comparison,
     Difference,
     compare,
@@ -10,15 +10,15 @@ from evaluator.metrics.comparison import (
     ranks,
     replicate_difference,
 )
-from evaluator.metrics.competition import competition_epsilon
-from evaluator.metrics.diagnostics import diagnose, non_finite_outputs
-from evaluator.metrics.exact import exact_epsilon, exact_limit
-from evaluator.metrics.findings import ScoreFinding
-from evaluator.metrics.logits import cross_entropy, margins
-from evaluator.metrics.pool import MIN_RUNS, Pool
-from evaluator.metrics.quality import Rule, competition_bins, epsilon, example_quality, forgetting_quality
-from evaluator.metrics.score import METRIC_VERSION, Score, evaluate, final_score
-from evaluator.metrics.utility import tug_of_war
+from lethe.evaluator.metrics.competition import competition_epsilon
+from lethe.evaluator.metrics.diagnostics import diagnose, non_finite_outputs
+from lethe.evaluator.metrics.exact import exact_epsilon, exact_limit
+from lethe.evaluator.metrics.findings import ScoreFinding
+from lethe.evaluator.metrics.logits import cross_entropy, margins
+from lethe.evaluator.metrics.pool import MIN_RUNS, Pool
+from lethe.evaluator.metrics.quality import Rule, competition_bins, epsilon, example_quality, forgetting_quality
+from lethe.evaluator.metrics.score import METRIC_VERSION, Score, evaluate, final_score
+from lethe.evaluator.metrics.utility import tug_of_war
 
 __all__ = [
     "METRIC_VERSION",

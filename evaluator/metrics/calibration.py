@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evaluator.metrics.pool import Pool
-from evaluator.metrics.quality import Rule
-from evaluator.metrics.score import Score, evaluate
-from evaluator.metrics.uncertainty import interval, jackknife_error
+from lethe.evaluator.metrics.pool import Pool
+from lethe.evaluator.metrics.quality import Rule
+from lethe.evaluator.metrics.score import Score, evaluate
+from lethe.evaluator.metrics.uncertainty import interval, jackknife_error
 
 
 @dataclass(frozen=True)

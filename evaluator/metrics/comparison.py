@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluator.metrics.pool import Floats, Pool
-from evaluator.metrics.quality import Rule
-from evaluator.metrics.score import Score, evaluate, final_score
-from evaluator.metrics.uncertainty import jackknife_error, t_quantile
+from lethe.evaluator.metrics.pool import Floats, Pool
+from lethe.evaluator.metrics.quality import Rule
+from lethe.evaluator.metrics.score import Score, evaluate, final_score
+from lethe.evaluator.metrics.uncertainty import jackknife_error, t_quantile
 
 
 @dataclass(frozen=True)

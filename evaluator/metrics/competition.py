@@ -6,7 +6,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evaluator.metrics.pool import Floats, checked_pair
+from lethe.evaluator.metrics.pool import Floats, checked_pair
 
 DELTA = 1e-5
 CAP = 50.0

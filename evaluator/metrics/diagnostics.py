@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
+import scipy  # loads `special`, which takes long to import, when it is used
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaln, ndtr
 
-from evaluator.metrics.findings import ScoreFinding
-from evaluator.metrics.pool import Floats, Pool
-from evaluator.metrics.score import Score
-from evaluator.metrics.uncertainty import interval, jackknife_error
+from lethe.evaluator.metrics.findings import ScoreFinding
+from lethe.evaluator.metrics.pool import Floats, Pool
+from lethe.evaluator.metrics.score import Score
+from lethe.evaluator.metrics.uncertainty import interval, jackknife_error
 
 TWIN_DISTANCE = 1e-3
 """Runs closer than this fraction of the oracles' usual distance are called near-identical."""
@@ -147,7 +147,7 @@ def regular_margins(unlearned: Floats) -> ScoreFinding | None:
     standard = (varying - varying.mean(axis=0)) / varying.std(axis=0)
     independent = varying.size**2 / float(((standard @ standard.T) ** 2).sum())
     # The normal distribution function flattens most densities, so that neighbours over many margins stay comparable.
-    ordered = np.sort(ndtr(standard), axis=0)
+    ordered = np.sort(scipy.special.ndtr(standard), axis=0)
     step = 1
     while len(ordered) - 1 >= 2 * step * _MIN_PAIRS:
         spacings = np.diff(ordered[::step], axis=0)
@@ -172,7 +172,7 @@ def _spacing_ratio(step: int) -> tuple[float, float]:
     """Mean and standard deviation of min/max of two independent Gamma(step) spacings."""
     nodes, weights = np.polynomial.legendre.leggauss(400)
     share = (nodes + 1) / 4  # the smaller spacing's share of the sum, in (0, 1/2)
-    density = np.exp((step - 1) * np.log(share * (1 - share)) - betaln(step, step)) * weights / 2
+    density = np.exp((step - 1) * np.log(share * (1 - share)) - scipy.special.betaln(step, step)) * weights / 2
     ratio = share / (1 - share)
     mean = float((ratio * density).sum())
     return mean, float(np.sqrt((ratio**2 * density).sum() - mean**2))

@@ -3,10 +3,10 @@
 from functools import lru_cache
 
 import numpy as np
+import scipy  # loads `special`, which takes long to import, when it is used
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv
 
-from evaluator.metrics.pool import Floats, checked_pair
+from lethe.evaluator.metrics.pool import Floats, checked_pair
 
 DELTA = 1e-5
 LEVEL = 0.95
@@ -113,8 +113,8 @@ def clopper_pearson(trials: int, level: float) -> tuple[Floats, Floats]:
     tail = (1 - level) / 2
     successes = np.arange(trials + 1.0)
     low, high = np.zeros(trials + 1), np.ones(trials + 1)
-    low[1:] = betaincinv(successes[1:], trials - successes[1:] + 1, tail)
-    high[:-1] = betaincinv(successes[:-1] + 1, trials - successes[:-1], 1 - tail)
+    low[1:] = scipy.special.betaincinv(successes[1:], trials - successes[1:] + 1, tail)
+    high[:-1] = scipy.special.betaincinv(successes[:-1] + 1, trials - successes[:-1], 1 - tail)
     low.setflags(write=False)
     high.setflags(write=False)
     return low, high

@@ -6,9 +6,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evaluator.metrics.competition import competition_epsilon
-from evaluator.metrics.exact import exact_epsilon, exact_limit
-from evaluator.metrics.pool import Floats
+from lethe.evaluator.metrics.competition import competition_epsilon
+from lethe.evaluator.metrics.exact import exact_epsilon, exact_limit
+from lethe.evaluator.metrics.pool import Floats
 
 Rule = Literal["competition", "exact"]
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evaluator.metrics.competition import CAP, competition_supremum
-from evaluator.metrics.exact import exact_epsilon
-from evaluator.metrics.findings import ScoreFinding
-from evaluator.metrics.pool import MIN_RUNS, Floats, Pool
-from evaluator.metrics.quality import Rule, example_quality
-from evaluator.metrics.uncertainty import (
+from lethe.evaluator.metrics.competition import CAP, competition_supremum
+from lethe.evaluator.metrics.exact import exact_epsilon
+from lethe.evaluator.metrics.findings import ScoreFinding
+from lethe.evaluator.metrics.pool import MIN_RUNS, Floats, Pool
+from lethe.evaluator.metrics.quality import Rule, example_quality
+from lethe.evaluator.metrics.uncertainty import (
     between_identity_variance,
     combined_error,
     group_count,
@@ -18,7 +18,7 @@ from evaluator.metrics.uncertainty import (
     jackknife_error,
     kept_rows,
 )
-from evaluator.metrics.utility import accuracy_ratio
+from lethe.evaluator.metrics.utility import accuracy_ratio
 
 METRIC_VERSION = "1"
 """Changes whenever the same stored outputs would get another score."""

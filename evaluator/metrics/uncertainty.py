@@ -7,10 +7,10 @@ has, and a supremum over blocks notices. Leaving runs out has no such effect.
 from math import sqrt
 
 import numpy as np
+import scipy  # loads `special`, which takes long to import, when it is used
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
-from evaluator.metrics.pool import Floats
+from lethe.evaluator.metrics.pool import Floats
 
 GROUPS = 16
 LEVEL = 0.95
@@ -44,7 +44,7 @@ def jackknife_error(replicates: ArrayLike) -> Floats:
 
 def t_quantile(degrees: int, level: float = LEVEL) -> float:
     """Two-sided quantile of Student's t: 2.131 for 15 degrees of freedom at 95%."""
-    return float(stdtrit(degrees, (1 + level) / 2))
+    return float(scipy.special.stdtrit(degrees, (1 + level) / 2))
 
 
 def between_identity_variance(values: ArrayLike, identities: ArrayLike) -> float:

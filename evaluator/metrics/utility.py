@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from evaluator.metrics.pool import Floats, Pool
+from lethe.evaluator.metrics.pool import Floats, Pool
 
 
 def accuracy_ratio(unlearned: Pool, retrained: Pool, *, kind: Literal["retain", "test"], cap: bool) -> float:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from evaluator.contract.specification import TrainingSpec
+from lethe.evaluator.contract.specification import TrainingSpec
 
 
 def augment(images: Tensor, recipe: TrainingSpec) -> Tensor:

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from evaluator.artifacts.outputs import COPIES, Outputs
-from evaluator.training.small_images import without_padding_work
+from lethe.evaluator.artifacts.outputs import COPIES, Outputs
+from lethe.evaluator.training.small_images import without_padding_work
 
 PARTS = {"forget": "forget", "test": "test", "retain": "retain_sample", "validation": "validation"}  # name -> in bundle
 

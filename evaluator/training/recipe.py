@@ -7,12 +7,12 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from evaluator.contract.specification import TrainingSpec
-from evaluator.data.loaders import class_weights
-from evaluator.errors import EvaluatorError
-from evaluator.models import build_model
-from evaluator.training.augmentation import augment
-from evaluator.training.small_images import without_padding_work
+from lethe.evaluator.contract.specification import TrainingSpec
+from lethe.evaluator.data.loaders import class_weights
+from lethe.evaluator.errors import EvaluatorError
+from lethe.evaluator.models import build_model
+from lethe.evaluator.training.augmentation import augment
+from lethe.evaluator.training.small_images import without_padding_work
 
 
 class TrainingDiverged(EvaluatorError):

@@ -7,10 +7,10 @@ from importlib.metadata import version
 import structlog
 from obstore.exceptions import BaseError
 
-from evaluator.artifacts import ArtifactError, ArtifactStore
-from evaluator.banks.trainer import train_orders
-from evaluator.banks.training_jobs import TrainingFailed, training_pool
-from evaluator.contract.training import (
+from lethe.evaluator.artifacts import ArtifactError, ArtifactStore
+from lethe.evaluator.banks.trainer import train_orders
+from lethe.evaluator.banks.training_jobs import TrainingFailed, training_pool
+from lethe.evaluator.contract.training import (
     MOST_ORDERS,
     OrderEnd,
     OrderRef,
@@ -19,8 +19,8 @@ from evaluator.contract.training import (
     TrainingOrder,
     TrainingReport,
 )
-from evaluator.gpus import find_gpus
-from evaluator.worker.server_client import ServerAway, ServerRefused, WorkClient
+from lethe.evaluator.gpus import find_gpus
+from lethe.evaluator.worker.server_client import ServerAway, ServerRefused, WorkClient
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -4,8 +4,8 @@ import os
 import platform
 from importlib.metadata import version
 
-from evaluator.contract.work import Capabilities
-from evaluator.gpus import find_gpus
+from lethe.evaluator.contract.work import Capabilities
+from lethe.evaluator.gpus import find_gpus
 
 
 def find_capabilities(*, slots: int, sandbox_mode: str) -> Capabilities:

@@ -4,8 +4,8 @@ import threading
 
 import structlog
 
-from evaluator.contract.work import Heartbeat, Job, RunRecord
-from evaluator.worker.server_client import ServerAway, ServerRefused, WorkClient
+from lethe.evaluator.contract.work import Heartbeat, Job, RunRecord
+from lethe.evaluator.worker.server_client import ServerAway, ServerRefused, WorkClient
 
 log = structlog.stdlib.get_logger(__name__)
 

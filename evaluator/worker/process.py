@@ -20,25 +20,25 @@ from tenacity import (
     wait_exponential,
 )
 
-from evaluator.artifacts import open_store
-from evaluator.contract.tasks import EVALUATE_QUEUE, WAKE_EVALUATE_TASK, WORKER_POLL_S, celery_configuration
-from evaluator.contract.work import Job, Outcome, RunRecord
-from evaluator.dependencies import open_layers
-from evaluator.environment import environment
-from evaluator.inference.service import InferenceService
-from evaluator.pipeline import EvaluationResult, WorkerResources, evaluate
-from evaluator.sandbox_pool import SandboxPool, require_isolation
-from evaluator.settings import IndexSettings, WorkerSettings
-from evaluator.worker.bank_trainer import BankTrainer
-from evaluator.worker.capabilities import find_capabilities
-from evaluator.worker.lease_renewal import LeaseRenewal
-from evaluator.worker.report_spool import ReportSpool
-from evaluator.worker.self_test import require_self_test
-from evaluator.worker.server_client import KeyRefused, ServerAway, ServerRefused, WorkClient, WorkerUnknown
-from evaluator.worker.worker_identity import WorkerIdentity, take_identity
-from sandbox.doctor import mode
-from sandbox.errors import SandboxUnavailable
-from sandbox.setup import Backend
+from lethe.evaluator.artifacts import open_store
+from lethe.evaluator.contract.tasks import EVALUATE_QUEUE, WAKE_EVALUATE_TASK, WORKER_POLL_S, celery_configuration
+from lethe.evaluator.contract.work import Job, Outcome, RunRecord
+from lethe.evaluator.dependencies import open_layers
+from lethe.evaluator.environment import environment
+from lethe.evaluator.inference.service import InferenceService
+from lethe.evaluator.pipeline import EvaluationResult, WorkerResources, evaluate
+from lethe.evaluator.sandbox_pool import SandboxPool, require_isolation
+from lethe.evaluator.settings import IndexSettings, WorkerSettings
+from lethe.evaluator.worker.bank_trainer import BankTrainer
+from lethe.evaluator.worker.capabilities import find_capabilities
+from lethe.evaluator.worker.lease_renewal import LeaseRenewal
+from lethe.evaluator.worker.report_spool import ReportSpool
+from lethe.evaluator.worker.self_test import require_self_test
+from lethe.evaluator.worker.server_client import KeyRefused, ServerAway, ServerRefused, WorkClient, WorkerUnknown
+from lethe.evaluator.worker.worker_identity import WorkerIdentity, take_identity
+from lethe.sandbox.doctor import mode
+from lethe.sandbox.errors import SandboxUnavailable
+from lethe.sandbox.setup import Backend
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import structlog
 from pydantic import ValidationError
 
-from evaluator.contract.work import Heartbeat, Job, Outcome, RunRecord
+from lethe.evaluator.contract.work import Heartbeat, Job, Outcome, RunRecord
 
 log = structlog.stdlib.get_logger(__name__)
 

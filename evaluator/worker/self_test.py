@@ -9,10 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from evaluator.contract.data_sources import SyntheticFacesSpec
-from evaluator.contract.specification import CompetitionSpec, PracticeSpec, SplitSpec, TrainingSpec
-from evaluator.environment import environment
-from sandbox.errors import SandboxUnavailable
+from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
+from lethe.evaluator.contract.specification import CompetitionSpec, PracticeSpec, SplitSpec, TrainingSpec
+from lethe.evaluator.environment import environment
+from lethe.sandbox.errors import SandboxUnavailable
 
 WALL_S = 600.0
 SOURCE = b"def unlearning(net, retain, forget, validation):\n    return net\n"
@@ -46,7 +46,7 @@ def _boot() -> str:
 
 
 def _run(*, allow_unsafe: bool) -> None:
-    command = [sys.executable, "-m", "evaluator.worker.self_test", *(["--allow-unsafe"] if allow_unsafe else [])]
+    command = [sys.executable, "-m", "lethe.evaluator.worker.self_test", *(["--allow-unsafe"] if allow_unsafe else [])]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=WALL_S, check=False)
     except subprocess.TimeoutExpired as error:
@@ -69,7 +69,7 @@ def specification() -> CompetitionSpec:
 
 def main(*, allow_unsafe: bool) -> int:
     """Do one run on practice data made for it and return the exit code; prints the reason of a failure."""
-    from evaluator.practice import practise
+    from lethe.evaluator.practice import practise
 
     with tempfile.TemporaryDirectory(prefix="lethe-self-test-") as folder:
         store, scratch = Path(folder) / "store", Path(folder) / "scratch"

@@ -14,15 +14,15 @@ from tenacity import (
     wait_exponential,
 )
 
-from evaluator.contract.base import Contract
-from evaluator.contract.training import (
+from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.contract.training import (
     TrainingClaim,
     TrainingHeartbeat,
     TrainingHeartbeatAnswer,
     TrainingOrders,
     TrainingReport,
 )
-from evaluator.contract.work import (
+from lethe.evaluator.contract.work import (
     Capabilities,
     Claim,
     Heartbeat,
@@ -34,7 +34,7 @@ from evaluator.contract.work import (
     Registration,
     RegistrationAnswer,
 )
-from evaluator.errors import EvaluatorError
+from lethe.evaluator.errors import EvaluatorError
 
 log = structlog.stdlib.get_logger(__name__)
 

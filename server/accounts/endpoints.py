@@ -5,8 +5,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from server.accounts import service
-from server.accounts.schemas import (
+from lethe.server.accounts import service
+from lethe.server.accounts.schemas import (
     Login,
     Me,
     NewToken,
@@ -17,15 +17,15 @@ from server.accounts.schemas import (
     TokenRow,
     UserCreated,
 )
-from server.context import AppContext
-from server.http.client_address import client_address
-from server.http.paging import Page, PageCursor, PageLimit
-from server.models import User
-from server.security import sessions
-from server.security.credentials import CurrentUser, password_or_token_user
-from server.security.login import count_registration, verify_password
-from server.security.passwords import hash_password
-from server.security.sessions import RequiredVisitor, require_same_origin
+from lethe.server.context import AppContext
+from lethe.server.http.client_address import client_address
+from lethe.server.http.paging import Page, PageCursor, PageLimit
+from lethe.server.models import User
+from lethe.server.security import sessions
+from lethe.server.security.credentials import CurrentUser, password_or_token_user
+from lethe.server.security.login import count_registration, verify_password
+from lethe.server.security.passwords import hash_password
+from lethe.server.security.sessions import RequiredVisitor, require_same_origin
 
 router = APIRouter(tags=["accounts"])
 

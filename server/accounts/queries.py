@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 
-from server.models import ApiToken, Competition, CompetitionHost, RegistrationInvite, User, WebSession
+from lethe.server.models import ApiToken, Competition, CompetitionHost, RegistrationInvite, User, WebSession
 
 
 def hosted_competitions(session: Session, user: User) -> list[Competition]:

@@ -2,9 +2,9 @@
 
 from sqlalchemy.orm import Session
 
-from server.accounts import queries
-from server.errors import NotFound
-from server.models import Competition, CompetitionHost, User
+from lethe.server.accounts import queries
+from lethe.server.errors import NotFound
+from lethe.server.models import Competition, CompetitionHost, User
 
 
 def is_host(session: Session, competition: Competition, user: User) -> bool:

@@ -7,8 +7,6 @@ from uuid import UUID
 from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import PydanticCustomError
 
-from server.security.passwords import MAX_CHARS, MIN_CHARS
-
 
 def _in_words(rule: str) -> WrapValidator:
     """Replace a pattern's error message by the rule in words."""
@@ -36,6 +34,7 @@ Email = Annotated[
     _in_words(_EMAIL),
 ]
 TokenName = Annotated[str, Field(pattern=r"^\P{C}+$", min_length=1, max_length=80, examples=["laptop"])]
+MIN_CHARS, MAX_CHARS = 8, 200
 NewPassword = Annotated[
     str,
     Field(

@@ -6,15 +6,15 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from server.accounts import queries
-from server.accounts.schemas import NewUser
-from server.errors import Conflict, Forbidden, NotFound
-from server.http.paging import fetch_page
-from server.models import ApiToken, RegistrationInvite, User
-from server.models.times import utc_now
-from server.security.credentials import TOKEN_PREFIX
-from server.security.digests import digest_secret, new_secret
-from server.settings import Registration
+from lethe.server.accounts import queries
+from lethe.server.accounts.schemas import NewUser
+from lethe.server.errors import Conflict, Forbidden, NotFound
+from lethe.server.http.paging import fetch_page
+from lethe.server.models import ApiToken, RegistrationInvite, User
+from lethe.server.models.times import utc_now
+from lethe.server.security.credentials import TOKEN_PREFIX
+from lethe.server.security.digests import digest_secret, new_secret
+from lethe.server.settings import Registration
 
 INVITE_PREFIX = "lethej_"
 INVITE_DAYS = 14

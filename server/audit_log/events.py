@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from server.http.paging import fetch_page
-from server.models import AuditEvent, Competition, User
+from lethe.server.http.paging import fetch_page
+from lethe.server.models import AuditEvent, Competition, User
 
 
 def command_line_actor() -> str:

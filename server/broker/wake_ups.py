@@ -3,14 +3,14 @@
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from evaluator.contract.tasks import (
+from lethe.evaluator.contract.tasks import (
     CONTROL_QUEUE,
     EVALUATE_QUEUE,
     WAKE_CONTROL_TASK,
     WAKE_EVALUATE_TASK,
     celery_configuration,
 )
-from server.logs import get_logger
+from lethe.server.logs import get_logger
 
 log = get_logger(__name__)
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import typer
 
-from server.cli import account, admin, bench, check, demo, doctor, participant, processes, score, starter, teams
-from server.errors import LetheError
+from lethe.server.cli import account, admin, bench, check, demo, doctor, participant, processes, score, starter, teams
+from lethe.server.errors import LetheError
 
 EXIT_FAILED = 1
 
@@ -52,24 +52,41 @@ app.add_typer(teams.app, name="team", rich_help_panel="Participants", help="Your
 app.add_typer(admin.app, name="admin", rich_help_panel="Hosts", help="Create and run competitions on this server.")
 
 
+# What a command needs beyond the base: the extra that has the missing module. Models are trained by the worker's.
+EXTRAS = {
+    "admin": "server",
+    "bench": "worker",
+    "check": "worker",
+    "control": "server",
+    "demo": "server,worker",
+    "migrate": "server",
+    "serve": "server",
+    "up": "server,worker",
+    "worker": "worker",
+}
+_OF_THE_WORKER = {"PIL", "pynvml", "pyseccomp", "torch", "torchvision", "uv"}
+
+
 # Commands that call what logs. The others start without structlog, which takes a tenth of their time.
 IN_PROCESS = {"admin", "bench", "demo"}
 
 
 def main() -> None:
     """Run the command line; errors that Lethe raises on purpose are one line on stderr and exit code 1."""
-    if IN_PROCESS.intersection(sys.argv[1:2]):
-        from server.logs import configure_logs
-
-        configure_logs(level="WARNING", log_format="text")  # to stderr: stdout may be JSON for a program
     try:
+        if IN_PROCESS.intersection(sys.argv[1:2]):
+            from lethe.server.logs import configure_logs
+
+            configure_logs(level="WARNING", log_format="text")  # to stderr: stdout may be JSON for a program
         app()
     except LetheError as error:
         fail(str(error))
     except ModuleNotFoundError as error:
-        if error.name not in {"torch", "torchvision", "PIL"}:
+        extras = _missing_extras(error.name or "")
+        if not extras:
             raise
-        fail(f"this command needs {error.name}: install the worker's packages with: pip install 'lethe[worker]'")
+        command = " ".join(["lethe", *sys.argv[1:2]])
+        fail(f"{command} needs {error.name}: install Lethe with its extra, in a checkout: pip install '.[{extras}]'")
     except _expected_errors() as error:
         fail(str(error))
     except ValueError as error:
@@ -77,6 +94,16 @@ def main() -> None:
         if not message:
             raise
         fail(message)
+
+
+def _missing_extras(module: str) -> str:
+    """Return the extras that the command needs, comma-separated; empty if the missing module is in none of them."""
+    if module.partition(".")[0] == "lethe":
+        return ""
+    extras = EXTRAS.get(next(iter(sys.argv[1:]), ""), "")
+    if module in _OF_THE_WORKER and "worker" not in extras:
+        return f"{extras},worker".lstrip(",")
+    return extras
 
 
 def fail(message: str) -> None:
@@ -97,7 +124,7 @@ def _wrong_settings(error: ValueError) -> str:
 
 def _expected_errors() -> tuple[type[Exception], ...]:
     """Return the roots of errors that the other packages raise on purpose; imported only when something was raised."""
-    from evaluator.errors import EvaluatorError
-    from sandbox.errors import SandboxError
+    from lethe.evaluator.errors import EvaluatorError
+    from lethe.sandbox.errors import SandboxError
 
     return EvaluatorError, SandboxError

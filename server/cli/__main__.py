@@ -1,5 +1,5 @@
-"""`python -m server.cli` is `lethe`."""
+"""`python -m lethe.server.cli` is `lethe`."""
 
-from server.cli import main
+from lethe.server.cli import main
 
 main()

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from server.cli.options import Json, Server
-from server.client.api import RELEASE, Client
-from server.client.errors import ApiError
-from server.client.login import ClientSettings, StoredLogin, connect, find_server
+from lethe import __version__
+from lethe.server.cli.options import Json, Server
+from lethe.server.client.api import Client
+from lethe.server.client.errors import ApiError
+from lethe.server.client.login import ClientSettings, StoredLogin, connect, find_server
 
 Username = Annotated[str | None, typer.Option("--username", "-u", help="Prompted for if not given")]
 Password = Annotated[str | None, typer.Option("--password", envvar="LETHE_PASSWORD", help="Prompted for if not given")]
@@ -55,8 +56,8 @@ def login(
             found = StoredLogin(server=client.server, username=username, token=new.token, token_id=new.id)
         _store(found, as_json)
         theirs = client.server_version()
-    if theirs != RELEASE:
-        typer.echo(f"note: the server runs Lethe {theirs} and this is {RELEASE}", err=True)
+    if theirs != __version__:
+        typer.echo(f"note: the server runs Lethe {theirs} and this is {__version__}", err=True)
 
 
 def logout(as_json: Json = False) -> None:

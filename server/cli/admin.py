@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server.cli import admin_users, competition, oracles, rescore, storage
-from server.cli.options import Home, Json, Slug, SubmissionId, make_settings, say, writing
+from lethe.server.cli import admin_users, competition, oracles, rescore, storage
+from lethe.server.cli.options import Home, Json, Slug, SubmissionId, make_settings, say, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ Undo = Annotated[bool, typer.Option("--undo", help="Undo it")]
 @app.command("calibrate")
 def calibrate(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Score a second pool of oracles (ceiling) and the original model (floor) as reference rows of the board."""
-    from server.hosting import calibration, creation
+    from lethe.server.hosting import calibration, creation
 
     rows = calibration.calibrate(creation.open_context(make_settings(home=home)), slug)
     if as_json:
@@ -56,7 +56,7 @@ def rerun_submission(
     as_json: Json = False,
 ) -> None:
     """Open a new generation of a submission that has ended: the same file, evaluated again."""
-    from server.hosting import creation
+    from lethe.server.hosting import creation
 
     creation.rerun(creation.open_context(make_settings(home=home)), submission_id, fresh_seeds=fresh_seeds)
     say({"submission": str(submission_id), "state": "queued"}, f"{submission_id} is queued again.", as_json)
@@ -71,9 +71,9 @@ def show_workers(
     """Show which workers are busy, idle or lost, what they are doing and what they can do."""
     from rich.console import Console
 
-    from server.cli.tables import print_workers
-    from server.hosting import creation
-    from server.queue.workers import list_workers
+    from lethe.server.cli.tables import print_workers
+    from lethe.server.hosting import creation
+    from lethe.server.queue.workers import list_workers
 
     with creation.open_context(make_settings(home=home)).database.read() as session:
         rows = list_workers(session, gone=gone)
@@ -92,7 +92,7 @@ def disqualify_submission(
     as_json: Json = False,
 ) -> None:
     """Ignore a submission's scores; its team keeps the others."""
-    from server.hosting import actions
+    from lethe.server.hosting import actions
 
     given = _reason(reason, undo=undo)
     with writing(home) as session:
@@ -111,7 +111,7 @@ def disqualify_team(
     as_json: Json = False,
 ) -> None:
     """Take a team off every board; its submissions stay stored."""
-    from server.hosting import actions
+    from lethe.server.hosting import actions
 
     given = _reason(reason, undo=undo)
     with writing(home) as session:
@@ -123,7 +123,7 @@ def disqualify_team(
 @team.command("baseline")
 def make_baseline(slug: Slug, name: TeamName, undo: Undo = False, home: Home = None, as_json: Json = False) -> None:
     """Show a host's team as a reference row, without a rank."""
-    from server.hosting import actions
+    from lethe.server.hosting import actions
 
     with writing(home) as session:
         actions.set_baseline(session, actions.find_team(session, slug, name), is_baseline=not undo)
@@ -144,7 +144,7 @@ def make_worker_key(
     as_json: Json = False,
 ) -> None:
     """Create a worker key and print it, once."""
-    from server.queue.worker_keys import create_worker_key
+    from lethe.server.queue.worker_keys import create_worker_key
 
     _issue_key(create_worker_key, "worker_key.create", name, home, as_json)
 
@@ -156,7 +156,7 @@ def renew_worker_key(
     as_json: Json = False,
 ) -> None:
     """Replace a worker key, which stops working at once, and print the new one, once."""
-    from server.queue.worker_keys import renew_worker_key as renew
+    from lethe.server.queue.worker_keys import renew_worker_key as renew
 
     _issue_key(renew, "worker_key.renew", name, home, as_json)
 
@@ -165,7 +165,7 @@ def _issue_key(
     issue: "Callable[[Session, str], str]", action: str, name: str, home: Path | None, as_json: bool
 ) -> None:
     """Print the key that `issue` stores under `name`, and record `action`."""
-    from server.audit_log.events import record
+    from lethe.server.audit_log.events import record
 
     with writing(home) as session:
         key = issue(session, name)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from server.cli.options import Home, Json, Yes, make_settings, say, writing
+from lethe.server.cli.options import Home, Json, Yes, make_settings, say, writing
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -28,8 +28,8 @@ def create(
     """Create an account, whatever the setting for registration says."""
     from pydantic import ValidationError
 
-    from server.accounts.schemas import NewUser
-    from server.hosting import account_administration
+    from lethe.server.accounts.schemas import NewUser
+    from lethe.server.hosting import account_administration
 
     password = password or typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     try:
@@ -46,7 +46,7 @@ def create(
 @app.command("list")
 def list_users(home: Home = None, as_json: Json = False) -> None:
     """List all accounts with their roles."""
-    from server.hosting import account_administration, creation
+    from lethe.server.hosting import account_administration, creation
 
     with creation.open_context(make_settings(home=home)).database.read() as session:
         users = account_administration.list_users(session)
@@ -69,7 +69,7 @@ def role(
     as_json: Json = False,
 ) -> None:
     """Grant or revoke the role of an operator of the site, or of a host of one competition."""
-    from server.hosting import account_administration
+    from lethe.server.hosting import account_administration
 
     if role not in {"operator", "host"} or (role == "host") != (competition is not None):
         raise typer.BadParameter(
@@ -93,7 +93,7 @@ def disable(
     as_json: Json = False,
 ) -> None:
     """Disable an account: its tokens and sessions end, its submissions stay."""
-    from server.hosting import account_administration
+    from lethe.server.hosting import account_administration
 
     with writing(home) as session:
         account_administration.set_disabled(session, username, is_disabled=not undo)
@@ -104,7 +104,7 @@ def disable(
 @app.command("reset-password")
 def reset_password(username: Username, yes: Yes = False, home: Home = None, as_json: Json = False) -> None:
     """Set a new password for an account and print it, once; its tokens and sessions end."""
-    from server.hosting import account_administration
+    from lethe.server.hosting import account_administration
 
     if not yes:
         typer.confirm(f"End every token and session of {username}?", abort=True, err=True)
@@ -116,7 +116,7 @@ def reset_password(username: Username, yes: Yes = False, home: Home = None, as_j
 @app.command("invite")
 def invite(home: Home = None, as_json: Json = False) -> None:
     """Create an invitation and print its code, with which one person can register."""
-    from server.hosting import account_administration
+    from lethe.server.hosting import account_administration
 
     with writing(home) as session:
         code = account_administration.invite(session)
@@ -130,9 +130,9 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """List what hosts and operators did, newest first."""
-    from server.audit_log.events import list_events
-    from server.competitions.service import get_competition
-    from server.hosting import creation
+    from lethe.server.audit_log.events import list_events
+    from lethe.server.competitions.service import get_competition
+    from lethe.server.hosting import creation
 
     with creation.open_context(make_settings(home=home)).database.read() as session:
         competition_id = None if competition is None else get_competition(session, competition, drafts=True).id

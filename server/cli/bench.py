@@ -1,8 +1,6 @@
 """`lethe bench SWEEP.toml`: methods × constants × seeds through the sandbox and the metric, without a server."""
 
 import json
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,15 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from server.cli.options import DataFolder, Home, Json, make_settings
-from server.cli.progress import training_progress
+from lethe.server.cli.options import DataFolder, Home, Json, make_settings
+from lethe.server.cli.progress import training_progress
 
 if TYPE_CHECKING:
-    from evaluator.banks.seeding import ReportProgress
-    from evaluator.bench.runs import Bench, MethodRuns
-    from evaluator.bench.sweep import Sweep
-    from evaluator.bench.tables import Row
-    from evaluator.contract.specification import CompetitionSpec
+    from lethe.evaluator.bench.sweep import Sweep
+    from lethe.evaluator.bench.tables import Row
+    from lethe.evaluator.contract.specification import CompetitionSpec
 
 
 def bench(
@@ -36,25 +32,23 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Compare methods offline. After an interruption it continues where it stopped."""
-    from evaluator.bench.runs import run_methods
-    from evaluator.bench.sweep import load_sweep, methods_of
-    from evaluator.bench.tables import require_block, sort_rows, write_block
-    from evaluator.bench.tracking import log_rows, require_mlflow
+    from lethe.evaluator.bench.compare import compare_methods, specification_of
+    from lethe.evaluator.bench.sweep import load_sweep
+    from lethe.evaluator.bench.tables import require_block, write_block
+    from lethe.evaluator.bench.tracking import log_rows, require_mlflow
 
     if mlflow is not None:
         require_mlflow()
     for path in block or ():
         require_block(path)
     wanted = load_sweep(sweep)
-    methods = methods_of(wanted, sweep.parent)
+    spec = specification_of(wanted, sweep.parent, runs)
     settings = make_settings(home=home)
     settings.prepare_home()
-    slots = jobs or len(os.sched_getaffinity(0))
-    spec = _specification(wanted, sweep.parent, runs)
-    with training_progress() as progress, tempfile.TemporaryDirectory(prefix="lethe-bench-") as scratch:
-        prepared = _prepare(spec, settings.artifacts, wanted.seed, data=data, jobs=jobs, progress=progress)
-        done = run_methods(prepared, methods, slots=slots, scratch=Path(scratch), progress=progress)
-    rows = sort_rows(_rows(prepared, done))
+    with training_progress() as progress:
+        rows = compare_methods(
+            wanted, sweep.parent, settings.artifacts, runs=runs, jobs=jobs, data=data, progress=progress
+        )
     if as_json:
         typer.echo(json.dumps([_document(row) for row in rows]))
     else:
@@ -72,82 +66,9 @@ def bench(
         raise typer.Exit(1)
 
 
-def _specification(sweep: "Sweep", folder: Path, runs: int | None) -> "CompetitionSpec":
-    """Return the competition's specification with the sweep's number of runs, and of oracles in each pool."""
-    from evaluator.contract.specification import CompetitionSpec
-    from server.hosting.creation import read_specification
-
-    beside = folder / sweep.competition
-    spec = read_specification(beside if beside.is_file() else Path(sweep.competition))
-    count = runs or sweep.runs or spec.evaluation.runs
-    document = spec.model_dump()
-    document["evaluation"] |= {"runs": count, "oracles": count, "ceiling_oracles": count}
-    return CompetitionSpec.model_validate(document).with_seeds(lambda: sweep.seed)
-
-
-def _prepare(
-    spec: "CompetitionSpec",
-    artifacts: str,
-    seed: int,
-    *,
-    data: Path | None,
-    jobs: int | None,
-    progress: "ReportProgress",
-) -> "Bench":
-    """Prepare data, original model and both pools of oracles, or load what is stored already."""
-    from evaluator.artifacts import open_store
-    from evaluator.banks.identity import bank_identity
-    from evaluator.banks.seeding import fill_banks
-    from evaluator.banks.training_jobs import training_pool
-    from evaluator.bench.runs import Bench
-    from evaluator.data.sources import Files
-    from evaluator.preparation import prepare
-
-    store = open_store(artifacts)
-    split = prepare(spec, store, files=Files(folder=data), jobs=jobs, progress=progress).public
-    bank = bank_identity(spec, split.visible, split.evaluation)
-    orders = [(bank, index) for index in range(spec.evaluation.oracles + spec.evaluation.ceiling_oracles)]
-    with training_pool(jobs) as pool:
-        fill_banks(orders, store, pool, stage="oracles", progress=progress)
-    return Bench(spec=spec, split=split, store=store, runs=spec.evaluation.runs, seed=seed)
-
-
-def _rows(prepared: "Bench", done: "list[MethodRuns]") -> "list[Row]":
-    """Return a row for every method, for the ceiling and for the floor."""
-    from safetensors.numpy import load
-
-    from evaluator.artifacts.oracles import load_pool
-    from evaluator.artifacts.outputs import stack_outputs
-    from evaluator.bench.estimates import estimate_measures
-    from evaluator.bench.tables import Row
-    from server.competitions.oracle_pools import OraclePools
-    from server.scoring.reference_set import load_reference_set
-
-    count, digest, store = prepared.runs, prepared.split.bank_digest, prepared.store
-    against = OraclePools(prepared.split, range(count), range(count, 2 * count))
-    reference_set = load_reference_set(store, prepared.spec.metric, against)
-    evaluation = load(store.get(prepared.split.evaluation))
-    labels = {part: evaluation[f"{part}.labels"] for part in ("forget", "test", "retain_sample")}
-    oracles, others = (load_pool(store, digest, range(first, first + count)) for first in (0, count))
-    rows = []
-    references = {"ceiling": others, "floor": stack_outputs([reference_set.original] * count)}
-    for name, outputs in references.items():
-        score = reference_set.score(reference_set.pool(outputs))
-        measures = estimate_measures(score, outputs, oracles, labels, ())
-        rows.append(Row(name, {}, count, measures, score, is_reference=True))
-    for one in done:
-        if one.outputs is None:
-            rows.append(Row(one.method.name, one.method.constants, count, {}, None, fault=one.fault))
-            continue
-        score = reference_set.score(reference_set.pool(one.outputs))
-        measures = estimate_measures(score, one.outputs, oracles, labels, one.wall_s)
-        rows.append(Row(one.method.name, one.method.constants, count, measures, score))
-    return rows
-
-
 def _texts(rows: "list[Row]", sweep: "Sweep", spec: "CompetitionSpec") -> dict[str, str]:
     """Return the CSV, the whole table and the short one for a marked block."""
-    from evaluator.bench.tables import SHORT, csv_table, markdown_table, verdict
+    from lethe.evaluator.bench.tables import SHORT, csv_table, markdown_table, verdict
 
     title = sweep.title or f"Methods on {spec.slug}"
     runs = spec.evaluation.runs
@@ -164,7 +85,7 @@ def _texts(rows: "list[Row]", sweep: "Sweep", spec: "CompetitionSpec") -> dict[s
 
 
 def _print(rows: "list[Row]") -> None:
-    from evaluator.bench.tables import SHORT, format_estimate, verdict
+    from lethe.evaluator.bench.tables import SHORT, format_estimate, verdict
 
     table = Table(box=None, pad_edge=False)
     table.add_column("method", no_wrap=True)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server.cli.descriptions import resources
-from server.cli.options import AllowUnsafe, DataFolder, Json, make_settings
-from server.cli.progress import training_progress
+from lethe.server.cli.descriptions import resources
+from lethe.server.cli.options import AllowUnsafe, DataFolder, Json, make_settings
+from lethe.server.cli.progress import training_progress
 
 if TYPE_CHECKING:
-    from evaluator.contract.specification import CompetitionSpec
-    from evaluator.practice import CheckResult
-    from server.submissions.static_check import CheckedFile
+    from lethe.evaluator.contract.specification import CompetitionSpec
+    from lethe.evaluator.practice import CheckResult
+    from lethe.server.submissions.static_check import CheckedFile
 
 
 def check(
@@ -33,11 +33,11 @@ def check(
 
     Shows everything that it prints, the resources that it uses, and its score on practice data.
     """
-    from evaluator.data.sources import Files
-    from evaluator.practice import practise
-    from server.hosting.creation import read_specification
+    from lethe.evaluator.contract.specification_file import load_specification
+    from lethe.evaluator.data.sources import Files
+    from lethe.evaluator.practice import practise
 
-    spec = read_specification(specification)
+    spec = load_specification(specification)
     checked = _checked(file, spec, as_json)
     folder = make_settings().prepare_home() / "practice"
     with training_progress() as progress, tempfile.TemporaryDirectory(prefix="lethe-check-") as scratch:
@@ -61,7 +61,7 @@ def check(
 
 def _checked(file: Path, spec: "CompetitionSpec", as_json: bool) -> "CheckedFile":
     """Return the file after the server's static check; a refused file ends the command with code 1."""
-    from server.submissions.static_check import RefusedFile, check_file
+    from lethe.server.submissions.static_check import RefusedFile, check_file
 
     try:
         data = file.read_bytes()
@@ -95,7 +95,7 @@ def _static(checked: "CheckedFile") -> dict[str, object]:
 
 
 def _show(result: "CheckResult", spec: "CompetitionSpec") -> None:
-    from evaluator.contract.fault_texts import FAULT_TEXTS
+    from lethe.evaluator.contract.fault_texts import FAULT_TEXTS
 
     report, score = result.report, result.score
     for part in (report.stdout, report.stderr, report.traceback):

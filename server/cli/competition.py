@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from evaluator.contract.states import Evaluation
-from server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, make_settings, writing
-from server.cli.progress import training_progress
+from lethe.evaluator.contract.states import Evaluation
+from lethe.server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, make_settings, writing
+from lethe.server.cli.progress import training_progress
 
 if TYPE_CHECKING:
-    from server.hosting.finals import Plan
-    from server.models import Competition
+    from lethe.server.hosting.finals import Plan
+    from lethe.server.models import Competition
 
 app = typer.Typer(no_args_is_help=True, help="Create competitions and lead them through their phases.")
 
@@ -34,15 +34,14 @@ def create_competition(
     Training starts only when the data are complete and split. Seeds that the file leaves out are drawn, and stored in
     the database only.
     """
-    from evaluator.data.sources import Files
-    from server.hosting import creation
+    from lethe.evaluator.contract.specification_file import load_specification
+    from lethe.evaluator.data.sources import Files
+    from lethe.server.hosting import creation
 
     context = creation.open_context(make_settings(home=home))
     files = Files(folder=data, skip_bad=skip_bad)
     with training_progress() as progress:
-        created = creation.create(
-            context, creation.read_specification(specification), files=files, jobs=jobs, progress=progress
-        )
+        created = creation.create(context, load_specification(specification), files=files, jobs=jobs, progress=progress)
     for name in files.skipped:
         typer.echo(f"skipped {name}", err=True)
     if as_json:
@@ -54,7 +53,7 @@ def create_competition(
 @app.command("open")
 def open_competition(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Publish a competition, which accepts uploads in its public phase. Also ends a pause or an early close."""
-    from server.hosting import creation
+    from lethe.server.hosting import creation
 
     competition = creation.open_competition(creation.open_context(make_settings(home=home)), slug)
     _say_state(competition, as_json)
@@ -63,7 +62,7 @@ def open_competition(slug: Slug, home: Home = None, as_json: Json = False) -> No
 @app.command("pause")
 def pause_competition(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Refuse uploads until the competition is opened again. The queue is still evaluated, and the calendar goes on."""
-    from server.hosting import actions
+    from lethe.server.hosting import actions
 
     with writing(home) as session:
         _say_state(actions.pause(session, slug), as_json)
@@ -77,7 +76,7 @@ def extend_competition(
     as_json: Json = False,
 ) -> None:
     """Move the end of uploads, even after it has passed, until the final evaluation begins."""
-    from server.hosting import actions
+    from lethe.server.hosting import actions
 
     end = parse_time(until)
     with writing(home) as session:
@@ -87,7 +86,7 @@ def extend_competition(
 @app.command("close")
 def close_competition(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """End uploads and freeze selections; the queue is still evaluated. `open` reopens the competition."""
-    from server.hosting import actions
+    from lethe.server.hosting import actions
 
     with writing(home) as session:
         _say_state(actions.close(session, slug), as_json)
@@ -103,7 +102,7 @@ def announce(
     as_json: Json = False,
 ) -> None:
     """Publish an announcement to everybody. It cannot be withdrawn."""
-    from server.hosting import actions, creation
+    from lethe.server.hosting import actions, creation
 
     if not 1 <= len(title.strip()) <= actions.TITLE_CHARS or len(body) > actions.BODY_CHARS:
         raise typer.BadParameter(
@@ -134,7 +133,7 @@ def parse_time(text: str) -> datetime:
 
 
 def _say_state(competition: "Competition", as_json: bool) -> None:
-    from server.competitions.phases import describe, ends_at, phase
+    from lethe.server.competitions.phases import describe, ends_at, phase
 
     if not as_json:
         typer.echo(describe(competition))
@@ -156,7 +155,7 @@ def start_finals(
     as_json: Json = False,
 ) -> None:
     """Evaluate the selected submissions on the final split with unseen seeds. The competition must be closed."""
-    from server.hosting import creation
+    from lethe.server.hosting import creation
 
     context = creation.open_context(make_settings(home=home))
     plan = creation.plan_finals(context, slug)
@@ -180,9 +179,9 @@ def reveal(
     as_json: Json = False,
 ) -> None:
     """Publish the final board and the metric, and print the board. It cannot be undone."""
-    from server.cli.tables import print_leaderboard
-    from server.hosting import creation, finals
-    from server.leaderboard import service
+    from lethe.server.cli.tables import print_leaderboard
+    from lethe.server.hosting import creation, finals
+    from lethe.server.leaderboard import service
 
     context = creation.open_context(make_settings(home=home))
     if not yes:
@@ -221,9 +220,9 @@ def export(
     """
     from rich.progress import Progress
 
-    from server.hosting import creation
-    from server.hosting.archive import export as write
-    from server.hosting.mlflow_tracking import log_archive, require_target
+    from lethe.server.hosting import creation
+    from lethe.server.hosting.archive import export as write
+    from lethe.server.hosting.mlflow_tracking import log_archive, require_target
 
     if mlflow is not None:
         require_target(mlflow)

@@ -13,18 +13,18 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from evaluator.contract.states import SubmissionState
-from server.cli.descriptions import describe_submission
-from server.cli.options import Home, Port, make_settings
-from server.cli.processes import listen, start_all
-from server.cli.progress import training_progress
-from server.cli.supervisor import Supervisor
-from server.cli.tables import print_leaderboard
-from server.cli.watch import wait_for
-from server.client import ApiError, Client
-from server.errors import PlatformError
-from server.settings import Settings
-from server.submissions.schemas import SubmissionView
+from lethe.evaluator.contract.states import SubmissionState
+from lethe.server.cli.descriptions import describe_submission
+from lethe.server.cli.options import Home, Port, make_settings
+from lethe.server.cli.processes import listen, start_all
+from lethe.server.cli.progress import training_progress
+from lethe.server.cli.supervisor import Supervisor
+from lethe.server.cli.tables import print_leaderboard
+from lethe.server.cli.watch import wait_for
+from lethe.server.client import ApiError, Client
+from lethe.server.errors import PlatformError
+from lethe.server.settings import Settings
+from lethe.server.submissions.schemas import SubmissionView
 
 SLUG = "demo"
 BASELINES = ("noop", "finetune", "gradient_ascent", "reset_head", "noise_finetune")
@@ -59,17 +59,18 @@ def demo(
 
 def prepare_competition(settings: Settings) -> None:
     """Create, seed, calibrate and open the demo competition, as far as it is not done yet."""
-    from sandbox.doctor import require
-    from server.competitions.service import CompetitionExists
-    from server.hosting import creation
-    from server.hosting.calibration import calibrate
-    from server.hosting.oracles import seed
+    from lethe.evaluator.contract.specification_file import load_specification
+    from lethe.sandbox.doctor import require
+    from lethe.server.competitions.service import CompetitionExists
+    from lethe.server.hosting import creation
+    from lethe.server.hosting.calibration import calibrate
+    from lethe.server.hosting.oracles import seed
 
     require()
     context = creation.open_context(settings)
     with training_progress() as progress:
         try:
-            created = creation.create(context, creation.read_specification(Path(SLUG)), jobs=None, progress=progress)
+            created = creation.create(context, load_specification(SLUG), jobs=None, progress=progress)
             typer.echo(creation.describe(created))
         except CompetitionExists:
             typer.echo(f"Continuing with the {SLUG} competition in {settings.home}.")
@@ -109,7 +110,7 @@ def play(settings: Settings, supervisor: Supervisor, stop: threading.Event) -> b
 
 def baseline_file(name: str) -> Path:
     """Return the file of a shipped baseline."""
-    return Path(str(files("baselines"))) / f"{name}.py"
+    return Path(str(files("lethe.baselines"))) / f"{name}.py"
 
 
 def _accounts(settings: Settings) -> dict[str, str]:

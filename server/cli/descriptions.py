@@ -5,9 +5,9 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
-from server.competitions.schemas import AnnouncementView, CompetitionFacts
-from server.pages.formatting import limit_facts
-from server.submissions.schemas import QuotaView, ReceiptView, SubmissionLog, SubmissionView
+from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts
+from lethe.server.pages.formatting import limit_facts
+from lethe.server.submissions.schemas import QuotaView, ReceiptView, SubmissionLog, SubmissionView
 
 MEBIBYTE = 2**20
 

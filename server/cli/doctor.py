@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from server.cli.options import Home, Json, make_settings
+from lethe.server.cli.options import Home, Json, make_settings
 
 if TYPE_CHECKING:
-    from attacks.runner import Verdict
-    from evaluator.settings import SandboxSettings
-    from sandbox.doctor import HostFinding
+    from lethe.attacks.runner import Verdict
+    from lethe.evaluator.settings import SandboxSettings
+    from lethe.sandbox.doctor import HostFinding
 
 _MARKS = {"contained": "ok  ", "breached": "FAIL", "skipped": "note"}
 _LEAST_SUMMARY = 30
@@ -24,9 +24,9 @@ def doctor(
     as_json: Json = False,
 ) -> None:
     """Check this machine; each line is ok, or says what is wrong and how to fix it."""
-    from evaluator.settings import SandboxSettings
-    from sandbox.doctor import probe
-    from server.cli.installation import look
+    from lethe.evaluator.settings import SandboxSettings
+    from lethe.sandbox.doctor import probe
+    from lethe.server.cli.installation import look
 
     sandbox = SandboxSettings()
     uid = sandbox.sandbox_uid
@@ -53,9 +53,9 @@ def doctor(
 
 
 def _attack(sandbox: "SandboxSettings") -> "Iterator[Verdict]":
-    from attacks.attack_bench import AttackBench
-    from attacks.case import load_cases
-    from attacks.runner import run_cases
+    from lethe.attacks.attack_bench import AttackBench
+    from lethe.attacks.case import load_cases
+    from lethe.attacks.runner import run_cases
 
     with AttackBench(backend=sandbox.sandbox_backend, uid=sandbox.sandbox_uid, gpu=sandbox.gpu) as bench:
         yield from run_cases(load_cases(), bench)

@@ -5,11 +5,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from sandbox.doctor import HostFinding
-from server.settings import Settings
+from lethe.sandbox.doctor import HostFinding
+from lethe.server.settings import Settings
 
 GIB = 2**30
 HOME_BYTES = 2 * GIB
@@ -20,16 +21,26 @@ _NOTHING_YET = "nothing there yet; lethe up or lethe migrate creates it"
 
 def look(settings: Settings) -> list[HostFinding]:
     """Return a finding for each part. A part must work only if a setting names it or it exists. Raises nothing."""
-    return [
-        _disk(settings),
-        _temporary_space(),
-        _gpu(),
-        _database(settings),
-        _broker(settings),
-        _artifacts(settings),
-        _layers_folder(),
-        _package_index(),
-    ]
+    checks: dict[str, Callable[[], HostFinding]] = {
+        "disk": partial(_disk, settings),
+        "temporary space": _temporary_space,
+        "gpu": _gpu,
+        "database": partial(_database, settings),
+        "broker": partial(_broker, settings),
+        "artifacts": partial(_artifacts, settings),
+        "layers": _layers_folder,
+        "package index": _package_index,
+    }
+    return [_if_installed(name, check) for name, check in checks.items()]
+
+
+def _if_installed(name: str, check: Callable[[], HostFinding]) -> HostFinding:
+    """Return the check's finding, or that its packages are not on this machine, which may need only some extras."""
+    try:
+        return check()
+    except ModuleNotFoundError as error:
+        remedy = "if this machine needs it, install Lethe with the extra, in a checkout: pip install '.[server,worker]'"
+        return HostFinding(name, False, False, f"not checked, {error.name} is not installed", remedy)
 
 
 def _disk(settings: Settings) -> HostFinding:
@@ -60,10 +71,10 @@ def _space(name: str, folder: Path, wanted_bytes: int, remedy: str) -> HostFindi
 
 def _gpu() -> HostFinding:
     """Find GPUs. A machine without one evaluates on its processor, but a GPU that LETHE_GPU names must exist."""
-    from evaluator.gpus import find_gpus
-    from evaluator.settings import SandboxSettings
-    from sandbox.errors import SandboxUnavailable
-    from sandbox.gpu import device_nodes
+    from lethe.evaluator.gpus import find_gpus
+    from lethe.evaluator.settings import SandboxSettings
+    from lethe.sandbox.errors import SandboxUnavailable
+    from lethe.sandbox.gpu import device_nodes
 
     gpu = SandboxSettings().gpu
     try:
@@ -90,10 +101,10 @@ def _database(settings: Settings) -> HostFinding:
     from alembic.script import ScriptDirectory
     from sqlalchemy.exc import SQLAlchemyError
 
-    from server.database.engine import Database
-    from server.database.migration import alembic_config
-    from server.errors import ConfigurationError
-    from server.hosting.queries import schema_revision
+    from lethe.server.database.engine import Database
+    from lethe.server.database.migration import alembic_config
+    from lethe.server.errors import ConfigurationError
+    from lethe.server.hosting.queries import schema_revision
 
     is_named = bool(settings.database_url.get_secret_value())
     try:
@@ -126,7 +137,7 @@ def _broker(settings: Settings) -> HostFinding:
         return _folder("broker", Path(urlsplit(url).path), is_named=bool(settings.broker_url.get_secret_value()))
 
     def answers() -> bool:
-        from server.broker.wake_ups import Waker, create_celery
+        from lethe.server.broker.wake_ups import Waker, create_celery
 
         try:
             return Waker(create_celery(url)).is_reachable()
@@ -145,7 +156,7 @@ def _artifacts(settings: Settings) -> HostFinding:
         return _folder("artifacts", Path(unquote(parts.path)), is_named=is_named)
 
     def answers() -> bool:
-        from evaluator.artifacts import open_store
+        from lethe.evaluator.artifacts import open_store
 
         open_store(url).probe()
         return True
@@ -155,8 +166,8 @@ def _artifacts(settings: Settings) -> HostFinding:
 
 
 def _layers_folder() -> HostFinding:
-    from evaluator.dependencies.probe import closed_layers_folder
-    from evaluator.settings import LayerSettings
+    from lethe.evaluator.dependencies.probe import closed_layers_folder
+    from lethe.evaluator.settings import LayerSettings
 
     settings = LayerSettings()
     reason = closed_layers_folder(settings)
@@ -168,9 +179,9 @@ def _layers_folder() -> HostFinding:
 
 def _package_index() -> HostFinding:
     """Check the package index, which is never required: only submissions that name packages need it."""
-    from evaluator.dependencies.errors import DependencyRefused, InstallerFailure
-    from evaluator.dependencies.probe import ask_index
-    from evaluator.settings import IndexSettings, LayerSettings
+    from lethe.evaluator.dependencies.errors import DependencyRefused, InstallerFailure
+    from lethe.evaluator.dependencies.probe import ask_index
+    from lethe.evaluator.settings import IndexSettings, LayerSettings
 
     try:
         said = ask_index(LayerSettings(), IndexSettings())
@@ -195,7 +206,7 @@ def _folder(name: str, folder: Path, *, is_named: bool) -> HostFinding:
 
 
 def _asked(name: str, shown: str, answers: Callable[[], bool], remedy: str, *, required: bool) -> HostFinding:
-    from evaluator.artifacts import ArtifactError
+    from lethe.evaluator.artifacts import ArtifactError
 
     try:
         is_there = answers()

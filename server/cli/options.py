@@ -10,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from server.settings import Settings
+from lethe.server.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -48,7 +48,7 @@ def make_settings(**given: Any) -> Settings:
 @contextmanager
 def writing(home: Path | None) -> Iterator["Session"]:
     """Open a session on the server's database that commits when the block ends."""
-    from server.hosting import creation
+    from lethe.server.hosting import creation
 
     with creation.open_context(make_settings(home=home)).database.write() as session:
         yield session
@@ -61,4 +61,4 @@ def say(document: dict[str, Any], text: str, as_json: bool) -> None:
 
 def command_line(*arguments: str) -> list[str]:
     """Return the command line that starts another `lethe` with this interpreter."""
-    return [sys.executable, "-m", "server.cli", *arguments]
+    return [sys.executable, "-m", "lethe.server.cli", *arguments]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server.cli.options import Home, Jobs, Json, Slug, Yes, make_settings, say
-from server.cli.progress import training_progress
+from lethe.server.cli.options import Home, Jobs, Json, Slug, Yes, make_settings, say
+from lethe.server.cli.progress import training_progress
 
 if TYPE_CHECKING:
-    from server.hosting.oracle_status import BankStatus
+    from lethe.server.hosting.oracle_status import BankStatus
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -30,8 +30,8 @@ def seed(
     as_json: Json = False,
 ) -> None:
     """Train missing oracles. Safe to stop with Ctrl-C, to restart, and to run on many machines at once."""
-    from server.hosting import oracles
-    from server.hosting.creation import open_context
+    from lethe.server.hosting import oracles
+    from lethe.server.hosting.creation import open_context
 
     context = open_context(make_settings(home=home))
     stop = threading.Event()
@@ -59,8 +59,8 @@ def seed(
 @app.command("recall")
 def recall(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Stop workers from training more oracles of this competition; models in training are finished."""
-    from server.hosting import oracles
-    from server.hosting.creation import open_context
+    from lethe.server.hosting import oracles
+    from lethe.server.hosting.creation import open_context
 
     held = oracles.recall(open_context(make_settings(home=home)), slug)
     text = f"Workers train no more oracles of {slug}; {held} are still in training."
@@ -70,8 +70,8 @@ def recall(slug: Slug, home: Home = None, as_json: Json = False) -> None:
 @app.command("status")
 def status(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Show trained and missing models of each bank, who trains what, how fast, and disk usage."""
-    from server.hosting import oracle_status
-    from server.hosting.creation import open_context
+    from lethe.server.hosting import oracle_status
+    from lethe.server.hosting.creation import open_context
 
     found = oracle_status.status(open_context(make_settings(home=home)), slug)
     if as_json:
@@ -92,8 +92,8 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check all stored digests, and recompute the outputs of a sample from checkpoints."""
-    from server.hosting import oracles
-    from server.hosting.creation import open_context
+    from lethe.server.hosting import oracles
+    from lethe.server.hosting.creation import open_context
 
     context = open_context(make_settings(home=home))
     with training_progress() as progress:
@@ -124,8 +124,8 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Delete the oracles' checkpoints. Scores need only the outputs, which stay."""
-    from server.hosting import oracles
-    from server.hosting.creation import open_context
+    from lethe.server.hosting import oracles
+    from lethe.server.hosting.creation import open_context
 
     context = open_context(make_settings(home=home))
     size_bytes = oracles.checkpoint_bytes(context, slug)

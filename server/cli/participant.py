@@ -8,19 +8,19 @@ import typer
 from pydantic import BaseModel
 from rich.console import Console
 
-from evaluator.contract.states import Evaluation, SubmissionState
-from server.cli.descriptions import (
+from lethe.evaluator.contract.states import Evaluation, SubmissionState
+from lethe.server.cli.descriptions import (
     describe_competition,
     describe_log,
     describe_quota,
     describe_receipt,
     describe_submission,
 )
-from server.cli.options import Json, Server, Slug, SubmissionId, Token
-from server.cli.tables import print_competitions, print_leaderboard, print_submissions
-from server.cli.watch import wait_for
-from server.client import Client, connect
-from server.submissions.schemas import SubmissionView
+from lethe.server.cli.options import Json, Server, Slug, SubmissionId, Token
+from lethe.server.cli.tables import print_competitions, print_leaderboard, print_submissions
+from lethe.server.cli.watch import wait_for
+from lethe.server.client import Client, connect
+from lethe.server.submissions.schemas import SubmissionView
 
 Watch = Annotated[bool, typer.Option("--watch", help="Follow it until it has ended")]
 

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from server.cli.options import AllowUnsafe, Home, Host, Port, command_line, make_settings
-from server.cli.supervisor import Supervisor
-from server.errors import ConfigurationError
-from server.settings import Settings
+from lethe.server.cli.options import AllowUnsafe, Home, Host, Port, command_line, make_settings
+from lethe.server.cli.supervisor import Supervisor
+from lethe.server.errors import ConfigurationError
+from lethe.server.settings import Settings
 
 SHUTDOWN_S = 5
 """Seconds that requests in flight get after SIGTERM."""
@@ -23,10 +23,10 @@ def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
 
     import uvicorn
 
-    from server.app import create_app
-    from server.database.migration import require_newest
-    from server.http.protocol import BoundedHttp
-    from server.logs import configure_logs
+    from lethe.server.app import create_app
+    from lethe.server.database.migration import require_newest
+    from lethe.server.http.protocol import BoundedHttp
+    from lethe.server.logs import configure_logs
 
     settings = make_settings(home=home, host=host, port=port)
     configure_logs(level=settings.log_level, log_format=settings.log_format)
@@ -66,10 +66,10 @@ def listen(settings: Settings) -> socket.socket:
 
 def control(home: Home = None) -> None:
     """Run the control process: it sweeps for lost work and computes scores."""
-    from server.control.process import run_control
-    from server.database.engine import Database
-    from server.database.migration import require_newest
-    from server.logs import configure_logs
+    from lethe.server.control.process import run_control
+    from lethe.server.database.engine import Database
+    from lethe.server.database.migration import require_newest
+    from lethe.server.logs import configure_logs
 
     settings = make_settings(home=home)
     configure_logs(level=settings.log_level, log_format=settings.log_format)
@@ -89,9 +89,9 @@ def worker(
     allow_unsafe: AllowUnsafe = False,
 ) -> None:
     """Run an evaluation worker: it runs submissions in the sandbox and stores their outputs."""
-    from evaluator.settings import WorkerSettings
-    from evaluator.worker.process import run_worker
-    from server.logs import configure_logs
+    from lethe.evaluator.settings import WorkerSettings
+    from lethe.evaluator.worker.process import run_worker
+    from lethe.server.logs import configure_logs
 
     if key_file is not None:
         try:
@@ -106,8 +106,8 @@ def worker(
 
 def migrate(home: Home = None) -> None:
     """Migrate the database to the newest schema."""
-    from server.context import create_context
-    from server.database.migration import migrate as apply
+    from lethe.server.context import create_context
+    from lethe.server.database.migration import migrate as apply
 
     settings = make_settings(home=home)
     apply(create_context(settings).database)
@@ -127,11 +127,11 @@ def up(home: Home = None, host: Host = None, port: Port = None, allow_unsafe: Al
 
 def start_all(settings: Settings, *, log_level: str | None = None, allow_unsafe: bool = False) -> Supervisor:
     """Start the three processes of one machine; raises before anything starts if one of them cannot."""
-    from evaluator.sandbox_pool import require_isolation
-    from evaluator.settings import SandboxSettings
-    from server.context import create_context
-    from server.database.migration import migrate as apply
-    from server.queue.worker_keys import embedded_worker_key
+    from lethe.evaluator.sandbox_pool import require_isolation
+    from lethe.evaluator.settings import SandboxSettings
+    from lethe.server.context import create_context
+    from lethe.server.database.migration import migrate as apply
+    from lethe.server.queue.worker_keys import embedded_worker_key
 
     listen(settings).close()
     context = create_context(settings)

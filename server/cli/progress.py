@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 if TYPE_CHECKING:
-    from evaluator.banks.seeding import Progress as Step
+    from lethe.evaluator.banks.seeding import Progress as Step
 
 _TITLES = {"data": "photographs", "models": "first models"}
 _UNITS = {"models": "models", "oracles": "models", "runs": "runs"}  # stages whose speed is shown
@@ -29,12 +29,17 @@ def training_progress() -> Iterator[Callable[["Step"], None]]:
     def show(step: "Step") -> None:
         if step.done == step.total and not step.fresh:
             return  # everything was stored already
+        if not tasks:
+            bars.start()
         if step.stage not in tasks:
             tasks[step.stage] = bars.add_task(_TITLES.get(step.stage, step.stage), total=step.total, rate="")
         bars.update(tasks[step.stage], completed=step.done, total=step.total, rate=_rate(step))
 
-    with bars:
+    try:
         yield show
+    finally:
+        if tasks:  # stopping prints a line, even where nothing was drawn
+            bars.stop()
 
 
 def _rate(step: "Step") -> str:

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from server.cli.options import Home, Json, Slug, Yes, make_settings
+from lethe.server.cli.options import Home, Json, Slug, Yes, make_settings
 
 if TYPE_CHECKING:
-    from server.scoring.rescoring import Draft, Move
-    from server.scoring.verification import Verified
+    from lethe.server.scoring.rescoring import Draft, Move
+    from lethe.server.scoring.verification import Verified
 
 
 def rescore(
@@ -37,13 +37,13 @@ def rescore(
 
     No submission runs, so it needs neither workers nor GPUs. With --json and without --yes it only compares.
     """
-    from server.hosting.creation import open_context
+    from lethe.server.hosting.creation import open_context
 
     if verify and (rule is not None or cap_ratios is not None):
         raise typer.BadParameter("--verify recomputes each score under its own rule: leave out --rule and --cap-ratios")
     context = open_context(make_settings(home=home))
     if verify:
-        from server.scoring.verification import verify as check
+        from lethe.server.scoring.verification import verify as check
 
         with _bar() as report:
             found = check(context, slug, report)
@@ -51,7 +51,7 @@ def rescore(
         if not found.sound:
             raise typer.Exit(1)
         return
-    from server.scoring import rescoring
+    from lethe.server.scoring import rescoring
 
     given = {"rule": rule, "cap_ratios": cap_ratios}
     with _bar() as report:

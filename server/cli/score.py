@@ -1,7 +1,6 @@
 """`lethe score FILE.npz`: the metric offline, from stored outputs, with error bars."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -9,15 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from evaluator.metrics import Comparison, NormalisedQuality, Pool, Score, ScoreFinding
+    from lethe.evaluator.metrics import Comparison, NormalisedQuality, Pool, Score, ScoreFinding
 
 
-POOLS = ("unlearned", "retrained", "ceiling")
-ACCURACIES = ("retain_accuracy", "test_accuracy")
-KNOWN = {*POOLS, "labels", "identities", *(f"{pool}_{kind}" for pool in POOLS for kind in ACCURACIES)}
 BAR_WIDTH = 40
 BIN_WIDTH = 0.5
 PERMUTATIONS = 99
@@ -47,11 +40,13 @@ def score(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text")] = False,
 ) -> None:
     """Score unlearned models against oracles from stored margins or logits, with 95% intervals."""
+    from lethe.evaluator.metrics.pools_file import PoolsFileError
+
     try:
         report = _score(file, rule, cap_ratios, against)
         if plot is not None:
             _draw(report, plot)
-    except _Refused as refusal:
+    except (PoolsFileError, _Refused) as refusal:
         typer.echo(f"lethe: {refusal}", err=True)
         raise typer.Exit(1) from refusal
     if as_json:
@@ -61,7 +56,7 @@ def score(
 
 
 class _Refused(Exception):
-    """The file cannot be scored; the message says why and what to change."""
+    """The pools cannot be scored or drawn; the message says why and what to change."""
 
 
 @dataclass(frozen=True)
@@ -76,36 +71,30 @@ class _ScoreReport:
     findings: tuple["ScoreFinding", ...]
 
 
-@dataclass(frozen=True)
-class _Stored:
-    pools: "Mapping[str, Pool]"
-    identities: "NDArray[np.generic] | None"
-    ignored: tuple[str, ...]
-
-
 def _score(file: Path, rule: Literal["exact", "competition"], cap_ratios: bool, against: Path | None) -> _ScoreReport:
     import numpy as np
 
-    from evaluator.metrics import ScoreFinding, calibrate, compare, diagnose, evaluate
+    from lethe.evaluator.metrics import ScoreFinding, calibrate, compare, diagnose, evaluate
+    from lethe.evaluator.metrics.pools_file import KNOWN, read_pools
 
-    stored = _read(file)
-    unlearned, retrained = stored.pools["unlearned"], stored.pools["retrained"]
+    stored = read_pools(file)
+    unlearned, retrained = stored.unlearned, stored.retrained
     calibration = normalised = comparison = None
     try:
         result = evaluate(unlearned, retrained, rule=rule, cap_ratios=cap_ratios, identities=stored.identities)
-        if "ceiling" in stored.pools:
-            calibration = calibrate(retrained, stored.pools["ceiling"], rule=rule, cap_ratios=cap_ratios)
+        if stored.ceiling is not None:
+            calibration = calibrate(retrained, stored.ceiling, rule=rule, cap_ratios=cap_ratios)
             normalised = calibration.normalise(result)
     except ValueError as error:
         raise _Refused(f"{file}: {error}") from error
     if against is not None:
-        other = _read(against)
-        if not np.array_equal(other.pools["retrained"].margins, retrained.margins):
+        other = read_pools(against)
+        if not np.array_equal(other.retrained.margins, retrained.margins):
             raise _Refused(f"{against}: its `retrained` differs from that of {file}; compare on one oracle bank")
         try:
             comparison = compare(
                 unlearned,
-                other.pools["unlearned"],
+                other.unlearned,
                 retrained,
                 rule=rule,
                 cap_ratios=cap_ratios,
@@ -119,52 +108,6 @@ def _score(file: Path, rule: Literal["exact", "competition"], cap_ratios: bool, 
         message = f"Ignored {', '.join(stored.ignored)}; known arrays are {', '.join(sorted(KNOWN))}."
         findings = (*findings, ScoreFinding("arrays_ignored", message))
     return _ScoreReport(file, unlearned, retrained, result, ceiling, normalised, comparison, findings)
-
-
-def _read(file: Path) -> _Stored:
-    """Read the pools in `file`; raises _Refused unless it is an archive with the required arrays."""
-    import zipfile
-
-    import numpy as np
-
-    try:
-        with file.open("rb") as stream:
-            archive = np.load(stream, allow_pickle=False)
-            if isinstance(archive, np.ndarray):
-                raise _Refused(f"{file}: this is a single array; save both pools with numpy.savez")
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise _Refused(f"{file}: not a readable .npz archive of plain arrays ({error})") from error
-    missing = [name for name in ("unlearned", "retrained") if name not in arrays]
-    if missing:
-        found = ", ".join(sorted(arrays)) or "nothing"
-        raise _Refused(f"{file}: no array {' or '.join(missing)}; it contains {found}")
-    try:
-        pools = {name: _pool(name, arrays) for name in POOLS if name in arrays}
-    except ValueError as error:
-        raise _Refused(f"{file}: {error}") from error
-    ignored = tuple(sorted(set(arrays) - KNOWN))
-    return _Stored(pools, arrays.get("identities"), ignored)
-
-
-def _pool(name: str, arrays: "Mapping[str, NDArray[Any]]") -> "Pool":
-    from evaluator.metrics import Pool, margins, non_finite_outputs
-
-    values = arrays[name]
-    if values.dtype.kind not in "fiu":
-        raise ValueError(f"{name} must contain numbers, not {values.dtype}")
-    if values.ndim not in (2, 3):
-        raise ValueError(
-            f"{name} must contain margins (runs, examples) or logits (runs, examples, classes), not {values.shape}"
-        )
-    broken = non_finite_outputs(values)
-    if broken is not None:
-        raise ValueError(f"{name}: {broken.message} Remove those runs or find out why they diverged.")
-    if values.ndim == 3:
-        if "labels" not in arrays:
-            raise ValueError(f"{name} contains logits; add `labels` (E,), the true class of each example")
-        values = margins(values, arrays["labels"])
-    return Pool(margins=values, **{kind: arrays.get(f"{name}_{kind}") for kind in ACCURACIES})
 
 
 def _as_json(report: _ScoreReport) -> dict[str, Any]:
@@ -253,7 +196,7 @@ def _histogram(score: "Score") -> list[str]:
 
 
 def _bin_count(score: "Score") -> int:
-    from evaluator.metrics import competition_bins, exact_limit
+    from lethe.evaluator.metrics import competition_bins, exact_limit
 
     if score.rule == "competition":
         return competition_bins(score.runs) + 1

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from evaluator.contract.submission import FILENAME
-from server.cli.options import Json
-from server.errors import ConfigurationError
-from server.pages.snippets import STARTER
+from lethe.evaluator.contract.submission import FILENAME
+from lethe.server.cli.options import Json
+from lethe.server.errors import ConfigurationError
+from lethe.server.pages.snippets import STARTER
 
 
 def init(

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from server.cli.options import Home, Json, Yes, make_settings
+from lethe.server.cli.options import Home, Json, Yes, make_settings
 
 if TYPE_CHECKING:
-    from server.context import Context
+    from lethe.server.context import Context
 
 GIB = 2**30
 MIB = 2**20
@@ -28,7 +28,7 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Delete stored outputs that nothing needs. Without --yes it lists them, and asks."""
-    from server.hosting.prune import delete_waste, find_waste
+    from lethe.server.hosting.prune import delete_waste, find_waste
 
     with _migrated(home) as context:
         waste = find_waste(context, older_than=timedelta(days=older_than_days))
@@ -66,7 +66,7 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Back up the database, with a manifest of the artifacts that it needs. Safe while everything runs."""
-    from server.hosting.backup import back_up
+    from lethe.server.hosting.backup import back_up
 
     with _migrated(home) as context, _copying() as progress:
         manifest = back_up(context, folder, with_artifacts=artifacts, progress=progress)
@@ -89,9 +89,9 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Verify a backup and restore it. Stop serve and control first."""
-    from server.context import create_context
-    from server.hosting.backup import read_manifest
-    from server.hosting.backup import restore as put_back
+    from lethe.server.context import create_context
+    from lethe.server.hosting.backup import read_manifest
+    from lethe.server.hosting.backup import restore as put_back
 
     manifest = read_manifest(folder)
     context = create_context(make_settings(home=home))
@@ -119,7 +119,7 @@ def readable(size_bytes: int) -> str:
 @contextmanager
 def _migrated(home: Path | None) -> "Iterator[Context]":
     """Open a context on a database at the newest schema, and close it at the end."""
-    from server.hosting import creation
+    from lethe.server.hosting import creation
 
     context = creation.open_context(make_settings(home=home))
     try:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from server.competitions.schemas import CompetitionRow
-from server.leaderboard.schemas import Leaderboard, LeaderboardRow
-from server.submissions.schemas import SubmissionView
+from lethe.server.competitions.schemas import CompetitionRow
+from lethe.server.leaderboard.schemas import Leaderboard, LeaderboardRow
+from lethe.server.submissions.schemas import SubmissionView
 
 if TYPE_CHECKING:
-    from server.queue.workers import WorkerRow
+    from lethe.server.queue.workers import WorkerRow
 
 BAR_WIDTH = 24
 

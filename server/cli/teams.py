@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from server.cli.options import Json, Server, Slug, Token
-from server.client import connect
-from server.teams.schemas import TeamView
+from lethe.server.cli.options import Json, Server, Slug, Token
+from lethe.server.client import connect
+from lethe.server.teams.schemas import TeamView
 
 app = typer.Typer(no_args_is_help=True)
 

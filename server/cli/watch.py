@@ -6,8 +6,8 @@ from uuid import UUID
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from server.client import Client
-from server.submissions.schemas import SubmissionView
+from lethe.server.client import Client
+from lethe.server.submissions.schemas import SubmissionView
 
 
 def wait_for(

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -12,15 +11,15 @@ from uuid import UUID
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from evaluator.contract.states import Evaluation, SubmissionState
-from server.accounts.schemas import Me, TokenCreated, UserCreated
-from server.client.errors import ApiError, mismatch, refused, unreachable
-from server.competitions.schemas import AnnouncementView, CompetitionFacts, CompetitionRow
-from server.leaderboard.schemas import Leaderboard
-from server.submissions.schemas import QuotaView, ReceiptView, SubmissionLog, SubmissionView, UploadAnswer
-from server.teams.schemas import InviteCreated, TeamView
+from lethe import __version__
+from lethe.evaluator.contract.states import Evaluation, SubmissionState
+from lethe.server.accounts.schemas import Me, TokenCreated, UserCreated
+from lethe.server.client.errors import ApiError, mismatch, refused, unreachable
+from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts, CompetitionRow
+from lethe.server.leaderboard.schemas import Leaderboard
+from lethe.server.submissions.schemas import QuotaView, ReceiptView, SubmissionLog, SubmissionView, UploadAnswer
+from lethe.server.teams.schemas import InviteCreated, TeamView
 
-RELEASE = version("lethe")
 POLL_S = 1.0
 PATIENCE_S = 120.0
 """How long `follow` waits for a server that does not answer."""
@@ -35,7 +34,7 @@ class Client:
     def __init__(self, server: str, token: str | None = None, *, origin: str = "the program") -> None:
         self.server = server.rstrip("/")
         self._origin = origin
-        headers = {"User-Agent": f"lethe/{RELEASE}"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        headers = {"User-Agent": f"lethe/{__version__}"} | ({"Authorization": f"Bearer {token}"} if token else {})
         try:
             self._http = httpx.Client(base_url=f"{self.server}/api/v1", headers=headers, timeout=30.0)
         except httpx.InvalidURL as error:
@@ -213,7 +212,7 @@ class Client:
         try:
             return TypeAdapter(kind).validate_python(document)
         except ValidationError as error:
-            raise mismatch(self.server, self.server_version(), RELEASE) from error
+            raise mismatch(self.server, self.server_version(), __version__) from error
 
     def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
         try:

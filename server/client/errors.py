@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from server.errors import LetheError
+from lethe.server.errors import LetheError
 
 
 class ApiError(LetheError):
@@ -62,6 +62,6 @@ def mismatch(server: str, theirs: str, mine: str) -> ApiError:
     """Return the error for an answer that this version cannot read."""
     return ApiError(
         f"{server} runs Lethe {theirs} and this is {mine}: its answer cannot be read. "
-        f"Install the server's version: pip install lethe=={theirs}",
+        f"Install the server's version of Lethe, {theirs}",
         code="version_mismatch",
     )

@@ -9,8 +9,8 @@ from platformdirs import user_config_path
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from server.client.api import Client
-from server.errors import ConfigurationError
+from lethe.server.client.api import Client
+from lethe.server.errors import ConfigurationError
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 

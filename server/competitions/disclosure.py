@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from evaluator.contract.states import Stage, SubmissionState
-from server.competitions.phases import Phase
+from lethe.evaluator.contract.states import Stage, SubmissionState
+from lethe.server.competitions.phases import Phase
 
 SCORE_DIGITS = 3
 SCORE_DECIMALS = 4

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter
 
-from server.competitions import queries, service
-from server.competitions.schemas import AnnouncementView, CompetitionFacts, CompetitionRow
-from server.context import AppContext
+from lethe.server.competitions import queries, service
+from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts, CompetitionRow
+from lethe.server.context import AppContext
 
 router = APIRouter(tags=["competitions"])
 

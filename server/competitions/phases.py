@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from server.errors import Forbidden
-from server.models import Competition
-from server.models.times import utc_now
+from lethe.server.errors import Forbidden
+from lethe.server.models import Competition
+from lethe.server.models.times import utc_now
 
 
 class Phase(StrEnum):

@@ -5,8 +5,8 @@ from typing import Any
 from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.orm import Session, defer
 
-from server.database.statements import prepared
-from server.models import Announcement, Competition, Team
+from lethe.server.database.statements import prepared
+from lethe.server.models import Announcement, Competition, Team
 
 
 @prepared

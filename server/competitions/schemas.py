@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field, create_model
 
-from evaluator.contract.limits import limits_of
-from evaluator.contract.specification import DependenciesSpec, LimitsSpec, QuotasSpec
+from lethe.evaluator.contract.limits import limits_of
+from lethe.evaluator.contract.specification import DependenciesSpec, LimitsSpec, QuotasSpec
 
 
 class CompetitionRow(BaseModel):

@@ -6,16 +6,16 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.prepared_competition import PreparedCompetition
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.submission import EXTRA_PARAMETERS
-from evaluator.metrics import METRIC_VERSION
-from server.competitions import queries
-from server.competitions.disclosure import Viewer, Visibility, visibility
-from server.competitions.phases import Phase, ends_at, phase
-from server.competitions.schemas import CompetitionFacts, CompetitionRow, PublicCounts, PublicLimits, PublicQuotas
-from server.errors import Conflict, NotFound
-from server.models import Competition
+from lethe.evaluator.contract.prepared_competition import PreparedCompetition
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.submission import EXTRA_PARAMETERS
+from lethe.evaluator.metrics import METRIC_VERSION
+from lethe.server.competitions import queries
+from lethe.server.competitions.disclosure import Viewer, Visibility, visibility
+from lethe.server.competitions.phases import Phase, ends_at, phase
+from lethe.server.competitions.schemas import CompetitionFacts, CompetitionRow, PublicCounts, PublicLimits, PublicQuotas
+from lethe.server.errors import Conflict, NotFound
+from lethe.server.models import Competition
 
 
 class CompetitionNotFound(NotFound):

@@ -9,16 +9,16 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from evaluator.artifacts import ArtifactStoreAway
-from evaluator.contract.states import Evaluation
-from server.context import Context
-from server.hosting.artifact_references import refs_in
-from server.leaderboard import queries
-from server.logs import get_logger
-from server.models import OverviewPlot
-from server.models.times import utc_now
-from server.plots.overview import DOTS, Dot, overview_plot
-from server.plots.stored_plots import StoredPlot
+from lethe.evaluator.artifacts import ArtifactStoreAway
+from lethe.evaluator.contract.states import Evaluation
+from lethe.server.context import Context
+from lethe.server.hosting.artifact_references import refs_in
+from lethe.server.leaderboard import queries, score_queries
+from lethe.server.logs import get_logger
+from lethe.server.models import OverviewPlot
+from lethe.server.models.times import utc_now
+from lethe.server.plots.overview import DOTS, Dot, overview_plot
+from lethe.server.plots.stored_plots import StoredPlot
 
 log = get_logger(__name__)
 
@@ -96,7 +96,8 @@ class Overviews:
 def _changed(session: Session) -> Iterator[tuple[UUID, Evaluation, int]]:
     """Yield boards whose plots are older than their newest version, with that version; none drawn within a minute."""
     drawn = {
-        (plot.competition_id, plot.evaluation): plot for plot in queries.overview_plots.entities(session).scalars()
+        (plot.competition_id, plot.evaluation): plot
+        for plot in score_queries.overview_plots.entities(session).scalars()
     }
     now = utc_now()
     for competition in queries.changed_boards.rows(session).all():
@@ -117,5 +118,5 @@ def _dots(session: Session, competition_id: UUID, evaluation: Evaluation) -> tup
             utility=row.retain_ratio * row.test_ratio,
             place=row.position or None,
         )
-        for row in queries.overview_scores.rows(session, **board, limit=DOTS + 1)
+        for row in score_queries.overview_scores.rows(session, **board, limit=DOTS + 1)
     )

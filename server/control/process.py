@@ -11,16 +11,16 @@ from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_shutting_down
 from sqlalchemy.exc import DBAPIError
 
-from evaluator.contract.tasks import CONTROL_QUEUE, WAKE_CONTROL_TASK
-from server.broker.wake_ups import create_celery
-from server.context import create_context
-from server.control.overview_plotting import Overviews
-from server.control.submission_plotting import Plotter
-from server.control.sweeper import sweep
-from server.logs import get_logger
-from server.scoring.reference_set import ReferenceSets
-from server.scoring.scorer import Scorer
-from server.settings import Settings
+from lethe.evaluator.contract.tasks import CONTROL_QUEUE, WAKE_CONTROL_TASK
+from lethe.evaluator.scoring.reference_set import ReferenceSets
+from lethe.server.broker.wake_ups import create_celery
+from lethe.server.context import create_context
+from lethe.server.control.overview_plotting import Overviews
+from lethe.server.control.submission_plotting import Plotter
+from lethe.server.control.sweeper import sweep
+from lethe.server.logs import get_logger
+from lethe.server.scoring.scorer import Scorer
+from lethe.server.settings import Settings
 
 log = get_logger(__name__)
 

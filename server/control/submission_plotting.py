@@ -3,21 +3,21 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from evaluator.artifacts import ArtifactStoreAway
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import Evaluation
-from server.competitions.oracle_pools import OraclePools, oracle_pools
-from server.competitions.service import prepared_competition, specification
-from server.context import Context
-from server.leaderboard import queries
-from server.logs import get_logger
-from server.models import Competition, Score, Submission
-from server.plots.run_plots import plot_runs, retraining_wall_s
-from server.plots.stored_plots import StoredPlot
-from server.plots.submission import Floats
-from server.scoring.queries import run_items
-from server.scoring.reference_set import ReferenceSets
-from server.scoring.stored_outputs import RunOutputs, read_runs, run_outputs
+from lethe.evaluator.artifacts import ArtifactStoreAway
+from lethe.evaluator.contract.oracle_pools import OraclePools, oracle_pools
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.states import Evaluation
+from lethe.evaluator.scoring.reference_set import ReferenceSets
+from lethe.server.competitions.service import prepared_competition, specification
+from lethe.server.context import Context
+from lethe.server.leaderboard import score_queries
+from lethe.server.logs import get_logger
+from lethe.server.models import Competition, Score, Submission
+from lethe.server.plots.run_plots import plot_runs, retraining_wall_s
+from lethe.server.plots.stored_plots import StoredPlot
+from lethe.server.plots.submission import Floats
+from lethe.server.scoring.queries import run_items
+from lethe.server.scoring.stored_outputs import RunOutputs, read_runs, run_outputs
 
 log = get_logger(__name__)
 
@@ -58,12 +58,12 @@ class Plotter:
             log.exception("plots_failed", submission_id=str(order.outputs.submission_id))
             plots = []
         with self._context.database.write() as session:
-            queries.store_plots.rows(session, score_id=order.score_id, drawn=plots)
+            score_queries.store_plots.rows(session, score_id=order.score_id, drawn=plots)
         return True
 
     def _order(self) -> _PlotInput | None:
         with self._context.database.read() as session:
-            score: Score | None = queries.undrawn_score.entities(session).scalar_one_or_none()
+            score: Score | None = score_queries.undrawn_score.entities(session).scalar_one_or_none()
             if score is None:
                 return None
             submission = session.get_one(Submission, score.submission_id)

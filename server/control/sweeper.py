@@ -4,18 +4,18 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.faults import platform_fault
-from evaluator.contract.states import Stage
-from server.competitions.service import specification
-from server.context import Context
-from server.database import counters
-from server.lifecycle.transitions import OfSubmission
-from server.logs import get_logger
-from server.models import Competition, Lease
-from server.models.times import utc_now
-from server.queue import queries, workers
-from server.queue.leases import expire_leases
-from server.queue.planning import advance, fail
+from lethe.evaluator.contract.faults import platform_fault
+from lethe.evaluator.contract.states import Stage
+from lethe.server.competitions.service import specification
+from lethe.server.context import Context
+from lethe.server.database import counters
+from lethe.server.lifecycle.transitions import OfSubmission
+from lethe.server.logs import get_logger
+from lethe.server.models import Competition, Lease
+from lethe.server.models.times import utc_now
+from lethe.server.queue import queries, workers
+from lethe.server.queue.leases import expire_leases
+from lethe.server.queue.planning import advance, fail
 
 log = get_logger(__name__)
 

@@ -11,7 +11,7 @@ from sqlalchemy import Insert, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from server.models import Counter
+from lethe.server.models import Counter
 
 RUNS: Final = "runs"
 LEASES_EXPIRED: Final = "leases_expired"

@@ -12,8 +12,8 @@ from typing import cast
 from sqlalchemy import inspect, text
 from sqlalchemy.orm import Session
 
-from server.database.engine import Database
-from server.errors import ConfigurationError, PlatformError
+from lethe.server.database.engine import Database
+from lethe.server.errors import ConfigurationError, PlatformError
 
 _TOOL_S = 6 * 3600.0
 

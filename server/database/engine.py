@@ -12,7 +12,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from server.errors import ConfigurationError, PlatformError
+from lethe.server.errors import ConfigurationError, PlatformError
 
 CONNECTIONS = 15
 """Connections of a process. They stay open, because opening one costs PostgreSQL more than using it."""

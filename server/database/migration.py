@@ -13,9 +13,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from server.database.engine import Database
-from server.errors import ConfigurationError, PlatformError
-from server.models import Base
+from lethe.server.database.engine import Database
+from lethe.server.errors import ConfigurationError, PlatformError
+from lethe.server.models import Base
 
 _LOCK = 0x6C65746865  # "lethe": PostgreSQL's advisory lock around migrations
 
@@ -50,7 +50,7 @@ def _free_of_foreign_keys(connection: Connection) -> Iterator[None]:
 def alembic_config(connection: Connection) -> Config:
     """Alembic's configuration for the revisions of this installation, on an open connection."""
     config = Config()
-    config.set_main_option("script_location", str(files("migrations")))
+    config.set_main_option("script_location", str(files("lethe.migrations")))
     config.attributes["connection"] = connection
     return config
 
@@ -60,7 +60,7 @@ def schema_fault(database: Database) -> str | None:
     with database.engine.connect() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
     config = Config()
-    config.set_main_option("script_location", str(files("migrations")))
+    config.set_main_option("script_location", str(files("lethe.migrations")))
     newest = ScriptDirectory.from_config(config).get_current_head()
     if found == newest:
         return None
@@ -82,7 +82,7 @@ def require_newest(database: Database) -> None:
 def revisions() -> set[str]:
     """Return the schema revisions that this installation knows."""
     config = Config()
-    config.set_main_option("script_location", str(files("migrations")))
+    config.set_main_option("script_location", str(files("lethe.migrations")))
     return {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
 
 

@@ -5,15 +5,15 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from server.accounts import service
-from server.accounts.schemas import NewUser
-from server.audit_log.events import record
-from server.competitions.service import get_competition
-from server.errors import NotFound
-from server.hosting import queries
-from server.models import CompetitionHost, User
-from server.models.times import utc_now
-from server.security.passwords import hash_password
+from lethe.server.accounts import service
+from lethe.server.accounts.schemas import NewUser
+from lethe.server.audit_log.events import record
+from lethe.server.competitions.service import get_competition
+from lethe.server.errors import NotFound
+from lethe.server.hosting import queries
+from lethe.server.models import CompetitionHost, User
+from lethe.server.models.times import utc_now
+from lethe.server.security.passwords import hash_password
 
 
 class UserNotFound(NotFound):

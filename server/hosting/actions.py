@@ -8,17 +8,17 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import Evaluation
-from server.audit_log.events import record
-from server.competitions.phases import Phase, ends_at, phase, time_text
-from server.competitions.service import get_competition, lock_competition
-from server.errors import Conflict, InvalidValue
-from server.hosting import queries
-from server.leaderboard.standings import rank_team
-from server.models import Announcement, Competition, Submission, Team
-from server.models.times import utc_now
-from server.submissions.service import SubmissionNotFound
-from server.teams.service import TeamNotFound, name_key
+from lethe.evaluator.contract.states import Evaluation
+from lethe.server.audit_log.events import record
+from lethe.server.competitions.phases import Phase, ends_at, phase, time_text
+from lethe.server.competitions.service import get_competition, lock_competition
+from lethe.server.errors import Conflict, InvalidValue
+from lethe.server.hosting import queries
+from lethe.server.leaderboard.standings import rank_team
+from lethe.server.models import Announcement, Competition, Submission, Team
+from lethe.server.models.times import utc_now
+from lethe.server.submissions.service import SubmissionNotFound
+from lethe.server.teams.service import TeamNotFound, name_key
 
 TITLE_CHARS = 120
 BODY_CHARS = 10_000

@@ -9,22 +9,22 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.states import Evaluation
-from server.competitions.oracle_pools import oracle_pools
-from server.competitions.service import get_competition, prepared_competition, specification
-from server.context import Context
-from server.errors import ConfigurationError
-from server.hosting import queries
-from server.hosting.margins_file import margins_file
-from server.http.csv_table import csv_table
-from server.leaderboard import service as leaderboards
-from server.models import Competition, FormerScore, Score, Submission
-from server.plots.run_plots import plot_runs, retraining_wall_s
-from server.plots.submission import Floats
-from server.scoring.queries import reference_scores, run_items
-from server.scoring.reference_set import ReferenceSet, load_reference_set
-from server.scoring.stored_outputs import RunOutputs, read_runs, run_outputs
+from lethe.evaluator.contract.oracle_pools import oracle_pools
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.states import Evaluation
+from lethe.evaluator.scoring.reference_set import ReferenceSet, load_reference_set
+from lethe.server.competitions.service import get_competition, prepared_competition, specification
+from lethe.server.context import Context
+from lethe.server.errors import ConfigurationError
+from lethe.server.hosting import queries
+from lethe.server.hosting.margins_file import margins_file
+from lethe.server.http.csv_table import csv_table
+from lethe.server.leaderboard import service as leaderboards
+from lethe.server.models import Competition, FormerScore, Score, Submission
+from lethe.server.plots.run_plots import plot_runs, retraining_wall_s
+from lethe.server.plots.submission import Floats
+from lethe.server.scoring.queries import reference_scores, run_items
+from lethe.server.scoring.stored_outputs import RunOutputs, read_runs, run_outputs
 
 FORMAT = 1
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from evaluator.artifacts import ArtifactStore
-from evaluator.artifacts.oracles import read_record, record_key, trained_indices
-from evaluator.artifacts.store import sha256_hex
-from evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
-from server.hosting import queries
+from lethe.evaluator.artifacts import ArtifactStore
+from lethe.evaluator.artifacts.oracles import read_record, record_key, trained_indices
+from lethe.evaluator.artifacts.store import sha256_hex
+from lethe.evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
+from lethe.server.hosting import queries
 
 
 def references(session: Session) -> Iterator[ArtifactRef]:

@@ -7,13 +7,13 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from server.accounts.roles import require_host, require_operator
-from server.audit_log.events import list_events
-from server.competitions.service import get_competition
-from server.context import AppContext
-from server.http.paging import Page, PageCursor, PageLimit
-from server.models import AuditEvent
-from server.security.credentials import CurrentUser
+from lethe.server.accounts.roles import require_host, require_operator
+from lethe.server.audit_log.events import list_events
+from lethe.server.competitions.service import get_competition
+from lethe.server.context import AppContext
+from lethe.server.http.paging import Page, PageCursor, PageLimit
+from lethe.server.models import AuditEvent
+from lethe.server.security.credentials import CurrentUser
 
 router = APIRouter(tags=["hosts"])
 

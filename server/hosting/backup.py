@@ -4,26 +4,26 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from evaluator.artifacts import ArtifactMissing
-from evaluator.artifacts.store import digest_of_file
-from evaluator.contract.base import Contract
-from evaluator.contract.prepared_competition import ArtifactRef
-from server.audit_log.events import record
-from server.context import Context
-from server.database import dump as dumps
-from server.database.engine import Database
-from server.database.migration import migrate, revisions
-from server.errors import ConfigurationError
-from server.hosting import queries
-from server.hosting.artifact_references import bank_references, references
-from server.models.times import utc_now
-from server.queue import leases
+from lethe import __version__
+from lethe.evaluator.artifacts import ArtifactMissing
+from lethe.evaluator.artifacts.store import digest_of_file
+from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.server.audit_log.events import record
+from lethe.server.context import Context
+from lethe.server.database import dump as dumps
+from lethe.server.database.engine import Database
+from lethe.server.database.migration import migrate, revisions
+from lethe.server.errors import ConfigurationError
+from lethe.server.hosting import queries
+from lethe.server.hosting.artifact_references import bank_references, references
+from lethe.server.models.times import utc_now
+from lethe.server.queue import leases
 
 MANIFEST = "manifest.json"
 ARTIFACTS = "artifacts"
@@ -92,7 +92,7 @@ def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: R
     if with_artifacts:
         missing |= _copy_out(context, present, partial / ARTIFACTS, progress)
     manifest = Manifest(
-        lethe=version("lethe"),
+        lethe=__version__,
         created_at=utc_now(),
         database="sqlite" if context.database.is_sqlite else "postgresql",
         schema_revision=revision,

@@ -4,21 +4,21 @@ from typing import Any
 
 import numpy as np
 
-from evaluator.artifacts import ArtifactStore
-from evaluator.artifacts.oracles import read_record, trained_indices
-from evaluator.contract.prepared_competition import PreparedSplit
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import Evaluation
-from evaluator.metrics import METRIC_VERSION, Score
-from server.audit_log.events import record
-from server.competitions.oracle_pools import oracle_pools
-from server.competitions.service import get_competition, prepared_competition, specification
-from server.context import Context
-from server.errors import Conflict
-from server.hosting.queries import delete_reference_scores
-from server.leaderboard.standings import mark_board_changed
-from server.scoring.reference_set import load_reference_set
-from server.scoring.scorer import score_row
+from lethe.evaluator.artifacts import ArtifactStore
+from lethe.evaluator.artifacts.oracles import read_record, trained_indices
+from lethe.evaluator.contract.oracle_pools import oracle_pools
+from lethe.evaluator.contract.prepared_competition import PreparedSplit
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.states import Evaluation
+from lethe.evaluator.metrics import METRIC_VERSION, Score
+from lethe.evaluator.scoring.reference_set import load_reference_set
+from lethe.server.audit_log.events import record
+from lethe.server.competitions.service import get_competition, prepared_competition, specification
+from lethe.server.context import Context
+from lethe.server.errors import Conflict
+from lethe.server.hosting.queries import delete_reference_scores
+from lethe.server.leaderboard.standings import mark_board_changed
+from lethe.server.scoring.scorer import score_row
 
 
 class NotSeeded(Conflict):

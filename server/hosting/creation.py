@@ -6,34 +6,30 @@ The only module of the server that reaches into the evaluator's training side; i
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from evaluator.contract.bank import changed_ingredients
-from evaluator.contract.prepared_competition import PreparedCompetition, PreparedSplit
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.specification_file import SpecificationError, load_specification
-from evaluator.contract.states import Evaluation
-from server.audit_log.events import record
-from server.competitions import service
-from server.competitions.oracle_pools import oracle_pools
-from server.competitions.queries import find_competition
-from server.context import Context, create_context
-from server.database.migration import migrate
-from server.hosting import actions, finals
-from server.hosting.calibration import calibrate, require_seeded, wanted_oracles
-from server.models import Competition
-from server.settings import Settings
-from server.submissions import reruns
+from lethe.evaluator.contract.bank import changed_ingredients
+from lethe.evaluator.contract.oracle_pools import oracle_pools
+from lethe.evaluator.contract.prepared_competition import PreparedCompetition, PreparedSplit
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.states import Evaluation
+from lethe.server.audit_log.events import record
+from lethe.server.competitions import service
+from lethe.server.competitions.queries import find_competition
+from lethe.server.context import Context, create_context
+from lethe.server.database.migration import migrate
+from lethe.server.hosting import actions, finals
+from lethe.server.hosting.calibration import calibrate, require_seeded, wanted_oracles
+from lethe.server.models import Competition
+from lethe.server.settings import Settings
+from lethe.server.submissions import reruns
 
 if TYPE_CHECKING:
-    from evaluator.banks.seeding import Progress
-    from evaluator.data.sources import Files
+    from lethe.evaluator.banks.seeding import Progress
+    from lethe.evaluator.data.sources import Files
 
 ReportProgress = Callable[["Progress"], None]
-SHIPPED = Path(str(files("server.competitions"))) / "specs"
 
 
 @dataclass(frozen=True)
@@ -51,17 +47,6 @@ def open_context(settings: Settings) -> Context:
     return context
 
 
-def read_specification(path: Path) -> CompetitionSpec:
-    """Return the specification in a file, or the shipped one of that name; raises SpecificationError."""
-    shipped = SHIPPED / f"{path}.toml"
-    if not path.exists() and shipped.is_file():
-        return load_specification(shipped)
-    if not path.exists():
-        names = ", ".join(sorted(found.stem for found in SHIPPED.glob("*.toml")))
-        raise SpecificationError(f"{path} does not exist. Shipped specifications: {names}")
-    return load_specification(path)
-
-
 def create(
     context: Context, spec: CompetitionSpec, *, files: "Files | None" = None, jobs: int | None, progress: ReportProgress
 ) -> Created:
@@ -69,7 +54,7 @@ def create(
 
     Seeds that the specification leaves out are drawn here and kept in the database only.
     """
-    from evaluator.preparation import prepare
+    from lethe.evaluator.preparation import prepare
 
     seeded = spec.with_seeds(lambda: secrets.randbits(63))
     with context.database.read() as session:

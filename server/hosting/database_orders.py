@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from evaluator.contract.training import OrderEnd, OrderRef, TrainingOrder
-from server.database.engine import Database
-from server.queue import training_orders
-from server.queue.training_orders import Trainer
+from lethe.evaluator.contract.training import OrderEnd, OrderRef, TrainingOrder
+from lethe.server.database.engine import Database
+from lethe.server.queue import training_orders
+from lethe.server.queue.training_orders import Trainer
 
 
 class DatabaseOrders:

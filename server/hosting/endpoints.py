@@ -6,15 +6,15 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, Field
 
-from server.accounts.roles import require_host
-from server.audit_log.events import user_actor
-from server.competitions import service
-from server.competitions.schemas import AnnouncementView, CompetitionFacts
-from server.context import AppContext
-from server.errors import NotFound
-from server.hosting import actions, finals
-from server.models import Competition, Submission, Team
-from server.security.credentials import CurrentUser
+from lethe.server.accounts.roles import require_host
+from lethe.server.audit_log.events import user_actor
+from lethe.server.competitions import service
+from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts
+from lethe.server.context import AppContext
+from lethe.server.errors import NotFound
+from lethe.server.hosting import actions, finals
+from lethe.server.models import Competition, Submission, Team
+from lethe.server.security.credentials import CurrentUser
 
 router = APIRouter(tags=["hosts"])
 

@@ -6,20 +6,20 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import Evaluation, SubmissionState
-from server.audit_log.events import record
-from server.competitions.phases import Phase, phase
-from server.competitions.service import lock_competition, specification
-from server.errors import Conflict
-from server.hosting import queries
-from server.hosting.actions import PhaseConflict
-from server.leaderboard.standings import mark_board_changed, rebuild
-from server.lifecycle.transitions import OfSubmission
-from server.models import Competition, Submission
-from server.models.times import utc_now
-from server.queue.estimates import deadline
-from server.queue.planning import advance
-from server.submissions.queries import by_id
+from lethe.evaluator.contract.states import Evaluation, SubmissionState
+from lethe.server.audit_log.events import record
+from lethe.server.competitions.phases import Phase, phase
+from lethe.server.competitions.service import lock_competition, specification
+from lethe.server.errors import Conflict
+from lethe.server.hosting import queries
+from lethe.server.hosting.actions import PhaseConflict
+from lethe.server.leaderboard.standings import mark_board_changed, rebuild
+from lethe.server.lifecycle.transitions import OfSubmission
+from lethe.server.models import Competition, Submission
+from lethe.server.models.times import utc_now
+from lethe.server.queue.estimates import deadline
+from lethe.server.queue.planning import advance
+from lethe.server.submissions.queries import by_id
 
 
 class EvaluationsUnfinished(Conflict):

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from evaluator.metrics import Pool
-from server.scoring.reference_set import ReferenceSet
+from lethe.evaluator.metrics import Pool
+from lethe.evaluator.scoring.reference_set import ReferenceSet
 
 ACCURACIES = ("retain", "test")
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from server.errors import ConfigurationError
-from server.hosting.archive import FolderInUse
+from lethe.server.errors import ConfigurationError
+from lethe.server.hosting.archive import FolderInUse
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -27,7 +27,7 @@ def require_target(target: str) -> None:
     try:
         import mlflow  # noqa: F401
     except ModuleNotFoundError as error:
-        raise MlflowMissing("--mlflow needs MLflow: pip install 'lethe[mlflow]'") from error
+        raise MlflowMissing("--mlflow needs MLflow: pip install mlflow-skinny") from error
     if "://" not in target and Path(target).exists():
         raise FolderInUse(f"{target} exists already. Name a new folder.")
 

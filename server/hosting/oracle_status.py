@@ -4,11 +4,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from evaluator.artifacts.oracles import pruned_key, trained_indices
-from server.context import Context
-from server.hosting.oracles import Bank, competition_banks
-from server.models.times import utc_now
-from server.queue import training_queries
+from lethe.evaluator.artifacts.oracles import pruned_key, trained_indices
+from lethe.server.context import Context
+from lethe.server.hosting.oracles import Bank, competition_banks
+from lethe.server.models.times import utc_now
+from lethe.server.queue import training_queries
 
 RATE_WINDOW = timedelta(hours=1)
 

@@ -12,20 +12,20 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from evaluator.artifacts.oracles import read_identity, trained_indices
-from evaluator.contract.bank import BankIdentity
-from evaluator.contract.states import WorkState
-from server.audit_log.events import record
-from server.competitions import service
-from server.context import Context
-from server.errors import Conflict
-from server.hosting.database_orders import DatabaseOrders
-from server.queue import training_orders, training_queries
-from server.queue.training_orders import Trainer
+from lethe.evaluator.artifacts.oracles import read_identity, trained_indices
+from lethe.evaluator.contract.bank import BankIdentity
+from lethe.evaluator.contract.states import WorkState
+from lethe.server.audit_log.events import record
+from lethe.server.competitions import service
+from lethe.server.context import Context
+from lethe.server.errors import Conflict
+from lethe.server.hosting.database_orders import DatabaseOrders
+from lethe.server.queue import training_orders, training_queries
+from lethe.server.queue.training_orders import Trainer
 
 if TYPE_CHECKING:
-    from evaluator.banks.seeding import Progress
-    from evaluator.banks.verification import Verification
+    from lethe.evaluator.banks.seeding import Progress
+    from lethe.evaluator.banks.verification import Verification
 
 ReportProgress = Callable[["Progress"], None]
 
@@ -146,7 +146,7 @@ def verify(
     context: Context, slug: str, *, sample: int, jobs: int | None, progress: ReportProgress
 ) -> dict[str, "Verification"]:
     """Verify each bank and return the findings by the name of its split."""
-    from evaluator.banks.verification import verify_bank
+    from lethe.evaluator.banks.verification import verify_bank
 
     return {
         bank.split: verify_bank(bank.identity, context.artifacts, sample=sample, jobs=jobs, progress=progress)
@@ -163,7 +163,7 @@ def checkpoint_bytes(context: Context, slug: str) -> int:
 
 def prune(context: Context, slug: str) -> int:
     """Drop the checkpoints of all banks and return their number; outputs and records stay."""
-    from evaluator.banks.verification import prune_bank
+    from lethe.evaluator.banks.verification import prune_bank
 
     with context.database.write() as session:
         record(session, "oracles.prune", slug, competition=service.get_competition(session, slug, drafts=True))
@@ -172,7 +172,7 @@ def prune(context: Context, slug: str) -> int:
 
 def require_unchanged(context: Context, slug: str, banks: Sequence[Bank]) -> None:
     """Raise BankChanged, with what changed and what that costs, unless the banks are what would be made now."""
-    from evaluator.banks.identity import bank_identity, differences
+    from lethe.evaluator.banks.identity import bank_identity, differences
 
     with context.database.read() as session:
         competition = service.get_competition(session, slug, drafts=True)
@@ -195,9 +195,9 @@ def _train(
     context: Context, wanted: Mapping[str, int], watch: "_Watch", jobs: int | None, stop: threading.Event
 ) -> int:
     """Train here until there are no more or `stop` is set; how many models were trained."""
-    from evaluator.banks.trainer import train_orders
-    from evaluator.banks.training_jobs import training_pool
-    from evaluator.gpus import find_gpus
+    from lethe.evaluator.banks.trainer import train_orders
+    from lethe.evaluator.banks.training_jobs import training_pool
+    from lethe.evaluator.gpus import find_gpus
 
     trainer = Trainer(
         name=f"{socket.gethostname()}:{os.getpid()}",
@@ -242,7 +242,7 @@ class _Watch:
             self._show()
 
     def _show(self) -> None:
-        from evaluator.banks.seeding import Progress
+        from lethe.evaluator.banks.seeding import Progress
 
         self._progress(Progress("oracles", self.done, self.wanted, self.done - self._at_start, self.elapsed_s))
 

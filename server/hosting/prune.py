@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from evaluator.artifacts import StoredArtifact
-from server.audit_log.events import record
-from server.context import Context
-from server.hosting import queries
-from server.hosting.artifact_references import references, refs_in
-from server.models import WorkItem
-from server.models.times import utc_now
+from lethe.evaluator.artifacts import StoredArtifact
+from lethe.server.audit_log.events import record
+from lethe.server.context import Context
+from lethe.server.hosting import queries
+from lethe.server.hosting.artifact_references import references, refs_in
+from lethe.server.models import WorkItem
+from lethe.server.models.times import utc_now
 
 FOLDER = "submissions"
 SUPERSEDED = "a newer generation is scored"

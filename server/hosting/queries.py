@@ -9,15 +9,15 @@ from uuid import UUID
 from sqlalchemy import CompoundSelect, Row, Select, delete, func, select, text, union
 from sqlalchemy.orm import Session
 
-from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.states import (
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.states import (
     TERMINAL_STATES,
     Evaluation,
     Stage,
     SubmissionState,
 )
-from server.leaderboard.queries import counts, is_current
-from server.models import (
+from lethe.server.leaderboard.score_queries import counts, is_current
+from lethe.server.models import (
     Competition,
     CompetitionHost,
     FormerScore,

@@ -9,8 +9,8 @@ import structlog
 from prometheus_client import CollectorRegistry, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.http.protocol import RECEIVED_AT
-from server.logs import get_logger
+from lethe.server.http.protocol import RECEIVED_AT
+from lethe.server.logs import get_logger
 
 log = get_logger("lethe.access")
 

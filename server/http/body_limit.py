@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.http.problem_document import problem
+from lethe.server.http.problem_document import problem
 
 UPLOAD_OVERHEAD_BYTES = 64 * 2**10
 MAX_BODY_BYTES = 16 * 2**20 + UPLOAD_OVERHEAD_BYTES

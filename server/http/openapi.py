@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
-from server.http.openapi_examples import EXAMPLES
-from server.http.problem_document import MEDIA_TYPE
+from lethe.server.http.openapi_examples import EXAMPLES
+from lethe.server.http.problem_document import MEDIA_TYPE
 
 _METHODS = {"get", "post", "put", "patch", "delete"}
 _DESCRIPTIONS = {

@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from evaluator.contract.limits import limits_of
-from evaluator.contract.specification import DependenciesSpec, LimitsSpec, QuotasSpec
+from lethe.evaluator.contract.limits import limits_of
+from lethe.evaluator.contract.specification import DependenciesSpec, LimitsSpec, QuotasSpec
 
 _AT, _LATER = "2026-03-01T12:30:00Z", "2026-04-01T00:00:00Z"
 _SUBMISSION_ID, _TEAM_ID = "7d3f7d6e-4a39-4c58-9f0a-0d7a0c2f7b11", "c0f5b8f4-6a0e-4bb1-8a4d-2f2f3f1d9a55"

@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 from sqlalchemy import Select, literal, tuple_
 from sqlalchemy.orm import Session
 
-from server.errors import RequestError
-from server.models.base import Entity
+from lethe.server.errors import RequestError
+from lethe.server.models.base import Entity
 
 Item = TypeVar("Item")
 Row = TypeVar("Row", bound=Entity)

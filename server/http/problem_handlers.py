@@ -12,13 +12,13 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from evaluator.artifacts import ArtifactStoreAway, ArtifactStoreFull
-from server.database.engine import Database, is_disk_full
-from server.database.migration import schema_fault
-from server.errors import RequestError
-from server.http.content_negotiation import wants_html
-from server.http.problem_document import problem
-from server.logs import get_logger
+from lethe.evaluator.artifacts import ArtifactStoreAway, ArtifactStoreFull
+from lethe.server.database.engine import Database, is_disk_full
+from lethe.server.database.migration import schema_fault
+from lethe.server.errors import RequestError
+from lethe.server.http.content_negotiation import wants_html
+from lethe.server.http.problem_document import problem
+from lethe.server.logs import get_logger
 
 log = get_logger(__name__)
 
@@ -38,7 +38,7 @@ RETRY_AFTER_S = 5
 
 
 class ProblemPages(Protocol):
-    """Renders errors as pages; `server.pages.problem_page` implements it."""
+    """Renders errors as pages; `lethe.server.pages.problem_page` implements it."""
 
     def render_problem(
         self, request: Request, status: int, title: str, detail: str, *, headers: Mapping[str, str] | None = None

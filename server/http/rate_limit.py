@@ -12,10 +12,10 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.errors import RequestError
-from server.http.client_address import client_address
-from server.http.problem_document import problem
-from server.logs import get_logger
+from lethe.server.errors import RequestError
+from lethe.server.http.client_address import client_address
+from lethe.server.http.problem_document import problem
+from lethe.server.logs import get_logger
 
 log = get_logger(__name__)
 

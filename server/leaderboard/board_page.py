@@ -9,14 +9,14 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import Evaluation
-from server.competitions.disclosure import round_score, round_time
-from server.leaderboard import queries
-from server.leaderboard.queries import BoardQuery
-from server.leaderboard.schemas import LeaderboardRow
-from server.leaderboard.service import merged, reference_rows, team_row
-from server.models import Competition, Team
-from server.models.times import utc_now
+from lethe.evaluator.contract.states import Evaluation
+from lethe.server.competitions.disclosure import round_score, round_time
+from lethe.server.leaderboard import queries
+from lethe.server.leaderboard.queries import BoardQuery
+from lethe.server.leaderboard.schemas import LeaderboardRow
+from lethe.server.leaderboard.service import merged, reference_rows, team_row
+from lethe.server.models import Competition, Team
+from lethe.server.models.times import utc_now
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from cachetools import LRUCache
 from fastapi.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.http.entity_tags import etag_matches
-from server.leaderboard import board_changes
-from server.security.sessions import COOKIE
+from lethe.server.http.entity_tags import etag_matches
+from lethe.server.leaderboard import board_changes
+from lethe.server.security.sessions import COOKIE
 
 KEPT_S = 1.0
 MAX_BYTES = 64 * 2**20

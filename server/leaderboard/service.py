@@ -5,17 +5,17 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import Evaluation
-from server.competitions.disclosure import Viewer, round_score, round_time, visibility
-from server.competitions.phases import phase
-from server.competitions.queries import find_calendar
-from server.competitions.service import get_competition
-from server.errors import NotFound
-from server.http.csv_table import csv_table
-from server.leaderboard import queries
-from server.leaderboard.schemas import IntervalView, Leaderboard, LeaderboardRow
-from server.leaderboard.standings import is_frozen
-from server.models import Competition
+from lethe.evaluator.contract.states import Evaluation
+from lethe.server.competitions.disclosure import Viewer, round_score, round_time, visibility
+from lethe.server.competitions.phases import phase
+from lethe.server.competitions.queries import find_calendar
+from lethe.server.competitions.service import get_competition
+from lethe.server.errors import NotFound
+from lethe.server.http.csv_table import csv_table
+from lethe.server.leaderboard import queries
+from lethe.server.leaderboard.schemas import IntervalView, Leaderboard, LeaderboardRow
+from lethe.server.leaderboard.standings import is_frozen
+from lethe.server.models import Competition
 
 REFERENCE_TITLES = {"ceiling": "Ceiling: other oracles", "floor": "Floor: does nothing"}
 LAST = 2**31 - 1

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import Evaluation
-from evaluator.metrics import rank_replicates
-from server.leaderboard import board_changes, queries
-from server.models import Competition, Standing
-from server.models.times import utc_now
+from lethe.evaluator.contract.states import Evaluation
+from lethe.evaluator.metrics import rank_replicates
+from lethe.server.leaderboard import board_changes, queries, score_queries
+from lethe.server.models import Competition, Standing
+from lethe.server.models.times import utc_now
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def rebuild(session: Session, competition: Competition, evaluation: Evaluation) 
     queries.lock_boards(session, competition.id)
     _store(session, competition, evaluation, best_scores(session, competition, evaluation))
     score_history = _score_history(session, competition, evaluation)
-    for standing in queries.standings(session, competition, evaluation):
+    for standing in score_queries.standings(session, competition, evaluation):
         standing.score_history = score_history.get(standing.team_id, [])
 
 
@@ -85,7 +85,7 @@ def _store(session: Session, competition: Competition, evaluation: Evaluation, e
     places = {
         entry.team_id: (rank, position) for position, (entry, rank) in enumerate(zip(ranked, ranks, strict=True), 1)
     }
-    stored = {standing.team_id: standing for standing in queries.standings(session, competition, evaluation)}
+    stored = {standing.team_id: standing for standing in score_queries.standings(session, competition, evaluation)}
     now = utc_now()
     for entry in ordered:
         standing = stored.pop(entry.team_id, None) or Standing(
@@ -119,8 +119,8 @@ def best_scores(
     """
     board = _board(competition, evaluation)
     if team_id is None:
-        return _best(queries.best_scores.rows(session, **board))
-    return _best(queries.best_score_of_team.rows(session, **board, team_id=team_id))
+        return _best(score_queries.best_scores.rows(session, **board))
+    return _best(score_queries.best_score_of_team.rows(session, **board, team_id=team_id))
 
 
 def _best(rows: Iterable[Row[*tuple[Any, ...]]]) -> list[BestScore]:
@@ -137,9 +137,9 @@ def _score_history(
     """Return when each team's best score rose, and to what, as it is stored; or those of one team."""
     board = _board(competition, evaluation)
     if team_id is None:
-        rows = queries.score_rises.rows(session, **board)
+        rows = score_queries.score_rises.rows(session, **board)
     else:
-        rows = queries.score_rises_of_team.rows(session, **board, team_id=team_id)
+        rows = score_queries.score_rises_of_team.rows(session, **board, team_id=team_id)
     history: dict[UUID, list[Any]] = {}
     for row in rows:
         history.setdefault(row.team_id, []).append([row.scored_at.isoformat(), row.final_score])
@@ -164,6 +164,6 @@ def monotone_ranks(final: NDArray[np.float64], replicates: NDArray[np.float64]) 
 def _ranks(session: Session, entries: Sequence[BestScore]) -> list[int]:
     if not entries:
         return []
-    replicates = queries.replicates(session, [entry.score_id for entry in entries])
+    replicates = score_queries.replicates(session, [entry.score_id for entry in entries])
     final = np.array([entry.final_score for entry in entries])
     return [int(rank) for rank in monotone_ranks(final, np.array([replicates[entry.score_id] for entry in entries]))]

@@ -8,15 +8,15 @@ from typing import Any
 from sqlalchemy import Update, bindparam, update
 from sqlalchemy.orm import Session
 
-from evaluator.contract.faults import Fault, FaultCode
-from evaluator.contract.states import Evaluation, Owner, Stage, SubmissionState
-from server.database import counters
-from server.database.statements import prepared
-from server.lifecycle import work
-from server.lifecycle.transitions import OfSubmission, Transition
-from server.logs import get_logger
-from server.models import Submission
-from server.models.times import utc_now
+from lethe.evaluator.contract.faults import Fault, FaultCode
+from lethe.evaluator.contract.states import Evaluation, Owner, Stage, SubmissionState
+from lethe.server.database import counters
+from lethe.server.database.statements import prepared
+from lethe.server.lifecycle import work
+from lethe.server.lifecycle.transitions import OfSubmission, Transition
+from lethe.server.logs import get_logger
+from lethe.server.models import Submission
+from lethe.server.models.times import utc_now
 
 log = get_logger(__name__)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from evaluator.contract.states import OPEN_WORK_STATES, TERMINAL_STATES, SubmissionState, WorkState
-from server.errors import PlatformError
+from lethe.evaluator.contract.states import OPEN_WORK_STATES, TERMINAL_STATES, SubmissionState, WorkState
+from lethe.server.errors import PlatformError
 
 QUEUED, CHECKING, RUNNING, SCORING = (
     SubmissionState.QUEUED,

@@ -1,6 +1,6 @@
 """The life of leased work: its state, and the statements of the calls that workers make most often.
 
-Every function runs inside one transaction of its caller. The rules of leases are in `server.queue.leases`.
+Every function runs inside one transaction of its caller. The rules of leases are in `lethe.server.queue.leases`.
 """
 
 from typing import Any
@@ -22,13 +22,13 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from evaluator.contract.states import OPEN_WORK_STATES, Stage, SubmissionState, WorkState
-from server.database.statements import constant, prepared
-from server.lifecycle.transitions import OfWorkItem, Transition
-from server.logs import get_logger
-from server.models import ModelOrder, Submission, WorkItem
-from server.models.leased import Leased
-from server.models.times import UtcDateTime
+from lethe.evaluator.contract.states import OPEN_WORK_STATES, Stage, SubmissionState, WorkState
+from lethe.server.database.statements import constant, prepared
+from lethe.server.lifecycle.transitions import OfWorkItem, Transition
+from lethe.server.logs import get_logger
+from lethe.server.models import ModelOrder, Submission, WorkItem
+from lethe.server.models.leased import Leased
+from lethe.server.models.times import UtcDateTime
 
 log = get_logger(__name__)
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.models.base import Entity
+from lethe.server.models.base import Entity
 
 
 class AuditEvent(Entity):

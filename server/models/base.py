@@ -8,7 +8,7 @@ from sqlalchemy import JSON, MetaData, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from server.models.times import UtcDateTime, utc_now
+from lethe.server.models.times import UtcDateTime, utc_now
 
 
 class Base(DeclarativeBase):

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.models.base import Base
+from lethe.server.models.base import Base
 
 
 class CompetitionHost(Base):

@@ -3,7 +3,7 @@
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.models.base import Base
+from lethe.server.models.base import Base
 
 
 class Counter(Base):

@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.models.base import Entity
-from server.models.score import ScoreNumbers
+from lethe.server.models.base import Entity
+from lethe.server.models.score import ScoreNumbers
 
 
 class FormerScore(ScoreNumbers, Entity):

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from evaluator.contract.states import WorkState
+from lethe.evaluator.contract.states import WorkState
 
 
 class Leased:

@@ -3,8 +3,8 @@
 from sqlalchemy import ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.models.base import Base
-from server.models.leased import Leased
+from lethe.server.models.base import Base
+from lethe.server.models.leased import Leased
 
 
 class ModelOrder(Leased, Base):

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.models.base import Base
-from server.models.times import utc_now
+from lethe.server.models.base import Base
+from lethe.server.models.times import utc_now
 
 
 class OracleBank(Base):

@@ -8,8 +8,8 @@ from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueC
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from evaluator.contract.states import Evaluation
-from server.models.base import Base, Entity
+from lethe.evaluator.contract.states import Evaluation
+from lethe.server.models.base import Base, Entity
 
 METRIC_COLUMNS = ("final_score", "interval_low", "interval_high", "forgetting_quality", "retain_ratio", "test_ratio")
 _UNDRAWN = text("plots IS NULL AND submission_id IS NOT NULL")

@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from evaluator.contract.states import Evaluation, SubmissionState
-from server.models.base import Entity
+from lethe.evaluator.contract.states import Evaluation, SubmissionState
+from lethe.server.models.base import Entity
 
 
 class Submission(Entity):
@@ -18,7 +18,7 @@ class Submission(Entity):
     selected a public one for it. `runs_shown` is the progress that the team sees, updated at most as often as the
     disclosure policy allows. `is_charged`: it counts against the quota, unless it failed in the check stage or by a
     fault of Lethe's. A submission that has not ended by `deadline_at` fails then, as the platform's fault.
-    `server.lifecycle` alone writes state, owner, fault and `finished_at`.
+    `lethe.server.lifecycle` alone writes state, owner, fault and `finished_at`.
     """
 
     __tablename__ = "submissions"

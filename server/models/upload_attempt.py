@@ -5,7 +5,7 @@ from datetime import date
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.models.base import Base
+from lethe.server.models.base import Base
 
 
 class UploadAttempt(Base):

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.models.base import Entity
+from lethe.server.models.base import Entity
 
 
 class User(Entity):

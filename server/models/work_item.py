@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.models.base import Entity
-from server.models.leased import Leased
+from lethe.server.models.base import Entity
+from lethe.server.models.leased import Leased
 
 
 def _partial_index(name: str, *columns: str, where: str) -> Index:
@@ -18,8 +18,8 @@ def _partial_index(name: str, *columns: str, where: str) -> Index:
 class WorkItem(Leased, Entity):
     """`finished` maps a run index (as text) to its stored record; it has the `run_count` runs from `first_run` on.
 
-    `turn` is its place in the fair order of its competition and stage (`server.queue.fair_order`). `attempt` counts
-    claims since a run last finished, `losses` all holders that fell silent.
+    `turn` is its place in the fair order of its competition and stage (`lethe.server.queue.fair_order`). `attempt`
+    counts claims since a run last finished, `losses` all holders that fell silent.
     """
 
     __tablename__ = "work_items"

@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.models.base import Entity
-from server.models.times import utc_now
+from lethe.server.models.base import Entity
+from lethe.server.models.times import utc_now
 
 
 class Worker(Entity):

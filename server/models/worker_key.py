@@ -3,7 +3,7 @@
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from server.models.base import Entity
+from lethe.server.models.base import Entity
 
 
 class WorkerKey(Entity):

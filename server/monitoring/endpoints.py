@@ -8,10 +8,10 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 
-from evaluator.artifacts import ArtifactError
-from server.context import AppContext, Context
-from server.database.migration import schema_fault
-from server.monitoring.prometheus import MEDIA_TYPE, render
+from lethe.evaluator.artifacts import ArtifactError
+from lethe.server.context import AppContext, Context
+from lethe.server.database.migration import schema_fault
+from lethe.server.monitoring.prometheus import MEDIA_TYPE, render
 
 router = APIRouter(tags=["health"])
 

@@ -8,14 +8,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import TERMINAL_STATES, Stage, SubmissionState, WorkState
-from server.context import Context
-from server.database import counters
-from server.http.access_log import RequestTimes
-from server.lifecycle.work import runs_stored_of_live
-from server.models.times import utc_now
-from server.monitoring import queries
-from server.queue.workers import WorkerState, list_workers
+from lethe.evaluator.contract.states import TERMINAL_STATES, Stage, SubmissionState, WorkState
+from lethe.server.context import Context
+from lethe.server.database import counters
+from lethe.server.http.access_log import RequestTimes
+from lethe.server.lifecycle.work import runs_stored_of_live
+from lethe.server.models.times import utc_now
+from lethe.server.monitoring import queries
+from lethe.server.queue.workers import WorkerState, list_workers
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 POSTPONED = "postponed"

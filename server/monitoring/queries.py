@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import CursorResult, Select, func, select
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import OPEN_WORK_STATES, TERMINAL_STATES
-from server.control.sweeper import SWEEPER
-from server.database.statements import prepared
-from server.lifecycle.work import waits
-from server.models import Lease, Submission, WorkItem
+from lethe.evaluator.contract.states import OPEN_WORK_STATES, TERMINAL_STATES
+from lethe.server.control.sweeper import SWEEPER
+from lethe.server.database.statements import prepared
+from lethe.server.lifecycle.work import waits
+from lethe.server.models import Lease, Submission, WorkItem
 
 
 def count_submissions(session: Session, states: Iterable[str]) -> dict[str, int]:

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from server.leaderboard.board_page import BoardPage, TeamRow
-from server.leaderboard.queries import BoardOrder
-from server.leaderboard.schemas import LeaderboardRow
-from server.pages.formatting import Moment, count_text, moment, score_text
-from server.pages.scale import Scale, Tick, anchor, scale_for
+from lethe.server.leaderboard.board_page import BoardPage, TeamRow
+from lethe.server.leaderboard.queries import BoardOrder
+from lethe.server.leaderboard.schemas import LeaderboardRow
+from lethe.server.pages.formatting import Moment, count_text, moment, score_text
+from lethe.server.pages.scale import Scale, Tick, anchor, scale_for
 
 SPARK_WIDTH, SPARK_HEIGHT = 72, 20
 MARKED = ("ceiling", "floor")

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from server.competitions.phases import Phase
-from server.competitions.schemas import CompetitionRow
-from server.pages.formatting import count_text
+from lethe.server.competitions.phases import Phase
+from lethe.server.competitions.schemas import CompetitionRow
+from lethe.server.pages.formatting import count_text
 
 PHASES = {
     Phase.DRAFT: "Not open yet",

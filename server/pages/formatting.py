@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
-from evaluator.contract.limits import Limit, Unit, limits_of
+from lethe.evaluator.contract.limits import Limit, Unit, limits_of
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 SCORE_DIGITS = 4

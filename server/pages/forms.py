@@ -6,8 +6,8 @@ from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ValidationError
 
-from server.errors import RequestError
-from server.pages.rendering import SECURITY_HEADERS
+from lethe.server.errors import RequestError
+from lethe.server.pages.rendering import SECURITY_HEADERS
 
 NOTICES = {
     "done": "Done.",

@@ -1,6 +1,6 @@
 """States of submissions in words."""
 
-from evaluator.contract.states import SubmissionState
+from lethe.evaluator.contract.states import SubmissionState
 
 HEADLINES = {
     SubmissionState.QUEUED: "Waiting for a worker",

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from fastapi import Request
 from fastapi.responses import Response
 
-from evaluator.artifacts import ArtifactMissing
-from server.errors import NotFound
-from server.pages.rendering import SECURITY_HEADERS, client_has
-from server.plots.stored_plots import StoredPlot
+from lethe.evaluator.artifacts import ArtifactMissing
+from lethe.server.errors import NotFound
+from lethe.server.pages.rendering import SECURITY_HEADERS, client_has
+from lethe.server.plots.stored_plots import StoredPlot
 
 # An SVG that is opened by itself may style itself, and do nothing else.
 PICTURE_POLICY = {

@@ -13,8 +13,8 @@ from markupsafe import Markup
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from server.http.entity_tags import etag_matches
-from server.security.sessions import Visitor
+from lethe.server.http.entity_tags import etag_matches
+from lethe.server.security.sessions import Visitor
 
 PAGES = Path(__file__).parent  # each noun's templates lie beside its code
 TEMPLATES = Path(__file__).with_name("templates")  # those that several nouns share

@@ -2,16 +2,16 @@
 
 from fastapi import APIRouter, FastAPI
 
-from server.pages.account import endpoints as account
-from server.pages.analysis import endpoints as analysis
-from server.pages.competition import endpoints as competition
-from server.pages.errors import endpoints as errors
-from server.pages.host import endpoints as host
-from server.pages.leaderboard import endpoints as leaderboard
-from server.pages.rendering import STATIC, Assets
-from server.pages.submission import endpoints as submission
-from server.pages.team import endpoints as team
-from server.pages.upload import endpoints as upload
+from lethe.server.pages.account import endpoints as account
+from lethe.server.pages.analysis import endpoints as analysis
+from lethe.server.pages.competition import endpoints as competition
+from lethe.server.pages.errors import endpoints as errors
+from lethe.server.pages.host import endpoints as host
+from lethe.server.pages.leaderboard import endpoints as leaderboard
+from lethe.server.pages.rendering import STATIC, Assets
+from lethe.server.pages.submission import endpoints as submission
+from lethe.server.pages.team import endpoints as team
+from lethe.server.pages.upload import endpoints as upload
 
 router = APIRouter(include_in_schema=False)
 for noun in (competition, leaderboard, account, upload, submission, analysis, team, host, errors):

@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from evaluator.contract.submission import FILENAME
+from lethe.evaluator.contract.submission import FILENAME
 
 STARTER = '''\
 """A starter submission: one file that defines `unlearning`. It trains for two epochs on the retain set.

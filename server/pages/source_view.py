@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from server.pages.highlight_source import split_lines
-from server.submissions.parser_pool import TooCostly, run_program
+from lethe.server.pages.highlight_source import split_lines
+from lethe.server.submissions.parser_pool import TooCostly, run_program
 
 _HIGHLIGHTER = Path(__file__).with_name("highlight_source.py")
 CACHED_SOURCES = 16

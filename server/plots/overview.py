@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from server.plots.drawing import MUTED, UNLEARNED, Plot, draw, styled, to_svg
+from lethe.server.plots.drawing import MUTED, UNLEARNED, Plot, draw, styled, to_svg
 
 HEIGHT_IN = 4.2
 DOTS = 3_000

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluator.artifacts import ArtifactStore
-from evaluator.artifacts.oracles import read_record
-from evaluator.metrics import Pool
-from server.competitions.oracle_pools import OraclePools
-from server.plots.drawing import Plot
-from server.plots.submission import Floats, PlotData, submission_plots
-from server.scoring.reference_set import ReferenceSet
+from lethe.evaluator.artifacts import ArtifactStore
+from lethe.evaluator.artifacts.oracles import read_record
+from lethe.evaluator.contract.oracle_pools import OraclePools
+from lethe.evaluator.metrics import Pool
+from lethe.evaluator.scoring.reference_set import ReferenceSet
+from lethe.server.plots.drawing import Plot
+from lethe.server.plots.submission import Floats, PlotData, submission_plots
 
 
 def plot_runs(

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
 
 
 class StoredPlot(BaseModel, frozen=True):

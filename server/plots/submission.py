@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from evaluator.metrics import Pool
-from server.plots.drawing import ORACLE, PALE, UNLEARNED, Plot, draw, styled, to_svg
+from lethe.evaluator.metrics import Pool
+from lethe.server.plots.drawing import ORACLE, PALE, UNLEARNED, Plot, draw, styled, to_svg
 
 Floats = NDArray[np.float64]
 

@@ -5,15 +5,15 @@ Every function runs inside one transaction of its caller.
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import Stage, SubmissionState
-from evaluator.contract.work import Job
-from server.lifecycle import submissions
-from server.lifecycle.transitions import OfWorkItem
-from server.logs import get_logger
-from server.models.times import utc_now
-from server.queue import fair_order, leases, queries, workers
-from server.queue.jobs import JobParts, build_job
-from server.queue.wall_time import wall_left_s
+from lethe.evaluator.contract.states import Stage, SubmissionState
+from lethe.evaluator.contract.work import Job
+from lethe.server.lifecycle import submissions
+from lethe.server.lifecycle.transitions import OfWorkItem
+from lethe.server.logs import get_logger
+from lethe.server.models.times import utc_now
+from lethe.server.queue import fair_order, leases, queries, workers
+from lethe.server.queue.jobs import JobParts, build_job
+from lethe.server.queue.wall_time import wall_left_s
 
 log = get_logger(__name__)
 

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Response
 
-from evaluator.contract.base import Contract
-from evaluator.contract.states import Stage
-from evaluator.contract.work import (
+from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.contract.states import Stage
+from lethe.evaluator.contract.work import (
     Claim,
     Heartbeat,
     Leave,
@@ -13,9 +13,9 @@ from evaluator.contract.work import (
     Registration,
     RegistrationAnswer,
 )
-from server.context import AppContext
-from server.queue import claims, reports, workers
-from server.security.credentials import CurrentWorkerKey, WorkerKeyDigest
+from lethe.server.context import AppContext
+from lethe.server.queue import claims, reports, workers
+from lethe.server.security.credentials import CurrentWorkerKey, WorkerKeyDigest
 
 router = APIRouter(prefix="/internal/v1/work", tags=["internal"], include_in_schema=False)
 

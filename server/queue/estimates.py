@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import Stage, SubmissionState
-from server.models import Submission
-from server.models.times import utc_now
-from server.queue import queries
-from server.queue.fair_order import next_turn
-from server.queue.workers import count_live
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.states import Stage, SubmissionState
+from lethe.server.models import Submission
+from lethe.server.models.times import utc_now
+from lethe.server.queue import queries
+from lethe.server.queue.fair_order import next_turn
+from lethe.server.queue.workers import count_live
 
 WAITING_S = 48 * 3600.0  # for workers, while they serve others
 OUTPUTS_S = 60.0  # computing one model's outputs; the default of the worker's setting

@@ -13,11 +13,11 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import Stage, SubmissionState
-from server.models import Submission
-from server.models.times import utc_now
-from server.queue import queries
-from server.queue.workers import ActiveWorker, is_contact_recent, record_contact
+from lethe.evaluator.contract.states import Stage, SubmissionState
+from lethe.server.models import Submission
+from lethe.server.models.times import utc_now
+from lethe.server.queue import queries
+from lethe.server.queue.workers import ActiveWorker, is_contact_recent, record_contact
 
 CHECK_SHARE = 1 / 4
 SHARE_WINDOW_S = 900.0

@@ -8,14 +8,14 @@ from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
-from evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import Evaluation, Stage
-from evaluator.contract.work import Job, RunOrder
-from server.competitions.oracle_pools import oracle_pools
-from server.errors import PlatformError
-from server.models import Competition, Submission
-from server.queue.estimates import check_run_wall_s
+from lethe.evaluator.contract.oracle_pools import oracle_pools
+from lethe.evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.states import Evaluation, Stage
+from lethe.evaluator.contract.work import Job, RunOrder
+from lethe.server.errors import PlatformError
+from lethe.server.models import Competition, Submission
+from lethe.server.queue.estimates import check_run_wall_s
 
 
 def run_seed(secret: str, *, stage: Stage, epoch: int, index: int) -> int:

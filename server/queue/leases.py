@@ -12,16 +12,16 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
-from evaluator.contract.faults import platform_fault
-from evaluator.contract.states import Stage, SubmissionState
-from server.database import counters
-from server.lifecycle import work
-from server.lifecycle.transitions import OfSubmission, OfWorkItem, Transition
-from server.models import Submission, WorkItem
-from server.models.leased import Leased
-from server.models.times import utc_now
-from server.queue import queries
-from server.queue.planning import fail
+from lethe.evaluator.contract.faults import platform_fault
+from lethe.evaluator.contract.states import Stage, SubmissionState
+from lethe.server.database import counters
+from lethe.server.lifecycle import work
+from lethe.server.lifecycle.transitions import OfSubmission, OfWorkItem, Transition
+from lethe.server.models import Submission, WorkItem
+from lethe.server.models.leased import Leased
+from lethe.server.models.times import utc_now
+from lethe.server.queue import queries
+from lethe.server.queue.planning import fail
 
 _BEFORE_LETHE = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -9,17 +9,17 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.faults import Fault
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import OPEN_WORK_STATES, Evaluation, Owner, Stage, SubmissionState, WorkState
-from server.competitions.disclosure import shown_from
-from server.competitions.service import specification
-from server.lifecycle import submissions, work
-from server.lifecycle.transitions import OfSubmission, OfWorkItem, Transition
-from server.models import Competition, Submission, WorkItem
-from server.models.times import utc_now
-from server.queue import queries
-from server.queue.fair_order import next_turn
+from lethe.evaluator.contract.faults import Fault
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.states import OPEN_WORK_STATES, Evaluation, Owner, Stage, SubmissionState, WorkState
+from lethe.server.competitions.disclosure import shown_from
+from lethe.server.competitions.service import specification
+from lethe.server.lifecycle import submissions, work
+from lethe.server.lifecycle.transitions import OfSubmission, OfWorkItem, Transition
+from lethe.server.models import Competition, Submission, WorkItem
+from lethe.server.models.times import utc_now
+from lethe.server.queue import queries
+from lethe.server.queue.fair_order import next_turn
 
 
 class StoredItem(NamedTuple):

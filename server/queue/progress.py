@@ -5,11 +5,11 @@ Every function runs inside one transaction of its caller.
 
 from sqlalchemy.orm import Session
 
-from server.competitions.disclosure import may_move_progress, moved_progress
-from server.competitions.service import specification
-from server.lifecycle.work import runs_stored
-from server.models import Competition, Submission
-from server.models.times import utc_now
+from lethe.server.competitions.disclosure import may_move_progress, moved_progress
+from lethe.server.competitions.service import specification
+from lethe.server.lifecycle.work import runs_stored
+from lethe.server.models import Competition, Submission
+from lethe.server.models.times import utc_now
 
 
 def show_progress(session: Session, submission: Submission) -> None:

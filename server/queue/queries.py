@@ -29,14 +29,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, aliased, load_only
 
-from evaluator.contract.states import OPEN_WORK_STATES, Stage, SubmissionState, WorkState
-from server.database.statements import constant, prepared
-from server.lifecycle.transitions import LIVE
-from server.lifecycle.work import OPEN, waits
-from server.models import Competition, ModelOrder, Submission, Worker, WorkerKey, WorkItem
-from server.models.base import Entity
-from server.models.leased import Leased
-from server.models.times import UtcDateTime, utc_now
+from lethe.evaluator.contract.states import OPEN_WORK_STATES, Stage, SubmissionState, WorkState
+from lethe.server.database.statements import constant, prepared
+from lethe.server.lifecycle.transitions import LIVE
+from lethe.server.lifecycle.work import OPEN, waits
+from lethe.server.models import Competition, ModelOrder, Submission, Worker, WorkerKey, WorkItem
+from lethe.server.models.base import Entity
+from lethe.server.models.leased import Leased
+from lethe.server.models.times import UtcDateTime, utc_now
 
 Columns = tuple[SQLColumnExpression[Any], ...]
 LeasedWork = TypeVar("LeasedWork", bound=Leased)

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.faults import Fault, FaultCode
-from evaluator.contract.states import Owner, Stage
-from evaluator.contract.work import (
+from lethe.evaluator.contract.faults import Fault, FaultCode
+from lethe.evaluator.contract.states import Owner, Stage
+from lethe.evaluator.contract.work import (
     Heartbeat,
     HeartbeatAnswer,
     Outcome,
@@ -20,17 +20,17 @@ from evaluator.contract.work import (
     RunRecord,
     outputs_key,
 )
-from server.competitions.service import specification
-from server.errors import RequestError
-from server.lifecycle.transitions import OfSubmission, OfWorkItem
-from server.lifecycle.work import write_item
-from server.models import Competition, Submission, WorkerKey, WorkItem
-from server.models.base import Entity
-from server.queue import leases, queries, workers
-from server.queue.planning import advance, fail
-from server.queue.progress import show_progress
-from server.queue.wall_time import wall_left_s
-from server.security.credentials import require_worker_key
+from lethe.server.competitions.service import specification
+from lethe.server.errors import RequestError
+from lethe.server.lifecycle.transitions import OfSubmission, OfWorkItem
+from lethe.server.lifecycle.work import write_item
+from lethe.server.models import Competition, Submission, WorkerKey, WorkItem
+from lethe.server.models.base import Entity
+from lethe.server.queue import leases, queries, workers
+from lethe.server.queue.planning import advance, fail
+from lethe.server.queue.progress import show_progress
+from lethe.server.queue.wall_time import wall_left_s
+from lethe.server.security.credentials import require_worker_key
 
 FIRST_RETRY_S, LONGEST_RETRY_S = 5.0, 60.0
 

@@ -2,18 +2,18 @@
 
 from fastapi import APIRouter
 
-from evaluator.contract.training import (
+from lethe.evaluator.contract.training import (
     TrainingClaim,
     TrainingHeartbeat,
     TrainingHeartbeatAnswer,
     TrainingOrders,
     TrainingReport,
 )
-from evaluator.contract.work import OutcomeAnswer
-from server.context import AppContext
-from server.queue import training_orders, workers
-from server.queue.training_orders import Trainer
-from server.security.credentials import CurrentWorkerKey
+from lethe.evaluator.contract.work import OutcomeAnswer
+from lethe.server.context import AppContext
+from lethe.server.queue import training_orders, workers
+from lethe.server.queue.training_orders import Trainer
+from lethe.server.security.credentials import CurrentWorkerKey
 
 router = APIRouter(prefix="/internal/v1/training", tags=["internal"], include_in_schema=False)
 

@@ -1,6 +1,6 @@
 """Training orders, one for each model of an oracle bank: placed, offered to workers, claimed, renewed and reported.
 
-Their leases follow `server.queue.leases`, so no model is trained by two at once as long as renewals arrive. Every
+Their leases follow `lethe.server.queue.leases`, so no model is trained by two at once as long as renewals arrive. Every
 function runs inside one write transaction of its caller.
 """
 
@@ -10,14 +10,14 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.bank import BankIdentity
-from evaluator.contract.states import OPEN_WORK_STATES, WorkState
-from evaluator.contract.training import OrderEnd, OrderRef, TrainingOrder
-from server.lifecycle import work
-from server.lifecycle.transitions import OfTrainingOrder
-from server.models import ModelOrder
-from server.models.times import utc_now
-from server.queue import leases, queries, training_queries
+from lethe.evaluator.contract.bank import BankIdentity
+from lethe.evaluator.contract.states import OPEN_WORK_STATES, WorkState
+from lethe.evaluator.contract.training import OrderEnd, OrderRef, TrainingOrder
+from lethe.server.lifecycle import work
+from lethe.server.lifecycle.transitions import OfTrainingOrder
+from lethe.server.models import ModelOrder
+from lethe.server.models.times import utc_now
+from lethe.server.queue import leases, queries, training_queries
 
 MAX_BREAKDOWNS = 3
 

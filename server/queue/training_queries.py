@@ -7,11 +7,11 @@ from sqlalchemy import Row, false, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from evaluator.contract.bank import BankIdentity
-from evaluator.contract.states import OPEN_WORK_STATES, WorkState
-from server.lifecycle.work import waits
-from server.models import ModelOrder, OracleBank
-from server.models.times import utc_now
+from lethe.evaluator.contract.bank import BankIdentity
+from lethe.evaluator.contract.states import OPEN_WORK_STATES, WorkState
+from lethe.server.lifecycle.work import waits
+from lethe.server.models import ModelOrder, OracleBank
+from lethe.server.models.times import utc_now
 
 # Training orders
 

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.specification import LimitsSpec
-from server.queue import queries
+from lethe.evaluator.contract.specification import LimitsSpec
+from lethe.server.queue import queries
 
 
 def wall_left_s(session: Session, submission_id: UUID, generation: int, limits: LimitsSpec) -> float | None:

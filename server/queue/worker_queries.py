@@ -9,10 +9,10 @@ from sqlalchemy import Row, and_, bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from evaluator.contract.states import WorkState
-from server.database.statements import prepared
-from server.models import ModelOrder, Worker, WorkerKey, WorkItem
-from server.models.times import utc_now
+from lethe.evaluator.contract.states import WorkState
+from lethe.server.database.statements import prepared
+from lethe.server.models import ModelOrder, Worker, WorkerKey, WorkItem
+from lethe.server.models.times import utc_now
 
 # Workers
 

@@ -8,13 +8,13 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.work import UNSAFE_BACKEND, Capabilities, Registration
-from server.errors import Conflict, Forbidden
-from server.logs import get_logger
-from server.models import Worker, WorkerKey, WorkItem
-from server.models.times import utc_now
-from server.queue import worker_queries
-from server.security.credentials import require_worker_key
+from lethe.evaluator.contract.work import UNSAFE_BACKEND, Capabilities, Registration
+from lethe.server.errors import Conflict, Forbidden
+from lethe.server.logs import get_logger
+from lethe.server.models import Worker, WorkerKey, WorkItem
+from lethe.server.models.times import utc_now
+from lethe.server.queue import worker_queries
+from lethe.server.security.credentials import require_worker_key
 
 log = get_logger(__name__)
 

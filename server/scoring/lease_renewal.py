@@ -7,12 +7,12 @@ from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 
-from evaluator.contract.states import OPEN_WORK_STATES
-from server.context import Context
-from server.lifecycle.transitions import OfWorkItem
-from server.logs import get_logger
-from server.models import WorkItem
-from server.queue import leases
+from lethe.evaluator.contract.states import OPEN_WORK_STATES
+from lethe.server.context import Context
+from lethe.server.lifecycle.transitions import OfWorkItem
+from lethe.server.logs import get_logger
+from lethe.server.models import WorkItem
+from lethe.server.queue import leases
 
 log = get_logger(__name__)
 

@@ -7,10 +7,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, bindparam, select
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import Evaluation, Stage
-from server.database.statements import prepared
-from server.leaderboard.queries import is_newest
-from server.models import Competition, OutputPack, Score, Standing, Submission, Team, WorkItem
+from lethe.evaluator.contract.states import Evaluation, Stage
+from lethe.server.database.statements import prepared
+from lethe.server.leaderboard.score_queries import is_newest
+from lethe.server.models import Competition, OutputPack, Score, Standing, Submission, Team, WorkItem
 
 
 def newest_scores(session: Session, competition: Competition) -> Sequence[Row[Score, Submission, str]]:

@@ -7,22 +7,22 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from evaluator.artifacts import ArtifactError, ArtifactStoreAway
-from evaluator.artifacts.outputs import OutputsInvalid
-from evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
-from evaluator.contract.specification import CompetitionSpec, MetricSpec
-from evaluator.contract.states import Evaluation
-from evaluator.metrics import Score as MetricScore
-from evaluator.metrics import ScoreFinding
-from server.competitions.oracle_pools import oracle_pools
-from server.context import Context
-from server.models import Competition, Score
-from server.models.score import METRIC_COLUMNS
-from server.scoring import queries
-from server.scoring.queries import run_items
-from server.scoring.reference_set import ReferenceSet, load_reference_set
-from server.scoring.scorer import score_numbers, unrepeatable_runs
-from server.scoring.stored_outputs import RunOutputs, RunsUnusable, read_runs, run_outputs
+from lethe.evaluator.artifacts import ArtifactError, ArtifactStoreAway
+from lethe.evaluator.artifacts.outputs import OutputsInvalid
+from lethe.evaluator.contract.oracle_pools import oracle_pools
+from lethe.evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
+from lethe.evaluator.contract.specification import CompetitionSpec, MetricSpec
+from lethe.evaluator.contract.states import Evaluation
+from lethe.evaluator.metrics import Score as MetricScore
+from lethe.evaluator.metrics import ScoreFinding
+from lethe.evaluator.scoring.reference_set import ReferenceSet, load_reference_set
+from lethe.server.context import Context
+from lethe.server.models import Competition, Score
+from lethe.server.models.score import METRIC_COLUMNS
+from lethe.server.scoring import queries
+from lethe.server.scoring.queries import run_items
+from lethe.server.scoring.scorer import score_numbers, unrepeatable_runs
+from lethe.server.scoring.stored_outputs import RunOutputs, RunsUnusable, read_runs, run_outputs
 
 ReportProgress = Callable[[int, int], None]
 

@@ -8,19 +8,19 @@ from uuid import UUID
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from evaluator.contract.prepared_competition import PreparedCompetition
-from evaluator.contract.specification import CompetitionSpec, MetricSpec
-from evaluator.contract.states import Evaluation
-from evaluator.metrics import METRIC_VERSION
-from server.audit_log.events import record
-from server.competitions.service import get_competition, lock_competition, prepared_competition, specification
-from server.context import Context
-from server.errors import Conflict
-from server.leaderboard.standings import rebuild
-from server.models import Competition, FormerScore, Score
-from server.models.score import METRIC_COLUMNS
-from server.scoring import queries
-from server.scoring.recompute import Recomputed, ReportProgress, Stored, recompute, stored_scores
+from lethe.evaluator.contract.prepared_competition import PreparedCompetition
+from lethe.evaluator.contract.specification import CompetitionSpec, MetricSpec
+from lethe.evaluator.contract.states import Evaluation
+from lethe.evaluator.metrics import METRIC_VERSION
+from lethe.server.audit_log.events import record
+from lethe.server.competitions.service import get_competition, lock_competition, prepared_competition, specification
+from lethe.server.context import Context
+from lethe.server.errors import Conflict
+from lethe.server.leaderboard.standings import rebuild
+from lethe.server.models import Competition, FormerScore, Score
+from lethe.server.models.score import METRIC_COLUMNS
+from lethe.server.scoring import queries
+from lethe.server.scoring.recompute import Recomputed, ReportProgress, Stored, recompute, stored_scores
 
 ROUNDS = 5
 KEPT = (*METRIC_COLUMNS, "replicates", "receipt")

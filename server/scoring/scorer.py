@@ -9,30 +9,30 @@ from uuid import UUID
 import structlog
 from sqlalchemy.orm import Session
 
-from evaluator.artifacts import ArtifactError, ArtifactStoreAway
-from evaluator.artifacts.outputs import OutputsInvalid
-from evaluator.contract.faults import platform_fault
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import Evaluation, Stage, SubmissionState
-from evaluator.metrics import METRIC_VERSION, ScoreFinding
-from evaluator.metrics import Score as MetricScore
-from server.competitions.oracle_pools import OraclePools, oracle_pools
-from server.competitions.service import prepared_competition, specification
-from server.context import Context
-from server.database import counters
-from server.leaderboard.queries import current_score
-from server.leaderboard.standings import refresh
-from server.lifecycle.submissions import end
-from server.lifecycle.transitions import OfSubmission, OfWorkItem
-from server.logs import get_logger
-from server.models import Competition, OutputPack, Score, Submission, WorkItem
-from server.queue import leases
-from server.queue.jobs import seeds_digest
-from server.queue.planning import advance, fail, reopen
-from server.scoring.lease_renewal import renewed_lease
-from server.scoring.queries import run_items
-from server.scoring.reference_set import ReferenceSets
-from server.scoring.stored_outputs import (
+from lethe.evaluator.artifacts import ArtifactError, ArtifactStoreAway
+from lethe.evaluator.artifacts.outputs import OutputsInvalid
+from lethe.evaluator.contract.faults import platform_fault
+from lethe.evaluator.contract.oracle_pools import OraclePools, oracle_pools
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.states import Evaluation, Stage, SubmissionState
+from lethe.evaluator.metrics import METRIC_VERSION, ScoreFinding
+from lethe.evaluator.metrics import Score as MetricScore
+from lethe.evaluator.scoring.reference_set import ReferenceSets
+from lethe.server.competitions.service import prepared_competition, specification
+from lethe.server.context import Context
+from lethe.server.database import counters
+from lethe.server.leaderboard.score_queries import current_score
+from lethe.server.leaderboard.standings import refresh
+from lethe.server.lifecycle.submissions import end
+from lethe.server.lifecycle.transitions import OfSubmission, OfWorkItem
+from lethe.server.logs import get_logger
+from lethe.server.models import Competition, OutputPack, Score, Submission, WorkItem
+from lethe.server.queue import leases
+from lethe.server.queue.jobs import seeds_digest
+from lethe.server.queue.planning import advance, fail, reopen
+from lethe.server.scoring.lease_renewal import renewed_lease
+from lethe.server.scoring.queries import run_items
+from lethe.server.scoring.stored_outputs import (
     RunOutputs,
     RunsUnusable,
     commit_pack,

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from evaluator.artifacts import ArtifactCorrupt, ArtifactError, ArtifactMissing, ArtifactStore
-from evaluator.artifacts.outputs import (
+from lethe.evaluator.artifacts import ArtifactCorrupt, ArtifactError, ArtifactMissing, ArtifactStore
+from lethe.evaluator.artifacts.outputs import (
     Outputs,
     OutputsInvalid,
     StackedOutputs,
@@ -16,11 +16,11 @@ from evaluator.artifacts.outputs import (
     stack_outputs,
     write_pack,
 )
-from evaluator.contract.prepared_competition import ArtifactRef
-from server.database import counters
-from server.logs import get_logger
-from server.models import OutputPack, Submission, WorkItem
-from server.scoring.queries import find_pack, run_items
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.server.database import counters
+from lethe.server.logs import get_logger
+from lethe.server.models import OutputPack, Submission, WorkItem
+from lethe.server.scoring.queries import find_pack, run_items
 
 log = get_logger(__name__)
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from evaluator.contract.states import Evaluation
-from evaluator.metrics import METRIC_VERSION
-from server.competitions.oracle_pools import oracle_pools
-from server.competitions.service import get_competition, prepared_competition, specification
-from server.context import Context
-from server.scoring.recompute import Recomputed, ReportProgress, recompute, stored_scores
+from lethe.evaluator.contract.oracle_pools import oracle_pools
+from lethe.evaluator.contract.states import Evaluation
+from lethe.evaluator.metrics import METRIC_VERSION
+from lethe.server.competitions.service import get_competition, prepared_competition, specification
+from lethe.server.context import Context
+from lethe.server.scoring.recompute import Recomputed, ReportProgress, recompute, stored_scores
 
 TOLERANCE = 1e-9
 

@@ -7,15 +7,15 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
-from server.context import AppContext, Context
-from server.errors import Unauthenticated
-from server.http.client_address import client_address
-from server.models import ApiToken, User, WorkerKey
-from server.models.times import utc_now
-from server.security import queries
-from server.security.digests import digest_secret
-from server.security.login import require_enabled, verify_password
-from server.security.sessions import (
+from lethe.server.context import AppContext, Context
+from lethe.server.errors import Unauthenticated
+from lethe.server.http.client_address import client_address
+from lethe.server.models import ApiToken, User, WorkerKey
+from lethe.server.models.times import utc_now
+from lethe.server.security import queries
+from lethe.server.security.digests import digest_secret
+from lethe.server.security.login import require_enabled, verify_password
+from lethe.server.security.sessions import (
     CSRF_HEADER,
     SAFE_METHODS,
     SessionCookie,

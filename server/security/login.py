@@ -2,12 +2,12 @@
 
 from limits import RateLimitItem, parse
 
-from server.context import Context
-from server.errors import Forbidden, Unauthenticated
-from server.http.rate_limit import TooManyRequests
-from server.models import User
-from server.security import queries
-from server.security.passwords import is_password
+from lethe.server.context import Context
+from lethe.server.errors import Forbidden, Unauthenticated
+from lethe.server.http.rate_limit import TooManyRequests
+from lethe.server.models import User
+from lethe.server.security import queries
+from lethe.server.security.passwords import is_password
 
 # The limit for all addresses is higher than for one, so that nobody can lock somebody else out.
 PER_ACCOUNT_AND_ADDRESS = parse("10 per 15 minutes")

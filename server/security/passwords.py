@@ -7,8 +7,6 @@ from functools import cache
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-MIN_CHARS = 8
-MAX_CHARS = 200
 # One hash takes 64 MiB and a core; a flood of logins must not take all of them.
 _AT_ONCE = threading.BoundedSemaphore(4)
 _HASHER = PasswordHasher()

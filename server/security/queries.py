@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import Select, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from server.database.statements import prepared
-from server.models import ApiToken, User, WebSession, WorkerKey
+from lethe.server.database.statements import prepared
+from lethe.server.models import ApiToken, User, WebSession, WorkerKey
 
 
 @prepared

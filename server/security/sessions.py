@@ -12,12 +12,12 @@ from fastapi import Depends, Form, Request, Response
 from fastapi.security import APIKeyCookie
 from sqlalchemy.orm import Session
 
-from server.context import AppContext, Context
-from server.errors import Forbidden, Unauthenticated
-from server.models import User, WebSession
-from server.models.times import utc_now
-from server.security import queries
-from server.security.digests import digest_secret, new_secret
+from lethe.server.context import AppContext, Context
+from lethe.server.errors import Forbidden, Unauthenticated
+from lethe.server.models import User, WebSession
+from lethe.server.models.times import utc_now
+from lethe.server.security import queries
+from lethe.server.security.digests import digest_secret, new_secret
 
 COOKIE = "lethe_session"
 CSRF_HEADER = "X-CSRF-Token"

@@ -8,23 +8,23 @@ from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse
 
-from evaluator.contract.submission import FILENAME
-from server.competitions.service import get_competition, specification
-from server.context import AppContext
-from server.http.client_address import client_address
-from server.http.paging import Page, PageCursor, PageLimit
-from server.security.credentials import CurrentUser
-from server.submissions import quotas, selections, service, upload_body, uploads
-from server.submissions.event_stream import Feed
-from server.submissions.schemas import (
+from lethe.evaluator.contract.submission import FILENAME
+from lethe.server.competitions.service import get_competition, specification
+from lethe.server.context import AppContext
+from lethe.server.http.client_address import client_address
+from lethe.server.http.paging import Page, PageCursor, PageLimit
+from lethe.server.security.credentials import CurrentUser
+from lethe.server.submissions import quotas, selections, service, upload_body, uploads
+from lethe.server.submissions.event_stream import Feed
+from lethe.server.submissions.schemas import (
     QuotaView,
     ReceiptView,
     SubmissionLog,
     SubmissionView,
     UploadAnswer,
 )
-from server.submissions.views import receipt, submission_log, view, view_all
-from server.teams.service import find_team
+from lethe.server.submissions.views import receipt, submission_log, view, view_all
+from lethe.server.teams.service import find_team
 
 router = APIRouter(tags=["submissions"])
 

@@ -12,13 +12,13 @@ from uuid import UUID
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.exc import SQLAlchemyError
 
-from evaluator.contract.states import SubmissionState
-from server.context import Context
-from server.errors import RequestError
-from server.logs import get_logger
-from server.submissions import queries
-from server.submissions.schemas import SubmissionView
-from server.submissions.views import view
+from lethe.evaluator.contract.states import SubmissionState
+from lethe.server.context import Context
+from lethe.server.errors import RequestError
+from lethe.server.logs import get_logger
+from lethe.server.submissions import queries
+from lethe.server.submissions.schemas import SubmissionView
+from lethe.server.submissions.views import view
 
 log = get_logger(__name__)
 

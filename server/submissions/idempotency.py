@@ -5,10 +5,10 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from server.errors import RequestError
-from server.models import IdempotencyKey, Submission, User
-from server.models.times import utc_now
-from server.submissions import queries
+from lethe.server.errors import RequestError
+from lethe.server.models import IdempotencyKey, Submission, User
+from lethe.server.models.times import utc_now
+from lethe.server.submissions import queries
 
 KEPT = timedelta(hours=24)
 

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from server.errors import PlatformError
+from lethe.server.errors import PlatformError
 
 WALL_LIMIT_S = 10.0
 AT_ONCE = 4

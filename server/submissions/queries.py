@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import Date, Delete, Select, bindparam, delete, func, select, text
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import TERMINAL_STATES, Evaluation, SubmissionState
-from server.database.statements import prepared
-from server.models import IdempotencyKey, Submission, Team, TeamMember, UploadAttempt, User
+from lethe.evaluator.contract.states import TERMINAL_STATES, Evaluation, SubmissionState
+from lethe.server.database.statements import prepared
+from lethe.server.models import IdempotencyKey, Submission, Team, TeamMember, UploadAttempt, User
 
 UNSELECTABLE: Final = (SubmissionState.FAILED, SubmissionState.CANCELLED)
 

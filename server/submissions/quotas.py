@@ -6,12 +6,12 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.specification import QuotasSpec
-from server.errors import Conflict, Forbidden, RequestError
-from server.models import Competition, Team, UploadAttempt, User
-from server.models.times import utc_now
-from server.submissions import queries
-from server.submissions.schemas import QuotaView
+from lethe.evaluator.contract.specification import QuotasSpec
+from lethe.server.errors import Conflict, Forbidden, RequestError
+from lethe.server.models import Competition, Team, UploadAttempt, User
+from lethe.server.models.times import utc_now
+from lethe.server.submissions import queries
+from lethe.server.submissions.schemas import QuotaView
 
 DAY = timedelta(days=1)
 

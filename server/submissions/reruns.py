@@ -2,15 +2,15 @@
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import Evaluation, SubmissionState
-from server.audit_log.events import record
-from server.competitions.service import specification
-from server.errors import Conflict
-from server.lifecycle import submissions
-from server.lifecycle.transitions import OfSubmission
-from server.models import Competition, Submission
-from server.queue.estimates import deadline
-from server.queue.planning import advance
+from lethe.evaluator.contract.states import Evaluation, SubmissionState
+from lethe.server.audit_log.events import record
+from lethe.server.competitions.service import specification
+from lethe.server.errors import Conflict
+from lethe.server.lifecycle import submissions
+from lethe.server.lifecycle.transitions import OfSubmission
+from lethe.server.models import Competition, Submission
+from lethe.server.queue.estimates import deadline
+from lethe.server.queue.planning import advance
 
 
 class SubmissionNotEnded(Conflict):

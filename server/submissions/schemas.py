@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from server.leaderboard.schemas import IntervalView
+from lethe.server.leaderboard.schemas import IntervalView
 
 Parts = Annotated[
     dict[str, float] | None, Field(description="What the score is made of; null before the reveal, as the names tell")

@@ -2,12 +2,12 @@
 
 from sqlalchemy.orm import Session
 
-from server.competitions.phases import require_not_over
-from server.competitions.service import specification
-from server.errors import Conflict
-from server.models import Competition, Submission
-from server.models.times import utc_now
-from server.submissions import queries
+from lethe.server.competitions.phases import require_not_over
+from lethe.server.competitions.service import specification
+from lethe.server.errors import Conflict
+from lethe.server.models import Competition, Submission
+from lethe.server.models.times import utc_now
+from lethe.server.submissions import queries
 
 
 class NotSelectable(Conflict):

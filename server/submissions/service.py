@@ -4,17 +4,17 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import Owner, SubmissionState
-from server.accounts.roles import is_host
-from server.audit_log.events import record, user_actor
-from server.competitions.disclosure import Viewer, visibility
-from server.competitions.phases import phase
-from server.errors import Conflict, NotFound
-from server.http.paging import fetch_page
-from server.lifecycle import submissions
-from server.models import Competition, Submission, User
-from server.submissions import queries
-from server.teams.service import find_team
+from lethe.evaluator.contract.states import Owner, SubmissionState
+from lethe.server.accounts.roles import is_host
+from lethe.server.audit_log.events import record, user_actor
+from lethe.server.competitions.disclosure import Viewer, visibility
+from lethe.server.competitions.phases import phase
+from lethe.server.errors import Conflict, NotFound
+from lethe.server.http.paging import fetch_page
+from lethe.server.lifecycle import submissions
+from lethe.server.models import Competition, Submission, User
+from lethe.server.submissions import queries
+from lethe.server.teams.service import find_team
 
 
 class SubmissionNotFound(NotFound):

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluator.contract.fault_texts import FAULT_TEXTS
-from evaluator.contract.faults import FaultCode
-from evaluator.contract.script_block import InvalidScriptBlock, read_script_block
-from evaluator.contract.submission import EXTRA_PARAMETERS, FUNCTION, PARAMETERS
-from server.errors import RequestError
-from server.submissions.parser_pool import TooCostly, run_program
+from lethe.evaluator.contract.fault_texts import FAULT_TEXTS
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.contract.script_block import InvalidScriptBlock, read_script_block
+from lethe.evaluator.contract.submission import EXTRA_PARAMETERS, FUNCTION, PARAMETERS
+from lethe.server.errors import RequestError
+from lethe.server.submissions.parser_pool import TooCostly, run_program
 
 MESSAGE_CHARS = 300
 _PARSER = Path(__file__).with_name("parse_source.py")

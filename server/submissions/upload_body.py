@@ -11,12 +11,12 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.types import Message
 
-from evaluator.contract.faults import FaultCode
-from evaluator.contract.submission import FILENAME
-from server.context import Context
-from server.errors import RequestError
-from server.submissions import parser_pool
-from server.submissions.static_check import NOTEBOOK_SUFFIX, RefusedFile, reading_limit
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.contract.submission import FILENAME
+from lethe.server.context import Context
+from lethe.server.errors import RequestError
+from lethe.server.submissions import parser_pool
+from lethe.server.submissions.static_check import NOTEBOOK_SUFFIX, RefusedFile, reading_limit
 
 T = TypeVar("T")
 

@@ -6,25 +6,25 @@ from functools import cached_property
 
 from sqlalchemy.orm import Session
 
-from evaluator.artifacts import ArtifactStore
-from evaluator.artifacts.store import sha256_hex
-from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.specification import CompetitionSpec
-from server.competitions.phases import require_open
-from server.competitions.service import get_competition, specification
-from server.context import Context
-from server.errors import Forbidden
-from server.lifecycle.transitions import OfSubmission
-from server.logs import current_request_id
-from server.models import Competition, Submission, Team, User
-from server.models.times import utc_now
-from server.queue.estimates import deadline
-from server.queue.planning import advance
-from server.submissions import idempotency, queries, quotas
-from server.submissions.schemas import UploadAnswer
-from server.submissions.static_check import CheckedFile, check_file
-from server.submissions.views import view
-from server.teams.service import team_of
+from lethe.evaluator.artifacts import ArtifactStore
+from lethe.evaluator.artifacts.store import sha256_hex
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.server.competitions.phases import require_open
+from lethe.server.competitions.service import get_competition, specification
+from lethe.server.context import Context
+from lethe.server.errors import Forbidden
+from lethe.server.lifecycle.transitions import OfSubmission
+from lethe.server.logs import current_request_id
+from lethe.server.models import Competition, Submission, Team, User
+from lethe.server.models.times import utc_now
+from lethe.server.queue.estimates import deadline
+from lethe.server.queue.planning import advance
+from lethe.server.submissions import idempotency, queries, quotas
+from lethe.server.submissions.schemas import UploadAnswer
+from lethe.server.submissions.static_check import CheckedFile, check_file
+from lethe.server.submissions.views import view
+from lethe.server.teams.service import team_of
 
 NEW, REPEATED = 202, 200
 

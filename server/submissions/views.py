@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.advice import Advice
-from evaluator.contract.fault_texts import FAULT_TEXTS
-from evaluator.contract.faults import FaultCode
-from evaluator.contract.states import Owner, SubmissionState
-from server.competitions.disclosure import (
+from lethe.evaluator.contract.advice import Advice
+from lethe.evaluator.contract.fault_texts import FAULT_TEXTS
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.contract.states import Owner, SubmissionState
+from lethe.server.competitions.disclosure import (
     Viewer,
     Visibility,
     round_score,
@@ -18,15 +18,22 @@ from server.competitions.disclosure import (
     shows_fault_details,
     visibility,
 )
-from server.competitions.phases import phase
-from server.competitions.service import specification
-from server.leaderboard.queries import current_score
-from server.leaderboard.schemas import IntervalView
-from server.models import Competition, Score, Submission, Team
-from server.queue.estimates import eta_s
-from server.queue.fair_order import queue_position
-from server.submissions import queries
-from server.submissions.schemas import AdviceView, ErrorView, FinalView, ReceiptView, SubmissionLog, SubmissionView
+from lethe.server.competitions.phases import phase
+from lethe.server.competitions.service import specification
+from lethe.server.leaderboard.schemas import IntervalView
+from lethe.server.leaderboard.score_queries import current_score
+from lethe.server.models import Competition, Score, Submission, Team
+from lethe.server.queue.estimates import eta_s
+from lethe.server.queue.fair_order import queue_position
+from lethe.server.submissions import queries
+from lethe.server.submissions.schemas import (
+    AdviceView,
+    ErrorView,
+    FinalView,
+    ReceiptView,
+    SubmissionLog,
+    SubmissionView,
+)
 
 
 def view(

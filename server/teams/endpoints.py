@@ -5,12 +5,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path
 
-from server.competitions.service import get_competition
-from server.context import AppContext
-from server.security.credentials import CurrentUser
-from server.teams import invites, service
-from server.teams.schemas import InviteCreated, NewTeam, TeamView
-from server.teams.views import team_view
+from lethe.server.competitions.service import get_competition
+from lethe.server.context import AppContext
+from lethe.server.security.credentials import CurrentUser
+from lethe.server.teams import invites, service
+from lethe.server.teams.schemas import InviteCreated, NewTeam, TeamView
+from lethe.server.teams.views import team_view
 
 router = APIRouter(tags=["teams"])
 

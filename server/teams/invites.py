@@ -5,14 +5,14 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from server.competitions.phases import require_not_over
-from server.competitions.service import specification
-from server.errors import Conflict, NotFound
-from server.models import Competition, Team, TeamInvite, TeamMember, User
-from server.models.times import utc_now
-from server.security.digests import digest_secret, new_secret
-from server.teams import queries
-from server.teams.service import AlreadyInTeam, find_team, leave, lock_user
+from lethe.server.competitions.phases import require_not_over
+from lethe.server.competitions.service import specification
+from lethe.server.errors import Conflict, NotFound
+from lethe.server.models import Competition, Team, TeamInvite, TeamMember, User
+from lethe.server.models.times import utc_now
+from lethe.server.security.digests import digest_secret, new_secret
+from lethe.server.teams import queries
+from lethe.server.teams.service import AlreadyInTeam, find_team, leave, lock_user
 
 INVITE_PREFIX = "lethet_"
 INVITE_DAYS = 7

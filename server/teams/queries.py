@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import Select, bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
-from server.database.statements import prepared
-from server.models import Submission, Team, TeamInvite, TeamMember, User
+from lethe.server.database.statements import prepared
+from lethe.server.models import Submission, Team, TeamInvite, TeamMember, User
 
 
 @prepared

@@ -10,11 +10,11 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from server.competitions.phases import require_not_over
-from server.errors import Conflict, InvalidValue, NotFound
-from server.leaderboard.standings import mark_board_changed
-from server.models import Competition, Team, TeamMember, User
-from server.teams import queries
+from lethe.server.competitions.phases import require_not_over
+from lethe.server.errors import Conflict, InvalidValue, NotFound
+from lethe.server.leaderboard.standings import mark_board_changed
+from lethe.server.models import Competition, Team, TeamMember, User
+from lethe.server.teams import queries
 
 KEY_CHARS = 80
 

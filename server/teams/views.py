@@ -2,12 +2,12 @@
 
 from sqlalchemy.orm import Session
 
-from server.competitions.service import specification
-from server.models import Competition, Team
-from server.teams import queries
-from server.teams.invites import open_invites
-from server.teams.schemas import InviteRow, TeamView
-from server.teams.service import has_submitted
+from lethe.server.competitions.service import specification
+from lethe.server.models import Competition, Team
+from lethe.server.teams import queries
+from lethe.server.teams.invites import open_invites
+from lethe.server.teams.schemas import InviteRow, TeamView
+from lethe.server.teams.service import has_submitted
 
 
 def team_view(session: Session, team: Team) -> TeamView:

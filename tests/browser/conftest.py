@@ -15,19 +15,19 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from sqlalchemy import select
 
-from evaluator.contract.data_sources import SyntheticFacesSpec
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import Evaluation, SubmissionState
-from evaluator.data.contact_sheet import contact_sheet
-from evaluator.data.sources.synthetic_faces import synthetic_faces
-from server.app import create_app
-from server.competitions import service as competitions
-from server.context import Context
-from server.http.protocol import BoundedHttp
-from server.leaderboard import standings
-from server.models import Base, Competition, Score, Submission, Team, TeamMember, User
-from server.security import sessions
-from server.settings import Settings
+from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.states import Evaluation, SubmissionState
+from lethe.evaluator.data.contact_sheet import contact_sheet
+from lethe.evaluator.data.sources.synthetic_faces import synthetic_faces
+from lethe.server.app import create_app
+from lethe.server.competitions import service as competitions
+from lethe.server.context import Context
+from lethe.server.http.protocol import BoundedHttp
+from lethe.server.leaderboard import standings
+from lethe.server.models import Base, Competition, Score, Submission, Team, TeamMember, User
+from lethe.server.security import sessions
+from lethe.server.settings import Settings
 from tests.prepared_competitions import make_prepared_competition
 from tests.scores import make_score
 

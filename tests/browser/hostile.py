@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import JSON, Column, String, Text, select, update
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import Evaluation, Owner, Stage, SubmissionState
-from server.models import (
+from lethe.evaluator.contract.states import Evaluation, Owner, Stage, SubmissionState
+from lethe.server.models import (
     Announcement,
     ApiToken,
     AuditEvent,
@@ -25,7 +25,7 @@ from server.models import (
     Worker,
     WorkerKey,
 )
-from server.models.times import utc_now
+from lethe.server.models.times import utc_now
 from tests.scores import make_score
 
 ATTACK = """'"><img src=x onerror=owned=1><script>owned=1</script>{{7*7}}"""

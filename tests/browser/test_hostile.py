@@ -87,7 +87,7 @@ def _routes(routes: Iterable[Any]) -> Iterator[APIRoute]:
     for route in routes:
         if hasattr(route, "original_router"):
             yield from _routes(route.original_router.routes)
-        elif isinstance(route, APIRoute) and route.endpoint.__module__.startswith("server.pages."):
+        elif isinstance(route, APIRoute) and route.endpoint.__module__.startswith("lethe.server.pages."):
             yield route
 
 

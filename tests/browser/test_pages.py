@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 from sqlalchemy import text
 
-from server.pages.errors import problem_page
+from lethe.server.pages.errors import problem_page
 from tests.browser.axe import assert_accessible
 
 pytestmark = pytest.mark.component("chromium")

@@ -14,9 +14,9 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
-from server.database.engine import Database
-from server.models import Submission
-from server.settings import Settings
+from lethe.server.database.engine import Database
+from lethe.server.models import Submission
+from lethe.server.settings import Settings
 from tests.browser.axe import assert_accessible
 from tests.conftest import free_port, require_component
 from tests.system.conftest import Installation, _environment, prepared_home, running

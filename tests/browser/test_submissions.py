@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from evaluator.contract.states import Owner, Stage, SubmissionState
+from lethe.evaluator.contract.states import Owner, Stage, SubmissionState
 from tests.browser.axe import assert_accessible
 
 pytestmark = pytest.mark.component("chromium")

@@ -1,6 +1,6 @@
 """`lethe bench` for real: trained oracles, sandboxed runs, results in every form; a second call runs nothing.
 
-The first call is killed in the middle of its runs, and the second one goes on from there.
+The first call is killed in the middle of its runs, and the second one goes on from there; the third is `lethe.bench`.
 """
 
 import csv
@@ -10,9 +10,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+
+from lethe import Progress, bench
 
 SPECIFICATION = """
 slug = "tiny"
@@ -53,7 +56,7 @@ pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(900)]
 
 def lethe(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "server.cli", *arguments],
+        [sys.executable, "-m", "lethe.server.cli", *arguments],
         env=os.environ | {"LETHE_HOME": str(folder / "home")},
         text=True, capture_output=True, check=False, timeout=500, cwd=folder,
     )  # fmt: skip
@@ -67,7 +70,7 @@ def records(folder: Path) -> dict[Path, int]:
 def kill_in_the_middle(folder: Path) -> None:
     """Start the sweep, and kill it and all its processes once it has stored three runs."""
     with subprocess.Popen(
-        [sys.executable, "-m", "server.cli", "bench", "sweep.toml"],
+        [sys.executable, "-m", "lethe.server.cli", "bench", "sweep.toml"],
         env=os.environ | {"LETHE_HOME": str(folder / "home")},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, start_new_session=True,
     ) as process:  # fmt: skip
@@ -106,14 +109,17 @@ def test_sweep(tmp_path: Path) -> None:
     stored = sorted(after)
     stored[0].unlink()  # its run is done again, and comes out the same
     times = {path: after[path] for path in stored[1:]}
-    again = lethe(tmp_path, "bench", "sweep.toml", "--json")
-    repeated = {row["method"]: row for row in json.loads(again.stdout)}
+    seen: list[Progress] = []
+    repeated = {row.name: row for row in bench(tmp_path / "sweep.toml", home=tmp_path / "home", progress=seen.append)}
+    assert seen[-1].stage == "runs"
+    assert repeated["broken"].score is None
+    assert repeated["broken"].fault == rows["broken"]["fault"]
     assert stored[0].exists()
     assert times.items() <= records(tmp_path).items()
     for name, row in rows.items():
         for measure, estimate in row["measures"].items():
             if measure != "run time":
-                assert repeated[name]["measures"][measure] == estimate, (name, measure)
+                assert asdict(repeated[name].measures[measure]) == estimate, (name, measure)
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:

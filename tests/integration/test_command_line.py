@@ -14,7 +14,7 @@ import pytest
 def lethe(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LETHE_")}
     return subprocess.run(
-        [sys.executable, "-m", "server.cli", *arguments],
+        [sys.executable, "-m", "lethe.server.cli", *arguments],
         env={**kept, "LETHE_HOME": str(home), **environment}, text=True, capture_output=True, check=False, timeout=120,
         cwd="/",
     )  # fmt: skip

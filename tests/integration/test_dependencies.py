@@ -13,11 +13,18 @@ from pathlib import Path
 import pytest
 from uv import find_uv_bin
 
-from evaluator.contract.faults import FaultCode
-from evaluator.contract.script_block import ScriptBlock
-from evaluator.contract.specification import DependenciesSpec
-from evaluator.dependencies import DependencyRefused, InstallerFailure, InstallInterrupted, Layer, Layers, open_layers
-from evaluator.settings import IndexSettings, LayerSettings
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.contract.script_block import ScriptBlock
+from lethe.evaluator.contract.specification import DependenciesSpec
+from lethe.evaluator.dependencies import (
+    DependencyRefused,
+    InstallerFailure,
+    InstallInterrupted,
+    Layer,
+    Layers,
+    open_layers,
+)
+from lethe.evaluator.settings import IndexSettings, LayerSettings
 from tests.integration.package_index import Index, open_folder
 
 MIB = 2**20
@@ -218,10 +225,10 @@ def test_waiting_ends_with_the_limit_or_with_the_callers_wish(silent_index: str,
 PROGRAM = """
 import sys, threading
 from pathlib import Path
-from evaluator.contract.script_block import ScriptBlock
-from evaluator.contract.specification import DependenciesSpec
-from evaluator.dependencies import open_layers
-from evaluator.settings import IndexSettings, LayerSettings
+from lethe.evaluator.contract.script_block import ScriptBlock
+from lethe.evaluator.contract.specification import DependenciesSpec
+from lethe.evaluator.dependencies import open_layers
+from lethe.evaluator.settings import IndexSettings, LayerSettings
 layers = open_layers(LayerSettings(layers=Path(sys.argv[1])), IndexSettings(uv_default_index=sys.argv[2]))
 spec, never = DependenciesSpec(mode="any"), threading.Event()
 print("ready", flush=True)

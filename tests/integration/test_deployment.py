@@ -16,12 +16,12 @@ import yaml
 from click import Command
 from typer.main import get_command
 
-from evaluator.settings import WorkerSettings
-from server.cli import app as cli
-from server.context import create_context
-from server.database.migration import migrate
-from server.monitoring.prometheus import render, request_times
-from server.settings import Settings
+from lethe.evaluator.settings import WorkerSettings
+from lethe.server.cli import app as cli
+from lethe.server.context import create_context
+from lethe.server.database.migration import migrate
+from lethe.server.monitoring.prometheus import render, request_times
+from lethe.server.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "docs" / "operations.md", ROOT / "docs" / "hosting.md"]
@@ -147,10 +147,11 @@ def test_dockerfile_copies_what_exists_and_everything_that_is_packaged() -> None
             extras = set(re.findall(r"\.\[(\w+)\]", " ".join(installs)))
             assert all("--constraint requirements.lock" in rest for rest in installs)
             assert extras <= set(project["project"]["optional-dependencies"])
-            assert extras == ({"worker"} if name == "worker" else set())
+            assert extras == {name}
     for path in copied:
         assert (ROOT / path).exists(), path
-    assert set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) <= copied
+    packaged = {path.name for path in (ROOT / "lethe").iterdir() if path.is_symlink()}
+    assert {*project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"], *packaged} <= copied
     ignored = (ROOT / ".dockerignore").read_text().split()
     assert not copied & set(ignored)
 
@@ -158,7 +159,8 @@ def test_dockerfile_copies_what_exists_and_everything_that_is_packaged() -> None
 def test_packages_of_the_images_resolve() -> None:
     locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["worker"]]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["server"], *extras["worker"]]
     names = {re.split(r"[^A-Za-z0-9._-]", requirement)[0].lower().replace("_", "-") for requirement in wanted}
     assert names <= locked
     if shutil.which("apt-cache") is None:
@@ -222,7 +224,7 @@ for rule in profile["syscalls"]:
 filter.load()
 import ctypes
 assert ctypes.CDLL(None, use_errno=True).ptrace(0, 0, 0, 0) == -1, "the profile is not in force"
-from sandbox.doctor import probe
+from lethe.sandbox.doctor import probe
 print(json.dumps({finding.name: finding.ok for finding in probe() if finding.required}))
 """
 

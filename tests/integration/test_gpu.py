@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from attacks.attack_bench import AttackBench
-from attacks.case import Case, load_cases
-from attacks.runner import AttackFinding, run_case
-from evaluator.artifacts.outputs import read_outputs
-from evaluator.contract.specification import TrainingSpec
-from evaluator.contract.states import Stage
-from evaluator.pipeline import WorkerResources
-from evaluator.training.recipe import train, training_device
-from sandbox import Backend
+from lethe.attacks.attack_bench import AttackBench
+from lethe.attacks.case import Case, load_cases
+from lethe.attacks.runner import AttackFinding, run_case
+from lethe.evaluator.artifacts.outputs import read_outputs
+from lethe.evaluator.contract.specification import TrainingSpec
+from lethe.evaluator.contract.states import Stage
+from lethe.evaluator.pipeline import WorkerResources
+from lethe.evaluator.training.recipe import train, training_device
+from lethe.sandbox import Backend
 from tests.integration.worker_resources import open_station, run
 
-BASELINES = sorted(path for path in Path(str(files("baselines"))).glob("[a-z]*.py"))
+BASELINES = sorted(path for path in Path(str(files("lethe.baselines"))).glob("[a-z]*.py"))
 BACKENDS = (Backend.ZYGOTE, Backend.FRESH)
 
 pytestmark = [pytest.mark.gpu, pytest.mark.component("bubblewrap", "gpu"), pytest.mark.timeout(120)]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.contract.faults import FaultCode
-from evaluator.contract.states import Owner, Stage
-from evaluator.pipeline import WorkerResources
-from evaluator.sandbox_pool import SandboxPool
-from evaluator.settings import SandboxSettings
-from sandbox import Backend
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.contract.states import Owner, Stage
+from lethe.evaluator.pipeline import WorkerResources
+from lethe.evaluator.sandbox_pool import SandboxPool
+from lethe.evaluator.settings import SandboxSettings
+from lethe.sandbox import Backend
 from tests.integration.package_index import Index, open_folder
 from tests.integration.worker_resources import open_station
 from tests.integration.worker_resources import run as run_allowing

@@ -10,13 +10,14 @@ import torch
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from evaluator.artifacts import open_store
-from evaluator.artifacts.oracles import load_pool, read_identity
-from evaluator.artifacts.outputs import StackedOutputs, stack_outputs
-from evaluator.banks.seeding import fill_banks
-from evaluator.banks.training_jobs import training_pool
-from evaluator.contract.data_sources import SyntheticFacesSpec
-from evaluator.contract.specification import (
+from lethe.evaluator.artifacts import open_store
+from lethe.evaluator.artifacts.oracles import load_pool, read_identity
+from lethe.evaluator.artifacts.outputs import StackedOutputs, stack_outputs
+from lethe.evaluator.banks.seeding import fill_banks
+from lethe.evaluator.banks.training_jobs import training_pool
+from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
+from lethe.evaluator.contract.oracle_pools import oracle_pools
+from lethe.evaluator.contract.specification import (
     CompetitionSpec,
     EvaluationSpec,
     MetricSpec,
@@ -24,12 +25,11 @@ from evaluator.contract.specification import (
     SplitSpec,
     TrainingSpec,
 )
-from evaluator.contract.states import Evaluation
-from evaluator.models import build_model
-from evaluator.preparation import prepare
-from evaluator.training.outputs import compute_outputs
-from server.competitions.oracle_pools import oracle_pools
-from server.scoring.reference_set import load_reference_set
+from lethe.evaluator.contract.states import Evaluation
+from lethe.evaluator.models import build_model
+from lethe.evaluator.preparation import prepare
+from lethe.evaluator.scoring.reference_set import load_reference_set
+from lethe.evaluator.training.outputs import compute_outputs
 
 RUNS = 16
 SPEC = CompetitionSpec(

@@ -13,19 +13,19 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from evaluator.artifacts import ArtifactStore, open_store
-from evaluator.artifacts.oracles import ModelRecord, identity_key, read_record, trained_indices
-from evaluator.contract.data_sources import SyntheticFacesSpec
-from evaluator.contract.prepared_competition import PreparedCompetition
-from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, SplitSpec, TrainingSpec
-from evaluator.preparation import prepare
-from server.competitions import service
-from server.context import Context, create_context
-from server.database.migration import migrate
-from server.hosting import creation as competitions
-from server.hosting import oracle_status, oracles
-from server.models import ModelOrder
-from server.settings import Settings
+from lethe.evaluator.artifacts import ArtifactStore, open_store
+from lethe.evaluator.artifacts.oracles import ModelRecord, identity_key, read_record, trained_indices
+from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
+from lethe.evaluator.contract.prepared_competition import PreparedCompetition
+from lethe.evaluator.contract.specification import CompetitionSpec, EvaluationSpec, SplitSpec, TrainingSpec
+from lethe.evaluator.preparation import prepare
+from lethe.server.competitions import service
+from lethe.server.context import Context, create_context
+from lethe.server.database.migration import migrate
+from lethe.server.hosting import creation as competitions
+from lethe.server.hosting import oracle_status, oracles
+from lethe.server.models import ModelOrder
+from lethe.server.settings import Settings
 
 SPEC = CompetitionSpec(
     slug="tiny",
@@ -173,7 +173,7 @@ def test_another_torch_is_refused_with_what_changed_and_what_it_costs(
     make_host: Callable[[str], Host], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host = make_host(f"sqlite:///{tmp_path / 'changed.db'}")
-    monkeypatch.setattr("evaluator.banks.identity.version", lambda _: "99.0")
+    monkeypatch.setattr("lethe.evaluator.banks.identity.version", lambda _: "99.0")
     with pytest.raises(oracles.BankChanged, match=r"torch .* → 99.0\. .*17 models to train, about"):
         host.seed()
     assert host.records() == []

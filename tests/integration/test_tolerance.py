@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from evaluator import pipeline
-from evaluator.artifacts.outputs import read_outputs
-from evaluator.contract.advice import Advice
-from evaluator.contract.states import Stage
-from evaluator.pipeline import WorkerResources
-from evaluator.run_reports import advise
-from sandbox import RunResult, Status
-from server.submissions.static_check import check_file
+from lethe.evaluator import pipeline
+from lethe.evaluator.artifacts.outputs import read_outputs
+from lethe.evaluator.contract.advice import Advice
+from lethe.evaluator.contract.states import Stage
+from lethe.evaluator.pipeline import WorkerResources
+from lethe.evaluator.run_reports import advise
+from lethe.sandbox import RunResult, Status
+from lethe.server.submissions.static_check import check_file
 from tests.integration.package_index import open_folder
 from tests.integration.worker_resources import open_station, run
 

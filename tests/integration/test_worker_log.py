@@ -29,7 +29,7 @@ def test_the_mode_is_logged(backend: str, options: list[str], expected: tuple[st
         "LETHE_ARTIFACTS_URL": f"file://{tmp_path}/artifacts",
         "LETHE_CACHE": str(tmp_path / "cache"),
     }
-    command = [sys.executable, "-m", "server.cli", "worker", *options]
+    command = [sys.executable, "-m", "lethe.server.cli", "worker", *options]
     checkout = Path(__file__).resolve().parents[2]
     with subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment, cwd=checkout

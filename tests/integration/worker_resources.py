@@ -11,18 +11,18 @@ import torch
 from safetensors.numpy import save
 from safetensors.torch import save as save_tensors
 
-from evaluator.artifacts import ArtifactStore, open_store
-from evaluator.artifacts.store import sha256_hex
-from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.specification import DependenciesSpec, LimitsSpec
-from evaluator.contract.states import Stage
-from evaluator.contract.work import Job, RunOrder
-from evaluator.dependencies import open_layers
-from evaluator.inference.service import InferenceService
-from evaluator.models import build_model
-from evaluator.pipeline import EvaluationResult, WorkerResources, evaluate
-from evaluator.sandbox_pool import SandboxPool
-from evaluator.settings import IndexSettings, LayerSettings
+from lethe.evaluator.artifacts import ArtifactStore, open_store
+from lethe.evaluator.artifacts.store import sha256_hex
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.specification import DependenciesSpec, LimitsSpec
+from lethe.evaluator.contract.states import Stage
+from lethe.evaluator.contract.work import Job, RunOrder
+from lethe.evaluator.dependencies import open_layers
+from lethe.evaluator.inference.service import InferenceService
+from lethe.evaluator.models import build_model
+from lethe.evaluator.pipeline import EvaluationResult, WorkerResources, evaluate
+from lethe.evaluator.sandbox_pool import SandboxPool
+from lethe.evaluator.settings import IndexSettings, LayerSettings
 
 CLASSES = 4
 

@@ -20,9 +20,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
-from server.app import create_app
-from server.cli import app
-from server.settings import Settings
+from lethe.server.app import create_app
+from lethe.server.cli import app
+from lethe.server.settings import Settings
 from tests.record.home import database, lethe
 from tests.record.site import VIEWERS, Sessions, open_site
 

@@ -13,7 +13,7 @@ from typing import Any
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from server.cli import app
+from lethe.server.cli import app
 
 FOLDER = Path(__file__).parent
 ARCHIVE = FOLDER / "home-4f177e3.tar.xz"

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from server.app import create_app
-from server.settings import Settings
+from lethe.server.app import create_app
+from lethe.server.settings import Settings
 from tests.record.home import PASSWORD
 from tests.record.page_text import page_text
 

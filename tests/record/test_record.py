@@ -67,7 +67,7 @@ def test_every_score_comes_out_again(home: Original) -> None:
 @pytest.mark.skipif(version("torch") != TORCH, reason="another torch trains other models")
 def test_the_oracles_are_those_that_this_code_would_train(home: Original) -> None:
     """Otherwise every competition that exists would lose its bank; nothing is trained where none is missing."""
-    command = [sys.executable, "-m", "server.cli", "admin", "oracles", "seed", SLUG, "--json", "--home"]
+    command = [sys.executable, "-m", "lethe.server.cli", "admin", "oracles", "seed", SLUG, "--json", "--home"]
     done = subprocess.run([*command, str(home.copy("seeded"))], capture_output=True, text=True, check=True, cwd="/")
     seeded = json.loads(done.stdout)
     assert (seeded["trained"], seeded["wanted"], seeded["here"]) == (ORACLES, ORACLES, 0)

@@ -20,7 +20,7 @@ import pytest
 from tests.conftest import free_port, make_bucket, require_component
 
 SLUG = "mini"
-RUNS = 16
+RUNS = 8
 SPECIFICATION = f"""
 slug = "{SLUG}"
 title = "Mini"
@@ -74,7 +74,7 @@ class Installation:
     def lethe(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """One command of the command line."""
         return subprocess.run(
-            [sys.executable, "-m", "server.cli", *arguments],
+            [sys.executable, "-m", "lethe.server.cli", *arguments],
             env=self.environment, text=True, capture_output=True, check=check, timeout=240, cwd=self.home,
         )  # fmt: skip
 
@@ -126,9 +126,9 @@ def _prepare(installation: Installation) -> None:
 def _fix_secret(installation: Installation) -> None:
     from sqlalchemy import update
 
-    from server.database.engine import Database
-    from server.models import Competition
-    from server.settings import Settings
+    from lethe.server.database.engine import Database
+    from lethe.server.models import Competition
+    from lethe.server.settings import Settings
 
     url = installation.environment.get("LETHE_DATABASE_URL", "")
     database = Database(Settings(home=installation.home, database_url=url).database)
@@ -195,7 +195,7 @@ def production(
 
 
 def _copy_artifacts(prepared: Installation, s3_server: dict[str, str]) -> str:
-    from evaluator.artifacts import open_store
+    from lethe.evaluator.artifacts import open_store
 
     url = make_bucket(s3_server)
     with pytest.MonkeyPatch.context() as patched:
@@ -235,7 +235,7 @@ def running(installation: Installation) -> Iterator[subprocess.Popen[str]]:
     _LOGS.add(printed)
     with printed.open("a") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "server.cli", "up"],
+            [sys.executable, "-m", "lethe.server.cli", "up"],
             env=installation.environment, text=True, cwd=installation.home,
             stdout=subprocess.DEVNULL, stderr=log,
         )  # fmt: skip

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from server.database.engine import Database
-from server.models import Submission, WorkItem
-from server.models.times import utc_now
-from server.settings import Settings
+from lethe.server.database.engine import Database
+from lethe.server.models import Submission, WorkItem
+from lethe.server.models.times import utc_now
+from lethe.server.settings import Settings
 from tests.system.conftest import Installation, submit, wait
 
 SLEEPER = "import time\ndef unlearning(net, retain, forget, validation):\n    time.sleep({seconds})\n"

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from evaluator.contract.data_sources import SyntheticFacesSpec
-from evaluator.contract.specification import LEAST_PRACTICE, CompetitionSpec
-from evaluator.data.photographs import DataError, Photographs
-from evaluator.data.sources.casia_surf import read_casia_surf
-from evaluator.data.sources.digits import read_digits
-from evaluator.data.sources.files import Files
-from evaluator.data.sources.image_folder import read_image_folder
-from evaluator.data.sources.synthetic_faces import synthetic_faces
-from evaluator.data.sources.torchvision_sets import read_cifar10, read_cifar100, read_svhn
-from evaluator.data.splits import DRAWS, ONE_IDENTITY, PUBLISHED_PEOPLE
+from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
+from lethe.evaluator.contract.specification import LEAST_PRACTICE, CompetitionSpec
+from lethe.evaluator.data.photographs import DataError, Photographs
+from lethe.evaluator.data.sources.casia_surf import read_casia_surf
+from lethe.evaluator.data.sources.digits import read_digits
+from lethe.evaluator.data.sources.files import Files
+from lethe.evaluator.data.sources.image_folder import read_image_folder
+from lethe.evaluator.data.sources.synthetic_faces import synthetic_faces
+from lethe.evaluator.data.sources.torchvision_sets import read_cifar10, read_cifar100, read_svhn
+from lethe.evaluator.data.splits import DRAWS, ONE_IDENTITY, PUBLISHED_PEOPLE
 
 __all__ = ["Collection", "Files", "load_collection", "practice_photographs"]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluator.contract.data_sources import CasiaSurfSpec
-from evaluator.data.photographs import DataError, Photographs, age_groups
-from evaluator.data.sources.files import NAMED, Files, decode_all, require_own_pictures
+from lethe.evaluator.contract.data_sources import CasiaSurfSpec
+from lethe.evaluator.data.photographs import DataError, Photographs, age_groups
+from lethe.evaluator.data.sources.files import NAMED, Files, decode_all, require_own_pictures
 
 LIST = "Age_Gender.txt"
 PICTURES = "WBackground"

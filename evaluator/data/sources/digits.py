@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from evaluator.contract.data_sources import DigitsSpec
-from evaluator.data.photographs import Photographs, without_persons
-from evaluator.data.sources.files import Files, scale_all
+from lethe.evaluator.contract.data_sources import DigitsSpec
+from lethe.evaluator.data.photographs import Photographs, without_persons
+from lethe.evaluator.data.sources.files import Files, scale_all
 
 GREYS = 16  # the brightest value in the data set
 

@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from evaluator.contract.data_sources import ImageFolderSpec
-from evaluator.data.photographs import DataError, Photographs
-from evaluator.data.sources.files import NAMED, Files, decode_all, require_own_pictures
+from lethe.evaluator.contract.data_sources import ImageFolderSpec
+from lethe.evaluator.data.photographs import DataError, Photographs
+from lethe.evaluator.data.sources.files import NAMED, Files, decode_all, require_own_pictures
 
 TABLE = "labels.csv"
 PICTURES = "images"

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.contract.data_sources import SyntheticFacesSpec
-from evaluator.data.face_canvas import Traits
-from evaluator.data.face_painting import paint_faces
-from evaluator.data.face_people import Sampler, Values, draw_people
-from evaluator.data.photographs import Photographs, age_groups
+from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
+from lethe.evaluator.data.face_canvas import Traits
+from lethe.evaluator.data.face_painting import paint_faces
+from lethe.evaluator.data.face_people import Sampler, Values, draw_people
+from lethe.evaluator.data.photographs import Photographs, age_groups
 
 YOUNGEST, OLDEST = 1.0, 81.0  # years
 SUPERSAMPLING = 2

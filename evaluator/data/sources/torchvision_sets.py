@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluator.contract.data_sources import Cifar10Spec, Cifar100Spec, SvhnSpec, TorchvisionSpec
-from evaluator.data.photographs import DataError, Photographs, without_persons
-from evaluator.data.sources.files import Files, scale_all
+from lethe.evaluator.contract.data_sources import Cifar10Spec, Cifar100Spec, SvhnSpec, TorchvisionSpec
+from lethe.evaluator.data.photographs import DataError, Photographs, without_persons
+from lethe.evaluator.data.sources.files import Files, scale_all
 
 CIFAR_ADDRESS = "https://www.cs.toronto.edu/~kriz/cifar.html"
 SVHN_ADDRESS = "http://ufldl.stanford.edu/housenumbers/"

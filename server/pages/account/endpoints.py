@@ -7,13 +7,13 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 
-from server.accounts import service as accounts
-from server.accounts.schemas import NewToken, NewUser, PasswordChange
-from server.context import AppContext, Context
-from server.errors import RequestError
-from server.http.client_address import client_address
-from server.pages.account.view import LoginForm, RegistrationForm, account_page
-from server.pages.forms import (
+from lethe.server.accounts import service as accounts
+from lethe.server.accounts.schemas import NewToken, NewUser, PasswordChange
+from lethe.server.context import AppContext, Context
+from lethe.server.errors import RequestError
+from lethe.server.http.client_address import client_address
+from lethe.server.pages.account.view import LoginForm, RegistrationForm, account_page
+from lethe.server.pages.forms import (
     local_path,
     notice,
     redirect,
@@ -22,11 +22,11 @@ from server.pages.forms import (
     refusal_text,
     with_retry_after,
 )
-from server.pages.rendering import READ_METHODS, render_page
-from server.security import sessions
-from server.security.login import count_registration, verify_password
-from server.security.passwords import hash_password
-from server.security.sessions import FormVisitor, OptionalVisitor, SameOrigin, Visitor
+from lethe.server.pages.rendering import READ_METHODS, render_page
+from lethe.server.security import sessions
+from lethe.server.security.login import count_registration, verify_password
+from lethe.server.security.passwords import hash_password
+from lethe.server.security.sessions import FormVisitor, OptionalVisitor, SameOrigin, Visitor
 
 router = APIRouter(include_in_schema=False)
 

@@ -4,19 +4,19 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import SubmissionState
-from server.accounts import service as accounts
-from server.accounts.roles import hosted_competitions
-from server.models import ApiToken
-from server.pages.formatting import Moment, moment, score_text
-from server.pages.headlines import HEADLINES
-from server.security.passwords import MIN_CHARS
-from server.security.sessions import Visitor
-from server.submissions import queries
-from server.submissions.schemas import SubmissionView
-from server.submissions.views import view_all
-from server.teams import service as teams
-from server.teams.views import team_view
+from lethe.evaluator.contract.states import SubmissionState
+from lethe.server.accounts import service as accounts
+from lethe.server.accounts.roles import hosted_competitions
+from lethe.server.accounts.schemas import MIN_CHARS
+from lethe.server.models import ApiToken
+from lethe.server.pages.formatting import Moment, moment, score_text
+from lethe.server.pages.headlines import HEADLINES
+from lethe.server.security.sessions import Visitor
+from lethe.server.submissions import queries
+from lethe.server.submissions.schemas import SubmissionView
+from lethe.server.submissions.views import view_all
+from lethe.server.teams import service as teams
+from lethe.server.teams.views import team_view
 
 TOKENS_SHOWN = 50
 SUBMISSIONS_SHOWN = 20

@@ -6,12 +6,12 @@ from uuid import UUID
 import numpy as np
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import Evaluation
-from evaluator.metrics import replicate_difference
-from server.leaderboard.queries import ScoreReplicates, score_replicates
-from server.models import Competition
-from server.pages.formatting import score_text
-from server.pages.scale import scale_for
+from lethe.evaluator.contract.states import Evaluation
+from lethe.evaluator.metrics import replicate_difference
+from lethe.server.leaderboard.score_queries import ScoreReplicates, score_replicates
+from lethe.server.models import Competition
+from lethe.server.pages.formatting import score_text
+from lethe.server.pages.scale import scale_for
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,22 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import Evaluation
-from server.accounts.roles import is_host
-from server.competitions import service as competitions
-from server.competitions.disclosure import Viewer, visibility
-from server.competitions.phases import phase
-from server.context import AppContext
-from server.errors import NotFound
-from server.leaderboard.queries import analysed_scores
-from server.models import Competition, OverviewPlot
-from server.pages.analysis.comparison import compare
-from server.pages.analysis.view import analysis_page
-from server.pages.card import card
-from server.pages.pictures import plot_response
-from server.pages.rendering import READ_METHODS, render_page
-from server.plots.stored_plots import StoredPlot, stored_plot
-from server.security.sessions import OptionalVisitor, Visitor
+from lethe.evaluator.contract.states import Evaluation
+from lethe.server.accounts.roles import is_host
+from lethe.server.competitions import service as competitions
+from lethe.server.competitions.disclosure import Viewer, visibility
+from lethe.server.competitions.phases import phase
+from lethe.server.context import AppContext
+from lethe.server.errors import NotFound
+from lethe.server.leaderboard.score_queries import analysed_scores
+from lethe.server.models import Competition, OverviewPlot
+from lethe.server.pages.analysis.comparison import compare
+from lethe.server.pages.analysis.view import analysis_page
+from lethe.server.pages.card import card
+from lethe.server.pages.pictures import plot_response
+from lethe.server.pages.rendering import READ_METHODS, render_page
+from lethe.server.plots.stored_plots import StoredPlot, stored_plot
+from lethe.server.security.sessions import OptionalVisitor, Visitor
 
 router = APIRouter(include_in_schema=False)
 

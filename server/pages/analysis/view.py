@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluator.contract.states import Evaluation
-from server.leaderboard.queries import AnalysedScore
-from server.pages.analysis.comparison import Comparison
-from server.pages.card import Card
-from server.pages.formatting import score_text
-from server.pages.pictures import PlotView, plot_view
-from server.plots.stored_plots import StoredPlot
+from lethe.evaluator.contract.states import Evaluation
+from lethe.server.leaderboard.score_queries import AnalysedScore
+from lethe.server.pages.analysis.comparison import Comparison
+from lethe.server.pages.card import Card
+from lethe.server.pages.formatting import score_text
+from lethe.server.pages.pictures import PlotView, plot_view
+from lethe.server.plots.stored_plots import StoredPlot
 
 LISTED = 10
 """Teams in the table beside the plot, as many as have a number in it."""

@@ -3,17 +3,17 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from evaluator.artifacts import ArtifactMissing
-from server.competitions import service as competitions
-from server.competitions.queries import announcements
-from server.context import AppContext
-from server.errors import NotFound
-from server.leaderboard.board_page import board_page
-from server.leaderboard.queries import BoardQuery
-from server.models.times import utc_now
-from server.pages.competition import view
-from server.pages.rendering import READ_METHODS, SECURITY_HEADERS, client_has, render_page
-from server.security.sessions import OptionalVisitor
+from lethe.evaluator.artifacts import ArtifactMissing
+from lethe.server.competitions import service as competitions
+from lethe.server.competitions.queries import announcements
+from lethe.server.context import AppContext
+from lethe.server.errors import NotFound
+from lethe.server.leaderboard.board_page import board_page
+from lethe.server.leaderboard.queries import BoardQuery
+from lethe.server.models.times import utc_now
+from lethe.server.pages.competition import view
+from lethe.server.pages.rendering import READ_METHODS, SECURITY_HEADERS, client_has, render_page
+from lethe.server.security.sessions import OptionalVisitor
 
 router = APIRouter(include_in_schema=False)
 

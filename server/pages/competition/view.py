@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.submission import FUNCTION, PARAMETERS
-from server.competitions.schemas import CompetitionFacts, CompetitionRow
-from server.leaderboard.board_page import BoardPage
-from server.models import Announcement
-from server.pages.board import Board, Head, board, plain_heads
-from server.pages.card import Card, card
-from server.pages.formatting import Fact, Moment, count_text, limit_facts, moment, paragraphs
-from server.pages.snippets import STARTER, Commands, commands
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.submission import FUNCTION, PARAMETERS
+from lethe.server.competitions.schemas import CompetitionFacts, CompetitionRow
+from lethe.server.leaderboard.board_page import BoardPage
+from lethe.server.models import Announcement
+from lethe.server.pages.board import Board, Head, board, plain_heads
+from lethe.server.pages.card import Card, card
+from lethe.server.pages.formatting import Fact, Moment, count_text, limit_facts, moment, paragraphs
+from lethe.server.pages.snippets import STARTER, Commands, commands
 
 
 @dataclass(frozen=True)

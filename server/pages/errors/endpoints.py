@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from server.pages.errors.view import errors_page
-from server.pages.rendering import READ_METHODS, render_page
-from server.security.sessions import OptionalVisitor
+from lethe.server.pages.errors.view import errors_page
+from lethe.server.pages.rendering import READ_METHODS, render_page
+from lethe.server.security.sessions import OptionalVisitor
 
 router = APIRouter(include_in_schema=False)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from server.pages.rendering import READ_METHODS, SECURITY_HEADERS, render
+from lethe.server.pages.rendering import READ_METHODS, SECURITY_HEADERS, render
 
 AWAY_RETRY_S = 15
 

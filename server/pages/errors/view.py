@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from evaluator.contract.fault_texts import FAULT_TEXTS
-from server.pages.formatting import Fact
+from lethe.evaluator.contract.fault_texts import FAULT_TEXTS
+from lethe.server.pages.formatting import Fact
 
 
 @dataclass(frozen=True)

@@ -9,21 +9,21 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
-from server.accounts.roles import require_host
-from server.audit_log.events import user_actor
-from server.competitions import service as competitions
-from server.context import AppContext, Context
-from server.errors import InvalidValue, NotFound, RequestError
-from server.hosting import actions, finals
-from server.hosting.queries import all_submissions
-from server.http.csv_table import csv_table
-from server.models import Submission
-from server.pages.forms import notice, redirect, redirect_to_login, refusal_text
-from server.pages.host.view import host_page
-from server.pages.rendering import READ_METHODS, SECURITY_HEADERS, render_page
-from server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor, Visitor
-from server.submissions import reruns
-from server.submissions import service as submissions
+from lethe.server.accounts.roles import require_host
+from lethe.server.audit_log.events import user_actor
+from lethe.server.competitions import service as competitions
+from lethe.server.context import AppContext, Context
+from lethe.server.errors import InvalidValue, NotFound, RequestError
+from lethe.server.hosting import actions, finals
+from lethe.server.hosting.queries import all_submissions
+from lethe.server.http.csv_table import csv_table
+from lethe.server.models import Submission
+from lethe.server.pages.forms import notice, redirect, redirect_to_login, refusal_text
+from lethe.server.pages.host.view import host_page
+from lethe.server.pages.rendering import READ_METHODS, SECURITY_HEADERS, render_page
+from lethe.server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor, Visitor
+from lethe.server.submissions import reruns
+from lethe.server.submissions import service as submissions
 
 router = APIRouter(include_in_schema=False)
 

@@ -4,19 +4,19 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import TERMINAL_STATES, SubmissionState
-from server.audit_log.events import list_events
-from server.competitions import phases
-from server.competitions import service as competitions
-from server.database import counters
-from server.hosting import finals
-from server.hosting.queries import find_submissions
-from server.models import AuditEvent, Competition
-from server.pages.card import Card, card
-from server.pages.formatting import Fact, Moment, count_text, duration_text, moment, score_text
-from server.pages.headlines import HEADLINES
-from server.queue.workers import WorkerRow, list_workers
-from server.submissions.queries import count_unfinished
+from lethe.evaluator.contract.states import TERMINAL_STATES, SubmissionState
+from lethe.server.audit_log.events import list_events
+from lethe.server.competitions import phases
+from lethe.server.competitions import service as competitions
+from lethe.server.database import counters
+from lethe.server.hosting import finals
+from lethe.server.hosting.queries import find_submissions
+from lethe.server.models import AuditEvent, Competition
+from lethe.server.pages.card import Card, card
+from lethe.server.pages.formatting import Fact, Moment, count_text, duration_text, moment, score_text
+from lethe.server.pages.headlines import HEADLINES
+from lethe.server.queue.workers import WorkerRow, list_workers
+from lethe.server.submissions.queries import count_unfinished
 
 SUBMISSIONS_SHOWN = 100
 LIVE_POLL_S = 15

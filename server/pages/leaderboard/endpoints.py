@@ -8,17 +8,17 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import Evaluation
-from server.competitions.phases import Phase, phase
-from server.context import AppContext, Context
-from server.leaderboard import service
-from server.leaderboard.board_page import board_page
-from server.leaderboard.queries import BoardOrder, BoardQuery
-from server.models import Competition
-from server.models.times import utc_now
-from server.pages.leaderboard.view import DrawnBoard, draw_board, leaderboard_page
-from server.pages.rendering import READ_METHODS, client_has, entity_tag, not_modified, render_page
-from server.security.sessions import OptionalVisitor
+from lethe.evaluator.contract.states import Evaluation
+from lethe.server.competitions.phases import Phase, phase
+from lethe.server.context import AppContext, Context
+from lethe.server.leaderboard import service
+from lethe.server.leaderboard.board_page import board_page
+from lethe.server.leaderboard.queries import BoardOrder, BoardQuery
+from lethe.server.models import Competition
+from lethe.server.models.times import utc_now
+from lethe.server.pages.leaderboard.view import DrawnBoard, draw_board, leaderboard_page
+from lethe.server.pages.rendering import READ_METHODS, client_has, entity_tag, not_modified, render_page
+from lethe.server.security.sessions import OptionalVisitor
 
 router = APIRouter(include_in_schema=False)
 

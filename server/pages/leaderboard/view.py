@@ -6,18 +6,18 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
-from server.competitions.phases import Phase
-from server.competitions.service import summary
-from server.leaderboard.board_page import BoardPage, own_row
-from server.leaderboard.queries import BoardOrder, BoardQuery
-from server.models import Competition
-from server.pages.board import COLUMNS, Board, Head, Row, board, row
-from server.pages.card import PHASES, Card
-from server.pages.formatting import count_text
-from server.pages.rendering import render_macro
-from server.pages.snippets import Commands, commands
-from server.security.sessions import Visitor
-from server.teams.service import find_team
+from lethe.server.competitions.phases import Phase
+from lethe.server.competitions.service import summary
+from lethe.server.leaderboard.board_page import BoardPage, own_row
+from lethe.server.leaderboard.queries import BoardOrder, BoardQuery
+from lethe.server.models import Competition
+from lethe.server.pages.board import COLUMNS, Board, Head, Row, board, row
+from lethe.server.pages.card import PHASES, Card
+from lethe.server.pages.formatting import count_text
+from lethe.server.pages.rendering import render_macro
+from lethe.server.pages.snippets import Commands, commands
+from lethe.server.security.sessions import Visitor
+from lethe.server.teams.service import find_team
 
 LIVE_POLL_S = 15
 DESCENDING_FIRST = {BoardOrder.SCORE, BoardOrder.ENTRIES, BoardOrder.LAST}

@@ -5,26 +5,26 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from evaluator.contract.states import Evaluation
-from server.competitions import phases
-from server.competitions import service as competitions
-from server.competitions.disclosure import Viewer, visibility
-from server.context import AppContext
-from server.leaderboard import service as leaderboards
-from server.leaderboard.queries import current_score
-from server.models import Competition
-from server.pages.forms import notice, redirect, redirect_to_login
-from server.pages.pictures import plot_response
-from server.pages.rendering import READ_METHODS, render_page
-from server.pages.source_view import source_lines
-from server.pages.submission.evidence import evidence
-from server.pages.submission.view import submission_page
-from server.plots.stored_plots import stored_plots
-from server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor
-from server.submissions import selections
-from server.submissions import service as submissions
-from server.submissions.views import receipt, submission_log
-from server.submissions.views import view as submission_view
+from lethe.evaluator.contract.states import Evaluation
+from lethe.server.competitions import phases
+from lethe.server.competitions import service as competitions
+from lethe.server.competitions.disclosure import Viewer, visibility
+from lethe.server.context import AppContext
+from lethe.server.leaderboard import service as leaderboards
+from lethe.server.leaderboard.score_queries import current_score
+from lethe.server.models import Competition
+from lethe.server.pages.forms import notice, redirect, redirect_to_login
+from lethe.server.pages.pictures import plot_response
+from lethe.server.pages.rendering import READ_METHODS, render_page
+from lethe.server.pages.source_view import source_lines
+from lethe.server.pages.submission.evidence import evidence
+from lethe.server.pages.submission.view import submission_page
+from lethe.server.plots.stored_plots import stored_plots
+from lethe.server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor
+from lethe.server.submissions import selections
+from lethe.server.submissions import service as submissions
+from lethe.server.submissions.views import receipt, submission_log
+from lethe.server.submissions.views import view as submission_view
 
 router = APIRouter(include_in_schema=False)
 

@@ -2,16 +2,16 @@
 
 from sqlalchemy.orm import Session
 
-from evaluator.contract.states import Evaluation
-from server.competitions.disclosure import Viewer, visibility
-from server.competitions.phases import phase
-from server.leaderboard.queries import current_score
-from server.models import Competition, Score, Submission
-from server.pages.formatting import Fact, score_text
-from server.pages.pictures import PlotView, plot_view
-from server.pages.submission.view import ScoreEvidence
-from server.plots.stored_plots import StoredPlot, stored_plots
-from server.submissions import queries
+from lethe.evaluator.contract.states import Evaluation
+from lethe.server.competitions.disclosure import Viewer, visibility
+from lethe.server.competitions.phases import phase
+from lethe.server.leaderboard.score_queries import current_score
+from lethe.server.models import Competition, Score, Submission
+from lethe.server.pages.formatting import Fact, score_text
+from lethe.server.pages.pictures import PlotView, plot_view
+from lethe.server.pages.submission.view import ScoreEvidence
+from lethe.server.plots.stored_plots import StoredPlot, stored_plots
+from lethe.server.submissions import queries
 
 TITLES = {Evaluation.PUBLIC: "How the score was computed", Evaluation.FINAL: "How the final score was computed"}
 

@@ -4,15 +4,15 @@ import json
 import re
 from dataclasses import dataclass
 
-from evaluator.contract.states import Evaluation, Owner, SubmissionState
-from evaluator.contract.submission import FILENAME
-from server.leaderboard.schemas import IntervalView, Leaderboard
-from server.pages.formatting import Fact, Moment, count_text, duration_text, moment, score_text, size_text
-from server.pages.headlines import HEADLINES
-from server.pages.pictures import PlotView
-from server.pages.scale import anchor, scale_for
-from server.pages.source_view import Line
-from server.submissions.schemas import ReceiptView, SubmissionLog, SubmissionView
+from lethe.evaluator.contract.states import Evaluation, Owner, SubmissionState
+from lethe.evaluator.contract.submission import FILENAME
+from lethe.server.leaderboard.schemas import IntervalView, Leaderboard
+from lethe.server.pages.formatting import Fact, Moment, count_text, duration_text, moment, score_text, size_text
+from lethe.server.pages.headlines import HEADLINES
+from lethe.server.pages.pictures import PlotView
+from lethe.server.pages.scale import anchor, scale_for
+from lethe.server.pages.source_view import Line
+from lethe.server.submissions.schemas import ReceiptView, SubmissionLog, SubmissionView
 
 POLL_S = 3
 

@@ -9,19 +9,19 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from server.competitions import service as competitions
-from server.context import AppContext, Context
-from server.errors import RequestError
-from server.models import Competition, Team
-from server.pages.card import card
-from server.pages.forms import notice, redirect, redirect_to_login, refusal_status, refusal_text
-from server.pages.rendering import READ_METHODS, render_page
-from server.pages.team.view import JoinPage, team_page
-from server.security.sessions import FormVisitor, OptionalVisitor, Visitor
-from server.teams import invites
-from server.teams import service as teams
-from server.teams.schemas import NewTeam
-from server.teams.views import team_view
+from lethe.server.competitions import service as competitions
+from lethe.server.context import AppContext, Context
+from lethe.server.errors import RequestError
+from lethe.server.models import Competition, Team
+from lethe.server.pages.card import card
+from lethe.server.pages.forms import notice, redirect, redirect_to_login, refusal_status, refusal_text
+from lethe.server.pages.rendering import READ_METHODS, render_page
+from lethe.server.pages.team.view import JoinPage, team_page
+from lethe.server.security.sessions import FormVisitor, OptionalVisitor, Visitor
+from lethe.server.teams import invites
+from lethe.server.teams import service as teams
+from lethe.server.teams.schemas import NewTeam
+from lethe.server.teams.views import team_view
 
 router = APIRouter(include_in_schema=False)
 

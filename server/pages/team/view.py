@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from server.pages.card import Card
-from server.pages.formatting import Moment, moment
-from server.teams.schemas import TeamView
+from lethe.server.pages.card import Card
+from lethe.server.pages.formatting import Moment, moment
+from lethe.server.teams.schemas import TeamView
 
 
 @dataclass(frozen=True)

@@ -7,22 +7,22 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from limits import parse
 
-from evaluator.contract.submission import FILENAME
-from server.competitions import service as competitions
-from server.context import AppContext, Context
-from server.errors import RequestError
-from server.http.client_address import client_address
-from server.http.rate_limit import TooManyRequests
-from server.pages.card import card
-from server.pages.forms import redirect, redirect_to_login, refusal_text, with_retry_after
-from server.pages.rendering import READ_METHODS, SECURITY_HEADERS, render_page
-from server.pages.snippets import STARTER, notebook
-from server.pages.upload.view import Verdict, accepted, refused, upload_page
-from server.security import sessions
-from server.security.sessions import OptionalVisitor, RequiredVisitor, Visitor
-from server.submissions import quotas, upload_body, uploads
-from server.submissions.static_check import RefusedFile, check_file
-from server.teams.service import find_team
+from lethe.evaluator.contract.submission import FILENAME
+from lethe.server.competitions import service as competitions
+from lethe.server.context import AppContext, Context
+from lethe.server.errors import RequestError
+from lethe.server.http.client_address import client_address
+from lethe.server.http.rate_limit import TooManyRequests
+from lethe.server.pages.card import card
+from lethe.server.pages.forms import redirect, redirect_to_login, refusal_text, with_retry_after
+from lethe.server.pages.rendering import READ_METHODS, SECURITY_HEADERS, render_page
+from lethe.server.pages.snippets import STARTER, notebook
+from lethe.server.pages.upload.view import Verdict, accepted, refused, upload_page
+from lethe.server.security import sessions
+from lethe.server.security.sessions import OptionalVisitor, RequiredVisitor, Visitor
+from lethe.server.submissions import quotas, upload_body, uploads
+from lethe.server.submissions.static_check import RefusedFile, check_file
+from lethe.server.teams.service import find_team
 
 router = APIRouter(include_in_schema=False)
 

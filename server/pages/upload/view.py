@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from evaluator.contract.specification import CompetitionSpec
-from server.competitions import phases
-from server.competitions.phases import Phase
-from server.models import Competition
-from server.pages.card import Card
-from server.pages.formatting import Moment, count_text, moment, size_text
-from server.pages.source_view import Line, source_lines
-from server.submissions.schemas import QuotaView
-from server.submissions.static_check import CheckedFile, RefusedFile
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.server.competitions import phases
+from lethe.server.competitions.phases import Phase
+from lethe.server.models import Competition
+from lethe.server.pages.card import Card
+from lethe.server.pages.formatting import Moment, count_text, moment, size_text
+from lethe.server.pages.source_view import Line, source_lines
+from lethe.server.submissions.schemas import QuotaView
+from lethe.server.submissions.static_check import CheckedFile, RefusedFile
 
 NO_UPLOADS = {
     Phase.DRAFT: "Uploads have not started.",

@@ -11,11 +11,11 @@ from typing import IO
 
 import pytest
 
-from attacks.attack_bench import AttackBench
-from attacks.case import Case, load_cases
-from attacks.plants import Plants
-from evaluator.contract.states import Stage
-from sandbox.setup import DEFAULT_UID
+from lethe.attacks.attack_bench import AttackBench
+from lethe.attacks.case import Case, load_cases
+from lethe.attacks.plants import Plants
+from lethe.evaluator.contract.states import Stage
+from lethe.sandbox.setup import DEFAULT_UID
 
 ROOT = Path(__file__).resolve().parents[3]
 CASES = {case.name: case for case in load_cases()}
@@ -26,7 +26,7 @@ BARE = """
 import sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[1]]
-from attacks import plain_harness
+from lethe.attacks import plain_harness
 source = Path(sys.argv[3]).read_bytes()
 context = plain_harness.load(Path(sys.argv[2]))
 for _ in range(int(sys.argv[4])):
@@ -87,10 +87,10 @@ def without_a_jail(bench: AttackBench, plants: Plants) -> Callable[[Case], bytes
 # Runs cases as an ordinary user and prints the verdicts as JSON.
 PROGRAM = """
 import json, sys
-from attacks.attack_bench import AttackBench
-from attacks.case import load_cases
-from attacks.runner import run_cases
-from sandbox import Backend
+from lethe.attacks.attack_bench import AttackBench
+from lethe.attacks.case import load_cases
+from lethe.attacks.runner import run_cases
+from lethe.sandbox import Backend
 names = set(json.loads(sys.argv[2]))
 with AttackBench(backend=Backend(sys.argv[1])) as bench:
     cases = [case for case in load_cases() if case.name in names]

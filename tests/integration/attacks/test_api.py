@@ -9,16 +9,16 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from attacks.attack_bench import AttackBench
-from evaluator.contract.states import Stage
-from evaluator.run_reports import check_report, fault_of
-from server.cli.descriptions import describe_submission
-from server.models import ApiToken, Submission
-from server.submissions.schemas import SubmissionView
+from lethe.attacks.attack_bench import AttackBench
+from lethe.evaluator.contract.states import Stage
+from lethe.evaluator.run_reports import check_report, fault_of
+from lethe.server.cli.descriptions import describe_submission
+from lethe.server.models import ApiToken, Submission
+from lethe.server.submissions.schemas import SubmissionView
 from tests.integration.attacks.conftest import CASES
-from tests.integration.server.conftest import GOOD, SLUG, Site, site, upload
+from tests.integration.server.conftest import GOOD, SLUG, Site, postgres_template, site, sqlite_template, upload
 
-__all__ = ["site"]
+__all__ = ["postgres_template", "site", "sqlite_template"]
 pytestmark = pytest.mark.component("bubblewrap", "postgresql")
 
 UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")

@@ -13,20 +13,20 @@ from typing import IO, Any
 
 import pytest
 
-import attacks.attack_bench
-import attacks.runner
-import sandbox.pipes
-import sandbox.sandbox
-import sandbox.verdict
-from attacks.attack_bench import PLAIN_POLICY, AttackBench
-from attacks.case import Case, Layer, MalformedCase, load_cases, read_case
-from attacks.plants import DEVICES, Plants, jailed_processes
-from attacks.runner import AttackFinding, run_case
-from evaluator.contract.states import Stage
-from evaluator.inference.service import InferenceFailure, InferenceService
-from evaluator.run_reports import fault_of
-from sandbox import open_sandbox
-from sandbox.verdict import EndedRun
+import lethe.attacks.attack_bench
+import lethe.attacks.runner
+import lethe.sandbox.pipes
+import lethe.sandbox.sandbox
+import lethe.sandbox.verdict
+from lethe.attacks.attack_bench import PLAIN_POLICY, AttackBench
+from lethe.attacks.case import Case, Layer, MalformedCase, load_cases, read_case
+from lethe.attacks.plants import DEVICES, Plants, jailed_processes
+from lethe.attacks.runner import AttackFinding, run_case
+from lethe.evaluator.contract.states import Stage
+from lethe.evaluator.inference.service import InferenceFailure, InferenceService
+from lethe.evaluator.run_reports import fault_of
+from lethe.sandbox import open_sandbox
+from lethe.sandbox.verdict import EndedRun
 from tests.integration.attacks.conftest import CASES
 
 pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(120)]
@@ -151,7 +151,7 @@ def unfiltered() -> Iterator[AttackBench]:
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:  # no longer than that: the corpus may use the same process
             for name in ("compile_filter", "compile_cutoff"):
-                patch.setattr(sandbox.sandbox, name, lambda: ALLOW_EVERYTHING)
+                patch.setattr(lethe.sandbox.sandbox, name, lambda: ALLOW_EVERYTHING)
             bench = stack.enter_context(weakened())
         yield bench
 
@@ -168,7 +168,7 @@ def test_with_other_limits_it_succeeds() -> None:
 
 
 def test_text_that_is_not_made_harmless_is_noticed(bench: AttackBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (sandbox.verdict, sandbox.pipes):
+    for module in (lethe.sandbox.verdict, lethe.sandbox.pipes):
         monkeypatch.setattr(module, "harmless", lambda text: text.encode("utf-8", "backslashreplace").decode())
     assert "cannot be stored" in breach(CASES["unprintable_message"], bench)
 
@@ -177,22 +177,22 @@ def test_a_line_that_is_not_compared_with_the_file_is_noticed(
     bench: AttackBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "sandbox.run_monitor.EndedRun", lambda **fields: EndedRun(**{**fields, "source_lines": 1 << 31})
+        "lethe.sandbox.run_monitor.EndedRun", lambda **fields: EndedRun(**{**fields, "source_lines": 1 << 31})
     )
     assert "a line that the file has not" in breach(CASES["labels_in_a_line"], bench)
 
 
 def test_a_cancellation_that_is_believed_is_noticed(bench: AttackBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox.verdict, "_CLAIMABLE", frozenset(sandbox.Status))
+    monkeypatch.setattr(lethe.sandbox.verdict, "_CLAIMABLE", frozenset(lethe.sandbox.Status))
     with pytest.raises(KeyError):  # the pipeline has no code for one that nobody asked for
         run_case(CASES["forged_cancellation"], bench)
 
 
 def test_a_failure_of_the_sandbox_is_a_breach(bench: AttackBench, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise sandbox.SandboxFailure("the jail ended during a run")
+        raise lethe.sandbox.SandboxFailure("the jail ended during a run")
 
-    monkeypatch.setattr(sandbox.Sandbox, "run", fail)
+    monkeypatch.setattr(lethe.sandbox.Sandbox, "run", fail)
     assert "the platform took the blame" in breach(CASES["read_host_files"], bench)
 
 
@@ -208,12 +208,12 @@ def test_a_dead_inference_child_is_a_breach(bench: AttackBench, monkeypatch: pyt
 def test_without_the_leak_policy_labels_are_shown(
     name: str, bench: AttackBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attacks.attack_bench, "fault_of", lambda result, **_: fault_of(result, is_hidden=False))
+    monkeypatch.setattr(lethe.attacks.attack_bench, "fault_of", lambda result, **_: fault_of(result, is_hidden=False))
     assert "gained something" in breach(CASES[name], bench)
 
 
 def test_without_the_static_check_everything_is_taken(bench: AttackBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attacks.runner, "check_source", lambda *_, **__: [])
+    monkeypatch.setattr(lethe.attacks.runner, "check_source", lambda *_, **__: [])
     refused = [case for case in CASES.values() if case.layer is Layer.STATIC_CHECK and case.expected != {"ok"}]
     assert len(refused) >= 10
     for case in refused:
@@ -244,8 +244,8 @@ def test_outputs_that_are_refused_are_not_finite(bench: AttackBench) -> None:
     import torch
     from safetensors.torch import load
 
-    from attacks.torch_bench import ARCHITECTURE, CLASSES
-    from evaluator.models import build_model
+    from lethe.attacks.torch_bench import ARCHITECTURE, CLASSES
+    from lethe.evaluator.models import build_model
 
     result = bench.torch.resources.sandbox_pool.get(bench.torch._template, None).run(  # type: ignore[arg-type]
         CASES["infinite_outputs"].source, function="unlearning", seed=1

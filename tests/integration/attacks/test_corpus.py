@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from attacks.attack_bench import AttackBench
-from attacks.case import Case, Harness, Layer
-from attacks.runner import AttackFinding, Verdict, run_case, run_cases
-from sandbox import Backend
+from lethe.attacks.attack_bench import AttackBench
+from lethe.attacks.case import Case, Harness, Layer
+from lethe.attacks.runner import AttackFinding, Verdict, run_case, run_cases
+from lethe.sandbox import Backend
 from tests.integration.attacks.conftest import CASES
 
 pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(120)]
@@ -81,7 +81,7 @@ def test_every_attack_as_an_ordinary_user(
 
 def test_forged_networks_change_no_outputs(bench: AttackBench) -> None:
     """What a network would answer in the jail is of no interest: outputs come from its weights, elsewhere."""
-    from evaluator.contract.states import Stage
+    from lethe.evaluator.contract.states import Stage
 
     noop = b"def unlearning(net, retain, forget, validation):\n    return net\n"
     honest = bench.torch.evaluate(noop, Stage.CHECK).check_outputs

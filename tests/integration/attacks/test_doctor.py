@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-import attacks.case
-from sandbox.doctor import HostFinding
-from server.cli import app
-from server.cli.installation import look
-from server.database.engine import Database
-from server.database.migration import migrate
-from server.settings import Settings
+import lethe.attacks.case
+from lethe.sandbox.doctor import HostFinding
+from lethe.server.cli import app
+from lethe.server.cli.installation import look
+from lethe.server.database.engine import Database
+from lethe.server.database.migration import migrate
+from lethe.server.settings import Settings
 from tests.conftest import free_port
 from tests.integration.attacks.conftest import CASES
 from tests.integration.package_index import Index, open_folder
@@ -44,7 +44,7 @@ def found(settings: Settings, name: str) -> HostFinding:
 @pytest.mark.component("bubblewrap")
 def test_contained_attacks_are_a_table_and_no_failure(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     some = (CASES["read_host_files"], CASES["nesting_bomb"])
-    monkeypatch.setattr(attacks.case, "load_cases", lambda: some)
+    monkeypatch.setattr(lethe.attacks.case, "load_cases", lambda: some)
     result = doctor("--attacks")
     assert result.exit_code == 0, result.output
     assert re.search(r"^ok    filesystem +read_host_files +contained", result.output, re.MULTILINE)
@@ -55,7 +55,7 @@ def test_contained_attacks_are_a_table_and_no_failure(doctor: Doctor, monkeypatc
 @pytest.mark.component("bubblewrap")
 def test_a_breach_is_a_failure_with_its_reason(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     some = (replace(CASES["read_host_files"], source=b"def unlearning(*_): return b'loot'\n"), CASES["connect_tcp"])
-    monkeypatch.setattr(attacks.case, "load_cases", lambda: some)
+    monkeypatch.setattr(lethe.attacks.case, "load_cases", lambda: some)
     result = doctor("--attacks")
     assert result.exit_code == 1
     assert re.search(r"^FAIL  filesystem +read_host_files +breached +it gained something: b'loot'", result.output, re.M)

@@ -6,11 +6,11 @@ from textwrap import dedent
 
 import pytest
 
-from sandbox import Allowance, Policy, RunResult, Sandbox, Setup, open_sandbox
+from lethe.sandbox import Allowance, Policy, RunResult, Sandbox, Setup, open_sandbox
 
 MIB = 2**20
 HARNESS = """
-from sandbox.guest import InvalidResult, NoResult, define
+from lethe.sandbox.guest import InvalidResult, NoResult, define
 
 
 def load(inputs):

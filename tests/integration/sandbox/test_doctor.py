@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from sandbox import doctor
+from lethe.sandbox import doctor
 
 pytestmark = pytest.mark.component("bubblewrap")
 

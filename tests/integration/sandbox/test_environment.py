@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Setup, Status, open_sandbox
+from lethe.sandbox import Setup, Status, open_sandbox
 
 pytestmark = pytest.mark.component("bubblewrap")
 
 HARNESS = """
-from sandbox.guest import define
+from lethe.sandbox.guest import define
 
 def load(inputs):
     return None

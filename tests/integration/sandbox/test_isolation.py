@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import RunResult, Sandbox, Setup, Status, open_sandbox
+from lethe.sandbox import RunResult, Sandbox, Setup, Status, open_sandbox
 
 pytestmark = pytest.mark.component("bubblewrap")
 

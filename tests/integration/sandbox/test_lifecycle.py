@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import (
+from lethe.sandbox import (
     Backend,
     Policy,
     RunResult,
@@ -29,7 +29,7 @@ from sandbox import (
     open_sandbox,
     staging,
 )
-from sandbox.cgroups import PREFIX as GROUP_PREFIX
+from lethe.sandbox.cgroups import PREFIX as GROUP_PREFIX
 
 pytestmark = pytest.mark.component("bubblewrap")
 
@@ -161,7 +161,7 @@ def test_closing_ends_runs_in_flight(tiny_setup: Setup, run_in: RunIn) -> None:
 PARENT = """
 import sys, threading
 from pathlib import Path
-from sandbox import Policy, Setup, open_sandbox
+from lethe.sandbox import Policy, Setup, open_sandbox
 
 source = b"import os, time\\nos.fork()\\ndef f(c, s):\\n    print('up', flush=True)\\n    time.sleep(600)\\n"
 setup = Setup(harness={"tiny.py": Path(sys.argv[1])}, harness_module="tiny", start_s=60)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sandbox import Policy, RunResult, Sandbox, Setup, Status, cgroup_hierarchies, open_sandbox
+from lethe.sandbox import Policy, RunResult, Sandbox, Setup, Status, cgroup_hierarchies, open_sandbox
 
 pytestmark = pytest.mark.component("bubblewrap")
 

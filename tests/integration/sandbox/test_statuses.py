@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sandbox import Allowance, Policy, RunResult, Sandbox, Setup, Status, open_sandbox
+from lethe.sandbox import Allowance, Policy, RunResult, Sandbox, Setup, Status, open_sandbox
 
 pytestmark = pytest.mark.component("bubblewrap")
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from sandbox import Backend, Policy, Sandbox, Setup, Status, open_sandbox
+from lethe.sandbox import Backend, Policy, Sandbox, Setup, Status, open_sandbox
 
 pytestmark = [
     pytest.mark.component("bubblewrap"),
@@ -27,7 +27,7 @@ import numpy
 import torch
 from safetensors.torch import load_file, save
 
-from sandbox.guest import define
+from lethe.sandbox.guest import define
 
 
 def load(inputs):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Backend, Policy, RunResult, Sandbox, SandboxUnavailable, Setup, Status, open_sandbox
+from lethe.sandbox import Backend, Policy, RunResult, Sandbox, SandboxUnavailable, Setup, Status, open_sandbox
 
 RunIn = Callable[..., RunResult]
 

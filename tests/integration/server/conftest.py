@@ -1,5 +1,6 @@
 """A real uvicorn on a real database, with a small competition whose oracles are drawn, not trained."""
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -9,30 +10,32 @@ from typing import Any
 
 import httpx
 import numpy as np
+import psycopg
 import pytest
 import uvicorn
 from fastapi import FastAPI
 from safetensors.numpy import save
 from sqlalchemy import update
 
-from evaluator.artifacts.oracles import ModelRecord, record_key
-from evaluator.artifacts.outputs import Outputs, write_outputs
-from evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
-from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, LeaksSpec, QuotasSpec
-from evaluator.contract.states import WorkState
-from evaluator.contract.work import Job, RunRecord
-from server.app import create_app
-from server.competitions import service
-from server.context import Context
-from server.database.migration import migrate
-from server.hosting.calibration import calibrate
-from server.http.protocol import BoundedHttp
-from server.models import WorkItem
-from server.models.times import utc_now
-from server.queue.leases import expire_leases
-from server.queue.worker_keys import create_worker_key
-from server.scoring.scorer import Scorer
-from server.settings import Settings
+from lethe.evaluator.artifacts.oracles import ModelRecord, record_key
+from lethe.evaluator.artifacts.outputs import Outputs, write_outputs
+from lethe.evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
+from lethe.evaluator.contract.specification import CompetitionSpec, EvaluationSpec, LeaksSpec, QuotasSpec
+from lethe.evaluator.contract.states import WorkState
+from lethe.evaluator.contract.work import Job, RunRecord
+from lethe.server.app import create_app
+from lethe.server.competitions import service
+from lethe.server.context import Context, create_context
+from lethe.server.database.migration import migrate
+from lethe.server.hosting.calibration import calibrate
+from lethe.server.http.protocol import BoundedHttp
+from lethe.server.models import WorkItem
+from lethe.server.models.times import utc_now
+from lethe.server.queue.leases import expire_leases
+from lethe.server.queue.worker_keys import create_worker_key
+from lethe.server.scoring.scorer import Scorer
+from lethe.server.settings import Settings
+from tests.conftest import new_database
 from tests.prepared_competitions import COUNTS, make_prepared_competition
 
 SLUG = "faces"
@@ -188,11 +191,30 @@ def upload(client: httpx.Client, data: bytes = GOOD, name: str = "mine.py", **he
     return client.post(f"/competitions/{SLUG}/submissions", files={"file": (name, data)}, headers=headers)
 
 
-@pytest.fixture
-def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
-    settings = Settings(home=tmp_path / "home", database_url=database_url, rate_per_address="", rate_per_token="")
-    app = create_app(settings)
-    context: Context = app.state.context
+@dataclass(frozen=True)
+class Template:
+    """A migrated home with the competition in it, which every test starts from a copy of."""
+
+    home: Path
+    database_url: str
+    worker_key: str
+
+    def copy_to(self, settings: Settings) -> None:
+        """Make home and database of `settings` such a copy. A database of PostgreSQL may exist, but not be in use."""
+        shutil.copytree(self.home, settings.home)
+        if self.database_url.startswith("sqlite"):
+            shutil.copyfile(self.database_url.removeprefix("sqlite:///"), settings.database.removeprefix("sqlite:///"))
+            return
+        server, _, name = settings.database.rpartition("/")
+        with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name}".encode())
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {self.database_url.rpartition('/')[2]}".encode())
+
+
+def make_template(folder: Path, database_url: str) -> Template:
+    """Migrate the database, and store the competition there and in a home below `folder`."""
+    settings = Settings(home=folder / "home", database_url=database_url)
+    context = create_context(settings)
     migrate(context.database)
     prepared = prepare_competition(context)
     with context.database.write() as session:
@@ -201,6 +223,29 @@ def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
         competition.secret = SECRET
         worker_key = create_worker_key(session, "tests")
     calibrate(context, SLUG)
+    context.database.dispose()
+    return Template(settings.home, database_url, worker_key)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    folder = tmp_path_factory.mktemp("template")
+    return make_template(folder, f"sqlite:///{folder / 'lethe.db'}")
+
+
+@pytest.fixture(scope="session")
+def postgres_template(tmp_path_factory: pytest.TempPathFactory, postgres_server: str) -> Template:
+    return make_template(tmp_path_factory.mktemp("template"), new_database(postgres_server))
+
+
+@pytest.fixture
+def site(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
+    kind = "sqlite" if database_url.startswith("sqlite") else "postgres"
+    template: Template = request.getfixturevalue(f"{kind}_template")
+    settings = Settings(home=tmp_path / "home", database_url=database_url, rate_per_address="", rate_per_token="")
+    template.copy_to(settings)
+    app = create_app(settings)
+    context: Context = app.state.context
     server = uvicorn.Server(uvicorn.Config(app, port=0, http=BoundedHttp, log_level="warning", lifespan="on"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -209,7 +254,7 @@ def site(database_url: str, tmp_path: Path) -> Iterator[Site]:
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Site(f"http://127.0.0.1:{port}", context, worker_key, app)
+        yield Site(f"http://127.0.0.1:{port}", context, template.worker_key, app)
     finally:
         server.should_exit = True
         thread.join(timeout=20)

@@ -6,11 +6,11 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from server.accounts.schemas import NewUser
-from server.audit_log.events import command_line_actor
-from server.hosting import account_administration
-from server.models import ApiToken
-from server.models.times import utc_now
+from lethe.server.accounts.schemas import NewUser
+from lethe.server.audit_log.events import command_line_actor
+from lethe.server.hosting import account_administration
+from lethe.server.models import ApiToken
+from lethe.server.models.times import utc_now
 from tests.integration.server.conftest import SLUG, Site
 
 pytestmark = pytest.mark.component("postgresql")

@@ -12,7 +12,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from server.hosting import account_administration
+from lethe.server.hosting import account_administration
 from tests.integration.server.conftest import SLUG, Site, upload
 
 EXAMPLES = 12

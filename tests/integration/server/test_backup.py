@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import create_engine, inspect, select
 from typer.testing import CliRunner
 
-from evaluator.artifacts import open_store
-from server.cli import app
-from server.context import Context, create_context
-from server.database.engine import Database
-from server.database.migration import schema_differences
-from server.models import AuditEvent, Base, Submission, WorkItem
-from server.scoring.scorer import Scorer
-from server.settings import Settings
+from lethe.evaluator.artifacts import open_store
+from lethe.server.cli import app
+from lethe.server.context import Context, create_context
+from lethe.server.database.engine import Database
+from lethe.server.database.migration import schema_differences
+from lethe.server.models import AuditEvent, Base, Submission, WorkItem
+from lethe.server.scoring.scorer import Scorer
+from lethe.server.settings import Settings
 from tests.integration.server.conftest import GOOD, Site, upload
 
 Lethe = Callable[..., "tuple[int, str]"]

@@ -14,13 +14,13 @@ import structlog
 from sqlalchemy import update
 from typer.testing import CliRunner, Result
 
-from evaluator.contract.specification import QuotasSpec
-from server.cli import app
-from server.client import ApiError, Client, StoredLogin, connect
-from server.client import api as client_api
-from server.errors import ConfigurationError
-from server.models import ApiToken
-from server.models.times import utc_now
+from lethe.evaluator.contract.specification import QuotasSpec
+from lethe.server.cli import app
+from lethe.server.client import ApiError, Client, StoredLogin, connect
+from lethe.server.client import api as client_api
+from lethe.server.errors import ConfigurationError
+from lethe.server.models import ApiToken
+from lethe.server.models.times import utc_now
 from tests.integration.server.conftest import GOOD, SLUG, Site
 
 pytestmark = pytest.mark.component("postgresql")
@@ -138,7 +138,7 @@ def test_no_network_and_other_servers(site: Site, monkeypatch: pytest.MonkeyPatc
     assert not_lethe.value.code == "not_lethe"
     with pytest.raises(ConfigurationError, match="start it with https://"):
         connect("lethe.example.org")
-    monkeypatch.setattr(client_api, "RELEASE", "9.9.9")
+    monkeypatch.setattr(client_api, "__version__", "9.9.9")
     answers = httpx.MockTransport(
         lambda request: httpx.Response(200, json={"info": {"version": "0.1.0"}} if "openapi" in request.url.path else 3)
     )

@@ -6,10 +6,10 @@ import psycopg
 import pytest
 from sqlalchemy import select
 
-from server.database import engine
-from server.database.engine import Database, ReadSessionChanged
-from server.database.migration import migrate
-from server.models import User
+from lethe.server.database import engine
+from lethe.server.database.engine import Database, ReadSessionChanged
+from lethe.server.database.migration import migrate
+from lethe.server.models import User
 
 pytestmark = pytest.mark.component("postgresql")
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
-from server.submissions import event_stream
+from lethe.server.submissions import event_stream
 from tests.integration.server.conftest import Site, upload
 
 pytestmark = pytest.mark.component("postgresql")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from server.hosting.archive import FolderInUse, export
-from server.hosting.mlflow_tracking import log_archive
+from lethe.server.hosting.archive import FolderInUse, export
+from lethe.server.hosting.mlflow_tracking import log_archive
 from tests.integration.server.conftest import SECRET, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -53,7 +53,7 @@ def test_an_archive_holds_every_number_and_no_secret(archive: Path, site: Site) 
 def test_lethe_score_computes_the_stored_score_from_the_margins(archive: Path) -> None:
     (submission,) = json.loads((archive / "archive.json").read_text())["submissions"]
     file = archive / "margins" / f"{submission['id']}.npz"
-    command = [sys.executable, "-m", "server.cli", "score", str(file), "--json"]
+    command = [sys.executable, "-m", "lethe.server.cli", "score", str(file), "--json"]
     rule = submission["score"]["receipt"]["rule"]
     done = subprocess.run([*command, "--rule", rule], capture_output=True, text=True, check=True)
     report = json.loads(done.stdout)

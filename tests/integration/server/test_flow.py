@@ -11,12 +11,12 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import update
 
-from evaluator.artifacts import store
-from server.database.migration import schema_differences
-from server.hosting import actions, creation
-from server.models import IdempotencyKey
-from server.models.times import utc_now
-from server.submissions import uploads
+from lethe.evaluator.artifacts import store
+from lethe.server.database.migration import schema_differences
+from lethe.server.hosting import actions, creation
+from lethe.server.models import IdempotencyKey
+from lethe.server.models.times import utc_now
+from lethe.server.submissions import uploads
 from tests.integration.server.conftest import GOOD, RUNS, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -203,7 +203,7 @@ def test_closed_competition_takes_no_uploads(site: Site) -> None:
 def test_receipt_says_what_the_score_depends_on(site: Site) -> None:
     from sqlalchemy import select
 
-    from server.models import Score
+    from lethe.server.models import Score
 
     with site.register("ann") as ann:
         upload(ann)

@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from server.competitions import service
-from server.context import create_context
-from server.hosting import creation
-from server.models.times import utc_now
-from server.settings import Settings
+from lethe.server.competitions import service
+from lethe.server.context import create_context
+from lethe.server.hosting import creation
+from lethe.server.models.times import utc_now
+from lethe.server.settings import Settings
 from tests.conftest import free_port, wait_for_port
 from tests.integration.server.conftest import GOOD, prepare_competition, spec, upload
 

@@ -7,10 +7,10 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from server.leaderboard import response_cache
-from server.leaderboard.standings import mark_board_changed
-from server.models import Competition
-from server.security.sessions import COOKIE
+from lethe.server.leaderboard import response_cache
+from lethe.server.leaderboard.standings import mark_board_changed
+from lethe.server.models import Competition
+from lethe.server.security.sessions import COOKIE
 from tests.integration.server.conftest import SLUG, Site, upload
 
 BOARD = f"/api/v1/competitions/{SLUG}/leaderboard"

@@ -11,12 +11,12 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
-from evaluator.contract.specification import LeaksSpec
-from server.competitions.disclosure import round_score
-from server.hosting import account_administration
-from server.models import ApiToken, Competition, OutputPack, Score, Submission, Team, User, WorkerKey
-from server.queue.jobs import run_seed
-from server.scoring.scorer import Scorer
+from lethe.evaluator.contract.specification import LeaksSpec
+from lethe.server.competitions.disclosure import round_score
+from lethe.server.hosting import account_administration
+from lethe.server.models import ApiToken, Competition, OutputPack, Score, Submission, Team, User, WorkerKey
+from lethe.server.queue.jobs import run_seed
+from lethe.server.scoring.scorer import Scorer
 from tests.integration.server.conftest import BANK, GOOD, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")

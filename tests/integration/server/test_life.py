@@ -8,15 +8,15 @@ import pytest
 from safetensors.numpy import save
 from sqlalchemy import select
 
-from evaluator.artifacts.oracles import ModelRecord, record_key
-from evaluator.artifacts.outputs import write_outputs
-from evaluator.contract.specification import PhasesSpec, QuotasSpec
-from evaluator.contract.states import Stage
-from server.competitions import service
-from server.hosting import account_administration, creation, endpoints
-from server.models import Competition, Score, Submission
-from server.models.times import utc_now
-from server.queue.jobs import run_seed
+from lethe.evaluator.artifacts.oracles import ModelRecord, record_key
+from lethe.evaluator.artifacts.outputs import write_outputs
+from lethe.evaluator.contract.specification import PhasesSpec, QuotasSpec
+from lethe.evaluator.contract.states import Stage
+from lethe.server.competitions import service
+from lethe.server.hosting import account_administration, creation, endpoints
+from lethe.server.models import Competition, Score, Submission
+from lethe.server.models.times import utc_now
+from lethe.server.queue.jobs import run_seed
 from tests.integration.server.conftest import GOOD, RUNS, SLUG, Site, drawn_outputs, spec, upload
 
 pytestmark = pytest.mark.component("postgresql")

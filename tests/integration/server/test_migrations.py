@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, text
 
-from server.database.migration import migrate, schema_differences
-from server.models import ModelOrder, WorkItem
-from server.models.times import utc_now
+from lethe.server.database.migration import migrate, schema_differences
+from lethe.server.models import ModelOrder, WorkItem
+from lethe.server.models.times import utc_now
 from tests.integration.server.conftest import GOOD, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")

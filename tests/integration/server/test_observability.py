@@ -17,11 +17,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
-from server.app import create_app
-from server.control.sweeper import sweep
-from server.database.migration import require_newest
-from server.errors import ConfigurationError
-from server.settings import Settings
+from lethe.server.app import create_app
+from lethe.server.control.sweeper import sweep
+from lethe.server.database.migration import require_newest
+from lethe.server.errors import ConfigurationError
+from lethe.server.settings import Settings
 from tests.conftest import free_port
 from tests.integration.server.conftest import GOOD, RUNS, Site, upload
 
@@ -157,8 +157,8 @@ def silent_port() -> Iterator[int]:
 def test_readiness_names_the_part_within_two_seconds(
     part: str, how: str, silent_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from server.database.migration import migrate
-    from server.monitoring.endpoints import Readiness
+    from lethe.server.database.migration import migrate
+    from lethe.server.monitoring.endpoints import Readiness
 
     port = silent_port if how == "hangs" else free_port()
     for name, value in (("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}"), ("AWS_ACCESS_KEY_ID", "x")):
@@ -235,7 +235,7 @@ def _first_access_line(home: Path, trusted: str) -> dict[str, str]:
         "LETHE_LOG_FORMAT": "json",
         "LETHE_TRUSTED_PROXIES": trusted,
     }
-    lethe = [sys.executable, "-m", "server.cli"]
+    lethe = [sys.executable, "-m", "lethe.server.cli"]
     unmigrated = subprocess.run([*lethe, "serve"], env=environment, capture_output=True, text=True, check=False)
     assert (unmigrated.returncode, "run lethe migrate" in unmigrated.stderr) == (1, True), unmigrated.stderr
     subprocess.run([*lethe, "migrate"], env=environment, check=True, capture_output=True)

@@ -10,14 +10,14 @@ import httpx
 import pytest
 from sqlalchemy import event, select
 
-from server.control import overview_plotting, submission_plotting
-from server.control.overview_plotting import Overviews
-from server.control.submission_plotting import Plotter
-from server.hosting.artifact_references import references, refs_in
-from server.models import Competition, CompetitionHost, OverviewPlot, Score, Submission, User
-from server.models.times import utc_now
-from server.scoring.reference_set import ReferenceSets
-from server.submissions import reruns
+from lethe.evaluator.scoring.reference_set import ReferenceSets
+from lethe.server.control import overview_plotting, submission_plotting
+from lethe.server.control.overview_plotting import Overviews
+from lethe.server.control.submission_plotting import Plotter
+from lethe.server.hosting.artifact_references import references, refs_in
+from lethe.server.models import Competition, CompetitionHost, OverviewPlot, Score, Submission, User
+from lethe.server.models.times import utc_now
+from lethe.server.submissions import reruns
 from tests.integration.server.conftest import GOOD, SLUG, Site, upload
 
 NAMES = ["epsilon", "margins", "accuracies", "times"]

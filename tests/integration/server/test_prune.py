@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import select
 from typer.testing import CliRunner
 
-from server.cli import app
-from server.hosting import creation
-from server.hosting.prune import ENDED, SUPERSEDED, UNREFERENCED, delete_waste, find_waste
-from server.models import OutputPack, Submission
-from server.models.times import utc_now
-from server.scoring.scorer import Scorer
+from lethe.server.cli import app
+from lethe.server.hosting import creation
+from lethe.server.hosting.prune import ENDED, SUPERSEDED, UNREFERENCED, delete_waste, find_waste
+from lethe.server.models import OutputPack, Submission
+from lethe.server.models.times import utc_now
+from lethe.server.scoring.scorer import Scorer
 from tests.integration.server.conftest import GOOD, Site, upload
 
 WEEK = timedelta(days=7)
@@ -80,7 +80,7 @@ def test_runs_of_evaluations_that_ended_go_and_those_in_flight_stay(site: Site) 
 def test_leftovers_of_a_crash_after_the_commit_go(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     with site.register("ann") as ann:
         upload(ann)
-        monkeypatch.setattr("server.scoring.scorer.drop_singles", lambda *_: None)
+        monkeypatch.setattr("lethe.server.scoring.scorer.drop_singles", lambda *_: None)
         site.evaluate()
     singles = {key for key in keys(site) if "/runs/" in key}
     assert found(site, days=8) == {UNREFERENCED: singles}
@@ -106,7 +106,7 @@ def test_command_says_what_and_deletes_only_with_yes(site: Site, monkeypatch: py
     settings = site.context.settings
     monkeypatch.setenv("LETHE_HOME", str(settings.home))
     monkeypatch.setenv("LETHE_DATABASE_URL", settings.database)
-    monkeypatch.setattr("server.hosting.prune.utc_now", lambda: utc_now() + timedelta(days=8))
+    monkeypatch.setattr("lethe.server.hosting.prune.utc_now", lambda: utc_now() + timedelta(days=8))
     site.context.artifacts.put("submissions/nobody/0/outputs-1.safetensors", b"x" * 1000)
     runner = CliRunner()
     said = runner.invoke(app, ["admin", "prune"])

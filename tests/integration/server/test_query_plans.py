@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import event, text
 
-from server.database.engine import Database
+from lethe.server.database.engine import Database
 from tests import many_rows
 from tests.integration.server.conftest import GOOD, Site, upload
 from tests.integration.server.test_leaks import routes

@@ -7,13 +7,13 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import insert, select, text, update
 
-from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, LimitsSpec
-from evaluator.contract.states import Stage, WorkState
-from server.competitions import service
-from server.control.sweeper import sweep
-from server.models import Submission, WorkItem
-from server.models.times import utc_now
-from server.queue import estimates, fair_order, queries
+from lethe.evaluator.contract.specification import CompetitionSpec, EvaluationSpec, LimitsSpec
+from lethe.evaluator.contract.states import Stage, WorkState
+from lethe.server.competitions import service
+from lethe.server.control.sweeper import sweep
+from lethe.server.models import Submission, WorkItem
+from lethe.server.models.times import utc_now
+from lethe.server.queue import estimates, fair_order, queries
 from tests.integration.server.conftest import GOOD, NO_QUOTAS, RUNS, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")

@@ -8,11 +8,11 @@ import httpx
 import pytest
 from sqlalchemy import update
 
-from evaluator.contract.faults import Fault, FaultCode
-from evaluator.contract.specification import QuotasSpec
-from server.hosting import account_administration, creation
-from server.models import Submission, UploadAttempt
-from server.models.times import utc_now
+from lethe.evaluator.contract.faults import Fault, FaultCode
+from lethe.evaluator.contract.specification import QuotasSpec
+from lethe.server.hosting import account_administration, creation
+from lethe.server.models import Submission, UploadAttempt
+from lethe.server.models.times import utc_now
 from tests.integration.server.conftest import GOOD, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")

@@ -8,17 +8,17 @@ import pytest
 from sqlalchemy import select, update
 from typer.testing import CliRunner, Result
 
-from evaluator.contract.specification import EvaluationSpec, MetricSpec
-from server.cli import app
-from server.competitions import service as competitions
-from server.competitions.oracle_pools import OraclePools
-from server.hosting.archive import export
-from server.models import AuditEvent, Competition, FormerScore, OutputPack, Score, Standing
-from server.scoring import rescoring
-from server.scoring.reference_set import ReferenceSet, ReferenceSets
-from server.scoring.rescoring import MetricImpossible, OutputsMissing
-from server.scoring.scorer import Scorer
-from server.scoring.verification import verify
+from lethe.evaluator.contract.oracle_pools import OraclePools
+from lethe.evaluator.contract.specification import EvaluationSpec, MetricSpec
+from lethe.evaluator.scoring.reference_set import ReferenceSet, ReferenceSets
+from lethe.server.cli import app
+from lethe.server.competitions import service as competitions
+from lethe.server.hosting.archive import export
+from lethe.server.models import AuditEvent, Competition, FormerScore, OutputPack, Score, Standing
+from lethe.server.scoring import rescoring
+from lethe.server.scoring.rescoring import MetricImpossible, OutputsMissing
+from lethe.server.scoring.scorer import Scorer
+from lethe.server.scoring.verification import verify
 from tests.integration.server.conftest import GOOD, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")

@@ -3,13 +3,13 @@
 import pytest
 from sqlalchemy import select
 
-from evaluator.artifacts import ArtifactStoreAway, ArtifactStoreFull
-from evaluator.contract.states import Stage, SubmissionState, WorkState
-from server.lifecycle.transitions import OfSubmission
-from server.models import OutputPack, Score, Submission, WorkItem
-from server.queue.planning import advance
-from server.scoring import stored_outputs as stored
-from server.scoring.scorer import Scorer
+from lethe.evaluator.artifacts import ArtifactStoreAway, ArtifactStoreFull
+from lethe.evaluator.contract.states import Stage, SubmissionState, WorkState
+from lethe.server.lifecycle.transitions import OfSubmission
+from lethe.server.models import OutputPack, Score, Submission, WorkItem
+from lethe.server.queue.planning import advance
+from lethe.server.scoring import stored_outputs as stored
+from lethe.server.scoring.scorer import Scorer
 from tests.integration.server.conftest import RUNS, Site, spec, upload
 
 
@@ -69,7 +69,7 @@ def test_a_crash_before_the_commit_changes_nothing_and_after_it_leaves_only_wast
         upload(ann)
         keys = finish_runs(site)
         with monkeypatch.context() as patched:
-            patched.setattr("server.scoring.scorer.commit_pack", crash)
+            patched.setattr("lethe.server.scoring.scorer.commit_pack", crash)
             with pytest.raises(Crash):
                 Scorer(site.context, "test").score_next()
         with site.context.database.write() as session:
@@ -77,7 +77,7 @@ def test_a_crash_before_the_commit_changes_nothing_and_after_it_leaves_only_wast
             item = session.scalars(select(WorkItem).where(WorkItem.stage == Stage.SCORE)).one()
             item.state = WorkState.READY  # as when its lease ran out
         with monkeypatch.context() as patched:
-            patched.setattr("server.scoring.scorer.drop_singles", crash)
+            patched.setattr("lethe.server.scoring.scorer.drop_singles", crash)
             with pytest.raises(Crash):
                 Scorer(site.context, "test").score_next()
     assert run_files(site) == keys

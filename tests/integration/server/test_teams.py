@@ -7,8 +7,8 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
-from server.models import Team, TeamInvite, TeamMember
-from server.models.times import utc_now
+from lethe.server.models import Team, TeamInvite, TeamMember
+from lethe.server.models.times import utc_now
 from tests.integration.server.conftest import GOOD, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -111,7 +111,7 @@ def _json(value: object) -> bytes:
 
 
 def test_closed_competitions_have_fixed_teams(site: Site) -> None:
-    from server.hosting import actions
+    from lethe.server.hosting import actions
 
     with site.register("ann") as ann, site.register("bob") as bob:
         team = ann.post(TEAMS, json={"name": "Late"}).json()["id"]

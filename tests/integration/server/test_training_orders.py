@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from evaluator.contract.bank import BankIdentity
-from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.specification import TrainingSpec
-from evaluator.contract.training import OrderEnd, TrainingOrder, TrainingOrders
-from server.models import ModelOrder, Worker
-from server.models.times import utc_now
-from server.queue import training_orders, training_queries
-from server.queue.worker_keys import create_worker_key
-from server.queue.workers import SILENCE_S, WorkerState, list_workers
+from lethe.evaluator.contract.bank import BankIdentity
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.specification import TrainingSpec
+from lethe.evaluator.contract.training import OrderEnd, TrainingOrder, TrainingOrders
+from lethe.server.models import ModelOrder, Worker
+from lethe.server.models.times import utc_now
+from lethe.server.queue import training_orders, training_queries
+from lethe.server.queue.worker_keys import create_worker_key
+from lethe.server.queue.workers import SILENCE_S, WorkerState, list_workers
 from tests.integration.server.conftest import Site, upload
 
 pytestmark = pytest.mark.component("postgresql")

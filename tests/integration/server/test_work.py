@@ -7,11 +7,11 @@ import httpx
 import pytest
 from sqlalchemy import delete, select
 
-from evaluator.contract.faults import Fault, FaultCode
-from server.control.sweeper import sweep
-from server.lifecycle.transitions import OfSubmission
-from server.models import Competition, Submission, WorkItem
-from server.queue.planning import fail
+from lethe.evaluator.contract.faults import Fault, FaultCode
+from lethe.server.control.sweeper import sweep
+from lethe.server.lifecycle.transitions import OfSubmission
+from lethe.server.models import Competition, Submission, WorkItem
+from lethe.server.queue.planning import fail
 from tests.integration.server.conftest import RUNS, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -50,7 +50,7 @@ def test_silent_worker_loses_its_lease_and_its_late_outcome_changes_nothing(site
 
 
 def test_foreign_key_cannot_touch_a_lease(site: Site) -> None:
-    from server.queue.worker_keys import create_worker_key
+    from lethe.server.queue.worker_keys import create_worker_key
 
     with site.register("ann") as ann:
         upload(ann)

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import select, update
 from structlog.testing import capture_logs
 
-from server.control.sweeper import sweep
-from server.models import Worker, WorkItem
-from server.models.times import utc_now
-from server.queue.worker_keys import WorkerKeyNotFound, create_worker_key, renew_worker_key
-from server.queue.workers import FORGOTTEN_S, SILENCE_S, WorkerState, list_workers
+from lethe.server.control.sweeper import sweep
+from lethe.server.models import Worker, WorkItem
+from lethe.server.models.times import utc_now
+from lethe.server.queue.worker_keys import WorkerKeyNotFound, create_worker_key, renew_worker_key
+from lethe.server.queue.workers import FORGOTTEN_S, SILENCE_S, WorkerState, list_workers
 from tests.integration.server.conftest import RUNS, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import httpx
 
-from server.cli.supervisor import Supervisor
-from server.context import Context
-from server.hosting import creation
-from server.queue.worker_keys import create_worker_key
-from server.settings import Settings
+from lethe.evaluator.contract.specification_file import load_specification
+from lethe.server.cli.supervisor import Supervisor
+from lethe.server.context import Context
+from lethe.server.hosting import creation
+from lethe.server.queue.worker_keys import create_worker_key
+from lethe.server.settings import Settings
 from tests.conftest import free_port
 from tests.system.chaos.meddler import Meddler
 from tests.system.chaos.services import Postgres, Redis
@@ -25,8 +26,8 @@ CHUNK_RUNS = 3
 SLOTS = 1
 LEASE_S = 6.0
 WORKERS = ("worker1", "worker2", "worker3")
-FORK_SERVER = "sandbox.zygote"
-INFERENCE = "evaluator.inference.child"
+FORK_SERVER = "lethe.sandbox.zygote"
+INFERENCE = "lethe.evaluator.inference.child"
 
 
 class Stand:
@@ -39,7 +40,7 @@ class Stand:
         given = {"home": home, "database_url": self.postgres.url, "broker_url": self.redis.url}
         settings = Settings(**given, artifacts_url=f"file://{artifacts}")
         self.context: Context = creation.open_context(settings)
-        creation.create(self.context, creation.read_specification(specification), jobs=1, progress=lambda _: None)
+        creation.create(self.context, load_specification(specification), jobs=1, progress=lambda _: None)
         creation.open_competition(self.context, SLUG)
         with self.context.database.write() as session:
             key = create_worker_key(session, "chaos")
@@ -66,9 +67,9 @@ class Stand:
         }
         self._supervisor = Supervisor(shared)
         for name in ("serve", "control"):
-            self._supervisor.start(name, [sys.executable, "-m", "server.cli", name])
+            self._supervisor.start(name, [sys.executable, "-m", "lethe.server.cli", name])
         for name in WORKERS:
-            self._supervisor.start(name, [sys.executable, "-m", "server.cli", "worker"], environment=worker)
+            self._supervisor.start(name, [sys.executable, "-m", "lethe.server.cli", "worker"], environment=worker)
         self._closing = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from evaluator.bench.sweep import with_constants
-from evaluator.guest import harness
-from evaluator.models import build_model
+from lethe.evaluator.bench.sweep import with_constants
+from lethe.evaluator.guest import harness
+from lethe.evaluator.models import build_model
 
 BASELINES = Path(__file__).parents[3] / "baselines"
 CLASSES = 4

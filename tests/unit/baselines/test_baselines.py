@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evaluator.models import build_model
-from server.submissions.static_check import check_source
+from lethe.evaluator.models import build_model
+from lethe.server.submissions.static_check import check_source
 from tests.unit.baselines.conftest import BASELINES, CLASSES, RunBaseline, State
+
+pytestmark = pytest.mark.slow
 
 NAMES = sorted(path.stem for path in BASELINES.glob("*.py") if path.stem != "__init__")
 COMBINATIONS: list[tuple[str, dict[str, Any]]] = [

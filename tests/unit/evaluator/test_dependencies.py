@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluator.contract.faults import FaultCode
-from evaluator.contract.script_block import InvalidScriptBlock, ScriptBlock, read_script_block
-from evaluator.contract.specification import COMMON_PACKAGES, DependenciesSpec
-from evaluator.dependencies import DependencyRefused, InstallerFailure, InstallInterrupted, Layers, vetting
-from evaluator.dependencies.base import Base, find_base
-from evaluator.dependencies.confinement import Bounds, Confinement, TooLong, TooMuchDisk
-from evaluator.settings import IndexSettings, LayerSettings
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.contract.script_block import InvalidScriptBlock, ScriptBlock, read_script_block
+from lethe.evaluator.contract.specification import COMMON_PACKAGES, DependenciesSpec
+from lethe.evaluator.dependencies import DependencyRefused, InstallerFailure, InstallInterrupted, Layers, vetting
+from lethe.evaluator.dependencies.base import Base, find_base
+from lethe.evaluator.dependencies.confinement import Bounds, Confinement, TooLong, TooMuchDisk
+from lethe.evaluator.settings import IndexSettings, LayerSettings
 
 REFERENCE = re.compile(r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 SPEC = DependenciesSpec(allowed=("einops",))
@@ -157,7 +157,7 @@ def test_folder_that_the_guest_cannot_reach_is_named(tmp_path: Path) -> None:
 
 def test_base_knows_what_is_installed_here() -> None:
     base = find_base()
-    assert {"torch", "numpy", "lethe"} <= set(base.pins)
+    assert {"torch", "numpy", "lethe-unlearning"} <= set(base.pins)
     assert any((folder / "torch").is_dir() for folder in base.folders)
 
 
@@ -178,7 +178,7 @@ COLLISIONS = {
     "module in a shared folder": (["nvidia/nccl/a.py"], ["nvidia/nccl/a.py"], "nvidia.nccl.a"),
     "standard library": (["random.py"], [], "random"),
     "start-up file": (["sitecustomize.py"], [], "sitecustomize"),
-    "the jail's own": (["evaluator/models/x.py"], [], "evaluator"),
+    "the jail's own": (["lethe/evaluator/models/x.py"], [], "lethe"),
 }
 FITTING = {
     "other modules": (["einops/__init__.py", "x.py"], ["torch/__init__.py"]),

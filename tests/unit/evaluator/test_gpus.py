@@ -5,8 +5,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from evaluator.banks import training_jobs
-from evaluator.gpus import Gpu, find_gpus
+from lethe.evaluator.banks import training_jobs
+from lethe.evaluator.gpus import Gpu, find_gpus
 
 GPUS = (Gpu("NVIDIA H100 80GB HBM3", 85_520_809_984), Gpu("NVIDIA T4", 16_106_127_360))
 

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from evaluator import pipeline
-from evaluator.artifacts import ArtifactCorrupt, ArtifactStoreAway
+from lethe.evaluator import pipeline
+from lethe.evaluator.artifacts import ArtifactCorrupt, ArtifactStoreAway
 
 
 class Store:

@@ -8,15 +8,17 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load
 
-from evaluator.artifacts import open_store
-from evaluator.artifacts.oracles import trained_indices
-from evaluator.artifacts.outputs import read_outputs
-from evaluator.banks.seeding import Progress
-from evaluator.contract.data_sources import SyntheticFacesSpec
-from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, SplitSpec, TrainingSpec
-from evaluator.contract.specification_file import load_specification
-from evaluator.data.photographs import DataError
-from evaluator.preparation import FIRST_ORACLES, prepare
+from lethe.evaluator.artifacts import open_store
+from lethe.evaluator.artifacts.oracles import trained_indices
+from lethe.evaluator.artifacts.outputs import read_outputs
+from lethe.evaluator.banks.seeding import Progress
+from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
+from lethe.evaluator.contract.specification import CompetitionSpec, EvaluationSpec, SplitSpec, TrainingSpec
+from lethe.evaluator.contract.specification_file import load_specification
+from lethe.evaluator.data.photographs import DataError
+from lethe.evaluator.preparation import FIRST_ORACLES, prepare
+
+pytestmark = pytest.mark.slow
 
 SPEC = CompetitionSpec(
     slug="tiny",
@@ -25,7 +27,6 @@ SPEC = CompetitionSpec(
     split=SplitSpec(seed=0, retain_sample=30),
     training=TrainingSpec(epochs=25, batch_size=16, learning_rate=3e-3),
 )
-DEMO = Path(__file__).parents[3] / "server/competitions/specs/demo.toml"
 
 
 def test_prepare_twice(tmp_path: Path) -> None:
@@ -111,7 +112,7 @@ def test_data_that_cannot_be_split_is_refused() -> None:
 
 
 def test_demo_has_something_to_forget() -> None:
-    spec = load_specification(DEMO)
+    spec = load_specification("demo")
     assert spec.evaluation.runs >= 32
     prepared_competition = prepare(spec, open_store("memory://"), jobs=2)
     figures = prepared_competition.public.figures
@@ -124,7 +125,7 @@ def test_demo_has_something_to_forget() -> None:
 
 
 def test_digits_are_prepared() -> None:
-    spec = load_specification(DEMO.with_name("digits.toml")).with_seeds(lambda: 5)
+    spec = load_specification("digits").with_seeds(lambda: 5)
     recipe = spec.training.model_copy(update={"epochs": 3})
     small = spec.model_copy(update={"training": recipe, "split": spec.split.model_copy(update={"final": False})})
     prepared_competition = prepare(small, open_store("memory://"), jobs=2)

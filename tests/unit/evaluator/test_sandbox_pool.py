@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.contract.specification import LimitsSpec
-from evaluator.contract.work import UNSAFE_BACKEND, Capabilities
-from evaluator.sandbox_pool import policy_of, require_isolation
-from evaluator.settings import SandboxSettings
-from sandbox import Backend, SandboxUnavailable
-from sandbox.doctor import mode
+from lethe.evaluator.contract.specification import LimitsSpec
+from lethe.evaluator.contract.work import UNSAFE_BACKEND, Capabilities
+from lethe.evaluator.sandbox_pool import policy_of, require_isolation
+from lethe.evaluator.settings import SandboxSettings
+from lethe.sandbox import Backend, SandboxUnavailable
+from lethe.sandbox.doctor import mode
 
 
 def test_the_setting_alone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

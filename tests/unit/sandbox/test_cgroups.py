@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Policy, cgroup_hierarchies, cgroups
-from sandbox.cgroups import CgroupTree, RunGroup
+from lethe.sandbox import Policy, cgroup_hierarchies, cgroups
+from lethe.sandbox.cgroups import CgroupTree, RunGroup
 
 MIB = 2**20
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import SandboxUnavailable, doctor
+from lethe.sandbox import SandboxUnavailable, doctor
 
 
 def test_without_bubblewrap(monkeypatch: pytest.MonkeyPatch) -> None:

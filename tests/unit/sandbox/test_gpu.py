@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Backend, Policy, SandboxFailure, SandboxUnavailable, Setup, gpu, zygote
-from sandbox.cgroups import CgroupTree
-from sandbox.gpu import GpuWatch, device_nodes, used_bytes
-from sandbox.identity import Identity
-from sandbox.interpreter import Interpreter
-from sandbox.jail import build_command
-from sandbox.sandbox import mode_of
-from sandbox.staging import Staging
+from lethe.sandbox import Backend, Policy, SandboxFailure, SandboxUnavailable, Setup, gpu, zygote
+from lethe.sandbox.cgroups import CgroupTree
+from lethe.sandbox.gpu import GpuWatch, device_nodes, used_bytes
+from lethe.sandbox.identity import Identity
+from lethe.sandbox.interpreter import Interpreter
+from lethe.sandbox.jail import build_command
+from lethe.sandbox.sandbox import mode_of
+from lethe.sandbox.staging import Staging
 
 MIB = 2**20
 

@@ -6,7 +6,7 @@ import traceback
 
 import pytest
 
-from sandbox import guest
+from lethe.sandbox import guest
 
 
 def caught(source: str, filename: str = "submission.py") -> BaseException:

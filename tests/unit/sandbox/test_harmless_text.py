@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.harmless_text import harmless
+from lethe.sandbox.harmless_text import harmless
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.identity import Identity, blocking_path
+from lethe.sandbox.identity import Identity, blocking_path
 
 STRANGER = Identity(uid=61_010, gid=61_010, drops=True)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import SandboxUnavailable, Setup
-from sandbox.identity import identity_of
-from sandbox.interpreter import find_interpreter
+from lethe.sandbox import SandboxUnavailable, Setup
+from lethe.sandbox.identity import identity_of
+from lethe.sandbox.interpreter import find_interpreter
 
 
 def test_the_interpreter_of_these_tests() -> None:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Policy, Setup
-from sandbox.identity import Identity
-from sandbox.interpreter import Interpreter
-from sandbox.jail import build_command
-from sandbox.staging import Staging
+from lethe.sandbox import Policy, Setup
+from lethe.sandbox.identity import Identity
+from lethe.sandbox.interpreter import Interpreter
+from lethe.sandbox.jail import build_command
+from lethe.sandbox.staging import Staging
 
 IDENTITY = Identity(uid=61_010, gid=61_010, drops=True)
 

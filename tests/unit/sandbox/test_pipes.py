@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.pipes import Reader, Writer, open_pipe
+from lethe.sandbox.pipes import Reader, Writer, open_pipe
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from sandbox import Policy
+from lethe.sandbox import Policy
 
 
 def test_defaults_are_valid_and_every_limit_has_a_unit() -> None:

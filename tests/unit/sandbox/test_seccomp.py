@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from sandbox.seccomp import compile_cutoff, compile_filter, supported
+from lethe.sandbox.seccomp import compile_cutoff, compile_filter, supported
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="numbers of system calls are x86-64's")
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Setup
+from lethe.sandbox import Setup
 
 ANY = Path("/anything")
 
@@ -15,7 +15,9 @@ def test_inputs_have_plain_names(name: str) -> None:
         Setup(harness={}, harness_module="h", inputs={name: ANY})
 
 
-@pytest.mark.parametrize("name", ["/h.py", "../h.py", "a/../../h.py", "sandbox/guest.py", "sandbox"])
+@pytest.mark.parametrize(
+    "name", ["/h.py", "../h.py", "a/../../h.py", "lethe/sandbox/guest.py", "lethe/__init__.py", "lethe"]
+)
 def test_harness_files_stay_under_the_import_root(name: str) -> None:
     with pytest.raises(ValueError, match="import root"):
         Setup(harness={name: ANY}, harness_module="h")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import Backend, Setup, staging
-from sandbox.identity import identity_of
+from lethe.sandbox import Backend, Setup, staging
+from lethe.sandbox.identity import identity_of
 
 CONFIG = {"layers": 0}
 
@@ -34,7 +34,11 @@ def test_only_python_files_and_the_guest_are_staged(setup: Setup) -> None:
         files = {str(path.relative_to(staged.code)) for path in staged.code.rglob("*") if path.is_file()}
         modes = {path.stat().st_mode & 0o777 for path in staged.code.rglob("*")}
     assert files == {"pack/__init__.py", "pack/inner/module.py", "one.py"} | {
-        f"sandbox/{name}.py" for name in ("__init__", "guest", "guest_process", "huge_pages", "kernel", "zygote")
+        "lethe/__init__.py",
+        *(
+            f"lethe/sandbox/{name}.py"
+            for name in ("__init__", "guest", "guest_process", "huge_pages", "kernel", "zygote")
+        ),
     }
     assert modes == {0o644, 0o755}
 
@@ -71,7 +75,7 @@ def test_the_zygote_without_a_jail_is_staged_for_its_own_backend_alone(setup: Se
     unsafe = replace(setup, backend=Backend.UNSAFE)
     for given, is_there in ((setup, False), (unsafe, True)):
         with staging.staged(given, identity_of(given), CONFIG) as staged:
-            assert (staged.code / "sandbox" / "unsafe_zygote.py").exists() is is_there
+            assert (staged.code / "lethe/sandbox" / "unsafe_zygote.py").exists() is is_there
 
 
 def test_a_missing_input_leaves_nothing_behind(setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

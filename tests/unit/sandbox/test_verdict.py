@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sandbox import Status
-from sandbox.cgroups import Usage
-from sandbox.pipes import Reader
-from sandbox.verdict import EndedRun, KillReason, judge
+from lethe.sandbox import Status
+from lethe.sandbox.cgroups import Usage
+from lethe.sandbox.pipes import Reader
+from lethe.sandbox.verdict import EndedRun, KillReason, judge
 
 CALM = Usage(cpu_s=0.5, peak_memory_bytes=10, memory_hits=0, process_hits=0)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from server.context import Context, create_context
-from server.settings import Settings
+from lethe.server.context import Context, create_context
+from lethe.server.settings import Settings
 
 
 class Owner:

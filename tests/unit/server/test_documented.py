@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import typer
 
-from evaluator.contract.advice import Advice
-from evaluator.contract.faults import FaultCode
-from server.cli import app
+from lethe.evaluator.contract.advice import Advice
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.server.cli import app
 
 ROOT = Path(__file__).parents[3]
 # They run until they are stopped, or answer with an exit code and one line.

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from evaluator.contract.fault_texts import FAULT_TEXTS
-from evaluator.contract.faults import FaultCode
-from evaluator.contract.limits import Limit, Unit, limits_of
-from evaluator.contract.specification import CompetitionSpec, DependenciesSpec, LimitsSpec, QuotasSpec
-from server.cli.descriptions import describe_competition
-from server.competitions.schemas import CompetitionFacts, PublicCounts, PublicLimits, PublicQuotas
-from server.pages.formatting import limit_facts, limit_text
+from lethe.evaluator.contract.fault_texts import FAULT_TEXTS
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.contract.limits import Limit, Unit, limits_of
+from lethe.evaluator.contract.specification import CompetitionSpec, DependenciesSpec, LimitsSpec, QuotasSpec
+from lethe.server.cli.descriptions import describe_competition
+from lethe.server.competitions.schemas import CompetitionFacts, PublicCounts, PublicLimits, PublicQuotas
+from lethe.server.pages.formatting import limit_facts, limit_text
 
 ROOT = Path(__file__).parents[3]
 NO_LIMITS = {"dependencies.mode", "dependencies.allowed"}

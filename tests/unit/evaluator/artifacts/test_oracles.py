@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from evaluator.artifacts import ArtifactCorrupt, ArtifactMissing, ArtifactStore, open_store
-from evaluator.artifacts.oracles import ModelRecord, load_pool, read_record, record_key, trained_indices
-from evaluator.artifacts.outputs import Outputs, OutputsInvalid, write_outputs
-from evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.artifacts import ArtifactCorrupt, ArtifactMissing, ArtifactStore, open_store
+from lethe.evaluator.artifacts.oracles import ModelRecord, load_pool, read_record, record_key, trained_indices
+from lethe.evaluator.artifacts.outputs import Outputs, OutputsInvalid, write_outputs
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
 
 BANK = "ab" * 32
 

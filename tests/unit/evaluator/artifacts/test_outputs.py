@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from evaluator.artifacts.outputs import Outputs, OutputsInvalid, read_outputs, stack_outputs, write_outputs
+from lethe.evaluator.artifacts.outputs import Outputs, OutputsInvalid, read_outputs, stack_outputs, write_outputs
 
 ACCURACY = {"retain": 1.0, "forget": 0.25, "validation": 0.5, "test": 1 / 3}
 
@@ -43,7 +43,7 @@ def test_keys_and_types_in_the_file() -> None:
 
 def test_equal_outputs_give_equal_bytes_in_another_process() -> None:
     code = (
-        "import numpy as np, hashlib; from evaluator.artifacts.outputs import *;"
+        "import numpy as np, hashlib; from lethe.evaluator.artifacts.outputs import *;"
         "print(hashlib.sha256(write_outputs(Outputs(logits={p: np.arange(8, dtype=np.float32).reshape(2, 4)"
         " for p in LOGITS}, accuracy=dict.fromkeys(ACCURACIES, 0.5)))).hexdigest())"
     )
@@ -106,5 +106,5 @@ def test_wrong_bytes() -> None:
 
 
 def test_readers_import_no_torch() -> None:
-    code = "import sys, evaluator.artifacts.oracles; print('torch' in sys.modules)"
+    code = "import sys, lethe.evaluator.artifacts.oracles; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from evaluator.artifacts.outputs import (
+from lethe.evaluator.artifacts.outputs import (
     Outputs,
     OutputsInvalid,
     StackedOutputs,

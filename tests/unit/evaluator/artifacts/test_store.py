@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.artifacts import ArtifactConflict, ArtifactCorrupt, ArtifactMissing, ArtifactStore, open_store
-from evaluator.artifacts.store import sha256_hex
-from evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.artifacts import ArtifactConflict, ArtifactCorrupt, ArtifactMissing, ArtifactStore, open_store
+from lethe.evaluator.artifacts.store import sha256_hex
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
 
 
 @pytest.fixture(params=["file", "memory", "s3"])

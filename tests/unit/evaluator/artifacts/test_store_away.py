@@ -10,8 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from evaluator.artifacts import ArtifactStoreAway, open_store
+from lethe.evaluator.artifacts import ArtifactStoreAway, open_store
 from tests.conftest import free_port
+
+pytestmark = pytest.mark.slow
 
 KEPT_HEADERS = {"if-none-match", "authorization", "x-amz-date", "x-amz-content-sha256", "content-type"}
 
@@ -94,7 +96,7 @@ def test_a_folder_that_went_away(tmp_path: Path) -> None:
 FILL = """
 import sys
 from pathlib import Path
-from evaluator.artifacts import ArtifactStoreFull, open_store
+from lethe.evaluator.artifacts import ArtifactStoreFull, open_store
 store = open_store("file:///small/store")
 store.put("fits", b"x" * 1000)
 try:

@@ -2,11 +2,11 @@
 
 import pytest
 
-from evaluator.artifacts import ArtifactStore, open_store
-from evaluator.contract.data_sources import SyntheticFacesSpec
-from evaluator.contract.prepared_competition import PreparedCompetition
-from evaluator.contract.specification import CompetitionSpec, SplitSpec, TrainingSpec
-from evaluator.preparation import prepare
+from lethe.evaluator.artifacts import ArtifactStore, open_store
+from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
+from lethe.evaluator.contract.prepared_competition import PreparedCompetition
+from lethe.evaluator.contract.specification import CompetitionSpec, SplitSpec, TrainingSpec
+from lethe.evaluator.preparation import prepare
 
 SPEC = CompetitionSpec(
     slug="tiny",

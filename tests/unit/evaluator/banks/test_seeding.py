@@ -1,14 +1,18 @@
 """Banks are filled in parallel, say what they are made from, and are never mixed."""
 
-from evaluator.artifacts import ArtifactStore
-from evaluator.artifacts.oracles import load_pool, read_identity
-from evaluator.banks.identity import bank_identity, differences
-from evaluator.banks.seeding import Progress, fill_banks
-from evaluator.banks.training_jobs import training_pool
-from evaluator.contract.bank import BankIdentity
-from evaluator.contract.prepared_competition import PreparedCompetition
-from evaluator.preparation import FIRST_ORACLES
+import pytest
+
+from lethe.evaluator.artifacts import ArtifactStore
+from lethe.evaluator.artifacts.oracles import load_pool, read_identity
+from lethe.evaluator.banks.identity import bank_identity, differences
+from lethe.evaluator.banks.seeding import Progress, fill_banks
+from lethe.evaluator.banks.training_jobs import training_pool
+from lethe.evaluator.contract.bank import BankIdentity
+from lethe.evaluator.contract.prepared_competition import PreparedCompetition
+from lethe.evaluator.preparation import FIRST_ORACLES
 from tests.unit.evaluator.banks.conftest import SPEC
+
+pytestmark = pytest.mark.slow
 
 COUNT = 5
 

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.artifacts import ArtifactStore, open_store
-from evaluator.artifacts.oracles import read_identity, read_record, trained_indices
-from evaluator.banks.trainer import train_orders
-from evaluator.banks.training_jobs import TrainerKilled, TrainingFailed, training_pool
-from evaluator.contract.bank import BankIdentity
-from evaluator.contract.prepared_competition import PreparedCompetition
-from evaluator.contract.training import OrderEnd, OrderRef, TrainingOrder
+from lethe.evaluator.artifacts import ArtifactStore, open_store
+from lethe.evaluator.artifacts.oracles import read_identity, read_record, trained_indices
+from lethe.evaluator.banks.trainer import train_orders
+from lethe.evaluator.banks.training_jobs import TrainerKilled, TrainingFailed, training_pool
+from lethe.evaluator.contract.bank import BankIdentity
+from lethe.evaluator.contract.prepared_competition import PreparedCompetition
+from lethe.evaluator.contract.training import OrderEnd, OrderRef, TrainingOrder
+
+pytestmark = pytest.mark.slow
 
 
 class Book:

@@ -7,10 +7,12 @@ import torch
 from safetensors.torch import load, save_file
 from torch import Tensor
 
-from evaluator.artifacts.outputs import read_outputs
-from evaluator.banks.training_jobs import TrainingFailed, TrainingTask, train_model, training_pool
-from evaluator.contract.specification import TrainingSpec
-from evaluator.models import build_model
+from lethe.evaluator.artifacts.outputs import read_outputs
+from lethe.evaluator.banks.training_jobs import TrainingFailed, TrainingTask, train_model, training_pool
+from lethe.evaluator.contract.specification import TrainingSpec
+from lethe.evaluator.models import build_model
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.bench.sweep import Method, Sweep, SweepError, load_sweep, methods_of, with_constants
+from lethe.evaluator.bench.sweep import Method, Sweep, SweepError, load_sweep, methods_of, with_constants
 
 ROOT = Path(__file__).parents[4]
 SOURCE = b'"""Text."""\nimport torch\r\nEPOCHS = 3  # passes\nNAME = "x"\ndef unlearning(a, b, c, d):\n    EPOCHS = 1\n'

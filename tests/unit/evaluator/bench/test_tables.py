@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluator.artifacts.outputs import StackedOutputs
-from evaluator.bench.estimates import estimate_measures, over_runs
-from evaluator.bench.tables import (
+from lethe.evaluator.artifacts.outputs import StackedOutputs
+from lethe.evaluator.bench.estimates import estimate_measures, over_runs
+from lethe.evaluator.bench.tables import (
     END,
     START,
     ResultsBlockMissing,
@@ -20,8 +20,8 @@ from evaluator.bench.tables import (
     verdict,
     write_block,
 )
-from evaluator.bench.tracking import log_rows
-from evaluator.metrics import Pool, evaluate, margins
+from lethe.evaluator.bench.tracking import log_rows
+from lethe.evaluator.metrics import Pool, evaluate, margins
 
 RUNS, EXAMPLES, CLASSES = 8, 20, 3
 LABELS = {part: np.arange(EXAMPLES) % CLASSES for part in ("forget", "test", "retain_sample")}

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.contract.data_sources import SyntheticFacesSpec
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.specification_file import SpecificationError, load_specification
+from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.specification_file import SHIPPED as FOLDER
+from lethe.evaluator.contract.specification_file import SpecificationError, load_specification
 
-SHIPPED = sorted((Path(__file__).parents[4] / "server/competitions/specs").glob("*.toml"))
+SHIPPED = sorted(FOLDER.glob("*.toml"))
 
 
 def write(folder: Path, text: str) -> Path:
@@ -21,6 +22,7 @@ def write(folder: Path, text: str) -> Path:
 def test_shipped_specifications_load(path: Path) -> None:
     spec = load_specification(path)
     assert spec.slug == path.stem
+    assert load_specification(path.stem) == spec
     assert CompetitionSpec.model_validate_json(spec.model_dump_json()) == spec
     # The demo is public and alike everywhere; every other competition keeps its forget set to its database.
     assert (spec.split.seed is None) == (spec.slug != "demo")

@@ -4,10 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load
 
-from evaluator.contract.specification import SplitSpec
-from evaluator.data.bundles import anonymise, evaluation_bundle, visible_bundle
-from evaluator.data.photographs import Photographs
-from evaluator.data.splits import Split, draw_splits
+from lethe.evaluator.contract.specification import SplitSpec
+from lethe.evaluator.data.bundles import anonymise, evaluation_bundle, visible_bundle
+from lethe.evaluator.data.photographs import Photographs
+from lethe.evaluator.data.splits import Split, draw_splits
 
 PEOPLE, EACH = 40, 5
 

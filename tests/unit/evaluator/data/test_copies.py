@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluator.data.copies import COPIED, SHIFT, changed_copies
+from lethe.evaluator.data.copies import COPIED, SHIFT, changed_copies
 
 
 def photographs(count: int) -> np.ndarray:

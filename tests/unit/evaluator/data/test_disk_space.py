@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluator.artifacts import open_store
-from evaluator.contract.data_sources import SyntheticFacesSpec
-from evaluator.contract.specification import CompetitionSpec, EvaluationSpec, ModelSpec, SplitSpec
-from evaluator.data.disk_space import needed_bytes, require_space
-from evaluator.data.photographs import DataError, without_persons
-from evaluator.data.splits import draw_splits
-from evaluator.preparation import prepare
+from lethe.evaluator.artifacts import open_store
+from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
+from lethe.evaluator.contract.specification import CompetitionSpec, EvaluationSpec, ModelSpec, SplitSpec
+from lethe.evaluator.data.disk_space import needed_bytes, require_space
+from lethe.evaluator.data.photographs import DataError, without_persons
+from lethe.evaluator.data.splits import draw_splits
+from lethe.evaluator.preparation import prepare
 
 Usage = namedtuple("Usage", "total used free")
 SPEC = CompetitionSpec(

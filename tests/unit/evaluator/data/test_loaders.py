@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, default_collate
 
-from evaluator.data.loaders import PARTS, Loaders, PhotographDataset, Sample, make_loaders
+from lethe.evaluator.data.loaders import PARTS, Loaders, PhotographDataset, Sample, make_loaders
 
 SIZES = {"retain": 20, "forget": 7, "validation": 5}
 

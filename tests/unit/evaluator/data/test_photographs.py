@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluator.data.photographs import (
+from lethe.evaluator.data.photographs import (
     DataError,
     Photographs,
     age_groups,

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from evaluator.contract.specification import SplitSpec
-from evaluator.data.photographs import DataError
-from evaluator.data.splits import Split, Splits, draw_splits
+from lethe.evaluator.contract.specification import SplitSpec
+from lethe.evaluator.data.photographs import DataError
+from lethe.evaluator.data.splits import Split, Splits, draw_splits
 
 SIDES = ("retain", "forget", "validation", "test")
 Rows = NDArray[np.int64]

@@ -10,9 +10,9 @@ from safetensors.numpy import save_file
 from safetensors.torch import load
 from safetensors.torch import save_file as save_tensors
 
-from evaluator.guest import harness
-from evaluator.models import build_model
-from sandbox.guest import InvalidResult, NoResult
+from lethe.evaluator.guest import harness
+from lethe.evaluator.models import build_model
+from lethe.sandbox.guest import InvalidResult, NoResult
 
 CLASSES = 4
 HEADER = "import torch\ndef unlearning(net, retain, forget, validation{extra}):\n"

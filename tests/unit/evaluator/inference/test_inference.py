@@ -12,12 +12,14 @@ import pytest
 import torch
 from safetensors.torch import save, save_file
 
-from evaluator.artifacts.outputs import read_outputs
-from evaluator.contract.faults import FaultCode
-from evaluator.inference.child import outputs_of
-from evaluator.inference.claims import ClaimRefused, read_claimed_state
-from evaluator.inference.service import InferenceCancelled, InferenceService, InferenceSetting, WeightsRefused
-from evaluator.models import build_model
+from lethe.evaluator.artifacts.outputs import read_outputs
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.inference.child import outputs_of
+from lethe.evaluator.inference.claims import ClaimRefused, read_claimed_state
+from lethe.evaluator.inference.service import InferenceCancelled, InferenceService, InferenceSetting, WeightsRefused
+from lethe.evaluator.models import build_model
+
+pytestmark = pytest.mark.slow
 
 CLASSES = 3
 GOES_ON = threading.Event()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from evaluator.measures import fidelity, relative_unlearning_accuracy
+from lethe.evaluator.measures import fidelity, relative_unlearning_accuracy
 
 LABELS = [0, 1, 2, 3]
 RUNS = [[0, 1, 2, 0], [0, 1, 0, 0]]  # accuracies 0.75 and 0.5

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from evaluator.measures import epsilon_lower_bound, klom, logistic_attack, u_lira
-from evaluator.metrics import exact_epsilon
+from lethe.evaluator.measures import epsilon_lower_bound, klom, logistic_attack, u_lira
+from lethe.evaluator.metrics import exact_epsilon
 
 Floats = NDArray[np.float64]
 

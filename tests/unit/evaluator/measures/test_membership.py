@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluator.measures import simple_mia, svc_mia
+from lethe.evaluator.measures import simple_mia, svc_mia
 
 
 def test_equal_losses_cannot_be_told_apart() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluator.metrics import Pool, calibrate, evaluate, untouched_pool
+from lethe.evaluator.metrics import Pool, calibrate, evaluate, untouched_pool
 
 
 def pool(seed: int, shift: float = 0.0) -> Pool:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluator.metrics import Pool, compare, evaluate, paired_difference, ranks
+from lethe.evaluator.metrics import Pool, compare, evaluate, paired_difference, ranks
 
 
 def pool(seed: int, shift: float = 0.0, runs: int = 32) -> Pool:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from evaluator.metrics import competition_bins, competition_epsilon, forgetting_quality
-from evaluator.metrics.competition import competition_supremum
+from lethe.evaluator.metrics import competition_bins, competition_epsilon, forgetting_quality
+from lethe.evaluator.metrics.competition import competition_supremum
 
 Floats = NDArray[np.float64]
 

@@ -6,7 +6,9 @@ Short versions of what benchmarks/metric.py repeats at length. Runs carry a shar
 import numpy as np
 import pytest
 
-from evaluator.metrics import Pool, Rule, Score, compare, evaluate, paired_difference
+from lethe.evaluator.metrics import Pool, Rule, Score, compare, evaluate, paired_difference
+
+pytestmark = pytest.mark.slow
 
 
 def draw(generator: np.random.Generator, runs: int, examples: int, shift: float) -> Pool:

@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from evaluator.metrics import Pool, diagnose, evaluate, non_finite_outputs
-from evaluator.metrics.diagnostics import regular_margins
+from lethe.evaluator.metrics import Pool, diagnose, evaluate, non_finite_outputs
+from lethe.evaluator.metrics.diagnostics import regular_margins
 
 Floats = NDArray[np.float64]
 

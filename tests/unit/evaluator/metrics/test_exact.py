@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from evaluator.metrics import exact_epsilon, exact_limit, example_quality, forgetting_quality
-from evaluator.metrics.exact import clopper_pearson
+from lethe.evaluator.metrics import exact_epsilon, exact_limit, example_quality, forgetting_quality
+from lethe.evaluator.metrics.exact import clopper_pearson
 
 Floats = NDArray[np.float64]
 small_pools = st.lists(st.integers(-4, 4), min_size=1, max_size=9)

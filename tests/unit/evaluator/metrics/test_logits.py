@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from evaluator.metrics import cross_entropy, margins
+from lethe.evaluator.metrics import cross_entropy, margins
 
 
 def test_margin_of_two_classes_is_the_difference_of_logits() -> None:
@@ -47,7 +47,7 @@ def test_blocks_of_runs_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     logits = generator.normal(size=(7, 5, 4)).astype(np.float32)
     labels = generator.integers(0, 4, 5)
     whole, losses = margins(logits, labels), cross_entropy(logits, labels)
-    monkeypatch.setattr("evaluator.metrics.logits._CHUNK_BYTES", 1)
+    monkeypatch.setattr("lethe.evaluator.metrics.logits._CHUNK_BYTES", 1)
     assert np.array_equal(margins(logits, labels), whole)
     assert np.array_equal(cross_entropy(logits, labels), losses)
     # log p − log(1 − p) and −log p describe the same probability.

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluator.metrics import competition_epsilon, forgetting_quality
+from lethe.evaluator.metrics import competition_epsilon, forgetting_quality
 
 VECTORS = Path(__file__).parents[3] / "vectors"
 

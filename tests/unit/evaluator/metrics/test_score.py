@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from evaluator.metrics import METRIC_VERSION, Pool, Rule, evaluate, final_score, tug_of_war
-from evaluator.metrics.uncertainty import between_identity_variance, jackknife_error, t_quantile
+from lethe.evaluator.metrics import METRIC_VERSION, Pool, Rule, evaluate, final_score, tug_of_war
+from lethe.evaluator.metrics.uncertainty import between_identity_variance, jackknife_error, t_quantile
 
 RULES: list[Rule] = ["competition", "exact"]
 

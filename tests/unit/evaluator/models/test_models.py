@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from evaluator.models import ARCHITECTURES, build_model
+from lethe.evaluator.models import ARCHITECTURES, build_model
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -45,7 +45,7 @@ def test_unknown_name_and_too_few_classes() -> None:
 
 
 def test_small_network_does_not_import_torchvision() -> None:
-    code = "import sys; from evaluator.models import build_model; build_model('resnet-small', 10); print(*sys.modules)"
+    code = "import sys, lethe.evaluator.models as models; models.build_model('resnet-small', 10); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "torch" in modules
     assert not [

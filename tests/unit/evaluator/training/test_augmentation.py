@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from evaluator.contract.specification import TrainingSpec
-from evaluator.training.augmentation import augment
+from lethe.evaluator.contract.specification import TrainingSpec
+from lethe.evaluator.training.augmentation import augment
 
 SIZE = 6
 

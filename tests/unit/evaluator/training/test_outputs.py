@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evaluator.models import build_model
-from evaluator.training.outputs import compute_logits, compute_outputs
+from lethe.evaluator.models import build_model
+from lethe.evaluator.training.outputs import compute_logits, compute_outputs
 
 SIZES = {"forget": 5, "test": 9, "retain_sample": 12, "validation": 4}
 

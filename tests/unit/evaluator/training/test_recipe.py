@@ -7,11 +7,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from evaluator.contract.specification import TrainingSpec
-from evaluator.data.loaders import class_weights
-from evaluator.models import build_model
-from evaluator.training.outputs import compute_logits
-from evaluator.training.recipe import NoDevice, TrainingDiverged, learning_rate, train, training_device
+from lethe.evaluator.contract.specification import TrainingSpec
+from lethe.evaluator.data.loaders import class_weights
+from lethe.evaluator.models import build_model
+from lethe.evaluator.training.outputs import compute_logits
+from lethe.evaluator.training.recipe import NoDevice, TrainingDiverged, learning_rate, train, training_device
+
+pytestmark = pytest.mark.slow
 
 RECIPE = TrainingSpec(epochs=6, batch_size=16, learning_rate=3e-3)
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from evaluator.models import build_model
-from evaluator.training.small_images import covering_taps, without_padding_work
+from lethe.evaluator.models import build_model
+from lethe.evaluator.training.small_images import covering_taps, without_padding_work
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from uuid import uuid4
 
 import pytest
 
-from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.specification import DependenciesSpec, LimitsSpec
-from evaluator.contract.states import Stage
-from evaluator.contract.work import Job, Outcome, RunOrder, RunRecord
-from evaluator.worker.report_spool import ReportSpool
-from evaluator.worker.worker_identity import take_identity
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.specification import DependenciesSpec, LimitsSpec
+from lethe.evaluator.contract.states import Stage
+from lethe.evaluator.contract.work import Job, Outcome, RunOrder, RunRecord
+from lethe.evaluator.worker.report_spool import ReportSpool
+from lethe.evaluator.worker.worker_identity import take_identity
 
 REF = ArtifactRef(key="k", sha256="0" * 64)
 
@@ -93,7 +93,7 @@ def test_workers_of_one_machine_have_different_seats_and_keep_their_names(tmp_pa
 
 def test_a_killed_worker_leaves_its_identity_to_the_next(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from evaluator.worker.worker_identity import take_identity; "
+        "import sys, time; from pathlib import Path; from lethe.evaluator.worker.worker_identity import take_identity; "
         "print(take_identity(Path(sys.argv[1])).name, flush=True); time.sleep(600)"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]

@@ -6,9 +6,9 @@ import time
 import httpx
 import pytest
 
-from evaluator.contract.base import Contract
-from evaluator.worker import server_client
-from evaluator.worker.server_client import KeyRefused, WorkClient
+from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.worker import server_client
+from lethe.evaluator.worker.server_client import KeyRefused, WorkClient
 
 
 class Server(httpx.BaseTransport):

@@ -10,9 +10,9 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from evaluator.metrics import evaluate, margins
-from evaluator.metrics.pool import Pool
-from server.cli.score import score
+from lethe.evaluator.metrics import evaluate, margins
+from lethe.evaluator.metrics.pool import Pool
+from lethe.server.cli.score import score
 
 VECTORS = Path(__file__).parents[3] / "vectors"
 

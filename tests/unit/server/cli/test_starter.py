@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from server.cli import app
-from server.errors import ConfigurationError
-from server.pages.snippets import STARTER
+from lethe.server.cli import app
+from lethe.server.errors import ConfigurationError
+from lethe.server.pages.snippets import STARTER
 
 
 def test_init(tmp_path: Path) -> None:

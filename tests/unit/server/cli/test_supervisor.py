@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from server.cli.supervisor import Supervisor
+from lethe.server.cli.supervisor import Supervisor
 
 
 def wait_until(condition, limit_s: float = 10.0) -> None:  # type: ignore[no-untyped-def]

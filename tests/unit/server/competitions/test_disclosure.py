@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.competitions.disclosure import (
+from lethe.server.competitions.disclosure import (
     Viewer,
     moved_progress,
     round_score,
@@ -17,7 +17,7 @@ from server.competitions.disclosure import (
     shows_fault_details,
     visibility,
 )
-from server.competitions.phases import Phase
+from lethe.server.competitions.phases import Phase
 
 NOW = datetime(2026, 3, 1, 12, 30, 59, 123_456, tzinfo=UTC)
 RECEIPT = {"source_sha256": "s", "data_sha256": "d", "bank_digest": "b", "rule": "exact", "findings": [], "oracles": 8}

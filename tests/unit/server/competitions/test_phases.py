@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.contract.specification_file import SpecificationError, load_specification
-from server.competitions.phases import (
+from lethe.evaluator.contract.specification_file import SpecificationError, load_specification
+from lethe.server.competitions.phases import (
     CompetitionClosed,
     CompetitionNotStarted,
     CompetitionPaused,
@@ -17,7 +17,7 @@ from server.competitions.phases import (
     span_text,
     time_text,
 )
-from server.models import Competition
+from lethe.server.models import Competition
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 END = datetime(2026, 4, 1, tzinfo=UTC)

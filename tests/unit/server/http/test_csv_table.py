@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from server.http.csv_table import csv_table
+from lethe.server.http.csv_table import csv_table
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0", '="a";"b"', "\t=1"])

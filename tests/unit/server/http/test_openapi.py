@@ -15,10 +15,10 @@ DOCS = (ROOT / "docs/api.md").read_text(encoding="utf-8")
 # In a process of its own: other tests import modules whose errors never reach the API.
 PROGRAM = """
 import json
-from server.app import create_app
-from server.errors import RequestError
-from server.http.problem_handlers import BUILT_IN
-from server.settings import Settings
+from lethe.server.app import create_app
+from lethe.server.errors import RequestError
+from lethe.server.http.problem_handlers import BUILT_IN
+from lethe.server.settings import Settings
 import sys
 def below(kind):
     for found in kind.__subclasses__():

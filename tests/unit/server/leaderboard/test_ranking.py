@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from evaluator.metrics import rank_replicates
-from evaluator.metrics.uncertainty import jackknife_error, t_quantile
-from server.leaderboard.standings import monotone_ranks
+from lethe.evaluator.metrics import rank_replicates
+from lethe.evaluator.metrics.uncertainty import jackknife_error, t_quantile
+from lethe.server.leaderboard.standings import monotone_ranks
 
 Floats = NDArray[np.float64]
 GROUPS = 16

@@ -8,17 +8,17 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import Evaluation
-from server.competitions import service as competitions
-from server.database.engine import Database
-from server.leaderboard.board_page import BoardPage, TeamRow, board_page, own_row
-from server.leaderboard.queries import BoardQuery
-from server.leaderboard.schemas import LeaderboardRow
-from server.leaderboard.standings import rank_team, rebuild
-from server.models import Base, Competition, Score, Standing, Submission, Team, TeamMember, User
-from server.models.times import utc_now
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.states import Evaluation
+from lethe.server.competitions import service as competitions
+from lethe.server.database.engine import Database
+from lethe.server.leaderboard.board_page import BoardPage, TeamRow, board_page, own_row
+from lethe.server.leaderboard.queries import BoardQuery
+from lethe.server.leaderboard.schemas import LeaderboardRow
+from lethe.server.leaderboard.standings import rank_team, rebuild
+from lethe.server.models import Base, Competition, Score, Standing, Submission, Team, TeamMember, User
+from lethe.server.models.times import utc_now
 from tests.prepared_competitions import make_prepared_competition
 from tests.scores import make_score
 

@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from evaluator.contract.states import TERMINAL_STATES, SubmissionState, WorkState
-from server.lifecycle.transitions import Actor, IllegalTransition, OfSubmission, OfTrainingOrder, OfWorkItem, Transition
+from lethe.evaluator.contract.states import TERMINAL_STATES, SubmissionState, WorkState
+from lethe.server.lifecycle.transitions import (
+    Actor,
+    IllegalTransition,
+    OfSubmission,
+    OfTrainingOrder,
+    OfWorkItem,
+    Transition,
+)
 
 ROOT = Path(__file__).parents[4]
 TABLES: dict[type, type[SubmissionState] | type[WorkState]] = {

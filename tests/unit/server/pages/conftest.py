@@ -9,14 +9,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from evaluator.contract.prepared_competition import ArtifactRef, Counts, PreparedCompetition
-from evaluator.contract.specification import CompetitionSpec
-from server.app import create_app
-from server.competitions import service as competitions
-from server.context import Context
-from server.models import Base, Standing, Submission, Team, User
-from server.models.times import utc_now
-from server.settings import Settings
+from lethe.evaluator.contract.prepared_competition import ArtifactRef, Counts, PreparedCompetition
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.server.app import create_app
+from lethe.server.competitions import service as competitions
+from lethe.server.context import Context
+from lethe.server.models import Base, Standing, Submission, Team, User
+from lethe.server.models.times import utc_now
+from lethe.server.settings import Settings
 from tests.prepared_competitions import make_prepared_competition
 from tests.scores import make_score
 

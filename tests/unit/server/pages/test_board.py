@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from server.leaderboard.board_page import BoardPage, TeamRow
-from server.leaderboard.schemas import IntervalView, LeaderboardRow
-from server.pages.board import board, spark
+from lethe.server.leaderboard.board_page import BoardPage, TeamRow
+from lethe.server.leaderboard.schemas import IntervalView, LeaderboardRow
+from lethe.server.pages.board import board, spark
 
 NOW = datetime(2025, 5, 20, 9, 31, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from server.pages.formatting import (
+from lethe.server.pages.formatting import (
     count_text,
     duration_text,
     moment,

@@ -10,9 +10,9 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
-from server.context import Context
-from server.models import AuditEvent, Competition, CompetitionHost, User
-from server.pages.forms import local_path
+from lethe.server.context import Context
+from lethe.server.models import AuditEvent, Competition, CompetitionHost, User
+from lethe.server.pages.forms import local_path
 
 PASSWORD = "correct horse battery"
 GOOD = b"def unlearning(net, retain, forget, validation):\n    return net\n"

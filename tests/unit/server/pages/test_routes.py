@@ -8,12 +8,12 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from server.competitions import service as competitions
-from server.context import Context
-from server.leaderboard import board_changes
-from server.models import Competition
-from server.models.times import utc_now
-from server.pages.rendering import SECURITY_HEADERS, asset
+from lethe.server.competitions import service as competitions
+from lethe.server.context import Context
+from lethe.server.leaderboard import board_changes
+from lethe.server.models import Competition
+from lethe.server.models.times import utc_now
+from lethe.server.pages.rendering import SECURITY_HEADERS, asset
 
 Ask = Callable[..., httpx.Response]
 

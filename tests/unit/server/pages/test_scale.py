@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.pages.scale import INSET_PERCENT, scale_for
+from lethe.server.pages.scale import INSET_PERCENT, scale_for
 
 values = st.lists(st.floats(-10, 1e4).filter(lambda value: value == 0 or abs(value) > 1e-6), max_size=20)
 

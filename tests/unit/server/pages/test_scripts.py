@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from server.pages.rendering import STATIC
+from lethe.server.pages.rendering import STATIC
 
 SAID = re.compile(r"^[A-Z][a-z]+( [a-z]|[.:!?]?$)|[a-z]( [a-z]+){5}")
 """Begins as a sentence does, or has six words in a row."""

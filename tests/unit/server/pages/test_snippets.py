@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from server.pages.snippets import STARTER, commands
-from server.submissions.static_check import check_source
+from lethe.server.pages.snippets import STARTER, commands
+from lethe.server.submissions.static_check import check_source
 
 SERVER = "http://lethe.example:8000/"
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from server.pages.highlight_source import split_lines
-from server.pages.source_view import Piece, source_lines
+from lethe.server.pages.highlight_source import split_lines
+from lethe.server.pages.source_view import Piece, source_lines
 
 REPOSITORY = Path(__file__).parents[4]
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from server.pages.rendering import PAGES, STATIC
+from lethe.server.pages.rendering import PAGES, STATIC
 
 STYLE = (STATIC / "site.css").read_text(encoding="utf-8")
 SCHEMES = {

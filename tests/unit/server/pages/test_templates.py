@@ -7,16 +7,16 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from jinja2 import nodes
 
-from server.pages.account.view import AccountPage, LoginForm, RegistrationForm
-from server.pages.analysis.view import AnalysisPage
-from server.pages.competition.view import CompetitionPage, HomePage
-from server.pages.errors.view import ErrorsPage
-from server.pages.host.view import HostPage
-from server.pages.leaderboard.view import LeaderboardPage
-from server.pages.rendering import PAGES, TEMPLATES, template_environment
-from server.pages.submission.view import SubmissionPage
-from server.pages.team.view import JoinPage, TeamPage
-from server.pages.upload.view import UploadPage
+from lethe.server.pages.account.view import AccountPage, LoginForm, RegistrationForm
+from lethe.server.pages.analysis.view import AnalysisPage
+from lethe.server.pages.competition.view import CompetitionPage, HomePage
+from lethe.server.pages.errors.view import ErrorsPage
+from lethe.server.pages.host.view import HostPage
+from lethe.server.pages.leaderboard.view import LeaderboardPage
+from lethe.server.pages.rendering import PAGES, TEMPLATES, template_environment
+from lethe.server.pages.submission.view import SubmissionPage
+from lethe.server.pages.team.view import JoinPage, TeamPage
+from lethe.server.pages.upload.view import UploadPage
 
 VIEWS: dict[str, Any] = {
     "account/account.html": AccountPage,

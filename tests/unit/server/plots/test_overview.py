@@ -3,7 +3,7 @@
 import re
 import xml.etree.ElementTree as ET
 
-from server.plots.overview import DOTS, NUMBERED, Dot, overview_plot
+from lethe.server.plots.overview import DOTS, NUMBERED, Dot, overview_plot
 
 
 def dots(count: int) -> list[Dot]:

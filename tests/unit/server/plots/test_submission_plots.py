@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluator.metrics import Pool, evaluate
-from server.plots.drawing import ORACLE, UNLEARNED
-from server.plots.submission import PlotData, submission_plots
+from lethe.evaluator.metrics import Pool, evaluate
+from lethe.server.plots.drawing import ORACLE, UNLEARNED
+from lethe.server.plots.submission import PlotData, submission_plots
 
 RUNS, EXAMPLES = 16, 12
 

@@ -1,7 +1,7 @@
 """Findings about runs, from what workers say of them."""
 
-from server.models import WorkItem
-from server.scoring.scorer import unrepeatable_runs
+from lethe.server.models import WorkItem
+from lethe.server.scoring.scorer import unrepeatable_runs
 
 
 def item(*repeatable: bool | None) -> WorkItem:

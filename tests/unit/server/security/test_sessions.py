@@ -12,13 +12,13 @@ from fastapi import FastAPI
 from limits import parse
 from sqlalchemy import select, update
 
-from server.app import create_app
-from server.context import Context
-from server.http.rate_limit import Rates
-from server.models import Base, WebSession
-from server.models.times import utc_now
-from server.security.sessions import COOKIE, FormVisitor
-from server.settings import Settings
+from lethe.server.app import create_app
+from lethe.server.context import Context
+from lethe.server.http.rate_limit import Rates
+from lethe.server.models import Base, WebSession
+from lethe.server.models.times import utc_now
+from lethe.server.security.sessions import COOKIE, FormVisitor
+from lethe.server.settings import Settings
 
 Ask = Callable[..., httpx.Response]
 ANN = {"username": "ann", "password": "correct horse"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server.submissions.static_check import NOTEBOOK_BYTES, RefusedFile, check_file, reading_limit
+from lethe.server.submissions.static_check import NOTEBOOK_BYTES, RefusedFile, check_file, reading_limit
 
 LIMIT = 128 * 2**10
 SAMPLE = Path(__file__).parents[3] / "submissions/notebook.ipynb"

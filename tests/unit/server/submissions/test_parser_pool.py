@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from server.submissions import parser_pool
-from server.submissions.static_check import RefusedFile, check_source
+from lethe.server.submissions import parser_pool
+from lethe.server.submissions.static_check import RefusedFile, check_source
 
 GOOD = b"def unlearning(net, retain, forget, validation):\n    return net\n"
 COSTLY = {

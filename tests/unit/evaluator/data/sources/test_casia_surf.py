@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluator.contract.data_sources import CasiaSurfSpec
-from evaluator.contract.specification import CompetitionSpec, PracticeSpec, SplitSpec
-from evaluator.data.photographs import DataError
-from evaluator.data.sources import Files, load_collection
-from evaluator.data.sources.casia_surf import read_casia_surf
-from evaluator.data.splits import draw_splits
-from evaluator.preparation import practice_split
+from lethe.evaluator.contract.data_sources import CasiaSurfSpec
+from lethe.evaluator.contract.specification import CompetitionSpec, PracticeSpec, SplitSpec
+from lethe.evaluator.data.photographs import DataError
+from lethe.evaluator.data.sources import Files, load_collection
+from lethe.evaluator.data.sources.casia_surf import read_casia_surf
+from lethe.evaluator.data.splits import draw_splits
+from lethe.evaluator.preparation import practice_split
 from tests.photographs import make_casia_surf, save
 
 SPEC = CasiaSurfSpec(source="casia-surf", image_size=24, classes=3)

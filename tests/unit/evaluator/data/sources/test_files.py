@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluator.data.sources import files
-from evaluator.data.sources.files import decode, scale_all
+from lethe.evaluator.data.sources import files
+from lethe.evaluator.data.sources.files import decode, scale_all
 
 RED = (200, 30, 40)
 

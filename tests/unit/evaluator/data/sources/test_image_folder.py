@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluator.contract.data_sources import ImageFolderSpec
-from evaluator.data.photographs import DataError
-from evaluator.data.sources.files import Files
-from evaluator.data.sources.image_folder import read_image_folder
+from lethe.evaluator.contract.data_sources import ImageFolderSpec
+from lethe.evaluator.data.photographs import DataError
+from lethe.evaluator.data.sources.files import Files
+from lethe.evaluator.data.sources.image_folder import read_image_folder
 from tests.photographs import make_image_folder, save
 
 SPEC = ImageFolderSpec(source="image-folder", image_size=24, classes=3)

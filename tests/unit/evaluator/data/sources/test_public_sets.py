@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from evaluator.contract.data_sources import Cifar10Spec, Cifar100Spec, DigitsSpec, SvhnSpec
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.data.photographs import DataError
-from evaluator.data.sources import READERS, Files, set_aside
-from evaluator.data.sources.digits import read_digits
+from lethe.evaluator.contract.data_sources import Cifar10Spec, Cifar100Spec, DigitsSpec, SvhnSpec
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.data.photographs import DataError
+from lethe.evaluator.data.sources import READERS, Files, set_aside
+from lethe.evaluator.data.sources.digits import read_digits
 
 
 def test_digits_are_real_and_each_is_an_identity() -> None:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluator.contract.data_sources import SyntheticFacesSpec
-from evaluator.contract.specification import CompetitionSpec, PracticeSpec
-from evaluator.data.contact_sheet import contact_sheet
-from evaluator.data.photographs import Photographs, digest
-from evaluator.data.sources import Files, load_collection, practice_photographs
-from evaluator.data.sources.synthetic_faces import synthetic_faces
+from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
+from lethe.evaluator.contract.specification import CompetitionSpec, PracticeSpec
+from lethe.evaluator.data.contact_sheet import contact_sheet
+from lethe.evaluator.data.photographs import Photographs, digest
+from lethe.evaluator.data.sources import Files, load_collection, practice_photographs
+from lethe.evaluator.data.sources.synthetic_faces import synthetic_faces
 
 SPEC = SyntheticFacesSpec(seed=11, identities=40, images_per_identity=4)
 

@@ -3,9 +3,9 @@
 import pytest
 from fastapi import Request
 
-from server.http.content_negotiation import wants_html
-from server.pages.errors.problem_page import render_problem
-from server.pages.rendering import SECURITY_HEADERS
+from lethe.server.http.content_negotiation import wants_html
+from lethe.server.pages.errors.problem_page import render_problem
+from lethe.server.pages.rendering import SECURITY_HEADERS
 
 CHROMIUM_ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 

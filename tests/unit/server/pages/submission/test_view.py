@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from server.leaderboard.schemas import IntervalView, Leaderboard, LeaderboardRow
-from server.pages.rendering import render
-from server.pages.submission.view import SubmissionPage, link_lines, submission_page
-from server.submissions.schemas import AdviceView, ErrorView, SubmissionLog, SubmissionView
+from lethe.server.leaderboard.schemas import IntervalView, Leaderboard, LeaderboardRow
+from lethe.server.pages.rendering import render
+from lethe.server.pages.submission.view import SubmissionPage, link_lines, submission_page
+from lethe.server.submissions.schemas import AdviceView, ErrorView, SubmissionLog, SubmissionView
 
 WHEN = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>&\"'"

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
-from evaluator.artifacts import ArtifactStore, open_store
-from evaluator.artifacts.oracles import ModelRecord, record_key
-from evaluator.artifacts.outputs import COPIES, Outputs, StackedOutputs, stack_outputs, write_outputs
-from evaluator.contract.specification import MetricSpec
-from server.competitions.oracle_pools import OraclePools
-from server.scoring.reference_set import ReferenceSet, load_reference_set
+from lethe.evaluator.artifacts import ArtifactStore, open_store
+from lethe.evaluator.artifacts.oracles import ModelRecord, record_key
+from lethe.evaluator.artifacts.outputs import COPIES, Outputs, StackedOutputs, stack_outputs, write_outputs
+from lethe.evaluator.contract.oracle_pools import OraclePools
+from lethe.evaluator.contract.specification import MetricSpec
+from lethe.evaluator.scoring.reference_set import ReferenceSet, load_reference_set
 from tests.prepared_competitions import make_prepared_competition
 
 N, FORGET, CLASSES = 32, 40, 3

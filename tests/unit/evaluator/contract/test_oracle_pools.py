@@ -1,9 +1,9 @@
 """What each evaluation measures against, with and without a final split."""
 
-from evaluator.contract.prepared_competition import ArtifactRef
-from evaluator.contract.specification import CompetitionSpec, EvaluationSpec
-from evaluator.contract.states import Evaluation
-from server.competitions.oracle_pools import oracle_pools
+from lethe.evaluator.contract.oracle_pools import oracle_pools
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.specification import CompetitionSpec, EvaluationSpec
+from lethe.evaluator.contract.states import Evaluation
 from tests.prepared_competitions import make_prepared_competition
 
 SPEC = CompetitionSpec(slug="c", title="C", evaluation=EvaluationSpec(runs=8, oracles=9, ceiling_oracles=10))

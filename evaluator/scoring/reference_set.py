@@ -8,12 +8,12 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 from safetensors.numpy import load
 
-from evaluator.artifacts import ArtifactStore
-from evaluator.artifacts.oracles import load_pool
-from evaluator.artifacts.outputs import Outputs, StackedOutputs, read_outputs, stack_outputs
-from evaluator.contract.specification import MetricSpec
-from evaluator.metrics import Pool, Score, ScoreFinding, diagnose, epsilon, evaluate, example_quality, margins
-from server.competitions.oracle_pools import OraclePools
+from lethe.evaluator.artifacts import ArtifactStore
+from lethe.evaluator.artifacts.oracles import load_pool
+from lethe.evaluator.artifacts.outputs import Outputs, StackedOutputs, read_outputs, stack_outputs
+from lethe.evaluator.contract.oracle_pools import OraclePools
+from lethe.evaluator.contract.specification import MetricSpec
+from lethe.evaluator.metrics import Pool, Score, ScoreFinding, diagnose, epsilon, evaluate, example_quality, margins
 
 KEPT = 2
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from evaluator.contract.prepared_competition import PreparedCompetition, PreparedSplit
-from evaluator.contract.specification import CompetitionSpec
-from evaluator.contract.states import Evaluation
+from lethe.evaluator.contract.prepared_competition import PreparedCompetition, PreparedSplit
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.states import Evaluation
 
 
 @dataclass(frozen=True)

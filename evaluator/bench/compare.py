@@ -1,0 +1,102 @@
+"""A whole comparison without a server: a sweep's methods against oracles, as rows with intervals."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors.numpy import load
+
+from lethe.evaluator.artifacts import ArtifactStore, open_store
+from lethe.evaluator.artifacts.oracles import load_pool
+from lethe.evaluator.artifacts.outputs import stack_outputs
+from lethe.evaluator.banks.identity import bank_identity
+from lethe.evaluator.banks.seeding import Progress, fill_banks
+from lethe.evaluator.banks.training_jobs import training_pool
+from lethe.evaluator.bench.estimates import estimate_measures
+from lethe.evaluator.bench.runs import Bench, MethodRuns, run_methods
+from lethe.evaluator.bench.sweep import Sweep, methods_of
+from lethe.evaluator.bench.tables import Row, sort_rows
+from lethe.evaluator.contract.oracle_pools import OraclePools
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.specification_file import load_specification
+from lethe.evaluator.data.sources import Files
+from lethe.evaluator.preparation import prepare
+from lethe.evaluator.scoring.reference_set import load_reference_set
+
+
+def compare_methods(
+    sweep: Sweep,
+    folder: Path,
+    artifacts: str,
+    *,
+    runs: int | None = None,
+    jobs: int | None = None,
+    data: Path | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> list[Row]:
+    """Return a row for each method, for the ceiling and for the floor, the best final score first.
+
+    Paths in the sweep are relative to `folder`. Data, models, oracles and runs are kept at the URL `artifacts`, and
+    what is there already is not made again. `runs` a method, by default the sweep's; `jobs` processes at a time, by
+    default one a core; `data` is the folder of photographs for sources that read files. Raises SweepError,
+    SpecificationError, SandboxUnavailable, and BenchFailed for faults that are no method's.
+    """
+    methods = methods_of(sweep, folder)
+    slots = jobs or len(os.sched_getaffinity(0))
+    spec, files = specification_of(sweep, folder, runs), Files(folder=data)
+    with tempfile.TemporaryDirectory(prefix="lethe-bench-") as scratch:
+        bench = _prepare(spec, open_store(artifacts), sweep.seed, files=files, jobs=jobs, progress=progress)
+        done = run_methods(bench, methods, slots=slots, scratch=Path(scratch), progress=progress)
+    return sort_rows(_rows(bench, done))
+
+
+def specification_of(sweep: Sweep, folder: Path, runs: int | None = None) -> CompetitionSpec:
+    """Return the competition's specification with the sweep's number of runs, and of oracles in each pool."""
+    beside = folder / sweep.competition
+    spec = load_specification(beside if beside.is_file() else sweep.competition)
+    count = runs or sweep.runs or spec.evaluation.runs
+    document = spec.model_dump()
+    document["evaluation"] |= {"runs": count, "oracles": count, "ceiling_oracles": count}
+    return CompetitionSpec.model_validate(document).with_seeds(lambda: sweep.seed)
+
+
+def _prepare(
+    spec: CompetitionSpec,
+    store: ArtifactStore,
+    seed: int,
+    *,
+    files: Files,
+    jobs: int | None,
+    progress: Callable[[Progress], None],
+) -> Bench:
+    """Prepare data, original model and both pools of oracles, or load what is stored already."""
+    split = prepare(spec, store, files=files, jobs=jobs, progress=progress).public
+    bank = bank_identity(spec, split.visible, split.evaluation)
+    orders = [(bank, index) for index in range(spec.evaluation.oracles + spec.evaluation.ceiling_oracles)]
+    with training_pool(jobs) as pool:
+        fill_banks(orders, store, pool, stage="oracles", progress=progress)
+    return Bench(spec=spec, split=split, store=store, runs=spec.evaluation.runs, seed=seed)
+
+
+def _rows(bench: Bench, done: list[MethodRuns]) -> list[Row]:
+    count, digest, store = bench.runs, bench.split.bank_digest, bench.store
+    against = OraclePools(bench.split, range(count), range(count, 2 * count))
+    reference_set = load_reference_set(store, bench.spec.metric, against)
+    evaluation = load(store.get(bench.split.evaluation))
+    labels = {part: evaluation[f"{part}.labels"] for part in ("forget", "test", "retain_sample")}
+    oracles, others = (load_pool(store, digest, range(first, first + count)) for first in (0, count))
+    rows = []
+    references = {"ceiling": others, "floor": stack_outputs([reference_set.original] * count)}
+    for name, outputs in references.items():
+        score = reference_set.score(reference_set.pool(outputs))
+        measures = estimate_measures(score, outputs, oracles, labels, ())
+        rows.append(Row(name, {}, count, measures, score, is_reference=True))
+    for one in done:
+        if one.outputs is None:
+            rows.append(Row(one.method.name, one.method.constants, count, {}, None, fault=one.fault))
+            continue
+        score = reference_set.score(reference_set.pool(one.outputs))
+        measures = estimate_measures(score, one.outputs, oracles, labels, one.wall_s)
+        rows.append(Row(one.method.name, one.method.constants, count, measures, score))
+    return rows
