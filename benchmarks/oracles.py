@@ -31,8 +31,8 @@ from lethe.evaluator.banks.training_jobs import training_pool
 from lethe.evaluator.contract.bank import BankIdentity
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.specification import TrainingSpec
-from lethe.evaluator.metrics import Pool, margins
 from lethe.evaluator.models import build_model
+from lethe.evaluator.scoring.reference_set import pool_of
 from lethe.evaluator.training.recipe import training_device
 
 PUBLISHED = TrainingSpec(
@@ -152,12 +152,7 @@ def compare_loading(store: ArtifactStore, models: int) -> None:
         started = time.perf_counter()
         stacked = load_pool(store, digest, range(models))
         loaded_s = time.perf_counter() - started
-        Pool(
-            margins=margins(stacked.logits["forget"], labels),
-            retain_accuracy=stacked.accuracy["retain"],
-            test_accuracy=stacked.accuracy["test"],
-            forget_accuracy=stacked.accuracy["forget"],
-        )
+        pool_of(stacked, labels)
         row(f"bank of {models} × {sum(EXAMPLES.values()):,} × {CLASSES}, {turn} time: read", loaded_s, "s")
         row("with margins, as the scorer holds it", time.perf_counter() - started, "s")
 

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 from safetensors.numpy import load
 
 from lethe.evaluator import metrics
 from lethe.evaluator.artifacts import ArtifactStore, open_store
 from lethe.evaluator.artifacts.oracles import load_pool
-from lethe.evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outputs
+from lethe.evaluator.artifacts.outputs import read_outputs, stack_outputs
 from lethe.evaluator.banks.identity import bank_identity
 from lethe.evaluator.banks.seeding import Progress, ReportProgress, fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
@@ -32,6 +30,7 @@ from lethe.evaluator.inference.service import InferenceService
 from lethe.evaluator.pipeline import WorkerResources, evaluate
 from lethe.evaluator.preparation import prepare_practice
 from lethe.evaluator.sandbox_pool import SandboxPool, require_isolation
+from lethe.evaluator.scoring.reference_set import pool_of
 from lethe.evaluator.settings import IndexSettings, LayerSettings
 
 _NOBODY = UUID(int=0)
@@ -169,7 +168,7 @@ def _scored(
     retrained = load_pool(store, bank.digest, range(SCORED_RUNS))
     labels = load(store.get(practice.evaluation))["forget.labels"]
     score = metrics.evaluate(
-        _pool(unlearned, labels), _pool(retrained, labels), rule=spec.metric.rule, cap_ratios=spec.metric.cap_ratios
+        pool_of(unlearned, labels), pool_of(retrained, labels), rule=spec.metric.rule, cap_ratios=spec.metric.cap_ratios
     )
     return None, PracticeScore(
         rule=score.rule,
@@ -181,12 +180,4 @@ def _scored(
         forgetting_quality=score.forgetting_quality,
         retain_ratio=score.retain_ratio,
         test_ratio=score.test_ratio,
-    )
-
-
-def _pool(stacked: StackedOutputs, labels: NDArray[np.int64]) -> metrics.Pool:
-    return metrics.Pool(
-        margins=metrics.margins(stacked.logits["forget"], labels),
-        retain_accuracy=stacked.accuracy["retain"],
-        test_accuracy=stacked.accuracy["test"],
     )

@@ -1,11 +1,11 @@
 """Comparing methods offline: `lethe.bench`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lethe.evaluator.banks.seeding import Progress
+    from lethe.evaluator.banks.seeding import ReportProgress
     from lethe.evaluator.bench.tables import Row
 
 
@@ -16,7 +16,7 @@ def bench(
     jobs: int | None = None,
     data: Path | None = None,
     home: Path | None = None,
-    progress: "Callable[[Progress], None]" = lambda _: None,
+    progress: "ReportProgress" = lambda _: None,
 ) -> "list[Row]":
     """Run methods in the sandbox and return a row with measures and intervals for each, the best first.
 

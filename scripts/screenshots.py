@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from playwright.sync_api import sync_playwright
 from sqlalchemy import select
 
 from lethe.server.cli.demo import BASELINES, SLUG
+from lethe.server.cli.options import command_line
 from lethe.server.client import ApiError, Client
 from lethe.server.database.engine import Database
 from lethe.server.models import Score, Submission
@@ -34,16 +34,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8017)
     given = parser.parse_args()
     settings = Settings(home=given.home, port=given.port)
-    command = [
-        sys.executable,
-        "-m",
-        "lethe.server.cli",
-        "demo",
-        "--home",
-        str(settings.home),
-        "--port",
-        str(settings.port),
-    ]
+    command = command_line("demo", "--home", str(settings.home), "--port", str(settings.port))
     demo = subprocess.Popen(command, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     try:
         await_scores(settings, demo)

@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from safetensors.numpy import load
@@ -11,7 +10,7 @@ from lethe.evaluator.artifacts import ArtifactStore, open_store
 from lethe.evaluator.artifacts.oracles import load_pool
 from lethe.evaluator.artifacts.outputs import stack_outputs
 from lethe.evaluator.banks.identity import bank_identity
-from lethe.evaluator.banks.seeding import Progress, fill_banks
+from lethe.evaluator.banks.seeding import ReportProgress, fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
 from lethe.evaluator.bench.estimates import estimate_measures
 from lethe.evaluator.bench.runs import Bench, MethodRuns, run_methods
@@ -33,7 +32,7 @@ def compare_methods(
     runs: int | None = None,
     jobs: int | None = None,
     data: Path | None = None,
-    progress: Callable[[Progress], None] = lambda _: None,
+    progress: ReportProgress = lambda _: None,
 ) -> list[Row]:
     """Return a row for each method, for the ceiling and for the floor, the best final score first.
 
@@ -68,7 +67,7 @@ def _prepare(
     *,
     files: Files,
     jobs: int | None,
-    progress: Callable[[Progress], None],
+    progress: ReportProgress,
 ) -> Bench:
     """Prepare data, original model and both pools of oracles, or load what is stored already."""
     split = prepare(spec, store, files=files, jobs=jobs, progress=progress).public

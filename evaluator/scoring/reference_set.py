@@ -39,7 +39,7 @@ class ReferenceSet:
 
     def pool(self, stacked: StackedOutputs) -> Pool:
         """Return margins on the forget examples and the accuracies of N models."""
-        return _pool(stacked, self.labels)
+        return pool_of(stacked, self.labels)
 
     def score(self, unlearned: Pool) -> Score:
         """Return the score of N models, whatever made them, against the first pool of oracles."""
@@ -101,9 +101,9 @@ def load_reference_set(artifacts: ArtifactStore, metric: MetricSpec, against: Or
     evaluation = load(artifacts.get(split.evaluation))
     labels, person_id = evaluation["forget.labels"], evaluation["forget.person_id"]
     oracles = load_pool(artifacts, split.bank_digest, against.oracles)
-    retrained = _pool(oracles, labels)
+    retrained = pool_of(oracles, labels)
     copied = evaluation.get("copies.rows", np.zeros(0, np.int64))
-    others = _pool(load_pool(artifacts, split.bank_digest, against.others), labels)
+    others = pool_of(load_pool(artifacts, split.bank_digest, against.others), labels)
     return ReferenceSet(
         metric=metric,
         labels=labels,
@@ -117,7 +117,8 @@ def load_reference_set(artifacts: ArtifactStore, metric: MetricSpec, against: Or
     )
 
 
-def _pool(stacked: StackedOutputs, labels: NDArray[np.int64]) -> Pool:
+def pool_of(stacked: StackedOutputs, labels: NDArray[np.int64]) -> Pool:
+    """Return margins on the forget examples, whose labels are (E,), and the accuracies of N models."""
     return Pool(
         margins=margins(stacked.logits["forget"], labels),
         retain_accuracy=stacked.accuracy["retain"],

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from lethe.evaluator.metrics import Pool
+from lethe.evaluator.metrics.pools_file import ACCURACIES
 from lethe.evaluator.scoring.reference_set import ReferenceSet
-
-ACCURACIES = ("retain", "test")
 
 
 def margins_file(reference_set: ReferenceSet, unlearned: Pool) -> bytes:
@@ -24,7 +23,7 @@ def margins_file(reference_set: ReferenceSet, unlearned: Pool) -> bytes:
         ("ceiling", reference_set.others),
     ):
         arrays[name] = pool.margins
-        arrays |= {f"{name}_{kind}_accuracy": getattr(pool, f"{kind}_accuracy") for kind in ACCURACIES}
+        arrays |= {f"{name}_{kind}": getattr(pool, kind) for kind in ACCURACIES}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import free_port, make_bucket, require_component
+from tests.conftest import free_port, make_bucket, new_database, require_component
 
 SLUG = "mini"
 RUNS = 8
@@ -182,12 +182,7 @@ def production(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Installation]:
     """PostgreSQL, Redis and S3, by settings alone; the artifacts are the embedded one's, so nothing is trained."""
-    import psycopg
-
-    name = f"lethe_{os.urandom(6).hex()}"
-    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    more = {"LETHE_DATABASE_URL": f"{postgres_server}/{name}", "LETHE_BROKER_URL": redis_url, **s3_server}
+    more = {"LETHE_DATABASE_URL": new_database(postgres_server), "LETHE_BROKER_URL": redis_url, **s3_server}
     artifacts = _copy_artifacts(prepared, s3_server)
     installation = another_installation(tmp_path_factory.mktemp("production"), free_port(), artifacts, **more)
     with running(installation):
