@@ -24,7 +24,7 @@ up: install ## Run server, control and worker on the embedded default
 test: install ## Lint, check types and run all tests, with real PostgreSQL, Redis, bubblewrap and Chromium
 	@scripts/packages test
 	@$(MAKE) --no-print-directory lint
-	@$(ENV)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 25
+	@scripts/test
 
 check: install ## Lint, check types and run the tests that need no server; for every commit
 	@$(MAKE) --no-print-directory lint

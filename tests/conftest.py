@@ -167,7 +167,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"redis://127.0.0.1:{port}/0"
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 @pytest.fixture(scope="session")
@@ -179,7 +179,7 @@ def s3_server() -> Iterator[dict[str, str]]:
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        wait_for_port(port, limit_s=60)
+        wait_for_port(port)
         yield {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             "AWS_ACCESS_KEY_ID": "tests",
@@ -188,7 +188,7 @@ def s3_server() -> Iterator[dict[str, str]]:
         }
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def make_bucket(s3_server: dict[str, str]) -> str:
     return f"s3://{name}/some/prefix"
 
 
-def wait_for_port(port: int, limit_s: float = 20.0) -> None:
+def wait_for_port(port: int, limit_s: float = 60.0) -> None:
     """Return once something listens on `port`."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:

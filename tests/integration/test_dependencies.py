@@ -219,7 +219,7 @@ def test_waiting_ends_with_the_limit_or_with_the_callers_wish(silent_index: str,
     started = time.monotonic()
     with pytest.raises(InstallInterrupted):
         layers.resolve(ScriptBlock(("plain",)), ANY, cancel)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60  # the index would be silent for longer
 
 
 PROGRAM = """
@@ -273,7 +273,7 @@ def test_killed_worker_takes_uv_with_it_and_leaves_nothing_for_long(
     assert process.stdin is not None
     process.stdin.write("\n")
     process.stdin.flush()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (running := uv_processes(folder)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert running

@@ -67,7 +67,7 @@ def worker_pid(installation: Installation) -> int | None:
 
 def test_a_cancelled_submission_frees_its_worker(embedded: Installation) -> None:
     with embedded.register("cora") as cora:
-        identifier = submit(cora, SLEEPER.format(seconds=15))["id"]
+        identifier = submit(cora, SLEEPER.format(seconds=19))["id"]
         until(lambda: cora.get(f"/submissions/{identifier}").json()["state"] == "checking")
         (row,) = [row for row in workers(embedded) if row["state"] == "busy"]
         assert (row["doing"], row["submission_id"]) == ("check", identifier)
@@ -75,8 +75,8 @@ def test_a_cancelled_submission_frees_its_worker(embedded: Installation) -> None
         assert cora.post(f"/submissions/{identifier}/cancel").json()["state"] == "cancelled"
         cancelled_at = utc_now()  # the answer's own time is coarse
         freed_at = until(lambda: [done_at for _, state, done_at, _ in items(embedded, identifier) if state == "failed"])
-    # One heartbeat of three seconds; the rest is for machines that have more to do.
-    assert (freed_at[0] - cancelled_at).total_seconds() < 10
+    # One heartbeat of three seconds; the rest is for machines that have more to do, and shorter than the run.
+    assert (freed_at[0] - cancelled_at).total_seconds() < 18
 
 
 def test_a_killed_worker_costs_its_run_and_no_lease(embedded: Installation) -> None:

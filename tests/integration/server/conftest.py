@@ -28,9 +28,11 @@ from lethe.server.competitions import service
 from lethe.server.context import Context, create_context
 from lethe.server.database.migration import migrate
 from lethe.server.hosting.calibration import calibrate
+from lethe.server.http import rate_limit
 from lethe.server.http.protocol import BoundedHttp
 from lethe.server.models import WorkItem
 from lethe.server.models.times import utc_now
+from lethe.server.monitoring import endpoints
 from lethe.server.queue.leases import expire_leases
 from lethe.server.queue.worker_keys import create_worker_key
 from lethe.server.scoring.scorer import Scorer
@@ -227,6 +229,15 @@ def make_template(folder: Path, database_url: str) -> Template:
     return Template(settings.home, database_url, worker_key)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def patient_servers() -> Iterator[None]:
+    """Servers in this process wait for their parts as a busy machine needs it; tests of the limits set their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(endpoints, "PROBE_LIMIT_S", 60.0)
+        patch.setattr(rate_limit, "REDIS_TIMEOUT_S", 30.0)
+        yield
+
+
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Template:
     folder = tmp_path_factory.mktemp("template")
@@ -249,7 +260,7 @@ def site(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> I
     server = uvicorn.Server(uvicorn.Config(app, port=0, http=BoundedHttp, log_level="warning", lifespan="on"))
     thread = threading.Thread(target=server.run)
     thread.start()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not server.started and time.monotonic() < deadline:
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
@@ -257,5 +268,5 @@ def site(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> I
         yield Site(f"http://127.0.0.1:{port}", context, template.worker_key, app)
     finally:
         server.should_exit = True
-        thread.join(timeout=20)
+        thread.join(timeout=60)
         context.database.dispose()

@@ -102,7 +102,7 @@ def test_heads_and_trailers_without_end_are_cut_off(site: Site) -> None:
 def sent_until_closed(site: Site, head: bytes, more: bytes) -> int:
     """How many bytes the server takes of a request that begins so and goes on without end; at most 64 MiB."""
     address = urlsplit(site.url)
-    with socket.create_connection((address.hostname, address.port or 80), timeout=10) as connection:
+    with socket.create_connection((address.hostname, address.port or 80), timeout=60) as connection:
         sent = connection.send(head)
         try:
             while sent < 2**26:

@@ -29,10 +29,11 @@ def test_calls_are_repeated_while_the_store_is_away(monkeypatch: pytest.MonkeyPa
     started = time.monotonic()
     assert pipeline._retry_while_away(store.get, threading.Event()) == b"content"
     assert store.calls == 4
-    assert 0.01 + 0.02 + 0.04 <= time.monotonic() - started < 1.0
+    assert 0.01 + 0.02 + 0.04 <= time.monotonic() - started < 30
 
 
-def test_an_interrupt_ends_the_wait_at_once() -> None:
+def test_an_interrupt_ends_the_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "FIRST_RETRY_S", 60.0)
     store, interrupt = Store(outages=99), threading.Event()
     threading.Timer(0.1, interrupt.set).start()
     started = time.monotonic()

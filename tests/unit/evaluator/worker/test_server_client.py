@@ -39,7 +39,8 @@ def test_a_report_is_repeated_until_the_server_answers(monkeypatch: pytest.Monke
     assert server.requests == 3
 
 
-def test_stopping_ends_the_wait() -> None:
+def test_stopping_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_client, "FIRST_RETRY_S", 60.0)
     server, give_up = Server(503), threading.Event()
     threading.Timer(0.05, give_up.set).start()
     started = time.monotonic()

@@ -9,7 +9,7 @@ import pytest
 from lethe.server.cli.supervisor import Supervisor
 
 
-def wait_until(condition, limit_s: float = 10.0) -> None:  # type: ignore[no-untyped-def]
+def wait_until(condition, limit_s: float = 60.0) -> None:  # type: ignore[no-untyped-def]
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline
