@@ -36,6 +36,7 @@ COMPONENTS = {
     "redis": lambda: shutil.which("redis-server") is not None,
     "bubblewrap": lambda: shutil.which("bwrap") is not None,
     "chromium": lambda: shutil.which("chromium") is not None,
+    "promtool": lambda: shutil.which("promtool") is not None,
     "wrk": lambda: shutil.which("wrk") is not None,
     "gpu": lambda: Path("/dev/nvidia0").exists(),
 }

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 import warnings
+from contextlib import suppress
 
 from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_shutting_down
@@ -17,7 +18,7 @@ from lethe.server.broker.wake_ups import create_celery
 from lethe.server.context import create_context
 from lethe.server.control.overview_plotting import Overviews
 from lethe.server.control.submission_plotting import Plotter
-from lethe.server.control.sweeper import sweep
+from lethe.server.control.sweeper import give_back_lease, sweep
 from lethe.server.logs import get_logger
 from lethe.server.scoring.scorer import Scorer
 from lethe.server.settings import Settings
@@ -54,6 +55,8 @@ class ControlLoop:
     def _run(self) -> None:
         try:
             self._serve()
+            with suppress(DBAPIError):  # the lease ends by itself, later
+                give_back_lease(self._context, self._holder)
         except BaseException:
             log.exception("control_died")
             os.kill(os.getpid(), signal.SIGTERM)  # a process without its loop would look alive

@@ -46,17 +46,28 @@ def sweep(context: Context, holder: str) -> bool:
 
 
 def take_lease(session: Session, name: str, holder: str, *, seconds: float) -> bool:
-    """Take or renew the lease `name` for `holder`; False if somebody else has it."""
-    now = utc_now()
+    """Take or renew the lease `name` for `holder`; False if somebody else has it.
+
+    A lease that ends later than any could is the work of a wrong clock, and taken over.
+    """
+    now, longest = utc_now(), timedelta(seconds=2 * seconds)
     lease = session.get(Lease, name, with_for_update=True)
     if lease is None:
         session.add(Lease(name=name, holder=holder, expires_at=now + timedelta(seconds=seconds)))
         return True
-    if lease.holder != holder and lease.expires_at > now:
+    if lease.holder != holder and now < lease.expires_at < now + longest:
         return False
     lease.holder = holder
     lease.expires_at = now + timedelta(seconds=seconds)
     return True
+
+
+def give_back_lease(context: Context, holder: str) -> None:
+    """End the sweeper's lease of `holder`, so that another process need not wait for its end."""
+    with context.database.write() as session:
+        lease = session.get(Lease, SWEEPER, with_for_update=True)
+        if lease is not None and lease.holder == holder:
+            lease.expires_at = utc_now()
 
 
 def end_overdue(session: Session) -> None:

@@ -13,6 +13,10 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from lethe.server.errors import ConfigurationError, PlatformError
+from lethe.server.logs import get_logger
+from lethe.server.models.times import CLOCK
+
+log = get_logger(__name__)
 
 CONNECTIONS = 15
 """Connections of a process. They stay open, because opening one costs PostgreSQL more than using it."""
@@ -20,6 +24,7 @@ CONNECT_S = 10
 """Seconds to connect before the database counts as away; `connect_timeout` in its URL takes precedence."""
 _BEGIN = "lethe_begin"
 _REST_S = 1.0
+_CLOCK_S = 60.0  # between two looks at the database's clock
 _POSTGRESQL_DISK_FULL = "53100"
 
 
@@ -42,6 +47,7 @@ class Database:
             _prepare_sqlite(self.engine)
         else:
             _ping_after_rest(self.engine)
+            _follow_clock(self.engine)
             # PostgreSQL gives each statement its own snapshot anyway; BEGIN and ROLLBACK cost as much as a statement.
             self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
             self._observer = self.engine.execution_options(isolation_level="REPEATABLE READ")
@@ -112,6 +118,27 @@ def _ping_after_rest(engine: Engine) -> None:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error as error:
             raise InvalidatePoolError from error
+
+
+def _follow_clock(engine: Engine) -> None:
+    """Compare this machine's clock with the server's on the first connection and every `_CLOCK_S` of use."""
+    next_look = 0.0
+
+    @event.listens_for(engine, "checkout")
+    def _compare(connection: Any, _record: ConnectionPoolEntry, _proxy: Any) -> None:
+        nonlocal next_look
+        if time.monotonic() < next_look:
+            return
+        next_look = time.monotonic() + _CLOCK_S
+        try:
+            before = CLOCK.local()
+            (told,) = connection.execute("SELECT clock_timestamp()").fetchone()
+            after = CLOCK.local()
+            connection.rollback()
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
+        if CLOCK.compare(before + (after - before) / 2, told):
+            log.warning("clock_differs_from_database", ahead_s=round(CLOCK.ahead.total_seconds(), 1))
 
 
 def _prepare_sqlite(engine: Engine) -> None:

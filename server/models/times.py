@@ -1,13 +1,45 @@
-"""Column type for times: aware and in UTC on both databases."""
+"""The time of the site, and its column type: aware and in UTC on both databases."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import DateTime, Dialect, TypeDecorator
 
+TOLERATED_S = 0.5
+"""Seconds by which clocks may differ; less is what measuring takes on a busy network."""
+
+
+class Clock:
+    """This machine's clock, set to that of the database, so that all processes of a site agree about leases."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()  # of this machine before the database
+
+    def now(self) -> datetime:
+        """Return the time of the database."""
+        return self.local() - self.ahead
+
+    def local(self) -> datetime:
+        """Return what this machine takes for the time."""
+        return datetime.now(UTC)
+
+    def compare(self, local: datetime, other: datetime) -> bool:
+        """Follow a database whose clock said `other` when this machine's said `local`; True if the time changes.
+
+        Small differences are left alone: time must not jump back by what the question took.
+        """
+        ahead = local - other
+        if abs(ahead - self.ahead) < timedelta(seconds=TOLERATED_S):
+            return False
+        self.ahead = ahead
+        return True
+
+
+CLOCK = Clock()
+
 
 def utc_now() -> datetime:
-    """Return the current time, aware, in UTC."""
-    return datetime.now(UTC)
+    """Return the time of the site: the database's where there is a server of one; aware, in UTC."""
+    return CLOCK.now()
 
 
 class UtcDateTime(TypeDecorator[datetime]):

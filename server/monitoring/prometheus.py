@@ -8,12 +8,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
-from lethe.evaluator.contract.states import TERMINAL_STATES, Stage, SubmissionState, WorkState
+from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.contract.states import TERMINAL_STATES, Owner, Stage, SubmissionState, WorkState
 from lethe.server.context import Context
 from lethe.server.database import counters
 from lethe.server.http.access_log import RequestTimes
 from lethe.server.lifecycle.work import runs_stored_of_live
-from lethe.server.models.times import utc_now
+from lethe.server.models.times import CLOCK, utc_now
 from lethe.server.monitoring import queries
 from lethe.server.queue.workers import WorkerState, list_workers
 
@@ -64,7 +65,9 @@ def _submissions(session: Session) -> list[Metric]:
     counts |= queries.count_submissions(session, counts)
     for state, count in counts.items():
         by_state.add_metric([state], count)
-    for labels, total in counters.outcomes(session).items():
+    # A counter that appears with its first event has not increased for Prometheus.
+    no_fault = {(str(SubmissionState.FAILED), str(Owner.PLATFORM), str(FaultCode.PLATFORM)): 0.0}
+    for labels, total in (no_fault | counters.outcomes(session)).items():
         outcomes.add_metric(labels, total)
     return [by_state, outcomes]
 
@@ -103,6 +106,11 @@ def _processes(session: Session, now: datetime) -> list[Metric]:
         workers,
         GaugeMetricFamily(
             "lethe_sweeper_lease_seconds", "Time left on the sweeper's lease; below 0 nobody sweeps", value=held_s
+        ),
+        GaugeMetricFamily(
+            "lethe_clock_ahead_seconds",
+            "Time by which this machine's clock is ahead of the database's, 0 below half a second",
+            value=CLOCK.ahead.total_seconds(),
         ),
     ]
     totals = counters.totals(session)  # counts the runs of ended submissions only

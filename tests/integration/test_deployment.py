@@ -183,6 +183,18 @@ def test_systemd_units_start_commands_that_exist() -> None:
             assert_command_exists(shlex.split(command))
 
 
+@pytest.mark.component("promtool")
+def test_alerts_fire_when_they_should_and_only_then() -> None:
+    folder = ROOT / "deploy"
+    tests = yaml.safe_load((folder / "alerts_test.yml").read_text())["tests"]
+    tested = {one["alertname"] for test in tests for one in test["alert_rule_test"] if one["exp_alerts"]}
+    rules = yaml.safe_load((folder / "alerts.yml").read_text())["groups"][0]["rules"]
+    assert tested == {rule["alert"] for rule in rules}
+    command = ["promtool", "test", "rules", "alerts_test.yml"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_alerts_and_documents_name_every_metric_and_no_other(tmp_path: Path) -> None:
     context = create_context(Settings(home=tmp_path))
     migrate(context.database)
@@ -194,10 +206,11 @@ def test_alerts_and_documents_name_every_metric_and_no_other(tmp_path: Path) -> 
     rules = yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())["groups"][0]["rules"]
     document = DOCUMENTS[0].read_text()
     for rule in rules:
-        assert set(rule) <= {"alert", "expr", "for", "annotations"}
+        assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+        assert rule["labels"]["severity"] in {"page", "ticket"}
         used = {re.sub(r"_(total|bucket)$", "", name) for name in re.findall(r"lethe_\w+", rule["expr"])}
         assert used <= families, rule
-        assert rule["alert"] in document, rule
+        assert re.search(rf"^\| `{rule['alert']}` \| {rule['labels']['severity']} \|", document, re.MULTILINE), rule
     shown = {re.sub(r"_total$", "", name) for name in re.findall(r"`(lethe_\w+)", document)}
     assert shown == families
 
