@@ -4,31 +4,36 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from lethe.evaluator.settings_base import (
+    LetheSettings,
+    require_artifacts_url,
+    require_broker_url,
+    require_database_url,
+)
 from lethe.server.errors import ConfigurationError
 
 Registration = Literal["open", "invite-only", "closed"]
 Rate = Annotated[str, Field(pattern=r"^([1-9]\d{0,8}/(second|minute|hour|day))?$")]
 
 
-class Settings(BaseSettings):
+class Settings(LetheSettings):
     """Where state is stored and how processes find each other; only URLs differ between a laptop and a cluster."""
-
-    model_config = SettingsConfigDict(env_prefix="LETHE_", frozen=True, extra="ignore")
 
     home: Path = Field(
         default_factory=lambda: user_data_path("lethe"),
         description="Home folder: embedded database, broker and artifacts",
     )
-    database_url: SecretStr = Field(
+    database_url: Annotated[SecretStr, AfterValidator(require_database_url)] = Field(
         default=SecretStr(""), description="SQLAlchemy URL; empty: SQLite in the home folder"
     )
-    broker_url: SecretStr = Field(
+    broker_url: Annotated[SecretStr, AfterValidator(require_broker_url)] = Field(
         default=SecretStr(""), description="Celery broker URL; empty: a folder in the home folder"
     )
-    artifacts_url: str = Field(default="", description="file:// or s3:// URL; empty: a folder in the home folder")
+    artifacts_url: Annotated[str, AfterValidator(require_artifacts_url)] = Field(
+        default="", description="file:// or s3:// URL; empty: a folder in the home folder"
+    )
     host: str = Field(default="127.0.0.1", description="Address `lethe serve` listens on")
     port: int = Field(default=8000, ge=1, le=65535, description="Port `lethe serve` listens on")
     trusted_proxies: str = Field(

@@ -3,9 +3,11 @@
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import warnings
+from contextlib import suppress
 
 import structlog
 from celery import Celery
@@ -25,6 +27,7 @@ from lethe.evaluator.contract.tasks import EVALUATE_QUEUE, WAKE_EVALUATE_TASK, W
 from lethe.evaluator.contract.work import Job, Outcome, RunRecord
 from lethe.evaluator.dependencies import open_layers
 from lethe.evaluator.environment import environment
+from lethe.evaluator.errors import EvaluatorError
 from lethe.evaluator.inference.service import InferenceService
 from lethe.evaluator.pipeline import EvaluationResult, WorkerResources, evaluate
 from lethe.evaluator.sandbox_pool import SandboxPool, require_isolation
@@ -37,7 +40,6 @@ from lethe.evaluator.worker.self_test import require_self_test
 from lethe.evaluator.worker.server_client import KeyRefused, ServerAway, ServerRefused, WorkClient, WorkerUnknown
 from lethe.evaluator.worker.worker_identity import WorkerIdentity, take_identity
 from lethe.sandbox.doctor import mode
-from lethe.sandbox.errors import SandboxUnavailable
 from lethe.sandbox.setup import Backend
 
 log = structlog.stdlib.get_logger(__name__)
@@ -45,6 +47,12 @@ log = structlog.stdlib.get_logger(__name__)
 STOP_GRACE_S = 15.0
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 5.0
+
+
+class WorkerRefused(EvaluatorError):
+    """The server does not accept this worker's key; starting again would not help."""
+
+    exit_code = 78  # EX_CONFIG of sysexits.h
 
 
 class WorkerLoop:
@@ -110,7 +118,7 @@ class WorkerLoop:
                 self._wake.wait(timeout=retrying(self._work))
             self._say_goodbye()
         except KeyRefused as error:
-            self.failure = str(error)
+            self.failure = f"the server does not accept this worker: {error}"
             os.kill(os.getpid(), signal.SIGTERM)
         except BaseException:
             log.exception("worker_died")
@@ -220,7 +228,8 @@ class WorkerLoop:
 def run_worker(settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Raises SandboxUnavailable when this machine cannot isolate submissions, or the server refuses this worker.
+    Raises SandboxUnavailable when this machine cannot isolate submissions, WorkerRefused when the server does not know
+    this worker's key.
     """
     require_isolation(settings, allow_unsafe=allow_unsafe)
     sandbox_mode = mode(settings.sandbox_backend, settings.gpu)
@@ -230,15 +239,17 @@ def run_worker(settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
     loop = WorkerLoop(settings, take_identity(folder), sandbox_mode=sandbox_mode, allow_unsafe=allow_unsafe)
     if settings.sandbox_backend is Backend.UNSAFE:
         log.warning("submissions_are_not_isolated", sandbox_mode=sandbox_mode)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until those who wait below have handlers of their own
     loop.start()  # does not wait for the broker: its messages only shorten the wait for the next poll
     log.info("worker_ready", worker=loop.name, slots=settings.slots, sandbox_mode=sandbox_mode)
-    if settings.broker_url.get_secret_value():
-        _listen(settings.broker_url.get_secret_value(), loop)
-    else:
-        _wait_for_signal()
+    with suppress(SystemExit):
+        if settings.broker_url.get_secret_value():
+            _listen(settings.broker_url.get_secret_value(), loop)
+        else:
+            _wait_for_signal()
     loop.stop()
     if loop.failure is not None:
-        raise SandboxUnavailable(loop.failure)
+        raise WorkerRefused(loop.failure)
 
 
 def _listen(broker_url: str, loop: WorkerLoop) -> None:

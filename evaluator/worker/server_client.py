@@ -128,13 +128,21 @@ class WorkClient:
         if response.status_code >= 500 or response.status_code in {408, 429}:
             raise ServerAway(f"{path} answered {response.status_code}")
         if response.status_code >= 400:
-            raise _refusal(response)(f"{path} answered {response.status_code}: {response.text[:500]}")
+            raise _refusal(response)(f"{path} answered {response.status_code}: {_reason(response)}")
         return None if response.status_code == 204 else response.json()
 
 
 def _log_undelivered(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome is not None else None
     log.warning("outcome_not_delivered", error=str(error), retry_s=state.upcoming_sleep)
+
+
+def _reason(response: httpx.Response) -> str:
+    """The sentence of a problem document; what else answered, a proxy say, as it is."""
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, LookupError, TypeError):
+        return response.text[:500]
 
 
 def _refusal(response: httpx.Response) -> type[ServerRefused]:

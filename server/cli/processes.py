@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from lethe.server.cli.environment import require_known_variables
 from lethe.server.cli.options import AllowUnsafe, Home, Host, Port, command_line, make_settings
 from lethe.server.cli.supervisor import Supervisor
 from lethe.server.errors import ConfigurationError
@@ -98,6 +99,7 @@ def worker(
             key = key_file.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"cannot read the worker key in {key_file}: {error}") from error
+    require_known_variables()
     given = {"server_url": server, "slots": slots, "worker_key": key}
     settings = WorkerSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     configure_logs(level=settings.log_level, log_format=settings.log_format)

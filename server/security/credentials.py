@@ -25,7 +25,6 @@ from lethe.server.security.sessions import (
 )
 
 TOKEN_PREFIX = "lethe_"  # noqa: S105 - a public prefix that secret scanners can find
-WORKER_KEY_PREFIX = "lethew_"
 LAST_USE_STEP = timedelta(minutes=1)
 
 
