@@ -109,6 +109,9 @@ class WorkerSettings(LayerSettings):
     artifacts_url: Annotated[str, AfterValidator(_require_store)] = Field(
         description="file:// or s3:// URL of the artifact store"
     )
+    min_free_bytes: int = Field(
+        default=2**30, ge=0, description="Bytes that must be free in the cache; with less, the worker asks for no work"
+    )
     slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Runs at the same time")
     outputs_wall_s: float = Field(default=60.0, gt=0, description="Seconds that computing one model's outputs may take")
     log_format: str = Field(default="text", pattern="^(text|json)$", description="Readable lines or JSON lines")

@@ -49,10 +49,15 @@ class Registration(Contract):
 
 
 class RegistrationAnswer(Contract):
-    """How many leases of the predecessor were released, and how long leases last."""
+    """How many leases of the predecessor were released, and how long leases last.
+
+    `known` is an artifact of the server's store, by which a worker with another store is found out; None before
+    the first competition.
+    """
 
     released: int
     lease_s: float
+    known: ArtifactRef | None = None
 
 
 class Leave(Contract):

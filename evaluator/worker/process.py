@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from contextlib import suppress
+from functools import partial
 
 import structlog
 from celery import Celery
@@ -23,6 +24,7 @@ from tenacity import (
 )
 
 from lethe.evaluator.artifacts import open_store
+from lethe.evaluator.contract.states import Owner
 from lethe.evaluator.contract.tasks import EVALUATE_QUEUE, WAKE_EVALUATE_TASK, WORKER_POLL_S, celery_configuration
 from lethe.evaluator.contract.work import Job, Outcome, RunRecord
 from lethe.evaluator.dependencies import open_layers
@@ -34,12 +36,14 @@ from lethe.evaluator.sandbox_pool import SandboxPool, require_isolation
 from lethe.evaluator.settings import IndexSettings, WorkerSettings
 from lethe.evaluator.worker.bank_trainer import BankTrainer
 from lethe.evaluator.worker.capabilities import find_capabilities
+from lethe.evaluator.worker.fitness import WorkerUnfit, require_fit, require_same_store
 from lethe.evaluator.worker.lease_renewal import LeaseRenewal
 from lethe.evaluator.worker.report_spool import ReportSpool
 from lethe.evaluator.worker.self_test import require_self_test
 from lethe.evaluator.worker.server_client import KeyRefused, ServerAway, ServerRefused, WorkClient, WorkerUnknown
 from lethe.evaluator.worker.worker_identity import WorkerIdentity, take_identity
 from lethe.sandbox.doctor import mode
+from lethe.sandbox.errors import SandboxUnavailable
 from lethe.sandbox.setup import Backend
 
 log = structlog.stdlib.get_logger(__name__)
@@ -47,6 +51,9 @@ log = structlog.stdlib.get_logger(__name__)
 STOP_GRACE_S = 15.0
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 5.0
+UNFIT_S = 30.0  # between two tries of a machine that is not fit
+FIRST_REST_S, LONGEST_REST_S = 20.0, 60.0  # longer than an item waits to be tried again, so that others take it
+FAULTS_BEFORE_SELF_TEST = 2
 
 
 class WorkerRefused(EvaluatorError):
@@ -80,6 +87,16 @@ class WorkerLoop:
             slots=settings.slots,
         )
         self._trainer = BankTrainer(self._client, store, worker=self.name, slots=settings.slots)
+        self._fitness = partial(require_fit, store, settings.cache, min_free_bytes=settings.min_free_bytes)
+        self._self_test = partial(
+            require_self_test,
+            settings.cache / "workers",
+            sandbox_mode=sandbox_mode,
+            allow_unsafe=allow_unsafe,
+            again=True,
+        )
+        self._rests_until = 0.0  # on the monotonic clock
+        self._faults = 0  # items in a row that ended as the platform's fault
         self._registered = False
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -130,12 +147,12 @@ class WorkerLoop:
         self._wake.clear()
         if self._stop.is_set():
             return 0.0
+        if (rest_s := self._rests_until - time.monotonic()) > 0:
+            return rest_s
         try:
             self._deliver()
             if not self._registered:
-                answer = self._client.register(self._capabilities)
-                self._registered = True
-                log.info("worker_registered", worker=self.name, released=answer.released, lease_s=answer.lease_s)
+                self._register()
             while not self._stop.is_set():
                 job = self._client.claim()
                 if job is None:
@@ -148,12 +165,44 @@ class WorkerLoop:
                     request_id=job.request_id,
                     stage=job.stage,
                 ):
-                    self._evaluate(job)
+                    done = self._evaluate(job)
                 self._deliver()
+                if not done:
+                    self._rest()
+                    break
+        except WorkerUnfit as error:
+            log.error("worker_unfit", error=str(error), retry_s=UNFIT_S)  # noqa: TRY400 - no trace
+            return UNFIT_S
         except WorkerUnknown:
             self._registered = False
             return 0.0
         return WORKER_POLL_S
+
+    def _register(self) -> None:
+        """Register once disk, store and, after several faults, the sandbox are proved; raises WorkerUnfit."""
+        self._fitness()
+        if self._faults >= FAULTS_BEFORE_SELF_TEST:
+            try:
+                self._self_test()
+            except SandboxUnavailable as error:
+                raise WorkerUnfit(str(error)) from error
+        answer = self._client.register(self._capabilities)
+        try:
+            require_same_store(self._resources.store, answer.known)
+        except WorkerUnfit:
+            self._client.leave()
+            raise
+        self._registered = True
+        log.info("worker_registered", worker=self.name, released=answer.released, lease_s=answer.lease_s)
+
+    def _rest(self) -> None:
+        """Leave after an item that failed here, so that others try it next."""
+        self._faults += 1
+        self._registered = False
+        self._rests_until = time.monotonic() + min(LONGEST_REST_S, FIRST_REST_S * self._faults)
+        with suppress(ServerAway, ServerRefused):  # if it does not hear of it, the worker merely looks idle
+            self._client.leave()
+        log.warning("worker_rests_after_fault", faults=self._faults)
 
     def _deliver(self) -> None:
         """Send the spooled reports. Register only afterwards, because that ends the predecessor's leases."""
@@ -177,7 +226,8 @@ class WorkerLoop:
             self._spool.forget(beat.work_id, beat.token)
             log.info("runs_of_predecessor_delivered", work_id=str(beat.work_id), runs=len(beat.finished))
 
-    def _evaluate(self, job: Job) -> None:
+    def _evaluate(self, job: Job) -> bool:
+        """Evaluate the job and spool its outcome; False if it ended as the platform's fault."""
         started = time.monotonic()
         interrupt = threading.Event()
         renewal = LeaseRenewal(self._client, job, interrupt=interrupt, stop=self._stop)
@@ -192,7 +242,7 @@ class WorkerLoop:
         if renewal.lost:
             self._spool.forget(job.work_id, job.token)
             log.info("work_stopped")
-            return
+            return True
         self._spool.finish(self._outcome(job, evaluated))
         log.info(
             "work_done",
@@ -200,6 +250,10 @@ class WorkerLoop:
             fault=evaluated.fault.code if evaluated.fault else None,
             wall_s=round(time.monotonic() - started, 1),
         )
+        if evaluated.fault is not None and evaluated.fault.owner is Owner.PLATFORM:
+            return False
+        self._faults = 0
+        return True
 
     def _outcome(self, job: Job, evaluated: EvaluationResult) -> Outcome:
         complete = evaluated.check is not None or len(evaluated.finished) == len(job.runs)

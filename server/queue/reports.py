@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.faults import Fault, FaultCode
+from lethe.evaluator.contract.prepared_competition import PreparedCompetition
 from lethe.evaluator.contract.states import Owner, Stage
 from lethe.evaluator.contract.work import (
     Heartbeat,
@@ -26,7 +27,7 @@ from lethe.server.lifecycle.transitions import OfSubmission, OfWorkItem
 from lethe.server.lifecycle.work import write_item
 from lethe.server.models import Competition, Submission, WorkerKey, WorkItem
 from lethe.server.models.base import Entity
-from lethe.server.queue import leases, queries, workers
+from lethe.server.queue import leases, queries, worker_queries, workers
 from lethe.server.queue.planning import advance, fail
 from lethe.server.queue.progress import show_progress
 from lethe.server.queue.wall_time import wall_left_s
@@ -52,7 +53,9 @@ def register(
     for item in held:
         item.token += 1  # what the dead process sent may still arrive
         leases.expire(session, item, max_attempts=max_attempts)
-    return RegistrationAnswer(released=len(held), lease_s=lease_s)
+    newest = worker_queries.newest_prepared(session)
+    known = None if newest is None else PreparedCompetition.model_validate(newest).public.visible
+    return RegistrationAnswer(released=len(held), lease_s=lease_s, known=known)
 
 
 def heartbeat(session: Session, beat: Heartbeat, key_digest: str, *, lease_s: float) -> HeartbeatAnswer:
