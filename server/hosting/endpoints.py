@@ -33,7 +33,9 @@ class Reveal(BaseModel):
 
 
 class Disqualification(BaseModel):
-    reason: str | None = Field(min_length=1, max_length=500, description="The team sees it; null takes it back")
+    reason: str | None = Field(
+        min_length=1, max_length=actions.REASON_CHARS, description="The team sees it; null takes it back"
+    )
 
 
 @router.post("/competitions/{slug}/pause")

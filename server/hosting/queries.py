@@ -94,16 +94,21 @@ def delete_reference_scores(session: Session, competition: Competition, evaluati
 def final_candidates(session: Session, competition: Competition, *, selections: int) -> Sequence[Row[*tuple[Any, ...]]]:
     """Return id, team_id and is_automatic of the submissions for the final evaluation.
 
-    Of each team what it selected, or else automatically its `selections` best current scores; of no disqualified team.
+    Of each team at most `selections`: what it selected, the best public scores first, or else automatically its best
+    current scores. None of a disqualified team.
     """
+    is_selected = Submission.selected_at.is_not(None)
     ranked = (
         select(
             Submission.id,
             Submission.team_id,
-            Submission.selected_at.is_not(None).label("is_selected"),
+            is_selected.label("is_selected"),
             func.max(Submission.selected_at).over(partition_by=Submission.team_id).label("any_selected"),
             func.row_number()
-            .over(partition_by=Submission.team_id, order_by=(Score.final_score.desc(), Submission.created_at))
+            .over(
+                partition_by=Submission.team_id,
+                order_by=(is_selected.desc(), Score.final_score.desc(), Submission.created_at),
+            )
             .label("place"),
         )
         .join(Score, is_current())
@@ -119,7 +124,7 @@ def final_candidates(session: Session, competition: Competition, *, selections: 
     is_automatic = ranked.c.any_selected.is_(None)
     return session.execute(
         select(ranked.c.id, ranked.c.team_id, is_automatic.label("is_automatic"))
-        .where(ranked.c.is_selected | (is_automatic & (ranked.c.place <= selections)))
+        .where(ranked.c.place <= selections, ranked.c.is_selected | is_automatic)
         .order_by(ranked.c.team_id, ranked.c.place)
     ).all()
 

@@ -126,6 +126,18 @@ def count_selected() -> Select[int]:
     )
 
 
+def selected_without_score(session: Session, team_id: UUID) -> Sequence[Submission]:
+    """Return what the team has chosen that failed or was cancelled since."""
+    return session.scalars(
+        select(Submission).where(
+            Submission.team_id == team_id,
+            Submission.evaluation == Evaluation.PUBLIC,
+            Submission.selected_at.is_not(None),
+            Submission.state.in_(UNSELECTABLE),
+        )
+    ).all()
+
+
 # Quotas
 
 

@@ -88,7 +88,7 @@ def run_action(
         "close": lambda session: actions.close(session, slug, actor=actor),
         "extend": lambda session: actions.extend(session, slug, _utc_time(until), actor=actor),
         "reveal": lambda session: finals.reveal(session, _confirmed(slug, sure), actor=actor),
-        "announce": lambda session: actions.announce(session, slug, title=_valid_title(title), body=body, actor=actor),
+        "announce": lambda session: actions.announce(session, slug, title=title, body=body, actor=actor),
     }
     if action not in actions_by_name:
         raise NotFound("Unknown action.")
@@ -114,7 +114,7 @@ def run_submission_action(
 ) -> Response:
     """Run one of the host's actions on a submission."""
     try:
-        _run_submission_action(context, slug, submission_id, action, visitor, reason.strip())
+        _run_submission_action(context, slug, submission_id, action, visitor, reason)
     except RequestError as error:
         return _host_page(request, context, slug, visitor, problem=refusal_text(error), status=error.status)
     context.wake.workers()
@@ -134,8 +134,6 @@ def _run_submission_action(
             submission, owner = submissions.get_cancellable(session, submission_id, visitor.user)
             submissions.cancel(session, submission, owner)
         elif action == "disqualify":
-            if not reason:
-                raise InvalidValue("Give a reason: the team sees it.")
             actions.disqualify_submission(session, found, reason=reason, actor=user_actor(visitor.user))
         elif action == "qualify":
             actions.disqualify_submission(session, found, reason=None, actor=user_actor(visitor.user))
@@ -158,12 +156,6 @@ def _utc_time(text: str) -> datetime:
         return datetime.fromisoformat(f"{text}+00:00")
     except ValueError as error:
         raise actions.InvalidEnd("Give the new end as a date and a time in UTC.") from error
-
-
-def _valid_title(text: str) -> str:
-    if not 1 <= len(text.strip()) <= actions.TITLE_CHARS:
-        raise InvalidValue(f"An announcement needs a title of 1 to {actions.TITLE_CHARS} characters.")
-    return text.strip()
 
 
 def _host_page(
