@@ -6,7 +6,7 @@ from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.orm import Session, defer
 
 from lethe.server.database.statements import prepared
-from lethe.server.models import Announcement, Competition, Team
+from lethe.server.models import Announcement, Competition, CompetitionHost, Team, User
 
 
 @prepared
@@ -33,6 +33,24 @@ def find_competition(session: Session, slug: str, *, drafts: bool) -> Competitio
     """Return the competition called `slug`, or None; drafts are found only if `drafts`."""
     statement = _any_competition if drafts else _published_competition
     competition: Competition | None = statement.entities(session, slug=slug).scalar_one_or_none()
+    return competition
+
+
+@prepared
+def _hosted_competition(is_operator: bool) -> Select[Competition]:
+    found = select(Competition).where(Competition.slug == bindparam("slug"))
+    if is_operator:
+        return found
+    hosts = select(CompetitionHost.user_id).where(
+        CompetitionHost.competition_id == Competition.id, CompetitionHost.user_id == bindparam("user_id")
+    )
+    return found.where(hosts.exists())
+
+
+def find_hosted(session: Session, slug: str, user: User) -> Competition | None:
+    """Return the competition called `slug` if `user` hosts it, draft or not, as operators host all; else None."""
+    found = _hosted_competition.entities(session, user.is_operator, slug=slug, user_id=user.id)
+    competition: Competition | None = found.scalar_one_or_none()
     return competition
 
 

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
-from lethe.server.accounts.roles import require_host
 from lethe.server.audit_log.events import user_actor
 from lethe.server.competitions import service as competitions
 from lethe.server.context import AppContext, Context
@@ -50,8 +49,7 @@ def host(
 def submissions_table(slug: str, context: AppContext, visitor: RequiredVisitor) -> Response:
     """Return every submission with its unrounded score, as CSV."""
     with context.database.read() as session:
-        competition = competitions.get_competition(session, slug, drafts=True)
-        require_host(session, competition, visitor.user)
+        competition = competitions.get_hosted(session, slug, visitor.user)
         rows = [
             [
                 *(one.submission.id, one.team, one.submission.filename, one.submission.evaluation),
@@ -94,7 +92,7 @@ def run_action(
         raise NotFound("Unknown action.")
     try:
         with context.database.write() as session:
-            require_host(session, competitions.get_competition(session, slug, drafts=True), visitor.user)
+            competitions.get_hosted(session, slug, visitor.user)
             actions_by_name[action](session)
     except RequestError as error:
         return _host_page(request, context, slug, visitor, problem=refusal_text(error), status=error.status)
@@ -125,8 +123,7 @@ def _run_submission_action(
     context: Context, slug: str, submission_id: UUID, action: str, visitor: Visitor, reason: str
 ) -> None:
     with context.database.write() as session:
-        competition = competitions.get_competition(session, slug, drafts=True)
-        require_host(session, competition, visitor.user)
+        competition = competitions.get_hosted(session, slug, visitor.user)
         found = session.get(Submission, submission_id, with_for_update=True)
         if found is None or found.competition_id != competition.id:
             raise NotFound("There is no such submission in this competition.")
@@ -170,7 +167,6 @@ def _host_page(
     status: int = 200,
 ) -> Response:
     with context.database.read() as session:
-        competition = competitions.get_competition(session, slug, drafts=True)
-        require_host(session, competition, visitor.user)
+        competition = competitions.get_hosted(session, slug, visitor.user)
         view = host_page(session, competition, state=state, search=search, notice=notice(request), problem=problem)
     return render_page(request, "host/host.html", view, visitor, status=status, cacheable=False)
