@@ -57,6 +57,12 @@ class Settings(LetheSettings):
     )
     rate_per_address: Rate = Field(default="3000/minute", description="API calls from one address; empty: no limit")
     rate_per_token: Rate = Field(default="1200/minute", description="API calls with one token; empty: no limit")
+    connections: int = Field(default=2000, ge=1, description="Connections that `lethe serve` keeps open at a time")
+    connections_per_address: int = Field(
+        default=500,
+        ge=0,
+        description="Of these from one address; 0: no limit. Behind trusted proxies it is not applied",
+    )
     attempts_per_address: int = Field(
         default=500, ge=0, description="Uploads from one address that are checked per day (UTC); 0: no limit"
     )
