@@ -81,6 +81,13 @@ def team_counts() -> Select[int, Any]:
 
 
 @prepared
+def longest_step() -> Select[float | None]:
+    """The longest `leaks.step_s` among the competitions that were opened and not revealed."""
+    step_s = Competition.specification["leaks"]["step_s"].as_float()
+    return select(func.max(step_s)).where(Competition.opened_at.is_not(None), Competition.revealed_at.is_(None))
+
+
+@prepared
 def summary() -> Select[str]:
     """The summary of the competition `competition_id`."""
     text = Competition.specification["summary"].as_string()

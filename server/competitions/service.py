@@ -69,6 +69,14 @@ def prepared_competition(competition: Competition) -> PreparedCompetition:
     return PreparedCompetition.model_validate(competition.prepared)
 
 
+def clock_step_s(session: Session, spec: CompetitionSpec) -> float:
+    """Return the step of the clock at which what workers did for a competition shows, in seconds; 0: at once.
+
+    Competitions share workers, so what happens in one tells when a run of another one ended: the longest step counts.
+    """
+    return max(float(spec.leaks.step_s), queries.longest_step.rows(session).scalar() or 0.0)
+
+
 def require_unused_slug(session: Session, slug: str) -> None:
     """Raise CompetitionExists when there is a competition called `slug`."""
     if queries.find_competition(session, slug, drafts=True) is not None:

@@ -23,7 +23,7 @@ from lethe.server.submissions.schemas import (
     SubmissionView,
     UploadAnswer,
 )
-from lethe.server.submissions.views import receipt, submission_log, view, view_all
+from lethe.server.submissions.views import NO_LOG, receipt, submission_log, view, view_all
 from lethe.server.teams.service import find_team
 
 router = APIRouter(tags=["submissions"])
@@ -136,8 +136,7 @@ def get_source(submission_id: UUID, user: CurrentUser, context: AppContext) -> R
 def get_log(submission_id: UUID, user: CurrentUser, context: AppContext) -> SubmissionLog:
     """Output of the check stage on practice data. Runs on hidden data leave no log."""
     with context.database.read() as session:
-        submission = service.get_own(session, submission_id, user)
-    return submission_log(submission)
+        return submission_log(session, service.get_own(session, submission_id, user)) or NO_LOG
 
 
 @router.post("/submissions/{submission_id}/cancel")

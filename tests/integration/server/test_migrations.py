@@ -13,6 +13,8 @@ from tests.integration.server.conftest import GOOD, Site, upload
 pytestmark = pytest.mark.component("postgresql")
 
 BEFORE_0016 = (
+    "DROP INDEX ix_submissions_team_form",
+    *(f"ALTER TABLE submissions DROP COLUMN {name}" for name in ("seed_rule", "form_sha256", "runs_shown_before")),
     "ALTER TABLE work_items DROP COLUMN available_at",
     "ALTER TABLE model_orders DROP COLUMN available_at",
     "ALTER TABLE model_orders RENAME COLUMN worker TO holder",

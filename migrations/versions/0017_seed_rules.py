@@ -1,0 +1,17 @@
+"""The rule of a submission's seeds, the form of its source, and the progress that is shown until the next step."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0017"
+down_revision = "0016"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    # Rule 1 is what submissions had until now: they keep their seeds, so that a rerun repeats their scores.
+    op.add_column("submissions", sa.Column("seed_rule", sa.Integer(), nullable=False, server_default="1"))
+    op.add_column("submissions", sa.Column("form_sha256", sa.String(64), nullable=True))
+    op.add_column("submissions", sa.Column("runs_shown_before", sa.Integer(), nullable=False, server_default="0"))
+    op.create_index("ix_submissions_team_form", "submissions", ["team_id", "form_sha256"])
