@@ -1,4 +1,4 @@
-"""The rule of a submission's seeds, the form of its source, and the progress that is shown until the next step."""
+"""Seed rules and forms of submissions, progress shown until the next step, and addresses of former logins."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,3 +15,12 @@ def upgrade() -> None:
     op.add_column("submissions", sa.Column("form_sha256", sa.String(64), nullable=True))
     op.add_column("submissions", sa.Column("runs_shown_before", sa.Integer(), nullable=False, server_default="0"))
     op.create_index("ix_submissions_team_form", "submissions", ["team_id", "form_sha256"])
+    op.create_table(
+        "known_addresses",
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_known_addresses_user_id_users", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("digest", name="pk_known_addresses"),
+    )
+    op.create_index("ix_known_addresses_user_id", "known_addresses", ["user_id"])

@@ -1,6 +1,6 @@
 """SQL that only hosts and operators need: accounts, finals, archives, artifact references, pruning and restoring."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,7 @@ from lethe.evaluator.contract.states import (
 )
 from lethe.server.leaderboard.score_queries import counts, is_current
 from lethe.server.models import (
+    AuditEvent,
     Competition,
     CompetitionHost,
     FormerScore,
@@ -127,6 +128,45 @@ def final_candidates(session: Session, competition: Competition, *, selections: 
         .where(ranked.c.place <= selections, ranked.c.is_selected | is_automatic)
         .order_by(ranked.c.team_id, ranked.c.place)
     ).all()
+
+
+def best_submissions(session: Session, submission_ids: Sequence[UUID], *, limit: int) -> Sequence[Submission]:
+    """Return those of the submissions with the best current scores, locked in the order of their ids."""
+    best = (
+        select(Submission.id)
+        .join(Score, is_current())
+        .where(Submission.id.in_(submission_ids))
+        .order_by(Score.final_score.desc(), Submission.created_at)
+        .limit(limit)
+    )
+    ids = session.scalars(best).all()
+    return session.scalars(
+        select(Submission).where(Submission.id.in_(ids)).order_by(Submission.id).with_for_update()
+    ).all()
+
+
+def with_teams(session: Session, submission_ids: Iterable[UUID]) -> Sequence[Row[Submission, str]]:
+    """Return the submissions, each with the name of its team."""
+    return session.execute(
+        select(Submission, Team.name)
+        .join(Team, Team.id == Submission.team_id)
+        .where(Submission.id.in_(list(submission_ids)))
+    ).all()
+
+
+def score_of_generation(session: Session, submission_id: UUID, generation: int) -> Score | None:
+    """Return the score of a generation of a submission, or None."""
+    return session.scalar(select(Score).where(Score.submission_id == submission_id, Score.generation == generation))
+
+
+def last_event(session: Session, competition: Competition, action: str) -> AuditEvent | None:
+    """Return the newest event of this kind in the competition's audit log, or None."""
+    return session.scalar(
+        select(AuditEvent)
+        .where(AuditEvent.competition_id == competition.id, AuditEvent.action == action)
+        .order_by(AuditEvent.created_at.desc())
+        .limit(1)
+    )
 
 
 def run_records(session: Session, submission_ids: Sequence[UUID]) -> Iterator[dict[str, Any]]:

@@ -281,6 +281,7 @@ def job_columns() -> Columns:
         "evaluation": Submission.evaluation,
         "source_key": Submission.source_key,
         "source_sha256": Submission.source_sha256,
+        "seed_rule": Submission.seed_rule,
         "seed_epoch": Submission.seed_epoch,
         "packages": Submission.check_report["packages"],
     }

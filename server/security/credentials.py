@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
@@ -14,7 +15,7 @@ from lethe.server.models import ApiToken, User, WorkerKey
 from lethe.server.models.times import utc_now
 from lethe.server.security import queries
 from lethe.server.security.digests import digest_secret
-from lethe.server.security.login import require_enabled, verify_password
+from lethe.server.security.login import check_password, require_enabled
 from lethe.server.security.sessions import (
     CSRF_HEADER,
     SAFE_METHODS,
@@ -91,13 +92,13 @@ def _note_use(context: Context, token: ApiToken) -> None:
         queries.note_use_of_token(session, token.id, now=utc_now(), unless_after=before)
 
 
-def password_or_token_user(
+async def password_or_token_user(
     request: Request, bearer: Bearer, basic: Basic, cookie: SessionCookie, context: AppContext
 ) -> User:
     """Return the user by HTTP Basic, so that a lost token can be replaced, or by `current_user`."""
     if basic is None:
-        return current_user(request, bearer, cookie, context)
-    return verify_password(context, basic.username, basic.password, address=client_address(request.scope))
+        return await run_in_threadpool(current_user, request, bearer, cookie, context)
+    return await check_password(context, basic.username, basic.password, address=client_address(request.scope))
 
 
 async def worker_key_digest(credentials: Bearer) -> str:

@@ -4,10 +4,8 @@ Standard library only, like `parse_source` beside it, which runs under the same 
 """
 
 import ast
-import io
 import json
 import re
-import tokenize
 
 HEADER = "# Made by Lethe from the code cells of a notebook.\n"
 KEEPING_MAGICS = {"time", "timeit", "capture", "prun"}  # cell magics around Python that runs all the same
@@ -15,6 +13,10 @@ MAX_NOTES = 20
 NOTE_CHARS = 100
 # What IPython reads differently from Python: magics, shell lines, help, and assignments from the first two.
 MAGIC = re.compile(r"\s*([%!?]|[\w.]+\s*=\s*[%!]|[\w.]+\?{1,2}\s*$)")
+
+
+_PIECE = re.compile(r"""#.*|\"{3}|'{3}|["'()\[\]{}]""")
+_ENDS = {quote: re.compile(rf"(?:\\.|[^\\])*?{quote}") for quote in ('"""', "'''", '"', "'")}
 
 
 class NotANotebook(ValueError):
@@ -65,13 +67,15 @@ def _without_magics(text: str) -> tuple[str, list[str]]:
         dropped.append(lines[first])
         lines[first] = f"# {lines[first]}"
     continued = False
+    before = _Before()
     for index, line in enumerate(lines):
-        if continued or (MAGIC.match(line) and not _is_inside("\n".join(lines[:index]))):
+        if continued or (MAGIC.match(line) and not before.goes_on):
             dropped.append(line)
             indent = line[: len(line) - len(line.lstrip())]
             # A statement, because the line may be all that a block has; the text cannot leave its comment.
             lines[index] = f"# {line}" if continued else f"{indent}pass  # {line.strip()}"
             continued = line.endswith("\\")
+        before.add(lines[index])
     return "\n".join(lines), dropped
 
 
@@ -83,16 +87,38 @@ def _is_python(text: str) -> bool:
     return True
 
 
-def _is_inside(before: str) -> bool:
-    """Return whether a line after `before` continues a string, a bracket or a line that ends with a backslash."""
-    try:
-        for _ in tokenize.generate_tokens(io.StringIO(f"{before}\n").readline):
-            pass
-    except tokenize.TokenError as error:
-        return "multi-line" in str(error)
-    except SyntaxError:  # of the indentation
-        return False
-    return before.endswith("\\")
+class _Before:
+    """What the lines so far leave open: a bracket, a string, or a line that ends with a backslash. Reads each once."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._quote = ""
+        self._is_joined = False
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the next line continues a statement of these."""
+        return self._depth > 0 or self._quote != "" or self._is_joined
+
+    def add(self, line: str) -> None:
+        """Read the next line."""
+        position, is_comment = 0, False
+        while position < len(line):
+            found = _ENDS[self._quote].match(line, position) if self._quote else _PIECE.search(line, position)
+            if found is None:
+                break
+            position = found.end()
+            if self._quote:
+                self._quote = ""
+            elif found[0].startswith("#"):
+                is_comment = True
+            elif found[0][0] in "\"'":
+                self._quote = found[0]
+            else:
+                self._depth = max(0, self._depth + (1 if found[0] in "([{" else -1))
+        self._is_joined = line.endswith("\\") and not is_comment
+        if len(self._quote) == 1 and not self._is_joined:
+            self._quote = ""  # a mistake, which ends with its line
 
 
 def run(data: bytes, order: dict[str, object]) -> dict[str, object]:  # noqa: ARG001 - every program has it

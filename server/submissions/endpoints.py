@@ -60,7 +60,7 @@ async def upload(
         address=client_address(request.scope),
         idempotency_key=idempotency_key,
     )
-    received = await upload_body.run_in_upload_thread(context, uploads.receive, context, competition, sent)
+    received = await upload_body.run_in_upload_thread(context, user.id, uploads.receive, context, competition, sent)
     response.status_code = received.status
     response.headers.update(received.headers)
     response.headers["Location"] = f"/api/v1/submissions/{received.answer.id}"

@@ -66,9 +66,8 @@ def final_of(session: Session, submission: Submission) -> Submission | None:
     return final
 
 
-@prepared
-def identical_submission() -> Select[UUID]:
-    """The newest submission of `source_sha256` that answers an upload of `user_id` to `competition_id`."""
+def _answering() -> Select[UUID]:
+    """The newest submission of the team of `user_id` in `competition_id` that may answer an upload."""
     return (
         select(Submission.id)
         .join(TeamMember, TeamMember.team_id == Submission.team_id)
@@ -76,12 +75,33 @@ def identical_submission() -> Select[UUID]:
             TeamMember.competition_id == bindparam("competition_id"),
             TeamMember.user_id == bindparam("user_id"),
             Submission.evaluation == Evaluation.PUBLIC,
-            Submission.source_sha256 == bindparam("source_sha256"),
             Submission.state != SubmissionState.FAILED,
             Submission.state != SubmissionState.CANCELLED,
         )
         .order_by(Submission.created_at.desc())
         .limit(1)
+    )
+
+
+@prepared
+def identical_submission() -> Select[UUID]:
+    """The newest submission of `source_sha256` that answers an upload of `user_id` to `competition_id`."""
+    return _answering().where(Submission.source_sha256 == bindparam("source_sha256"))
+
+
+@prepared
+def submission_of_form() -> Select[UUID]:
+    """The newest submission whose source has the form `form_sha256` that answers an upload, as identical ones do."""
+    return _answering().where(Submission.form_sha256 == bindparam("form_sha256"))
+
+
+@prepared
+def next_seed_epoch() -> Select[int]:
+    """The epoch of the seeds of another submission of `source_sha256` by `team_id`; 0 for its first."""
+    return select(func.coalesce(func.max(Submission.seed_epoch) + 1, 0)).where(
+        Submission.team_id == bindparam("team_id"),
+        Submission.source_sha256 == bindparam("source_sha256"),
+        Submission.evaluation == Evaluation.PUBLIC,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lethe.evaluator.artifacts.store import sha256_hex
 from lethe.evaluator.contract.fault_texts import FAULT_TEXTS
 from lethe.evaluator.contract.faults import FaultCode
 from lethe.evaluator.contract.script_block import InvalidScriptBlock, read_script_block
@@ -37,11 +38,15 @@ class RefusedFile(RequestError):
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """A file that can be a submission: the Python source that will run, and what was left out of a notebook."""
+    """A file that can be a submission: the Python source that will run, and what was left out of a notebook.
+
+    `form_sha256` is a digest of program and dependencies without comments and layout, None if there is none.
+    """
 
     source: bytes
     dependencies: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    form_sha256: str | None = None
 
 
 def reading_limit(filename: str, limit_bytes: int) -> int:
@@ -60,7 +65,8 @@ def check_file(data: bytes, *, filename: str, limit_bytes: int) -> CheckedFile:
     The limit applies to the Python source; a notebook, whose outputs are left out, may have 8 MiB.
     """
     if not is_notebook(filename):
-        return CheckedFile(source=data, dependencies=tuple(check_source(data, limit_bytes=limit_bytes)))
+        dependencies, form = _checked(data, limit_bytes=limit_bytes)
+        return CheckedFile(source=data, dependencies=dependencies, form_sha256=form)
     _check_bytes(data, limit_bytes=NOTEBOOK_BYTES)
     answer = _run(_CONVERTER, data)
     if "source" not in answer:
@@ -69,20 +75,27 @@ def check_file(data: bytes, *, filename: str, limit_bytes: int) -> CheckedFile:
         source = answer["source"].encode()
     except UnicodeEncodeError as error:  # JSON can spell half characters
         raise RefusedFile(FaultCode.NOT_UTF8, message="a cell holds half a character") from error
-    dependencies = check_source(source, limit_bytes=limit_bytes)
-    return CheckedFile(source=source, dependencies=tuple(dependencies), notes=tuple(answer["notes"]))
+    dependencies, form = _checked(source, limit_bytes=limit_bytes)
+    return CheckedFile(source=source, dependencies=dependencies, notes=tuple(answer["notes"]), form_sha256=form)
 
 
 def check_source(data: bytes, *, limit_bytes: int) -> list[str]:
     """Return the dependencies that the file names; raises RefusedFile with a stable code, and a line if it has one."""
+    return list(_checked(data, limit_bytes=limit_bytes)[0])
+
+
+def _checked(data: bytes, *, limit_bytes: int) -> tuple[tuple[str, ...], str | None]:
+    """Return the dependencies that the file names, and the digest of its form; raises as `check_source` does."""
     _check_bytes(data, limit_bytes=limit_bytes)
     answer = _run(_PARSER, data, function=FUNCTION, parameters=len(PARAMETERS), extra=EXTRA_PARAMETERS)
     if answer["code"] is not None:
         raise RefusedFile(FaultCode(answer["code"]), message=answer.get("message"), line=answer.get("line"))
     try:
-        return list(read_script_block(data).requirements)
+        requirements = tuple(read_script_block(data).requirements)
     except InvalidScriptBlock as error:
         raise RefusedFile(FaultCode.INVALID_METADATA, message=str(error), line=error.line) from error
+    program = answer.get("form")
+    return requirements, None if program is None else sha256_hex("\n".join((program, *requirements)).encode())
 
 
 def _check_bytes(data: bytes, *, limit_bytes: int) -> None:

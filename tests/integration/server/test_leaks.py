@@ -95,7 +95,10 @@ def hidden_values(site: Site) -> set[str]:
         competition = session.scalars(select(Competition)).one()
         values = {competition.secret, BANK, site.worker_key}
         values |= {
-            str(run_seed(competition.secret, stage=s, epoch=0, index=i)) for s in ("run", "check") for i in range(8)
+            str(run_seed(competition.secret, stage=s, epoch=0, index=i, source=source))
+            for s in ("run", "check")
+            for i in range(8)
+            for source in session.scalars(select(Submission.source_sha256))
         }
         refs = list(artifact_refs(competition.prepared))
         values |= {ref["sha256"] for ref in refs} | {ref["key"] for ref in refs}

@@ -68,7 +68,7 @@ def test_when_a_worker_became_free_shows_at_a_step(site: Site, *, fails: bool, o
         upload(ann)
         hidden = site.begin_runs()
         log_in(bob, "bob")
-        mine = upload(bob, GOOD + b"# bob\n").json()["id"]
+        mine = upload(bob, GOOD + b"'bob'\n").json()["id"]
         before = views(bob, site, mine)
         assert before[f"/submissions/{mine}"][1]["state"] == "queued"
         assert site.report(hidden, finished=site.store_runs(hidden))
@@ -109,11 +109,11 @@ def test_a_new_place_in_the_queue_says_nothing_of_the_last_claim(site: Site) -> 
     site.change_specification(leaks=LeaksSpec(step_s=STEP_S))
     with site.register("ann") as ann, site.register("bob") as bob, site.register("cem") as cem:
         upload(ann)
-        upload(ann, GOOD + b"# 2\n")
-        first = upload(bob, GOOD + b"# bob\n").json()
+        upload(ann, GOOD + b"'2'\n")
+        first = upload(bob, GOOD + b"'bob'\n").json()
         assert site.claim() is not None
         assert site.claim() is not None
-        second = upload(cem, GOOD + b"# cem\n").json()
+        second = upload(cem, GOOD + b"'cem'\n").json()
         with site.context.database.read() as session:
             turns = {
                 str(row.submission_id): row.turn
@@ -128,7 +128,7 @@ def test_an_estimate_says_nothing_of_the_second_in_which_a_chunk_ended(site: Sit
     with site.register("ann") as ann, site.register("bob") as bob:
         theirs = UUID(upload(ann).json()["id"])
         site.evaluate()
-        mine = upload(bob, GOOD + b"# bob\n").json()["id"]
+        mine = upload(bob, GOOD + b"'bob'\n").json()["id"]
         begin = last_step(utc_now(), 60) - timedelta(hours=2)
         shown = {}
         for end_s in (400, 401, 419, 420, 479, 900):

@@ -22,7 +22,7 @@ OTHER = "other"
 
 def variants(count: int) -> list[bytes]:
     """Different files that do the same."""
-    return [GOOD + f"# {number}\n".encode() for number in range(count)]
+    return [GOOD + f"'{number}'\n".encode() for number in range(count)]
 
 
 def team_names(site: Site, jobs: list[Any]) -> list[str]:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.component("postgresql")
 def scored(site: Site, count: int) -> list[UUID]:
     """Submissions of one team, ann's, with scores."""
     with site.register("ann") as ann:
-        found = [UUID(upload(ann, GOOD + f"# {number}\n".encode()).json()["id"]) for number in range(count)]
+        found = [UUID(upload(ann, GOOD + f"'{number}'\n".encode()).json()["id"]) for number in range(count)]
     site.evaluate()
     return found
 

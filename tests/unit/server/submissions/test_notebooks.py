@@ -1,11 +1,15 @@
 """Notebooks become the Python that their code cells hold; what only IPython understands is left out, and named."""
 
+import io
 import json
+import time
+import tokenize
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lethe.server.submissions.convert_notebook import _Before, _without_magics, run
 from lethe.server.submissions.static_check import NOTEBOOK_BYTES, RefusedFile, check_file, reading_limit
 
 LIMIT = 128 * 2**10
@@ -93,3 +97,53 @@ def test_a_hostile_notebook_is_cut_off() -> None:
     with pytest.raises(RefusedFile) as refusal:
         source_of(notebook(magics))
     assert refusal.value.code in {"too_complex", "file_too_large", "syntax_error"}
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "x = (\n)\n%m\n" + "".join(f"%m{i}\n" for i in range(60_000)),
+        "(\n" * 60_000 + "%x\n" * 2_000,
+        "x = (\n" + "%m\n" * 60_000,
+        "'''\n" + "%m\n" * 60_000,
+        "%m\\\n" * 60_000,
+        "?" * 500_000,
+        '"\\' * 200_000,
+    ],
+    ids=["magics", "brackets", "in a bracket", "in a string", "joined", "one line", "quotes"],
+)
+def test_conversion_is_linear(cell: str) -> None:
+    """Each line is read once: half a megabyte takes well under the two seconds of a parser process."""
+    converted = run(json.dumps({"nbformat": 4, "cells": [{"cell_type": "code", "source": cell}]}).encode(), {})
+    assert "source" in converted or converted["code"] == "too_complex"
+    half = cell[: len(cell) // 2]
+    times = []
+    for text in (half, cell):
+        began = time.process_time()
+        for _ in range(3):
+            _without_magics(text + "x")
+        times.append(time.process_time() - began)
+    assert times[1] < 8 * times[0] + 0.5
+
+
+def goes_on_by_tokens(before: str) -> bool:
+    """What Python's own tokenizer says: whether a line after these continues a string, a bracket or a joined line."""
+    try:
+        for _ in tokenize.generate_tokens(io.StringIO(f"{before}\n").readline):
+            pass
+    except tokenize.TokenError as error:
+        return "multi-line" in str(error)
+    return before.endswith("\\")
+
+
+ODD = "x = '''a\n\"\"\" # ' (\n''' + \"(#\" + f'{x}' # )\ny = [r'\\'\\\n, \"\\\"[\"\n]\nz = 1 + \\\n2 # x\n"
+
+
+@pytest.mark.parametrize("path", [None, *sorted((Path(__file__).parents[3] / "submissions").glob("*.py"))])
+def test_what_goes_on_is_what_python_says(path: Path | None) -> None:
+    lines = (ODD if path is None else path.read_text()).split("\n")
+    before = _Before()
+    for index, line in enumerate(lines):
+        before.add(line)
+        expected = goes_on_by_tokens("\n".join(lines[: index + 1]))
+        assert before.goes_on == expected, (index, line)
