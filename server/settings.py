@@ -1,5 +1,7 @@
 """Settings of the server's processes, read once from LETHE_… variables and the home folder."""
 
+import os
+import stat
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -14,6 +16,7 @@ from lethe.evaluator.settings_base import (
 )
 from lethe.server.errors import ConfigurationError
 
+DATABASE_FILE = "lethe.db"
 Registration = Literal["open", "invite-only", "closed"]
 Rate = Annotated[str, Field(pattern=r"^([1-9]\d{0,8}/(second|minute|hour|day))?$")]
 
@@ -78,7 +81,7 @@ class Settings(LetheSettings):
 
     @property
     def database(self) -> str:
-        return self.database_url.get_secret_value() or f"sqlite:///{self.home / 'lethe.db'}"
+        return self.database_url.get_secret_value() or f"sqlite:///{self.home / DATABASE_FILE}"
 
     @property
     def broker(self) -> str:
@@ -97,6 +100,7 @@ class Settings(LetheSettings):
         """Create the home folder if needed and return it; raises ConfigurationError when it is not writable."""
         try:
             self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _close(self.home)
             probe = self.home / ".writable"
             probe.touch()
             probe.unlink()
@@ -106,3 +110,14 @@ class Settings(LetheSettings):
                 "choose another with --home or LETHE_HOME"
             ) from error
         return self.home
+
+
+def _close(home: Path) -> None:
+    """Let nobody else into a home folder of ours that was open, such as one that somebody made with `mkdir`.
+
+    A folder that holds other things, such as /tmp, stays as it is.
+    """
+    found = home.stat()
+    is_ours = found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX
+    if is_ours and found.st_mode & 0o077 and ((home / DATABASE_FILE).exists() or not any(home.iterdir())):
+        home.chmod(0o700)

@@ -23,7 +23,7 @@ from lethe.server.http.client_address import client_address
 from lethe.server.http.paging import Page, PageCursor, PageLimit
 from lethe.server.models import User
 from lethe.server.security import sessions
-from lethe.server.security.credentials import CurrentUser, password_or_token_user
+from lethe.server.security.credentials import CurrentUser, TokenExpiry, password_or_token_user
 from lethe.server.security.login import check_password, count_registration, remember_address
 from lethe.server.security.passwords import hash_password
 from lethe.server.security.sessions import RequiredVisitor, require_same_origin
@@ -82,11 +82,14 @@ def log_out(visitor: RequiredVisitor, request: Request, response: Response, cont
 
 @router.post("/tokens", status_code=201)
 def create_token(
-    new: NewToken, user: Annotated[User, Depends(password_or_token_user)], context: AppContext
+    new: NewToken,
+    user: Annotated[User, Depends(password_or_token_user)],
+    not_after: TokenExpiry,
+    context: AppContext,
 ) -> TokenCreated:
-    """Create another API token, with a token or with HTTP Basic (user name and password)."""
+    """Create another API token, with HTTP Basic (user name and password) or with a token, which it does not outlive."""
     with context.database.write() as session:
-        token, text = service.create_token(session, user.id, new.name, days=new.expires_in_days)
+        token, text = service.create_token(session, user.id, new.name, days=new.expires_in_days, not_after=not_after)
     return TokenCreated(id=token.id, name=token.name, token=text, expires_at=token.expires_at)
 
 

@@ -3,7 +3,8 @@
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -165,6 +166,7 @@ def _follow_clock(engine: Engine) -> None:
 def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: ConnectionPoolEntry) -> None:
+        _close(engine.url.database)
         connection.isolation_level = None  # the driver must not open transactions of its own
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
@@ -176,6 +178,13 @@ def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+
+def _close(path: str | None) -> None:
+    """Let only the owner read the file and what SQLite keeps beside it, which takes its mode when it is made."""
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(OSError):  # of another owner, not there, or in memory
+            Path(f"{path}{suffix}").chmod(0o600)
 
 
 def is_disk_full(error: BaseException) -> bool:

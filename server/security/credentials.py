@@ -1,6 +1,6 @@
 """Credentials: API tokens and worker keys stored as digests, and the user behind a request."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -101,6 +101,16 @@ async def password_or_token_user(
     return await check_password(context, basic.username, basic.password, address=client_address(request.scope))
 
 
+def token_expiry(bearer: Bearer, basic: Basic, context: AppContext) -> datetime | None:
+    """Return when the token of this request expires; None if it has none, or a password beside it."""
+    if bearer is None or basic is not None:
+        return None
+    with context.database.read() as session:
+        digest = digest_secret(_token(bearer))
+        found = queries.owner_of_token.entities(session, digest=digest, now=utc_now()).one_or_none()
+    return None if found is None else found[1].expires_at
+
+
 async def worker_key_digest(credentials: Bearer) -> str:
     """Return the digest of the key that signs this internal call. The call's own transaction looks the key up."""
     return digest_secret(_token(credentials))
@@ -123,5 +133,6 @@ def current_worker_key(digest: WorkerKeyDigest, context: AppContext) -> WorkerKe
         return require_worker_key(session, digest)
 
 
+TokenExpiry = Annotated[datetime | None, Depends(token_expiry)]
 CurrentUser = Annotated[User, Depends(current_user)]
 CurrentWorkerKey = Annotated[WorkerKey, Depends(current_worker_key)]

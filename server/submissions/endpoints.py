@@ -109,10 +109,12 @@ def own_submission(submission_id: UUID, user: CurrentUser, context: AppContext) 
 
 @router.get("/submissions/{submission_id}/events", response_class=EventSourceResponse)
 async def follow(
-    submission_id: Annotated[UUID, Depends(own_submission)], feed: Annotated[Feed, Depends(stream_place)]
+    submission_id: Annotated[UUID, Depends(own_submission)],
+    feed: Annotated[Feed, Depends(stream_place)],
+    user: CurrentUser,
 ) -> AsyncIterator[SubmissionView]:
     """Server-sent events: the submission now and after every change, until it has ended; at most 15 minutes."""
-    async for current in feed.follow(submission_id):
+    async for current in feed.follow(submission_id, user):
         yield current
 
 

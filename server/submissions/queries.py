@@ -121,6 +121,21 @@ def change_marks() -> Select[*tuple[Any, ...]]:
     ).where(Submission.id.in_(bindparam("submission_ids", expanding=True)))
 
 
+@prepared
+def enabled_members() -> Select[UUID, str, UUID]:
+    """Those of the accounts `user_ids` that are enabled, with the submissions of `submission_ids` of their teams."""
+    return (
+        select(User.id.label("user_id"), User.password_hash, Submission.id.label("submission_id"))
+        .join(TeamMember, TeamMember.user_id == User.id)
+        .join(Submission, Submission.team_id == TeamMember.team_id)
+        .where(
+            User.id.in_(bindparam("user_ids", expanding=True)),
+            User.disabled_at.is_(None),
+            Submission.id.in_(bindparam("submission_ids", expanding=True)),
+        )
+    )
+
+
 def by_id(session: Session, submission_ids: Iterable[UUID]) -> list[Submission]:
     """Return the submissions with these ids, in no particular order."""
     wanted = list(submission_ids)

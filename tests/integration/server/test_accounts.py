@@ -37,6 +37,18 @@ def test_registration_by_setting(site: Site) -> None:
         assert code_of(client.post("/users", json=body("bob", invite=code))) == (403, "invite_needed")  # works once
 
 
+def test_a_token_made_with_a_token_does_not_outlive_it(site: Site) -> None:
+    site.register("ann").close()
+    with site.client() as client:
+        week = client.post("/tokens", json={"expires_in_days": 7}, auth=("ann", "correct horse")).json()
+        assert client.post("/tokens", json={"expires_in_days": 730}, auth=("ann", "correct horse")).status_code == 201
+    with site.client(week["token"]) as bearer:
+        made = bearer.post("/tokens", json={"expires_in_days": 730}).json()
+        assert made["expires_at"] == week["expires_at"]
+    with site.client(made["token"]) as second:
+        assert second.post("/tokens", json={"expires_in_days": 1}).json()["expires_at"] < week["expires_at"]
+
+
 def test_guessing_passwords_ends_and_says_for_how_long(site: Site) -> None:
     site.register("ann").close()
     with site.context.database.write() as session:

@@ -18,7 +18,7 @@ from lethe.server.http.rate_limit import Rates
 from lethe.server.models import Base, WebSession
 from lethe.server.models.times import utc_now
 from lethe.server.security import login
-from lethe.server.security.sessions import COOKIE, FormVisitor
+from lethe.server.security.sessions import TLS_COOKIE, FormVisitor
 from lethe.server.settings import Settings
 
 Ask = Callable[..., httpx.Response]
@@ -75,7 +75,7 @@ def test_cookie_is_closed_and_stored_as_a_digest(app: FastAPI) -> None:
     with context.database.read() as session:
         stored = session.scalars(select(WebSession)).one()
     assert stored.digest not in cookie
-    assert answer.cookies[COOKIE] not in answer.text
+    assert answer.cookies[TLS_COOKIE] not in answer.text
     assert (
         "Secure" not in asker(app, "http://127.0.0.1:8000")("POST", "/api/v1/session", json=ANN).headers["set-cookie"]
     )
@@ -144,6 +144,19 @@ def test_guessing_is_throttled_and_success_clears(app: FastAPI) -> None:
     basic = ask("POST", "/api/v1/tokens", json={}, auth=("ann", "correct horse"))
     assert code_of(basic) == (429, "rate_limited")
     assert code_of(ask("POST", "/api/v1/session", json={**WRONG, "username": "bob"})) == (401, "wrong_password")
+
+
+def test_under_tls_the_cookie_is_of_this_host_alone(app: FastAPI) -> None:
+    answer = asker(app)("POST", "/api/v1/session", json=ANN)
+    (cookie,) = answer.headers.get_list("set-cookie")
+    assert cookie.startswith("__Host-lethe_session=")
+    assert {"Secure", "HttpOnly", "Path=/"} <= {part.strip() for part in cookie.split(";")}
+    assert "Domain" not in cookie
+    text = answer.cookies[TLS_COOKIE]
+    neighbours = asker(app)("GET", "/api/v1/session", headers={"Cookie": f"lethe_session={text}"})
+    assert code_of(neighbours) == (401, "session_missing")
+    plain = asker(app, base_url="http://lethe.test")("POST", "/api/v1/session", json=ANN)
+    assert plain.headers["set-cookie"].startswith("lethe_session=")
 
 
 WRONG = {**ANN, "password": "wrong horse"}
