@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import Depends, Form, Request, Response
 from fastapi.security import APIKeyCookie
 from sqlalchemy.orm import Session
+from starlette.requests import HTTPConnection
 
 from lethe.server.context import AppContext, Context
 from lethe.server.errors import Forbidden, Unauthenticated
@@ -32,7 +33,8 @@ TLS_COOKIE = f"__Host-{COOKIE}"
 class _SessionCookie(APIKeyCookie):
     """Reads the cookie by the name that it has under the request's scheme."""
 
-    async def __call__(self, request: Request) -> str | None:
+    async def __call__(self, request: HTTPConnection) -> str | None:
+        """Return the cookie's text, or None."""
         return request.cookies.get(cookie_name(request))
 
 
@@ -81,7 +83,7 @@ def csrf_token(text: str) -> str:
     return hmac.new(text.encode("utf-8", "surrogatepass"), b"csrf", hashlib.sha256).hexdigest()
 
 
-def cookie_name(request: Request) -> str:
+def cookie_name(request: HTTPConnection) -> str:
     """Return the name of the session's cookie under the request's scheme."""
     return TLS_COOKIE if request.url.scheme == "https" else COOKIE
 
