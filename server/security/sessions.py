@@ -39,7 +39,10 @@ class _SessionCookie(APIKeyCookie):
 
 
 SessionCookie = Annotated[
-    str | None, Depends(_SessionCookie(name=COOKIE, auto_error=False, description="A browser's session"))
+    str | None,
+    Depends(
+        _SessionCookie(name=COOKIE, scheme_name="APIKeyCookie", auto_error=False, description="A browser's session")
+    ),
 ]
 
 

@@ -131,12 +131,12 @@ async def run_in_upload_thread(
     processes, one of them at most for an account, and one at most for files that are only checked. Raises
     TooManyRequests while `WAITING` files of the account wait.
     """
-    lanes = context.one(_Lanes)
-    async with lanes.of_account(account), lanes.checks if is_check else nullcontext():
-        return await to_thread.run_sync(function, *arguments, limiter=lanes.all)
+    limits = context.one(_UploadLimits)
+    async with limits.of_account(account), limits.checks if is_check else nullcontext():
+        return await to_thread.run_sync(function, *arguments, limiter=limits.all)
 
 
-class _Lanes:
+class _UploadLimits:
     """Who handles how many files at the same time."""
 
     def __init__(self, _context: Context) -> None:
