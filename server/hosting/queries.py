@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CompoundSelect, Row, Select, delete, func, select, text, union
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.states import (
@@ -279,11 +279,15 @@ FILES_SEARCHED = 1_000
 
 @dataclass(frozen=True)
 class SubmissionScore:
-    """A submission with its team's name and its current score, unrounded; None without one."""
+    """A submission with its team's name and its current score, unrounded; None without one.
+
+    `alike` counts the team's other submissions that differ from it in names and values only.
+    """
 
     submission: Submission
     team: str
     final_score: float | None
+    alike: int
 
 
 def all_submissions(session: Session, competition_id: UUID) -> Iterator[SubmissionScore]:
@@ -307,9 +311,16 @@ def find_submissions(
     return _rows(session, statement)
 
 
-def _submissions(competition_id: UUID) -> Select[Submission, str, float]:
+def _submissions(competition_id: UUID) -> Select[Submission, str, float, int]:
+    other = aliased(Submission)
+    alike = select(func.count()).where(
+        other.team_id == Submission.team_id,
+        other.shape_sha256 == Submission.shape_sha256,
+        other.evaluation == Submission.evaluation,
+        other.id != Submission.id,
+    )
     return (
-        select(Submission, Team.name, Score.final_score)
+        select(Submission, Team.name, Score.final_score, alike.scalar_subquery())
         .join(Team, Team.id == Submission.team_id)
         .outerjoin(Score, is_current())
         .where(Submission.competition_id == competition_id)
@@ -317,7 +328,7 @@ def _submissions(competition_id: UUID) -> Select[Submission, str, float]:
     )
 
 
-def _rows(session: Session, statement: Select[Submission, str, float]) -> Iterator[SubmissionScore]:
+def _rows(session: Session, statement: Select[Submission, str, float, int]) -> Iterator[SubmissionScore]:
     return (SubmissionScore(*row) for row in session.execute(statement))
 
 

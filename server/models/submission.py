@@ -17,7 +17,7 @@ SEED_RULE = 2
 class Submission(Entity):
     """`generation` counts reruns. `seed_epoch` enters the run seeds, so a rerun without fresh seeds repeats them;
     `seed_rule` says how they are made of it. `form_sha256` is the digest of the source without comments and layout,
-    None of submissions that came before it was kept.
+    `shape_sha256` the one without names and values, too; None of submissions that came before they were kept.
 
     A final evaluation is a row of its own with the public one as its origin. `selected_at` is the time when the team
     selected a public one for it. `runs_shown` is the progress that the team sees from the step of the clock after
@@ -36,6 +36,7 @@ class Submission(Entity):
         Index("ix_submissions_state_deadline", "state", "deadline_at"),
         Index("ix_submissions_team_created", "team_id", "created_at"),
         Index("ix_submissions_team_form", "team_id", "form_sha256"),
+        Index("ix_submissions_team_shape", "team_id", "shape_sha256"),
         Index("ix_submissions_team_source", "team_id", "source_sha256"),
     )
 
@@ -50,6 +51,7 @@ class Submission(Entity):
     source_key: Mapped[str] = mapped_column(String(300))
     source_sha256: Mapped[str] = mapped_column(String(64))
     form_sha256: Mapped[str | None] = mapped_column(String(64), default=None)
+    shape_sha256: Mapped[str | None] = mapped_column(String(64), default=None)
     state: Mapped[str] = mapped_column(String(16), default=SubmissionState.QUEUED)
     owner: Mapped[str | None] = mapped_column(String(16), default=None)
     fault_stage: Mapped[str | None] = mapped_column(String(8), default=None)

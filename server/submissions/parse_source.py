@@ -10,10 +10,14 @@ from collections.abc import Iterator
 
 
 def verdict(source: str, function: str, parameters: int, extra: list[str]) -> dict[str, object]:
-    """Return `{"code": None, "form": …}` for a good source, else a code with message and line."""
+    """Return `{"code": None, "form": …, "shape": …}` for a good source, else a code with message and line."""
     try:
         tree = ast.parse(source)
-        return check_function(tree, function, parameters, extra) or {"code": None, "form": form(tree)}
+        return check_function(tree, function, parameters, extra) or {
+            "code": None,
+            "form": form(tree),
+            "shape": shape(tree),
+        }
     except SyntaxError as error:
         return {"code": "syntax_error", "message": error.msg, "line": error.lineno}
     except (RecursionError, MemoryError):
@@ -28,6 +32,26 @@ def form(tree: ast.Module) -> str | None:
         return hashlib.sha256(ast.dump(tree).encode("utf-8", "surrogatepass")).hexdigest()
     except (RecursionError, MemoryError):
         return None
+
+
+def shape(tree: ast.Module) -> str | None:
+    """Return the digest of a program without its names, its values, and statements that do nothing; None as `form`.
+
+    Two sources of one shape differ in words and numbers only. Changes `tree`.
+    """
+    for node in ast.walk(tree):
+        for name, value in ast.iter_fields(node):
+            if isinstance(value, str):
+                setattr(node, name, "")
+            elif isinstance(value, list):
+                setattr(node, name, [one for one in value if not isinstance(one, str) and not _does_nothing(one)])
+        if isinstance(node, ast.Constant):
+            node.value = type(node.value).__name__
+    return form(tree)
+
+
+def _does_nothing(node: object) -> bool:
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
 
 def check_function(tree: ast.Module, function: str, parameters: int, extra: list[str]) -> dict[str, object] | None:

@@ -1,6 +1,6 @@
 """The static check of an upload: nothing of it is executed, and parsing happens in a killable process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,15 @@ class RefusedFile(RequestError):
 class CheckedFile:
     """A file that can be a submission: the Python source that will run, and what was left out of a notebook.
 
-    `form_sha256` is a digest of program and dependencies without comments and layout, None if there is none.
+    `form_sha256` is a digest of program and dependencies without comments and layout, `shape_sha256` one without names
+    and values, too; None if there is none.
     """
 
     source: bytes
     dependencies: tuple[str, ...]
     notes: tuple[str, ...] = ()
     form_sha256: str | None = None
+    shape_sha256: str | None = None
 
 
 def reading_limit(filename: str, limit_bytes: int) -> int:
@@ -65,8 +67,7 @@ def check_file(data: bytes, *, filename: str, limit_bytes: int) -> CheckedFile:
     The limit applies to the Python source; a notebook, whose outputs are left out, may have 8 MiB.
     """
     if not is_notebook(filename):
-        dependencies, form = _checked(data, limit_bytes=limit_bytes)
-        return CheckedFile(source=data, dependencies=dependencies, form_sha256=form)
+        return _checked(data, limit_bytes=limit_bytes)
     _check_bytes(data, limit_bytes=NOTEBOOK_BYTES)
     answer = _run(_CONVERTER, data)
     if "source" not in answer:
@@ -75,17 +76,16 @@ def check_file(data: bytes, *, filename: str, limit_bytes: int) -> CheckedFile:
         source = answer["source"].encode()
     except UnicodeEncodeError as error:  # JSON can spell half characters
         raise RefusedFile(FaultCode.NOT_UTF8, message="a cell holds half a character") from error
-    dependencies, form = _checked(source, limit_bytes=limit_bytes)
-    return CheckedFile(source=source, dependencies=dependencies, notes=tuple(answer["notes"]), form_sha256=form)
+    return replace(_checked(source, limit_bytes=limit_bytes), notes=tuple(answer["notes"]))
 
 
 def check_source(data: bytes, *, limit_bytes: int) -> list[str]:
     """Return the dependencies that the file names; raises RefusedFile with a stable code, and a line if it has one."""
-    return list(_checked(data, limit_bytes=limit_bytes)[0])
+    return list(_checked(data, limit_bytes=limit_bytes).dependencies)
 
 
-def _checked(data: bytes, *, limit_bytes: int) -> tuple[tuple[str, ...], str | None]:
-    """Return the dependencies that the file names, and the digest of its form; raises as `check_source` does."""
+def _checked(data: bytes, *, limit_bytes: int) -> CheckedFile:
+    """Return the checked Python source; raises as `check_source` does."""
     _check_bytes(data, limit_bytes=limit_bytes)
     answer = _run(_PARSER, data, function=FUNCTION, parameters=len(PARAMETERS), extra=EXTRA_PARAMETERS)
     if answer["code"] is not None:
@@ -94,8 +94,11 @@ def _checked(data: bytes, *, limit_bytes: int) -> tuple[tuple[str, ...], str | N
         requirements = tuple(read_script_block(data).requirements)
     except InvalidScriptBlock as error:
         raise RefusedFile(FaultCode.INVALID_METADATA, message=str(error), line=error.line) from error
-    program = answer.get("form")
-    return requirements, None if program is None else sha256_hex("\n".join((program, *requirements)).encode())
+    form, shape = (
+        None if answer.get(name) is None else sha256_hex("\n".join((answer[name], *requirements)).encode())
+        for name in ("form", "shape")
+    )
+    return CheckedFile(source=data, dependencies=requirements, form_sha256=form, shape_sha256=shape)
 
 
 def _check_bytes(data: bytes, *, limit_bytes: int) -> None:

@@ -144,6 +144,7 @@ def accept(
         source_key=source.key,
         source_sha256=source.sha256,
         form_sha256=checked.form_sha256,
+        shape_sha256=checked.shape_sha256,
         # A source that failed or was cancelled gets other seeds: code that looks at the clock could probe them.
         seed_epoch=queries.next_seed_epoch.rows(session, team_id=team.id, source_sha256=source.sha256).scalar_one(),
         runs_total=spec.evaluation.runs,

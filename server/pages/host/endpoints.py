@@ -29,7 +29,7 @@ router = APIRouter(include_in_schema=False)
 SEARCH_CHARS = 80
 TABLE_COLUMNS = (
     *("submission", "team", "filename", "evaluation", "state", "fault", "final_score"),
-    *("created_at", "disqualified"),
+    *("created_at", "disqualified", "alike"),
 )
 
 Text = Annotated[str, Form(max_length=10_000)]
@@ -54,7 +54,7 @@ def submissions_table(slug: str, context: AppContext, visitor: RequiredVisitor) 
             [
                 *(one.submission.id, one.team, one.submission.filename, one.submission.evaluation),
                 *(one.submission.state, one.submission.fault_code, one.final_score),
-                *(one.submission.created_at.isoformat(), one.submission.disqualified_reason),
+                *(one.submission.created_at.isoformat(), one.submission.disqualified_reason, one.alike),
             ]
             for one in all_submissions(session, competition.id)
         ]

@@ -15,7 +15,11 @@ pytestmark = pytest.mark.component("postgresql")
 BEFORE_0017 = (
     "DROP TABLE known_addresses",
     "DROP INDEX ix_submissions_team_form",
-    *(f"ALTER TABLE submissions DROP COLUMN {name}" for name in ("seed_rule", "form_sha256", "runs_shown_before")),
+    "DROP INDEX ix_submissions_team_shape",
+    *(
+        f"ALTER TABLE submissions DROP COLUMN {name}"
+        for name in ("seed_rule", "form_sha256", "shape_sha256", "runs_shown_before")
+    ),
     "UPDATE alembic_version SET version_num = '0016'",
 )
 BEFORE_0016 = (

@@ -1,5 +1,7 @@
 """Seeds belong to a file: none is shared by two files, and a file that comes again after an end gets others."""
 
+import csv
+import io
 from collections.abc import Callable
 from uuid import UUID
 
@@ -9,7 +11,7 @@ from sqlalchemy import text
 
 from lethe.evaluator.contract.states import Stage
 from lethe.server.database.migration import migrate
-from lethe.server.hosting import actions
+from lethe.server.hosting import account_administration, actions
 from lethe.server.hosting.actions import PhaseConflict
 from lethe.server.hosting.recheck import recheck
 from lethe.server.models import Submission
@@ -126,6 +128,27 @@ def test_what_a_script_block_names_is_no_comment(site: Site) -> None:
         assert upload(ann).status_code == 202
         assert upload(ann, block + GOOD).status_code == 202
         assert upload(ann, block + b"#\n" + GOOD).status_code == 200
+
+
+EDITED = b"""def unlearning(model, keep, lose, valid):
+    \"\"\"Better.\"\"\"
+    pass
+    return model
+"""
+OTHER = b"def unlearning(net, retain, forget, validation):\n    net.eval()\n    return net\n"
+
+
+def test_a_host_sees_edits_without_meaning(site: Site) -> None:
+    """They run, because a name or a value may matter, but the host sees how many there are."""
+    with site.register("ann") as ann, site.register("hal") as hal:
+        for data in (GOOD, EDITED, OTHER):
+            assert upload(ann, data).status_code == 202
+        with site.context.database.write() as session:
+            account_administration.set_host(session, "hal", SLUG, is_host=True)
+        assert hal.post("/session", json={"username": "hal", "password": "correct horse"}).status_code == 200
+        table = csv.DictReader(io.StringIO(hal.get(f"{site.url}/host/{SLUG}/submissions.csv").text))
+        assert sorted(row["alike"] for row in table) == ["0", "1", "1"]
+        assert hal.get(f"{site.url}/host/{SLUG}").text.count("1 alike") == 2
 
 
 def test_leading_submissions_run_again_before_the_finals(site: Site) -> None:

@@ -243,6 +243,7 @@ CREATE TABLE submissions (
     disqualified_reason VARCHAR(500)
     seed_rule INTEGER DEFAULT '1' NOT NULL
     form_sha256 VARCHAR(64)
+    shape_sha256 VARCHAR(64)
     runs_shown_before INTEGER DEFAULT '0' NOT NULL
     CONSTRAINT ck_submissions_final_has_origin CHECK ((evaluation = 'final') = (origin_id IS NOT NULL))
     CONSTRAINT fk_submissions_competition_id FOREIGN KEY(competition_id) REFERENCES competitions (id)
@@ -388,6 +389,7 @@ CREATE INDEX ix_submissions_competition_state ON submissions (competition_id, st
 CREATE INDEX ix_submissions_state_deadline ON submissions (state, deadline_at);
 CREATE INDEX ix_submissions_team_created ON submissions (team_id, created_at);
 CREATE INDEX ix_submissions_team_form ON submissions (team_id, form_sha256);
+CREATE INDEX ix_submissions_team_shape ON submissions (team_id, shape_sha256);
 CREATE INDEX ix_submissions_team_source ON submissions (team_id, source_sha256);
 CREATE INDEX ix_team_invites_team_id ON team_invites (team_id);
 CREATE INDEX ix_team_members_team_id ON team_members (team_id);
