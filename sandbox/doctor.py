@@ -19,7 +19,7 @@ from lethe.sandbox.jail import find_bwrap
 from lethe.sandbox.policy import Policy
 from lethe.sandbox.result import Status
 from lethe.sandbox.sandbox import mode_of, open_sandbox
-from lethe.sandbox.seccomp import compile_filter, supported
+from lethe.sandbox.seccomp import compile_filters, supported
 from lethe.sandbox.setup import DEFAULT_UID, Backend, Setup
 
 _TRIVIAL_HARNESS = """
@@ -211,10 +211,12 @@ def _check_seccomp() -> HostFinding:
     if not supported():
         return HostFinding("seccomp", False, True, "the filter is for x86_64 and aarch64", "use such a machine")
     try:
-        program = compile_filter()
+        (program,) = compile_filters()
     except (SandboxUnavailable, OSError) as error:
         return HostFinding("seccomp", False, True, str(error), "apt-get install libseccomp2")
-    return HostFinding("seccomp", True, True, f"filter of {len(program) // 8} instructions")
+    return HostFinding(
+        "seccomp", True, True, f"filter of {len(program) // 8} instructions, which lists what guests may call"
+    )
 
 
 def _check_cgroups() -> HostFinding:

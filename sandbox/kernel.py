@@ -24,6 +24,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_SECCOMP = 22
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_THP_DISABLE = 41
 _SECCOMP_MODE_FILTER = 2
 _LINUX_CAPABILITY_VERSION_3 = 0x20080522
 _HIGHEST_CAPABILITY = 63
@@ -82,6 +83,18 @@ def install_seccomp(program: bytes) -> None:
     fprog = _SockFprog(len(program) // 8, ctypes.cast(buffer, ctypes.c_void_p))
     done = _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), ctypes.byref(fprog), 0, 0)
     _check(done, "PR_SET_SECCOMP")
+
+
+def sort_once() -> None:
+    """Let the C library's qsort ask for the machine's memory, which it remembers: guests cannot ask."""
+    numbers = (ctypes.c_int * 1024)()
+    compare = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)(lambda *_: 0)
+    _libc.qsort(numbers, ctypes.c_size_t(len(numbers)), ctypes.c_size_t(ctypes.sizeof(ctypes.c_int)), compare)
+
+
+def refuse_huge_pages() -> None:
+    """Give this process and those that it forks no more huge pages than it has; raises OSError."""
+    _check(_libc.prctl(_PR_SET_THP_DISABLE, ctypes.c_ulong(1), 0, 0, 0), "PR_SET_THP_DISABLE")
 
 
 def collapse(address: int, size: int) -> bool:

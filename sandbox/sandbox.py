@@ -20,7 +20,7 @@ from lethe.sandbox.policy import Allowance, Policy
 from lethe.sandbox.request import Cancellation, Request
 from lethe.sandbox.result import RunResult
 from lethe.sandbox.run_monitor import monitor_run
-from lethe.sandbox.seccomp import compile_cutoff, compile_filter
+from lethe.sandbox.seccomp import compile_filters
 from lethe.sandbox.setup import Backend, Setup
 from lethe.sandbox.staging import staged
 
@@ -83,7 +83,7 @@ class Sandbox:
         config = _config(policy, self._cgroups) | {
             "harness_module": setup.harness_module,
             "layers": [f"/sandbox/layers/{index}" for index in range(len(setup.extra_paths))],
-            "seccomp": [compile_filter().hex(), compile_cutoff().hex()],
+            "seccomp": [program.hex() for program in compile_filters(with_gpu=setup.gpu is not None)],
         }
         command_for = partial(
             build_command,
