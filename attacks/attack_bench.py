@@ -101,6 +101,7 @@ class AttackBench:
             harness={HARNESS_FILE.name: HARNESS_FILE},
             harness_module=HARNESS_FILE.stem,
             inputs={path.name: path for path in self.plain_inputs(stage).iterdir()},
+            with_packages=False,
             backend=self.backend,
             gpu=self.gpu,
             uid=self.uid,

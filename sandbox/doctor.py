@@ -14,6 +14,8 @@ from pathlib import Path
 from lethe.sandbox.cgroups import CgroupTree
 from lethe.sandbox.errors import SandboxError, SandboxUnavailable
 from lethe.sandbox.identity import Identity, blocking_path, identity_arguments, identity_of
+from lethe.sandbox.image import available_bytes, can_be_swapped, needed_bytes
+from lethe.sandbox.image_contents import collect
 from lethe.sandbox.interpreter import find_interpreter
 from lethe.sandbox.jail import find_bwrap
 from lethe.sandbox.policy import Policy
@@ -59,11 +61,12 @@ def probe(
     gid: int | None = None,
     python: Path | None = None,
     backend: Backend = Backend.ZYGOTE,
+    gpu: int | None = None,
 ) -> list[HostFinding]:
     """Return all findings; a requirement comes after those that it depends on. Raises nothing.
 
     uid, gid: identity of the jail when the caller is root. python: the guest's interpreter, by default this one.
-    backend: used for the trial run; the unsafe one is reported as a fault.
+    backend: used for the trial run; the unsafe one is reported as a fault. gpu: of the worker, whose files take memory.
     """
     setup = Setup(
         harness={},
@@ -83,6 +86,7 @@ def probe(
         _check_interpreter(setup, identity),
         _check_temporary_folder(identity),
         _check_seccomp(),
+        _check_image(setup, identity, with_gpu=gpu is not None),
     ]
     if backend is Backend.UNSAFE:
         detail = f"{backend} isolates nothing: submissions may do whatever their user may"
@@ -219,6 +223,26 @@ def _check_seccomp() -> HostFinding:
     )
 
 
+def _check_image(setup: Setup, identity: Identity, *, with_gpu: bool) -> HostFinding:
+    try:
+        interpreter = find_interpreter(setup.python, identity)
+    except SandboxUnavailable:
+        return HostFinding(
+            "files in memory", False, True, "not tried, because of the above", "mend what is above first"
+        )
+    needed = needed_bytes(collect(interpreter, with_packages=True, with_gpu=with_gpu))
+    available = available_bytes()
+    detail = (
+        f"each worker keeps {needed / 2**30:.1f} GiB of files for guests in memory; {available / 2**30:.1f} are free"
+    )
+    if needed > available:
+        return HostFinding("files in memory", False, True, detail, "free memory, or install the CPU build of torch")
+    if can_be_swapped():
+        remedy = "swapoff -a, or a control group with memory.swap.max=0: runs could tell which pages are swapped out"
+        return HostFinding("files in memory", False, False, f"{detail}, and this machine swaps", remedy)
+    return HostFinding("files in memory", True, True, detail)
+
+
 def _check_cgroups() -> HostFinding:
     with CgroupTree.create() as tree:
         controllers = ", ".join(sorted(tree.controllers)) or "none"
@@ -242,6 +266,7 @@ def _run_trivially(setup: Setup) -> str:
             harness={"trivial.py": harness},
             harness_module="trivial",
             python=setup.python,
+            with_packages=False,
             uid=setup.uid,
             gid=setup.gid,
             backend=setup.backend,

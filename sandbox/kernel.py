@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -15,10 +16,12 @@ MS_RDONLY = 1
 MS_NOSUID = 2
 MS_NODEV = 4
 MS_NOEXEC = 8
+MS_NOATIME = 1024
 MS_REMOUNT = 32
 MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
+MS_SLAVE = 1 << 19
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_SECCOMP = 22
@@ -45,6 +48,17 @@ class _SockFprog(ctypes.Structure):
 def unshare(flags: int) -> None:
     """Leave the namespaces named by CLONE_NEW* `flags`; raises OSError."""
     _check(_libc.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def setns(fd: int, kind: int) -> None:
+    """Enter the namespace behind `fd`, of the `kind` CLONE_NEW*; raises OSError."""
+    _check(_libc.setns(ctypes.c_int(fd), ctypes.c_int(kind)), "setns")
+
+
+def map_own_ids(uid: int, gid: int) -> None:
+    """In a new user namespace, let the uid and gid from before be what they were; raises OSError."""
+    for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        Path(f"/proc/self/{name}").write_text(line, encoding="ascii")
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, options: str | None = None) -> None:

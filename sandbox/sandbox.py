@@ -6,8 +6,9 @@ from functools import partial
 
 from lethe.sandbox.cgroups import CgroupTree
 from lethe.sandbox.errors import SandboxUnavailable
-from lethe.sandbox.gpu import device_nodes, driver_libraries
+from lethe.sandbox.gpu import device_nodes
 from lethe.sandbox.identity import Identity, identity_of
+from lethe.sandbox.image import Image, held_image
 from lethe.sandbox.interpreter import Interpreter, find_interpreter
 from lethe.sandbox.jail import (
     Jail,
@@ -43,7 +44,13 @@ class Sandbox:
         if setup.backend is Backend.UNSAFE:
             self._open_jail = self._enter_no_jail
         else:
-            self._open_jail = partial(self._enter_jail, bwrap=find_bwrap(), interpreter=interpreter)
+            bwrap = find_bwrap()
+            image = stack.enter_context(
+                held_image(
+                    interpreter, self._identity, with_packages=setup.with_packages, with_gpu=setup.gpu is not None
+                )
+            )
+            self._open_jail = partial(self._enter_jail, bwrap=bwrap, interpreter=interpreter, image=image)
         if setup.backend is not Backend.FRESH:
             self._jail = self._open_jail(stack)
 
@@ -78,7 +85,7 @@ class Sandbox:
         with ExitStack() as stack:
             return monitor_run(self._open_jail(stack), self._cgroups, self._policy, request)
 
-    def _enter_jail(self, stack: ExitStack, *, bwrap: str, interpreter: Interpreter) -> Jail:
+    def _enter_jail(self, stack: ExitStack, *, bwrap: str, interpreter: Interpreter, image: Image) -> Jail:
         setup, policy, identity = self._setup, self._policy, self._identity
         config = _config(policy, self._cgroups) | {
             "harness_module": setup.harness_module,
@@ -93,10 +100,10 @@ class Sandbox:
             identity=identity,
             interpreter=interpreter,
             staging=stack.enter_context(staged(setup, identity, config)),
+            image=image,
             gpu_nodes=device_nodes(setup.gpu) if setup.gpu is not None else (),
-            masked=driver_libraries() if setup.gpu is None else (),
         )
-        return stack.enter_context(Jail(command_for, setup, identity))
+        return stack.enter_context(Jail(command_for, setup, identity, image=image))
 
     def _enter_no_jail(self, stack: ExitStack) -> Jail:
         setup, identity = self._setup, self._identity

@@ -179,9 +179,7 @@ def _enter_namespaces(devices: Mapping[str, int], config: dict[str, Any]) -> int
     """Return a descriptor of /proc as it was before it was covered. devices: node -> flags that its mount keeps."""
     uid, gid = os.getuid(), os.getgid()
     kernel.unshare(_NAMESPACES)
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    kernel.map_own_ids(uid, gid)
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     # One tmpfs for scratch and shared memory, so that one size limit holds for both together.
     flags = kernel.MS_NOSUID | kernel.MS_NODEV

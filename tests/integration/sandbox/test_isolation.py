@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -349,9 +350,7 @@ def test_an_extra_path_comes_last(tiny_setup: Setup, tmp_path: Path, run_in: Cal
     for folder in tmp_path.parents:
         if folder.name.startswith(("pytest-", "popen-")):
             folder.chmod(0o755)
-    setup = Setup(
-        harness=tiny_setup.harness, harness_module="tiny", inputs=tiny_setup.inputs, extra_paths=(tmp_path,), start_s=60
-    )
+    setup = replace(tiny_setup, extra_paths=(tmp_path,))
     source = "import json, layered, sys\ndef f(c, s): print([layered.VALUE, sys.path[-1]]); return b''\n"
     with open_sandbox(setup) as opened:
         assert seen(run_in(opened, source)) == [7, "/sandbox/layers/0"]
