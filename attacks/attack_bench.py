@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,6 +54,7 @@ class AttackBench:
         self.plants = Plants(self.uid)
         self._stack = contextlib.ExitStack()
         self._plain: dict[Stage, Sandbox] = {}
+        self._patient: dict[Stage, Sandbox] = {}
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self.plants)
@@ -94,6 +96,13 @@ class AttackBench:
         if stage not in self._plain:
             self._plain[stage] = self._stack.enter_context(open_sandbox(self.plain_setup(stage), PLAIN_POLICY))
         return self._plain[stage]
+
+    def patient(self, stage: Stage) -> Sandbox:
+        """As `plain`, with time for an observer."""
+        if stage not in self._patient:
+            policy = replace(PLAIN_POLICY, wall_s=60.0)
+            self._patient[stage] = self._stack.enter_context(open_sandbox(self.plain_setup(stage), policy))
+        return self._patient[stage]
 
     def plain_setup(self, stage: Stage) -> Setup:
         """The setup of a jail with the plain harness."""

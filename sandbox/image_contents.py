@@ -141,6 +141,9 @@ class _Collection:
             if wants is None:
                 continue
             for name in wants.needed:
+                # A zygote that finds the driver looks for GPUs with it, which starts a thread.
+                if name.startswith(_DRIVER) and not self._with_gpu:
+                    continue
                 found = self._find(name, wants, path)
                 if found is None:
                     continue
