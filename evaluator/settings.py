@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from platformdirs import user_cache_path
 from pydantic import AfterValidator, Field, SecretStr
@@ -113,6 +113,10 @@ class WorkerSettings(LayerSettings):
         default=2**30, ge=0, description="Bytes that must be free in the cache; with less, the worker asks for no work"
     )
     slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Runs at the same time")
+    only: Literal["check", "hidden"] | None = Field(
+        default=None,
+        description="Stage that this worker works on: checks, or runs on hidden data; unset: both",
+    )
     outputs_wall_s: float = Field(default=60.0, gt=0, description="Seconds that computing one model's outputs may take")
     log_format: str = Field(default="text", pattern="^(text|json)$", description="Readable lines or JSON lines")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level shown")

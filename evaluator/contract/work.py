@@ -70,6 +70,7 @@ class Claim(Contract):
     """A registered worker asks for work. It does so every few seconds while idle, and so shows that it is alive."""
 
     worker: WorkerName
+    only: Literal[Stage.CHECK, Stage.RUN] | None = Field(default=None, description="The stage it works on; null: both")
 
 
 class RunOrder(Contract):

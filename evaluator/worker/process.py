@@ -9,6 +9,7 @@ import time
 import warnings
 from contextlib import suppress
 from functools import partial
+from typing import Literal
 
 import structlog
 from celery import Celery
@@ -24,7 +25,7 @@ from tenacity import (
 )
 
 from lethe.evaluator.artifacts import open_store
-from lethe.evaluator.contract.states import Owner
+from lethe.evaluator.contract.states import Owner, Stage
 from lethe.evaluator.contract.tasks import EVALUATE_QUEUE, WAKE_EVALUATE_TASK, WORKER_POLL_S, celery_configuration
 from lethe.evaluator.contract.work import Job, Outcome, RunRecord
 from lethe.evaluator.dependencies import open_layers
@@ -54,6 +55,7 @@ LONGEST_RETRY_S = 5.0
 UNFIT_S = 30.0  # between two tries of a machine that is not fit
 FIRST_REST_S, LONGEST_REST_S = 20.0, 60.0  # longer than an item waits to be tried again, so that others take it
 FAULTS_BEFORE_SELF_TEST = 2
+_STAGES: dict[str, Literal[Stage.CHECK, Stage.RUN]] = {"check": Stage.CHECK, "hidden": Stage.RUN}
 
 
 class WorkerRefused(EvaluatorError):
@@ -74,6 +76,7 @@ class WorkerLoop:
         self.name = identity.name
         self.failure: str | None = None
         self._sandbox_mode = sandbox_mode
+        self._only = None if settings.only is None else _STAGES[settings.only]
         self._capabilities = find_capabilities(slots=settings.slots, sandbox_mode=sandbox_mode)
         self._spool = ReportSpool(identity.folder / "spool")
         self._client = WorkClient(settings.server_url, settings.worker_key.get_secret_value(), identity.name)
@@ -154,7 +157,7 @@ class WorkerLoop:
             if not self._registered:
                 self._register()
             while not self._stop.is_set():
-                job = self._client.claim()
+                job = self._client.claim(self._only)
                 if job is None:
                     if self._trainer.train(self._stop):
                         continue

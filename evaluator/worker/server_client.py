@@ -1,7 +1,7 @@
 """The worker's side of the internal work API, over HTTP."""
 
 import threading
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import structlog
@@ -15,6 +15,7 @@ from tenacity import (
 )
 
 from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.contract.states import Stage
 from lethe.evaluator.contract.training import (
     TrainingClaim,
     TrainingHeartbeat,
@@ -82,9 +83,12 @@ class WorkClient:
         """Say that this worker stops."""
         self._post("/work/leave", Leave(worker=self._worker))
 
-    def claim(self) -> Job | None:
-        """Lease a job, or return None when there is nothing to do; raises WorkerUnknown before the worker registers."""
-        answer = self._post("/work/claim", Claim(worker=self._worker))
+    def claim(self, only: Literal[Stage.CHECK, Stage.RUN] | None = None) -> Job | None:
+        """Lease a job, of one stage `only` or of both, or return None when there is nothing to do.
+
+        Raises WorkerUnknown before the worker registers.
+        """
+        answer = self._post("/work/claim", Claim(worker=self._worker, only=only))
         return None if answer is None else Job.model_validate(answer)
 
     def heartbeat(self, beat: Heartbeat) -> HeartbeatAnswer:

@@ -4,7 +4,7 @@ import signal
 import socket
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -107,6 +107,10 @@ def worker(
         str | None, typer.Option("--key", help="The worker key itself; other users of this machine can see it")
     ] = None,
     slots: Annotated[int | None, typer.Option("--slots", help="Runs at the same time [env: LETHE_SLOTS]")] = None,
+    only: Annotated[
+        Literal["check", "hidden"] | None,
+        typer.Option("--only", help="Work on one stage: check or hidden [env: LETHE_ONLY]"),
+    ] = None,
     allow_unsafe: AllowUnsafe = False,
 ) -> None:
     """Run an evaluation worker: it runs submissions in the sandbox and stores their outputs."""
@@ -120,7 +124,7 @@ def worker(
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"cannot read the worker key in {key_file}: {error}") from error
     require_known_variables()
-    given = {"server_url": server, "slots": slots, "worker_key": key}
+    given = {"server_url": server, "slots": slots, "worker_key": key, "only": only}
     settings = WorkerSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     configure_logs(level=settings.log_level, log_format=settings.log_format)
     run_worker(settings, allow_unsafe=allow_unsafe)
