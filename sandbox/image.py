@@ -7,6 +7,7 @@ by its page faults if by nothing else. In memory every page is always there.
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -132,6 +133,11 @@ def _build(contents: Contents, interpreter: Interpreter, identity: Identity) -> 
             process.kill()
             process.communicate()
             raise
+        if process.returncode == -signal.SIGKILL:
+            raise SandboxUnavailable(
+                f"files for guests take {needed / 2**30:.1f} GiB, and copying them was killed: raise the "
+                "memory limit of this container or control group"
+            )
         if process.returncode != 0:
             raise SandboxFailure(f"the image could not be built: {complaint.strip()[-2_000:]}")
         with contextlib.suppress(OSError):

@@ -91,6 +91,16 @@ def test_what_belongs_to_gpus_is_there_with_one(environment: Interpreter) -> Non
     assert {"nvidia/lib/libunused.so.1", "triton/__init__.py"} <= found
 
 
+def test_the_drivers_libraries_are_there_only_with_a_gpu(
+    interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This machine has no driver, so a library that Python is linked with plays its part."""
+    monkeypatch.setattr(image_contents, "_DRIVER", ("libm.so",))
+    for with_gpu in (False, True):
+        contents = collect(interpreter, with_packages=False, with_gpu=with_gpu)
+        assert any("/libm.so" in place for place in contents.files) is with_gpu
+
+
 def test_nothing_of_an_environment_lies_where_the_host_has_it(environment: Interpreter) -> None:
     contents = collect(environment, with_packages=True, with_gpu=False)
     host = str(environment.host.parents[1])
