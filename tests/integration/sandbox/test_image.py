@@ -155,5 +155,5 @@ def test_an_image_is_shared_by_the_jails_of_a_process_and_gone_with_the_last(
 def test_too_little_memory_is_said_before_it_is_used(tiny_setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image, "available_bytes", lambda: 1 << 20)
     monkeypatch.setattr(image, "_shared", {})
-    with pytest.raises(SandboxUnavailable, match="GiB of memory, and .* are free"), open_sandbox(tiny_setup):
+    with pytest.raises(SandboxUnavailable, match=r"GiB of memory, and .* are free"), open_sandbox(tiny_setup):
         pytest.fail("it must not open")
