@@ -20,9 +20,16 @@ REVIEWED: Mapping[str, str] = {
 
 REVIEWED_AT_ONCE: Mapping[str, str] = {
     "bytes that a new pipe takes": "the pages of pipes are counted for all runs of a user",
-    "faults of ": "a page that another process maps at this moment is left to a fault of its own",
+    "minor faults of ": "a page that another process maps at this moment is left to a fault of its own",
 }
 """What can differ, beside these, only while the other run is there."""
+
+REVIEWED_FRESH: Mapping[str, str] = {
+    "device number": "each run has a jail, and so file systems, of its own",
+    "minor faults of ": "addresses are random in each jail",
+    "times of the files": "when its jail was started, and so time",
+}
+"""What differs, beside these, where each run has a jail of its own (`bubblewrap-fresh`)."""
 
 Observation = Mapping[str, Any]
 _LOOKS = 3
@@ -37,9 +44,9 @@ def observe(sandbox: Sandbox) -> Observation:
     return found
 
 
-def differences(before: Observation, after: Observation, *, at_once: bool = False) -> dict[str, str]:
-    """What `after` says otherwise than `before`, by name, if it is not on the lists above."""
-    reviewed = tuple({**REVIEWED, **(REVIEWED_AT_ONCE if at_once else {})})
+def differences(before: Observation, after: Observation, *lists: Mapping[str, str]) -> dict[str, str]:
+    """What `after` says otherwise than `before`, by name, if it is on none of the `lists`."""
+    reviewed = tuple(name for each in lists for name in each)
     return {
         name: f"{str(before.get(name))[:100]} became {str(after.get(name))[:100]}"
         for name in sorted(before.keys() | after.keys())
@@ -47,11 +54,11 @@ def differences(before: Observation, after: Observation, *, at_once: bool = Fals
     }
 
 
-def lasting_difference(before: Observation, sandbox: Sandbox) -> str | None:
+def lasting_difference(before: Observation, sandbox: Sandbox, *lists: Mapping[str, str]) -> str | None:
     """What every one of several runs in `sandbox` says otherwise than `before`, or None; a single one may be chance."""
     found: dict[str, str] | None = None
     for _ in range(_LOOKS):
-        new = differences(before, observe(sandbox))
+        new = differences(before, observe(sandbox), *lists)
         found = new if found is None else {name: new[name] for name in found if name in new}
         if not found:
             return None

@@ -17,7 +17,8 @@ _TOUCHED_FILES = 200
 
 def unlearning(net, retain, forget, validation):
     seen = {f"faults before the run: {name}": value for name, value in usage().items()}
-    seen |= descriptors() | places() | numbers() | files() | faults()
+    seen |= faults()  # first, while what differs has not made a difference to the interpreter's own memory
+    seen |= descriptors() | places() | numbers() | files()
     return json.dumps(seen, sort_keys=True).encode()
 
 
@@ -27,11 +28,14 @@ def usage():
     return {name: getattr(now, name) for name in names}
 
 
+def compared(what, before, after):
+    change = {name: after[name] - before[name] for name in before}
+    return {f"minor faults of {what}": change.pop("ru_minflt"), f"major faults and transfers of {what}": change}
+
+
 def facts(status):
-    return [getattr(status, name) for name in (
-        "st_mode", "st_ino", "st_dev", "st_nlink", "st_uid", "st_gid", "st_size", "st_blocks", "st_rdev",
-        "st_atime_ns", "st_mtime_ns", "st_ctime_ns",
-    )]  # fmt: skip
+    names = ("st_mode", "st_ino", "st_nlink", "st_uid", "st_gid", "st_size", "st_blocks", "st_rdev")
+    return [getattr(status, name) for name in names]
 
 
 def descriptors():
@@ -93,13 +97,17 @@ def numbers():
 
 
 def files():
-    """A digest of what stat says of all files in each folder; times of access too."""
+    """A digest of what stat says of all files in each folder; devices and times apart."""
     seen = {}
     for folder, names, entries in os.walk("/"):
         names[:] = sorted(name for name in names if (folder, name) not in {("/", "tmp"), ("/dev", "shm")})
-        told = [(entry, facts(os.lstat(os.path.join(folder, entry)))) for entry in sorted(entries)]
-        told.append((".", facts(os.lstat(folder))))
-        seen[f"stat of the files in {folder}"] = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        found = [(entry, os.lstat(os.path.join(folder, entry))) for entry in [*sorted(entries), "."]]
+        for kind, told in (
+            ("stat", [(entry, facts(status)) for entry, status in found]),
+            ("device numbers", [status.st_dev for _, status in found]),
+            ("times", [(status.st_atime_ns, status.st_mtime_ns, status.st_ctime_ns) for _, status in found]),
+        ):
+            seen[f"{kind} of the files in {folder}"] = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
     return seen
 
 
@@ -116,7 +124,7 @@ def faults():
         before = usage()
         own[:] = block
         after = usage()
-    seen |= {f"faults of 8 MiB: {name}": value - before[name] for name, value in after.items()}
+    seen |= compared("8 MiB", before, after)
     tops = ("/usr", "/sandbox", "/etc")
     paths = [os.path.join(folder, name) for top in tops for folder, _, names in os.walk(top) for name in names]
     sizes = sorted(((os.stat(path).st_size, path) for path in paths if os.path.isfile(path)), reverse=True)
@@ -125,6 +133,6 @@ def faults():
             before = usage()
             zlib.crc32(pages)
             after = usage()
-            seen |= {f"faults of {path}: {name}": value - before[name] for name, value in after.items()}
+            seen |= compared(path, before, after)
             seen[f"blocks of {path}"] = os.fstat(file.fileno()).st_blocks
     return seen

@@ -19,7 +19,10 @@ from pathlib import Path
 from lethe.sandbox.elf import Wants, read_wants
 from lethe.sandbox.interpreter import Interpreter
 
-PROGRAMS = ("sh", "cat", "cp", "echo", "env", "false", "id", "ls", "mkdir", "mv", "nproc", "pwd", "rm", "sleep", "true")
+PROGRAMS = (
+    *("sh", "cat", "cp", "date", "echo", "env", "false", "head", "id", "ls", "mkdir", "mv", "nproc", "pwd", "rm"),
+    *("sleep", "tail", "true", "uname", "wc"),
+)
 _PROGRAM_FOLDERS = (Path("/usr/bin"), Path("/bin"))
 _DATA = (Path("/usr/lib/locale/C.utf8"), Path("/usr/share/zoneinfo"), Path("/etc/ld.so.cache"))
 _GPU_PACKAGES = frozenset({"nvidia", "triton", "cuda"})

@@ -59,7 +59,8 @@ def start_jail(user_fd: int, mount_fd: int, trees: Iterable[tuple[str, str]], co
     pairs: list[tuple[str, str]] = []
     for name, fd in opened:
         _plan_tree(f"/proc/self/fd/{fd}", f"{OWN}/{name}", pairs)
-    _copy_all(pairs, mtime_ns=0)
+    for pair in pairs:  # in order, so that inode numbers are the same in every jail
+        _copy(0, pair)
     _seal(OWN)
     for fd in (user_fd, mount_fd, *(fd for _, fd in opened)):
         os.close(fd)
@@ -102,10 +103,10 @@ def _plan_tree(source: str, target: str, pairs: list[tuple[str, str]]) -> None:
                 _plan_tree(entry.path, place, pairs)
 
 
-def _copy_all(pairs: list[tuple[str, str]], mtime_ns: int | None = None) -> int:
+def _copy_all(pairs: list[tuple[str, str]]) -> int:
     """Copy files, whose folders exist, and return their bytes in whole pages; leaves out what this uid may not read."""
     with ThreadPoolExecutor(_COPIERS) as pool:
-        return sum(pool.map(partial(_copy, mtime_ns), pairs, chunksize=64))
+        return sum(pool.map(partial(_copy, None), pairs, chunksize=64))
 
 
 def _copy(mtime_ns: int | None, pair: tuple[str, str]) -> int:

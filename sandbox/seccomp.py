@@ -83,7 +83,7 @@ class _Rules:
         self.allow(
             "prlimit64", self._is(1, _RLIMIT_CORE), self._library.Arg(2, self._library.EQ, 0)
         )  # reading RLIMIT_CORE
-        self.allow("statx", self._without(3, calls.STATX_MNT_ID_UNIQUE))
+        self.allow("mmap", self._without(3, calls.MAP_HUGETLB))
 
     def add_creation(self) -> None:
         """New processes without namespaces, and modes of files without set-id bits."""

@@ -1,17 +1,18 @@
 """The system calls that a guest may make, by reason; every other answers ENOSYS, as on a kernel that has never had it.
 
 Where a call takes a command, an option or an advice, only those listed here exist. What is *pretended* answers success
-and does nothing. A call belongs here if programs need it and no answer of it depends on what another run did.
+and does nothing. A call belongs here if programs need it and no answer of it depends on what another run did. `statx`
+would tell numbers of mounts, and is not needed: the C library answers in its place.
 """
 
 from collections.abc import Mapping
 
 ALLOWED: Mapping[str, str] = {
-    "memory of one's own": "brk mmap mprotect munmap mremap",
+    "memory of one's own": "brk mprotect munmap mremap",
     "processes and threads of the run": "fork vfork execve execveat exit exit_group wait4 waitid "
     "set_tid_address set_robust_list get_robust_list futex rseq restart_syscall sched_yield sched_getaffinity "
     "sched_setaffinity sched_getparam sched_setparam sched_getscheduler sched_setscheduler sched_getattr "
-    "sched_setattr sched_get_priority_max sched_get_priority_min sched_rr_get_interval getpriority setpriority "
+    "sched_setattr sched_get_priority_max sched_get_priority_min getpriority setpriority "
     "getrlimit getrusage times arch_prctl",
     "who one is": "getpid getppid gettid getpgid getpgrp setpgid getsid setsid getuid geteuid getgid getegid "
     "getresuid getresgid getgroups capget uname getcpu getrandom umask",
@@ -79,4 +80,5 @@ RLIMITS_SET = tuple(which for which in range(16) if which != 4)
 CLONE_DENIED = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000 | 0x1000
 """The flags that make namespaces (NEWNS … NEWNET), and PIDFD, whose inode counts processes of the whole machine."""
 SET_ID_BITS = 0o6000
-STATX_MNT_ID_UNIQUE = 0x4000
+MAP_HUGETLB = 0x40000
+"""mmap's flag for huge pages that the machine has set aside, of which one run could take another's."""

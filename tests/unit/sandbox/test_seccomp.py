@@ -83,8 +83,10 @@ def answer(program: bytes, number: int, *arguments: int, arch: int = X86_64) -> 
         (54, (3, 1, 76), ENOSYS),  # setsockopt(SO_PASSPIDFD)
         (54, (3, 1, 7), PRETENDED),  # setsockopt(SO_SNDBUF)
         (54, (3, 1, 8), ALLOW),
-        (332, (0, 0, 0, 0x17FF), ALLOW),  # statx
-        (332, (0, 0, 0, 0x4FFF), ENOSYS),  # statx with STATX_MNT_ID_UNIQUE
+        *[(332, (0, 0, 0, mask), ENOSYS) for mask in (0x7FF, 0x17FF, 0x4FFF)],  # statx, which tells numbers of mounts
+        (9, (0, 4096, 3, 0x22), ALLOW),  # mmap
+        (9, (0, 4096, 3, 0x40022), ENOSYS),  # mmap with MAP_HUGETLB
+        (148, (0,), ENOSYS),  # sched_rr_get_interval, which older kernels answer by the load
         (160, (4, 0), ENOSYS),  # setrlimit(RLIMIT_CORE)
         (160, (7, 0), ALLOW),
         (302, (0, 4, 0, 1), ALLOW),  # prlimit64: reading RLIMIT_CORE
