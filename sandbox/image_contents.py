@@ -52,7 +52,7 @@ class _Collection:
         self._contents = Contents()
         # Longest first: an environment may lie inside of another folder.
         places = sorted(interpreter.binds.items(), key=lambda bind: -len(str(bind[1])))
-        self._places = [(os.path.realpath(folder), str(place)) for place, folder in places]
+        self._places = [(os.path.realpath(folder), interpreter.place_in_image(place)) for place, folder in places]
         self._libraries: dict[str, str] = {}
 
     def collected(self, *, with_packages: bool) -> Contents:

@@ -91,6 +91,20 @@ def test_what_belongs_to_gpus_is_there_with_one(environment: Interpreter) -> Non
     assert {"nvidia/lib/libunused.so.1", "triton/__init__.py"} <= found
 
 
+def test_folders_that_are_links_are_there_once(tmp_path: Path) -> None:
+    """As uv installs interpreters: the folder that is named leads to one with the whole version in its name."""
+    (tmp_path / "real" / "lib").mkdir(parents=True)
+    (tmp_path / "real" / "lib" / "module.py").write_text("")
+    (tmp_path / "link").symlink_to("real")
+    link, real = tmp_path / "link", tmp_path / "real"
+    interpreter = Interpreter(
+        link / "bin" / "python", {link: link, real: real}, link / "bin" / "python", library=(link / "lib",)
+    )
+    contents = collect(interpreter, with_packages=False, with_gpu=False)
+    assert [place for place in contents.files if place.endswith("/module.py")] == [f"{real}/lib/module.py"]
+    assert interpreter.place_in_image(link) == interpreter.place_in_image(real) == str(real)
+
+
 def test_the_drivers_libraries_are_there_only_with_a_gpu(
     interpreter: Interpreter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
