@@ -2,7 +2,7 @@
 
 - the interpreter, its standard library, and of the environment all installed packages;
 - what their libraries are linked with, wherever the loader finds it;
-- a shell and a few programs, character sets and time zones;
+- shells and small programs, character sets and time zones;
 - with a GPU its driver's libraries.
 
 Left out: headers and static libraries, test suites, modules compiled by other interpreters, and without a GPU what its
@@ -20,9 +20,12 @@ from lethe.sandbox.elf import Wants, read_wants
 from lethe.sandbox.interpreter import Interpreter
 
 PROGRAMS = (
-    *("sh", "cat", "cp", "date", "echo", "env", "false", "head", "id", "ls", "mkdir", "mv", "nproc", "pwd", "rm"),
-    *("sleep", "tail", "true", "uname", "wc"),
+    "sh bash awk basename bunzip2 bzip2 cat chmod cmp comm cp cut date dd diff dirname du echo env expr "
+    "false find grep gunzip gzip head id join ln ls md5sum mkdir mktemp mv nl nproc od paste printf pwd "
+    "readlink realpath rm rmdir sed seq sha256sum shuf sleep sort split stat tail tar tee test touch tr "
+    "true uname uniq unzip wc which whoami xargs xz yes zip"
 )
+"""Those of them that the machine has: files written for Kaggle call some of them."""
 _PROGRAM_FOLDERS = (Path("/usr/bin"), Path("/bin"))
 _DATA = (Path("/usr/lib/locale/C.utf8"), Path("/usr/share/zoneinfo"), Path("/etc/ld.so.cache"))
 _GPU_PACKAGES = frozenset({"nvidia", "triton", "cuda"})
@@ -61,7 +64,7 @@ class _Collection:
             self._add_tree(folder, skipped=frozenset({"site-packages", "dist-packages", "test"}))
         for folder in _DATA:
             self._add_tree(folder) if folder.is_dir() else self._add_file(folder)
-        for name in PROGRAMS:
+        for name in PROGRAMS.split():
             self._add_file(next((folder / name for folder in _PROGRAM_FOLDERS if (folder / name).exists()), Path()))
         if with_packages:
             skipped: frozenset[str] = frozenset() if self._with_gpu else _GPU_PACKAGES
