@@ -19,8 +19,17 @@ from lethe.sandbox import Backend, Policy, Sandbox, SandboxUnavailable, Setup, o
 from lethe.sandbox.doctor import require
 
 HARNESS_MODULE = "lethe.evaluator.guest.harness"
-_GUEST_PARTS = ("evaluator/__init__.py", "evaluator/guest", "evaluator/models", "evaluator/data/__init__.py",
-                "evaluator/data/loaders.py")  # fmt: skip
+_GUEST_PARTS = (
+    "evaluator/__init__.py",
+    "evaluator/contract/__init__.py",
+    "evaluator/contract/parameters.py",
+    "evaluator/contract/submission.py",
+    "evaluator/data/__init__.py",
+    "evaluator/data/loaders.py",
+    "evaluator/errors.py",
+    "evaluator/guest",
+    "evaluator/models",
+)
 MAX_OPEN = 2
 # Notebooks of the 2023 challenge skip their own loop over runs when the first file exists and is empty; some write into
 # the other folders.

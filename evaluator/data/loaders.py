@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset
 from torch.utils.data._utils.collate import default_collate_fn_map
 
 PARTS = ("retain", "forget", "validation")
@@ -105,6 +105,11 @@ def make_loaders(tensors: Mapping[str, Tensor], batch_size: int) -> Loaders:
             for part in PARTS
         )
     )
+
+
+def joined(first: DataLoader[Sample], second: DataLoader[Sample]) -> DataLoader[Sample]:
+    """A shuffled loader over the data of both, with the batch size of the first."""
+    return DataLoader(ConcatDataset([first.dataset, second.dataset]), batch_size=first.batch_size, shuffle=True)
 
 
 def class_weights(labels: Tensor, classes: int) -> Tensor:

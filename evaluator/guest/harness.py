@@ -1,11 +1,12 @@
 """The sandbox's harness for unlearning: loads the participant-visible data once, then calls one submission per fork."""
 
-import inspect
+import copy
 import json
 import random
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import torch.utils.data
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from lethe.evaluator.data.loaders import class_weights, make_loaders
+from lethe.evaluator.contract.parameters import bind, parameters_of
+from lethe.evaluator.data.loaders import Loaders, class_weights, joined, make_loaders
 from lethe.evaluator.guest.warm_up import warm_up
 from lethe.evaluator.models import build_model
 from lethe.sandbox.guest import InvalidResult, NoResult, define
@@ -60,7 +62,8 @@ def run(context: Context, source: bytes, filename: str, function: str, seed: int
     dtypes = {name: tensor.dtype for name, tensor in context.net.state_dict().items()}
     versions = _versions(context.net)
     context.net.to(context.device)  # not in the zygote: CUDA belongs to the process that initialised it
-    returned = unlearning(context.net, *loaders, **_extras(unlearning, context, seed))
+    positional, named = _arguments(unlearning, context, loaders, seed)
+    returned = unlearning(*positional, **named)
     net = context.net if returned is None else returned
     if not isinstance(net, nn.Module):
         raise NoResult(f"unlearning returned {type(returned).__name__}, not a torch.nn.Module or None")
@@ -74,19 +77,32 @@ def _versions(net: nn.Module) -> list[tuple[int, int]]:
     return [(id(parameter), parameter._version) for parameter in net.parameters()]
 
 
-def _extras(unlearning: Callable[..., Any], context: Context, seed: int) -> dict[str, Any]:
-    """Values for the extra parameters that the function names, of those that exist."""
-    known: dict[str, Callable[[], Any]] = {
+def _arguments(
+    unlearning: Callable[..., Any], context: Context, loaders: Loaders, seed: int
+) -> tuple[list[Any], dict[str, Any]]:
+    """The values that the function's parameters ask for, by place and by name; raises Unbindable."""
+    values: dict[str, Callable[[], Any]] = {
+        "net": lambda: context.net,
+        **{part: partial(getattr, loaders, part) for part in Loaders._fields},
+        "train": lambda: joined(loaders.retain, loaders.forget),
+        "original": lambda: copy.deepcopy(context.net).eval().requires_grad_(False),
         "device": lambda: next(context.net.parameters()).device,
         "class_weights": lambda: class_weights(context.tensors["retain.labels"], context.classes).to(context.device),
         "seed": lambda: seed,
         "param_names": lambda: [name for name, _ in context.net.named_parameters()],
     }
-    try:
-        parameters = list(inspect.signature(unlearning).parameters)
-    except (TypeError, ValueError):
-        return {}
-    return {name: known[name]() for name in parameters[4:] if name in known}
+    parameters = parameters_of(unlearning)
+    binding = bind(parameters)
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
+    by_place = True
+    for parameter in parameters:
+        by_place = by_place and parameter.is_positional and parameter.name in binding.given
+        if by_place:
+            positional.append(values[binding.given[parameter.name]]())
+        elif parameter.name in binding.given:
+            named[parameter.name] = values[binding.given[parameter.name]]()
+    return positional + [values[meaning]() for meaning in binding.rest], named
 
 
 def _plain_state(net: nn.Module, dtypes: Mapping[str, torch.dtype]) -> dict[str, Tensor]:

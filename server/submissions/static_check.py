@@ -1,13 +1,14 @@
 """The static check of an upload: nothing of it is executed, and parsing happens in a killable process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lethe.evaluator.contract.fault_texts import FAULT_TEXTS
 from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.contract.parameters import SIGNATURE, Parameter, Unbindable, bind
 from lethe.evaluator.contract.script_block import InvalidScriptBlock, read_script_block
-from lethe.evaluator.contract.submission import EXTRA_PARAMETERS, FUNCTION, PARAMETERS
+from lethe.evaluator.contract.submission import FUNCTION
 from lethe.server.errors import RequestError
 from lethe.server.submissions.parser_pool import TooCostly, run_program
 
@@ -60,7 +61,7 @@ def check_file(data: bytes, *, filename: str, limit_bytes: int) -> CheckedFile:
     The limit applies to the Python source; a notebook, whose outputs are left out, may have 8 MiB.
     """
     if not is_notebook(filename):
-        return CheckedFile(source=data, dependencies=tuple(check_source(data, limit_bytes=limit_bytes)))
+        return _check_python(data, limit_bytes=limit_bytes)
     _check_bytes(data, limit_bytes=NOTEBOOK_BYTES)
     answer = _run(_CONVERTER, data)
     if "source" not in answer:
@@ -69,20 +70,40 @@ def check_file(data: bytes, *, filename: str, limit_bytes: int) -> CheckedFile:
         source = answer["source"].encode()
     except UnicodeEncodeError as error:  # JSON can spell half characters
         raise RefusedFile(FaultCode.NOT_UTF8, message="a cell holds half a character") from error
-    dependencies = check_source(source, limit_bytes=limit_bytes)
-    return CheckedFile(source=source, dependencies=tuple(dependencies), notes=tuple(answer["notes"]))
+    checked = _check_python(source, limit_bytes=limit_bytes)
+    return replace(checked, notes=(*answer["notes"], *checked.notes))
 
 
 def check_source(data: bytes, *, limit_bytes: int) -> list[str]:
     """Return the dependencies that the file names; raises RefusedFile with a stable code, and a line if it has one."""
+    return list(_check_python(data, limit_bytes=limit_bytes).dependencies)
+
+
+def _check_python(data: bytes, *, limit_bytes: int) -> CheckedFile:
     _check_bytes(data, limit_bytes=limit_bytes)
-    answer = _run(_PARSER, data, function=FUNCTION, parameters=len(PARAMETERS), extra=EXTRA_PARAMETERS)
+    answer = _run(_PARSER, data, function=FUNCTION)
     if answer["code"] is not None:
         raise RefusedFile(FaultCode(answer["code"]), message=answer.get("message"), line=answer.get("line"))
+    notes = _binding_notes(answer)
     try:
-        return list(read_script_block(data).requirements)
+        requirements = read_script_block(data).requirements
     except InvalidScriptBlock as error:
         raise RefusedFile(FaultCode.INVALID_METADATA, message=str(error), line=error.line) from error
+    return CheckedFile(source=data, dependencies=tuple(requirements), notes=notes)
+
+
+def _binding_notes(answer: dict[str, Any]) -> tuple[str, ...]:
+    """Return what the function's parameters are given, where that is not simply the contract; raises RefusedFile."""
+    if answer["signature"] is None:
+        return ()
+    try:
+        binding = bind(Parameter(*one) for one in answer["signature"])
+    except Unbindable as error:
+        raise RefusedFile(FaultCode.WRONG_PARAMETERS, message=str(error), line=answer["line"]) from error
+    if answer["is_decorated"] and not binding.is_in_order:
+        hidden = f"a decorator may hide the names of its parameters, which are in another order; write {SIGNATURE}"
+        raise RefusedFile(FaultCode.WRONG_PARAMETERS, message=hidden, line=answer["line"])
+    return () if binding.is_plain else (binding.note(),)
 
 
 def _check_bytes(data: bytes, *, limit_bytes: int) -> None:

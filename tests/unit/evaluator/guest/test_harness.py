@@ -10,6 +10,7 @@ from safetensors.numpy import save_file
 from safetensors.torch import load
 from safetensors.torch import save_file as save_tensors
 
+from lethe.evaluator.contract.parameters import Unbindable
 from lethe.evaluator.guest import harness
 from lethe.evaluator.models import build_model
 from lethe.sandbox.guest import InvalidResult, NoResult
@@ -152,3 +153,43 @@ def test_other_results_are_no_result(inputs: Path, value: str) -> None:
 def test_tensors_without_plain_bytes_are_an_invalid_result(inputs: Path, body: str) -> None:
     with pytest.raises(InvalidResult, match="not a dense tensor"):
         call(inputs, body)
+
+
+def call_with(inputs: Path, signature: str, body: str) -> dict[str, torch.Tensor]:
+    """The state dict after one run of a function of any signature."""
+    source = f"import torch\ndef unlearning({signature}):\n" + "".join(f"    {line}\n" for line in body.splitlines())
+    return load(harness.run(harness.load(inputs), source.encode(), "submission.py", "unlearning", 1))
+
+
+SIZES = "assert [len(one.dataset) for one in ({})] == {}"
+SIGNATURES = {
+    "three": ("net, retain, forget", SIZES.format("retain, forget", [20, 6])),
+    "swapped": ("net, forget_loader, retain_loader", SIZES.format("retain_loader, forget_loader", [20, 6])),
+    "keyword only": ("*, net, forget, retain", SIZES.format("retain, forget", [20, 6])),
+    "star": ("net, *loaders", SIZES.format("loaders[0], loaders[1], loaders[2]", [20, 6, 6])),
+    "default between": ("net, lr=1, retain=None, forget=None", SIZES.format("retain, forget", [20, 6])),
+    "train": (
+        "net, train_loader, retain_loader, forget_loader",
+        "images, labels = next(iter(train_loader))\nassert images.shape[0] == train_loader.batch_size == 8\n"
+        + SIZES.format("train_loader, retain_loader, forget_loader", [26, 20, 6]),
+    ),
+    "teacher": (
+        "net, teacher, retain, forget",
+        "assert teacher is not net and not teacher.training\n"
+        "assert {p.requires_grad for p in teacher.parameters()} == {False}\n"
+        "assert {p.requires_grad for p in net.parameters()} == {True}\n"
+        "assert torch.equal(net.fc.weight, teacher.fc.weight)",
+    ),
+    "device in capitals": ("net, retain, forget, DEVICE", "assert DEVICE == next(net.parameters()).device"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("signature", "body"), SIGNATURES.values(), ids=SIGNATURES.keys())
+def test_parameters_get_what_their_names_say(inputs: Path, signature: str, body: str) -> None:
+    assert call_with(inputs, signature, body)
+
+
+def test_a_function_that_only_running_tells_is_bound_or_refused_in_the_guest(inputs: Path) -> None:
+    source = "exec('def f(net, forget, retain, mode): return net')\nunlearning = f\n"
+    with pytest.raises(Unbindable, match="mode would"):
+        harness.run(harness.load(inputs), source.encode(), "submission.py", "unlearning", 1)
