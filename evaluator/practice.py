@@ -77,11 +77,13 @@ def practise(
     allow_unsafe: bool = False,
     progress: ReportProgress | None = None,
     with_score: bool = False,
+    leaves_out: bool = False,
 ) -> CheckResult:
     """Run `source` twice on the competition's practice data, which is made on first use.
 
     With `with_score` eight more runs are scored against eight oracles of the practice data, which are trained on first
-    use. `files` says where a source that reads files finds them.
+    use. With `leaves_out` statements of the module that cannot run here are left out first. `files` says where a source
+    that reads files finds them.
 
     Raises SandboxUnavailable where untrusted code cannot be isolated, and what `prepare_practice` raises.
     """
@@ -90,6 +92,7 @@ def practise(
     store = open_store(f"file://{store_folder}")
     practice = prepare_practice(spec, store, files=files, progress=progress)
     check = _job(source, spec, store, practice, Stage.CHECK, range(CHECK_RUNS))
+    check = check.model_copy(update={"leaves_out": leaves_out})
     with InferenceService(wall_s=60.0) as inference:
         sandbox_pool = SandboxPool(store, scratch, settings, allow_unsafe=allow_unsafe)
         layers = open_layers(settings, IndexSettings())
@@ -105,7 +108,8 @@ def practise(
             accuracies = {} if done.check_outputs is None else read_outputs(done.check_outputs).accuracy
             fault, score = done.fault, None
             if fault is None and with_score:
-                runs = _job(source, spec, store, practice, Stage.RUN, range(CHECK_RUNS, CHECK_RUNS + SCORED_RUNS))
+                exact = source if done.check.exact is None else store.get(done.check.exact)
+                runs = _job(exact, spec, store, practice, Stage.RUN, range(CHECK_RUNS, CHECK_RUNS + SCORED_RUNS))
                 runs = runs.model_copy(update={"packages": done.check.packages})
                 fault, score = _scored(resources, runs, spec, practice, progress)
         finally:

@@ -22,6 +22,7 @@ HARNESS_MODULE = "lethe.evaluator.guest.harness"
 _GUEST_PARTS = (
     "evaluator/__init__.py",
     "evaluator/contract/__init__.py",
+    "evaluator/contract/notebooks.py",
     "evaluator/contract/parameters.py",
     "evaluator/contract/submission.py",
     "evaluator/data/__init__.py",
@@ -31,6 +32,8 @@ _GUEST_PARTS = (
     "evaluator/models",
 )
 MAX_OPEN = 2
+STATEMENT_SHARE = 0.1
+"""The share of a run's time that a statement at module level may take before it is left out."""
 # Notebooks of the 2023 challenge skip their own loop over runs when the first file exists and is empty; some write into
 # the other folders.
 KAGGLE_LINKS = {
@@ -145,6 +148,7 @@ class SandboxPool:
                 "classes": job.classes,
                 "batch_size": job.batch_size,
                 "device": "cpu" if self._settings.gpu is None else "cuda",
+                "statement_s": job.limits.run_wall_s * STATEMENT_SHARE,
             }
         )
 

@@ -208,7 +208,7 @@ def test_sandbox_knows_the_standard_library_and_pyseccomp(path: Path) -> None:
 
 
 def test_guest_code_imports_only_what_lies_in_the_jail() -> None:
-    parts = ("data/loaders", "contract/parameters", "contract/submission", "errors")
+    parts = ("data/loaders", "contract/notebooks", "contract/parameters", "contract/submission", "errors")
     jail = (
         "evaluator.guest",
         "evaluator.models",

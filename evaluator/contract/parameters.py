@@ -151,6 +151,11 @@ def bind(parameters: Iterable[Parameter]) -> Binding:
     return Binding(ordered, rest, tuple(kept))
 
 
+def is_argument(parameter: Parameter) -> bool:
+    """Whether the name says something that the function could be given."""
+    return _meaning(parameter) is not None
+
+
 def parameters_of(function: object) -> list[Parameter]:
     """Return the parameters of a callable; those of `unlearning(*args)` where it has no readable signature."""
     try:

@@ -18,9 +18,11 @@ from torch import Tensor, nn
 
 from lethe.evaluator.contract.parameters import bind, parameters_of
 from lethe.evaluator.data.loaders import Loaders, class_weights, joined, make_loaders
+from lethe.evaluator.guest import definition
+from lethe.evaluator.guest.definition import define
 from lethe.evaluator.guest.warm_up import warm_up
 from lethe.evaluator.models import build_model
-from lethe.sandbox.guest import InvalidResult, NoResult, define
+from lethe.sandbox.guest import InvalidResult, NoResult
 
 VISIBLE = "visible.safetensors"
 ORIGINAL = "original.safetensors"
@@ -37,6 +39,8 @@ class Context:
     batch_size: int
     classes: int
     device: str = "cpu"
+    statement_s: float = 10.0
+    """Processor time after which a statement at module level is left out, where that is being decided."""
 
 
 def load(inputs: Path) -> Context:
@@ -49,15 +53,21 @@ def load(inputs: Path) -> Context:
     tensors, batch_size = load_file(inputs / VISIBLE), setting["batch_size"]
     if setting["device"] == "cpu":
         warm_up(net, tensors, batch_size)
-    return Context(net, tensors, batch_size=batch_size, classes=setting["classes"], device=setting["device"])
+    return Context(
+        net,
+        tensors,
+        batch_size=batch_size,
+        classes=setting["classes"],
+        device=setting["device"],
+        statement_s=setting.get("statement_s", Context.statement_s),
+    )
 
 
 def run(context: Context, source: bytes, filename: str, function: str, seed: int) -> bytes:
     """Run the submission; return its state dict as safetensors bytes. Raises its errors, NoResult or InvalidResult."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    _seed(seed)
     unlearning = define(source, filename, function)
+    _seed(seed)  # again, because a seed that the module sets must not make all runs alike
     loaders = make_loaders(context.tensors, context.batch_size)
     dtypes = {name: tensor.dtype for name, tensor in context.net.state_dict().items()}
     versions = _versions(context.net)
@@ -70,6 +80,18 @@ def run(context: Context, source: bytes, filename: str, function: str, seed: int
     if returned is not None and net is not context.net and _versions(context.net) != versions:
         sys.stderr.write(IGNORED)
     return save(_plain_state(net, dtypes))
+
+
+def decide(context: Context, source: bytes, filename: str, function: str, seed: int) -> bytes:
+    """Return as JSON which statements of the submission cannot run here; raises as `definition.decide` does."""
+    _seed(seed)
+    return json.dumps(definition.decide(source, filename, function, statement_s=context.statement_s)).encode()
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
 
 
 def _versions(net: nn.Module) -> list[tuple[int, int]]:

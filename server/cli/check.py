@@ -50,6 +50,7 @@ def check(
             allow_unsafe=allow_unsafe,
             progress=progress,
             with_score=score,
+            leaves_out=spec.leave_out.applies_to(file.name),
         )
     if as_json:
         typer.echo(json.dumps({"static": _static(checked), **result.model_dump(mode="json")}))
@@ -101,6 +102,8 @@ def _show(result: "CheckResult", spec: "CompetitionSpec") -> None:
     for part in (report.stdout, report.stderr, report.traceback):
         if part.strip():
             typer.echo(part.rstrip())
+    for note in report.left_out:
+        typer.echo(f"note: {note}", err=True)
     if report.packages:
         typer.echo(f"installed: {', '.join(report.packages)}")
     used = resources(report.wall_s, report.cpu_s, report.peak_memory_bytes)

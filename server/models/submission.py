@@ -18,6 +18,8 @@ class Submission(Entity):
     selected a public one for it. `runs_shown` is the progress that the team sees, updated at most as often as the
     disclosure policy allows. `is_charged`: it counts against the quota, unless it failed in the check stage or by a
     fault of Lethe's. A submission that has not ended by `deadline_at` fails then, as the platform's fault.
+    `source_*` is what runs: the uploaded file, and once `upload_sha256` is set, which is its digest, the exact source
+    that the check made of it (docs/adr/0015).
     `lethe.server.lifecycle` alone writes state, owner, fault and `finished_at`.
     """
 
@@ -42,6 +44,7 @@ class Submission(Entity):
     notes: Mapped[list[Any] | None] = mapped_column(default=None)
     source_key: Mapped[str] = mapped_column(String(300))
     source_sha256: Mapped[str] = mapped_column(String(64))
+    upload_sha256: Mapped[str | None] = mapped_column(String(64), default=None)
     state: Mapped[str] = mapped_column(String(16), default=SubmissionState.QUEUED)
     owner: Mapped[str | None] = mapped_column(String(16), default=None)
     fault_stage: Mapped[str | None] = mapped_column(String(8), default=None)

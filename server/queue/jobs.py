@@ -66,6 +66,8 @@ class JobParts:
     evaluation: str
     source_key: str
     source_sha256: str
+    upload_sha256: str | None
+    filename: str
     seed_epoch: int
     packages: list[str] | None
     secret: str
@@ -110,6 +112,9 @@ def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> 
         generation=parts.generation,
         stage=stage,
         source=ArtifactRef(key=parts.source_key, sha256=parts.source_sha256),
+        leaves_out=stage is Stage.CHECK
+        and parts.upload_sha256 is None  # else it is decided
+        and spec.leave_out.applies_to(parts.filename),
         visible=data.visible,
         original=data.original,
         evaluation=data.evaluation,

@@ -232,6 +232,8 @@ def job_columns() -> Columns:
         "evaluation": Submission.evaluation,
         "source_key": Submission.source_key,
         "source_sha256": Submission.source_sha256,
+        "upload_sha256": Submission.upload_sha256,
+        "filename": Submission.filename,
         "seed_epoch": Submission.seed_epoch,
         "packages": Submission.check_report["packages"],
     }

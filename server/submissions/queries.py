@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Date, Delete, Select, bindparam, delete, func, select, text
+from sqlalchemy import Date, Delete, Select, bindparam, delete, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.states import TERMINAL_STATES, Evaluation, SubmissionState
@@ -68,7 +68,10 @@ def final_of(session: Session, submission: Submission) -> Submission | None:
 
 @prepared
 def identical_submission() -> Select[UUID]:
-    """The newest submission of `source_sha256` that answers an upload of `user_id` to `competition_id`."""
+    """The newest submission that answers an upload of `user_id` to `competition_id`.
+
+    `source_sha256` is of its source as it was uploaded, or as it runs.
+    """
     return (
         select(Submission.id)
         .join(TeamMember, TeamMember.team_id == Submission.team_id)
@@ -76,7 +79,10 @@ def identical_submission() -> Select[UUID]:
             TeamMember.competition_id == bindparam("competition_id"),
             TeamMember.user_id == bindparam("user_id"),
             Submission.evaluation == Evaluation.PUBLIC,
-            Submission.source_sha256 == bindparam("source_sha256"),
+            or_(
+                Submission.source_sha256 == bindparam("source_sha256"),
+                Submission.upload_sha256 == bindparam("source_sha256"),
+            ),
             Submission.state != SubmissionState.FAILED,
             Submission.state != SubmissionState.CANCELLED,
         )

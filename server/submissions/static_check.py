@@ -8,14 +8,13 @@ from lethe.evaluator.contract.fault_texts import FAULT_TEXTS
 from lethe.evaluator.contract.faults import FaultCode
 from lethe.evaluator.contract.parameters import SIGNATURE, Parameter, Unbindable, bind
 from lethe.evaluator.contract.script_block import InvalidScriptBlock, read_script_block
-from lethe.evaluator.contract.submission import FUNCTION
+from lethe.evaluator.contract.submission import FUNCTION, NOTEBOOK_SUFFIX
 from lethe.server.errors import RequestError
 from lethe.server.submissions.parser_pool import TooCostly, run_program
 
 MESSAGE_CHARS = 300
 _PARSER = Path(__file__).with_name("parse_source.py")
 _CONVERTER = Path(__file__).with_name("convert_notebook.py")
-NOTEBOOK_SUFFIX = ".ipynb"
 NOTEBOOK_BYTES = 8 * 2**20  # pictures and other outputs lie in a notebook beside its code
 
 

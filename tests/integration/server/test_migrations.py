@@ -13,6 +13,7 @@ from tests.integration.server.conftest import GOOD, Site, upload
 pytestmark = pytest.mark.component("postgresql")
 
 BEFORE_0016 = (
+    "ALTER TABLE submissions DROP COLUMN upload_sha256",
     "ALTER TABLE work_items DROP COLUMN available_at",
     "ALTER TABLE model_orders DROP COLUMN available_at",
     "ALTER TABLE model_orders RENAME COLUMN worker TO holder",
