@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from lethe.evaluator.contract.parameters import bind, parameters_of
 from lethe.evaluator.data.loaders import Loaders, class_weights, joined, make_loaders
 from lethe.evaluator.guest import definition
+from lethe.evaluator.guest.base_imports import import_base
 from lethe.evaluator.guest.definition import define
 from lethe.evaluator.guest.warm_up import warm_up
 from lethe.evaluator.models import build_model
@@ -46,6 +47,8 @@ class Context:
 def load(inputs: Path) -> Context:
     """Load the context from the jail's inputs; runs once, in the trusted zygote, and must stay on one thread."""
     setting = json.loads((inputs / SETTING).read_text(encoding="utf-8"))
+    if setting.get("imports_base", False):
+        import_base()
     net = build_model(setting["architecture"], setting["classes"])
     net.load_state_dict(load_file(inputs / ORIGINAL))
     net.eval()
