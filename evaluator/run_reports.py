@@ -1,9 +1,10 @@
 """Reports of a run for its participant: its fault, and the check report of a run on practice data."""
 
+import os
 from collections.abc import Sequence
 
 from lethe.evaluator.contract.advice import NEAR, Advice
-from lethe.evaluator.contract.faults import Fault, FaultCode
+from lethe.evaluator.contract.faults import Fault, FaultCode, platform_fault
 from lethe.evaluator.contract.work import CheckReport
 from lethe.sandbox import RunResult, Status
 
@@ -33,8 +34,32 @@ def advise(runs: Sequence[tuple[RunResult, bytes | None]], untouched: bytes, run
     return tuple(found)
 
 
+STARVED_SHARE = 0.25
+"""A run that ran out of time and had less of a processor than this, on a machine with more to do than processors, was
+starved."""
+
+
+def is_starved(result: RunResult, *, load: float | None = None) -> bool:
+    """Whether the run ended for want of processor time that the machine did not have.
+
+    `load`: threads that want a processor, for each one there is; measured over the last minute where it is not given.
+    A run that sleeps or waits for a lock uses little as well, so an idle machine is no excuse.
+    """
+    if result.status is not Status.TIMEOUT or result.cpu_s is None:
+        return False
+    if load is None:
+        load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    return load > 1.5 and result.cpu_s < STARVED_SHARE * result.wall_s
+
+
 def fault_of(result: RunResult, *, is_hidden: bool) -> Fault:
-    """The participant's fault behind a result; for a hidden run only its code and line, without the message."""
+    """The fault behind a result: the participant's, or the platform's if the run was starved.
+
+    For a hidden run the participant's has only code and line, without the message.
+    """
+    if is_starved(result):
+        used = f"{result.cpu_s:.1f} s of processor time in {result.wall_s:.1f} s"
+        return platform_fault(f"the run got {used}: this machine has too much to do")
     error = result.error
     message = "" if error is None or is_hidden else f"{error.type}: {error.message}"
     line = error.line if error is not None and error.line is not None and error.line > 0 else None
