@@ -13,11 +13,13 @@ import inspect
 import signal
 import types
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypedDict
 
 from lethe.evaluator.contract.notebooks import is_converted, place_of
 from lethe.evaluator.contract.parameters import SIGNATURE, Parameter, is_argument
 from lethe.evaluator.guest.statements import Dependence
+from lethe.evaluator.guest.surroundings import prepare
 from lethe.sandbox.guest import function_of, new_module
 
 _MESSAGE_CHARS = 200
@@ -46,7 +48,7 @@ def define(source: bytes, filename: str, function: str) -> Callable[..., Any]:
 
     Raises what the source raises, SyntaxError, UnicodeDecodeError, and AttributeError when it defines no such function.
     """
-    module, text = new_module(source, filename)
+    module, text = _prepared(source, filename)
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if is_converted(text) else 0
     _execute(compile(text, filename, "exec", flags, dont_inherit=True), module)
     return function_of(module, filename, function)
@@ -58,7 +60,7 @@ def decide(source: bytes, filename: str, function: str, *, statement_s: float) -
     `statement_s` is processor time; by the clock a statement may take four times as long. Raises SyntaxError, and
     LeftOutIsNeeded where the function depends on one of these statements, or it cannot be told that it does not.
     """
-    module, text = new_module(source, filename)
+    module, text = _prepared(source, filename)
     tree = ast.parse(text, filename)
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if is_converted(text) else 0
     flags |= _future_flags(tree)
@@ -80,6 +82,14 @@ def decide(source: bytes, filename: str, function: str, *, statement_s: float) -
     else:
         function_of(module, filename, function)
     return cuts
+
+
+def _prepared(source: bytes, filename: str) -> tuple[types.ModuleType, str]:
+    """An empty module for the source and its text, in the surroundings that a script has."""
+    module, text = new_module(source, filename)
+    prepare(source, filename, is_notebook=is_converted(text))
+    module.__file__ = str(Path.cwd() / filename)
+    return module, text
 
 
 def _units(tree: ast.Module) -> Iterator[list[ast.stmt]]:

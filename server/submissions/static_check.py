@@ -6,6 +6,7 @@ from typing import Any
 
 from lethe.evaluator.contract.fault_texts import FAULT_TEXTS
 from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.contract.notebooks import place_of
 from lethe.evaluator.contract.parameters import SIGNATURE, Parameter, Unbindable, bind
 from lethe.evaluator.contract.script_block import InvalidScriptBlock, read_script_block
 from lethe.evaluator.contract.submission import FUNCTION, NOTEBOOK_SUFFIX
@@ -24,8 +25,8 @@ class RefusedFile(RequestError):
     status = 422
     title = "File refused"
 
-    def __init__(self, code: FaultCode, *, message: str | None = None, line: int | None = None) -> None:
-        place = f"Line {line}: " if line else ""
+    def __init__(self, code: FaultCode, *, message: str | None = None, line: int | None = None, text: str = "") -> None:
+        place = f"{_capitalised(place_of(text, line))}: " if line else ""
         if message is not None and len(message) > MESSAGE_CHARS:
             message = f"{message[:MESSAGE_CHARS]}…"  # it may repeat a name of the file's own, of any length
         super().__init__(f"{FAULT_TEXTS[code]}{f' ({place}{message})' if message else ''}", line=line)
@@ -33,6 +34,10 @@ class RefusedFile(RequestError):
         self.line = line
         if code is FaultCode.FILE_TOO_LARGE:
             self.status = 413
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 @dataclass(frozen=True)
@@ -80,28 +85,29 @@ def check_source(data: bytes, *, limit_bytes: int) -> list[str]:
 
 def _check_python(data: bytes, *, limit_bytes: int) -> CheckedFile:
     _check_bytes(data, limit_bytes=limit_bytes)
+    text = data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     answer = _run(_PARSER, data, function=FUNCTION)
     if answer["code"] is not None:
-        raise RefusedFile(FaultCode(answer["code"]), message=answer.get("message"), line=answer.get("line"))
-    notes = _binding_notes(answer)
+        raise RefusedFile(FaultCode(answer["code"]), message=answer.get("message"), line=answer.get("line"), text=text)
+    notes = _binding_notes(answer, text)
     try:
         requirements = read_script_block(data).requirements
     except InvalidScriptBlock as error:
-        raise RefusedFile(FaultCode.INVALID_METADATA, message=str(error), line=error.line) from error
+        raise RefusedFile(FaultCode.INVALID_METADATA, message=str(error), line=error.line, text=text) from error
     return CheckedFile(source=data, dependencies=tuple(requirements), notes=notes)
 
 
-def _binding_notes(answer: dict[str, Any]) -> tuple[str, ...]:
+def _binding_notes(answer: dict[str, Any], text: str) -> tuple[str, ...]:
     """Return what the function's parameters are given, where that is not simply the contract; raises RefusedFile."""
     if answer["signature"] is None:
         return ()
     try:
         binding = bind(Parameter(*one) for one in answer["signature"])
     except Unbindable as error:
-        raise RefusedFile(FaultCode.WRONG_PARAMETERS, message=str(error), line=answer["line"]) from error
+        raise RefusedFile(FaultCode.WRONG_PARAMETERS, message=str(error), line=answer["line"], text=text) from error
     if answer["is_decorated"] and not binding.is_in_order:
         hidden = f"a decorator may hide the names of its parameters, which are in another order; write {SIGNATURE}"
-        raise RefusedFile(FaultCode.WRONG_PARAMETERS, message=hidden, line=answer["line"])
+        raise RefusedFile(FaultCode.WRONG_PARAMETERS, message=hidden, line=answer["line"], text=text)
     return () if binding.is_plain else (binding.note(),)
 
 
