@@ -18,12 +18,14 @@ from typing import Any, TypedDict
 
 from lethe.evaluator.contract.notebooks import is_converted, place_of
 from lethe.evaluator.contract.parameters import SIGNATURE, Parameter, is_argument
+from lethe.evaluator.errors import EvaluatorError
 from lethe.evaluator.guest.statements import Dependence
 from lethe.evaluator.guest.surroundings import prepare
 from lethe.sandbox.guest import function_of, new_module
 
 _MESSAGE_CHARS = 200
 _MAX_OBJECTS = 200_000
+_TOO_LONG = "this statement takes too long"
 _NEVER_LONG = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -35,12 +37,8 @@ class Cut(TypedDict):
     reason: str
 
 
-class LeftOutIsNeeded(NameError):
+class LeftOutIsNeeded(EvaluatorError, NameError):
     """The function depends on a statement that cannot run here."""
-
-
-class _TooLong(BaseException):
-    """A statement took too long."""
 
 
 def define(source: bytes, filename: str, function: str) -> Callable[..., Any]:
@@ -111,11 +109,11 @@ def _try(unit: list[ast.stmt], module: types.ModuleType, filename: str, flags: i
     try:
         with _time_limit(statement_s if is_limited else None):
             _execute(code, module)
-    except _TooLong:
-        return f"it ran for longer than {statement_s:.2g} s"
     except MemoryError:
         raise
     except BaseException as error:  # noqa: BLE001 - `raise SystemExit` and the like end a notebook's driver
+        if error.args == (_TOO_LONG,):
+            return f"it ran for longer than {statement_s:.2g} s"
         return f"{type(error).__name__}: {_text(error)}"
     return None
 
@@ -161,13 +159,13 @@ def _text(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _time_limit(limit_s: float | None) -> Iterator[None]:
-    """Raise _TooLong in the block once it has used `limit_s` of processor time, and again for whatever ignores it."""
+    """Raise KeyboardInterrupt in the block once it has used `limit_s` of processor time, and again for whatever ignores it."""
     if limit_s is None:
         yield
         return
 
     def end(*_: object) -> None:
-        raise _TooLong
+        raise KeyboardInterrupt(_TOO_LONG)  # which `except Exception` lets through
 
     timers = ((signal.SIGPROF, signal.ITIMER_PROF, limit_s), (signal.SIGALRM, signal.ITIMER_REAL, 4 * limit_s))
     former = [(number, signal.signal(number, end)) for number, _, _ in timers]

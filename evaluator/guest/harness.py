@@ -21,9 +21,10 @@ from lethe.evaluator.data.loaders import Loaders, class_weights, joined, make_lo
 from lethe.evaluator.guest import definition
 from lethe.evaluator.guest.base_imports import import_base
 from lethe.evaluator.guest.definition import define
+from lethe.evaluator.guest.result import plain_state
 from lethe.evaluator.guest.warm_up import warm_up
 from lethe.evaluator.models import build_model
-from lethe.sandbox.guest import InvalidResult, NoResult
+from lethe.sandbox.guest import NoResult
 
 VISIBLE = "visible.safetensors"
 ORIGINAL = "original.safetensors"
@@ -71,7 +72,7 @@ def run(context: Context, source: bytes, filename: str, function: str, seed: int
     _seed(seed)
     unlearning = define(source, filename, function)
     _seed(seed)  # again, because a seed that the module sets must not make all runs alike
-    loaders = make_loaders(context.tensors, context.batch_size)
+    loaders = make_loaders(context.tensors, context.batch_size, context.classes)
     dtypes = {name: tensor.dtype for name, tensor in context.net.state_dict().items()}
     versions = _versions(context.net)
     context.net.to(context.device)  # not in the zygote: CUDA belongs to the process that initialised it
@@ -82,7 +83,7 @@ def run(context: Context, source: bytes, filename: str, function: str, seed: int
         raise NoResult(f"unlearning returned {type(returned).__name__}, not a torch.nn.Module or None")
     if returned is not None and net is not context.net and _versions(context.net) != versions:
         sys.stderr.write(IGNORED)
-    return save(_plain_state(net, dtypes))
+    return save(plain_state(net, dtypes))
 
 
 def decide(context: Context, source: bytes, filename: str, function: str, seed: int) -> bytes:
@@ -128,27 +129,3 @@ def _arguments(
         elif parameter.name in binding.given:
             named[parameter.name] = values[binding.given[parameter.name]]()
     return positional + [values[meaning]() for meaning in binding.rest], named
-
-
-def _plain_state(net: nn.Module, dtypes: Mapping[str, torch.dtype]) -> dict[str, Tensor]:
-    """The state dict as dense CPU tensors that share no memory: numbers as wide as in `dtypes`, pruning masks and
-    parametrisations (`torch.nn.utils.prune`, `torch.nn.utils.parametrize`) folded into their weights.
-    """
-    state = dict(net.state_dict())
-    for name in [name for name in dtypes if name not in state]:
-        owner, _, attribute = name.rpartition(".")
-        if f"{name}_orig" in state and f"{name}_mask" in state:
-            state[name] = state.pop(f"{name}_orig") * state.pop(f"{name}_mask")
-        elif any(part.startswith(f"{owner}.parametrizations.{attribute}.".lstrip(".")) for part in state):
-            state[name] = getattr(net.get_submodule(owner), attribute)
-    state = {name: value for name, value in state.items() if ".parametrizations." not in f".{name}"}
-    plain = {}
-    for name, value in state.items():
-        if not isinstance(value, Tensor) or value.layout is not torch.strided or value.is_quantized or value.is_meta:
-            raise InvalidResult(f"{name} is not a dense tensor")
-        tensor = value.detach().to("cpu")
-        wanted = dtypes.get(name, tensor.dtype)
-        if tensor.is_floating_point() == wanted.is_floating_point and not tensor.is_complex():
-            tensor = tensor.to(wanted)
-        plain[name] = tensor.clone(memory_format=torch.contiguous_format)
-    return plain

@@ -10,6 +10,7 @@ from safetensors.torch import save
 
 from lethe.evaluator.data.loaders import class_weights, make_loaders
 from lethe.evaluator.guest import harness
+from lethe.evaluator.guest.result import plain_state
 from lethe.sandbox.guest import define
 from lethe.server.submissions.static_check import check_file
 from tests.unit.evaluator.guest.inputs import write_inputs
@@ -43,7 +44,7 @@ def plain_call(inputs: Path, source: bytes) -> bytes:
     }
     named = code.co_varnames[4 : code.co_argcount + code.co_kwonlyargcount]
     net = unlearning(context.net, *loaders, **{name: extras[name] for name in named if name in extras}) or context.net
-    return save(harness._plain_state(net, dtypes))
+    return save(plain_state(net, dtypes))
 
 
 @pytest.fixture

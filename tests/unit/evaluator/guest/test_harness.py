@@ -37,10 +37,27 @@ FITTING = {
     ),
     "tied storage": "net.bn1.bias = net.bn1.weight",
     "transposed view": "net.conv1.weight = torch.nn.Parameter(net.conv1.weight.transpose(2, 3))",
+    "compiled": "return torch.compile(net)",
+    "data parallel": "return torch.nn.DataParallel(net)",
+    "averaged": (
+        "averaged = torch.optim.swa_utils.AveragedModel(net)\naveraged.update_parameters(net)\nreturn averaged"
+    ),
+    "wrapped twice": "return torch.nn.DataParallel(torch.optim.swa_utils.AveragedModel(net))",
+    "compiled and pruned": (
+        "import torch.nn.utils.prune as prune\n"
+        "prune.l1_unstructured(net.conv1, 'weight', 0.5)\nreturn torch.compile(net)"
+    ),
+    "counted": (
+        "net.register_buffer('total_ops', torch.zeros(1))\nnet.fc.register_buffer('total_params', torch.ones(2))"
+    ),
+    "old weight norm": "torch.nn.utils.weight_norm(net.fc)",
+    "old spectral norm": "torch.nn.utils.spectral_norm(net.conv1)",
     "a copy": "import copy\nreturn copy.deepcopy(net)",
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.*spectral_norm.*:FutureWarning")
 @pytest.mark.parametrize("body", FITTING.values(), ids=FITTING.keys())
 def test_result_fits_the_original_architecture(inputs: Path, body: str) -> None:
     state = call(inputs, body)
@@ -170,3 +187,26 @@ def test_a_function_that_only_running_tells_is_bound_or_refused_in_the_guest(inp
     source = "exec('def f(net, forget, retain, mode): return net')\nunlearning = f\n"
     with pytest.raises(Unbindable, match="mode would"):
         harness.run(harness.load(inputs), source.encode(), "submission.py", "unlearning", 1)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.*spectral_norm.*:FutureWarning")
+@pytest.mark.parametrize("norm", ["weight_norm", "spectral_norm"])
+def test_old_norms_are_folded_as_a_forward_pass_computes_them(inputs: Path, norm: str) -> None:
+    body = (
+        f"torch.nn.utils.{norm}(net.fc)\nnet.eval()\n"
+        "with torch.no_grad():\n    for p in net.fc.parameters(): p.mul_(1.5)\n"
+        "net(torch.zeros(2, 3, 32, 32))\ntorch.save(net.fc.weight.detach(), 'weight.pt')"
+    )
+    state = call(inputs, body)
+    assert torch.equal(state["fc.weight"], torch.load("weight.pt"))
+
+
+def test_buffers_that_are_dropped_are_named(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call(inputs, FITTING["counted"])
+    assert "no buffers total_ops, fc.total_params; they are dropped" in capsys.readouterr().err
+
+
+def test_adapters_are_refused_with_what_to_merge(inputs: Path) -> None:
+    with pytest.raises(InvalidResult, match=r"fc\.lora_A.*merge"):
+        call(inputs, "net.fc.lora_A = torch.nn.Parameter(torch.zeros(2, 2))")
