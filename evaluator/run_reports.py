@@ -4,7 +4,10 @@ import os
 from collections.abc import Sequence
 
 from lethe.evaluator.contract.advice import NEAR, Advice
+from lethe.evaluator.contract.explanations import explain
 from lethe.evaluator.contract.faults import Fault, FaultCode, platform_fault
+from lethe.evaluator.contract.notebooks import is_converted, place_of
+from lethe.evaluator.contract.states import Owner
 from lethe.evaluator.contract.work import CheckReport
 from lethe.sandbox import RunResult, Status
 
@@ -64,6 +67,17 @@ def fault_of(result: RunResult, *, is_hidden: bool) -> Fault:
     message = "" if error is None or is_hidden else f"{error.type}: {error.message}"
     line = error.line if error is not None and error.line is not None and error.line > 0 else None
     return Fault(code=FAULT_CODES[result.status], message=message[:4_000], line=line)
+
+
+def explained(fault: Fault, source: bytes) -> Fault:
+    """The fault of a check with the place in the notebook's cells, and with what to change where that is known."""
+    if fault.owner is not Owner.PARTICIPANT or not fault.message:
+        return fault
+    text = source.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    place = f"{place_of(text, fault.line)}: " if fault.line is not None and is_converted(text) else ""
+    what = explain(fault.message)
+    message = f"{place}{fault.message[:3_000]}" + (f"\n{what}" if what else "")
+    return fault.model_copy(update={"message": message[:4_000]})
 
 
 def check_report(

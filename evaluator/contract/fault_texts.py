@@ -21,7 +21,7 @@ _TEXTS: dict[FaultCode, str] = {
     FaultCode.DEPENDENCY_SHADOWS: "A package of the script block brings a module that the environment has already. Leave that package out.",
     FaultCode.DEPENDENCY_TOO_LARGE: "The packages of the script block take more space than the limit. Name fewer or smaller packages.",
     FaultCode.DEPENDENCY_TIMEOUT: "Installing the packages of the script block took longer than the limit. Name fewer or smaller packages.",
-    FaultCode.IMPORT_ERROR: "A module that the file imports is not installed here. Use the packages of the competition page, or name others in a '# /// script' block.",
+    FaultCode.IMPORT_ERROR: "A module that the file imports is not installed here. Use the packages of the competition page, name others in a '# /// script' block, and put functions of your own modules into the file.",
     FaultCode.EXCEPTION: "The submission raised an exception. The output of the check stage shows where; `lethe check FILE` shows it before uploading.",
     FaultCode.EXIT: "The submission ended the process (sys.exit or os._exit). Return the network instead.",
     FaultCode.TIMEOUT: "A run took longer than the limit. Do fewer epochs or smaller steps.",

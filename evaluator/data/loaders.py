@@ -125,7 +125,7 @@ def make_loaders(tensors: Mapping[str, Tensor], batch_size: int, classes: int = 
     return Loaders(
         *(
             DataLoader(
-                PhotographDataset(*(tensors[f"{part}.{field}"] for field in FIELDS), classes=classes),
+                PhotographDataset(*(tensors[f"{part}.{field}"] for field in FIELDS), classes),
                 batch_size=batch_size,
                 shuffle=True,
             )

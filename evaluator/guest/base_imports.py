@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib
-import os
 
 # What a part of a package imports when it is first used is named as well.
 MODULES = (
@@ -19,10 +18,6 @@ MODULES = (
 
 def import_base() -> None:
     """Import `MODULES`, as far as they are installed. Leaves one thread."""
-    # Without `fc-list`, matplotlib looks for fonts itself; there is no configuration of fontconfig in a jail.
-    path = os.environ.pop("PATH", None)
     for module in MODULES:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
-    if path is not None:
-        os.environ["PATH"] = path

@@ -142,12 +142,12 @@ def _future_flags(tree: ast.Module) -> int:
 
 
 def _first_line(statement: ast.stmt) -> int:
-    decorators = getattr(statement, "decorator_list", [])
+    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
     return min([statement.lineno, *(decorator.lineno for decorator in decorators)])
 
 
 def _last_line(statement: ast.stmt) -> int:
-    return statement.end_lineno or statement.lineno
+    return statement.lineno if statement.end_lineno is None else statement.end_lineno
 
 
 def _text(error: BaseException) -> str:
@@ -159,7 +159,7 @@ def _text(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _time_limit(limit_s: float | None) -> Iterator[None]:
-    """Raise KeyboardInterrupt in the block once it has used `limit_s` of processor time, and again for whatever ignores it."""
+    """Raise KeyboardInterrupt in the block after `limit_s` of processor time, and again where that is ignored."""
     if limit_s is None:
         yield
         return

@@ -1,6 +1,7 @@
 """Makes a run's process look to a submission like the one at home: arguments, files, and what a notebook offers."""
 
 import builtins
+import importlib.abc
 import importlib.util
 import sys
 import types
@@ -66,7 +67,7 @@ def _ignore(*_: object, **__: object) -> None:
     return None
 
 
-class _StandIns:
+class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds `IPython` where it is not installed, as a package of a few names."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
@@ -85,7 +86,7 @@ class _StandIns:
 def _show_progress_as_text() -> None:
     """Let `tqdm.notebook`, which fails without ipywidgets, be the bar that prints."""
     try:
-        from tqdm import std
+        from tqdm import std  # type: ignore[import-untyped]  # ships none
     except ImportError:
         return
     notebook = types.ModuleType("tqdm.notebook")

@@ -125,5 +125,6 @@ def _show(result: "CheckResult", spec: "CompetitionSpec") -> None:
     if result.fault is not None:
         place = f" (line {result.fault.line})" if result.fault.line else ""
         typer.echo(f"{result.fault.code}{place}: {FAULT_TEXTS[result.fault.code]}", err=True)
+        typer.echo(result.fault.message, err=True)
     else:
         typer.echo("ok")

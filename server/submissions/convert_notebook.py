@@ -42,7 +42,7 @@ def convert(data: bytes) -> dict[str, object]:
     for number, text in cells:
         written = _written(text)
         if written is not None and (is_defined or not defines.search(text)):
-            kept, dropped = written, []
+            kept, dropped = written, list[str]()
         else:
             kept, dropped = _without_magics(text, is_written=written is not None)
         kept, found = _without_futures(kept)
