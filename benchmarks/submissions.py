@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from lethe.evaluator.contract.specification import CompetitionSpec, LeaveOut
+from lethe.evaluator.contract.specification import LeaveOut
 from lethe.evaluator.contract.specification_file import load_specification
 from lethe.evaluator.contract.states import Owner
-from lethe.evaluator.practice import PracticeFailed, practise
+from lethe.evaluator.practice import Practice, PracticeFailed, open_practice
 from lethe.server.submissions.static_check import RefusedFile, check_file
 
 SUFFIXES = {".py", ".ipynb"}
@@ -34,9 +34,12 @@ def main() -> None:
     if arguments.leave_out is not None:
         spec = spec.model_copy(update={"leave_out": arguments.leave_out})
     counts: Counter[str] = Counter()
-    with tempfile.TemporaryDirectory(prefix="lethe-submissions-") as scratch:
+    with (
+        tempfile.TemporaryDirectory(prefix="lethe-submissions-") as scratch,
+        open_practice(spec, store_folder=Path(scratch, "store"), scratch=Path(scratch)) as practice,
+    ):
         for path in files_of(arguments.folder):
-            verdict, detail = judge(path, spec, Path(scratch))
+            verdict, detail = judge(path, practice)
             counts[verdict] += 1
             name = str(path.relative_to(arguments.folder))
             if arguments.json:
@@ -56,20 +59,14 @@ def files_of(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def judge(path: Path, spec: CompetitionSpec, scratch: Path) -> tuple[str, str]:
+def judge(path: Path, practice: Practice) -> tuple[str, str]:
     """Return what becomes of a file: a verdict by which files are counted, and a detail, cut to one line."""
     try:
-        checked = check_file(path.read_bytes(), filename=path.name, limit_bytes=spec.limits.upload_bytes)
+        checked = check_file(path.read_bytes(), filename=path.name, limit_bytes=practice.spec.limits.upload_bytes)
     except RefusedFile as refusal:
         return f"refused at upload: {refusal.code}", one_line(str(refusal))
     try:
-        result = practise(
-            checked.source,
-            spec,
-            store_folder=scratch / "store",
-            scratch=scratch,
-            leaves_out=spec.leave_out.applies_to(path.name),
-        )
+        result = practice.check(checked.source, leaves_out=practice.spec.leave_out.applies_to(path.name))
     except PracticeFailed as error:
         return "not judged: the platform's fault", one_line(str(error))
     if result.fault is not None:
