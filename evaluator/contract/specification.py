@@ -22,12 +22,12 @@ PackageName = Annotated[
 
 # Libraries for training, statistics and images, all with wheels. Packages of the worker need no entry.
 COMMON_PACKAGES = (
-    *("attrs", "backpack-for-pytorch", "beartype", "captum", "einops", "ema-pytorch", "geoopt", "higher", "jaxtyping"),
-    *("joblib", "kornia", "laplace-torch", "lightgbm", "lion-pytorch", "matplotlib", "more-itertools", "networkx"),
-    *("numba", "numexpr", "numpy", "opacus", "opencv-python-headless", "pandas", "pot", "pytorch-ignite"),
-    *("pytorch-metric-learning", "pytorch-optimizer", "scikit-image", "scikit-learn", "scipy", "seaborn"),
-    *("statsmodels", "sympy", "tensordict", "timm", "toolz", "torch-ema", "torch-optimizer", "torchmetrics"),
-    *("torchopt", "tqdm", "umap-learn"),
+    *("absl-py", "attrs", "backpack-for-pytorch", "beartype", "captum", "einops", "ema-pytorch", "geoopt"),
+    *("higher", "jaxtyping", "joblib", "kornia", "laplace-torch", "lightgbm", "lion-pytorch", "matplotlib"),
+    *("more-itertools", "networkx", "numba", "numexpr", "numpy", "opacus", "opencv-python-headless", "pandas"),
+    *("pot", "pytorch-ignite", "pytorch-metric-learning", "pytorch-optimizer", "pyyaml", "scikit-image"),
+    *("scikit-learn", "scipy", "seaborn", "statsmodels", "sympy", "tabulate", "tensordict", "timm", "toolz"),
+    *("torch-ema", "torch-optimizer", "torchmetrics", "torchopt", "tqdm", "umap-learn"),
 )
 
 
