@@ -12,7 +12,7 @@ _TEXTS: dict[FaultCode, str] = {
     FaultCode.TOO_COMPLEX: "The file takes too long or too much memory to parse. Shorten very long or deeply nested expressions.",
     FaultCode.INVALID_NOTEBOOK: "The .ipynb file is not a Python notebook of format 4. Save it again in Jupyter, or upload a .py file.",
     FaultCode.NO_UNLEARNING: "The file defines no function called unlearning. Define unlearning(net, retain, forget, validation).",
-    FaultCode.WRONG_PARAMETERS: "The parameters of unlearning cannot be bound. Write def unlearning(net, retain, forget, validation):, or names that say which loader is which.",
+    FaultCode.WRONG_PARAMETERS: "The parameters of unlearning cannot be told apart. Write unlearning(net, retain, forget, validation), or names that say which loader is which.",
     FaultCode.INVALID_METADATA: "The '# /// script' block is not valid PEP 723 metadata. List names and version specifiers only.",
     FaultCode.DEPENDENCY_NOT_ALLOWED: "The script block names a package that this competition does not install. Use the packages that it lists.",
     FaultCode.DEPENDENCY_UNKNOWN: "The script block needs a package that the package index does not have. Correct its name.",

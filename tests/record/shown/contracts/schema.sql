@@ -1,4 +1,4 @@
--- revision 0016
+-- revision 0017
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -234,6 +234,7 @@ CREATE TABLE submissions (
     runs_shown_at DATETIME
     selected_at DATETIME
     disqualified_reason VARCHAR(500)
+    upload_sha256 VARCHAR(64)
     CONSTRAINT ck_submissions_final_has_origin CHECK ((evaluation = 'final') = (origin_id IS NOT NULL))
     CONSTRAINT fk_submissions_competition_id FOREIGN KEY(competition_id) REFERENCES competitions (id)
     CONSTRAINT fk_submissions_origin_id_submissions FOREIGN KEY(origin_id) REFERENCES submissions (id)
