@@ -60,11 +60,9 @@ class PhotographDataset(Dataset[Sample]):
     first two, or assigned to them, is what the data set gives.
     """
 
-    def __init__(
-        self, images: Tensor, labels: Tensor, image_id: Tensor, person_id: Tensor, age: Tensor, classes: int = 0
-    ) -> None:
+    def __init__(self, images: Tensor, labels: Tensor, image_id: Tensor, person_id: Tensor, age: Tensor) -> None:
         self.images = images  # (N, 3, H, W) uint8
-        self.classes = [str(number) for number in range(classes or max(labels.tolist(), default=-1) + 1)]
+        self.classes = [str(number) for number in range(max(labels.tolist(), default=-1) + 1)]
         self.labels = labels.tolist()
         self.image_id = image_id.tolist()
         self.person_id = person_id.tolist()
@@ -122,16 +120,10 @@ def make_loaders(tensors: Mapping[str, Tensor], batch_size: int, classes: int = 
     `tensors` has the keys `{retain,forget,validation}.{images,labels,image_id,person_id,age}`. The order of each pass
     comes from torch's global generator, which the caller seeds. Raises KeyError when a key is missing.
     """
-    return Loaders(
-        *(
-            DataLoader(
-                PhotographDataset(*(tensors[f"{part}.{field}"] for field in FIELDS), classes),
-                batch_size=batch_size,
-                shuffle=True,
-            )
-            for part in PARTS
-        )
-    )
+    sets = [PhotographDataset(*(tensors[f"{part}.{field}"] for field in FIELDS)) for part in PARTS]
+    for one in sets:
+        one.classes = [str(number) for number in range(classes)] or one.classes
+    return Loaders(*(DataLoader(one, batch_size=batch_size, shuffle=True) for one in sets))
 
 
 def joined(first: DataLoader[Sample], second: DataLoader[Sample]) -> DataLoader[Sample]:
