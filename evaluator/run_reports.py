@@ -1,6 +1,5 @@
 """Reports of a run for its participant: its fault, and the check report of a run on practice data."""
 
-import os
 from collections.abc import Sequence
 
 from lethe.evaluator.contract.advice import NEAR, Advice
@@ -37,22 +36,14 @@ def advise(runs: Sequence[tuple[RunResult, bytes | None]], untouched: bytes, run
     return tuple(found)
 
 
-STARVED_SHARE = 0.25
-"""A run that ran out of time and had less of a processor than this, on a machine with more to do than processors, was
-starved."""
+STARVED_SHARE = 0.5
+"""A run that ran out of time was starved if it waited for a processor in this share of it."""
 
 
-def is_starved(result: RunResult, *, load: float | None = None) -> bool:
-    """Whether the run ended for want of processor time that the machine did not have.
-
-    `load`: threads that want a processor, for each one there is; measured over the last minute where it is not given.
-    A run that sleeps or waits for a lock uses little as well, so an idle machine is no excuse.
-    """
-    if result.status is not Status.TIMEOUT or result.cpu_s is None:
-        return False
-    if load is None:
-        load = os.getloadavg()[0] / (os.cpu_count() or 1)
-    return load > 1.5 and result.cpu_s < STARVED_SHARE * result.wall_s
+def is_starved(result: RunResult) -> bool:
+    """Whether the run ended for want of processor time that the machine did not have; sleeping is no excuse."""
+    waited_s = result.waited_s
+    return result.status is Status.TIMEOUT and waited_s is not None and waited_s > STARVED_SHARE * result.wall_s
 
 
 def fault_of(result: RunResult, *, is_hidden: bool) -> Fault:
@@ -61,8 +52,8 @@ def fault_of(result: RunResult, *, is_hidden: bool) -> Fault:
     For a hidden run the participant's has only code and line, without the message.
     """
     if is_starved(result):
-        used = f"{result.cpu_s:.1f} s of processor time in {result.wall_s:.1f} s"
-        return platform_fault(f"the run got {used}: this machine has too much to do")
+        waited = f"{result.waited_s:.1f} of {result.wall_s:.1f} s"
+        return platform_fault(f"the run waited for a processor in {waited}: this machine has too much to do")
     error = result.error
     message = "" if error is None or is_hidden else f"{error.type}: {error.message}"
     line = error.line if error is not None and error.line is not None and error.line > 0 else None
