@@ -19,9 +19,21 @@ from lethe.sandbox import Backend, Policy, Sandbox, SandboxUnavailable, Setup, o
 from lethe.sandbox.doctor import require
 
 HARNESS_MODULE = "lethe.evaluator.guest.harness"
-_GUEST_PARTS = ("evaluator/__init__.py", "evaluator/guest", "evaluator/models", "evaluator/data/__init__.py",
-                "evaluator/data/loaders.py")  # fmt: skip
+_GUEST_PARTS = (
+    "evaluator/__init__.py",
+    "evaluator/contract/__init__.py",
+    "evaluator/contract/notebooks.py",
+    "evaluator/contract/parameters.py",
+    "evaluator/contract/submission.py",
+    "evaluator/data/__init__.py",
+    "evaluator/data/loaders.py",
+    "evaluator/errors.py",
+    "evaluator/guest",
+    "evaluator/models",
+)
 MAX_OPEN = 2
+STATEMENT_SHARE = 0.1
+"""The share of a run's time that a statement at module level may take before it is left out."""
 # Notebooks of the 2023 challenge skip their own loop over runs when the first file exists and is empty; some write into
 # the other folders.
 KAGGLE_LINKS = {
@@ -136,6 +148,9 @@ class SandboxPool:
                 "classes": job.classes,
                 "batch_size": job.batch_size,
                 "device": "cpu" if self._settings.gpu is None else "cuda",
+                # A fresh interpreter for each run would pay for what few of them use.
+                "imports_base": self._settings.sandbox_backend is not Backend.FRESH,
+                "statement_s": job.limits.run_wall_s * STATEMENT_SHARE,
             }
         )
 

@@ -72,14 +72,16 @@ class Sandbox:
         filename: str = "submission.py",
         cancel: Cancellation | None = None,
         allowance: Allowance | None = None,
+        entry: str = "run",
     ) -> RunResult:
         """Call `function` of `source` once and return the result.
 
         source: the submitted file, called `filename` in tracebacks. seed: in [0, 2^63), passed to the harness.
         cancel: when set, the run is killed and ends as `cancelled`. allowance: the time that several runs share; when
-        it is used up, they end as `timeout`. Raises SandboxFailure when the sandbox breaks.
+        it is used up, they end as `timeout`. entry: the function of the harness that the guest calls. Raises
+        SandboxFailure when the sandbox breaks.
         """
-        request = Request(source, filename, function, seed, cancel, allowance, self._setup.gpu)
+        request = Request(source, filename, function, seed, cancel, allowance, self._setup.gpu, entry)
         if self._jail is not None:
             return monitor_run(self._jail, self._cgroups, self._policy, request)
         with ExitStack() as stack:

@@ -103,6 +103,10 @@ class CheckReport(Contract):
     packages: tuple[Package, ...] = Field(
         default=(), description="What was installed for the submission's script block"
     )
+    exact: ArtifactRef | None = Field(
+        default=None, description="The source that runs from now on; None where the check did not decide it"
+    )
+    left_out: tuple[str, ...] = Field(default=(), description="What of the file is left out, and why")
     advice: tuple[Advice, ...] = Field(
         default=(), description="What is likely to cost score; only of runs that ended well"
     )
@@ -119,6 +123,9 @@ class Job(Contract):
     generation: int
     stage: Literal[Stage.CHECK, Stage.RUN]
     source: ArtifactRef
+    leaves_out: bool = Field(
+        default=False, description="The check leaves out statements of the module that cannot run here"
+    )
     visible: ArtifactRef
     original: ArtifactRef
     evaluation: ArtifactRef = Field(description="Labels and test images; trusted side only, practice ones too")

@@ -24,6 +24,8 @@ class Submission(Entity):
     `runs_shown_at` on, `runs_shown_before` the one until then. `is_charged`: it counts against the quota, unless it
     failed in the check stage or by a fault of Lethe's. A submission that has not ended by `deadline_at` fails then, as
     the platform's fault.
+    `source_*` is what runs: the uploaded file, and once `upload_sha256` is set, which is its digest, the exact source
+    that the check made of it (docs/adr/0015).
     `lethe.server.lifecycle` alone writes state, owner, fault and `finished_at`.
     """
 
@@ -52,6 +54,7 @@ class Submission(Entity):
     source_sha256: Mapped[str] = mapped_column(String(64))
     form_sha256: Mapped[str | None] = mapped_column(String(64), default=None)
     shape_sha256: Mapped[str | None] = mapped_column(String(64), default=None)
+    upload_sha256: Mapped[str | None] = mapped_column(String(64), default=None)
     state: Mapped[str] = mapped_column(String(16), default=SubmissionState.QUEUED)
     owner: Mapped[str | None] = mapped_column(String(16), default=None)
     fault_stage: Mapped[str | None] = mapped_column(String(8), default=None)

@@ -48,7 +48,7 @@ def seeds_digest(competition: Competition, submission: Submission) -> str:
     """The SHA-256 of the seeds of the submission's hidden runs, as decimal numbers in their order, one a line."""
     evaluation = Evaluation(submission.evaluation)
     secret = run_secret(evaluation, public=competition.secret, final=competition.final_secret)
-    source = seed_source(submission.seed_rule, submission.source_sha256)
+    source = seed_source(submission.seed_rule, submission.upload_sha256 or submission.source_sha256)
     seeds = (
         run_seed(secret, stage=Stage.RUN, epoch=submission.seed_epoch, index=index, source=source)
         for index in range(submission.runs_total)
@@ -78,6 +78,8 @@ class JobParts:
     evaluation: str
     source_key: str
     source_sha256: str
+    upload_sha256: str | None
+    filename: str
     seed_rule: int
     seed_epoch: int
     packages: list[str] | None
@@ -113,7 +115,7 @@ def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> 
     evaluation = Evaluation(parts.evaluation)
     data = oracle_pools(spec, prepared, evaluation).split if is_hidden else prepared.practice
     secret = run_secret(evaluation, public=parts.secret, final=parts.final_secret)
-    source = seed_source(parts.seed_rule, parts.source_sha256)
+    source = seed_source(parts.seed_rule, parts.upload_sha256 or parts.source_sha256)
     indices = range(parts.first_run, parts.first_run + parts.run_count)
     return Job(
         work_id=parts.work_id,
@@ -124,6 +126,9 @@ def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> 
         generation=parts.generation,
         stage=stage,
         source=ArtifactRef(key=parts.source_key, sha256=parts.source_sha256),
+        leaves_out=stage is Stage.CHECK
+        and parts.upload_sha256 is None  # else it is decided
+        and spec.leave_out.applies_to(parts.filename),
         visible=data.visible,
         original=data.original,
         evaluation=data.evaluation,

@@ -282,6 +282,8 @@ def job_columns() -> Columns:
         "source_key": Submission.source_key,
         "source_sha256": Submission.source_sha256,
         "seed_rule": Submission.seed_rule,
+        "upload_sha256": Submission.upload_sha256,
+        "filename": Submission.filename,
         "seed_epoch": Submission.seed_epoch,
         "packages": Submission.check_report["packages"],
     }

@@ -13,6 +13,7 @@ from lethe.evaluator.contract.faults import Fault, FaultCode
 from lethe.evaluator.contract.prepared_competition import PreparedCompetition
 from lethe.evaluator.contract.states import Owner, Stage
 from lethe.evaluator.contract.work import (
+    CheckReport,
     Heartbeat,
     HeartbeatAnswer,
     Outcome,
@@ -117,6 +118,7 @@ def report(session: Session, outcome: Outcome, key_digest: str, *, max_attempts:
     item.environment = outcome.environment
     if outcome.check is not None:
         submission.check_report = outcome.check.model_dump(mode="json")
+        _take_exact_source(submission, outcome.check)
     if outcome.handed_back:
         item.attempt -= 1
         leases.release(item, OfWorkItem.HANDED_BACK)
@@ -133,6 +135,15 @@ def report(session: Session, outcome: Outcome, key_digest: str, *, max_attempts:
         leases.close(item, OfWorkItem.FAILED)
         fail(session, submission, OfSubmission.FAILED, outcome.fault)
     return Reported(accepted=True)
+
+
+def _take_exact_source(submission: Submission, check: CheckReport) -> None:
+    """Let the source that the check decided on be that of all runs from now on, finals and reruns included."""
+    if check.left_out:
+        submission.notes = list(dict.fromkeys([*(submission.notes or []), *check.left_out]))
+    if check.exact is not None and submission.upload_sha256 is None:
+        submission.upload_sha256 = submission.source_sha256
+        submission.source_key, submission.source_sha256 = check.exact.key, check.exact.sha256
 
 
 def _go_on(session: Session, submission: Submission, item: WorkItem) -> Reported:

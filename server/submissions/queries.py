@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Date, Delete, Select, bindparam, delete, func, select, text
+from sqlalchemy import ColumnElement, Date, Delete, Select, bindparam, delete, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.states import TERMINAL_STATES, Evaluation, SubmissionState
@@ -83,10 +83,20 @@ def _answering() -> Select[UUID]:
     )
 
 
+def _is_of_source() -> ColumnElement[bool]:
+    return or_(
+        Submission.source_sha256 == bindparam("source_sha256"),
+        Submission.upload_sha256 == bindparam("source_sha256"),
+    )
+
+
 @prepared
 def identical_submission() -> Select[UUID]:
-    """The newest submission of `source_sha256` that answers an upload of `user_id` to `competition_id`."""
-    return _answering().where(Submission.source_sha256 == bindparam("source_sha256"))
+    """The newest submission that answers an upload of `user_id` to `competition_id`.
+
+    `source_sha256` is of its source as it was uploaded, or as it runs.
+    """
+    return _answering().where(_is_of_source())
 
 
 @prepared
@@ -100,7 +110,7 @@ def next_seed_epoch() -> Select[int]:
     """The epoch of the seeds of another submission of `source_sha256` by `team_id`; 0 for its first."""
     return select(func.coalesce(func.max(Submission.seed_epoch) + 1, 0)).where(
         Submission.team_id == bindparam("team_id"),
-        Submission.source_sha256 == bindparam("source_sha256"),
+        _is_of_source(),
         Submission.evaluation == Evaluation.PUBLIC,
     )
 

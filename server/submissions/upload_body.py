@@ -14,12 +14,12 @@ from starlette.datastructures import UploadFile
 from starlette.types import Message
 
 from lethe.evaluator.contract.faults import FaultCode
-from lethe.evaluator.contract.submission import FILENAME
+from lethe.evaluator.contract.submission import FILENAME, NOTEBOOK_SUFFIX
 from lethe.server.context import Context
 from lethe.server.errors import RequestError
 from lethe.server.http.rate_limit import TooManyRequests
 from lethe.server.submissions import parser_pool
-from lethe.server.submissions.static_check import NOTEBOOK_SUFFIX, RefusedFile, reading_limit
+from lethe.server.submissions.static_check import RefusedFile, reading_limit
 
 T = TypeVar("T")
 

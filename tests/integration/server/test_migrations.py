@@ -13,6 +13,7 @@ from tests.integration.server.conftest import GOOD, Site, upload
 pytestmark = pytest.mark.component("postgresql")
 
 BEFORE_0017 = (
+    "ALTER TABLE submissions DROP COLUMN upload_sha256",
     "DROP TABLE known_addresses",
     "DROP INDEX ix_submissions_team_form",
     "DROP INDEX ix_submissions_team_shape",

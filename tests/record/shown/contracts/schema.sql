@@ -245,6 +245,7 @@ CREATE TABLE submissions (
     form_sha256 VARCHAR(64)
     shape_sha256 VARCHAR(64)
     runs_shown_before INTEGER DEFAULT '0' NOT NULL
+    upload_sha256 VARCHAR(64)
     CONSTRAINT ck_submissions_final_has_origin CHECK ((evaluation = 'final') = (origin_id IS NOT NULL))
     CONSTRAINT fk_submissions_competition_id FOREIGN KEY(competition_id) REFERENCES competitions (id)
     CONSTRAINT fk_submissions_origin_id_submissions FOREIGN KEY(origin_id) REFERENCES submissions (id)
