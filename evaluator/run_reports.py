@@ -39,11 +39,18 @@ def advise(runs: Sequence[tuple[RunResult, bytes | None]], untouched: bytes, run
 STARVED_SHARE = 0.5
 """A run that ran out of time was starved if it waited for a processor in this share of it."""
 
+MOST_USED_SHARE = 0.25
+"""… and if all its processes together used less than this."""
+
 
 def is_starved(result: RunResult) -> bool:
-    """Whether the run ended for want of processor time that the machine did not have; sleeping is no excuse."""
-    waited_s = result.waited_s
-    return result.status is Status.TIMEOUT and waited_s is not None and waited_s > STARVED_SHARE * result.wall_s
+    """Whether the run ended for want of processor time that the machine did not have.
+
+    Sleeping is no excuse, and neither are processes of the run's own that take the time from each other.
+    """
+    if result.status is not Status.TIMEOUT or result.waited_s is None or result.cpu_s is None:
+        return False
+    return result.waited_s > STARVED_SHARE * result.wall_s and result.cpu_s < MOST_USED_SHARE * result.wall_s
 
 
 def fault_of(result: RunResult, *, is_hidden: bool) -> Fault:

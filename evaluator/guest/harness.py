@@ -21,7 +21,7 @@ from lethe.evaluator.data.loaders import Loaders, class_weights, joined, make_lo
 from lethe.evaluator.guest import definition
 from lethe.evaluator.guest.base_imports import import_base
 from lethe.evaluator.guest.definition import define
-from lethe.evaluator.guest.result import plain_state
+from lethe.evaluator.guest.result import plain_state as _plain_state
 from lethe.evaluator.guest.warm_up import warm_up
 from lethe.evaluator.models import build_model
 from lethe.sandbox.guest import NoResult
@@ -83,7 +83,7 @@ def run(context: Context, source: bytes, filename: str, function: str, seed: int
         raise NoResult(f"unlearning returned {type(returned).__name__}, not a torch.nn.Module or None")
     if returned is not None and net is not context.net and _versions(context.net) != versions:
         sys.stderr.write(IGNORED)
-    return save(plain_state(net, dtypes))
+    return save(_plain_state(net, dtypes))
 
 
 def decide(context: Context, source: bytes, filename: str, function: str, seed: int) -> bytes:
