@@ -175,5 +175,6 @@ class SandboxPool:
             allow_unsafe=self._allow_unsafe,
             uid=self._settings.sandbox_uid,
             gid=self._settings.sandbox_uid,
+            shared_image=self._settings.shared_image,
         )
         return stack.enter_context(open_sandbox(setup, policy_of(job.limits)))

@@ -57,6 +57,11 @@ class SandboxSettings(LetheSettings):
         "isolates nothing; it needs the option --allow-unsafe as well, and the same setting on lethe serve",
     )
     sandbox_uid: int = Field(default=DEFAULT_UID, ge=1, description="Uid of guests when the worker runs as root")
+    shared_image: bool = Field(
+        default=False,
+        description="Share the files that guests see with other workers of this user, which saves gigabytes of memory; "
+        "runs of two workers at the same time can then exchange bits, also from a hidden run to a check",
+    )
     gpu: int | None = Field(
         default=None, ge=0, description="Number of the worker's own GPU, as in /dev/nvidia0; unset: the processor"
     )

@@ -5,20 +5,23 @@ by its page faults if by nothing else. In memory every page is always there.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lethe.sandbox.errors import SandboxFailure, SandboxUnavailable
 from lethe.sandbox.identity import Identity, identity_arguments
 from lethe.sandbox.image_contents import Contents, collect
+from lethe.sandbox.image_registry import HeldImage, held_here, join_or_register, leave
 from lethe.sandbox.interpreter import Interpreter
 from lethe.sandbox.staging import staged_code
 
@@ -48,12 +51,22 @@ class _Key:
     uid: int
     with_packages: bool
     with_gpu: bool
+    is_shared: bool
 
 
 @dataclass(slots=True)
 class _Shared:
+    """An image and how many jails of this process hold it; `held` is what other processes know of it, under `name`."""
+
     image: Image
     holders: int = 0
+    name: str = ""
+    held: HeldImage | None = None
+
+    def close(self) -> None:
+        if self.held is not None:
+            leave(self.name, self.held)
+        self.image.close()
 
 
 _shared: dict[_Key, _Shared] = {}
@@ -61,18 +74,22 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def held_image(interpreter: Interpreter, identity: Identity, *, with_packages: bool, with_gpu: bool) -> Iterator[Image]:
+def held_image(
+    interpreter: Interpreter, identity: Identity, *, with_packages: bool, with_gpu: bool, is_shared: bool = False
+) -> Iterator[Image]:
     """The image for these jails, built by the first who needs it; its memory is free when the last has left.
 
-    Not shared with other processes: runs at the same time could meet on the pages of shared files, and a worker does
-    one stage at a time. Raises SandboxUnavailable when memory does not suffice, SandboxFailure when it cannot be built.
+    Unless `is_shared` it is not shared with other processes: runs at the same time can meet on the pages of shared
+    files, and a worker does one stage at a time. Raises SandboxUnavailable when memory does not suffice, SandboxFailure
+    when it cannot be built.
     """
-    key = _Key(interpreter.host, identity.uid, with_packages, with_gpu)
+    key = _Key(interpreter.host, identity.uid, with_packages, with_gpu, is_shared)
     with _lock:
         shared = _shared.get(key)
         if shared is None:
             contents = collect(interpreter, with_packages=with_packages, with_gpu=with_gpu)
-            shared = _shared[key] = _Shared(_build(contents, interpreter, identity))
+            build = partial(_build, contents, interpreter, identity)
+            shared = _shared[key] = _join(f"{_digest(key, contents)}.json", build) if is_shared else _Shared(build())
         shared.holders += 1
     try:
         yield shared.image
@@ -81,7 +98,28 @@ def held_image(interpreter: Interpreter, identity: Identity, *, with_packages: b
             shared.holders -= 1
             if shared.holders == 0:
                 del _shared[key]
-                shared.image.close()
+                shared.close()
+
+
+def _join(name: str, build: Callable[[], Image]) -> "_Shared":
+    """The image that processes share under `name`."""
+
+    def built() -> HeldImage:
+        image = build()
+        return held_here(image.user_fd, image.mount_fd, image.files, image.size_bytes)
+
+    held = join_or_register(name, built)
+    return _Shared(Image(held.user_fd, held.mount_fd, held.files, held.size_bytes), name=name, held=held)
+
+
+def _digest(key: "_Key", contents: Contents) -> str:
+    """A name that changes with what is in the image."""
+    files = {}
+    for place, source in contents.files.items():
+        found = Path(source).stat()
+        files[place] = (source, found.st_size, found.st_mtime_ns)
+    text = json.dumps([str(key.python), key.uid, files, contents.links], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def needed_bytes(contents: Contents) -> int:

@@ -47,7 +47,11 @@ class Sandbox:
             bwrap = find_bwrap()
             image = stack.enter_context(
                 held_image(
-                    interpreter, self._identity, with_packages=setup.with_packages, with_gpu=setup.gpu is not None
+                    interpreter,
+                    self._identity,
+                    with_packages=setup.with_packages,
+                    with_gpu=setup.gpu is not None,
+                    is_shared=setup.shared_image,
                 )
             )
             self._open_jail = partial(self._enter_jail, bwrap=bwrap, interpreter=interpreter, image=image)

@@ -43,11 +43,12 @@ COMPONENTS = {
 
 
 def pytest_configure() -> None:
-    """Make what every test does cheap: logged exceptions, and clients of HTTP.
+    """Make what every test does cheap: logged exceptions, clients of HTTP, and the files that guests see.
 
     structlog's default prints the values of all locals, which can take minutes. httpx reads all certificates of the
     world for each client, 60 ms of a processor, although our servers speak HTTP; once is enough.
     """
+    os.environ.setdefault("LETHE_SHARED_IMAGE", "true")  # gigabytes for each of a dozen workers, otherwise
     httpx._transports.default.create_ssl_context = cache(httpx._transports.default.create_ssl_context)
     *processors, _ = structlog.get_config()["processors"]
     renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
