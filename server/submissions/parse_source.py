@@ -14,14 +14,16 @@ NOTEBOOK = "# Made by Lethe from the code cells of a notebook."
 
 
 def verdict(source: str, function: str) -> dict[str, object]:
-    """Return what `describe` says of a good source, with its form and shape; else a code with message and line."""
+    """Return `{"code": None}` and what `describe` says of a good source, else a code with message and line."""
     warnings.simplefilter("ignore")  # of the compiler, about the file's style
     try:
         tree = ast.parse(source)
         # Finds what only the compiler refuses, such as `return` outside of a function.
         compile(tree, "submission.py", "exec", flags=_flags(source), dont_inherit=True)
-        described = describe(tree, function)
-        return described if described["code"] is not None else described | {"form": form(tree), "shape": shape(tree)}
+        found = describe(tree, function)
+        if found["code"] is None:
+            found |= {"form": form(tree), "shape": shape(tree)}  # the last one changes the tree
+        return found  # noqa: TRY300 - what follows is for errors
     except SyntaxError as error:
         return {"code": "syntax_error", "message": error.msg, "line": error.lineno}
     except (RecursionError, MemoryError):
@@ -56,10 +58,6 @@ def shape(tree: ast.Module) -> str | None:
 
 def _does_nothing(node: object) -> bool:
     return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
-
-
-def check_function(tree: ast.Module, function: str, parameters: int, extra: list[str]) -> dict[str, object] | None:
-    """Return what is wrong with the last binding of `function` at module level, or None."""
 
 
 def _flags(source: str) -> int:

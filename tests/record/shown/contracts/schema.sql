@@ -1,4 +1,4 @@
--- revision 0017
+-- revision 0018
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
