@@ -37,6 +37,8 @@ _TRIVIAL_SUBMISSION = b"def probe():\n    return b'alive'\n"
 _FAST_KERNEL = (6, 1)
 _MAX_NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
 _UID_MAP = Path("/proc/self/uid_map")
+_MOUNTS = Path("/proc/self/mountinfo")
+_BINFMT = "/proc/sys/fs/binfmt_misc"  # an empty folder of the kernel's, made to be mounted on
 _DEBIAN_SWITCH = Path("/proc/sys/kernel/unprivileged_userns_clone")
 _APPARMOR_SWITCH = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 _DELEGATE = (
@@ -162,7 +164,8 @@ def _check_bubblewrap() -> HostFinding:
 
 def _check_user_namespaces(identity: Identity) -> HostFinding:
     try:
-        command = [find_bwrap(), "--unshare-user", "--unshare-net", "--ro-bind", "/", "/", "true"]
+        apart = ["--unshare-user", "--unshare-net", "--unshare-pid"]
+        command = [find_bwrap(), *apart, "--ro-bind", "/", "/", "--proc", "/proc", "true"]
         answer = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=10, cwd="/", **identity_arguments(identity)
         )
@@ -181,12 +184,24 @@ def _check_user_namespaces(identity: Identity) -> HostFinding:
 
 
 def _namespace_remedies() -> Iterator[str]:
+    masked = _masked_paths()
+    if masked:
+        yield (
+            f"{masked[0]} is masked, as container engines do it, so no jail can have a /proc of its own: start the "
+            "container with the security option systempaths=unconfined"
+        )
     if _setting(_MAX_NAMESPACES) == "0":
         yield "sysctl -w user.max_user_namespaces=15000"
     if _setting(_DEBIAN_SWITCH) == "0":
         yield "sysctl -w kernel.unprivileged_userns_clone=1"
     if _setting(_APPARMOR_SWITCH) == "1":
         yield "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile that lets bwrap do it"
+
+
+def _masked_paths() -> list[str]:
+    """What is mounted over paths of /proc; the kernel mounts no new /proc in a user namespace while something is."""
+    mounts = (line.split()[4] for line in _MOUNTS.read_text(encoding="utf-8").splitlines())
+    return sorted(place for place in mounts if place.startswith("/proc/") and place != _BINFMT)
 
 
 def _check_interpreter(setup: Setup, identity: Identity) -> HostFinding:
