@@ -10,6 +10,7 @@ from typing import get_args
 import numpy as np
 from scipy.special import ndtri
 
+from benchmarks.goals import note
 from lethe.evaluator.metrics import Pool, evaluate, paired_difference
 from lethe.evaluator.metrics.quality import Rule
 from lethe.evaluator.metrics.score import final_score
@@ -35,6 +36,8 @@ def best_of(rule: Rule, runs: int, draws: int) -> None:
     scores = [final_score(Pool(margins=draw(generator, runs, SHIFT)), oracles, rule=rule) for _ in range(draws)]
     mean, spread = float(np.mean(scores)), float(np.std(scores, ddof=1))
     best = "  ".join(f"{mean + spread * ndtri((k - 0.375) / (k + 0.25)):.3f}" for k in BEST_OF)
+    luckiest = mean + spread * ndtri((BEST_OF[-1] - 0.375) / (BEST_OF[-1] + 0.25))
+    note("lottery", f"{rule}, N = {runs}: best of {BEST_OF[-1]}", luckiest / mean, "means")
     print(f"{rule:12}{runs:5}  mean {mean:.3f}  sd {spread:.4f}  best of {BEST_OF}: {best}", flush=True)
 
 
