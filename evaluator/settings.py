@@ -62,6 +62,11 @@ class SandboxSettings(LetheSettings):
         description="Share the files that guests see with other workers of this user, which saves gigabytes of memory; "
         "runs of two workers at the same time can then exchange bits, also from a hidden run to a check",
     )
+    preload: bool = Field(
+        default=True,
+        description="Import what submissions import when a sandbox starts, which takes ten seconds once, instead of in "
+        "every run that needs it",
+    )
     gpu: int | None = Field(
         default=None, ge=0, description="Number of the worker's own GPU, as in /dev/nvidia0; unset: the processor"
     )

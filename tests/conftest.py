@@ -49,6 +49,7 @@ def pytest_configure() -> None:
     world for each client, 60 ms of a processor, although our servers speak HTTP; once is enough.
     """
     os.environ.setdefault("LETHE_SHARED_IMAGE", "true")  # gigabytes for each of a dozen workers, otherwise
+    os.environ.setdefault("LETHE_PRELOAD", "false")  # ten seconds of every sandbox
     httpx._transports.default.create_ssl_context = cache(httpx._transports.default.create_ssl_context)
     *processors, _ = structlog.get_config()["processors"]
     renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)

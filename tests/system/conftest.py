@@ -94,7 +94,7 @@ def submit(client: httpx.Client, source: str | bytes) -> dict[str, Any]:
     return view
 
 
-def wait(client: httpx.Client, identifier: str, limit_s: float = 180) -> dict[str, Any]:
+def wait(client: httpx.Client, identifier: str, limit_s: float = 400) -> dict[str, Any]:
     """The submission once it has ended."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
