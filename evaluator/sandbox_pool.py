@@ -57,7 +57,7 @@ def require_isolation(settings: SandboxSettings, *, allow_unsafe: bool) -> None:
     if allow_unsafe and not is_unsafe:
         raise SandboxUnavailable(f"--allow-unsafe does nothing without LETHE_SANDBOX_BACKEND={Backend.UNSAFE}")
     if not is_unsafe:
-        require(uid=settings.sandbox_uid)
+        require(uid=settings.sandbox_uid, shared_image=settings.shared_image)
 
 
 def policy_of(limits: LimitsSpec) -> Policy:

@@ -64,11 +64,13 @@ def probe(
     python: Path | None = None,
     backend: Backend = Backend.ZYGOTE,
     gpu: int | None = None,
+    shared_image: bool = False,
 ) -> list[HostFinding]:
     """Return all findings; a requirement comes after those that it depends on. Raises nothing.
 
     uid, gid: identity of the jail when the caller is root. python: the guest's interpreter, by default this one.
     backend: used for the trial run; the unsafe one is reported as a fault. gpu: of the worker, whose files take memory.
+    shared_image: whether another process may hold these files already, so that they need no memory of their own.
     """
     setup = Setup(
         harness={},
@@ -77,6 +79,7 @@ def probe(
         uid=uid,
         gid=gid if gid is not None else uid,
         backend=backend,
+        shared_image=shared_image,
         start_s=30.0,
     )
     identity = identity_of(setup)
@@ -100,9 +103,12 @@ def probe(
     return [*findings, _check_cgroups()]
 
 
-def require(uid: int = DEFAULT_UID, gid: int | None = None, python: Path | None = None) -> None:
+def require(
+    uid: int = DEFAULT_UID, gid: int | None = None, python: Path | None = None, *, shared_image: bool = False
+) -> None:
     """Raise SandboxUnavailable, naming everything that is missing and its remedy, when untrusted code cannot run."""
-    missing = [finding for finding in probe(uid, gid, python) if finding.required and not finding.ok]
+    found = probe(uid, gid, python, shared_image=shared_image)
+    missing = [finding for finding in found if finding.required and not finding.ok]
     if missing:
         raise SandboxUnavailable("; ".join(f"{each.name}: {each.detail} ({each.remedy})" for each in missing))
 
@@ -251,7 +257,9 @@ def _check_image(setup: Setup, identity: Identity, *, with_gpu: bool) -> HostFin
         f"each worker keeps {needed / 2**30:.1f} GiB of files for guests in memory; {available / 2**30:.1f} are free"
     )
     if needed > available:
-        return HostFinding("files in memory", False, True, detail, "free memory, or install the CPU build of torch")
+        return HostFinding(
+            "files in memory", False, not setup.shared_image, detail, "free memory, or install the CPU build of torch"
+        )
     if can_be_swapped():
         remedy = "swapoff -a, or a control group with memory.swap.max=0: runs could tell which pages are swapped out"
         return HostFinding("files in memory", False, False, f"{detail}, and this machine swaps", remedy)

@@ -81,7 +81,8 @@ def require_newest(database: Database) -> None:
     try:
         fault = schema_fault(database)
     except OperationalError as error:
-        log.warning("database_unavailable", error=" ".join(str(error.orig).split()))
+        if not database.is_sqlite:  # a file that cannot be opened is found out when the home folder is prepared
+            log.warning("database_unavailable", error=" ".join(str(error.orig).split()))
         return
     if fault is not None:
         raise ConfigurationError(fault)

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LIGHT_WORKERS
+
 
 def lethe(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LETHE_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LETHE_")} | LIGHT_WORKERS
     return subprocess.run(
         [sys.executable, "-m", "lethe.server.cli", *arguments],
         env={**kept, "LETHE_HOME": str(home), **environment}, text=True, capture_output=True, check=False, timeout=120,

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import free_port, make_bucket, new_database, require_component
+from tests.conftest import LIGHT_WORKERS, free_port, make_bucket, new_database, require_component
 
 SLUG = "mini"
 RUNS = 8
@@ -107,7 +107,7 @@ def wait(client: httpx.Client, identifier: str, limit_s: float = 400) -> dict[st
 
 def _environment(home: Path, port: int, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LETHE_")}
-    return {**kept, "LETHE_HOME": str(home), "LETHE_PORT": str(port), **more}
+    return {**kept, **LIGHT_WORKERS, "LETHE_HOME": str(home), "LETHE_PORT": str(port), **more}
 
 
 def _prepare(installation: Installation) -> None:

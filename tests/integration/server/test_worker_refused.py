@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LIGHT_WORKERS
 from tests.integration.server.conftest import Site
 
 pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(300)]
@@ -15,6 +16,7 @@ pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(300)]
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_worker_with_a_wrong_key_ends_with_a_code_of_its_own(site: Site, broker: str, tmp_path: Path) -> None:
     environment = {
+        **LIGHT_WORKERS,
         "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
         "HOME": str(tmp_path),
         "LETHE_SANDBOX_BACKEND": "unsafe-subprocess",

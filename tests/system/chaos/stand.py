@@ -17,7 +17,7 @@ from lethe.server.context import Context
 from lethe.server.hosting import creation
 from lethe.server.queue.worker_keys import create_worker_key
 from lethe.server.settings import Settings
-from tests.conftest import free_port
+from tests.conftest import LIGHT_WORKERS, free_port
 from tests.system.chaos.meddler import Meddler
 from tests.system.chaos.services import Postgres, Redis
 
@@ -73,8 +73,7 @@ class Stand:
             "LETHE_DATABASE_URL": "",
             "LETHE_CACHE": str(cache),
             "LETHE_SLOTS": str(SLOTS),
-            "LETHE_SHARED_IMAGE": "true",
-            "LETHE_PRELOAD": "false",
+            **LIGHT_WORKERS,
         }
         self._supervisor = Supervisor(shared)
         for name in ("serve", "control"):
