@@ -80,7 +80,8 @@ def test_notebook_is_stored_as_the_python_that_runs(site: Site) -> None:
         assert answer.status_code == 202, answer.text
         submission = answer.json()
         assert submission["filename"] == "mine.ipynb"
-        assert submission["notes"] == ["cell 1: left out '%pip install einops'"]
+        hint = 'name packages in a script block: # /// script, # dependencies = ["einops"], # ///'
+        assert submission["notes"] == [f"cell 1: left out '%pip install einops'; {hint}"]
         source = ann.get(f"/submissions/{submission['id']}/source").text
         assert "pass  # %pip install einops\nimport torch\n" in source
         job = site.claim()
