@@ -4,7 +4,6 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.concurrency import run_in_threadpool
 
 from lethe.server.accounts import service
 from lethe.server.accounts.schemas import (
@@ -18,13 +17,13 @@ from lethe.server.accounts.schemas import (
     TokenRow,
     UserCreated,
 )
-from lethe.server.context import AppContext, Context
+from lethe.server.context import AppContext
 from lethe.server.http.client_address import client_address
 from lethe.server.http.paging import Page, PageCursor, PageLimit
 from lethe.server.models import User
 from lethe.server.security import sessions
-from lethe.server.security.credentials import CurrentUser, TokenExpiry, password_or_token_user
-from lethe.server.security.login import check_password, count_registration, remember_address
+from lethe.server.security.credentials import CurrentUser, password_or_token_user
+from lethe.server.security.login import count_registration, verify_password
 from lethe.server.security.passwords import hash_password
 from lethe.server.security.sessions import RequiredVisitor, require_same_origin
 
@@ -39,7 +38,6 @@ def create_user(new: NewUser, request: Request, context: AppContext) -> UserCrea
     with context.database.write() as session:
         user = service.register(session, new, password_hash=password_hash, registration=context.settings.registration)
         _, token = service.create_token(session, user.id, "first token", days=service.FIRST_TOKEN_DAYS)
-        remember_address(session, user.id, client_address(request.scope))
     return UserCreated(username=user.username, token=token)
 
 
@@ -50,17 +48,20 @@ def get_me(user: CurrentUser) -> Me:
 
 
 @router.post("/users/me/password", status_code=204)
-async def change_password(change: PasswordChange, request: Request, user: CurrentUser, context: AppContext) -> None:
+def change_password(change: PasswordChange, request: Request, user: CurrentUser, context: AppContext) -> None:
     """Change my password. This ends all of my tokens and sessions."""
-    await check_password(context, user.username, change.password, address=client_address(request.scope))
-    await run_in_threadpool(_set_password, context, user.id, change.new_password)
+    verify_password(context, user.username, change.password, address=client_address(request.scope))
+    password_hash = hash_password(change.new_password)
+    with context.database.write() as session:
+        service.set_password(session, user.id, password_hash)
 
 
 @router.post("/session", dependencies=[Depends(require_same_origin)])
-async def log_in(login: Login, request: Request, response: Response, context: AppContext) -> SessionView:
+def log_in(login: Login, request: Request, response: Response, context: AppContext) -> SessionView:
     """Start a browser's session. Changes with its cookie need `csrf_token` in the header X-CSRF-Token."""
-    user = await check_password(context, login.username, login.password, address=client_address(request.scope))
-    text = await run_in_threadpool(_begin_session, context, user.id)
+    user = verify_password(context, login.username, login.password, address=client_address(request.scope))
+    with context.database.write() as session:
+        text = sessions.begin(session, user.id)
     sessions.set_cookie(request, response, text)
     return SessionView(username=user.username, csrf_token=sessions.csrf_token(text))
 
@@ -82,14 +83,11 @@ def log_out(visitor: RequiredVisitor, request: Request, response: Response, cont
 
 @router.post("/tokens", status_code=201)
 def create_token(
-    new: NewToken,
-    user: Annotated[User, Depends(password_or_token_user)],
-    not_after: TokenExpiry,
-    context: AppContext,
+    new: NewToken, user: Annotated[User, Depends(password_or_token_user)], context: AppContext
 ) -> TokenCreated:
-    """Create another API token, with HTTP Basic (user name and password) or with a token, which it does not outlive."""
+    """Create another API token, with a token or with HTTP Basic (user name and password)."""
     with context.database.write() as session:
-        token, text = service.create_token(session, user.id, new.name, days=new.expires_in_days, not_after=not_after)
+        token, text = service.create_token(session, user.id, new.name, days=new.expires_in_days)
     return TokenCreated(id=token.id, name=token.name, token=text, expires_at=token.expires_at)
 
 
@@ -108,14 +106,3 @@ def delete_token(token_id: UUID, user: CurrentUser, context: AppContext) -> None
     """Delete a token of mine; it stops working at once."""
     with context.database.write() as session:
         service.delete_token(session, user.id, token_id)
-
-
-def _begin_session(context: Context, user_id: UUID) -> str:
-    with context.database.write() as session:
-        return sessions.begin(session, user_id)
-
-
-def _set_password(context: Context, user_id: UUID, password: str) -> None:
-    password_hash = hash_password(password)
-    with context.database.write() as session:
-        service.set_password(session, user_id, password_hash)

@@ -20,7 +20,6 @@ def test_everything_required_is_found() -> None:
         "interpreter",
         "temporary folder",
         "seccomp",
-        "files in memory",
         "jail",
         "cgroups",
     ]
