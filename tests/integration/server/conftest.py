@@ -232,6 +232,7 @@ def make_template(folder: Path, database_url: str) -> Template:
 @pytest.fixture(autouse=True, scope="session")
 def patient_servers() -> Iterator[None]:
     """Servers in this process wait for their parts as a busy machine needs it; tests of the limits set their own."""
+    assert endpoints.PROBE_LIMIT_S < 2  # what docs/operations.md promises of /readyz
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(endpoints, "PROBE_LIMIT_S", 60.0)
         patch.setattr(rate_limit, "REDIS_TIMEOUT_S", 30.0)
