@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,6 +54,7 @@ class AttackBench:
         self.plants = Plants(self.uid)
         self._stack = contextlib.ExitStack()
         self._plain: dict[Stage, Sandbox] = {}
+        self._patient: dict[Stage, Sandbox] = {}
 
     def __enter__(self) -> Self:
         self._stack.enter_context(self.plants)
@@ -95,12 +97,20 @@ class AttackBench:
             self._plain[stage] = self._stack.enter_context(open_sandbox(self.plain_setup(stage), PLAIN_POLICY))
         return self._plain[stage]
 
+    def patient(self, stage: Stage) -> Sandbox:
+        """As `plain`, with time for an observer."""
+        if stage not in self._patient:
+            policy = replace(PLAIN_POLICY, wall_s=60.0)
+            self._patient[stage] = self._stack.enter_context(open_sandbox(self.plain_setup(stage), policy))
+        return self._patient[stage]
+
     def plain_setup(self, stage: Stage) -> Setup:
         """The setup of a jail with the plain harness."""
         return Setup(
             harness={HARNESS_FILE.name: HARNESS_FILE},
             harness_module=HARNESS_FILE.stem,
             inputs={path.name: path for path in self.plain_inputs(stage).iterdir()},
+            with_packages=False,
             backend=self.backend,
             gpu=self.gpu,
             uid=self.uid,

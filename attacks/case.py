@@ -66,7 +66,8 @@ class Case:
     """One attack. `expected` holds the codes that its author may see: fault codes, or `ok`.
 
     runs: how often it is called, each time as a run of its own; at_once: at the same time. machine: the processor that
-    the attack is written for, None for any. gpu: whether it is an attack on a GPU.
+    the attack is written for, None for any. gpu: whether it is an attack on a GPU. observed: whether other runs must
+    see the same before it, after it and beside it, in both stages.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Case:
     at_once: bool = False
     machine: str | None = None
     gpu: bool = False
+    observed: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,8 +140,9 @@ def read_case(name: str, file: Traversable) -> Case:
         "at_once": constants.get("AT_ONCE", False),
         "machine": constants.get("MACHINE"),
         "gpu": constants.get("GPU", False),
+        "observed": constants.get("OBSERVED", False),
     }
     return Case(name, summary, layer, expected, source, harness, scene, **more)
 
 
-_CONSTANTS = frozenset({"LAYER", "EXPECTED", "HARNESS", "SCENE", "RUNS", "AT_ONCE", "MACHINE", "GPU"})
+_CONSTANTS = frozenset({"LAYER", "EXPECTED", "HARNESS", "SCENE", "RUNS", "AT_ONCE", "MACHINE", "GPU", "OBSERVED"})

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 NEEDLE = "lethe-secret-"
-ENVIRONMENT_NAME = "LETHE_PLANTED"
+ENVIRONMENT_NAME = "PLANTED_BY_LETHE"
 DEVICES = tuple(Path("/dev", name) for name in ("null", "zero", "full", "random", "urandom"))
 _IPC_CREATE = 0o1000
 _IPC_REMOVE = 0

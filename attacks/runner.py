@@ -5,15 +5,25 @@ import platform
 import re
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 
-from lethe.attacks.attack_bench import AttackBench
+from lethe.attacks.attack_bench import AttackBench, author_view
 from lethe.attacks.case import OK, AuthorView, Case, Harness, Scene
+from lethe.attacks.observation import (
+    REVIEWED,
+    REVIEWED_AT_ONCE,
+    REVIEWED_FRESH,
+    differences,
+    lasting_difference,
+    observe,
+)
 from lethe.evaluator.contract.specification import LimitsSpec
 from lethe.evaluator.contract.states import Stage
-from lethe.sandbox import SandboxFailure
+from lethe.evaluator.contract.submission import FILENAME, FUNCTION
+from lethe.sandbox import Backend, SandboxFailure
 from lethe.server.submissions.static_check import RefusedFile, check_source
 
 _STAGES = {Scene.CHECK: (Stage.CHECK,), Scene.RUN: (Stage.RUN,), Scene.BOTH: (Stage.CHECK, Stage.RUN)}
@@ -62,6 +72,8 @@ def _attempt(case: Case, bench: AttackBench, seen: list[str]) -> str | None:
     """Why `case` is not contained, or None."""
     if case.harness is Harness.NONE:
         return _judge(case, [_upload(case, seen)], bench)
+    if case.observed:
+        return _observe(case, bench, seen)
     stages = _STAGES[case.scene]
     bench.prepare(case, stages)
     for stage in stages:
@@ -75,6 +87,29 @@ def _attempt(case: Case, bench: AttackBench, seen: list[str]) -> str | None:
         if reason:
             return reason
     return bench.damage()
+
+
+def _observe(case: Case, bench: AttackBench, seen: list[str]) -> str | None:
+    """Why `case` is not contained: what a run of either stage can tell of it, after it and beside it; or None."""
+    stages = (Stage.CHECK, Stage.RUN)
+    reviewed = (REVIEWED, REVIEWED_FRESH) if bench.backend is Backend.FRESH else (REVIEWED,)
+    before = {stage: observe(bench.patient(stage)) for stage in stages}
+    bench.prepare(case, stages)
+    for writing in stages:
+        sandbox = bench.patient(writing)
+        with ThreadPoolExecutor(1) as slot:
+            attack = slot.submit(sandbox.run, case.source, function=FUNCTION, seed=0, filename=FILENAME)
+            beside = differences(before[writing], observe(sandbox), *reviewed, REVIEWED_AT_ONCE)
+            view = author_view(attack.result(), writing)
+        seen.append(view.code)
+        if view.code not in case.expected:
+            return f"its author saw {view.code} instead of {' or '.join(sorted(case.expected))}"
+        if beside:
+            return f"a run beside it can tell: {beside}"
+        for reading in stages:
+            if told := lasting_difference(before[reading], bench.patient(reading), *reviewed):
+                return f"a run of stage {reading} can tell what one of stage {writing} did: {told}"
+    return bench.plants.disturbance() or bench.damage()
 
 
 def _judge(

@@ -24,6 +24,7 @@ BENCHMARKS = {
     "work": ("--chunks=5", "--queued=20", "--naps=2"),
     "api": ("--seconds=1", "--teams=30", "--times=1"),
     "pages": ("--teams=60", "--entries=2", "--watch-s=1"),
+    "lottery": ("--runs=32", "--draws=8", "--pairs=1"),
 }
 
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-FILE = "LETHE_BENCHMARK_FINDINGS"
+FILE = "BENCHMARK_FINDINGS"
 """The variable that names the file for findings; unset where a benchmark runs by itself."""
 
 

@@ -84,7 +84,7 @@ def measure(count: int, request: Callable[[int], None]) -> list[float]:
 def wait_in_queue(client: httpx.Client, number: int, token: str) -> tuple[str, dict[str, str]]:
     """The stream of a submission that waits for a worker, and who may follow it."""
     headers = {"Authorization": f"Bearer {token}"}
-    source = GOOD + f"# {number}".encode()
+    source = GOOD + f"'{number}'".encode()
     answer = client.post(f"/api/v1/competitions/{SLUG}/submissions", files={"file": ("a.py", source)}, headers=headers)
     return f"/api/v1/submissions/{answer.raise_for_status().json()['id']}/events", headers
 

@@ -4,7 +4,8 @@ import secrets
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,12 +21,15 @@ from tenacity import (
 )
 
 from lethe.evaluator.artifacts import ArtifactError, ArtifactStore, ArtifactStoreAway
+from lethe.evaluator.artifacts.store import sha256_hex
 from lethe.evaluator.contract.faults import Fault, FaultCode, platform_fault
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.script_block import InvalidScriptBlock, ScriptBlock, read_script_block
 from lethe.evaluator.contract.states import Stage
 from lethe.evaluator.contract.submission import FILENAME, FUNCTION
 from lethe.evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
 from lethe.evaluator.dependencies import DependencyRefused, InstallerFailure, InstallInterrupted, Layer, Layers
+from lethe.evaluator.exact_source import Decision, decide
 from lethe.evaluator.inference.service import (
     InferenceCancelled,
     InferenceFailure,
@@ -33,7 +37,7 @@ from lethe.evaluator.inference.service import (
     InferenceSetting,
     WeightsRefused,
 )
-from lethe.evaluator.run_reports import advise, check_report, fault_of
+from lethe.evaluator.run_reports import advise, check_report, explained, fault_of
 from lethe.evaluator.sandbox_pool import SandboxPool
 from lethe.sandbox import Allowance, RunResult, Sandbox, SandboxError, Status
 
@@ -136,8 +140,14 @@ def _evaluate_with(
     report: CheckReport | None = None
     outputs: bytes | None = None
     failure: Exception | None = None
+    decision: Decision | None = None
     try:
         runs = _prepare_runs(layer, resources, job, source, interrupt)
+        if job.stage is Stage.CHECK and job.leaves_out:
+            decision = runs.decide()
+            if decision.failed is not None:
+                return _undecided(decision, layer, source)
+            runs = replace(runs, source=decision.source)
         # One thread more than slots, so that the outputs of one run are computed and stored while the next one runs.
         with ThreadPoolExecutor(max_workers=resources.slots + 1, thread_name_prefix="slot") as slots:
             is_exact_run = job.stage is Stage.RUN and resources.sandbox_pool.is_exact
@@ -158,6 +168,8 @@ def _evaluate_with(
                     interrupt.set()
         if job.stage is Stage.CHECK and failure is None:
             report, outputs = runs.report_check([future.result() for future in futures], layer.packages)
+        if report is not None and decision is not None:
+            report = report.model_copy(update={"exact": runs.store_exact(), "left_out": decision.notes})
     except InferenceCancelled:
         report = None
     except _FAILURES as error:
@@ -167,6 +179,16 @@ def _evaluate_with(
         resources.sandbox_pool.discard(job, layer)
         fault = platform_fault(f"{type(failure).__name__}: {failure}")
     return EvaluationResult(tuple(records), fault, check=report, check_outputs=outputs, packages_sha256=layer.sha256)
+
+
+def _undecided(decision: Decision, layer: Layer, source: bytes) -> EvaluationResult:
+    """The result where the file did not get as far as a run: it was cancelled, or the participant's fault."""
+    result = decision.failed
+    if result is None or result.status is Status.CANCELLED:
+        return EvaluationResult(finished=(), fault=None)
+    fault = explained(fault_of(result, is_hidden=False), source)
+    report = check_report(result, fault, layer.packages).model_copy(update={"left_out": decision.notes})
+    return EvaluationResult(finished=(), fault=fault, check=report, packages_sha256=layer.sha256)
 
 
 def _prepare_runs(
@@ -241,7 +263,8 @@ class _JobRuns:
         if result.status is Status.CANCELLED:
             return _RunOutcome()
         if result.payload is None:
-            return _RunOutcome(result, fault=fault_of(result, is_hidden=is_hidden))
+            fault = fault_of(result, is_hidden=is_hidden)
+            return _RunOutcome(result, fault=fault if is_hidden else explained(fault, self.source))
         try:
             outputs = self.resources.inference.compute(result.payload, self.setting, self.interrupt)
         except InferenceCancelled:
@@ -255,6 +278,19 @@ class _JobRuns:
         repeatable = self._is_repeatable(order.seed, result.payload) if is_repeated else None
         record = RunRecord(index=order.index, outputs=stored, wall_s=result.wall_s, repeatable=repeatable)
         return _RunOutcome(result, record=record)
+
+    def decide(self) -> Decision:
+        """What of the source runs; raises as the sandbox does."""
+        seed = self.job.runs[0].seed
+        return decide(self.source, partial(self._call, seed, self.allowance, entry="decide"))
+
+    def store_exact(self) -> ArtifactRef:
+        """Store the source of these runs and return where. Raises as the store does."""
+        sha256 = sha256_hex(self.source)
+        if sha256 == self.job.source.sha256:
+            return self.job.source
+        put = partial(self.resources.store.put, f"sources/{sha256}.py", self.source, sha256=sha256)
+        return _retry_while_away(put, self.interrupt)
 
     def report_check(
         self, outcomes: Sequence[_RunOutcome], packages: tuple[str, ...]
@@ -276,15 +312,18 @@ class _JobRuns:
         advice = advise(results, untouched, self.job.limits.run_wall_s)
         return check_report(result, None, packages, advice), outputs
 
-    def _call(self, seed: int, allowance: Allowance | None = None) -> RunResult:
+    def _call(
+        self, seed: int, allowance: Allowance | None = None, source: bytes | None = None, *, entry: str = "run"
+    ) -> RunResult:
         with self.slots:
             return self.sandbox.run(
-                self.source,
+                self.source if source is None else source,
                 function=FUNCTION,
                 seed=seed,
                 filename=FILENAME,
                 cancel=self.interrupt,
                 allowance=allowance,
+                entry=entry,
             )
 
     def _is_repeatable(self, seed: int, payload: bytes) -> bool | None:

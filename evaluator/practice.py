@@ -3,6 +3,9 @@
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from uuid import UUID
@@ -67,6 +70,69 @@ class PracticeFailed(EvaluatorError):
     """The dry run could not be done; this machine's fault, not the submission's."""
 
 
+@dataclass(frozen=True)
+class Practice:
+    """Open sandboxes and the practice data of one competition; `open_practice` makes it."""
+
+    spec: CompetitionSpec
+    prepared: PreparedPractice
+    resources: WorkerResources
+    progress: ReportProgress | None
+
+    def check(self, source: bytes, *, with_score: bool = False, leaves_out: bool = False) -> CheckResult:
+        """Run `source` twice; see `practise`. Raises PracticeFailed."""
+        spec, store = self.spec, self.resources.store
+        check = _job(source, spec, store, self.prepared, Stage.CHECK, range(CHECK_RUNS))
+        check = check.model_copy(update={"leaves_out": leaves_out})
+        done = evaluate(self.resources, check, interrupt=threading.Event(), finished=lambda _: None)
+        if done.check is None:
+            raise PracticeFailed(done.fault.message if done.fault else "the run was interrupted")
+        accuracies = {} if done.check_outputs is None else read_outputs(done.check_outputs).accuracy
+        fault, score = done.fault, None
+        if fault is None and with_score:
+            exact = source if done.check.exact is None else store.get(done.check.exact)
+            runs = _job(exact, spec, store, self.prepared, Stage.RUN, range(CHECK_RUNS, CHECK_RUNS + SCORED_RUNS))
+            runs = runs.model_copy(update={"packages": done.check.packages})
+            fault, score = _scored(self.resources, runs, spec, self.prepared, self.progress)
+        return CheckResult(report=done.check, fault=fault, accuracies=accuracies, score=score)
+
+
+@contextmanager
+def open_practice(
+    spec: CompetitionSpec,
+    *,
+    store_folder: Path,
+    scratch: Path,
+    files: Files | None = None,
+    allow_unsafe: bool = False,
+    progress: ReportProgress | None = None,
+) -> Iterator[Practice]:
+    """Open what checks on the competition's practice data need, which are made on first use.
+
+    `files` says where a source that reads files finds them. Raises SandboxUnavailable where untrusted code cannot be
+    isolated, and what `prepare_practice` raises.
+    """
+    settings = LayerSettings()
+    require_isolation(settings, allow_unsafe=allow_unsafe)
+    store = open_store(f"file://{store_folder}")
+    prepared = prepare_practice(spec, store, files=files, progress=progress)
+    with InferenceService(wall_s=60.0) as inference:
+        sandbox_pool = SandboxPool(store, scratch, settings, allow_unsafe=allow_unsafe)
+        resources = WorkerResources(
+            store=store,
+            sandbox_pool=sandbox_pool,
+            layers=open_layers(settings, IndexSettings()),
+            inference=inference,
+            cache=scratch,
+            slots=min(SCORED_RUNS, len(os.sched_getaffinity(0))),
+        )
+        inference.start()
+        try:
+            yield Practice(spec, prepared, resources, progress)
+        finally:
+            sandbox_pool.close()
+
+
 def practise(
     source: bytes,
     spec: CompetitionSpec,
@@ -77,40 +143,19 @@ def practise(
     allow_unsafe: bool = False,
     progress: ReportProgress | None = None,
     with_score: bool = False,
+    leaves_out: bool = False,
 ) -> CheckResult:
-    """Run `source` twice on the competition's practice data, which is made on first use.
+    """Run `source` twice on the competition's practice data.
 
     With `with_score` eight more runs are scored against eight oracles of the practice data, which are trained on first
-    use. `files` says where a source that reads files finds them.
-
-    Raises SandboxUnavailable where untrusted code cannot be isolated, and what `prepare_practice` raises.
+    use. With `leaves_out` statements of the module that cannot run here are left out first. Raises as `open_practice`
+    does, and PracticeFailed.
     """
-    settings = LayerSettings()
-    require_isolation(settings, allow_unsafe=allow_unsafe)
-    store = open_store(f"file://{store_folder}")
-    practice = prepare_practice(spec, store, files=files, progress=progress)
-    check = _job(source, spec, store, practice, Stage.CHECK, range(CHECK_RUNS))
-    with InferenceService(wall_s=60.0) as inference:
-        sandbox_pool = SandboxPool(store, scratch, settings, allow_unsafe=allow_unsafe)
-        layers = open_layers(settings, IndexSettings())
-        slots = min(SCORED_RUNS, len(os.sched_getaffinity(0)))
-        resources = WorkerResources(
-            store=store, sandbox_pool=sandbox_pool, layers=layers, inference=inference, cache=scratch, slots=slots
-        )
-        inference.start()
-        try:
-            done = evaluate(resources, check, interrupt=threading.Event(), finished=lambda _: None)
-            if done.check is None:
-                raise PracticeFailed(done.fault.message if done.fault else "the run was interrupted")
-            accuracies = {} if done.check_outputs is None else read_outputs(done.check_outputs).accuracy
-            fault, score = done.fault, None
-            if fault is None and with_score:
-                runs = _job(source, spec, store, practice, Stage.RUN, range(CHECK_RUNS, CHECK_RUNS + SCORED_RUNS))
-                runs = runs.model_copy(update={"packages": done.check.packages})
-                fault, score = _scored(resources, runs, spec, practice, progress)
-        finally:
-            sandbox_pool.close()
-    return CheckResult(report=done.check, fault=fault, accuracies=accuracies, score=score)
+    opened = open_practice(
+        spec, store_folder=store_folder, scratch=scratch, files=files, allow_unsafe=allow_unsafe, progress=progress
+    )
+    with opened as practice:
+        return practice.check(source, with_score=with_score, leaves_out=leaves_out)
 
 
 def _job(

@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 from lethe.evaluator.contract.advice import NEAR, Advice
-from lethe.evaluator.contract.faults import Fault, FaultCode
+from lethe.evaluator.contract.explanations import explain
+from lethe.evaluator.contract.faults import Fault, FaultCode, platform_fault
+from lethe.evaluator.contract.notebooks import is_converted, place_of
+from lethe.evaluator.contract.states import Owner
 from lethe.evaluator.contract.work import CheckReport
 from lethe.sandbox import RunResult, Status
 
@@ -33,12 +36,46 @@ def advise(runs: Sequence[tuple[RunResult, bytes | None]], untouched: bytes, run
     return tuple(found)
 
 
+STARVED_SHARE = 0.5
+"""A run that ran out of time was starved if it waited for a processor in this share of it."""
+
+MOST_USED_SHARE = 0.25
+"""… and if all its processes together used less than this."""
+
+
+def is_starved(result: RunResult) -> bool:
+    """Whether the run ended for want of processor time that the machine did not have.
+
+    Sleeping is no excuse, and neither are processes of the run's own that take the time from each other.
+    """
+    if result.status is not Status.TIMEOUT or result.waited_s is None or result.cpu_s is None:
+        return False
+    return result.waited_s > STARVED_SHARE * result.wall_s and result.cpu_s < MOST_USED_SHARE * result.wall_s
+
+
 def fault_of(result: RunResult, *, is_hidden: bool) -> Fault:
-    """The participant's fault behind a result; for a hidden run only its code and line, without the message."""
+    """The fault behind a result: the participant's, or the platform's if the run was starved.
+
+    For a hidden run the participant's has only code and line, without the message.
+    """
+    if is_starved(result):
+        waited = f"{result.waited_s:.1f} of {result.wall_s:.1f} s"
+        return platform_fault(f"the run waited for a processor in {waited}: this machine has too much to do")
     error = result.error
     message = "" if error is None or is_hidden else f"{error.type}: {error.message}"
     line = error.line if error is not None and error.line is not None and error.line > 0 else None
     return Fault(code=FAULT_CODES[result.status], message=message[:4_000], line=line)
+
+
+def explained(fault: Fault, source: bytes) -> Fault:
+    """The fault of a check with the place in the notebook's cells, and with what to change where that is known."""
+    if fault.owner is not Owner.PARTICIPANT or not fault.message:
+        return fault
+    text = source.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    place = f"{place_of(text, fault.line)}: " if fault.line is not None and is_converted(text) else ""
+    what = explain(fault.message)
+    message = f"{place}{fault.message[:3_000]}" + (f"\n{what}" if what else "")
+    return fault.model_copy(update={"message": message[:4_000]})
 
 
 def check_report(

@@ -19,9 +19,21 @@ from lethe.sandbox import Backend, Policy, Sandbox, SandboxUnavailable, Setup, o
 from lethe.sandbox.doctor import require
 
 HARNESS_MODULE = "lethe.evaluator.guest.harness"
-_GUEST_PARTS = ("evaluator/__init__.py", "evaluator/guest", "evaluator/models", "evaluator/data/__init__.py",
-                "evaluator/data/loaders.py")  # fmt: skip
+_GUEST_PARTS = (
+    "evaluator/__init__.py",
+    "evaluator/contract/__init__.py",
+    "evaluator/contract/notebooks.py",
+    "evaluator/contract/parameters.py",
+    "evaluator/contract/submission.py",
+    "evaluator/data/__init__.py",
+    "evaluator/data/loaders.py",
+    "evaluator/errors.py",
+    "evaluator/guest",
+    "evaluator/models",
+)
 MAX_OPEN = 2
+STATEMENT_SHARE = 0.1
+"""The share of a run's time that a statement at module level may take before it is left out."""
 # Notebooks of the 2023 challenge skip their own loop over runs when the first file exists and is empty; some write into
 # the other folders.
 KAGGLE_LINKS = {
@@ -45,7 +57,7 @@ def require_isolation(settings: SandboxSettings, *, allow_unsafe: bool) -> None:
     if allow_unsafe and not is_unsafe:
         raise SandboxUnavailable(f"--allow-unsafe does nothing without LETHE_SANDBOX_BACKEND={Backend.UNSAFE}")
     if not is_unsafe:
-        require(uid=settings.sandbox_uid)
+        require(uid=settings.sandbox_uid, shared_image=settings.shared_image)
 
 
 def policy_of(limits: LimitsSpec) -> Policy:
@@ -136,6 +148,9 @@ class SandboxPool:
                 "classes": job.classes,
                 "batch_size": job.batch_size,
                 "device": "cpu" if self._settings.gpu is None else "cuda",
+                # A fresh interpreter for each run would pay for what few of them use.
+                "imports_base": self._settings.preload and self._settings.sandbox_backend is not Backend.FRESH,
+                "statement_s": job.limits.run_wall_s * STATEMENT_SHARE,
             }
         )
 
@@ -160,5 +175,6 @@ class SandboxPool:
             allow_unsafe=self._allow_unsafe,
             uid=self._settings.sandbox_uid,
             gid=self._settings.sandbox_uid,
+            shared_image=self._settings.shared_image,
         )
         return stack.enter_context(open_sandbox(setup, policy_of(job.limits)))

@@ -2,11 +2,19 @@
 
 import os
 from pathlib import Path
+from typing import Annotated, Literal
 
 from platformdirs import user_cache_path
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lethe.evaluator.settings_base import (
+    WORKER_KEY_PREFIX,
+    LetheSettings,
+    require_artifacts_url,
+    require_broker_url,
+    require_server_url,
+)
 from lethe.sandbox.setup import DEFAULT_UID, Backend
 
 
@@ -40,10 +48,8 @@ class IndexSettings(BaseSettings):
         return {name: value.get_secret_value() for name, value in found.items() if value is not None}
 
 
-class SandboxSettings(BaseSettings):
+class SandboxSettings(LetheSettings):
     """How submissions are isolated here."""
-
-    model_config = SettingsConfigDict(env_prefix="LETHE_", frozen=True, extra="ignore")
 
     sandbox_backend: Backend = Field(
         default=Backend.ZYGOTE,
@@ -51,6 +57,16 @@ class SandboxSettings(BaseSettings):
         "isolates nothing; it needs the option --allow-unsafe as well, and the same setting on lethe serve",
     )
     sandbox_uid: int = Field(default=DEFAULT_UID, ge=1, description="Uid of guests when the worker runs as root")
+    shared_image: bool = Field(
+        default=False,
+        description="Share the files that guests see with other workers of this user, which saves gigabytes of memory; "
+        "runs of two workers at the same time can then exchange bits, also from a hidden run to a check",
+    )
+    preload: bool = Field(
+        default=True,
+        description="Import what submissions import when a sandbox starts, which takes ten seconds once, instead of in "
+        "every run that needs it",
+    )
     gpu: int | None = Field(
         default=None, ge=0, description="Number of the worker's own GPU, as in /dev/nvidia0; unset: the processor"
     )
@@ -78,16 +94,39 @@ class LayerSettings(SandboxSettings):
         return Path("/var/cache/lethe-layers") if os.geteuid() == 0 else self.cache.absolute() / "layers"
 
 
+def _require_key(key: SecretStr) -> SecretStr:
+    if not key.get_secret_value().startswith(WORKER_KEY_PREFIX):
+        raise ValueError(f"no worker key: lethe admin worker-key create NAME prints one, {WORKER_KEY_PREFIX}…")
+    return key
+
+
+def _require_store(url: str) -> str:
+    if not url:
+        raise ValueError("name the artifact store of the server, file:///absolute/folder or s3://bucket/prefix")
+    return require_artifacts_url(url)
+
+
 class WorkerSettings(LayerSettings):
     """Where the server, the broker and the artifacts are, and how much this worker does at once."""
 
-    server_url: str = Field(description="URL of lethe serve")
-    worker_key: SecretStr = Field(description="Key from lethe admin worker-key create")
-    broker_url: SecretStr = Field(
+    server_url: Annotated[str, AfterValidator(require_server_url)] = Field(description="URL of lethe serve")
+    worker_key: Annotated[SecretStr, AfterValidator(_require_key)] = Field(
+        description="Key from lethe admin worker-key create"
+    )
+    broker_url: Annotated[SecretStr, AfterValidator(require_broker_url)] = Field(
         default=SecretStr(""), description="Celery broker URL, whose messages only wake the worker; empty: it polls"
     )
-    artifacts_url: str = Field(description="file:// or s3:// URL of the artifact store")
+    artifacts_url: Annotated[str, AfterValidator(_require_store)] = Field(
+        description="file:// or s3:// URL of the artifact store"
+    )
+    min_free_bytes: int = Field(
+        default=2**30, ge=0, description="Bytes that must be free in the cache; with less, the worker asks for no work"
+    )
     slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, description="Runs at the same time")
+    only: Literal["check", "hidden"] | None = Field(
+        default=None,
+        description="Stage that this worker works on: checks, or runs on hidden data; unset: both",
+    )
     outputs_wall_s: float = Field(default=60.0, gt=0, description="Seconds that computing one model's outputs may take")
     log_format: str = Field(default="text", pattern="^(text|json)$", description="Readable lines or JSON lines")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level shown")

@@ -14,12 +14,14 @@ from pathlib import Path
 from lethe.sandbox.cgroups import CgroupTree
 from lethe.sandbox.errors import SandboxError, SandboxUnavailable
 from lethe.sandbox.identity import Identity, blocking_path, identity_arguments, identity_of
+from lethe.sandbox.image import available_bytes, can_be_swapped, needed_bytes
+from lethe.sandbox.image_contents import collect
 from lethe.sandbox.interpreter import find_interpreter
 from lethe.sandbox.jail import find_bwrap
 from lethe.sandbox.policy import Policy
 from lethe.sandbox.result import Status
 from lethe.sandbox.sandbox import mode_of, open_sandbox
-from lethe.sandbox.seccomp import compile_filter, supported
+from lethe.sandbox.seccomp import compile_filters, supported
 from lethe.sandbox.setup import DEFAULT_UID, Backend, Setup
 
 _TRIVIAL_HARNESS = """
@@ -35,6 +37,8 @@ _TRIVIAL_SUBMISSION = b"def probe():\n    return b'alive'\n"
 _FAST_KERNEL = (6, 1)
 _MAX_NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
 _UID_MAP = Path("/proc/self/uid_map")
+_MOUNTS = Path("/proc/self/mountinfo")
+_BINFMT = "/proc/sys/fs/binfmt_misc"  # an empty folder of the kernel's, made to be mounted on
 _DEBIAN_SWITCH = Path("/proc/sys/kernel/unprivileged_userns_clone")
 _APPARMOR_SWITCH = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
 _DELEGATE = (
@@ -59,11 +63,14 @@ def probe(
     gid: int | None = None,
     python: Path | None = None,
     backend: Backend = Backend.ZYGOTE,
+    gpu: int | None = None,
+    shared_image: bool = False,
 ) -> list[HostFinding]:
     """Return all findings; a requirement comes after those that it depends on. Raises nothing.
 
     uid, gid: identity of the jail when the caller is root. python: the guest's interpreter, by default this one.
-    backend: used for the trial run; the unsafe one is reported as a fault.
+    backend: used for the trial run; the unsafe one is reported as a fault. gpu: of the worker, whose files take memory.
+    shared_image: whether another process may hold these files already, so that they need no memory of their own.
     """
     setup = Setup(
         harness={},
@@ -72,6 +79,7 @@ def probe(
         uid=uid,
         gid=gid if gid is not None else uid,
         backend=backend,
+        shared_image=shared_image,
         start_s=30.0,
     )
     identity = identity_of(setup)
@@ -83,6 +91,7 @@ def probe(
         _check_interpreter(setup, identity),
         _check_temporary_folder(identity),
         _check_seccomp(),
+        _check_image(setup, identity, with_gpu=gpu is not None),
     ]
     if backend is Backend.UNSAFE:
         detail = f"{backend} isolates nothing: submissions may do whatever their user may"
@@ -94,9 +103,12 @@ def probe(
     return [*findings, _check_cgroups()]
 
 
-def require(uid: int = DEFAULT_UID, gid: int | None = None, python: Path | None = None) -> None:
+def require(
+    uid: int = DEFAULT_UID, gid: int | None = None, python: Path | None = None, *, shared_image: bool = False
+) -> None:
     """Raise SandboxUnavailable, naming everything that is missing and its remedy, when untrusted code cannot run."""
-    missing = [finding for finding in probe(uid, gid, python) if finding.required and not finding.ok]
+    found = probe(uid, gid, python, shared_image=shared_image)
+    missing = [finding for finding in found if finding.required and not finding.ok]
     if missing:
         raise SandboxUnavailable("; ".join(f"{each.name}: {each.detail} ({each.remedy})" for each in missing))
 
@@ -158,7 +170,8 @@ def _check_bubblewrap() -> HostFinding:
 
 def _check_user_namespaces(identity: Identity) -> HostFinding:
     try:
-        command = [find_bwrap(), "--unshare-user", "--unshare-net", "--ro-bind", "/", "/", "true"]
+        apart = ["--unshare-user", "--unshare-net", "--unshare-pid"]
+        command = [find_bwrap(), *apart, "--ro-bind", "/", "/", "--proc", "/proc", "true"]
         answer = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=10, cwd="/", **identity_arguments(identity)
         )
@@ -177,12 +190,24 @@ def _check_user_namespaces(identity: Identity) -> HostFinding:
 
 
 def _namespace_remedies() -> Iterator[str]:
+    masked = _masked_paths()
+    if masked:
+        yield (
+            f"{masked[0]} is masked, as container engines do it, so no jail can have a /proc of its own: start the "
+            "container with the security option systempaths=unconfined"
+        )
     if _setting(_MAX_NAMESPACES) == "0":
         yield "sysctl -w user.max_user_namespaces=15000"
     if _setting(_DEBIAN_SWITCH) == "0":
         yield "sysctl -w kernel.unprivileged_userns_clone=1"
     if _setting(_APPARMOR_SWITCH) == "1":
         yield "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or an AppArmor profile that lets bwrap do it"
+
+
+def _masked_paths() -> list[str]:
+    """What is mounted over paths of /proc; the kernel mounts no new /proc in a user namespace while something is."""
+    mounts = (line.split()[4] for line in _MOUNTS.read_text(encoding="utf-8").splitlines())
+    return sorted(place for place in mounts if place.startswith("/proc/") and place != _BINFMT)
 
 
 def _check_interpreter(setup: Setup, identity: Identity) -> HostFinding:
@@ -211,10 +236,34 @@ def _check_seccomp() -> HostFinding:
     if not supported():
         return HostFinding("seccomp", False, True, "the filter is for x86_64 and aarch64", "use such a machine")
     try:
-        program = compile_filter()
+        (program,) = compile_filters()
     except (SandboxUnavailable, OSError) as error:
         return HostFinding("seccomp", False, True, str(error), "apt-get install libseccomp2")
-    return HostFinding("seccomp", True, True, f"filter of {len(program) // 8} instructions")
+    return HostFinding(
+        "seccomp", True, True, f"filter of {len(program) // 8} instructions, which lists what guests may call"
+    )
+
+
+def _check_image(setup: Setup, identity: Identity, *, with_gpu: bool) -> HostFinding:
+    try:
+        interpreter = find_interpreter(setup.python, identity)
+    except SandboxUnavailable:
+        return HostFinding(
+            "files in memory", False, True, "not tried, because of the above", "mend what is above first"
+        )
+    needed = needed_bytes(collect(interpreter, with_packages=True, with_gpu=with_gpu))
+    available = available_bytes()
+    detail = (
+        f"each worker keeps {needed / 2**30:.1f} GiB of files for guests in memory; {available / 2**30:.1f} are free"
+    )
+    if needed > available:
+        return HostFinding(
+            "files in memory", False, not setup.shared_image, detail, "free memory, or install the CPU build of torch"
+        )
+    if can_be_swapped():
+        remedy = "swapoff -a, or a control group with memory.swap.max=0: runs could tell which pages are swapped out"
+        return HostFinding("files in memory", False, False, f"{detail}, and this machine swaps", remedy)
+    return HostFinding("files in memory", True, True, detail)
 
 
 def _check_cgroups() -> HostFinding:
@@ -240,6 +289,7 @@ def _run_trivially(setup: Setup) -> str:
             harness={"trivial.py": harness},
             harness_module="trivial",
             python=setup.python,
+            with_packages=False,
             uid=setup.uid,
             gid=setup.gid,
             backend=setup.backend,

@@ -2,14 +2,12 @@
 
 import subprocess
 import time
-from functools import cache
 from pathlib import Path
 
 from lethe.sandbox.errors import SandboxFailure, SandboxUnavailable
 from lethe.sandbox.memory_usage import descendants
 
 _DEVICES = Path("/dev")
-_DRIVER = "libcuda.so."
 _SHARED_NODES = ("nvidiactl", "nvidia-uvm")
 _QUERY_EVERY_S = 1.0
 _ANSWER_S = 20.0
@@ -25,20 +23,6 @@ def device_nodes(gpu: int, devices: Path = _DEVICES) -> tuple[Path, ...]:
             f"there is no {missing}: nvidia-modprobe -u -c={gpu} makes it where the driver is loaded"
         )
     return nodes
-
-
-@cache  # the fresh backend opens a jail for each run
-def driver_libraries() -> tuple[Path, ...]:
-    """The CUDA driver's library wherever the loader would find it. Jails without a GPU hide it: looking for GPUs with
-    it starts a thread, and a zygote must have none.
-    """
-    try:
-        known = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, check=True, text=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return ()
-    places = {line.rpartition("=> ")[2] for line in known.splitlines() if line.lstrip().startswith(_DRIVER)}
-    found = {Path(place).resolve() for place in places if Path(place).exists()}
-    return tuple(sorted(file for file in found if file.is_relative_to("/usr")))  # jails show no other folder
 
 
 class GpuWatch:

@@ -43,10 +43,19 @@ class Harness(Protocol):
 def define(source: bytes, filename: str, function: str) -> Callable[..., Any]:
     """Execute `source` as a module of its own and return its `function`.
 
+    Raises what the source raises, SyntaxError, UnicodeDecodeError, and AttributeError when it defines no such function.
+    """
+    module, text = new_module(source, filename)
+    exec(compile(text, filename, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - what the jail is for
+    return function_of(module, filename, function)
+
+
+def new_module(source: bytes, filename: str) -> tuple[types.ModuleType, str]:
+    """Return an empty module for `source`, and its text.
+
     The source is UTF-8, whatever it declares: under another encoding a comment could be code, and the text that people
     and checks read would not be the code that runs. The module is registered, so that its classes and functions can be
-    pickled by name, and its lines appear in tracebacks. Raises what the source raises, SyntaxError, UnicodeDecodeError,
-    and AttributeError when it defines no such function.
+    pickled by name, and its lines appear in tracebacks. Raises UnicodeDecodeError.
     """
     text = source.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
@@ -54,29 +63,34 @@ def define(source: bytes, filename: str, function: str) -> Callable[..., Any]:
     module = types.ModuleType(name if name not in sys.modules else f"{name}_")
     module.__file__ = filename
     sys.modules[module.__name__] = module
-    exec(compile(text, filename, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - what the jail is for
+    return module, text
+
+
+def function_of(module: types.ModuleType, filename: str, function: str) -> Callable[..., Any]:
+    """Return the function of an executed module; raises AttributeError when it defines none of that name."""
     found = module.__dict__.get(function)
     if not callable(found):
         raise AttributeError(f"{filename} defines no function {function!r}")  # noqa: TRY004 - as `module.function` would
     return found  # type: ignore[no-any-return]  # callable() narrows an Any no further
 
 
-def read_request(fd: int) -> tuple[bytes, str, str, int]:
-    """`(source, filename, function, seed)` from the request pipe; raises EOFError when the host is gone."""
+def read_request(fd: int) -> tuple[str, tuple[bytes, str, str, int]]:
+    """The name of the harness's function and its arguments after the context; raises EOFError when the host is gone."""
     header_size = struct.unpack("!I", _read_exactly(fd, 4))[0]
     header = json.loads(_read_exactly(fd, header_size))
     source = _read_exactly(fd, header["source_bytes"])
-    return source, header["filename"], header["function"], header["seed"]
+    return header["entry"], (source, header["filename"], header["function"], header["seed"])
 
 
 def serve(harness: Harness, context: Any) -> NoReturn:
     """Run one request and end the process without running the submission's exit handlers; never returns."""
     own_pid = os.getpid()
-    source, filename, function, seed = read_request(GUEST_REQUEST)
+    entry, call = read_request(GUEST_REQUEST)
+    filename = call[1]
     os.close(GUEST_REQUEST)
     payload: bytes | memoryview = b""
     try:
-        payload = memoryview(harness.run(context, source, filename, function, seed)).cast("B")
+        payload = memoryview(getattr(harness, entry)(context, *call)).cast("B")
         claim: dict[str, Any] = {"status": "ok", "payload_bytes": len(payload)}
     except BaseException as error:  # noqa: BLE001 - a submission may raise anything, and it is classified
         if os.getpid() != own_pid:

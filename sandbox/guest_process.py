@@ -56,6 +56,19 @@ def limit(which: int, soft: int, hard: int | None = None) -> None:
     resource.setrlimit(which, (soft, hard))
 
 
+def hide_machine_memory(memory_bytes: int) -> None:
+    """Let `os.sysconf` name the run's memory where it would name the machine's, for which it cannot ask any more."""
+    pages = memory_bytes // resource.getpagesize()
+    ask = os.sysconf
+    names = {"SC_PHYS_PAGES", "SC_AVPHYS_PAGES"}
+    hidden = names | {os.sysconf_names[name] for name in names}
+
+    def sysconf(name: str | int, /) -> int:
+        return pages if name in hidden else ask(name)
+
+    os.sysconf = sysconf
+
+
 def data_bytes() -> int:
     """The bytes of this process that count towards RLIMIT_DATA."""
     for line in Path("/proc/self/status").read_text().splitlines():

@@ -13,7 +13,9 @@ from typing import Self
 
 from lethe.sandbox.errors import SandboxFailure, SandboxUnavailable
 from lethe.sandbox.identity import Identity, identity_arguments
+from lethe.sandbox.image import BOOT, Image
 from lethe.sandbox.interpreter import Interpreter
+from lethe.sandbox.memory_files import IMAGE, OWN
 from lethe.sandbox.policy import Policy
 from lethe.sandbox.setup import Setup
 from lethe.sandbox.staging import Staging
@@ -29,6 +31,7 @@ _ZYGOTE_TMP = ["--size", str(16 << 20), "--tmpfs", "/tmp"]  # noqa: S108 - the j
 _MALLOC_MMAP_BYTES = 32 << 20  # the most that glibc takes
 _MALLOC_KEPT_BYTES = 256 << 20
 _LOG_TAIL = 4_000
+_OWN_FILES = ("code", "inputs", "etc", "proc", "config.json")
 
 
 def find_bwrap() -> str:
@@ -48,10 +51,30 @@ def build_command(
     identity: Identity,
     interpreter: Interpreter,
     staging: Staging,
+    image: Image,
     gpu_nodes: tuple[Path, ...] = (),
-    masked: tuple[Path, ...] = (),
 ) -> list[str]:
-    """The command line of the jail whose zygote talks on descriptor `fd`; files in `masked` cannot be opened there."""
+    """The command of the jail whose zygote talks on descriptor `fd`: fills files in memory, then becomes bwrap."""
+    trees = {name: str(staging.root / name) for name in _OWN_FILES}
+    trees |= {f"layers/{index}": str(layer) for index, layer in enumerate(setup.extra_paths)}
+    fds = [str(image.user_fd), str(image.mount_fd)]
+    start = [str(interpreter.host), "-I", "-S", "-B", "-c", BOOT, str(staging.code), "jail", *fds]
+    return [
+        *start,
+        json.dumps(list(trees.items())),
+        *_bwrap_command(fd, bwrap, setup, policy, identity, interpreter, gpu_nodes),
+    ]
+
+
+def _bwrap_command(
+    fd: int,
+    bwrap: str,
+    setup: Setup,
+    policy: Policy,
+    identity: Identity,
+    interpreter: Interpreter,
+    gpu_nodes: tuple[Path, ...],
+) -> list[str]:
     arguments = [bwrap, "--unshare-user", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
     arguments += [
         "--unshare-cgroup-try",
@@ -65,40 +88,30 @@ def build_command(
     arguments += ["--uid", str(identity.jail_uid), "--gid", str(identity.jail_gid), "--clearenv"]
     for name, value in environment_of(policy).items():
         arguments += ["--setenv", name, value]
-    arguments += _system_binds(staging, gpu_nodes)
-    for place, folder in interpreter.binds.items():
-        arguments += ["--ro-bind", str(folder), str(place)]
-    for file in masked:
-        arguments += ["--ro-bind", "/dev/null", str(file)]
-    arguments += ["--ro-bind", str(staging.code), "/sandbox/code", "--ro-bind", str(staging.inputs), "/sandbox/inputs"]
-    arguments += [
-        "--ro-bind",
-        str(staging.proc),
-        "/sandbox/proc",
-        "--ro-bind",
-        str(staging.config),
-        "/sandbox/config.json",
-    ]
-    for index, layer in enumerate(setup.extra_paths):
-        arguments += ["--ro-bind", str(layer), f"/sandbox/layers/{index}"]
+    arguments += _system_binds(gpu_nodes)
+    for place in interpreter.binds:
+        arguments += ["--ro-bind", f"{IMAGE}{interpreter.place_in_image(place)}", str(place)]
+    for name in ("code", "inputs", "proc", "config.json"):
+        arguments += ["--ro-bind", f"{OWN}/{name}", f"/sandbox/{name}"]
+    if setup.extra_paths:
+        arguments += ["--ro-bind", f"{OWN}/layers", "/sandbox/layers"]
     for link, target in setup.links.items():
         arguments += ["--symlink", target, link]
     arguments += ["--remount-ro", "/", "--chdir", "/"]
     return [*arguments, "--", str(interpreter.executable), "-s", "-P", "-B", "-c", _BOOT, str(fd)]
 
 
-def _system_binds(staging: Staging, gpu_nodes: tuple[Path, ...]) -> list[str]:
-    arguments = ["--ro-bind", "/usr", "/usr"]
+def _system_binds(gpu_nodes: tuple[Path, ...]) -> list[str]:
+    arguments = ["--ro-bind", f"{IMAGE}/usr", "/usr"]
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
         path = Path("/", name)
         if path.is_symlink():
             arguments += ["--symlink", str(path.readlink()), str(path)]
         elif path.is_dir():
-            arguments += ["--ro-bind", str(path), str(path)]
+            arguments += ["--ro-bind-try", f"{IMAGE}{path}", str(path)]
     for name in ("passwd", "group"):
-        arguments += ["--ro-bind", str(staging.etc / name), f"/etc/{name}"]
-    for name in ("ld.so.cache", "alternatives"):
-        arguments += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+        arguments += ["--ro-bind", f"{OWN}/etc/{name}", f"/etc/{name}"]
+    arguments += ["--ro-bind-try", f"{IMAGE}/etc/ld.so.cache", "/etc/ld.so.cache"]
     arguments += ["--proc", "/proc", "--tmpfs", "/dev"]
     for node in (*(Path("/dev", name) for name in _DEVICES), *gpu_nodes):
         arguments += ["--dev-bind", str(node), f"/dev/{node.name}"]
@@ -139,9 +152,11 @@ class Jail:
         setup: Setup,
         identity: Identity,
         environment: Mapping[str, str] | None = None,
+        image: Image | None = None,
     ) -> None:
         self._identity = identity
         self._environment = dict(environment or {})
+        self._kept_fds = () if image is None else (image.user_fd, image.mount_fd)
         self._log = b""
         self._sending = threading.Lock()
         self._started = threading.Event()
@@ -202,7 +217,7 @@ class Jail:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    pass_fds=[zygote_end.fileno()],
+                    pass_fds=[zygote_end.fileno(), *self._kept_fds],
                     cwd="/",
                     env=self._environment,
                     start_new_session=True,

@@ -25,6 +25,8 @@ class Request:
     cancel: Cancellation | None
     allowance: Allowance | None = None
     gpu: int | None = None
+    entry: str = "run"
+    """The function of the harness that the guest calls."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
@@ -34,6 +36,7 @@ class Request:
         header = {
             "filename": self.filename,
             "function": self.function,
+            "entry": self.entry,
             "seed": self.seed,
             "source_bytes": len(self.source),
         }

@@ -48,3 +48,5 @@ class RunResult:
     """CPU seconds of the whole run; without cgroups those of the guest process and the children it waited for."""
     peak_memory_bytes: int | None
     """None where no memory cgroup is writable."""
+    waited_s: float | None = None
+    """Seconds in which a run that ran out of time wanted a processor and had none; None for others."""

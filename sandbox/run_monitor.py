@@ -40,6 +40,7 @@ class _RunState:
     supervisor_pid: int | None = None
     reaper: int | None = None
     """A pidfd; killing this process kills the run."""
+    guest_pid: int | None = None
     started_at: float | None = None
     counted_until: float = 0.0
     """The time until which the run has been charged to the allowance."""
@@ -48,6 +49,7 @@ class _RunState:
     hung_up: bool = False
     killed: KillReason | None = None
     killed_at: float = 0.0
+    waited_s: float | None = None
 
 
 def monitor_run(jail: Jail, cgroups: CgroupTree, policy: Policy, request: Request) -> RunResult:
@@ -150,7 +152,7 @@ class _RunMonitor:
             state.supervisor_pid = self._attach(fds[0])
         elif state.started_at is None and len(fds) == 2:
             state.reaper = fds[0]
-            self._attach(fds[1])  # it may have been forked before its supervisor was in the group
+            state.guest_pid = self._attach(fds[1])  # it may have been forked before its supervisor was in the group
             state.started_at = state.counted_until = time.monotonic()
             self._selector.register(self._writer.fd, selectors.EVENT_WRITE)
         else:
@@ -187,6 +189,7 @@ class _RunMonitor:
                 self._kill_processes()
                 raise SandboxFailure(f"a run had not started after {_SETUP_S:g} s")
         elif now - state.started_at > policy.wall_s:
+            state.waited_s = _waited_s(state.guest_pid)
             self._kill(KillReason.WALL)
         elif not self._is_allowed(now):
             self._kill(KillReason.TOTAL)
@@ -261,6 +264,7 @@ class _RunMonitor:
         return EndedRun(
             wait_status=ended.get("wait_status"),
             killed=state.killed,
+            waited_s=state.waited_s,
             usage=usage,
             guest_cpu_s=ended.get("cpu_s"),
             wall_s=wall_s,
@@ -270,6 +274,14 @@ class _RunMonitor:
             stderr=self._stderr,
             source_lines=self._request.source.count(b"\n") + 1,
         )
+
+
+def _waited_s(pid: int | None) -> float | None:
+    """The seconds in which the process's first thread was ready and had no processor; None where it is not told."""
+    try:
+        return None if pid is None else int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return None
 
 
 def _pid_of(pidfd: int) -> int:

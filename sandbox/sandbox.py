@@ -6,8 +6,9 @@ from functools import partial
 
 from lethe.sandbox.cgroups import CgroupTree
 from lethe.sandbox.errors import SandboxUnavailable
-from lethe.sandbox.gpu import device_nodes, driver_libraries
+from lethe.sandbox.gpu import device_nodes
 from lethe.sandbox.identity import Identity, identity_of
+from lethe.sandbox.image import Image, held_image
 from lethe.sandbox.interpreter import Interpreter, find_interpreter
 from lethe.sandbox.jail import (
     Jail,
@@ -20,7 +21,7 @@ from lethe.sandbox.policy import Allowance, Policy
 from lethe.sandbox.request import Cancellation, Request
 from lethe.sandbox.result import RunResult
 from lethe.sandbox.run_monitor import monitor_run
-from lethe.sandbox.seccomp import compile_cutoff, compile_filter
+from lethe.sandbox.seccomp import compile_filters
 from lethe.sandbox.setup import Backend, Setup
 from lethe.sandbox.staging import staged
 
@@ -43,7 +44,17 @@ class Sandbox:
         if setup.backend is Backend.UNSAFE:
             self._open_jail = self._enter_no_jail
         else:
-            self._open_jail = partial(self._enter_jail, bwrap=find_bwrap(), interpreter=interpreter)
+            bwrap = find_bwrap()
+            image = stack.enter_context(
+                held_image(
+                    interpreter,
+                    self._identity,
+                    with_packages=setup.with_packages,
+                    with_gpu=setup.gpu is not None,
+                    is_shared=setup.shared_image,
+                )
+            )
+            self._open_jail = partial(self._enter_jail, bwrap=bwrap, interpreter=interpreter, image=image)
         if setup.backend is not Backend.FRESH:
             self._jail = self._open_jail(stack)
 
@@ -65,25 +76,27 @@ class Sandbox:
         filename: str = "submission.py",
         cancel: Cancellation | None = None,
         allowance: Allowance | None = None,
+        entry: str = "run",
     ) -> RunResult:
         """Call `function` of `source` once and return the result.
 
         source: the submitted file, called `filename` in tracebacks. seed: in [0, 2^63), passed to the harness.
         cancel: when set, the run is killed and ends as `cancelled`. allowance: the time that several runs share; when
-        it is used up, they end as `timeout`. Raises SandboxFailure when the sandbox breaks.
+        it is used up, they end as `timeout`. entry: the function of the harness that the guest calls. Raises
+        SandboxFailure when the sandbox breaks.
         """
-        request = Request(source, filename, function, seed, cancel, allowance, self._setup.gpu)
+        request = Request(source, filename, function, seed, cancel, allowance, self._setup.gpu, entry)
         if self._jail is not None:
             return monitor_run(self._jail, self._cgroups, self._policy, request)
         with ExitStack() as stack:
             return monitor_run(self._open_jail(stack), self._cgroups, self._policy, request)
 
-    def _enter_jail(self, stack: ExitStack, *, bwrap: str, interpreter: Interpreter) -> Jail:
+    def _enter_jail(self, stack: ExitStack, *, bwrap: str, interpreter: Interpreter, image: Image) -> Jail:
         setup, policy, identity = self._setup, self._policy, self._identity
         config = _config(policy, self._cgroups) | {
             "harness_module": setup.harness_module,
             "layers": [f"/sandbox/layers/{index}" for index in range(len(setup.extra_paths))],
-            "seccomp": [compile_filter().hex(), compile_cutoff().hex()],
+            "seccomp": [program.hex() for program in compile_filters(with_gpu=setup.gpu is not None)],
         }
         command_for = partial(
             build_command,
@@ -93,10 +106,10 @@ class Sandbox:
             identity=identity,
             interpreter=interpreter,
             staging=stack.enter_context(staged(setup, identity, config)),
+            image=image,
             gpu_nodes=device_nodes(setup.gpu) if setup.gpu is not None else (),
-            masked=driver_libraries() if setup.gpu is None else (),
         )
-        return stack.enter_context(Jail(command_for, setup, identity))
+        return stack.enter_context(Jail(command_for, setup, identity, image=image))
 
     def _enter_no_jail(self, stack: ExitStack) -> Jail:
         setup, identity = self._setup, self._identity

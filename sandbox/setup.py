@@ -33,6 +33,8 @@ class Setup:
     inputs: plain file name in the jail's inputs folder -> file on the host.
     python: interpreter whose environment the guest sees; the sandbox uid must be able to read it.
     links: absolute path of a symbolic link in the jail -> where it leads.
+    with_packages: whether guests can import the packages of the interpreter's environment, which takes memory.
+    shared_image: whether other processes of this user share these files in memory, where their runs can meet.
     extra_paths: folders appended to `sys.path` after everything else.
     gpu: number of the one GPU that guests see, as in /dev/nvidia3.
     allow_unsafe: confirms that runs may go unisolated; `Backend.UNSAFE` is refused without it.
@@ -45,6 +47,8 @@ class Setup:
     inputs: Mapping[str, Path] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     python: Path = field(default_factory=lambda: Path(sys.executable))
+    with_packages: bool = True
+    shared_image: bool = False
     extra_paths: tuple[Path, ...] = ()
     backend: Backend = Backend.ZYGOTE
     gpu: int | None = None

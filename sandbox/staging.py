@@ -16,7 +16,8 @@ from lethe.sandbox.identity import Identity
 from lethe.sandbox.setup import Backend, Setup
 
 PREFIX = "lethe-sandbox-"
-_GUEST_MODULES = ("guest.py", "huge_pages.py", "kernel.py", "guest_process.py", "zygote.py")
+_FILLING_MODULES = ("kernel.py", "memory_files.py")
+_GUEST_MODULES = ("guest.py", "huge_pages.py", "guest_process.py", "zygote.py", *_FILLING_MODULES)
 _UNSAFE_MODULE = "unsafe_zygote.py"
 _NAMED_THREADS = 4096  # the thread numbers of a run count up from 3
 _USERS = "guest:x:{uid}:{gid}:guest:/tmp:/bin/sh\n"
@@ -67,6 +68,19 @@ def staged(setup: Setup, identity: Identity, config: Mapping[str, object]) -> It
         _stage_proc(staging.proc, has_gpu=setup.gpu is not None)
         _write(staging.config, json.dumps(config))
         yield staging
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+        os.close(lock)
+
+
+@contextmanager
+def staged_code() -> Iterator[Path]:
+    """A folder, removed on exit, from which `lethe.sandbox.memory_files` can be imported by everybody."""
+    root, lock = _make_root()
+    try:
+        root.chmod(0o755)
+        _stage_code({}, _FILLING_MODULES, root / "code")
+        yield root / "code"
     finally:
         shutil.rmtree(root, ignore_errors=True)
         os.close(lock)

@@ -65,6 +65,7 @@ class EndedRun:
     stdout: Reader
     stderr: Reader
     source_lines: int
+    waited_s: float | None = None
 
 
 def judge(run: EndedRun) -> RunResult:
@@ -82,6 +83,7 @@ def judge(run: EndedRun) -> RunResult:
         wall_s=run.wall_s,
         cpu_s=cpu_s,
         peak_memory_bytes=run.usage.peak_memory_bytes,
+        waited_s=run.waited_s,
     )
 
 

@@ -51,6 +51,7 @@ def main(control_fd: int) -> NoReturn:
     """Load, report ready on the control socket and serve requests until the host hangs up; never returns."""
     nodes = [str(node) for node in Path("/dev").iterdir() if node.is_char_device()]
     devices = {node: os.statvfs(node).f_flag & _KEPT_FLAGS for node in nodes}
+    kernel.sort_once()
     serve_runs(control_fd, ROOT, partial(_supervise, devices))
 
 
@@ -76,6 +77,8 @@ def serve_runs(control_fd: int, root: Path, supervise: Supervise) -> NoReturn:
     gc.collect()
     gc.freeze()
     collapse_private_memory()
+    # Whether the machine has a huge page left would show in a run's page faults.
+    kernel.refuse_huge_pages()
     control.send(json.dumps({"ready": True}).encode("ascii"))
     while True:
         message, fds, _, _ = socket.recv_fds(control, 16, guest_process.RUN_FDS, socket.MSG_CMSG_CLOEXEC)
@@ -176,9 +179,7 @@ def _enter_namespaces(devices: Mapping[str, int], config: dict[str, Any]) -> int
     """Return a descriptor of /proc as it was before it was covered. devices: node -> flags that its mount keeps."""
     uid, gid = os.getuid(), os.getgid()
     kernel.unshare(_NAMESPACES)
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+    kernel.map_own_ids(uid, gid)
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     # One tmpfs for scratch and shared memory, so that one size limit holds for both together.
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
@@ -248,6 +249,7 @@ def _become_guest(fds: list[int], proc: int, config: dict[str, Any], status_fd: 
     os.umask(0o077)
     os.chdir(SCRATCH_FOLDER)
     guest_process.set_limits(config)
+    guest_process.hide_machine_memory(config["memory_bytes"])
     # Supervisor and reaper count in this user namespace, too.
     guest_process.limit(resource.RLIMIT_NPROC, config["processes"] + 2)
 

@@ -27,6 +27,7 @@ from lethe.server.pages.errors import problem_page
 from lethe.server.queue import endpoints as work
 from lethe.server.queue import training_endpoints as oracles
 from lethe.server.security.passwords import unknown_users_hash
+from lethe.server.security.worker_key_gate import WorkerKeyGate
 from lethe.server.settings import Settings
 from lethe.server.submissions import endpoints as submissions
 from lethe.server.teams import endpoints as teams
@@ -57,10 +58,11 @@ def create_app(settings: Settings) -> FastAPI:
     mount_docs(app)
     app.state.context = context
     ProblemHandlers(context.database, problem_page).register(app)
-    app.add_middleware(BodyLimit)
+    app.add_middleware(WorkerKeyGate, context=context)
     app.add_middleware(
         RateLimit, rates=context.rates, per_address=settings.rate_per_address, per_token=settings.rate_per_token
     )
+    app.add_middleware(BodyLimit)  # outside of all that answers before it has read the body
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)
     app.add_middleware(BoardCache)  # outside of limits and compression: a stored answer costs less than a count
     app.add_middleware(AccessLog, times=context.one(request_times))  # added last: the outermost

@@ -1,34 +1,42 @@
 """Settings of the server's processes, read once from LETHE_… variables and the home folder."""
 
+import os
+import stat
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from lethe.evaluator.settings_base import (
+    LetheSettings,
+    require_artifacts_url,
+    require_broker_url,
+    require_database_url,
+)
 from lethe.server.errors import ConfigurationError
 
+DATABASE_FILE = "lethe.db"
 Registration = Literal["open", "invite-only", "closed"]
 Rate = Annotated[str, Field(pattern=r"^([1-9]\d{0,8}/(second|minute|hour|day))?$")]
 
 
-class Settings(BaseSettings):
+class Settings(LetheSettings):
     """Where state is stored and how processes find each other; only URLs differ between a laptop and a cluster."""
-
-    model_config = SettingsConfigDict(env_prefix="LETHE_", frozen=True, extra="ignore")
 
     home: Path = Field(
         default_factory=lambda: user_data_path("lethe"),
         description="Home folder: embedded database, broker and artifacts",
     )
-    database_url: SecretStr = Field(
+    database_url: Annotated[SecretStr, AfterValidator(require_database_url)] = Field(
         default=SecretStr(""), description="SQLAlchemy URL; empty: SQLite in the home folder"
     )
-    broker_url: SecretStr = Field(
+    broker_url: Annotated[SecretStr, AfterValidator(require_broker_url)] = Field(
         default=SecretStr(""), description="Celery broker URL; empty: a folder in the home folder"
     )
-    artifacts_url: str = Field(default="", description="file:// or s3:// URL; empty: a folder in the home folder")
+    artifacts_url: Annotated[str, AfterValidator(require_artifacts_url)] = Field(
+        default="", description="file:// or s3:// URL; empty: a folder in the home folder"
+    )
     host: str = Field(default="127.0.0.1", description="Address `lethe serve` listens on")
     port: int = Field(default=8000, ge=1, le=65535, description="Port `lethe serve` listens on")
     trusted_proxies: str = Field(
@@ -52,6 +60,12 @@ class Settings(BaseSettings):
     )
     rate_per_address: Rate = Field(default="3000/minute", description="API calls from one address; empty: no limit")
     rate_per_token: Rate = Field(default="1200/minute", description="API calls with one token; empty: no limit")
+    connections: int = Field(default=2000, ge=1, description="Connections that `lethe serve` keeps open at a time")
+    connections_per_address: int = Field(
+        default=500,
+        ge=0,
+        description="Of these from one address; 0: no limit. Behind trusted proxies it is not applied",
+    )
     attempts_per_address: int = Field(
         default=500, ge=0, description="Uploads from one address that are checked per day (UTC); 0: no limit"
     )
@@ -67,7 +81,7 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> str:
-        return self.database_url.get_secret_value() or f"sqlite:///{self.home / 'lethe.db'}"
+        return self.database_url.get_secret_value() or f"sqlite:///{self.home / DATABASE_FILE}"
 
     @property
     def broker(self) -> str:
@@ -86,6 +100,7 @@ class Settings(BaseSettings):
         """Create the home folder if needed and return it; raises ConfigurationError when it is not writable."""
         try:
             self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _close(self.home)
             probe = self.home / ".writable"
             probe.touch()
             probe.unlink()
@@ -95,3 +110,14 @@ class Settings(BaseSettings):
                 "choose another with --home or LETHE_HOME"
             ) from error
         return self.home
+
+
+def _close(home: Path) -> None:
+    """Let nobody else into a home folder of ours that was open, such as one that somebody made with `mkdir`.
+
+    A folder that holds other things, such as /tmp, stays as it is.
+    """
+    found = home.stat()
+    is_ours = found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX
+    if is_ours and found.st_mode & 0o077 and ((home / DATABASE_FILE).exists() or not any(home.iterdir())):
+        home.chmod(0o700)

@@ -22,6 +22,8 @@ from lethe.server.security import passwords
 
 VECTORS = Path(__file__).parent / "vectors"
 POSTGRES_USER = "postgres"
+# A dozen workers at once would keep four gigabytes each, and import for ten seconds whenever they open a sandbox.
+LIGHT_WORKERS = {"LETHE_SHARED_IMAGE": "true", "LETHE_PRELOAD": "false"}
 
 
 def postgres_bin() -> Path | None:
@@ -43,11 +45,13 @@ COMPONENTS = {
 
 
 def pytest_configure() -> None:
-    """Make what every test does cheap: logged exceptions, and clients of HTTP.
+    """Make what every test does cheap: logged exceptions, clients of HTTP, and the files that guests see.
 
     structlog's default prints the values of all locals, which can take minutes. httpx reads all certificates of the
     world for each client, 60 ms of a processor, although our servers speak HTTP; once is enough.
     """
+    for name, value in LIGHT_WORKERS.items():
+        os.environ.setdefault(name, value)
     httpx._transports.default.create_ssl_context = cache(httpx._transports.default.create_ssl_context)
     *processors, _ = structlog.get_config()["processors"]
     renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)

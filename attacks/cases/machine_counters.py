@@ -12,7 +12,7 @@ EXPECTED = "ok"
 MACHINE = "x86_64"
 
 SO_COOKIE, SO_PASSPIDFD, SO_NETNS_COOKIE, SO_PEERPIDFD = 57, 76, 71, 77
-STATX_MNT_ID_UNIQUE = 0x4000
+STATX_MNT_ID = 0x1000
 
 
 def unlearning(net, retain, forget, validation):
@@ -31,7 +31,7 @@ def unlearning(net, retain, forget, validation):
             loot.append((name, attempt()))
         except OSError:
             continue
-    if libc.syscall(ctypes.c_long(332), -100, b"/tmp", 0, STATX_MNT_ID_UNIQUE, buffer) == 0:
+    if libc.syscall(ctypes.c_long(332), -100, b"/tmp", 0, STATX_MNT_ID, buffer) == 0:
         loot.append("number of a mount")
     if libc.syscall(ctypes.c_long(56), ctypes.c_long(0x1000 | 17), 0, buffer, 0, 0) > 0:
         loot.append("pidfd of a child")

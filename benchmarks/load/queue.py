@@ -171,7 +171,7 @@ class Server:
         answer = self._client.post(
             f"{self.url}/api/v1/competitions/bench/submissions",
             headers={"Authorization": f"Bearer {token(number % TEAMS)}"},
-            files={"file": ("f.py", f"def unlearning(net, retain, forget, validation):\n    return net  # {number}\n")},
+            files={"file": ("f.py", f"def unlearning(net, retain, forget, validation):\n    return net\n'{number}'\n")},
         )
         answer.raise_for_status()
 

@@ -90,4 +90,4 @@ def medians_ms(callers: Sequence[Caller], route: Route, times: int) -> list[floa
 
 def _form(number: int) -> bytes:
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.py"\r\n\r\n'
-    return head.encode() + GOOD + f"# {time.time()} {number}\r\n--{BOUNDARY}--\r\n".encode()
+    return head.encode() + GOOD + f"'{time.time()} {number}'\r\n--{BOUNDARY}--\r\n".encode()

@@ -67,7 +67,7 @@ local seed = os.time()
 function request()
   number = number + 1
   local body = '--benchmark\\r\\nContent-Disposition: form-data; name="file"; filename="a.py"\\r\\n\\r\\n'
-    .. {json.dumps(source)} .. "# " .. seed .. " " .. number .. "\\r\\n--benchmark--\\r\\n"
+    .. {json.dumps(source)} .. '_ = "' .. seed .. " " .. number .. '"\\r\\n--benchmark--\\r\\n'
   local headers = {{["Content-Type"] = "multipart/form-data; boundary=benchmark",
     ["Authorization"] = "Bearer " .. tokens[number % #tokens + 1]}}
   return wrk.format("POST", "{path}", headers, body)

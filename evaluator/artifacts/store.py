@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from urllib.parse import unquote, urlsplit
+from uuid import uuid4
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
@@ -27,6 +28,7 @@ _RETRY_FOR_S = 20.0
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _CHUNK_BYTES = 8 * 2**20
 _DELETED_AT_ONCE = 1000
+_PROOFS = "proofs"
 
 
 class ArtifactError(EvaluatorError):
@@ -158,6 +160,24 @@ class ArtifactStore:
             if isinstance(self._backend, LocalStore) and not Path(self._backend.prefix or "/").is_dir():
                 raise FileNotFoundError(errno.ENOENT, "there is no such folder")
             next(iter(obstore.list(self._backend, "readiness-probe")), None)
+
+    def prove(self) -> None:
+        """Return when the store keeps what is put, and refuses to overwrite it; raises ArtifactStoreAway.
+
+        Some stores ignore `If-None-Match` and overwrite without a word, which would let a late worker change outputs.
+        """
+        key = f"{_PROOFS}/{uuid4().hex}"
+        with self._translating_errors():
+            self._make_private_folders(key)
+            obstore.put(self._backend, key, b"first", mode="create", use_multipart=False)
+            try:
+                obstore.put(self._backend, key, b"second", mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                return
+            finally:
+                with suppress(BaseError, OSError):  # who may not delete leaves a few bytes, which nothing reads
+                    obstore.delete(self._backend, key)
+        raise ArtifactStoreAway(f"the artifact store {self.url} overwrites: it has to honour If-None-Match on a put")
 
     def local_path(self, ref: ArtifactRef, cache_dir: Path, *, mode: int = 0o600) -> Path:
         """A verified local file with the artifact's bytes and permission bits `mode`, fetched once into `cache_dir`.

@@ -26,8 +26,10 @@ _CHECK_TIME = limits_of(LimitsSpec)["check_wall_s"].label
 ADVICE_TEXTS: dict[Advice, str] = {
     Advice.UNCHANGED: "The network that came back answers exactly like the original one: nothing was unlearned. "
     "If you work on a copy, return the copy.",
-    Advice.SAME_FOR_ALL_SEEDS: "Two runs with different seeds gave the same network, bit for bit. Retrained networks "
-    "differ, so this ruins the score: set no seed yourself (torch.manual_seed and the like).",
+    Advice.SAME_FOR_ALL_SEEDS: "Two runs with different seeds gave the same network, bit for bit. If the method has no "
+    "randomness, that is no fault. But retrained networks differ, and runs that are all alike are easily told from "
+    "them, which lowers the forgetting quality. If unlearning sets a seed (torch.manual_seed and the like), leave it "
+    "out.",
     Advice.NEAR_TIME_LIMIT: f"A run took more than {NEAR:.0%} of the time limit ({_CHECK_TIME}). On a slower or "
     "busier machine it may not finish: do less.",
 }

@@ -1,6 +1,7 @@
 """The competition specification: one TOML file says everything that creates a competition."""
 
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from packaging.utils import canonicalize_name
@@ -10,6 +11,7 @@ from lethe.evaluator.contract.base import Contract
 from lethe.evaluator.contract.data_sources import DataSpec, SecretSeed, Seed, SyntheticFacesSpec
 from lethe.evaluator.contract.faults import FaultCode
 from lethe.evaluator.contract.limits import Limit, Unit
+from lethe.evaluator.contract.submission import NOTEBOOK_SUFFIX
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -20,12 +22,12 @@ PackageName = Annotated[
 
 # Libraries for training, statistics and images, all with wheels. Packages of the worker need no entry.
 COMMON_PACKAGES = (
-    *("attrs", "backpack-for-pytorch", "beartype", "captum", "einops", "ema-pytorch", "geoopt", "higher", "jaxtyping"),
-    *("joblib", "kornia", "laplace-torch", "lightgbm", "lion-pytorch", "matplotlib", "more-itertools", "networkx"),
-    *("numba", "numexpr", "numpy", "opacus", "opencv-python-headless", "pandas", "pot", "pytorch-ignite"),
-    *("pytorch-metric-learning", "pytorch-optimizer", "scikit-image", "scikit-learn", "scipy", "seaborn"),
-    *("statsmodels", "sympy", "tensordict", "timm", "toolz", "torch-ema", "torch-optimizer", "torchmetrics"),
-    *("torchopt", "tqdm", "umap-learn"),
+    *("absl-py", "attrs", "backpack-for-pytorch", "beartype", "captum", "einops", "ema-pytorch", "geoopt"),
+    *("higher", "jaxtyping", "joblib", "kornia", "laplace-torch", "lightgbm", "lion-pytorch", "matplotlib"),
+    *("more-itertools", "networkx", "numba", "numexpr", "numpy", "opacus", "opencv-python-headless", "pandas"),
+    *("pot", "pytorch-ignite", "pytorch-metric-learning", "pytorch-optimizer", "pyyaml", "scikit-image"),
+    *("scikit-learn", "scipy", "seaborn", "statsmodels", "sympy", "tabulate", "tensordict", "timm", "toolz"),
+    *("torch-ema", "torch-optimizer", "torchmetrics", "torchopt", "tqdm", "umap-learn"),
 )
 
 
@@ -257,6 +259,21 @@ class DependenciesSpec(Contract):
     ] = 120.0
 
 
+class LeaveOut(StrEnum):
+    """In which files the check leaves out statements of the module that cannot run on a worker, such as a download.
+
+    What `unlearning` needs is never left out. Elsewhere such a statement ends the submission.
+    """
+
+    NOTEBOOKS = "notebooks"
+    ALL = "all"
+    NOTHING = "nothing"
+
+    def applies_to(self, filename: str) -> bool:
+        """Return whether statements of a file of this name are left out."""
+        return self is LeaveOut.ALL or (self is LeaveOut.NOTEBOOKS and filename.lower().endswith(NOTEBOOK_SUFFIX))
+
+
 class CompetitionSpec(Contract):
     """Everything that creates a competition."""
 
@@ -277,6 +294,7 @@ class CompetitionSpec(Contract):
     quotas: QuotasSpec = QuotasSpec()
     team_size: Annotated[int, Field(ge=1, le=100)] = 5
     dependencies: DependenciesSpec = DependenciesSpec()
+    leave_out: LeaveOut = LeaveOut.NOTEBOOKS
 
     @model_validator(mode="after")
     def _possible(self) -> "CompetitionSpec":

@@ -3,4 +3,5 @@
 FUNCTION = "unlearning"
 PARAMETERS = ("net", "retain", "forget", "validation")
 EXTRA_PARAMETERS = ("device", "class_weights", "seed", "param_names")
+NOTEBOOK_SUFFIX = ".ipynb"
 FILENAME = "submission.py"

@@ -49,10 +49,15 @@ class Registration(Contract):
 
 
 class RegistrationAnswer(Contract):
-    """How many leases of the predecessor were released, and how long leases last."""
+    """How many leases of the predecessor were released, and how long leases last.
+
+    `known` is an artifact of the server's store, by which a worker with another store is found out; None before
+    the first competition.
+    """
 
     released: int
     lease_s: float
+    known: ArtifactRef | None = None
 
 
 class Leave(Contract):
@@ -65,6 +70,7 @@ class Claim(Contract):
     """A registered worker asks for work. It does so every few seconds while idle, and so shows that it is alive."""
 
     worker: WorkerName
+    only: Literal[Stage.CHECK, Stage.RUN] | None = Field(default=None, description="The stage it works on; null: both")
 
 
 class RunOrder(Contract):
@@ -97,6 +103,10 @@ class CheckReport(Contract):
     packages: tuple[Package, ...] = Field(
         default=(), description="What was installed for the submission's script block"
     )
+    exact: ArtifactRef | None = Field(
+        default=None, description="The source that runs from now on; None where the check did not decide it"
+    )
+    left_out: tuple[str, ...] = Field(default=(), description="What of the file is left out, and why")
     advice: tuple[Advice, ...] = Field(
         default=(), description="What is likely to cost score; only of runs that ended well"
     )
@@ -113,6 +123,9 @@ class Job(Contract):
     generation: int
     stage: Literal[Stage.CHECK, Stage.RUN]
     source: ArtifactRef
+    leaves_out: bool = Field(
+        default=False, description="The check leaves out statements of the module that cannot run here"
+    )
     visible: ArtifactRef
     original: ArtifactRef
     evaluation: ArtifactRef = Field(description="Labels and test images; trusted side only, practice ones too")

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset
 from torch.utils.data._utils.collate import default_collate_fn_map
 
 PARTS = ("retain", "forget", "validation")
@@ -56,11 +56,13 @@ class PhotographDataset(Dataset[Sample]):
 
     `image` is float32 (3, H, W) with values 0.0 to 255.0, neither scaled nor normalised; `age_group`, `image_id` and
     `person_id` are Python ints, `age` a float in years. Indices may be ints or zero-dimensional tensors; beyond the end
-    raises IndexError.
+    raises IndexError. `targets`, `data` and `classes` are those of torchvision's data sets; what is written into the
+    first two, or assigned to them, is what the data set gives.
     """
 
     def __init__(self, images: Tensor, labels: Tensor, image_id: Tensor, person_id: Tensor, age: Tensor) -> None:
         self.images = images  # (N, 3, H, W) uint8
+        self.classes = [str(number) for number in range(max(labels.tolist(), default=-1) + 1)]
         self.labels = labels.tolist()
         self.image_id = image_id.tolist()
         self.person_id = person_id.tolist()
@@ -71,7 +73,7 @@ class PhotographDataset(Dataset[Sample]):
 
     def __getitem__(self, index: int | Tensor) -> Sample:
         position = int(index)
-        label = self.labels[position]  # raises IndexError first, so that plain iteration ends
+        label = int(self.labels[position])  # raises IndexError first, so that plain iteration ends
         return Sample(
             image=self.images[position].to(torch.float32),
             image_id=self.image_id[position],
@@ -79,6 +81,29 @@ class PhotographDataset(Dataset[Sample]):
             age=self.age[position],
             person_id=self.person_id[position],
         )
+
+    @property
+    def targets(self) -> Any:
+        """The labels: a list of ints, or whatever was assigned."""
+        return self.labels
+
+    @targets.setter
+    def targets(self, labels: Any) -> None:
+        self.labels = labels
+
+    @property
+    def data(self) -> Any:
+        """The images as an array (N, H, W, 3) of uint8 that shares their memory."""
+        return self.images.permute(0, 2, 3, 1).numpy()
+
+    @data.setter
+    def data(self, images: Any) -> None:
+        self.images = torch.as_tensor(images).permute(0, 3, 1, 2)
+
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """The number of each class."""
+        return {name: number for number, name in enumerate(self.classes)}
 
 
 class Loaders(NamedTuple):
@@ -89,22 +114,21 @@ class Loaders(NamedTuple):
     validation: DataLoader[Sample]
 
 
-def make_loaders(tensors: Mapping[str, Tensor], batch_size: int) -> Loaders:
+def make_loaders(tensors: Mapping[str, Tensor], batch_size: int, classes: int = 0) -> Loaders:
     """Shuffled, re-iterable loaders over the participant-visible bundle, without worker processes.
 
     `tensors` has the keys `{retain,forget,validation}.{images,labels,image_id,person_id,age}`. The order of each pass
     comes from torch's global generator, which the caller seeds. Raises KeyError when a key is missing.
     """
-    return Loaders(
-        *(
-            DataLoader(
-                PhotographDataset(*(tensors[f"{part}.{field}"] for field in FIELDS)),
-                batch_size=batch_size,
-                shuffle=True,
-            )
-            for part in PARTS
-        )
-    )
+    sets = [PhotographDataset(*(tensors[f"{part}.{field}"] for field in FIELDS)) for part in PARTS]
+    for one in sets:
+        one.classes = [str(number) for number in range(classes)] or one.classes
+    return Loaders(*(DataLoader(one, batch_size=batch_size, shuffle=True) for one in sets))
+
+
+def joined(first: DataLoader[Sample], second: DataLoader[Sample]) -> DataLoader[Sample]:
+    """A shuffled loader over the data of both, with the batch size of the first."""
+    return DataLoader(ConcatDataset([first.dataset, second.dataset]), batch_size=first.batch_size, shuffle=True)
 
 
 def class_weights(labels: Tensor, classes: int) -> Tensor:

@@ -1,11 +1,12 @@
 """The sandbox's harness for unlearning: loads the participant-visible data once, then calls one submission per fork."""
 
-import inspect
+import copy
 import json
 import random
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,15 @@ import torch.utils.data
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from lethe.evaluator.data.loaders import class_weights, make_loaders
+from lethe.evaluator.contract.parameters import bind, parameters_of
+from lethe.evaluator.data.loaders import Loaders, class_weights, joined, make_loaders
+from lethe.evaluator.guest import definition
+from lethe.evaluator.guest.base_imports import import_base
+from lethe.evaluator.guest.definition import define
+from lethe.evaluator.guest.result import plain_state as _plain_state
 from lethe.evaluator.guest.warm_up import warm_up
 from lethe.evaluator.models import build_model
-from lethe.sandbox.guest import InvalidResult, NoResult, define
+from lethe.sandbox.guest import NoResult
 
 VISIBLE = "visible.safetensors"
 ORIGINAL = "original.safetensors"
@@ -35,11 +41,15 @@ class Context:
     batch_size: int
     classes: int
     device: str = "cpu"
+    statement_s: float = 10.0
+    """Processor time after which a statement at module level is left out, where that is being decided."""
 
 
 def load(inputs: Path) -> Context:
     """Load the context from the jail's inputs; runs once, in the trusted zygote, and must stay on one thread."""
     setting = json.loads((inputs / SETTING).read_text(encoding="utf-8"))
+    if setting.get("imports_base", False):
+        import_base()
     net = build_model(setting["architecture"], setting["classes"])
     net.load_state_dict(load_file(inputs / ORIGINAL))
     net.eval()
@@ -47,20 +57,27 @@ def load(inputs: Path) -> Context:
     tensors, batch_size = load_file(inputs / VISIBLE), setting["batch_size"]
     if setting["device"] == "cpu":
         warm_up(net, tensors, batch_size)
-    return Context(net, tensors, batch_size=batch_size, classes=setting["classes"], device=setting["device"])
+    return Context(
+        net,
+        tensors,
+        batch_size=batch_size,
+        classes=setting["classes"],
+        device=setting["device"],
+        statement_s=setting.get("statement_s", Context.statement_s),
+    )
 
 
 def run(context: Context, source: bytes, filename: str, function: str, seed: int) -> bytes:
     """Run the submission; return its state dict as safetensors bytes. Raises its errors, NoResult or InvalidResult."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    _seed(seed)
     unlearning = define(source, filename, function)
-    loaders = make_loaders(context.tensors, context.batch_size)
+    _seed(seed)  # again, because a seed that the module sets must not make all runs alike
+    loaders = make_loaders(context.tensors, context.batch_size, context.classes)
     dtypes = {name: tensor.dtype for name, tensor in context.net.state_dict().items()}
     versions = _versions(context.net)
     context.net.to(context.device)  # not in the zygote: CUDA belongs to the process that initialised it
-    returned = unlearning(context.net, *loaders, **_extras(unlearning, context, seed))
+    positional, named = _arguments(unlearning, context, loaders, seed)
+    returned = unlearning(*positional, **named)
     net = context.net if returned is None else returned
     if not isinstance(net, nn.Module):
         raise NoResult(f"unlearning returned {type(returned).__name__}, not a torch.nn.Module or None")
@@ -69,45 +86,46 @@ def run(context: Context, source: bytes, filename: str, function: str, seed: int
     return save(_plain_state(net, dtypes))
 
 
+def decide(context: Context, source: bytes, filename: str, function: str, seed: int) -> bytes:
+    """Return as JSON which statements of the submission cannot run here; raises as `definition.decide` does."""
+    _seed(seed)
+    return json.dumps(definition.decide(source, filename, function, statement_s=context.statement_s)).encode()
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
 def _versions(net: nn.Module) -> list[tuple[int, int]]:
     """Differs after a parameter was changed in place or replaced."""
     return [(id(parameter), parameter._version) for parameter in net.parameters()]
 
 
-def _extras(unlearning: Callable[..., Any], context: Context, seed: int) -> dict[str, Any]:
-    """Values for the extra parameters that the function names, of those that exist."""
-    known: dict[str, Callable[[], Any]] = {
+def _arguments(
+    unlearning: Callable[..., Any], context: Context, loaders: Loaders, seed: int
+) -> tuple[list[Any], dict[str, Any]]:
+    """The values that the function's parameters ask for, by place and by name; raises Unbindable."""
+    values: dict[str, Callable[[], Any]] = {
+        "net": lambda: context.net,
+        **{part: partial(getattr, loaders, part) for part in Loaders._fields},
+        "train": lambda: joined(loaders.retain, loaders.forget),
+        "original": lambda: copy.deepcopy(context.net).eval().requires_grad_(False),
         "device": lambda: next(context.net.parameters()).device,
         "class_weights": lambda: class_weights(context.tensors["retain.labels"], context.classes).to(context.device),
         "seed": lambda: seed,
         "param_names": lambda: [name for name, _ in context.net.named_parameters()],
     }
-    try:
-        parameters = list(inspect.signature(unlearning).parameters)
-    except (TypeError, ValueError):
-        return {}
-    return {name: known[name]() for name in parameters[4:] if name in known}
-
-
-def _plain_state(net: nn.Module, dtypes: Mapping[str, torch.dtype]) -> dict[str, Tensor]:
-    """The state dict as dense CPU tensors that share no memory: numbers as wide as in `dtypes`, pruning masks and
-    parametrisations (`torch.nn.utils.prune`, `torch.nn.utils.parametrize`) folded into their weights.
-    """
-    state = dict(net.state_dict())
-    for name in [name for name in dtypes if name not in state]:
-        owner, _, attribute = name.rpartition(".")
-        if f"{name}_orig" in state and f"{name}_mask" in state:
-            state[name] = state.pop(f"{name}_orig") * state.pop(f"{name}_mask")
-        elif any(part.startswith(f"{owner}.parametrizations.{attribute}.".lstrip(".")) for part in state):
-            state[name] = getattr(net.get_submodule(owner), attribute)
-    state = {name: value for name, value in state.items() if ".parametrizations." not in f".{name}"}
-    plain = {}
-    for name, value in state.items():
-        if not isinstance(value, Tensor) or value.layout is not torch.strided or value.is_quantized or value.is_meta:
-            raise InvalidResult(f"{name} is not a dense tensor")
-        tensor = value.detach().to("cpu")
-        wanted = dtypes.get(name, tensor.dtype)
-        if tensor.is_floating_point() == wanted.is_floating_point and not tensor.is_complex():
-            tensor = tensor.to(wanted)
-        plain[name] = tensor.clone(memory_format=torch.contiguous_format)
-    return plain
+    parameters = parameters_of(unlearning)
+    binding = bind(parameters)
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
+    by_place = True
+    for parameter in parameters:
+        by_place = by_place and parameter.is_positional and parameter.name in binding.given
+        if by_place:
+            positional.append(values[binding.given[parameter.name]]())
+        elif parameter.name in binding.given:
+            named[parameter.name] = values[binding.given[parameter.name]]()
+    return positional + [values[meaning]() for meaning in binding.rest], named

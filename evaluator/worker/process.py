@@ -3,9 +3,13 @@
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import warnings
+from contextlib import suppress
+from functools import partial
+from typing import Literal
 
 import structlog
 from celery import Celery
@@ -21,16 +25,19 @@ from tenacity import (
 )
 
 from lethe.evaluator.artifacts import open_store
+from lethe.evaluator.contract.states import Owner, Stage
 from lethe.evaluator.contract.tasks import EVALUATE_QUEUE, WAKE_EVALUATE_TASK, WORKER_POLL_S, celery_configuration
 from lethe.evaluator.contract.work import Job, Outcome, RunRecord
 from lethe.evaluator.dependencies import open_layers
 from lethe.evaluator.environment import environment
+from lethe.evaluator.errors import EvaluatorError
 from lethe.evaluator.inference.service import InferenceService
 from lethe.evaluator.pipeline import EvaluationResult, WorkerResources, evaluate
 from lethe.evaluator.sandbox_pool import SandboxPool, require_isolation
 from lethe.evaluator.settings import IndexSettings, WorkerSettings
 from lethe.evaluator.worker.bank_trainer import BankTrainer
 from lethe.evaluator.worker.capabilities import find_capabilities
+from lethe.evaluator.worker.fitness import WorkerUnfit, require_fit, require_same_store
 from lethe.evaluator.worker.lease_renewal import LeaseRenewal
 from lethe.evaluator.worker.report_spool import ReportSpool
 from lethe.evaluator.worker.self_test import require_self_test
@@ -45,6 +52,16 @@ log = structlog.stdlib.get_logger(__name__)
 STOP_GRACE_S = 15.0
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 5.0
+UNFIT_S = 30.0  # between two tries of a machine that is not fit
+FIRST_REST_S, LONGEST_REST_S = 20.0, 60.0  # longer than an item waits to be tried again, so that others take it
+FAULTS_BEFORE_SELF_TEST = 2
+_STAGES: dict[str, Literal[Stage.CHECK, Stage.RUN]] = {"check": Stage.CHECK, "hidden": Stage.RUN}
+
+
+class WorkerRefused(EvaluatorError):
+    """The server does not accept this worker's key; starting again would not help."""
+
+    exit_code = 78  # EX_CONFIG of sysexits.h
 
 
 class WorkerLoop:
@@ -59,6 +76,7 @@ class WorkerLoop:
         self.name = identity.name
         self.failure: str | None = None
         self._sandbox_mode = sandbox_mode
+        self._only = None if settings.only is None else _STAGES[settings.only]
         self._capabilities = find_capabilities(slots=settings.slots, sandbox_mode=sandbox_mode)
         self._spool = ReportSpool(identity.folder / "spool")
         self._client = WorkClient(settings.server_url, settings.worker_key.get_secret_value(), identity.name)
@@ -72,6 +90,16 @@ class WorkerLoop:
             slots=settings.slots,
         )
         self._trainer = BankTrainer(self._client, store, worker=self.name, slots=settings.slots)
+        self._fitness = partial(require_fit, store, settings.cache, min_free_bytes=settings.min_free_bytes)
+        self._self_test = partial(
+            require_self_test,
+            settings.cache / "workers",
+            sandbox_mode=sandbox_mode,
+            allow_unsafe=allow_unsafe,
+            again=True,
+        )
+        self._rests_until = 0.0  # on the monotonic clock
+        self._faults = 0  # items in a row that ended as the platform's fault
         self._registered = False
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -110,7 +138,7 @@ class WorkerLoop:
                 self._wake.wait(timeout=retrying(self._work))
             self._say_goodbye()
         except KeyRefused as error:
-            self.failure = str(error)
+            self.failure = f"the server does not accept this worker: {error}"
             os.kill(os.getpid(), signal.SIGTERM)
         except BaseException:
             log.exception("worker_died")
@@ -122,14 +150,14 @@ class WorkerLoop:
         self._wake.clear()
         if self._stop.is_set():
             return 0.0
+        if (rest_s := self._rests_until - time.monotonic()) > 0:
+            return rest_s
         try:
             self._deliver()
             if not self._registered:
-                answer = self._client.register(self._capabilities)
-                self._registered = True
-                log.info("worker_registered", worker=self.name, released=answer.released, lease_s=answer.lease_s)
+                self._register()
             while not self._stop.is_set():
-                job = self._client.claim()
+                job = self._client.claim(self._only)
                 if job is None:
                     if self._trainer.train(self._stop):
                         continue
@@ -140,12 +168,44 @@ class WorkerLoop:
                     request_id=job.request_id,
                     stage=job.stage,
                 ):
-                    self._evaluate(job)
+                    done = self._evaluate(job)
                 self._deliver()
+                if not done:
+                    self._rest()
+                    break
+        except WorkerUnfit as error:
+            log.error("worker_unfit", error=str(error), retry_s=UNFIT_S)  # noqa: TRY400 - no trace
+            return UNFIT_S
         except WorkerUnknown:
             self._registered = False
             return 0.0
         return WORKER_POLL_S
+
+    def _register(self) -> None:
+        """Register once disk, store and, after several faults, the sandbox are proved; raises WorkerUnfit."""
+        self._fitness()
+        if self._faults >= FAULTS_BEFORE_SELF_TEST:
+            try:
+                self._self_test()
+            except SandboxUnavailable as error:
+                raise WorkerUnfit(str(error)) from error
+        answer = self._client.register(self._capabilities)
+        try:
+            require_same_store(self._resources.store, answer.known)
+        except WorkerUnfit:
+            self._client.leave()
+            raise
+        self._registered = True
+        log.info("worker_registered", worker=self.name, released=answer.released, lease_s=answer.lease_s)
+
+    def _rest(self) -> None:
+        """Leave after an item that failed here, so that others try it next."""
+        self._faults += 1
+        self._registered = False
+        self._rests_until = time.monotonic() + min(LONGEST_REST_S, FIRST_REST_S * self._faults)
+        with suppress(ServerAway, ServerRefused):  # if it does not hear of it, the worker merely looks idle
+            self._client.leave()
+        log.warning("worker_rests_after_fault", faults=self._faults)
 
     def _deliver(self) -> None:
         """Send the spooled reports. Register only afterwards, because that ends the predecessor's leases."""
@@ -169,7 +229,8 @@ class WorkerLoop:
             self._spool.forget(beat.work_id, beat.token)
             log.info("runs_of_predecessor_delivered", work_id=str(beat.work_id), runs=len(beat.finished))
 
-    def _evaluate(self, job: Job) -> None:
+    def _evaluate(self, job: Job) -> bool:
+        """Evaluate the job and spool its outcome; False if it ended as the platform's fault."""
         started = time.monotonic()
         interrupt = threading.Event()
         renewal = LeaseRenewal(self._client, job, interrupt=interrupt, stop=self._stop)
@@ -184,7 +245,7 @@ class WorkerLoop:
         if renewal.lost:
             self._spool.forget(job.work_id, job.token)
             log.info("work_stopped")
-            return
+            return True
         self._spool.finish(self._outcome(job, evaluated))
         log.info(
             "work_done",
@@ -192,6 +253,10 @@ class WorkerLoop:
             fault=evaluated.fault.code if evaluated.fault else None,
             wall_s=round(time.monotonic() - started, 1),
         )
+        if evaluated.fault is not None and evaluated.fault.owner is Owner.PLATFORM:
+            return False
+        self._faults = 0
+        return True
 
     def _outcome(self, job: Job, evaluated: EvaluationResult) -> Outcome:
         complete = evaluated.check is not None or len(evaluated.finished) == len(job.runs)
@@ -220,7 +285,8 @@ class WorkerLoop:
 def run_worker(settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Raises SandboxUnavailable when this machine cannot isolate submissions, or the server refuses this worker.
+    Raises SandboxUnavailable when this machine cannot isolate submissions, WorkerRefused when the server does not know
+    this worker's key.
     """
     require_isolation(settings, allow_unsafe=allow_unsafe)
     sandbox_mode = mode(settings.sandbox_backend, settings.gpu)
@@ -230,15 +296,17 @@ def run_worker(settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
     loop = WorkerLoop(settings, take_identity(folder), sandbox_mode=sandbox_mode, allow_unsafe=allow_unsafe)
     if settings.sandbox_backend is Backend.UNSAFE:
         log.warning("submissions_are_not_isolated", sandbox_mode=sandbox_mode)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until those who wait below have handlers of their own
     loop.start()  # does not wait for the broker: its messages only shorten the wait for the next poll
     log.info("worker_ready", worker=loop.name, slots=settings.slots, sandbox_mode=sandbox_mode)
-    if settings.broker_url.get_secret_value():
-        _listen(settings.broker_url.get_secret_value(), loop)
-    else:
-        _wait_for_signal()
+    with suppress(SystemExit):
+        if settings.broker_url.get_secret_value():
+            _listen(settings.broker_url.get_secret_value(), loop)
+        else:
+            _wait_for_signal()
     loop.stop()
     if loop.failure is not None:
-        raise SandboxUnavailable(loop.failure)
+        raise WorkerRefused(loop.failure)
 
 
 def _listen(broker_url: str, loop: WorkerLoop) -> None:

@@ -20,10 +20,11 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TAIL = 2_000
 
 
-def require_self_test(folder: Path, *, sandbox_mode: str, allow_unsafe: bool) -> bool:
+def require_self_test(folder: Path, *, sandbox_mode: str, allow_unsafe: bool, again: bool = False) -> bool:
     """Run the test unless it has passed since the machine started, with the same versions; False when it was skipped.
 
-    Raises SandboxUnavailable with the reason of a failure. Workers that share `folder` wait for each other.
+    With `again` it is never skipped. Raises SandboxUnavailable with the reason of a failure. Workers that share
+    `folder` wait for each other.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     facts = {**environment(), "sandbox_mode": sandbox_mode, "boot": _boot(), "interpreter": sys.executable}
@@ -32,7 +33,7 @@ def require_self_test(folder: Path, *, sandbox_mode: str, allow_unsafe: bool) ->
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with os.fdopen(lock, "r+", encoding="ascii") as stamp:
         fcntl.flock(stamp, fcntl.LOCK_EX)
-        if stamp.read() == fingerprint:
+        if stamp.read() == fingerprint and not again:
             return False
         _run(allow_unsafe=allow_unsafe)
         stamp.seek(0)

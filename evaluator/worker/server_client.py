@@ -1,7 +1,7 @@
 """The worker's side of the internal work API, over HTTP."""
 
 import threading
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import structlog
@@ -15,6 +15,7 @@ from tenacity import (
 )
 
 from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.contract.states import Stage
 from lethe.evaluator.contract.training import (
     TrainingClaim,
     TrainingHeartbeat,
@@ -82,9 +83,12 @@ class WorkClient:
         """Say that this worker stops."""
         self._post("/work/leave", Leave(worker=self._worker))
 
-    def claim(self) -> Job | None:
-        """Lease a job, or return None when there is nothing to do; raises WorkerUnknown before the worker registers."""
-        answer = self._post("/work/claim", Claim(worker=self._worker))
+    def claim(self, only: Literal[Stage.CHECK, Stage.RUN] | None = None) -> Job | None:
+        """Lease a job, of one stage `only` or of both, or return None when there is nothing to do.
+
+        Raises WorkerUnknown before the worker registers.
+        """
+        answer = self._post("/work/claim", Claim(worker=self._worker, only=only))
         return None if answer is None else Job.model_validate(answer)
 
     def heartbeat(self, beat: Heartbeat) -> HeartbeatAnswer:
@@ -128,13 +132,21 @@ class WorkClient:
         if response.status_code >= 500 or response.status_code in {408, 429}:
             raise ServerAway(f"{path} answered {response.status_code}")
         if response.status_code >= 400:
-            raise _refusal(response)(f"{path} answered {response.status_code}: {response.text[:500]}")
+            raise _refusal(response)(f"{path} answered {response.status_code}: {_reason(response)}")
         return None if response.status_code == 204 else response.json()
 
 
 def _log_undelivered(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome is not None else None
     log.warning("outcome_not_delivered", error=str(error), retry_s=state.upcoming_sleep)
+
+
+def _reason(response: httpx.Response) -> str:
+    """The sentence of a problem document; what else answered, a proxy say, as it is."""
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, LookupError, TypeError):
+        return response.text[:500]
 
 
 def _refusal(response: httpx.Response) -> type[ServerRefused]:

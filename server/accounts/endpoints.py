@@ -4,6 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from lethe.server.accounts import service
 from lethe.server.accounts.schemas import (
@@ -17,13 +18,13 @@ from lethe.server.accounts.schemas import (
     TokenRow,
     UserCreated,
 )
-from lethe.server.context import AppContext
+from lethe.server.context import AppContext, Context
 from lethe.server.http.client_address import client_address
 from lethe.server.http.paging import Page, PageCursor, PageLimit
 from lethe.server.models import User
 from lethe.server.security import sessions
-from lethe.server.security.credentials import CurrentUser, password_or_token_user
-from lethe.server.security.login import count_registration, verify_password
+from lethe.server.security.credentials import CurrentUser, TokenExpiry, password_or_token_user
+from lethe.server.security.login import check_password, count_registration, remember_address
 from lethe.server.security.passwords import hash_password
 from lethe.server.security.sessions import RequiredVisitor, require_same_origin
 
@@ -38,6 +39,7 @@ def create_user(new: NewUser, request: Request, context: AppContext) -> UserCrea
     with context.database.write() as session:
         user = service.register(session, new, password_hash=password_hash, registration=context.settings.registration)
         _, token = service.create_token(session, user.id, "first token", days=service.FIRST_TOKEN_DAYS)
+        remember_address(session, user.id, client_address(request.scope))
     return UserCreated(username=user.username, token=token)
 
 
@@ -48,20 +50,17 @@ def get_me(user: CurrentUser) -> Me:
 
 
 @router.post("/users/me/password", status_code=204)
-def change_password(change: PasswordChange, request: Request, user: CurrentUser, context: AppContext) -> None:
+async def change_password(change: PasswordChange, request: Request, user: CurrentUser, context: AppContext) -> None:
     """Change my password. This ends all of my tokens and sessions."""
-    verify_password(context, user.username, change.password, address=client_address(request.scope))
-    password_hash = hash_password(change.new_password)
-    with context.database.write() as session:
-        service.set_password(session, user.id, password_hash)
+    await check_password(context, user.username, change.password, address=client_address(request.scope))
+    await run_in_threadpool(_set_password, context, user.id, change.new_password)
 
 
 @router.post("/session", dependencies=[Depends(require_same_origin)])
-def log_in(login: Login, request: Request, response: Response, context: AppContext) -> SessionView:
+async def log_in(login: Login, request: Request, response: Response, context: AppContext) -> SessionView:
     """Start a browser's session. Changes with its cookie need `csrf_token` in the header X-CSRF-Token."""
-    user = verify_password(context, login.username, login.password, address=client_address(request.scope))
-    with context.database.write() as session:
-        text = sessions.begin(session, user.id)
+    user = await check_password(context, login.username, login.password, address=client_address(request.scope))
+    text = await run_in_threadpool(_begin_session, context, user.id)
     sessions.set_cookie(request, response, text)
     return SessionView(username=user.username, csrf_token=sessions.csrf_token(text))
 
@@ -83,11 +82,14 @@ def log_out(visitor: RequiredVisitor, request: Request, response: Response, cont
 
 @router.post("/tokens", status_code=201)
 def create_token(
-    new: NewToken, user: Annotated[User, Depends(password_or_token_user)], context: AppContext
+    new: NewToken,
+    user: Annotated[User, Depends(password_or_token_user)],
+    not_after: TokenExpiry,
+    context: AppContext,
 ) -> TokenCreated:
-    """Create another API token, with a token or with HTTP Basic (user name and password)."""
+    """Create another API token, with HTTP Basic (user name and password) or with a token, which it does not outlive."""
     with context.database.write() as session:
-        token, text = service.create_token(session, user.id, new.name, days=new.expires_in_days)
+        token, text = service.create_token(session, user.id, new.name, days=new.expires_in_days, not_after=not_after)
     return TokenCreated(id=token.id, name=token.name, token=text, expires_at=token.expires_at)
 
 
@@ -106,3 +108,14 @@ def delete_token(token_id: UUID, user: CurrentUser, context: AppContext) -> None
     """Delete a token of mine; it stops working at once."""
     with context.database.write() as session:
         service.delete_token(session, user.id, token_id)
+
+
+def _begin_session(context: Context, user_id: UUID) -> str:
+    with context.database.write() as session:
+        return sessions.begin(session, user_id)
+
+
+def _set_password(context: Context, user_id: UUID, password: str) -> None:
+    password_hash = hash_password(password)
+    with context.database.write() as session:
+        service.set_password(session, user_id, password_hash)

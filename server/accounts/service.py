@@ -1,6 +1,6 @@
 """Rules of accounts: registration, unique names and addresses, and tokens."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -108,15 +108,22 @@ def invite(session: Session) -> str:
     return text
 
 
-def create_token(session: Session, user_id: UUID, name: str, *, days: int) -> tuple[ApiToken, str]:
-    """Store a token and return it with its text, which is not stored. Deletes expired tokens; raises TooManyTokens."""
+def create_token(
+    session: Session, user_id: UUID, name: str, *, days: int, not_after: datetime | None = None
+) -> tuple[ApiToken, str]:
+    """Store a token and return it with its text, which is not stored. Deletes expired tokens; raises TooManyTokens.
+
+    It expires at `not_after` at the latest: that of the token it was asked for with, so that one which leaked cannot
+    outlive itself.
+    """
     now = utc_now()
     queries.lock_user(session, user_id)
     queries.delete_expired_tokens(session, user_id, now)
     if queries.count_tokens(session, user_id) >= MAX_TOKENS:
         raise TooManyTokens(f"You have {MAX_TOKENS} tokens. Delete one with DELETE /api/v1/tokens/{{id}}.")
     text, digest = new_secret(TOKEN_PREFIX)
-    token = ApiToken(user_id=user_id, name=name, digest=digest, expires_at=now + timedelta(days=days))
+    expires_at = min(now + timedelta(days=days), not_after or datetime.max.replace(tzinfo=UTC))
+    token = ApiToken(user_id=user_id, name=name, digest=digest, expires_at=expires_at)
     session.add(token)
     session.flush()
     return token, text

@@ -88,7 +88,7 @@ def main() -> None:
         command = " ".join(["lethe", *sys.argv[1:2]])
         fail(f"{command} needs {error.name}: install Lethe with its extra, in a checkout: pip install '.[{extras}]'")
     except _expected_errors() as error:
-        fail(str(error))
+        fail(str(error), getattr(error, "exit_code", EXIT_FAILED))
     except ValueError as error:
         message = _wrong_settings(error)
         if not message:
@@ -106,10 +106,10 @@ def _missing_extras(module: str) -> str:
     return extras
 
 
-def fail(message: str) -> None:
-    """Print `message` in one line and exit with code 1."""
+def fail(message: str, code: int = EXIT_FAILED) -> None:
+    """Print `message` in one line and exit with `code`."""
     sys.stderr.write(f"lethe: {message}\n")
-    sys.exit(EXIT_FAILED)
+    sys.exit(code)
 
 
 def _wrong_settings(error: ValueError) -> str:
@@ -119,7 +119,10 @@ def _wrong_settings(error: ValueError) -> str:
     if not isinstance(error, ValidationError) or not error.title.endswith("Settings"):
         return ""
     wrong = error.errors(include_url=False, include_input=False)  # an input may be a password
-    return "; ".join(f"LETHE_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}" for each in wrong)
+    return "; ".join(
+        f"LETHE_{'_'.join(map(str, each['loc'])).upper()}: {each['msg'].removeprefix('Value error, ')}"
+        for each in wrong
+    )
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:

@@ -50,6 +50,7 @@ def check(
             allow_unsafe=allow_unsafe,
             progress=progress,
             with_score=score,
+            leaves_out=spec.leave_out.applies_to(file.name),
         )
     if as_json:
         typer.echo(json.dumps({"static": _static(checked), **result.model_dump(mode="json")}))
@@ -101,6 +102,8 @@ def _show(result: "CheckResult", spec: "CompetitionSpec") -> None:
     for part in (report.stdout, report.stderr, report.traceback):
         if part.strip():
             typer.echo(part.rstrip())
+    for note in report.left_out:
+        typer.echo(f"note: {note}", err=True)
     if report.packages:
         typer.echo(f"installed: {', '.join(report.packages)}")
     used = resources(report.wall_s, report.cpu_s, report.peak_memory_bytes)
@@ -122,5 +125,6 @@ def _show(result: "CheckResult", spec: "CompetitionSpec") -> None:
     if result.fault is not None:
         place = f" (line {result.fault.line})" if result.fault.line else ""
         typer.echo(f"{result.fault.code}{place}: {FAULT_TEXTS[result.fault.code]}", err=True)
+        typer.echo(result.fault.message, err=True)
     else:
         typer.echo("ok")

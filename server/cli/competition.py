@@ -147,6 +147,39 @@ def _say_state(competition: "Competition", as_json: bool) -> None:
     typer.echo(json.dumps(document))
 
 
+@app.command("recheck")
+def recheck(
+    slug: Slug,
+    top: Annotated[int, typer.Option("--top", min=1, max=1000, help="How many of the leading submissions")] = 10,
+    again: Annotated[bool, typer.Option("--again", help="Run them once more, with other seeds")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Run the leading submissions of a closed competition again with fresh seeds; repeated, print what changed."""
+    from lethe.server.hosting import creation
+    from lethe.server.hosting import recheck as rechecks
+
+    context = creation.open_context(make_settings(home=home))
+    with context.database.write() as session:
+        found = rechecks.recheck(session, slug, top=top, again=again)
+    context.wake.workers()
+    if as_json:
+        rows = [
+            asdict(one) | {"submission_id": str(one.submission_id), "has_dropped": one.has_dropped} for one in found
+        ]
+        typer.echo(json.dumps(rows))
+        return
+    for one in found:
+        text = f"{one.submission_id}  {one.team:<40} {one.before:.4f}"
+        if one.after is None:
+            typer.echo(f"{text}  {one.state}")
+            continue
+        interval = "" if one.change is None else "  change {:+.4f} to {:+.4f}".format(*one.change.interval)
+        typer.echo(f"{text}  {one.after:.4f}{interval}{'  DROPPED' if one.has_dropped else ''}")
+    waiting = sum(one.after is None for one in found)
+    typer.echo(f"{sum(one.has_dropped for one in found)} dropped significantly, {waiting} are not scored yet.")
+
+
 @app.command("finals")
 def start_finals(
     slug: Slug,

@@ -30,7 +30,8 @@ def doctor(
 
     sandbox = SandboxSettings()
     uid = sandbox.sandbox_uid
-    findings = [*probe(uid=uid, backend=sandbox.sandbox_backend), *look(make_settings(home=home))]
+    found = probe(uid=uid, backend=sandbox.sandbox_backend, gpu=sandbox.gpu, shared_image=sandbox.shared_image)
+    findings = [*found, *look(make_settings(home=home))]
     if not as_json:
         _show(findings)
     bad = any(finding.required and not finding.ok for finding in findings)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import typer
 
+from lethe.server.cli.environment import require_known_variables
 from lethe.server.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,7 +42,11 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation")]
 
 
 def make_settings(**given: Any) -> Settings:
-    """Return the settings of the environment, overridden by the given options."""
+    """Return the settings of the environment, overridden by the given options.
+
+    Raises ConfigurationError for a LETHE_… variable that is no setting.
+    """
+    require_known_variables()
     return Settings(**{name: value for name, value in given.items() if value is not None})
 
 

@@ -4,15 +4,18 @@ import signal
 import socket
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from lethe.server.cli.environment import require_known_variables
 from lethe.server.cli.options import AllowUnsafe, Home, Host, Port, command_line, make_settings
 from lethe.server.cli.supervisor import Supervisor
 from lethe.server.errors import ConfigurationError
 from lethe.server.settings import Settings
 
+OTHER_FILES = 256
+"""File descriptors of `lethe serve` besides connections: database, parser processes, artifacts."""
 SHUTDOWN_S = 5
 """Seconds that requests in flight get after SIGTERM."""
 
@@ -25,7 +28,7 @@ def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
 
     from lethe.server.app import create_app
     from lethe.server.database.migration import require_newest
-    from lethe.server.http.protocol import BoundedHttp
+    from lethe.server.http.protocol import bounded_http
     from lethe.server.logs import configure_logs
 
     settings = make_settings(home=home, host=host, port=port)
@@ -33,11 +36,14 @@ def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
     app = create_app(settings)
     require_newest(app.state.context.database)
     listener = listen(settings)
+    connections = connections_limit(settings.connections)
+    per_address = 0 if settings.trusted_proxies else settings.connections_per_address
     gc.freeze()  # now and then, a collection of the permanent objects would delay all requests by 0.1 s
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=BoundedHttp,
+        http=bounded_http(connections=connections, per_address=per_address or connections),
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -46,6 +52,21 @@ def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     uvicorn.Server(config).run(sockets=[listener])
+
+
+def connections_limit(wanted: int) -> int:
+    """Return how many connections this process can keep open, `wanted` at most; raises its limit of open files for it.
+
+    Without a free file descriptor a server can do nothing, not even refuse.
+    """
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - OTHER_FILES))
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -86,6 +107,10 @@ def worker(
         str | None, typer.Option("--key", help="The worker key itself; other users of this machine can see it")
     ] = None,
     slots: Annotated[int | None, typer.Option("--slots", help="Runs at the same time [env: LETHE_SLOTS]")] = None,
+    only: Annotated[
+        Literal["check", "hidden"] | None,
+        typer.Option("--only", help="Work on one stage: check or hidden [env: LETHE_ONLY]"),
+    ] = None,
     allow_unsafe: AllowUnsafe = False,
 ) -> None:
     """Run an evaluation worker: it runs submissions in the sandbox and stores their outputs."""
@@ -98,7 +123,8 @@ def worker(
             key = key_file.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"cannot read the worker key in {key_file}: {error}") from error
-    given = {"server_url": server, "slots": slots, "worker_key": key}
+    require_known_variables()
+    given = {"server_url": server, "slots": slots, "worker_key": key, "only": only}
     settings = WorkerSettings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     configure_logs(level=settings.log_level, log_format=settings.log_format)
     run_worker(settings, allow_unsafe=allow_unsafe)

@@ -7,18 +7,16 @@ from uuid import UUID
 
 from platformdirs import user_config_path
 from pydantic import BaseModel, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lethe.evaluator.settings_base import LetheSettings
 from lethe.server.client.api import Client
 from lethe.server.errors import ConfigurationError
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
 
 
-class ClientSettings(BaseSettings):
+class ClientSettings(LetheSettings):
     """Server and token from the environment."""
-
-    model_config = SettingsConfigDict(env_prefix="LETHE_", frozen=True, extra="ignore")
 
     server: str = Field(default="", description="URL of the server")
     token: SecretStr = Field(default=SecretStr(""), description="API token; takes precedence over the stored login")

@@ -94,6 +94,11 @@ def moved_progress(
     return max(shown, coarse_progress(done, total))
 
 
+def last_step(now: datetime, step_s: float) -> datetime:
+    """Return the last step of the clock: what happened until then may show; `now` itself if ends show at once."""
+    return datetime.fromtimestamp(now.timestamp() // step_s * step_s, tz=UTC) if step_s else now
+
+
 def shown_from(now: datetime, step_s: float) -> datetime | None:
     """Return when an event of a hidden run may show: at the end of the step of the clock; None: at once."""
     if not step_s:
@@ -101,9 +106,35 @@ def shown_from(now: datetime, step_s: float) -> datetime | None:
     return datetime.fromtimestamp((now.timestamp() // step_s + 1) * step_s, tz=UTC)
 
 
-def shown_state(state: str, step_s: float) -> str:
-    """Return `running` instead of `scoring` if ends wait for the clock: the end of all runs is the end of one."""
-    return SubmissionState.RUNNING if state == SubmissionState.SCORING and step_s else state
+@dataclass(frozen=True)
+class CheckTimes:
+    """When a worker took the check of a submission, and when it ended; None before."""
+
+    claimed_at: datetime | None = None
+    done_at: datetime | None = None
+
+    def has_begun(self, moment: datetime) -> bool:
+        """Return whether a worker had the check at `moment`."""
+        return self.claimed_at is not None and self.claimed_at <= moment
+
+    def has_ended(self, moment: datetime) -> bool:
+        """Return whether the check had ended at `moment`."""
+        return self.done_at is not None and self.done_at <= moment
+
+
+def shown_state(state: str, fault_stage: str | None, check: CheckTimes, *, moment: datetime, step_s: float) -> str:
+    """Return the state of a public submission as it was at `moment`, the last step of the clock.
+
+    A check begins when a worker becomes free, which may be the end of somebody's hidden run; so its beginning and its
+    end show at a step. `scoring` is the end of all hidden runs, and so of one: it shows as the state before.
+    """
+    if SubmissionState(state).is_terminal or not step_s:
+        return state
+    if not check.has_begun(moment):
+        return SubmissionState.QUEUED
+    if not check.has_ended(moment) or fault_stage == Stage.CHECK:
+        return SubmissionState.CHECKING
+    return SubmissionState.RUNNING if state == SubmissionState.SCORING else state
 
 
 def shows_fault_details(stage: str | None, visible: Visibility) -> bool:

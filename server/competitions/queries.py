@@ -6,7 +6,7 @@ from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.orm import Session, defer
 
 from lethe.server.database.statements import prepared
-from lethe.server.models import Announcement, Competition, Team
+from lethe.server.models import Announcement, Competition, CompetitionHost, Team, User
 
 
 @prepared
@@ -36,6 +36,24 @@ def find_competition(session: Session, slug: str, *, drafts: bool) -> Competitio
     return competition
 
 
+@prepared
+def _hosted_competition(is_operator: bool) -> Select[Competition]:
+    found = select(Competition).where(Competition.slug == bindparam("slug"))
+    if is_operator:
+        return found
+    hosts = select(CompetitionHost.user_id).where(
+        CompetitionHost.competition_id == Competition.id, CompetitionHost.user_id == bindparam("user_id")
+    )
+    return found.where(hosts.exists())
+
+
+def find_hosted(session: Session, slug: str, user: User) -> Competition | None:
+    """Return the competition called `slug` if `user` hosts it, draft or not, as operators host all; else None."""
+    found = _hosted_competition.entities(session, user.is_operator, slug=slug, user_id=user.id)
+    competition: Competition | None = found.scalar_one_or_none()
+    return competition
+
+
 def find_calendar(session: Session, slug: str) -> Competition | None:
     """Return the published competition without its documents, which are long, or None."""
     competition: Competition | None = _published_calendar.entities(session, slug=slug).scalar_one_or_none()
@@ -60,6 +78,13 @@ def team_counts() -> Select[int, Any]:
     return select(func.count().label("teams"), func.coalesce(func.sum(Team.submissions), 0).label("submissions")).where(
         Team.competition_id == bindparam("competition_id")
     )
+
+
+@prepared
+def longest_step() -> Select[float | None]:
+    """The longest `leaks.step_s` among the competitions that were opened and not revealed."""
+    step_s = Competition.specification["leaks"]["step_s"].as_float()
+    return select(func.max(step_s)).where(Competition.opened_at.is_not(None), Competition.revealed_at.is_(None))
 
 
 @prepared

@@ -15,7 +15,7 @@ from lethe.server.competitions.disclosure import Viewer, Visibility, visibility
 from lethe.server.competitions.phases import Phase, ends_at, phase
 from lethe.server.competitions.schemas import CompetitionFacts, CompetitionRow, PublicCounts, PublicLimits, PublicQuotas
 from lethe.server.errors import Conflict, NotFound
-from lethe.server.models import Competition
+from lethe.server.models import Competition, User
 
 
 class CompetitionNotFound(NotFound):
@@ -35,7 +35,7 @@ class CompetitionExists(Conflict):
 def get_competition(session: Session, slug: str, *, drafts: bool = False) -> Competition:
     """Return the competition called `slug`; raises CompetitionNotFound with the nearest names.
 
-    Drafts are found only if `drafts`: only hosts may know of them.
+    Drafts are found only if `drafts`, for commands on the server: over HTTP `get_hosted` finds them for their hosts.
     """
     competition = queries.find_competition(session, slug, drafts=drafts)
     if competition is None:
@@ -43,6 +43,19 @@ def get_competition(session: Session, slug: str, *, drafts: bool = False) -> Com
         near = difflib.get_close_matches(slug, slugs, n=3) or slugs[:10]
         hint = f"Did you mean {', '.join(near)}?" if near else "There is none on this server yet."
         raise CompetitionNotFound(f"There is no competition called {slug[:80]!r}. {hint}")
+    return competition
+
+
+def get_hosted(session: Session, slug: str, user: User) -> Competition:
+    """Return the competition called `slug`, draft or not, if `user` hosts it.
+
+    Everybody else gets the answer of `get_competition`, so a draft and a name that nobody uses look the same; and
+    NotFound for a competition that is published.
+    """
+    competition = queries.find_hosted(session, slug, user)
+    if competition is None:
+        get_competition(session, slug)
+        raise NotFound("There is nothing here for this account.")
     return competition
 
 
@@ -54,6 +67,14 @@ def specification(competition: Competition) -> CompetitionSpec:
 def prepared_competition(competition: Competition) -> PreparedCompetition:
     """Return the stored data and models as the contract's value."""
     return PreparedCompetition.model_validate(competition.prepared)
+
+
+def clock_step_s(session: Session, spec: CompetitionSpec) -> float:
+    """Return the step of the clock at which what workers did for a competition shows, in seconds; 0: at once.
+
+    Competitions share workers, so what happens in one tells when a run of another one ended: the longest step counts.
+    """
+    return max(float(spec.leaks.step_s), queries.longest_step.rows(session).scalar() or 0.0)
 
 
 def require_unused_slug(session: Session, slug: str) -> None:

@@ -3,12 +3,13 @@
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -32,7 +33,13 @@ class Database:
     """An engine and its kinds of transaction. Connects on first use, never at construction."""
 
     def __init__(self, url: str) -> None:
-        parsed = make_url(url)
+        try:
+            parsed = make_url(url)
+        except ArgumentError as error:
+            raise ConfigurationError(
+                "LETHE_DATABASE_URL is no address: write postgresql://user:password@host/database, with "
+                "%40 for an @ and %2F for a / of the password"
+            ) from error
         backend = parsed.get_backend_name()
         if backend not in {"sqlite", "postgresql"}:
             raise ConfigurationError(f"LETHE_DATABASE_URL names {backend}: use sqlite:///… or postgresql://…")
@@ -82,6 +89,21 @@ class Database:
         """
         with Session(self.writer, expire_on_commit=False) as session, session.begin():
             yield session
+
+    def require_answer(self) -> None:
+        """Raise ConfigurationError, in one line, when the database does not answer or cannot hold all characters."""
+        try:
+            with self._reader.connect() as connection:
+                encoding = "UTF8" if self.is_sqlite else connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+        except OperationalError as error:
+            shown, reason = self.url.render_as_string(hide_password=True), " ".join(str(error.orig).split())
+            raise ConfigurationError(
+                f"the database {shown} does not answer, see LETHE_DATABASE_URL: {reason}"
+            ) from error
+        if encoding != "UTF8":
+            raise ConfigurationError(
+                f"the database has the encoding {encoding}: create it with ENCODING 'UTF8' TEMPLATE template0"
+            )
 
     def dispose(self) -> None:
         self.engine.dispose()
@@ -144,6 +166,7 @@ def _follow_clock(engine: Engine) -> None:
 def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: ConnectionPoolEntry) -> None:
+        _close(engine.url.database)
         connection.isolation_level = None  # the driver must not open transactions of its own
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
@@ -155,6 +178,13 @@ def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+
+def _close(path: str | None) -> None:
+    """Let only the owner read the file and what SQLite keeps beside it, which takes its mode when it is made."""
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(OSError):  # of another owner, not there, or in memory
+            Path(f"{path}{suffix}").chmod(0o600)
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -15,13 +15,20 @@ from sqlalchemy.exc import OperationalError
 
 from lethe.server.database.engine import Database
 from lethe.server.errors import ConfigurationError, PlatformError
+from lethe.server.logs import get_logger
 from lethe.server.models import Base
+
+log = get_logger(__name__)
 
 _LOCK = 0x6C65746865  # "lethe": PostgreSQL's advisory lock around migrations
 
 
 def migrate(database: Database) -> None:
-    """Apply all missing revisions in one transaction; safe when several processes start at once."""
+    """Apply all missing revisions in one transaction; safe when several processes start at once.
+
+    Raises ConfigurationError when the database does not answer.
+    """
+    database.require_answer()
     with database.writer.connect() as connection, _free_of_foreign_keys(connection), connection.begin():
         if not database.is_sqlite:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
@@ -70,10 +77,12 @@ def schema_fault(database: Database) -> str | None:
 
 
 def require_newest(database: Database) -> None:
-    """Raise ConfigurationError when the schema is not this installation's; ignore a database that is away."""
+    """Raise ConfigurationError when the schema is not this installation's; log a database that is away, and go on."""
     try:
         fault = schema_fault(database)
-    except OperationalError:
+    except OperationalError as error:
+        if not database.is_sqlite:  # a file that cannot be opened is found out when the home folder is prepared
+            log.warning("database_unavailable", error=" ".join(str(error.orig).split()))
         return
     if fault is not None:
         raise ConfigurationError(fault)

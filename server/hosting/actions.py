@@ -22,6 +22,7 @@ from lethe.server.teams.service import TeamNotFound, name_key
 
 TITLE_CHARS = 120
 BODY_CHARS = 10_000
+REASON_CHARS = 500
 
 
 class PhaseConflict(Conflict):
@@ -93,7 +94,12 @@ def close(session: Session, slug: str, *, actor: str | None = None) -> Competiti
 
 
 def announce(session: Session, slug: str, *, title: str, body: str, actor: str | None = None) -> Announcement:
-    """Publish an announcement; it cannot be taken back."""
+    """Publish an announcement; it cannot be taken back. Raises InvalidValue for a title or text of the wrong length."""
+    title = title.strip()
+    if not 1 <= len(title) <= TITLE_CHARS or len(body) > BODY_CHARS:
+        raise InvalidValue(
+            f"An announcement needs a title of 1 to {TITLE_CHARS} characters, and a text of {BODY_CHARS:,} at most."
+        )
     competition = get_competition(session, slug, drafts=True)
     announcement = Announcement(competition_id=competition.id, title=title, body=body)
     session.add(announcement)
@@ -112,7 +118,8 @@ def find_team(session: Session, slug: str, name: str) -> Team:
 
 
 def disqualify_team(session: Session, team: Team, *, reason: str | None, actor: str | None = None) -> None:
-    """Take the team off every board for `reason`; None puts it back."""
+    """Take the team off every board for `reason`; None puts it back. Raises InvalidValue as `_valid_reason` does."""
+    reason = _valid_reason(reason)
     competition = session.get_one(Competition, team.competition_id)
     team.disqualified_reason = reason
     _rank_team(session, competition, team.id)
@@ -123,7 +130,11 @@ def disqualify_team(session: Session, team: Team, *, reason: str | None, actor: 
 def disqualify_submission(
     session: Session, submission: Submission, *, reason: str | None, actor: str | None = None
 ) -> None:
-    """Take the submission and its final evaluation off the boards for `reason`; None puts them back."""
+    """Take the submission and its final evaluation off the boards for `reason`; None puts them back.
+
+    Raises InvalidValue as `_valid_reason` does.
+    """
+    reason = _valid_reason(reason)
     for one in queries.with_other_evaluation(session, submission):
         one.disqualified_reason = reason
     competition = session.get_one(Competition, submission.competition_id)
@@ -146,6 +157,15 @@ def get_submission(session: Session, submission_id: UUID) -> Submission:
     if submission is None:
         raise SubmissionNotFound(f"There is no submission {submission_id}.")
     return submission
+
+
+def _valid_reason(reason: str | None) -> str | None:
+    """Return the reason without space at its ends; raises InvalidValue if nothing is left of it, or it is too long."""
+    if reason is None:
+        return None
+    if not 1 <= len(reason.strip()) <= REASON_CHARS:
+        raise InvalidValue(f"Give a reason of 1 to {REASON_CHARS} characters: the team sees it.")
+    return reason.strip()
 
 
 def _rank_team(session: Session, competition: Competition, team_id: UUID) -> None:

@@ -7,9 +7,9 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from lethe.server.accounts.roles import require_host, require_operator
+from lethe.server.accounts.roles import require_operator
 from lethe.server.audit_log.events import list_events
-from lethe.server.competitions.service import get_competition
+from lethe.server.competitions.service import get_hosted
 from lethe.server.context import AppContext
 from lethe.server.http.paging import Page, PageCursor, PageLimit
 from lethe.server.models import AuditEvent
@@ -38,8 +38,7 @@ def get_competition_audit(
 ) -> Page[AuditRow]:
     """What hosts and operators did in a competition of mine; 404 for everybody else."""
     with context.database.read() as session:
-        competition = get_competition(session, slug, drafts=True)
-        require_host(session, competition, user)
+        competition = get_hosted(session, slug, user)
         return _page(list_events(session, competition_id=competition.id, cursor=cursor, limit=limit))
 
 

@@ -33,14 +33,16 @@ class Reveal(BaseModel):
 
 
 class Disqualification(BaseModel):
-    reason: str | None = Field(min_length=1, max_length=500, description="The team sees it; null takes it back")
+    reason: str | None = Field(
+        min_length=1, max_length=actions.REASON_CHARS, description="The team sees it; null takes it back"
+    )
 
 
 @router.post("/competitions/{slug}/pause")
 def pause(slug: str, user: CurrentUser, context: AppContext) -> CompetitionFacts:
     """Take no uploads until it is resumed; what is in the queue is evaluated."""
     with context.database.write() as session:
-        require_host(session, service.get_competition(session, slug), user)
+        service.get_hosted(session, slug, user)
         return service.facts(session, actions.pause(session, slug, actor=user_actor(user)))
 
 
@@ -48,7 +50,7 @@ def pause(slug: str, user: CurrentUser, context: AppContext) -> CompetitionFacts
 def resume(slug: str, user: CurrentUser, context: AppContext) -> CompetitionFacts:
     """End a pause or an early close."""
     with context.database.write() as session:
-        require_host(session, service.get_competition(session, slug), user)
+        service.get_hosted(session, slug, user)
         return service.facts(session, actions.open_competition(session, slug, actor=user_actor(user)))
 
 
@@ -56,7 +58,7 @@ def resume(slug: str, user: CurrentUser, context: AppContext) -> CompetitionFact
 def extend(slug: str, new: NewEnd, user: CurrentUser, context: AppContext) -> CompetitionFacts:
     """Move the end of uploads, also after it has passed."""
     with context.database.write() as session:
-        require_host(session, service.get_competition(session, slug), user)
+        service.get_hosted(session, slug, user)
         return service.facts(session, actions.extend(session, slug, new.until, actor=user_actor(user)))
 
 
@@ -64,7 +66,7 @@ def extend(slug: str, new: NewEnd, user: CurrentUser, context: AppContext) -> Co
 def close(slug: str, user: CurrentUser, context: AppContext) -> CompetitionFacts:
     """Take no more uploads and freeze the selections."""
     with context.database.write() as session:
-        require_host(session, service.get_competition(session, slug), user)
+        service.get_hosted(session, slug, user)
         return service.facts(session, actions.close(session, slug, actor=user_actor(user)))
 
 
@@ -72,8 +74,7 @@ def close(slug: str, user: CurrentUser, context: AppContext) -> CompetitionFacts
 def reveal(slug: str, options: Reveal, user: CurrentUser, context: AppContext) -> CompetitionFacts:
     """Show the final board and the metric to everybody, for good."""
     with context.database.write() as session:
-        competition = service.get_competition(session, slug)
-        require_host(session, competition, user)
+        competition = service.get_hosted(session, slug, user)
         finals.reveal(session, slug, unfinished=options.unfinished, actor=user_actor(user))
         return service.facts(session, competition)
 
@@ -82,7 +83,7 @@ def reveal(slug: str, options: Reveal, user: CurrentUser, context: AppContext) -
 def announce(slug: str, new: NewAnnouncement, user: CurrentUser, context: AppContext) -> AnnouncementView:
     """Tell everybody; it cannot be taken back."""
     with context.database.write() as session:
-        require_host(session, service.get_competition(session, slug), user)
+        service.get_hosted(session, slug, user)
         made = actions.announce(session, slug, title=new.title, body=new.body, actor=user_actor(user))
         return AnnouncementView(title=made.title, body=made.body, created_at=made.created_at)
 

@@ -106,6 +106,7 @@ def _queue(session: Session, competition: Competition, origin: Submission) -> No
         notes=origin.notes,
         source_key=origin.source_key,
         source_sha256=origin.source_sha256,
+        upload_sha256=origin.upload_sha256,
         check_report=origin.check_report,  # its packages are those of every run
         is_charged=False,
         runs_total=spec.evaluation.runs,

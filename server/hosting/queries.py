@@ -1,13 +1,13 @@
 """SQL that only hosts and operators need: accounts, finals, archives, artifact references, pruning and restoring."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CompoundSelect, Row, Select, delete, func, select, text, union
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.states import (
@@ -18,6 +18,7 @@ from lethe.evaluator.contract.states import (
 )
 from lethe.server.leaderboard.score_queries import counts, is_current
 from lethe.server.models import (
+    AuditEvent,
     Competition,
     CompetitionHost,
     FormerScore,
@@ -94,16 +95,21 @@ def delete_reference_scores(session: Session, competition: Competition, evaluati
 def final_candidates(session: Session, competition: Competition, *, selections: int) -> Sequence[Row[*tuple[Any, ...]]]:
     """Return id, team_id and is_automatic of the submissions for the final evaluation.
 
-    Of each team what it selected, or else automatically its `selections` best current scores; of no disqualified team.
+    Of each team at most `selections`: what it selected, the best public scores first, or else automatically its best
+    current scores. None of a disqualified team.
     """
+    is_selected = Submission.selected_at.is_not(None)
     ranked = (
         select(
             Submission.id,
             Submission.team_id,
-            Submission.selected_at.is_not(None).label("is_selected"),
+            is_selected.label("is_selected"),
             func.max(Submission.selected_at).over(partition_by=Submission.team_id).label("any_selected"),
             func.row_number()
-            .over(partition_by=Submission.team_id, order_by=(Score.final_score.desc(), Submission.created_at))
+            .over(
+                partition_by=Submission.team_id,
+                order_by=(is_selected.desc(), Score.final_score.desc(), Submission.created_at),
+            )
             .label("place"),
         )
         .join(Score, is_current())
@@ -119,9 +125,48 @@ def final_candidates(session: Session, competition: Competition, *, selections: 
     is_automatic = ranked.c.any_selected.is_(None)
     return session.execute(
         select(ranked.c.id, ranked.c.team_id, is_automatic.label("is_automatic"))
-        .where(ranked.c.is_selected | (is_automatic & (ranked.c.place <= selections)))
+        .where(ranked.c.place <= selections, ranked.c.is_selected | is_automatic)
         .order_by(ranked.c.team_id, ranked.c.place)
     ).all()
+
+
+def best_submissions(session: Session, submission_ids: Sequence[UUID], *, limit: int) -> Sequence[Submission]:
+    """Return those of the submissions with the best current scores, locked in the order of their ids."""
+    best = (
+        select(Submission.id)
+        .join(Score, is_current())
+        .where(Submission.id.in_(submission_ids))
+        .order_by(Score.final_score.desc(), Submission.created_at)
+        .limit(limit)
+    )
+    ids = session.scalars(best).all()
+    return session.scalars(
+        select(Submission).where(Submission.id.in_(ids)).order_by(Submission.id).with_for_update()
+    ).all()
+
+
+def with_teams(session: Session, submission_ids: Iterable[UUID]) -> Sequence[Row[Submission, str]]:
+    """Return the submissions, each with the name of its team."""
+    return session.execute(
+        select(Submission, Team.name)
+        .join(Team, Team.id == Submission.team_id)
+        .where(Submission.id.in_(list(submission_ids)))
+    ).all()
+
+
+def score_of_generation(session: Session, submission_id: UUID, generation: int) -> Score | None:
+    """Return the score of a generation of a submission, or None."""
+    return session.scalar(select(Score).where(Score.submission_id == submission_id, Score.generation == generation))
+
+
+def last_event(session: Session, competition: Competition, action: str) -> AuditEvent | None:
+    """Return the newest event of this kind in the competition's audit log, or None."""
+    return session.scalar(
+        select(AuditEvent)
+        .where(AuditEvent.competition_id == competition.id, AuditEvent.action == action)
+        .order_by(AuditEvent.created_at.desc())
+        .limit(1)
+    )
 
 
 def run_records(session: Session, submission_ids: Sequence[UUID]) -> Iterator[dict[str, Any]]:
@@ -234,11 +279,15 @@ FILES_SEARCHED = 1_000
 
 @dataclass(frozen=True)
 class SubmissionScore:
-    """A submission with its team's name and its current score, unrounded; None without one."""
+    """A submission with its team's name and its current score, unrounded; None without one.
+
+    `alike` counts the team's other submissions that differ from it in names and values only.
+    """
 
     submission: Submission
     team: str
     final_score: float | None
+    alike: int
 
 
 def all_submissions(session: Session, competition_id: UUID) -> Iterator[SubmissionScore]:
@@ -262,9 +311,16 @@ def find_submissions(
     return _rows(session, statement)
 
 
-def _submissions(competition_id: UUID) -> Select[Submission, str, float]:
+def _submissions(competition_id: UUID) -> Select[Submission, str, float, int]:
+    other = aliased(Submission)
+    alike = select(func.count()).where(
+        other.team_id == Submission.team_id,
+        other.shape_sha256 == Submission.shape_sha256,
+        other.evaluation == Submission.evaluation,
+        other.id != Submission.id,
+    )
     return (
-        select(Submission, Team.name, Score.final_score)
+        select(Submission, Team.name, Score.final_score, alike.scalar_subquery())
         .join(Team, Team.id == Submission.team_id)
         .outerjoin(Score, is_current())
         .where(Submission.competition_id == competition_id)
@@ -272,7 +328,7 @@ def _submissions(competition_id: UUID) -> Select[Submission, str, float]:
     )
 
 
-def _rows(session: Session, statement: Select[Submission, str, float]) -> Iterator[SubmissionScore]:
+def _rows(session: Session, statement: Select[Submission, str, float, int]) -> Iterator[SubmissionScore]:
     return (SubmissionScore(*row) for row in session.execute(statement))
 
 

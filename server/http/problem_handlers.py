@@ -108,7 +108,7 @@ class ProblemHandlers:
     def _http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
         title = HTTPStatus(error.status_code).phrase
-        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+        code = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(error.status_code, "http_error")
         detail = error.detail if error.detail != title else f"{title}. The calls are listed at /docs."
         headers = dict(error.headers) if error.headers else None
         return self.answer(request, error.status_code, code=code, title=title, detail=detail, headers=headers)

@@ -21,7 +21,7 @@ log = get_logger(__name__)
 
 REDIS_TIMEOUT_S = 0.5
 PAUSE_S = 10.0  # after the store has not answered
-LIMITED = "/api/"
+LIMITED, INTERNAL = "/api/", "/internal/"
 
 
 class TooManyRequests(RequestError):
@@ -75,6 +75,12 @@ class Rates:
         self._pause_until = time.monotonic() + PAUSE_S
 
 
+def _is_limited(scope: Scope) -> bool:
+    """Return whether the request counts: every call of the API, and every form of a page. Workers have keys."""
+    path = scope["path"]
+    return path.startswith(LIMITED) or (scope["method"] == "POST" and not path.startswith(INTERNAL))
+
+
 class RateLimit:
     """ASGI middleware: answers 429, before the body is read, to an address or credentials over their rate."""
 
@@ -85,7 +91,7 @@ class RateLimit:
         self._per_token = parse(per_token) if per_token else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(LIMITED):
+        if scope["type"] != "http" or not _is_limited(scope):
             await self._app(scope, receive, send)
             return
         rules = self._rules(scope)

@@ -15,6 +15,7 @@ import gzip
 import time
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from cachetools import LRUCache
 from fastapi.concurrency import run_in_threadpool
@@ -28,6 +29,8 @@ KEPT_S = 1.0
 MAX_BYTES = 64 * 2**20
 COMPRESSED_FROM_BYTES = 1024
 BOARD = "/leaderboard"
+PARAMETERS = ("view", "format", "offset", "limit", "sort", "page")
+MAX_QUERY_BYTES = 512
 API, PAGES = "/api/v1/competitions/", "/competitions/"
 _ROUTE = ("endpoint", "path_params", "route")
 _COOKIE = f"{COOKIE}=".encode()
@@ -97,21 +100,22 @@ class BoardCache:
         if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].endswith(BOARD):
             await self._app(scope, receive, send)
             return
-        host = if_none_match = cookie = encodings = b""
+        hosts, if_none_match, cookie, encodings = [], b"", b"", b""
         for name, value in scope["headers"]:
             if name == b"host":
-                host = value
+                hosts.append(value)
             elif name == b"if-none-match":
                 if_none_match = value
             elif name == b"cookie":
                 cookie += value
             elif name == b"accept-encoding":
                 encodings = value
-        if not _is_public(scope["path"], cookie):
+        query = _known_query(scope["query_string"])
+        if query is None or len(hosts) != 1 or not _is_public(scope["path"], cookie):
             await self._app(scope, receive, send)
             return
-        key = (scope["path"], scope["query_string"], scope["scheme"], host)
-        answer = await self._find(key, scope)
+        key = (scope["path"], query, scope["scheme"], hosts[0])
+        answer = await self._find(key, {**scope, "query_string": query})
         if answer is None:
             await self._app(scope, receive, send)
             return
@@ -173,6 +177,19 @@ async def _call(app: ASGIApp, scope: Scope) -> _Answer:
     await app(scope, receive, send)
     route = {name: scope[name] for name in _ROUTE if name in scope}
     return _Answer(started["status"], list(started["headers"]), b"".join(parts), route)
+
+
+def _known_query(query: bytes) -> bytes | None:
+    """Return what a board depends on of the query, in one order, whatever else it names.
+
+    None if no answer is kept: for a long query, and for a search, which hardly ever repeats.
+    """
+    if len(query) > MAX_QUERY_BYTES:
+        return None
+    given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    if given.get("q"):
+        return None
+    return urlencode([(name, given[name]) for name in PARAMETERS if name in given]).encode()
 
 
 def _is_public(path: str, cookie: bytes) -> bool:

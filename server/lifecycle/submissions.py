@@ -69,7 +69,7 @@ def end(session: Session, submission: Submission, transition: Transition, **fiel
     An end by a fault of Lethe's, by the host's decision or in the check stage does not count against the quota, and
     final evaluations never do.
     """
-    is_failed_check = SubmissionState.FAILED in transition.targets and submission.state in _UNCHECKED
+    is_failed_check = SubmissionState.FAILED in transition.targets and submission.fault_stage == Stage.CHECK
     is_refunded = submission.owner in {Owner.PLATFORM, Owner.HOST} or is_failed_check
     submission.is_charged = submission.evaluation == Evaluation.PUBLIC and not is_refunded
     move(submission, transition, **fields)

@@ -71,8 +71,8 @@ class OfSubmission:
     RUNS_DONE: Final = _transition(Actor.WORKER, "runs_done", {RUNNING}, SCORING)
     RUNS_UNUSABLE: Final = _transition(Actor.CONTROL, "runs_repeated", {SCORING}, RUNNING, level=logging.ERROR)
     SCORED: Final = _transition(Actor.CONTROL, "submission_scored", {SCORING}, SubmissionState.SCORED)
-    # The end by a fault of its own on hidden data waits for the clock, as a score does.
-    END_HELD_BACK: Final = _transition(Actor.WORKER, "submission_failed", {RUNNING}, SCORING)
+    # The end by a fault of its own waits for the clock, as a score does.
+    END_HELD_BACK: Final = _transition(Actor.WORKER, "submission_failed", {CHECKING, RUNNING}, SCORING)
     HELD_BACK_END_SHOWN: Final = _transition(Actor.CONTROL, "held_back_end_shown", {SCORING}, SubmissionState.FAILED)
     FAILED: Final = _transition(Actor.WORKER, "submission_failed", _UNDER_WAY, SubmissionState.FAILED)
     WORKERS_LOST: Final = _transition(Actor.SWEEPER, "submission_failed", _UNDER_WAY, SubmissionState.FAILED)

@@ -9,6 +9,7 @@ from lethe.server.models.competition_host import CompetitionHost
 from lethe.server.models.counter import Counter
 from lethe.server.models.former_score import FormerScore
 from lethe.server.models.idempotency_key import IdempotencyKey
+from lethe.server.models.known_address import KnownAddress
 from lethe.server.models.lease import Lease
 from lethe.server.models.model_order import ModelOrder
 from lethe.server.models.oracle_bank import OracleBank
@@ -35,6 +36,7 @@ __all__ = [
     "Counter",
     "FormerScore",
     "IdempotencyKey",
+    "KnownAddress",
     "Lease",
     "ModelOrder",
     "OracleBank",

@@ -10,14 +10,22 @@ from sqlalchemy.orm import Mapped, mapped_column
 from lethe.evaluator.contract.states import Evaluation, SubmissionState
 from lethe.server.models.base import Entity
 
+SEED_RULE = 2
+"""The rule of new submissions: run seeds come from the source, too. Under rule 1 every source had the same."""
+
 
 class Submission(Entity):
-    """`generation` counts reruns. `seed_epoch` enters the run seeds, so a rerun without fresh seeds repeats them.
+    """`generation` counts reruns. `seed_epoch` enters the run seeds, so a rerun without fresh seeds repeats them;
+    `seed_rule` says how they are made of it. `form_sha256` is the digest of the source without comments and layout,
+    `shape_sha256` the one without names and values, too; None of submissions that came before they were kept.
 
     A final evaluation is a row of its own with the public one as its origin. `selected_at` is the time when the team
-    selected a public one for it. `runs_shown` is the progress that the team sees, updated at most as often as the
-    disclosure policy allows. `is_charged`: it counts against the quota, unless it failed in the check stage or by a
-    fault of Lethe's. A submission that has not ended by `deadline_at` fails then, as the platform's fault.
+    selected a public one for it. `runs_shown` is the progress that the team sees from the step of the clock after
+    `runs_shown_at` on, `runs_shown_before` the one until then. `is_charged`: it counts against the quota, unless it
+    failed in the check stage or by a fault of Lethe's. A submission that has not ended by `deadline_at` fails then, as
+    the platform's fault.
+    `source_*` is what runs: the uploaded file, and once `upload_sha256` is set, which is its digest, the exact source
+    that the check made of it (docs/adr/0015).
     `lethe.server.lifecycle` alone writes state, owner, fault and `finished_at`.
     """
 
@@ -29,6 +37,8 @@ class Submission(Entity):
         Index("ix_submissions_competition_state", "competition_id", "state"),
         Index("ix_submissions_state_deadline", "state", "deadline_at"),
         Index("ix_submissions_team_created", "team_id", "created_at"),
+        Index("ix_submissions_team_form", "team_id", "form_sha256"),
+        Index("ix_submissions_team_shape", "team_id", "shape_sha256"),
         Index("ix_submissions_team_source", "team_id", "source_sha256"),
     )
 
@@ -42,6 +52,9 @@ class Submission(Entity):
     notes: Mapped[list[Any] | None] = mapped_column(default=None)
     source_key: Mapped[str] = mapped_column(String(300))
     source_sha256: Mapped[str] = mapped_column(String(64))
+    form_sha256: Mapped[str | None] = mapped_column(String(64), default=None)
+    shape_sha256: Mapped[str | None] = mapped_column(String(64), default=None)
+    upload_sha256: Mapped[str | None] = mapped_column(String(64), default=None)
     state: Mapped[str] = mapped_column(String(16), default=SubmissionState.QUEUED)
     owner: Mapped[str | None] = mapped_column(String(16), default=None)
     fault_stage: Mapped[str | None] = mapped_column(String(8), default=None)
@@ -51,10 +64,12 @@ class Submission(Entity):
     check_report: Mapped[dict[str, Any] | None] = mapped_column(default=None)
     is_charged: Mapped[bool] = mapped_column(default=True)
     generation: Mapped[int] = mapped_column(default=0)
+    seed_rule: Mapped[int] = mapped_column(default=SEED_RULE)
     seed_epoch: Mapped[int] = mapped_column(default=0)
     runs_total: Mapped[int]
     deadline_at: Mapped[datetime]
     runs_shown: Mapped[int] = mapped_column(default=0)
+    runs_shown_before: Mapped[int] = mapped_column(default=0)
     runs_shown_at: Mapped[datetime | None] = mapped_column(default=None)
     selected_at: Mapped[datetime | None] = mapped_column(default=None)
     disqualified_reason: Mapped[str | None] = mapped_column(String(500), default=None)

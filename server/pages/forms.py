@@ -20,7 +20,7 @@ NOTICES = {
     "left": "You have left the team.",
     "invite-deleted": "Invitation deleted.",
     "cancelled": "Submission cancelled.",
-    "resubmitted": "Your team has already submitted this file. This is that submission; it cost no quota.",
+    "resubmitted": "Your team has already submitted this program. This is that submission; it cost no quota.",
     "selected": "Selected for the final evaluation.",
     "unselected": "No longer selected for the final evaluation.",
 }

@@ -19,10 +19,18 @@ log = get_logger(__name__)
 
 
 def claim(
-    session: Session, name: str, key_digest: str, *, lease_s: float, max_attempts: int, server_backend: str
+    session: Session,
+    name: str,
+    key_digest: str,
+    *,
+    lease_s: float,
+    max_attempts: int,
+    server_backend: str,
+    only: Stage | None = None,
 ) -> Job | None:
     """Lease the next item in the fair order to a worker and return its job, or None when there is none for it.
 
+    only: the stage that the worker works on, None for both.
     While anything waits, expired leases are left to the sweeper. Raises WorkerKeyInvalid, WorkerUnknown and
     UnsafeWorker.
     """
@@ -31,6 +39,8 @@ def claim(
     if not waiting and leases.expire_leases(session, max_attempts=max_attempts):
         _, waiting = fair_order.find_waiting(session, key_digest, name)
     for turn in fair_order.turns_in_order(session, waiting):
+        if only is not None and turn.stage is not only:
+            continue
         row = leases.claim_first(
             session,
             turn.stage,

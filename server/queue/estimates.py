@@ -1,12 +1,14 @@
 """How long a submission may take by its competition's limits, and how long it will take by measurements."""
 
 import math
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import Stage, SubmissionState
+from lethe.server.competitions.disclosure import last_step
 from lethe.server.models import Submission
 from lethe.server.models.times import utc_now
 from lethe.server.queue import queries
@@ -43,58 +45,85 @@ def deadline(spec: CompetitionSpec) -> datetime:
     return utc_now() + timedelta(seconds=longest_s(spec))
 
 
-def eta_s(session: Session, submission: Submission, *, done: int, position: int | None) -> float | None:
+@dataclass(frozen=True)
+class Shown:
+    """What a team sees of its submission: state, runs that are done, and the place in the queue if it is queued.
+
+    All of it, and what is estimated from it, is as of `moment`, the last step of the clock, which are `step_s` apart.
+    """
+
+    state: str
+    runs_done: int
+    position: int | None
+    moment: datetime
+    step_s: float
+
+
+def eta_s(session: Session, submission: Submission, shown: Shown) -> float | None:
     """Seconds to the end in steps of ten, at most until the deadline; None without a measurement or a live worker.
 
     The runs up to this submission's last one in the fair order, at the speed of the last chunks of its competition, on
-    the workers that are alive now. `done` are its finished runs, as coarsely as they are shown, `position` its place in
-    the queue, None once it is claimed.
+    the workers that are alive now.
     """
-    if SubmissionState(submission.state).is_terminal:
+    if SubmissionState(shown.state).is_terminal:
         return None
     workers = count_live(session)
-    each_s = _seconds_each(session, submission)
+    each_s = _seconds_each(session, submission, shown)
     if Stage.RUN not in each_s or not workers:
         return None
-    runs = submission.runs_total - done + _runs_before(session, submission)
+    runs = submission.runs_total - shown.runs_done + _runs_before(session, submission, shown)
     total_s = each_s.get(Stage.SCORE, 0.0) + runs * each_s[Stage.RUN] / workers
-    if submission.state in {SubmissionState.QUEUED, SubmissionState.CHECKING}:
-        total_s += each_s.get(Stage.CHECK, 0.0) * math.ceil((position or 1) / workers)
+    if shown.state in {SubmissionState.QUEUED, SubmissionState.CHECKING}:
+        total_s += each_s.get(Stage.CHECK, 0.0) * math.ceil((shown.position or 1) / workers)
     bound_s = (submission.deadline_at - utc_now()).total_seconds()
     return max(STEP_S, math.ceil(min(total_s, bound_s) / STEP_S) * STEP_S)
 
 
-def _runs_before(session: Session, submission: Submission) -> int:
+def _runs_before(session: Session, submission: Submission, shown: Shown) -> int:
     """Waiting runs of others that come before the submission's last one, all competitions taken as equally long."""
-    last = _last_turn(session, submission)
+    last = _last_turn(session, submission, shown)
     if last is None:
         return 0
-    rows = queries.waiting_runs_of_others.rows(session, submission_id=submission.id, last=last, now=utc_now())
+    rows = queries.waiting_runs_of_others.rows(
+        session, submission_id=submission.id, last=last, moment=shown.moment, now=utc_now()
+    )
     waiting = {row.competition_id: row for row in rows}
     own = waiting.pop(submission.competition_id, None)
     before = int(own.before or 0) if own is not None else 0
     return before + sum(min(int(row.runs), before + submission.runs_total) for row in waiting.values())
 
 
-def _last_turn(session: Session, submission: Submission) -> int | None:
+def _last_turn(session: Session, submission: Submission, shown: Shown) -> int | None:
     """The turn of the submission's last waiting run, or the one that it will have; None when no run waits."""
-    if submission.state == SubmissionState.SCORING:
+    if shown.state == SubmissionState.SCORING:
         return None
-    if submission.state == SubmissionState.RUNNING:
-        found: int | None = queries.last_waiting_turn.rows(session, submission_id=submission.id, now=utc_now()).scalar()
+    if shown.state == SubmissionState.RUNNING:
+        values = {"submission_id": submission.id, "moment": shown.moment, "now": utc_now()}
+        found: int | None = queries.last_waiting_turn.rows(session, **values).scalar()
         return found
-    turn = next_turn(session, competition_id=submission.competition_id, team_id=submission.team_id, stage=Stage.RUN)
+    turn = next_turn(
+        session,
+        competition_id=submission.competition_id,
+        team_id=submission.team_id,
+        stage=Stage.RUN,
+        moment=shown.moment,
+    )
     return turn + submission.runs_total
 
 
-def _seconds_each(session: Session, submission: Submission) -> dict[Stage, float]:
-    """Mean seconds of a worker per run, and per check and scoring, over the competition's last items of others."""
-    values = {"submission_id": submission.id, "competition_id": submission.competition_id}
+def _seconds_each(session: Session, submission: Submission, shown: Shown) -> dict[Stage, float]:
+    """Mean seconds of a worker per run, and per check and scoring, over the competition's last items of others.
+
+    An item counts the steps of the clock between its beginning and its end. That is right in the mean, however short
+    the items are, and says of none of them when within a step it ended.
+    """
+    values = {"submission_id": submission.id, "competition_id": submission.competition_id, "moment": shown.moment}
     spent: dict[Stage, list[tuple[float, int]]] = {}
     for row in queries.last_items_done.rows(session, **values):
-        spent.setdefault(Stage(row.stage), []).append(((row.done_at - row.claimed_at).total_seconds(), row.run_count))
+        wall = last_step(row.done_at, shown.step_s) - last_step(row.claimed_at, shown.step_s)
+        spent.setdefault(Stage(row.stage), []).append((wall.total_seconds(), row.run_count))
     return {
-        stage: sum(wall_s for wall_s, _ in items)
+        stage: max(shown.step_s / 2, sum(wall_s for wall_s, _ in items))
         / (sum(runs for _, runs in items) if stage is Stage.RUN else len(items))
         for stage, items in spent.items()
     }

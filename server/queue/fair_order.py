@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from lethe.evaluator.contract.states import Stage, SubmissionState
+from lethe.evaluator.contract.states import Stage
 from lethe.server.models import Submission
 from lethe.server.models.times import utc_now
 from lethe.server.queue import queries
@@ -42,9 +42,13 @@ class Turn:
     has_others_behind: bool
 
 
-def next_turn(session: Session, *, competition_id: UUID, team_id: UUID, stage: Stage) -> int:
-    """The turn of the team's next item of `stage`; a further item of the same submission comes its runs later."""
-    last = queries.last_turns.rows(session, competition_id=competition_id, team_id=team_id, stage=stage)
+def next_turn(session: Session, *, competition_id: UUID, team_id: UUID, stage: Stage, moment: datetime) -> int:
+    """The turn of the team's next item of `stage`; a further item of the same submission comes its runs later.
+
+    What was served is known as of `moment`, the last step of the clock: a place in the queue shows it.
+    """
+    values = {"competition_id": competition_id, "team_id": team_id, "stage": stage}
+    last = queries.last_turns.rows(session, **values, moment=moment)
     return max(turn or 0 for turn in last.one())
 
 
@@ -102,17 +106,28 @@ def _busy_s(session: Session, since: datetime, now: datetime) -> dict[Stage, flo
     return spent
 
 
-def queue_position(session: Session, submission: Submission) -> int | None:
-    """Return the place of a submission among those that no worker has claimed, from 1; None once it is claimed.
+def queue_position(session: Session, submission: Submission, moment: datetime) -> int:
+    """Return the place of a queued submission among those that no worker had claimed at `moment`, from 1.
 
     Within its competition the submissions before it are counted; every other competition gets its turns in between.
     """
-    if submission.state != SubmissionState.QUEUED:
-        return None
-    values = {"competition_id": submission.competition_id, "now": utc_now()}
-    before = queries.count_checks_before.rows(session, submission_id=submission.id, **values).scalar()
-    if before is None:
-        return None
-    position = 1 + int(before)
-    others = queries.checks_of_others.rows(session, **values)
-    return position + sum(min(int(row.waiting), position if row.is_before else position - 1) for row in others)
+    values = {"competition_id": submission.competition_id, "moment": moment, "now": utc_now()}
+    own = {"submission_id": submission.id, "generation": submission.generation}
+    before = queries.count_checks_before.rows(session, **own, **values).scalar()
+    position = 1 + int(before or 0)
+    others = queries.checks_of_others.rows(session, **values).all()
+    served_at = {
+        key: _served_at(session, key, moment) for key in (submission.competition_id, *(row[0] for row in others))
+    }
+    in_between: int = sum(
+        min(waiting, position if served_at[key] < served_at[submission.competition_id] else position - 1)
+        for key, waiting in others
+    )
+    return position + in_between
+
+
+def _served_at(session: Session, competition_id: UUID, moment: datetime) -> datetime:
+    """When a check of the competition was claimed last, as of `moment`; its creation if none was."""
+    row = queries.last_checks.rows(session, competition_id=competition_id, moment=moment).one()
+    times: list[datetime | None] = list(row)
+    return max(time for time in times if time is not None)

@@ -18,11 +18,22 @@ from lethe.server.models import Competition, Submission
 from lethe.server.queue.estimates import check_run_wall_s
 
 
-def run_seed(secret: str, *, stage: Stage, epoch: int, index: int) -> int:
-    """An opaque seed in [0, 2^63): the same for every submission, and telling nothing of the run's index."""
-    message = f"{stage}:{epoch}:{index}".encode()
-    digest = hmac.digest(bytes.fromhex(secret), message, "sha256")
+def run_seed(secret: str, *, stage: Stage, epoch: int, index: int, source: str | None = None) -> int:
+    """An opaque seed in [0, 2^63), telling nothing of the run's index. `source` is what `seed_source` returns."""
+    message = f"{stage}:{epoch}:{index}" if source is None else f"{source}:{stage}:{epoch}:{index}"
+    digest = hmac.digest(bytes.fromhex(secret), message.encode(), "sha256")
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def seed_source(rule: int, source_sha256: str) -> str | None:
+    """Return what the seeds of a submission under the seed rule `rule` take from its source.
+
+    Under rule 1 that was nothing: a file could learn by a few uploads which seeds it would get, and play a quantile for
+    each. Since rule 2 every file has seeds of its own, so that nothing learned with one holds for another.
+    """
+    if rule not in {1, 2}:
+        raise PlatformError(f"seed rule {rule} is not one of this version's")
+    return None if rule == 1 else source_sha256
 
 
 def run_secret(evaluation: Evaluation, *, public: str, final: str | None) -> str:
@@ -37,8 +48,9 @@ def seeds_digest(competition: Competition, submission: Submission) -> str:
     """The SHA-256 of the seeds of the submission's hidden runs, as decimal numbers in their order, one a line."""
     evaluation = Evaluation(submission.evaluation)
     secret = run_secret(evaluation, public=competition.secret, final=competition.final_secret)
+    source = seed_source(submission.seed_rule, submission.upload_sha256 or submission.source_sha256)
     seeds = (
-        run_seed(secret, stage=Stage.RUN, epoch=submission.seed_epoch, index=index)
+        run_seed(secret, stage=Stage.RUN, epoch=submission.seed_epoch, index=index, source=source)
         for index in range(submission.runs_total)
     )
     return hashlib.sha256("\n".join(map(str, seeds)).encode()).hexdigest()
@@ -66,6 +78,9 @@ class JobParts:
     evaluation: str
     source_key: str
     source_sha256: str
+    upload_sha256: str | None
+    filename: str
+    seed_rule: int
     seed_epoch: int
     packages: list[str] | None
     secret: str
@@ -100,6 +115,7 @@ def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> 
     evaluation = Evaluation(parts.evaluation)
     data = oracle_pools(spec, prepared, evaluation).split if is_hidden else prepared.practice
     secret = run_secret(evaluation, public=parts.secret, final=parts.final_secret)
+    source = seed_source(parts.seed_rule, parts.upload_sha256 or parts.source_sha256)
     indices = range(parts.first_run, parts.first_run + parts.run_count)
     return Job(
         work_id=parts.work_id,
@@ -110,6 +126,9 @@ def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> 
         generation=parts.generation,
         stage=stage,
         source=ArtifactRef(key=parts.source_key, sha256=parts.source_sha256),
+        leaves_out=stage is Stage.CHECK
+        and parts.upload_sha256 is None  # else it is decided
+        and spec.leave_out.applies_to(parts.filename),
         visible=data.visible,
         original=data.original,
         evaluation=data.evaluation,
@@ -120,7 +139,9 @@ def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> 
         dependencies=spec.dependencies,
         packages=parts.packages if is_hidden else None,
         runs=tuple(
-            RunOrder(index=index, seed=run_seed(secret, stage=stage, epoch=parts.seed_epoch, index=index))
+            RunOrder(
+                index=index, seed=run_seed(secret, stage=stage, epoch=parts.seed_epoch, index=index, source=source)
+            )
             for index in indices
             if str(index) not in parts.finished
         ),

@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from lethe.evaluator.contract.faults import Fault
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import OPEN_WORK_STATES, Evaluation, Owner, Stage, SubmissionState, WorkState
-from lethe.server.competitions.disclosure import shown_from
-from lethe.server.competitions.service import specification
+from lethe.server.competitions.disclosure import last_step, shown_from
+from lethe.server.competitions.service import clock_step_s, specification
 from lethe.server.lifecycle import submissions, work
 from lethe.server.lifecycle.transitions import OfSubmission, OfWorkItem, Transition
 from lethe.server.models import Competition, Submission, WorkItem
@@ -61,14 +61,15 @@ def advance(
 def fail(session: Session, submission: Submission, transition: Transition, fault: Fault) -> None:
     """End `submission` by `transition` with `fault`, which came up in the stage of its state.
 
-    The end by a fault of its own on hidden data waits for the clock, as a score does: until then it is being scored,
-    and a score item ends it without a score.
+    The end by a fault of its own waits for the clock, as a score does: until then it is being scored, and a score item
+    ends it without a score. That of a check, too: it began when a worker became free, and public data take as long each
+    time.
     """
     submissions.record_fault(submission, fault)
     fields: dict[str, Any] = {"code": fault.code, "owner": fault.owner}
-    if submission.fault_stage == Stage.RUN and fault.owner == Owner.PARTICIPANT:
+    if fault.owner == Owner.PARTICIPANT and submission.state in {SubmissionState.CHECKING, SubmissionState.RUNNING}:
         spec = specification(session.get_one(Competition, submission.competition_id))
-        if spec.leaks.step_s:
+        if clock_step_s(session, spec):
             submissions.move(submission, OfSubmission.END_HELD_BACK, **fields)
             work.drop_waiting(session, submission)
             _ensure_score(session, submission, spec, _stored_items(session, submission))
@@ -83,7 +84,7 @@ def _stored_items(session: Session, submission: Submission) -> Items:
 
 def _ensure_score(session: Session, submission: Submission, spec: CompetitionSpec, items: Items) -> None:
     """Add the score item, which nobody gets before the end that it leads to may be shown."""
-    shown_at = shown_from(utc_now(), spec.leaks.step_s)
+    shown_at = shown_from(utc_now(), clock_step_s(session, spec))
     score = items.get((Stage.SCORE, 0))
     _ensure_item(session, submission, Stage.SCORE, score, run_count=0, available_at=shown_at)
 
@@ -143,4 +144,11 @@ def reopen(item: WorkItem, *, available_at: datetime | None = None) -> None:
 
 
 def _next_turn(session: Session, submission: Submission, stage: Stage) -> int:
-    return next_turn(session, competition_id=submission.competition_id, team_id=submission.team_id, stage=stage)
+    spec = specification(session.get_one(Competition, submission.competition_id))
+    return next_turn(
+        session,
+        competition_id=submission.competition_id,
+        team_id=submission.team_id,
+        stage=stage,
+        moment=last_step(utc_now(), clock_step_s(session, spec)),
+    )

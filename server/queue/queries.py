@@ -6,11 +6,10 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
     CompoundSelect,
     Select,
     SQLColumnExpression,
+    Subquery,
     Text,
     Update,
     and_,
@@ -41,7 +40,7 @@ from lethe.server.models.times import UtcDateTime, utc_now
 Columns = tuple[SQLColumnExpression[Any], ...]
 LeasedWork = TypeVar("LeasedWork", bound=Leased)
 
-_SAMPLE = 20  # items of each stage that estimates are made of
+_SAMPLE = 100  # items of each stage that estimates are made of; of short ones few end at another step than they began
 _SERVED_AT = {Stage.CHECK: Competition.checks_served_at, Stage.RUN: Competition.runs_served_at}
 _READ_OF_SUBMISSIONS = (
     Submission.competition_id,
@@ -52,6 +51,7 @@ _READ_OF_SUBMISSIONS = (
     Submission.generation,
     Submission.runs_total,
     Submission.runs_shown,
+    Submission.runs_shown_before,
     Submission.runs_shown_at,
 )
 _READ_OF_ITEMS = (
@@ -75,11 +75,16 @@ _READ_OF_ITEMS = (
 
 @prepared
 def last_turns() -> Select[int | None, int | None, int | None]:
-    """Three turns of `stage`: the last one in hand and the last one done in `competition_id`, and `team_id`'s next."""
+    """Three turns of `stage`: the last one in hand and the last one done in `competition_id`, and `team_id`'s next.
+
+    Of the first two, those that were claimed until `moment`.
+    """
+    moment = bindparam("moment", type_=UtcDateTime())
     is_stage = WorkItem.stage == bindparam("stage")
     of_stage = and_(WorkItem.competition_id == bindparam("competition_id"), is_stage)
     served = [
-        select(WorkItem.turn).where(of_stage, WorkItem.state == state) for state in (WorkState.LEASED, WorkState.DONE)
+        select(WorkItem.turn).where(of_stage, WorkItem.state == state, WorkItem.claimed_at <= moment)
+        for state in (WorkState.LEASED, WorkState.DONE)
     ]
     own = select(WorkItem.turn + WorkItem.run_count).where(
         WorkItem.team_id == bindparam("team_id"),
@@ -165,36 +170,80 @@ def busy_seconds() -> Select[str, float]:
     return select(spans.c.stage, seconds.label("seconds")).group_by(spans.c.stage)
 
 
+def _waiting_at(stage: Stage) -> Subquery:
+    """The items of `stage` that waited at the parameter `moment`: those that wait now, and those claimed since."""
+    moment = bindparam("moment", type_=UtcDateTime())
+    items = select(
+        WorkItem.id,
+        WorkItem.submission_id,
+        WorkItem.competition_id,
+        WorkItem.turn,
+        WorkItem.created_at,
+        WorkItem.run_count,
+    ).where(WorkItem.stage == constant(stage), WorkItem.created_at <= moment)
+    claimed = items.where(WorkItem.claimed_at > moment)
+    return union_all(
+        items.where(waits(WorkItem)),
+        claimed.where(WorkItem.state == constant(WorkState.LEASED)),
+        claimed.where(WorkItem.done_at > moment),
+    ).subquery()
+
+
 @prepared
 def count_checks_before() -> Select[int | None]:
-    """How many waiting checks of the competition come before the submission's; no row when that does not wait."""
-    mine, other = aliased(WorkItem), aliased(WorkItem)
+    """How many checks of the competition that waited at `moment` come before the submission's."""
+    mine, other = aliased(WorkItem), _waiting_at(Stage.CHECK)
     count = select(func.count()).where(
-        *_waiting_check(other),
-        other.competition_id == bindparam("competition_id"),
-        tuple_(other.turn, other.created_at) < tuple_(mine.turn, mine.created_at),
+        other.c.competition_id == bindparam("competition_id"),
+        tuple_(other.c.turn, other.c.created_at) < tuple_(mine.turn, mine.created_at),
     )
     return select(count.scalar_subquery()).where(
-        *_waiting_check(mine), mine.submission_id == bindparam("submission_id")
+        mine.stage == constant(Stage.CHECK),
+        mine.submission_id == bindparam("submission_id"),
+        mine.generation == bindparam("generation"),
     )
 
 
 @prepared
-def checks_of_others() -> Select[int, bool]:
-    """The number of waiting checks of each other competition, and whether it was served before `competition_id`."""
-    this: BindParameter[UUID] = bindparam("competition_id")
-    served_at = select(Competition.checks_served_at).where(Competition.id == this).scalar_subquery()
+def checks_of_others() -> Select[UUID, int]:
+    """The number of checks of each other competition that waited at `moment`."""
+    other = _waiting_at(Stage.CHECK)
     return (
-        select(func.count().label("waiting"), (func.max(Competition.checks_served_at) < served_at).label("is_before"))
-        .select_from(WorkItem)
-        .join(Competition, Competition.id == WorkItem.competition_id)
-        .where(*_waiting_check(WorkItem), WorkItem.competition_id != this)
-        .group_by(Competition.id)
+        select(other.c.competition_id, func.count().label("waiting"))
+        .where(other.c.competition_id != bindparam("competition_id"))
+        .group_by(other.c.competition_id)
     )
 
 
-def _waiting_check(item: type[WorkItem]) -> tuple[ColumnElement[bool], ...]:
-    return (item.stage == Stage.CHECK, waits(item))
+@prepared
+def last_checks() -> Select[*tuple[Any, ...]]:
+    """When `competition_id` was created, and when those of its checks in hand and done that are last in the fair order
+    were claimed, of those claimed until `moment`.
+    """
+    claimed = [
+        select(WorkItem.claimed_at)
+        .where(
+            WorkItem.competition_id == Competition.id,
+            WorkItem.stage == constant(Stage.CHECK),
+            WorkItem.state == constant(state),
+            WorkItem.claimed_at <= bindparam("moment", type_=UtcDateTime()),
+        )
+        .order_by(WorkItem.turn.desc())
+        .limit(literal_column("1"))
+        .scalar_subquery()
+        for state in (WorkState.LEASED, WorkState.DONE)
+    ]
+    return select(Competition.created_at, *claimed).where(Competition.id == bindparam("competition_id"))
+
+
+@prepared
+def check_times() -> Select[*tuple[Any, ...]]:
+    """When the check of a submission's generation `generation` was claimed, and when it ended."""
+    return select(WorkItem.claimed_at, WorkItem.done_at).where(
+        WorkItem.submission_id == bindparam("submission_id"),
+        WorkItem.generation == bindparam("generation"),
+        WorkItem.stage == Stage.CHECK,
+    )
 
 
 # Claims
@@ -232,6 +281,9 @@ def job_columns() -> Columns:
         "evaluation": Submission.evaluation,
         "source_key": Submission.source_key,
         "source_sha256": Submission.source_sha256,
+        "seed_rule": Submission.seed_rule,
+        "upload_sha256": Submission.upload_sha256,
+        "filename": Submission.filename,
         "seed_epoch": Submission.seed_epoch,
         "packages": Submission.check_report["packages"],
     }
@@ -338,38 +390,32 @@ def fence_off(session: Session, token: int) -> None:
 
 @prepared
 def last_waiting_turn() -> Select[int | None]:
-    """The turn of the last waiting run of the submission `submission_id`."""
-    return select(func.max(WorkItem.turn)).where(
-        WorkItem.submission_id == bindparam("submission_id"), WorkItem.stage == Stage.RUN, waits(WorkItem)
-    )
+    """The turn of the last run of the submission `submission_id` that waited at `moment`."""
+    run = _waiting_at(Stage.RUN)
+    return select(func.max(run.c.turn)).where(run.c.submission_id == bindparam("submission_id"))
 
 
 @prepared
 def waiting_runs_of_others() -> Select[*tuple[Any, ...]]:
-    """Of each competition the waiting runs of other submissions: all, and those with an earlier turn than `last`."""
-    runs = func.sum(WorkItem.run_count)
+    """Of each competition the runs of other submissions that waited at `moment`: all, and those before turn `last`."""
+    run = _waiting_at(Stage.RUN)
+    runs = func.sum(run.c.run_count)
     return (
-        select(
-            WorkItem.competition_id, runs.label("runs"), runs.filter(WorkItem.turn < bindparam("last")).label("before")
-        )
-        .where(
-            WorkItem.stage == Stage.RUN,
-            waits(WorkItem),
-            WorkItem.submission_id != bindparam("submission_id"),
-        )
-        .group_by(WorkItem.competition_id)
+        select(run.c.competition_id, runs.label("runs"), runs.filter(run.c.turn < bindparam("last")).label("before"))
+        .where(run.c.submission_id != bindparam("submission_id"))
+        .group_by(run.c.competition_id)
     )
 
 
 @prepared
 def last_items_done() -> CompoundSelect[*tuple[Any, ...]]:
-    """The last items of each stage that were done for other submissions."""
+    """The last items of each stage that were done for other submissions until `moment`."""
     done = select(WorkItem.stage, WorkItem.claimed_at, WorkItem.done_at, WorkItem.run_count).where(
         WorkItem.competition_id == bindparam("competition_id"),
         WorkItem.submission_id != bindparam("submission_id"),
         WorkItem.state == WorkState.DONE,
         WorkItem.claimed_at.is_not(None),
-        WorkItem.done_at.is_not(None),
+        WorkItem.done_at <= bindparam("moment", type_=UtcDateTime()),
     )
     last = (
         done.where(WorkItem.stage == stage).order_by(WorkItem.done_at.desc()).limit(_SAMPLE).subquery()

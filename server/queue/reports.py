@@ -10,8 +10,10 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.faults import Fault, FaultCode
+from lethe.evaluator.contract.prepared_competition import PreparedCompetition
 from lethe.evaluator.contract.states import Owner, Stage
 from lethe.evaluator.contract.work import (
+    CheckReport,
     Heartbeat,
     HeartbeatAnswer,
     Outcome,
@@ -26,7 +28,7 @@ from lethe.server.lifecycle.transitions import OfSubmission, OfWorkItem
 from lethe.server.lifecycle.work import write_item
 from lethe.server.models import Competition, Submission, WorkerKey, WorkItem
 from lethe.server.models.base import Entity
-from lethe.server.queue import leases, queries, workers
+from lethe.server.queue import leases, queries, worker_queries, workers
 from lethe.server.queue.planning import advance, fail
 from lethe.server.queue.progress import show_progress
 from lethe.server.queue.wall_time import wall_left_s
@@ -52,7 +54,9 @@ def register(
     for item in held:
         item.token += 1  # what the dead process sent may still arrive
         leases.expire(session, item, max_attempts=max_attempts)
-    return RegistrationAnswer(released=len(held), lease_s=lease_s)
+    newest = worker_queries.newest_prepared(session)
+    known = None if newest is None else PreparedCompetition.model_validate(newest).public.visible
+    return RegistrationAnswer(released=len(held), lease_s=lease_s, known=known)
 
 
 def heartbeat(session: Session, beat: Heartbeat, key_digest: str, *, lease_s: float) -> HeartbeatAnswer:
@@ -114,6 +118,7 @@ def report(session: Session, outcome: Outcome, key_digest: str, *, max_attempts:
     item.environment = outcome.environment
     if outcome.check is not None:
         submission.check_report = outcome.check.model_dump(mode="json")
+        _take_exact_source(submission, outcome.check)
     if outcome.handed_back:
         item.attempt -= 1
         leases.release(item, OfWorkItem.HANDED_BACK)
@@ -130,6 +135,15 @@ def report(session: Session, outcome: Outcome, key_digest: str, *, max_attempts:
         leases.close(item, OfWorkItem.FAILED)
         fail(session, submission, OfSubmission.FAILED, outcome.fault)
     return Reported(accepted=True)
+
+
+def _take_exact_source(submission: Submission, check: CheckReport) -> None:
+    """Let the source that the check decided on be that of all runs from now on, finals and reruns included."""
+    if check.left_out:
+        submission.notes = list(dict.fromkeys([*(submission.notes or []), *check.left_out]))
+    if check.exact is not None and submission.upload_sha256 is None:
+        submission.upload_sha256 = submission.source_sha256
+        submission.source_key, submission.source_sha256 = check.exact.key, check.exact.sha256
 
 
 def _go_on(session: Session, submission: Submission, item: WorkItem) -> Reported:

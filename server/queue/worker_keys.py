@@ -6,11 +6,11 @@ from pathlib import Path
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from lethe.evaluator.settings_base import WORKER_KEY_PREFIX
 from lethe.server.context import Context
 from lethe.server.errors import Conflict, NotFound
 from lethe.server.models import WorkerKey
 from lethe.server.queue import worker_queries
-from lethe.server.security.credentials import WORKER_KEY_PREFIX
 from lethe.server.security.digests import digest_secret, new_secret
 
 EMBEDDED_KEY = "embedded"

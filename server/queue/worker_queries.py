@@ -11,7 +11,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from lethe.evaluator.contract.states import WorkState
 from lethe.server.database.statements import prepared
-from lethe.server.models import ModelOrder, Worker, WorkerKey, WorkItem
+from lethe.server.models import Competition, ModelOrder, Worker, WorkerKey, WorkItem
 from lethe.server.models.times import utc_now
 
 # Workers
@@ -77,6 +77,11 @@ def workers_with_work(session: Session) -> Sequence[Row[Worker, str, WorkItem, i
         .outerjoin(WorkItem, holds)
         .order_by(Worker.name, WorkerKey.name)
     ).all()
+
+
+def newest_prepared(session: Session) -> dict[str, Any] | None:
+    """Return what was prepared for the newest competition, or None before the first."""
+    return session.scalar(select(Competition.prepared).order_by(Competition.created_at.desc()).limit(1))
 
 
 # Worker keys

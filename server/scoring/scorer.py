@@ -225,6 +225,7 @@ def _receipt(
         "cap_ratios": order.spec.metric.cap_ratios,
         "runs": score.runs,
         "oracles": score.oracles,
+        "seed_rule": submission.seed_rule,
         "seed_epoch": submission.seed_epoch,
         "seeds_sha256": seeds_digest(competition, submission),
         "environments": [

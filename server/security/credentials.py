@@ -1,9 +1,10 @@
 """Credentials: API tokens and worker keys stored as digests, and the user behind a request."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
 from sqlalchemy.orm import Session
 
@@ -14,7 +15,7 @@ from lethe.server.models import ApiToken, User, WorkerKey
 from lethe.server.models.times import utc_now
 from lethe.server.security import queries
 from lethe.server.security.digests import digest_secret
-from lethe.server.security.login import require_enabled, verify_password
+from lethe.server.security.login import check_password, require_enabled
 from lethe.server.security.sessions import (
     CSRF_HEADER,
     SAFE_METHODS,
@@ -25,7 +26,6 @@ from lethe.server.security.sessions import (
 )
 
 TOKEN_PREFIX = "lethe_"  # noqa: S105 - a public prefix that secret scanners can find
-WORKER_KEY_PREFIX = "lethew_"
 LAST_USE_STEP = timedelta(minutes=1)
 
 
@@ -92,13 +92,23 @@ def _note_use(context: Context, token: ApiToken) -> None:
         queries.note_use_of_token(session, token.id, now=utc_now(), unless_after=before)
 
 
-def password_or_token_user(
+async def password_or_token_user(
     request: Request, bearer: Bearer, basic: Basic, cookie: SessionCookie, context: AppContext
 ) -> User:
     """Return the user by HTTP Basic, so that a lost token can be replaced, or by `current_user`."""
     if basic is None:
-        return current_user(request, bearer, cookie, context)
-    return verify_password(context, basic.username, basic.password, address=client_address(request.scope))
+        return await run_in_threadpool(current_user, request, bearer, cookie, context)
+    return await check_password(context, basic.username, basic.password, address=client_address(request.scope))
+
+
+def token_expiry(bearer: Bearer, basic: Basic, context: AppContext) -> datetime | None:
+    """Return when the token of this request expires; None if it has none, or a password beside it."""
+    if bearer is None or basic is not None:
+        return None
+    with context.database.read() as session:
+        digest = digest_secret(_token(bearer))
+        found = queries.owner_of_token.entities(session, digest=digest, now=utc_now()).one_or_none()
+    return None if found is None else found[1].expires_at
 
 
 async def worker_key_digest(credentials: Bearer) -> str:
@@ -123,5 +133,6 @@ def current_worker_key(digest: WorkerKeyDigest, context: AppContext) -> WorkerKe
         return require_worker_key(session, digest)
 
 
+TokenExpiry = Annotated[datetime | None, Depends(token_expiry)]
 CurrentUser = Annotated[User, Depends(current_user)]
 CurrentWorkerKey = Annotated[WorkerKey, Depends(current_worker_key)]

@@ -1,19 +1,33 @@
 """Login with a password, and limits on attempts."""
 
+from datetime import timedelta
+from uuid import UUID
+
+from anyio import sleep
+from fastapi.concurrency import run_in_threadpool
 from limits import RateLimitItem, parse
+from sqlalchemy.orm import Session
 
 from lethe.server.context import Context
 from lethe.server.errors import Forbidden, Unauthenticated
 from lethe.server.http.rate_limit import TooManyRequests
-from lethe.server.models import User
+from lethe.server.models import KnownAddress, User
+from lethe.server.models.times import utc_now
 from lethe.server.security import queries
+from lethe.server.security.digests import digest_secret
 from lethe.server.security.passwords import is_password
 
-# The limit for all addresses is higher than for one, so that nobody can lock somebody else out.
-PER_ACCOUNT_AND_ADDRESS = parse("10 per 15 minutes")
-PER_ACCOUNT = parse("100 per hour")
+# Of an address from which nobody has logged in to the account yet.
 PER_ADDRESS = parse("300 per 15 minutes")
+PER_ACCOUNT_AND_ADDRESS = parse("10 per 15 minutes")
+# Nobody can lock somebody else out: above this the account is only slower, and that for addresses that are new to it.
+PER_ACCOUNT = parse("100 per hour")
+# Of an address from which somebody has: wrong passwords slow it down first.
+PER_KNOWN_ADDRESS = parse("100 per hour")
+SLOWED_S = 5.0
 REGISTRATIONS = parse("300 per hour")
+KNOWN_ADDRESSES = 50
+NOTED = timedelta(days=1)
 
 
 class WrongPassword(Unauthenticated):
@@ -29,22 +43,70 @@ class AccountDisabled(Forbidden):
     title = "Account disabled"
 
 
-def verify_password(context: Context, username: str, password: str, *, address: str) -> User:
+async def check_password(context: Context, username: str, password: str, *, address: str) -> User:
     """Return the user with that name and password.
 
     Raises TooManyRequests before it checks anything, WrongPassword after equal time for unknown names, and
     AccountDisabled. Every attempt counts before it is checked; a successful one resets the account's count for its
-    address.
+    address, and makes the address a known one. A slowed attempt waits without a thread.
     """
     name = username.casefold()
-    rules = (PER_ADDRESS, (address,)), (PER_ACCOUNT_AND_ADDRESS, (name, address)), (PER_ACCOUNT, (name,))
+    slowed_s = await run_in_threadpool(_admit, context, name, address)
+    if slowed_s:
+        await sleep(slowed_s)
+    return await run_in_threadpool(_verify, context, name, password, address)
+
+
+def remember_address(session: Session, user_id: UUID, address: str) -> None:
+    """Store that somebody has logged in to the account from this address."""
+    digest = _address_digest(user_id, address)
+    known = queries.find_known_address(session, digest)
+    if known is None:
+        queries.forget_known_addresses(session, user_id, kept=KNOWN_ADDRESSES - 1)
+        session.add(KnownAddress(digest=digest, user_id=user_id, seen_at=utc_now()))
+    else:
+        known.seen_at = utc_now()
+
+
+def _admit(context: Context, name: str, address: str) -> float:
+    """Return by how many seconds an attempt is slowed down; raises TooManyRequests if it is refused."""
+    with context.database.read() as session:
+        user = queries.user_named(session, name)
+        is_known = user is not None and _is_known(session, user.id, address)
+
+    def is_over(rule: RateLimitItem, *key: str) -> bool:
+        return context.rates.wait_s(rule, "login", *key) is not None
+
+    if is_known:
+        _count(context, "Too many wrong passwords for this account.", (PER_KNOWN_ADDRESS, ("known", name, address)))
+        return SLOWED_S if is_over(PER_ACCOUNT_AND_ADDRESS, name, address) else 0.0
+    rules = (PER_ADDRESS, (address,)), (PER_ACCOUNT_AND_ADDRESS, (name, address))
     _count(context, "Too many attempts to log in to this account, or from this address.", *rules)
+    return SLOWED_S if is_over(PER_ACCOUNT, name) else 0.0
+
+
+def _verify(context: Context, name: str, password: str, address: str) -> User:
     with context.database.read() as session:
         user = queries.user_named(session, name)
     if not is_password(password, None if user is None else user.password_hash) or user is None:
         raise WrongPassword("Wrong user name or password.")
-    context.rates.forget(PER_ACCOUNT_AND_ADDRESS, "login", name, address)
-    return require_enabled(user)
+    for rule, key in ((PER_ACCOUNT_AND_ADDRESS, (name, address)), (PER_KNOWN_ADDRESS, ("known", name, address))):
+        context.rates.forget(rule, "login", *key)
+    require_enabled(user)
+    with context.database.read() as session:
+        known = queries.find_known_address(session, _address_digest(user.id, address))
+    if known is None or known.seen_at < utc_now() - NOTED:
+        with context.database.write() as session:
+            remember_address(session, user.id, address)
+    return user
+
+
+def _is_known(session: Session, user_id: UUID, address: str) -> bool:
+    return queries.find_known_address(session, _address_digest(user_id, address)) is not None
+
+
+def _address_digest(user_id: UUID, address: str) -> str:
+    return digest_secret(f"{user_id.hex} {address}")
 
 
 def count_registration(context: Context, address: str) -> None:

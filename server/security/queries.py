@@ -7,7 +7,7 @@ from sqlalchemy import Select, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from lethe.server.database.statements import prepared
-from lethe.server.models import ApiToken, User, WebSession, WorkerKey
+from lethe.server.models import ApiToken, KnownAddress, User, WebSession, WorkerKey
 
 
 @prepared
@@ -51,6 +51,20 @@ def worker_key(session: Session, digest: str) -> WorkerKey | None:
 def user_named(session: Session, username: str) -> User | None:
     """Return the user with this name, whatever its case, or None."""
     return session.scalar(select(User).where(User.username_key == username.casefold()))
+
+
+def find_known_address(session: Session, digest: str) -> KnownAddress | None:
+    """Return the address with this digest, or None."""
+    return session.get(KnownAddress, digest)
+
+
+def forget_known_addresses(session: Session, user_id: UUID, *, kept: int) -> None:
+    """Delete the known addresses of an account but the `kept` that were used last."""
+    oldest = session.scalars(
+        select(KnownAddress).where(KnownAddress.user_id == user_id).order_by(KnownAddress.seen_at.desc()).offset(kept)
+    )
+    for found in oldest:
+        session.delete(found)
 
 
 def make_room_for_session(session: Session, user_id: UUID, *, now: datetime, kept: int) -> None:

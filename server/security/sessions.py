@@ -11,6 +11,7 @@ from uuid import UUID
 from fastapi import Depends, Form, Request, Response
 from fastapi.security import APIKeyCookie
 from sqlalchemy.orm import Session
+from starlette.requests import HTTPConnection
 
 from lethe.server.context import AppContext, Context
 from lethe.server.errors import Forbidden, Unauthenticated
@@ -25,8 +26,23 @@ KEPT = timedelta(days=14)
 MAX_SESSIONS = 20
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
+TLS_COOKIE = f"__Host-{COOKIE}"
+"""The cookie's name under TLS: browsers take it from this host alone, never from a neighbour in the same domain."""
+
+
+class _SessionCookie(APIKeyCookie):
+    """Reads the cookie by the name that it has under the request's scheme."""
+
+    async def __call__(self, request: HTTPConnection) -> str | None:
+        """Return the cookie's text, or None."""
+        return request.cookies.get(cookie_name(request))
+
+
 SessionCookie = Annotated[
-    str | None, Depends(APIKeyCookie(name=COOKIE, auto_error=False, description="A browser's session"))
+    str | None,
+    Depends(
+        _SessionCookie(name=COOKIE, scheme_name="APIKeyCookie", auto_error=False, description="A browser's session")
+    ),
 ]
 
 
@@ -70,10 +86,15 @@ def csrf_token(text: str) -> str:
     return hmac.new(text.encode("utf-8", "surrogatepass"), b"csrf", hashlib.sha256).hexdigest()
 
 
+def cookie_name(request: HTTPConnection) -> str:
+    """Return the name of the session's cookie under the request's scheme."""
+    return TLS_COOKIE if request.url.scheme == "https" else COOKIE
+
+
 def set_cookie(request: Request, response: Response, text: str) -> None:
     """Set the session's cookie. Only a server without TLS, such as one on a laptop, leaves `Secure` out."""
     response.set_cookie(
-        COOKIE,
+        cookie_name(request),
         text,
         max_age=int(KEPT.total_seconds()),
         httponly=True,
@@ -84,7 +105,7 @@ def set_cookie(request: Request, response: Response, text: str) -> None:
 
 def clear_cookie(request: Request, response: Response) -> None:
     """Delete the session's cookie."""
-    response.delete_cookie(COOKIE, httponly=True, secure=request.url.scheme == "https", samesite="lax")
+    response.delete_cookie(cookie_name(request), httponly=True, secure=request.url.scheme == "https", samesite="lax")
 
 
 def find_visitor(context: Context, text: str) -> Visitor | None:

@@ -23,7 +23,7 @@ from lethe.server.submissions.schemas import (
     SubmissionView,
     UploadAnswer,
 )
-from lethe.server.submissions.views import receipt, submission_log, view, view_all
+from lethe.server.submissions.views import NO_LOG, receipt, submission_log, view, view_all
 from lethe.server.teams.service import find_team
 
 router = APIRouter(tags=["submissions"])
@@ -60,7 +60,7 @@ async def upload(
         address=client_address(request.scope),
         idempotency_key=idempotency_key,
     )
-    received = await upload_body.run_in_upload_thread(context, uploads.receive, context, competition, sent)
+    received = await upload_body.run_in_upload_thread(context, user.id, uploads.receive, context, competition, sent)
     response.status_code = received.status
     response.headers.update(received.headers)
     response.headers["Location"] = f"/api/v1/submissions/{received.answer.id}"
@@ -109,10 +109,12 @@ def own_submission(submission_id: UUID, user: CurrentUser, context: AppContext) 
 
 @router.get("/submissions/{submission_id}/events", response_class=EventSourceResponse)
 async def follow(
-    submission_id: Annotated[UUID, Depends(own_submission)], feed: Annotated[Feed, Depends(stream_place)]
+    submission_id: Annotated[UUID, Depends(own_submission)],
+    feed: Annotated[Feed, Depends(stream_place)],
+    user: CurrentUser,
 ) -> AsyncIterator[SubmissionView]:
     """Server-sent events: the submission now and after every change, until it has ended; at most 15 minutes."""
-    async for current in feed.follow(submission_id):
+    async for current in feed.follow(submission_id, user):
         yield current
 
 
@@ -136,8 +138,7 @@ def get_source(submission_id: UUID, user: CurrentUser, context: AppContext) -> R
 def get_log(submission_id: UUID, user: CurrentUser, context: AppContext) -> SubmissionLog:
     """Output of the check stage on practice data. Runs on hidden data leave no log."""
     with context.database.read() as session:
-        submission = service.get_own(session, submission_id, user)
-    return submission_log(submission)
+        return submission_log(session, service.get_own(session, submission_id, user)) or NO_LOG
 
 
 @router.post("/submissions/{submission_id}/cancel")

@@ -16,6 +16,7 @@ from lethe.evaluator.contract.states import SubmissionState
 from lethe.server.context import Context
 from lethe.server.errors import RequestError
 from lethe.server.logs import get_logger
+from lethe.server.models import User
 from lethe.server.submissions import queries
 from lethe.server.submissions.schemas import SubmissionView
 from lethe.server.submissions.views import view
@@ -43,8 +44,14 @@ class _Follower:
     """One stream and the newest view for it; `changed` is set until the stream has sent that view."""
 
     submission_id: UUID
+    user: User
     latest: SubmissionView | None = None
+    is_over: bool = False
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def end(self) -> None:
+        self.is_over = True
+        self.changed.set()
 
     def update(self, new: SubmissionView) -> None:
         if self.latest is None or _without_estimate(new) != _without_estimate(self.latest):
@@ -75,9 +82,13 @@ class Feed:
             self._open.subtract(limits.keys())
             self._open += Counter()  # drops the zeros
 
-    async def follow(self, submission_id: UUID) -> AsyncIterator[SubmissionView]:
-        """Yield the submission now and after every change, until it has ended or `LONGEST_S` seconds have passed."""
-        follower = _Follower(submission_id)
+    async def follow(self, submission_id: UUID, user: User) -> AsyncIterator[SubmissionView]:
+        """Yield the submission now and after every change, until it has ended or `LONGEST_S` seconds have passed.
+
+        It also ends within some seconds when `user` no longer may see it: the account was disabled, its password
+        changed, or it left the team.
+        """
+        follower = _Follower(submission_id, user)
         self._followers.add(follower)
         if self._poller is None or self._poller.done():
             self._poller = asyncio.create_task(self._poll())
@@ -86,6 +97,8 @@ class Feed:
             while follower.latest is None or not SubmissionState(follower.latest.state).is_terminal:
                 async with asyncio.timeout_at(end_at):
                     await follower.changed.wait()
+                if follower.is_over:
+                    return
                 follower.changed.clear()
                 assert follower.latest is not None  # noqa: S101 - `update` sets it first
                 yield follower.latest
@@ -101,9 +114,12 @@ class Feed:
                 return
             wanted = {follower.submission_id for follower in self._followers}
             new = {follower.submission_id for follower in self._followers if follower.latest is None}
-            unchanged = {} if turn % WHOLE_EVERY == 0 else {key: marks[key] for key in marks.keys() - new}
+            is_whole = turn % WHOLE_EVERY == 0
+            unchanged = {} if is_whole else {key: marks[key] for key in marks.keys() - new}
             try:
                 views, marks = await run_in_threadpool(self._look, wanted, unchanged)
+                if is_whole:
+                    await self._end_of_strangers()
             except SQLAlchemyError as error:  # the database is away or has no connection left: both pass
                 log.warning("database_unavailable", error=str(error))
                 views = {}
@@ -111,6 +127,20 @@ class Feed:
                 if follower.submission_id in views:
                     follower.update(views[follower.submission_id])
             await asyncio.sleep(POLL_S)
+
+    async def _end_of_strangers(self) -> None:
+        """End the streams of those who would no longer be let in."""
+        followers = tuple(self._followers)
+        members = await run_in_threadpool(self._members, {follower.user.id for follower in followers})
+        for follower in followers:
+            if (follower.user.id, follower.user.password_hash, follower.submission_id) not in members:
+                follower.end()
+
+    def _members(self, user_ids: set[UUID]) -> set[tuple[UUID, str, UUID]]:
+        with self._database.read() as session:
+            wanted = [follower.submission_id for follower in self._followers]
+            rows = queries.enabled_members.rows(session, user_ids=list(user_ids), submission_ids=wanted)
+            return {(row.user_id, row.password_hash, row.submission_id) for row in rows}
 
     def _look(
         self, submission_ids: set[UUID], before: dict[UUID, Any]

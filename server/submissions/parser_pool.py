@@ -10,6 +10,8 @@ import struct
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ WALL_LIMIT_S = 10.0
 AT_ONCE = 4
 OUT_OF_MEMORY = 3
 _HEADER = struct.Struct("!QQ")
+_ANSWER = struct.Struct("!QQQ")
 _PROCESS = Path(__file__).with_name("parser_process.py")
 
 
@@ -39,8 +42,11 @@ class _Parser:
             process_group=0,
         )
 
-    def ask(self, order: bytes, data: bytes) -> tuple[int, bytes]:
-        """Return exit status and answer of the child; raises TooCostly after the wall limit, OSError if it died."""
+    def ask(self, order: bytes, data: bytes) -> tuple[int, int, bytes]:
+        """Return exit status, milliseconds and answer of the child.
+
+        Raises TooCostly after the wall limit, OSError if it died.
+        """
         process = self._process
         assert process.stdin is not None  # noqa: S101 - opened as pipes above
         assert process.stdout is not None  # noqa: S101
@@ -49,11 +55,11 @@ class _Parser:
         ready, _, _ = select.select([process.stdout], [], [], WALL_LIMIT_S)
         if not ready:
             raise TooCostly
-        header = process.stdout.read(_HEADER.size)
-        if len(header) < _HEADER.size:
+        header = process.stdout.read(_ANSWER.size)
+        if len(header) < _ANSWER.size:
             raise BrokenPipeError("the parser process ended")
-        status, length = _HEADER.unpack(header)
-        return status, process.stdout.read(length)
+        status, cpu_ms, length = _ANSWER.unpack(header)
+        return status, cpu_ms, process.stdout.read(length)
 
     def close(self) -> None:
         """End the process and whatever it forked."""
@@ -63,6 +69,14 @@ class _Parser:
             self._process.__exit__(None, None, None)
 
 
+@dataclass
+class Spent:
+    """Processor time of parser processes, in seconds."""
+
+    cpu_s: float = 0.0
+
+
+_spent = threading.local()
 _room = threading.BoundedSemaphore(AT_ONCE)
 _idle: list[_Parser] = []
 
@@ -75,12 +89,16 @@ def run_program(program: Path, data: bytes, **order: Any) -> dict[str, Any]:
     message = json.dumps({"program": str(program), **order}).encode()
     with _room:
         try:
-            status, answer = _ask(message, data)
+            status, cpu_ms, answer = _ask(message, data)
+        except TooCostly:
+            _add(WALL_LIMIT_S)
+            raise
         except OSError:
             try:
-                status, answer = _ask(message, data)
+                status, cpu_ms, answer = _ask(message, data)
             except OSError as error:
                 raise PlatformError(f"the parser process fails: {error}") from error
+    _add(cpu_ms / 1000)
     if status == OUT_OF_MEMORY or status > 128:
         raise TooCostly
     if status != 0:
@@ -89,7 +107,23 @@ def run_program(program: Path, data: bytes, **order: Any) -> dict[str, Any]:
     return found
 
 
-def _ask(order: bytes, data: bytes) -> tuple[int, bytes]:
+@contextlib.contextmanager
+def measured() -> Iterator[Spent]:
+    """Measure what `run_program` spends in this thread while the context lasts, also for what is refused."""
+    spent = _spent.now = Spent()
+    try:
+        yield spent
+    finally:
+        del _spent.now
+
+
+def _add(cpu_s: float) -> None:
+    found: Spent | None = getattr(_spent, "now", None)
+    if found is not None:
+        found.cpu_s += cpu_s
+
+
+def _ask(order: bytes, data: bytes) -> tuple[int, int, bytes]:
     try:
         parser = _idle.pop()
     except IndexError:

@@ -2,7 +2,7 @@
 
 Standard library only, and programs that need no more: files with a function `run(data, order)` that gives a JSON value.
 A request on standard input is two lengths, an order as JSON and the file; the answer on standard output is the child's
-exit status and a length, and its JSON.
+exit status, its processor time in milliseconds and a length, and its JSON.
 """
 
 import importlib.util
@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 CPU_LIMIT_S = 2
 MEMORY_LIMIT_BYTES = 512 * 2**20
 HEADER = struct.Struct("!QQ")
+ANSWER = struct.Struct("!QQQ")
 OUT_OF_MEMORY = 3
 
 
@@ -29,13 +30,13 @@ def main(requests: BinaryIO, answers: BinaryIO) -> None:
     while header := requests.read(HEADER.size):
         order_bytes, data_bytes = HEADER.unpack(header)
         order = json.loads(requests.read(order_bytes))
-        status, answer = run_in_child(order, requests.read(data_bytes))
-        answers.write(HEADER.pack(status, len(answer)) + answer)
+        status, cpu_ms, answer = run_in_child(order, requests.read(data_bytes))
+        answers.write(ANSWER.pack(status, cpu_ms, len(answer)) + answer)
         answers.flush()
 
 
-def run_in_child(order: dict[str, Any], data: bytes) -> tuple[int, bytes]:
-    """Return the child's exit status, 128 plus the signal if it was killed, and what it wrote."""
+def run_in_child(order: dict[str, Any], data: bytes) -> tuple[int, int, bytes]:
+    """Return the child's exit status, 128 plus the signal if it was killed, its milliseconds, and what it wrote."""
     run = load(order["program"])
     reading, writing = os.pipe()
     child = os.fork()
@@ -45,8 +46,9 @@ def run_in_child(order: dict[str, Any], data: bytes) -> tuple[int, bytes]:
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         answer = pipe.read()
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return (128 - code if code < 0 else code), answer
+    _, ended, used = os.wait4(child, 0)
+    code = os.waitstatus_to_exitcode(ended)
+    return (128 - code if code < 0 else code), int(1000 * (used.ru_utime + used.ru_stime)), answer
 
 
 def work(run: Callable[..., object], order: dict[str, Any], data: bytes, writing: int) -> None:

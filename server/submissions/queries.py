@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Date, Delete, Select, bindparam, delete, func, select, text
+from sqlalchemy import ColumnElement, Date, Delete, Select, bindparam, delete, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.states import TERMINAL_STATES, Evaluation, SubmissionState
@@ -66,9 +66,8 @@ def final_of(session: Session, submission: Submission) -> Submission | None:
     return final
 
 
-@prepared
-def identical_submission() -> Select[UUID]:
-    """The newest submission of `source_sha256` that answers an upload of `user_id` to `competition_id`."""
+def _answering() -> Select[UUID]:
+    """The newest submission of the team of `user_id` in `competition_id` that may answer an upload."""
     return (
         select(Submission.id)
         .join(TeamMember, TeamMember.team_id == Submission.team_id)
@@ -76,12 +75,43 @@ def identical_submission() -> Select[UUID]:
             TeamMember.competition_id == bindparam("competition_id"),
             TeamMember.user_id == bindparam("user_id"),
             Submission.evaluation == Evaluation.PUBLIC,
-            Submission.source_sha256 == bindparam("source_sha256"),
             Submission.state != SubmissionState.FAILED,
             Submission.state != SubmissionState.CANCELLED,
         )
         .order_by(Submission.created_at.desc())
         .limit(1)
+    )
+
+
+def _is_of_source() -> ColumnElement[bool]:
+    return or_(
+        Submission.source_sha256 == bindparam("source_sha256"),
+        Submission.upload_sha256 == bindparam("source_sha256"),
+    )
+
+
+@prepared
+def identical_submission() -> Select[UUID]:
+    """The newest submission that answers an upload of `user_id` to `competition_id`.
+
+    `source_sha256` is of its source as it was uploaded, or as it runs.
+    """
+    return _answering().where(_is_of_source())
+
+
+@prepared
+def submission_of_form() -> Select[UUID]:
+    """The newest submission whose source has the form `form_sha256` that answers an upload, as identical ones do."""
+    return _answering().where(Submission.form_sha256 == bindparam("form_sha256"))
+
+
+@prepared
+def next_seed_epoch() -> Select[int]:
+    """The epoch of the seeds of another submission of `source_sha256` by `team_id`; 0 for its first."""
+    return select(func.coalesce(func.max(Submission.seed_epoch) + 1, 0)).where(
+        Submission.team_id == bindparam("team_id"),
+        _is_of_source(),
+        Submission.evaluation == Evaluation.PUBLIC,
     )
 
 
@@ -99,6 +129,21 @@ def change_marks() -> Select[*tuple[Any, ...]]:
         Submission.selected_at,
         Submission.disqualified_reason,
     ).where(Submission.id.in_(bindparam("submission_ids", expanding=True)))
+
+
+@prepared
+def enabled_members() -> Select[UUID, str, UUID]:
+    """Those of the accounts `user_ids` that are enabled, with the submissions of `submission_ids` of their teams."""
+    return (
+        select(User.id.label("user_id"), User.password_hash, Submission.id.label("submission_id"))
+        .join(TeamMember, TeamMember.user_id == User.id)
+        .join(Submission, Submission.team_id == TeamMember.team_id)
+        .where(
+            User.id.in_(bindparam("user_ids", expanding=True)),
+            User.disabled_at.is_(None),
+            Submission.id.in_(bindparam("submission_ids", expanding=True)),
+        )
+    )
 
 
 def by_id(session: Session, submission_ids: Iterable[UUID]) -> list[Submission]:
@@ -124,6 +169,18 @@ def count_selected() -> Select[int]:
         Submission.selected_at.is_not(None),
         Submission.state.not_in(UNSELECTABLE),
     )
+
+
+def selected_without_score(session: Session, team_id: UUID) -> Sequence[Submission]:
+    """Return what the team has chosen that failed or was cancelled since."""
+    return session.scalars(
+        select(Submission).where(
+            Submission.team_id == team_id,
+            Submission.evaluation == Evaluation.PUBLIC,
+            Submission.selected_at.is_not(None),
+            Submission.state.in_(UNSELECTABLE),
+        )
+    ).all()
 
 
 # Quotas

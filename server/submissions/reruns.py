@@ -31,7 +31,7 @@ def rerun(session: Session, submission: Submission, *, fresh_seeds: bool, actor:
     submissions.forget_end(session, submission)
     submission.generation += 1
     submission.seed_epoch += fresh_seeds
-    submission.runs_shown, submission.runs_shown_at = 0, None
+    submission.runs_shown, submission.runs_shown_before, submission.runs_shown_at = 0, 0, None
     if submission.evaluation == Evaluation.PUBLIC:
         submission.check_report = None
     spec = specification(competition)

@@ -35,7 +35,9 @@ class SubmissionView(BaseModel):
     competition: str
     team: str
     filename: str
-    notes: list[str] = Field(description="What was left out of a notebook: magics and shell lines")
+    notes: list[str] = Field(
+        description="What of the file does not run, and how its parameters are bound where that is not plain"
+    )
     state: str
     owner: str | None = Field(description="Whose fault an end without a score is: participant, platform or host")
     error: ErrorView | None

@@ -27,6 +27,8 @@ class SelectionsFull(Conflict):
 def select_submission(session: Session, submission: Submission) -> None:
     """Choose `submission` for the final evaluation; nothing changes if it was chosen.
 
+    A selected submission that has failed or was cancelled does not count. Once all selections are used, it is no longer
+    selected, so that a rerun which succeeds does not give the team one more than its limit.
     Raises CompetitionClosed after the close, NotSelectable and SelectionsFull.
     """
     competition = _lock_for_selection(session, submission)
@@ -38,6 +40,9 @@ def select_submission(session: Session, submission: Submission) -> None:
     chosen = queries.count_selected.rows(session, team_id=submission.team_id).scalar_one()
     if chosen >= limit:
         raise SelectionsFull(f"Your team has chosen {limit} submissions already. Take one back first: POST …/unselect.")
+    if chosen + 1 == limit:
+        for lost in queries.selected_without_score(session, submission.team_id):
+            lost.selected_at = None
     submission.selected_at = utc_now()
 
 

@@ -1,10 +1,12 @@
 """Reads the file of a multipart upload, never more of it than the competition allows, and hands it to a thread."""
 
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
+from uuid import UUID
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request
@@ -12,16 +14,19 @@ from starlette.datastructures import UploadFile
 from starlette.types import Message
 
 from lethe.evaluator.contract.faults import FaultCode
-from lethe.evaluator.contract.submission import FILENAME
+from lethe.evaluator.contract.submission import FILENAME, NOTEBOOK_SUFFIX
 from lethe.server.context import Context
 from lethe.server.errors import RequestError
+from lethe.server.http.rate_limit import TooManyRequests
 from lethe.server.submissions import parser_pool
-from lethe.server.submissions.static_check import NOTEBOOK_SUFFIX, RefusedFile, reading_limit
+from lethe.server.submissions.static_check import RefusedFile, reading_limit
 
 T = TypeVar("T")
 
 OVERHEAD_BYTES = 16 * 2**10
 MAX_FIELDS = 8
+CHECKS_AT_ONCE = 1
+WAITING = 10
 HEAD_BYTES = 4096
 _NOTEBOOK = re.compile(re.escape(NOTEBOOK_SUFFIX).encode(), re.IGNORECASE)
 
@@ -117,14 +122,38 @@ def clean_filename(name: str | None) -> str:
     return shown if shown.strip(". ") else FILENAME
 
 
-async def run_in_upload_thread(context: Context, function: Callable[..., T], *arguments: Any) -> T:
-    """Return the result of `function`, which handles an upload, from a thread.
+async def run_in_upload_thread(
+    context: Context, account: UUID, function: Callable[..., T], *arguments: Any, is_check: bool = False
+) -> T:
+    """Return the result of `function`, which handles a file of `account`, from a thread.
 
-    A limiter of its own, as large as the number of parser processes, keeps queued uploads from exhausting the request
-    threads; a few threads also finish more uploads than many.
+    Limiters of its own keep queued files from exhausting the request threads: as many threads as there are parser
+    processes, one of them at most for an account, and one at most for files that are only checked. Raises
+    TooManyRequests while `WAITING` files of the account wait.
     """
-    return await to_thread.run_sync(function, *arguments, limiter=context.one(_upload_limiter))
+    limits = context.one(_UploadLimits)
+    async with limits.of_account(account), limits.checks if is_check else nullcontext():
+        return await to_thread.run_sync(function, *arguments, limiter=limits.all)
 
 
-def _upload_limiter(_context: Context) -> CapacityLimiter:
-    return CapacityLimiter(parser_pool.AT_ONCE)
+class _UploadLimits:
+    """Who handles how many files at the same time."""
+
+    def __init__(self, _context: Context) -> None:
+        self.all = CapacityLimiter(parser_pool.AT_ONCE)
+        self.checks = CapacityLimiter(CHECKS_AT_ONCE)
+        self._accounts: dict[UUID, CapacityLimiter] = {}
+
+    @asynccontextmanager
+    async def of_account(self, account: UUID) -> AsyncIterator[None]:
+        """Wait until no other file of the account is handled."""
+        own = self._accounts.setdefault(account, CapacityLimiter(1))
+        waiting = own.statistics().tasks_waiting
+        if waiting >= WAITING:
+            raise TooManyRequests(f"{waiting} files of this account wait already.", 1)
+        try:
+            async with own:
+                yield
+        finally:
+            if not own.borrowed_tokens and not own.statistics().tasks_waiting:
+                self._accounts.pop(account, None)

@@ -83,8 +83,9 @@ def open_competition(context: Context, slug: str) -> Competition:
 def receive(context: Context, competition: Competition, upload: Upload) -> Received:
     """Return the submission for `upload`; a new one is queued in one transaction.
 
-    If the same team sent an identical source before, and that submission neither failed nor was cancelled, it is the
-    answer: resubmitting buys no luck, and costs nothing. Everything else, and every notebook, counts as an attempt
+    If the same team sent an identical source before, or one that differs in comments and layout only, and that
+    submission neither failed nor was cancelled, it is the answer: resubmitting buys no luck, and costs nothing.
+    Everything else, and every notebook, counts as an attempt
     before it is checked. Raises CompetitionNotOpen, AttemptsUsed, RefusedFile, IdempotencyMismatch and the errors of
     `quotas.require_room`.
     """
@@ -98,7 +99,7 @@ def receive(context: Context, competition: Competition, upload: Upload) -> Recei
     checked = check_file(upload.data, filename=upload.filename, limit_bytes=spec.limits.upload_bytes)
     source = store_source(context.artifacts, upload, checked)
     with context.database.write() as session:
-        outcome = accept(session, competition, spec, upload, source, checked.notes)
+        outcome = accept(session, competition, spec, upload, source, checked)
         received = _received(session, competition, spec, outcome, upload.user, attempts=attempts)
     if received.status == NEW:
         context.wake.workers()
@@ -118,14 +119,14 @@ def accept(
     spec: CompetitionSpec,
     upload: Upload,
     source: ArtifactRef,
-    notes: tuple[str, ...],
+    checked: CheckedFile,
 ) -> _Outcome:
     """Return the submission for a checked upload, in the caller's transaction.
 
     The team stays locked until its end, so quotas hold however many uploads arrive at once.
     """
     team = team_of(session, competition, upload.user)
-    earlier = _find_earlier(session, competition, upload, source.sha256)
+    earlier = _find_earlier(session, competition, upload, source.sha256, checked.form_sha256)
     if earlier is not None:
         return earlier
     require_open(competition, upload.received_at)
@@ -139,9 +140,13 @@ def accept(
         user_id=upload.user.id,
         request_id=current_request_id(),
         filename=upload.filename,
-        notes=list(notes) or None,
+        notes=list(checked.notes) or None,
         source_key=source.key,
         source_sha256=source.sha256,
+        form_sha256=checked.form_sha256,
+        shape_sha256=checked.shape_sha256,
+        # A source that failed or was cancelled gets other seeds: code that looks at the clock could probe them.
+        seed_epoch=queries.next_seed_epoch.rows(session, team_id=team.id, source_sha256=source.sha256).scalar_one(),
         runs_total=spec.evaluation.runs,
         deadline_at=deadline(spec),
     )
@@ -153,7 +158,9 @@ def accept(
     return _Outcome(submission, NEW, team, used.with_one_more())
 
 
-def _find_earlier(session: Session, competition: Competition, upload: Upload, source_sha256: str) -> _Outcome | None:
+def _find_earlier(
+    session: Session, competition: Competition, upload: Upload, source_sha256: str, form_sha256: str | None = None
+) -> _Outcome | None:
     """Return the earlier submission of the uploader's team that answers this upload, or None."""
     if upload.idempotency_key is not None:
         digest = idempotency.request_digest(competition.slug, upload.sha256)
@@ -163,6 +170,10 @@ def _find_earlier(session: Session, competition: Competition, upload: Upload, so
     identical = queries.identical_submission.rows(
         session, competition_id=competition.id, user_id=upload.user.id, source_sha256=source_sha256
     ).scalar()
+    if identical is None and form_sha256 is not None:
+        identical = queries.submission_of_form.rows(
+            session, competition_id=competition.id, user_id=upload.user.id, form_sha256=form_sha256
+        ).scalar()
     return None if identical is None else _Outcome(session.get_one(Submission, identical), REPEATED)
 
 

@@ -1,16 +1,19 @@
 """Turns stored submissions into what their team or a host may see, under the rules of `disclosure`."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.advice import Advice
 from lethe.evaluator.contract.fault_texts import FAULT_TEXTS
 from lethe.evaluator.contract.faults import FaultCode
-from lethe.evaluator.contract.states import Owner, SubmissionState
+from lethe.evaluator.contract.states import Evaluation, Owner, SubmissionState
 from lethe.server.competitions.disclosure import (
+    CheckTimes,
     Viewer,
     Visibility,
+    last_step,
     round_score,
     round_time,
     shown_receipt,
@@ -19,12 +22,14 @@ from lethe.server.competitions.disclosure import (
     visibility,
 )
 from lethe.server.competitions.phases import phase
-from lethe.server.competitions.service import specification
+from lethe.server.competitions.service import clock_step_s, specification
 from lethe.server.leaderboard.schemas import IntervalView
 from lethe.server.leaderboard.score_queries import current_score
 from lethe.server.models import Competition, Score, Submission, Team
-from lethe.server.queue.estimates import eta_s
+from lethe.server.models.times import utc_now
+from lethe.server.queue.estimates import Shown, eta_s
 from lethe.server.queue.fair_order import queue_position
+from lethe.server.queue.queries import check_times
 from lethe.server.submissions import queries
 from lethe.server.submissions.schemas import (
     AdviceView,
@@ -48,21 +53,21 @@ def view(
     team = session.get_one(Team, submission.team_id)
     visible = visibility(viewer, phase(competition))
     score = current_score(session, submission) if submission.state == SubmissionState.SCORED else None
-    position = queue_position(session, submission)
-    done = submission.runs_shown
+    step_s = 0.0 if visible.exact else clock_step_s(session, specification(competition))
+    shown = _shown(session, submission, step_s)
     return SubmissionView(
         id=submission.id,
         competition=competition.slug,
         team=team.name,
         filename=submission.filename,
         notes=submission.notes or [],
-        state=shown_state(submission.state, specification(competition).leaks.step_s),
+        state=shown.state,
         owner=submission.owner if SubmissionState(submission.state).is_terminal else None,
         error=error_view(submission, visible),
-        runs_done=done,
+        runs_done=shown.runs_done,
         runs_total=submission.runs_total,
-        queue_position=position,
-        eta_s=eta_s(session, submission, done=done, position=position) if with_estimate else None,
+        queue_position=shown.position,
+        eta_s=eta_s(session, submission, shown) if with_estimate else None,
         score=None if score is None else round_score(score.final_score),
         interval=_interval(score),
         metric=_metric(score, visible),
@@ -72,6 +77,27 @@ def view(
         created_at=submission.created_at,
         finished_at=None if submission.finished_at is None else round_time(submission.finished_at),
     )
+
+
+def _shown(session: Session, submission: Submission, step_s: float) -> Shown:
+    """Return state, progress and place as they were at the last step of the clock; as they are if it has no steps."""
+    moment = last_step(utc_now(), step_s)
+    state, done, position = submission.state, submission.runs_shown, None
+    if not SubmissionState(state).is_terminal:
+        check = _check_times(session, submission)
+        is_public = submission.evaluation == Evaluation.PUBLIC  # a final evaluation has no check
+        if is_public:
+            state = shown_state(state, submission.fault_stage, check, moment=moment, step_s=step_s)
+        if submission.runs_shown_at is not None and submission.runs_shown_at > moment:
+            done = submission.runs_shown_before
+        if state == SubmissionState.QUEUED:
+            position = queue_position(session, submission, moment)
+    return Shown(state, done, position, moment, step_s)
+
+
+def _check_times(session: Session, submission: Submission) -> CheckTimes:
+    found = check_times.rows(session, submission_id=submission.id, generation=submission.generation).one_or_none()
+    return CheckTimes() if found is None else CheckTimes(found.claimed_at, found.done_at)
 
 
 def view_all(
@@ -146,9 +172,19 @@ def error_view(submission: Submission, visible: Visibility) -> ErrorView | None:
     )
 
 
-def submission_log(submission: Submission) -> SubmissionLog:
-    """Return the output of the check stage; empty before the check has ended."""
-    report = submission.check_report or {}
+def submission_log(session: Session, submission: Submission, viewer: Viewer = Viewer.TEAM) -> SubmissionLog | None:
+    """Return the output of the check stage; None before its end may show, whatever happened to the submission since."""
+    competition = session.get_one(Competition, submission.competition_id)
+    is_exact = visibility(viewer, phase(competition)).exact
+    step_s = 0.0 if is_exact else clock_step_s(session, specification(competition))
+    report = submission.check_report
+    is_early = step_s and not _check_times(session, submission).has_ended(last_step(utc_now(), step_s))
+    if report is None or (is_early and submission.evaluation == Evaluation.PUBLIC):
+        return None
+    return _log(report)
+
+
+def _log(report: dict[str, Any]) -> SubmissionLog:
     return SubmissionLog(
         stdout=report.get("stdout", ""),
         stderr=report.get("stderr", ""),
@@ -159,3 +195,6 @@ def submission_log(submission: Submission) -> SubmissionLog:
         cpu_s=report.get("cpu_s"),
         peak_memory_bytes=report.get("peak_memory_bytes"),
     )
+
+
+NO_LOG = _log({})

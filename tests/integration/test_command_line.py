@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LIGHT_WORKERS
+
 
 def lethe(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LETHE_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LETHE_")} | LIGHT_WORKERS
     return subprocess.run(
         [sys.executable, "-m", "lethe.server.cli", *arguments],
         env={**kept, "LETHE_HOME": str(home), **environment}, text=True, capture_output=True, check=False, timeout=120,
@@ -114,7 +116,7 @@ def test_worker_without_bubblewrap_says_how_to_install_it(tmp_path: Path) -> Non
         if (found := shutil.which(name)) is not None:
             (tools / name).symlink_to(found)
     result = lethe(
-        "worker", home=tmp_path, PATH=str(tools), LETHE_SERVER_URL="http://127.0.0.1:9", LETHE_WORKER_KEY="k",
+        "worker", home=tmp_path, PATH=str(tools), LETHE_SERVER_URL="http://127.0.0.1:9", LETHE_WORKER_KEY="lethew_k",
         LETHE_BROKER_URL=f"filesystem://{tmp_path}/broker", LETHE_ARTIFACTS_URL=f"file://{tmp_path}/artifacts",
     )  # fmt: skip
     assert result.returncode == 1

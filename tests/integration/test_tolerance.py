@@ -16,6 +16,9 @@ from lethe.server.submissions.static_check import check_file
 from tests.integration.package_index import open_folder
 from tests.integration.worker_resources import open_station, run
 
+BASELINES = sorted(
+    path for path in (Path(__file__).parents[2] / "baselines").glob("*.py") if path.name != "__init__.py"
+)
 FILES = sorted((Path(__file__).parents[1] / "submissions").glob("*.*"))
 
 pytestmark = pytest.mark.component("bubblewrap")
@@ -38,8 +41,15 @@ def test_file_runs_as_it_is(resources: WorkerResources, path: Path) -> None:
     assert read_outputs(done.check_outputs).finite
 
 
+@pytest.mark.parametrize("path", BASELINES, ids=lambda path: path.stem)
+def test_baseline_runs_as_it_is(resources: WorkerResources, path: Path) -> None:
+    """Every system call that training needs is one that a guest may make."""
+    done = run(resources, path.read_text())
+    assert done.fault is None, f"{done.fault}\n{done.check and done.check.traceback}"
+
+
 def test_there_is_a_file_of_every_kind() -> None:
-    assert len(FILES) >= 12
+    assert len(FILES) >= 13
 
 
 ADVICE = {

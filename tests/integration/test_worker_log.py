@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import free_port
+from tests.conftest import LIGHT_WORKERS, free_port
 
 pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(180)]
 
@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(180)]
 )
 def test_the_mode_is_logged(backend: str, options: list[str], expected: tuple[str, ...], tmp_path: Path) -> None:
     environment = {
+        **LIGHT_WORKERS,
         "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
         "HOME": str(tmp_path),
         "LETHE_SANDBOX_BACKEND": backend,

@@ -72,6 +72,7 @@ def run(
     seeds: tuple[int, ...] = (1,),
     limits: LimitsSpec | None = None,
     token: int = 1,
+    leaves_out: bool = False,
 ) -> EvaluationResult:
     """How the evaluation of `source` went, one run for each of `seeds`; hidden runs are stored once a `token`."""
     data = source.encode() if isinstance(source, str) else source
@@ -82,6 +83,7 @@ def run(
         submission_id=UUID(int=1),
         generation=0,
         stage=stage,
+        leaves_out=leaves_out,
         source=resources.store.put_named_by_digest("source", data, ".py"),
         visible=_ref(resources.store, "visible.safetensors"),
         original=_ref(resources.store, "original.safetensors"),

@@ -125,7 +125,7 @@ def settings() -> dict[str, str]:
 def _settings_files() -> list[Path]:
     """Only files that may define settings: importing all modules would import torch."""
     paths = (path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")))
-    return [path for path in paths if re.search(r"\bBaseSettings\b", path.read_text(encoding="utf-8"))]
+    return [path for path in paths if re.search(r"\b(Base|Lethe)Settings\b", path.read_text(encoding="utf-8"))]
 
 
 def _below(kind: type[BaseSettings]) -> Iterator[type[BaseSettings]]:

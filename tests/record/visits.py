@@ -5,12 +5,14 @@ Each file of the record has requests, and below each the answers, with the viewe
 
 import difflib
 import json
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
 from typing import Any
 
+from lethe.server.leaderboard.response_cache import KEPT_S
 from tests.record.home import (
     OPEN_INVITATION,
     PASSWORD,
@@ -257,10 +259,10 @@ def phases(home: Path, sessions: Sessions) -> dict[str, str]:
     """What pages and calls say in each phase before that they do not say of the revealed competition."""
     found = {}
     with open_site(home, sessions) as site:
-        revealed = _in_phase(site, "revealed")
+        revealed = _in_phase(site)
         for name, changes in PHASES.items():
             with _changed(home, changes):
-                answers = _in_phase(site, name)
+                answers = _in_phase(site)
             sections = []
             for path, texts in answers.items():
                 different = {who: _difference(revealed[path][who], text) for who, text in texts.items()}
@@ -269,15 +271,16 @@ def phases(home: Path, sessions: Sessions) -> dict[str, str]:
     return found
 
 
-def _in_phase(site: Site, name: str) -> dict[str, dict[str, str]]:
-    """What everybody is answered, by path and viewer. A board that is asked for in the same words is kept for a second,
-    so the words differ.
-    """
-    found = {}
-    for path, viewers in IN_PHASES.items():
-        word = f"{'&' if '?' in path else '?'}phase={name}" if "/leaderboard" in path else ""
-        found[path] = {who: site.ask(who, "GET", _filled(path) + word).text for who in viewers}
-    return found
+def _in_phase(site: Site) -> dict[str, dict[str, str]]:
+    """What everybody is answered, by path and viewer."""
+    time.sleep(KEPT_S + 0.2)  # boards are kept that long
+    return {
+        path: {who: site.ask(who, "GET", _filled(path)).text for who in viewers} for path, viewers in IN_PHASES.items()
+    }
+
+
+_VERSIONS = count(1)
+"""What each phase adds to the version of the board, so that no answer of another one is taken for current."""
 
 
 @contextmanager
@@ -286,7 +289,7 @@ def _changed(home: Path, changes: str) -> Iterator[None]:
     with database(home) as connection:
         before = connection.execute("SELECT * FROM competitions").fetchone()
         live = connection.execute("SELECT * FROM submissions WHERE filename = 'slow.py'").fetchone()
-        connection.execute(f"UPDATE competitions SET {changes}, board_version = board_version + 1")  # noqa: S608
+        connection.execute(f"UPDATE competitions SET {changes}, board_version = board_version + {next(_VERSIONS)}")  # noqa: S608
         if "step_s" in changes:
             connection.execute(_RUNNING)
     yield

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import free_port, make_bucket, new_database, require_component
+from tests.conftest import LIGHT_WORKERS, free_port, make_bucket, new_database, require_component
 
 SLUG = "mini"
 RUNS = 8
@@ -94,7 +94,7 @@ def submit(client: httpx.Client, source: str | bytes) -> dict[str, Any]:
     return view
 
 
-def wait(client: httpx.Client, identifier: str, limit_s: float = 180) -> dict[str, Any]:
+def wait(client: httpx.Client, identifier: str, limit_s: float = 400) -> dict[str, Any]:
     """The submission once it has ended."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
@@ -107,7 +107,7 @@ def wait(client: httpx.Client, identifier: str, limit_s: float = 180) -> dict[st
 
 def _environment(home: Path, port: int, **more: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LETHE_")}
-    return {**kept, "LETHE_HOME": str(home), "LETHE_PORT": str(port), **more}
+    return {**kept, **LIGHT_WORKERS, "LETHE_HOME": str(home), "LETHE_PORT": str(port), **more}
 
 
 def _prepare(installation: Installation) -> None:

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -77,6 +79,32 @@ def test_a_cancelled_submission_frees_its_worker(embedded: Installation) -> None
         freed_at = until(lambda: [done_at for _, state, done_at, _ in items(embedded, identifier) if state == "failed"])
     # One heartbeat of three seconds; the rest is for machines that have more to do, and shorter than the run.
     assert (freed_at[0] - cancelled_at).total_seconds() < 18
+
+
+def test_a_worker_with_another_store_gets_no_work_and_says_so(embedded: Installation, tmp_path: Path) -> None:
+    key = embedded.lethe("admin", "worker-key", "create", "astray").stdout.split()[-1]
+    environment = {
+        **embedded.environment,
+        "LETHE_SERVER_URL": embedded.url,
+        "LETHE_WORKER_KEY": key,
+        "LETHE_ARTIFACTS_URL": (tmp_path / "elsewhere").as_uri(),
+        "LETHE_CACHE": str(tmp_path / "cache"),
+    }
+    printed = tmp_path / "log"
+    with printed.open("w") as log:
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "lethe.server.cli", "worker"], env=environment, stderr=log, cwd=tmp_path
+        )
+    try:
+        until(lambda: "worker_unfit" in printed.read_text())
+        with embedded.register("astrid") as astrid:
+            view = wait(astrid, submit(astrid, SLEEPER.format(seconds=0))["id"])
+        assert view["state"] == "scored"
+        assert {row["key"]: row["state"] for row in workers(embedded)}.get("astray") is None
+    finally:
+        worker.terminate()
+        worker.wait(timeout=120)
+    assert "is not the server's artifact store: set LETHE_ARTIFACTS_URL" in printed.read_text()
 
 
 def test_a_killed_worker_costs_its_run_and_no_lease(embedded: Installation) -> None:

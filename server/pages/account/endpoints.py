@@ -1,9 +1,11 @@
 """Routes of accounts: log in and out, register, and the account with its tokens, teams and submissions."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import ValidationError
 
@@ -24,7 +26,7 @@ from lethe.server.pages.forms import (
 )
 from lethe.server.pages.rendering import READ_METHODS, render_page
 from lethe.server.security import sessions
-from lethe.server.security.login import count_registration, verify_password
+from lethe.server.security.login import check_password, count_registration, remember_address
 from lethe.server.security.passwords import hash_password
 from lethe.server.security.sessions import FormVisitor, OptionalVisitor, SameOrigin, Visitor
 
@@ -43,7 +45,7 @@ def login_form(request: Request, visitor: OptionalVisitor, next: str = "/account
 
 
 @router.post("/login")
-def log_in(
+async def log_in(
     request: Request,
     context: AppContext,
     _: SameOrigin,
@@ -54,11 +56,11 @@ def log_in(
     """Begin a session, or say why not."""
     target = local_path(next, "/account")
     try:
-        user = verify_password(context, username, password, address=client_address(request.scope))
+        user = await check_password(context, username, password, address=client_address(request.scope))
     except RequestError as error:
         form = LoginForm(next=target, problem=refusal_text(error), username=username)
         return with_retry_after(render_page(request, "account/login.html", form, status=error.status), error)
-    return _begin_session(request, context, user.id, target)
+    return await run_in_threadpool(_begin_session, request, context, user.id, target)
 
 
 @router.api_route("/register", methods=READ_METHODS)
@@ -89,6 +91,7 @@ def register(
             user = accounts.register(
                 session, new, password_hash=password_hash, registration=context.settings.registration
             )
+            remember_address(session, user.id, client_address(request.scope))
     except (RequestError, ValidationError) as error:
         problem = refusal_text(error, NewUser)
         form = RegistrationForm(problem, username, email, invite, by_invite=_by_invite(context))
@@ -136,21 +139,26 @@ def delete_token(token_id: UUID, context: AppContext, visitor: FormVisitor) -> R
 
 
 @router.post("/account/password")
-def change_password(
+async def change_password(
     request: Request, context: AppContext, visitor: FormVisitor, password: Text = "", new_password: Text = ""
 ) -> Response:
     """Change my password, which ends all tokens and sessions; this browser gets a new session."""
     try:
         change = PasswordChange(password=password, new_password=new_password)
-        verify_password(context, visitor.user.username, change.password, address=client_address(request.scope))
-        password_hash = hash_password(change.new_password)
-        with context.database.write() as session:
-            accounts.set_password(session, visitor.user.id, password_hash)
+        address = client_address(request.scope)
+        await check_password(context, visitor.user.username, change.password, address=address)
     except (RequestError, ValidationError) as error:
         problem = refusal_text(error, PasswordChange)
-        answer = _account(request, context, visitor, problem=problem, status=refusal_status(error))
-        return with_retry_after(answer, error)
-    return _begin_session(request, context, visitor.user.id, "/account?done=password")
+        show = partial(_account, request, context, visitor, problem=problem, status=refusal_status(error))
+        return with_retry_after(await run_in_threadpool(show), error)
+    return await run_in_threadpool(_set_password, request, context, visitor.user.id, change.new_password)
+
+
+def _set_password(request: Request, context: Context, user_id: UUID, password: str) -> Response:
+    password_hash = hash_password(password)
+    with context.database.write() as session:
+        accounts.set_password(session, user_id, password_hash)
+    return _begin_session(request, context, user_id, "/account?done=password")
 
 
 def _begin_session(request: Request, context: Context, user_id: UUID, target: str) -> Response:

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
-from lethe.server.accounts.roles import require_host
 from lethe.server.audit_log.events import user_actor
 from lethe.server.competitions import service as competitions
 from lethe.server.context import AppContext, Context
@@ -30,7 +29,7 @@ router = APIRouter(include_in_schema=False)
 SEARCH_CHARS = 80
 TABLE_COLUMNS = (
     *("submission", "team", "filename", "evaluation", "state", "fault", "final_score"),
-    *("created_at", "disqualified"),
+    *("created_at", "disqualified", "alike"),
 )
 
 Text = Annotated[str, Form(max_length=10_000)]
@@ -50,13 +49,12 @@ def host(
 def submissions_table(slug: str, context: AppContext, visitor: RequiredVisitor) -> Response:
     """Return every submission with its unrounded score, as CSV."""
     with context.database.read() as session:
-        competition = competitions.get_competition(session, slug, drafts=True)
-        require_host(session, competition, visitor.user)
+        competition = competitions.get_hosted(session, slug, visitor.user)
         rows = [
             [
                 *(one.submission.id, one.team, one.submission.filename, one.submission.evaluation),
                 *(one.submission.state, one.submission.fault_code, one.final_score),
-                *(one.submission.created_at.isoformat(), one.submission.disqualified_reason),
+                *(one.submission.created_at.isoformat(), one.submission.disqualified_reason, one.alike),
             ]
             for one in all_submissions(session, competition.id)
         ]
@@ -88,13 +86,13 @@ def run_action(
         "close": lambda session: actions.close(session, slug, actor=actor),
         "extend": lambda session: actions.extend(session, slug, _utc_time(until), actor=actor),
         "reveal": lambda session: finals.reveal(session, _confirmed(slug, sure), actor=actor),
-        "announce": lambda session: actions.announce(session, slug, title=_valid_title(title), body=body, actor=actor),
+        "announce": lambda session: actions.announce(session, slug, title=title, body=body, actor=actor),
     }
     if action not in actions_by_name:
         raise NotFound("Unknown action.")
     try:
         with context.database.write() as session:
-            require_host(session, competitions.get_competition(session, slug, drafts=True), visitor.user)
+            competitions.get_hosted(session, slug, visitor.user)
             actions_by_name[action](session)
     except RequestError as error:
         return _host_page(request, context, slug, visitor, problem=refusal_text(error), status=error.status)
@@ -114,7 +112,7 @@ def run_submission_action(
 ) -> Response:
     """Run one of the host's actions on a submission."""
     try:
-        _run_submission_action(context, slug, submission_id, action, visitor, reason.strip())
+        _run_submission_action(context, slug, submission_id, action, visitor, reason)
     except RequestError as error:
         return _host_page(request, context, slug, visitor, problem=refusal_text(error), status=error.status)
     context.wake.workers()
@@ -125,8 +123,7 @@ def _run_submission_action(
     context: Context, slug: str, submission_id: UUID, action: str, visitor: Visitor, reason: str
 ) -> None:
     with context.database.write() as session:
-        competition = competitions.get_competition(session, slug, drafts=True)
-        require_host(session, competition, visitor.user)
+        competition = competitions.get_hosted(session, slug, visitor.user)
         found = session.get(Submission, submission_id, with_for_update=True)
         if found is None or found.competition_id != competition.id:
             raise NotFound("There is no such submission in this competition.")
@@ -134,8 +131,6 @@ def _run_submission_action(
             submission, owner = submissions.get_cancellable(session, submission_id, visitor.user)
             submissions.cancel(session, submission, owner)
         elif action == "disqualify":
-            if not reason:
-                raise InvalidValue("Give a reason: the team sees it.")
             actions.disqualify_submission(session, found, reason=reason, actor=user_actor(visitor.user))
         elif action == "qualify":
             actions.disqualify_submission(session, found, reason=None, actor=user_actor(visitor.user))
@@ -160,12 +155,6 @@ def _utc_time(text: str) -> datetime:
         raise actions.InvalidEnd("Give the new end as a date and a time in UTC.") from error
 
 
-def _valid_title(text: str) -> str:
-    if not 1 <= len(text.strip()) <= actions.TITLE_CHARS:
-        raise InvalidValue(f"An announcement needs a title of 1 to {actions.TITLE_CHARS} characters.")
-    return text.strip()
-
-
 def _host_page(
     request: Request,
     context: Context,
@@ -178,7 +167,6 @@ def _host_page(
     status: int = 200,
 ) -> Response:
     with context.database.read() as session:
-        competition = competitions.get_competition(session, slug, drafts=True)
-        require_host(session, competition, visitor.user)
+        competition = competitions.get_hosted(session, slug, visitor.user)
         view = host_page(session, competition, state=state, search=search, notice=notice(request), problem=problem)
     return render_page(request, "host/host.html", view, visitor, status=status, cacheable=False)

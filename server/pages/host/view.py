@@ -43,6 +43,7 @@ class SubmissionLine:
     fault: str
     score: str
     evaluation: str
+    alike: int
     created: Moment
     disqualified: str
     is_live: bool
@@ -160,6 +161,7 @@ def _lines(session: Session, competition: Competition, state: str, search: str) 
             id=str(one.submission.id),
             team=one.team,
             filename=one.submission.filename,
+            alike=one.alike,
             state=one.submission.state,
             headline=HEADLINES[SubmissionState(one.submission.state)],
             fault=one.submission.fault_code or "",

@@ -42,8 +42,8 @@ def submission(submission_id: UUID, request: Request, context: AppContext, visit
         scored = None if shown.score is None else receipt(session, found)
         shown_evidence = evidence(session, competition, found, viewer)
         can_select = viewer is Viewer.TEAM and phases.may_choose(competition)
+        log = submission_log(session, found, viewer)
     lines = source_lines(context.artifacts.get(found.source_key))
-    log = None if found.check_report is None else submission_log(found)
     view = submission_page(
         shown,
         log,

@@ -20,13 +20,16 @@ from lethe.server.pages.snippets import STARTER, notebook
 from lethe.server.pages.upload.view import Verdict, accepted, refused, upload_page
 from lethe.server.security import sessions
 from lethe.server.security.sessions import OptionalVisitor, RequiredVisitor, Visitor
-from lethe.server.submissions import quotas, upload_body, uploads
+from lethe.server.submissions import parser_pool, quotas, upload_body, uploads
 from lethe.server.submissions.static_check import RefusedFile, check_file
 from lethe.server.teams.service import find_team
 
 router = APIRouter(include_in_schema=False)
 
 CHECKS = parse("60/minute")
+CHECK_UNITS = parse("600/hour")
+UNIT_S = 0.1
+"""Checks count by the processor time that they take, in tenths of a second: a minute an hour for each account."""
 
 
 @router.api_route("/competitions/{slug}/submit", methods=READ_METHODS)
@@ -48,8 +51,14 @@ async def submit(slug: str, request: Request, context: AppContext, visitor: Requ
     data = sent.data or pasted.encode()
     name = upload_body.clean_filename(sent.filename) if sent.data else FILENAME
     upload = uploads.Upload(name, data, visitor.user, address=client_address(request.scope))
-    handle = _check if "check" in sent.fields else _upload
-    return await upload_body.run_in_upload_thread(context, handle, request, context, slug, visitor, upload)
+    is_check = "check" in sent.fields
+    handle = _check if is_check else _upload
+    try:
+        return await upload_body.run_in_upload_thread(
+            context, visitor.user.id, handle, request, context, slug, visitor, upload, is_check=is_check
+        )
+    except TooManyRequests as error:
+        return await run_in_threadpool(_refused, request, context, slug, visitor, error, _decoded(upload.data))
 
 
 @router.api_route("/competitions/{slug}/starter.py", methods=READ_METHODS)
@@ -84,12 +93,19 @@ def _upload(request: Request, context: Context, slug: str, visitor: Visitor, upl
 
 
 def _check(request: Request, context: Context, slug: str, visitor: Visitor, upload: uploads.Upload) -> Response:
-    """Show the result of the static check and store nothing; a rate limit of its own bounds the processes."""
-    wait_s = context.rates.wait_s(CHECKS, "static check", visitor.user.id.hex)
+    """Show the result of the static check and store nothing; rate limits of its own bound what it costs."""
+    account = visitor.user.id.hex
+    waits = (context.rates.wait_s(rule, "static check", account) for rule in (CHECKS, CHECK_UNITS))
+    wait_s = max((wait for wait in waits if wait is not None), default=None)
     try:
         if wait_s is not None:
             raise TooManyRequests("Too many checks.", wait_s)
-        checked = check_file(upload.data, filename=upload.filename, limit_bytes=_limit_bytes(context, slug))
+        with parser_pool.measured() as spent:
+            try:
+                checked = check_file(upload.data, filename=upload.filename, limit_bytes=_limit_bytes(context, slug))
+            finally:
+                for _ in range(int(spent.cpu_s / UNIT_S)):
+                    context.rates.wait_s(CHECK_UNITS, "static check", account)
     except RequestError as error:
         return _refused(request, context, slug, visitor, error, _decoded(upload.data))
     return _upload_page(request, context, slug, visitor, source=_decoded(checked.source), verdict=accepted(checked))

@@ -20,14 +20,15 @@ import lethe.sandbox.sandbox
 import lethe.sandbox.verdict
 from lethe.attacks.attack_bench import PLAIN_POLICY, AttackBench
 from lethe.attacks.case import Case, Layer, MalformedCase, load_cases, read_case
+from lethe.attacks.observation import REVIEWED, REVIEWED_AT_ONCE, REVIEWED_FRESH
 from lethe.attacks.plants import DEVICES, Plants, jailed_processes
 from lethe.attacks.runner import AttackFinding, run_case
 from lethe.evaluator.contract.states import Stage
 from lethe.evaluator.inference.service import InferenceFailure, InferenceService
 from lethe.evaluator.run_reports import fault_of
-from lethe.sandbox import open_sandbox
+from lethe.sandbox import Backend, open_sandbox
 from lethe.sandbox.verdict import EndedRun
-from tests.integration.attacks.conftest import CASES
+from tests.integration.attacks.conftest import CASES, ROOT, UID
 
 pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(120)]
 
@@ -138,6 +139,10 @@ def test_without_a_jail_times_of_devices_can_be_set(
         "page_cache",
         "file_locks",
         "record_locks",
+        "where_pages_are",
+        "asynchronous_requests",
+        "state_of_the_machine",
+        "flush_the_disks",
     ],
 )
 def test_without_the_filter_it_succeeds(name: str, unfiltered: AttackBench) -> None:
@@ -150,10 +155,38 @@ def test_without_the_filter_it_succeeds(name: str, unfiltered: AttackBench) -> N
 def unfiltered() -> Iterator[AttackBench]:
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as patch:  # no longer than that: the corpus may use the same process
-            for name in ("compile_filter", "compile_cutoff"):
-                patch.setattr(lethe.sandbox.sandbox, name, lambda: ALLOW_EVERYTHING)
+            patch.setattr(lethe.sandbox.sandbox, "compile_filters", lambda **_: (ALLOW_EVERYTHING,))
             bench = stack.enter_context(weakened())
         yield bench
+
+
+@pytest.mark.parametrize("backend", [Backend.ZYGOTE, Backend.FRESH])
+def test_a_folder_that_runs_share_is_noticed(backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    os.chown(shared, UID, UID)
+    for folder in tmp_path.parents:
+        if folder.name.startswith(("pytest-", "popen-")):
+            folder.chmod(0o755)
+    tmp_path.chmod(0o755)
+    build = lethe.sandbox.sandbox.build_command
+
+    def build_with_a_shared_folder(fd: int, **arguments: Any) -> list[str]:
+        command = build(fd, **arguments)
+        place = command.index("--remount-ro")
+        return [*command[:place], "--bind", str(shared), "/shared", *command[place:]]
+
+    monkeypatch.setattr(lethe.sandbox.sandbox, "build_command", build_with_a_shared_folder)
+    source = b"def unlearning(net, retain, forget, validation):\n    open('/shared/mark', 'w').close()\n"
+    with AttackBench(backend=backend) as shown:
+        assert "stat of the files in /shared" in breach(replace(CASES["set_what_lasts"], source=source), shown)
+
+
+def test_the_observers_lists_are_those_of_the_documentation() -> None:
+    page = (ROOT / "docs" / "leaks.md").read_text(encoding="utf-8")
+    assert [
+        name for name in {**REVIEWED, **REVIEWED_AT_ONCE, **REVIEWED_FRESH} if f"`{name.strip()}`" not in page
+    ] == []
 
 
 def test_with_other_limits_it_succeeds() -> None:

@@ -121,15 +121,15 @@ def test_brokers(redis_url: str, tmp_path: Path) -> None:
     assert found(Settings(home=tmp_path, broker_url=redis_url), "broker").ok
     (tmp_path / "broker").mkdir()
     assert "writable" in found(Settings(home=tmp_path), "broker").detail
-    unknown = found(Settings(home=tmp_path, broker_url="carrier-pigeon://roof"), "broker")
-    assert (unknown.ok, unknown.remedy) == (False, "start it, or correct LETHE_BROKER_URL")
+    silent = found(Settings(home=tmp_path, broker_url="redis://127.0.0.1:9/0"), "broker")
+    assert (silent.ok, silent.remedy) == (False, "start it, or correct LETHE_BROKER_URL")
 
 
 def test_artifact_stores(tmp_path: Path) -> None:
     assert found(Settings(home=tmp_path, artifacts_url="memory://"), "artifacts").ok
     missing = found(Settings(home=tmp_path, artifacts_url=f"file://{tmp_path / 'mount'}"), "artifacts")
     assert (missing.ok, missing.required) == (False, False)
-    assert found(Settings(home=tmp_path, artifacts_url="gopher://x/y"), "artifacts").remedy != ""
+    assert missing.remedy != ""
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

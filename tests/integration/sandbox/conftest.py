@@ -53,6 +53,7 @@ def tiny_setup(tmp_path_factory: pytest.TempPathFactory) -> Setup:
         harness={"tiny.py": folder / "tiny.py"},
         harness_module="tiny",
         inputs={"data.bin": folder / "data.bin"},
+        with_packages=False,
         start_s=60.0,
     )
 

@@ -20,6 +20,7 @@ def test_everything_required_is_found() -> None:
         "interpreter",
         "temporary folder",
         "seccomp",
+        "files in memory",
         "jail",
         "cgroups",
     ]

@@ -164,7 +164,7 @@ from pathlib import Path
 from lethe.sandbox import Policy, Setup, open_sandbox
 
 source = b"import os, time\\nos.fork()\\ndef f(c, s):\\n    print('up', flush=True)\\n    time.sleep(600)\\n"
-setup = Setup(harness={"tiny.py": Path(sys.argv[1])}, harness_module="tiny", start_s=60)
+setup = Setup(harness={"tiny.py": Path(sys.argv[1])}, harness_module="tiny", with_packages=False, start_s=60)
 with open_sandbox(setup, Policy(wall_s=600)) as opened:
     threading.Timer(1.0, lambda: print("running", flush=True)).start()
     opened.run(source, function="f", seed=0)
@@ -226,7 +226,7 @@ def is_running(pid: int) -> bool:
 def test_a_harness_that_does_not_load(tmp_path: Path, body: str, complaint: str) -> None:
     (tmp_path / "bad.py").write_text(f"def load(inputs):\n    {body}\n")
     start_s = 1.0 if "sleep(60)" in body else 30.0
-    setup = Setup(harness={"bad.py": tmp_path / "bad.py"}, harness_module="bad", start_s=start_s)
+    setup = Setup(harness={"bad.py": tmp_path / "bad.py"}, harness_module="bad", with_packages=False, start_s=start_s)
     with pytest.raises(SandboxFailure, match=complaint), open_sandbox(setup, Policy()):
         pytest.fail("it must not open")
 

@@ -287,3 +287,10 @@ def test_runs_that_may_take_only_so_much_time_together(run: Run) -> None:
         assert result.error is not None
         assert "together" in result.error.message
     assert run(nap).status is Status.OK
+
+
+def test_a_run_that_sleeps_does_not_wait_for_a_processor(run_hasty: Run) -> None:
+    result = run_hasty("import time\ndef f(context, seed):\n    time.sleep(60)\n")
+    assert result.status is Status.TIMEOUT
+    assert result.waited_s is not None
+    assert result.waited_s < result.wall_s / 2

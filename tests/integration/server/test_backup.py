@@ -66,7 +66,7 @@ def half_done(site: Site) -> None:
     with site.register("ann") as ann, site.register("bob") as bob:
         upload(ann)
         site.evaluate()
-        upload(bob, GOOD + b"# bob\n")
+        upload(bob, GOOD + b"'bob'\n")
         job = site.claim()
         assert job is not None
         assert site.report(job, finished=[])

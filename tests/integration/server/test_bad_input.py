@@ -17,7 +17,10 @@ REFUSED = {
     "null byte": (GOOD + b"\0", 422, "syntax_error", None),
     "no function": (b"def unlearn(net, retain, forget, validation):\n    pass\n", 422, "no_unlearning", None),
     "nested function only": (b"def f():\n    def unlearning(a, b, c, d): pass\n", 422, "no_unlearning", None),
-    "three parameters": (b"import torch\ndef unlearning(net, retain, forget):\n    pass\n", 422, "wrong_parameters", 2),
+    "return at module level": (GOOD + b"\nreturn\n", 422, "syntax_error", GOOD.count(b"\n") + 2),
+    "no data": (b"import torch\ndef unlearning(net):\n    pass\n", 422, "wrong_parameters", 2),
+    "names in no order": (b"def unlearning(net, seed, device, datasets):\n    pass\n", 422, "wrong_parameters", 1),
+    "decorated": (b"@wrap\ndef unlearning(net, forget, retain, val):\n    pass\n", 422, "wrong_parameters", 2),
     "unbound fifth": (f"{HEADER[:-2]}, extra):\n    pass\n".encode(), 422, "wrong_parameters", 1),
     "async": (b"async " + GOOD, 422, "wrong_parameters", 1),
     "class": (b"class unlearning:\n    pass\n", 422, "wrong_parameters", 1),
@@ -30,6 +33,8 @@ REFUSED = {
     "hostile nesting": (b"x = " + b"-" * 120_000 + b"1\n" + GOOD, 422, "too_complex", None),
 }  # fmt: skip
 ACCEPTED = {
+    "three parameters": b"def unlearning(net, retain, forget):\n    pass\n",
+    "another order": b"def unlearning(net, forget_loader, retain_loader, val_loader):\n    pass\n",
     "extra parameters": f"{HEADER[:-2]}, device, seed=3):\n    pass\n".encode(),
     "star": b"def unlearning(*loaders):\n    pass\n",
     "lambda": b"unlearning = lambda net, r, f, v: net\n",

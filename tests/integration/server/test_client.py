@@ -92,7 +92,7 @@ def test_every_call_of_a_participant(site: Site, ann: Client, file: Path) -> Non
     assert ann.quota(SLUG).in_flight == 0
     assert ann.leaderboard_csv(SLUG).startswith("rank,team,score")
     assert ann.log(sent.id).stdout == ""
-    file.write_bytes(GOOD + b"# 2\n")
+    file.write_bytes(GOOD + b"'2'\n")
     assert ann.cancel(ann.submit(SLUG, file).id).state == "cancelled"
 
 
@@ -114,7 +114,7 @@ def test_errors_say_what_to_do(site: Site, ann: Client, file: Path) -> None:
     assert missing.value.code == "unreadable_file"
     site.change_specification(quotas=QuotasSpec(submissions_per_day=1, in_flight=0))
     for number in range(2):
-        file.write_bytes(GOOD + b"#" * number)
+        file.write_bytes(GOOD + b"0\n" * number)
         if number == 0:
             ann.submit(SLUG, file)
             site.evaluate()
@@ -205,7 +205,7 @@ def test_a_participant_s_day_on_the_command_line(site: Site, file: Path, monkeyp
     assert json.loads(lethe("submissions", SLUG, "--json").stdout)["items"][0]["selected"]
     assert "Solo" in lethe("leaderboard", SLUG, "--csv").stdout
     assert json.loads(lethe("leaderboard", SLUG, "--json").stdout)["teams"] == 1
-    file.write_bytes(GOOD + b"# 2\n")
+    file.write_bytes(GOOD + b"'2'\n")
     second = json.loads(lethe("submit", str(file), "-c", SLUG, "--json").stdout)["id"]
     assert "cancelled" in lethe("cancel", second).stdout
     assert lethe("status", second, "--watch").exit_code == 0

@@ -2,13 +2,17 @@
 
 import json
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import delete
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
+from lethe.server.hosting import account_administration
+from lethe.server.models import TeamMember
 from lethe.server.submissions import event_stream
 from tests.integration.server.conftest import Site, upload
 
@@ -57,6 +61,35 @@ def test_streams_are_limited_and_make_room_when_they_close(site: Site, monkeypat
             if answer.status_code == 200:
                 break
         assert '"cancelled"' in answer.text
+
+
+def leave(site: Site, ann: httpx.Client) -> None:
+    with site.context.database.write() as session:
+        session.execute(delete(TeamMember))
+
+
+def disable(site: Site, ann: httpx.Client) -> None:
+    with site.context.database.write() as session:
+        account_administration.set_disabled(session, "ann", is_disabled=True)
+
+
+def change_password(site: Site, ann: httpx.Client) -> None:
+    body = {"password": "correct horse", "new_password": "another horse"}
+    assert ann.post("/users/me/password", json=body).status_code == 204
+
+
+@pytest.mark.parametrize("end", [leave, disable, change_password])
+def test_a_stream_ends_with_the_right_to_see_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch, end: Callable[[Site, httpx.Client], None]
+) -> None:
+    monkeypatch.setattr(event_stream, "POLL_S", 0.02)
+    with site.register("ann") as ann, site.client(ann.headers["authorization"].split()[1]) as other:
+        identifier = upload(ann).json()["id"]
+        with ann.stream("GET", f"/submissions/{identifier}/events") as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            end(site, other)
+            assert list(lines) is not None  # it ends, long before its quarter of an hour
 
 
 def test_a_stream_ends_after_its_longest_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,8 @@ def test_notebook_is_stored_as_the_python_that_runs(site: Site) -> None:
         assert answer.status_code == 202, answer.text
         submission = answer.json()
         assert submission["filename"] == "mine.ipynb"
-        assert submission["notes"] == ["cell 1: left out '%pip install einops'"]
+        hint = 'name packages in a script block: # /// script, # dependencies = ["einops"], # ///'
+        assert submission["notes"] == [f"cell 1: left out '%pip install einops'; {hint}"]
         source = ann.get(f"/submissions/{submission['id']}/source").text
         assert "pass  # %pip install einops\nimport torch\n" in source
         job = site.claim()
@@ -128,13 +129,13 @@ def test_idempotency_key(site: Site) -> None:
         first = upload(ann, **{"Idempotency-Key": "k1"})
         again = upload(ann, **{"Idempotency-Key": "k1"})
         assert (again.status_code, again.json()["id"]) == (first.status_code, first.json()["id"])
-        other = upload(ann, GOOD + b"# other\n", **{"Idempotency-Key": "k1"})
+        other = upload(ann, GOOD + b"'other'\n", **{"Idempotency-Key": "k1"})
         assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
         with site.register("bob") as bob:  # another account's keys are its own
-            assert upload(bob, GOOD + b"# other\n", **{"Idempotency-Key": "k1"}).status_code == 202
+            assert upload(bob, GOOD + b"'other'\n", **{"Idempotency-Key": "k1"}).status_code == 202
         with site.context.database.write() as session:  # a day later the key is free again
             session.execute(update(IdempotencyKey).values(created_at=utc_now() - timedelta(hours=25)))
-        assert upload(ann, GOOD + b"# other\n", **{"Idempotency-Key": "k1"}).status_code == 202
+        assert upload(ann, GOOD + b"'other'\n", **{"Idempotency-Key": "k1"}).status_code == 202
 
 
 def test_parallel_uploads_of_one_file_make_one_submission(site: Site) -> None:

@@ -41,7 +41,7 @@ class Disk:
 
     def sources(self) -> list[Path]:
         folder = self.root / "small/home/artifacts"
-        return [path for path in folder.rglob("*") if path.is_file() and b"# full" in path.read_bytes()]
+        return [path for path in folder.rglob("*") if path.is_file() and b"'full" in path.read_bytes()]
 
     def leftovers(self) -> set[str]:
         """Folders and endings of all artifacts, by which a file that is no artifact would show."""
@@ -78,7 +78,7 @@ def test_a_disk_that_is_full_refuses_uploads_and_keeps_no_part_of_them(served: t
         assert account.status_code == 201, account.text
         client.headers["Authorization"] = f"Bearer {account.json()['token']}"
         accepted = 0
-        while (answer := upload(client, GOOD + f"# full {accepted}\n".encode() + b"#" * 100_000)).status_code == 202:
+        while (answer := upload(client, GOOD + f"'full {accepted}'\n".encode() + b"#" * 100_000)).status_code == 202:
             accepted += 1
         assert (answer.status_code, answer.json()["code"]) == (507, "storage_full")
         assert 0 < accepted < 60
@@ -88,5 +88,5 @@ def test_a_disk_that_is_full_refuses_uploads_and_keeps_no_part_of_them(served: t
         assert all(path.read_bytes().endswith(b"#" * 100_000) for path in disk.sources())
         assert disk.leftovers() == set()
         disk.make_room()
-        assert upload(client, GOOD + b"# full, later\n").status_code == 202
+        assert upload(client, GOOD + b"'full, later'\n").status_code == 202
         assert len(client.get("/competitions/faces/submissions?limit=100").json()["items"]) == accepted + 1

@@ -1,7 +1,10 @@
 """Boards that are kept in memory: who gets the kept answer, in which form, and what ends it."""
 
 import gzip
+import socket
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -81,6 +84,41 @@ def test_a_visitor_and_the_next_stranger_each_get_their_own_page(site: Site, any
         assert COOKIE in ann.cookies
         assert "ann" in ann.get(PAGE).text
         assert "ann" not in anybody.get(PAGE).text
+
+
+def test_what_a_board_does_not_depend_on_makes_no_other_one(
+    site: Site, anybody: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+    ask = response_cache.BoardCache._ask
+
+    async def note(self: Any, key: Any, scope: Any, kept: Any) -> Any:
+        asked.append(key[1])
+        return await ask(self, key, scope, kept)
+
+    monkeypatch.setattr(response_cache.BoardCache, "_ask", note)
+    with anybody:
+        for path in (BOARD, PAGE):
+            first = anybody.get(path)
+            for query in ("x=1", "x=2&y=3", "view=final&view=public", "view=public", "%76iew=public&x=4"):
+                answer = anybody.get(f"{path}?{query}")
+                assert (answer.status_code, answer.headers["etag"] != "") == (200, True)
+            assert anybody.get(f"{path}?x=5").content == first.content
+            assert anybody.get(f"{path}?{'x' * 600}=1").status_code == 200
+        assert anybody.get(f"{PAGE}?q=ann").status_code == 200
+    assert asked == [b"", b"view=public"] * 2
+
+
+def test_a_second_host_header_is_not_answered_from_what_is_kept(site: Site, anybody: httpx.Client) -> None:
+    with anybody:
+        address = urlsplit(site.url)
+        for hosts in ((b"a.example", b"b.example"), (b"b.example",), (b"a.example",)):
+            lines = b"".join(b"Host: %s\r\n" % host for host in hosts)
+            with socket.create_connection((address.hostname, address.port or 80), timeout=60) as connection:
+                connection.sendall(b"GET %s HTTP/1.1\r\n%sConnection: close\r\n\r\n" % (PAGE.encode(), lines))
+                answer = b"".join(iter(lambda: connection.recv(65536), b""))
+            others = {b"a.example", b"b.example"} - {hosts[0]}
+            assert not any(other in answer for other in others), hosts
 
 
 def test_a_refusal_is_not_kept(site: Site, anybody: httpx.Client) -> None:

@@ -95,7 +95,10 @@ def hidden_values(site: Site) -> set[str]:
         competition = session.scalars(select(Competition)).one()
         values = {competition.secret, BANK, site.worker_key}
         values |= {
-            str(run_seed(competition.secret, stage=s, epoch=0, index=i)) for s in ("run", "check") for i in range(8)
+            str(run_seed(competition.secret, stage=s, epoch=0, index=i, source=source))
+            for s in ("run", "check")
+            for i in range(8)
+            for source in session.scalars(select(Submission.source_sha256))
         }
         refs = list(artifact_refs(competition.prepared))
         values |= {ref["sha256"] for ref in refs} | {ref["key"] for ref in refs}
@@ -224,7 +227,7 @@ def test_the_end_of_hidden_runs_shows_at_a_step_of_the_clock(site: Site) -> None
         before = ann.get(f"/competitions/{SLUG}/leaderboard").headers["ETag"]
         site.evaluate()
         waiting = ann.get(address).json()
-        assert (waiting["state"], waiting["score"], waiting["finished_at"]) == ("running", None, None)
+        assert (waiting["state"], waiting["score"], waiting["finished_at"]) == ("queued", None, None)  # as at the step
         assert ann.get(f"/competitions/{SLUG}/quota").json()["in_flight"] == 1
         assert ann.get(f"/competitions/{SLUG}/leaderboard").headers["ETag"] == before
         _let_it_show(site)
@@ -245,7 +248,7 @@ def test_a_fault_on_hidden_data_shows_at_a_step_of_the_clock(site: Site) -> None
         fault = {"code": "exception", "owner": "participant", "message": MARKER, "line": MARKED_LINE}
         assert site.report(first, fault=fault)
         waiting = ann.get(address).json()
-        assert (waiting["state"], waiting["owner"], waiting["error"]) == ("running", None, None)
+        assert (waiting["state"], waiting["owner"], waiting["error"]) == ("queued", None, None)  # as at the last step
         assert site.claim() is None  # its other runs are not begun, and those that run are stopped
         beat = site.work("heartbeat", work_id=str(second.work_id), token=second.token, finished=[])
         assert beat.json()["stop"] is True

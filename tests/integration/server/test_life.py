@@ -63,7 +63,7 @@ def life(site: Site) -> Site:
 
 
 def file(number: int) -> bytes:
-    return GOOD + f"# {number}\n".encode()
+    return GOOD + f"'{number}'\n".encode()
 
 
 def code_of(answer: httpx.Response) -> tuple[int, str]:
@@ -156,7 +156,11 @@ def test_life_of_a_competition(life: Site) -> None:
     assert (job.stage, job.visible.key) == ("run", "final-visible")
     with site.context.database.read() as session:
         competition = session.scalars(select(Competition)).one()
-        seen = {run_seed(competition.secret, stage=Stage.RUN, epoch=0, index=index) for index in range(RUNS)}
+        origin = session.get_one(Submission, session.get_one(Submission, job.submission_id).origin_id)
+        seen = {
+            run_seed(competition.secret, stage=Stage.RUN, epoch=0, index=index, source=origin.source_sha256)
+            for index in range(RUNS)
+        }
     assert not seen & {order.seed for order in job.runs}
     assert site.report(job, finished=site.store_runs(job))
     site.evaluate()

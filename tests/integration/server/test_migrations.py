@@ -12,7 +12,19 @@ from tests.integration.server.conftest import GOOD, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
 
+BEFORE_0017 = (
+    "ALTER TABLE submissions DROP COLUMN upload_sha256",
+    "DROP TABLE known_addresses",
+    "DROP INDEX ix_submissions_team_form",
+    "DROP INDEX ix_submissions_team_shape",
+    *(
+        f"ALTER TABLE submissions DROP COLUMN {name}"
+        for name in ("seed_rule", "form_sha256", "shape_sha256", "runs_shown_before")
+    ),
+    "UPDATE alembic_version SET version_num = '0016'",
+)
 BEFORE_0016 = (
+    *BEFORE_0017,
     "ALTER TABLE work_items DROP COLUMN available_at",
     "ALTER TABLE model_orders DROP COLUMN available_at",
     "ALTER TABLE model_orders RENAME COLUMN worker TO holder",
@@ -24,7 +36,7 @@ def test_postponed_work_was_leased_without_a_holder(site: Site) -> None:
     until = utc_now() + timedelta(hours=1)
     with site.register("ann") as ann:
         for number in range(3):
-            upload(ann, GOOD + f"# {number}\n".encode(), f"{number}.py")
+            upload(ann, GOOD + f"'{number}'\n".encode(), f"{number}.py")
         held = site.claim()
         assert held is not None
         with site.context.database.write() as session:

@@ -40,8 +40,8 @@ def test_metrics_count_what_happened(site: Site) -> None:
     with site.register("ann") as ann, site.register("bob") as bob, site.register("cat") as cat:
         upload(ann)
         site.evaluate()
-        identifier = upload(bob, GOOD + b"# bob\n").json()["id"]
-        upload(cat, GOOD + b"# cat\n")
+        identifier = upload(bob, GOOD + b"'bob'\n").json()["id"]
+        upload(cat, GOOD + b"'cat'\n")
         waiting = samples(site.url)
         assert waiting['lethe_queue_depth{"stage": "check"}'] == 2
         assert 0 <= waiting['lethe_queue_oldest_seconds{"stage": "check"}'] < 120

@@ -120,7 +120,7 @@ def test_the_plot_of_all_submissions_follows_the_board(site: Site, monkeypatch: 
         with site.context.database.read() as session:
             assert before <= {ref.key for ref in references(session)}
 
-        upload(ann, GOOD + b"# again\n")
+        upload(ann, GOOD + b"'again'\n")
         site.evaluate(shift=1.0)
         assert not overviews.draw_next()  # once a minute is enough
         monkeypatch.setattr(overview_plotting, "AT_MOST_EVERY", timedelta(0))
@@ -185,7 +185,7 @@ def statements(site: Site) -> list[str]:
 def test_two_submissions_are_compared_by_their_paired_difference(site: Site) -> None:
     with site.register("ann") as ann, site.register("bob") as bob, site.register("hos"), browser(site, "hos") as host:
         ids = []
-        for client, shift, extra in ((ann, 2.5, b"# a"), (bob, 0.1, b"# b")):
+        for client, shift, extra in ((ann, 2.5, b"'a'"), (bob, 0.1, b"'b'")):
             source = b"def unlearning(net, retain, forget, validation):\n    return net\n" + extra
             ids.append(upload(client, source).json()["id"])
             site.evaluate(shift=shift)

@@ -69,7 +69,7 @@ def test_runs_of_evaluations_that_ended_go_and_those_in_flight_stay(site: Site) 
         assert found(site, days=8) == {UNREFERENCED: never_reported}  # a worker that was silent for a week
         ann.post(f"/submissions/{identifier}/cancel")
         assert found(site, days=8) == {ENDED: held - never_reported, UNREFERENCED: never_reported}
-        upload(bob, GOOD + b"# bob\n")
+        upload(bob, GOOD + b"'bob'\n")
         site.evaluate()
         before = keys(site)
         assert prune(site, days=8) == held

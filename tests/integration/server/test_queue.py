@@ -22,7 +22,7 @@ OTHER = "other"
 
 def variants(count: int) -> list[bytes]:
     """Different files that do the same."""
-    return [GOOD + f"# {number}\n".encode() for number in range(count)]
+    return [GOOD + f"'{number}'\n".encode() for number in range(count)]
 
 
 def team_names(site: Site, jobs: list[Any]) -> list[str]:
@@ -61,7 +61,9 @@ def test_position_in_the_queue_is_the_order_in_which_workers_take_up(site: Site)
                 assert client.post(f"/competitions/{slug}/submissions", files=files).status_code == 202
         with site.context.database.read() as session:
             waiting = session.scalars(select(Submission)).all()
-            positions = {submission.id: fair_order.queue_position(session, submission) for submission in waiting}
+            positions = {
+                submission.id: fair_order.queue_position(session, submission, utc_now()) for submission in waiting
+            }
     taken = [site.claim() for _ in waiting]
     assert [positions[job.submission_id] for job in taken] == list(range(1, len(waiting) + 1))
 
@@ -190,7 +192,7 @@ def test_ten_thousand_waiting_submissions_are_one_look_into_an_index(site: Site)
         compiled = statement.compile(site.context.database.engine, compile_kwargs={"literal_binds": True})
         plan = "\n".join(session.scalars(text(f"EXPLAIN {compiled}")))
         last = session.get_one(Submission, ids[-1])
-        assert fair_order.queue_position(session, last) == 10_001
+        assert fair_order.queue_position(session, last, utc_now()) == 10_001
     assert "ix_work_items_waiting" in plan
     assert "Sort" not in plan
     assert "Seq Scan on work_items" not in plan

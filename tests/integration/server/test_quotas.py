@@ -24,7 +24,7 @@ def limit(site: Site, **limits: int) -> None:
 
 
 def file(number: int) -> bytes:
-    return GOOD + f"# {number}\n".encode()
+    return GOOD + f"'{number}'\n".encode()
 
 
 def code_of(answer: httpx.Response) -> tuple[int, str]:

@@ -43,7 +43,7 @@ def scored(site: Site) -> Site:
     """Three scored teams, their runs ever further from the oracles."""
     for place, name in enumerate(NAMES):
         with site.register(name) as client:
-            assert upload(client, GOOD + b"#" * place).status_code == 202
+            assert upload(client, GOOD + b"0\n" * place).status_code == 202
         site.evaluate(shift=0.6 * place)
     return site
 
@@ -91,7 +91,7 @@ def test_a_draft_changes_nothing_and_applying_it_everything(scored: Site) -> Non
 def test_scores_that_come_meanwhile_are_taken_in(scored: Site) -> None:
     made = rescoring.draft(scored.context, SLUG, {"rule": "competition"}, quiet)
     with scored.register("dora") as client:
-        assert upload(client, GOOD + b"# d\n").status_code == 202
+        assert upload(client, GOOD + b"'d'\n").status_code == 202
     scored.evaluate(shift=0.3)
     applied = rescoring.apply(scored.context, made, quiet)
     assert "dora" in {move.team for move in applied.moves["public"]}
@@ -101,7 +101,7 @@ def test_scores_that_come_meanwhile_are_taken_in(scored: Site) -> None:
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_a_scorer_that_began_before_the_exchange_scores_again_under_the_new_rule(scored: Site) -> None:
     with scored.register("dora") as client:
-        sent = UUID(upload(client, GOOD + b"# d\n").json()["id"])
+        sent = UUID(upload(client, GOOD + b"'d'\n").json()["id"])
     while (job := scored.claim()) is not None:
         assert scored.report(job, finished=[] if job.stage == "check" else scored.store_runs(job, 0.3))
 

@@ -101,6 +101,20 @@ def test_replayed_outcomes_count_once(site: Site) -> None:
         assert site.work("heartbeat", work_id=str(job.work_id), token=job.token).json()["stop"] is True
 
 
+def test_a_worker_of_one_stage_gets_no_work_of_the_other(site: Site) -> None:
+    with site.register("ann") as ann:
+        upload(ann)
+        assert site.claim("w1", only="run") is None
+        check = site.claim("w2", only="check")
+        assert check is not None
+        assert check.stage == "check"
+        assert site.report(check)
+        assert site.claim("w2", only="check") is None
+        job = site.claim("w1", only="run")
+        assert job is not None
+        assert job.stage == "run"
+
+
 def test_a_key_touches_only_its_own_leases(site: Site) -> None:
     with site.register("ann") as ann:
         upload(ann)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import httpx
+from sqlalchemy import text
 
 from lethe.evaluator.contract.specification_file import load_specification
 from lethe.server.cli.supervisor import Supervisor
@@ -16,7 +17,7 @@ from lethe.server.context import Context
 from lethe.server.hosting import creation
 from lethe.server.queue.worker_keys import create_worker_key
 from lethe.server.settings import Settings
-from tests.conftest import free_port
+from tests.conftest import LIGHT_WORKERS, free_port
 from tests.system.chaos.meddler import Meddler
 from tests.system.chaos.services import Postgres, Redis
 
@@ -28,6 +29,12 @@ LEASE_S = 6.0
 WORKERS = ("worker1", "worker2", "worker3")
 FORK_SERVER = "lethe.sandbox.zygote"
 INFERENCE = "lethe.evaluator.inference.child"
+# Uploads of one kind differ in a string only, and have to give the same scores; since rule 2 they would have seeds of
+# their own.
+EQUAL_SEEDS = (
+    "CREATE FUNCTION equal_seeds() RETURNS trigger AS 'BEGIN NEW.seed_rule := 1; RETURN NEW; END' LANGUAGE plpgsql",
+    "CREATE TRIGGER equal_seeds BEFORE INSERT ON submissions FOR EACH ROW EXECUTE FUNCTION equal_seeds()",
+)
 
 
 class Stand:
@@ -44,6 +51,8 @@ class Stand:
         creation.open_competition(self.context, SLUG)
         with self.context.database.write() as session:
             key = create_worker_key(session, "chaos")
+            for statement in EQUAL_SEEDS:
+                session.execute(text(statement))
         self.meddler = Meddler(self.url, seed=seed, late_s=LEASE_S + 1.5)
         shared = {name: value for name, value in os.environ.items() if not name.startswith("LETHE_")} | {
             "LETHE_HOME": str(home),
@@ -64,6 +73,7 @@ class Stand:
             "LETHE_DATABASE_URL": "",
             "LETHE_CACHE": str(cache),
             "LETHE_SLOTS": str(SLOTS),
+            **LIGHT_WORKERS,
         }
         self._supervisor = Supervisor(shared)
         for name in ("serve", "control"):

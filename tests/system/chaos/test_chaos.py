@@ -147,7 +147,7 @@ def _send_batch(stand: Stand, clients: list[httpx.Client], counts: dict[str, int
 
 def _send(client: httpx.Client, kind: str, comment: str, *, cancelled: bool = False) -> Sent:
     body = KINDS[kind][0].replace("{practice}", "150")
-    source = f"{HEADER}{body}# {comment}\n".encode()
+    source = f"{HEADER}{body}'{comment}'\n".encode()
     headers = {"Idempotency-Key": comment}
     answer = _until_answered(
         lambda: client.post(

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lethe.sandbox import Backend, Policy, SandboxFailure, SandboxUnavailable, Setup, gpu, zygote
+from lethe.sandbox import Backend, Policy, SandboxFailure, SandboxUnavailable, Setup, zygote
 from lethe.sandbox.cgroups import CgroupTree
 from lethe.sandbox.gpu import GpuWatch, device_nodes, used_bytes
 from lethe.sandbox.identity import Identity
+from lethe.sandbox.image import Image
 from lethe.sandbox.interpreter import Interpreter
 from lethe.sandbox.jail import build_command
 from lethe.sandbox.sandbox import mode_of
@@ -35,8 +36,9 @@ def test_only_the_workers_own_gpu_is_bound(devices: Path) -> None:
         setup=Setup(harness={}, harness_module="h", backend=Backend.FRESH, gpu=3),
         policy=Policy(),
         identity=Identity(uid=61_010, gid=61_010, drops=True),
-        interpreter=Interpreter(Path("/usr/bin/python3"), {}),
+        interpreter=Interpreter(Path("/usr/bin/python3"), {}, Path("/usr/bin/python3")),
         staging=Staging(Path("/stage")),
+        image=Image(user_fd=8, mount_fd=9, files=0, size_bytes=0),
         gpu_nodes=nodes,
     )
     bound = [command[index + 2] for index, word in enumerate(command) if word == "--dev-bind"]
@@ -51,32 +53,6 @@ def test_a_gpu_that_is_not_there(devices: Path) -> None:
 def test_a_gpu_has_a_number() -> None:
     with pytest.raises(ValueError, match="number of a GPU"):
         Setup(harness={}, harness_module="h", gpu=-1)
-
-
-def test_the_drivers_library_is_found_where_the_loader_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This machine has no driver, so another library of the loader's list plays its part."""
-    monkeypatch.setattr(gpu, "_DRIVER", "libc.so.")
-    (library, *_) = gpu.driver_libraries.__wrapped__()
-    assert library.is_relative_to("/usr")
-    assert library.name.startswith("libc")
-    monkeypatch.setattr(gpu, "_DRIVER", "libnowhere.so.")
-    assert gpu.driver_libraries.__wrapped__() == ()
-
-
-def test_what_is_masked_cannot_be_opened() -> None:
-    command = build_command(
-        7,
-        bwrap="bwrap",
-        setup=Setup(harness={}, harness_module="h"),
-        policy=Policy(),
-        identity=Identity(uid=61_010, gid=61_010, drops=True),
-        interpreter=Interpreter(Path("/usr/bin/python3"), {}),
-        staging=Staging(Path("/stage")),
-        masked=(Path("/usr/lib/libcuda.so.1"),),
-    )
-    place = command.index("/usr/lib/libcuda.so.1")
-    assert command[place - 2 : place] == ["--ro-bind", "/dev/null"]
-    assert place > command.index("/usr")
 
 
 def test_no_gpu_in_the_zygote() -> None:

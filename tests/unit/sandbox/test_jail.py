@@ -1,13 +1,16 @@
 """The command line of the jail: what is bound, and that nothing is bound writable."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from lethe.sandbox import Policy, Setup
 from lethe.sandbox.identity import Identity
+from lethe.sandbox.image import Image
 from lethe.sandbox.interpreter import Interpreter
 from lethe.sandbox.jail import build_command
+from lethe.sandbox.memory_files import IMAGE, OWN
 from lethe.sandbox.staging import Staging
 
 IDENTITY = Identity(uid=61_010, gid=61_010, drops=True)
@@ -29,8 +32,10 @@ def command() -> list[str]:
         interpreter=Interpreter(
             Path("/sandbox/environment/bin/python"),
             {Path("/sandbox/environment"): Path("/env"), Path("/base"): Path("/base")},
+            Path("/env/bin/python"),
         ),
         staging=Staging(Path("/stage")),
+        image=Image(user_fd=8, mount_fd=9, files=0, size_bytes=0),
     )
 
 
@@ -45,21 +50,33 @@ def test_nothing_is_bound_writable(command: list[str]) -> None:
 
 
 def test_what_is_bound(command: list[str]) -> None:
-    bound = pairs(command, "--ro-bind")
+    bound = pairs(command, "--ro-bind") | pairs(command, "--ro-bind-try")
     expected = {
-        ("/env", "/sandbox/environment"),
-        ("/base", "/base"),
-        ("/stage/code", "/sandbox/code"),
-        ("/stage/inputs", "/sandbox/inputs"),
-        ("/stage/proc", "/sandbox/proc"),
-        ("/stage/config.json", "/sandbox/config.json"),
-        ("/stage/etc/passwd", "/etc/passwd"),
-        ("/layers/a", "/sandbox/layers/0"),
-        ("/layers/b", "/sandbox/layers/1"),
+        (f"{IMAGE}/sandbox/environment", "/sandbox/environment"),
+        (f"{IMAGE}/base", "/base"),
+        (f"{IMAGE}/usr", "/usr"),
+        (f"{IMAGE}/etc/ld.so.cache", "/etc/ld.so.cache"),
+        (f"{OWN}/code", "/sandbox/code"),
+        (f"{OWN}/inputs", "/sandbox/inputs"),
+        (f"{OWN}/proc", "/sandbox/proc"),
+        (f"{OWN}/config.json", "/sandbox/config.json"),
+        (f"{OWN}/etc/passwd", "/etc/passwd"),
+        (f"{OWN}/etc/group", "/etc/group"),
+        (f"{OWN}/layers", "/sandbox/layers"),
     }
     assert expected <= bound
-    system = {"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc/group"}
-    assert {target for _, target in bound - expected} <= system
+    assert {target for _, target in bound - expected} <= {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
+    assert all(source.startswith(f"{IMAGE}/") for source, _ in bound)
+
+
+def test_what_is_copied_for_this_jail_alone(command: list[str]) -> None:
+    assert command[0] == "/env/bin/python"
+    trees = dict(json.loads(command[command.index("/usr/bin/bwrap") - 1]))
+    assert trees == {
+        **{name: f"/stage/{name}" for name in ("code", "inputs", "etc", "proc", "config.json")},
+        "layers/0": "/layers/a",
+        "layers/1": "/layers/b",
+    }
 
 
 def test_links_are_made_before_the_root_becomes_read_only(command: list[str]) -> None:

@@ -37,7 +37,7 @@ def test_only_python_files_and_the_guest_are_staged(setup: Setup) -> None:
         "lethe/__init__.py",
         *(
             f"lethe/sandbox/{name}.py"
-            for name in ("__init__", "guest", "guest_process", "huge_pages", "kernel", "zygote")
+            for name in ("__init__", "guest", "guest_process", "huge_pages", "kernel", "memory_files", "zygote")
         ),
     }
     assert modes == {0o644, 0o755}

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from lethe.evaluator.contract.fault_texts import FAULT_TEXTS
 from lethe.evaluator.contract.faults import FaultCode
@@ -115,3 +116,29 @@ def test_mistakes_in_a_specification_are_named(tmp_path: Path, text: str, messag
 def test_unknown_specification_names_the_shipped_ones() -> None:
     with pytest.raises(SpecificationError, match="demo"):
         load_specification("nowhere.toml")
+
+
+def test_a_home_of_ours_is_closed_with_its_database(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    settings = Settings(home=home)
+    settings.prepare_home()
+    assert home.stat().st_mode & 0o777 == 0o700
+    (home / "lethe.db").touch(mode=0o644)
+    home.chmod(0o755)
+    settings.prepare_home()
+    assert home.stat().st_mode & 0o777 == 0o700
+    database = Database(settings.database)
+    with database.write() as session:
+        session.execute(text("CREATE TABLE t (x INTEGER)"))
+        modes = {path.name: path.stat().st_mode & 0o777 for path in home.glob("lethe.db*")}
+    database.dispose()
+    assert modes == dict.fromkeys(modes, 0o600)
+    assert set(modes) >= {"lethe.db", "lethe.db-wal"}
+
+
+def test_a_folder_of_other_things_stays_open(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    tmp_path.chmod(0o755)
+    Settings(home=tmp_path).prepare_home()
+    assert tmp_path.stat().st_mode & 0o777 == 0o755

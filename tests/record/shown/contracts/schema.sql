@@ -1,4 +1,4 @@
--- revision 0016
+-- revision 0018
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -99,6 +99,13 @@ CREATE TABLE idempotency_keys (
     CONSTRAINT fk_idempotency_keys_user_id FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE
     CONSTRAINT pk_idempotency_keys PRIMARY KEY (id)
     CONSTRAINT uq_idempotency_keys_user_id_key UNIQUE (user_id, "key")
+);
+CREATE TABLE known_addresses (
+    digest VARCHAR(64) NOT NULL
+    user_id CHAR(32) NOT NULL
+    seen_at DATETIME NOT NULL
+    CONSTRAINT fk_known_addresses_user_id_users FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE
+    CONSTRAINT pk_known_addresses PRIMARY KEY (digest)
 );
 CREATE TABLE leases (
     name VARCHAR(40) NOT NULL
@@ -234,6 +241,11 @@ CREATE TABLE submissions (
     runs_shown_at DATETIME
     selected_at DATETIME
     disqualified_reason VARCHAR(500)
+    seed_rule INTEGER DEFAULT '1' NOT NULL
+    form_sha256 VARCHAR(64)
+    shape_sha256 VARCHAR(64)
+    runs_shown_before INTEGER DEFAULT '0' NOT NULL
+    upload_sha256 VARCHAR(64)
     CONSTRAINT ck_submissions_final_has_origin CHECK ((evaluation = 'final') = (origin_id IS NOT NULL))
     CONSTRAINT fk_submissions_competition_id FOREIGN KEY(competition_id) REFERENCES competitions (id)
     CONSTRAINT fk_submissions_origin_id_submissions FOREIGN KEY(origin_id) REFERENCES submissions (id)
@@ -367,6 +379,7 @@ CREATE INDEX ix_audit_events_competition_created ON audit_events (competition_id
 CREATE INDEX ix_audit_events_created ON audit_events (created_at, id);
 CREATE INDEX ix_competition_hosts_user_id ON competition_hosts (user_id);
 CREATE INDEX ix_former_scores_score ON former_scores (score_id, created_at);
+CREATE INDEX ix_known_addresses_user_id ON known_addresses (user_id);
 CREATE INDEX ix_model_orders_state ON model_orders (state);
 CREATE INDEX ix_scores_best ON scores (competition_id, evaluation, final_score);
 CREATE INDEX ix_scores_undrawn ON scores (created_at) WHERE plots IS NULL AND submission_id IS NOT NULL;
@@ -376,6 +389,8 @@ CREATE INDEX ix_submissions_competition_created ON submissions (competition_id, 
 CREATE INDEX ix_submissions_competition_state ON submissions (competition_id, state);
 CREATE INDEX ix_submissions_state_deadline ON submissions (state, deadline_at);
 CREATE INDEX ix_submissions_team_created ON submissions (team_id, created_at);
+CREATE INDEX ix_submissions_team_form ON submissions (team_id, form_sha256);
+CREATE INDEX ix_submissions_team_shape ON submissions (team_id, shape_sha256);
 CREATE INDEX ix_submissions_team_source ON submissions (team_id, source_sha256);
 CREATE INDEX ix_team_invites_team_id ON team_invites (team_id);
 CREATE INDEX ix_team_members_team_id ON team_members (team_id);

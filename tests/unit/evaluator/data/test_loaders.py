@@ -1,5 +1,6 @@
 """Every way in which known submissions read batches and rebuild loaders."""
 
+import copy
 import pickle
 
 import pytest
@@ -170,3 +171,36 @@ def test_missing_tensor(tensors: dict[str, Tensor]) -> None:
     del tensors["forget.age"]
     with pytest.raises(KeyError, match=r"forget\.age"):
         make_loaders(tensors, 4)
+
+
+def test_data_sets_read_like_those_of_torchvision(tensors: dict[str, Tensor]) -> None:
+    loader = make_loaders(tensors, 4, 10).retain
+    data = loader.dataset
+    assert data.classes == [str(number) for number in range(10)]
+    assert data.class_to_idx["3"] == 3
+    assert data.targets == tensors["retain.labels"].tolist()
+    assert data.data.shape == (20, 8, 8, 3)
+    assert data.data.dtype.name == "uint8"
+    assert (data.data[3].transpose(2, 0, 1) == data[3]["image"].numpy()).all()
+    both = ConcatDataset([data, Subset(data, [1, 2])])
+    assert len(both) == 22
+    assert len(both.datasets[0].targets) == 20
+
+
+@pytest.mark.parametrize("kind", [list, torch.tensor])
+def test_relabelled_copies_give_their_own_labels_and_leave_the_original(tensors: dict[str, Tensor], kind: type) -> None:
+    data = make_loaders(tensors, 4).forget.dataset
+    before, images = list(data.targets), data.data.copy()
+    copied = copy.deepcopy(data)
+    copied.targets = kind([9] * 7)
+    copied.targets[2] = 5
+    copied.data[0] = 7
+    assert [copied[place]["age_group"] for place in range(7)] == [9, 9, 5, 9, 9, 9, 9]
+    assert type(copied[0]["age_group"]) is int
+    assert (copied[0]["image"] == 7).all()
+    _, labels = next(iter(DataLoader(copied, batch_size=7)))
+    assert labels.tolist() == [9, 9, 5, 9, 9, 9, 9]
+    copied.data = images
+    assert torch.equal(copied[0]["image"], data[0]["image"])
+    assert list(data.targets) == before
+    assert (data.data == images).all()

@@ -1,40 +1,18 @@
 """What real submissions do with network and loaders, and what the harness makes of what they give back."""
 
-import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from safetensors.numpy import save_file
 from safetensors.torch import load
-from safetensors.torch import save_file as save_tensors
 
+from lethe.evaluator.contract.parameters import Unbindable
 from lethe.evaluator.guest import harness
 from lethe.evaluator.models import build_model
 from lethe.sandbox.guest import InvalidResult, NoResult
+from tests.unit.evaluator.guest.inputs import CLASSES
 
-CLASSES = 4
 HEADER = "import torch\ndef unlearning(net, retain, forget, validation{extra}):\n"
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("inputs")
-    generator = np.random.default_rng(0)
-    arrays = {}
-    for part, count in (("retain", 20), ("forget", 6), ("validation", 6)):
-        arrays[f"{part}.images"] = generator.integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
-        arrays[f"{part}.labels"] = np.arange(count) % CLASSES
-        arrays[f"{part}.image_id"] = np.arange(count)
-        arrays[f"{part}.person_id"] = np.arange(count) // 2
-        arrays[f"{part}.age"] = np.linspace(1, 80, count, dtype=np.float32)
-    save_file(arrays, folder / harness.VISIBLE)
-    torch.manual_seed(0)
-    save_tensors(build_model("resnet-small", CLASSES).state_dict(), folder / harness.ORIGINAL)
-    setting = {"architecture": "resnet-small", "classes": CLASSES, "batch_size": 8, "device": "cpu"}
-    (folder / harness.SETTING).write_text(json.dumps(setting))
-    return folder
 
 
 def call(inputs: Path, body: str, *, extra: str = "", seed: int = 1) -> dict[str, torch.Tensor]:
@@ -59,10 +37,27 @@ FITTING = {
     ),
     "tied storage": "net.bn1.bias = net.bn1.weight",
     "transposed view": "net.conv1.weight = torch.nn.Parameter(net.conv1.weight.transpose(2, 3))",
+    "compiled": "return torch.compile(net)",
+    "data parallel": "return torch.nn.DataParallel(net)",
+    "averaged": (
+        "averaged = torch.optim.swa_utils.AveragedModel(net)\naveraged.update_parameters(net)\nreturn averaged"
+    ),
+    "wrapped twice": "return torch.nn.DataParallel(torch.optim.swa_utils.AveragedModel(net))",
+    "compiled and pruned": (
+        "import torch.nn.utils.prune as prune\n"
+        "prune.l1_unstructured(net.conv1, 'weight', 0.5)\nreturn torch.compile(net)"
+    ),
+    "counted": (
+        "net.register_buffer('total_ops', torch.zeros(1))\nnet.fc.register_buffer('total_params', torch.ones(2))"
+    ),
+    "old weight norm": "torch.nn.utils.weight_norm(net.fc)",
+    "old spectral norm": "torch.nn.utils.spectral_norm(net.conv1)",
     "a copy": "import copy\nreturn copy.deepcopy(net)",
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.*spectral_norm.*:FutureWarning")
 @pytest.mark.parametrize("body", FITTING.values(), ids=FITTING.keys())
 def test_result_fits_the_original_architecture(inputs: Path, body: str) -> None:
     state = call(inputs, body)
@@ -152,3 +147,66 @@ def test_other_results_are_no_result(inputs: Path, value: str) -> None:
 def test_tensors_without_plain_bytes_are_an_invalid_result(inputs: Path, body: str) -> None:
     with pytest.raises(InvalidResult, match="not a dense tensor"):
         call(inputs, body)
+
+
+def call_with(inputs: Path, signature: str, body: str) -> dict[str, torch.Tensor]:
+    """The state dict after one run of a function of any signature."""
+    source = f"import torch\ndef unlearning({signature}):\n" + "".join(f"    {line}\n" for line in body.splitlines())
+    return load(harness.run(harness.load(inputs), source.encode(), "submission.py", "unlearning", 1))
+
+
+SIZES = "assert [len(one.dataset) for one in ({})] == {}"
+SIGNATURES = {
+    "three": ("net, retain, forget", SIZES.format("retain, forget", [20, 6])),
+    "swapped": ("net, forget_loader, retain_loader", SIZES.format("retain_loader, forget_loader", [20, 6])),
+    "keyword only": ("*, net, forget, retain", SIZES.format("retain, forget", [20, 6])),
+    "star": ("net, *loaders", SIZES.format("loaders[0], loaders[1], loaders[2]", [20, 6, 6])),
+    "default between": ("net, lr=1, retain=None, forget=None", SIZES.format("retain, forget", [20, 6])),
+    "train": (
+        "net, train_loader, retain_loader, forget_loader",
+        "images, labels = next(iter(train_loader))\nassert images.shape[0] == train_loader.batch_size == 8\n"
+        + SIZES.format("train_loader, retain_loader, forget_loader", [26, 20, 6]),
+    ),
+    "teacher": (
+        "net, teacher, retain, forget",
+        "assert teacher is not net and not teacher.training\n"
+        "assert {p.requires_grad for p in teacher.parameters()} == {False}\n"
+        "assert {p.requires_grad for p in net.parameters()} == {True}\n"
+        "assert torch.equal(net.fc.weight, teacher.fc.weight)",
+    ),
+    "device in capitals": ("net, retain, forget, DEVICE", "assert DEVICE == next(net.parameters()).device"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("signature", "body"), SIGNATURES.values(), ids=SIGNATURES.keys())
+def test_parameters_get_what_their_names_say(inputs: Path, signature: str, body: str) -> None:
+    assert call_with(inputs, signature, body)
+
+
+def test_a_function_that_only_running_tells_is_bound_or_refused_in_the_guest(inputs: Path) -> None:
+    source = "exec('def f(net, forget, retain, mode): return net')\nunlearning = f\n"
+    with pytest.raises(Unbindable, match="mode would"):
+        harness.run(harness.load(inputs), source.encode(), "submission.py", "unlearning", 1)
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+@pytest.mark.filterwarnings("ignore:.*spectral_norm.*:FutureWarning")
+@pytest.mark.parametrize("norm", ["weight_norm", "spectral_norm"])
+def test_old_norms_are_folded_as_a_forward_pass_computes_them(inputs: Path, norm: str) -> None:
+    body = (
+        f"torch.nn.utils.{norm}(net.fc)\nnet.eval()\n"
+        "with torch.no_grad():\n    for p in net.fc.parameters(): p.mul_(1.5)\n"
+        "net(torch.zeros(2, 3, 32, 32))\ntorch.save(net.fc.weight.detach(), 'weight.pt')"
+    )
+    state = call(inputs, body)
+    assert torch.equal(state["fc.weight"], torch.load("weight.pt"))
+
+
+def test_buffers_that_are_dropped_are_named(inputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    call(inputs, FITTING["counted"])
+    assert "no buffers total_ops, fc.total_params; they are dropped" in capsys.readouterr().err
+
+
+def test_adapters_are_refused_with_what_to_merge(inputs: Path) -> None:
+    with pytest.raises(InvalidResult, match=r"fc\.lora_A.*merge"):
+        call(inputs, "net.fc.lora_A = torch.nn.Parameter(torch.zeros(2, 2))")

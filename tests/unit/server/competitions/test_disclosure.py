@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lethe.server.competitions.disclosure import (
+    CheckTimes,
     Viewer,
     moved_progress,
     round_score,
@@ -58,9 +59,32 @@ def test_what_happens_shows_at_the_end_of_its_step() -> None:
 
 
 def test_scoring_shows_only_where_ends_show_at_once() -> None:
-    assert shown_state("scoring", 60) == "running"
-    assert shown_state("scoring", 0) == "scoring"
-    assert shown_state("failed", 60) == "failed"
+    done = CheckTimes(NOW, NOW)
+    assert shown_state("scoring", None, done, moment=NOW, step_s=60) == "running"
+    assert shown_state("scoring", None, done, moment=NOW, step_s=0) == "scoring"
+    assert shown_state("failed", None, done, moment=NOW, step_s=60) == "failed"
+
+
+@pytest.mark.parametrize(
+    ("claimed", "done", "state", "shown"),
+    [
+        (None, None, "queued", "queued"),
+        (1, None, "checking", "queued"),
+        (-1, None, "checking", "checking"),
+        (1, 2, "running", "queued"),
+        (-1, 2, "running", "checking"),
+        (-2, -1, "running", "running"),
+        (1, 2, "cancelled", "cancelled"),
+    ],
+)
+def test_a_check_shows_at_the_step_after_it(claimed: int | None, done: int | None, state: str, shown: str) -> None:
+    times = (None if second is None else NOW + timedelta(seconds=second) for second in (claimed, done))
+    assert shown_state(state, None, CheckTimes(*times), moment=NOW, step_s=60) == shown
+    assert shown_state(state, None, CheckTimes(), moment=NOW, step_s=0) == state
+
+
+def test_a_check_that_failed_is_a_check_until_its_end_shows() -> None:
+    assert shown_state("scoring", "check", CheckTimes(NOW, NOW), moment=NOW, step_s=60) == "checking"
 
 
 @pytest.mark.parametrize("phase", list(Phase))

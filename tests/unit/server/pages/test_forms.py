@@ -162,7 +162,7 @@ def test_pasted_source_is_as_good_as_a_file_and_known_again(ann: Browser) -> Non
     first = ann.post("/competitions/c/submit", files={"file": ("", b"")}, source=GOOD.decode().replace("\n", "\r\n"))
     again = ann.post("/competitions/c/submit", files={"file": ("other.py", GOOD)})
     assert again.url.path == first.url.path
-    assert "has already submitted this file" in again.text
+    assert "has already submitted this program" in again.text
 
 
 def test_checking_stores_nothing_and_marks_the_line(ann: Browser) -> None:

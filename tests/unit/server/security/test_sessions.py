@@ -17,7 +17,8 @@ from lethe.server.context import Context
 from lethe.server.http.rate_limit import Rates
 from lethe.server.models import Base, WebSession
 from lethe.server.models.times import utc_now
-from lethe.server.security.sessions import COOKIE, FormVisitor
+from lethe.server.security import login
+from lethe.server.security.sessions import TLS_COOKIE, FormVisitor
 from lethe.server.settings import Settings
 
 Ask = Callable[..., httpx.Response]
@@ -35,9 +36,9 @@ def build(tmp_path: Path, **settings: Any) -> FastAPI:
     return app
 
 
-def asker(app: FastAPI, base_url: str = "https://lethe.test") -> Ask:
-    """`ask(method, path, **more)` with one cookie jar."""
-    client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base_url)
+def asker(app: FastAPI, base_url: str = "https://lethe.test", address: str = "127.0.0.1") -> Ask:
+    """`ask(method, path, **more)` with one cookie jar, from this address."""
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(address, 123)), base_url=base_url)
 
     def ask(method: str, path: str, **more: Any) -> httpx.Response:
         return asyncio.run(client.request(method, path, **more))
@@ -74,7 +75,7 @@ def test_cookie_is_closed_and_stored_as_a_digest(app: FastAPI) -> None:
     with context.database.read() as session:
         stored = session.scalars(select(WebSession)).one()
     assert stored.digest not in cookie
-    assert answer.cookies[COOKIE] not in answer.text
+    assert answer.cookies[TLS_COOKIE] not in answer.text
     assert (
         "Secure" not in asker(app, "http://127.0.0.1:8000")("POST", "/api/v1/session", json=ANN).headers["set-cookie"]
     )
@@ -134,19 +135,82 @@ def test_a_browser_that_logs_in_for_ever_keeps_twenty_sessions(app: FastAPI) -> 
 
 
 def test_guessing_is_throttled_and_success_clears(app: FastAPI) -> None:
-    ask = asker(app)
-    wrong = {**ANN, "password": "wrong horse"}
-    for _ in range(9):
-        assert code_of(ask("POST", "/api/v1/session", json=wrong)) == (401, "wrong_password")
-    assert log_in(ask)
+    ask = asker(app, address="192.0.2.1")  # ann has registered from another one
     for _ in range(10):
-        assert code_of(ask("POST", "/api/v1/session", json=wrong)) == (401, "wrong_password")
+        assert code_of(ask("POST", "/api/v1/session", json=WRONG)) == (401, "wrong_password")
     refused = ask("POST", "/api/v1/session", json=ANN)  # even the right one
     assert code_of(refused) == (429, "rate_limited")
     assert 0 < int(refused.headers["retry-after"]) <= 901
     basic = ask("POST", "/api/v1/tokens", json={}, auth=("ann", "correct horse"))
     assert code_of(basic) == (429, "rate_limited")
-    assert code_of(ask("POST", "/api/v1/session", json={**wrong, "username": "bob"})) == (401, "wrong_password")
+    assert code_of(ask("POST", "/api/v1/session", json={**WRONG, "username": "bob"})) == (401, "wrong_password")
+
+
+def test_under_tls_the_cookie_is_of_this_host_alone(app: FastAPI) -> None:
+    answer = asker(app)("POST", "/api/v1/session", json=ANN)
+    (cookie,) = answer.headers.get_list("set-cookie")
+    assert cookie.startswith("__Host-lethe_session=")
+    assert {"Secure", "HttpOnly", "Path=/"} <= {part.strip() for part in cookie.split(";")}
+    assert "Domain" not in cookie
+    text = answer.cookies[TLS_COOKIE]
+    neighbours = asker(app)("GET", "/api/v1/session", headers={"Cookie": f"lethe_session={text}"})
+    assert code_of(neighbours) == (401, "session_missing")
+    plain = asker(app, base_url="http://lethe.test")("POST", "/api/v1/session", json=ANN)
+    assert plain.headers["set-cookie"].startswith("lethe_session=")
+
+
+WRONG = {**ANN, "password": "wrong horse"}
+
+
+@pytest.fixture
+def slowed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits of slowed logins, which end at once."""
+    waits: list[float] = []
+
+    async def note(wall_s: float) -> None:
+        waits.append(wall_s)
+
+    monkeypatch.setattr(login, "sleep", note)
+    return waits
+
+
+def test_wrong_passwords_from_many_networks_lock_nobody_out(app: FastAPI, slowed: list[float]) -> None:
+    for network in range(12):
+        stranger = asker(app, address=f"2001:db8:0:{network:x}::1")
+        for _ in range(10):
+            assert code_of(stranger("POST", "/api/v1/session", json=WRONG)) == (401, "wrong_password")
+        assert stranger("POST", "/api/v1/session", json=WRONG).status_code == 429  # that network, for that account
+    assert slowed  # the account is slower by now …
+    slowed.clear()
+    assert asker(app)("POST", "/api/v1/session", json=ANN).status_code == 200
+    assert asker(app)("POST", "/api/v1/tokens", json={}, auth=("ann", "correct horse")).status_code == 201
+    assert slowed == []  # … but not where ann has been before
+    elsewhere = asker(app, address="198.51.100.7")
+    assert elsewhere("POST", "/api/v1/session", json=ANN).status_code == 200
+    assert slowed == [login.SLOWED_S]  # ann on a journey is slowed once, and then known there
+    assert elsewhere("POST", "/api/v1/session", json=ANN).status_code == 200
+    assert len(slowed) == 1
+
+
+def test_wrong_passwords_from_a_known_address_slow_it_down_before_they_end(app: FastAPI, slowed: list[float]) -> None:
+    ask = asker(app)
+    assert [ask("POST", "/api/v1/session", json=WRONG).status_code for _ in range(15)] == [401] * 15
+    assert len(slowed) == 5
+    assert log_in(ask)  # which clears the counts
+    slowed.clear()
+    tries = [ask("POST", "/api/v1/session", json=WRONG).status_code for _ in range(104)]
+    assert tries[:99] == [401] * 99
+    assert tries[-1] == 429
+
+
+def test_a_flood_from_an_address_does_not_refuse_those_who_are_known_there(app: FastAPI, slowed: list[float]) -> None:
+    with_rule = asker(app)
+    rates, rule = app.state.context.rates, login.PER_ADDRESS
+    while rates.wait_s(rule, "login", "127.0.0.1") is None:
+        pass
+    assert with_rule("POST", "/api/v1/session", json={**WRONG, "username": "bob"}).status_code == 429
+    assert log_in(with_rule)
+    assert slowed == []
 
 
 def test_calls_are_limited_by_token_and_by_address(tmp_path: Path) -> None:

@@ -1,0 +1,13 @@
+"""Defines the function twice; the last definition counts, as in Python."""
+
+import torch
+
+
+def unlearning(net):
+    raise RuntimeError
+
+
+def unlearning(net, retain, forget, validation):
+    with torch.no_grad():
+        for p in net.parameters():
+            p.add_(torch.randn_like(p) * 1e-3)
