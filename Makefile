@@ -4,10 +4,10 @@ SHELL := /bin/bash
 ENV := $(shell scripts/environment --path)
 PORT ?= 8000
 
-.PHONY: help install demo up check test test-long test-gpu chaos lint format bench results screenshots reference lock clean
+.PHONY: help install demo up check test test-long test-containers test-gpu chaos lint format bench results screenshots reference lock clean
 
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  Options: ONCE=1 (demo stops at the end), PORT=8000, LETHE_HOME=…, TORCH_BACKEND=cpu (small torch)"
 
 install: ## Install Lethe and everything it needs into its own environment
@@ -33,6 +33,10 @@ check: install ## Lint, check types and run the tests that need no server; for e
 test-long: install ## Run the tests that take minutes: all attacks on the fresh backend and as an ordinary user
 	@scripts/packages test
 	@$(ENV)/bin/python -m pytest -m long
+
+test-containers: install ## Build the images and run the site of docker-compose.yml in a real engine
+	@scripts/packages containers
+	@$(ENV)/bin/python -m pytest -m containers -s tests/containers
 
 test-gpu: install ## Run what needs an NVIDIA GPU
 	@scripts/packages test

@@ -24,6 +24,9 @@ VECTORS = Path(__file__).parent / "vectors"
 POSTGRES_USER = "postgres"
 # A dozen workers at once would keep four gigabytes each, and import for ten seconds whenever they open a sandbox.
 LIGHT_WORKERS = {"LETHE_SHARED_IMAGE": "true", "LETHE_PRELOAD": "false"}
+# Threads that compute together wait for each other by spinning. Where other processes want the cores too, two threads
+# make less than half of what one makes.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def postgres_bin() -> Path | None:
@@ -39,18 +42,19 @@ COMPONENTS = {
     "bubblewrap": lambda: shutil.which("bwrap") is not None,
     "chromium": lambda: shutil.which("chromium") is not None,
     "promtool": lambda: shutil.which("promtool") is not None,
+    "debootstrap": lambda: os.geteuid() == 0 and all(map(shutil.which, ("debootstrap", "nft", "ip"))),
     "wrk": lambda: shutil.which("wrk") is not None,
     "gpu": lambda: Path("/dev/nvidia0").exists(),
 }
 
 
 def pytest_configure() -> None:
-    """Make what every test does cheap: logged exceptions, clients of HTTP, and the files that guests see.
+    """Make what every test does cheap: logged exceptions, clients of HTTP, threads, and the files that guests see.
 
     structlog's default prints the values of all locals, which can take minutes. httpx reads all certificates of the
     world for each client, 60 ms of a processor, although our servers speak HTTP; once is enough.
     """
-    for name, value in LIGHT_WORKERS.items():
+    for name, value in {**LIGHT_WORKERS, **ONE_THREAD}.items():
         os.environ.setdefault(name, value)
     httpx._transports.default.create_ssl_context = cache(httpx._transports.default.create_ssl_context)
     *processors, _ = structlog.get_config()["processors"]

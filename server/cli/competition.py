@@ -1,6 +1,7 @@
 """`lethe admin competition`: create a competition and lead it through its phases."""
 
 import json
+import time
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -11,11 +12,13 @@ from rich.console import Console
 
 from lethe.evaluator.contract.states import Evaluation
 from lethe.server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, make_settings, writing
-from lethe.server.cli.progress import training_progress
+from lethe.server.cli.progress import counting_progress, training_progress
 
 if TYPE_CHECKING:
     from lethe.server.hosting.finals import Plan
     from lethe.server.models import Competition
+
+WATCH_S = 2.0
 
 app = typer.Typer(no_args_is_help=True, help="Create competitions and lead them through their phases.")
 
@@ -152,6 +155,7 @@ def recheck(
     slug: Slug,
     top: Annotated[int, typer.Option("--top", min=1, max=1000, help="How many of the leading submissions")] = 10,
     again: Annotated[bool, typer.Option("--again", help="Run them once more, with other seeds")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow them until all have ended")] = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -163,6 +167,14 @@ def recheck(
     with context.database.write() as session:
         found = rechecks.recheck(session, slug, top=top, again=again)
     context.wake.workers()
+    if watch:
+        with counting_progress("evaluated", len(found)) as show:
+            while (ended := sum(one.has_ended for one in found)) < len(found):
+                show(ended)
+                time.sleep(WATCH_S)
+                with context.database.write() as session:
+                    found = rechecks.recheck(session, slug, top=top)
+            show(ended)
     if as_json:
         rows = [
             asdict(one) | {"submission_id": str(one.submission_id), "has_dropped": one.has_dropped} for one in found

@@ -42,6 +42,15 @@ def training_progress() -> Iterator[Callable[["Step"], None]]:
             bars.stop()
 
 
+@contextmanager
+def counting_progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Yield a callback that draws how many of `total` are done as one bar on stderr."""
+    columns = (TextColumn("{task.description:<14}"), BarColumn(bar_width=32), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
 def _rate(step: "Step") -> str:
     if step.stage not in _UNITS or step.models_per_hour is None or step.eta_s is None:
         return ""

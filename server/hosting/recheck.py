@@ -37,6 +37,11 @@ class Rechecked:
     change: Difference | None
 
     @property
+    def has_ended(self) -> bool:
+        """Whether the run with fresh seeds has ended, with or without a score."""
+        return SubmissionState(self.state).is_terminal
+
+    @property
     def has_dropped(self) -> bool:
         """Whether the new score is significantly lower."""
         return self.change is not None and self.change.interval[1] < 0
