@@ -3,6 +3,8 @@ SHELL := /bin/bash
 
 ENV := $(shell scripts/environment --path)
 PORT ?= 8000
+# Where it is set, each of the hundreds of processes of a test run compiles all modules that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo up check test test-long test-containers test-gpu chaos lint format bench results screenshots reference lock clean
 

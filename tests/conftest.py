@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import structlog
 from argon2 import PasswordHasher
+from xdist.scheduler import LoadScopeScheduling
 
 from lethe.server.security import passwords
 
@@ -60,6 +62,21 @@ def pytest_configure() -> None:
     *processors, _ = structlog.get_config()["processors"]
     renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*processors, renderer])
+
+
+# The tests of such a folder share a server or a sandbox that takes long to start: one process runs all of them.
+TOGETHER = ("tests/system/embedded/", "tests/integration/attacks/", "tests/integration/evaluation/")
+
+
+class ByFileOrFolder(LoadScopeScheduling):
+    """Gives each process whole files, or whole folders of TOGETHER."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.split("::", 1)[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFileOrFolder:
+    return ByFileOrFolder(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

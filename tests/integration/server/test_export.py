@@ -18,7 +18,7 @@ pytestmark = pytest.mark.component("postgresql")
 
 @pytest.fixture
 def database_url(postgres_url: str) -> str:
-    """One database is enough: tests/system/test_docs.py exports from the other."""
+    """One database is enough: tests/system/embedded/test_docs.py exports from the other."""
     return postgres_url
 
 

@@ -3,7 +3,6 @@
 Files beside these folders run as they are; test_tolerance.py runs them.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,9 @@ from lethe.evaluator.artifacts.outputs import read_outputs
 from lethe.evaluator.contract.specification import LeaveOut
 from lethe.evaluator.pipeline import WorkerResources
 from lethe.server.submissions.static_check import RefusedFile, check_file
-from tests.integration.package_index import open_folder
-from tests.integration.worker_resources import open_station, run
+from tests.integration.evaluation.worker_resources import run
 
-CORPUS = Path(__file__).parents[1] / "submissions"
+CORPUS = Path(__file__).parents[2] / "submissions"
 LEFT_OUT = sorted((CORPUS / "left_out").glob("*.*"))
 # The first words of a file's name are the code; these texts are in the answer.
 REFUSED = {
@@ -32,12 +30,6 @@ REFUSED = {
 }
 
 pytestmark = pytest.mark.component("bubblewrap")
-
-
-@pytest.fixture(scope="module")
-def resources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerResources]:
-    with open_folder() as folder, open_station(tmp_path_factory.mktemp("cache"), folder / "layers") as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("path", LEFT_OUT, ids=lambda path: path.stem)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.system.conftest import RUNS, SLUG, Installation, submit, wait
 
-FILES = sorted(path for path in (Path(__file__).parents[2] / "baselines").glob("*.py") if path.stem != "__init__")
+FILES = sorted(path for path in (Path(__file__).parents[3] / "baselines").glob("*.py") if path.stem != "__init__")
 
 pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.long, pytest.mark.timeout(3600)]
 

@@ -1,7 +1,6 @@
 """The check decides what of a notebook runs; what it decided is what every run executes."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -9,8 +8,7 @@ from lethe.evaluator.artifacts.outputs import read_outputs
 from lethe.evaluator.contract.states import Stage
 from lethe.evaluator.pipeline import WorkerResources
 from lethe.server.submissions.static_check import check_file
-from tests.integration.package_index import open_folder
-from tests.integration.worker_resources import open_station, run
+from tests.integration.evaluation.worker_resources import run
 
 pytestmark = pytest.mark.component("bubblewrap")
 
@@ -27,12 +25,6 @@ CELLS = (
     "import requests\nrequests.get('https://example.org/weights.pth')",
     "unlearning(torch.nn.Linear(1, 1), loader, loader, loader)",
 )
-
-
-@pytest.fixture(scope="module")
-def resources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerResources]:
-    with open_folder() as folder, open_station(tmp_path_factory.mktemp("cache"), folder / "layers") as opened:
-        yield opened
 
 
 def source_of(*cells: str) -> bytes:

@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(600)]
 def test_each_failure_has_its_code_and_stops_nobody(embedded: Installation) -> None:
     with embedded.register("bad") as bad, embedded.register("good") as good:
         identifiers = {name: submit(bad, source)["id"] for name, (source, _, _) in FAILING.items()}
-        healthy = submit(good, (Path(__file__).parents[2] / "baselines" / "finetune.py").read_bytes())["id"]
+        healthy = submit(good, (Path(__file__).parents[3] / "baselines" / "finetune.py").read_bytes())["id"]
         for name, (_, code, line) in FAILING.items():
             view = wait(bad, identifiers[name])
             assert (view["state"], view["owner"]) == ("failed", "participant"), (name, view)

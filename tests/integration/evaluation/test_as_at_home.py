@@ -1,14 +1,12 @@
 """What a submission finds around it: a script's arguments, its own file, worker processes, and a notebook's names."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
 from lethe.evaluator.pipeline import WorkerResources
 from lethe.server.submissions.static_check import check_file
-from tests.integration.package_index import open_folder
-from tests.integration.worker_resources import open_station, run
+from tests.integration.evaluation.worker_resources import run
 
 pytestmark = pytest.mark.component("bubblewrap")
 
@@ -67,12 +65,6 @@ CELLS = {
     ),
     "timed": ("%time x = sum(range(4))", "assert x == 6", "y = %time max(1, 2)\nassert y == 2"),
 }
-
-
-@pytest.fixture(scope="module")
-def resources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerResources]:
-    with open_folder() as folder, open_station(tmp_path_factory.mktemp("cache"), folder / "layers") as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("source", FILES.values(), ids=FILES.keys())

@@ -15,7 +15,7 @@ from tests.system.conftest import Installation
 
 pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(1800)]
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 # Small numbers, so that a minute is enough; everything else is as the page says.
 SMALLER = {"runs = 32": "runs = 8", "oracles = 32": "oracles = 8", "epochs = 12": "epochs = 2",
            "image_size = 32": "image_size = 16", "identities = 20": "identities = 8"}  # fmt: skip

@@ -1,6 +1,5 @@
 """Files as real participants write them pass the static check and run in the real sandbox, unmodified."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,21 +12,14 @@ from lethe.evaluator.pipeline import WorkerResources
 from lethe.evaluator.run_reports import advise
 from lethe.sandbox import RunResult, Status
 from lethe.server.submissions.static_check import check_file
-from tests.integration.package_index import open_folder
-from tests.integration.worker_resources import open_station, run
+from tests.integration.evaluation.worker_resources import run
 
 BASELINES = sorted(
-    path for path in (Path(__file__).parents[2] / "baselines").glob("*.py") if path.name != "__init__.py"
+    path for path in (Path(__file__).parents[3] / "baselines").glob("*.py") if path.name != "__init__.py"
 )
-FILES = sorted((Path(__file__).parents[1] / "submissions").glob("*.*"))
+FILES = sorted((Path(__file__).parents[2] / "submissions").glob("*.*"))
 
 pytestmark = pytest.mark.component("bubblewrap")
-
-
-@pytest.fixture(scope="module")
-def resources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerResources]:
-    with open_folder() as folder, open_station(tmp_path_factory.mktemp("cache"), folder / "layers") as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

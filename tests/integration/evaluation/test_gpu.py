@@ -16,7 +16,7 @@ from lethe.evaluator.contract.states import Stage
 from lethe.evaluator.pipeline import WorkerResources
 from lethe.evaluator.training.recipe import train, training_device
 from lethe.sandbox import Backend
-from tests.integration.worker_resources import open_station, run
+from tests.integration.evaluation.worker_resources import open_station, run
 
 BASELINES = sorted(path for path in Path(str(files("lethe.baselines"))).glob("[a-z]*.py"))
 BACKENDS = (Backend.ZYGOTE, Backend.FRESH)

@@ -13,9 +13,9 @@ from lethe.evaluator.pipeline import WorkerResources
 from lethe.evaluator.sandbox_pool import SandboxPool
 from lethe.evaluator.settings import SandboxSettings
 from lethe.sandbox import Backend
+from tests.integration.evaluation.worker_resources import open_station
+from tests.integration.evaluation.worker_resources import run as run_allowing
 from tests.integration.package_index import Index, open_folder
-from tests.integration.worker_resources import open_station
-from tests.integration.worker_resources import run as run_allowing
 
 # torch imports a package called dill, if there is one, while it is imported itself.
 MEDDLER = "import builtins, os\nbuiltins.MEDDLER = os.getpid()\nVALUE = 7\n"
