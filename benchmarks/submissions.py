@@ -92,7 +92,7 @@ def packages_of(path: Path, practice: Practice) -> set[str]:
         source = check_file(path.read_bytes(), filename=path.name, limit_bytes=practice.spec.limits.upload_bytes).source
     except RefusedFile:
         return set()
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}

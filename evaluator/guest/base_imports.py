@@ -33,7 +33,7 @@ def _without_threads() -> Iterator[None]:
     matplotlib starts one while it looks for fonts, to say that it takes long, and does without where it cannot.
     """
 
-    def refuse(_: threading.Thread) -> None:
+    def refuse(self: threading.Thread) -> None:  # noqa: ARG001 - the name of the method's own
         raise RuntimeError("can't start new thread")
 
     start = threading.Thread.start
