@@ -10,8 +10,8 @@ def ignore_cuda() -> None:
 
     Everything else that names a GPU still fails: `.to("cuda")`, `device="cuda"`.
     """
-    torch.Tensor.cuda = _as_it_is  # type: ignore[method-assign]
-    torch.nn.Module.cuda = _as_it_is  # type: ignore[method-assign]
+    torch.Tensor.cuda = _as_it_is  # type: ignore[assignment, method-assign]
+    torch.nn.Module.cuda = _as_it_is  # type: ignore[assignment, method-assign]
 
 
 def _as_it_is(value: Any, *_: object, **__: object) -> Any:
