@@ -1,11 +1,14 @@
 """Runs a folder of strangers' files through static check and sandbox: `python -m benchmarks.submissions FOLDER`.
 
-Prints one line for each file and the counts by verdict, so that a host can try last year's files.
+Prints one line for each file, the counts by verdict, and the packages that files import, so that a host can try last
+year's files and see what to allow.
 """
 
 import argparse
+import ast
 import json
 import os
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -34,6 +37,7 @@ def main() -> None:
     if arguments.leave_out is not None:
         spec = spec.model_copy(update={"leave_out": arguments.leave_out})
     counts: Counter[str] = Counter()
+    imports: Counter[str] = Counter()
     with (
         tempfile.TemporaryDirectory(prefix="lethe-submissions-") as scratch,
         open_practice(spec, store_folder=Path(scratch, "store"), scratch=Path(scratch)) as practice,
@@ -41,12 +45,13 @@ def main() -> None:
         for path in files_of(arguments.folder):
             verdict, detail = judge(path, practice)
             counts[verdict] += 1
+            imports.update(packages_of(path, practice))
             name = str(path.relative_to(arguments.folder))
             if arguments.json:
                 print(json.dumps({"file": name, "verdict": verdict, "detail": detail}), flush=True)
             else:
                 print(f"{name}: {verdict}{f' ({detail[:_CHARS]})' if detail else ''}", flush=True)
-    print_counts(counts, as_json=arguments.json)
+    print_counts(counts, imports, as_json=arguments.json)
 
 
 def files_of(folder: Path) -> Iterator[Path]:
@@ -62,7 +67,12 @@ def files_of(folder: Path) -> Iterator[Path]:
 def judge(path: Path, practice: Practice) -> tuple[str, str]:
     """Return what becomes of a file: a verdict by which files are counted, and a detail, cut to one line."""
     try:
-        checked = check_file(path.read_bytes(), filename=path.name, limit_bytes=practice.spec.limits.upload_bytes)
+        checked = check_file(
+            path.read_bytes(),
+            filename=path.name,
+            limit_bytes=practice.spec.limits.upload_bytes,
+            dependencies=practice.spec.dependencies,
+        )
     except RefusedFile as refusal:
         return f"refused at upload: {refusal.code}", one_line(str(refusal))
     try:
@@ -76,20 +86,37 @@ def judge(path: Path, practice: Practice) -> tuple[str, str]:
     return (REDUCED if left_out else RUNS), one_line("; ".join(left_out))
 
 
+def packages_of(path: Path, practice: Practice) -> set[str]:
+    """Return the modules that a file imports anywhere and the standard library has not; nothing of a refused file."""
+    try:
+        source = check_file(path.read_bytes(), filename=path.name, limit_bytes=practice.spec.limits.upload_bytes).source
+    except RefusedFile:
+        return set()
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found.add(node.module.split(".")[0])
+    return found - sys.stdlib_module_names
+
+
 def one_line(text: str) -> str:
     """Return the text without line ends."""
     return " ".join(text.split())
 
 
-def print_counts(counts: Counter[str], *, as_json: bool) -> None:
-    """Print how many files there are of each verdict."""
+def print_counts(counts: Counter[str], imports: Counter[str], *, as_json: bool) -> None:
+    """Print how many files there are of each verdict, and how many import each package."""
     if as_json:
-        print(json.dumps({"files": counts.total(), "verdicts": dict(counts.most_common())}))
+        verdicts, imported = dict(counts.most_common()), dict(imports.most_common())
+        print(json.dumps({"files": counts.total(), "verdicts": verdicts, "imports": imported}))
         return
     good = counts[RUNS] + counts[REDUCED]
     print(f"\n{counts.total()} files, {good} run")
     for verdict, count in counts.most_common():
         print(f"{count:6}  {verdict}")
+    print("\nimported by " + ", ".join(f"{count}: {name}" for name, count in imports.most_common()))
 
 
 if __name__ == "__main__":

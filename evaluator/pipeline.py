@@ -146,7 +146,7 @@ def _evaluate_with(
         if job.stage is Stage.CHECK and job.leaves_out:
             decision = runs.decide()
             if decision.failed is not None:
-                return _undecided(decision, layer, source)
+                return _undecided(decision, layer, job, source)
             runs = replace(runs, source=decision.source)
         # One thread more than slots, so that the outputs of one run are computed and stored while the next one runs.
         with ThreadPoolExecutor(max_workers=resources.slots + 1, thread_name_prefix="slot") as slots:
@@ -181,12 +181,12 @@ def _evaluate_with(
     return EvaluationResult(tuple(records), fault, check=report, check_outputs=outputs, packages_sha256=layer.sha256)
 
 
-def _undecided(decision: Decision, layer: Layer, source: bytes) -> EvaluationResult:
+def _undecided(decision: Decision, layer: Layer, job: Job, source: bytes) -> EvaluationResult:
     """The result where the file did not get as far as a run: it was cancelled, or the participant's fault."""
     result = decision.failed
     if result is None or result.status is Status.CANCELLED:
         return EvaluationResult(finished=(), fault=None)
-    fault = explained(fault_of(result, is_hidden=False), source)
+    fault = explained(fault_of(result, is_hidden=False), source, job.batch_note)
     report = check_report(result, fault, layer.packages).model_copy(update={"left_out": decision.notes})
     return EvaluationResult(finished=(), fault=fault, check=report, packages_sha256=layer.sha256)
 
@@ -264,7 +264,7 @@ class _JobRuns:
             return _RunOutcome()
         if result.payload is None:
             fault = fault_of(result, is_hidden=is_hidden)
-            return _RunOutcome(result, fault=fault if is_hidden else explained(fault, self.source))
+            return _RunOutcome(result, fault=fault if is_hidden else explained(fault, self.source, self.job.batch_note))
         try:
             outputs = self.resources.inference.compute(result.payload, self.setting, self.interrupt)
         except InferenceCancelled:

@@ -170,6 +170,7 @@ def _job(
         generation=0,
         stage=stage,
         source=store.put_named_by_digest("sources/check", source, ".py"),
+        ignores_cuda=spec.ignore_cuda,
         visible=practice.visible,
         original=practice.original,
         evaluation=practice.evaluation,

@@ -59,7 +59,7 @@ def prepare(
     manifest = _manifest(spec, store, hidden, practice, skipped=len(files.skipped))
     named = {"public": splits.public} | ({} if splits.final is None else {"final": splits.final})
     bundles = {name: _store_bundles(store, hidden, split, spec) for name, split in named.items()}
-    practice_bundles = _store_practice(store, practice, spec)
+    practice_bundles, practice_counts = _store_practice(store, practice, spec)
 
     banks = {name: bank_identity(spec, visible, evaluation) for name, (visible, evaluation) in bundles.items()}
     orders = [
@@ -87,7 +87,7 @@ def prepare(
         data=manifest,
         public=prepared["public"],
         final=prepared.get("final"),
-        practice=_prepared_practice(practice_bundles, practice_original),
+        practice=_prepared_practice(practice_bundles, practice_original, practice_counts),
         contact_sheet=sheet,
         environment=environment(),
     )
@@ -100,11 +100,11 @@ def prepare_practice(
 
     Everything is made on first use and found in the store later. Raises as `prepare` does.
     """
-    bundles = _store_practice(store, practice_photographs(spec, _reporting(files, progress)), spec)
+    bundles, counts = _store_practice(store, practice_photographs(spec, _reporting(files, progress)), spec)
     order = (bank_identity(spec, *bundles, ORIGINAL_PARTS), 0)
     with training_pool(jobs=1) as pool:
         (original,) = fill_banks([order], store, pool, stage="models", progress=progress)
-    return _prepared_practice(bundles, original)
+    return _prepared_practice(bundles, original, counts)
 
 
 def _reporting(files: Files | None, progress: ReportProgress | None) -> Files:
@@ -138,9 +138,11 @@ def _manifest(
     )
 
 
-def _prepared_practice(bundles: tuple[ArtifactRef, ArtifactRef], original: ModelRecord) -> PreparedPractice:
+def _prepared_practice(
+    bundles: tuple[ArtifactRef, ArtifactRef], original: ModelRecord, counts: Counts
+) -> PreparedPractice:
     visible, evaluation = bundles
-    return PreparedPractice(visible=visible, evaluation=evaluation, original=original.checkpoint)
+    return PreparedPractice(visible=visible, evaluation=evaluation, original=original.checkpoint, counts=counts)
 
 
 def practice_split(spec: CompetitionSpec) -> SplitSpec:
@@ -153,11 +155,12 @@ def practice_split(spec: CompetitionSpec) -> SplitSpec:
 
 def _store_practice(
     store: ArtifactStore, photographs: Photographs, spec: CompetitionSpec
-) -> tuple[ArtifactRef, ArtifactRef]:
-    """Store the bundles of the practice data."""
+) -> tuple[tuple[ArtifactRef, ArtifactRef], Counts]:
+    """Store the bundles of the practice data, and count it."""
     own = practice_split(spec)
     split = draw_splits(photographs.identities, photographs.labels, own).public
-    return _store_bundles(store, photographs, split, spec.model_copy(update={"split": own}))
+    bundles = _store_bundles(store, photographs, split, spec.model_copy(update={"split": own}))
+    return bundles, _counts(photographs, split)
 
 
 def _store_bundles(

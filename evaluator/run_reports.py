@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lethe.evaluator.contract.advice import NEAR, Advice
 from lethe.evaluator.contract.explanations import explain
 from lethe.evaluator.contract.faults import Fault, FaultCode, platform_fault
-from lethe.evaluator.contract.notebooks import is_converted, place_of
+from lethe.evaluator.contract.notebooks import is_converted, named_line, place_of
 from lethe.evaluator.contract.states import Owner
 from lethe.evaluator.contract.work import CheckReport
 from lethe.sandbox import RunResult, Status
@@ -36,6 +36,7 @@ def advise(runs: Sequence[tuple[RunResult, bytes | None]], untouched: bytes, run
     return tuple(found)
 
 
+_NEEDED = "LeftOutIsNeeded: "
 STARVED_SHARE = 0.5
 """A run that ran out of time was starved if it waited for a processor in this share of it."""
 
@@ -67,15 +68,21 @@ def fault_of(result: RunResult, *, is_hidden: bool) -> Fault:
     return Fault(code=FAULT_CODES[result.status], message=message[:4_000], line=line)
 
 
-def explained(fault: Fault, source: bytes) -> Fault:
-    """The fault of a check with the place in the notebook's cells, and with what to change where that is known."""
+def explained(fault: Fault, source: bytes, batch_note: str = "") -> Fault:
+    """The fault of a check with the place in the notebook's cells, and with what to change where that is known.
+
+    Its line is the one that a message on a needed statement names; such an error is raised outside of the file.
+    """
     if fault.owner is not Owner.PARTICIPANT or not fault.message:
         return fault
     text = source.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     place = f"{place_of(text, fault.line)}: " if fault.line is not None and is_converted(text) else ""
-    what = explain(fault.message)
+    what = explain(fault.message, batch_note)
     message = f"{place}{fault.message[:3_000]}" + (f"\n{what}" if what else "")
-    return fault.model_copy(update={"message": message[:4_000]})
+    line = fault.line
+    if line is None and fault.message.startswith(_NEEDED):
+        line = named_line(text, fault.message)
+    return fault.model_copy(update={"message": message[:4_000], "line": line})
 
 
 def check_report(

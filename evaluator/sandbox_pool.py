@@ -150,6 +150,7 @@ class SandboxPool:
                 "device": "cpu" if self._settings.gpu is None else "cuda",
                 # A fresh interpreter for each run would pay for what few of them use.
                 "imports_base": self._settings.preload and self._settings.sandbox_backend is not Backend.FRESH,
+                "ignores_cuda": job.ignores_cuda,
                 "statement_s": job.limits.run_wall_s * STATEMENT_SHARE,
             }
         )

@@ -64,8 +64,8 @@ class SandboxSettings(LetheSettings):
     )
     preload: bool = Field(
         default=True,
-        description="Import what submissions import when a sandbox starts, which takes ten seconds once, instead of in "
-        "every run that needs it",
+        description="Import what submissions import when a sandbox starts, which takes three seconds of a processor "
+        "once, instead of in every run that needs it",
     )
     gpu: int | None = Field(
         default=None, ge=0, description="Number of the worker's own GPU, as in /dev/nvidia0; unset: the processor"

@@ -15,8 +15,8 @@ from lethe.sandbox.cgroups import CgroupTree
 from lethe.sandbox.errors import SandboxError, SandboxUnavailable
 from lethe.sandbox.identity import Identity, blocking_path, identity_arguments, identity_of
 from lethe.sandbox.image import available_bytes, can_be_swapped, needed_bytes
-from lethe.sandbox.image_contents import collect
-from lethe.sandbox.interpreter import find_interpreter
+from lethe.sandbox.image_contents import Contents, collect
+from lethe.sandbox.interpreter import Interpreter, find_interpreter
 from lethe.sandbox.jail import find_bwrap
 from lethe.sandbox.policy import Policy
 from lethe.sandbox.result import Status
@@ -35,6 +35,7 @@ def run(context, source, filename, function, seed):
 """
 _TRIVIAL_SUBMISSION = b"def probe():\n    return b'alive'\n"
 _FAST_KERNEL = (6, 1)
+_UNCOMPILED_SHARE = 0.1  # some modules of packages are of other versions of Python, and compile nowhere
 _MAX_NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
 _UID_MAP = Path("/proc/self/uid_map")
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -91,7 +92,7 @@ def probe(
         _check_interpreter(setup, identity),
         _check_temporary_folder(identity),
         _check_seccomp(),
-        _check_image(setup, identity, with_gpu=gpu is not None),
+        *_check_image(setup, identity, with_gpu=gpu is not None),
     ]
     if backend is Backend.UNSAFE:
         detail = f"{backend} isolates nothing: submissions may do whatever their user may"
@@ -244,14 +245,35 @@ def _check_seccomp() -> HostFinding:
     )
 
 
-def _check_image(setup: Setup, identity: Identity, *, with_gpu: bool) -> HostFinding:
+def _check_image(setup: Setup, identity: Identity, *, with_gpu: bool) -> Iterator[HostFinding]:
+    """What the files are that guests see."""
     try:
         interpreter = find_interpreter(setup.python, identity)
     except SandboxUnavailable:
-        return HostFinding(
-            "files in memory", False, True, "not tried, because of the above", "mend what is above first"
-        )
-    needed = needed_bytes(collect(interpreter, with_packages=True, with_gpu=with_gpu))
+        detail = "not tried, because of the above"
+        yield HostFinding("files in memory", False, True, detail, "mend what is above first")
+        return
+    contents = collect(interpreter, with_packages=True, with_gpu=with_gpu)
+    yield _check_memory(setup, needed_bytes(contents))
+    yield _check_bytecode(setup, interpreter, contents)
+
+
+def _check_bytecode(setup: Setup, interpreter: Interpreter, contents: Contents) -> HostFinding:
+    """Jails write no bytecode: what the environment lacks is compiled at every start."""
+    modules = [place.rpartition("/") for place in contents.files if place.endswith(".py")]
+    missing = sum(
+        f"{folder}/__pycache__/{name.removesuffix('.py')}.{interpreter.tag}.pyc" not in contents.files
+        for folder, _, name in modules
+    )
+    detail = f"{missing:,} of {len(modules):,} modules for guests have no bytecode"
+    if missing <= _UNCOMPILED_SHARE * len(modules):
+        return HostFinding("bytecode", True, False, detail)
+    places = " ".join(str(folder) for folder in interpreter.packages)
+    remedy = f"{setup.python} -m compileall -q {places}: else each sandbox compiles what it imports"
+    return HostFinding("bytecode", False, False, detail, remedy)
+
+
+def _check_memory(setup: Setup, needed: int) -> HostFinding:
     available = available_bytes()
     detail = (
         f"each worker keeps {needed / 2**30:.1f} GiB of files for guests in memory; {available / 2**30:.1f} are free"

@@ -18,14 +18,18 @@ OWN_MODULES = frozenset(
 class _Rule(NamedTuple):
     pattern: re.Pattern[str]
     text: Callable[[re.Match[str]], str]
+    is_about_batches: bool = False
 
 
-def explain(message: str) -> str:
-    """Return what to do about `message`, an error's type and text, or an empty text where nothing is known."""
+def explain(message: str, batch_note: str = "") -> str:
+    """Return what to do about `message`, an error's type and text, or an empty text where nothing is known.
+
+    `batch_note` follows where numbers of batches may be the cause.
+    """
     for rule in _RULES:
         found = rule.pattern.search(message)
         if found is not None:
-            return rule.text(found)
+            return f"{rule.text(found)} {batch_note if rule.is_about_batches else ''}".rstrip()
     return ""
 
 
@@ -53,8 +57,8 @@ def _always(text: str) -> Callable[[re.Match[str]], str]:
     return lambda _: text
 
 
-def _rule(pattern: str, text: str | Callable[[re.Match[str]], str]) -> _Rule:
-    return _Rule(re.compile(pattern), text if callable(text) else _always(text))
+def _rule(pattern: str, text: str | Callable[[re.Match[str]], str], *, is_about_batches: bool = False) -> _Rule:
+    return _Rule(re.compile(pattern), text if callable(text) else _always(text), is_about_batches)
 
 
 _RULES = (
@@ -67,7 +71,8 @@ _RULES = (
     ),
     _rule(
         r"NVIDIA driver|not compiled with CUDA|CUDA-capable device|CUDA error: no|Torch not compiled",
-        "This worker has no GPU. Write device = next(net.parameters()).device once, .to(device) instead of .cuda().",
+        "This worker has no GPU, and net is on the processor (cpu). Write device = next(net.parameters()).device once, "
+        "then .to(device) instead of .cuda() and device=device instead of device='cuda'.",
     ),
     _rule(
         r"Expected all tensors to be on the same device",
@@ -92,11 +97,13 @@ _RULES = (
         r"ZeroDivisionError",
         "Practice data are few: a loop may have fewer batches than it expects. Take the number of batches from "
         "len(loader), never less than one.",
+        is_about_batches=True,
     ),
     _rule(
         r"StopIteration|IndexError: list index out of range",
         "A loader may have fewer batches than the code expects: start it again with iter(loader), or use "
         "itertools.cycle.",
+        is_about_batches=True,
     ),
     _rule(
         r"KeyError: '?(?P<name>[\w]+)",

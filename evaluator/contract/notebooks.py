@@ -4,6 +4,7 @@ import re
 
 FIRST_LINE = "# Made by Lethe from the code cells of a notebook."
 _CELL = re.compile(r"# Cell (\d+)")
+_PLACE = re.compile(r"\b(?:cell (?P<cell>\d{1,6}), )?line (?P<line>\d{1,6})\b")
 
 
 def is_converted(text: str) -> bool:
@@ -20,3 +21,18 @@ def place_of(text: str, line: int) -> str:
             if found:
                 return f"cell {found[1]}, line {distance}"
     return f"line {line}"
+
+
+def named_line(text: str, message: str) -> int | None:
+    """Return the line of the file that a message names first, in the words of `place_of`; None if it names none."""
+    found = _PLACE.search(message)
+    if found is None or (found["cell"] is not None) is not is_converted(text):
+        return None
+    lines = text.split("\n")
+    above = 0
+    if found["cell"] is not None:
+        above = next((number for number, line in enumerate(lines, start=1) if line == f"# Cell {found['cell']}"), 0)
+        if above == 0:
+            return None
+    line = above + int(found["line"])
+    return line if 1 <= line <= len(lines) else None

@@ -58,6 +58,7 @@ class PreparedPractice(Contract):
     visible: ArtifactRef
     evaluation: ArtifactRef
     original: ArtifactRef
+    counts: Counts | None = Field(default=None, description="Unknown of competitions from before they were counted")
 
 
 class DataManifest(Contract):

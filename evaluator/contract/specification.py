@@ -20,6 +20,24 @@ PackageName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=100), AfterValidator(canonicalize_name)
 ]
 
+# What every worker has: installing it needs nothing.
+BASE_PACKAGES = frozenset(
+    (
+        *(
+            "absl-py",
+            "joblib",
+            "matplotlib",
+            "numpy",
+            "pandas",
+            "pillow",
+            "pyyaml",
+            "requests",
+            "scikit-learn",
+            "scipy",
+        ),
+        *("tabulate", "torch", "torchvision", "tqdm"),
+    )
+)
 # Libraries for training, statistics and images, all with wheels. Packages of the worker need no entry.
 COMMON_PACKAGES = (
     *("absl-py", "attrs", "backpack-for-pytorch", "beartype", "captum", "einops", "ema-pytorch", "geoopt"),
@@ -244,6 +262,10 @@ class DependenciesSpec(Contract):
 
     mode: Literal["allow-list", "any", "none"] = "allow-list"
     allowed: tuple[PackageName, ...] = COMMON_PACKAGES
+    notebook_installs: bool = Field(
+        default=True,
+        description="A `!pip install` line of a notebook counts as a script block, if it names allowed packages only",
+    )
     layer_bytes: Annotated[
         int,
         Field(ge=2**20),
@@ -295,6 +317,10 @@ class CompetitionSpec(Contract):
     team_size: Annotated[int, Field(ge=1, le=100)] = 5
     dependencies: DependenciesSpec = DependenciesSpec()
     leave_out: LeaveOut = LeaveOut.NOTEBOOKS
+    ignore_cuda: bool = Field(
+        default=False,
+        description="On workers without a GPU `.cuda()` of tensors and modules does nothing, instead of failing",
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> "CompetitionSpec":

@@ -126,6 +126,8 @@ class Job(Contract):
     leaves_out: bool = Field(
         default=False, description="The check leaves out statements of the module that cannot run here"
     )
+    ignores_cuda: bool = Field(default=False, description="Without a GPU `.cuda()` does nothing")
+    batch_note: str = Field(default="", description="A sentence on batches, where practice has other numbers of them")
     visible: ArtifactRef
     original: ArtifactRef
     evaluation: ArtifactRef = Field(description="Labels and test images; trusted side only, practice ones too")

@@ -2,6 +2,8 @@
 
 import contextlib
 import importlib
+import threading
+from collections.abc import Iterator
 
 # What a part of a package imports when it is first used is named as well.
 MODULES = (
@@ -17,7 +19,26 @@ MODULES = (
 
 
 def import_base() -> None:
-    """Import `MODULES`, as far as they are installed. Leaves one thread."""
-    for module in MODULES:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(module)
+    """Import `MODULES`, as far as they are installed. No thread starts meanwhile."""
+    with _without_threads():
+        for module in MODULES:
+            with contextlib.suppress(ImportError, RuntimeError):
+                importlib.import_module(module)
+
+
+@contextlib.contextmanager
+def _without_threads() -> Iterator[None]:
+    """Let every start of a thread fail as it does at a limit of processes.
+
+    matplotlib starts one while it looks for fonts, to say that it takes long, and does without where it cannot.
+    """
+
+    def refuse(self: threading.Thread) -> None:  # noqa: ARG001 - the name of the method's own
+        raise RuntimeError("can't start new thread")
+
+    start = threading.Thread.start
+    threading.Thread.start = refuse  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        threading.Thread.start = start  # type: ignore[method-assign]

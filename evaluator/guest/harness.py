@@ -21,6 +21,7 @@ from lethe.evaluator.data.loaders import Loaders, class_weights, joined, make_lo
 from lethe.evaluator.guest import definition
 from lethe.evaluator.guest.base_imports import import_base
 from lethe.evaluator.guest.definition import define
+from lethe.evaluator.guest.no_cuda import ignore_cuda
 from lethe.evaluator.guest.result import plain_state as _plain_state
 from lethe.evaluator.guest.warm_up import warm_up
 from lethe.evaluator.models import build_model
@@ -56,6 +57,8 @@ def load(inputs: Path) -> Context:
     torch.manual_seed(0)  # the first call reads torch's sources for a stack trace, which else costs every run 3 ms
     tensors, batch_size = load_file(inputs / VISIBLE), setting["batch_size"]
     if setting["device"] == "cpu":
+        if setting.get("ignores_cuda", False):
+            ignore_cuda()
         warm_up(net, tensors, batch_size)
     return Context(
         net,

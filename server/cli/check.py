@@ -70,7 +70,7 @@ def _checked(file: Path, spec: "CompetitionSpec", as_json: bool) -> "CheckedFile
         raise typer.BadParameter(f"cannot read {file}: {error.strerror}") from error
     limit_bytes = spec.limits.upload_bytes
     try:
-        checked = check_file(data, filename=file.name, limit_bytes=limit_bytes)
+        checked = check_file(data, filename=file.name, limit_bytes=limit_bytes, dependencies=spec.dependencies)
     except RefusedFile as refusal:
         if as_json:
             document = {"ok": False, "code": refusal.code, "message": str(refusal), "line": refusal.line}

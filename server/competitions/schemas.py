@@ -65,6 +65,7 @@ class CompetitionFacts(CompetitionRow):
     limits: PublicLimits
     quotas: PublicQuotas = Field(description="What a team may send; 0: no limit")
     counts: PublicCounts
+    practice_counts: PublicCounts | None = Field(description="Of the practice data; null where they were not counted")
     environment: dict[str, str] = Field(description="Versions of what a submission can import")
     extra_parameters: list[str] = Field(description="Further parameters of unlearning that are bound by name")
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from lethe.evaluator.contract.prepared_competition import PreparedCompetition
+from lethe.evaluator.contract.prepared_competition import Counts, PreparedCompetition
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.submission import EXTRA_PARAMETERS
 from lethe.evaluator.metrics import METRIC_VERSION
@@ -144,10 +144,15 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         runs=spec.evaluation.runs,
         limits=PublicLimits.model_validate(spec.limits.model_dump() | spec.dependencies.model_dump()),
         quotas=PublicQuotas.model_validate(spec.quotas.model_dump()),
-        counts=PublicCounts(**{name: getattr(prepared.public.counts, name) for name in PublicCounts.model_fields}),
+        counts=_public(prepared.public.counts),
+        practice_counts=None if prepared.practice.counts is None else _public(prepared.practice.counts),
         environment=prepared.environment,
         extra_parameters=list(EXTRA_PARAMETERS),
     )
+
+
+def _public(counts: Counts) -> PublicCounts:
+    return PublicCounts(**{name: getattr(counts, name) for name in PublicCounts.model_fields})
 
 
 def _closed_at(competition: Competition) -> datetime | None:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
+from lethe.evaluator.contract.batch_counts import batch_note
 from lethe.evaluator.contract.oracle_pools import oracle_pools
 from lethe.evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
 from lethe.evaluator.contract.specification import CompetitionSpec
@@ -129,6 +130,8 @@ def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> 
         leaves_out=stage is Stage.CHECK
         and parts.upload_sha256 is None  # else it is decided
         and spec.leave_out.applies_to(parts.filename),
+        ignores_cuda=spec.ignore_cuda,
+        batch_note=batch_note(prepared.practice.counts, prepared.public.counts, spec.evaluation.batch_size),
         visible=data.visible,
         original=data.original,
         evaluation=data.evaluation,

@@ -6,6 +6,8 @@ Standard library only, like `parse_source` beside it, which runs under the same 
 import ast
 import json
 import re
+from dataclasses import dataclass
+from typing import Any
 
 HEADER = "# Made by Lethe from the code cells of a notebook.\n"
 FUNCTION = "unlearning"
@@ -19,7 +21,13 @@ MAGIC = re.compile(r"\s*([%!?]|[\w.]+\s*=\s*[%!]|[\w.]+\?{1,2}\s*$|(pip|conda)3?
 STATEMENT = re.compile(
     r"(?P<target>\s*(?:[\w.]+\s*=\s*(?=%time\s))?)%(?:time|timeit|prun)\s+(?:-[a-zA-Z]\s*\d*\s+)*(?P<statement>[^\s-].*)"
 )
-INSTALL = re.compile(r"\s*[!%]?\s*(?:python3?\s+-m\s+)?(?:pip|conda|mamba)3?\s+install\s+(?P<packages>.*)")
+INSTALL = re.compile(r"\s*[!%]?\s*(?:python3?\s+-m\s+)?(?P<tool>pip|conda|mamba)3?\s+install\s+(?P<packages>.*)")
+# Options of pip that change nothing about which package is installed.
+QUIET_OPTIONS = frozenset(
+    ("-q", "-qq", "-qqq", "--quiet", "-U", "--upgrade", "-y", "--user", "--no-cache-dir", "--disable-pip-version-check")
+)
+REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)(?:(?:[=<>!~]=|[<>])\d+(?:\.\d+)*)?")
+MAX_INSTALLED = 40
 FUTURE = re.compile(r"from\s+__future__\s+import\s+(?P<names>[\w\s,]+?)\s*(?:#.*)?")
 HINT = "name packages in a script block: # /// script, # dependencies = [{}], # ///"
 _PIECE = re.compile(r"""#.*|\"{3}|'{3}|["'()\[\]{}]""")
@@ -30,15 +38,51 @@ class NotANotebook(ValueError):
     """The bytes are no notebook of format 4, or one of another language."""
 
 
-def convert(data: bytes) -> dict[str, object]:
+@dataclass(frozen=True)
+class Installs:
+    """Which packages of `pip install` lines become a script block; names are normalised.
+
+    `base` are installed anyway. `allowed` None: every package.
+    """
+
+    base: frozenset[str] = frozenset()
+    allowed: frozenset[str] | None = frozenset()
+
+    def taken(self, line: str) -> list[str] | None:
+        """Return the requirements that the line adds to the block, or None where the author has to write one."""
+        found = INSTALL.fullmatch(line)
+        if found is None or found["tool"] != "pip" or line[:1].isspace():
+            return None
+        taken = []
+        for word in found["packages"].split():
+            if word in {"&&", ";", "|", ">", "#"} or word.startswith("2>"):
+                break
+            wanted = REQUIREMENT.fullmatch(word.strip("'\""))
+            if word in QUIET_OPTIONS:
+                continue
+            if wanted is None:
+                return None
+            name = re.sub(r"[-_.]+", "-", wanted["name"]).lower()
+            if name in self.base:
+                continue
+            if self.allowed is not None and name not in self.allowed:
+                return None
+            taken.append(wanted[0])
+        return taken
+
+
+def convert(data: bytes, installs: Installs | None = None) -> dict[str, object]:
     """Return the Python source of all code cells in order, and a note on everything that was left out of them.
 
-    The second line has the notebook's `from __future__` imports, which must come first.
+    The `from __future__` imports of the notebook stand above all cells, because they must come first, and so does a
+    script block of the packages that `installs` takes, unless the notebook has one.
     """
     cells = [(number, text.replace("\r\n", "\n").replace("\r", "\n")) for number, text in _code_cells(data)]
     defines = re.compile(rf"^def {FUNCTION}\b", re.MULTILINE)
     is_defined = any(defines.search(text) for _, text in cells if not text.lstrip().startswith("%%"))
-    parts, notes, features = [], [], []
+    if installs is None or any("# /// script" in text for _, text in cells):
+        installs = Installs()
+    parts, notes, features, wanted = [], [], [], list[str]()
     for number, text in cells:
         written = _written(text)
         if written is not None and (is_defined or not defines.search(text)):
@@ -47,12 +91,22 @@ def convert(data: bytes) -> dict[str, object]:
             kept, dropped = _without_magics(text, is_written=written is not None)
         kept, found = _without_futures(kept)
         features += [name for name in found if name not in features]
-        notes += [f"cell {number}: left out {line.strip()[:NOTE_CHARS]!r}{_hint(line)}" for line in dropped]
+        for line in dropped:
+            taken = installs.taken(line)
+            wanted += [] if taken is None else [one for one in taken if one not in wanted]
+            notes.append(f"cell {number}: left out {line.strip()[:NOTE_CHARS]!r}{_what_of(line, taken)}")
         parts.append(f"# Cell {number}\n{kept.rstrip()}\n")
     if len(notes) > MAX_NOTES:
         notes[MAX_NOTES:] = [f"and {len(notes) - MAX_NOTES} more lines"]
     first = f"from __future__ import {', '.join(features)}\n" if features else "\n"
-    return {"source": HEADER + first + "\n".join(parts), "notes": notes}
+    return {"source": HEADER + _block(wanted[:MAX_INSTALLED]) + first + "\n".join(parts), "notes": notes}
+
+
+def _block(requirements: list[str]) -> str:
+    """Return a script block, or nothing without requirements."""
+    if not requirements:
+        return ""
+    return f"# /// script\n# dependencies = {json.dumps(requirements)}\n# ///\n"
 
 
 def _code_cells(data: bytes) -> list[tuple[int, str]]:
@@ -107,15 +161,17 @@ def _without_futures(text: str) -> tuple[str, list[str]]:
     return "\n".join(lines), names
 
 
-def _hint(line: str) -> str:
-    """Return what to do instead of a line that installs packages."""
+def _what_of(line: str, taken: list[str] | None) -> str:
+    """Return what becomes of a line that installs packages: `taken` go into the script block, or what to write."""
     found = INSTALL.match(line)
     if found is None:
         return ""
+    if taken is not None:
+        return f"; it counts as a script block with {', '.join(taken)}" if taken else "; the worker's own is used"
     packages = [
         word for word in found["packages"].split() if re.fullmatch(r"[A-Za-z0-9][\w.-]*([=<>!~]=?[\w.]+)?", word)
     ]
-    return f"; {HINT.format(', '.join(json.dumps(word) for word in packages[:5]))}"
+    return f"; {HINT.format(', '.join(json.dumps(word) for word in packages[:5]) or '…')}"
 
 
 def _without_magics(text: str, *, is_written: bool = False) -> tuple[str, list[str]]:
@@ -195,10 +251,15 @@ class _Before:
             self._quote = ""  # a mistake, which ends with its line
 
 
-def run(data: bytes, order: dict[str, object]) -> dict[str, object]:  # noqa: ARG001 - every program has it
-    """Return `{"source", "notes"}`, or `{"code", "message"}` if the bytes are no notebook with Python in it."""
+def run(data: bytes, order: dict[str, Any]) -> dict[str, object]:
+    """Return `{"source", "notes"}`, or `{"code", "message"}` if the bytes are no notebook with Python in it.
+
+    `order` has the fields of `Installs`, or nothing.
+    """
+    allowed = order.get("allowed", [])
+    installs = Installs(frozenset(order.get("base", [])), None if allowed is None else frozenset(allowed))
     try:
-        return convert(data)
+        return convert(data, installs)
     except NotANotebook as error:
         return {"code": "invalid_notebook", "message": str(error)}
     except (RecursionError, MemoryError):

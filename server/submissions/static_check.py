@@ -10,6 +10,7 @@ from lethe.evaluator.contract.faults import FaultCode
 from lethe.evaluator.contract.notebooks import place_of
 from lethe.evaluator.contract.parameters import SIGNATURE, Parameter, Unbindable, bind
 from lethe.evaluator.contract.script_block import InvalidScriptBlock, read_script_block
+from lethe.evaluator.contract.specification import BASE_PACKAGES, DependenciesSpec
 from lethe.evaluator.contract.submission import FUNCTION, NOTEBOOK_SUFFIX
 from lethe.server.errors import RequestError
 from lethe.server.submissions.parser_pool import TooCostly, run_program
@@ -66,15 +67,18 @@ def is_notebook(filename: str) -> bool:
     return filename.lower().endswith(NOTEBOOK_SUFFIX)
 
 
-def check_file(data: bytes, *, filename: str, limit_bytes: int) -> CheckedFile:
+def check_file(
+    data: bytes, *, filename: str, limit_bytes: int, dependencies: DependenciesSpec | None = None
+) -> CheckedFile:
     """Return the checked file, with a notebook converted to Python first; raises RefusedFile as `check_source` does.
 
-    The limit applies to the Python source; a notebook, whose outputs are left out, may have 8 MiB.
+    The limit applies to the Python source; a notebook, whose outputs are left out, may have 8 MiB. `dependencies` say
+    which packages that a notebook installs are a script block; None: no package.
     """
     if not is_notebook(filename):
         return _check_python(data, limit_bytes=limit_bytes)
     _check_bytes(data, limit_bytes=NOTEBOOK_BYTES)
-    answer = _run(_CONVERTER, data)
+    answer = _run(_CONVERTER, data, **_installs(dependencies))
     if "source" not in answer:
         raise RefusedFile(FaultCode(answer["code"]), message=answer.get("message"))
     try:
@@ -83,6 +87,12 @@ def check_file(data: bytes, *, filename: str, limit_bytes: int) -> CheckedFile:
         raise RefusedFile(FaultCode.NOT_UTF8, message="a cell holds half a character") from error
     checked = _check_python(source, limit_bytes=limit_bytes)
     return replace(checked, notes=(*answer["notes"], *checked.notes))
+
+
+def _installs(spec: DependenciesSpec | None) -> dict[str, list[str] | None]:
+    if spec is None or not spec.notebook_installs or spec.mode == "none":
+        return {}
+    return {"base": sorted(BASE_PACKAGES), "allowed": None if spec.mode == "any" else sorted(spec.allowed)}
 
 
 def check_source(data: bytes, *, limit_bytes: int) -> list[str]:

@@ -96,7 +96,12 @@ def receive(context: Context, competition: Competition, upload: Upload) -> Recei
         if earlier is not None:
             return _received(session, competition, spec, earlier, upload.user)
         attempts = quotas.count_attempt(session, competition, upload.user, upload.address, limits)
-    checked = check_file(upload.data, filename=upload.filename, limit_bytes=spec.limits.upload_bytes)
+    checked = check_file(
+        upload.data,
+        filename=upload.filename,
+        limit_bytes=spec.limits.upload_bytes,
+        dependencies=spec.dependencies,
+    )
     source = store_source(context.artifacts, upload, checked)
     with context.database.write() as session:
         outcome = accept(session, competition, spec, upload, source, checked)

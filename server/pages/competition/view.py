@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from lethe.evaluator.contract.batch_counts import batches
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.submission import FUNCTION, PARAMETERS
@@ -129,7 +130,7 @@ def _rules(facts: CompetitionFacts, spec: CompetitionSpec) -> tuple[Fact, ...]:
 
 
 def _data(facts: CompetitionFacts) -> tuple[Fact, ...]:
-    counts = facts.counts
+    counts, practice = facts.counts, facts.practice_counts
     return (
         Fact("Retain set", count_text(counts.retain, "image")),
         Fact("Forget set", count_text(counts.forget, "image")),
@@ -137,6 +138,8 @@ def _data(facts: CompetitionFacts) -> tuple[Fact, ...]:
         Fact("Classes", f"{counts.classes} age groups"),
         Fact("Image", f"3 × {facts.image_size} × {facts.image_size}, float32, 0 to 255"),
         Fact("Batch size", str(facts.batch_size)),
+        Fact("Batches", batches(counts, facts.batch_size)),
+        *(() if practice is None else (Fact("Batches on practice data", batches(practice, facts.batch_size)),)),
         Fact("Network", facts.architecture),
     )
 

@@ -5,6 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from lethe.evaluator.contract.batch_counts import batch_note
 from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions import phases
 from lethe.server.competitions import service as competitions
@@ -43,6 +44,7 @@ def submission(submission_id: UUID, request: Request, context: AppContext, visit
         shown_evidence = evidence(session, competition, found, viewer)
         can_select = viewer is Viewer.TEAM and phases.may_choose(competition)
         log = submission_log(session, found, viewer)
+        prepared, spec = competitions.prepared_competition(competition), competitions.specification(competition)
     lines = source_lines(context.artifacts.get(found.source_key))
     view = submission_page(
         shown,
@@ -53,6 +55,7 @@ def submission(submission_id: UUID, request: Request, context: AppContext, visit
         evidence=shown_evidence,
         can_select=can_select,
         is_charged=found.is_charged,
+        batch_note=batch_note(prepared.practice.counts, prepared.public.counts, spec.evaluation.batch_size),
         notice=notice(request),
     )
     return render_page(request, "submission/submission.html", view, visitor)

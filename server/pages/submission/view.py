@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 
+from lethe.evaluator.contract.notebooks import place_of
 from lethe.evaluator.contract.states import Evaluation, Owner, SubmissionState
 from lethe.evaluator.contract.submission import FILENAME
 from lethe.server.leaderboard.schemas import IntervalView, Leaderboard
@@ -64,11 +65,12 @@ class ScoreBox:
 
 @dataclass(frozen=True)
 class ErrorBox:
-    """Why there is no score, in a sentence, with the line of the file if one is at fault."""
+    """Why there is no score, in a sentence; if a line of the file is at fault, its number and where a reader finds it."""
 
     code: str
     message: str
     line: int | None
+    place: str
     output: tuple[tuple[str, int | None], ...]
     owner: str
 
@@ -120,6 +122,7 @@ class SubmissionPage:
     error: ErrorBox | None
     outputs: tuple[Output, ...]
     usage: tuple[Fact, ...]
+    batch_note: str
     packages: tuple[str, ...]
     lines: tuple[Line, ...]
     marked: int | None
@@ -144,11 +147,12 @@ def submission_page(
     evidence: tuple[ScoreEvidence, ...] = (),
     can_select: bool = False,
     is_charged: bool = True,
+    batch_note: str = "",
     notice: str = "",
 ) -> SubmissionPage:
     """Return the page of `view`; `standings` give the reference lines beside its score."""
     state = SubmissionState(view.state)
-    error = _error(view, is_charged=is_charged)
+    error = _error(view, lines, is_charged=is_charged)
     return SubmissionPage(
         id=str(view.id),
         slug=view.competition,
@@ -166,6 +170,7 @@ def submission_page(
         error=error,
         outputs=() if log is None else _outputs(log, view.filename),
         usage=() if log is None else _usage(log),
+        batch_note=batch_note,
         packages=() if log is None else tuple(log.packages),
         lines=lines,
         marked=None if error is None else error.line,
@@ -278,13 +283,16 @@ def _charge(owner: Owner, *, is_charged: bool) -> str:
     return FAULTS[owner] + charge
 
 
-def _error(view: SubmissionView, *, is_charged: bool) -> ErrorBox | None:
+def _error(view: SubmissionView, lines: tuple[Line, ...], *, is_charged: bool) -> ErrorBox | None:
     if view.error is None:
         return None
+    text = "\n".join("".join(piece.text for piece in line) for line in lines)
+    place = "" if view.error.line is None else place_of(text, view.error.line)
     return ErrorBox(
         code=view.error.code,
         message=view.error.message,
         line=view.error.line,
+        place=place[:1].upper() + place[1:],
         output=link_lines(view.error.output or "", view.filename),
         owner="" if view.owner is None else _charge(Owner(view.owner), is_charged=is_charged),
     )

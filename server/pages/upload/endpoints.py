@@ -7,6 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from limits import parse
 
+from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.submission import FILENAME
 from lethe.server.competitions import service as competitions
 from lethe.server.context import AppContext, Context
@@ -41,9 +42,9 @@ def submit_form(slug: str, request: Request, context: AppContext, visitor: Optio
 @router.post("/competitions/{slug}/submit")
 async def submit(slug: str, request: Request, context: AppContext, visitor: RequiredVisitor) -> Response:
     """Upload a file or pasted source; the button `check` only checks it."""
-    limit_bytes = await run_in_threadpool(_limit_bytes, context, slug)
+    spec = await run_in_threadpool(_specification, context, slug)
     try:
-        sent = await upload_body.read_form(request, limit_bytes)
+        sent = await upload_body.read_form(request, spec.limits.upload_bytes)
     except RefusedFile as error:
         return await run_in_threadpool(_refused, request, context, slug, visitor, error, "")
     sessions.require_proof(request, visitor, sent.fields.get("csrf_token", ""))
@@ -79,9 +80,9 @@ def starter_notebook(slug: str, context: AppContext) -> Response:
     return Response(json.dumps(notebook(STARTER), indent=1), media_type="application/x-ipynb+json", headers=headers)
 
 
-def _limit_bytes(context: Context, slug: str) -> int:
+def _specification(context: Context, slug: str) -> CompetitionSpec:
     with context.database.read() as session:
-        return competitions.specification(competitions.get_competition(session, slug)).limits.upload_bytes
+        return competitions.specification(competitions.get_competition(session, slug))
 
 
 def _upload(request: Request, context: Context, slug: str, visitor: Visitor, upload: uploads.Upload) -> Response:
@@ -102,7 +103,13 @@ def _check(request: Request, context: Context, slug: str, visitor: Visitor, uplo
             raise TooManyRequests("Too many checks.", wait_s)
         with parser_pool.measured() as spent:
             try:
-                checked = check_file(upload.data, filename=upload.filename, limit_bytes=_limit_bytes(context, slug))
+                spec = _specification(context, slug)
+                checked = check_file(
+                    upload.data,
+                    filename=upload.filename,
+                    limit_bytes=spec.limits.upload_bytes,
+                    dependencies=spec.dependencies,
+                )
             finally:
                 for _ in range(int(spent.cpu_s / UNIT_S)):
                     context.rates.wait_s(CHECK_UNITS, "static check", account)

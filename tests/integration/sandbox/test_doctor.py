@@ -21,6 +21,7 @@ def test_everything_required_is_found() -> None:
         "temporary folder",
         "seccomp",
         "files in memory",
+        "bytecode",
         "jail",
         "cgroups",
     ]

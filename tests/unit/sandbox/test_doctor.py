@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lethe.sandbox import SandboxUnavailable, doctor
+from lethe.sandbox import SandboxUnavailable, Setup, doctor
+from lethe.sandbox.image_contents import Contents
+from lethe.sandbox.interpreter import Interpreter
 
 
 def test_without_bubblewrap(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,3 +66,15 @@ def test_remedies_for_user_namespaces(
 def test_every_failed_finding_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert all(finding.ok or finding.remedy for finding in doctor.probe(python=Path("/nowhere/python")))
+
+
+def test_modules_without_bytecode_are_noticed(tmp_path: Path) -> None:
+    interpreter = Interpreter(
+        host=Path("python"), executable=Path("python"), binds={}, tag="cpython-311", packages=(tmp_path,)
+    )
+    compiled = {f"/p/__pycache__/m{place}.cpython-311.pyc": "" for place in range(18)}
+    sources = {f"/p/m{place}.py": "" for place in range(20)}
+    setup = Setup(harness={}, harness_module="m")
+    assert doctor._check_bytecode(setup, interpreter, Contents({**sources, **compiled})).ok
+    finding = doctor._check_bytecode(setup, interpreter, Contents({**sources, "/p/other.py": "", **compiled}))
+    assert (finding.ok, finding.required, str(tmp_path) in finding.remedy) == (False, False, True)

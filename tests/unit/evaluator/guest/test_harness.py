@@ -1,5 +1,6 @@
 """What real submissions do with network and loaders, and what the harness makes of what they give back."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -210,3 +211,16 @@ def test_buffers_that_are_dropped_are_named(inputs: Path, capsys: pytest.Capture
 def test_adapters_are_refused_with_what_to_merge(inputs: Path) -> None:
     with pytest.raises(InvalidResult, match=r"fc\.lora_A.*merge"):
         call(inputs, "net.fc.lora_A = torch.nn.Parameter(torch.zeros(2, 2))")
+
+
+def test_cuda_calls_do_nothing_where_the_host_allows_it(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind in (torch.Tensor, torch.nn.Module):
+        monkeypatch.setattr(kind, "cuda", kind.cuda)
+    for name in (harness.VISIBLE, harness.ORIGINAL):
+        (tmp_path / name).symlink_to(inputs / name)
+    setting = json.loads((inputs / harness.SETTING).read_text())
+    (tmp_path / harness.SETTING).write_text(json.dumps({**setting, "ignores_cuda": True}))
+    body = "net.cuda()\nfor x, _ in forget:\n    net(x.cuda(0, non_blocking=True))\nassert x.device.type == 'cpu'"
+    assert call(tmp_path, body).keys() == call(inputs, "pass").keys()

@@ -8,6 +8,7 @@ import pytest
 
 from lethe.server.leaderboard.schemas import IntervalView, Leaderboard, LeaderboardRow
 from lethe.server.pages.rendering import render
+from lethe.server.pages.source_view import Piece
 from lethe.server.pages.submission.view import SubmissionPage, link_lines, submission_page
 from lethe.server.submissions.schemas import AdviceView, ErrorView, SubmissionLog, SubmissionView
 
@@ -107,3 +108,24 @@ def test_strangers_words_are_escaped() -> None:
     text = render("submission/submission.html", view=shown, etag="")
     assert "<script>alert" not in text
     assert text.count("&lt;script&gt;alert(1)") >= 6
+
+
+def test_the_line_of_an_error_is_marked_and_named_as_its_author_knows_it() -> None:
+    error = ErrorView(code="exception", message="It raised.", line=4, output=None)
+    failed = view(state="failed", owner="participant", error=error, finished_at=WHEN)
+    texts = ("# Made by Lethe from the code cells of a notebook.", "", "# Cell 7", "1 / 0")
+    lines = tuple((Piece("", text),) if text else () for text in texts)
+    shown = submission_page(failed, LOG, lines, Leaderboard.model_construct(rows=[], updated_at=None))
+    html = render("submission/submission.html", view=shown, etag="")
+    assert '<a href="#L4">Cell 7, line 1</a>' in html
+    assert '<span id="L4" class="line marked">1 / 0' in html
+    plain = submission_page(failed, LOG, lines[1:], Leaderboard.model_construct(rows=[], updated_at=None))
+    assert plain.error is not None
+    assert plain.error.place == "Line 4"
+
+
+def test_numbers_of_batches_stand_beside_the_check() -> None:
+    standings = Leaderboard.model_construct(rows=[], updated_at=None)
+    shown = submission_page(view(state="scored"), LOG, (), standings, batch_note="Batches on practice data: 5.")
+    note = '<p class="note">Batches on practice data: 5.</p>'
+    assert note in render("submission/submission.html", view=shown, etag="")
