@@ -58,13 +58,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=PUBLISHED.epochs, help="fewer for a quick look")
     parser.add_argument("--jobs", type=int, help="training processes; default: as oracles seed has it")
     parser.add_argument("--models", type=int, help="models that each turn of seeding trains; default: one a process")
+    parser.add_argument("--images", type=int, default=IMAGES, help="photographs to train on")
     parser.add_argument("--bank", type=int, default=MODELS, help="oracles of the bank that is read")
     arguments = parser.parse_args()
     recipe = PUBLISHED.model_copy(update={"epochs": arguments.epochs})
     with tempfile.TemporaryDirectory() as folder:
         store = open_store((Path(folder) / "store").as_uri())
         compare_loading(store, arguments.bank)
-        visible, evaluation = bundles(store)
+        visible, evaluation = bundles(store, arguments.images)
         for architecture in ARCHITECTURES:
             bank = BankIdentity(
                 visible=visible,
@@ -76,15 +77,15 @@ def main() -> None:
                 batch_size=64,
                 torch=torch.__version__,
             )
-            compare_seeding(bank, store, arguments.rounds, arguments.jobs, arguments.models)
+            compare_seeding(bank, store, arguments)
 
 
-def bundles(store: ArtifactStore) -> tuple[ArtifactRef, ArtifactRef]:
+def bundles(store: ArtifactStore, images: int) -> tuple[ArtifactRef, ArtifactRef]:
     """Noise of the published size, split as the trainer wants it."""
     torch.manual_seed(0)
     visible: dict[str, Tensor] = {}
     evaluation: dict[str, Tensor] = {}
-    parts = [(visible, "retain", IMAGES), *((evaluation, part, 64) for part in ("forget", "test", "retain_sample"))]
+    parts = [(visible, "retain", images), *((evaluation, part, 64) for part in ("forget", "test", "retain_sample"))]
     for bundle, part, count in [*parts, (evaluation, "validation", 64)]:
         bundle[f"{part}.images"] = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8)
         bundle[f"{part}.labels"] = torch.randint(0, CLASSES, (count,))
@@ -93,16 +94,14 @@ def bundles(store: ArtifactStore) -> tuple[ArtifactRef, ArtifactRef]:
     )
 
 
-def compare_seeding(
-    bank: BankIdentity, store: ArtifactStore, rounds: int, jobs: int | None, models: int | None
-) -> None:
+def compare_seeding(bank: BankIdentity, store: ArtifactStore, arguments: argparse.Namespace) -> None:
     """Print seconds per model of both sides, taking turns, and how many times faster the bank's trainer is."""
-    images = torch.randint(0, 256, (IMAGES, 3, 32, 32), dtype=torch.uint8)
-    labels = torch.randint(0, CLASSES, (IMAGES,))
-    plain, seeded = [], []
-    with training_pool(jobs) as pool:
+    images = torch.randint(0, 256, (arguments.images, 3, 32, 32), dtype=torch.uint8)
+    labels = torch.randint(0, CLASSES, (arguments.images,))
+    plain, seeded, rounds = [], [], arguments.rounds
+    with training_pool(arguments.jobs) as pool:
         jobs = pool.jobs
-        models = models or jobs
+        models = arguments.models or jobs
         one_epoch = bank.model_copy(update={"recipe": bank.recipe.model_copy(update={"epochs": 1})})
         fill_banks([(one_epoch, rounds * models + index) for index in range(jobs)], store, pool, stage="imports")
         plain_loop(images, labels, bank.architecture, one_epoch.recipe)
