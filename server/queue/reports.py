@@ -134,8 +134,8 @@ def _apply(
     if outcome.fault is None:
         if item.stage == Stage.RUN and len(item.finished) < item.run_count:
             raise InvalidReport(f"{item.run_count - len(item.finished)} runs of this item are missing.")
-        leases.close(item, OfWorkItem.DONE)
         quarantine.note_done(session, item)
+        leases.close(item, OfWorkItem.DONE)
         return _go_on(session, submission, item)
     if outcome.fault.owner is Owner.PLATFORM:
         quarantine.note_fault(session, item)

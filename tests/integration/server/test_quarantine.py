@@ -4,19 +4,25 @@ On the level of the queue's functions, on SQLite and on PostgreSQL.
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import select, update
 from typer.testing import CliRunner
 
 from lethe.evaluator.contract.faults import Fault, FaultCode, platform_fault
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.states import Stage
+from lethe.evaluator.contract.tasks import WORKER_POLL_S
 from lethe.evaluator.contract.work import Capabilities, Job, Outcome, Registration, RunRecord
+from lethe.evaluator.settings import WorkerSettings
+from lethe.evaluator.worker.process import UNFIT_S, WorkerLoop
+from lethe.evaluator.worker.worker_identity import take_identity
+from lethe.sandbox.errors import SandboxUnavailable
 from lethe.server.cli import app
 from lethe.server.models import Admission, AuditEvent, Submission, Worker, WorkerFault, WorkItem
 from lethe.server.models.times import utc_now
@@ -82,12 +88,12 @@ def _record(job: Job, index: int) -> RunRecord:
 
 
 @pytest.fixture
-def queue(site: Site) -> Iterator[Queue]:
+def queue(site: Site) -> Queue:
     """Two submissions wait for their checks."""
     with site.register("ann") as ann:
         for number in range(2):
             assert upload(ann, GOOD + f"'{number}'\n".encode()).status_code == 202
-    yield Queue(site)
+    return Queue(site)
 
 
 def test_a_worker_that_fails_at_everything_ends_no_submission_and_is_quarantined(queue: Queue) -> None:
@@ -218,7 +224,7 @@ def test_drained_and_disabled_workers(queue: Queue) -> None:
     with queue.site.context.database.write() as session:
         assert admit(session, "a", Admission.DRAINED) == 0
         assert admit(session, "b", Admission.DISABLED) == 1
-        with pytest.raises(WorkerNotFound, match="no worker called 'c'. There are: a, b."):
+        with pytest.raises(WorkerNotFound, match=r"no worker called 'c'\. There are: a, b\."):
             admit(session, "c", Admission.DRAINED)
     assert queue.states() == {"a": "drained", "b": "disabled"}
     assert queue.end(in_hand)
@@ -286,3 +292,38 @@ def test_commands_of_operators(queue: Queue, monkeypatch: pytest.MonkeyPatch) ->
     with queue.site.context.database.read() as session:
         events = session.scalars(select(AuditEvent.action).order_by(AuditEvent.created_at)).all()
     assert events[-4:] == ["worker.drain", "worker.disable", "worker.enable", "worker_key.delete"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_worker_in_quarantine_proves_itself_before_it_asks_again(site: Site, tmp_path: Path) -> None:
+    settings = WorkerSettings(
+        server_url=site.url,
+        worker_key=SecretStr(site.worker_key),
+        artifacts_url=f"file://{site.context.settings.home / 'artifacts'}",
+        cache=tmp_path / "cache",
+        min_free_bytes=0,
+        slots=1,
+    )
+    loop = WorkerLoop(settings, take_identity(tmp_path / "workers"), sandbox_mode="test")
+    tests: list[dict[str, WorkerState]] = []
+
+    def self_test() -> bool:  # the real one takes a minute, and has tests of its own
+        tests.append(queue.states())
+        if len(tests) == 1:
+            raise SandboxUnavailable("the worker's self-test failed")
+        return True
+
+    loop._self_test = self_test  # type: ignore[assignment]
+    queue = Queue(site)
+    try:
+        assert loop._work() == WORKER_POLL_S
+        assert queue.states() == {loop.name: "idle"}
+        queue.change_worker(loop.name, quarantined_at=utc_now())
+        assert loop._work() == 0  # it is told
+        assert loop._work() == UNFIT_S
+        assert queue.states() == {loop.name: "quarantined"}
+        assert loop._work() == WORKER_POLL_S
+        assert tests == [{loop.name: "quarantined"}] * 2
+        assert queue.states() == {loop.name: "idle"}
+    finally:
+        loop.stop()
