@@ -116,8 +116,10 @@ def test_a_worker_that_fails_at_everything_ends_no_submission_and_is_quarantined
             break
     with queue.site.context.database.read() as session:
         assert set(session.scalars(select(Submission.state))) == {"scoring"}
-        assert session.scalars(select(WorkerFault.worker)).all() == ["bad"] * quarantine.ITEMS
-    assert told > 1
+        failed_by = session.scalars(select(WorkerFault.worker)).all()
+    assert set(failed_by) == {"bad"}
+    assert quarantine.ITEMS <= len(failed_by) <= quarantine.ITEMS + 1  # one more may be tried while others do the third
+    assert told
     assert queue.states() == {"bad": "quarantined", "good-1": "idle", "good-2": "idle"}
 
     queue.enlist("bad")  # a restart proves nothing
@@ -167,10 +169,11 @@ def test_an_item_is_kept_from_the_worker_that_failed_at_it_while_others_can_do_i
 
     assert is_kept()
     now = utc_now()
-    usual: dict[str, Any] = {
-        "seen_at": now, "left_at": None, "quarantined_at": None, "admission": Admission.OPEN,
-        "capabilities": CAPABILITIES,
-    }  # fmt: skip
+
+    def usual(**changes: Any) -> dict[str, Any]:
+        fit = {"seen_at": utc_now(), "left_at": None, "quarantined_at": None, "admission": Admission.OPEN}
+        return fit | {"capabilities": CAPABILITIES} | changes
+
     unfit: list[dict[str, Any]] = [
         {"seen_at": now - timedelta(seconds=SILENCE_S + 1)},
         {"left_at": now},
@@ -181,14 +184,14 @@ def test_an_item_is_kept_from_the_worker_that_failed_at_it_while_others_can_do_i
         {"capabilities": CAPABILITIES | {"only": "run"}},
     ]
     for changes in unfit:
-        queue.change_worker("b", **usual | changes)
+        queue.change_worker("b", **usual(**changes))
         assert not is_kept(), changes
-    queue.change_worker("b", **usual)
+    queue.change_worker("b", **usual())
     assert is_kept()
     queue.site.change_specification(evaluation=spec().evaluation.model_copy(update={"gpu": True}))
     queue.change_worker("a", capabilities=CAPABILITIES | {"gpu": "H200"})
     assert not is_kept()
-    queue.change_worker("b", capabilities=CAPABILITIES | {"gpu": "H200"})
+    queue.change_worker("b", **usual(capabilities=CAPABILITIES | {"gpu": "H200"}))
     assert is_kept()
     long_ago = now - timedelta(seconds=quarantine.LEFT_TO_OTHERS_S + 1)
     queue.change(WorkerFault, created_at=long_ago)
@@ -271,6 +274,7 @@ def test_commands_of_operators(queue: Queue, monkeypatch: pytest.MonkeyPatch) ->
     settings = queue.site.context.settings
     monkeypatch.setenv("LETHE_HOME", str(settings.home))
     monkeypatch.setenv("LETHE_DATABASE_URL", settings.database)
+    monkeypatch.setenv("COLUMNS", "300")
 
     def lethe(*arguments: str) -> str:
         done = CliRunner().invoke(app, ["admin", *arguments])
