@@ -62,6 +62,12 @@ class ServerAway(EvaluatorError):
     """The server does not answer, or answers with an error of its own."""
 
 
+_CONFLICTS: dict[str, type[ServerRefused]] = {
+    "worker_unknown": WorkerUnknown,
+    "worker_quarantined": WorkerQuarantined,
+}
+
+
 class WorkClient:
     """Calls under one worker key and one worker name. Every method raises ServerAway or ServerRefused."""
 
@@ -157,6 +163,3 @@ def _refusal(response: httpx.Response) -> type[ServerRefused]:
     if response.status_code == 409:
         return next((refusal for code, refusal in _CONFLICTS.items() if code in response.text), ServerRefused)
     return ServerRefused
-
-
-_CONFLICTS = {"worker_unknown": WorkerUnknown, "worker_quarantined": WorkerQuarantined}
