@@ -9,11 +9,8 @@ from sqlalchemy.orm import Session
 
 from lethe.server.errors import NotFound
 from lethe.server.lifecycle.transitions import OfTrainingOrder
-from lethe.server.logs import get_logger
 from lethe.server.models import Admission, Worker
 from lethe.server.queue import leases, quarantine, queries, worker_keys, worker_queries
-
-log = get_logger(__name__)
 
 
 class WorkerNotFound(NotFound):
@@ -36,7 +33,6 @@ def admit(session: Session, name: str, admission: Admission) -> int:
         worker.admission = admission
         if admission is Admission.OPEN:
             quarantine.end(session, worker)
-    log.info("worker_admission", worker=name, admission=admission)
     return _take_back(session, found) if admission is Admission.DISABLED else 0
 
 
