@@ -4,6 +4,7 @@ import secrets
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -152,7 +153,10 @@ def _evaluate_with(
         with ThreadPoolExecutor(max_workers=resources.slots + 1, thread_name_prefix="slot") as slots:
             is_exact_run = job.stage is Stage.RUN and resources.sandbox_pool.is_exact
             repeated = _choose_repeated(len(job.runs)) if is_exact_run else set()
-            futures = [slots.submit(runs.run, order, place in repeated) for place, order in enumerate(job.runs)]
+            futures = [  # in copies of this context, so that log lines of a slot name the job
+                slots.submit(copy_context().run, runs.run, order, place in repeated)
+                for place, order in enumerate(job.runs)
+            ]
             for future in as_completed(futures):
                 try:
                     outcome = future.result()

@@ -2,12 +2,16 @@
 
 import logging
 import sys
+import threading
+from contextlib import AbstractContextManager
+from types import TracebackType
+from uuid import UUID
 
 import structlog
 
 
 def configure_logs(*, level: str, log_format: str) -> None:
-    """Send structlog and the standard library's loggers through one pipeline to stderr."""
+    """Send structlog, standard loggers, warnings and uncaught exceptions through one pipeline to stderr."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -44,9 +48,48 @@ def configure_logs(*, level: str, log_format: str) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
+    handler.set_name(log_format)
     root.setLevel(level)
     for chatty in ("httpx", "httpcore", "kombu", "amqp", "uvicorn.access", "celery", "alembic"):
         logging.getLogger(chatty).setLevel("WARNING")
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_of_thread
+    sys.unraisablehook = _log_unraisable
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    get_logger(__name__).critical("uncaught_exception", exc_info=(kind, error, trace))
+
+
+def _log_uncaught_of_thread(found: threading.ExceptHookArgs) -> None:
+    if found.exc_type is SystemExit:
+        return
+    error = found.exc_value or found.exc_type()
+    thread = found.thread.name if found.thread is not None else ""
+    get_logger(__name__).critical(
+        "uncaught_exception", thread=thread, exc_info=(found.exc_type, error, found.exc_traceback)
+    )
+
+
+def _log_unraisable(found: "sys.UnraisableHookArgs") -> None:
+    error = found.exc_value or found.exc_type()
+    get_logger(__name__).error(
+        "exception_ignored", where=repr(found.object), exc_info=(found.exc_type, error, found.exc_traceback)
+    )
+
+
+def about_submission(submission_id: UUID, request_id: str | None) -> AbstractContextManager[object]:
+    """Let all lines of the block name a submission and the request that uploaded it; it can be followed by either."""
+    upload = {} if request_id is None else {"request_id": request_id}
+    return structlog.contextvars.bound_contextvars(submission_id=str(submission_id), **upload)
+
+
+def is_json() -> bool:
+    """Whether every line of this process's log is JSON."""
+    return any(handler.get_name() == "json" for handler in logging.getLogger().handlers)
 
 
 def current_request_id() -> str | None:

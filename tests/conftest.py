@@ -45,6 +45,7 @@ COMPONENTS = {
     "chromium": lambda: shutil.which("chromium") is not None,
     "promtool": lambda: shutil.which("promtool") is not None,
     "debootstrap": lambda: os.geteuid() == 0 and all(map(shutil.which, ("debootstrap", "nft", "ip"))),
+    "jq": lambda: shutil.which("jq") is not None,
     "wrk": lambda: shutil.which("wrk") is not None,
     "gpu": lambda: Path("/dev/nvidia0").exists(),
 }

@@ -34,6 +34,7 @@ class Capabilities(Contract):
     gpu_memory_bytes: int = Field(default=0, ge=0)
     torch: str = Field(max_length=50)
     python: str = Field(max_length=50)
+    only: Literal[Stage.CHECK, Stage.RUN] | None = Field(default=None, description="The stage it works on; null: both")
 
     @property
     def isolates(self) -> bool:
@@ -46,6 +47,7 @@ class Registration(Contract):
 
     worker: WorkerName
     capabilities: Capabilities
+    passed_self_test: bool = Field(default=False, description="Just now, which ends a quarantine")
 
 
 class RegistrationAnswer(Contract):
@@ -70,7 +72,6 @@ class Claim(Contract):
     """A registered worker asks for work. It does so every few seconds while idle, and so shows that it is alive."""
 
     worker: WorkerName
-    only: Literal[Stage.CHECK, Stage.RUN] | None = Field(default=None, description="The stage it works on; null: both")
 
 
 class RunOrder(Contract):
@@ -117,6 +118,7 @@ class Job(Contract):
 
     work_id: UUID
     token: int
+    attempt: int = Field(default=1, ge=1, description="Claims of the item since one of its runs last finished")
     lease_s: float
     submission_id: UUID
     request_id: str | None = Field(default=None, description="Of the upload, for the worker's log")

@@ -1,6 +1,7 @@
 """The parent's side of inference: one child at a time, restarted when it takes too long or dies."""
 
 import json
+import logging
 import os
 import select
 import struct
@@ -15,6 +16,8 @@ from typing import IO, Protocol, Self
 
 from lethe.evaluator.contract.faults import FaultCode
 from lethe.evaluator.errors import EvaluatorError
+
+log = logging.getLogger(__name__)
 
 START_LIMIT_S = 120.0
 CANCEL_TICK_S = 0.25
@@ -128,8 +131,10 @@ class InferenceService:
                 [sys.executable, "-m", "lethe.evaluator.inference.child", str(self._memory_bytes)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 env=_environment(),
             )
+            threading.Thread(target=_log_words, args=(self._child.stderr,), name="inference-log", daemon=True).start()
         return self._child
 
     def _await_ready(self, child: subprocess.Popen[bytes]) -> None:
@@ -151,6 +156,13 @@ class InferenceService:
         for stream in (child.stdin, child.stdout):
             _close(stream)
         return code
+
+
+def _log_words(words: IO[bytes]) -> None:
+    """Log what the child says beside its answers, such as why it died, until its end."""
+    with words:
+        for line in words:
+            log.warning("the inference process says: %s", line.decode(errors="replace").rstrip())
 
 
 def _environment() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Renews the lease of a job from a thread of its own, and reports finished runs to the server at once."""
 
 import threading
+from contextvars import copy_context
 
 import structlog
 
@@ -29,7 +30,9 @@ class LeaseRenewal:
         self._beat_s = min(job.lease_s / 4, LONGEST_BEAT_S)
         self._news = threading.Event()
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._run,), name="heartbeat", daemon=True
+        )  # its log lines name the job, too
 
     def __enter__(self) -> None:
         self._thread.start()

@@ -13,6 +13,7 @@ from typing import Literal
 
 import structlog
 from celery import Celery
+from celery.apps import worker as celery_worker
 from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_shutting_down
 from tenacity import (
@@ -41,7 +42,14 @@ from lethe.evaluator.worker.fitness import WorkerUnfit, require_fit, require_sam
 from lethe.evaluator.worker.lease_renewal import LeaseRenewal
 from lethe.evaluator.worker.report_spool import ReportSpool
 from lethe.evaluator.worker.self_test import require_self_test
-from lethe.evaluator.worker.server_client import KeyRefused, ServerAway, ServerRefused, WorkClient, WorkerUnknown
+from lethe.evaluator.worker.server_client import (
+    KeyRefused,
+    ServerAway,
+    ServerRefused,
+    WorkClient,
+    WorkerQuarantined,
+    WorkerUnknown,
+)
 from lethe.evaluator.worker.worker_identity import WorkerIdentity, take_identity
 from lethe.sandbox.doctor import mode
 from lethe.sandbox.errors import SandboxUnavailable
@@ -76,8 +84,11 @@ class WorkerLoop:
         self.name = identity.name
         self.failure: str | None = None
         self._sandbox_mode = sandbox_mode
-        self._only = None if settings.only is None else _STAGES[settings.only]
-        self._capabilities = find_capabilities(slots=settings.slots, sandbox_mode=sandbox_mode)
+        self._capabilities = find_capabilities(
+            slots=settings.slots,
+            sandbox_mode=sandbox_mode,
+            only=None if settings.only is None else _STAGES[settings.only],
+        )
         self._spool = ReportSpool(identity.folder / "spool")
         self._client = WorkClient(settings.server_url, settings.worker_key.get_secret_value(), identity.name)
         store = open_store(settings.artifacts_url)
@@ -100,6 +111,7 @@ class WorkerLoop:
         )
         self._rests_until = 0.0  # on the monotonic clock
         self._faults = 0  # items in a row that ended as the platform's fault
+        self._quarantined = False
         self._registered = False
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -157,7 +169,7 @@ class WorkerLoop:
             if not self._registered:
                 self._register()
             while not self._stop.is_set():
-                job = self._client.claim(self._only)
+                job = self._client.claim()
                 if job is None:
                     if self._trainer.train(self._stop):
                         continue
@@ -179,12 +191,20 @@ class WorkerLoop:
         except WorkerUnknown:
             self._registered = False
             return 0.0
+        except WorkerQuarantined as error:
+            log.error("worker_quarantined", error=str(error))  # noqa: TRY400 - no trace
+            self._registered, self._quarantined = False, True
+            return 0.0
         return WORKER_POLL_S
 
     def _register(self) -> None:
-        """Register once disk, store and, after several faults, the sandbox are proved; raises WorkerUnfit."""
+        """Register once disk, store and, after several faults or in quarantine, the sandbox are proved.
+
+        Raises WorkerUnfit.
+        """
         self._fitness()
-        if self._faults >= FAULTS_BEFORE_SELF_TEST:
+        is_tested = self._quarantined or self._faults >= FAULTS_BEFORE_SELF_TEST
+        if is_tested:
             try:
                 self._self_test()
             except SandboxUnavailable as error:
@@ -195,8 +215,16 @@ class WorkerLoop:
         except WorkerUnfit:
             self._client.leave()
             raise
-        self._registered = True
-        log.info("worker_registered", worker=self.name, released=answer.released, lease_s=answer.lease_s)
+        if is_tested:  # said only now: with another store, the test proves nothing
+            self._client.register(self._capabilities, passed_self_test=True)
+        self._registered, self._quarantined = True, False
+        log.info(
+            "worker_registered",
+            worker=self.name,
+            released=answer.released,
+            lease_s=answer.lease_s,
+            self_tested=is_tested,
+        )
 
     def _rest(self) -> None:
         """Leave after an item that failed here, so that others try it next."""
@@ -232,6 +260,7 @@ class WorkerLoop:
     def _evaluate(self, job: Job) -> bool:
         """Evaluate the job and spool its outcome; False if it ended as the platform's fault."""
         started = time.monotonic()
+        log.info("work_started", attempt=job.attempt, runs=len(job.runs))
         interrupt = threading.Event()
         renewal = LeaseRenewal(self._client, job, interrupt=interrupt, stop=self._stop)
 
@@ -250,6 +279,7 @@ class WorkerLoop:
         log.info(
             "work_done",
             runs=len(evaluated.finished),
+            attempt=job.attempt,
             fault=evaluated.fault.code if evaluated.fault else None,
             wall_s=round(time.monotonic() - started, 1),
         )
@@ -319,6 +349,7 @@ def _listen(broker_url: str, loop: WorkerLoop) -> None:
         loop.stop()
 
     setup_logging.connect(_leave_logs, weak=False)
+    celery_worker.safe_say = _log_words
     worker_shutting_down.connect(stopping, weak=False)
     warnings.filterwarnings("ignore", category=SecurityWarning)  # about root and pickle; only JSON is accepted
     celery.Worker(
@@ -347,6 +378,11 @@ def _wait_for_signal() -> None:
         signal.signal(number, lambda *_: done.set())
     while not done.wait(1.0):  # an endless wait would not notice a signal that another thread took
         pass
+
+
+def _log_words(text: str, *_: object) -> None:
+    """Log what Celery would print past the log, such as that it shuts down."""
+    log.info("celery_says", text=text)
 
 
 def _leave_logs(**_: object) -> None:

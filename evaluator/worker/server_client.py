@@ -1,7 +1,7 @@
 """The worker's side of the internal work API, over HTTP."""
 
 import threading
-from typing import Any, Literal
+from typing import Any
 
 import httpx
 import structlog
@@ -15,7 +15,6 @@ from tenacity import (
 )
 
 from lethe.evaluator.contract.base import Contract
-from lethe.evaluator.contract.states import Stage
 from lethe.evaluator.contract.training import (
     TrainingClaim,
     TrainingHeartbeat,
@@ -41,7 +40,6 @@ log = structlog.stdlib.get_logger(__name__)
 
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 15.0
-_UNKNOWN_WORKER = "worker_unknown"
 
 
 class ServerRefused(EvaluatorError):
@@ -56,8 +54,18 @@ class WorkerUnknown(ServerRefused):
     """The server does not know this worker; it has to register."""
 
 
+class WorkerQuarantined(ServerRefused):
+    """The server gives this worker nothing until it reports that it has passed its self-test."""
+
+
 class ServerAway(EvaluatorError):
     """The server does not answer, or answers with an error of its own."""
+
+
+_CONFLICTS: dict[str, type[ServerRefused]] = {
+    "worker_unknown": WorkerUnknown,
+    "worker_quarantined": WorkerQuarantined,
+}
 
 
 class WorkClient:
@@ -74,21 +82,21 @@ class WorkClient:
     def close(self) -> None:
         self._http.close()
 
-    def register(self, capabilities: Capabilities) -> RegistrationAnswer:
-        """Register this worker, which ends the leases of its predecessor."""
-        registration = Registration(worker=self._worker, capabilities=capabilities)
+    def register(self, capabilities: Capabilities, *, passed_self_test: bool = False) -> RegistrationAnswer:
+        """Register this worker, which ends the leases of its predecessor, and after a self-test its quarantine."""
+        registration = Registration(worker=self._worker, capabilities=capabilities, passed_self_test=passed_self_test)
         return RegistrationAnswer.model_validate(self._post("/work/register", registration))
 
     def leave(self) -> None:
         """Say that this worker stops."""
         self._post("/work/leave", Leave(worker=self._worker))
 
-    def claim(self, only: Literal[Stage.CHECK, Stage.RUN] | None = None) -> Job | None:
-        """Lease a job, of one stage `only` or of both, or return None when there is nothing to do.
+    def claim(self) -> Job | None:
+        """Lease a job, or return None when there is nothing to do.
 
-        Raises WorkerUnknown before the worker registers.
+        Raises WorkerUnknown before the worker registers, WorkerQuarantined until it has passed its self-test.
         """
-        answer = self._post("/work/claim", Claim(worker=self._worker, only=only))
+        answer = self._post("/work/claim", Claim(worker=self._worker))
         return None if answer is None else Job.model_validate(answer)
 
     def heartbeat(self, beat: Heartbeat) -> HeartbeatAnswer:
@@ -152,5 +160,6 @@ def _reason(response: httpx.Response) -> str:
 def _refusal(response: httpx.Response) -> type[ServerRefused]:
     if response.status_code in {401, 403}:
         return KeyRefused
-    is_unknown = response.status_code == 409 and _UNKNOWN_WORKER in response.text
-    return WorkerUnknown if is_unknown else ServerRefused
+    if response.status_code == 409:
+        return next((refusal for code, refusal in _CONFLICTS.items() if code in response.text), ServerRefused)
+    return ServerRefused

@@ -107,8 +107,12 @@ def _missing_extras(module: str) -> str:
 
 
 def fail(message: str, code: int = EXIT_FAILED) -> None:
-    """Print `message` in one line and exit with `code`."""
-    sys.stderr.write(f"lethe: {message}\n")
+    """Print `message` in one line, or log it where the log is JSON, and exit with `code`."""
+    logs = sys.modules.get("lethe.server.logs")
+    if logs is not None and logs.is_json():
+        logs.get_logger(__name__).critical("process_ended", error=message, exit_code=code)
+    else:
+        sys.stderr.write(f"lethe: {message}\n")
     sys.exit(code)
 
 

@@ -1,28 +1,25 @@
 """Host commands, which work on the server's database directly."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lethe.server.cli import admin_users, competition, oracles, rescore, storage
+from lethe.server.cli import admin_users, admin_workers, competition, oracles, rescore, storage
 from lethe.server.cli.options import Home, Json, Slug, SubmissionId, make_settings, say, writing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sqlalchemy.orm import Session
+    pass
 
 app = typer.Typer(no_args_is_help=True)
 submission = typer.Typer(no_args_is_help=True, help="Run a submission again, or disqualify it.")
 team = typer.Typer(no_args_is_help=True, help="Disqualify a team, or show it as a baseline.")
-worker_key = typer.Typer(no_args_is_help=True, help="Keys of workers on other machines.")
 app.add_typer(competition.app, name="competition")
 app.add_typer(team, name="team")
 app.add_typer(oracles.app, name="oracles", help="Train and inspect oracle banks.")
 app.add_typer(submission, name="submission")
-app.add_typer(worker_key, name="worker-key")
+app.add_typer(admin_workers.worker, name="worker")
+app.add_typer(admin_workers.worker_key, name="worker-key")
 app.add_typer(admin_users.app, name="user", help="Accounts, roles and invitations.")
 app.command("audit")(admin_users.audit)
 for _command in (rescore.rescore, storage.prune, storage.backup, storage.restore):
@@ -60,27 +57,6 @@ def rerun_submission(
 
     creation.rerun(creation.open_context(make_settings(home=home)), submission_id, fresh_seeds=fresh_seeds)
     say({"submission": str(submission_id), "state": "queued"}, f"{submission_id} is queued again.", as_json)
-
-
-@app.command("workers")
-def show_workers(
-    home: Home = None,
-    gone: Annotated[bool, typer.Option("--all", help="Also workers that shut down normally")] = False,
-    as_json: Json = False,
-) -> None:
-    """Show which workers are busy, idle or lost, what they are doing and what they can do."""
-    from rich.console import Console
-
-    from lethe.server.cli.tables import print_workers
-    from lethe.server.hosting import creation
-    from lethe.server.queue.workers import list_workers
-
-    with creation.open_context(make_settings(home=home)).database.read() as session:
-        rows = list_workers(session, gone=gone)
-    if as_json:
-        typer.echo(json.dumps([row.as_json() for row in rows]))
-    else:
-        print_workers(rows, Console())
 
 
 @submission.command("disqualify")
@@ -135,39 +111,3 @@ def _reason(reason: str | None, *, undo: bool) -> str | None:
     if undo == (reason is not None and reason.strip() != ""):
         raise typer.BadParameter("give either --reason TEXT or --undo")
     return None if undo else reason
-
-
-@worker_key.command("create")
-def make_worker_key(
-    name: Annotated[str, typer.Argument(help="What the key is for")],
-    home: Home = None,
-    as_json: Json = False,
-) -> None:
-    """Create a worker key and print it, once."""
-    from lethe.server.queue.worker_keys import create_worker_key
-
-    _issue_key(create_worker_key, "worker_key.create", name, home, as_json)
-
-
-@worker_key.command("renew")
-def renew_worker_key(
-    name: Annotated[str, typer.Argument(help="Name of the key to replace")],
-    home: Home = None,
-    as_json: Json = False,
-) -> None:
-    """Replace a worker key, which stops working at once, and print the new one, once."""
-    from lethe.server.queue.worker_keys import renew_worker_key as renew
-
-    _issue_key(renew, "worker_key.renew", name, home, as_json)
-
-
-def _issue_key(
-    issue: "Callable[[Session, str], str]", action: str, name: str, home: Path | None, as_json: bool
-) -> None:
-    """Print the key that `issue` stores under `name`, and record `action`."""
-    from lethe.server.audit_log.events import record
-
-    with writing(home) as session:
-        key = issue(session, name)
-        record(session, action, name)
-    say({"name": name, "key": key}, key, as_json)

@@ -77,7 +77,7 @@ def print_workers(rows: "list[WorkerRow]", console: Console) -> None:
             can.gpu or "none",
             can.torch,
             can.sandbox_mode,
-            style="red" if row.state == "lost" else "",
+            style="red" if row.state in {"lost", "quarantined"} else "",
         )
     console.print(table)
     if not rows:

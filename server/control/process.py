@@ -8,6 +8,7 @@ import time
 import warnings
 from contextlib import suppress
 
+from celery.apps import worker as celery_worker
 from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_shutting_down
 from sqlalchemy.exc import DBAPIError
@@ -92,6 +93,7 @@ def run_control(settings: Settings) -> None:
         loop.stop()
 
     setup_logging.connect(_leave_logs, weak=False)
+    celery_worker.safe_say = _log_words
     worker_shutting_down.connect(stopping, weak=False)
     warnings.filterwarnings("ignore", category=SecurityWarning)  # about root and pickle; only JSON is accepted here
     loop.start()  # without waiting for the broker: its messages only save the wait until the next sweep
@@ -106,6 +108,11 @@ def run_control(settings: Settings) -> None:
         without_gossip=True,
         without_heartbeat=True,
     ).start()
+
+
+def _log_words(text: str, *_: object) -> None:
+    """Log what Celery would print past the log, such as that it shuts down."""
+    log.info("celery_says", text=text)
 
 
 def _leave_logs(**_: object) -> None:

@@ -10,7 +10,7 @@ from lethe.server.competitions.service import specification
 from lethe.server.context import Context
 from lethe.server.database import counters
 from lethe.server.lifecycle.transitions import OfSubmission
-from lethe.server.logs import get_logger
+from lethe.server.logs import about_submission, get_logger
 from lethe.server.models import Competition, Lease
 from lethe.server.models.times import utc_now
 from lethe.server.queue import queries, workers
@@ -73,17 +73,19 @@ def give_back_lease(context: Context, holder: str) -> None:
 def end_overdue(session: Session) -> None:
     """End live submissions past their deadline, as the platform's fault: they were accepted and not served."""
     for submission in queries.lock_overdue(session):
-        log.error("submission_overdue", submission_id=str(submission.id), state=submission.state)
-        fail(
-            session,
-            submission,
-            OfSubmission.OVERDUE,
-            platform_fault(f"it was still {submission.state} at its deadline"),
-        )
+        with about_submission(submission.id, submission.request_id):
+            log.error("submission_overdue", state=submission.state)
+            fail(
+                session,
+                submission,
+                OfSubmission.OVERDUE,
+                platform_fault(f"it was still {submission.state} at its deadline"),
+            )
 
 
 def restore_items(session: Session) -> None:
     """Add the items of its state to every live submission that has no open item of its generation."""
     for submission in queries.lock_stranded(session):
         competition = session.get_one(Competition, submission.competition_id)
-        advance(session, submission, specification(competition), OfSubmission.RESTORED)
+        with about_submission(submission.id, submission.request_id):
+            advance(session, submission, specification(competition), OfSubmission.RESTORED)

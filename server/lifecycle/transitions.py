@@ -97,9 +97,7 @@ class OfWorkItem:
         Actor.WORKER, "work_failed_retrying", OPEN_WORK_STATES, WorkState.READY, level=logging.ERROR
     )
     FAILED: Final = _transition(Actor.WORKER, "work_failed", OPEN_WORK_STATES, WorkState.FAILED)
-    SCORE_CLAIMED: Final = _transition(
-        Actor.CONTROL, "score_claimed", {WorkState.READY}, WorkState.LEASED, level=logging.DEBUG
-    )
+    SCORE_CLAIMED: Final = _transition(Actor.CONTROL, "score_claimed", {WorkState.READY}, WorkState.LEASED)
     SCORE_DONE: Final = _transition(Actor.CONTROL, "score_done", OPEN_WORK_STATES, WorkState.DONE, level=logging.DEBUG)
     SCORE_RETRIED: Final = _transition(
         Actor.CONTROL, "scoring_failed", OPEN_WORK_STATES, WorkState.READY, level=logging.ERROR

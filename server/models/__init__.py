@@ -23,10 +23,12 @@ from lethe.server.models.upload_attempt import UploadAttempt
 from lethe.server.models.user import User
 from lethe.server.models.web_session import WebSession
 from lethe.server.models.work_item import WorkItem
-from lethe.server.models.worker import Worker
+from lethe.server.models.worker import Admission, Worker
+from lethe.server.models.worker_fault import WorkerFault
 from lethe.server.models.worker_key import WorkerKey
 
 __all__ = [
+    "Admission",
     "Announcement",
     "ApiToken",
     "AuditEvent",
@@ -54,5 +56,6 @@ __all__ = [
     "WebSession",
     "WorkItem",
     "Worker",
+    "WorkerFault",
     "WorkerKey",
 ]

@@ -19,7 +19,8 @@ class WorkItem(Leased, Entity):
     """`finished` maps a run index (as text) to its stored record; it has the `run_count` runs from `first_run` on.
 
     `turn` is its place in the fair order of its competition and stage (`lethe.server.queue.fair_order`). `attempt`
-    counts claims since a run last finished, `losses` all holders that fell silent.
+    counts claims since a run last finished, `losses` all holders that fell silent, `faults` all that failed by a
+    fault of their own.
     """
 
     __tablename__ = "work_items"
@@ -45,6 +46,7 @@ class WorkItem(Leased, Entity):
     turn: Mapped[int] = mapped_column(BigInteger)
     attempt: Mapped[int] = mapped_column(default=0)
     losses: Mapped[int] = mapped_column(default=0)
+    faults: Mapped[int] = mapped_column(default=0)
     sandbox_mode: Mapped[str | None] = mapped_column(String(100), default=None)
     environment: Mapped[dict[str, Any] | None] = mapped_column(default=None)
     claimed_at: Mapped[datetime | None] = mapped_column(default=None)

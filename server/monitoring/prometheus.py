@@ -96,10 +96,12 @@ def _queue(session: Session, now: datetime) -> list[Metric]:
 
 
 def _processes(session: Session, now: datetime) -> list[Metric]:
-    workers = GaugeMetricFamily("lethe_workers", "Workers by state; lost ones fell silent", labels=["state"])
+    about = "Workers by state; lost ones fell silent, quarantined ones failed at what others did"
+    workers = GaugeMetricFamily("lethe_workers", about, labels=["state"])
     states = Counter(row.state for row in list_workers(session))
-    for state in (WorkerState.IDLE, WorkerState.BUSY, WorkerState.LOST):
-        workers.add_metric([state], states[state])
+    for state in WorkerState:
+        if state is not WorkerState.LEFT:
+            workers.add_metric([state], states[state])
     lease = queries.sweeper_lease(session)
     held_s = (lease.expires_at - now).total_seconds() if lease is not None else 0.0
     metrics: list[Metric] = [

@@ -54,7 +54,6 @@ def claim(claim: Claim, key: WorkerKeyDigest, context: AppContext) -> Response:
             lease_s=settings.lease_s,
             max_attempts=settings.max_attempts,
             server_backend=settings.sandbox_backend,
-            only=claim.only,
         )
     return Response(status_code=204) if job is None else _answer(job)
 

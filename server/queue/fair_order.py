@@ -59,7 +59,7 @@ def find_waiting(session: Session, key_digest: str, name: str) -> tuple[ActiveWo
     """
     rows = queries.waiting_competitions.rows(session, key_digest=key_digest, worker=name, now=utc_now()).all()
     if rows and is_contact_recent(rows[0].seen_at, rows[0].left_at):
-        worker = ActiveWorker.of(rows[0].worker_key_id, name, rows[0].capabilities)
+        worker = ActiveWorker.of(rows[0], name)
     else:
         worker = record_contact(session, key_digest, name)
     return worker, [

@@ -66,6 +66,7 @@ class JobParts:
 
     work_id: UUID
     token: int
+    attempt: int
     stage: str
     chunk: int
     worker: str
@@ -121,6 +122,7 @@ def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> 
     return Job(
         work_id=parts.work_id,
         token=parts.token,
+        attempt=parts.attempt,
         lease_s=lease_s,
         submission_id=parts.submission_id,
         request_id=parts.request_id,

@@ -17,6 +17,7 @@ from lethe.evaluator.contract.states import Stage, SubmissionState
 from lethe.server.database import counters
 from lethe.server.lifecycle import work
 from lethe.server.lifecycle.transitions import OfSubmission, OfWorkItem, Transition
+from lethe.server.logs import about_submission
 from lethe.server.models import Submission, WorkItem
 from lethe.server.models.leased import Leased
 from lethe.server.models.times import utc_now
@@ -104,14 +105,25 @@ def expire(session: Session, item: WorkItem, *, max_attempts: int) -> None:
     submission = session.get_one(Submission, item.submission_id, with_for_update=True)
     item.losses += 1
     counters.add(session, counters.LEASES_EXPIRED)
-    work.move(item, OfWorkItem.EXPIRED, attempt=item.attempt, worker=item.worker)
+    with about_submission(submission.id, submission.request_id):
+        work.move(item, OfWorkItem.EXPIRED, attempt=item.attempt, worker=item.worker)
+        if is_obsolete(submission, item):
+            close(item, OfWorkItem.OBSOLETE)
+        elif item.attempt >= max_attempts:
+            close(item, OfWorkItem.POISONED, attempts=item.attempt, worker=item.worker)
+            counters.add(session, counters.WORK_POISONED)
+            fault = platform_fault(f"{item.attempt} workers fell silent on stage {item.stage}")
+            fail(session, submission, OfSubmission.WORKERS_LOST, fault)
+
+
+def take_back(session: Session, item: WorkItem) -> None:
+    """Let others have an item whose holder may not go on, though not by a fault of its own."""
+    submission = session.get_one(Submission, item.submission_id, with_for_update=True)
     if is_obsolete(submission, item):
         close(item, OfWorkItem.OBSOLETE)
-    elif item.attempt >= max_attempts:
-        close(item, OfWorkItem.POISONED, attempts=item.attempt, worker=item.worker)
-        counters.add(session, counters.WORK_POISONED)
-        fault = platform_fault(f"{item.attempt} workers fell silent on stage {item.stage}")
-        fail(session, submission, OfSubmission.WORKERS_LOST, fault)
+        return
+    item.attempt -= 1
+    release(item, OfWorkItem.HANDED_BACK)
 
 
 def is_obsolete(submission: Submission, item: WorkItem) -> bool:

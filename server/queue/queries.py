@@ -17,9 +17,9 @@ from sqlalchemy import (
     case,
     cast,
     extract,
-    false,
     func,
     literal_column,
+    not_,
     or_,
     select,
     tuple_,
@@ -36,6 +36,8 @@ from lethe.server.models import Competition, ModelOrder, Submission, Worker, Wor
 from lethe.server.models.base import Entity
 from lethe.server.models.leased import Leased
 from lethe.server.models.times import UtcDateTime, utc_now
+from lethe.server.queue.quarantine_queries import is_left_to_others
+from lethe.server.queue.worker_queries import needed_bytes, needs_gpu
 
 Columns = tuple[SQLColumnExpression[Any], ...]
 LeasedWork = TypeVar("LeasedWork", bound=Leased)
@@ -49,6 +51,7 @@ _READ_OF_SUBMISSIONS = (
     Submission.state,
     Submission.fault_code,
     Submission.generation,
+    Submission.request_id,
     Submission.runs_total,
     Submission.runs_shown,
     Submission.runs_shown_before,
@@ -66,6 +69,8 @@ _READ_OF_ITEMS = (
     WorkItem.attempt,
     WorkItem.token,
     WorkItem.worker,
+    WorkItem.worker_key_id,
+    WorkItem.faults,
     WorkItem.finished,
 )
 
@@ -121,14 +126,16 @@ def waiting_competitions() -> Select[*tuple[Any, ...]]:
             Worker.capabilities,
             Worker.seen_at,
             Worker.left_at,
+            Worker.admission,
+            Worker.quarantined_at,
             Competition.id,
             Competition.checks_served_at,
             Competition.runs_served_at,
             checks.label("checks"),
             runs.label("runs"),
             since.scalar_subquery().label("since"),
-            func.coalesce(Competition.specification["evaluation"]["gpu"].as_boolean(), false()).label("needs_gpu"),
-            Competition.specification["limits"]["memory_bytes"].as_float().label("memory_bytes"),
+            needs_gpu(Competition).label("needs_gpu"),
+            needed_bytes(Competition).label("memory_bytes"),
         )
         .join(WorkerKey, WorkerKey.id == Worker.worker_key_id)
         .outerjoin(Competition, or_(checks, runs))
@@ -140,14 +147,16 @@ def waiting_competitions() -> Select[*tuple[Any, ...]]:
 def first_waiting(stage: Stage) -> Select[UUID]:
     """The item of `stage` that comes next, locked; of checks and runs the next one of the competition `of_competition`.
 
-    What others are claiming is passed over. Of a check the submission is locked as well, so that claiming and
-    cancelling never wait for each other crosswise.
+    What others are claiming is passed over, and so are checks and runs that `is_left_to_others`. Of a check the
+    submission is locked as well, so that claiming and cancelling never wait for each other crosswise.
     """
     item = aliased(WorkItem)
     first = select(item.id).where(item.stage == constant(stage), waits(item)).limit(literal_column("1"))
     if stage is Stage.SCORE:
         return first.order_by(item.created_at).with_for_update(skip_locked=True)
-    first = first.where(item.competition_id == bindparam("of_competition")).order_by(item.turn, item.created_at)
+    first = first.where(
+        item.competition_id == bindparam("of_competition"), or_(item.faults == 0, not_(is_left_to_others(item, stage)))
+    ).order_by(item.turn, item.created_at)
     if stage is Stage.CHECK:
         return first.join(Submission, Submission.id == item.submission_id).with_for_update(
             skip_locked=True, of=[item, Submission]
@@ -296,6 +305,7 @@ def job_columns() -> Columns:
     return (
         WorkItem.id.label("work_id"),
         WorkItem.token,
+        WorkItem.attempt,
         WorkItem.stage,
         WorkItem.chunk,
         WorkItem.worker,
@@ -349,16 +359,22 @@ def held_item(locked: tuple[type[Entity], ...]) -> Select[WorkItem, Submission]:
     )
 
 
-def lock_held(session: Session, key: WorkerKey, worker: str) -> Sequence[WorkItem]:
+def lock_held(session: Session, key_id: UUID, worker: str) -> Sequence[WorkItem]:
     """Return the items that this worker of the key has under a lease, locked."""
     return session.scalars(
         select(WorkItem)
-        .where(
-            WorkItem.state == WorkState.LEASED,
-            WorkItem.worker_key_id == key.id,
-            WorkItem.worker == worker,
-        )
+        .where(WorkItem.state == WorkState.LEASED, WorkItem.worker_key_id == key_id, WorkItem.worker == worker)
         .order_by(WorkItem.submission_id)  # as `leases.expire_leases` does
+        .with_for_update()
+    ).all()
+
+
+def lock_held_orders(session: Session, key_id: UUID, worker: str) -> Sequence[ModelOrder]:
+    """Return the training orders that this worker of the key has under a lease, locked."""
+    return session.scalars(
+        select(ModelOrder)
+        .where(ModelOrder.state == WorkState.LEASED, ModelOrder.worker_key_id == key_id, ModelOrder.worker == worker)
+        .order_by(ModelOrder.bank_digest, ModelOrder.model_index)
         .with_for_update()
     ).all()
 

@@ -26,9 +26,10 @@ from lethe.server.competitions.service import specification
 from lethe.server.errors import RequestError
 from lethe.server.lifecycle.transitions import OfSubmission, OfWorkItem
 from lethe.server.lifecycle.work import write_item
+from lethe.server.logs import about_submission
 from lethe.server.models import Competition, Submission, WorkerKey, WorkItem
 from lethe.server.models.base import Entity
-from lethe.server.queue import leases, queries, worker_queries, workers
+from lethe.server.queue import leases, quarantine, queries, worker_queries, workers
 from lethe.server.queue.planning import advance, fail
 from lethe.server.queue.progress import show_progress
 from lethe.server.queue.wall_time import wall_left_s
@@ -50,7 +51,7 @@ def register(
 ) -> RegistrationAnswer:
     """Note a worker that starts, and expire the leases of a former process of its name, so that others can claim."""
     workers.register(session, registration, key)
-    held = queries.lock_held(session, key, registration.worker)
+    held = queries.lock_held(session, key.id, registration.worker)
     for item in held:
         item.token += 1  # what the dead process sent may still arrive
         leases.expire(session, item, max_attempts=max_attempts)
@@ -65,11 +66,12 @@ def heartbeat(session: Session, beat: Heartbeat, key_digest: str, *, lease_s: fl
     if held is None:
         return HeartbeatAnswer(stop=True, lease_s=0)
     item, submission = held
-    if leases.is_obsolete(submission, item):
-        leases.close(item, OfWorkItem.OBSOLETE)
-        return HeartbeatAnswer(stop=True, lease_s=0)
-    record_runs(item, beat.finished)
-    leases.renew(item, OfWorkItem.RENEWED, lease_s=lease_s)
+    with about_submission(submission.id, submission.request_id):
+        if leases.is_obsolete(submission, item):
+            leases.close(item, OfWorkItem.OBSOLETE)
+            return HeartbeatAnswer(stop=True, lease_s=0)
+        record_runs(item, beat.finished)
+        leases.renew(item, OfWorkItem.RENEWED, lease_s=lease_s)
     workers.record_contact(session, key_digest, item.worker or "")
     show_progress(session, submission)
     return HeartbeatAnswer(stop=False, lease_s=lease_s)
@@ -109,7 +111,13 @@ def report(session: Session, outcome: Outcome, key_digest: str, *, max_attempts:
     held = _held(session, outcome.work_id, outcome.token, key_digest, locked=(WorkItem, Submission))
     if held is None:
         return Reported(accepted=False)
-    item, submission = held
+    with about_submission(held[1].id, held[1].request_id):
+        return _apply(session, *held, outcome, max_attempts=max_attempts)
+
+
+def _apply(
+    session: Session, item: WorkItem, submission: Submission, outcome: Outcome, *, max_attempts: int
+) -> Reported:
     if leases.is_obsolete(submission, item):
         leases.close(item, OfWorkItem.OBSOLETE)
         return Reported(accepted=False)
@@ -126,13 +134,25 @@ def report(session: Session, outcome: Outcome, key_digest: str, *, max_attempts:
     if outcome.fault is None:
         if item.stage == Stage.RUN and len(item.finished) < item.run_count:
             raise InvalidReport(f"{item.run_count - len(item.finished)} runs of this item are missing.")
+        quarantine.note_done(session, item)
         leases.close(item, OfWorkItem.DONE)
         return _go_on(session, submission, item)
+    if outcome.fault.owner is Owner.PLATFORM:
+        quarantine.note_fault(session, item)
+    else:
+        quarantine.note_done(session, item)
     if outcome.fault.owner is Owner.PLATFORM and item.attempt < max_attempts:
         retry_s = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** (item.attempt - 1))
-        leases.release(item, OfWorkItem.RETRIED, after_s=retry_s, message=outcome.fault.message)
+        leases.release(
+            item,
+            OfWorkItem.RETRIED,
+            after_s=retry_s,
+            worker=item.worker,
+            attempt=item.attempt,
+            message=outcome.fault.message,
+        )
     else:
-        leases.close(item, OfWorkItem.FAILED)
+        leases.close(item, OfWorkItem.FAILED, worker=item.worker, attempt=item.attempt)
         fail(session, submission, OfSubmission.FAILED, outcome.fault)
     return Reported(accepted=True)
 

@@ -24,8 +24,8 @@ def claim(claim: TrainingClaim, key: CurrentWorkerKey, context: AppContext) -> T
     trainer = Trainer(name=claim.worker, torch=claim.torch, gpu=claim.gpu, worker_key_id=key.id)
     lease_s = context.settings.lease_s
     with context.database.write() as session:
-        workers.record_contact(session, key.digest, claim.worker)
-        if training_orders.submissions_wait(session):
+        worker = workers.record_contact(session, key.digest, claim.worker)
+        if not worker.may_work() or training_orders.submissions_wait(session):
             return TrainingOrders(lease_s=lease_s)
         claimed = training_orders.claim(session, trainer, count=claim.count, lease_s=lease_s)
     return TrainingOrders(orders=tuple(claimed), lease_s=lease_s)

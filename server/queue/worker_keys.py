@@ -1,7 +1,10 @@
 """Worker keys: shown once and stored as digests; the worker of `lethe up` keeps its own in the home folder."""
 
 import os
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -46,12 +49,45 @@ def renew_worker_key(session: Session, name: str) -> str:
 
     Work that they have waits again when its lease ends. Raises WorkerKeyNotFound.
     """
+    key = require_worker_key(session, name)
+    text, key.digest = new_secret(WORKER_KEY_PREFIX)
+    return text
+
+
+@dataclass(frozen=True)
+class WorkerKeyRow:
+    """A key as the operator sees it: how many workers have registered under it, and the last call of one of them."""
+
+    name: str
+    created_at: datetime
+    workers: int
+    seen_at: datetime | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The row for programs."""
+        return {
+            "name": self.name,
+            "created_at": self.created_at.isoformat(),
+            "workers": self.workers,
+            "seen_at": None if self.seen_at is None else self.seen_at.isoformat(),
+        }
+
+
+def list_worker_keys(session: Session) -> list[WorkerKeyRow]:
+    """Return all keys by name."""
+    return [
+        WorkerKeyRow(name=key.name, created_at=key.created_at, workers=workers, seen_at=seen_at)
+        for key, workers, seen_at in worker_queries.list_worker_keys(session)
+    ]
+
+
+def require_worker_key(session: Session, name: str) -> WorkerKey:
+    """Return the key `name`; raises WorkerKeyNotFound."""
     key = worker_queries.find_worker_key(session, name)
     if key is None:
         names = ", ".join(worker_queries.worker_key_names(session)) or "none"
         raise WorkerKeyNotFound(f"There is no worker key called {name!r}. There are: {names}.")
-    text, key.digest = new_secret(WORKER_KEY_PREFIX)
-    return text
+    return key
 
 
 def embedded_worker_key(context: Context) -> str:

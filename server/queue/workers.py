@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from lethe.evaluator.contract.work import UNSAFE_BACKEND, Capabilities, Registration
 from lethe.server.errors import Conflict, Forbidden
 from lethe.server.logs import get_logger
-from lethe.server.models import Worker, WorkerKey, WorkItem
+from lethe.server.models import Admission, Worker, WorkerKey, WorkItem
 from lethe.server.models.times import utc_now
-from lethe.server.queue import worker_queries
+from lethe.server.queue import quarantine, worker_queries
 from lethe.server.security.credentials import require_worker_key
 
 log = get_logger(__name__)
@@ -37,11 +37,30 @@ class UnsafeWorker(Forbidden):
     title = "Worker isolates nothing"
 
 
+class WorkerDisabled(Forbidden):
+    """The operator lets this worker do nothing."""
+
+    code = "worker_disabled"
+    title = "Worker is disabled"
+
+
+class WorkerQuarantined(Conflict):
+    """The worker gets nothing until it passes its self-test, which it runs by itself when it is told so."""
+
+    code = "worker_quarantined"
+    title = "Worker is in quarantine"
+
+
 class WorkerState(StrEnum):
-    """`busy` and `idle` workers are alive; a `lost` one fell silent without leaving."""
+    """`busy`, `idle` and `drained` workers are alive, and a `drained` one may still have work in hand; a `lost` one
+    fell silent without leaving. `quarantined` and `disabled` ones get nothing, alive or not.
+    """
 
     BUSY = "busy"
     IDLE = "idle"
+    DRAINED = "drained"
+    QUARANTINED = "quarantined"
+    DISABLED = "disabled"
     LOST = "lost"
     LEFT = "left"
 
@@ -53,11 +72,29 @@ class ActiveWorker:
     name: str
     worker_key_id: UUID
     capabilities: Capabilities
+    admission: Admission
+    is_quarantined: bool
 
     @classmethod
-    def of(cls, worker_key_id: UUID, name: str, stored: dict[str, Any]) -> "ActiveWorker":
-        """The worker with these stored capabilities."""
-        return cls(name=name, worker_key_id=worker_key_id, capabilities=_capabilities(stored))
+    def of(cls, row: Any, name: str) -> "ActiveWorker":
+        """The worker of a row with these columns of `Worker`."""
+        return cls(
+            name=name,
+            worker_key_id=row.worker_key_id,
+            capabilities=_capabilities(row.capabilities),
+            admission=Admission(row.admission),
+            is_quarantined=row.quarantined_at is not None,
+        )
+
+    def may_work(self) -> bool:
+        """Whether it may claim work; False for a drained worker. Raises WorkerDisabled and WorkerQuarantined."""
+        _require_enabled(self.name, self.admission)
+        if self.is_quarantined:
+            raise WorkerQuarantined(
+                "This worker failed by faults of its own at work that others then did. It gets more when it has passed "
+                "its self-test."
+            )
+        return self.admission is Admission.OPEN
 
     def can(self, *, memory_bytes: float, needs_gpu: bool) -> bool:
         """Whether it can do runs with these needs."""
@@ -94,11 +131,15 @@ class WorkerRow:
 
 
 def register(session: Session, registration: Registration, key: WorkerKey) -> Worker:
-    """The worker's row, new or renewed."""
+    """The worker's row, new or renewed; a passed self-test ends its quarantine. Raises WorkerDisabled."""
     worker = worker_queries.find_worker(session, key, registration.worker)
     if worker is None:
         worker = Worker(worker_key_id=key.id, name=registration.worker)
         session.add(worker)
+    else:
+        _require_enabled(worker.name, worker.admission)
+    if registration.passed_self_test and worker.quarantined_at is not None:
+        quarantine.end(session, worker)
     worker.capabilities = registration.capabilities.model_dump(mode="json")
     worker.seen_at = utc_now()
     worker.left_at = None
@@ -112,7 +153,14 @@ def record_contact(session: Session, key_digest: str, name: str) -> ActiveWorker
     if found is None:
         require_worker_key(session, key_digest)
         raise WorkerUnknown("This worker is not registered under its key. It has to register first.")
-    return ActiveWorker.of(found.worker_key_id, name, found.capabilities)
+    return ActiveWorker.of(found, name)
+
+
+def _require_enabled(name: str, admission: str) -> None:
+    if admission == Admission.DISABLED:
+        raise WorkerDisabled(
+            f"The operator has disabled this worker. To let it work again: lethe admin worker enable {name}"
+        )
 
 
 def is_contact_recent(seen_at: datetime, left_at: datetime | None) -> bool:
@@ -141,19 +189,22 @@ def _capabilities(stored: dict[str, Any]) -> Capabilities:
 
 
 def delete_silent(session: Session) -> None:
-    """Drop workers that were silent for a day, lost or left, so that the list of lost workers is news."""
+    """Drop workers that were silent for a day, so that the list of lost workers is news, and faults as old."""
     before = utc_now() - timedelta(seconds=FORGOTTEN_S)
     worker_queries.delete_silent(session, before)
+    quarantine.forget_faults(session, before)
 
 
 def count_live(session: Session) -> int:
-    """Return how many workers were in contact lately and did not leave."""
+    """Return how many workers that may get work were in contact lately."""
     since = utc_now() - timedelta(seconds=SILENCE_S)
     return worker_queries.count_live(session, since)
 
 
 def list_workers(session: Session, *, gone: bool = False) -> list[WorkerRow]:
-    """Return every worker that is alive or was lost in the last day, by name; with `gone` also those that left."""
+    """Return every worker that is alive, was lost in the last day or gets nothing, by name; with `gone` also those that
+    left.
+    """
     since = utc_now() - timedelta(seconds=SILENCE_S)
     rows = worker_queries.workers_with_work(session)
     found = [_row(worker, key, item, models, since) for worker, key, item, models in rows]
@@ -164,18 +215,27 @@ def _row(worker: Worker, key: str, item: WorkItem | None, models: int, since: da
     doing = None if item is None else item.stage
     if doing is None and models:
         doing = f"training {models} oracle{'s' if models > 1 else ''}"
-    state = WorkerState.IDLE if doing is None else WorkerState.BUSY
-    if worker.left_at is not None:
-        state = WorkerState.LEFT
-    elif worker.seen_at < since:
-        state = WorkerState.LOST
     return WorkerRow(
         name=worker.name,
         key=key,
-        state=state,
+        state=_state(worker, since, is_busy=doing is not None),
         doing=doing,
         submission_id=None if item is None else item.submission_id,
         seen_at=worker.seen_at,
         registered_at=worker.created_at,
         capabilities=_capabilities(worker.capabilities),
     )
+
+
+def _state(worker: Worker, since: datetime, *, is_busy: bool) -> WorkerState:
+    if worker.admission == Admission.DISABLED:
+        return WorkerState.DISABLED
+    if worker.quarantined_at is not None:
+        return WorkerState.QUARANTINED
+    if worker.left_at is not None:
+        return WorkerState.LEFT
+    if worker.seen_at < since:
+        return WorkerState.LOST
+    if worker.admission == Admission.DRAINED:
+        return WorkerState.DRAINED
+    return WorkerState.BUSY if is_busy else WorkerState.IDLE

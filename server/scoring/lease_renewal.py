@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
@@ -33,7 +34,7 @@ def renewed_lease(context: Context, work_id: UUID, token: int, *, lease_s: float
             except DBAPIError as error:
                 log.warning("score_lease_not_prolonged", error=str(error))
 
-    thread = threading.Thread(target=renew, name="score-lease", daemon=True)
+    thread = threading.Thread(target=copy_context().run, args=(renew,), name="score-lease", daemon=True)
     thread.start()
     try:
         yield

@@ -25,7 +25,7 @@ from lethe.server.leaderboard.score_queries import current_score
 from lethe.server.leaderboard.standings import refresh
 from lethe.server.lifecycle.submissions import end
 from lethe.server.lifecycle.transitions import OfSubmission, OfWorkItem
-from lethe.server.logs import get_logger
+from lethe.server.logs import about_submission, get_logger
 from lethe.server.models import Competition, OutputPack, Score, Submission, WorkItem
 from lethe.server.queue import leases
 from lethe.server.queue.jobs import seeds_digest
@@ -76,19 +76,19 @@ class Scorer:
             claimed = leases.claim_first(session, Stage.SCORE, _CLAIMED, worker=self._holder, lease_s=lease_s)
             if claimed is None:
                 return False
-            log.debug(OfWorkItem.SCORE_CLAIMED.event, work_id=str(claimed.id), holder=self._holder)
             item = session.get_one(WorkItem, claimed.id)
             submission = session.get_one(Submission, item.submission_id, with_for_update=True)
-            if submission.fault_code is not None and submission.generation == item.generation:
-                leases.close(item, OfWorkItem.SCORE_DONE)
-                if not SubmissionState(submission.state).is_terminal:
-                    end(session, submission, OfSubmission.HELD_BACK_END_SHOWN)
-                return True
+            with about_submission(submission.id, submission.request_id):
+                log.info(OfWorkItem.SCORE_CLAIMED.event, work_id=str(claimed.id), holder=self._holder)
+                if submission.fault_code is not None and submission.generation == item.generation:
+                    leases.close(item, OfWorkItem.SCORE_DONE)
+                    if not SubmissionState(submission.state).is_terminal:
+                        end(session, submission, OfSubmission.HELD_BACK_END_SHOWN)
+                    return True
             order = _order(session, item)
         with (
-            structlog.contextvars.bound_contextvars(
-                work_id=str(order.work_id), submission_id=str(order.outputs.submission_id), request_id=order.request_id
-            ),
+            about_submission(order.outputs.submission_id, order.request_id),
+            structlog.contextvars.bound_contextvars(work_id=str(order.work_id)),
             renewed_lease(self._context, order.work_id, order.token, lease_s=lease_s),
         ):
             self._score(order, started=time.monotonic())

@@ -182,7 +182,12 @@ def production(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Installation]:
     """PostgreSQL, Redis and S3, by settings alone; the artifacts are the embedded one's, so nothing is trained."""
-    more = {"LETHE_DATABASE_URL": new_database(postgres_server), "LETHE_BROKER_URL": redis_url, **s3_server}
+    more = {
+        "LETHE_DATABASE_URL": new_database(postgres_server),
+        "LETHE_BROKER_URL": redis_url,
+        "LETHE_LOG_FORMAT": "json",
+        **s3_server,
+    }
     artifacts = _copy_artifacts(prepared, s3_server)
     installation = another_installation(tmp_path_factory.mktemp("production"), free_port(), artifacts, **more)
     with running(installation):

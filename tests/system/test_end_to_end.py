@@ -1,5 +1,9 @@
 """The whole path over HTTP against real processes, on the embedded default and on PostgreSQL, Redis and S3."""
 
+import json
+import shlex
+import subprocess
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -7,9 +11,16 @@ import pytest
 from tests.system.conftest import RUNS, SLUG, Installation, submit, wait
 
 BASELINES = Path(__file__).parents[2] / "baselines"
+OPERATIONS = Path(__file__).parents[2] / "docs/operations.md"
+WAY = {
+    "serve": {"submission_queued", "work_claimed", "check_passed", "runs_done"},
+    "worker": {"work_started", "work_done"},
+    "control": {"score_claimed", "submission_scored"},
+}
+"""The events of each process by which a submission is followed."""
 
 pytestmark = [
-    pytest.mark.component("bubblewrap", "postgresql", "redis"),
+    pytest.mark.component("bubblewrap", "postgresql", "redis", "jq"),
     pytest.mark.timeout(600),
     # The embedded default is what the other system tests run on.
     pytest.mark.parametrize("kind", [pytest.param("embedded", marks=pytest.mark.long), "production"]),
@@ -55,7 +66,39 @@ def ann_again(installation: Installation, client):  # type: ignore[no-untyped-de
     )
 
 
-def test_noop_is_at_the_floor(installation: Installation) -> None:
+def test_noop_is_at_the_floor_and_one_id_finds_its_way_in_every_log(installation: Installation, tmp_path: Path) -> None:
     with installation.register("nora") as nora:
         scored = wait(nora, submit(nora, (BASELINES / "noop.py").read_bytes())["id"])
     assert (scored["state"], scored["score"]) == ("scored", 0.0)
+    if installation.environment.get("LETHE_LOG_FORMAT") != "json":
+        return
+    printed = _logs_of_processes(installation)
+    lines = {name: [json.loads(line) for line in text] for name, text in printed.items()}  # every line is JSON
+    (queued,) = (
+        line
+        for line in lines["serve"]
+        if line["event"] == "submission_queued" and line["submission_id"] == scored["id"]
+    )
+    for identifier in (scored["id"], queued["request_id"]):
+        for name, events in WAY.items():
+            found = _events(printed[name], identifier, tmp_path / "log")
+            assert events <= set(found), (name, identifier, found)
+
+
+def _logs_of_processes(installation: Installation) -> dict[str, list[str]]:
+    """What each process of `lethe up` printed, without what the command says of them."""
+    printed: dict[str, list[str]] = defaultdict(list)
+    for line in (installation.home / "up.log").read_text().splitlines():
+        name, bar, text = line.partition("| ")
+        if bar and not text.startswith("ended with code"):
+            printed[name.strip()].append(text)
+    return printed
+
+
+def _events(lines: list[str], identifier: str, log: Path) -> list[str]:
+    """The events that the command line of docs/operations.md finds, of each the second word that it prints."""
+    log.write_text("\n".join(lines))
+    (command,) = (line for line in OPERATIONS.read_text().splitlines() if line.startswith("journalctl -o cat"))
+    search = command.partition(" | ")[2].replace("grep ID", f"grep {identifier} {shlex.quote(str(log))}")
+    done = subprocess.run(["bash", "-c", search], capture_output=True, text=True, check=True)
+    return [line.split()[1] for line in done.stdout.splitlines()]

@@ -131,11 +131,11 @@ class Site:
         """Register a worker."""
         return self.work("register", worker=worker, capabilities=CAPABILITIES | capabilities)
 
-    def claim(self, worker: str = "w1", only: str | None = None) -> Job | None:
-        answer = self.work("claim", worker=worker, only=only)
+    def claim(self, worker: str = "w1") -> Job | None:
+        answer = self.work("claim", worker=worker)
         if answer.status_code == 409:
             assert self.enlist(worker).status_code == 200
-            answer = self.work("claim", worker=worker, only=only)
+            answer = self.work("claim", worker=worker)
         assert answer.status_code in {200, 204}, answer.text
         return Job.model_validate(answer.json()) if answer.status_code == 200 else None
 

@@ -13,6 +13,10 @@ from tests.integration.server.conftest import GOOD, Site, upload
 pytestmark = pytest.mark.component("postgresql")
 
 BEFORE_0017 = (
+    "DROP TABLE worker_faults",
+    "ALTER TABLE workers DROP COLUMN admission",
+    "ALTER TABLE workers DROP COLUMN quarantined_at",
+    "ALTER TABLE work_items DROP COLUMN faults",
     "ALTER TABLE submissions DROP COLUMN upload_sha256",
     "DROP TABLE known_addresses",
     "DROP INDEX ix_submissions_team_form",

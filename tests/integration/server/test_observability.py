@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from lethe.server.app import create_app
@@ -198,7 +199,7 @@ def test_readiness_says_how_to_mend_the_schema(site: Site) -> None:
 
 
 def test_logs_can_be_joined_from_the_upload_to_the_score(site: Site) -> None:
-    with capture_logs() as lines, site.register("ann") as ann:
+    with capture_logs(processors=[merge_contextvars]) as lines, site.register("ann") as ann:
         answer = upload(ann)
         request_id = answer.headers["X-Request-Id"]
         job = site.claim()
@@ -213,6 +214,10 @@ def test_logs_can_be_joined_from_the_upload_to_the_score(site: Site) -> None:
     assert uploaded["route"] == "/api/v1/competitions/{slug}/submissions"
     claimed = next(line for line in lines if line["event"] == "work_claimed")
     assert (claimed["submission_id"], claimed["work_id"]) == (answer.json()["id"], str(job.work_id))
+    for name, identifier in (("request_id", request_id), ("submission_id", answer.json()["id"])):
+        found = [line["event"] for line in lines if line.get(name) == identifier]
+        way = ("submission_queued", "work_claimed", "check_passed", "runs_done", "score_claimed", "submission_scored")
+        assert [event for event in dict.fromkeys(found) if event in way] == list(way), name
     text = json.dumps(lines, default=str)
     for secret in (token, site.worker_key, "correct horse"):
         assert secret not in text

@@ -188,7 +188,11 @@ def test_ten_thousand_waiting_submissions_are_one_look_into_an_index(site: Site)
         ]
         session.execute(insert(WorkItem), rows)
         session.execute(text("ANALYZE"))
-        statement = queries.first_waiting.variant(Stage.CHECK).params(of_competition=like.competition_id, now=utc_now())
+        now = utc_now()
+        claimant = {"of_worker": "w1", "of_worker_key": uuid4(), "failed_since": now, "seen_since": now}
+        statement = queries.first_waiting.variant(Stage.CHECK).params(
+            of_competition=like.competition_id, now=now, **claimant
+        )
         compiled = statement.compile(site.context.database.engine, compile_kwargs={"literal_binds": True})
         plan = "\n".join(session.scalars(text(f"EXPLAIN {compiled}")))
         last = session.get_one(Submission, ids[-1])

@@ -104,13 +104,14 @@ def test_replayed_outcomes_count_once(site: Site) -> None:
 def test_a_worker_of_one_stage_gets_no_work_of_the_other(site: Site) -> None:
     with site.register("ann") as ann:
         upload(ann)
-        assert site.claim("w1", only="run") is None
-        check = site.claim("w2", only="check")
+        assert site.enlist("w1", only="run").status_code == site.enlist("w2", only="check").status_code == 200
+        assert site.claim("w1") is None
+        check = site.claim("w2")
         assert check is not None
         assert check.stage == "check"
         assert site.report(check)
-        assert site.claim("w2", only="check") is None
-        job = site.claim("w1", only="run")
+        assert site.claim("w2") is None
+        job = site.claim("w1")
         assert job is not None
         assert job.stage == "run"
 

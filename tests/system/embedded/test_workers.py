@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(600)]
 
 
 def workers(installation: Installation) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads(installation.lethe("admin", "workers", "--json").stdout)
+    rows: list[dict[str, Any]] = json.loads(installation.lethe("admin", "worker", "list", "--json").stdout)
     return rows
 
 

@@ -17,7 +17,16 @@ ROOT = Path(__file__).parents[3]
 WITHOUT_JSON = {"lethe up", "lethe serve", "lethe control", "lethe worker", "lethe migrate", "lethe demo"}
 
 READS = {
-    *("audit", "backup", "competition export", "oracles status", "oracles verify", "user list", "workers"),
+    *(
+        "audit",
+        "backup",
+        "competition export",
+        "oracles status",
+        "oracles verify",
+        "user list",
+        "worker list",
+        "worker-key list",
+    ),
 }
 ACTIONS = {
     **{
@@ -34,7 +43,8 @@ ACTIONS = {
     "submission disqualify": "submission.disqualify",
     "team disqualify": "team.disqualify",
     "team baseline": "team.baseline",
-    **{f"worker-key {action}": f"worker_key.{action}" for action in ("create", "renew")},
+    **{f"worker-key {action}": f"worker_key.{action}" for action in ("create", "renew", "delete")},
+    **{f"worker {action}": f"worker.{action}" for action in ("drain", "disable", "enable")},
 }
 
 

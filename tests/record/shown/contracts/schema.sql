@@ -1,4 +1,4 @@
--- revision 0018
+-- revision 0019
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -345,12 +345,24 @@ CREATE TABLE work_items (
     losses INTEGER NOT NULL
     claimed_at DATETIME
     available_at DATETIME
+    faults INTEGER DEFAULT '0' NOT NULL
     CONSTRAINT fk_work_items_competition_id FOREIGN KEY(competition_id) REFERENCES competitions (id)
     CONSTRAINT fk_work_items_submission_id FOREIGN KEY(submission_id) REFERENCES submissions (id)
     CONSTRAINT fk_work_items_team_id FOREIGN KEY(team_id) REFERENCES teams (id)
     CONSTRAINT fk_work_items_worker_key_id FOREIGN KEY(worker_key_id) REFERENCES worker_keys (id)
     CONSTRAINT pk_work_items PRIMARY KEY (id)
     CONSTRAINT uq_work_items_submission_id_generation_stage_chunk UNIQUE (submission_id, generation, stage, chunk)
+);
+CREATE TABLE worker_faults (
+    work_item_id CHAR(32) NOT NULL
+    worker_key_id CHAR(32) NOT NULL
+    worker VARCHAR(200) NOT NULL
+    done_elsewhere_at DATETIME
+    id CHAR(32) NOT NULL
+    created_at DATETIME NOT NULL
+    CONSTRAINT fk_worker_faults_work_item_id_work_items FOREIGN KEY(work_item_id) REFERENCES work_items (id) ON DELETE CASCADE
+    CONSTRAINT fk_worker_faults_worker_key_id_worker_keys FOREIGN KEY(worker_key_id) REFERENCES worker_keys (id) ON DELETE CASCADE
+    CONSTRAINT pk_worker_faults PRIMARY KEY (id)
 );
 CREATE TABLE worker_keys (
     name VARCHAR(80) NOT NULL
@@ -369,6 +381,8 @@ CREATE TABLE workers (
     left_at DATETIME
     id CHAR(32) NOT NULL
     created_at DATETIME NOT NULL
+    admission VARCHAR(8) DEFAULT 'open' NOT NULL
+    quarantined_at DATETIME
     CONSTRAINT fk_workers_worker_key_id FOREIGN KEY(worker_key_id) REFERENCES worker_keys (id)
     CONSTRAINT pk_workers PRIMARY KEY (id)
     CONSTRAINT uq_workers_worker_key_id_name UNIQUE (worker_key_id, name)
@@ -400,3 +414,5 @@ CREATE INDEX ix_work_items_done ON work_items (stage, done_at) WHERE done_at IS 
 CREATE INDEX ix_work_items_team_turn ON work_items (team_id, stage, turn);
 CREATE INDEX ix_work_items_turn ON work_items (competition_id, stage, state, turn, created_at);
 CREATE INDEX ix_work_items_waiting ON work_items (competition_id, stage, turn, created_at) WHERE state = 'ready';
+CREATE INDEX ix_worker_faults_work_item_id ON worker_faults (work_item_id);
+CREATE INDEX ix_worker_faults_worker_key_id_worker ON worker_faults (worker_key_id, worker);

@@ -92,7 +92,7 @@ def test_only_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_misspelt_variable_opens_no_empty_site(tmp_path: Path) -> None:
     environment = {"PATH": "/usr/bin", "LETHE_HOME": str(tmp_path / "home"), "LETHE_DATABSE_URL": "postgresql://h/x"}
-    for command in (["migrate"], ["serve"], ["worker"], ["admin", "workers"]):
+    for command in (["migrate"], ["serve"], ["worker"], ["admin", "worker", "list"]):
         done = subprocess.run(
             [sys.executable, "-m", "lethe.server.cli", *command],
             env=environment, capture_output=True, text=True, check=False,
@@ -103,7 +103,7 @@ def test_a_misspelt_variable_opens_no_empty_site(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.parametrize("command", [["migrate"], ["admin", "workers"]])
+@pytest.mark.parametrize("command", [["migrate"], ["admin", "worker", "list"]])
 def test_a_database_that_does_not_answer_is_one_line(command: list[str], tmp_path: Path) -> None:
     environment = {
         "PATH": "/usr/bin",
