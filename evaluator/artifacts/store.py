@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, UnauthenticatedError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
@@ -29,6 +29,7 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _CHUNK_BYTES = 8 * 2**20
 _DELETED_AT_ONCE = 1000
 _PROOFS = "proofs"
+_NOT_IMPLEMENTED = "501 Not Implemented"
 
 
 class ArtifactError(EvaluatorError):
@@ -49,6 +50,10 @@ class ArtifactCorrupt(ArtifactError):
 
 class ArtifactStoreAway(ArtifactError):
     """The store did not answer, or refused, after some seconds of retries: the platform's fault; try again."""
+
+
+class ArtifactStoreUnusable(ArtifactStoreAway):
+    """The store answers, and waiting will not help: it overwrites, lacks the bucket, or refuses these credentials."""
 
 
 class ArtifactStoreFull(ArtifactStoreAway):
@@ -162,12 +167,13 @@ class ArtifactStore:
             next(iter(obstore.list(self._backend, "readiness-probe")), None)
 
     def prove(self) -> None:
-        """Return when the store keeps what is put, and refuses to overwrite it; raises ArtifactStoreAway.
+        """Return when the store keeps what is put, and refuses to overwrite it.
 
         Some stores ignore `If-None-Match` and overwrite without a word, which would let a late worker change outputs.
+        Raises ArtifactStoreUnusable when the store must be changed, and ArtifactStoreAway when it does not answer.
         """
         key = f"{_PROOFS}/{uuid4().hex}"
-        with self._translating_errors():
+        with self._translating_errors(), self._naming_refusals():
             self._make_private_folders(key)
             obstore.put(self._backend, key, b"first", mode="create", use_multipart=False)
             try:
@@ -177,7 +183,7 @@ class ArtifactStore:
             finally:
                 with suppress(BaseError, OSError):  # who may not delete leaves a few bytes, which nothing reads
                     obstore.delete(self._backend, key)
-        raise ArtifactStoreAway(f"the artifact store {self.url} overwrites: it has to honour If-None-Match on a put")
+        raise ArtifactStoreUnusable(f"{self.url} overwrites artifacts: use a store that honours If-None-Match on a put")
 
     def local_path(self, ref: ArtifactRef, cache_dir: Path, *, mode: int = 0o600) -> Path:
         """A verified local file with the artifact's bytes and permission bits `mode`, fetched once into `cache_dir`.
@@ -243,6 +249,25 @@ class ArtifactStore:
             if is_full or getattr(error, "errno", None) in _NO_SPACE:
                 raise ArtifactStoreFull(f"the artifact store {self.url} is full") from error
             raise ArtifactStoreAway(f"the artifact store {self.url} fails: {first[:500]}") from error
+
+    @contextmanager
+    def _naming_refusals(self) -> Iterator[None]:
+        """Turn errors of a store that answers into ArtifactStoreUnusable, which says what to mend."""
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError):
+            what = "folder" if isinstance(self._backend, LocalStore) else "bucket"
+            raise ArtifactStoreUnusable(f"{self.url} has no {what} yet, or it was removed: create it") from None
+        except (PermissionError, UnauthenticatedError):
+            raise ArtifactStoreUnusable(
+                f"{self.url} refuses to store anything: correct its credentials and permissions"
+            ) from None
+        except BaseError as error:
+            if _NOT_IMPLEMENTED not in str(error):
+                raise
+            raise ArtifactStoreUnusable(
+                f"{self.url} does not know If-None-Match on a put (501 Not Implemented): use a store that honours it"
+            ) from None
 
     def _make_private_folders(self, key: str) -> None:
         if isinstance(self._backend, LocalStore) and self._backend.prefix is not None:

@@ -72,10 +72,12 @@ class BackupUnusable(ConfigurationError):
 def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: ReportProgress) -> Manifest:
     """Write a backup into `folder`, which appears only when it is complete, and return its manifest; work may go on.
 
-    Dump and manifest are of one moment. Raises ConfigurationError when `folder` exists, and DumpFailed.
+    Dump and manifest are of one moment. Raises ConfigurationError when `folder` exists or a pooler stands before the
+    database, and DumpFailed.
     """
     if folder.exists():
         raise ConfigurationError(f"{folder} exists already: name a new folder for the backup")
+    context.database.require_direct("pg_dump")
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     partial.mkdir(mode=0o700)
@@ -144,10 +146,11 @@ def restore(
     """Replace the database with a verified backup, migrate it to the newest schema, and return what the store lacks.
 
     Artifacts come first: they are write-once, so a conflict stops everything before the database is touched. Raises
-    ConfigurationError when the database is not empty and `overwrite` is not given, or is in use.
+    ConfigurationError when the database is not empty and `overwrite` is not given, is in use, or has a pooler before it.
     """
     database = context.database
     _require_fitting(database, manifest)
+    database.require_direct("pg_restore")
     if not dumps.is_empty(database):
         if not overwrite:
             raise ConfigurationError(
