@@ -45,6 +45,15 @@ class LetheSettings(BaseSettings):
         return names | {_file_variable(name) for name, field in cls.model_fields.items() if _is_secret(field)}
 
 
+class StoreSettings(BaseSettings):
+    """The variables through which an S3 store is found; they have the names that every client of S3 reads."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    aws_endpoint_url: str = ""
+    aws_secret_access_key: SecretStr = SecretStr("")
+
+
 def unknown_variables(known: set[str]) -> list[str]:
     """Return the names of LETHE_… variables that are set and not among `known`."""
     return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)

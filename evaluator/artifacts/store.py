@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, UnauthenticatedError
+from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
@@ -30,6 +31,7 @@ _CHUNK_BYTES = 8 * 2**20
 _DELETED_AT_ONCE = 1000
 _PROOFS = "proofs"
 _NOT_IMPLEMENTED = "501 Not Implemented"
+_REFUSED = re.compile(r"status code: 4\d\d|redirect without LOCATION")  # the latter: another region
 
 
 class ArtifactError(EvaluatorError):
@@ -243,12 +245,12 @@ class ArtifactStore:
         try:
             yield
         except (BaseError, OSError) as error:
-            first = (str(error).splitlines() or [type(error).__name__])[0]
+            first = _first_line(error)
             # For a local disk, obstore gives the system's error number only in its text.
             is_full = any(f"(os error {number})" in first for number in _NO_SPACE)
             if is_full or getattr(error, "errno", None) in _NO_SPACE:
                 raise ArtifactStoreFull(f"the artifact store {self.url} is full") from error
-            raise ArtifactStoreAway(f"the artifact store {self.url} fails: {first[:500]}") from error
+            raise ArtifactStoreAway(f"the artifact store {self.url} fails: {first}") from error
 
     @contextmanager
     def _naming_refusals(self) -> Iterator[None]:
@@ -258,16 +260,18 @@ class ArtifactStore:
         except (FileNotFoundError, NotADirectoryError):
             what = "folder" if isinstance(self._backend, LocalStore) else "bucket"
             raise ArtifactStoreUnusable(f"{self.url} has no {what} yet, or it was removed: create it") from None
-        except (PermissionError, UnauthenticatedError):
+        except (PermissionError, PermissionDeniedError, UnauthenticatedError):
             raise ArtifactStoreUnusable(
                 f"{self.url} refuses to store anything: correct its credentials and permissions"
             ) from None
         except BaseError as error:
-            if _NOT_IMPLEMENTED not in str(error):
-                raise
-            raise ArtifactStoreUnusable(
-                f"{self.url} does not know If-None-Match on a put (501 Not Implemented): use a store that honours it"
-            ) from None
+            if _NOT_IMPLEMENTED in str(error):
+                raise ArtifactStoreUnusable(
+                    f"{self.url} does not know If-None-Match on a put (501 Not Implemented): use a store that does"
+                ) from None
+            if _REFUSED.search(str(error)):
+                raise ArtifactStoreUnusable(f"{self.url} refuses a put: {_first_line(error)}") from error
+            raise
 
     def _make_private_folders(self, key: str) -> None:
         if isinstance(self._backend, LocalStore) and self._backend.prefix is not None:
@@ -330,6 +334,10 @@ def _remote(url: str) -> ObjectStore:
             "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=_LONGEST_BACKOFF_S)},
         },
     )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:500]
 
 
 def _key_of(artifact: ArtifactRef | str) -> str:

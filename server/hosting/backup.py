@@ -22,6 +22,7 @@ from lethe.server.database.migration import migrate, revisions
 from lethe.server.errors import ConfigurationError
 from lethe.server.hosting import queries
 from lethe.server.hosting.artifact_references import bank_references, references
+from lethe.server.hosting.production_queries import BACKUP
 from lethe.server.models.times import utc_now
 from lethe.server.queue import leases
 
@@ -110,6 +111,8 @@ def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: R
     )
     _write_private(partial / MANIFEST, manifest.model_dump_json(indent=1))
     partial.rename(folder)
+    with context.database.write() as session:
+        record(session, BACKUP, "database", artifacts=len(manifest.artifacts), included=with_artifacts)
     return manifest
 
 
@@ -146,7 +149,7 @@ def restore(
     """Replace the database with a verified backup, migrate it to the newest schema, and return what the store lacks.
 
     Artifacts come first: they are write-once, so a conflict stops everything before the database is touched. Raises
-    ConfigurationError when the database is not empty and `overwrite` is not given, is in use, or has a pooler before it.
+    ConfigurationError when the database is not empty and `overwrite` is not given, is in use, or is behind a pooler.
     """
     database = context.database
     _require_fitting(database, manifest)
