@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -50,8 +50,8 @@ class StoreSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    aws_endpoint_url: str = ""
-    aws_secret_access_key: SecretStr = SecretStr("")
+    aws_endpoint_url: str = Field(default="", description="Address of an S3 store that is not Amazon's")
+    aws_secret_access_key: SecretStr = Field(default=SecretStr(""), description="Secret with which the store is used")
 
 
 def unknown_variables(known: set[str]) -> list[str]:
@@ -123,6 +123,11 @@ def _require_redis_url(url: str) -> None:
         is_fine = False
     if not is_fine or not (parts.path.strip("/") or "0").isdigit():
         raise ValueError(f"port and database must be numbers: {_ONE_REDIS}, and write a / of its password as %2F")
+    checks = dict(parse_qsl(parts.query)).get("ssl_cert_reqs", "required")
+    if checks not in {"required", "optional", "none"}:
+        raise ValueError(
+            f"ssl_cert_reqs={checks} cannot be used: it is required, which is the default, optional or none"
+        )
 
 
 def require_certificates(path: Path | None) -> Path | None:

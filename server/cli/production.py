@@ -27,7 +27,11 @@ BACKUP_AGE = timedelta(days=2)
 TOLERATED_S = 1.0
 UNSAFE = "unsafe"
 _ANSWER_S = 15.0
-_DURABLE = {"fsync": {"on"}, "full_page_writes": {"on"}, "synchronous_commit": {"on", "remote_apply", "remote_write"}}
+_DURABLE = {
+    "fsync": {"on"},
+    "full_page_writes": {"on"},
+    "synchronous_commit": {"on", "local", "remote_apply", "remote_write"},
+}
 
 
 def inspect(settings: Settings, url: str | None) -> list[HostFinding]:
@@ -89,19 +93,20 @@ def _ask_site(url: str) -> Iterator[HostFinding]:
 
 def _proxies(settings: Settings) -> HostFinding:
     named = [each.strip() for each in settings.trusted_proxies.split(",") if each.strip()]
+    remedy = "set LETHE_TRUSTED_PROXIES to the proxy's address"
     if not named:
         detail = "none: limits count the proxy as one client, and cookies of HTTPS are not marked as such"
-        return HostFinding("trusted proxies", False, True, detail, "set LETHE_TRUSTED_PROXIES to the proxy's address")
+        return HostFinding("trusted proxies", False, True, detail, remedy)
     for each in named:
         try:
             network = ipaddress.ip_network(each, strict=False)
         except ValueError:
             network = None
-        if network is None or network.prefixlen == 0:
-            what = "everybody" if network is not None or each == "*" else "no address or network"
-            detail = f"{each} is {what}: everybody could choose the address that limits count"
-            remedy = "set LETHE_TRUSTED_PROXIES to the proxy's address"
+        if each == "*" or (network is not None and network.prefixlen == 0):
+            detail = f"{each} is everybody, who could then choose the address that limits count"
             return HostFinding("trusted proxies", False, True, detail, remedy)
+        if network is None:
+            return HostFinding("trusted proxies", False, True, f"{each} is no address or network", remedy)
     return HostFinding("trusted proxies", True, True, ", ".join(named))
 
 

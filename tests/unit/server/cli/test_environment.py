@@ -39,6 +39,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("BROKER_URL", "redis://:pa/ss@h", "must be numbers"),
         ("BROKER_URL", "redis://:p@ss@h", "%40"),
         ("BROKER_URL", "redis://h:6379/0;redis://i:6379/0", "name one server"),
+        ("BROKER_URL", "rediss://h/0?ssl_cert_reqs=CERT_NONE", "ssl_cert_reqs=CERT_NONE cannot be used"),
         ("BROKER_CA", "/nowhere.pem", "no certificates in PEM format"),
         ("BROKER_CA", "/etc/hostname", "no certificates in PEM format"),
         ("ARTIFACTS_URL", "/srv/foo", "file:///absolute/folder"),
