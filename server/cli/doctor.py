@@ -25,7 +25,7 @@ def doctor(
         bool, typer.Option("--production", help="Also check what a public site must have; run it as `lethe serve` runs")
     ] = False,
     url: Annotated[
-        str | None, typer.Option("--url", help="Public address of the site, which --production asks, too")
+        str | None, typer.Option("--url", help="Public address of the site, to be asked, too; implies --production")
     ] = None,
     home: Home = None,
     as_json: Json = False,
@@ -38,7 +38,7 @@ def doctor(
     sandbox = SandboxSettings()
     settings = make_settings(home=home)
     findings = [*_look_at_sandbox(sandbox), *look(settings)]
-    if production:
+    if production or url:
         findings += inspect(settings, url)
     if not as_json:
         _show(findings)

@@ -173,7 +173,7 @@ def _broker(settings: Settings) -> HostFinding:
     parts = urlsplit(url)
     shown = shown_url(url)
     if parts.scheme not in {"redis", "rediss"}:
-        detail = f"{shown}: limits are counted by each process, and all processes need this folder"
+        detail = "none: limits are counted by each process, and all processes need one folder"
         return HostFinding("redis", False, False, detail, "set LETHE_BROKER_URL to a Redis")
     if parts.scheme == "rediss":
         asked = parse_qs(parts.query)
