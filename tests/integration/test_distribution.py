@@ -168,7 +168,11 @@ def test_the_server_starts_from_its_extra(install: Callable[..., Installed]) -> 
     found = {finding["name"]: finding for finding in json.loads(told.stdout)["findings"]}
     assert "no torch" in found["sandbox"]["detail"]
     assert found["database"]["ok"]
-    assert server.run("lethe", "doctor", "--attacks").returncode == 1
+    told = server.run("lethe", "doctor", "--production", "--json")
+    assert told.returncode == 1, told.stdout + told.stderr
+    found = {finding["name"]: finding for finding in json.loads(told.stdout)["findings"]}
+    assert found["registration"]["remedy"].startswith("decide: LETHE_REGISTRATION")
+    assert found["worker keys"]["detail"] == "one"
 
 
 @pytest.mark.component("bubblewrap")

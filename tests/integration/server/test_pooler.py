@@ -99,7 +99,7 @@ def test_a_submission_goes_all_the_way(
 def evaluate_one(site: Site) -> None:
     with site.register("ann") as client:
         answer = upload(client)
-        assert answer.status_code == 201, answer.text
+        assert answer.status_code == 202, answer.text
         site.evaluate()
         seen = client.get(f"/submissions/{answer.json()['id']}").json()
     assert seen["state"] == SubmissionState.SCORED

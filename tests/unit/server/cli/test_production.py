@@ -1,6 +1,5 @@
 """`lethe doctor --production`: what a public site lacks, each line with its remedy."""
 
-import json
 import ssl
 import subprocess
 import threading
@@ -11,15 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
-from typer.testing import CliRunner
 
 from lethe.sandbox.doctor import HostFinding
-from lethe.server.cli import app
 from lethe.server.cli.production import inspect
-from lethe.server.database.engine import Database
-from lethe.server.database.migration import migrate
-from lethe.server.hosting.production_queries import BACKUP
-from lethe.server.models import AuditEvent, User, Worker, WorkerKey
 from lethe.server.settings import Settings
 
 STRONG = "4f7c1d9e03ab5268d1c0b7e6"
@@ -105,37 +98,6 @@ def test_a_default_secret_of_the_store(look: Look, monkeypatch: pytest.MonkeyPat
     assert "store secret" in failed(look())
 
 
-def test_what_the_database_knows(look: Look, database_url: str) -> None:
-    database = Database(database_url)
-    migrate(database)
-    with database.write() as session:
-        session.add(
-            User(username="Eve", username_key="eve", email="e", email_key="e", password_hash="", is_operator=True)
-        )
-    found = look(database_url=database_url)
-    assert {"worker keys"} <= failed(found)
-    assert found["operators"].detail == "Eve"
-    assert (found["backup"].ok, found["backup"].required) == (False, False)
-    with database.write() as session:
-        key = WorkerKey(name="one", digest="d")
-        session.add(key)
-        session.add(AuditEvent(actor="cli", action=BACKUP, target="database"))
-        session.flush()
-        session.add(Worker(worker_key_id=key.id, name="w1", capabilities={"sandbox_mode": "unsafe-subprocess"}))
-    found = look(database_url=database_url)
-    assert found["worker keys"].ok
-    assert found["backup"].ok
-    assert "workers" in failed(found)
-    assert "w1" in found["workers"].detail
-    assert found["database kind"].ok is not database.is_sqlite
-    if not database.is_sqlite:
-        assert "UTF8" in found["database kind"].detail
-        assert found["clocks"].ok
-        assert found["durability"].detail.startswith("fsync = off")  # as the tests' server is started
-        assert "ALTER SYSTEM RESET fsync" in found["durability"].remedy
-    database.dispose()
-
-
 class _Site(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200 if self.path in {"/healthz", "/metrics"} else 404)
@@ -178,12 +140,3 @@ def test_the_public_address(look: Look, https_site: tuple[str, Path], monkeypatc
     assert found["public address"].ok
     assert (found["hsts"].ok, found["hsts"].required) == (False, False)
     assert "metrics" in failed(found)
-
-
-def test_the_command_prints_json_and_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")  # no bubblewrap, so that no sandbox is tried
-    done = CliRunner().invoke(app, ["doctor", "--production", "--json", "--home", str(tmp_path / "home")])
-    assert done.exit_code == 1
-    found = {finding["name"]: finding for finding in json.loads(done.stdout)["findings"]}
-    assert found["registration"]["remedy"].startswith("decide: LETHE_REGISTRATION")
-    assert {"jail", "database", "trusted proxies"} <= set(found)

@@ -50,8 +50,7 @@ def test_a_disk_without_shared_memory_is_noticed(tmp_path: Path, capsys: pytest.
     """SQLite's locks by files stand for a disk that has no others: there it answers `delete` when asked for WAL."""
     database = Database(f"sqlite:///file:{tmp_path}/lethe.db?vfs=unix-dotfile&uri=true")
     for _ in range(2):
-        with database.read():
-            pass
+        database.require_answer()
         database.dispose()
     assert database.weakness is not None
     assert "journal mode delete" in database.weakness
