@@ -13,7 +13,9 @@ from lethe.evaluator.settings_base import (
     LetheSettings,
     require_artifacts_url,
     require_broker_url,
+    require_certificates,
     require_server_url,
+    verified_broker,
 )
 from lethe.sandbox.setup import DEFAULT_UID, Backend
 
@@ -116,6 +118,10 @@ class WorkerSettings(LayerSettings):
     broker_url: Annotated[SecretStr, AfterValidator(require_broker_url)] = Field(
         default=SecretStr(""), description="Celery broker URL, whose messages only wake the worker; empty: it polls"
     )
+    broker_ca: Annotated[Path | None, AfterValidator(require_certificates)] = Field(
+        default=None,
+        description="File with certificates of authorities that are trusted for rediss://, besides the system's",
+    )
     artifacts_url: Annotated[str, AfterValidator(_require_store)] = Field(
         description="file:// or s3:// URL of the artifact store"
     )
@@ -130,3 +136,8 @@ class WorkerSettings(LayerSettings):
     outputs_wall_s: float = Field(default=60.0, gt=0, description="Seconds that computing one model's outputs may take")
     log_format: str = Field(default="text", pattern="^(text|json)$", description="Readable lines or JSON lines")
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level shown")
+
+    @property
+    def broker(self) -> str:
+        """The broker's URL, or nothing."""
+        return verified_broker(self.broker_url.get_secret_value(), self.broker_ca)

@@ -1,11 +1,12 @@
 """What the settings of all processes share: LETHE_… variables, secrets in files, and addresses that can work."""
 
 import os
+import ssl
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -13,7 +14,7 @@ from lethe.evaluator.errors import EvaluatorError
 
 PREFIX = "LETHE_"
 WORKER_KEY_PREFIX = "lethew_"
-BROKERS = ("redis", "rediss", "filesystem", "memory", "amqp", "amqps")
+_ONE_REDIS = "name one server as redis://host:6379/0"
 
 
 class SecretUnreadable(EvaluatorError):
@@ -42,6 +43,15 @@ class LetheSettings(BaseSettings):
         """Return the names of the variables that these settings read."""
         names = {f"{PREFIX}{name.upper()}" for name in cls.model_fields}
         return names | {_file_variable(name) for name, field in cls.model_fields.items() if _is_secret(field)}
+
+
+class StoreSettings(BaseSettings):
+    """The variables through which an S3 store is found; they have the names that every client of S3 reads."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+
+    aws_endpoint_url: str = Field(default="", description="Address of an S3 store that is not Amazon's")
+    aws_secret_access_key: SecretStr = Field(default=SecretStr(""), description="Secret with which the store is used")
 
 
 def unknown_variables(known: set[str]) -> list[str]:
@@ -92,11 +102,57 @@ def require_broker_url(secret: SecretStr) -> SecretStr:
     """Return the URL; raises ValueError for a broker that Lethe does not speak to. Its text may hold a password."""
     url = secret.get_secret_value()
     scheme = urlsplit(url).scheme
-    if not url or scheme in BROKERS:
-        return secret
-    if scheme in {"sentinel", "valkey", "valkeys"}:
-        raise ValueError(f"{scheme}:// is not supported: name one server as redis://host:6379/0 (Valkey speaks it too)")
-    raise ValueError(f"{scheme or 'no'} scheme cannot be used: write redis://host:6379/0, rediss://… or nothing at all")
+    if scheme in {"redis", "rediss"}:
+        _require_redis_url(url)
+    elif scheme in {"valkey", "valkeys"}:
+        raise ValueError(f"{scheme}:// is not supported: {_ONE_REDIS} or rediss://…, which Valkey speaks too")
+    elif "sentinel" in scheme:
+        raise ValueError(f"{scheme}:// is not supported: {_ONE_REDIS}; while it is away, Lethe only gets slower")
+    elif url and scheme not in {"filesystem", "memory"}:
+        raise ValueError(f"{scheme or 'no'} scheme cannot be used: write redis://host:6379/0, rediss://… or nothing")
+    return secret
+
+
+def _require_redis_url(url: str) -> None:
+    parts = urlsplit(url)
+    if any(mark in url for mark in ";,") or parts.netloc.count("@") > 1:
+        raise ValueError(f"{_ONE_REDIS}, and write @, ; and , of its password as %40, %3B and %2C")
+    try:
+        is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        is_fine = False
+    if not is_fine or not (parts.path.strip("/") or "0").isdigit():
+        raise ValueError(f"port and database must be numbers: {_ONE_REDIS}, and write a / of its password as %2F")
+    checks = dict(parse_qsl(parts.query)).get("ssl_cert_reqs", "required")
+    if checks not in {"required", "optional", "none"}:
+        raise ValueError(
+            f"ssl_cert_reqs={checks} cannot be used: it is required, which is the default, optional or none"
+        )
+
+
+def require_certificates(path: Path | None) -> Path | None:
+    """Return the absolute path; raises ValueError unless the file has certificates in PEM format."""
+    if path is None:
+        return None
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError as error:  # its subclasses say that there is no file, or no certificate in it
+        raise ValueError(f"{path} has no certificates in PEM format: {error}") from error
+    return path.absolute()
+
+
+def verified_broker(url: str, authorities: Path | None) -> str:
+    """Return `url`; one of rediss:// says that certificate and name are checked, and by which authorities.
+
+    Celery's transport would check nothing without being told. What the URL itself says takes precedence.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "rediss":
+        return url
+    wanted = {"ssl_cert_reqs": "required", "ssl_check_hostname": "true"}
+    if authorities is not None:
+        wanted["ssl_ca_certs"] = str(authorities)
+    return parts._replace(query=urlencode(wanted | dict(parse_qsl(parts.query)))).geturl()
 
 
 def require_database_url(secret: SecretStr) -> SecretStr:

@@ -7,12 +7,15 @@ from typing import Annotated, Any, Self, TypeVar, cast
 
 from fastapi import Depends, Request
 
-from lethe.evaluator.artifacts import ArtifactStore, open_store
+from lethe.evaluator.artifacts import ArtifactStore, ArtifactStoreAway, ArtifactStoreUnusable, open_store
 from lethe.server.broker.wake_ups import Waker, create_celery
 from lethe.server.database.engine import Database
+from lethe.server.errors import ConfigurationError
 from lethe.server.http.rate_limit import Rates
+from lethe.server.logs import get_logger
 from lethe.server.settings import Settings
 
+log = get_logger(__name__)
 One = TypeVar("One")
 
 
@@ -55,6 +58,16 @@ def create_context(settings: Settings) -> Context:
         wake=Waker(create_celery(settings.broker)),
         rates=Rates(settings.broker),
     )
+
+
+def require_write_once(store: ArtifactStore) -> None:
+    """Raise ConfigurationError when the store answers and cannot be used; log one that is away, and go on."""
+    try:
+        store.prove()
+    except ArtifactStoreUnusable as error:
+        raise ConfigurationError(f"LETHE_ARTIFACTS_URL: {error}") from error
+    except ArtifactStoreAway as error:
+        log.warning("artifacts_unavailable", error=str(error))
 
 
 async def get_context(request: Request) -> Context:

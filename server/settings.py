@@ -12,7 +12,9 @@ from lethe.evaluator.settings_base import (
     LetheSettings,
     require_artifacts_url,
     require_broker_url,
+    require_certificates,
     require_database_url,
+    verified_broker,
 )
 from lethe.server.errors import ConfigurationError
 
@@ -33,6 +35,10 @@ class Settings(LetheSettings):
     )
     broker_url: Annotated[SecretStr, AfterValidator(require_broker_url)] = Field(
         default=SecretStr(""), description="Celery broker URL; empty: a folder in the home folder"
+    )
+    broker_ca: Annotated[Path | None, AfterValidator(require_certificates)] = Field(
+        default=None,
+        description="File with certificates of authorities that are trusted for rediss://, besides the system's",
     )
     artifacts_url: Annotated[str, AfterValidator(require_artifacts_url)] = Field(
         default="", description="file:// or s3:// URL; empty: a folder in the home folder"
@@ -85,7 +91,8 @@ class Settings(LetheSettings):
 
     @property
     def broker(self) -> str:
-        return self.broker_url.get_secret_value() or f"filesystem://{self.home / 'broker'}"
+        named = verified_broker(self.broker_url.get_secret_value(), self.broker_ca)
+        return named or f"filesystem://{self.home / 'broker'}"
 
     @property
     def artifacts(self) -> str:

@@ -38,8 +38,10 @@ def postgres_bin() -> Path | None:
     return found[-1].parent if found else None
 
 
+PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 COMPONENTS = {
     "postgresql": lambda: postgres_bin() is not None,
+    "pgbouncer": lambda: PGBOUNCER is not None,
     "redis": lambda: shutil.which("redis-server") is not None,
     "bubblewrap": lambda: shutil.which("bwrap") is not None,
     "chromium": lambda: shutil.which("chromium") is not None,

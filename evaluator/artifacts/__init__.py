@@ -8,6 +8,7 @@ from lethe.evaluator.artifacts.store import (
     ArtifactStore,
     ArtifactStoreAway,
     ArtifactStoreFull,
+    ArtifactStoreUnusable,
     StoredArtifact,
     open_store,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "ArtifactStore",
     "ArtifactStoreAway",
     "ArtifactStoreFull",
+    "ArtifactStoreUnusable",
     "StoredArtifact",
     "open_store",
 ]

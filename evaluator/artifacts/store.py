@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
@@ -29,6 +30,8 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _CHUNK_BYTES = 8 * 2**20
 _DELETED_AT_ONCE = 1000
 _PROOFS = "proofs"
+_NOT_IMPLEMENTED = "501 Not Implemented"
+_REFUSED = re.compile(r"status code: 4\d\d|redirect without LOCATION")  # the latter: another region
 
 
 class ArtifactError(EvaluatorError):
@@ -49,6 +52,10 @@ class ArtifactCorrupt(ArtifactError):
 
 class ArtifactStoreAway(ArtifactError):
     """The store did not answer, or refused, after some seconds of retries: the platform's fault; try again."""
+
+
+class ArtifactStoreUnusable(ArtifactStoreAway):
+    """The store answers, and waiting will not help: it overwrites, lacks the bucket, or refuses these credentials."""
 
 
 class ArtifactStoreFull(ArtifactStoreAway):
@@ -162,12 +169,13 @@ class ArtifactStore:
             next(iter(obstore.list(self._backend, "readiness-probe")), None)
 
     def prove(self) -> None:
-        """Return when the store keeps what is put, and refuses to overwrite it; raises ArtifactStoreAway.
+        """Return when the store keeps what is put, and refuses to overwrite it.
 
         Some stores ignore `If-None-Match` and overwrite without a word, which would let a late worker change outputs.
+        Raises ArtifactStoreUnusable when the store must be changed, and ArtifactStoreAway when it does not answer.
         """
         key = f"{_PROOFS}/{uuid4().hex}"
-        with self._translating_errors():
+        with self._translating_errors(), self._naming_refusals():
             self._make_private_folders(key)
             obstore.put(self._backend, key, b"first", mode="create", use_multipart=False)
             try:
@@ -177,7 +185,7 @@ class ArtifactStore:
             finally:
                 with suppress(BaseError, OSError):  # who may not delete leaves a few bytes, which nothing reads
                     obstore.delete(self._backend, key)
-        raise ArtifactStoreAway(f"the artifact store {self.url} overwrites: it has to honour If-None-Match on a put")
+        raise ArtifactStoreUnusable(f"{self.url} overwrites artifacts: use a store that honours If-None-Match on a put")
 
     def local_path(self, ref: ArtifactRef, cache_dir: Path, *, mode: int = 0o600) -> Path:
         """A verified local file with the artifact's bytes and permission bits `mode`, fetched once into `cache_dir`.
@@ -237,12 +245,33 @@ class ArtifactStore:
         try:
             yield
         except (BaseError, OSError) as error:
-            first = (str(error).splitlines() or [type(error).__name__])[0]
+            first = _first_line(error)
             # For a local disk, obstore gives the system's error number only in its text.
             is_full = any(f"(os error {number})" in first for number in _NO_SPACE)
             if is_full or getattr(error, "errno", None) in _NO_SPACE:
                 raise ArtifactStoreFull(f"the artifact store {self.url} is full") from error
-            raise ArtifactStoreAway(f"the artifact store {self.url} fails: {first[:500]}") from error
+            raise ArtifactStoreAway(f"the artifact store {self.url} fails: {first}") from error
+
+    @contextmanager
+    def _naming_refusals(self) -> Iterator[None]:
+        """Turn errors of a store that answers into ArtifactStoreUnusable, which says what to mend."""
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError):
+            what = "folder" if isinstance(self._backend, LocalStore) else "bucket"
+            raise ArtifactStoreUnusable(f"{self.url} has no {what} yet, or it was removed: create it") from None
+        except (PermissionError, PermissionDeniedError, UnauthenticatedError):
+            raise ArtifactStoreUnusable(
+                f"{self.url} refuses to store anything: correct its credentials and permissions"
+            ) from None
+        except BaseError as error:
+            if _NOT_IMPLEMENTED in str(error):
+                raise ArtifactStoreUnusable(
+                    f"{self.url} does not know If-None-Match on a put (501 Not Implemented): use a store that does"
+                ) from None
+            if _REFUSED.search(str(error)):
+                raise ArtifactStoreUnusable(f"{self.url} refuses a put: {_first_line(error)}") from error
+            raise
 
     def _make_private_folders(self, key: str) -> None:
         if isinstance(self._backend, LocalStore) and self._backend.prefix is not None:
@@ -305,6 +334,10 @@ def _remote(url: str) -> ObjectStore:
             "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=_LONGEST_BACKOFF_S)},
         },
     )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:500]
 
 
 def _key_of(artifact: ArtifactRef | str) -> str:

@@ -330,8 +330,8 @@ def run_worker(settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
     loop.start()  # does not wait for the broker: its messages only shorten the wait for the next poll
     log.info("worker_ready", worker=loop.name, slots=settings.slots, sandbox_mode=sandbox_mode)
     with suppress(SystemExit):
-        if settings.broker_url.get_secret_value():
-            _listen(settings.broker_url.get_secret_value(), loop)
+        if settings.broker:
+            _listen(settings.broker, loop)
         else:
             _wait_for_signal()
     loop.stop()

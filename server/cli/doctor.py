@@ -1,8 +1,9 @@
-"""`lethe doctor`: checks this machine and its sandbox, and says how to fix each fault."""
+"""`lethe doctor`: checks this machine, its sandbox and on request its site, and says how to fix each fault."""
 
 import json
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,25 +21,33 @@ _LEAST_SUMMARY = 30
 
 def doctor(
     attacks: Annotated[bool, typer.Option("--attacks", help="Also run the attack corpus in the sandbox")] = False,
+    production: Annotated[
+        bool, typer.Option("--production", help="Also check what a public site must have; run it as `lethe serve` runs")
+    ] = False,
+    url: Annotated[
+        str | None, typer.Option("--url", help="Public address of the site, to be asked, too; implies --production")
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Check this machine; each line is ok, or says what is wrong and how to fix it."""
     from lethe.evaluator.settings import SandboxSettings
-    from lethe.sandbox.doctor import probe
     from lethe.server.cli.installation import look
+    from lethe.server.cli.production import inspect
 
     sandbox = SandboxSettings()
-    uid = sandbox.sandbox_uid
-    found = probe(uid=uid, backend=sandbox.sandbox_backend, gpu=sandbox.gpu, shared_image=sandbox.shared_image)
-    findings = [*found, *look(make_settings(home=home))]
+    settings = make_settings(home=home)
+    findings = [*_look_at_sandbox(sandbox), *look(settings)]
+    if production or url:
+        findings += inspect(settings, url)
     if not as_json:
         _show(findings)
     bad = any(finding.required and not finding.ok for finding in findings)
     verdicts: list[Verdict] = []
     if attacks:
-        if any(finding.name == "jail" and not finding.ok for finding in findings):
+        if not any(finding.name == "jail" and finding.ok for finding in findings):
             typer.echo("The attacks were not run: there is no sandbox to attack.", err=True)
+            bad = True
         else:
             for verdict in _attack(sandbox):
                 verdicts.append(verdict)
@@ -51,6 +60,19 @@ def doctor(
         _summarise(verdicts)
     if bad or breached:
         raise typer.Exit(1)
+
+
+def _look_at_sandbox(sandbox: "SandboxSettings") -> "list[HostFinding]":
+    """Check the sandbox where a worker is installed; a server's machine needs none."""
+    from lethe.sandbox.doctor import HostFinding, probe
+
+    if find_spec("torch") is None:
+        remedy = (
+            "a server needs none; for a worker, install Lethe with its extra, in a checkout: pip install '.[worker]'"
+        )
+        return [HostFinding("sandbox", False, False, "not checked: this machine is no worker, it has no torch", remedy)]
+    uid = sandbox.sandbox_uid
+    return probe(uid=uid, backend=sandbox.sandbox_backend, gpu=sandbox.gpu, shared_image=sandbox.shared_image)
 
 
 def _attack(sandbox: "SandboxSettings") -> "Iterator[Verdict]":

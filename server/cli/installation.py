@@ -1,10 +1,11 @@
-"""Checks what this machine's settings name: disk, GPU, database, broker, artifacts and packages. Changes nothing."""
+"""Checks what this machine's settings name: disk, GPU, database, broker, artifacts, packages. Leaves nothing behind."""
 
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -31,10 +32,10 @@ def look(settings: Settings) -> list[HostFinding]:
         "layers": _layers_folder,
         "package index": _package_index,
     }
-    return [_if_installed(name, check) for name, check in checks.items()]
+    return [if_installed(name, check) for name, check in checks.items()]
 
 
-def _if_installed(name: str, check: Callable[[], HostFinding]) -> HostFinding:
+def if_installed(name: str, check: Callable[[], HostFinding]) -> HostFinding:
     """Return the check's finding, or that its packages are not on this machine, which may need only some extras."""
     try:
         return check()
@@ -101,7 +102,8 @@ def _database(settings: Settings) -> HostFinding:
     from alembic.script import ScriptDirectory
     from sqlalchemy.exc import SQLAlchemyError
 
-    from lethe.server.database.engine import Database
+    from lethe.server.database.engine import MOVE_DATABASE, Database
+    from lethe.server.database.file_systems import network_file_system
     from lethe.server.database.migration import alembic_config
     from lethe.server.errors import ConfigurationError
     from lethe.server.hosting.queries import schema_revision
@@ -113,6 +115,9 @@ def _database(settings: Settings) -> HostFinding:
         return HostFinding("database", False, True, str(error), "correct LETHE_DATABASE_URL")
     shown = database.url.render_as_string(hide_password=True)
     if database.is_sqlite and not Path(database.url.database or "").exists():
+        kind = network_file_system(Path(database.url.database or ""))
+        if kind is not None:
+            return HostFinding("database", False, False, f"{shown} would be on a network: {kind}", MOVE_DATABASE)
         return HostFinding("database", not is_named, is_named, f"{shown}: {_NOTHING_YET}", "lethe migrate")
     try:
         with database.read() as session:
@@ -127,7 +132,10 @@ def _database(settings: Settings) -> HostFinding:
         database.dispose()
     if version != newest:
         return HostFinding("database", False, True, f"{shown}: schema {version}, not {newest}", "lethe migrate")
-    return HostFinding("database", True, True, f"{shown}, schema {version}")
+    if database.weakness is not None:
+        return HostFinding("database", False, False, database.weakness, MOVE_DATABASE)
+    pooled = ", behind a pooler" if database.is_pooled else ""
+    return HostFinding("database", True, True, f"{shown}{pooled}, schema {version}")
 
 
 def _broker(settings: Settings) -> HostFinding:
@@ -145,7 +153,7 @@ def _broker(settings: Settings) -> HostFinding:
             raise ValueError(str(error.args[0])) from None
 
     remedy = "start it, or correct LETHE_BROKER_URL"
-    return _asked("broker", _without_password(url), answers, remedy, required=False)
+    return _asked("broker", shown_url(url), answers, remedy, required=False)
 
 
 def _artifacts(settings: Settings) -> HostFinding:
@@ -153,16 +161,19 @@ def _artifacts(settings: Settings) -> HostFinding:
     is_named = bool(settings.artifacts_url)
     parts = urlsplit(url)
     if parts.scheme == "file":
-        return _folder("artifacts", Path(unquote(parts.path)), is_named=is_named)
+        folder = _folder("artifacts", Path(unquote(parts.path)), is_named=is_named)
+        if not folder.ok or not Path(unquote(parts.path)).exists():
+            return folder
 
     def answers() -> bool:
         from lethe.evaluator.artifacts import open_store
 
-        open_store(url).probe()
+        open_store(url).prove()
         return True
 
     remedy = "correct LETHE_ARTIFACTS_URL and the store's credentials"
-    return _asked("artifacts", _without_password(url), answers, remedy, required=True)
+    found = _asked("artifacts", shown_url(url), answers, remedy, required=True)
+    return replace(found, detail=f"{found.detail}, takes each artifact once") if found.ok else found
 
 
 def _layers_folder() -> HostFinding:
@@ -218,9 +229,8 @@ def _asked(name: str, shown: str, answers: Callable[[], bool], remedy: str, *, r
     )
 
 
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.password is None and parts.username is None:
-        return url
-    place = parts.hostname or ""
-    return parts._replace(netloc=f"***@{place}:{parts.port}" if parts.port else f"***@{place}", query="").geturl()
+def shown_url(url: str) -> str:
+    """Return `url` without credentials and query."""
+    parts = urlsplit(url)._replace(query="")
+    user, at, place = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"***{at}{place}" if user else place).geturl()

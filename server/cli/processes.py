@@ -27,6 +27,7 @@ def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
     import uvicorn
 
     from lethe.server.app import create_app
+    from lethe.server.context import require_write_once
     from lethe.server.database.migration import require_newest
     from lethe.server.http.protocol import bounded_http
     from lethe.server.logs import configure_logs
@@ -35,6 +36,7 @@ def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
     configure_logs(level=settings.log_level, log_format=settings.log_format)
     app = create_app(settings)
     require_newest(app.state.context.database)
+    require_write_once(app.state.context.artifacts)
     listener = listen(settings)
     connections = connections_limit(settings.connections)
     per_address = 0 if settings.trusted_proxies else settings.connections_per_address
@@ -87,6 +89,8 @@ def listen(settings: Settings) -> socket.socket:
 
 def control(home: Home = None) -> None:
     """Run the control process: it sweeps for lost work and computes scores."""
+    from lethe.evaluator.artifacts import open_store
+    from lethe.server.context import require_write_once
     from lethe.server.control.process import run_control
     from lethe.server.database.engine import Database
     from lethe.server.database.migration import require_newest
@@ -95,6 +99,8 @@ def control(home: Home = None) -> None:
     settings = make_settings(home=home)
     configure_logs(level=settings.log_level, log_format=settings.log_format)
     require_newest(Database(settings.database))
+    settings.prepare_home()
+    require_write_once(open_store(settings.artifacts))
     run_control(settings)
 
 
@@ -155,13 +161,14 @@ def start_all(settings: Settings, *, log_level: str | None = None, allow_unsafe:
     """Start the three processes of one machine; raises before anything starts if one of them cannot."""
     from lethe.evaluator.sandbox_pool import require_isolation
     from lethe.evaluator.settings import SandboxSettings
-    from lethe.server.context import create_context
+    from lethe.server.context import create_context, require_write_once
     from lethe.server.database.migration import migrate as apply
     from lethe.server.queue.worker_keys import embedded_worker_key
 
     listen(settings).close()
     context = create_context(settings)
     require_isolation(SandboxSettings(), allow_unsafe=allow_unsafe)
+    require_write_once(context.artifacts)
     apply(context.database)
     key = embedded_worker_key(context)
     context.database.dispose()

@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, InvalidatePoolError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from lethe.server.database.file_systems import network_file_system
 from lethe.server.errors import ConfigurationError, PlatformError
 from lethe.server.logs import get_logger
 from lethe.server.models.times import CLOCK
@@ -27,10 +28,17 @@ _BEGIN = "lethe_begin"
 _REST_S = 1.0
 _CLOCK_S = 60.0  # between two looks at the database's clock
 _POSTGRESQL_DISK_FULL = "53100"
+_PREPARE_AFTER = 5  # uses of a statement before the server keeps its plan
+_STATEMENT_POOLING = "statement pooling"  # pgbouncer's words; its error codes are those of outages, too
+MOVE_DATABASE = "set LETHE_DATABASE_URL to a PostgreSQL, or LETHE_HOME to a local disk"
 
 
 class Database:
-    """An engine and its kinds of transaction. Connects on first use, never at construction."""
+    """An engine and its kinds of transaction. Connects on first use, never at construction.
+
+    Nothing here needs a session that outlasts a transaction, so PostgreSQL may stand behind a pooler. `is_pooled` says
+    whether it does, and `weakness` why SQLite may lose or lock what it stores here; both are known once connected.
+    """
 
     def __init__(self, url: str) -> None:
         try:
@@ -47,12 +55,19 @@ class Database:
             parsed = parsed.set(drivername="postgresql+psycopg")
         self.is_sqlite = backend == "sqlite"
         self.url = parsed
-        patience = {} if self.is_sqlite or "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_S}
-        self.engine: Engine = create_engine(parsed, pool_size=CONNECTIONS, max_overflow=0, connect_args=patience)
+        self.is_pooled = False
+        self.weakness: str | None = None
+        options: dict[str, Any] = {}
+        if not self.is_sqlite:
+            options["prepare_threshold"] = None  # until it is known who answers
+            if "connect_timeout" not in parsed.query:
+                options["connect_timeout"] = CONNECT_S
+        self.engine: Engine = create_engine(parsed, pool_size=CONNECTIONS, max_overflow=0, connect_args=options)
         self._reader = self._observer = self.engine
         if self.is_sqlite:
-            _prepare_sqlite(self.engine)
+            _prepare_sqlite(self)
         else:
+            _mind_poolers(self)
             _ping_after_rest(self.engine)
             _follow_clock(self.engine)
             # PostgreSQL gives each statement its own snapshot anyway; BEGIN and ROLLBACK cost as much as a statement.
@@ -96,6 +111,7 @@ class Database:
             with self._reader.connect() as connection:
                 encoding = "UTF8" if self.is_sqlite else connection.exec_driver_sql("SHOW server_encoding").scalar_one()
         except OperationalError as error:
+            self.refuse_statement_pooling(error)
             shown, reason = self.url.render_as_string(hide_password=True), " ".join(str(error.orig).split())
             raise ConfigurationError(
                 f"the database {shown} does not answer, see LETHE_DATABASE_URL: {reason}"
@@ -103,6 +119,26 @@ class Database:
         if encoding != "UTF8":
             raise ConfigurationError(
                 f"the database has the encoding {encoding}: create it with ENCODING 'UTF8' TEMPLATE template0"
+            )
+
+    def refuse_statement_pooling(self, error: OperationalError) -> None:
+        """Raise ConfigurationError if `error` is a pooler's that takes statements only, and no transactions."""
+        if _STATEMENT_POOLING in str(error.orig):
+            raise ConfigurationError(
+                "LETHE_DATABASE_URL leads to a pooler of single statements: set its pool_mode = transaction"
+            ) from error
+
+    def require_direct(self, tool: str) -> None:
+        """Raise ConfigurationError when a pooler stands before the database, which `tool` must reach itself.
+
+        What pg_dump and pg_restore set for their session would remain for others who get it: an empty search path.
+        """
+        if not self.is_sqlite:
+            self._reader.connect().close()
+        if self.is_pooled:
+            raise ConfigurationError(
+                f"LETHE_DATABASE_URL leads through a connection pooler, and {tool} needs PostgreSQL itself: run this "
+                "command with its own address in LETHE_DATABASE_URL"
             )
 
     def dispose(self) -> None:
@@ -121,6 +157,23 @@ class _ReadSession(Session):
         changed = [*self.new, *self.deleted, *(entity for entity in self.dirty if self.is_modified(entity))]
         if changed:
             raise ReadSessionChanged(f"a read-only session has changes, for example of {changed[0]!r}")
+
+
+def _mind_poolers(database: Database) -> None:
+    """Let the server keep plans, unless a pooler gives each transaction another server.
+
+    There a statement would exist already, not at all, or be another one. A pooler announces a process of its own.
+    """
+
+    @event.listens_for(database.engine, "connect")
+    def _compare(connection: Any, _record: ConnectionPoolEntry) -> None:
+        (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone()
+        connection.rollback()
+        if pid == connection.info.backend_pid:
+            connection.prepare_threshold = _PREPARE_AFTER
+        elif not database.is_pooled:
+            database.is_pooled = True
+            log.info("database_pooler_found", detail="statements are planned anew each time")
 
 
 def _ping_after_rest(engine: Engine) -> None:
@@ -163,21 +216,36 @@ def _follow_clock(engine: Engine) -> None:
             log.warning("clock_differs_from_database", ahead_s=round(CLOCK.ahead.total_seconds(), 1))
 
 
-def _prepare_sqlite(engine: Engine) -> None:
+def _prepare_sqlite(database: Database) -> None:
+    engine, path = database.engine, database.engine.url.database
+
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _record: ConnectionPoolEntry) -> None:
-        _close(engine.url.database)
+        _close(path)
         connection.isolation_level = None  # the driver must not open transactions of its own
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA busy_timeout = 30000")
+        (journal,) = cursor.execute("PRAGMA journal_mode = WAL").fetchone()
         cursor.execute("PRAGMA synchronous = FULL")  # an accepted upload survives a power cut
         cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute("PRAGMA busy_timeout = 30000")
         cursor.close()
+        if path and database.weakness is None:
+            database.weakness = _weakness_of_sqlite(Path(path), journal)
+            if database.weakness is not None:
+                log.warning("database_at_risk", reason=database.weakness, remedy=MOVE_DATABASE)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "BEGIN"))
+
+
+def _weakness_of_sqlite(path: Path, journal: str) -> str | None:
+    kind = network_file_system(path)
+    if kind is not None:
+        return f"{path} is on a network file system ({kind}), where SQLite's locks and its shared memory do not work"
+    if journal not in {"wal", "memory"}:
+        return f"SQLite cannot write {path} ahead (journal mode {journal}): readers and writers wait for each other"
+    return None
 
 
 def _close(path: str | None) -> None:

@@ -81,6 +81,7 @@ def require_newest(database: Database) -> None:
     try:
         fault = schema_fault(database)
     except OperationalError as error:
+        database.refuse_statement_pooling(error)
         if not database.is_sqlite:  # a file that cannot be opened is found out when the home folder is prepared
             log.warning("database_unavailable", error=" ".join(str(error.orig).split()))
         return

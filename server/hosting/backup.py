@@ -22,6 +22,7 @@ from lethe.server.database.migration import migrate, revisions
 from lethe.server.errors import ConfigurationError
 from lethe.server.hosting import queries
 from lethe.server.hosting.artifact_references import bank_references, references
+from lethe.server.hosting.production_queries import BACKUP
 from lethe.server.models.times import utc_now
 from lethe.server.queue import leases
 
@@ -72,10 +73,12 @@ class BackupUnusable(ConfigurationError):
 def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: ReportProgress) -> Manifest:
     """Write a backup into `folder`, which appears only when it is complete, and return its manifest; work may go on.
 
-    Dump and manifest are of one moment. Raises ConfigurationError when `folder` exists, and DumpFailed.
+    Dump and manifest are of one moment. Raises ConfigurationError when `folder` exists or a pooler stands before the
+    database, and DumpFailed.
     """
     if folder.exists():
         raise ConfigurationError(f"{folder} exists already: name a new folder for the backup")
+    context.database.require_direct("pg_dump")
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     partial.mkdir(mode=0o700)
@@ -108,6 +111,8 @@ def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: R
     )
     _write_private(partial / MANIFEST, manifest.model_dump_json(indent=1))
     partial.rename(folder)
+    with context.database.write() as session:
+        record(session, BACKUP, "database", artifacts=len(manifest.artifacts), included=with_artifacts)
     return manifest
 
 
@@ -144,10 +149,11 @@ def restore(
     """Replace the database with a verified backup, migrate it to the newest schema, and return what the store lacks.
 
     Artifacts come first: they are write-once, so a conflict stops everything before the database is touched. Raises
-    ConfigurationError when the database is not empty and `overwrite` is not given, or is in use.
+    ConfigurationError when the database is not empty and `overwrite` is not given, is in use, or is behind a pooler.
     """
     database = context.database
     _require_fitting(database, manifest)
+    database.require_direct("pg_restore")
     if not dumps.is_empty(database):
         if not overwrite:
             raise ConfigurationError(

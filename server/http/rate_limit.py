@@ -2,12 +2,13 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from fastapi.concurrency import run_in_threadpool
 from limits import RateLimitItem, parse
 from limits.errors import StorageError
-from limits.storage import storage_from_string
+from limits.storage import MemoryStorage, storage_from_string
 from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,6 +19,7 @@ from lethe.server.http.problem_document import problem
 from lethe.server.logs import get_logger
 
 log = get_logger(__name__)
+Answer = TypeVar("Answer")
 
 REDIS_TIMEOUT_S = 0.5
 PAUSE_S = 10.0  # after the store has not answered
@@ -36,43 +38,45 @@ class TooManyRequests(RequestError):
 
 
 class Rates:
-    """Counters over sliding windows. A store that does not answer limits nothing, so that it cannot stop the site."""
+    """Counters over sliding windows, shared through Redis if that is the broker.
+
+    While Redis does not answer, this process counts in its own memory: the site stays up, and logins stay limited. Each
+    process then starts at zero and allows the whole rate.
+    """
 
     def __init__(self, broker_url: str) -> None:
         self.is_local = not broker_url.startswith(("redis://", "rediss://"))
-        options = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
-        storage = (
-            storage_from_string("memory://")
-            if self.is_local
-            else storage_from_string(broker_url, wrap_exceptions=True, **options)
-        )
-        self._windows = SlidingWindowCounterRateLimiter(storage)
+        self._own = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._shared = self._own
+        if not self.is_local:
+            options = {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S}
+            storage = storage_from_string(broker_url, wrap_exceptions=True, **options)
+            self._shared = SlidingWindowCounterRateLimiter(storage)
         self._pause_until = 0.0
 
     def wait_s(self, rule: RateLimitItem, *key: str) -> int | None:
         """Count a request and return None if it is allowed; otherwise return the seconds until the next one is."""
-        if time.monotonic() < self._pause_until:
-            return None
-        try:
-            if self._windows.hit(rule, *key):
+
+        def count(windows: SlidingWindowCounterRateLimiter) -> int | None:
+            if windows.hit(rule, *key):
                 return None
-            return max(1, int(self._windows.get_window_stats(rule, *key).reset_time - time.time()) + 1)
-        except StorageError as error:
-            self._pause(error)
-            return None
+            return max(1, int(windows.get_window_stats(rule, *key).reset_time - time.time()) + 1)
+
+        return self._ask(count)
 
     def forget(self, rule: RateLimitItem, *key: str) -> None:
         """Reset the counter."""
-        if time.monotonic() < self._pause_until:
-            return
-        try:
-            self._windows.clear(rule, *key)
-        except StorageError as error:
-            self._pause(error)
+        self._ask(lambda windows: windows.clear(rule, *key))
 
-    def _pause(self, error: StorageError) -> None:
-        log.warning("rates_unavailable", error=str(error))
-        self._pause_until = time.monotonic() + PAUSE_S
+    def _ask(self, question: Callable[[SlidingWindowCounterRateLimiter], Answer]) -> Answer:
+        """Ask the shared counters; for PAUSE_S after they have not answered, ask this process's own."""
+        if time.monotonic() >= self._pause_until:
+            try:
+                return question(self._shared)
+            except StorageError as error:
+                log.warning("rates_unavailable", error=str(error))
+                self._pause_until = time.monotonic() + PAUSE_S
+        return question(self._own)
 
 
 def _is_limited(scope: Scope) -> bool:

@@ -163,6 +163,16 @@ def test_the_server_starts_from_its_extra(install: Callable[..., Installed]) -> 
     assert told.returncode == 0, told.stderr
     told = server.run("python", "-c", "import lethe.server.app, lethe.server.control.process")
     assert (told.returncode, told.stderr) == (0, "")
+    told = server.run("lethe", "doctor", "--json")
+    assert told.returncode == 0, told.stdout + told.stderr
+    found = {finding["name"]: finding for finding in json.loads(told.stdout)["findings"]}
+    assert "no torch" in found["sandbox"]["detail"]
+    assert found["database"]["ok"]
+    told = server.run("lethe", "doctor", "--production", "--json")
+    assert told.returncode == 1, told.stdout + told.stderr
+    found = {finding["name"]: finding for finding in json.loads(told.stdout)["findings"]}
+    assert found["registration"]["remedy"].startswith("decide: LETHE_REGISTRATION")
+    assert found["worker keys"]["detail"] == "one"
 
 
 @pytest.mark.component("bubblewrap")

@@ -15,8 +15,11 @@ import lethe.attacks.case
 from lethe.sandbox.doctor import HostFinding
 from lethe.server.cli import app
 from lethe.server.cli.installation import look
+from lethe.server.cli.production import inspect
 from lethe.server.database.engine import Database
 from lethe.server.database.migration import migrate
+from lethe.server.hosting.production_queries import BACKUP
+from lethe.server.models import AuditEvent, User, Worker, WorkerKey
 from lethe.server.settings import Settings
 from tests.conftest import free_port
 from tests.integration.attacks.conftest import CASES
@@ -114,6 +117,43 @@ def test_databases(database_url: str, tmp_path: Path) -> None:
     with database.write() as session:
         session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
     assert found(settings, "database").remedy == "lethe migrate"
+    database.dispose()
+
+
+def test_what_a_public_site_has_in_its_database(database_url: str, tmp_path: Path) -> None:
+    def look() -> dict[str, HostFinding]:
+        return {finding.name: finding for finding in inspect(Settings(home=tmp_path, database_url=database_url), None)}
+
+    def failed(found: dict[str, HostFinding]) -> set[str]:
+        return {name for name, finding in found.items() if finding.required and not finding.ok}
+
+    database = Database(database_url)
+    migrate(database)
+    with database.write() as session:
+        session.add(
+            User(username="Eve", username_key="eve", email="e", email_key="e", password_hash="", is_operator=True)
+        )
+    found = look()
+    assert {"worker keys"} <= failed(found)
+    assert found["operators"].detail == "Eve"
+    assert (found["backup"].ok, found["backup"].required) == (False, False)
+    with database.write() as session:
+        key = WorkerKey(name="one", digest="d")
+        session.add(key)
+        session.add(AuditEvent(actor="cli", action=BACKUP, target="database"))
+        session.flush()
+        session.add(Worker(worker_key_id=key.id, name="w1", capabilities={"sandbox_mode": "unsafe-subprocess"}))
+    found = look()
+    assert found["worker keys"].ok
+    assert found["backup"].ok
+    assert "workers" in failed(found)
+    assert "w1" in found["workers"].detail
+    assert found["database kind"].ok is not database.is_sqlite
+    if not database.is_sqlite:
+        assert "UTF8" in found["database kind"].detail
+        assert found["clocks"].ok
+        assert found["durability"].detail.startswith("fsync = off")  # as the tests' server is started
+        assert "ALTER SYSTEM RESET fsync" in found["durability"].remedy
     database.dispose()
 
 

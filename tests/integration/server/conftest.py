@@ -4,6 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -250,12 +251,9 @@ def postgres_template(tmp_path_factory: pytest.TempPathFactory, postgres_server:
     return make_template(tmp_path_factory.mktemp("template"), new_database(postgres_server))
 
 
-@pytest.fixture
-def site(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
-    kind = "sqlite" if database_url.startswith("sqlite") else "postgres"
-    template: Template = request.getfixturevalue(f"{kind}_template")
-    settings = Settings(home=tmp_path / "home", database_url=database_url, rate_per_address="", rate_per_token="")
-    template.copy_to(settings)
+@contextmanager
+def running_site(settings: Settings, worker_key: str) -> Iterator[Site]:
+    """A server in this process, on a database that is there."""
     app = create_app(settings)
     context: Context = app.state.context
     server = uvicorn.Server(uvicorn.Config(app, port=0, http=BoundedHttp, log_level="warning", lifespan="on"))
@@ -266,8 +264,18 @@ def site(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> I
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Site(f"http://127.0.0.1:{port}", context, template.worker_key, app)
+        yield Site(f"http://127.0.0.1:{port}", context, worker_key, app)
     finally:
         server.should_exit = True
         thread.join(timeout=60)
         context.database.dispose()
+
+
+@pytest.fixture
+def site(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
+    kind = "sqlite" if database_url.startswith("sqlite") else "postgres"
+    template: Template = request.getfixturevalue(f"{kind}_template")
+    settings = Settings(home=tmp_path / "home", database_url=database_url, rate_per_address="", rate_per_token="")
+    template.copy_to(settings)
+    with running_site(settings, template.worker_key) as site:
+        yield site

@@ -30,7 +30,18 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DATABASE_URL", "postgresql://lethe:p@ss@h/x", "%40"),
         ("BROKER_URL", "sentinel://h:26379", "sentinel:// is not supported"),
         ("BROKER_URL", "valkey://h", "redis://host:6379/0"),
+        ("BROKER_URL", "redis+sentinel://h:26379/main", "while it is away, Lethe only gets slower"),
+        ("BROKER_URL", "valkeys://h", "Valkey speaks too"),
+        ("BROKER_URL", "amqp://h", "redis://host:6379/0"),
         ("BROKER_URL", "h:6379", "redis://host:6379/0"),
+        ("BROKER_URL", "redis://h:port/0", "must be numbers"),
+        ("BROKER_URL", "redis://h/lethe", "must be numbers"),
+        ("BROKER_URL", "redis://:pa/ss@h", "must be numbers"),
+        ("BROKER_URL", "redis://:p@ss@h", "%40"),
+        ("BROKER_URL", "redis://h:6379/0;redis://i:6379/0", "name one server"),
+        ("BROKER_URL", "rediss://h/0?ssl_cert_reqs=CERT_NONE", "ssl_cert_reqs=CERT_NONE cannot be used"),
+        ("BROKER_CA", "/nowhere.pem", "no certificates in PEM format"),
+        ("BROKER_CA", "/etc/hostname", "no certificates in PEM format"),
         ("ARTIFACTS_URL", "/srv/foo", "file:///absolute/folder"),
         ("ARTIFACTS_URL", "file://foo", "file:///absolute/folder"),
         ("ARTIFACTS_URL", "s3://", "s3://bucket/prefix"),
@@ -45,9 +56,15 @@ def test_addresses_that_cannot_work(name: str, value: str, words: str, monkeypat
 @pytest.mark.parametrize(
     "value", ["", "postgresql://lethe:p%40ss@h/x", "postgresql+psycopg:///x?host=/run", "sqlite:////srv/x.db"]
 )
-def test_addresses_that_can(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_databases_that_can(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LETHE_DATABASE_URL", value)
     assert Settings().database_url.get_secret_value() == value
+
+
+@pytest.mark.parametrize("value", ["redis://h", "redis://:p%2Fss@h:6379", "rediss://u:p@h:6379/3", "memory://"])
+def test_brokers_that_can(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LETHE_BROKER_URL", value)
+    assert Settings().broker.startswith(value)
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,7 @@ def test_calls_are_limited_by_token_and_by_address(tmp_path: Path) -> None:
 
 
 @pytest.mark.component("redis")
-def test_rates_are_shared_through_redis_and_survive_its_absence(redis_url: str) -> None:
+def test_rates_are_shared_through_redis(redis_url: str) -> None:
     rule, key = parse("2/minute"), ("test", "shared")
     first, second = Rates(redis_url), Rates(redis_url)
     assert first.wait_s(rule, *key) is None
@@ -234,6 +234,17 @@ def test_rates_are_shared_through_redis_and_survive_its_absence(redis_url: str) 
     assert first.wait_s(rule, *key) is not None
     second.forget(rule, *key)
     assert first.wait_s(rule, *key) is None
+
+
+def test_without_redis_each_process_counts_for_itself() -> None:
+    rule, key = parse("2/minute"), ("test", "alone")
     away = Rates("redis://127.0.0.1:1/0")
-    assert [away.wait_s(rule, *key) for _ in range(5)] == [None] * 5
+    assert [away.wait_s(rule, *key) is None for _ in range(4)] == [True, True, False, False]
     away.forget(rule, *key)
+    assert away.wait_s(rule, *key) is None
+
+
+def test_logins_are_throttled_without_redis(tmp_path: Path, slowed: list[float]) -> None:
+    ask = asker(build(tmp_path, broker_url="redis://127.0.0.1:1/0"))
+    tries = [ask("POST", "/api/v1/session", json={**WRONG, "username": "nobody"}).status_code for _ in range(12)]
+    assert tries == [401] * 10 + [429] * 2
