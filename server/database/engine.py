@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, InvalidatePoolError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from lethe.server.database.pool import CountedPool
 from lethe.server.errors import ConfigurationError, PlatformError
 from lethe.server.logs import get_logger
 from lethe.server.models.times import CLOCK
@@ -48,7 +49,9 @@ class Database:
         self.is_sqlite = backend == "sqlite"
         self.url = parsed
         patience = {} if self.is_sqlite or "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_S}
-        self.engine: Engine = create_engine(parsed, pool_size=CONNECTIONS, max_overflow=0, connect_args=patience)
+        self.engine: Engine = create_engine(
+            parsed, poolclass=CountedPool, pool_size=CONNECTIONS, max_overflow=0, connect_args=patience
+        )
         self._reader = self._observer = self.engine
         if self.is_sqlite:
             _prepare_sqlite(self.engine)
@@ -59,6 +62,11 @@ class Database:
             self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
             self._observer = self.engine.execution_options(isolation_level="REPEATABLE READ")
         self.writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+
+    @property
+    def pool(self) -> CountedPool:
+        """The connections of this process."""
+        return cast(CountedPool, self.engine.pool)
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -25,6 +25,8 @@ from lethe.server.hosting.artifact_references import bank_references, references
 from lethe.server.models.times import utc_now
 from lethe.server.queue import leases
 
+BACKUP = "storage.backup"
+"""The action in the audit log."""
 MANIFEST = "manifest.json"
 ARTIFACTS = "artifacts"
 
@@ -72,7 +74,8 @@ class BackupUnusable(ConfigurationError):
 def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: ReportProgress) -> Manifest:
     """Write a backup into `folder`, which appears only when it is complete, and return its manifest; work may go on.
 
-    Dump and manifest are of one moment. Raises ConfigurationError when `folder` exists, and DumpFailed.
+    Dump and manifest are of one moment. The audit log then says when, which `/metrics` shows. Raises ConfigurationError
+    when `folder` exists, and DumpFailed.
     """
     if folder.exists():
         raise ConfigurationError(f"{folder} exists already: name a new folder for the backup")
@@ -108,6 +111,8 @@ def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: R
     )
     _write_private(partial / MANIFEST, manifest.model_dump_json(indent=1))
     partial.rename(folder)
+    with context.database.write() as session:
+        record(session, BACKUP, "database", artifacts=with_artifacts)
     return manifest
 
 

@@ -48,6 +48,7 @@ class Rates:
         )
         self._windows = SlidingWindowCounterRateLimiter(storage)
         self._pause_until = 0.0
+        self.pauses = 0
 
     def wait_s(self, rule: RateLimitItem, *key: str) -> int | None:
         """Count a request and return None if it is allowed; otherwise return the seconds until the next one is."""
@@ -73,6 +74,7 @@ class Rates:
     def _pause(self, error: StorageError) -> None:
         log.warning("rates_unavailable", error=str(error))
         self._pause_until = time.monotonic() + PAUSE_S
+        self.pauses += 1
 
 
 def _is_limited(scope: Scope) -> bool:

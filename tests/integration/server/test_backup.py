@@ -97,7 +97,8 @@ def test_round_trip_with_artifacts(site: Site, elsewhere: Settings, lethe: Lethe
         assert after[name] == before[name], name
     with there.database.read() as session:
         events = session.scalars(select(AuditEvent).order_by(AuditEvent.created_at)).all()
-    assert (len(events), events[-1].action) == (len(before["audit_events"]) + 1, "storage.restore")
+    # The event of the backup came after its dump.
+    assert (len(events), events[-1].action) == (len(before["audit_events"]), "storage.restore")
     copied = open_store(elsewhere.artifacts)
     source = site.context.artifacts
     for key in copied.list(""):

@@ -158,9 +158,9 @@ def test_readiness_names_the_part_that_does_not_answer(
     part: str, how: str, silent_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lethe.server.database.migration import migrate
-    from lethe.server.monitoring import endpoints
+    from lethe.server.monitoring import readiness
 
-    monkeypatch.setattr(endpoints, "PROBE_LIMIT_S", 4.0)  # within which the other parts answer on any machine
+    monkeypatch.setattr(readiness, "PROBE_LIMIT_S", 4.0)  # within which the other parts answer on any machine
     port = silent_port if how == "hangs" else free_port()
     for name, value in (("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}"), ("AWS_ACCESS_KEY_ID", "x")):
         monkeypatch.setenv(name, value)
@@ -174,10 +174,10 @@ def test_readiness_names_the_part_that_does_not_answer(
     app = create_app(settings)
     if part != "database":
         migrate(app.state.context.database)
-    readiness = app.state.context.one(endpoints.Readiness)
+    asked = app.state.context.one(readiness.Readiness)
     for _ in range(2):
         started = time.monotonic()
-        parts = readiness.ask()
+        parts = asked.ask()
         assert time.monotonic() - started < 60  # the silent part would take for ever
         assert {name: answer for name, answer in parts.items() if answer != "ok"}.keys() == {part}, parts
     assert sum(thread.name == "probe" and thread.is_alive() for thread in threading.enumerate()) <= 2
