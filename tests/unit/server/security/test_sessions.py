@@ -236,4 +236,5 @@ def test_rates_are_shared_through_redis_and_survive_its_absence(redis_url: str) 
     assert first.wait_s(rule, *key) is None
     away = Rates("redis://127.0.0.1:1/0")
     assert [away.wait_s(rule, *key) for _ in range(5)] == [None] * 5
+    assert (away.pauses, first.pauses) == (1, 0)
     away.forget(rule, *key)
