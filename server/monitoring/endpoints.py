@@ -10,6 +10,7 @@ from lethe.server.monitoring.readiness import OK, Readiness
 
 router = APIRouter(tags=["health"])
 
+PROBE_LIMIT_S = 1.5
 THREADS = 4
 
 
@@ -30,7 +31,7 @@ async def readyz(context: AppContext) -> JSONResponse:
 
     A broker that is away does not make the server unready: uploads are stored, and workers poll.
     """
-    parts = await to_thread.run_sync(context.one(Readiness).ask, limiter=context.one(own_threads))
+    parts = await to_thread.run_sync(context.one(Readiness).ask, PROBE_LIMIT_S, limiter=context.one(own_threads))
     ready = parts["database"] == OK and parts["artifacts"] == OK
     return JSONResponse(
         {"status": "ready" if ready else "not ready", "parts": parts}, status_code=200 if ready else 503

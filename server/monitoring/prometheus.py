@@ -26,6 +26,8 @@ from lethe.server.monitoring.readiness import OK, Readiness
 from lethe.server.queue.workers import WorkerState, list_workers
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
+PROBE_LIMIT_S = 5.0
+"""Prometheus waits ten seconds."""
 POSTPONED = "postponed"
 """The label of ready items that are not yet available."""
 
@@ -46,7 +48,7 @@ def request_times(_context: Context) -> RequestTimes:
 
 def render(context: Context) -> bytes:
     """Return the metrics in Prometheus' text format; without the database only those of this process."""
-    parts = context.one(Readiness).ask()
+    parts = context.one(Readiness).ask(PROBE_LIMIT_S)
     found = process_metrics(context, parts)
     if parts["database"] == OK:
         with context.database.snapshot() as session:  # an item that moves between two counts is in exactly one of them

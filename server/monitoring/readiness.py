@@ -10,7 +10,6 @@ from lethe.evaluator.artifacts import ArtifactError
 from lethe.server.context import Context
 from lethe.server.database.migration import schema_fault
 
-PROBE_LIMIT_S = 1.5
 OK = "ok"
 
 
@@ -58,9 +57,9 @@ class Readiness:
             "artifacts": Probe(lambda: _artifacts(context)),
         }
 
-    def ask(self) -> dict[str, str]:
-        """Return the answer of each part, all within PROBE_LIMIT_S."""
-        deadline = time.monotonic() + PROBE_LIMIT_S
+    def ask(self, limit_s: float) -> dict[str, str]:
+        """Return the answer of each part, all within `limit_s`."""
+        deadline = time.monotonic() + limit_s
         for probe in self._probes.values():
             probe.start()
         return {name: probe.answer(deadline) for name, probe in self._probes.items()}

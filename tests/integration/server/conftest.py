@@ -32,7 +32,7 @@ from lethe.server.http import rate_limit
 from lethe.server.http.protocol import BoundedHttp
 from lethe.server.models import WorkItem
 from lethe.server.models.times import utc_now
-from lethe.server.monitoring import readiness
+from lethe.server.monitoring import endpoints, prometheus
 from lethe.server.queue.leases import expire_leases
 from lethe.server.queue.worker_keys import create_worker_key
 from lethe.server.scoring.scorer import Scorer
@@ -232,9 +232,10 @@ def make_template(folder: Path, database_url: str) -> Template:
 @pytest.fixture(autouse=True, scope="session")
 def patient_servers() -> Iterator[None]:
     """Servers in this process wait for their parts as a busy machine needs it; tests of the limits set their own."""
-    assert readiness.PROBE_LIMIT_S < 2  # what docs/operations.md promises of /readyz
+    assert endpoints.PROBE_LIMIT_S < 2  # what docs/operations.md promises of /readyz
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readiness, "PROBE_LIMIT_S", 60.0)
+        patch.setattr(endpoints, "PROBE_LIMIT_S", 60.0)
+        patch.setattr(prometheus, "PROBE_LIMIT_S", 60.0)
         patch.setattr(rate_limit, "REDIS_TIMEOUT_S", 30.0)
         yield
 
