@@ -193,7 +193,7 @@ def metrics(home: Path, sessions: Sessions) -> dict[str, str]:
 
 
 def _sample(sample: Any) -> str:
-    is_of_process = sample.name.startswith("lethe_request_seconds")
+    is_of_process = sample.name.startswith(("lethe_request_seconds", "lethe_info"))
     labels = dict.fromkeys(sample.labels, "…") if is_of_process else sample.labels
     value = "…" if re.search("seconds|bytes|lethe_connections$", sample.name) else f"{sample.value:g}"
     return f"{sample.name} {json.dumps(labels, ensure_ascii=False, sort_keys=True)} {value}"
