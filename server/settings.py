@@ -72,6 +72,12 @@ class Settings(LetheSettings):
         ge=0,
         description="Of these from one address; 0: no limit. Behind trusted proxies it is not applied",
     )
+    streams: int = Field(
+        default=1500,
+        ge=0,
+        description="Event streams that `lethe serve` keeps open at a time, three quarters of the connections at most; "
+        "pages without one ask every few seconds",
+    )
     attempts_per_address: int = Field(
         default=500, ge=0, description="Uploads from one address that are checked per day (UTC); 0: no limit"
     )

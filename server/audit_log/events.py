@@ -2,6 +2,7 @@
 
 import os
 import pwd
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -48,6 +49,12 @@ def record(
             details=details,
         )
     )
+
+
+def newest_event(session: Session, action: str) -> datetime | None:
+    """Return when `action` was last recorded, or None if it never was."""
+    newest = select(AuditEvent.created_at).where(AuditEvent.action == action).order_by(AuditEvent.created_at.desc())
+    return session.scalar(newest.limit(1))
 
 
 def list_events(

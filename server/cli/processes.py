@@ -14,8 +14,6 @@ from lethe.server.cli.supervisor import Supervisor
 from lethe.server.errors import ConfigurationError
 from lethe.server.settings import Settings
 
-OTHER_FILES = 256
-"""File descriptors of `lethe serve` besides connections: database, parser processes, artifacts."""
 SHUTDOWN_S = 5
 """Seconds that requests in flight get after SIGTERM."""
 
@@ -29,22 +27,23 @@ def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
     from lethe.server.app import create_app
     from lethe.server.context import require_write_once
     from lethe.server.database.migration import require_newest
+    from lethe.server.http.open_files import fit_to_open_files
     from lethe.server.http.protocol import bounded_http
     from lethe.server.logs import configure_logs
 
     settings = make_settings(home=home, host=host, port=port)
     configure_logs(level=settings.log_level, log_format=settings.log_format)
+    settings = fit_to_open_files(settings)
     app = create_app(settings)
     require_newest(app.state.context.database)
     require_write_once(app.state.context.artifacts)
     listener = listen(settings)
-    connections = connections_limit(settings.connections)
     per_address = 0 if settings.trusted_proxies else settings.connections_per_address
     gc.freeze()  # now and then, a collection of the permanent objects would delay all requests by 0.1 s
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=bounded_http(connections=connections, per_address=per_address or connections),
+        http=bounded_http(connections=settings.connections, per_address=per_address or settings.connections),
         ws="none",
         log_config=None,
         access_log=False,
@@ -54,21 +53,6 @@ def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     uvicorn.Server(config).run(sockets=[listener])
-
-
-def connections_limit(wanted: int) -> int:
-    """Return how many connections this process can keep open, `wanted` at most; raises its limit of open files for it.
-
-    Without a free file descriptor a server can do nothing, not even refuse.
-    """
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + OTHER_FILES
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        soft = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - OTHER_FILES))
 
 
 def listen(settings: Settings) -> socket.socket:

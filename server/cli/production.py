@@ -266,7 +266,9 @@ def _postgresql(database: "Database", session: "Session") -> Iterator[HostFindin
 
 def _site(session: "Session") -> Iterator[HostFinding]:
     """Look at what operators have done: accounts, keys, workers and backups."""
-    from lethe.server.hosting.production_queries import newest_backup, operator_names, worker_isolation
+    from lethe.server.audit_log.events import newest_event
+    from lethe.server.hosting.backup import BACKUP
+    from lethe.server.hosting.production_queries import operator_names, worker_isolation
     from lethe.server.models.times import utc_now
     from lethe.server.queue.worker_queries import worker_key_names
 
@@ -280,7 +282,7 @@ def _site(session: "Session") -> Iterator[HostFinding]:
     detail = f"{', '.join(unsafe)} isolate nothing" if unsafe else "isolate submissions"
     remedy = "unset LETHE_SANDBOX_BACKEND there and start them again" if unsafe else ""
     yield HostFinding("workers", not unsafe, True, detail, remedy)
-    newest = newest_backup(session)
+    newest = newest_event(session, BACKUP)
     age = None if newest is None else utc_now() - newest
     is_recent = age is not None and age <= BACKUP_AGE
     detail = (

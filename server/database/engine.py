@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from lethe.server.database.file_systems import network_file_system
+from lethe.server.database.pool import CountedPool
 from lethe.server.errors import ConfigurationError, PlatformError
 from lethe.server.logs import get_logger
 from lethe.server.models.times import CLOCK
@@ -62,7 +63,9 @@ class Database:
             options["prepare_threshold"] = None  # until it is known who answers
             if "connect_timeout" not in parsed.query:
                 options["connect_timeout"] = CONNECT_S
-        self.engine: Engine = create_engine(parsed, pool_size=CONNECTIONS, max_overflow=0, connect_args=options)
+        self.engine: Engine = create_engine(
+            parsed, poolclass=CountedPool, pool_size=CONNECTIONS, max_overflow=0, connect_args=options
+        )
         self._reader = self._observer = self.engine
         if self.is_sqlite:
             _prepare_sqlite(self)
@@ -74,6 +77,11 @@ class Database:
             self._reader = self.engine.execution_options(isolation_level="AUTOCOMMIT")
             self._observer = self.engine.execution_options(isolation_level="REPEATABLE READ")
         self.writer = self.engine.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+
+    @property
+    def pool(self) -> CountedPool:
+        """The connections of this process."""
+        return cast(CountedPool, self.engine.pool)
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -22,10 +22,11 @@ from lethe.server.database.migration import migrate, revisions
 from lethe.server.errors import ConfigurationError
 from lethe.server.hosting import queries
 from lethe.server.hosting.artifact_references import bank_references, references
-from lethe.server.hosting.production_queries import BACKUP
 from lethe.server.models.times import utc_now
 from lethe.server.queue import leases
 
+BACKUP = "storage.backup"
+"""The action in the audit log."""
 MANIFEST = "manifest.json"
 ARTIFACTS = "artifacts"
 
@@ -73,8 +74,8 @@ class BackupUnusable(ConfigurationError):
 def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: ReportProgress) -> Manifest:
     """Write a backup into `folder`, which appears only when it is complete, and return its manifest; work may go on.
 
-    Dump and manifest are of one moment. Raises ConfigurationError when `folder` exists or a pooler stands before the
-    database, and DumpFailed.
+    Dump and manifest are of one moment. The audit log then says when, which `/metrics` shows. Raises ConfigurationError
+    when `folder` exists or a pooler stands before the database, and DumpFailed.
     """
     if folder.exists():
         raise ConfigurationError(f"{folder} exists already: name a new folder for the backup")

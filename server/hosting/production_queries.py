@@ -1,15 +1,13 @@
 """SQL that says whether a site is ready for the public."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select, text
+from sqlalchemy import Row, bindparam, select, text
 from sqlalchemy.orm import Session
 
-from lethe.server.models import AuditEvent, User, Worker
+from lethe.server.models import User, Worker
 
-BACKUP = "storage.backup"
 """The audit log's action of a finished backup."""
 
 
@@ -24,11 +22,6 @@ def is_encrypted(session: Session) -> bool:
     """Whether the connection to PostgreSQL, or to the pooler before it, uses TLS."""
     driver: Any = session.connection().connection.driver_connection
     return bool(driver.pgconn.ssl_in_use)
-
-
-def newest_backup(session: Session) -> datetime | None:
-    """Return when `lethe admin backup` last finished, or None."""
-    return session.scalar(select(func.max(AuditEvent.created_at)).where(AuditEvent.action == BACKUP))
 
 
 def operator_names(session: Session) -> Sequence[str]:

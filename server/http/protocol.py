@@ -40,6 +40,11 @@ class BoundedHttp(HttpToolsProtocol):
         self._timer: TimerHandle | None = None
         self._address = ""
 
+    @classmethod
+    def open_connections(cls) -> int:
+        """Return how many connections of this process are open."""
+        return cls._open.total()
+
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._address = self.client[0] if self.client else ""

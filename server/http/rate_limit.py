@@ -53,6 +53,7 @@ class Rates:
             storage = storage_from_string(broker_url, wrap_exceptions=True, **options)
             self._shared = SlidingWindowCounterRateLimiter(storage)
         self._pause_until = 0.0
+        self.pauses = 0
 
     def wait_s(self, rule: RateLimitItem, *key: str) -> int | None:
         """Count a request and return None if it is allowed; otherwise return the seconds until the next one is."""
@@ -76,6 +77,7 @@ class Rates:
             except StorageError as error:
                 log.warning("rates_unavailable", error=str(error))
                 self._pause_until = time.monotonic() + PAUSE_S
+                self.pauses += 1
         return question(self._own)
 
 

@@ -1,89 +1,37 @@
 """Liveness, readiness and metrics at the root of the server."""
 
-import threading
-import time
-from collections.abc import Callable
-
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import SQLAlchemyError
 
-from lethe.evaluator.artifacts import ArtifactError
 from lethe.server.context import AppContext, Context
-from lethe.server.database.migration import schema_fault
 from lethe.server.monitoring.prometheus import MEDIA_TYPE, render
+from lethe.server.monitoring.readiness import OK, Readiness
 
 router = APIRouter(tags=["health"])
 
 PROBE_LIMIT_S = 1.5
-OK = "ok"
+THREADS = 4
 
 
-class Probe:
-    """Checks one part in a thread, so that a part that hangs delays nobody and is not asked twice."""
-
-    def __init__(self, ask: Callable[[], str]) -> None:
-        self._ask = ask
-        self._lock = threading.Lock()
-        self._asked_at: float | None = None
-        self._answered = threading.Event()
-        self._answer = OK
-
-    def start(self) -> None:
-        """Start the check, unless the previous one is still running."""
-        with self._lock:
-            if self._asked_at is not None and not self._answered.is_set():
-                return
-            self._asked_at = time.monotonic()
-            self._answered = threading.Event()
-            threading.Thread(target=self._run, args=(self._answered,), name="probe", daemon=True).start()
-
-    def answer(self, deadline: float) -> str:
-        """Return `ok`, or the fault that is known by `deadline` on the monotonic clock."""
-        with self._lock:
-            answered, asked_at = self._answered, self._asked_at or time.monotonic()
-        if answered.wait(max(0.0, deadline - time.monotonic())):
-            return self._answer
-        return f"does not answer for {time.monotonic() - asked_at:.1f} s"
-
-    def _run(self, answered: threading.Event) -> None:
-        try:
-            self._answer = self._ask()
-        finally:
-            answered.set()
-
-
-class Readiness:
-    """The probes of one server: database, broker and artifacts."""
-
-    def __init__(self, context: Context) -> None:
-        self._probes = {
-            "database": Probe(lambda: _database(context)),
-            "broker": Probe(lambda: OK if context.wake.is_reachable() else "unreachable"),
-            "artifacts": Probe(lambda: _artifacts(context)),
-        }
-
-    def ask(self) -> dict[str, str]:
-        """Return the answer of each part, all within PROBE_LIMIT_S."""
-        deadline = time.monotonic() + PROBE_LIMIT_S
-        for probe in self._probes.values():
-            probe.start()
-        return {name: probe.answer(deadline) for name, probe in self._probes.items()}
+def own_threads(_context: Context) -> CapacityLimiter:
+    """Return threads for monitoring alone: it answers also while all request threads wait for the database."""
+    return CapacityLimiter(THREADS)
 
 
 @router.get("/healthz")
-def healthz() -> dict[str, str]:
+async def healthz() -> dict[str, str]:
     """The process answers."""
     return {"status": OK}
 
 
 @router.get("/readyz", responses={503: {"description": "A part that `serve` needs does not answer"}})
-def readyz(context: AppContext) -> JSONResponse:
+async def readyz(context: AppContext) -> JSONResponse:
     """Whether database, broker and artifact store answer, each by name, within two seconds even when one hangs.
 
     A broker that is away does not make the server unready: uploads are stored, and workers poll.
     """
-    parts = context.one(Readiness).ask()
+    parts = await to_thread.run_sync(context.one(Readiness).ask, PROBE_LIMIT_S, limiter=context.one(own_threads))
     ready = parts["database"] == OK and parts["artifacts"] == OK
     return JSONResponse(
         {"status": "ready" if ready else "not ready", "parts": parts}, status_code=200 if ready else 503
@@ -91,21 +39,9 @@ def readyz(context: AppContext) -> JSONResponse:
 
 
 @router.get("/metrics", response_class=Response)
-def metrics(context: AppContext) -> Response:
-    """Prometheus metrics: queue, outcomes, runs, leases and scoring of the whole site, latencies of this process."""
-    return Response(render(context), media_type=MEDIA_TYPE)
-
-
-def _database(context: Context) -> str:
-    try:
-        return schema_fault(context.database) or OK
-    except SQLAlchemyError as error:
-        return f"unreachable ({type(error).__name__})"
-
-
-def _artifacts(context: Context) -> str:
-    try:
-        context.artifacts.probe()
-    except ArtifactError:
-        return "unreachable"
-    return OK
+async def metrics(context: AppContext) -> Response:
+    """Prometheus metrics: queue, outcomes, runs, leases and scoring of the whole site; latencies, connections and disk
+    of this process. Without the database only the latter.
+    """
+    rendered = await to_thread.run_sync(render, context, limiter=context.one(own_threads))
+    return Response(rendered, media_type=MEDIA_TYPE)

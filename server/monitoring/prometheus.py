@@ -1,24 +1,33 @@
-"""Prometheus metrics: counts of the whole site from SQL, which survive restarts, and latencies of this process."""
+"""Prometheus metrics: counts of the whole site from SQL, which survive restarts, and what concerns this process."""
 
 from collections import Counter
 from datetime import datetime
+from math import inf
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
+from lethe import __version__
 from lethe.evaluator.contract.faults import FaultCode
 from lethe.evaluator.contract.states import TERMINAL_STATES, Owner, Stage, SubmissionState, WorkState
+from lethe.server.audit_log.events import newest_event
 from lethe.server.context import Context
 from lethe.server.database import counters
+from lethe.server.hosting.backup import BACKUP
+from lethe.server.hosting.queries import schema_revision
 from lethe.server.http.access_log import RequestTimes
 from lethe.server.lifecycle.work import runs_stored_of_live
-from lethe.server.models.times import CLOCK, utc_now
+from lethe.server.models.times import utc_now
 from lethe.server.monitoring import queries
+from lethe.server.monitoring.process_metrics import process_metrics
+from lethe.server.monitoring.readiness import OK, Readiness
 from lethe.server.queue.workers import WorkerState, list_workers
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
+PROBE_LIMIT_S = 5.0
+"""Prometheus waits ten seconds."""
 POSTPONED = "postponed"
 """The label of ready items that are not yet available."""
 
@@ -38,11 +47,15 @@ def request_times(_context: Context) -> RequestTimes:
 
 
 def render(context: Context) -> bytes:
-    """Return all metrics in Prometheus' text format; raises SQLAlchemy's errors when the database is away."""
+    """Return the metrics in Prometheus' text format; without the database only those of this process."""
+    parts = context.one(Readiness).ask(PROBE_LIMIT_S)
+    found = process_metrics(context, parts)
+    if parts["database"] == OK:
+        with context.database.snapshot() as session:  # an item that moves between two counts is in exactly one of them
+            now = utc_now()
+            found += [*_submissions(session), *_queue(session, now), *_processes(session, now), *_upkeep(session, now)]
     registry = CollectorRegistry()
-    with context.database.snapshot() as session:  # an item that moves between two counts is in exactly one of them
-        now = utc_now()
-        registry.register(_Collected([*_submissions(session), *_queue(session, now), *_processes(session, now)]))
+    registry.register(_Collected(found))
     return generate_latest(registry) + generate_latest(context.one(request_times).registry)
 
 
@@ -109,13 +122,24 @@ def _processes(session: Session, now: datetime) -> list[Metric]:
         GaugeMetricFamily(
             "lethe_sweeper_lease_seconds", "Time left on the sweeper's lease; below 0 nobody sweeps", value=held_s
         ),
-        GaugeMetricFamily(
-            "lethe_clock_ahead_seconds",
-            "Time by which this machine's clock is ahead of the database's, 0 below half a second",
-            value=CLOCK.ahead.total_seconds(),
-        ),
     ]
     totals = counters.totals(session)  # counts the runs of ended submissions only
     totals[counters.RUNS] += runs_stored_of_live(session)
     metrics += [CounterMetricFamily(f"lethe_{name}", text, value=totals[name]) for name, text in _COUNTERS.items()]
     return metrics
+
+
+def _upkeep(session: Session, now: datetime) -> list[Metric]:
+    made_at = newest_event(session, BACKUP)
+    return [
+        InfoMetricFamily(
+            "lethe",
+            "Version of this process and schema of the database",
+            value={"version": __version__, "schema": schema_revision(session)},
+        ),
+        GaugeMetricFamily(
+            "lethe_backup_age_seconds",
+            "Time since `lethe admin backup` was last done; infinite before the first",
+            value=inf if made_at is None else (now - made_at).total_seconds(),
+        ),
+    ]

@@ -29,6 +29,7 @@ WHOLE_EVERY = 5
 LONGEST_S = 15 * 60.0
 PER_ACCOUNT = 10
 PER_ADDRESS = 50
+RETRY_AFTER_S = 30
 
 
 class TooManyStreams(RequestError):
@@ -37,6 +38,20 @@ class TooManyStreams(RequestError):
     status = 429
     code = "too_many_streams"
     title = "Too many event streams"
+
+
+class StreamsTaken(RequestError):
+    """The server has as many streams open as it keeps; everything else still answers."""
+
+    status = 503
+    code = "streams_taken"
+    title = "No event stream is free"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"All {limit} event streams of this server are in use. Ask for the submission every few seconds instead.",
+            headers={"Retry-After": str(RETRY_AFTER_S)},
+        )
 
 
 @dataclass(eq=False)
@@ -64,21 +79,30 @@ class Feed:
 
     def __init__(self, context: Context) -> None:
         self._database = context.database
+        self.limit = context.settings.streams
+        self.taken = 0
         self._followers: set[_Follower] = set()
         self._open: Counter[str] = Counter()
         self._poller: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def place(self, account: str, address: str) -> AsyncIterator[None]:
-        """Count one stream of the account and the address while the context lasts; raises TooManyStreams."""
+        """Count one stream of the account and the address while the context lasts.
+
+        Raises TooManyStreams when they have theirs, and StreamsTaken when all of the process are in use.
+        """
         limits = {f"account {account}": PER_ACCOUNT, f"address {address}": PER_ADDRESS}
         for name, limit in limits.items():
             if self._open[name] >= limit:
                 raise TooManyStreams(f"This {name.split()[0]} has {limit} event streams open. Close one first.")
+        if self.taken >= self.limit:
+            raise StreamsTaken(self.limit)
+        self.taken += 1
         self._open.update(limits.keys())
         try:
             yield
         finally:
+            self.taken -= 1
             self._open.subtract(limits.keys())
             self._open += Counter()  # drops the zeros
 

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from lethe.evaluator.contract.states import Owner, Stage, SubmissionState
+from lethe.server.submissions.event_stream import Feed
 from tests.browser.axe import assert_accessible
 
 pytestmark = pytest.mark.component("chromium")
@@ -105,6 +106,17 @@ def test_every_state_is_accessible_and_fits_a_phone(
     if name == "failed-run":
         assert page.locator(".source .marked").count() == 0
         assert page.get_by_text("Killed").count() == 0
+
+
+def test_a_page_asks_by_itself_while_no_event_stream_is_free(
+    open_page: OpenPage, site: Any, member: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site.context.one(Feed), "limit", 0)
+    path = site.add_submission("faces", TEAM, **STATES["queued"])
+    page = open_page(path, storage_state=member, ignore="status of 503")
+    with page.expect_response(lambda answer: answer.url.endswith(path)) as poll:
+        pass  # it comes without a hand
+    assert poll.value.status == 200
 
 
 def test_a_file_is_dropped_and_pasted_checked_and_submitted(open_page: OpenPage, newcomer: dict[str, Any]) -> None:

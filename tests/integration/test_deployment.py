@@ -18,9 +18,6 @@ from typer.main import get_command
 
 from lethe.evaluator.settings import WorkerSettings
 from lethe.server.cli import app as cli
-from lethe.server.context import create_context
-from lethe.server.database.migration import migrate
-from lethe.server.monitoring.prometheus import render, request_times
 from lethe.server.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -199,24 +196,43 @@ def test_alerts_fire_when_they_should_and_only_then() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_alerts_and_documents_name_every_metric_and_no_other(tmp_path: Path) -> None:
-    context = create_context(Settings(home=tmp_path))
-    migrate(context.database)
-    context.one(request_times).observe("GET", "/", 200, 0.1)
-    metrics = set(re.findall(r"^# TYPE (lethe_\w+)", render(context).decode(), re.MULTILINE))
-    context.dispose()
-    metrics -= {name for name in metrics if name.endswith("_created")}
-    families = {re.sub(r"_(total|bucket)$", "", name) for name in metrics}
-    rules = yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())["groups"][0]["rules"]
-    document = DOCUMENTS[0].read_text()
-    for rule in rules:
-        assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
-        assert rule["labels"]["severity"] in {"page", "ticket"}
-        used = {re.sub(r"_(total|bucket)$", "", name) for name in re.findall(r"lethe_\w+", rule["expr"])}
-        assert used <= families, rule
-        assert re.search(rf"^\| `{rule['alert']}` \| {rule['labels']['severity']} \|", document, re.MULTILINE), rule
-    shown = {re.sub(r"_total$", "", name) for name in re.findall(r"`(lethe_\w+)", document)}
-    assert shown == families
+@pytest.mark.component("promtool")
+def test_the_dashboard_loads_as_it_is_and_asks_what_prometheus_understands(tmp_path: Path) -> None:
+    board = json.loads((ROOT / "deploy" / "grafana.json").read_text())
+    (variable,) = board["templating"]["list"]
+    assert (variable["type"], variable["query"]) == ("datasource", "prometheus")
+    assert "__inputs" not in board  # these would have to be filled in by hand
+    source = {"type": "prometheus", "uid": f"${{{variable['name']}}}"}
+    cells: set[tuple[int, int]] = set()
+    for panel in board["panels"]:
+        place = panel["gridPos"]
+        own = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not own & cells, f"{panel['title']} covers another panel"
+        assert max(x for x, _ in own) < 24
+        cells |= own
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+    shown = [panel for panel in board["panels"] if panel["type"] != "row"]
+    rules = []
+    for panel in shown:
+        assert panel["title"]
+        assert panel["description"]
+        assert panel["fieldConfig"]["defaults"]["unit"]
+        assert [target["datasource"] for target in panel["targets"]] == [source] * len(panel["targets"])
+        assert panel["datasource"] == source
+        assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"]) > 0
+        for target in panel["targets"]:
+            rules.append({"record": "x", "expr": target["expr"].replace("$__rate_interval", "5m")})
+            assert "$" not in rules[-1]["expr"]
+    groups = [{"name": str(number), "rules": [rule]} for number, rule in enumerate(rules)]
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump({"groups": groups}))
+    done = subprocess.run(
+        ["promtool", "check", "rules", tmp_path / "rules.yml"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_documents_name_settings_and_commands_that_exist_and_every_setting() -> None:

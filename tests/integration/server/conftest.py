@@ -33,7 +33,7 @@ from lethe.server.http import rate_limit
 from lethe.server.http.protocol import BoundedHttp
 from lethe.server.models import WorkItem
 from lethe.server.models.times import utc_now
-from lethe.server.monitoring import endpoints
+from lethe.server.monitoring import endpoints, prometheus
 from lethe.server.queue.leases import expire_leases
 from lethe.server.queue.worker_keys import create_worker_key
 from lethe.server.scoring.scorer import Scorer
@@ -236,6 +236,7 @@ def patient_servers() -> Iterator[None]:
     assert endpoints.PROBE_LIMIT_S < 2  # what docs/operations.md promises of /readyz
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(endpoints, "PROBE_LIMIT_S", 60.0)
+        patch.setattr(prometheus, "PROBE_LIMIT_S", 60.0)
         patch.setattr(rate_limit, "REDIS_TIMEOUT_S", 30.0)
         yield
 

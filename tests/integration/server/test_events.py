@@ -63,6 +63,16 @@ def test_streams_are_limited_and_make_room_when_they_close(site: Site, monkeypat
         assert '"cancelled"' in answer.text
 
 
+def test_a_server_without_a_free_stream_says_so_and_answers_everything_else(site: Site) -> None:
+    site.context.one(event_stream.Feed).limit = 0
+    with site.register("ann") as ann:
+        identifier = upload(ann).json()["id"]
+        refused = ann.get(f"/submissions/{identifier}/events")
+        assert (refused.status_code, refused.json()["code"]) == (503, "streams_taken")
+        assert int(refused.headers["Retry-After"]) > 0
+        assert ann.get(f"/submissions/{identifier}").status_code == 200
+
+
 def leave(site: Site, ann: httpx.Client) -> None:
     with site.context.database.write() as session:
         session.execute(delete(TeamMember))

@@ -10,21 +10,33 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from math import inf
 from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
+from lethe import __version__
 from lethe.server.app import create_app
+from lethe.server.audit_log.events import record
 from lethe.server.control.sweeper import sweep
+from lethe.server.database.engine import CONNECTIONS
 from lethe.server.database.migration import require_newest
 from lethe.server.errors import ConfigurationError
+from lethe.server.hosting.backup import BACKUP
+from lethe.server.hosting.queries import schema_revision
+from lethe.server.monitoring import prometheus, readiness
 from lethe.server.settings import Settings
 from tests.conftest import free_port
 from tests.integration.server.conftest import GOOD, RUNS, Site, upload
+
+ROOT = Path(__file__).parents[3]
 
 
 def samples(url: str) -> dict[str, float]:
@@ -65,6 +77,79 @@ def test_metrics_count_what_happened(site: Site) -> None:
     assert after["lethe_scoring_seconds_total{}"] > 0
     assert after["lethe_sweeps_total{}"] == 1
     assert after["lethe_sweeper_lease_seconds{}"] > 0
+
+
+def test_alarms_dashboard_and_documents_name_every_metric_of_a_server_and_no_other(site: Site) -> None:
+    httpx.get(f"{site.url}/healthz", timeout=30)  # the first request to be measured
+    shown = httpx.get(f"{site.url}/metrics", timeout=30).text
+    families = {family.name for family in text_string_to_metric_families(shown) if not family.name.endswith("_created")}
+    families = {name for name in families if name.startswith("lethe")}
+    rules = yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())["groups"][0]["rules"]
+    board = json.loads((ROOT / "deploy" / "grafana.json").read_text())
+    asked = [rule["expr"] for rule in rules]
+    asked += [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    for expression in asked:
+        used = {re.sub(r"_(total|bucket|count)$", "", name) for name in re.findall(r"\blethe_\w+", expression)}
+        assert used <= families, expression
+    document = (ROOT / "docs" / "operations.md").read_text()
+    for rule in rules:
+        assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+        assert rule["labels"]["severity"] in {"page", "ticket"}
+        assert re.search(rf"^\| `{rule['alert']}` \| {rule['labels']['severity']} \|", document, re.MULTILINE), rule
+    assert {re.sub(r"_total$", "", name) for name in re.findall(r"`(lethe_\w+)", document)} == families
+
+
+def test_metrics_tell_what_a_process_has_left(site: Site) -> None:
+    with site.register("ann") as ann:
+        identifier = upload(ann).json()["id"]
+        with ann.stream("GET", f"/submissions/{identifier}/events") as answer:
+            lines = answer.iter_lines()  # kept: dropping it would close the stream
+            next(lines)
+            shown = samples(site.url)
+    assert (shown["lethe_streams{}"], shown["lethe_streams_limit{}"]) == (1, 1500)
+    assert 2 <= shown["lethe_connections{}"] <= 10 < shown["lethe_connections_limit{}"]
+    assert 0 <= shown["lethe_database_connections{}"] < shown["lethe_database_connections_limit{}"] == 15
+    assert shown["lethe_database_waiting{}"] == 0
+    assert {part: shown[f'lethe_part_up{{"part": "{part}"}}'] for part in ("database", "broker", "artifacts")} == {
+        "database": 1, "broker": 1, "artifacts": 1
+    }  # fmt: skip
+    for folder in ("home", "artifacts"):
+        labels = f'{{"folder": "{folder}"}}'
+        assert 0 < shown[f"lethe_disk_free_bytes{labels}"] < shown[f"lethe_disk_size_bytes{labels}"]
+    assert shown["lethe_rates_paused_total{}"] == 0
+    (info,) = (name for name in shown if name.startswith("lethe_info"))
+    with site.context.database.read() as session:
+        assert json.loads(info.removeprefix("lethe_info")) == {
+            "version": __version__,
+            "schema": schema_revision(session),
+        }
+    assert shown["lethe_backup_age_seconds{}"] == inf
+    with site.context.database.write() as session:
+        record(session, BACKUP, "database")
+    assert 0 <= samples(site.url)["lethe_backup_age_seconds{}"] < 600
+
+
+def test_monitoring_answers_while_all_request_threads_wait_for_the_database(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prometheus, "PROBE_LIMIT_S", 1.0)
+    database = site.context.database
+    with ThreadPoolExecutor(60) as callers, ExitStack() as held:
+        for _ in range(CONNECTIONS):
+            held.enter_context(database.engine.connect())
+        for _ in range(60):
+            callers.submit(httpx.get, f"{site.url}/api/v1/competitions", timeout=60)
+        deadline = time.monotonic() + 60
+        while database.pool.use().waiting < 40 and time.monotonic() < deadline:  # anyio's threads
+            time.sleep(0.01)
+        assert httpx.get(f"{site.url}/healthz", timeout=60).status_code == 200
+        shown = samples(site.url)
+        held.close()
+    assert shown['lethe_part_up{"part": "database"}'] == 0
+    assert shown["lethe_database_connections{}"] == CONNECTIONS
+    assert shown["lethe_database_waiting{}"] >= 40
+    assert "lethe_runs_total{}" not in shown
+    assert samples(site.url)['lethe_part_up{"part": "database"}'] == 1
 
 
 def test_stored_runs_are_counted_from_their_heartbeat_on_and_never_fewer(site: Site) -> None:
@@ -159,9 +244,7 @@ def test_readiness_names_the_part_that_does_not_answer(
     part: str, how: str, silent_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from lethe.server.database.migration import migrate
-    from lethe.server.monitoring import endpoints
 
-    monkeypatch.setattr(endpoints, "PROBE_LIMIT_S", 4.0)  # within which the other parts answer on any machine
     port = silent_port if how == "hangs" else free_port()
     for name, value in (("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}"), ("AWS_ACCESS_KEY_ID", "x")):
         monkeypatch.setenv(name, value)
@@ -175,10 +258,10 @@ def test_readiness_names_the_part_that_does_not_answer(
     app = create_app(settings)
     if part != "database":
         migrate(app.state.context.database)
-    readiness = app.state.context.one(endpoints.Readiness)
+    asked = app.state.context.one(readiness.Readiness)
     for _ in range(2):
         started = time.monotonic()
-        parts = readiness.ask()
+        parts = asked.ask(4.0)  # within which the other parts answer on any machine
         assert time.monotonic() - started < 60  # the silent part would take for ever
         assert {name: answer for name, answer in parts.items() if answer != "ok"}.keys() == {part}, parts
     assert sum(thread.name == "probe" and thread.is_alive() for thread in threading.enumerate()) <= 2

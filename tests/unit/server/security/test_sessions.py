@@ -240,6 +240,7 @@ def test_without_redis_each_process_counts_for_itself() -> None:
     rule, key = parse("2/minute"), ("test", "alone")
     away = Rates("redis://127.0.0.1:1/0")
     assert [away.wait_s(rule, *key) is None for _ in range(4)] == [True, True, False, False]
+    assert (away.pauses, first.pauses) == (1, 0)
     away.forget(rule, *key)
     assert away.wait_s(rule, *key) is None
 
