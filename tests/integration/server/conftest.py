@@ -251,10 +251,18 @@ def postgres_template(tmp_path_factory: pytest.TempPathFactory, postgres_server:
 
 
 @pytest.fixture
-def site(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
+def root_path() -> str:
+    """Where the site is on its host; tests of a sub-path set their own."""
+    return ""
+
+
+@pytest.fixture
+def site(database_url: str, root_path: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
     kind = "sqlite" if database_url.startswith("sqlite") else "postgres"
     template: Template = request.getfixturevalue(f"{kind}_template")
-    settings = Settings(home=tmp_path / "home", database_url=database_url, rate_per_address="", rate_per_token="")
+    settings = Settings(
+        home=tmp_path / "home", database_url=database_url, root_path=root_path, rate_per_address="", rate_per_token=""
+    )
     template.copy_to(settings)
     app = create_app(settings)
     context: Context = app.state.context
@@ -266,7 +274,7 @@ def site(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> I
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Site(f"http://127.0.0.1:{port}", context, template.worker_key, app)
+        yield Site(f"http://127.0.0.1:{port}{root_path}", context, template.worker_key, app)
     finally:
         server.should_exit = True
         thread.join(timeout=60)
