@@ -138,7 +138,7 @@ def optional_visitor(cookie: SessionCookie, context: AppContext) -> Visitor | No
 def required_visitor(visitor: Annotated[Visitor | None, Depends(optional_visitor)]) -> Visitor:
     """Return the visitor; raises SessionMissing."""
     if visitor is None:
-        raise SessionMissing("You are not logged in. Log in on the page /login, or with POST /api/v1/session.")
+        raise SessionMissing("You are not logged in. Log in at /login, or with POST /api/v1/session.")
     return visitor
 
 

@@ -96,7 +96,8 @@ def proxy(site: Site, root_path: str, tmp_path: Path) -> Iterator[Proxy]:
     command = [nginx(), "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
     checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
-    assert "[warn]" not in checked.stderr
+    warnings = [line for line in checked.stderr.splitlines() if "[warn]" in line]
+    assert [line for line in warnings if '"listen ... http2" directive is deprecated' not in line] == []  # 1.22 wants it
     process = subprocess.Popen(command)
     try:
         wait_for_port(ports[1])
