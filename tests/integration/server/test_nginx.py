@@ -97,7 +97,9 @@ def proxy(site: Site, root_path: str, tmp_path: Path) -> Iterator[Proxy]:
     checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
     warnings = [line for line in checked.stderr.splitlines() if "[warn]" in line]
-    assert [line for line in warnings if '"listen ... http2" directive is deprecated' not in line] == []  # 1.22 wants it
+    assert [
+        line for line in warnings if '"listen ... http2" directive is deprecated' not in line
+    ] == []  # 1.22 wants it
     process = subprocess.Popen(command)
     try:
         wait_for_port(ports[1])
@@ -157,7 +159,7 @@ def logins_uploads_and_events(site: Site, proxy: Proxy, root_path: str) -> None:
     with site.register("bob") as bob, httpx.Client(verify=proxy.trust, headers=bob.headers, timeout=60) as client:
         client.base_url = httpx.URL(f"{proxy.url}/api/v1")
         accepted = upload(client)
-        assert (accepted.status_code, accepted.headers["location"].startswith(f"{root_path}/api/v1/")) == (201, True)
+        assert (accepted.status_code, accepted.headers["location"].startswith(f"{root_path}/api/v1/")) == (202, True)
         with client.stream("GET", f"/submissions/{accepted.json()['id']}/events") as events:
             first = next(events.iter_lines())  # arrives while the stream is open: nothing is held back
             assert first.startswith(("event:", "data:", "id:", "retry:", ":"))

@@ -54,10 +54,10 @@ def test_head_answers_as_get_without_a_body(app: FastAPI, path: str, status: int
 
 
 def test_the_log_and_the_measurements_name_method_and_route(app: FastAPI) -> None:
-    answers(app, "/api/v1/competitions/none")
+    answers(app, "/api/v1/competitions/none/announcements")
     metrics = answers(app, "/metrics")[0].text
     for method in ("GET", "HEAD"):
-        labels = f'method="{method}",route="/api/v1/competitions/{{slug}}",status="4xx"'
+        labels = f'method="{method}",route="/api/v1/competitions/{{slug}}/announcements",status="4xx"'
         assert f"lethe_request_seconds_count{{{labels}}} 1.0" in metrics
 
 
