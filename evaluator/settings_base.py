@@ -167,10 +167,12 @@ def require_database_url(secret: SecretStr) -> SecretStr:
 
 
 def require_server_url(url: str) -> str:
-    """Return `url` without a slash at its end; raises ValueError unless it is http(s)://host[:port]."""
+    """Return `url` without a slash at its end; raises ValueError unless it is http(s)://host[:port], or a path of a
+    site below that, which is no path of a call.
+    """
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"{url!r} cannot be used: write http://host:port or https://host")
-    if parts.path.strip("/") or parts.query:
-        raise ValueError(f"{url!r} has a path: the server's URL ends with its host and port")
+    if parts.query or {"api", "internal"} & set(parts.path.split("/")):
+        raise ValueError(f"{url!r} is the address of a call: the server's URL ends with its host and port, or its path")
     return url.rstrip("/")

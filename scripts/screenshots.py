@@ -13,6 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 from sqlalchemy import select
+from starlette.datastructures import URL
 
 from lethe.server.cli.demo import BASELINES, SLUG
 from lethe.server.cli.options import command_line
@@ -70,7 +71,9 @@ def shoot(settings: Settings) -> None:
         page.goto(f"{settings.server_url}/competitions/{SLUG}/leaderboard")
         page.wait_for_load_state("networkidle")
         page.screenshot(path=IMAGES / "leaderboard.png")
-        context.add_cookies([{"name": sessions.COOKIE, "value": cookie, "url": settings.server_url}])
+        context.add_cookies(
+            [{"name": sessions.cookie_name(URL(settings.server_url), ""), "value": cookie, "url": settings.server_url}]
+        )
         page.goto(f"{settings.server_url}/submissions/{best}")
         page.wait_for_load_state("networkidle")
         page.screenshot(path=IMAGES / "submission.png")

@@ -15,9 +15,11 @@ from lethe.server.hosting import endpoints as hosts
 from lethe.server.http.access_log import AccessLog
 from lethe.server.http.body_limit import BodyLimit
 from lethe.server.http.docs_page import mount_docs
+from lethe.server.http.head_requests import HeadRequests
 from lethe.server.http.openapi import complete_document
 from lethe.server.http.problem_handlers import ProblemHandlers
 from lethe.server.http.rate_limit import RateLimit
+from lethe.server.http.sub_path import SubPath
 from lethe.server.leaderboard import endpoints as leaderboard
 from lethe.server.leaderboard.response_cache import BoardCache
 from lethe.server.monitoring import endpoints
@@ -55,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    mount_docs(app)
+    mount_docs(app, settings.root_path)
     app.state.context = context
     ProblemHandlers(context.database, problem_page).register(app)
     app.add_middleware(WorkerKeyGate, context=context)
@@ -65,7 +67,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BodyLimit)  # outside of all that answers before it has read the body
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)
     app.add_middleware(BoardCache)  # outside of limits and compression: a stored answer costs less than a count
-    app.add_middleware(AccessLog, times=context.one(request_times))  # added last: the outermost
+    app.add_middleware(HeadRequests)
+    app.add_middleware(AccessLog, times=context.one(request_times))
+    app.add_middleware(SubPath, root=settings.root_path)  # added last: the outermost, so that all others see one path
     app.include_router(work.router)  # first, because routes are tried in turn and workers ask the most
     app.include_router(oracles.router)
     api = APIRouter(prefix="/api/v1")
@@ -75,5 +79,5 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(endpoints.router)
     app.include_router(pages.router)
     pages.mount_static(app)
-    complete_document(app)
+    complete_document(app, settings.root_path)
     return app

@@ -20,6 +20,7 @@ from lethe.server.errors import ConfigurationError
 
 DATABASE_FILE = "lethe.db"
 Registration = Literal["open", "invite-only", "closed"]
+RootPath = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_-]+)*/?$"), AfterValidator(lambda path: path.removesuffix("/"))]
 Rate = Annotated[str, Field(pattern=r"^([1-9]\d{0,8}/(second|minute|hour|day))?$")]
 
 
@@ -45,6 +46,10 @@ class Settings(LetheSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address `lethe serve` listens on")
     port: int = Field(default=8000, ge=1, le=65535, description="Port `lethe serve` listens on")
+    root_path: RootPath = Field(
+        default="",
+        description="Path of the site on its host, such as /lethe; empty: the whole host is Lethe's",
+    )
     trusted_proxies: str = Field(
         default="",
         description="Comma-separated addresses or networks whose X-Forwarded-For and -Proto are trusted; empty: none",

@@ -39,12 +39,20 @@ def postgres_bin() -> Path | None:
 
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
+def nginx() -> str | None:
+    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
 COMPONENTS = {
+    "nginx": lambda: nginx() is not None,
     "postgresql": lambda: postgres_bin() is not None,
     "pgbouncer": lambda: PGBOUNCER is not None,
     "redis": lambda: shutil.which("redis-server") is not None,
     "bubblewrap": lambda: shutil.which("bwrap") is not None,
     "chromium": lambda: shutil.which("chromium") is not None,
+    "systemd-analyze": lambda: shutil.which("systemd-analyze") is not None,
     "promtool": lambda: shutil.which("promtool") is not None,
     "debootstrap": lambda: os.geteuid() == 0 and all(map(shutil.which, ("debootstrap", "nft", "ip"))),
     "jq": lambda: shutil.which("jq") is not None,

@@ -134,7 +134,8 @@ def up(home: Home = None, host: Host = None, port: Port = None, allow_unsafe: Al
     """Run serve, control and a worker as children of this command; Ctrl-C stops everything."""
     settings = make_settings(home=home, host=host, port=port)
     supervisor = start_all(settings, allow_unsafe=allow_unsafe)
-    typer.echo(f"Lethe is at {settings.server_url} · home {settings.home} · Ctrl-C stops it", err=True)
+    address = f"{settings.server_url}{settings.root_path}"
+    typer.echo(f"Lethe is at {address} · home {settings.home} · Ctrl-C stops it", err=True)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -8,8 +8,6 @@ from sqlalchemy.orm import Session
 
 from lethe.server.models import User, Worker
 
-"""The audit log's action of a finished backup."""
-
 
 def server_settings(session: Session, names: Iterable[str]) -> dict[str, str]:
     """Return these settings of the PostgreSQL server, as this session has them."""

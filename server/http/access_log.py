@@ -41,7 +41,7 @@ class RequestTimes:
 
 
 class AccessLog:
-    """Outermost ASGI middleware: gives the request an id, returns it in a header, measures and logs."""
+    """ASGI middleware around all that answers: gives the request an id, returns it in a header, measures and logs."""
 
     def __init__(self, app: ASGIApp, *, times: RequestTimes) -> None:
         self._app = app

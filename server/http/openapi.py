@@ -35,13 +35,18 @@ class Problem(BaseModel):
     errors: list[dict[str, str]] | None = Field(default=None, description="Each invalid value: `where` and `message`")
 
 
-def complete_document(app: FastAPI) -> None:
-    """Make `app.openapi()` list examples and the problems of every call, instead of FastAPI's own error bodies."""
+def complete_document(app: FastAPI, root: str) -> None:
+    """Make `app.openapi()` list examples and the problems of every call, instead of FastAPI's own error bodies.
+
+    `root` is the path below which all calls are, `/lethe` or nothing.
+    """
     original = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = original()
+            if root:
+                document["servers"] = [{"url": root}]
             schemas = document["components"]["schemas"]
             schemas.pop("HTTPValidationError", None)
             schemas.pop("ValidationError", None)

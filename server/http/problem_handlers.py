@@ -18,6 +18,7 @@ from lethe.server.database.migration import schema_fault
 from lethe.server.errors import RequestError
 from lethe.server.http.content_negotiation import wants_html
 from lethe.server.http.problem_document import problem
+from lethe.server.http.sub_path import root_path
 from lethe.server.logs import get_logger
 
 log = get_logger(__name__)
@@ -109,7 +110,8 @@ class ProblemHandlers:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
         title = HTTPStatus(error.status_code).phrase
         code = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(error.status_code, "http_error")
-        detail = error.detail if error.detail != title else f"{title}. The calls are listed at /docs."
+        docs = f"{root_path(request)}/docs"
+        detail = error.detail if error.detail != title else f"{title}. The calls are listed at {docs}."
         headers = dict(error.headers) if error.headers else None
         return self.answer(request, error.status_code, code=code, title=title, detail=detail, headers=headers)
 

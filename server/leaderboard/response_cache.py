@@ -33,7 +33,7 @@ PARAMETERS = ("view", "format", "offset", "limit", "sort", "page")
 MAX_QUERY_BYTES = 512
 API, PAGES = "/api/v1/competitions/", "/competitions/"
 _ROUTE = ("endpoint", "path_params", "route")
-_COOKIE = f"{COOKIE}=".encode()
+_COOKIE = COOKIE.encode()  # as every session's cookie contains it, whatever the port and the path
 
 Key = tuple[str, bytes, str, bytes]
 Headers = list[tuple[bytes, bytes]]

@@ -14,12 +14,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from lethe.server.http.entity_tags import etag_matches
+from lethe.server.http.sub_path import root_path
 from lethe.server.security.sessions import Visitor
 
 PAGES = Path(__file__).parent  # each noun's templates lie beside its code
 TEMPLATES = Path(__file__).with_name("templates")  # those that several nouns share
 STATIC = Path(__file__).with_name("static")
-READ_METHODS = ["GET", "HEAD"]
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -71,20 +71,20 @@ def render_page(
     registers = request.app.state.context.settings.registration != "closed"
     shown = _page_visitor(visitor)
     if not cacheable or status != 200:
-        text = render(template, view=view, visitor=shown, registers=registers, etag="")
+        text = render(root_path(request), template, view=view, visitor=shown, registers=registers, etag="")
         headers = {**SECURITY_HEADERS, "Vary": "Cookie", "Cache-Control": "no-store"}
         return HTMLResponse(text, status_code=status, headers=headers)
     tag = tag or entity_tag(request, template, visitor, view)
     if client_has(request, tag):
         return not_modified(tag, visitor)
-    text = render(template, view=view, visitor=shown, registers=registers, etag=tag)
+    text = render(root_path(request), template, view=view, visitor=shown, registers=registers, etag=tag)
     return HTMLResponse(text, headers=_cache_headers(tag, visitor))
 
 
 def entity_tag(request: Request, template: str, visitor: Visitor | None, *parts: object) -> str:
     """Return the tag of a page that depends on the `repr` of `parts`, on the visitor and on this release."""
     registers = request.app.state.context.settings.registration != "closed"
-    texts = (repr(part) for part in (_page_visitor(visitor), registers, *parts))
+    texts = (repr(part) for part in (_page_visitor(visitor), registers, root_path(request), *parts))
     return f'W/"{_digest(_fingerprint(), template, *texts)}"'
 
 
@@ -107,19 +107,23 @@ def client_has(request: Request, tag: str) -> bool:
     return etag_matches(request.headers.get("if-none-match", ""), tag)
 
 
-def render(template: str, **values: Any) -> str:
-    """Return the text of `template`; every value is escaped, and a missing one raises jinja2.UndefinedError."""
-    return template_environment().get_template(template).render(**values)
+def render(root: str, template: str, **values: Any) -> str:
+    """Return the text of `template` for a site below `root`.
+
+    Every value is escaped; a missing one raises jinja2.UndefinedError.
+    """
+    return template_environment(root).get_template(template).render(**values)
 
 
-def render_macro(template: str, name: str, *values: object) -> Markup:
+def render_macro(root: str, template: str, name: str, *values: object) -> Markup:
     """Return the output of the macro `name` of `template`, marked as safe for another template."""
-    found: Markup = getattr(template_environment().get_template(template).module, name)(*values)
+    module = template_environment(root).get_template(template).module
+    found: Markup = getattr(module, name)(*values)
     return found
 
 
 def asset(name: str) -> str:
-    """Return the address of a static file with its version; raises KeyError if there is no such file."""
+    """Return the path of a static file on this site, with its version; raises KeyError if there is no such file."""
     return f"/static/{name}?v={asset_versions()[name]}"
 
 
@@ -132,8 +136,11 @@ def asset_versions() -> dict[str, str]:
 
 
 @cache
-def template_environment() -> Environment:
-    """Return the environment of all templates, in which a missing value is an error."""
+def template_environment(root: str) -> Environment:
+    """Return the environment of all templates, in which a missing value is an error.
+
+    Paths in values are those on this site; templates put `root`, the path below which the site is, in front of them.
+    """
     environment = Environment(
         loader=FileSystemLoader([TEMPLATES, PAGES]),
         autoescape=True,
@@ -141,7 +148,8 @@ def template_environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["asset"] = asset
+    environment.globals["root"] = root
+    environment.globals["asset"] = lambda name: f"{root}{asset(name)}"
     environment.globals["visitor"] = None
     environment.globals["registers"] = False
     return environment

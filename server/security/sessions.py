@@ -11,31 +11,31 @@ from uuid import UUID
 from fastapi import Depends, Form, Request, Response
 from fastapi.security import APIKeyCookie
 from sqlalchemy.orm import Session
+from starlette.datastructures import URL
 from starlette.requests import HTTPConnection
 
 from lethe.server.context import AppContext, Context
 from lethe.server.errors import Forbidden, Unauthenticated
+from lethe.server.http.sub_path import root_path
 from lethe.server.models import User, WebSession
 from lethe.server.models.times import utc_now
 from lethe.server.security import queries
 from lethe.server.security.digests import digest_secret, new_secret
 
 COOKIE = "lethe_session"
+"""What the name of every session's cookie contains."""
 CSRF_HEADER = "X-CSRF-Token"
 KEPT = timedelta(days=14)
 MAX_SESSIONS = 20
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 
-TLS_COOKIE = f"__Host-{COOKIE}"
-"""The cookie's name under TLS: browsers take it from this host alone, never from a neighbour in the same domain."""
-
 
 class _SessionCookie(APIKeyCookie):
-    """Reads the cookie by the name that it has under the request's scheme."""
+    """Reads the cookie by the name that it has on the request's site."""
 
     async def __call__(self, request: HTTPConnection) -> str | None:
         """Return the cookie's text, or None."""
-        return request.cookies.get(cookie_name(request))
+        return request.cookies.get(cookie_name(request.url, root_path(request)))
 
 
 SessionCookie = Annotated[
@@ -86,17 +86,26 @@ def csrf_token(text: str) -> str:
     return hmac.new(text.encode("utf-8", "surrogatepass"), b"csrf", hashlib.sha256).hexdigest()
 
 
-def cookie_name(request: HTTPConnection) -> str:
-    """Return the name of the session's cookie under the request's scheme."""
-    return TLS_COOKIE if request.url.scheme == "https" else COOKIE
+def cookie_name(url: URL, root: str) -> str:
+    """Return the name of the session's cookie on a site below the path `root`, of which `url` is any address.
+
+    Browsers share cookies among the ports of a host, and send those of `/` to all of it, so port and sub-path are part
+    of the name. Under TLS, browsers take a cookie `__Host-…` from this host alone, never from a neighbour in the same
+    domain; below a sub-path, where that prefix is not allowed, they take one with `__Secure-` over TLS only.
+    """
+    name = "_".join([COOKIE, *([str(url.port)] if url.port else []), *root.split("/")[1:]])
+    if url.scheme != "https":
+        return name
+    return f"__Secure-{name}" if root else f"__Host-{name}"
 
 
 def set_cookie(request: Request, response: Response, text: str) -> None:
     """Set the session's cookie. Only a server without TLS, such as one on a laptop, leaves `Secure` out."""
     response.set_cookie(
-        cookie_name(request),
+        cookie_name(request.url, root_path(request)),
         text,
         max_age=int(KEPT.total_seconds()),
+        path=root_path(request) or "/",
         httponly=True,
         secure=request.url.scheme == "https",
         samesite="lax",
@@ -105,7 +114,13 @@ def set_cookie(request: Request, response: Response, text: str) -> None:
 
 def clear_cookie(request: Request, response: Response) -> None:
     """Delete the session's cookie."""
-    response.delete_cookie(cookie_name(request), httponly=True, secure=request.url.scheme == "https", samesite="lax")
+    response.delete_cookie(
+        cookie_name(request.url, root_path(request)),
+        path=root_path(request) or "/",
+        httponly=True,
+        secure=request.url.scheme == "https",
+        samesite="lax",
+    )
 
 
 def find_visitor(context: Context, text: str) -> Visitor | None:

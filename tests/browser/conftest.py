@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from sqlalchemy import select
+from starlette.datastructures import URL
 
 from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
 from lethe.evaluator.contract.specification import CompetitionSpec
@@ -84,7 +85,7 @@ class Site:
             session.flush()
             value = sessions.begin(session, user.id)
         attributes = {"path": "/", "expires": -1, "httpOnly": True, "secure": False, "sameSite": "Lax"}
-        cookie = {"name": "lethe_session", "value": value, "domain": "127.0.0.1"}
+        cookie = {"name": sessions.cookie_name(URL(self.url), ""), "value": value, "domain": "127.0.0.1"}
         return {"cookies": [cookie | attributes], "origins": []}
 
     def add_team(self, slug: str, name: str, *people: str) -> None:

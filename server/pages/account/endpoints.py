@@ -14,6 +14,7 @@ from lethe.server.accounts.schemas import NewToken, NewUser, PasswordChange
 from lethe.server.context import AppContext, Context
 from lethe.server.errors import RequestError
 from lethe.server.http.client_address import client_address
+from lethe.server.http.sub_path import public_url
 from lethe.server.pages.account.view import LoginForm, RegistrationForm, account_page
 from lethe.server.pages.forms import (
     local_path,
@@ -24,7 +25,7 @@ from lethe.server.pages.forms import (
     refusal_text,
     with_retry_after,
 )
-from lethe.server.pages.rendering import READ_METHODS, render_page
+from lethe.server.pages.rendering import render_page
 from lethe.server.security import sessions
 from lethe.server.security.login import check_password, count_registration, remember_address
 from lethe.server.security.passwords import hash_password
@@ -35,7 +36,7 @@ router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form(max_length=1_000)]
 
 
-@router.api_route("/login", methods=READ_METHODS)
+@router.get("/login")
 def login_form(request: Request, visitor: OptionalVisitor, next: str = "/account") -> Response:  # noqa: A002
     """Show the login form, or go on if the visitor is logged in."""
     target = local_path(next, "/account")
@@ -63,7 +64,7 @@ async def log_in(
     return await run_in_threadpool(_begin_session, request, context, user.id, target)
 
 
-@router.api_route("/register", methods=READ_METHODS)
+@router.get("/register")
 def registration_form(request: Request, context: AppContext, visitor: OptionalVisitor, invite: str = "") -> Response:
     """Show the registration form, or the account if the visitor is logged in."""
     if visitor is not None:
@@ -110,7 +111,7 @@ def log_out(request: Request, context: AppContext, visitor: FormVisitor) -> Resp
     return answer
 
 
-@router.api_route("/account", methods=READ_METHODS)
+@router.get("/account")
 def account(request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
     """Show my tokens, teams and submissions."""
     return redirect_to_login(request) if visitor is None else _account(request, context, visitor)
@@ -186,7 +187,7 @@ def _account(
         view = account_page(
             session,
             visitor,
-            base_url=str(request.base_url),
+            base_url=public_url(request),
             notice=notice(request),
             problem=problem,
             fresh_token=fresh_token,

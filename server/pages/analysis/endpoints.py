@@ -20,7 +20,7 @@ from lethe.server.pages.analysis.comparison import compare
 from lethe.server.pages.analysis.view import analysis_page
 from lethe.server.pages.card import card
 from lethe.server.pages.pictures import plot_response
-from lethe.server.pages.rendering import READ_METHODS, render_page
+from lethe.server.pages.rendering import render_page
 from lethe.server.plots.stored_plots import StoredPlot, stored_plot
 from lethe.server.security.sessions import OptionalVisitor, Visitor
 
@@ -34,7 +34,7 @@ class AnalysisHidden(NotFound):
     title = "No analysis yet"
 
 
-@router.api_route("/competitions/{slug}/analysis", methods=READ_METHODS)
+@router.get("/competitions/{slug}/analysis")
 def analysis(
     slug: str,
     request: Request,
@@ -59,7 +59,7 @@ def analysis(
     return render_page(request, "analysis/analysis.html", shown, visitor)
 
 
-@router.api_route("/competitions/{slug}/analysis/{view}.svg", methods=READ_METHODS)
+@router.get("/competitions/{slug}/analysis/{view}.svg")
 def overview(slug: str, view: Evaluation, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
     """Return the plot of all submissions, under the same rule as the page."""
     with context.database.read() as session:

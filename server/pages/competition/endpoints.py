@@ -8,11 +8,12 @@ from lethe.server.competitions import service as competitions
 from lethe.server.competitions.queries import announcements
 from lethe.server.context import AppContext
 from lethe.server.errors import NotFound
+from lethe.server.http.sub_path import public_url
 from lethe.server.leaderboard.board_page import board_page
 from lethe.server.leaderboard.queries import BoardQuery
 from lethe.server.models.times import utc_now
 from lethe.server.pages.competition import view
-from lethe.server.pages.rendering import READ_METHODS, SECURITY_HEADERS, client_has, render_page
+from lethe.server.pages.rendering import SECURITY_HEADERS, client_has, render_page
 from lethe.server.security.sessions import OptionalVisitor
 
 router = APIRouter(include_in_schema=False)
@@ -27,21 +28,21 @@ class ContactSheetMissing(NotFound):
     title = "No contact sheet"
 
 
-@router.api_route("/", methods=READ_METHODS)
+@router.get("/")
 def home(request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
     """List the competitions of this server."""
     with context.database.read() as session:
         rows = competitions.list_rows(session)
-    return render_page(request, "competition/home.html", view.home_page(rows, str(request.base_url)), visitor)
+    return render_page(request, "competition/home.html", view.home_page(rows, public_url(request)), visitor)
 
 
-@router.api_route("/competitions", methods=READ_METHODS)
+@router.get("/competitions")
 def all_competitions() -> Response:
     """Redirect to the home page, which lists the competitions."""
     return RedirectResponse("/", status_code=308, headers=SECURITY_HEADERS)
 
 
-@router.api_route("/competitions/{slug}", methods=READ_METHODS)
+@router.get("/competitions/{slug}")
 def competition(slug: str, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
     """Show the description of a competition, its contract and limits, and how to submit."""
     with context.database.read() as session:
@@ -56,13 +57,13 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
         standings,
         sheet,
         announced,
-        str(request.base_url),
+        public_url(request),
         now=utc_now(),
     )
     return render_page(request, "competition/competition.html", overview, visitor)
 
 
-@router.api_route("/competitions/{slug}/contact-sheet.png", methods=READ_METHODS)
+@router.get("/competitions/{slug}/contact-sheet.png")
 def contact_sheet(slug: str, request: Request, context: AppContext) -> Response:
     """Return an image of the practice photographs."""
     with context.database.read() as session:

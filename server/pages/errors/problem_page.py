@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 
-from lethe.server.pages.rendering import READ_METHODS, SECURITY_HEADERS, render
+from lethe.server.http.sub_path import root_path
+from lethe.server.pages.rendering import SECURITY_HEADERS, render
 
 AWAY_RETRY_S = 15
 
@@ -15,11 +16,12 @@ def render_away(request: Request) -> HTMLResponse:
 
     A form that was not accepted is not retried: it must not look as if it had been sent again.
     """
-    is_read = request.method in READ_METHODS
+    is_read = request.method == "GET"
     headers = {**SECURITY_HEADERS, "Retry-After": str(AWAY_RETRY_S), "Cache-Control": "no-store", "Vary": "Accept"}
     if is_read:
         headers["Refresh"] = str(AWAY_RETRY_S)
-    return HTMLResponse(render("errors/away.html", is_read=is_read), status_code=503, headers=headers)
+    page = render(root_path(request), "errors/away.html", is_read=is_read)
+    return HTMLResponse(page, status_code=503, headers=headers)
 
 
 def render_problem(
@@ -27,7 +29,14 @@ def render_problem(
 ) -> HTMLResponse:
     """Return the error as a page with `status` and `headers` such as Retry-After. Uses neither database nor store."""
     return HTMLResponse(
-        render("errors/problem.html", status=status, title=title, detail=detail, path=request.url.path),
+        render(
+            root_path(request),
+            "errors/problem.html",
+            status=status,
+            title=title,
+            detail=detail,
+            path=f"{root_path(request)}{request.url.path}",
+        ),
         status_code=status,
         headers={**(headers or {}), **SECURITY_HEADERS, "Cache-Control": "no-store", "Vary": "Accept"},
     )

@@ -19,7 +19,7 @@ from lethe.server.http.csv_table import csv_table
 from lethe.server.models import Submission
 from lethe.server.pages.forms import notice, redirect, redirect_to_login, refusal_text
 from lethe.server.pages.host.view import host_page
-from lethe.server.pages.rendering import READ_METHODS, SECURITY_HEADERS, render_page
+from lethe.server.pages.rendering import SECURITY_HEADERS, render_page
 from lethe.server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor, Visitor
 from lethe.server.submissions import reruns
 from lethe.server.submissions import service as submissions
@@ -35,7 +35,7 @@ TABLE_COLUMNS = (
 Text = Annotated[str, Form(max_length=10_000)]
 
 
-@router.api_route("/host/{slug}", methods=READ_METHODS)
+@router.get("/host/{slug}")
 def host(
     slug: str, request: Request, context: AppContext, visitor: OptionalVisitor, state: str = "", q: str = ""
 ) -> Response:
@@ -45,7 +45,7 @@ def host(
     return _host_page(request, context, slug, visitor, state=state, search=q.strip()[:SEARCH_CHARS])
 
 
-@router.api_route("/host/{slug}/submissions.csv", methods=READ_METHODS)
+@router.get("/host/{slug}/submissions.csv")
 def submissions_table(slug: str, context: AppContext, visitor: RequiredVisitor) -> Response:
     """Return every submission with its unrounded score, as CSV."""
     with context.database.read() as session:

@@ -11,13 +11,14 @@ from sqlalchemy.orm import Session
 from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions.phases import Phase, phase
 from lethe.server.context import AppContext, Context
+from lethe.server.http.sub_path import public_url, root_path
 from lethe.server.leaderboard import service
 from lethe.server.leaderboard.board_page import board_page
 from lethe.server.leaderboard.queries import BoardOrder, BoardQuery
 from lethe.server.models import Competition
 from lethe.server.models.times import utc_now
 from lethe.server.pages.leaderboard.view import DrawnBoard, draw_board, leaderboard_page
-from lethe.server.pages.rendering import READ_METHODS, client_has, entity_tag, not_modified, render_page
+from lethe.server.pages.rendering import client_has, entity_tag, not_modified, render_page
 from lethe.server.security.sessions import OptionalVisitor
 
 router = APIRouter(include_in_schema=False)
@@ -51,7 +52,7 @@ def _boards(_context: Context) -> Boards:
     return Boards()
 
 
-@router.api_route("/competitions/{slug}/leaderboard", methods=READ_METHODS)
+@router.get("/competitions/{slug}/leaderboard")
 def leaderboard(
     slug: str,
     request: Request,
@@ -73,20 +74,25 @@ def leaderboard(
         service.require_visible(competition, evaluation)
         query = BoardQuery(evaluation, q.strip(), sort, page_number)
         key = (competition.id, competition.board_version, utc_now().date(), query)
-        tag = entity_tag(request, "leaderboard/leaderboard.html", visitor, key, current, str(request.base_url))
+        tag = entity_tag(request, "leaderboard/leaderboard.html", visitor, key, current, public_url(request))
         if client_has(request, tag):
             return not_modified(tag, visitor)
-        drawn = _drawn_board(context.one(_boards), session, competition, query, key)
-        shown = leaderboard_page(session, competition, current, query, drawn, visitor, str(request.base_url))
+        drawn = _drawn_board(root_path(request), context.one(_boards), session, competition, query, key)
+        shown = leaderboard_page(session, competition, current, query, drawn, visitor, public_url(request))
     return render_page(request, "leaderboard/leaderboard.html", shown, visitor, tag=tag)
 
 
 def _drawn_board(
-    boards: Boards, session: Session, competition: Competition, query: BoardQuery, key: tuple[object, ...]
+    root: str,
+    boards: Boards,
+    session: Session,
+    competition: Competition,
+    query: BoardQuery,
+    key: tuple[object, ...],
 ) -> DrawnBoard:
     shown = boards.get(key)
     if shown is None:
-        shown = draw_board(competition.slug, query, board_page(session, competition, query))
+        shown = draw_board(root, competition.slug, query, board_page(session, competition, query))
         if not query.search:  # searches hardly ever repeat
             boards.put(key, shown)
     return shown

@@ -64,11 +64,11 @@ class LeaderboardPage:
     is_revealed: bool
 
 
-def draw_board(slug: str, query: BoardQuery, source: BoardPage) -> DrawnBoard:
-    """Return the part of a board that `query` asks for, drawn."""
+def draw_board(root: str, slug: str, query: BoardQuery, source: BoardPage) -> DrawnBoard:
+    """Return the part of a board that `query` asks for, drawn for a site below `root`."""
     drawn = board(source)
-    head = render_macro("_board.html", "head", drawn, _heads(slug, query))
-    return DrawnBoard(source, drawn, head, render_macro("_board.html", "rows", drawn))
+    head = render_macro(root, "_board.html", "head", drawn, _heads(slug, query))
+    return DrawnBoard(source, drawn, head, render_macro(root, "_board.html", "rows", drawn))
 
 
 def leaderboard_page(

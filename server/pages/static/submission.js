@@ -42,7 +42,7 @@
   }
 
   function listen() {
-    stream = new EventSource(`/api/v1/submissions/${root.dataset.id}/events`);
+    stream = new EventSource(root.dataset.events);
     const changed = () => refresh().catch(() => {});
     stream.addEventListener("submission", changed);
     stream.addEventListener("message", changed);

@@ -16,7 +16,7 @@ from lethe.server.leaderboard.score_queries import current_score
 from lethe.server.models import Competition
 from lethe.server.pages.forms import notice, redirect, redirect_to_login
 from lethe.server.pages.pictures import plot_response
-from lethe.server.pages.rendering import READ_METHODS, render_page
+from lethe.server.pages.rendering import render_page
 from lethe.server.pages.source_view import source_lines
 from lethe.server.pages.submission.evidence import evidence
 from lethe.server.pages.submission.view import submission_page
@@ -30,7 +30,7 @@ from lethe.server.submissions.views import view as submission_view
 router = APIRouter(include_in_schema=False)
 
 
-@router.api_route("/submissions/{submission_id}", methods=READ_METHODS)
+@router.get("/submissions/{submission_id}")
 def submission(submission_id: UUID, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
     """Show one of my team's submissions, or any of a competition that I host."""
     if visitor is None:
@@ -86,7 +86,7 @@ def unselect(submission_id: UUID, context: AppContext, visitor: FormVisitor) -> 
     return redirect(f"/submissions/{submission_id}", "unselected")
 
 
-@router.api_route("/submissions/{submission_id}/plots/{name}.svg", methods=READ_METHODS)
+@router.get("/submissions/{submission_id}/plots/{name}.svg")
 def plot(submission_id: UUID, name: str, request: Request, context: AppContext, visitor: RequiredVisitor) -> Response:
     """Return a plot as an SVG."""
     with context.database.read() as session:

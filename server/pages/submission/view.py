@@ -65,7 +65,7 @@ class ScoreBox:
 
 @dataclass(frozen=True)
 class ErrorBox:
-    """Why there is no score, in a sentence; if a line of the file is at fault, its number and where a reader finds it."""
+    """Why there is no score, in a sentence; if a line of the file is at fault, its number and where it is found."""
 
     code: str
     message: str

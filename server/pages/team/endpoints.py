@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 from lethe.server.competitions import service as competitions
 from lethe.server.context import AppContext, Context
 from lethe.server.errors import RequestError
+from lethe.server.http.sub_path import public_url
 from lethe.server.models import Competition, Team
 from lethe.server.pages.card import card
 from lethe.server.pages.forms import notice, redirect, redirect_to_login, refusal_status, refusal_text
-from lethe.server.pages.rendering import READ_METHODS, render_page
+from lethe.server.pages.rendering import render_page
 from lethe.server.pages.team.view import JoinPage, team_page
 from lethe.server.security.sessions import FormVisitor, OptionalVisitor, Visitor
 from lethe.server.teams import invites
@@ -29,7 +30,7 @@ router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form(max_length=1_000)]
 
 
-@router.api_route("/competitions/{slug}/team", methods=READ_METHODS)
+@router.get("/competitions/{slug}/team")
 def team(slug: str, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
     """Show my team."""
     return redirect_to_login(request) if visitor is None else _team_page(request, context, slug, visitor)
@@ -60,7 +61,7 @@ def invite(slug: str, request: Request, context: AppContext, visitor: FormVisito
             _, code = invites.invite(session, _own_team(session, slug, visitor), visitor.user)
     except RequestError as error:
         return _refused(request, context, slug, visitor, error)
-    link = f"{str(request.base_url).rstrip('/')}/join?code={quote(code)}"
+    link = f"{public_url(request)}/join?code={quote(code)}"
     return _team_page(request, context, slug, visitor, fresh_link=link)
 
 
@@ -83,7 +84,7 @@ def leave(slug: str, request: Request, context: AppContext, visitor: FormVisitor
     return redirect(f"/competitions/{slug}/team", "left")
 
 
-@router.api_route("/join", methods=READ_METHODS)
+@router.get("/join")
 def join_form(request: Request, visitor: OptionalVisitor, code: str = "") -> Response:
     """Show the invitation of a link. Accepting takes a click, so that no mere link changes a team."""
     if visitor is None:

@@ -16,7 +16,7 @@ from lethe.server.http.client_address import client_address
 from lethe.server.http.rate_limit import TooManyRequests
 from lethe.server.pages.card import card
 from lethe.server.pages.forms import redirect, redirect_to_login, refusal_text, with_retry_after
-from lethe.server.pages.rendering import READ_METHODS, SECURITY_HEADERS, render_page
+from lethe.server.pages.rendering import SECURITY_HEADERS, render_page
 from lethe.server.pages.snippets import STARTER, notebook
 from lethe.server.pages.upload.view import Verdict, accepted, refused, upload_page
 from lethe.server.security import sessions
@@ -33,7 +33,7 @@ UNIT_S = 0.1
 """Checks count by the processor time that they take, in tenths of a second: a minute an hour for each account."""
 
 
-@router.api_route("/competitions/{slug}/submit", methods=READ_METHODS)
+@router.get("/competitions/{slug}/submit")
 def submit_form(slug: str, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
     """Show the upload form."""
     return redirect_to_login(request) if visitor is None else _upload_page(request, context, slug, visitor)
@@ -62,7 +62,7 @@ async def submit(slug: str, request: Request, context: AppContext, visitor: Requ
         return await run_in_threadpool(_refused, request, context, slug, visitor, error, _decoded(upload.data))
 
 
-@router.api_route("/competitions/{slug}/starter.py", methods=READ_METHODS)
+@router.get("/competitions/{slug}/starter.py")
 def starter(slug: str, context: AppContext) -> Response:
     """Return the starter file."""
     with context.database.read() as session:
@@ -71,7 +71,7 @@ def starter(slug: str, context: AppContext) -> Response:
     return Response(STARTER, media_type="text/x-python; charset=utf-8", headers=headers)
 
 
-@router.api_route("/competitions/{slug}/starter.ipynb", methods=READ_METHODS)
+@router.get("/competitions/{slug}/starter.ipynb")
 def starter_notebook(slug: str, context: AppContext) -> Response:
     """Return the starter file as a notebook, which can be uploaded, too."""
     with context.database.read() as session:

@@ -265,7 +265,7 @@ def running_site(settings: Settings, worker_key: str) -> Iterator[Site]:
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Site(f"http://127.0.0.1:{port}", context, worker_key, app)
+        yield Site(f"http://127.0.0.1:{port}{settings.root_path}", context, worker_key, app)
     finally:
         server.should_exit = True
         thread.join(timeout=60)
@@ -273,10 +273,18 @@ def running_site(settings: Settings, worker_key: str) -> Iterator[Site]:
 
 
 @pytest.fixture
-def site(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
+def root_path() -> str:
+    """Where the site is on its host; tests of a sub-path set their own."""
+    return ""
+
+
+@pytest.fixture
+def site(database_url: str, root_path: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
     kind = "sqlite" if database_url.startswith("sqlite") else "postgres"
     template: Template = request.getfixturevalue(f"{kind}_template")
-    settings = Settings(home=tmp_path / "home", database_url=database_url, rate_per_address="", rate_per_token="")
+    settings = Settings(
+        home=tmp_path / "home", database_url=database_url, root_path=root_path, rate_per_address="", rate_per_token=""
+    )
     template.copy_to(settings)
     with running_site(settings, template.worker_key) as site:
         yield site

@@ -7,7 +7,9 @@ import httpx
 import psycopg
 import pytest
 from sqlalchemy import text
+from starlette.datastructures import URL
 
+from lethe.server.security.sessions import cookie_name
 from tests.integration.server.conftest import SLUG, Site
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -47,7 +49,7 @@ def another_schema(site: Site, revision: str) -> Iterator[None]:
 
 def assert_away(site: Site) -> None:
     with httpx.Client(base_url=site.url, timeout=30, headers=BROWSER) as browser:
-        browser.cookies.set("lethe_session", "x" * 43)
+        browser.cookies.set(cookie_name(URL(site.url), ""), "x" * 43)
         for path in PAGES:
             answer = browser.get(path)
             assert answer.status_code == 503, path

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import create_engine, inspect, select
@@ -20,6 +22,7 @@ from lethe.server.hosting.backup import BACKUP
 from lethe.server.models import AuditEvent, Base, Submission, WorkItem
 from lethe.server.scoring.scorer import Scorer
 from lethe.server.settings import Settings
+from tests.documented import ROOT, bash, commands, replaced
 from tests.integration.server.conftest import GOOD, Site, upload
 
 Lethe = Callable[..., "tuple[int, str]"]
@@ -194,3 +197,36 @@ def test_spoiled_and_foreign_backups_are_refused_before_anything_changes(
     assert "the backup is damaged" in refusal()
     victim.unlink()
     assert "the backup lacks" in refusal()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_the_nightly_unit_and_the_drill_of_the_document(site: Site, postgres_server: str, tmp_path: Path) -> None:
+    half_done(site)
+    unit = (ROOT / "deploy/systemd/lethe-backup.service").read_text()
+    found = re.search(r"^ExecStart=/bin/sh -c '(.+)'$", unit, re.MULTILINE)
+    assert found is not None
+    nightly = found[1].replace("%%", "%").replace("/opt/lethe/bin/lethe", "lethe")
+    settings, server = site.context.settings, urlsplit(postgres_server)
+    of_site = {"LETHE_HOME": str(settings.home), "LETHE_DATABASE_URL": settings.database}
+    made = bash(nightly, tmp_path, of_site | {"BACKUP_FOLDER": str(tmp_path / "backups")})
+    assert made.returncode == 0, made.stderr
+    (folder,) = (tmp_path / "backups").iterdir()
+    assert re.fullmatch(r"20\d{6}T\d{6}Z", folder.name)
+
+    name = f"lethe_drill_{folder.name.lower()}"
+    drill = replaced(
+        commands(ROOT / "docs/operations.md", "### A restore drill"),
+        (r"runuser -u postgres -- ", ""),
+        ("lethe_drill", name),
+        (r"@127\.0\.0\.1/", f"@{server.netloc.split('@')[1]}/"),
+        (r"/var/backups/lethe/", f"{tmp_path}/backups/"),
+        (r"/var/tmp/", f"{tmp_path}/"),  # noqa: S108 - replaced
+        # As with a copy of the store, without which the drill ends here and names what is missing.
+        ("^export LETHE_HOME", f"export LETHE_ARTIFACTS_URL=file://{settings.home}/artifacts LETHE_HOME"),
+    )
+    where = {"PGHOST": server.hostname or "", "PGPORT": str(server.port), "PGUSER": "lethe", "PGDATABASE": "postgres"}
+    done = bash(drill, tmp_path, where | {"COLUMNS": "200"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 are missing" in done.stdout
+    assert "storage.restore" in done.stdout
+    assert not (tmp_path / "lethe-drill").exists()

@@ -71,7 +71,7 @@ def test_brokers_that_can(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ("name", "value", "words"),
     [
         ("SERVER_URL", "h:8000", "http://host:port"),
-        ("SERVER_URL", "https://h/lethe/", "has a path"),
+        ("SERVER_URL", "https://h/lethe/api/v1", "address of a call"),
         ("WORKER_KEY", "", "worker-key create"),
         ("WORKER_KEY", "lethe_a-token", "worker-key create"),
         ("ARTIFACTS_URL", "", "name the artifact store"),

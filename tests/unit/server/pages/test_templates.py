@@ -1,6 +1,8 @@
 """Every page template has one view, uses only fields that the view has, and leaves none of them unused."""
 
+import re
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
@@ -41,11 +43,18 @@ def test_every_template_has_a_view() -> None:
     assert found == VIEWS.keys() | WITHOUT_VIEW
 
 
+@pytest.mark.parametrize("path", sorted(PAGES.rglob("*.html")), ids=lambda path: path.name)
+def test_addresses_are_below_the_sites_own_path(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    for attribute, address in re.findall(r"""\b(href|src|action|data-events)=["']([^"']*)""", source):
+        assert address.startswith(("{{ root }}/", "{{ root }}{{ ", "{{ asset(", "#")), f"{attribute}={address}"
+
+
 @pytest.mark.parametrize("name", VIEWS)
 def test_a_template_uses_the_fields_of_its_view(name: str) -> None:
     used: set[str] = set()
     source = (PAGES / name).read_text(encoding="utf-8")
-    walk(template_environment().parse(source), {"view": VIEWS[name]}, used)
+    walk(template_environment("").parse(source), {"view": VIEWS[name]}, used)
     assert {field.name for field in fields(VIEWS[name])} - used == set()
 
 

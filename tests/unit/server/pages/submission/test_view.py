@@ -105,7 +105,7 @@ def test_strangers_words_are_escaped() -> None:
         }
     )
     shown = page(view(state="failed", owner="participant", filename=HOSTILE, error=error, finished_at=WHEN), log)
-    text = render("submission/submission.html", view=shown, etag="")
+    text = render("", "submission/submission.html", view=shown, etag="")
     assert "<script>alert" not in text
     assert text.count("&lt;script&gt;alert(1)") >= 6
 
