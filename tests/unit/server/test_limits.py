@@ -20,7 +20,7 @@ from lethe.server.competitions.schemas import CompetitionFacts, PublicCounts, Pu
 from lethe.server.pages.formatting import limit_facts, limit_text
 
 ROOT = Path(__file__).parents[3]
-NO_LIMITS = {"dependencies.mode", "dependencies.allowed"}
+NO_LIMITS = {"dependencies.mode", "dependencies.allowed", "dependencies.notebook_installs"}
 SPECS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
     "limits": (LimitsSpec, PublicLimits),
     "dependencies": (DependenciesSpec, PublicLimits),
@@ -50,7 +50,7 @@ def facts() -> CompetitionFacts:
             "final_selections": 2, "architecture": "resnet-small", "image_size": 32, "batch_size": 64, "runs": 8,
             "limits": public(PublicLimits), "quotas": public(PublicQuotas),
             "counts": PublicCounts(retain=8, forget=8, validation=8, classes=2),
-            "environment": {}, "extra_parameters": [],
+            "practice_counts": None, "environment": {}, "extra_parameters": [],
         }
     )  # fmt: skip
 

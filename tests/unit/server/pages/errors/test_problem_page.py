@@ -1,18 +1,24 @@
 """Errors as pages, and who gets them."""
 
+from types import SimpleNamespace
+
 import pytest
 from fastapi import Request
 
 from lethe.server.http.content_negotiation import wants_html
 from lethe.server.pages.errors.problem_page import render_problem
 from lethe.server.pages.rendering import SECURITY_HEADERS
+from lethe.server.settings import Settings
 
 CHROMIUM_ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 
 
 def request(path: str = "/nowhere", accept: str | None = CHROMIUM_ACCEPT) -> Request:
     headers = [] if accept is None else [(b"accept", accept.encode("latin-1"))]
-    return Request({"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers})
+    site = SimpleNamespace(state=SimpleNamespace(context=SimpleNamespace(settings=Settings())))
+    return Request(
+        {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers, "app": site}
+    )
 
 
 @pytest.mark.parametrize(

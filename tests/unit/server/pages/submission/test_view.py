@@ -116,7 +116,7 @@ def test_the_line_of_an_error_is_marked_and_named_as_its_author_knows_it() -> No
     texts = ("# Made by Lethe from the code cells of a notebook.", "", "# Cell 7", "1 / 0")
     lines = tuple((Piece("", text),) if text else () for text in texts)
     shown = submission_page(failed, LOG, lines, Leaderboard.model_construct(rows=[], updated_at=None))
-    html = render("submission/submission.html", view=shown, etag="")
+    html = render("", "submission/submission.html", view=shown, etag="")
     assert '<a href="#L4">Cell 7, line 1</a>' in html
     assert '<span id="L4" class="line marked">1 / 0' in html
     plain = submission_page(failed, LOG, lines[1:], Leaderboard.model_construct(rows=[], updated_at=None))
@@ -128,4 +128,4 @@ def test_numbers_of_batches_stand_beside_the_check() -> None:
     standings = Leaderboard.model_construct(rows=[], updated_at=None)
     shown = submission_page(view(state="scored"), LOG, (), standings, batch_note="Batches on practice data: 5.")
     note = '<p class="note">Batches on practice data: 5.</p>'
-    assert note in render("submission/submission.html", view=shown, etag="")
+    assert note in render("", "submission/submission.html", view=shown, etag="")
