@@ -32,7 +32,7 @@ def _limits(context: Context) -> Iterator[Metric]:
     yield GaugeMetricFamily("lethe_streams_limit", "Event streams beyond which new ones are refused", value=feed.limit)
     yield CounterMetricFamily(
         "lethe_rates_paused",
-        "Times that rate limits stopped for some seconds because Redis did not answer",
+        "Times that this process limited rates by its own counts for ten seconds because Redis did not answer",
         value=context.rates.pauses,
     )
     yield GaugeMetricFamily(

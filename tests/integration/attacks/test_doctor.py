@@ -18,7 +18,7 @@ from lethe.server.cli.installation import look
 from lethe.server.cli.production import inspect
 from lethe.server.database.engine import Database
 from lethe.server.database.migration import migrate
-from lethe.server.hosting.production_queries import BACKUP
+from lethe.server.hosting.backup import BACKUP
 from lethe.server.models import AuditEvent, User, Worker, WorkerKey
 from lethe.server.settings import Settings
 from tests.conftest import free_port
