@@ -11,6 +11,7 @@ Run it with nothing else on the machine; wrk (Debian: apt-get install wrk) makes
 
 import argparse
 import contextlib
+import math
 import tempfile
 import urllib.request
 from pathlib import Path
@@ -101,7 +102,8 @@ def measure_uploads(seconds: int) -> None:
             used = server.cpu_s() - before
             row("uploads", found, plain)
             note("api", "uploads, rate over bare", found.rate / plain.rate)
-            print(f"{'':<34} {1e3 * used / found.requests:.1f} ms of a processor each in the server")
+            each = 1e3 * used / found.requests if found.requests else math.nan
+            print(f"{'':<34} {each:.1f} ms of a processor each in the server")
 
 
 def routes(times: int, teams: int) -> None:

@@ -90,6 +90,7 @@ CLOSED = {  # one of a few words, or a slug or id with a pattern of its own
     "submissions.state",
     "work_items.stage",
     "work_items.state",
+    "workers.admission",
 }
 SECRETS = {"competitions.final_secret", "competitions.secret"}
 INTERNAL = {  # keys to search by, and what only commands and programs see
@@ -116,6 +117,7 @@ INTERNAL = {  # keys to search by, and what only commands and programs see
     "work_items.finished",
     "work_items.sandbox_mode",
     "work_items.worker",
+    "worker_faults.worker",
     "worker_keys.name",
 }
 

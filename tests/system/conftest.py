@@ -43,7 +43,7 @@ chunk_runs = 6
 rule = "competition"
 [limits]
 run_wall_s = 20
-run_cpu_s = 40
+run_cpu_s = 10
 output_bytes = 4194304
 log_bytes = 16384
 [leaks]

@@ -16,9 +16,18 @@ from lethe.server.cli.descriptions import describe_submission
 from lethe.server.models import ApiToken, Submission
 from lethe.server.submissions.schemas import SubmissionView
 from tests.integration.attacks.conftest import CASES
-from tests.integration.server.conftest import GOOD, SLUG, Site, postgres_template, site, sqlite_template, upload
+from tests.integration.server.conftest import (
+    GOOD,
+    SLUG,
+    Site,
+    postgres_template,
+    root_path,
+    site,
+    sqlite_template,
+    upload,
+)
 
-__all__ = ["postgres_template", "site", "sqlite_template"]
+__all__ = ["postgres_template", "root_path", "site", "sqlite_template"]
 pytestmark = pytest.mark.component("bubblewrap", "postgresql")
 
 UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
