@@ -80,8 +80,9 @@ def test_notebook_is_stored_as_the_python_that_runs(site: Site) -> None:
         assert answer.status_code == 202, answer.text
         submission = answer.json()
         assert submission["filename"] == "mine.ipynb"
-        hint = 'name packages in a script block: # /// script, # dependencies = ["einops"], # ///'
-        assert submission["notes"] == [f"cell 1: left out '%pip install einops'; {hint}"]
+        assert submission["notes"] == [
+            "cell 1: left out '%pip install einops'; it counts as a script block with einops"
+        ]
         source = ann.get(f"/submissions/{submission['id']}/source").text
         assert "pass  # %pip install einops\nimport torch\n" in source
         job = site.claim()
