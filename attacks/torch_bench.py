@@ -175,4 +175,5 @@ class _PlantedSandboxPool(SandboxPool):
             gpu=self._settings.gpu,
             uid=self._settings.sandbox_uid,
             gid=self._settings.sandbox_uid,
+            shared_image=self._settings.shared_image,
         )
