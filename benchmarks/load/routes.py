@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from lethe.server.security.sessions import COOKIE
+from starlette.datastructures import URL
+
+from lethe.server.security.sessions import cookie_name
 from tests.integration.server.conftest import GOOD, SLUG
 
 BOUNDARY = "benchmark"
@@ -51,7 +53,8 @@ class Caller:
     def __init__(self, port: int, token: str, session: str) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self._headers = {"Authorization": f"Bearer {token}"}
-        self._visit = {"Cookie": f"{COOKIE}={session}"}
+        cookie = cookie_name(URL(f"http://127.0.0.1:{port}"), root="")
+        self._visit = {"Cookie": f"{cookie}={session}"}
         self._submission = ""
 
     def timed(self, route: Route) -> float:
