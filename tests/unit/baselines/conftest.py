@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +67,16 @@ def original(tensors: State) -> nn.Module:
 
 
 @pytest.fixture(scope="session")
-def run(tensors: State, original: nn.Module) -> RunBaseline:
+def run(tensors: State, original: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> RunBaseline:
     """`run(name, seed=1, net=None, **constants)`: the state dict after one run of a baseline in the harness."""
+    folder = tmp_path_factory.mktemp("working-folder")
 
     def call(name: str, *, seed: int = 1, net: nn.Module | None = None, batch_size: int = 8, **constants: Any) -> State:
         path = BASELINES / f"{name}.py"
         context = harness.Context(copy.deepcopy(net or original), tensors, batch_size=batch_size, classes=CLASSES)
         source = with_constants(path.read_bytes(), constants, path)
-        return load(harness.run(context, source, "submission.py", "unlearning", seed))
+        with chdir(folder):  # the harness writes the file there
+            return load(harness.run(context, source, "submission.py", "unlearning", seed))
 
     return call
 
