@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import free_port, nginx, wait_for_port
+from tests.conftest import free_port, nginx, sign_oneself, wait_for_port
 from tests.integration.server.conftest import SLUG, Site, upload
 
 pytestmark = pytest.mark.component("nginx")
@@ -84,12 +84,7 @@ def proxy(site: Site, root_path: str, tmp_path: Path) -> Iterator[Proxy]:
     folder, ports = tmp_path / "nginx", (free_port(), free_port())
     (folder / "pages").mkdir(parents=True)
     shutil.copyfile(DEPLOY / "away.html", folder / "pages" / "away.html")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-         "-keyout", str(folder / "privkey.pem"), "-out", str(folder / "fullchain.pem")],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    sign_oneself(folder / "fullchain.pem", folder / "privkey.pem")
     (folder / "lethe.conf").write_text(example(folder, site, root_path, ports))
     user = "user root;\n" if os.geteuid() == 0 else ""  # who may look into the tests' folders
     (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=user))

@@ -1,7 +1,6 @@
 """PostgreSQL behind pgbouncer, which gives each transaction another server: everything works or says why not."""
 
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,7 @@ from lethe.server.errors import ConfigurationError
 from lethe.server.hosting.backup import back_up, read_manifest, restore
 from lethe.server.hosting.queries import schema_revision
 from lethe.server.settings import Settings
-from tests.conftest import PGBOUNCER, demoted, free_port, new_database, wait_for_port
+from tests.conftest import PGBOUNCER, demoted, free_port, listening, new_database
 from tests.integration.server.conftest import Site, Template, running_site, upload
 
 pytestmark = pytest.mark.component("postgresql", "pgbouncer")
@@ -38,15 +37,10 @@ def pgbouncer(server: str, mode: str) -> Iterator[str]:
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\nunix_socket_dir =\n"
         f"pool_mode = {mode}\ndefault_pool_size = 2\n"
     )
-    process = subprocess.Popen(
-        demoted([str(PGBOUNCER), "-q", str(folder / "pgbouncer.ini")]), stderr=subprocess.DEVNULL
-    )
     try:
-        wait_for_port(port)
-        yield f"postgresql://lethe@127.0.0.1:{port}"
+        with listening(demoted([str(PGBOUNCER), "-q", str(folder / "pgbouncer.ini")]), port):
+            yield f"postgresql://lethe@127.0.0.1:{port}"
     finally:
-        process.terminate()
-        process.wait(timeout=60)
         shutil.rmtree(folder, ignore_errors=True)
 
 

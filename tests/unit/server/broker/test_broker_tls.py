@@ -1,6 +1,5 @@
 """rediss:// checks certificate and name, for wake-ups and limits alike, with an authority of one's own or without."""
 
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from lethe.evaluator.settings import WorkerSettings
 from lethe.server.broker.wake_ups import Waker, create_celery
 from lethe.server.http.rate_limit import Rates
 from lethe.server.settings import Settings
-from tests.conftest import free_port, wait_for_port
+from tests.conftest import free_port, listening, sign_oneself
 
 pytestmark = pytest.mark.component("redis")
 
@@ -33,23 +32,15 @@ class TlsRedis:
 def tls_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsRedis]:
     folder = tmp_path_factory.mktemp("tls")
     certificate, key = folder / "certificate.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    sign_oneself(certificate, key)
     port = free_port()
-    process = subprocess.Popen(
-        ["redis-server", "--port", "0", "--tls-port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder,
-         "--tls-cert-file", certificate, "--tls-key-file", key, "--tls-auth-clients", "no"],
-        stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        wait_for_port(port)
+    command = [
+        *("redis-server", "--port", "0", "--tls-port", str(port), "--bind", "127.0.0.1", "--save", ""),
+        *("--dir", str(folder), "--tls-cert-file", str(certificate), "--tls-key-file", str(key)),
+        *("--tls-auth-clients", "no"),
+    ]
+    with listening(command, port):
         yield TlsRedis(port, certificate)
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
 
 
 def is_reached(settings: Settings) -> bool:

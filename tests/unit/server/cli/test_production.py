@@ -1,7 +1,6 @@
 """`lethe doctor --production`: what a public site lacks, each line with its remedy."""
 
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +13,7 @@ import pytest
 from lethe.sandbox.doctor import HostFinding
 from lethe.server.cli.production import inspect
 from lethe.server.settings import Settings
+from tests.conftest import sign_oneself
 
 STRONG = "4f7c1d9e03ab5268d1c0b7e6"
 Look = Callable[..., dict[str, HostFinding]]
@@ -112,11 +112,7 @@ class _Site(BaseHTTPRequestHandler):
 def https_site(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """The address of a site whose certificate nobody vouches for but the file."""
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    sign_oneself(certificate, key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     with ThreadingHTTPServer(("127.0.0.1", 0), _Site) as server:
