@@ -22,22 +22,11 @@ PackageName = Annotated[
 
 # What every worker has: installing it needs nothing.
 BASE_PACKAGES = frozenset(
-    (
-        *(
-            "absl-py",
-            "joblib",
-            "matplotlib",
-            "numpy",
-            "pandas",
-            "pillow",
-            "pyyaml",
-            "requests",
-            "scikit-learn",
-            "scipy",
-        ),
-        *("tabulate", "torch", "torchvision", "tqdm"),
-    )
-)
+    {
+        "absl-py", "joblib", "matplotlib", "numpy", "pandas", "pillow", "pyyaml", "requests", "scikit-learn", "scipy",
+        "tabulate", "torch", "torchvision", "tqdm",
+    }
+)  # fmt: skip
 # Libraries for training, statistics and images, all with wheels. Packages of the worker need no entry.
 COMMON_PACKAGES = (
     *("absl-py", "attrs", "backpack-for-pytorch", "beartype", "captum", "einops", "ema-pytorch", "geoopt"),
