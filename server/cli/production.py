@@ -67,7 +67,7 @@ def _ask_site(url: str) -> Iterator[HostFinding]:
         remedy = "put a proxy with TLS in front (deploy/nginx.conf), and name https://…"
         yield HostFinding("public address", False, True, f"{url} is not https://", remedy)
         return
-    base = f"https://{parts.netloc}"
+    base = f"https://{parts.netloc}{parts.path.rstrip('/')}"
     with httpx.Client(timeout=_ANSWER_S) as client:
         try:
             answer = client.get(f"{base}/healthz")

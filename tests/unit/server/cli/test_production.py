@@ -100,7 +100,7 @@ def test_a_default_secret_of_the_store(look: Look, monkeypatch: pytest.MonkeyPat
 
 class _Site(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200 if self.path in {"/healthz", "/metrics"} else 404)
+        self.send_response(200 if self.path in {"/healthz", "/metrics", "/below/healthz"} else 404)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -136,3 +136,5 @@ def test_the_public_address(look: Look, https_site: tuple[str, Path], monkeypatc
     assert found["public address"].ok
     assert (found["hsts"].ok, found["hsts"].required) == (False, False)
     assert "metrics" in failed(found)
+    assert look(f"{url}/below/")["public address"].ok
+    assert "public address" in failed(look(f"{url}/elsewhere"))
