@@ -21,12 +21,17 @@ _CPU_PERIOD_US = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The counters of a group; None where its controller is missing. `*_hits`: how often a limit was hit."""
+    """The counters of a group; None where its controller is missing. `*_hits`: how often a limit was hit.
+
+    `foreign_kills`: processes that the kernel killed because a group above or the machine had no memory left, while the
+    group itself was below its limit.
+    """
 
     cpu_s: float | None
     peak_memory_bytes: int | None
     memory_hits: int
     process_hits: int
+    foreign_kills: int = 0
 
 
 class RunGroup:
@@ -77,11 +82,14 @@ class RunGroup:
         peak, events = (
             ("memory.peak", "memory.events") if unified else ("memory.max_usage_in_bytes", "memory.oom_control")
         )
+        kills = (_field(memory / events, "oom_kill") or 0) if memory else 0
+        is_own = kills > 0 and memory is not None and _reached_limit(memory, is_unified=unified is not None)
         return Usage(
             cpu_s=self.cpu_s(),
             peak_memory_bytes=_number(memory / peak) if memory else None,
-            memory_hits=(_field(memory / events, "oom_kill") or 0) if memory else 0,
+            memory_hits=kills if is_own else 0,
             process_hits=(_field(pids / "pids.events", "max") or 0) if pids else 0,
+            foreign_kills=0 if is_own else kills,
         )
 
     def remove(self) -> None:
@@ -202,6 +210,12 @@ def _set_limits(controller: str, folder: Path, policy: Policy) -> None:
         _write_if_there(folder / "cpu.cfs_period_us", _CPU_PERIOD_US)
         with contextlib.suppress(OSError):  # refused where a parent group has a lower quota, which then applies
             _write_if_there(folder / "cpu.cfs_quota_us", quota_us)
+
+
+def _reached_limit(memory: Path, *, is_unified: bool) -> bool:
+    """Whether the group's own limit of memory was ever met; True where the kernel does not tell."""
+    met = _field(memory / "memory.events", "oom") if is_unified else _number(memory / "memory.failcnt")
+    return met is None or met > 0
 
 
 def _lock(folder: Path, how: int) -> int:

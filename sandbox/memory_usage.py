@@ -1,6 +1,7 @@
 """Measures a run's memory from outside where no memory cgroup is writable."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,15 @@ def held_bytes(pid: int) -> int:
     except (OSError, ValueError):
         return 0
     return fields["RssAnon"] + fields["VmPTE"]
+
+
+def memory_kills() -> int:
+    """How many processes the kernel has killed on this machine for lack of memory; 0 where it does not tell."""
+    try:
+        found = re.search(r"^oom_kill (\d+)$", (_PROC / "vmstat").read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
 
 
 def _sockets(pid: int) -> int:

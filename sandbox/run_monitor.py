@@ -16,7 +16,7 @@ from lethe.sandbox.cgroups import CgroupTree, RunGroup, Usage
 from lethe.sandbox.errors import SandboxFailure
 from lethe.sandbox.gpu import GpuWatch
 from lethe.sandbox.jail import Jail
-from lethe.sandbox.memory_usage import held_bytes, memory_bytes
+from lethe.sandbox.memory_usage import held_bytes, memory_bytes, memory_kills
 from lethe.sandbox.pipes import Reader, Writer, open_pipe
 from lethe.sandbox.policy import Policy
 from lethe.sandbox.request import Request
@@ -98,6 +98,7 @@ class _RunMonitor:
         self._selector.register(self._socket, selectors.EVENT_READ)
         for reader in self._readers:
             self._selector.register(reader.fd, selectors.EVENT_READ, reader)
+        self._memory_kills = memory_kills()
         self._opened_at = self._measured_at = time.monotonic()
         self._gpu = GpuWatch(request.gpu, policy.gpu_memory_bytes) if request.gpu is not None else None
         if self._gpu is not None:
@@ -208,6 +209,8 @@ class _RunMonitor:
             self._kill(KillReason.CPU)
         elif self._exceeds_memory():
             self._kill(KillReason.MEMORY)
+        elif self._group is not None and self._group.usage().foreign_kills:
+            self._kill_processes()  # the kernel killed one of them; the end of the others is judged below
         elif self._gpu is not None and state.supervisor_pid and self._gpu.exceeded(state.supervisor_pid):
             self._kill(KillReason.GPU_MEMORY)
 
@@ -227,6 +230,19 @@ class _RunMonitor:
             return False
         # The supervisor is an idle fork of the zygote, so it holds exactly the memory that the guest inherited.
         return memory_bytes(pid, inherited_bytes=held_bytes(pid)) > self._policy.memory_bytes
+
+    def _was_killed_for_others(self, usage: Usage, wait_status: int | None) -> bool:
+        """Whether the run died of a lack of memory that is not its own.
+
+        Where no group counts the run's memory, the kernel's count of such kills and the run's end tell it together: a
+        run that kills itself just then is repeated, too.
+        """
+        if self._group is not None and self._group.limits_memory:
+            return usage.foreign_kills > 0
+        was_killed = (
+            wait_status is not None and os.WIFSIGNALED(wait_status) and os.WTERMSIG(wait_status) == signal.SIGKILL
+        )
+        return was_killed and memory_kills() > self._memory_kills
 
     def _kill(self, reason: KillReason) -> None:
         self._state.killed = reason
@@ -261,6 +277,11 @@ class _RunMonitor:
         ended = state.ended or {}
         if "failed" in ended:
             raise SandboxFailure(f"a run could not be isolated: {ended['failed']}")
+        if state.killed is None and self._was_killed_for_others(usage, ended.get("wait_status")):
+            raise SandboxFailure(
+                "the kernel killed a run that was below its limit, because the machine or the worker's own group "
+                "had no memory left: use fewer slots (LETHE_SLOTS), or give the worker more memory"
+            )
         return EndedRun(
             wait_status=ended.get("wait_status"),
             killed=state.killed,

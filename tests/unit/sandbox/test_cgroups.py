@@ -124,6 +124,18 @@ def test_limits_and_counts_of_version_2(unified: Path, monkeypatch: pytest.Monke
     (folder / "pids.events").write_text("max 3\n")
     usage = group.usage()
     assert (usage.cpu_s, usage.peak_memory_bytes, usage.memory_hits, usage.process_hits) == (1.5, MIB, 1, 3)
+    assert usage.foreign_kills == 0
+
+
+@pytest.mark.parametrize("met", [0, 2])
+def test_only_a_group_that_met_its_limit_is_blamed(tmp_path: Path, met: int) -> None:
+    (tmp_path / "memory.events").write_text(f"oom {met}\noom_kill 1\n")
+    (tmp_path / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n")
+    (tmp_path / "memory.failcnt").write_text(f"{met}\n")
+    expected = (1, 0) if met else (0, 1)
+    for controller in ("unified", "memory"):
+        usage = RunGroup({controller: tmp_path}).usage()
+        assert (usage.memory_hits, usage.foreign_kills) == expected
 
 
 def test_files_that_an_older_kernel_lacks_count_nothing(tmp_path: Path) -> None:
