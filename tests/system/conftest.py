@@ -42,8 +42,8 @@ chunk_runs = 6
 [metric]
 rule = "competition"
 [limits]
-run_wall_s = 20
-run_cpu_s = 10
+run_wall_s = 60
+run_cpu_s = 6
 output_bytes = 4194304
 log_bytes = 16384
 [leaks]
