@@ -1,5 +1,6 @@
 # Two images from one file: `server` (API, pages, control, admin commands; no torch) and `worker` (torch, with CUDA unless
-# TORCH_BACKEND says otherwise, and the sandbox's tools; no compiler, which submissions could not run). Versions are those of requirements.lock. Nothing in them runs as root.
+# TORCH_BACKEND says otherwise, the sandbox's tools, and the admin commands that prepare data and train; no compiler, which
+# submissions could not run). Versions are those of requirements.lock. Nothing in them runs as root.
 FROM python:3.13-slim AS base
 COPY --from=ghcr.io/astral-sh/uv:0.13.8 /uv /usr/local/bin/uv
 ENV UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1 VIRTUAL_ENV=/opt/lethe PATH=/opt/lethe/bin:$PATH PYTHONUNBUFFERED=1
@@ -29,7 +30,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends bubblewrap libs
 # TORCH_BACKEND=cpu leaves CUDA out, which is most of the image; UV_INDEX names another index that has such a build.
 ARG TORCH_BACKEND
 ARG UV_INDEX
-RUN uv pip install --constraint requirements.lock ${TORCH_BACKEND:+--torch-backend "$TORCH_BACKEND"} '.[worker]'
+RUN uv pip install --constraint requirements.lock ${TORCH_BACKEND:+--torch-backend "$TORCH_BACKEND"} '.[server,worker]'
 USER lethe
 WORKDIR /var/lib/lethe
 CMD ["lethe", "worker"]

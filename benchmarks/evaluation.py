@@ -43,6 +43,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=32, help="runs of a job; the demo's have 32")
     parser.add_argument("--rounds", type=int, default=3, help="how often each of the five jobs is done")
+    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="default: all of them")
     parser.add_argument("--specification", default="demo", help="a name or a file; default: demo")
     parser.add_argument("--bare", nargs=4, help=argparse.SUPPRESS)  # the bare loop, in its own process
     arguments = parser.parse_args()
@@ -50,12 +51,11 @@ def main() -> None:
         bare_loop(*arguments.bare)
         return
     with tempfile.TemporaryDirectory() as folder:
-        compare(arguments.specification, Path(folder), arguments.runs, arguments.rounds)
+        compare(arguments.specification, Path(folder), arguments.runs, arguments.rounds, arguments.cores)
 
 
-def compare(specification: str, folder: Path, runs: int, rounds: int) -> None:
+def compare(specification: str, folder: Path, runs: int, rounds: int, cores: int) -> None:
     """Do the five jobs in turn, `rounds` times, and print medians and ratios."""
-    cores = len(os.sched_getaffinity(0))
     spec = load_specification(specification).with_seeds(lambda: 0)
     store = open_store(f"file://{folder / 'store'}")
     prepared = prepare(spec, store).public

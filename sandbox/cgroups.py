@@ -17,6 +17,7 @@ from lethe.sandbox.policy import Policy
 PREFIX = "lethe-sandbox-"
 _REMOVE_WAIT_S = 5.0
 _CPU_PERIOD_US = 100_000
+_CHARGED_AT_ONCE_BYTES = 2 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +215,12 @@ def _set_limits(controller: str, folder: Path, policy: Policy) -> None:
 
 def _reached_limit(memory: Path, *, is_unified: bool) -> bool:
     """Whether the group's own limit of memory was ever met; True where the kernel does not tell."""
-    met = _field(memory / "memory.events", "oom") if is_unified else _number(memory / "memory.failcnt")
-    return met is None or met > 0
+    if is_unified:
+        met = _field(memory / "memory.events", "oom")
+        return met is None or met > 0
+    # Version 1 counts no such event for limits that include swap, so the peak has to tell.
+    peak, limit = (_number(memory / f"memory.{name}_in_bytes") for name in ("max_usage", "limit"))
+    return peak is None or limit is None or peak > limit - _CHARGED_AT_ONCE_BYTES
 
 
 def _lock(folder: Path, how: int) -> int:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from lethe.sandbox.errors import SandboxFailure, SandboxUnavailable
-from lethe.sandbox.memory_usage import descendants
+from lethe.sandbox.process_usage import descendants
 
 _DEVICES = Path("/dev")
 _SHARED_NODES = ("nvidiactl", "nvidia-uvm")

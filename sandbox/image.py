@@ -116,7 +116,7 @@ def _digest(key: "_Key", contents: Contents) -> str:
     """A name that changes with what is in the image."""
     files = {}
     for place, source in contents.files.items():
-        found = Path(source).stat()
+        found = os.stat(source)
         files[place] = (source, found.st_size, found.st_mtime_ns)
     text = json.dumps([str(key.python), key.uid, files, contents.links], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
@@ -124,7 +124,7 @@ def _digest(key: "_Key", contents: Contents) -> str:
 
 def needed_bytes(contents: Contents) -> int:
     """The memory that an image takes: whole pages."""
-    return sum(-(-Path(source).stat().st_size // 4096) * 4096 for source in contents.files.values())
+    return sum(-(-os.stat(source).st_size // 4096) * 4096 for source in contents.files.values())
 
 
 def available_bytes() -> int:

@@ -16,9 +16,9 @@ from lethe.sandbox.cgroups import CgroupTree, RunGroup, Usage
 from lethe.sandbox.errors import SandboxFailure
 from lethe.sandbox.gpu import GpuWatch
 from lethe.sandbox.jail import Jail
-from lethe.sandbox.memory_usage import held_bytes, memory_bytes, memory_kills
 from lethe.sandbox.pipes import Reader, Writer, open_pipe
 from lethe.sandbox.policy import Policy
+from lethe.sandbox.process_usage import held_bytes, memory_bytes, memory_kills, processor_s
 from lethe.sandbox.request import Request
 from lethe.sandbox.result import RunResult
 from lethe.sandbox.verdict import EndedRun, KillReason, judge
@@ -50,6 +50,8 @@ class _RunState:
     killed: KillReason | None = None
     killed_at: float = 0.0
     waited_s: float | None = None
+    spent_s: float = 0.0
+    """Processor time of all processes of the run when its wall-clock limit ended it."""
 
 
 def monitor_run(jail: Jail, cgroups: CgroupTree, policy: Policy, request: Request) -> RunResult:
@@ -191,6 +193,7 @@ class _RunMonitor:
                 raise SandboxFailure(f"a run had not started after {_SETUP_S:g} s")
         elif now - state.started_at > policy.wall_s:
             state.waited_s = _waited_s(state.guest_pid)
+            state.spent_s = 0.0 if state.supervisor_pid is None else processor_s(state.supervisor_pid)
             self._kill(KillReason.WALL)
         elif not self._is_allowed(now):
             self._kill(KillReason.TOTAL)
@@ -287,7 +290,8 @@ class _RunMonitor:
             killed=state.killed,
             waited_s=state.waited_s,
             usage=usage,
-            guest_cpu_s=ended.get("cpu_s"),
+            # The supervisor does not learn what processes used that were killed with the run.
+            guest_cpu_s=max(ended.get("cpu_s") or 0.0, state.spent_s) or None,
             wall_s=wall_s,
             payload=self._payload,
             report=self._report,

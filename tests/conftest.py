@@ -20,6 +20,10 @@ import structlog
 from argon2 import PasswordHasher
 from xdist.scheduler import LoadScopeScheduling
 
+from lethe.sandbox import Setup
+from lethe.sandbox.identity import identity_of
+from lethe.sandbox.image import held_image
+from lethe.sandbox.interpreter import find_interpreter
 from lethe.server.security import passwords
 
 VECTORS = Path(__file__).parent / "vectors"
@@ -153,6 +157,17 @@ def cheap_hashes() -> Iterator[None]:
     """argon2id with the least memory and time: many tests register somebody, and none is about the cost."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+        yield
+
+
+@pytest.fixture(scope="session")
+def kept_image() -> Iterator[None]:
+    """Keeps the files that guests see in memory between the sandboxes of a test run: copying 4 GB takes long."""
+    require_component("bubblewrap")
+    setup = Setup(harness={}, harness_module="none")
+    identity = identity_of(setup)
+    interpreter = find_interpreter(setup.python, identity)
+    with held_image(interpreter, identity, with_packages=True, with_gpu=False, is_shared=True):
         yield
 
 

@@ -5,7 +5,8 @@ Everything errs on one side: a name that may depend on a statement counts as dep
 
 import ast
 import functools
-from collections.abc import Iterable, Mapping
+import types
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 # Builtins that change none of their arguments.
@@ -17,6 +18,7 @@ _PURE = frozenset(
 )
 # With these a statement can bind any name.
 _UNTRACEABLE = frozenset({"exec", "eval", "globals", "locals", "vars"})
+_SETTERS = frozenset({"setattr", "delattr"})
 _LIBRARIES = ("torch.", "nn.", "F.", "np.", "numpy.", "torchvision.", "optim.", "random.")
 _STATE_SETTERS = frozenset({"set_default_dtype", "set_default_tensor_type"})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -28,12 +30,14 @@ _PLAIN_BINDERS = (*_DEFINITIONS, ast.Import, ast.ImportFrom)
 class Effects:
     """Names at module level that a statement binds, may change in place, and reads.
 
+    sets: those of the changed ones of which it sets an attribute or an item.
     patches: texts of what it sets on a module's attributes.
     is_untraceable: it may bind names that cannot be told.
     """
 
     binds: set[str] = field(default_factory=set)
     changes: set[str] = field(default_factory=set)
+    sets: set[str] = field(default_factory=set)
     reads: set[str] = field(default_factory=set)
     patches: set[str] = field(default_factory=set)
     is_untraceable: bool = False
@@ -41,6 +45,7 @@ class Effects:
     def add(self, other: "Effects") -> None:
         self.binds |= other.binds
         self.changes |= other.changes
+        self.sets |= other.sets
         self.reads |= other.reads
         self.patches |= other.patches
         self.is_untraceable |= other.is_untraceable
@@ -93,9 +98,8 @@ class Dependence:
             self.problem = self.problem or (f"sets {', '.join(sorted(effects.patches))} for everything", statement)
         for name in effects.binds:
             self.spoiled[name] = statement
-        for name in effects.changes:
-            if name in values and not is_constant(values[name]):
-                self.spoiled[name] = self.changed[name] = statement
+        for name in _changeable(effects, values):
+            self.spoiled[name] = self.changed[name] = statement
 
     def keep(self, statement: ast.stmt, values: Mapping[str, object]) -> None:
         """Note a statement that ran; `values` are the module's names afterwards."""
@@ -105,7 +109,7 @@ class Dependence:
         reached = self._with_calls(effects, values)
         source = next((self.spoiled[name] for name in sorted(reached.reads) if name in self.spoiled), None)
         if source is not None:
-            for name in reached.binds | reached.changes:
+            for name in reached.binds | _changeable(reached, values):
                 self.spoiled[name] = source
         elif _binds_anew(statement):
             for name in effects.binds:
@@ -128,6 +132,19 @@ class Dependence:
                 total.add(self._bodies[name])
                 pending += self._bodies[name].reads
         return total
+
+
+def _changeable(effects: Effects, values: Mapping[str, object]) -> set[str]:
+    """Return the names whose values the effects may change in place."""
+
+    def is_changeable(name: str) -> bool:
+        value = values[name]
+        if isinstance(value, type) and value.__module__ == values.get("__name__"):
+            return True  # calls of its methods change what all its objects share
+        is_set = name in effects.sets and hasattr(value, "__dict__") and not isinstance(value, types.ModuleType)
+        return is_set or not is_constant(value)
+
+    return {name for name in effects.changes if name in values and is_changeable(name)}
 
 
 def is_constant(value: object) -> bool:
@@ -211,6 +228,7 @@ class _Walker(ast.NodeVisitor):
             root = _root(node)
             if root is not None and root not in self._own:
                 self._found.changes.add(root)
+                self._found.sets.add(root)
                 text = ast.unparse(node)
                 is_library = text.startswith(_LIBRARIES) and not text.startswith("torch.backends.")
                 if isinstance(node, ast.Attribute) and is_library:
@@ -233,13 +251,27 @@ class _Walker(ast.NodeVisitor):
         if not (isinstance(function, ast.Name) and function.id in _PURE):
             for argument in (*node.args, *(keyword.value for keyword in node.keywords)):
                 self._change_all(argument)
+        if isinstance(function, ast.Name) and function.id in _SETTERS and node.args:
+            self._found.sets.update(self._names_in(node.args[0]))
         self.generic_visit(node)
 
     def _change_all(self, node: ast.expr) -> None:
         """Every name in what is handed to a call may be changed by it."""
-        for part in ast.walk(node):
-            if isinstance(part, ast.Name) and part.id not in self._own:
-                self._found.changes.add(part.id)
+        self._found.changes.update(self._names_in(node))
+
+    def _names_in(self, node: ast.AST) -> Iterator[str]:
+        """Yield the names whose values a call may reach that gets the value of `node`.
+
+        Not the name of a function that is called for it: whoever gets `f(x)` has no `f`.
+        """
+        if isinstance(node, ast.Name):
+            if node.id not in self._own:
+                yield node.id
+            return
+        for part in ast.iter_child_nodes(node):
+            is_called = isinstance(node, ast.Call) and part is node.func and isinstance(part, ast.Name)
+            if not is_called:
+                yield from self._names_in(part)
 
     def _iterated(self, node: ast.expr) -> None:
         self._change_all(node)  # an iterator is used up

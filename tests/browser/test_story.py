@@ -88,7 +88,7 @@ def unlearning(net, retain, forget, validation):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def site(kept_image: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """The competition, open and served; in the place of the invented site that the other tests look at."""
     require_component("bubblewrap")
     home = tmp_path_factory.mktemp("story")

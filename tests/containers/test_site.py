@@ -84,8 +84,9 @@ def test_a_site_starts_scores_and_survives_an_upgrade(site: Site) -> None:
         "--profile", "worker", "up", "-d", "--build", "--force-recreate", "--wait", "serve", "control", "worker"
     )
     assert site.lethe("serve", "leaderboard", SLUG, "--json", **server) == board
-    refused = site.lethe("serve", "register", "--username", "bob", "--email", "bob@example.org", check=False, **server)
-    assert "closed" in refused
+    words = ("register", "--username", "bob", "--email", "bob@example.org", "--password", "correct horse")
+    refused = site.lethe("serve", *words, check=False, **server)
+    assert "closed" in refused, refused
 
 
 def test_the_sandbox_in_the_worker_contains_every_attack(site: Site) -> None:

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from tests.conftest import LIGHT_WORKERS, free_port, make_bucket, new_database, require_component
+from tests.integration.package_index import Index, open_folder
 
 SLUG = "mini"
 RUNS = 8
@@ -137,6 +138,11 @@ def _fix_secret(installation: Installation) -> None:
     database.dispose()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _kept_image(kept_image: None) -> None:
+    """All of these tests start workers."""
+
+
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """The embedded default with the mini competition prepared, not running."""
@@ -167,8 +173,16 @@ def prepared_home(base: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def embedded(prepared: Installation) -> Iterator[Installation]:
+def index() -> Iterator[Index]:
+    """The package index of `embedded`, without packages."""
+    with open_folder() as folder:
+        yield Index(folder / "index")
+
+
+@pytest.fixture(scope="session")
+def embedded(prepared: Installation, index: Index) -> Iterator[Installation]:
     """SQLite, the filesystem broker and a local folder, running."""
+    prepared.environment |= {"UV_DEFAULT_INDEX": index.url, "LETHE_LAYERS": str(index.root.with_name("layers"))}
     with running(prepared):
         yield prepared
 

@@ -10,6 +10,6 @@ from tests.integration.package_index import open_folder
 
 
 @pytest.fixture(scope="session")
-def resources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerResources]:
+def resources(kept_image: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerResources]:
     with open_folder() as folder, open_station(tmp_path_factory.mktemp("cache"), folder / "layers") as opened:
         yield opened

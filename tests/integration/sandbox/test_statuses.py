@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from lethe.sandbox import Allowance, Policy, RunResult, Sandbox, Setup, Status, open_sandbox
+from lethe.sandbox import sandbox as sandbox_module
 
 pytestmark = pytest.mark.component("bubblewrap")
 
@@ -294,3 +295,25 @@ def test_a_run_that_sleeps_does_not_wait_for_a_processor(run_hasty: Run) -> None
     assert result.status is Status.TIMEOUT
     assert result.waited_s is not None
     assert result.waited_s < result.wall_s / 2
+
+
+def test_processes_that_are_killed_with_the_run_are_counted(
+    tiny_setup: Setup, monkeypatch: pytest.MonkeyPatch, run_in: RunIn
+) -> None:
+    """Nobody waits for them, so where no control group counts their time, a look at them has to."""
+    monkeypatch.setattr(sandbox_module.CgroupTree, "create", classmethod(lambda cls: cls(0, {}, [])))
+    source = """
+        import os
+        def f(context, seed):
+            for _ in range(4):
+                if os.fork() == 0:
+                    while True:
+                        pass
+            os.wait()
+        """
+    with open_sandbox(tiny_setup, Policy(wall_s=2.0, processes=24, memory_bytes=128 * 2**20)) as opened:
+        result = run_in(opened, source)
+    assert result.status is Status.TIMEOUT
+    assert result.waited_s is not None
+    assert result.cpu_s is not None
+    assert result.cpu_s > 0.5

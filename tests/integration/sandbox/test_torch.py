@@ -79,9 +79,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def setup(folder: Path) -> Setup:
+def setup(kept_image: None, folder: Path) -> Setup:
     inputs = {"data.safetensors": folder / "data.safetensors"}
-    return Setup(harness={"heavy.py": folder / "heavy.py"}, harness_module="heavy", inputs=inputs)
+    return Setup(harness={"heavy.py": folder / "heavy.py"}, harness_module="heavy", inputs=inputs, shared_image=True)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 
-from tests.system.chaos.stand import FORK_SERVER, INFERENCE, WORKERS, Stand
+from tests.system.chaos.stand import FORK_SERVER, INFERENCE, Stand
 
 # How often each happens in relation to the others.
 SCRIPT = {
@@ -70,7 +70,7 @@ class Havoc:
 
     def _disturb(self, name: str) -> bool:
         stand = self._stand
-        worker = self._random.choice(WORKERS)
+        worker = self._random.choice(stand.workers)
         if name == "worker":
             return stand.kill(worker)
         if name == "fork server":

@@ -1,4 +1,4 @@
-"""The installation that the chaos test torments: API, control and three workers on PostgreSQL and Redis."""
+"""The installation that the chaos test torments: API, control and workers on PostgreSQL and Redis."""
 
 import contextlib
 import os
@@ -26,7 +26,6 @@ RUNS = 8
 CHUNK_RUNS = 3
 SLOTS = 1
 LEASE_S = 6.0
-WORKERS = ("worker1", "worker2", "worker3")
 FORK_SERVER = "lethe.sandbox.zygote"
 INFERENCE = "lethe.evaluator.inference.child"
 # Uploads of one kind differ in a string only, and have to give the same scores; since rule 2 they would have seeds of
@@ -40,7 +39,10 @@ EQUAL_SEEDS = (
 class Stand:
     """Everything running, from construction to `close`. The competition is open; `context` looks into the database."""
 
-    def __init__(self, home: Path, artifacts: Path, cache: Path, specification: Path, *, seed: int) -> None:
+    def __init__(
+        self, home: Path, artifacts: Path, cache: Path, specification: Path, *, seed: int, workers: int
+    ) -> None:
+        self.workers = tuple(f"worker{number + 1}" for number in range(workers))
         self.postgres, self.redis = Postgres(), Redis()
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
@@ -78,7 +80,7 @@ class Stand:
         self._supervisor = Supervisor(shared)
         for name in ("serve", "control"):
             self._supervisor.start(name, [sys.executable, "-m", "lethe.server.cli", name])
-        for name in WORKERS:
+        for name in self.workers:
             self._supervisor.start(name, [sys.executable, "-m", "lethe.server.cli", "worker"], environment=worker)
         self._closing = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)

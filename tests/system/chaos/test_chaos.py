@@ -64,12 +64,16 @@ class Sent:
 
 
 @pytest.fixture
-def stand(prepared: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stand]:
+def stand(
+    prepared: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Stand]:
+    """With as many workers as the test asks for."""
     # What is killed all the time would otherwise be left dead for longer and longer.
     monkeypatch.setattr("lethe.server.cli.supervisor.LONGEST_BACKOFF_S", 2.0)
     path = tmp_path / "chaos.toml"
     path.write_text(SPEC)
-    found = Stand(tmp_path / "home", prepared.home / "artifacts", prepared.home / "cache", path, seed=SEED)
+    folders = (tmp_path / "home", prepared.home / "artifacts", prepared.home / "cache")
+    found = Stand(*folders, path, seed=SEED, workers=request.param)
     try:
         found.wait_until_up()
         yield found
@@ -78,12 +82,14 @@ def stand(prepared: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("stand", [2], indirect=True, ids=["two workers"])
 def test_everything_is_killed_and_nothing_is_lost(stand: Stand) -> None:
-    _torment(stand, SMALL, kills=16, pause_s=(0.5, 3.0), away_s=4.0, batch_s=700)
+    _torment(stand, SMALL, kills=10, pause_s=(0.5, 3.0), away_s=4.0, batch_s=700)
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(6 * 3600)
+@pytest.mark.parametrize("stand", [3], indirect=True, ids=["three workers"])
 def test_everything_is_killed_hundreds_of_times(stand: Stand) -> None:
     _torment(stand, LARGE, kills=300, pause_s=(1.0, 6.0), away_s=20.0, batch_s=1800)
 

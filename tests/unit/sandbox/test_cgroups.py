@@ -127,15 +127,15 @@ def test_limits_and_counts_of_version_2(unified: Path, monkeypatch: pytest.Monke
     assert usage.foreign_kills == 0
 
 
-@pytest.mark.parametrize("met", [0, 2])
-def test_only_a_group_that_met_its_limit_is_blamed(tmp_path: Path, met: int) -> None:
-    (tmp_path / "memory.events").write_text(f"oom {met}\noom_kill 1\n")
+@pytest.mark.parametrize("is_met", [False, True])
+def test_only_a_group_that_met_its_limit_is_blamed(tmp_path: Path, is_met: bool) -> None:
+    (tmp_path / "memory.events").write_text(f"oom {int(is_met)}\noom_kill 1\n")
     (tmp_path / "memory.oom_control").write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n")
-    (tmp_path / "memory.failcnt").write_text(f"{met}\n")
-    expected = (1, 0) if met else (0, 1)
+    (tmp_path / "memory.limit_in_bytes").write_text(f"{64 * MIB}\n")
+    (tmp_path / "memory.max_usage_in_bytes").write_text(f"{64 * MIB - 4096 if is_met else 40 * MIB}\n")
     for controller in ("unified", "memory"):
         usage = RunGroup({controller: tmp_path}).usage()
-        assert (usage.memory_hits, usage.foreign_kills) == expected
+        assert (usage.memory_hits, usage.foreign_kills) == ((1, 0) if is_met else (0, 1))
 
 
 def test_files_that_an_older_kernel_lacks_count_nothing(tmp_path: Path) -> None:

@@ -77,6 +77,10 @@ LEFT_OUT = {
     "reads a needed constant": ("D = 'cpu'\nnothing(D)" + F.format("D"), [(2, 2)]),
     "prints a needed list": ("d = [1]\nprint(d, nothing)" + F.format("d"), [(2, 2)]),
     "bound anew afterwards": ("x = nothing\nx = 2" + F.format("x"), [(1, 1)]),
+    "hands on a needed constant": ("D = 'cpu'\nm = []\nm.append(nothing)\nm.append(D)" + F.format("D"), [(3, 3)]),
+    "hands on the function": (F.format(1) + "m = []\nm.append(nothing)\nm.append(f)", [(4, 4)]),
+    "hands on a library": ("import math\nm = []\nm.append(nothing)\nm.append(math)" + F.format("math.pi"), [(3, 3)]),
+    "makes an object of a class": ("class C: n = 1\nC().use(nothing)" + F.format("C.n"), [(2, 2)]),
     "calls a function with constants": ("D = 1\ndef g(x): return x + D\ng(nothing)" + F.format("g(D)"), [(3, 3)]),
 }  # fmt: skip
 
@@ -98,6 +102,13 @@ NEEDED = {
     "method": ("c = []\nc.append(nothing)" + F.format("c"), "needs `c`"),
     "argument": ("c = []\nprint(*map(c.extend, nothing))" + F.format("c"), "needs `c`"),
     "setattr": ("class A: pass\na = A()\nsetattr(a, 'x', nothing)" + F.format("a.x"), "needs `a`"),
+    "setattr of a class": ("class A: pass\nsetattr(A, 'x', nothing)" + F.format("A.x"), "needs `A`"),
+    "attribute of a class": ("class A: x = 1\nA.x = nothing" + F.format("A.x"), "needs `A`"),
+    "method of a class": ("class A:\n    x = []\nA.x.append(nothing)" + F.format("A.x"), "needs `A`"),
+    "attribute of a function": ("def g(): pass\ng.x = 1\ng.x = nothing" + F.format("g.x"), "needs `g`"),
+    "class set to what was changed": (
+        "c = []\nc.append(nothing)\nclass A: x = 1\nA.x = c" + F.format("A.x"), "needs `A` from line 2"
+    ),
     "alias": ("c = {}\nd = c\nd.update(nothing)" + F.format("c"), "`d` is, which is changed at"),
     "half of a loop": ("n = 0\nfor i in range(3):\n    n += 1\n    if i == 1: " + FAIL + F.format("n"), "needs `n`"),
     "in a called function": ("n = 0\ndef g():\n    global n\n    n += 1; nothing\ng()" + F.format("n"), "needs `n`"),
@@ -135,7 +146,8 @@ STATEMENTS = (
     *("a = b = 0", "def g(): return a", "c = g()", "for a in (3, nothing): pass", "print(a, nothing)", "c = {}"),
     *("c['x'] = a", "b = c", "c['y'] = nothing", "if c: b = nothing", "b = 5; c = nothing", "(a := nothing)"),
     *("(b := 7)", "setattr(g, 'x', a)", "def h(): b.append(3)", "h(); nothing", "h()", "c = [b]", "print(a, b, c)"),
-    *("def h(): global a; a = nothing",),
+    *("def h(): global a; a = nothing", "class K: x = [1]", "K.x = a", "K.x = nothing", "K.x.append(nothing)"),
+    *("b.append(K)", "nothing(K, a)", "g.y = nothing", "nothing([K.x])", "K.x = c", "c = K.x", "nothing(K())"),
 )
 RICH = """
 class N(int):
@@ -148,8 +160,8 @@ nothing = N(8)
 """
 
 
-@settings(max_examples=400, deadline=None)
-@given(st.lists(st.sampled_from(STATEMENTS), max_size=12), st.sampled_from(["a", "b", "c", "g()", "1"]))
+@settings(max_examples=600, deadline=None)
+@given(st.lists(st.sampled_from(STATEMENTS), max_size=12), st.sampled_from(["a", "b", "c", "g()", "1", "K.x", "g.y"]))
 def test_the_exact_source_runs_whole_and_nothing_needed_is_left_out(lines: list[str], wanted: str) -> None:
     """On a machine where nothing fails, `nothing` being a callable, the exact source gives what the file gives."""
     source = "\n".join(lines) + F.format(f"repr({wanted})")

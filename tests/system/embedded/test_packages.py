@@ -1,13 +1,11 @@
 """A file that needs a package outside of the base set, from upload to score; then again without any package index."""
 
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.integration.package_index import Index, open_folder
-from tests.system.conftest import RUNS, copy_of, prepared_home, running, submit, wait
+from tests.integration.package_index import Index
+from tests.system.conftest import RUNS, Installation, submit, wait
 
 # A package of the default allow-list, with content of the test's own: no index is asked for the real one.
 PACKAGE = "def shrink(tensor, factor):\n    return tensor * factor\n"
@@ -28,25 +26,14 @@ def unlearning(net, retain, forget, validation):
 pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(600)]
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with open_folder() as opened:
-        yield opened
-
-
-def test_package_from_upload_to_score_and_offline_afterwards(
-    folder: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    index = Index(folder / "index")
+def test_package_from_upload_to_score_and_offline_afterwards(embedded: Installation, index: Index) -> None:
     index.add_wheel("einops", "0.8.2", {"einops/__init__.py": PACKAGE})
-    more = {"UV_DEFAULT_INDEX": index.url, "LETHE_LAYERS": str(folder / "layers")}
-    installation = copy_of(prepared_home(tmp_path_factory.getbasetemp()), tmp_path / "home", **more)
-    with running(installation), installation.register("eve") as eve:
+    with embedded.register("eve") as eve:
         first = wait(eve, submit(eve, SOURCE.replace("FACTOR", "0.9"))["id"])
         assert (first["state"], first["runs_done"]) == ("scored", RUNS), first
         log = eve.get(f"/submissions/{first['id']}/log").json()
         assert log["packages"] == ["einops==0.8.2"]
         assert log["advice"] == []
-        shutil.rmtree(folder / "index")
+        shutil.rmtree(index.root)
         offline = wait(eve, submit(eve, SOURCE.replace("FACTOR", "0.8"))["id"])
         assert (offline["state"], offline["runs_done"]) == ("scored", RUNS), offline

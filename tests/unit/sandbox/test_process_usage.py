@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 
-from lethe.sandbox.memory_usage import held_bytes, memory_bytes
+from lethe.sandbox.process_usage import held_bytes, memory_bytes
 
 MIB = 2**20
 HOARD = """
