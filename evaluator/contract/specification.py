@@ -308,7 +308,7 @@ class CompetitionSpec(Contract):
     leave_out: LeaveOut = LeaveOut.NOTEBOOKS
     ignore_cuda: bool = Field(
         default=False,
-        description="On workers without a GPU `.cuda()` of tensors and modules does nothing, instead of failing",
+        description="On workers without a GPU `.cuda()` and `.to('cuda')` do nothing, instead of failing",
     )
 
     @model_validator(mode="after")

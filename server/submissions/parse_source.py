@@ -9,6 +9,7 @@ import hashlib
 import warnings
 from collections.abc import Iterator
 
+MOST_NAMED = 3
 NOTEBOOK = "# Made by Lethe from the code cells of a notebook."
 """The first line of a file that `convert_notebook` made."""
 
@@ -73,7 +74,7 @@ def describe(tree: ast.Module, function: str) -> dict[str, object]:
     """
     bound = list(bindings(tree.body, function))
     if not bound:
-        return {"code": "no_unlearning"}
+        return {"code": "no_unlearning", "message": _what_is_there(tree, function)}
     last = bound[-1]
     if isinstance(last, ast.AsyncFunctionDef | ast.ClassDef):
         return {"code": "wrong_parameters", "line": last.lineno, "message": f"{function} must be a plain function"}
@@ -85,6 +86,20 @@ def describe(tree: ast.Module, function: str) -> dict[str, object]:
         "line": last.lineno,
         "is_decorated": bool(last.decorator_list),
     }
+
+
+def _what_is_there(tree: ast.Module, function: str) -> str | None:
+    """Return what to write for a function of another name, or a method, that may be meant; None if there is none."""
+    stem = function[: len("unlearn")]
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            methods = [one.name for one in node.body if isinstance(one, ast.FunctionDef)]
+            if function in methods:
+                return f"line {node.lineno} has it as a method of {node.name}; it must be a function of the module"
+    found = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and stem in node.name.lower()]
+    if not found:
+        return None
+    return f"it defines {' and '.join(found[:MOST_NAMED])}: add the line {function} = {found[-1]}"
 
 
 def signature(args: ast.arguments) -> list[list[object]]:

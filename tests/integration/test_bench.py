@@ -51,7 +51,7 @@ file = "broken.py"
 """
 BROKEN = "def unlearning(net, retain, forget, validation):\n    raise ValueError('no idea')\n"
 
-pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.usefixtures("kept_image"), pytest.mark.timeout(900)]
 
 
 def lethe(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

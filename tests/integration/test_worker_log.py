@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import LIGHT_WORKERS, free_port
 
-pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.usefixtures("kept_image"), pytest.mark.timeout(180)]
 
 
 @pytest.mark.parametrize(

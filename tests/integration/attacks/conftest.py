@@ -44,7 +44,7 @@ def devices_lock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IO[bytes]
 
 
 @pytest.fixture(scope="session")
-def bench() -> Iterator[AttackBench]:
+def bench(kept_image: None) -> Iterator[AttackBench]:
     with AttackBench() as opened:
         yield opened
 

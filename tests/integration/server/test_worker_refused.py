@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import LIGHT_WORKERS
 from tests.integration.server.conftest import Site
 
-pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.usefixtures("kept_image"), pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize("broker", ["filesystem://{folder}/broker", "redis://127.0.0.1:9/0"])

@@ -218,9 +218,13 @@ def test_cuda_calls_do_nothing_where_the_host_allows_it(
 ) -> None:
     for kind in (torch.Tensor, torch.nn.Module):
         monkeypatch.setattr(kind, "cuda", kind.cuda)
+        monkeypatch.setattr(kind, "to", kind.to)
     for name in (harness.VISIBLE, harness.ORIGINAL):
         (tmp_path / name).symlink_to(inputs / name)
     setting = json.loads((inputs / harness.SETTING).read_text())
     (tmp_path / harness.SETTING).write_text(json.dumps({**setting, "ignores_cuda": True}))
-    body = "net.cuda()\nfor x, _ in forget:\n    net(x.cuda(0, non_blocking=True))\nassert x.device.type == 'cpu'"
+    body = "net.cuda()\nfor x, _ in forget:\n    net(x.cuda(0, non_blocking=True))\nassert x.device.type == 'cpu'\n"
+    body += (
+        "net.to('cuda')\nfor x, _ in forget:\n    net(x.to(device='cuda:0', dtype=x.dtype).to(torch.device('cuda')))"
+    )
     assert call(tmp_path, body).keys() == call(inputs, "pass").keys()
