@@ -172,8 +172,8 @@ def recheck(
             while (ended := sum(one.has_ended for one in found)) < len(found):
                 show(ended)
                 time.sleep(WATCH_S)
-                with context.database.write() as session:
-                    found = rechecks.recheck(session, slug, top=top)
+                with context.database.read() as session:
+                    found = rechecks.rechecked(session, slug)
             show(ended)
     if as_json:
         rows = [

@@ -13,7 +13,7 @@ from lethe.evaluator.contract.states import SubmissionState
 from lethe.evaluator.metrics.comparison import Difference, replicate_difference
 from lethe.server.audit_log.events import record
 from lethe.server.competitions.phases import Phase, phase
-from lethe.server.competitions.service import lock_competition
+from lethe.server.competitions.service import get_competition, lock_competition
 from lethe.server.hosting import finals, queries
 from lethe.server.hosting.actions import PhaseConflict
 from lethe.server.models import Competition, Score
@@ -55,15 +55,25 @@ def recheck(session: Session, slug: str, *, top: int, again: bool = False, actor
     the final evaluation has begun if nothing was queued before.
     """
     competition = lock_competition(session, slug)
-    before = None if again else queries.last_event(session, competition, ACTION)
-    if before is not None:
-        generations = {UUID(key): number for key, number in before.details["generations"].items()}
-        return _changes(session, generations)
+    queued = None if again else _last_queued(session, competition)
+    if queued is not None:
+        return _changes(session, queued)
     current = phase(competition)
     if current is not Phase.CLOSED:
         raise PhaseConflict(f"{slug} is {current.value}. Recheck it between close and finals.")
     generations = _queue(session, competition, top, actor)
     return _changes(session, generations)
+
+
+def rechecked(session: Session, slug: str) -> list[Rechecked]:
+    """Return what `recheck` returns after it has queued them; nothing before."""
+    return _changes(session, _last_queued(session, get_competition(session, slug)) or {})
+
+
+def _last_queued(session: Session, competition: Competition) -> dict[UUID, int] | None:
+    """Return the submissions that were queued last with the generation that each had before; None if none ever were."""
+    event = queries.last_event(session, competition, ACTION)
+    return None if event is None else {UUID(key): number for key, number in event.details["generations"].items()}
 
 
 def _queue(session: Session, competition: Competition, top: int, actor: str | None) -> dict[UUID, int]:
