@@ -30,7 +30,8 @@ submissions: [participants.md](participants.md#errors).
 COMMANDS = """## Commands
 Every command has `--help`; `lethe --install-completion` adds them to your shell. Commands that print something
 have `--json`, which prints JSON for programs. Those of hosts and operators have `--home` (`LETHE_HOME`), the folder
-with the embedded database, broker and artifacts. Exit codes: 0 ok, 1 failed, 2 wrong usage.
+with the embedded database, broker and artifacts. Exit codes: 0 ok, 1 failed, 2 wrong usage, 78 a worker
+that the server does not accept.
 """
 EVERYWHERE = {"home", "as_json"}
 SETTINGS = (

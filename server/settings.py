@@ -101,6 +101,11 @@ class Settings(LetheSettings):
         return self.database_url.get_secret_value() or f"sqlite:///{self.home / DATABASE_FILE}"
 
     @property
+    def is_empty_home(self) -> bool:
+        """Whether the database would be the embedded one, and is not there yet."""
+        return not self.database_url.get_secret_value() and not (self.home / DATABASE_FILE).exists()
+
+    @property
     def broker(self) -> str:
         named = verified_broker(self.broker_url.get_secret_value(), self.broker_ca)
         return named or f"filesystem://{self.home / 'broker'}"

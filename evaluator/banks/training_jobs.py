@@ -126,11 +126,13 @@ def training_pool(jobs: int | None = None) -> Iterator[TrainingPool]:
 
     They are forks of a server process that has imported torch and done nothing with it, so the caller may have threads
     and may have used torch, and a second pool starts at once. All of them end themselves when the caller is killed.
-    Raises ValueError when jobs is below 1.
+    Raises ValueError when jobs is below 1, TrainingFailed in a working folder that they could not enter.
     """
     workers = default_jobs() if jobs is None else jobs
     if workers < 1:
         raise ValueError(f"jobs must be at least 1, not {workers}")
+    if not os.access(".", os.X_OK):  # as after `runuser` in a folder of root; the processes enter it
+        raise TrainingFailed(f"this user may not enter the working folder {Path.cwd()}: change to another, such as /")
     context = get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_process)

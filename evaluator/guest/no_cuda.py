@@ -14,7 +14,7 @@ def ignore_cuda() -> None:
     """
     for kind in (torch.Tensor, torch.nn.Module):
         kind.cuda = _as_it_is  # type: ignore[assignment, method-assign]
-        kind.to = _without_gpu(kind.to)  # type: ignore[assignment, method-assign]
+        kind.to = _without_gpu(kind.to)  # type: ignore[method-assign]
 
 
 def _as_it_is(value: Any, *_: object, **__: object) -> Any:

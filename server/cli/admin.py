@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lethe.server.cli import admin_users, admin_workers, competition, oracles, rescore, storage
-from lethe.server.cli.options import Home, Json, Slug, SubmissionId, make_settings, say, writing
+from lethe.server.cli.options import Home, Json, Slug, SubmissionId, open_site, say, writing
 
 if TYPE_CHECKING:
     pass
@@ -33,9 +33,9 @@ Undo = Annotated[bool, typer.Option("--undo", help="Undo it")]
 @app.command("calibrate")
 def calibrate(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Score a second pool of oracles (ceiling) and the original model (floor) as reference rows of the board."""
-    from lethe.server.hosting import calibration, creation
+    from lethe.server.hosting import calibration
 
-    rows = calibration.calibrate(creation.open_context(make_settings(home=home)), slug)
+    rows = calibration.calibrate(open_site(home), slug)
     if as_json:
         typer.echo(json.dumps(rows))
         return
@@ -55,7 +55,7 @@ def rerun_submission(
     """Open a new generation of a submission that has ended: the same file, evaluated again."""
     from lethe.server.hosting import creation
 
-    creation.rerun(creation.open_context(make_settings(home=home)), submission_id, fresh_seeds=fresh_seeds)
+    creation.rerun(open_site(home), submission_id, fresh_seeds=fresh_seeds)
     say({"submission": str(submission_id), "state": "queued"}, f"{submission_id} is queued again.", as_json)
 
 

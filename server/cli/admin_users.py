@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lethe.server.cli.options import Home, Json, Yes, make_settings, say, writing
+from lethe.server.cli.options import Home, Json, Yes, open_site, say, writing
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -36,7 +36,7 @@ def create(
         new = NewUser(username=username, email=email, password=password)
     except ValidationError as error:
         raise typer.BadParameter("; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors())) from error
-    with writing(home) as session:
+    with writing(home, makes_site=True) as session:
         account_administration.create_user(session, new)
         if operator:
             account_administration.set_operator(session, username, is_operator=True)
@@ -46,9 +46,9 @@ def create(
 @app.command("list")
 def list_users(home: Home = None, as_json: Json = False) -> None:
     """List all accounts with their roles."""
-    from lethe.server.hosting import account_administration, creation
+    from lethe.server.hosting import account_administration
 
-    with creation.open_context(make_settings(home=home)).database.read() as session:
+    with open_site(home).database.read() as session:
         users = account_administration.list_users(session)
     if as_json:
         typer.echo(json.dumps(users))
@@ -132,9 +132,8 @@ def audit(
     """List what hosts and operators did, newest first."""
     from lethe.server.audit_log.events import list_events
     from lethe.server.competitions.service import get_competition
-    from lethe.server.hosting import creation
 
-    with creation.open_context(make_settings(home=home)).database.read() as session:
+    with open_site(home).database.read() as session:
         competition_id = None if competition is None else get_competition(session, competition, drafts=True).id
         events, _ = list_events(session, competition_id=competition_id, cursor=None, limit=limit)
     if as_json:

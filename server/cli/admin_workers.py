@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lethe.server.cli.options import Home, Json, Yes, make_settings, say, writing
+from lethe.server.cli.options import Home, Json, Yes, open_site, say, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,10 +32,9 @@ def list_workers(
     from rich.console import Console
 
     from lethe.server.cli.tables import print_workers
-    from lethe.server.hosting import creation
     from lethe.server.queue import workers
 
-    with creation.open_context(make_settings(home=home)).database.read() as session:
+    with open_site(home).database.read() as session:
         rows = workers.list_workers(session, gone=gone)
     if as_json:
         typer.echo(json.dumps([row.as_json() for row in rows]))
@@ -80,10 +79,9 @@ def _admit(name: str, admission: "Admission", action: str, text: str, home: Path
 @worker_key.command("list")
 def list_keys(home: Home = None, as_json: Json = False) -> None:
     """List the worker keys, how many workers use each, and when one of them called last."""
-    from lethe.server.hosting import creation
     from lethe.server.queue.worker_keys import list_worker_keys
 
-    with creation.open_context(make_settings(home=home)).database.read() as session:
+    with open_site(home).database.read() as session:
         rows = list_worker_keys(session)
     if as_json:
         typer.echo(json.dumps([row.as_json() for row in rows]))
@@ -102,7 +100,7 @@ def create_key(
     """Create a worker key and print it, once."""
     from lethe.server.queue.worker_keys import create_worker_key
 
-    _issue(create_worker_key, "worker_key.create", name, home, as_json)
+    _issue(create_worker_key, "worker_key.create", name, home, as_json, makes_site=True)
 
 
 @worker_key.command("renew")
@@ -127,11 +125,19 @@ def delete_key(name: KeyName, yes: Yes = False, home: Home = None, as_json: Json
     say({"name": name, "returned": returned}, f"The key {name} is deleted.", as_json)
 
 
-def _issue(issue: "Callable[[Session, str], str]", action: str, name: str, home: Path | None, as_json: bool) -> None:
+def _issue(
+    issue: "Callable[[Session, str], str]",
+    action: str,
+    name: str,
+    home: Path | None,
+    as_json: bool,
+    *,
+    makes_site: bool = False,
+) -> None:
     """Print the key that `issue` stores under `name`, and record `action`."""
     from lethe.server.audit_log.events import record
 
-    with writing(home) as session:
+    with writing(home, makes_site=makes_site) as session:
         key = issue(session, name)
         record(session, action, name)
     say({"name": name, "key": key}, key, as_json)

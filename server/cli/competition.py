@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from lethe.evaluator.contract.states import Evaluation
-from lethe.server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, make_settings, writing
+from lethe.server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, open_site, writing
 from lethe.server.cli.progress import counting_progress, training_progress
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def create_competition(
     from lethe.evaluator.data.sources import Files
     from lethe.server.hosting import creation
 
-    context = creation.open_context(make_settings(home=home))
+    context = open_site(home, makes_one=True)
     files = Files(folder=data, skip_bad=skip_bad)
     with training_progress() as progress:
         created = creation.create(context, load_specification(specification), files=files, jobs=jobs, progress=progress)
@@ -58,7 +58,7 @@ def open_competition(slug: Slug, home: Home = None, as_json: Json = False) -> No
     """Publish a competition, which accepts uploads in its public phase. Also ends a pause or an early close."""
     from lethe.server.hosting import creation
 
-    competition = creation.open_competition(creation.open_context(make_settings(home=home)), slug)
+    competition = creation.open_competition(open_site(home), slug)
     _say_state(competition, as_json)
 
 
@@ -105,13 +105,13 @@ def announce(
     as_json: Json = False,
 ) -> None:
     """Publish an announcement to everybody. It cannot be withdrawn."""
-    from lethe.server.hosting import actions, creation
+    from lethe.server.hosting import actions
 
     if not 1 <= len(title.strip()) <= actions.TITLE_CHARS or len(body) > actions.BODY_CHARS:
         raise typer.BadParameter(
             f"a title has 1 to {actions.TITLE_CHARS} characters, a text {actions.BODY_CHARS:,} at most"
         )
-    context = creation.open_context(make_settings(home=home))
+    context = open_site(home)
     if not yes:
         typer.confirm(
             f"Announce {title.strip()!r} to everybody in {slug}? It cannot be withdrawn.", abort=True, err=True
@@ -160,10 +160,9 @@ def recheck(
     as_json: Json = False,
 ) -> None:
     """Run the leading submissions of a closed competition again with fresh seeds; repeated, print what changed."""
-    from lethe.server.hosting import creation
     from lethe.server.hosting import recheck as rechecks
 
-    context = creation.open_context(make_settings(home=home))
+    context = open_site(home)
     with context.database.write() as session:
         found = rechecks.recheck(session, slug, top=top, again=again)
     context.wake.workers()
@@ -202,7 +201,7 @@ def start_finals(
     """Evaluate the selected submissions on the final split with unseen seeds. The competition must be closed."""
     from lethe.server.hosting import creation
 
-    context = creation.open_context(make_settings(home=home))
+    context = open_site(home)
     plan = creation.plan_finals(context, slug)
     if not yes:
         typer.echo(_cost(plan), err=True)
@@ -225,10 +224,10 @@ def reveal(
 ) -> None:
     """Publish the final board and the metric, and print the board. It cannot be undone."""
     from lethe.server.cli.tables import print_leaderboard
-    from lethe.server.hosting import creation, finals
+    from lethe.server.hosting import finals
     from lethe.server.leaderboard import service
 
-    context = creation.open_context(make_settings(home=home))
+    context = open_site(home)
     if not yes:
         typer.confirm(
             f"Show the final board and the metric of {slug} to everybody? It cannot be undone.",
@@ -265,13 +264,12 @@ def export(
     """
     from rich.progress import Progress
 
-    from lethe.server.hosting import creation
     from lethe.server.hosting.archive import export as write
     from lethe.server.hosting.mlflow_tracking import log_archive, require_target
 
     if mlflow is not None:
         require_target(mlflow)
-    context = creation.open_context(make_settings(home=home))
+    context = open_site(home)
     with Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("submissions", total=None)
         count = write(

@@ -62,12 +62,15 @@ def prepare_competition(settings: Settings) -> None:
     from lethe.evaluator.contract.specification_file import load_specification
     from lethe.sandbox.doctor import require
     from lethe.server.competitions.service import CompetitionExists
+    from lethe.server.context import create_context
+    from lethe.server.database.migration import migrate
     from lethe.server.hosting import creation
     from lethe.server.hosting.calibration import calibrate
     from lethe.server.hosting.oracles import seed
 
     require()
-    context = creation.open_context(settings)
+    context = create_context(settings)
+    migrate(context.database)
     with training_progress() as progress:
         try:
             created = creation.create(context, load_specification(SLUG), jobs=None, progress=progress)

@@ -16,6 +16,8 @@ from lethe.server.settings import Settings
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from lethe.server.context import Context
+
 Home = Annotated[
     Path | None, typer.Option("--home", help="Home folder: embedded database, broker and artifacts [env: LETHE_HOME]")
 ]
@@ -50,12 +52,17 @@ def make_settings(**given: Any) -> Settings:
     return Settings(**{name: value for name, value in given.items() if value is not None})
 
 
-@contextmanager
-def writing(home: Path | None) -> Iterator["Session"]:
-    """Open a session on the server's database that commits when the block ends."""
+def open_site(home: Path | None, *, makes_one: bool = False) -> "Context":
+    """Return the context of the site that the settings name; raises as `creation.open_context` does."""
     from lethe.server.hosting import creation
 
-    with creation.open_context(make_settings(home=home)).database.write() as session:
+    return creation.open_context(make_settings(home=home), makes_site=makes_one)
+
+
+@contextmanager
+def writing(home: Path | None, *, makes_site: bool = False) -> Iterator["Session"]:
+    """Open a session on the site's database that commits when the block ends."""
+    with open_site(home, makes_one=makes_site).database.write() as session:
         yield session
 
 

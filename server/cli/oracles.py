@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lethe.server.cli.options import Home, Jobs, Json, Slug, Yes, make_settings, say
+from lethe.server.cli.options import Home, Jobs, Json, Slug, Yes, open_site, say
 from lethe.server.cli.progress import training_progress
 
 if TYPE_CHECKING:
@@ -31,9 +31,8 @@ def seed(
 ) -> None:
     """Train missing oracles. Safe to stop with Ctrl-C, to restart, and to run on many machines at once."""
     from lethe.server.hosting import oracles
-    from lethe.server.hosting.creation import open_context
 
-    context = open_context(make_settings(home=home))
+    context = open_site(home)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):  # batch systems stop jobs with the second
         signal.signal(number, lambda *_: stop.set())
@@ -60,9 +59,8 @@ def seed(
 def recall(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Stop workers from training more oracles of this competition; models in training are finished."""
     from lethe.server.hosting import oracles
-    from lethe.server.hosting.creation import open_context
 
-    held = oracles.recall(open_context(make_settings(home=home)), slug)
+    held = oracles.recall(open_site(home), slug)
     text = f"Workers train no more oracles of {slug}; {held} are still in training."
     say({"competition": slug, "in_hand": held}, text, as_json)
 
@@ -71,9 +69,8 @@ def recall(slug: Slug, home: Home = None, as_json: Json = False) -> None:
 def status(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Show trained and missing models of each bank, who trains what, how fast, and disk usage."""
     from lethe.server.hosting import oracle_status
-    from lethe.server.hosting.creation import open_context
 
-    found = oracle_status.status(open_context(make_settings(home=home)), slug)
+    found = oracle_status.status(open_site(home), slug)
     if as_json:
         typer.echo(json.dumps({"competition": slug, "banks": [bank.as_json() for bank in found]}))
         return
@@ -93,9 +90,8 @@ def verify(
 ) -> None:
     """Check all stored digests, and recompute the outputs of a sample from checkpoints."""
     from lethe.server.hosting import oracles
-    from lethe.server.hosting.creation import open_context
 
-    context = open_context(make_settings(home=home))
+    context = open_site(home)
     with training_progress() as progress:
         found = oracles.verify(context, slug, sample=sample, jobs=jobs, progress=progress)
     sound = all(one.sound for one in found.values())
@@ -125,9 +121,8 @@ def prune(
 ) -> None:
     """Delete the oracles' checkpoints. Scores need only the outputs, which stay."""
     from lethe.server.hosting import oracles
-    from lethe.server.hosting.creation import open_context
 
-    context = open_context(make_settings(home=home))
+    context = open_site(home)
     size_bytes = oracles.checkpoint_bytes(context, slug)
     question = (
         f"Delete {size_bytes / MEGABYTE:,.0f} MB of checkpoints of {slug}? Scores stay, but outputs cannot be "

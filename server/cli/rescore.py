@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from lethe.server.cli.options import Home, Json, Slug, Yes, make_settings
+from lethe.server.cli.options import Home, Json, Slug, Yes, open_site
 
 if TYPE_CHECKING:
     from lethe.server.scoring.rescoring import Draft, Move
@@ -37,11 +37,10 @@ def rescore(
 
     No submission runs, so it needs neither workers nor GPUs. With --json and without --yes it only compares.
     """
-    from lethe.server.hosting.creation import open_context
 
     if verify and (rule is not None or cap_ratios is not None):
         raise typer.BadParameter("--verify recomputes each score under its own rule: leave out --rule and --cap-ratios")
-    context = open_context(make_settings(home=home))
+    context = open_site(home)
     if verify:
         from lethe.server.scoring.verification import verify as check
 

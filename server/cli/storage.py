@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lethe.server.cli.options import Home, Json, Yes, make_settings
+from lethe.server.cli.options import Home, Json, Yes, make_settings, open_site
 
 if TYPE_CHECKING:
     from lethe.server.context import Context
@@ -30,7 +30,7 @@ def prune(
     """Delete stored outputs that nothing needs. Without --yes it lists them, and asks."""
     from lethe.server.hosting.prune import delete_waste, find_waste
 
-    with _migrated(home) as context:
+    with _opened(home) as context:
         waste = find_waste(context, older_than=timedelta(days=older_than_days))
         if not as_json:
             for reason, found in waste.artifacts.items():
@@ -68,7 +68,7 @@ def backup(
     """Back up the database, with a manifest of the artifacts that it needs. Safe while everything runs."""
     from lethe.server.hosting.backup import back_up
 
-    with _migrated(home) as context, _copying() as progress:
+    with _opened(home) as context, _copying() as progress:
         manifest = back_up(context, folder, with_artifacts=artifacts, progress=progress)
     size_bytes = sum(artifact.size_bytes for artifact in manifest.artifacts)
     if as_json:
@@ -117,11 +117,9 @@ def readable(size_bytes: int) -> str:
 
 
 @contextmanager
-def _migrated(home: Path | None) -> "Iterator[Context]":
-    """Open a context on a database at the newest schema, and close it at the end."""
-    from lethe.server.hosting import creation
-
-    context = creation.open_context(make_settings(home=home))
+def _opened(home: Path | None) -> "Iterator[Context]":
+    """Open the site, and close its database at the end."""
+    context = open_site(home)
     try:
         yield context
     finally:

@@ -62,6 +62,12 @@ def alembic_config(connection: Connection) -> Config:
     return config
 
 
+def is_empty(database: Database) -> bool:
+    """Return whether no migration was ever applied to the database."""
+    with database.engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() is None
+
+
 def schema_fault(database: Database) -> str | None:
     """Return the schema's fault and the command that fixes it, or None; raises SQLAlchemyError during an outage."""
     with database.engine.connect() as connection:

@@ -18,7 +18,8 @@ from lethe.server.audit_log.events import record
 from lethe.server.competitions import service
 from lethe.server.competitions.queries import find_competition
 from lethe.server.context import Context, create_context
-from lethe.server.database.migration import migrate
+from lethe.server.database.migration import is_empty, migrate, schema_fault
+from lethe.server.errors import ConfigurationError
 from lethe.server.hosting import actions, finals
 from lethe.server.hosting.calibration import calibrate, require_seeded, wanted_oracles
 from lethe.server.models import Competition
@@ -40,10 +41,24 @@ class Created:
     prepared: PreparedCompetition
 
 
-def open_context(settings: Settings) -> Context:
-    """Return a context on a database at the newest schema."""
+def open_context(settings: Settings, *, makes_site: bool = False) -> Context:
+    """Return a context on the site's database; with `makes_site` it is made where there is none.
+
+    Raises ConfigurationError without a site, and for a database with another schema: only `lethe migrate` and
+    `lethe up` change that, because a `serve` of the former version may still run on it.
+    """
+    if not makes_site and settings.is_empty_home:
+        raise ConfigurationError(
+            f"there is no site in {settings.home}; lethe up makes one. If yours is elsewhere, run this as its user and "
+            "with its settings: LETHE_HOME, LETHE_DATABASE_URL"
+        )
     context = create_context(settings)
-    migrate(context.database)
+    context.database.require_answer()
+    fault = schema_fault(context.database)
+    if fault is not None and makes_site and is_empty(context.database):
+        migrate(context.database)
+    elif fault is not None:
+        raise ConfigurationError(fault)
     return context
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,26 @@ def test_taken_port(command: str, tmp_path: Path) -> None:
     assert "--port" in one_line(result)
 
 
+@pytest.mark.parametrize("command", [("worker", "list"), ("backup", "copy"), ("prune", "--yes"), ("audit",)])
+def test_an_admin_command_finds_no_site_and_makes_none(command: tuple[str, ...], tmp_path: Path) -> None:
+    result = lethe("admin", *command, home=tmp_path / "home")
+    assert result.returncode == 1
+    assert f"there is no site in {tmp_path}/home; lethe up makes one" in one_line(result)
+    assert not (tmp_path / "home").exists()
+
+
+def test_an_admin_command_leaves_an_older_schema_as_it_is(tmp_path: Path) -> None:
+    """A `serve` of the former version may still run on it."""
+    assert lethe("migrate", home=tmp_path).returncode == 0
+    with sqlite3.connect(tmp_path / "lethe.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0018'")
+    for command in (("worker", "list"), ("worker-key", "create", "one")):
+        result = lethe("admin", *command, home=tmp_path)
+        assert result.returncode == 1
+        assert "the database has schema 0018, this Lethe needs" in one_line(result)
+        assert "run lethe migrate" in result.stderr
+
+
 @pytest.mark.parametrize("command", [("serve",), ("control",), ("migrate",), ("admin", "competition", "open", "x")])
 def test_unwritable_home(command: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
@@ -60,6 +81,7 @@ def test_unwritable_home(command: tuple[str, ...], tmp_path: Path) -> None:
 
 
 def test_unknown_competition_and_specification(tmp_path: Path) -> None:
+    assert lethe("migrate", home=tmp_path).returncode == 0
     for arguments, word in (
         (("admin", "competition", "open", "nowhere"), "nowhere"),
         (("admin", "oracles", "seed", "nowhere"), "nowhere"),

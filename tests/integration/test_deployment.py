@@ -23,6 +23,7 @@ from lethe.server.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "docs" / "operations.md", ROOT / "docs" / "hosting.md"]
+INSTALLER = {"UV_DEFAULT_INDEX", "UV_INDEX", "SSL_CERT_FILE", "HTTPS_PROXY", "NO_PROXY"}
 S3 = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_ENDPOINT_URL"}
 SERVICE_KEYS = {
     "build", "cap_drop", "command", "depends_on", "deploy", "environment", "healthcheck", "image", "logging",
@@ -119,7 +120,7 @@ def test_compose_file_names_commands_settings_and_stages_that_exist() -> None:
         assert_command_exists(service["command"])
         variables = set(service["environment"])
         if service["build"]["target"] == "worker":
-            assert variables <= WORKER | S3, name
+            assert variables <= WORKER | S3 | INSTALLER, name
             assert "LETHE_DATABASE_URL" not in variables
             assert "POSTGRES_PASSWORD" not in str(service)
         else:
@@ -189,12 +190,18 @@ def test_packages_of_the_images_resolve() -> None:
 
 
 def test_systemd_units_start_commands_that_exist() -> None:
-    assert [unit.stem for unit in UNITS] == ["lethe-backup", "lethe-control", "lethe-serve", "lethe-worker"]
+    assert [unit.stem for unit in UNITS] == [
+        "lethe-backup",
+        "lethe-control",
+        "lethe-prune",
+        "lethe-serve",
+        "lethe-worker",
+    ]
     for unit in UNITS:
         commands = re.findall(r"/opt/lethe/bin/(lethe [^'\n]+)", unit.read_text())
         assert commands
         for command in commands:
-            assert_command_exists(shlex.split(command.replace('"', "")))
+            assert_command_exists(shlex.split(command.replace('"', "").replace("$BACKUP_OPTIONS", "--artifacts")))
 
 
 @pytest.mark.component("systemd-analyze")

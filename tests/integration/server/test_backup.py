@@ -208,7 +208,7 @@ def test_the_nightly_unit_and_the_drill_of_the_document(site: Site, postgres_ser
     nightly = found[1].replace("%%", "%").replace("/opt/lethe/bin/lethe", "lethe")
     settings, server = site.context.settings, urlsplit(postgres_server)
     of_site = {"LETHE_HOME": str(settings.home), "LETHE_DATABASE_URL": settings.database}
-    made = bash(nightly, tmp_path, of_site | {"BACKUP_FOLDER": str(tmp_path / "backups")})
+    made = bash(nightly, tmp_path, of_site | {"BACKUP_FOLDER": str(tmp_path / "backups"), "BACKUP_OPTIONS": ""})
     assert made.returncode == 0, made.stderr
     (folder,) = (tmp_path / "backups").iterdir()
     assert re.fullmatch(r"20\d{6}T\d{6}Z", folder.name)

@@ -1,5 +1,6 @@
 """One task gives the same model in any process, and a task that fails says which and why."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,15 @@ def test_a_failing_task_is_named(task: TrainingTask) -> None:
     failing = changed(task, recipe=TrainingSpec(optimizer="sgd", learning_rate=1e30, batch_size=8))
     with training_pool(jobs=1) as pool, pytest.raises(TrainingFailed, match="training model 7 failed: the loss is nan"):
         list(pool.train([failing]))
+
+
+def test_a_folder_that_nobody_may_enter_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may enter any
+    with (
+        pytest.raises(TrainingFailed, match=r"may not enter the working folder /.+: change to another"),
+        training_pool(),
+    ):
+        pass
 
 
 def test_no_jobs() -> None:
