@@ -1,6 +1,8 @@
 """Real components for the tests: each is started here, or the test is skipped; in CI a skip is a failure."""
 
+import itertools
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -9,7 +11,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -109,12 +111,23 @@ def require_component(name: str) -> None:
         pytest.skip(message)
 
 
+PORTS, PORTS_EACH = 20_000, 1_200
+_next_port = itertools.count(random.randrange(PORTS_EACH))  # noqa: S311 - no secret
+
+
 def free_port() -> int:
-    """A TCP port that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """A TCP port that nothing listens on now.
+
+    Each process of a test run has its own ports, below those that the kernel hands out: a port that was only looked at
+    could be given to another process before the server that it is for listens on it.
+    """
+    first = PORTS + PORTS_EACH * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw9").removeprefix("gw")) % 10)
+    while True:
+        port = first + next(_next_port) % PORTS_EACH
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def demoted(command: list[str]) -> list[str]:
