@@ -47,10 +47,24 @@ class _Shell:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return _ignore
+        return _ANYTHING
+
+
+class _Anything:
+    """Is called and looked into, as deep as one likes, and does nothing: `ip.events.register(…)`."""
+
+    def __call__(self, *_: object, **__: object) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
 
 
 _SHELL = _Shell()
+_ANYTHING = _Anything()
+_VERSION = (9, 0, 0, "")  # matplotlib asks for it whenever IPython is imported; from 8.24 it needs nothing of it
 
 
 class _Shown:
@@ -61,10 +75,6 @@ class _Shown:
 
     def __repr__(self) -> str:
         return str(self.data)
-
-
-def _ignore(*_: object, **__: object) -> None:
-    return None
 
 
 class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -78,7 +88,8 @@ class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module: types.ModuleType) -> None:
         """Give the module its names."""
-        module.__dict__.update(get_ipython=get_ipython, display=display, clear_output=_ignore)
+        module.__dict__.update(get_ipython=get_ipython, display=display, clear_output=_ANYTHING)
+        module.__dict__.update(version_info=_VERSION, __version__=".".join(map(str, _VERSION[:3])))
         for name in ("HTML", "Image", "Markdown", "Latex", "JSON", "Code", "Audio", "SVG", "Javascript", "Math"):
             setattr(module, name, _Shown)
 

@@ -56,6 +56,12 @@ CELLS = {
         "g().run_line_magic('matplotlib', 'inline')\nget_ipython().system('ls')\nclear_output(wait=True)",
         "display(HTML('<b>bold</b>'))",
     ),
+    "plots": (
+        "import IPython\nfrom IPython.display import clear_output, display\nimport matplotlib.pyplot as plt",
+        "def show(values):\n    clear_output(wait=True)\n    plt.figure()\n    plt.plot(values)\n"
+        "    display(plt.gcf())\n    plt.savefig('curve.png')\n    plt.show()\n    plt.close()",
+        "show([1, 2])",
+    ),
     "tqdm": ("from tqdm.notebook import tqdm, trange\nfor i in tqdm(range(3)): pass",),
     "await": ("import asyncio\nasync def g(): return 3\nx = await g()\nassert x == 3",),
     "written module": ("%%writefile helper.py\nONE = 1", "from helper import ONE", "assert ONE == 1"),

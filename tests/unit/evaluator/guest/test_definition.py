@@ -22,7 +22,7 @@ def _modules() -> Iterator[None]:
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:
-        if name.startswith("submission"):
+        if name.startswith(("submission", "IPython")):
             del sys.modules[name]
 
 
