@@ -249,12 +249,14 @@ def test_nothing_knows_the_attacks_but_the_command_line() -> None:
                 assert not any(within(name, ("attacks",)) for name in imports(path)), path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["lethe.server.app", "lethe.server.control.process"])
 def test_server_processes_start_without_torch(module: str) -> None:
     program = f"import sys, {module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False, cwd="/").returncode == 0
 
 
+@pytest.mark.slow
 def test_the_web_process_stays_light() -> None:
     program = "import sys, lethe.server.app; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False, cwd="/").returncode == 0

@@ -260,6 +260,7 @@ def test_too_much_disk_ends_the_program(folder: Path, command: list[str]) -> Non
         confinement().run(command, folder, BOUNDS, threading.Event())
 
 
+@pytest.mark.slow
 def test_time_and_the_callers_wish_end_the_program_and_its_children(folder: Path) -> None:
     text = "import os, time\nif os.fork() == 0: time.sleep(1); open('late', 'w')\ntime.sleep(60)"
     with pytest.raises(TooLong) as waiting:

@@ -10,6 +10,7 @@ from lethe.sandbox.image_contents import Contents
 from lethe.sandbox.interpreter import Interpreter
 
 
+@pytest.mark.slow
 def test_without_bubblewrap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     findings = {finding.name: finding for finding in doctor.probe()}
@@ -35,6 +36,7 @@ def test_an_interpreter_that_does_not_run(tmp_path: Path) -> None:
     assert (finding.ok, finding.detail != finding.remedy, finding.remedy != "") == (False, True, True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
 def test_a_uid_that_the_container_does_not_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_UID_MAP", tmp_path / "uid_map")

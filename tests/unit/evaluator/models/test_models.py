@@ -44,6 +44,7 @@ def test_unknown_name_and_too_few_classes() -> None:
         build_model("resnet18", 1)
 
 
+@pytest.mark.slow
 def test_small_network_does_not_import_torchvision() -> None:
     code = "import sys, lethe.evaluator.models as models; models.build_model('resnet-small', 10); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

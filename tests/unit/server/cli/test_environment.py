@@ -107,6 +107,7 @@ def test_only_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch) -> No
         require_known_variables()
 
 
+@pytest.mark.slow
 def test_a_misspelt_variable_opens_no_empty_site(tmp_path: Path) -> None:
     environment = {"PATH": "/usr/bin", "LETHE_HOME": str(tmp_path / "home"), "LETHE_DATABSE_URL": "postgresql://h/x"}
     for command in (["migrate"], ["serve"], ["worker"], ["admin", "worker", "list"]):
@@ -120,6 +121,7 @@ def test_a_misspelt_variable_opens_no_empty_site(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["migrate"], ["admin", "worker", "list"]])
 def test_a_database_that_does_not_answer_is_one_line(command: list[str], tmp_path: Path) -> None:
     environment = {

@@ -77,6 +77,7 @@ def test_files_of_an_account_that_wait_are_bounded(context: Context) -> None:
     anyio.run(scenario)
 
 
+@pytest.mark.slow
 def test_what_parsing_costs_is_measured_also_of_what_is_refused() -> None:
     with measured() as spent:
         check_source(b"def unlearning(net, retain, forget, validation):\n    return net\n", limit_bytes=1000)
