@@ -30,7 +30,9 @@ RUN apt-get update && apt-get install -y --no-install-recommends bubblewrap libs
 # TORCH_BACKEND=cpu leaves CUDA out, which is most of the image; UV_INDEX names another index that has such a build.
 ARG TORCH_BACKEND
 ARG UV_INDEX
-RUN uv pip install --constraint requirements.lock ${TORCH_BACKEND:+--torch-backend "$TORCH_BACKEND"} '.[server,worker]'
+COPY scripts/constraints scripts/
+RUN if [ -z "$TORCH_BACKEND" ]; then cp requirements.lock constraints; else scripts/constraints > constraints; fi \
+    && uv pip install --constraint constraints ${TORCH_BACKEND:+--torch-backend "$TORCH_BACKEND"} '.[server,worker]'
 USER lethe
 WORKDIR /var/lib/lethe
 CMD ["lethe", "worker"]

@@ -160,7 +160,7 @@ def test_dockerfile_copies_what_exists_and_everything_that_is_packaged() -> None
             assert ("USER", "lethe") in instructions, f"{name} runs as root"
             installs = [rest for instruction, rest in instructions if "uv pip install" in rest]
             extras = set(",".join(re.findall(r"\.\[([\w,]+)\]", " ".join(installs))).split(","))
-            assert all("--constraint requirements.lock" in rest for rest in installs)
+            assert all("--constraint " in rest for rest in installs)
             assert extras <= set(project["project"]["optional-dependencies"])
             # Commands that prepare data and train need the database as well as torch.
             assert extras == {"server", name}
@@ -187,6 +187,18 @@ def test_packages_of_the_images_resolve() -> None:
         if not known:
             pytest.skip("apt has no lists of packages")
         assert re.search(r"Candidate: \S*\d", known), package
+
+
+def test_another_build_of_torch_is_pinned_by_version_and_all_else_by_hash() -> None:
+    """uv checks hashes of constraints, and those of the lock are of the registry's build."""
+    printed = subprocess.run([ROOT / "scripts" / "constraints"], capture_output=True, text=True, check=True).stdout
+    lock = (ROOT / "requirements.lock").read_text()
+    pins = re.findall(r"^(\S+==[^ ;\n]+)", printed, re.MULTILINE)
+    own = [pin for pin in pins if pin.startswith(("torch==", "torchvision=="))]
+    assert printed.splitlines()[-2:] == own
+    assert all(pin in lock for pin in pins)
+    assert not re.search(r"^(nvidia|cuda|triton)", printed, re.MULTILINE)
+    assert printed.count("--hash=") > len(pins)
 
 
 def test_systemd_units_start_commands_that_exist() -> None:

@@ -74,6 +74,9 @@ def test_the_guide_makes_a_site(tmp_path: Path, postgres_server: str) -> None:
     with psycopg.connect(settings.database) as connection:
         assert connection.execute("SELECT username, is_operator FROM users").fetchall() == [("admin", True)]
     units = {path.name for path in (tmp_path / "etc/systemd/system").iterdir()}
-    assert units == {path.name for path in (ROOT / "deploy/systemd").iterdir()} | {"lethe-worker.service.d"}
+    assert units == {path.name for path in (ROOT / "deploy/systemd").iterdir()} | {
+        "lethe-worker.service.d",
+        "lethe-backup.service.d",
+    }
     assert (tmp_path / "etc/lethe/pages/away.html").stat().st_mode & 0o777 == 0o644
     assert "lethe.example.org" in (tmp_path / "etc/nginx/conf.d/lethe.conf").read_text()

@@ -54,7 +54,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Disk]]:
     """A server on SQLite with its home on a disk of its own that is nearly full, and that disk."""
     settings = Settings(home=tmp_path / "home", rate_per_address="", rate_per_token="")
     context = create_context(settings)
-    creation.open_context(settings)
+    creation.open_context(settings, makes_site=True)
     with context.database.write() as session:
         service.create(session, spec(), prepare_competition(context)).opened_at = utc_now()
     context.database.dispose()

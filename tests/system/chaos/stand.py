@@ -48,7 +48,7 @@ class Stand:
         self.url = f"http://127.0.0.1:{port}"
         given = {"home": home, "database_url": self.postgres.url, "broker_url": self.redis.url}
         settings = Settings(**given, artifacts_url=f"file://{artifacts}")
-        self.context: Context = creation.open_context(settings)
+        self.context: Context = creation.open_context(settings, makes_site=True)
         creation.create(self.context, load_specification(specification), jobs=1, progress=lambda _: None)
         creation.open_competition(self.context, SLUG)
         with self.context.database.write() as session:
