@@ -27,9 +27,8 @@ CMD ["lethe", "serve"]
 
 FROM base AS worker
 RUN apt-get update && apt-get install -y --no-install-recommends bubblewrap libseccomp2 && rm -rf /var/lib/apt/lists/*
-# TORCH_BACKEND=cpu leaves CUDA out, which is most of the image; UV_INDEX names another index that has such a build.
+# TORCH_BACKEND=cpu leaves CUDA out, which is most of the image; that build comes from PyTorch's own index.
 ARG TORCH_BACKEND
-ARG UV_INDEX
 COPY scripts/constraints scripts/
 RUN if [ -z "$TORCH_BACKEND" ]; then cp requirements.lock constraints; else scripts/constraints > constraints; fi \
     && uv pip install --constraint constraints ${TORCH_BACKEND:+--torch-backend "$TORCH_BACKEND"} '.[server,worker]'

@@ -1,7 +1,9 @@
 """Backups: a dump of the database, a manifest of every artifact that it needs, and on request the artifacts."""
 
 import os
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -74,8 +76,9 @@ class BackupUnusable(ConfigurationError):
 def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: ReportProgress) -> Manifest:
     """Write a backup into `folder`, which appears only when it is complete, and return its manifest; work may go on.
 
-    Dump and manifest are of one moment. The audit log then says when, which `/metrics` shows. Raises ConfigurationError
-    when `folder` exists or a pooler stands before the database, and DumpFailed.
+    Dump and manifest are of one moment. The audit log then says when, which `/metrics` shows. Artifacts that the newest
+    backup beside it holds are links to the same files, since no artifact ever changes. Raises ConfigurationError when
+    `folder` exists or a pooler stands before the database, and DumpFailed; what was written is then removed.
     """
     if folder.exists():
         raise ConfigurationError(f"{folder} exists already: name a new folder for the backup")
@@ -83,6 +86,18 @@ def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: R
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}")
     partial.mkdir(mode=0o700)
+    try:
+        manifest = _write(context, partial, with_artifacts=with_artifacts, progress=progress)
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)  # else nights without room would add up
+        raise
+    with context.database.write() as session:
+        record(session, BACKUP, "database", artifacts=len(manifest.artifacts), included=with_artifacts)
+    return manifest
+
+
+def _write(context: Context, partial: Path, *, with_artifacts: bool, progress: ReportProgress) -> Manifest:
     with context.database.read() as session:
         dumps.start_snapshot(context.database, session)
         dump = dumps.dump(context.database, session, partial)
@@ -94,7 +109,8 @@ def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: R
     missing = {key for key in needed if key not in listed and "/checkpoints/" not in key}
     present = [needed[key] for key in sorted(needed) if key in listed]
     if with_artifacts:
-        missing |= _copy_out(context, present, partial / ARTIFACTS, progress)
+        earlier = _newest_artifacts(partial.parent)
+        missing |= _copy_out(context, present, partial / ARTIFACTS, earlier, progress)
     manifest = Manifest(
         lethe=__version__,
         created_at=utc_now(),
@@ -111,24 +127,48 @@ def back_up(context: Context, folder: Path, *, with_artifacts: bool, progress: R
         missing=tuple(sorted(missing)),
     )
     _write_private(partial / MANIFEST, manifest.model_dump_json(indent=1))
-    partial.rename(folder)
-    with context.database.write() as session:
-        record(session, BACKUP, "database", artifacts=len(manifest.artifacts), included=with_artifacts)
     return manifest
 
 
-def _copy_out(context: Context, refs: list[ArtifactRef], folder: Path, progress: ReportProgress) -> set[str]:
-    """Copy the artifacts and return the keys that were gone by then, such as runs that were packed meanwhile."""
+def _newest_artifacts(folder: Path) -> tuple[Path, dict[str, str]] | None:
+    """Return where the newest complete backup in `folder` has its artifacts, and their digests; None without one."""
+    for path in sorted(folder.glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime, reverse=True):
+        with suppress(OSError, ValidationError):
+            manifest = Manifest.model_validate_json(path.read_bytes())
+            if manifest.artifacts_included:
+                return path.parent / ARTIFACTS, {artifact.key: artifact.sha256 for artifact in manifest.artifacts}
+    return None
+
+
+def _copy_out(
+    context: Context,
+    refs: list[ArtifactRef],
+    folder: Path,
+    earlier: tuple[Path, dict[str, str]] | None,
+    progress: ReportProgress,
+) -> set[str]:
+    """Copy or link the artifacts; return the keys that were gone by then, such as runs that were packed meanwhile."""
     gone = set()
+    place, digests = (folder, {}) if earlier is None else earlier
     for done, ref in enumerate(refs, start=1):
         path = folder / ref.key
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
-            context.artifacts.fetch(ref, path)
+            if digests.get(ref.key) != ref.sha256 or not _link(place / ref.key, path):
+                context.artifacts.fetch(ref, path)
         except ArtifactMissing:
             gone.add(ref.key)
         progress(done, len(refs))
     return gone
+
+
+def _link(existing: Path, path: Path) -> bool:
+    """Return whether `path` is now another name of the file; some file systems have no such names."""
+    try:
+        path.hardlink_to(existing)
+    except OSError:
+        return False
+    return True
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -1,5 +1,6 @@
 """Backup and restore as a round trip on both databases: same scores, same board, same artifacts."""
 
+import errno
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from lethe.server.cli import app
 from lethe.server.context import Context, create_context
 from lethe.server.database.engine import Database
 from lethe.server.database.migration import schema_differences
+from lethe.server.hosting import backup
 from lethe.server.hosting.backup import BACKUP
 from lethe.server.models import AuditEvent, Base, Submission, WorkItem
 from lethe.server.scoring.scorer import Scorer
@@ -112,6 +114,34 @@ def test_round_trip_with_artifacts(site: Site, elsewhere: Settings, lethe: Lethe
         assert copied.get(key) == source.get(key)
     _finish(there)
     there.database.dispose()
+
+
+def test_a_later_backup_takes_room_only_for_what_is_new(
+    site: Site, elsewhere: Settings, lethe: Lethe, tmp_path: Path
+) -> None:
+    half_done(site)
+    for name in ("first", "second"):
+        code, said = lethe(site.context.settings, "backup", str(tmp_path / name), "--artifacts", "--json")
+        assert code == 0, said
+    kept = [
+        path.relative_to(tmp_path / "first") for path in (tmp_path / "first/artifacts").rglob("*") if path.is_file()
+    ]
+    assert kept
+    assert all((tmp_path / "first" / path).samefile(tmp_path / "second" / path) for path in kept)
+    shutil.rmtree(tmp_path / "first")
+    code, said = lethe(elsewhere, "restore", str(tmp_path / "second"), "--json")
+    assert (code, json.loads(said)["missing"]) == (0, [])
+
+
+def test_a_backup_that_fails_leaves_nothing(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backup, "_write_private", full)
+    with pytest.raises(OSError, match="No space left"):
+        backup.back_up(site.context, tmp_path / "new", with_artifacts=True, progress=lambda *_: None)
+    assert list(tmp_path.glob("*new*")) == []
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def _finish(there: Context) -> None:
