@@ -16,6 +16,7 @@ COSTLY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", COSTLY.values(), ids=COSTLY.keys())
 def test_what_costs_too_much_to_parse_is_refused(source: bytes) -> None:
     with pytest.raises(RefusedFile) as refusal:

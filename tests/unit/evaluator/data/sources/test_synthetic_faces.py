@@ -13,6 +13,8 @@ from lethe.evaluator.data.photographs import Photographs, digest
 from lethe.evaluator.data.sources import Files, load_collection, practice_photographs
 from lethe.evaluator.data.sources.synthetic_faces import synthetic_faces
 
+pytestmark = pytest.mark.slow
+
 SPEC = SyntheticFacesSpec(seed=11, identities=40, images_per_identity=4)
 
 
