@@ -100,7 +100,7 @@ class _RunMonitor:
         self._selector.register(self._socket, selectors.EVENT_READ)
         for reader in self._readers:
             self._selector.register(reader.fd, selectors.EVENT_READ, reader)
-        self._memory_kills = memory_kills()
+        self._memory_kills = 0 if self._is_memory_counted else memory_kills()
         self._opened_at = self._measured_at = time.monotonic()
         self._gpu = GpuWatch(request.gpu, policy.gpu_memory_bytes) if request.gpu is not None else None
         if self._gpu is not None:
@@ -208,11 +208,12 @@ class _RunMonitor:
     def _measure(self) -> None:
         """Kill the run when it exceeds a limit whose measurement takes a while."""
         state = self._state
-        if self._group is not None and (self._group.cpu_s() or 0.0) > self._policy.cpu_s:
+        usage = self._usage()
+        if (usage.cpu_s or 0.0) > self._policy.cpu_s:
             self._kill(KillReason.CPU)
-        elif self._exceeds_memory():
+        elif self._exceeds_memory(usage):
             self._kill(KillReason.MEMORY)
-        elif self._group is not None and self._group.usage().foreign_kills:
+        elif usage.foreign_kills:
             self._kill_processes()  # the kernel killed one of them; the end of the others is judged below
         elif self._gpu is not None and state.supervisor_pid and self._gpu.exceeded(state.supervisor_pid):
             self._kill(KillReason.GPU_MEMORY)
@@ -224,10 +225,17 @@ class _RunMonitor:
         passed_s, self._state.counted_until = now - self._state.counted_until, now
         return self._request.allowance.use(passed_s)
 
-    def _exceeds_memory(self) -> bool:
-        if self._group is not None and self._group.limits_memory:
+    def _usage(self) -> Usage:
+        return Usage(None, None, 0, 0) if self._group is None else self._group.usage()
+
+    @property
+    def _is_memory_counted(self) -> bool:
+        return self._group is not None and self._group.limits_memory
+
+    def _exceeds_memory(self, usage: Usage) -> bool:
+        if self._is_memory_counted:
             # The kernel has killed one process of the run; version 1 leaves the others running.
-            return self._group.usage().memory_hits > 0
+            return usage.memory_hits > 0
         pid = self._state.supervisor_pid
         if pid is None:
             return False
@@ -240,7 +248,7 @@ class _RunMonitor:
         Where no group counts the run's memory, the kernel's count of such kills and the run's end tell it together: a
         run that kills itself just then is repeated, too.
         """
-        if self._group is not None and self._group.limits_memory:
+        if self._is_memory_counted:
             return usage.foreign_kills > 0
         was_killed = (
             wait_status is not None and os.WIFSIGNALED(wait_status) and os.WTERMSIG(wait_status) == signal.SIGKILL
@@ -272,7 +280,7 @@ class _RunMonitor:
 
     def _ended_run(self, wall_s: float) -> EndedRun:
         state = self._state
-        usage = self._group.usage() if self._group is not None else Usage(None, None, 0, 0)
+        usage = self._usage()
         if state.ended is None and state.killed is None and not usage.memory_hits:
             raise SandboxFailure(
                 "the supervisor of a run vanished" if self._jail.alive else "the jail ended during a run"

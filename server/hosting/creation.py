@@ -18,7 +18,7 @@ from lethe.server.audit_log.events import record
 from lethe.server.competitions import service
 from lethe.server.competitions.queries import find_competition
 from lethe.server.context import Context, create_context
-from lethe.server.database.migration import is_empty, migrate, schema_fault
+from lethe.server.database.migration import is_empty, migrate, require_newest
 from lethe.server.errors import ConfigurationError
 from lethe.server.hosting import actions, finals
 from lethe.server.hosting.calibration import calibrate, require_seeded, wanted_oracles
@@ -54,11 +54,9 @@ def open_context(settings: Settings, *, makes_site: bool = False) -> Context:
         )
     context = create_context(settings)
     context.database.require_answer()
-    fault = schema_fault(context.database)
-    if fault is not None and makes_site and is_empty(context.database):
+    if makes_site and is_empty(context.database):
         migrate(context.database)
-    elif fault is not None:
-        raise ConfigurationError(fault)
+    require_newest(context.database)
     return context
 
 
