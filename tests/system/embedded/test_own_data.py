@@ -1,5 +1,6 @@
 """From files to a scored submission by the host's commands: a CASIA-SURF tree and digits; test_docs.py has a folder."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -64,30 +65,31 @@ def unlearning(net, retain, forget, validation):
         torch.nn.functional.cross_entropy(net(inputs), targets).backward()
         optimizer.step()
 """
+Make = Callable[[Path], object]
 
 
-def create(embedded: Installation, folder: Path, slug: str, data: str, *options: str) -> None:
-    specification = folder / f"{slug}.toml"
+@pytest.mark.parametrize(
+    ("slug", "data", "make"),
+    [
+        ("surf-tree", SURF, lambda root: make_casia_surf(root, people=32, each=4)),
+        ("digits", DIGITS, None),
+    ],
+    ids=["casia-surf", "digits"],
+)
+def test_from_files_to_a_score(embedded: Installation, tmp_path: Path, slug: str, data: str, make: Make | None) -> None:
+    specification = tmp_path / f"{slug}.toml"
     specification.write_text(f'slug = "{slug}"\ntitle = "Own data"\n{data}{COMMON}')
+    options = []
+    if make is not None:
+        make(tmp_path / "data")
+        options = ["--data", str(tmp_path / "data")]
     created = embedded.lethe("admin", "competition", "create", str(specification), *options).stdout
     assert f"next: lethe admin oracles seed {slug}" in created
-
-
-def test_a_tree_of_casia_surf_becomes_a_competition(embedded: Installation, tmp_path: Path) -> None:
-    """From here on no command knows where the data came from."""
-    make_casia_surf(tmp_path / "data", people=32, each=4)
-    create(embedded, tmp_path, "surf-tree", SURF, "--data", str(tmp_path / "data"))
-    status = embedded.lethe("admin", "oracles", "status", "surf-tree").stdout
-    assert str(RUNS) in status, status
-
-
-def test_digits_from_a_specification_to_a_score(embedded: Installation, tmp_path: Path) -> None:
-    create(embedded, tmp_path, "digits", DIGITS)
-    embedded.lethe("admin", "oracles", "seed", "digits")
-    embedded.lethe("admin", "competition", "open", "digits")
-    with embedded.register("host-of-digits") as client:
+    embedded.lethe("admin", "oracles", "seed", slug)
+    embedded.lethe("admin", "competition", "open", slug)
+    with embedded.register(f"host-of-{slug}") as client:
         files = {"file": ("submission.py", FINE_TUNE.encode())}
-        answer = client.post("/competitions/digits/submissions", files=files)
+        answer = client.post(f"/competitions/{slug}/submissions", files=files)
         assert answer.status_code == 202, answer.text
         scored = wait(client, answer.json()["id"])
     assert (scored["state"], scored["runs_done"]) == ("scored", RUNS), scored

@@ -160,7 +160,7 @@ nothing = N(8)
 """
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(st.sampled_from(STATEMENTS), max_size=12), st.sampled_from(["a", "b", "c", "g()", "1", "K.x", "g.y"]))
 def test_the_exact_source_runs_whole_and_nothing_needed_is_left_out(lines: list[str], wanted: str) -> None:
     """On a machine where nothing fails, `nothing` being a callable, the exact source gives what the file gives."""
