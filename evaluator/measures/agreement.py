@@ -3,6 +3,10 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lethe.evaluator.measures.inputs import MeasureInputs
+from lethe.evaluator.measures.registry import Absent, measure
+from lethe.evaluator.metrics.pool import Floats
+
 
 def relative_unlearning_accuracy(unlearned: ArrayLike, retrained: ArrayLike, labels: ArrayLike) -> float:
     """rUA in percentage points, signed: forget accuracy of the runs minus that of the oracles; 0 is best.
@@ -31,3 +35,43 @@ def _checked(unlearned: ArrayLike, retrained: ArrayLike) -> tuple[NDArray[np.gen
     if ours.ndim != 2 or theirs.ndim != 2 or ours.shape[1] != theirs.shape[1] or 0 in (*ours.shape, *theirs.shape):
         raise ValueError("predictions must have the shapes (runs, examples) and (oracles, examples), none empty")
     return ours, theirs
+
+
+def _predictions(inputs: MeasureInputs) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """(N, E) and (M, E) predicted classes of the forget images."""
+    assert inputs.logits is not None and inputs.oracle_logits is not None  # noqa: S101, PT018 - both are needed
+    return inputs.logits["forget"].argmax(axis=2), inputs.oracle_logits["forget"].argmax(axis=2)
+
+
+@measure(
+    "relative_unlearning_accuracy",
+    title="Forget accuracy minus the oracles'",
+    symbol="rUA",
+    unit="points",
+    question="What do the networks predict?",
+    scope="run",
+    best="oracles",
+    source="seed 004, here against all oracles",
+    needs=("accuracies",),
+)
+def _relative_accuracy(inputs: MeasureInputs) -> Floats:
+    if "forget" not in inputs.accuracies:
+        raise Absent("it needs the forget accuracies of both pools")
+    ours, theirs = inputs.accuracies["forget"]
+    difference: Floats = 100 * (ours - theirs.mean())
+    return difference
+
+
+@measure(
+    "fidelity",
+    title="Agreement with the oracles on forget images",
+    unit="%",
+    question="What do the networks predict?",
+    scope="run",
+    best="oracles",
+    source="seed 004, here against all oracles",
+    needs=("logits", "oracle_logits"),
+)
+def _fidelity(inputs: MeasureInputs) -> Floats:
+    ours, theirs = _predictions(inputs)
+    return np.array([fidelity(run[None], theirs) for run in ours])

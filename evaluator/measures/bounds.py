@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lethe.evaluator.measures.inputs import MeasureInputs
+from lethe.evaluator.measures.registry import measure
 from lethe.evaluator.metrics.exact import DELTA, LEVEL, clopper_pearson
 from lethe.evaluator.metrics.pool import Floats, checked_pair
 
@@ -40,3 +42,15 @@ def _bounds(ours: Floats, theirs: Floats, thresholds: Floats) -> Floats:
     denominators = np.stack((q_high, p_high, 1 - q_low, 1 - p_low))
     ratios: Floats = np.log(np.where(numerators > 0, numerators, denominators) / denominators)
     return ratios
+
+
+@measure(
+    "epsilon_lower_bound",
+    title="Certified lower bound on epsilon",
+    question="Can the runs be told from oracles?",
+    scope="image",
+    best="oracles",
+    source="Clopper–Pearson bounds, the attack chosen on other networks",
+)
+def _epsilon_lower_bound(inputs: MeasureInputs) -> Floats:
+    return epsilon_lower_bound(*inputs.forget)

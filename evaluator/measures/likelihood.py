@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
+from lethe.evaluator.measures.inputs import MeasureInputs
+from lethe.evaluator.measures.registry import measure
 from lethe.evaluator.metrics.pool import Floats, checked_pair
 
 KLOM_CLIP = 100.0
@@ -72,3 +74,30 @@ def _log_ratio(values: Floats, ours: Floats, theirs: Floats) -> Floats:
     fits = [(pool.mean(axis=0), np.maximum(pool.std(axis=0, ddof=1), _MIN_DEVIATION)) for pool in (ours, theirs)]
     ratio: Floats = norm.logpdf(values, *fits[0]) - norm.logpdf(values, *fits[1])
     return ratio
+
+
+@measure(
+    "u_lira",
+    title="Likelihood ratio attack, accuracy",
+    symbol="U-LiRA",
+    question="Can the runs be told from oracles?",
+    scope="pool",
+    best="oracles",
+    source="Hayes et al. 2024, here for one original model and one forget set",
+)
+def _u_lira(inputs: MeasureInputs) -> float:
+    return u_lira(*inputs.forget).mean_accuracy
+
+
+@measure(
+    "klom",
+    title="KL divergence of margins",
+    symbol="KLoM",
+    unit="nats",
+    question="Can the runs be told from oracles?",
+    scope="image",
+    best="oracles",
+    source="Georgiev et al. 2024",
+)
+def _klom(inputs: MeasureInputs) -> Floats:
+    return klom(*inputs.forget)

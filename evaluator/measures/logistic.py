@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
+from lethe.evaluator.measures.inputs import MeasureInputs
+from lethe.evaluator.measures.registry import measure
 from lethe.evaluator.metrics.pool import Floats, checked_pair
 
 DELTA = 1e-6
@@ -73,3 +75,27 @@ def _fold(called: np.ndarray, members: np.ndarray) -> tuple[float, float]:
         return float("nan"), accuracy
     ratio = max((1 - DELTA - false_positive) / false_negative, (1 - DELTA - false_negative) / false_positive)
     return float(np.log(max(ratio, 1.0))), accuracy
+
+
+@measure(
+    "logistic_accuracy",
+    title="Logistic regression attack, accuracy",
+    question="Can the runs be told from oracles?",
+    scope="pool",
+    best="oracles",
+    source="community metric of 2023 (seed 001)",
+)
+def _logistic_accuracy(inputs: MeasureInputs) -> float:
+    return logistic_attack(*inputs.forget).mean_accuracy
+
+
+@measure(
+    "logistic_quality",
+    title="Forgetting quality by logistic regression",
+    question="Can the runs be told from oracles?",
+    scope="pool",
+    best="oracles",
+    source="community metric of 2023 (seed 001)",
+)
+def _logistic_quality(inputs: MeasureInputs) -> float:
+    return logistic_attack(*inputs.forget).forgetting_quality

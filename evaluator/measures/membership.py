@@ -1,6 +1,7 @@
 """Membership attacks on a single model: the starting kit's loss attack and the SVC attacks on five features."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,6 +9,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedShuffleSplit, cross_val_score
 from sklearn.svm import SVC
 
+from lethe.evaluator.measures.inputs import MeasureInputs
+from lethe.evaluator.measures.registry import Absent, measure
 from lethe.evaluator.metrics.pool import Floats
 
 _SPLITS = 10
@@ -88,3 +91,58 @@ def _features(logits: ArrayLike, labels: ArrayLike) -> dict[str, Floats]:
         "modified_entropy": -(1 - true) * log_p[rows, classes] - wrong.sum(axis=1),
     }
     return {**{name: values[:, None] for name, values in features.items()}, "probability": probabilities}
+
+
+ATTACKED = 32
+"""So many runs are attacked by support vector machines, which take seconds for each at full size."""
+_QUESTION = "Does a single network give its forgotten images away?"
+
+
+@measure(
+    "simple_mia",
+    title="Loss attack, accuracy",
+    question=_QUESTION,
+    scope="run",
+    best="oracles",
+    source="starting kit of 2023, here balanced",
+    needs=("test",),
+)
+def _simple_mia(inputs: MeasureInputs) -> Floats:
+    pairs = zip(inputs.margins["forget"][0], inputs.margins["test"][0], strict=True)
+    try:
+        return np.array([simple_mia(_losses(forget), _losses(test)) for forget, test in pairs])
+    except ValueError as error:
+        raise Absent(str(error)) from error
+
+
+def _losses(margins: Floats) -> Floats:
+    """Cross-entropies from margins, since p = 1 / (1 + exp(−margin))."""
+    losses: Floats = np.logaddexp(0, -margins)
+    return losses
+
+
+@lru_cache(maxsize=1)
+def _svc_attacks(inputs: MeasureInputs) -> list[dict[str, float]]:
+    assert inputs.logits is not None and inputs.labels is not None  # noqa: S101, PT018 - both are needed
+    sets = [(inputs.logits[part][:ATTACKED], inputs.labels[part]) for part in ("retain", "test", "forget")]
+    runs = range(min(ATTACKED, inputs.models))
+    return [asdict(svc_mia(*((logits[run], labels) for logits, labels in sets))) for run in runs]
+
+
+def _register_svc(feature: str) -> None:
+    @measure(
+        f"svc_{feature}",
+        title=f"Vector machine attack on {feature.replace('_', ' ')}",
+        unit="%",
+        question=_QUESTION,
+        scope="run",
+        best="oracles",
+        source=f"seed 004, of the first {ATTACKED} runs",
+        needs=("logits", "labels"),
+    )
+    def _share(inputs: MeasureInputs) -> Floats:
+        return np.array([100 * attack[feature] for attack in _svc_attacks(inputs)])
+
+
+for _feature in fields(SvcMia):
+    _register_svc(_feature.name)

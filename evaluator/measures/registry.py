@@ -1,0 +1,235 @@
+"""The registry of measures: what every number is, and how it gets its 95% interval. Modules of this folder fill it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Literal
+
+import numpy as np
+
+from lethe.evaluator.errors import EvaluatorError
+from lethe.evaluator.measures.inputs import MeasureInputs
+from lethe.evaluator.metrics.pool import Floats
+from lethe.evaluator.metrics.uncertainty import group_count, jackknife_error, kept_rows, t_quantile
+
+MEASURES_VERSION = 1
+"""Changes whenever the same inputs would give other values."""
+PERCENTILES = (50, 90, 95, 99)
+
+QUESTIONS = (
+    "The score",
+    "Can the runs be told from oracles?",
+    "Is each person safe?",
+    "Does a single network give its forgotten images away?",
+    "Were others harmed?",
+    "What do the networks predict?",
+    "Does the knowledge come back?",
+    "What did it cost?",
+)
+"""What measures answer, in the order in which tables show them."""
+
+Scope = Literal["run", "pool", "image", "person"]
+Best = Literal["oracles", "low", "high", "none"]
+
+
+class Absent(EvaluatorError):
+    """The inputs lack what a measure needs; the message says what."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A finite number with its two-sided 95% interval; without one, both ends are None."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a measure gave: its values by key, and of each image or person where it has one; or why it is absent."""
+
+    values: dict[str, Value]
+    each: tuple[float, ...] = ()
+    absent: str = ""
+
+
+Answer = float | Floats | Value
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure. `best` is the value of a perfect submission: that of `oracles`, the lowest or the highest one.
+
+    `compute` returns, by `scope`: (N,) one value for each `run`; a number, or one with its own interval, for the whole
+    `pool`; (E,) for each `image`, in the order of the forget images; (P,) for each `person`, in sorted order. `needs`
+    are the optional fields of MeasureInputs that it reads.
+    """
+
+    name: str
+    title: str
+    question: str
+    scope: Scope
+    best: Best
+    source: str
+    unit: str
+    symbol: str
+    needs: tuple[str, ...]
+    compute: Callable[[MeasureInputs], Answer]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names of its values: its own, or one for each percentile of images or people."""
+        if self.scope in {"image", "person"}:
+            return tuple(f"{self.name}_p{percent}" for percent in PERCENTILES)
+        return (self.name,)
+
+    def title_of(self, key: str) -> str:
+        """The title of one of its values."""
+        if key == self.name:
+            return self.title
+        percent = key.rsplit("_p", 1)[1]
+        people = "images" if self.scope == "image" else "people"
+        place = "median" if percent == "50" else f"{percent}th percentile"
+        return f"{self.title}, {place} of {people}"
+
+    def of(self, inputs: MeasureInputs, *, intervals: bool = True) -> Measurement:
+        """Measure; with `intervals`, sixteen times more for a pool, image or person. Never raises for missing inputs.
+
+        Intervals: t over the runs; for everything else delete-a-group jackknife over runs and oracles, as the score's.
+        """
+        lacking = [need for need in self.needs if _is_missing(inputs, need)]
+        if lacking:
+            return Measurement({}, absent=f"it needs {' and '.join(_WORDS.get(need, need) for need in lacking)}")
+        try:
+            answer = self.compute(inputs)
+            return self._measured(answer, self._replicates(inputs, answer) if intervals else None)
+        except Absent as reason:
+            return Measurement({}, absent=str(reason))
+
+    def _measured(self, answer: Answer, replicates: Floats | None) -> Measurement:
+        if isinstance(answer, Value):
+            found = {self.name: answer}
+        elif self.scope == "run":
+            found = {self.name: over_runs(answer)}
+        else:
+            found = {
+                key: _with_interval(float(value), None if replicates is None else replicates[:, place])
+                for place, (key, value) in enumerate(zip(self.keys, self._summary(answer), strict=True))
+            }
+        if not all(np.isfinite(one.value) for one in found.values()):
+            return Measurement({}, absent="it is undefined for these outputs")
+        is_each = self.scope in {"image", "person"}
+        return Measurement(found, each=tuple(np.asarray(answer, dtype=np.float64).tolist()) if is_each else ())
+
+    def _summary(self, answer: Answer) -> Floats:
+        """(K,) the values under `keys`."""
+        if self.scope in {"image", "person"}:
+            return np.percentile(np.asarray(answer, dtype=np.float64), PERCENTILES)
+        return np.atleast_1d(np.asarray(answer, dtype=np.float64))
+
+    def _replicates(self, inputs: MeasureInputs, answer: Answer) -> Floats | None:
+        """(G, K) the values with each group of models left out; None where the measure has its own interval."""
+        if self.scope == "run" or isinstance(answer, Value):
+            return None
+        groups = group_count(inputs.models, inputs.oracles)
+        left_out = []
+        for group in range(groups):
+            kept = (kept_rows(models, group, groups) for models in (inputs.models, inputs.oracles))
+            answered = self.compute(inputs.take(*kept))
+            left_out.append(self._summary(answered))
+        return np.stack(left_out)
+
+
+_REGISTERED: dict[str, Measure] = {}
+_WORDS = {
+    "accuracies": "the accuracies of both pools",
+    "audits": "audits of the runs",
+    "ceiling": "a second pool of oracles",
+    "identities": "the people on the images",
+    "labels": "the labels",
+    "logits": "the logits of the runs",
+    "oracle_logits": "the logits of the oracles",
+    "oracle_audits": "audits of the oracles",
+    "original": "the original network's outputs",
+    "retain": "outputs on the retain sample",
+    "test": "outputs on the test images",
+    "resources": "what the runs used",
+    "score": "the score",
+    "training_s": "the times of training",
+}
+
+
+def measure(
+    name: str,
+    *,
+    title: str,
+    question: str,
+    scope: Scope,
+    best: Best,
+    source: str,
+    unit: str = "",
+    symbol: str = "",
+    needs: Sequence[str] = (),
+) -> Callable[[Callable[[MeasureInputs], Answer]], Callable[[MeasureInputs], Answer]]:
+    """Register a function of MeasureInputs; the arguments are the fields of Measure.
+
+    `needs` may also name the parts `retain` and `test`, whose margins it reads. Raises ValueError for a name that is
+    taken, and for an unknown question.
+    """
+
+    def register(compute: Callable[[MeasureInputs], Answer]) -> Callable[[MeasureInputs], Answer]:
+        if name in _REGISTERED:
+            raise ValueError(f"a measure {name} is registered already")
+        if question not in QUESTIONS:
+            raise ValueError(f"{name}: the question must be one of QUESTIONS, not {question!r}")
+        _REGISTERED[name] = Measure(name, title, question, scope, best, source, unit, symbol, tuple(needs), compute)
+        return compute
+
+    return register
+
+
+def measures() -> dict[str, Measure]:
+    """All measures by name, in the order in which tables show them."""
+    _load()
+    return dict(sorted(_REGISTERED.items(), key=lambda pair: QUESTIONS.index(pair[1].question)))
+
+
+def measure_of(key: str) -> Measure:
+    """The measure that has a value of this key; raises KeyError for an unknown one."""
+    return {key: one for one in measures().values() for key in one.keys}[key]
+
+
+def over_runs(values: Answer) -> Value:
+    """Mean and t interval of one value for each run; a single run has no interval."""
+    array = np.asarray(values, dtype=np.float64)
+    mean = float(array.mean())
+    if len(array) < 2:
+        return Value(mean)
+    half = t_quantile(len(array) - 1) * float(array.std(ddof=1)) / float(np.sqrt(len(array)))
+    return Value(mean, mean - half, mean + half)
+
+
+def _with_interval(value: float, replicates: Floats | None) -> Value:
+    if replicates is None or not np.isfinite(replicates).all():
+        return Value(value)
+    half = t_quantile(len(replicates) - 1) * float(jackknife_error(replicates))
+    return Value(value, value - half, value + half)
+
+
+def _is_missing(inputs: MeasureInputs, need: str) -> bool:
+    if need in {"retain", "test"}:
+        return need not in inputs.margins
+    found = getattr(inputs, need)
+    return found is None or (isinstance(found, dict) and not found)
+
+
+@cache
+def _load() -> None:
+    """Import every module of this folder; those with measures register them."""
+    folder = Path(__file__).parent
+    for module in iter_modules([str(folder)]):
+        import_module(f"{__package__}.{module.name}")
