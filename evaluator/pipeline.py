@@ -280,7 +280,15 @@ class _JobRuns:
         key = self.job.outputs_key(order.index)
         stored = _retry_while_away(lambda: self.resources.store.put(key, outputs), self.interrupt)
         repeatable = self._is_repeatable(order.seed, result.payload) if is_repeated else None
-        record = RunRecord(index=order.index, outputs=stored, wall_s=result.wall_s, repeatable=repeatable)
+        record = RunRecord(
+            index=order.index,
+            outputs=stored,
+            wall_s=result.wall_s,
+            repeatable=repeatable,
+            processor_s=result.cpu_s,
+            peak_memory_bytes=result.peak_memory_bytes,
+            gpu_memory_bytes=result.peak_gpu_memory_bytes,
+        )
         return _RunOutcome(result, record=record)
 
     def decide(self) -> Decision:

@@ -38,6 +38,8 @@ class GpuWatch:
         self._limit_bytes = limit_bytes
         self._query: subprocess.Popen[str] | None = None
         self._queried_at = float("-inf")
+        self.peak_bytes: int | None = None
+        """The most that any answer said; None before the first answer."""
 
     def exceeded(self, root: int) -> bool:
         """Whether process `root` and its descendants exceeded the limit at the last answer; raises SandboxFailure."""
@@ -55,7 +57,9 @@ class GpuWatch:
         if code != 0:
             raise SandboxFailure(f"nvidia-smi ended with {code}, so GPU memory is not watched: {answer.strip()[:200]}")
         used = used_bytes(answer)
-        return sum(used.get(pid, 0) for pid in descendants(root)) > self._limit_bytes
+        now_bytes = sum(used.get(pid, 0) for pid in descendants(root))
+        self.peak_bytes = max(now_bytes, self.peak_bytes or 0)
+        return now_bytes > self._limit_bytes
 
     def close(self) -> None:
         """End the query in flight."""

@@ -50,3 +50,5 @@ class RunResult:
     """None where no memory cgroup is writable."""
     waited_s: float | None = None
     """Seconds in which a run that ran out of time wanted a processor and had none; None for others."""
+    peak_gpu_memory_bytes: int | None = None
+    """The most of one look a second; None without a GPU, and for runs that ended before the first look."""

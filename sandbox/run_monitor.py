@@ -297,6 +297,7 @@ class _RunMonitor:
             wait_status=ended.get("wait_status"),
             killed=state.killed,
             waited_s=state.waited_s,
+            peak_gpu_memory_bytes=None if self._gpu is None else self._gpu.peak_bytes,
             usage=usage,
             # The supervisor does not learn what processes used that were killed with the run.
             guest_cpu_s=max(ended.get("cpu_s") or 0.0, state.spent_s) or None,

@@ -66,6 +66,7 @@ class EndedRun:
     stderr: Reader
     source_lines: int
     waited_s: float | None = None
+    peak_gpu_memory_bytes: int | None = None
 
 
 def judge(run: EndedRun) -> RunResult:
@@ -83,6 +84,7 @@ def judge(run: EndedRun) -> RunResult:
         wall_s=run.wall_s,
         cpu_s=cpu_s,
         peak_memory_bytes=run.usage.peak_memory_bytes,
+        peak_gpu_memory_bytes=run.peak_gpu_memory_bytes,
         waited_s=run.waited_s,
     )
 

@@ -2,26 +2,25 @@
 
 import os
 import tempfile
+import time
 from pathlib import Path
 
-from safetensors.numpy import load
+import numpy as np
 
 from lethe.evaluator.artifacts import ArtifactStore, open_store
-from lethe.evaluator.artifacts.oracles import load_pool
-from lethe.evaluator.artifacts.outputs import stack_outputs
 from lethe.evaluator.banks.identity import bank_identity
-from lethe.evaluator.banks.seeding import ReportProgress, fill_banks
+from lethe.evaluator.banks.seeding import Progress, ReportProgress, fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
-from lethe.evaluator.bench.estimates import estimate_measures
 from lethe.evaluator.bench.runs import Bench, MethodRuns, run_methods
-from lethe.evaluator.bench.sweep import Sweep, methods_of
+from lethe.evaluator.bench.sweep import Constant, Sweep, methods_of
 from lethe.evaluator.bench.tables import Row, sort_rows
 from lethe.evaluator.contract.oracle_pools import OraclePools
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.specification_file import load_specification
 from lethe.evaluator.data.sources import Files
+from lethe.evaluator.measures.inputs import MeasureInputs
 from lethe.evaluator.preparation import prepare
-from lethe.evaluator.scoring.reference_set import load_reference_set
+from lethe.evaluator.scoring.measuring import load_measuring_set, measure_inputs
 
 
 def compare_methods(
@@ -47,7 +46,7 @@ def compare_methods(
     with tempfile.TemporaryDirectory(prefix="lethe-bench-") as scratch:
         bench = _prepare(spec, open_store(artifacts), sweep.seed, files=files, jobs=jobs, progress=progress)
         done = run_methods(bench, methods, slots=slots, scratch=Path(scratch), progress=progress)
-    return sort_rows(_rows(bench, done))
+    return sort_rows(_rows(bench, done, progress))
 
 
 def specification_of(sweep: Sweep, folder: Path, runs: int | None = None) -> CompetitionSpec:
@@ -78,24 +77,28 @@ def _prepare(
     return Bench(spec=spec, split=split, store=store, runs=spec.evaluation.runs, seed=seed)
 
 
-def _rows(bench: Bench, done: list[MethodRuns]) -> list[Row]:
-    count, digest, store = bench.runs, bench.split.bank_digest, bench.store
+def _rows(bench: Bench, done: list[MethodRuns], progress: ReportProgress) -> list[Row]:
+    count = bench.runs
     against = OraclePools(bench.split, range(count), range(count, 2 * count))
-    reference_set = load_reference_set(store, bench.spec.metric, against)
-    evaluation = load(store.get(bench.split.evaluation))
-    labels = {part: evaluation[f"{part}.labels"] for part in ("forget", "test", "retain_sample")}
-    oracles, others = (load_pool(store, digest, range(first, first + count)) for first in (0, count))
-    rows = []
-    references = {"ceiling": others, "floor": stack_outputs([reference_set.original] * count)}
-    for name, outputs in references.items():
-        score = reference_set.score(reference_set.pool(outputs))
-        measures = estimate_measures(score, outputs, oracles, labels, ())
-        rows.append(Row(name, {}, count, measures, score, is_reference=True))
-    for one in done:
+    measuring_set = load_measuring_set(bench.store, bench.spec.metric, against)
+    rows = [
+        _row("ceiling", measuring_set.second_pool(), is_reference=True),
+        _row("floor", measuring_set.untouched(count), is_reference=True),
+    ]
+    started = time.monotonic()
+    for place, one in enumerate(done, 1):
         if one.outputs is None:
             rows.append(Row(one.method.name, one.method.constants, count, {}, None, fault=one.fault))
-            continue
-        score = reference_set.score(reference_set.pool(one.outputs))
-        measures = estimate_measures(score, one.outputs, oracles, labels, one.wall_s)
-        rows.append(Row(one.method.name, one.method.constants, count, measures, score))
+        else:
+            inputs = measuring_set.inputs(one.outputs, {"wall_s": np.array(one.wall_s)})
+            rows.append(_row(one.method.name, inputs, constants=one.method.constants))
+        progress(Progress("measures", place, len(done), place, time.monotonic() - started))
     return rows
+
+
+def _row(
+    name: str, inputs: MeasureInputs, *, constants: dict[str, Constant] | None = None, is_reference: bool = False
+) -> Row:
+    found = measure_inputs(inputs).measures.values()
+    values = {key: value for one in found for key, value in one.values.items()}
+    return Row(name, constants or {}, inputs.models, values, inputs.score, is_reference=is_reference)

@@ -4,20 +4,20 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor, log10
 from pathlib import Path
 
-from lethe.evaluator.bench.estimates import Estimate
 from lethe.evaluator.bench.sweep import Constant
 from lethe.evaluator.errors import EvaluatorError
+from lethe.evaluator.measures.registry import Value, measure_of, measures
 from lethe.evaluator.metrics import Score, paired_difference
 
 START, END = "<!-- results: start -->", "<!-- results: end -->"
 PLAIN = "finetune"
 """The verdict compares the others with this method."""
-SHORT = ("F", "score", "UA", "RA", "TA", "run time")
-_TITLES = {"F": "F", "score": "final score", "run time": "seconds"}
-_DIGITS = {"F": 3, "score": 3, "run time": 2}
-_JACKKNIFE = ("F", "score")
+SHORT = ("forgetting_quality", "final_score", "forget_accuracy", "retain_accuracy", "test_accuracy", "wall_time")
+_TITLES = {"final_score": "final score", "wall_time": "seconds"}
+_SIGNIFICANT = 3
 
 
 class ResultsBlockMissing(EvaluatorError, ValueError):
@@ -26,12 +26,12 @@ class ResultsBlockMissing(EvaluatorError, ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One line: a method or a reference (`ceiling`, `floor`) with its measures, or its fault."""
+    """One line: a method or a reference (`ceiling`, `floor`) with the values of its measures, or its fault."""
 
     name: str
     constants: dict[str, Constant]
     runs: int
-    measures: dict[str, Estimate]
+    measures: dict[str, Value]
     score: Score | None
     fault: str = ""
     is_reference: bool = False
@@ -43,7 +43,7 @@ def sort_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def csv_table(rows: Sequence[Row]) -> str:
-    """One line a row, with mean, low and high of each measure in columns of their own; plain numbers throughout."""
+    """One line a row, with value, low and high of each measure in columns of their own; plain numbers throughout."""
     names = _measure_names(rows)
     stream = io.StringIO()
     writer = csv.writer(stream)
@@ -57,25 +57,50 @@ def csv_table(rows: Sequence[Row]) -> str:
 
 
 def markdown_table(rows: Sequence[Row], names: Sequence[str] | None = None) -> str:
-    """A Markdown table of these measures, by default all: mean with its 95% interval."""
-    names = _measure_names(rows) if names is None else names
-    lines = ["| method | " + " | ".join(_TITLES.get(name, name) for name in names) + " |"]
+    """A Markdown table of these measures: value with its 95% interval; by default one for each question, with a title.
+
+    Measures that no row has are left out.
+    """
+    if names is None:
+        return "\n".join(_section(rows, question, found) for question, found in _by_question(rows).items())
+    lines = ["| method | " + " | ".join(column_title(name) for name in names) + " |"]
     lines.append("|---|" + "---:|" * len(names))
     for row in rows:
         title = f"*{row.name}*" if row.is_reference else row.name
-        cells = [format_estimate(name, row.measures.get(name)) for name in names]
+        cells = [format_value(row.measures.get(name)) for name in names]
         lines.append(f"| {title} | " + " | ".join(cells if row.score is not None else [row.fault]) + " |")
     return "\n".join(lines) + "\n"
 
 
-def format_estimate(name: str, estimate: Estimate | None) -> str:
-    """`0.031 (0.024–0.038)` for measures with jackknife intervals, `97.1 ± 0.3` for means over runs."""
-    if estimate is None:
+def column_title(name: str) -> str:
+    """The short title of a value: `F`, `final score`, `KLoM p95`."""
+    return _TITLES.get(name) or measure_of(name).column_title(name)
+
+
+def format_value(value: Value | None) -> str:
+    """`0.031 (0.024 to 0.038)`, the value and its interval to three digits; empty for none."""
+    if value is None:
         return ""
-    digits = _DIGITS.get(name, 1)
-    if name in _JACKKNIFE:
-        return f"{estimate.mean:.{digits}f} ({estimate.low:.{digits}f}–{estimate.high:.{digits}f})"
-    return f"{estimate.mean:.{digits}f} ± {estimate.high - estimate.mean:.{digits}f}"
+    shown = [_short(value.value)]
+    if value.low is not None and value.high is not None:
+        shown.append(f"({_short(value.low)} to {_short(value.high)})")
+    return " ".join(shown)
+
+
+def _short(number: float) -> str:
+    digits = max(0, _SIGNIFICANT - 1 - floor(log10(abs(number)))) if number else 0
+    return f"{number:.{min(digits, _SIGNIFICANT)}f}"
+
+
+def _by_question(rows: Sequence[Row]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for name in _measure_names(rows):
+        names.setdefault(measure_of(name).question, []).append(name)
+    return names
+
+
+def _section(rows: Sequence[Row], question: str, names: list[str]) -> str:
+    return f"## {question}\n\n{markdown_table(rows, names)}"
 
 
 def verdict(rows: Sequence[Row]) -> str:
@@ -136,11 +161,11 @@ def write_block(path: Path, text: str) -> None:
 
 
 def _measure_names(rows: Sequence[Row]) -> list[str]:
-    """The names of all measures, in the order of the row with the most of them."""
-    return max((list(row.measures) for row in rows), key=len, default=[])
+    """The names of all values that some row has, in the registry's order."""
+    known = {name for row in rows for name in row.measures}
+    return [name for one in measures().values() for name in one.keys if name in known]
 
 
-def _csv_values(estimate: Estimate | None) -> list[float | str]:
-    if estimate is None:
-        return ["", "", ""]
-    return [round(value, 6) for value in (estimate.mean, estimate.low, estimate.high)]
+def _csv_values(value: Value | None) -> list[float | str]:
+    numbers = (None, None, None) if value is None else (value.value, value.low, value.high)
+    return ["" if number is None else round(number, 6) for number in numbers]

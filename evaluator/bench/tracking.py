@@ -19,7 +19,7 @@ def require_mlflow() -> None:
 
 
 def log_rows(rows: Sequence[Row], *, uri: str, experiment: str) -> None:
-    """Log each row that has results: constants as parameters, means and both ends of the intervals as metrics.
+    """Log each row that has results: constants as parameters, values and both ends of their intervals as metrics.
 
     Raises TrackingUnavailable without MLflow, and what MLflow raises when `uri` cannot be written.
     """
@@ -33,6 +33,6 @@ def log_rows(rows: Sequence[Row], *, uri: str, experiment: str) -> None:
             continue
         with mlflow.start_run(run_name=row.name):
             mlflow.log_params({"method": row.name, "runs": row.runs, "rule": row.score.rule, **row.constants})
-            for name, estimate in row.measures.items():
-                key = name.replace(" ", "_")
-                mlflow.log_metrics({key: estimate.mean, f"{key}_low": estimate.low, f"{key}_high": estimate.high})
+            for name, found in row.measures.items():
+                ends = {f"{name}_low": found.low, f"{name}_high": found.high}
+                mlflow.log_metrics({name: found.value} | {end: at for end, at in ends.items() if at is not None})

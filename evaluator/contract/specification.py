@@ -129,6 +129,21 @@ class MetricSpec(Contract):
     cap_ratios: bool = True
 
 
+class MeasuresSpec(Contract):
+    """Which measures beside the score are shown to everybody, and when all of them are computed.
+
+    Names are those of docs/metric.md, with the percentile where a measure has one: `u_lira`, `klom_p95`. Hosts see all
+    measures of a submission, teams after the reveal.
+    """
+
+    columns: Annotated[
+        tuple[str, ...], Field(max_length=4, description="On the public board, beside the score, from the first day on")
+    ] = ()
+    always: Annotated[
+        bool, Field(description="Compute all measures of every submission; false: when a host asks for them")
+    ] = True
+
+
 class LeaksSpec(Contract):
     """How coarsely teams learn of hidden runs; docs/leaks.md counts what that lets through."""
 
@@ -300,6 +315,7 @@ class CompetitionSpec(Contract):
     evaluation: EvaluationSpec = EvaluationSpec()
     phases: PhasesSpec = PhasesSpec()
     metric: MetricSpec = MetricSpec()
+    measures: MeasuresSpec = MeasuresSpec()
     limits: LimitsSpec = LimitsSpec()
     leaks: LeaksSpec = LeaksSpec()
     quotas: QuotasSpec = QuotasSpec()

@@ -90,6 +90,9 @@ class RunRecord(Contract):
     repeatable: bool | None = Field(
         default=None, description="Whether the run gave the same weights when it was done again; None: it was not"
     )
+    processor_s: float | None = Field(default=None, ge=0, description="Of all its processes; None: not measured")
+    peak_memory_bytes: int | None = Field(default=None, ge=0)
+    gpu_memory_bytes: int | None = Field(default=None, ge=0)
 
 
 class CheckReport(Contract):

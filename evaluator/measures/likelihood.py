@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm
 
 from lethe.evaluator.measures.inputs import MeasureInputs
 from lethe.evaluator.measures.registry import measure
@@ -71,9 +70,14 @@ def klom(unlearned: ArrayLike, retrained: ArrayLike) -> Floats:
 
 def _log_ratio(values: Floats, ours: Floats, theirs: Floats) -> Floats:
     """Log likelihood of `values` under a normal fit of `ours` minus that under a fit of `theirs`, (n, E)."""
-    fits = [(pool.mean(axis=0), np.maximum(pool.std(axis=0, ddof=1), _MIN_DEVIATION)) for pool in (ours, theirs)]
-    ratio: Floats = norm.logpdf(values, *fits[0]) - norm.logpdf(values, *fits[1])
-    return ratio
+    return _log_density(values, ours) - _log_density(values, theirs)
+
+
+def _log_density(values: Floats, pool: Floats) -> Floats:
+    """Log density of `values` under a normal fit of `pool`, (n, E), up to the constant that all fits share."""
+    deviation = np.maximum(pool.std(axis=0, ddof=1), _MIN_DEVIATION)
+    density: Floats = -(((values - pool.mean(axis=0)) / deviation) ** 2) / 2 - np.log(deviation)
+    return density
 
 
 @measure(

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 
 from lethe.evaluator.measures.inputs import MeasureInputs
 from lethe.evaluator.measures.registry import measure
@@ -38,6 +36,9 @@ def logistic_attack(unlearned: ArrayLike, retrained: ArrayLike) -> LogisticAttac
     separation). Epsilon is the mean over the decided folds; accuracy is the mean over both.
     Raises ValueError on wrong shapes, non-finite values or smaller pools.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold
+
     ours, theirs = checked_pair(unlearned, retrained)
     if min(len(ours), len(theirs)) < 4:
         raise ValueError("the logistic attack needs at least 4 runs and 4 oracles")

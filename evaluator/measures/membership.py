@@ -5,9 +5,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedShuffleSplit, cross_val_score
-from sklearn.svm import SVC
 
 from lethe.evaluator.measures.inputs import MeasureInputs
 from lethe.evaluator.measures.registry import Absent, measure
@@ -26,6 +23,9 @@ def simple_mia(forget_losses: ArrayLike, test_losses: ArrayLike, *, balanced: bo
     one has (seed 001's form); otherwise always guessing the larger set beats 0.5. Deterministic for a `seed`.
     Raises ValueError for non-finite losses or fewer than 11 of them.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedShuffleSplit, cross_val_score
+
     forget, test = (np.asarray(losses, dtype=np.float64) for losses in (forget_losses, test_losses))
     if forget.ndim != 1 or test.ndim != 1 or not (np.isfinite(forget).all() and np.isfinite(test).all()):
         raise ValueError("the simple membership attack needs two vectors of finite losses")
@@ -61,6 +61,8 @@ def svc_mia(
     confidence, entropy, modified entropy (Song and Mittal, 2021, section 4) and the probability vector, as the code of
     seed 004 does. Raises ValueError for empty sets, wrong shapes or non-finite logits.
     """
+    from sklearn.svm import SVC
+
     members, others, targets = (_features(*answers) for answers in (retain, test, forget))
     called = {}
     for name in members:
@@ -138,7 +140,7 @@ def _register_svc(feature: str) -> None:
         scope="run",
         best="oracles",
         source=f"seed 004, of the first {ATTACKED} runs",
-        needs=("logits", "labels"),
+        needs=("logits", "labels", "retain", "test"),
     )
     def _share(inputs: MeasureInputs) -> Floats:
         return np.array([100 * attack[feature] for attack in _svc_attacks(inputs)])

@@ -96,6 +96,10 @@ class Measure:
         place = "median" if percent == "50" else f"{percent}th percentile"
         return f"{self.title}, {place} of {people}"
 
+    def column_title(self, key: str) -> str:
+        """The short title of one of its values, for a column: `KLoM p95`."""
+        return f"{self.symbol or self.title}{key.removeprefix(self.name).replace('_', ' ')}"
+
     def of(self, inputs: MeasureInputs, *, intervals: bool = True) -> Measurement:
         """Measure; with `intervals`, sixteen times more for a pool, image or person. Never raises for missing inputs.
 

@@ -74,25 +74,23 @@ def _texts(rows: "list[Row]", sweep: "Sweep", spec: "CompetitionSpec") -> dict[s
     runs = spec.evaluation.runs
     head = f"{runs} runs a method against {runs} oracles on `{spec.slug}`, rule `{spec.metric.rule}`."
     legend = (
-        "F and final score with the jackknife's 95% interval, the others with the t interval of the mean over runs. "
-        "UA, RA, TA: accuracy on the forget set, the retain sample and the test set in percent; rUA: UA minus the "
-        "oracles'; fidelity: agreement with the oracles on the forget set; MIA: forget images called members; run time "
-        "in seconds on this machine, one thread a run."
+        "Values with their 95% intervals: t over runs, or the jackknife over runs and oracles. metric.md says what "
+        "each measure reads as; most are read against the ceiling's value. Times are of this machine, one thread a run."
     )
-    whole = f"# {title}\n\n{head}\n{legend}\n\n{markdown_table(rows)}\n{verdict(rows)}\n"
+    whole = f"# {title}\n\n{head}\n{legend}\n\n{verdict(rows)}\n\n{markdown_table(rows)}"
     block = f"{head}\n\n{markdown_table(rows, SHORT)}\n{verdict(rows)}\n"
     return {"results.csv": csv_table(rows), "results.md": whole, "block": block}
 
 
 def _print(rows: "list[Row]") -> None:
-    from lethe.evaluator.bench.tables import SHORT, format_estimate, verdict
+    from lethe.evaluator.bench.tables import SHORT, column_title, format_value, verdict
 
     table = Table(box=None, pad_edge=False)
     table.add_column("method", no_wrap=True)
     for name in SHORT:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(column_title(name), justify="right", no_wrap=True)
     for row in rows:
-        values = [format_estimate(name, row.measures.get(name)) for name in SHORT]
+        values = [format_value(row.measures.get(name)) for name in SHORT]
         cells = [row.fault] if row.score is None else values
         table.add_row(row.name, *cells, style="dim" if row.is_reference else "")
     console = Console(highlight=False)
@@ -108,5 +106,5 @@ def _document(row: "Row") -> dict[str, object]:
         "runs": row.runs,
         "reference": row.is_reference,
         "fault": row.fault or None,
-        "measures": {name: asdict(estimate) for name, estimate in row.measures.items()},
+        "measures": {name: asdict(value) for name, value in row.measures.items()},
     }

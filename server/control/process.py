@@ -17,6 +17,7 @@ from lethe.evaluator.contract.tasks import CONTROL_QUEUE, WAKE_CONTROL_TASK
 from lethe.evaluator.scoring.reference_set import ReferenceSets
 from lethe.server.broker.wake_ups import create_celery
 from lethe.server.context import create_context
+from lethe.server.control.measurer import Measurer
 from lethe.server.control.overview_plotting import Overviews
 from lethe.server.control.submission_plotting import Plotter
 from lethe.server.control.sweeper import give_back_lease, sweep
@@ -28,7 +29,7 @@ log = get_logger(__name__)
 
 
 class ControlLoop:
-    """Sweeps every `sweep_s` seconds, scores waiting submissions, one at a time, and draws plots in between."""
+    """Sweeps every `sweep_s` seconds and scores waiting submissions, one at a time; in between draws and measures."""
 
     def __init__(self, settings: Settings) -> None:
         self._context = create_context(settings)
@@ -38,6 +39,7 @@ class ControlLoop:
         self._plotter = Plotter(self._context, reference_sets)
         self._overviews = Overviews(self._context)
         self._wake = threading.Event()
+        self._measurer = Measurer(self._context, self.wake)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
 
@@ -52,6 +54,7 @@ class ControlLoop:
         self._stop.set()
         self._wake.set()
         self._thread.join(timeout=60)
+        self._measurer.close()
 
     def _run(self) -> None:
         try:
@@ -79,8 +82,13 @@ class ControlLoop:
             self._wake.wait(timeout=max(0.1, next_sweep - time.monotonic()))
 
     def _work(self) -> bool:
-        """Score a waiting submission, or draw a plot if there is none. False when there is nothing to do."""
-        return self._scorer.score_next() or self._plotter.draw_next() or self._overviews.draw_next()
+        """Score a waiting submission; if there is none, draw a plot or store measures. False when all is done."""
+        return (
+            self._scorer.score_next()
+            or self._plotter.draw_next()
+            or self._overviews.draw_next()
+            or self._measurer.advance()
+        )
 
 
 def run_control(settings: Settings) -> None:

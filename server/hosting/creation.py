@@ -22,6 +22,7 @@ from lethe.server.database.migration import is_empty, migrate, require_newest
 from lethe.server.errors import ConfigurationError
 from lethe.server.hosting import actions, finals
 from lethe.server.hosting.calibration import calibrate, require_seeded, wanted_oracles
+from lethe.server.leaderboard.measures import unknown_columns
 from lethe.server.models import Competition
 from lethe.server.settings import Settings
 from lethe.server.submissions import reruns
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from lethe.evaluator.data.sources import Files
 
 ReportProgress = Callable[["Progress"], None]
+
+
+class UnknownMeasure(ConfigurationError):
+    """The specification names a measure that there is not."""
+
+    code = "unknown_measure"
 
 
 @dataclass(frozen=True)
@@ -63,12 +70,15 @@ def open_context(settings: Settings, *, makes_site: bool = False) -> Context:
 def create(
     context: Context, spec: CompetitionSpec, *, files: "Files | None" = None, jobs: int | None, progress: ReportProgress
 ) -> Created:
-    """Prepare data and models, then store the competition as a draft; raises CompetitionExists before any work.
+    """Prepare data and models, then store the competition as a draft.
+
+    Raises CompetitionExists and UnknownMeasure before any work.
 
     Seeds that the specification leaves out are drawn here and kept in the database only.
     """
     from lethe.evaluator.preparation import prepare
 
+    _require_measures(spec)
     seeded = spec.with_seeds(lambda: secrets.randbits(63))
     with context.database.read() as session:
         existing = find_competition(session, spec.slug, drafts=True)
@@ -80,6 +90,13 @@ def create(
         competition = service.create(session, seeded, prepared)
         record(session, "competition.create", spec.slug, competition=competition)
     return Created(seeded, prepared)
+
+
+def _require_measures(spec: CompetitionSpec) -> None:
+    unknown = unknown_columns(spec.measures.columns)
+    for key, alike in unknown.items():
+        near = f" Did you mean {' or '.join(alike)}?" if alike else ""
+        raise UnknownMeasure(f"measures.columns: {key!r} is no value of a measure; docs/metric.md lists them.{near}")
 
 
 def _differences(existing: Competition, spec: CompetitionSpec) -> str:

@@ -13,8 +13,8 @@ from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions.disclosure import round_score, round_time
 from lethe.server.leaderboard import queries
 from lethe.server.leaderboard.queries import BoardQuery
-from lethe.server.leaderboard.schemas import LeaderboardRow
-from lethe.server.leaderboard.service import merged, reference_rows, team_row
+from lethe.server.leaderboard.schemas import ColumnView, LeaderboardRow
+from lethe.server.leaderboard.service import columns_of, merged, reference_rows, team_row
 from lethe.server.models import Competition, Team
 from lethe.server.models.times import utc_now
 
@@ -43,6 +43,7 @@ class BoardPage:
     """
 
     rows: tuple[TeamRow | LeaderboardRow, ...]
+    columns: tuple[ColumnView, ...]
     references: tuple[LeaderboardRow, ...]
     low: float
     top: float
@@ -62,10 +63,12 @@ def board_page(session: Session, competition: Competition, wanted: BoardQuery) -
     references = reference_rows(session, competition, wanted.evaluation)
     above = None if wanted.page == 1 else queries.score_at.rows(session, **board, position=wanted.offset).scalar()
     is_last = wanted.offset + wanted.size >= found
+    lines = [*(row.line for row in shown), *references]
     return BoardPage(
         rows=_placed(
             shown, references, wanted, above=math.inf if above is None else round_score(above), is_last=is_last
         ),
+        columns=tuple(columns_of(lines)),
         references=tuple(references),
         low=min(0.0, round_score(total.low or 0.0)),
         top=max(0.0, round_score(total.high or 0.0), *(row.interval.high for row in references), 0.0),

@@ -21,7 +21,18 @@ class LeaderboardRow(BaseModel):
     entries: int = Field(description="Scored submissions of the team")
     last_scored_at: datetime | None
     reference: str | None = Field(description="ceiling, floor or baseline for reference rows, which take no rank")
+    measures: dict[str, float | None] = Field(
+        default_factory=dict,
+        description="Values of the measures that the host shows beside the score, rounded as it is; null: absent",
+    )
     public_rank: int | None = Field(default=None, description="On the final board: the team's rank on the public one")
+
+
+class ColumnView(BaseModel):
+    key: str = Field(description="Names its values in the rows")
+    title: str
+    unit: str
+    best: str = Field(description="The value of a perfect submission: the oracles', the lowest, the highest; or none")
 
 
 class Leaderboard(BaseModel):
@@ -31,5 +42,6 @@ class Leaderboard(BaseModel):
     updated_at: datetime | None
     frozen: bool = Field(description="Later scores leave this board as it is")
     teams: int = Field(description="Ranked teams on the whole board")
+    columns: list[ColumnView] = Field(default_factory=list, description="Measures that the host shows beside the score")
     next_offset: int | None = Field(description="Where the next page starts; null on the last one")
     rows: list[LeaderboardRow] = Field(description="Best score first, reference rows among them")

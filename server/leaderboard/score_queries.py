@@ -177,6 +177,23 @@ def store_plots() -> Update:
 
 
 @prepared
+def _reference_measures() -> Select[*tuple[Any, ...]]:
+    return select(Score.reference, Score.measures).where(
+        Score.competition_id == bindparam("competition_id"),
+        Score.evaluation == bindparam("evaluation"),
+        Score.reference.is_not(None),
+    )
+
+
+def reference_measures(
+    session: Session, competition_id: UUID, evaluation: Evaluation
+) -> list[tuple[str, dict[str, Any] | None]]:
+    """Return the stored measures of ceiling and floor on a board, with their names."""
+    rows = _reference_measures.rows(session, competition_id=competition_id, evaluation=evaluation)
+    return [(row.reference, row.measures) for row in rows]
+
+
+@prepared
 def overview_plots() -> Select[OverviewPlot]:
     """Every board's plot over all submissions."""
     return select(OverviewPlot)

@@ -1,11 +1,13 @@
 """The boards as everybody sees them: pages of teams with the reference rows among them, as JSON and as CSV."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.states import Evaluation
+from lethe.evaluator.measures.registry import measures
 from lethe.server.competitions.disclosure import Viewer, round_score, round_time, visibility
 from lethe.server.competitions.phases import phase
 from lethe.server.competitions.queries import find_calendar
@@ -13,7 +15,7 @@ from lethe.server.competitions.service import get_competition
 from lethe.server.errors import NotFound
 from lethe.server.http.csv_table import csv_table
 from lethe.server.leaderboard import queries
-from lethe.server.leaderboard.schemas import IntervalView, Leaderboard, LeaderboardRow
+from lethe.server.leaderboard.schemas import ColumnView, IntervalView, Leaderboard, LeaderboardRow
 from lethe.server.leaderboard.standings import is_frozen
 from lethe.server.models import Competition
 
@@ -60,6 +62,7 @@ def leaderboard(
     extent = queries.board_extent.rows(session, **board).one()
     references = reference_rows(session, competition, evaluation)
     total, end = extent.teams or 0, offset + len(teams)
+    rows = merged(teams, references)
     return Leaderboard(
         competition=competition.slug,
         title=competition.title,
@@ -68,7 +71,8 @@ def leaderboard(
         frozen=is_frozen(competition, evaluation),
         teams=total,
         next_offset=end if end < total else None,
-        rows=merged(teams, references),
+        columns=columns_of(rows),
+        rows=rows,
     )
 
 
@@ -93,8 +97,27 @@ def team_row(row: Row[Any]) -> LeaderboardRow:
         entries=row.entries,
         last_scored_at=None if row.last_scored_at is None else round_time(row.last_scored_at),
         reference=None,
+        measures=rounded(row.shown_measures),
         public_rank=row.public_rank,
     )
+
+
+def rounded(values: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Return the values of a row's columns, rounded as scores are."""
+    return {key: None if value is None else round_score(value) for key, value in values.items()}
+
+
+def columns_of(rows: Iterable[LeaderboardRow]) -> list[ColumnView]:
+    """Return the columns that some row has a value of, in the registry's order."""
+    shown = {key for row in rows for key in row.measures}
+    if not shown:
+        return []
+    return [
+        ColumnView(key=key, title=one.column_title(key), unit=one.unit, best=one.best)
+        for one in measures().values()
+        for key in one.keys
+        if key in shown
+    ]
 
 
 def reference_rows(session: Session, competition: Competition, evaluation: Evaluation) -> list[LeaderboardRow]:
@@ -118,6 +141,7 @@ def _reference_row(name: str, score: Row[Any], kind: str) -> LeaderboardRow:
         entries=0,
         last_scored_at=None,
         reference=kind,
+        measures=rounded(score.shown_measures),
     )
 
 
@@ -126,9 +150,10 @@ def _interval(score: Row[Any]) -> IntervalView:
 
 
 def as_csv(board: Leaderboard) -> str:
-    """Return the board as CSV with a header; reference rows have an empty rank."""
+    """Return the board as CSV with a header, the host's measures last; reference rows have an empty rank."""
+    keys = [column.key for column in board.columns]
     return csv_table(
-        CSV_COLUMNS,
+        (*CSV_COLUMNS, *keys),
         (
             [
                 row.rank,
@@ -140,6 +165,7 @@ def as_csv(board: Leaderboard) -> str:
                 row.last_scored_at.isoformat() if row.last_scored_at else None,
                 row.reference,
                 row.public_rank,
+                *(row.measures.get(key) for key in keys),
             ]
             for row in board.rows
         ),

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -13,6 +13,7 @@ from lethe.server.models.base import Base, Entity
 
 METRIC_COLUMNS = ("final_score", "interval_low", "interval_high", "forgetting_quality", "retain_ratio", "test_ratio")
 _UNDRAWN = text("plots IS NULL AND submission_id IS NOT NULL")
+_UNMEASURED = text("measures IS NULL OR measures_asked")
 
 
 class ScoreNumbers:
@@ -33,6 +34,8 @@ class Score(ScoreNumbers, Entity):
 
     Only finite numbers can be stored, so NaN never ranks: NaN and infinities fail the check on PostgreSQL, and SQLite
     stores NaN as NULL. `plots` names the drawn plots with their artifacts, and is NULL until the first attempt to draw.
+    `measures` is an evaluator.scoring.measuring.Measurements, NULL until something was measured; `measures_asked` says
+    that all of them are wanted. `shown_measures` has the values of the board's columns by key, None for an absent one.
     """
 
     __tablename__ = "scores"
@@ -42,6 +45,7 @@ class Score(ScoreNumbers, Entity):
         CheckConstraint(" AND ".join(f"{name} BETWEEN -1e300 AND 1e300" for name in METRIC_COLUMNS), name="finite"),
         Index("ix_scores_best", "competition_id", "evaluation", "final_score"),
         Index("ix_scores_undrawn", "created_at", sqlite_where=_UNDRAWN, postgresql_where=_UNDRAWN),
+        Index("ix_scores_unmeasured", "created_at", sqlite_where=_UNMEASURED, postgresql_where=_UNMEASURED),
     )
 
     competition_id: Mapped[UUID] = mapped_column(ForeignKey("competitions.id"))
@@ -52,6 +56,11 @@ class Score(ScoreNumbers, Entity):
     plots: Mapped[list[Any] | None] = mapped_column(
         JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql"), deferred=True, default=None
     )
+    measures: Mapped[dict[str, Any] | None] = mapped_column(
+        JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql"), deferred=True, default=None
+    )
+    shown_measures: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    measures_asked: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class Standing(Base):

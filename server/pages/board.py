@@ -5,8 +5,8 @@ from datetime import datetime
 
 from lethe.server.leaderboard.board_page import BoardPage, TeamRow
 from lethe.server.leaderboard.queries import BoardOrder
-from lethe.server.leaderboard.schemas import LeaderboardRow
-from lethe.server.pages.formatting import Moment, count_text, moment, score_text
+from lethe.server.leaderboard.schemas import ColumnView, LeaderboardRow
+from lethe.server.pages.formatting import Moment, count_text, measure_text, moment, score_text
 from lethe.server.pages.scale import Scale, Tick, anchor, scale_for
 
 SPARK_WIDTH, SPARK_HEIGHT = 72, 20
@@ -85,6 +85,7 @@ class Row:
     move: Move | None
     score: str
     interval: str
+    measures: tuple[tuple[str, str], ...]
     drawing: Drawing
     spark: Spark | None
     entries: int
@@ -96,6 +97,7 @@ class Board:
     """Rows with the axis and the reference lines that all of their drawings share, on every page of the board."""
 
     rows: tuple[Row, ...]
+    columns: tuple[str, ...]
     teams: int
     entries: int
     found: int
@@ -114,6 +116,7 @@ def board(source: BoardPage) -> Board:
     scale = _scale(source)
     return Board(
         rows=tuple(row(source, line) for line in source.rows),
+        columns=tuple(_title(column) for column in source.columns),
         teams=source.teams,
         entries=source.entries,
         found=source.found,
@@ -127,16 +130,20 @@ def row(source: BoardPage, team: TeamRow | LeaderboardRow) -> Row:
     """Return one line, on the board's scale."""
     scale = _scale(source)
     if isinstance(team, LeaderboardRow):
-        return _row(team, scale, source.references)
+        return _row(team, scale, source)
     return _row(
         team.line,
         scale,
-        source.references,
+        source,
         members="" if team.members == (team.line.team,) else ", ".join(team.members),
         is_shared=team.is_shared,
         move=_against_public(team.line) if team.line.public_rank is not None else _since_yesterday(team.moved),
         spark=spark(team.best, source.since, source.updated_at),
     )
+
+
+def _title(column: ColumnView) -> str:
+    return f"{column.title}, {column.unit}" if column.unit else column.title
 
 
 def _scale(source: BoardPage) -> Scale:
@@ -146,7 +153,7 @@ def _scale(source: BoardPage) -> Scale:
 def _row(
     line: LeaderboardRow,
     scale: Scale,
-    references: tuple[LeaderboardRow, ...],
+    source: BoardPage,
     *,
     members: str = "",
     is_shared: bool = False,
@@ -156,7 +163,7 @@ def _row(
     score, low, high = (score_text(value) for value in (line.score, line.interval.low, line.interval.high))
     others = [
         f"{other.reference} {score_text(other.score)}"
-        for other in references
+        for other in source.references
         if other is not line and other.reference in MARKED
     ]
     beside = f"; beside {' and '.join(others)}" if others else ""
@@ -171,6 +178,7 @@ def _row(
         move=move,
         score=score,
         interval=interval,
+        measures=tuple((_title(column), measure_text(line.measures.get(column.key))) for column in source.columns),
         drawing=Drawing(
             bar_x=min(zero, scale.x(line.score)),
             bar_width=round(abs(scale.x(line.score) - zero), 2),

@@ -1,5 +1,6 @@
 """Numbers, sizes, durations and times in words."""
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -86,6 +87,14 @@ def limit_text(limit: Limit, value: float | None) -> str:
 def score_text(value: float) -> str:
     """Return a score to the four digits that the API gives; zero never carries a sign."""
     return f"{round(value, SCORE_DIGITS) + 0.0:.{SCORE_DIGITS}f}"
+
+
+def measure_text(value: float | None) -> str:
+    """Return `0.0312`, `1.28`, `97.1` or `12,340`: three digits, and none lost before the point; None is empty."""
+    if value is None:
+        return ""
+    digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
+    return f"{value:,.{min(digits, SCORE_DIGITS)}f}"
 
 
 def count_text(count: int, singular: str, plural: str | None = None) -> str:

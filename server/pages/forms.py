@@ -21,6 +21,7 @@ NOTICES = {
     "invite-deleted": "Invitation deleted.",
     "cancelled": "Submission cancelled.",
     "resubmitted": "Your team has already submitted this program. This is that submission; it cost no quota.",
+    "measuring": "All measures will be computed, after every waiting score.",
     "selected": "Selected for the final evaluation.",
     "unselected": "No longer selected for the final evaluation.",
 }

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, select
+from sqlalchemy import ColumnElement, Row, Select, Update, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.states import Evaluation, Stage
 from lethe.server.database.statements import prepared
-from lethe.server.leaderboard.score_queries import is_newest
+from lethe.server.leaderboard.score_queries import is_current, is_newest
 from lethe.server.models import Competition, OutputPack, Score, Standing, Submission, Team, WorkItem
 
 
@@ -48,6 +48,29 @@ def _run_items() -> Select[WorkItem]:
             WorkItem.stage == Stage.RUN,
         )
         .order_by(WorkItem.chunk)
+    )
+
+
+@prepared
+def unmeasured_score() -> Select[Score]:
+    """A current score, or a reference, of which measures are missing: those without any before those asked for."""
+    is_shown = is_current() | Score.reference.is_not(None)
+    return (
+        select(Score)
+        .outerjoin(Submission, Submission.id == Score.submission_id)
+        .where(Score.measures.is_(None) | Score.measures_asked, is_shown)
+        .order_by(Score.measures.is_not(None), Score.created_at.desc())
+        .limit(1)
+    )
+
+
+@prepared
+def store_measures() -> Update:
+    """Store the measures of the score `score_id`, unless it has been scored again meanwhile."""
+    return (
+        update(Score)
+        .where(Score.id == bindparam("score_id"), Score.final_score == bindparam("scored"))
+        .values(measures=bindparam("found"), shown_measures=bindparam("shown"), measures_asked=bindparam("asked"))
     )
 
 

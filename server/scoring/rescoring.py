@@ -183,7 +183,7 @@ def _exchange(session: Session, made: Draft) -> bool:
         for name, value in one.numbers.items():
             setattr(score, name, value)
         score.receipt = _receipt(score.receipt, one)
-        score.plots = None  # to be drawn again
+        score.plots = score.measures = None  # to be drawn and measured again
     competition.specification = spec.model_copy(update={"metric": made.new_metric}).model_dump(mode="json")
     for evaluation in Evaluation:
         rebuild(session, competition, evaluation)

@@ -180,7 +180,8 @@ def _store(
         earlier = current_score(session, submission)
         if earlier is not None:
             row.id = earlier.id  # the standings refer to it
-        session.merge(row).plots = None  # of an earlier scoring
+        merged = session.merge(row)
+        merged.plots = merged.measures = None  # of an earlier scoring
         if pack is not None:
             commit_pack(session, submission, pack)
         leases.close(item, OfWorkItem.SCORE_DONE)

@@ -13,8 +13,9 @@ from lethe.server.competitions.service import get_competition, specification
 from lethe.server.context import AppContext
 from lethe.server.http.client_address import client_address
 from lethe.server.http.paging import Page, PageCursor, PageLimit
+from lethe.server.leaderboard.measures import MeasuresView
 from lethe.server.security.credentials import CurrentUser
-from lethe.server.submissions import quotas, selections, service, upload_body, uploads
+from lethe.server.submissions import measures, quotas, selections, service, upload_body, uploads
 from lethe.server.submissions.event_stream import Feed
 from lethe.server.submissions.schemas import (
     QuotaView,
@@ -173,3 +174,20 @@ def get_receipt(submission_id: UUID, user: CurrentUser, context: AppContext) -> 
     """What my team's score depends on. Marks of hidden things are keyed: equal things have equal marks, no more."""
     with context.database.read() as session:
         return receipt(session, service.get_own(session, submission_id, user))
+
+
+@router.get("/submissions/{submission_id}/measures")
+def get_measures(submission_id: UUID, user: CurrentUser, context: AppContext) -> MeasuresView:
+    """Measures beside the score: of any submission of a competition that I host; after the reveal of my team's."""
+    with context.database.read() as session:
+        return measures.shown_measures(session, submission_id, user)
+
+
+@router.post("/submissions/{submission_id}/measures", status_code=202)
+def compute_measures(submission_id: UUID, user: CurrentUser, context: AppContext) -> MeasuresView:
+    """Have all measures of a submission's score computed, as a host of its competition. It takes up to minutes."""
+    with context.database.write() as session:
+        measures.ask_for_measures(session, submission_id, user)
+        asked = measures.shown_measures(session, submission_id, user)
+    context.wake.control()
+    return asked

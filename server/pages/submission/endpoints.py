@@ -22,7 +22,7 @@ from lethe.server.pages.submission.evidence import evidence
 from lethe.server.pages.submission.view import submission_page
 from lethe.server.plots.stored_plots import stored_plots
 from lethe.server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor
-from lethe.server.submissions import selections
+from lethe.server.submissions import measures, selections
 from lethe.server.submissions import service as submissions
 from lethe.server.submissions.views import receipt, submission_log
 from lethe.server.submissions.views import view as submission_view
@@ -84,6 +84,15 @@ def unselect(submission_id: UUID, context: AppContext, visitor: FormVisitor) -> 
     with context.database.write() as session:
         selections.unselect_submission(session, submissions.get_own(session, submission_id, visitor.user))
     return redirect(f"/submissions/{submission_id}", "unselected")
+
+
+@router.post("/submissions/{submission_id}/measures")
+def compute_measures(submission_id: UUID, context: AppContext, visitor: FormVisitor) -> Response:
+    """Have all measures of a submission of a competition that I host computed."""
+    with context.database.write() as session:
+        measures.ask_for_measures(session, submission_id, visitor.user)
+    context.wake.control()
+    return redirect(f"/submissions/{submission_id}", "measuring")
 
 
 @router.get("/submissions/{submission_id}/plots/{name}.svg")

@@ -92,6 +92,30 @@ class Receipt:
 
 
 @dataclass(frozen=True)
+class MeasureLine:
+    """One value of a measure in words, beside the oracles' and the original network's; or why there is none."""
+
+    title: str
+    symbol: str
+    value: str
+    interval: str
+    oracles: str
+    untouched: str
+    best: str
+    source: str
+    absent: str
+
+
+@dataclass(frozen=True)
+class MeasuresPart:
+    """The measures of a score by the question they answer. `can_ask`: the viewer may have the others computed."""
+
+    groups: tuple[tuple[str, tuple[MeasureLine, ...]], ...]
+    is_pending: bool
+    can_ask: bool
+
+
+@dataclass(frozen=True)
 class ScoreEvidence:
     """The parts of one evaluation's score; `is_pending` while its plots are still to be drawn."""
 
@@ -100,6 +124,7 @@ class ScoreEvidence:
     warnings: tuple[str, ...]
     plots: tuple[PlotView, ...]
     is_pending: bool
+    measures: MeasuresPart
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ def prepare_competition(context: Context) -> PreparedCompetition:
     """A prepared_competition whose bank and evaluation bundle are really stored."""
     store = context.artifacts
     labels = np.arange(FORGET) % CLASSES
-    evaluation = store.put("evaluation.safetensors", save({"forget.labels": labels, "forget.person_id": labels}))
+    parts = {f"{part}.labels": labels for part in ("forget", "test", "retain_sample")}
+    evaluation = store.put("evaluation.safetensors", save({**parts, "forget.person_id": labels}))
     for index in range(2 * RUNS):
         outputs = store.put(f"banks/{BANK}/outputs/{index}.safetensors", write_outputs(drawn_outputs(index)))
         record = ModelRecord(index=index, seed=index, checkpoint=outputs, outputs=outputs, wall_s=1.0, processor="test")

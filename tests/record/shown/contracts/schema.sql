@@ -1,4 +1,4 @@
--- revision 0019
+-- revision 0020
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -186,6 +186,9 @@ CREATE TABLE scores (
     created_at DATETIME NOT NULL
     evaluation VARCHAR(8) DEFAULT 'public' NOT NULL
     plots JSON
+    measures JSON
+    shown_measures JSON DEFAULT '{}' NOT NULL
+    measures_asked BOOLEAN DEFAULT 0 NOT NULL
     CONSTRAINT ck_scores_finite CHECK (final_score BETWEEN -1e300 AND 1e300 AND interval_low BETWEEN -1e300 AND 1e300 AND interval_high BETWEEN -1e300 AND 1e300 AND forgetting_quality BETWEEN -1e300 AND 1e300 AND retain_ratio BETWEEN -1e300 AND 1e300 AND test_ratio BETWEEN -1e300 AND 1e300)
     CONSTRAINT fk_scores_competition_id FOREIGN KEY(competition_id) REFERENCES competitions (id)
     CONSTRAINT fk_scores_submission_id FOREIGN KEY(submission_id) REFERENCES submissions (id)
@@ -397,6 +400,7 @@ CREATE INDEX ix_known_addresses_user_id ON known_addresses (user_id);
 CREATE INDEX ix_model_orders_state ON model_orders (state);
 CREATE INDEX ix_scores_best ON scores (competition_id, evaluation, final_score);
 CREATE INDEX ix_scores_undrawn ON scores (created_at) WHERE plots IS NULL AND submission_id IS NOT NULL;
+CREATE INDEX ix_scores_unmeasured ON scores (created_at) WHERE measures IS NULL OR measures_asked;
 CREATE INDEX ix_standings_board ON standings (competition_id, evaluation, position);
 CREATE INDEX ix_standings_updated ON standings (competition_id, evaluation, updated_at);
 CREATE INDEX ix_submissions_competition_created ON submissions (competition_id, created_at);

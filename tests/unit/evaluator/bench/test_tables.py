@@ -2,26 +2,30 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lethe.evaluator.artifacts.outputs import StackedOutputs
-from lethe.evaluator.bench.estimates import estimate_measures, over_runs
 from lethe.evaluator.bench.tables import (
     END,
     START,
     ResultsBlockMissing,
     Row,
     csv_table,
+    format_value,
     markdown_table,
     sort_rows,
     verdict,
     write_block,
 )
 from lethe.evaluator.bench.tracking import log_rows
+from lethe.evaluator.measures.inputs import inputs_of_pools
+from lethe.evaluator.measures.registry import Value
 from lethe.evaluator.metrics import Pool, evaluate, margins
+from lethe.evaluator.scoring.measuring import measure_inputs
 
 RUNS, EXAMPLES, CLASSES = 8, 20, 3
 LABELS = {part: np.arange(EXAMPLES) % CLASSES for part in ("forget", "test", "retain_sample")}
@@ -46,20 +50,34 @@ def models(seed: int, shift: float = 0.0) -> StackedOutputs:
 ORACLES = models(1)
 
 
+NAMES = (
+    "forgetting_quality",
+    "final_score",
+    "forget_accuracy",
+    "retain_accuracy",
+    "test_accuracy",
+    "klom",
+    "wall_time",
+)
+
+
 def row(name: str, outputs: StackedOutputs, *, is_reference: bool = False) -> Row:
     pools = [
         Pool(
             margins=margins(one.logits["forget"], LABELS["forget"]),
             retain_accuracy=one.accuracy["retain"],
             test_accuracy=one.accuracy["test"],
+            forget_accuracy=one.accuracy["forget"],
         )
         for one in (outputs, ORACLES)
     ]
     score = evaluate(pools[0], pools[1])
-    measures = estimate_measures(
-        score, outputs, ORACLES, LABELS, () if is_reference else [1.0 + 0.1 * run for run in range(RUNS)]
-    )
-    return Row(name, {} if is_reference else {"EPOCHS": 2}, RUNS, measures, score, is_reference=is_reference)
+    inputs = inputs_of_pools(pools[0], pools[1], score=score)
+    if not is_reference:
+        inputs = replace(inputs, resources={"wall_s": 1 + 0.1 * np.arange(RUNS)})
+    found = measure_inputs(inputs, NAMES).measures.values()
+    values = {key: value for one in found for key, value in one.values.items()}
+    return Row(name, {} if is_reference else {"EPOCHS": 2}, RUNS, values, score, is_reference=is_reference)
 
 
 @pytest.fixture(scope="module")
@@ -76,45 +94,49 @@ def rows() -> list[Row]:
     )
 
 
-def test_measures(rows: list[Row]) -> None:
-    measures = next(one.measures for one in rows if one.name == "finetune")
-    attacks = ["MIA correctness", "MIA confidence", "MIA entropy", "MIA modified entropy", "MIA probability"]
-    assert list(measures) == ["F", "score", "UA", "RA", "TA", "rUA", "fidelity", *attacks, "run time"]
-    outputs = models(4, shift=5.0)
-    assert measures["UA"].mean == pytest.approx(100 * outputs.accuracy["forget"].mean())
-    assert measures["rUA"].mean == pytest.approx(
-        100 * (outputs.accuracy["forget"].mean() - ORACLES.accuracy["forget"].mean())
-    )
-    assert measures["run time"].mean == pytest.approx(1.35)
-    assert measures["MIA entropy"].mean > 60  # trained on, and it shows
-    for estimate in measures.values():
-        assert estimate.low <= estimate.mean <= estimate.high
-
-
-def test_interval_over_runs() -> None:
-    estimate = over_runs([1.0, 2.0, 3.0])
-    assert estimate.mean == 2
-    assert estimate.high - estimate.mean == pytest.approx(4.302653 / 3**0.5)
-
-
 def test_csv_is_numbers_in_columns(rows: list[Row]) -> None:
     table = list(csv.DictReader(io.StringIO(csv_table(rows))))
     assert [line["method"] for line in table] == [one.name for one in rows]
     best = next(line for line in table if line["method"] == "good")
-    assert float(best["score low"]) <= float(best["score"]) <= float(best["score high"])
+    assert float(best["final_score low"]) <= float(best["final_score"]) <= float(best["final_score high"])
     assert best["constants"] == "EPOCHS=2"
     failed = next(line for line in table if line["method"] == "broken")
-    assert (failed["F"], failed["fault"]) == ("", "exception in line 3: ValueError: no")
+    assert (failed["forgetting_quality"], failed["fault"]) == ("", "exception in line 3: ValueError: no")
 
 
 def test_markdown(rows: list[Row]) -> None:
-    lines = markdown_table(rows, ("score", "UA", "run time")).splitlines()
+    lines = markdown_table(rows, ("final_score", "forget_accuracy", "wall_time")).splitlines()
     assert lines[0] == "| method | final score | UA | seconds |"
     assert lines[1] == "|---|---:|---:|---:|"
     assert len(lines) == 2 + len(rows)
     assert any(line.startswith("| *ceiling* |") and line.endswith(" |  |") for line in lines)
-    assert "| 1.35 ± 0.20 |" in next(line for line in lines if line.startswith("| good "))
+    assert "| 1.35 (1.15 to 1.55) |" in next(line for line in lines if line.startswith("| good "))
     assert lines[-1] == "| broken | exception in line 3: ValueError: no |"
+
+
+def test_whole_table_is_one_for_each_question(rows: list[Row]) -> None:
+    text = markdown_table(rows)
+    assert [line for line in text.splitlines() if line.startswith("## ")] == [
+        "## The score",
+        "## Can the runs be told from oracles?",
+        "## What do the networks predict?",
+        "## What did it cost?",
+    ]
+    assert "| method | KLoM p50 | KLoM p90 | KLoM p95 | KLoM p99 |" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Value(0.0312345, 0.0241, 0.038), "0.031 (0.024 to 0.038)"),
+        (Value(97.123), "97.1"),
+        (Value(12345.6, 1, 2), "12346 (1.00 to 2.00)"),
+        (Value(0.0), "0.000"),
+        (None, ""),
+    ],
+)
+def test_values_have_three_digits(value: Value | None, text: str) -> None:
+    assert format_value(value) == text
 
 
 def test_list_says_what_is_significant(rows: list[Row]) -> None:
@@ -147,5 +169,6 @@ def test_mlflow_gets_one_run_a_row(rows: list[Row], tmp_path: Path, monkeypatch:
     assert {one.data.params["method"] for one in found} == {"ceiling", "good", "finetune", "alike"}
     best = next(one for one in found if one.data.params["method"] == "good")
     assert best.data.params["EPOCHS"] == "2"
-    assert best.data.metrics["score_low"] <= best.data.metrics["score"] <= best.data.metrics["score_high"]
-    assert "MIA_modified_entropy" in best.data.metrics
+    metrics = best.data.metrics
+    assert metrics["final_score_low"] <= metrics["final_score"] <= metrics["final_score_high"]
+    assert metrics["klom_p95"] >= 0

@@ -1,0 +1,109 @@
+"""The measures of a score as a host, a team or a visitor may see them, each beside the oracles' and the original's."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, Field
+from sqlalchemy.orm import Session
+
+from lethe.evaluator.contract.states import Evaluation
+from lethe.evaluator.measures.registry import Measure, Measurement, Value, measure_of, measures
+from lethe.evaluator.scoring.measuring import MEASUREMENTS, Measurements
+from lethe.server.competitions.disclosure import round_score
+from lethe.server.leaderboard.score_queries import reference_measures
+from lethe.server.models import Score
+
+CEILING, FLOOR = "ceiling", "floor"
+
+
+class MeasureView(BaseModel):
+    key: str
+    title: str
+    symbol: str = Field(description="What papers call it; empty where they call it nothing")
+    question: str = Field(description="What it answers; measures with one question belong together")
+    unit: str
+    best: str = Field(description="The value of a perfect submission: the oracles', the lowest, the highest; or none")
+    source: str
+    value: float | None = Field(description="null where the measure is absent")
+    low: float | None = Field(description="Lower end of the 95% interval; null without one")
+    high: float | None
+    oracles: float | None = Field(description="What a second pool of oracles gets in place of the runs")
+    untouched: float | None = Field(description="What the original network gets in place of the runs")
+    absent: str = Field(description="Why there is no value; empty if there is one")
+
+
+class MeasuresView(BaseModel):
+    """All measures of a score. `is_pending`: they are still being computed, or nobody has asked for them."""
+
+    is_pending: bool
+    is_asked: bool
+    measures: list[MeasureView]
+
+
+def stored_measurements(document: dict[str, Any] | None) -> Measurements:
+    """Return what is stored in a row's `measures`; without anything, measurements of nothing."""
+    return Measurements(0, {}) if document is None else MEASUREMENTS.validate_python(document)
+
+
+def measures_view(session: Session, score: Score, *, exact: bool) -> MeasuresView:
+    """Return every measure that was computed of the score; rounded as scores are unless `exact`."""
+    found = stored_measurements(score.measures)
+    beside = {
+        reference: stored_measurements(document).measures
+        for reference, document in reference_measures(session, score.competition_id, Evaluation(score.evaluation))
+    }
+    return MeasuresView(
+        is_pending=len(found.measures) < len(measures()),
+        is_asked=score.measures is None or score.measures_asked,
+        measures=[
+            _view(one, key, found.measures[name], beside, exact=exact)
+            for name, one in measures().items()
+            if name in found.measures
+            for key in one.keys
+        ],
+    )
+
+
+def column_values(document: dict[str, Any] | None, keys: tuple[str, ...]) -> dict[str, float | None]:
+    """Return the unrounded values of a board's columns by key; None for one that is absent."""
+    found = stored_measurements(document).measures
+    values = {key: found.get(measure_of(key).name, _NONE).values.get(key) for key in keys}
+    return {key: None if value is None else value.value for key, value in values.items()}
+
+
+def unknown_columns(keys: tuple[str, ...]) -> dict[str, list[str]]:
+    """Return those of `keys` that are no value of any measure, each with the known ones that are like it."""
+    known = [key for one in measures().values() for key in one.keys]
+    return {key: get_close_matches(key, known, 3, 0.4) for key in keys if key not in known}
+
+
+_NONE = Measurement({})
+
+
+def _view(
+    measure: Measure, key: str, found: Measurement, beside: Mapping[str, Mapping[str, Measurement]], *, exact: bool
+) -> MeasureView:
+    def shown(number: float | None) -> float | None:
+        return number if number is None or exact else round_score(number)
+
+    def other(reference: str) -> float | None:
+        value = beside.get(reference, {}).get(measure.name, _NONE).values.get(key)
+        return None if value is None else shown(value.value)
+
+    value: Value | None = found.values.get(key)
+    return MeasureView(
+        key=key,
+        title=measure.title_of(key),
+        symbol=measure.symbol,
+        question=measure.question,
+        unit=measure.unit,
+        best=measure.best,
+        source=measure.source,
+        value=None if value is None else shown(value.value),
+        low=None if value is None else shown(value.low),
+        high=None if value is None else shown(value.high),
+        oracles=other(CEILING),
+        untouched=other(FLOOR),
+        absent=found.absent,
+    )

@@ -1,0 +1,58 @@
+"""Who sees the measures of a submission's score, and who has all of them computed."""
+
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from lethe.server.accounts.roles import is_host
+from lethe.server.competitions.disclosure import visibility
+from lethe.server.competitions.phases import phase
+from lethe.server.errors import NotFound
+from lethe.server.leaderboard.measures import MeasuresView, measures_view
+from lethe.server.leaderboard.score_queries import current_score
+from lethe.server.models import Competition, Score, Submission, User
+from lethe.server.submissions.service import SubmissionNotFound, get_shown
+
+
+class MeasuresHidden(NotFound):
+    """Before the reveal only hosts see measures."""
+
+    code = "measures_hidden"
+    title = "No measures yet"
+
+
+class NotScored(NotFound):
+    """There is nothing to measure."""
+
+    code = "not_scored"
+    title = "Not scored yet"
+
+
+def shown_measures(session: Session, submission_id: UUID, user: User) -> MeasuresView:
+    """Return the measures of the submission's score: exact for a host, rounded for its team after the reveal.
+
+    Raises SubmissionNotFound, MeasuresHidden and NotScored.
+    """
+    submission, viewer = get_shown(session, submission_id, user)
+    competition = session.get_one(Competition, submission.competition_id)
+    visible = visibility(viewer, phase(competition))
+    if not visible.metric:
+        raise MeasuresHidden("The measures of a score are shown after the host reveals the final results.")
+    return measures_view(session, _score(session, submission), exact=visible.exact)
+
+
+def ask_for_measures(session: Session, submission_id: UUID, user: User) -> Submission:
+    """Have `control` compute all measures of the submission's score; raises as above for all but hosts."""
+    submission = session.get(Submission, submission_id)
+    competition = None if submission is None else session.get_one(Competition, submission.competition_id)
+    if submission is None or competition is None or not is_host(session, competition, user):
+        raise SubmissionNotFound("You host no competition that has a submission with this id.")
+    _score(session, submission).measures_asked = True
+    return submission
+
+
+def _score(session: Session, submission: Submission) -> Score:
+    score = current_score(session, submission)
+    if score is None:
+        raise NotScored("This submission has no score, so nothing can be measured yet.")
+    return score
