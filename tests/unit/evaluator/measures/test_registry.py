@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lethe.evaluator.measures import registry
-from lethe.evaluator.measures.inputs import MeasureInputs, inputs_of_pools
+from lethe.evaluator.measures.inputs import MeasureInputs, inputs_of_pools, shared
 from lethe.evaluator.measures.registry import PERCENTILES, QUESTIONS, Absent, Value, measure, measures
 from lethe.evaluator.metrics import Pool, evaluate
 from lethe.evaluator.metrics.uncertainty import jackknife_error, t_quantile
@@ -86,6 +86,39 @@ def test_what_the_inputs_lack_is_said_and_never_a_number(toy: None, inputs: Meas
         lambda _: float("nan")
     )
     assert measures()["broken"].of(inputs).values == {}
+
+
+def test_too_few_models_for_a_replicate_take_the_interval_and_not_the_value(toy: None, inputs: MeasureInputs) -> None:
+    def needs_all(inputs: MeasureInputs) -> float:
+        if inputs.models < MODELS:
+            raise Absent("too few runs")
+        return 1.0
+
+    assert _toy("pool", needs_all).of(inputs).values == {"toy": Value(1.0)}
+
+
+def test_pools_of_four_are_too_small_to_compare(inputs: MeasureInputs) -> None:
+    four, five = (inputs.take(np.arange(runs), np.arange(MODELS)) for runs in (4, 5))
+    for name, one in measures().items():
+        if one.scope != "run" and not one.needs:
+            assert one.of(four).absent == "it needs at least 5 runs and 5 oracles", name
+            assert "at least 5 runs" not in one.of(five).absent, name
+    assert measures()["u_lira"].of(five).values
+
+
+def test_what_measures_share_is_computed_once_for_the_same_models(toy: None, inputs: MeasureInputs) -> None:
+    calls = []
+
+    @shared
+    def costly(inputs: MeasureInputs) -> float:
+        calls.append(inputs.models)
+        return float(inputs.models)
+
+    first = _toy("pool", lambda inputs: 2 * costly(inputs))
+    measure("other", title="Other", question=QUESTIONS[0], scope="pool", best="low", source="this test")(costly)
+    values = [one.of(inputs).values[one.name].value for one in (first, measures()["other"])]
+    assert values == [2 * MODELS, MODELS]
+    assert calls == [MODELS] + 16 * [MODELS - MODELS // 16]
 
 
 def test_an_answer_with_its_own_interval_is_kept(toy: None, inputs: MeasureInputs) -> None:
