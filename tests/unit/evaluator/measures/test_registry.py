@@ -1,5 +1,7 @@
 """A measure is one function: the registry finds it, says what it lacks, and gives its values their intervals."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -143,6 +145,22 @@ def test_every_measure_says_what_it_is_and_answers_or_is_absent(inputs: MeasureI
         assert bool(measured.values) != bool(measured.absent), one.name
     questions = [one.question for one in found.values()]
     assert questions == sorted(questions, key=QUESTIONS.index)
+
+
+def test_the_metrics_page_has_a_line_for_every_measure_under_its_question() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "metric.md").read_text(encoding="utf-8")
+    section = page.split("## Other measures\n", 1)[1].split("\n## ", 1)[0]
+    words = {"oracles": "oracles", "low": "lowest", "high": "highest", "none": "none"}
+    documented = []
+    for part in section.split("\n### ")[1:]:
+        question, lines = part.split("\n", 1)
+        rows = [
+            [cell.strip() for cell in line.strip("|").split("|")] for line in lines.splitlines() if line[:2] == "| "
+        ]
+        documented += [(question, name.strip("`"), best) for name, _, best, _ in rows if name.startswith("`")]
+    registered = [(one.question, name, words[one.best]) for name, one in measures().items()]
+    assert sorted(documented) == sorted(registered)
+    assert [question for question, _, _ in documented] == [question for question, _, _ in registered]
 
 
 def test_equal_pools_read_as_the_oracles_do(inputs: MeasureInputs) -> None:
