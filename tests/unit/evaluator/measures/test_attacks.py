@@ -104,6 +104,14 @@ def test_mu_of_separated_pools_by_hand() -> None:
     assert expected == pytest.approx(4.38, abs=0.005)
 
 
+def test_certificates_know_no_unit_and_no_direction() -> None:
+    ours, theirs = draw(1, 1.0), draw(2)
+    for bound in (gaussian_mu, epsilon_lower_bound):
+        np.testing.assert_allclose(bound(5 * ours - 2, 5 * theirs - 2), bound(ours, theirs))
+        np.testing.assert_allclose(bound(-ours, -theirs), bound(ours, theirs))
+        np.testing.assert_allclose(bound(theirs, ours), bound(ours, theirs))
+
+
 def test_mu_of_unit_normals_is_seldom_above_their_distance() -> None:
     found = gaussian_mu(draw(1, 1.0, runs=512, examples=300), draw(2, runs=512, examples=300))
     assert (found > 1).mean() <= 0.05

@@ -52,6 +52,23 @@ def test_identical_pools_cannot_be_told_apart() -> None:
     assert same.epsilon[0] == 0
 
 
+def test_units_of_images_their_order_and_a_swap_of_the_pools_do_not_matter() -> None:
+    ours, theirs, units = draw(1, 0.5), draw(2), np.array([1, 2, 0.5, 1, 10, 1])
+    found = person_attack(ours, theirs, np.zeros(6))
+    for other in (
+        person_attack(ours * units + 3, theirs * units + 3, np.zeros(6)),
+        person_attack(ours[:, ::-1], theirs[:, ::-1], np.zeros(6)),
+        person_attack(theirs, ours, np.zeros(6)),
+    ):
+        assert other.accuracy == pytest.approx(found.accuracy)
+        assert other.epsilon == pytest.approx(found.epsilon)
+
+
+def test_more_images_than_networks() -> None:
+    ours, theirs = draw(1, 0.5, models=32, images=100), draw(2, models=32, images=100)
+    assert person_attack(ours, theirs, np.zeros(100)).accuracy[0] > 0.9
+
+
 def test_margins_without_spread() -> None:
     ones, zeros = np.ones((8, 2)), np.zeros((8, 2))
     assert person_attack(ones, ones, [0, 0]).accuracy[0] == 0.5

@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 from lethe.evaluator.measures.inputs import MeasureInputs
 from lethe.evaluator.measures.registry import measures
-from lethe.evaluator.measures.roc import pooled_p_values, true_positive_rate
+from lethe.evaluator.measures.roc import _p_values, pooled_p_values, true_positive_rate
 
 Floats = NDArray[np.float64]
 
@@ -41,8 +41,6 @@ def test_p_values_of_oracles_are_uniform(shift: float, scale: float) -> None:
 
 
 def test_a_p_value_is_the_chance_of_a_larger_likelihood_ratio() -> None:
-    from lethe.evaluator.measures.roc import _p_values
-
     ours, theirs = (np.array([0.4]), np.array([1.5])), (np.array([0.1]), np.array([0.8]))
     values = np.linspace(-3, 3, 13)[:, None]
     drawn = np.random.default_rng(1).normal(0.1, 0.8, (200_000, 1))
@@ -59,6 +57,13 @@ def test_a_shift_by_a_deviation_is_found_as_often_as_theory_says() -> None:
     for shift in (1.0, -2.0):
         best = 100 * norm.cdf(abs(shift) - norm.ppf(0.99))
         assert rate(draw(1, shift, images=100), draw(2, images=100)) == pytest.approx(best, rel=0.15)
+
+
+def test_the_unit_of_the_margins_and_the_order_of_images_do_not_matter() -> None:
+    ours, theirs = draw(1, 0.5, 1.4), draw(2)
+    scaled = rate(7 * ours[:, ::-1] - 3, 7 * theirs[:, ::-1] - 3)
+    assert scaled == pytest.approx(rate(ours, theirs))
+    assert rate(-ours, -theirs) == pytest.approx(rate(ours, theirs))
 
 
 def test_known_limits() -> None:
