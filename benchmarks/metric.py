@@ -1,6 +1,7 @@
 """Speed and memory of the metric beside a literal brute force of the published grid; long simulations of its intervals.
 
 python -m benchmarks.metric                # speed, memory and intervals (minutes; the literal grid takes 3 GB)
+python -m benchmarks.metric --measures exact # time of each measure (minutes)
 python -m benchmarks.metric --simulate 400 # coverage and false positives, this many repetitions a row
 """
 
@@ -10,9 +11,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar, get_args
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,9 @@ from lethe.evaluator.metrics import (
     exact_epsilon,
     paired_difference,
 )
+
+if TYPE_CHECKING:
+    from lethe.evaluator.measures.inputs import MeasureInputs
 
 Floats = NDArray[np.float64]
 Arguments = ParamSpec("Arguments")
@@ -193,9 +198,79 @@ def peak(rule: Rule) -> None:
         pools.append(Pool(margins=margins(logits, labels)))
         del logits
     evaluate(*pools, rule=rule)
+    print(_peak_bytes())
+
+
+def _peak_bytes() -> int:
     # Not getrusage: there a child starts with the peak of the process that started it.
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    print(int(line.split()[1]) * 1024)
+    return int(line.split()[1]) * 1024
+
+
+def every_measure() -> None:
+    for rule in get_args(Rule):
+        command = [sys.executable, "-m", "benchmarks.metric", "--measures", rule]
+        subprocess.run(command, check=True)
+
+
+def time_measures(rule: Rule, models: int = RUNS, images: int = 1_000) -> None:
+    """Processor time of each measure without and with its interval; what several share counts for the first of them."""
+    from lethe.evaluator.measures.registry import measures
+
+    print(f"\nMeasures under `{rule}`, {models} × {models} × {images:,} images of each part × 10 classes, one core")
+    print(f"{'measure':32}{'value':>10}{'with interval':>16}", flush=True)
+    inputs = _measure_inputs(rule, models, images)
+    fresh = replace(inputs)  # has computed nothing
+    totals = np.zeros(2)
+    for name, one in measures().items():
+        seconds = []
+        for given, intervals in ((inputs, False), (fresh, True)):
+            start = time.process_time()
+            measured = one.of(given, intervals=intervals)
+            seconds.append(time.process_time() - start)
+        totals += seconds
+        print(f"{name:32}{seconds[0]:8.2f} s{seconds[1]:14.2f} s  {measured.absent}", flush=True)
+    memory = _peak_bytes() / MIB
+    print(f"{'all':32}{totals[0]:8.1f} s{totals[1]:14.1f} s  peak memory {memory:.0f} MiB")
+    note("metric", f"measures, {rule}", totals[0], "s", at_most=60)
+    note("metric", f"measures, intervals, {rule}", totals[1], "s", at_most=300)
+    note("metric", f"measures, peak memory, {rule}", memory, "MiB", at_most=4096)
+
+
+def _measure_inputs(rule: Rule, models: int, images: int) -> "MeasureInputs":
+    """Everything that measures know of, drawn at random; ten images a person."""
+    from lethe.evaluator.measures.inputs import MeasureInputs
+    from lethe.evaluator.metrics import margins
+
+    draw = np.random.default_rng(0)
+    parts = ("forget", "retain", "test")
+    labels = {part: draw.integers(0, 10, images) for part in parts}
+
+    def logits(certainty: float) -> dict[str, NDArray[np.float32]]:
+        found = {part: draw.standard_normal((models, images, 10), dtype=np.float32) for part in parts}
+        for part in parts:
+            found[part][:, np.arange(images), labels[part]] += certainty
+        return found
+
+    ours, theirs = logits(2.5), logits(2.0)
+    pairs = {part: (margins(ours[part], labels[part]), margins(theirs[part], labels[part])) for part in parts}
+    accuracies = {part: tuple((side > 0).mean(axis=1) for side in pair) for part, pair in pairs.items()}
+    people = np.arange(images) // 10
+    score = evaluate(*(Pool(margins=side) for side in pairs["forget"]), rule="exact", identities=people)
+    return MeasureInputs(
+        margins=pairs,
+        accuracies=accuracies,
+        rule=rule,
+        identities=people,
+        original=pairs["forget"][0].mean(axis=0),
+        logits=ours,
+        oracle_logits=theirs,
+        labels=labels,
+        resources={name: draw.uniform(1, 2, models) for name in ("wall_s", "processor_s", "peak_memory_bytes")},
+        training_s=draw.uniform(10, 20, models),
+        score=score,
+        ceiling=score,
+    )
 
 
 def simulate(repetitions: int) -> None:
@@ -241,18 +316,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Benchmarks of the metric")
     parser.add_argument("--quick", action="store_true", help="one kind of margins, and no more")
     parser.add_argument("--simulate", type=int, metavar="REPETITIONS")
+    parser.add_argument("--measures", choices=get_args(Rule), help="time of each measure, under this rule")
     parser.add_argument("--peak", choices=get_args(Rule), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
         peak(options.peak)
+    elif options.measures:
+        time_measures(options.measures)
     elif options.simulate:
         simulate(options.simulate)
     elif options.quick:
         speed(tuple(KINDS)[:1])
+        time_measures("exact", models=32, images=40)
     else:
         speed()
         intervals()
         memory()
+        every_measure()
 
 
 if __name__ == "__main__":

@@ -258,7 +258,10 @@ def test_server_processes_start_without_torch(module: str) -> None:
 
 @pytest.mark.slow
 def test_the_web_process_stays_light() -> None:
-    program = "import sys, lethe.server.app; sys.exit('matplotlib' in sys.modules)"
+    program = (
+        "import sys, lethe.server.app; from lethe.evaluator.measures.registry import measures; assert measures();"
+        "sys.exit(any(name in sys.modules for name in ('matplotlib', 'sklearn', 'scipy.stats')))"
+    )
     assert subprocess.run([sys.executable, "-c", program], check=False, cwd="/").returncode == 0
 
 

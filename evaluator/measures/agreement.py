@@ -23,11 +23,16 @@ def relative_unlearning_accuracy(unlearned: ArrayLike, retrained: ArrayLike, lab
 
 def fidelity(unlearned: ArrayLike, retrained: ArrayLike) -> float:
     """Top-1 agreement with the oracles on the forget set in percent, the mean over all pairs; arguments as above."""
-    ours, theirs = _checked(unlearned, retrained)
-    agreeing = 0.0
-    for label in np.union1d(ours, theirs):
-        agreeing += float(((ours == label).mean(axis=0) * (theirs == label).mean(axis=0)).mean())
-    return 100 * agreeing
+    return float(_agreements(*_checked(unlearned, retrained)).mean())
+
+
+def _agreements(ours: NDArray[np.generic], theirs: NDArray[np.generic]) -> Floats:
+    """(M,) of each run the mean agreement with all oracles in percent."""
+    agreeing = np.zeros(ours.shape)
+    for label in np.unique(theirs):
+        agreeing += (ours == label) * (theirs == label).mean(axis=0)
+    percent: Floats = 100 * agreeing.mean(axis=1)
+    return percent
 
 
 def _checked(unlearned: ArrayLike, retrained: ArrayLike) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
@@ -73,5 +78,4 @@ def _relative_accuracy(inputs: MeasureInputs) -> Floats:
     needs=("logits", "oracle_logits"),
 )
 def _fidelity(inputs: MeasureInputs) -> Floats:
-    ours, theirs = _predictions(inputs)
-    return np.array([fidelity(run[None], theirs) for run in ours])
+    return _agreements(*_predictions(inputs))

@@ -1,19 +1,22 @@
 """What measures are computed from: the outputs of N models, and of the M oracles that they are compared with."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from functools import wraps
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lethe.evaluator.metrics import Pool, Rule, Score
 from lethe.evaluator.metrics.pool import Floats, checked_pair
+from lethe.evaluator.metrics.uncertainty import kept_rows
 
 Part = Literal["forget", "retain", "test"]
 Logits = Mapping[str, NDArray[np.float32]]
 Labels = Mapping[str, NDArray[np.int64]]
 Pair = tuple[Floats, Floats]
+Result = TypeVar("Result")
 
 ACCURACIES = ("retain", "forget", "test")
 
@@ -45,6 +48,7 @@ class MeasureInputs:
     oracle_audits: Mapping[str, Floats] = field(default_factory=dict)
     score: Score | None = None
     ceiling: Score | None = None
+    computed: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def forget(self) -> Pair:
@@ -72,6 +76,30 @@ class MeasureInputs:
             score=None,
             ceiling=None,
         )
+
+    def without(self, group: int, groups: int) -> "MeasureInputs":
+        """Return the inputs without this group of the jackknife; made once, so that measures share what they compute.
+
+        Model i belongs to group i mod `groups`.
+        """
+        if (group, groups) not in self.computed:
+            kept = (kept_rows(models, group, groups) for models in (self.models, self.oracles))
+            self.computed[group, groups] = self.take(*kept)
+        taken: MeasureInputs = self.computed[group, groups]
+        return taken
+
+
+def shared(compute: Callable[[MeasureInputs], Result]) -> Callable[[MeasureInputs], Result]:
+    """Decorate a function that several measures call: it is computed once for the same inputs."""
+
+    @wraps(compute)
+    def once(inputs: MeasureInputs) -> Result:
+        if compute not in inputs.computed:
+            inputs.computed[compute] = compute(inputs)
+        result: Result = inputs.computed[compute]
+        return result
+
+    return once
 
 
 def inputs_of_pools(

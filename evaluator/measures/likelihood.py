@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lethe.evaluator.measures.inputs import MeasureInputs
+from lethe.evaluator.measures.inputs import MeasureInputs, shared
 from lethe.evaluator.measures.registry import measure
 from lethe.evaluator.metrics.pool import Floats, checked_pair
 
@@ -68,16 +68,17 @@ def klom(unlearned: ArrayLike, retrained: ArrayLike) -> Floats:
     return result
 
 
+def normal_fit(margins: Floats) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of each image, (N, E) -> (E,) and (E,); the deviation is at least 1e-6."""
+    return margins.mean(axis=0), np.maximum(margins.std(axis=0, ddof=1), _MIN_DEVIATION)
+
+
 def _log_ratio(values: Floats, ours: Floats, theirs: Floats) -> Floats:
     """Log likelihood of `values` under a normal fit of `ours` minus that under a fit of `theirs`, (n, E)."""
-    return _log_density(values, ours) - _log_density(values, theirs)
-
-
-def _log_density(values: Floats, pool: Floats) -> Floats:
-    """Log density of `values` under a normal fit of `pool`, (n, E), up to the constant that all fits share."""
-    deviation = np.maximum(pool.std(axis=0, ddof=1), _MIN_DEVIATION)
-    density: Floats = -(((values - pool.mean(axis=0)) / deviation) ** 2) / 2 - np.log(deviation)
-    return density
+    (our_mean, our_deviation), (their_mean, their_deviation) = normal_fit(ours), normal_fit(theirs)
+    ours_off, theirs_off = (values - our_mean) / our_deviation, (values - their_mean) / their_deviation
+    ratio: Floats = (theirs_off**2 - ours_off**2) / 2 + np.log(their_deviation / our_deviation)
+    return ratio
 
 
 @measure(
@@ -103,5 +104,7 @@ def _u_lira(inputs: MeasureInputs) -> float:
     best="oracles",
     source="Georgiev et al. 2024",
 )
-def _klom(inputs: MeasureInputs) -> Floats:
+@shared
+def image_klom(inputs: MeasureInputs) -> Floats:
+    """(E,) KLoM of the forget images."""
     return klom(*inputs.forget)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lethe.evaluator.measures.inputs import MeasureInputs
+from lethe.evaluator.measures.inputs import MeasureInputs, shared
+from lethe.evaluator.measures.logistic_fit import call_members, fit_logistic
 from lethe.evaluator.measures.registry import measure
 from lethe.evaluator.metrics.pool import Floats, checked_pair
 
@@ -36,8 +37,7 @@ def logistic_attack(unlearned: ArrayLike, retrained: ArrayLike) -> LogisticAttac
     separation). Epsilon is the mean over the decided folds; accuracy is the mean over both.
     Raises ValueError on wrong shapes, non-finite values or smaller pools.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import StratifiedKFold  # takes a second to import
 
     ours, theirs = checked_pair(unlearned, retrained)
     if min(len(ours), len(theirs)) < 4:
@@ -45,12 +45,13 @@ def logistic_attack(unlearned: ArrayLike, retrained: ArrayLike) -> LogisticAttac
     members = np.repeat([1, 0], [len(ours), len(theirs)])
     folds = list(StratifiedKFold(n_splits=2, shuffle=True, random_state=0).split(members, members))
     epsilon, accuracy = np.empty(ours.shape[1]), np.empty(ours.shape[1])
+    values = np.concatenate((ours, theirs))
+    called = [
+        call_members(values[held_out], fit_logistic(values[train], members[train])).astype(np.int64)
+        for train, held_out in folds
+    ]
     for e in range(ours.shape[1]):
-        values = np.concatenate((ours[:, e], theirs[:, e]))[:, None]
-        results = []
-        for train, held_out in folds:
-            called = LogisticRegression().fit(values[train], members[train]).predict(values[held_out])
-            results.append(_fold(called, members[held_out]))
+        results = [_fold(fold[:, e], members[held_out]) for fold, (_, held_out) in zip(called, folds, strict=True)]
         epsilons, accuracies = zip(*results, strict=True)
         decided_folds = [value for value in epsilons if not np.isnan(value)]
         epsilon[e] = np.mean(decided_folds) if decided_folds else np.nan
@@ -87,7 +88,7 @@ def _fold(called: np.ndarray, members: np.ndarray) -> tuple[float, float]:
     source="community metric of 2023 (seed 001)",
 )
 def _logistic_accuracy(inputs: MeasureInputs) -> float:
-    return logistic_attack(*inputs.forget).mean_accuracy
+    return _attack(inputs).mean_accuracy
 
 
 @measure(
@@ -99,4 +100,9 @@ def _logistic_accuracy(inputs: MeasureInputs) -> float:
     source="community metric of 2023 (seed 001)",
 )
 def _logistic_quality(inputs: MeasureInputs) -> float:
-    return logistic_attack(*inputs.forget).forgetting_quality
+    return _attack(inputs).forgetting_quality
+
+
+@shared
+def _attack(inputs: MeasureInputs) -> LogisticAttack:
+    return logistic_attack(*inputs.forget)

@@ -1,12 +1,12 @@
 """Membership attacks on a single model: the starting kit's loss attack and the SVC attacks on five features."""
 
 from dataclasses import asdict, dataclass, fields
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lethe.evaluator.measures.inputs import MeasureInputs
+from lethe.evaluator.measures.inputs import MeasureInputs, shared
+from lethe.evaluator.measures.logistic_fit import call_members, fit_logistic
 from lethe.evaluator.measures.registry import Absent, measure
 from lethe.evaluator.metrics.pool import Floats
 
@@ -23,22 +23,33 @@ def simple_mia(forget_losses: ArrayLike, test_losses: ArrayLike, *, balanced: bo
     one has (seed 001's form); otherwise always guessing the larger set beats 0.5. Deterministic for a `seed`.
     Raises ValueError for non-finite losses or fewer than 11 of them.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedShuffleSplit, cross_val_score
-
     forget, test = (np.asarray(losses, dtype=np.float64) for losses in (forget_losses, test_losses))
-    if forget.ndim != 1 or test.ndim != 1 or not (np.isfinite(forget).all() and np.isfinite(test).all()):
+    if forget.ndim != 1 or test.ndim != 1:
+        raise ValueError("the simple membership attack needs two vectors of finite losses")
+    return float(loss_attacks(forget[None], test[None], balanced=balanced, seed=seed)[0])
+
+
+def loss_attacks(forget: Floats, test: Floats, *, balanced: bool = True, seed: int = 0) -> Floats:
+    """(N,) `simple_mia` of N networks from their losses, (N, n) and (N, m); all draw the same images and splits."""
+    from sklearn.model_selection import StratifiedShuffleSplit  # takes a second to import
+
+    if not (np.isfinite(forget).all() and np.isfinite(test).all()):
         raise ValueError("the simple membership attack needs two vectors of finite losses")
     if balanced:
-        size = min(len(forget), len(test))
+        size = min(forget.shape[1], test.shape[1])
         generator = np.random.default_rng(seed)
-        forget, test = (generator.choice(losses, size, replace=False) for losses in (forget, test))
-    if min(len(forget), len(test)) < 2 or len(forget) + len(test) < _MIN_LOSSES:
+        forget, test = (losses[:, generator.choice(losses.shape[1], size, replace=False)] for losses in (forget, test))
+    losses = np.concatenate((forget, test), axis=1).T
+    members = np.repeat([1, 0], [forget.shape[1], test.shape[1]])
+    if min(members.sum(), len(members) - members.sum()) < 2 or len(members) < _MIN_LOSSES:
         raise ValueError(f"the simple membership attack needs at least {_MIN_LOSSES} losses, 2 of each set")
-    losses = np.concatenate((forget, test))[:, None]
-    members = np.repeat([1, 0], [len(forget), len(test)])
+    accuracies = []
     splits = StratifiedShuffleSplit(n_splits=_SPLITS, test_size=0.1, random_state=seed)
-    return float(np.mean(cross_val_score(LogisticRegression(), losses, members, cv=splits, scoring="accuracy")))
+    for train, held_out in splits.split(members, members):
+        called = call_members(losses[held_out], fit_logistic(losses[train], members[train]))
+        accuracies.append((called == members[held_out][:, None]).mean(axis=0))
+    accuracy: Floats = np.mean(accuracies, axis=0)
+    return accuracy
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,7 @@ def svc_mia(
     confidence, entropy, modified entropy (Song and Mittal, 2021, section 4) and the probability vector, as the code of
     seed 004 does. Raises ValueError for empty sets, wrong shapes or non-finite logits.
     """
-    from sklearn.svm import SVC
+    from sklearn.svm import SVC  # takes a second to import
 
     members, others, targets = (_features(*answers) for answers in (retain, test, forget))
     called = {}
@@ -110,9 +121,8 @@ _QUESTION = "Does a single network give its forgotten images away?"
     needs=("test",),
 )
 def _simple_mia(inputs: MeasureInputs) -> Floats:
-    pairs = zip(inputs.margins["forget"][0], inputs.margins["test"][0], strict=True)
     try:
-        return np.array([simple_mia(_losses(forget), _losses(test)) for forget, test in pairs])
+        return loss_attacks(*(_losses(inputs.margins[part][0]) for part in ("forget", "test")))
     except ValueError as error:
         raise Absent(str(error)) from error
 
@@ -123,7 +133,7 @@ def _losses(margins: Floats) -> Floats:
     return losses
 
 
-@lru_cache(maxsize=1)
+@shared
 def _svc_attacks(inputs: MeasureInputs) -> list[dict[str, float]]:
     assert inputs.logits is not None and inputs.labels is not None  # noqa: S101, PT018 - both are needed
     sets = [(inputs.logits[part][:ATTACKED], inputs.labels[part]) for part in ("retain", "test", "forget")]

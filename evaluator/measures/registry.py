@@ -6,18 +6,20 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from lethe.evaluator.errors import EvaluatorError
 from lethe.evaluator.measures.inputs import MeasureInputs
 from lethe.evaluator.metrics.pool import Floats
-from lethe.evaluator.metrics.uncertainty import group_count, jackknife_error, kept_rows, t_quantile
+from lethe.evaluator.metrics.uncertainty import group_count, jackknife_error, t_quantile
 
 MEASURES_VERSION = 1
 """Changes whenever the same inputs would give other values."""
 PERCENTILES = (50, 90, 95, 99)
+MIN_MODELS = 5
+"""So many runs and oracles a comparison of pools needs: halves have two models even when one is left out."""
 
 QUESTIONS = (
     "The score",
@@ -58,6 +60,7 @@ class Measurement:
 
 
 Answer = float | Floats | Value
+Compute = TypeVar("Compute", bound=Callable[[MeasureInputs], Answer])
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,8 @@ class Measure:
         lacking = [need for need in self.needs if _is_missing(inputs, need)]
         if lacking:
             return Measurement({}, absent=f"it needs {' and '.join(_WORDS.get(need, need) for need in lacking)}")
+        if self.scope != "run" and min(inputs.models, inputs.oracles) < MIN_MODELS:
+            return Measurement({}, absent=f"it needs at least {MIN_MODELS} runs and {MIN_MODELS} oracles")
         try:
             answer = self.compute(inputs)
             return self._measured(answer, self._replicates(inputs, answer) if intervals else None)
@@ -136,16 +141,17 @@ class Measure:
         return np.atleast_1d(np.asarray(answer, dtype=np.float64))
 
     def _replicates(self, inputs: MeasureInputs, answer: Answer) -> Floats | None:
-        """(G, K) the values with each group of models left out; None where the measure has its own interval."""
+        """(G, K) the values with each group of models left out.
+
+        None where the measure has its own interval, and where the models that stay are too few for a value.
+        """
         if self.scope == "run" or isinstance(answer, Value):
             return None
         groups = group_count(inputs.models, inputs.oracles)
-        left_out = []
-        for group in range(groups):
-            kept = (kept_rows(models, group, groups) for models in (inputs.models, inputs.oracles))
-            answered = self.compute(inputs.take(*kept))
-            left_out.append(self._summary(answered))
-        return np.stack(left_out)
+        try:
+            return np.stack([self._summary(self.compute(inputs.without(group, groups))) for group in range(groups)])
+        except Absent:
+            return None
 
 
 _REGISTERED: dict[str, Measure] = {}
@@ -178,14 +184,14 @@ def measure(
     unit: str = "",
     symbol: str = "",
     needs: Sequence[str] = (),
-) -> Callable[[Callable[[MeasureInputs], Answer]], Callable[[MeasureInputs], Answer]]:
+) -> Callable[[Compute], Compute]:
     """Register a function of MeasureInputs; the arguments are the fields of Measure.
 
     `needs` may also name the parts `retain` and `test`, whose margins it reads. Raises ValueError for a name that is
     taken, and for an unknown question.
     """
 
-    def register(compute: Callable[[MeasureInputs], Answer]) -> Callable[[MeasureInputs], Answer]:
+    def register(compute: Compute) -> Compute:
         if name in _REGISTERED:
             raise ValueError(f"a measure {name} is registered already")
         if question not in QUESTIONS:

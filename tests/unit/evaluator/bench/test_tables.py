@@ -131,7 +131,7 @@ def test_whole_table_is_one_for_each_question(rows: list[Row]) -> None:
         (Value(0.0312345, 0.0241, 0.038), "0.031 (0.024 to 0.038)"),
         (Value(97.123), "97.1"),
         (Value(12345.6, 1, 2), "12346 (1.00 to 2.00)"),
-        (Value(0.0), "0.000"),
+        (Value(0.0), "0"),
         (None, ""),
     ],
 )

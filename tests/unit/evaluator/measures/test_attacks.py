@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from lethe.evaluator.measures import epsilon_lower_bound, klom, logistic_attack, u_lira
+from lethe.evaluator.measures.bounds import gaussian_mu
 from lethe.evaluator.metrics import exact_epsilon
 
 Floats = NDArray[np.float64]
@@ -93,7 +95,33 @@ def test_lower_bound_holds_below_the_true_epsilon() -> None:
     assert np.median(bounds) > 0.5
 
 
-@pytest.mark.parametrize("attack", [logistic_attack, u_lira, epsilon_lower_bound])
+def test_mu_of_separated_pools_by_hand() -> None:
+    # Both rates are 0 of 256: the upper bound of each is 1 − .025^(1/256).
+    expected = -2 * norm.ppf(1 - 0.025 ** (1 / 256))
+    ours, theirs = draw(1, 50.0, runs=512, examples=2), draw(2, runs=512, examples=2)
+    assert gaussian_mu(ours, theirs) == pytest.approx(expected)
+    assert gaussian_mu(theirs, ours) == pytest.approx(expected)
+    assert expected == pytest.approx(4.38, abs=0.005)
+
+
+def test_certificates_know_no_unit_and_no_direction() -> None:
+    ours, theirs = draw(1, 1.0), draw(2)
+    for bound in (gaussian_mu, epsilon_lower_bound):
+        np.testing.assert_allclose(bound(5 * ours - 2, 5 * theirs - 2), bound(ours, theirs))
+        np.testing.assert_allclose(bound(-ours, -theirs), bound(ours, theirs))
+        np.testing.assert_allclose(bound(theirs, ours), bound(ours, theirs))
+
+
+def test_mu_of_unit_normals_is_seldom_above_their_distance() -> None:
+    found = gaussian_mu(draw(1, 1.0, runs=512, examples=300), draw(2, runs=512, examples=300))
+    assert (found > 1).mean() <= 0.05
+    assert np.median(found) > 0.5
+    none = gaussian_mu(draw(3, examples=300), draw(2, examples=300))
+    assert (none > 0).mean() <= 0.05
+    assert set(gaussian_mu(np.zeros((8, 2)), np.zeros((8, 2)))) == {0.0}
+
+
+@pytest.mark.parametrize("attack", [logistic_attack, u_lira, epsilon_lower_bound, gaussian_mu])
 def test_small_pools_are_refused(attack: object) -> None:
     with pytest.raises(ValueError, match="at least 4"):
         attack(np.zeros((3, 1)), np.zeros((8, 1)))  # type: ignore[operator]

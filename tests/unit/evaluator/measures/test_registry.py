@@ -1,10 +1,12 @@
 """A measure is one function: the registry finds it, says what it lacks, and gives its values their intervals."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from lethe.evaluator.measures import registry
-from lethe.evaluator.measures.inputs import MeasureInputs, inputs_of_pools
+from lethe.evaluator.measures.inputs import MeasureInputs, inputs_of_pools, shared
 from lethe.evaluator.measures.registry import PERCENTILES, QUESTIONS, Absent, Value, measure, measures
 from lethe.evaluator.metrics import Pool, evaluate
 from lethe.evaluator.metrics.uncertainty import jackknife_error, t_quantile
@@ -88,6 +90,39 @@ def test_what_the_inputs_lack_is_said_and_never_a_number(toy: None, inputs: Meas
     assert measures()["broken"].of(inputs).values == {}
 
 
+def test_too_few_models_for_a_replicate_take_the_interval_and_not_the_value(toy: None, inputs: MeasureInputs) -> None:
+    def needs_all(inputs: MeasureInputs) -> float:
+        if inputs.models < MODELS:
+            raise Absent("too few runs")
+        return 1.0
+
+    assert _toy("pool", needs_all).of(inputs).values == {"toy": Value(1.0)}
+
+
+def test_pools_of_four_are_too_small_to_compare(inputs: MeasureInputs) -> None:
+    four, five = (inputs.take(np.arange(runs), np.arange(MODELS)) for runs in (4, 5))
+    for name, one in measures().items():
+        if one.scope != "run" and not one.needs:
+            assert one.of(four).absent == "it needs at least 5 runs and 5 oracles", name
+            assert "at least 5 runs" not in one.of(five).absent, name
+    assert measures()["u_lira"].of(five).values
+
+
+def test_what_measures_share_is_computed_once_for_the_same_models(toy: None, inputs: MeasureInputs) -> None:
+    calls = []
+
+    @shared
+    def costly(inputs: MeasureInputs) -> float:
+        calls.append(inputs.models)
+        return float(inputs.models)
+
+    first = _toy("pool", lambda inputs: 2 * costly(inputs))
+    measure("other", title="Other", question=QUESTIONS[0], scope="pool", best="low", source="this test")(costly)
+    values = [one.of(inputs).values[one.name].value for one in (first, measures()["other"])]
+    assert values == [2 * MODELS, MODELS]
+    assert calls == [MODELS] + 16 * [MODELS - MODELS // 16]
+
+
 def test_an_answer_with_its_own_interval_is_kept(toy: None, inputs: MeasureInputs) -> None:
     answer = Value(0.3, 0.2, 0.4)
     assert _toy("pool", lambda _: answer).of(inputs).values == {"toy": answer}
@@ -110,6 +145,22 @@ def test_every_measure_says_what_it_is_and_answers_or_is_absent(inputs: MeasureI
         assert bool(measured.values) != bool(measured.absent), one.name
     questions = [one.question for one in found.values()]
     assert questions == sorted(questions, key=QUESTIONS.index)
+
+
+def test_the_metrics_page_has_a_line_for_every_measure_under_its_question() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "metric.md").read_text(encoding="utf-8")
+    section = page.split("## Other measures\n", 1)[1].split("\n## ", 1)[0]
+    words = {"oracles": "oracles", "low": "lowest", "high": "highest", "none": "none"}
+    documented = []
+    for part in section.split("\n### ")[1:]:
+        question, lines = part.split("\n", 1)
+        rows = [
+            [cell.strip() for cell in line.strip("|").split("|")] for line in lines.splitlines() if line[:2] == "| "
+        ]
+        documented += [(question, name.strip("`"), best) for name, _, best, _ in rows if name.startswith("`")]
+    registered = [(one.question, name, words[one.best]) for name, one in measures().items()]
+    assert sorted(documented) == sorted(registered)
+    assert [question for question, _, _ in documented] == [question for question, _, _ in registered]
 
 
 def test_equal_pools_read_as_the_oracles_do(inputs: MeasureInputs) -> None:
