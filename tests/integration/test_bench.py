@@ -112,7 +112,8 @@ def test_sweep(tmp_path: Path) -> None:
     times = {path: after[path] for path in stored[1:]}
     seen: list[Progress] = []
     repeated = {row.name: row for row in bench(tmp_path / "sweep.toml", home=tmp_path / "home", progress=seen.append)}
-    assert seen[-1].stage == "runs"
+    assert [one.stage for one in seen if one.done == one.total][-1] == "measures"
+    assert next(one for one in reversed(seen) if one.stage == "runs").total == 16
     assert repeated["broken"].score is None
     assert repeated["broken"].fault == rows["broken"]["fault"]
     assert stored[0].exists()
