@@ -234,7 +234,7 @@ def time_measures(rule: Rule, models: int = RUNS, images: int = 1_000) -> None:
     print(f"{'all':32}{totals[0]:8.1f} s{totals[1]:14.1f} s  peak memory {memory:.0f} MiB")
     note("metric", f"measures, {rule}", totals[0], "s", at_most=60)
     note("metric", f"measures, intervals, {rule}", totals[1], "s", at_most=300)
-    note("metric", f"measures, peak memory, {rule}", memory, "MiB", at_most=4096)
+    note("metric", f"measures, memory, {rule}", memory, "MiB", at_most=4096)
 
 
 def _measure_inputs(rule: Rule, models: int, images: int) -> "MeasureInputs":
