@@ -1,7 +1,9 @@
-"""Evens out the answers on the forget set, then pushes them away from the retain set's while training on that.
+"""Evens out the answers on the forget set, then evens out how similar they are to those on the retain set while
+training on that.
 
 The idea of a winning entry of the 2023 NeurIPS challenge: one pass of uniform KL on the forget set, then rounds
-of a contrastive pass over the forget set and an epoch of cross-entropy on the retain set.
+of a contrastive pass over the forget set, in which each of its answers is to be as similar to one answer on the
+retain set as to any other, and an epoch of cross-entropy on the retain set.
 """
 
 import torch
@@ -9,7 +11,7 @@ from torch.nn import functional as F
 
 ROUNDS = 3
 UNIFORM_RATE = 1e-2
-CONTRAST_RATE = 5e-2
+CONTRAST_RATE = 1e-3
 TEMPERATURE = 1.15
 LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 5e-4
@@ -25,7 +27,7 @@ def unlearning(net, retain, forget, validation):
     for _ in range(ROUNDS):
         for (gone, _), (kept, _) in zip(forget, retain):
             contrast.zero_grad()
-            similarity(net(gone.to(device)), net(kept.to(device))).backward()
+            unevenness(net(gone.to(device)), net(kept.to(device))).backward()
             contrast.step()
         for inputs, targets in retain:
             optimizer.zero_grad()
@@ -46,7 +48,9 @@ def flatten(net, forget, device):
         optimizer.step()
 
 
-def similarity(gone, kept):
-    """How close the answers on the forget images lie to those on the retain images, over all pairs."""
-    cosines = F.normalize(gone, dim=1) @ F.normalize(kept.detach(), dim=1).T  # (forget, retain)
-    return (cosines / TEMPERATURE).logsumexp(1).mean()
+def unevenness(gone, kept):
+    """How much the similarities of a forget answer to the retain answers differ: their log-sum-exp minus their mean,
+    over all forget answers. It is least, the log of the number of retain answers, where all are equal.
+    """
+    similarities = gone @ kept.detach().T / TEMPERATURE  # (forget, retain)
+    return -similarities.log_softmax(1).mean()

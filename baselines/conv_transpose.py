@@ -1,7 +1,6 @@
 """Transposes every convolution kernel, height for width, then fine-tunes on the retain set.
 
-One of the winning entries of the 2023 NeurIPS challenge; also "CT" in "Improving unlearning with model updates
-probably aligned with gradients".
+The idea of a winning entry of the 2023 NeurIPS challenge, which Cadet et al. 2024 ("Deep Unlearn") call CT.
 """
 
 import torch

@@ -1,8 +1,8 @@
 """Adds noise to every weight, the more the less the retain set depends on it, and trains nothing.
 
-Golatkar et al. 2020, "Eternal sunshine of the spotless net", equation 7: variance proportional to the inverse
-square root of the diagonal of the Fisher information. Here the Fisher comes from small batches, and the noise
-is bounded by each tensor's own spread.
+Golatkar et al. 2020, "Eternal sunshine of the spotless net" (Fisher forgetting): variance proportional to the
+inverse square root of the diagonal of the Fisher information. Here the Fisher comes from small batches, and the
+noise is bounded by each tensor's own spread.
 """
 
 import torch

@@ -62,9 +62,8 @@ class Agreement:
 
     def positive(self, name, gradient):
         """The probability that the gradient is positive: normal, with its running second moment as variance."""
-        square = gradient.square()
-        before = self.moments.get(name, (1 - RHO) * square)
-        self.moments[name] = RHO * square + (1 - RHO) * before
+        square, before = gradient.square(), self.moments.get(name)
+        self.moments[name] = (1 - RHO) * square if before is None else RHO * square + (1 - RHO) * before
         return torch.special.ndtr(gradient / (self.moments[name] + 1e-8).sqrt())
 
 

@@ -1,6 +1,7 @@
 """Climbs the loss on the forget set, and does nothing about what that ruins.
 
-Golatkar et al. 2020, "Eternal sunshine of the spotless net" (there called negative gradient).
+The negative gradient of Golatkar et al. 2020, "Eternal sunshine of the spotless net", on the forget set alone, as
+Kurmanji et al. 2023 compare with it (NegGrad).
 """
 
 import torch

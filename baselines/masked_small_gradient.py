@@ -1,8 +1,8 @@
-"""MSG: multiplies the weights that matter least to both sets with noise, then fine-tunes on the retain set.
+"""Multiplies the weights that matter least to both sets with noise, then fine-tunes on the retain set.
 
-"Improving unlearning with model updates probably aligned with gradients": over one epoch the smaller of the two
-gradients' sizes is summed, and the lowest share of each tensor becomes its old value times a standard normal
-number.
+A variant of MSG (Cadet et al. 2024, here `reinit_small_gradient`) in the code of "Improving unlearning with model
+updates probably aligned with gradients": over one epoch the smaller of the two gradients' sizes is summed, and
+the lowest share of each tensor becomes its old value times a standard normal number.
 """
 
 import torch

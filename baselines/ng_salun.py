@@ -1,8 +1,9 @@
-"""NG+ with SalUn: climbs on the forget set, but only the weights move that its loss depends on most.
+"""NG+ with SalUn as an add-on: climbs on the forget set, but only entries with a large forget gradient get a
+gradient.
 
-Fan et al. 2024, "SalUn: empowering machine unlearning via gradient-based weight saliency", on NG+, with the
-saliency taken anew for each tensor and batch as in "Improving unlearning with model updates probably aligned
-with gradients".
+The saliency of Fan et al. 2024 ("SalUn") as the code of "Improving unlearning with model updates probably aligned
+with gradients" adds it to other methods: a mask for each tensor and batch, where SalUn itself has one for all
+weights and steps (`salun`). Entries that were salient before still move by Adam's momentum.
 """
 
 import torch

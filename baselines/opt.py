@@ -1,8 +1,8 @@
 """OPT: leaves out the entries on which the two gradients contradict each other most, until the step helps both
-sets.
+sets; GradMask or GradFocus first weigh both gradients.
 
 "Improving unlearning with model updates probably aligned with gradients", on NG+ (Kurmanji et al. 2023), on
-random labels (Golatkar et al. 2020) or on SCRUB (Kurmanji et al. 2023), together with GradMask or GradFocus.
+random labels (Golatkar et al. 2020) or on SCRUB (Kurmanji et al. 2023).
 """
 
 import copy
@@ -31,17 +31,21 @@ def unlearning(net, retain, forget, validation):
         for batch in forget:
             retain_loss, forget_loss = losses(net, teacher, next(kept), batch, device)
             gradients = zip(torch.autograd.grad(retain_loss, weights), torch.autograd.grad(forget_loss, weights))
-            for weight, agreement, (retain_gradient, forget_gradient) in zip(weights, agreements, gradients):
+            for weight, agreement, pair in zip(weights, agreements, gradients):
+                share = added(agreement(*pair))
+                retain_gradient, forget_gradient = (share * gradient for gradient in pair)
                 update = BETA * retain_gradient + (1 - BETA) * forget_gradient
-                probability = agreement(retain_gradient, forget_gradient)
-                if ADD_ON == "mask":
-                    update = update * (probability >= THRESHOLD)
-                if ADD_ON == "focus":
-                    update = update * probability
                 weight.grad = update * agreeing(retain_gradient, forget_gradient)
             optimizer.step()
     net.eval()
     return net
+
+
+def added(probability):
+    """The share of its gradients that each entry keeps by ADD_ON, from the probability that both agree on it."""
+    if ADD_ON == "mask":
+        return (probability >= THRESHOLD).to(probability.dtype)
+    return probability if ADD_ON == "focus" else torch.ones_like(probability)
 
 
 def agreeing(retain_gradient, forget_gradient):
@@ -86,9 +90,8 @@ class Agreement:
 
     def positive(self, name, gradient):
         """The probability that the gradient is positive: normal, with its running second moment as variance."""
-        square = gradient.square()
-        before = self.moments.get(name, (1 - RHO) * square)
-        self.moments[name] = RHO * square + (1 - RHO) * before
+        square, before = gradient.square(), self.moments.get(name)
+        self.moments[name] = (1 - RHO) * square if before is None else RHO * square + (1 - RHO) * before
         return torch.special.ndtr(gradient / (self.moments[name] + 1e-8).sqrt())
 
 

@@ -2,8 +2,8 @@
 they are.
 
 "Simple rolling in forget logits", an entry of the 2023 NeurIPS challenge. VARIANT "text" is what its author
-describes, "code" what the published code does: larger steps, other weights, labels of the retain set, and away
-from the original's own answers on the forget set.
+describes, "code" what the published code does: steps of exactly three classes up or down, other weights, labels
+of the retain set, and away from the original's own answers on the forget set.
 """
 
 import copy
@@ -12,6 +12,8 @@ import torch
 from torch.nn import functional as F
 
 VARIANT = "text"
+TEXT_STEPS = (-1, 0, 1)  # classes that the logits are rolled by
+CODE_STEPS = (-3, 3)
 EPOCHS = 1
 LEARNING_RATE = 1e-3
 MOMENTUM = 0.9
@@ -43,7 +45,7 @@ def unlearning(net, retain, forget, validation):
 
 
 def text_loss(net, teacher, inputs, targets, forget_inputs):
-    rolled = roll(teacher(forget_inputs), 1)
+    rolled = roll(teacher(forget_inputs), TEXT_STEPS)
     outputs = net(forget_inputs)
     similarity = F.cosine_similarity(rolled, outputs).mean()
     return divergence(rolled, outputs) - similarity + divergence(teacher(inputs), net(inputs))
@@ -54,13 +56,13 @@ def code_loss(net, teacher, inputs, targets, forget_inputs):
     outputs, kept = net(forget_inputs), net(inputs)
     similarity = F.cosine_similarity(original, outputs).mean()
     cross_entropy = F.cross_entropy(kept, targets)
-    distillation = 0.8 * divergence(roll(original, 3), outputs) + 0.1 * divergence(teacher(inputs), kept)
+    distillation = 0.8 * divergence(roll(original, CODE_STEPS), outputs) + 0.1 * divergence(teacher(inputs), kept)
     return distillation + 1.1 * cross_entropy + similarity
 
 
-def roll(logits, most):
-    """The logits moved along the classes by a random step from -most to most, one for the whole batch."""
-    return logits.roll(int(torch.randint(-most, most + 1, ())), dims=1)
+def roll(logits, steps):
+    """The logits moved along the classes by one of the steps, drawn for the whole batch."""
+    return logits.roll(steps[int(torch.randint(len(steps), ()))], dims=1)
 
 
 def divergence(teacher, student):

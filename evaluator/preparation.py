@@ -54,7 +54,7 @@ def prepare(
     files = _reporting(files, progress)
     collection = load_collection(spec, files)
     hidden, practice = collection.hidden, collection.practice
-    splits = draw_splits(hidden.identities, hidden.labels, spec.split)
+    splits = draw_splits(hidden.identities, hidden.labels, spec.split, hidden=collection.is_hidden)
     require_space(spec, store, hidden, splits)
     manifest = _manifest(spec, store, hidden, practice, skipped=len(files.skipped))
     named = {"public": splits.public} | ({} if splits.final is None else {"final": splits.final})

@@ -156,6 +156,7 @@ def train_model(task: TrainingTask) -> TrainedModel:
 
     torch.set_num_threads(1)  # the number of threads is part of the bits
     visible = _tensors(task.visible)
+    weighed = ("retain", "forget") if task.recipe.class_weights == "retain-and-forget" else task.parts
     started = time.perf_counter()
     network = train(
         torch.cat([visible[f"{part}.images"] for part in task.parts]),
@@ -165,6 +166,7 @@ def train_model(task: TrainingTask) -> TrainedModel:
         recipe=task.recipe,
         seed=task.seed,
         device=training_device(task.recipe, share=os.getpid()),
+        weighed=torch.cat([visible[f"{part}.labels"] for part in weighed]),
     )
     wall_s = time.perf_counter() - started
     outputs = write_outputs(compute_outputs(network, _tensors(task.evaluation), task.batch_size))

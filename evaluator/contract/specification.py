@@ -80,7 +80,13 @@ class TrainingSpec(Contract):
     schedule: Literal["cosine", "constant"] = "cosine"
     epochs: Count = 12
     batch_size: Annotated[int, Field(ge=2)] = 64
-    class_weights: Annotated[bool, Field(description="Weigh the loss by 1 / share of the class")] = False
+    class_weights: Annotated[
+        Literal[True, False, "retain-and-forget"],
+        Field(
+            description="Weigh the loss by 1 / share of the class among what a model is trained on, or, for oracles "
+            "too, in retain and forget set together"
+        ),
+    ] = False
     flip: Annotated[bool, Field(description="Mirror each photograph with probability 1/2")] = False
     crop_padding: Annotated[
         int, Field(ge=0, le=64, description="Shift by up to this many pixels and fill with zeros")

@@ -134,7 +134,8 @@ def joined(first: DataLoader[Sample], second: DataLoader[Sample]) -> DataLoader[
 def class_weights(labels: Tensor, classes: int) -> Tensor:
     """Weights (classes,) float32 for a cross-entropy loss: 1 / share of the class among `labels`; 0 for absent classes.
 
-    labels: (N,) int64. The weights of the 2023 challenge. Raises RuntimeError when there are no labels at all.
+    labels: (N,) int64. Up to a factor the weights of the 2023 challenge, whose labels are those of retain and forget
+    set together. Raises RuntimeError when there are no labels at all.
     """
     counts = torch.bincount(labels, minlength=classes).to(torch.float32)
     if not counts.sum():

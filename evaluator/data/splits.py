@@ -1,6 +1,7 @@
 """Splits photographs into retain, forget, validation and test: a pure function of identities, labels and a seed."""
 
 import hashlib
+import random
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -13,11 +14,11 @@ Rows = NDArray[np.int64]
 DRAWS = 1_000
 PUBLISHED_SEED = 43
 PUBLISHED_PEOPLE = 15
+PUBLISHED_ENDS = (0.8, 0.9)  # of the shuffled photographs: to train on, then for validation
 ONE_IDENTITY = (
     "all photographs are of one identity: nobody would remain to be retained; there must be more people, and each must "
     "have an identity of its own"
 )
-PUBLISHED_HELD_OUT = 0.1  # of the photographs, for validation and for test each
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class _DrawnSplits:
     forgets: list[Rows]
 
 
-def draw_splits(identities: Rows, labels: Rows, spec: SplitSpec) -> Splits:
+def draw_splits(identities: Rows, labels: Rows, spec: SplitSpec, *, hidden: NDArray[np.bool_] | None = None) -> Splits:
     """The splits that `spec` describes, uniformly random among those that leave every class in every retain part.
 
     identities, labels: (N,) int64. Validation and test take all photographs of the persons drawn for them, as many as
@@ -70,9 +71,11 @@ def draw_splits(identities: Rows, labels: Rows, spec: SplitSpec) -> Splits:
     - `identity`: all photographs of as many random persons as `forget_fraction` says, rounded and at least one;
     - `example`: that fraction of all photographs, at random;
     - `class`: that fraction of the classes, all their photographs but those held out; retain then lacks them;
-    - `published`: the rule of the 2023 challenge, with its own seed and shares: a tenth of the photographs each for
-      validation and test, whoever they show; forgotten are the first 15 persons in the order of their identifiers (in
-      the final split the next 15), as far as their photographs are not held out.
+    - `published`: the split of the 2023 challenge: of the photographs in the order of Python's
+      `random.Random(43).shuffle`, the first 80% to train on, the next tenth for validation, the last for test, whoever
+      they show. Forgotten are the photographs to train on of the first 15 persons who have any, in the order of their
+      identifiers (in the final split of the next 15). Of all T photographs of the source, those that are not `hidden`
+      (T,) keep their places in that order and belong to no part; by default all are hidden.
 
     Draws that lose a class are repeated. Raises DataError when 1,000 draws all lose one, and when too little would
     remain.
@@ -85,7 +88,10 @@ def draw_splits(identities: Rows, labels: Rows, spec: SplitSpec) -> Splits:
     generator = np.random.default_rng(np.random.SeedSequence([_seed(spec), 0]))
     attempts = 1 if spec.forget_by == "published" else DRAWS
     for _ in range(attempts):
-        draw = _DRAW_BY[spec.forget_by](identities, labels, spec, generator)
+        if spec.forget_by == "published":
+            draw = _published(identities, spec, np.ones(len(labels), dtype=bool) if hidden is None else hidden)
+        else:
+            draw = _DRAW_BY[spec.forget_by](identities, labels, spec, generator)
         retains = [_others(len(labels), draw.validation, draw.test, forget) for forget in draw.forgets]
         if all(
             _keeps_classes(labels, retain, forget, spec) for retain, forget in zip(retains, draw.forgets, strict=True)
@@ -141,19 +147,22 @@ def _by_class(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.ran
     return _DrawnSplits(validation, test, [rest[np.isin(labels[rest], some)] for some in chosen])
 
 
-def _published(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.random.Generator) -> _DrawnSplits:  # noqa: ARG001
-    people = np.unique(identities)
+def _published(identities: Rows, spec: SplitSpec, hidden: NDArray[np.bool_]) -> _DrawnSplits:
     needed = PUBLISHED_PEOPLE * (1 + spec.final) + 2
-    if len(people) < needed:
-        raise DataError(f"the published split needs {needed} identities or more, not {len(people)}")
-    shuffled = np.random.default_rng(PUBLISHED_SEED).permutation(len(identities))
-    held_out = _share(PUBLISHED_HELD_OUT, len(identities))
-    test, validation, rest = (np.sort(rows) for rows in np.split(shuffled, np.cumsum([held_out, held_out])))
+    if len(np.unique(identities)) < needed:
+        raise DataError(f"the published split needs {needed} identities or more, not {len(np.unique(identities))}")
+    order = list(range(len(hidden)))
+    random.Random(PUBLISHED_SEED).shuffle(order)  # noqa: S311 - the published order, no secret
+    sides = np.split(np.array(order), [int(share * len(order)) for share in PUBLISHED_ENDS])
+    rest, validation, test = (np.flatnonzero(np.isin(np.flatnonzero(hidden), side)) for side in sides)
+    if min(len(validation), len(test)) == 0:
+        raise DataError("the practice data take all photographs of validation or test: lower practice.identities")
+    people = np.unique(identities[rest])
     chosen = [people[start : start + PUBLISHED_PEOPLE] for start in (0, PUBLISHED_PEOPLE)][: 1 + spec.final]
     return _DrawnSplits(validation, test, [rest[np.isin(identities[rest], some)] for some in chosen])
 
 
-_DRAW_BY = {"identity": _by_identity, "example": _by_example, "class": _by_class, "published": _published}
+_DRAW_BY = {"identity": _by_identity, "example": _by_example, "class": _by_class}
 
 
 def _hold_out(identities: Rows, spec: SplitSpec, generator: np.random.Generator) -> tuple[Rows, Rows, Rows]:

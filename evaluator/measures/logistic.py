@@ -18,7 +18,8 @@ _BIN_WIDTH = 0.5
 class LogisticAttack:
     """Per example, (E,): epsilon (inf: separated, NaN: undecided) and accuracy; and their summaries.
 
-    `forgetting_quality` is the mean of 2^−(bin index) over the decided examples, NaN when there is none.
+    `forgetting_quality` is the mean over the decided examples of the mean over their decided folds of 2^−(bin index),
+    NaN when there is none.
     """
 
     epsilon: Floats
@@ -33,8 +34,10 @@ def logistic_attack(unlearned: ArrayLike, retrained: ArrayLike) -> LogisticAttac
 
     `unlearned` (M, E), `retrained` (N, E) float64, M, N ≥ 4. Epsilon per fold is
     max(ln((1 − δ − FPR)/FNR), ln((1 − δ − FNR)/FPR)) with δ = 1e-6, clipped at 0; a fold in which exactly one rate is
-    zero is undecided, one in which both are scores 0 (in seed 001's notebook it leaves the mean, which rewards perfect
-    separation). Epsilon is the mean over the decided folds; accuracy is the mean over both.
+    zero is undecided, one in which both are scores 0. Each decided fold is scored by its own bin, of width 0.5, and the
+    scores are averaged, as in AlbinSou/unlearning-challenge-metric. Epsilon is the mean over the decided folds, and
+    accuracy that over both. In that repository a separated fold leaves the mean, which rewards perfect separation, the
+    bin from 3.5 on is the last one, and the folds are the first and the second half; here they are drawn, always alike.
     Raises ValueError on wrong shapes, non-finite values or smaller pools.
     """
     from sklearn.model_selection import StratifiedKFold  # takes a second to import
@@ -44,7 +47,7 @@ def logistic_attack(unlearned: ArrayLike, retrained: ArrayLike) -> LogisticAttac
         raise ValueError("the logistic attack needs at least 4 runs and 4 oracles")
     members = np.repeat([1, 0], [len(ours), len(theirs)])
     folds = list(StratifiedKFold(n_splits=2, shuffle=True, random_state=0).split(members, members))
-    epsilon, accuracy = np.empty(ours.shape[1]), np.empty(ours.shape[1])
+    epsilon, quality, accuracy = (np.empty(ours.shape[1]) for _ in range(3))
     values = np.concatenate((ours, theirs))
     called = [
         call_members(values[held_out], fit_logistic(values[train], members[train])).astype(np.int64)
@@ -53,15 +56,15 @@ def logistic_attack(unlearned: ArrayLike, retrained: ArrayLike) -> LogisticAttac
     for e in range(ours.shape[1]):
         results = [_fold(fold[:, e], members[held_out]) for fold, (_, held_out) in zip(called, folds, strict=True)]
         epsilons, accuracies = zip(*results, strict=True)
-        decided_folds = [value for value in epsilons if not np.isnan(value)]
-        epsilon[e] = np.mean(decided_folds) if decided_folds else np.nan
+        decided_folds = np.array([value for value in epsilons if not np.isnan(value)])
+        epsilon[e] = decided_folds.mean() if len(decided_folds) else np.nan
+        quality[e] = np.exp2(-np.floor(decided_folds / _BIN_WIDTH)).mean() if len(decided_folds) else np.nan
         accuracy[e] = np.mean(accuracies)
     decided = ~np.isnan(epsilon)
-    quality = np.exp2(-np.floor(epsilon[decided] / _BIN_WIDTH))
     return LogisticAttack(
         epsilon=epsilon,
         accuracy=accuracy,
-        forgetting_quality=float(quality.mean()) if decided.any() else float("nan"),
+        forgetting_quality=float(quality[decided].mean()) if decided.any() else float("nan"),
         mean_accuracy=float(accuracy.mean()),
         undecided=int((~decided).sum()),
     )

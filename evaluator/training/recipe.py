@@ -48,13 +48,15 @@ def train(
     recipe: TrainingSpec,
     seed: int,
     device: torch.device | None = None,
+    weighed: Tensor | None = None,
 ) -> nn.Module:
     """A trained network on the CPU, in evaluation mode, trained on `device` (default: CPU).
 
     images: (N, 3, H, W) uint8, kept in memory and converted to float32 batch by batch (0.0 to 255.0); labels: (N,)
-    int64. Everything random comes from `seed`: on one CPU type with one torch version and thread count, the same
-    arguments give the same weights bit for bit; on a GPU they give the same start, batches and augmentation. Torch's
-    global generator is set. A last batch of one image is skipped, because batch norm over 1×1 features needs two.
+    int64; weighed: (M,) int64, whose shares weigh the classes where the recipe says so (default: `labels`). Everything
+    random comes from `seed`: on one CPU type with one torch version and thread count, the same arguments give the same
+    weights bit for bit; on a GPU they give the same start, batches and augmentation. Torch's global generator is set.
+    A last batch of one image is skipped, because batch norm over 1×1 features needs two.
     Raises ValueError when N is below 2 and TrainingDiverged when the loss is not finite at the end of an epoch.
     """
     if len(labels) < 2:
@@ -65,7 +67,8 @@ def train(
     network = build_model(architecture, classes).to(device).to(memory_format=torch.channels_last)
     plain = {parameter: _plain(parameter) for parameter in network.parameters()}
     optimizer = _optimizer(list(plain.values()), recipe)
-    weights = class_weights(labels, classes).to(device) if recipe.class_weights else None
+    shares = labels if weighed is None else weighed
+    weights = class_weights(shares, classes).to(device) if recipe.class_weights else None
     criterion = nn.CrossEntropyLoss(weight=weights)
     images, labels = images.to(device), labels.to(device)
     network.train()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
 from lethe.evaluator.contract.specification import LEAST_PRACTICE, CompetitionSpec
@@ -35,10 +36,13 @@ _HIDDEN, _PRACTICE = 0, 1
 
 @dataclass(frozen=True)
 class Collection:
-    """The photographs of a competition; nobody in `practice` is in `hidden`."""
+    """The photographs of a competition; nobody in `practice` is in `hidden`. `is_hidden` (T,) bool says which of the
+    source's photographs, in its order, are the hidden ones.
+    """
 
     hidden: Photographs
     practice: Photographs
+    is_hidden: NDArray[np.bool_]
 
 
 def load_collection(spec: CompetitionSpec, files: Files) -> Collection:
@@ -55,7 +59,7 @@ def load_collection(spec: CompetitionSpec, files: Files) -> Collection:
         files.report(1, 2)
         practice = practice_photographs(spec, files)
         files.report(2, 2)
-        return Collection(hidden, practice)
+        return Collection(hidden, practice, is_hidden=np.ones(len(hidden), dtype=bool))
     return set_aside(READERS[data.source](data, files), spec)
 
 
@@ -91,7 +95,9 @@ def set_aside(photographs: Photographs, spec: CompetitionSpec) -> Collection:
         inside = np.isin(photographs.identities, generator.choice(free, wanted, replace=False))
         if np.array_equal(np.unique(photographs.labels[~inside]), classes):
             return Collection(
-                hidden=photographs.take(np.flatnonzero(~inside)), practice=photographs.take(np.flatnonzero(inside))
+                hidden=photographs.take(np.flatnonzero(~inside)),
+                practice=photographs.take(np.flatnonzero(inside)),
+                is_hidden=~inside,
             )
     raise DataError(
         f"practice.identities = {wanted} of {len(people)} identities always takes a class with them: lower it, or add "

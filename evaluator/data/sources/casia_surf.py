@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lethe.evaluator.contract.data_sources import CasiaSurfSpec
-from lethe.evaluator.data.photographs import DataError, Photographs, age_groups
+from lethe.evaluator.data.photographs import DataError, Photographs
 from lethe.evaluator.data.sources.files import NAMED, Files, decode_all, require_own_pictures
 
 LIST = "Age_Gender.txt"
@@ -15,16 +15,17 @@ OLDEST = 120.0  # years
 
 
 def read_casia_surf(data: CasiaSurfSpec, files: Files) -> Photographs:
-    """The colour photographs of real faces of all persons whose age is known.
+    """The colour photographs of real faces of all persons whose age is known, in the published code's order.
 
     `Age_Gender.txt` has a line `id age gender` per person; photographs lie at
-    `WBackground/…/<id>/real.rssdk/color/*.jpg`. Ages, from the youngest to the oldest person with a photograph, are cut
+    `WBackground/…/<id>/real.rssdk/color/*.jpg`, and are ordered by the folder of the person and the file, as texts. The
+    ages from the youngest to a year above the oldest of all persons in the list, with photographs or without, are cut
     into `data.classes` equally wide groups. Identities are numbered in the order of their ids as texts. Raises
     DataError that says which file or line is wrong.
     """
     root = files.root("casia-surf", f"{LIST} and {PICTURES}/")
     ages = read_ages(root / LIST)
-    paths = sorted((root / PICTURES).rglob(PATTERN))
+    paths = sorted((root / PICTURES).rglob(PATTERN), key=lambda path: (str(path.parents[2]), str(path)))
     if not paths:
         raise DataError(f"there are no photographs {PICTURES}/…/<person>/{PATTERN} in {root}")
     known = [path for path in paths if person_of(path) in ages]
@@ -40,7 +41,7 @@ def read_casia_surf(data: CasiaSurfSpec, files: Files) -> Photographs:
     require_own_pictures(images, identities, [str(known[place].relative_to(root)) for place in places])
     return Photographs(
         images=images,
-        labels=age_groups(years, data.classes, float(years.min()), float(years.max())),
+        labels=np.digitize(years, np.linspace(min(ages.values()), max(ages.values()) + 1, data.classes + 1)) - 1,
         identities=identities.astype(np.int64),
         ages=years,
         classes=data.classes,

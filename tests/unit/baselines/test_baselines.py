@@ -1,7 +1,9 @@
 """Every baseline can be uploaded, runs for real, and does what its name says."""
 
 import ast
+import copy
 import importlib
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -43,7 +45,8 @@ Loss = Callable[[State, str], float]
 def short(name: str) -> dict[str, int]:
     """Constants that leave one round of everything."""
     source = (BASELINES / f"{name}.py").read_text()
-    rounds = ("EPOCHS", "ROUNDS", "STEPS", "LAYER_EPOCHS", "DISTILLATION_EPOCHS")
+    phases = ("LAYER_EPOCHS", "DISTILLATION_EPOCHS", "FIRST_EPOCHS", "NOISY_EPOCHS", "LAST_EPOCHS")
+    rounds = ("EPOCHS", "ROUNDS", "STEPS", *phases)
     return {constant: 1 for constant in rounds if f"\n{constant} = " in source}
 
 
@@ -108,16 +111,34 @@ def test_masks_that_let_nothing_through(run: RunBaseline, original: nn.Module) -
     parameters = [name for name, _ in original.named_parameters()]
     state = run("grad_mask", THRESHOLD=1.1)
     assert all(torch.equal(state[name], before[name]) for name in parameters)
-    state = run("salun", QUANTILE=1.0, EPOCHS=1)
-    assert all(moved(before, state)[name].sum() <= 2 for name in parameters)  # two steps, one entry each
+    state = run("salun", QUANTILE=1.0)
+    assert sum(int(moved(before, state)[name].sum()) for name in parameters) == 1  # the same one in all steps
     half = run("ng_salun", QUANTILE=0.5, EPOCHS=1)
     assert 0.4 < moved(before, half)["layer4.0.conv2.weight"].float().mean() < 0.85
+
+
+def test_saliency_is_one_mask_for_all_weights(original: nn.Module, tensors: State) -> None:
+    salun = module("salun")
+    net, parts = copy.deepcopy(original), (tensors["forget.images"].float(), tensors["forget.labels"])
+    weights = list(net.parameters())
+    masks = salun.saliency(net, weights, [parts], torch.device("cpu"))
+    loss = nn.functional.cross_entropy(net.eval()(parts[0]), parts[1])
+    sizes = [gradient.abs() for gradient in torch.autograd.grad(loss, weights)]
+    chosen = torch.cat([size[mask == 1] for size, mask in zip(sizes, masks, strict=True)])
+    others = torch.cat([size[mask == 0] for size, mask in zip(sizes, masks, strict=True)])
+    assert len(chosen) / (len(chosen) + len(others)) == pytest.approx(1 - salun.QUANTILE, abs=0.01)
+    assert chosen.min() >= others.max() * (1 - 1e-3)  # sums over another order of images
+    shares = [float(mask.mean()) for mask in masks]
+    assert max(shares) - min(shares) > 0.5, "some tensors matter more than others"
 
 
 @pytest.mark.parametrize("name", ["grad_mask", "grad_focus", "opt"])
 def test_agreement_of_gradients(name: str) -> None:
     agreement = module(name).Agreement()
     gradient = torch.tensor([3.0, -3.0, 3.0, 0.0])
+    first = agreement(gradient, gradient)  # the moment starts at a tenth of the square
+    certain = torch.special.ndtr(torch.tensor(10**0.5))
+    assert torch.allclose(first[:3], certain**2 + (1 - certain) ** 2)
     for _ in range(3):
         probability = agreement(gradient, torch.tensor([2.0, -2.0, -2.0, 5.0]))
     assert (probability[:2] > 0.6).all()
@@ -147,6 +168,20 @@ def test_projection_leaves_out_as_little_as_helps_both() -> None:
             assert not helps(retain, forget, one_fewer)
     assert opt.agreeing(torch.ones(4), torch.ones(4)).sum() == 4
     assert opt.agreeing(torch.ones(4), -torch.ones(4)).sum() == 0
+
+
+@pytest.mark.parametrize("add_on", ["", "mask", "focus"])
+def test_projection_sees_what_the_add_on_leaves(add_on: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry that the mask takes away contradicts nothing, so that the projection leaves out none for it."""
+    opt = module("opt")
+    monkeypatch.setattr(opt, "ADD_ON", add_on)
+    probability = torch.tensor([0.1, 0.9, 0.9])
+    share = opt.added(probability)
+    expected = {"": [1.0, 1.0, 1.0], "mask": [0.0, 1.0, 1.0], "focus": probability.tolist()}
+    assert share.tolist() == pytest.approx(expected[add_on])
+    retain, forget = torch.tensor([30.0, 1.0, 0.1]), torch.tensor([-30.0, 1.0, -0.1])
+    stays = opt.agreeing(share * retain, share * forget)
+    assert stays.tolist() == ([1.0, 1.0, 1.0] if add_on == "mask" else [0.0, 1.0, 1.0])
 
 
 def test_kernels_are_transposed() -> None:
@@ -185,31 +220,74 @@ def test_srfl_trains_the_first_layers_only(variant: str, run: RunBaseline, origi
         assert bool(changed[name].any()) == name.startswith(("layer1.", "layer2.")), name
 
 
-def test_rolling_stays_within_the_step() -> None:
+def test_rolling_by_one_class_in_the_text_and_by_three_in_the_code() -> None:
     srfl = module("srfl")
     logits = torch.arange(10.0)[None]
-    steps = {int(srfl.roll(logits, 1).argmin()) for _ in range(60)}
-    assert steps == {9, 0, 1}
-    assert {int(srfl.roll(logits, 3).argmin()) for _ in range(200)} == {7, 8, 9, 0, 1, 2, 3}
+    assert {int(srfl.roll(logits, srfl.TEXT_STEPS).argmin()) for _ in range(60)} == {9, 0, 1}
+    assert {int(srfl.roll(logits, srfl.CODE_STEPS).argmin()) for _ in range(60)} == {7, 3}
 
 
 def test_auxiliary_layer_starts_as_nothing(original: nn.Module, tensors: State) -> None:
-    import copy
-
     images = tensors["forget.images"].float()
     teacher = module("alif").with_layer(copy.deepcopy(original))
     assert torch.allclose(teacher(images), original(images), atol=1e-5)
 
 
-def test_share_that_is_drawn_anew(original: nn.Module) -> None:
-    import copy
+def test_contrastive_loss_is_least_where_all_are_equally_similar() -> None:
+    contrastive = module("contrastive")
+    generator = torch.Generator().manual_seed(0)
+    gone, kept = (torch.randn(count, CLASSES, generator=generator) for count in (3, 5))
+    dots = gone @ kept.T / contrastive.TEMPERATURE
+    by_hand = (dots.exp().sum(1).log() - dots.mean(1)).mean()
+    assert contrastive.unevenness(gone, kept).item() == pytest.approx(by_hand.item(), rel=1e-5)
+    same = contrastive.unevenness(gone, kept[:1].expand(5, CLASSES)).item()
+    assert same == pytest.approx(math.log(5), rel=1e-5)
+    assert same < by_hand.item()
 
-    net = copy.deepcopy(original)
-    module("prune_entropy").prune(net)
-    names = [name for name, value in net.named_parameters() if value.dim() == 4]
+
+def test_noise_falls_on_the_first_convolution_and_again_before_the_last_epoch(
+    original: nn.Module, run: RunBaseline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    baseline = module("noise_finetune")
+    for architecture in ("resnet-small", "resnet18"):
+        net = build_model(architecture, CLASSES)
+        before = copy.deepcopy(net.state_dict())
+        baseline.add_noise(net, baseline.NOISE)
+        changed = [name for name, found in moved(before, net.state_dict()).items() if found.any()]
+        assert changed == ["conv1.weight"]
+        assert (net.conv1.weight - before["conv1.weight"]).std().item() == pytest.approx(baseline.NOISE, rel=0.2)
+    added: list[float] = []
+    monkeypatch.setattr(baseline, "add_noise", lambda net, deviation: added.append(deviation))  # noqa: ARG005
+    loader = [(torch.zeros(4, 3, 32, 32), torch.arange(4) % CLASSES)]
+    baseline.unlearning(copy.deepcopy(original), loader, loader, loader)
+    assert added == [baseline.NOISE, baseline.LAST_NOISE]
+
+
+def test_small_weights_and_biases_of_all_layers_are_pruned(original: nn.Module) -> None:
+    net, baseline = copy.deepcopy(original), module("prune_entropy")
+    with torch.no_grad():
+        net.fc.bias.fill_(1e-6)
+    baseline.prune(net)
+    assert (net.fc.bias == 0).all(), "pruned biases are not drawn anew"
+    names = [name for name, value in net.named_parameters() if value.dim() > 1]
+    assert "fc.weight" in names
     changed = moved(original.state_dict(), net.state_dict())
     share = sum(int(changed[name].sum()) for name in names) / sum(changed[name].numel() for name in names)
-    assert share == pytest.approx(0.99, abs=0.002)
+    assert share == pytest.approx(baseline.SHARE, abs=0.002)
+    assert changed["fc.weight"].any()
+    fresh = net.layer2[0].conv2.weight[changed["layer2.0.conv2.weight"]]
+    assert fresh.abs().max() <= (24 * 9) ** -0.5
+    assert not changed["bn1.weight"].any()
+
+
+def test_weights_end_in_half_precision(run: RunBaseline) -> None:
+    state = run("prune_entropy", **short("prune_entropy"))
+    assert all(torch.equal(value, value.half().float()) for value in state.values() if value.is_floating_point())
+
+
+def test_small_gradients_are_drawn_anew_and_others_follow_a_tenth(
+    original: nn.Module, run: RunBaseline, monkeypatch: pytest.MonkeyPatch
+) -> None:
     net = copy.deepcopy(original)
     reinit = module("reinit_small_gradient")
     gradients = [torch.randn_like(kernel.weight) for kernel in reinit.kernels(net)]
@@ -218,6 +296,45 @@ def test_share_that_is_drawn_anew(original: nn.Module) -> None:
         assert fresh.float().mean().item() == pytest.approx(reinit.SHARE, abs=0.01)
         assert gradient.abs()[fresh].max() <= gradient.abs()[~fresh].min()
         assert weight.shape == mask.shape
+    constants = {"EPOCHS": 1, "WEIGHT_DECAY": 0.0, "SHARE": 0.0, "MOMENTUM": 0.0}
+    name = "layer4.0.conv2.weight"
+    steps = [
+        run("reinit_small_gradient", batch_size=64, OTHERS=others, **constants)[name] - original.state_dict()[name]
+        for others in (0.1, 1.0)
+    ]
+    assert torch.allclose(10 * steps[0], steps[1], rtol=1e-2, atol=1e-5)
+
+
+def test_distillation_goes_on_while_the_retain_set_is_trained_on(run: RunBaseline) -> None:
+    warm, hot = (
+        run("reset_ends", DISTILLATION_EPOCHS=0, EPOCHS=1, TEMPERATURE=temperature)["fc.weight"]
+        for temperature in (5.0, 1e6)  # at the second all answers are even: nothing to learn from the teacher
+    )
+    assert not torch.equal(warm, hot)
+
+
+def test_layers_with_noise_are_those_that_are_trained() -> None:
+    baseline = module("noisy_layers")
+    torch.manual_seed(0)
+    net = build_model("resnet-small", CLASSES)
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    noisy = range(baseline.FIRST_EPOCHS, baseline.FIRST_EPOCHS + baseline.NOISY_EPOCHS)
+    for epoch in range(noisy.stop + baseline.LAST_EPOCHS):
+        before = copy.deepcopy(net.state_dict())
+        trained = baseline.layers_of(epoch, layers)
+        changed = {name for name, found in moved(before, net.state_dict()).items() if found.any()}
+        assert len(trained) == (len(layers) if epoch >= noisy.stop else baseline.LAYERS)
+        assert len(changed) == (baseline.NOISY_LAYERS if epoch in noisy else 0)
+        names = {f"{name}.weight" for name, layer in net.named_modules() if layer in trained}
+        assert changed <= names
+
+
+def test_layers_that_are_not_drawn_do_not_move(run: RunBaseline, original: nn.Module) -> None:
+    constants = {"FIRST_EPOCHS": 1, "NOISY_EPOCHS": 0, "LAST_EPOCHS": 0}
+    changed = moved(original.state_dict(), run("noisy_layers", **constants))
+    kernels = [name for name, value in original.named_parameters() if value.dim() == 4]
+    assert sum(bool(changed[name].any()) for name in kernels) in {4, 5}  # five layers, perhaps the head among them
+    assert changed["bn1.weight"].any()
 
 
 def test_wrong_labels_are_wrong() -> None:

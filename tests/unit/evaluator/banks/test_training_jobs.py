@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load, save_file
+from safetensors.torch import load, load_file, save_file
 from torch import Tensor
 
 from lethe.evaluator.artifacts.outputs import read_outputs
@@ -64,6 +64,20 @@ def test_pool_gives_the_bits_of_this_process(task: TrainingTask) -> None:
 
 def test_parts_decide_what_is_trained_on(task: TrainingTask) -> None:
     assert train_model(changed(task, parts=("retain", "forget"))).checkpoint != train_model(task).checkpoint
+
+
+def test_classes_may_be_weighed_by_retain_and_forget_together(task: TrainingTask) -> None:
+    visible = load_file(task.visible)
+    visible["forget.labels"] = torch.zeros(20, dtype=torch.int64)  # other shares than in retain
+    save_file(visible, task.visible.with_name("other"))
+    other = changed(task, visible=task.visible.with_name("other"))
+
+    def checkpoint(class_weights: bool | str, *parts: str) -> bytes:
+        recipe = task.recipe.model_copy(update={"class_weights": class_weights})
+        return train_model(changed(other, recipe=recipe, parts=parts)).checkpoint
+
+    assert checkpoint("retain-and-forget", "retain") != checkpoint(True, "retain")
+    assert checkpoint("retain-and-forget", "retain", "forget") == checkpoint(True, "retain", "forget")
 
 
 def test_a_failing_task_is_named(task: TrainingTask) -> None:

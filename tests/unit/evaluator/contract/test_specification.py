@@ -44,7 +44,7 @@ def test_surf_is_the_set_up_of_2023() -> None:
         5e-3,
         "cosine",
     )
-    assert (recipe.epochs, recipe.batch_size, recipe.class_weights) == (30, 64, True)
+    assert (recipe.epochs, recipe.batch_size, recipe.class_weights) == (30, 64, "retain-and-forget")
     assert (recipe.flip, recipe.crop_padding) == (False, 0)
 
 
@@ -70,6 +70,10 @@ def test_seeds_that_are_left_out_are_drawn_and_others_kept() -> None:
         ('[data]\nsource = "image-folder"\nclasses = 2\nclass_names = ["a", "a"]', "must be 2 different names"),
         ('[data]\nsource = "cifar10"\nclasses = 9', "data.classes: Input should be 10"),
         ('[split]\nforget_by = "published"', "the split of casia-surf"),
+        (
+            '[training]\nclass_weights = "all"',
+            "class_weights: Input should be True, False or 'retain-and-forget', not 'all'",
+        ),
         ("[split]\nforget_fraction = 0.4\nfinal = true", "leave less than a tenth"),
         ("[split]\nseed = -1", "split.seed"),
     ],

@@ -1,5 +1,6 @@
 """Splits are disjoint, complete, deterministic, and keep persons and classes where they belong."""
 
+import random
 from dataclasses import fields, replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.model_selection import LeavePGroupsOut
 
 from lethe.evaluator.contract.specification import SplitSpec
 from lethe.evaluator.data.photographs import DataError
@@ -18,8 +20,8 @@ Rows = NDArray[np.int64]
 
 @st.composite
 def manifests(draw: st.DrawFn) -> tuple[Rows, Rows, SplitSpec]:
-    """Anything from 40 people with one to six photographs in shuffled order, with up to four classes."""
-    people = draw(st.integers(40, 80))
+    """Anything from 50 people with one to six photographs in shuffled order, with up to four classes."""
+    people = draw(st.integers(50, 80))
     counts = draw(st.lists(st.integers(1, 6), min_size=people, max_size=people))
     names = draw(st.permutations(range(100, 100 + people)))
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -61,8 +63,10 @@ def assert_persons_and_classes(identities: Rows, labels: Rows, split: Split, spe
     retain, forget, validation, test = (set(identities[getattr(split, side)].tolist()) for side in SIDES)
     everybody, everything = len(np.unique(identities)), set(labels.tolist())
     if spec.forget_by == "published":
-        assert forget <= set(np.unique(identities)[:30].tolist())
-        assert len(split.test) == len(split.validation) == max(1, round(0.1 * len(labels)))
+        assert len(forget) == 15
+        photographs = len(labels)
+        assert len(split.test) == photographs - int(0.9 * photographs)
+        assert len(split.validation) == int(0.9 * photographs) - int(0.8 * photographs)
     else:
         assert not test & (retain | forget | validation)
         assert not validation & (retain | forget)
@@ -137,6 +141,42 @@ def test_published_rule_forgets_the_first_fifteen_persons_whose_other_photograph
     assert held_out & set(range(15))
     other_seed = draw_splits(identities, identities % 5, SplitSpec(forget_by="published", seed=77)).public
     assert np.array_equal(other_seed.forget, splits.public.forget)
+
+
+def published(identities: Rows) -> tuple[Rows, Rows, Rows, Rows]:
+    """Retain, forget, validation and test as in google-deepmind/unlearning_evaluation, surf.py."""
+    examples = list(range(len(identities)))
+    random.Random(43).shuffle(examples)  # noqa: S311
+    count = len(examples)
+    train, validation, test = np.split(np.array(examples), [int(0.8 * count), int(0.9 * count)])
+    retain, forget = next(LeavePGroupsOut(n_groups=15).split(train, None, identities[train]))
+    return train[retain], train[forget], validation, test
+
+
+@pytest.mark.parametrize("each", [1, 7])
+def test_published_split_is_that_of_2023(each: int) -> None:
+    identities = np.random.default_rng(3).permutation(np.repeat(np.arange(100, 160), each))
+    labels = np.zeros(len(identities), dtype=np.int64)
+    spec = SplitSpec(seed=0, forget_by="published")
+    split = draw_splits(identities, labels, spec).public
+    parts = published(identities)
+    for side, expected in zip(SIDES, parts, strict=True):
+        assert np.array_equal(getattr(split, side), np.sort(expected)), side
+    # Without some people, as those set aside for practice, everybody else stays where they were.
+    hidden = ~np.isin(identities, np.arange(150, 160))
+    kept = np.flatnonzero(hidden)
+    without = draw_splits(identities[hidden], labels[hidden], spec, hidden=hidden).public
+    for side, expected in zip(SIDES, parts, strict=True):
+        assert np.array_equal(kept[getattr(without, side)], np.intersect1d(expected, kept)), side
+
+
+def test_practice_may_not_take_all_of_validation() -> None:
+    identities = np.arange(20)
+    *_, validation, _ = published(identities)
+    hidden = ~np.isin(identities, validation)
+    spec = SplitSpec(seed=0, forget_by="published")
+    with pytest.raises(DataError, match=r"lower practice.identities"):
+        draw_splits(identities[hidden], np.zeros(18, dtype=np.int64), spec, hidden=hidden)
 
 
 def test_rare_class_is_kept_by_drawing_again() -> None:

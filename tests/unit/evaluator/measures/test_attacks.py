@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.stats import norm
+from sklearn.model_selection import StratifiedKFold
 
 from lethe.evaluator.measures import epsilon_lower_bound, klom, logistic_attack, u_lira
 from lethe.evaluator.measures.bounds import gaussian_mu
@@ -33,7 +34,21 @@ def test_logistic_attack_by_hand() -> None:
     attack = logistic_attack(unlearned[:, None], retrained[:, None])
     assert attack.accuracy[0] == pytest.approx(0.75)
     assert attack.epsilon[0] == pytest.approx(math.log(3), abs=0.25)
-    assert attack.forgetting_quality in {0.25, 0.5}
+    assert attack.forgetting_quality in {0.25, 0.375, 0.5}
+
+
+def test_logistic_attack_scores_each_fold_by_its_own_bin() -> None:
+    # Fold 0 holds half of either pool, and there the pools are apart; in fold 1 half of both overlap at 0.
+    members = np.repeat([1, 0], 8)
+    folds = StratifiedKFold(n_splits=2, shuffle=True, random_state=0).split(members, members)
+    first, second = (held_out for _, held_out in folds)
+    values = np.where(members == 1, 1.0, -1.0)
+    values[[second[members[second] == 1][0], second[members[second] == 0][0]]] = [-1.0, 1.0]
+    attack = logistic_attack(values[:8, None], values[8:, None])
+    assert len(first) == len(second) == 8
+    assert np.isinf(attack.epsilon[0])  # the mean of infinity and ln(0.75 / 0.25)
+    assert attack.accuracy[0] == pytest.approx(0.875)
+    assert attack.forgetting_quality == pytest.approx((0 + 2**-2) / 2)  # ln 3 is in the third bin
 
 
 def test_logistic_attack_leaves_out_what_it_cannot_decide() -> None:

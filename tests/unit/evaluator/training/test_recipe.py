@@ -113,7 +113,7 @@ def test_the_published_recipe_can_be_said() -> None:
     """ResNet-18 from scratch: Adam 1e-4, weight decay 5e-3, cosine, 30 epochs of batches of 64, weighted loss."""
     recipe = TrainingSpec(
         optimizer="adam", learning_rate=1e-4, weight_decay=5e-3, schedule="cosine", epochs=30, batch_size=64,
-        class_weights=True,
+        class_weights="retain-and-forget",
     )  # fmt: skip
     images, labels = two_colours(6)
     short = recipe.model_copy(update={"epochs": 1})

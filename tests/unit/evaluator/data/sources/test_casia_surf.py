@@ -24,8 +24,33 @@ def test_the_published_layout(tmp_path: Path) -> None:
     assert np.abs(read.images.astype(int) - made.images).mean() < 4
     assert np.array_equal(read.identities, made.identities)
     assert np.array_equal(read.ages, np.round(made.ages))
-    youngest, oldest = read.ages.min(), read.ages.max()
-    assert read.labels.tolist() == [min(2, int(3 * (age - youngest) / (oldest - youngest))) for age in read.ages]
+    lines = (tmp_path / "Age_Gender.txt").read_text().splitlines()
+    ages = [int(line.split()[1]) for line in lines]  # of all people listed, as in the published code
+    width = (max(ages) + 1 - min(ages)) / 3
+    assert read.labels.tolist() == [int((age - min(ages)) / width) for age in read.ages]
+
+
+def test_age_groups_reach_to_people_without_photographs(tmp_path: Path) -> None:
+    make_casia_surf(tmp_path)
+    near = read_casia_surf(SPEC, Files(tmp_path)).labels
+    with (tmp_path / "Age_Gender.txt").open("a") as listed:
+        listed.write("CLKJ_AS8888 119 female\n")
+    far = read_casia_surf(SPEC, Files(tmp_path)).labels
+    assert (far <= near).all()
+    assert (far < near).any()
+
+
+def test_photographs_come_in_the_published_order(tmp_path: Path) -> None:
+    """Folders of persons are sorted as texts before their files, so that "A-B" comes before "A/B" but after "A"."""
+    people = ["A-1/p0", "A/p1", "A/p1-x", "B/p2", "B/p3", "B/p4", "C/p5", "C/p6"]
+    painted = make_casia_surf(tmp_path / "spare").images
+    for row, person in enumerate(people):
+        save(tmp_path / "WBackground" / person / "real.rssdk/color/1.jpg", painted[3 * row])
+    ids = [person.split("/")[1] for person in people]
+    (tmp_path / "Age_Gender.txt").write_text("\n".join(f"{name} {20 + place} f" for place, name in enumerate(ids)))
+    read = read_casia_surf(SPEC, Files(tmp_path))
+    ordered = sorted(map(str, (tmp_path / "WBackground").glob("*/*")))
+    assert [ids[int(age) - 20] for age in read.ages] == [Path(folder).name for folder in ordered]
 
 
 def test_identities_are_numbered_as_texts_so_that_the_published_split_finds_its_people(tmp_path: Path) -> None:
@@ -42,7 +67,7 @@ def test_identities_are_numbered_as_texts_so_that_the_published_split_finds_its_
     read = read_casia_surf(SPEC, Files(tmp_path))
     collection = load_collection(spec, Files(tmp_path))
     hidden, practice = collection.hidden, collection.practice
-    split = draw_splits(hidden.identities, hidden.labels, spec.split).public
+    split = draw_splits(hidden.identities, hidden.labels, spec.split, hidden=collection.is_hidden).public
     forgotten = sorted(map(str, range(40)))[:15]
     names = sorted(map(str, range(40)))
     assert {names[identity] for identity in hidden.identities[split.forget]} == set(forgotten)
