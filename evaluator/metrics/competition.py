@@ -18,6 +18,7 @@ _PEAKY_RATIO = 0.01
 _BUFFER = 2.0
 _LEFT_ENDS = 400
 _GAPS_AT_ONCE = 8
+"""Left ends are looked up in the most promising gaps first, this many at a time; the first eight mostly decide."""
 
 
 def competition_epsilon(unlearned: ArrayLike, retrained: ArrayLike) -> Floats:
@@ -118,10 +119,10 @@ def _bounds(
 
     −inf where there is no such right end. The arguments are those of `_best_interval`.
     """
-    # Right ends that have the same margins before them give the same, so they share one place, and their left ends.
+    # Right ends after the same margins give the same: they are one place, with the left ends of all of them.
     places, begin = np.unique(upto, return_index=True)
     end = np.append(begin[1:], len(upto))
-    # A gap is in reach of the places since ≤ p < until; those at or before the gap itself leave nothing inside.
+    # A gap is in reach of the places since ≤ p < until. A place that is not beyond the gap leaves nothing inside.
     since = np.searchsorted(last[end - 1], edges[:-1], side="right")
     since = np.maximum(since, np.searchsorted(places, np.arange(len(prefix)), side="right"))
     until = np.searchsorted(first[begin], edges[1:], side="right")
