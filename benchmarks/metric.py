@@ -39,6 +39,8 @@ Result = TypeVar("Result")
 RUNS = 512
 EXAMPLES = 40
 MIB = 2**20
+INTERVAL_BOUND_S = 7.0
+"""Bound for the `competition` score with its interval at N = 512 and 500 examples."""
 ORDINARY_BOUND_S = 5e-3
 EXTREME_BOUND_S = 8e-3
 """Bounds per example for `competition` at N = 512; the second for outliers and the widest possible range."""
@@ -174,6 +176,8 @@ def intervals() -> None:
     pools = [Pool(margins=generator.normal(shift, 1, (RUNS, 500))) for shift in (0.5, 0.0)]
     for rule in get_args(Rule):
         seconds, score = _timed(partial(evaluate, *pools, rule=rule))
+        bound = INTERVAL_BOUND_S if rule == "competition" else None
+        note("metric", f"{rule}, score with its interval", seconds, "s", at_most=bound)
         low, high = score.interval
         print(f"{rule:14}{seconds:7.1f} s    {score.final_score:.4f} in [{low:.4f}, {high:.4f}]")
 

@@ -90,8 +90,7 @@ def _score_for_new_people(inputs: MeasureInputs) -> Value:
 def _normalised_quality(inputs: MeasureInputs) -> Value:
     if inputs.ceiling is None:
         raise Absent("it needs a second pool of oracles")
-    try:
-        normalised = Calibration(inputs.ceiling, None).normalise(_score(inputs))
-    except ValueError as error:
-        raise Absent(str(error)) from error
+    normalised = Calibration(inputs.ceiling, None).normalise(_score(inputs))
+    if normalised is None:
+        raise Absent("the ceiling's forgetting quality is zero, so nothing can be measured relative to it")
     return Value(normalised.value, *normalised.interval)

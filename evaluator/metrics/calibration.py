@@ -27,10 +27,11 @@ class Calibration:
     ceiling: Score
     floor: Score | None
 
-    def normalise(self, score: Score) -> NormalisedQuality:
+    def normalise(self, score: Score) -> NormalisedQuality | None:
         """`score`'s forgetting quality relative to the ceiling's, paired over the oracles both were scored against.
 
-        Raises ValueError for a ceiling of zero, or scores of different rules, oracles or groups.
+        None where the ceiling is zero, also if only without one of the groups: then the ratio or its interval is
+        undefined. Raises ValueError for scores of different rules, oracles or groups.
         """
         ceiling = self.ceiling
         if (score.rule, score.oracles, len(score.replicates)) != (
@@ -40,7 +41,7 @@ class Calibration:
         ):
             raise ValueError("a score is normalised by a ceiling of the same rule, oracle bank and number of groups")
         if ceiling.forgetting_quality == 0 or not ceiling.quality_replicates.all():
-            raise ValueError("the ceiling's forgetting quality is zero; nothing can be measured relative to it")
+            return None
         value = score.forgetting_quality / ceiling.forgetting_quality
         error = float(jackknife_error(score.quality_replicates / ceiling.quality_replicates))
         return NormalisedQuality(value, error, interval(value, error, len(score.replicates) - 1))

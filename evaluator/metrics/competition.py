@@ -17,8 +17,8 @@ _POINTS_PER_UNIT = 100
 _PEAKY_RATIO = 0.01
 _BUFFER = 2.0
 _LEFT_ENDS = 400
-_CELLS_AT_ONCE = 2**15
-"""Right ends are taken in blocks of this many cells, so that the work stays in the processor's cache."""
+_GAPS_AT_ONCE = 8
+"""Left ends are looked up in the most promising gaps first, this many at a time; the first eight mostly decide."""
 
 
 def competition_epsilon(unlearned: ArrayLike, retrained: ArrayLike) -> Floats:
@@ -60,8 +60,8 @@ def _example(positive: Floats, negative: Floats, table: NDArray[np.float32]) -> 
         return CAP
     by_threshold = _best_threshold(positive, negative, table)
     if positive_range < negative_range:
-        return max(by_threshold, _best_interval(positive, negative, table))
-    return max(by_threshold, _best_interval(negative, positive, table))
+        return _best_interval(positive, negative, table, at_least=by_threshold)
+    return _best_interval(negative, positive, table, at_least=by_threshold)
 
 
 def _best_threshold(positive: Floats, negative: Floats, table: NDArray[np.float32]) -> float:
@@ -76,68 +76,79 @@ def _best_threshold(positive: Floats, negative: Floats, table: NDArray[np.float3
     return float(table.take(false_positives * (runs + 1) + false_negatives).max())
 
 
-def _best_interval(positive: Floats, negative: Floats, table: NDArray[np.float32]) -> float:
-    """Best rule `left ≤ margin ≤ right` over the grid of right ends, and 400 left ends for each of them.
+def _best_interval(positive: Floats, negative: Floats, table: NDArray[np.float32], at_least: float) -> float:
+    """Best rule `left ≤ margin ≤ right` over the grid of right ends, and 400 left ends for each; `at_least` or more.
 
-    The rate table needs only how many margins of each pool lie inside, so a left end matters through the gap between
-    two pooled margins that it falls into. Instead of sorting 160,000 left ends into the margins, count for every
-    right end how many of its left ends lie at or before each margin: a gap is reached where that count grows.
+    What a rule gives depends only on how many pooled margins come before its left end and up to its right end. So every
+    gap between two margins first gets a bound on what a left end in it could give. Whether the grid has a left end
+    there is looked up for the gaps with the highest bounds only, until no other gap can give more.
     """
     runs = len(positive)
     pooled = np.sort(np.concatenate((positive, negative)))
     width = positive[-1] - positive[0]
     low, high = positive[0] + width - _BUFFER, positive[-1] + _BUFFER
     right = np.linspace(low, high, ceil(_POINTS_PER_UNIT * (high - low)))  # (R,)
-    first, last = right - width - _BUFFER, right - width + _BUFFER
-    right_gap = np.searchsorted(pooled, right, side="right")  # (R,) margins at or before the right end
-    # Index of the table for "everything before this gap is inside"; differences of it address any interval.
-    ranks = np.concatenate((pooled, [np.inf]))
-    prefix = np.searchsorted(negative, ranks) * (runs + 1) - np.searchsorted(positive, ranks)
-    best = -np.inf
-    rows = max(1, _CELLS_AT_ONCE // len(pooled))
-    for start in range(0, len(right), rows):
-        block = slice(start, start + rows)
-        gap, counts = _reached_gaps(pooled, first[block], last[block])
-        end = np.repeat(right_gap[block], counts)
+    first, last = right - width - _BUFFER, right - width + _BUFFER  # (R,) the outermost left ends
+    upto = np.searchsorted(pooled, right, side="right")  # (R,) margins at or before the right end
+    edges = np.concatenate(([-np.inf], pooled, [np.inf]))  # g margins come before left ends in (edges[g], edges[g + 1]]
+    # Index of the table for "the first g margins are inside"; differences of it address any interval.
+    prefix = np.searchsorted(negative, edges[1:]) * (runs + 1) + runs - np.searchsorted(positive, edges[1:])
+    bounds = _bounds(first, last, upto, edges, prefix, table)
+    promising = np.argsort(-bounds)
+    best = at_least
+    for start in range(0, len(promising), _GAPS_AT_ONCE):
+        gap = promising[start : start + _GAPS_AT_ONCE]
+        if bounds[gap[0]] <= best:
+            break
+        before, after = left_ends_upto(edges[[gap, gap + 1]], first, last)  # (R, gaps) each
         # A left end beyond the right end leaves the interval empty.
-        np.minimum(gap, end, out=gap)
-        best = max(best, table.take(prefix[end] + runs - prefix[gap]).max())
-    return float(best)
+        inside = prefix[upto, None] - prefix[np.minimum(gap, upto[:, None])] + prefix[0]
+        best = max(best, float(table.take(inside)[before < after].max(initial=-np.inf)))
+    return best
 
 
-def _reached_gaps(pooled: Floats, first: Floats, last: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Gaps of `pooled` (number of margins before it) that hold a left end, (K,), and how many each right end has, (R,).
+def _bounds(
+    first: Floats,
+    last: Floats,
+    upto: NDArray[np.intp],
+    edges: Floats,
+    prefix: NDArray[np.intp],
+    table: NDArray[np.float32],
+) -> Floats:
+    """(2 N + 1,) the most that a left end in each gap could give, with any right end whose left ends get that far.
 
-    Right end i has the left ends numpy.linspace(first[i], last[i], 400), bit for bit; its gaps stand together, in the
-    order of the right ends.
+    −inf where there is no such right end. The arguments are those of `_best_interval`.
+    """
+    # Right ends after the same margins give the same: they are one place, with the left ends of all of them.
+    places, begin = np.unique(upto, return_index=True)
+    end = np.append(begin[1:], len(upto))
+    # A gap is in reach of the places since ≤ p < until. A place that is not beyond the gap leaves nothing inside.
+    since = np.searchsorted(last[end - 1], edges[:-1], side="right")
+    since = np.maximum(since, np.searchsorted(places, np.arange(len(prefix)), side="right"))
+    until = np.searchsorted(first[begin], edges[1:], side="right")
+    gaps = np.flatnonzero(since < until)
+    # All pairs of gap and place in one flat array, gap by gap.
+    pairs = (until - since)[gaps]
+    offset = np.cumsum(pairs) - pairs
+    place = np.arange(pairs.sum()) + np.repeat(since[gaps] - offset, pairs)
+    inside = prefix[places][place] - np.repeat(prefix[gaps] - prefix[0], pairs)
+    bounds = np.full(len(prefix), -np.inf)
+    bounds[gaps] = np.maximum.reduceat(table.take(inside), offset)
+    return bounds
+
+
+def left_ends_upto(margins: Floats, first: Floats, last: Floats) -> Floats:
+    """(…, R, V) number of left ends at or before each of `margins` (…, V), infinite ones included, for each right end.
+
+    Right end i has the left ends numpy.linspace(first[i], last[i], 400), bit for bit.
     """
     steps = _LEFT_ENDS - 1
-    begin, end = np.searchsorted(pooled, first[0]), np.searchsorted(pooled, last[-1], side="right")
-    near = pooled[begin:end]  # (V,) the margins that left ends can lie between
-    start, stop = first[:, None], last[:, None]
-    step = (stop - start) / steps
+    margins, start, stop = margins[..., None, :], first[:, None], last[:, None]
     # The left end nearest to a margin follows from the spacing; comparing with that one exactly settles the count.
-    nearest = near - start  # (R, V)
-    nearest *= steps / (2 * _BUFFER)
-    np.rint(nearest, out=nearest)
-    np.clip(nearest, 0, steps, out=nearest)
-    left = nearest * step
-    left += start
-    np.copyto(left, stop, where=nearest == steps)
-    count = nearest  # left ends at or before each margin
-    count += left <= near
-    reached = np.empty((len(first), len(near) + 1), dtype=bool)
-    if len(near):
-        reached[:, 0] = count[:, 0] > 0
-        np.greater(count[:, 1:], count[:, :-1], out=reached[:, 1:-1])
-        reached[:, -1] = count[:, -1] < _LEFT_ENDS
-    else:
-        reached[:] = True
-    gap = np.flatnonzero(reached)
-    rows = np.arange(len(reached)) * reached.shape[1]
-    counts = np.diff(np.searchsorted(gap, rows), append=len(gap))
-    gap -= np.repeat(rows - begin, counts)
-    return gap, counts
+    nearest = np.clip(np.rint((margins - start) * (steps / (2 * _BUFFER))), 0, steps)
+    left = np.where(nearest == steps, stop, nearest * ((stop - start) / steps) + start)
+    count: Floats = nearest + (left <= margins)
+    return count
 
 
 @lru_cache(maxsize=8)

@@ -46,7 +46,9 @@ def diagnose(
     ]
     if original is not None:
         found.append(unchanged_outputs(unlearned.margins, original))
-    if score is not None and ceiling is not None:
+    if ceiling is not None:
+        found.append(ceiling_zero(ceiling))
+    if score is not None and ceiling is not None and ceiling.forgetting_quality > 0:
         found.append(above_ceiling(score, ceiling))
     on_images = copied or score
     if on_images is not None:
@@ -103,6 +105,18 @@ def unchanged_outputs(unlearned: Floats, original: ArrayLike) -> ScoreFinding | 
     if not same.any():
         return None
     return ScoreFinding("unchanged_weights", f"{_runs(same)} the outputs of the original model: nothing was unlearned.")
+
+
+def ceiling_zero(ceiling: Score) -> ScoreFinding | None:
+    """A forgetting quality of the ceiling that is zero, also if only without one of the groups of the jackknife."""
+    if ceiling.forgetting_quality > 0 and ceiling.quality_replicates.all():
+        return None
+    when = "" if ceiling.forgetting_quality == 0 else " without some of its networks"
+    message = (
+        f"The ceiling's forgetting quality is zero{when}, so the normalised value is undefined. The second pool of "
+        "oracles should have the recipe and the data of the first."
+    )
+    return ScoreFinding("ceiling_zero", message)
 
 
 def above_ceiling(score: Score, ceiling: Score) -> ScoreFinding | None:

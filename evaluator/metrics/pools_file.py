@@ -81,7 +81,10 @@ def _pool(name: str, arrays: Mapping[str, NDArray[Any]]) -> Pool:
         )
     broken = non_finite_outputs(values)
     if broken is not None:
-        raise ValueError(f"{name}: {broken.message} Remove those runs or find out why they diverged.")
+        raise ValueError(
+            f"{name}: {broken.message} Such a pool has no score: find out why they diverged. If you leave them "
+            "out, the score is of the other runs only, and must say so."
+        )
     if values.ndim == 3:
         if "labels" not in arrays:
             raise ValueError(f"{name} contains logits; add `labels` (E,), the true class of each example")

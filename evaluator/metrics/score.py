@@ -79,8 +79,8 @@ def evaluate(
     `identities`: (E,) the person on each forget image, ints or strings. `cap_ratios` limits both accuracy ratios to
     1; the 2023 challenge did not. Jackknife: model i belongs to group i mod 16 (mod N below 16), each group is left
     out of both pools at once, and the whole final score is computed again.
-    Raises ValueError for fewer than 8 models in a pool, different examples, unequal pools under `competition`, an
-    accuracy known for one pool only, or oracles of accuracy zero.
+    Raises ValueError for fewer than 8 models in a pool, different examples, unequal pools under `competition`, or an
+    accuracy known for one pool only.
     """
     for name, pool in (("unlearned", unlearned), ("retrained", retrained)):
         if len(pool) < MIN_RUNS:
@@ -115,7 +115,7 @@ def evaluate(
         interval_new_identities=wide,
         replicates=replicates,
         quality_replicates=np.array([estimate.forgetting_quality for estimate in left_out]),
-        warnings=(*_warnings(full, unlearned), *identity_warnings),
+        warnings=(*_warnings(full, retrained), *identity_warnings),
     )
 
 
@@ -166,7 +166,7 @@ def _new_identities(
     return interval(full.final, combined_error(error, spread), min(degrees, people - 1)), ()
 
 
-def _warnings(full: _Estimate, unlearned: Pool) -> tuple[ScoreFinding, ...]:
+def _warnings(full: _Estimate, retrained: Pool) -> tuple[ScoreFinding, ...]:
     found = []
     if full.undecided:
         message = (
@@ -174,8 +174,13 @@ def _warnings(full: _Estimate, unlearned: Pool) -> tuple[ScoreFinding, ...]:
             "constant margins in both pools); they count as epsilon 0."
         )
         found.append(ScoreFinding("no_surviving_rule", message))
-    missing = [name for name in ("retain", "test") if getattr(unlearned, f"{name}_accuracy") is None]
+    accuracies = {"retain": retrained.retain_accuracy, "test": retrained.test_accuracy}
+    missing = [name for name, values in accuracies.items() if values is None]
     if missing:
         message = f"No {' and '.join(missing)} accuracies were given; the ratio counts as 1."
         found.append(ScoreFinding("accuracies_missing", message))
+    zero = [name for name, values in accuracies.items() if values is not None and not values.any()]
+    if zero:
+        message = f"The oracles' {' and '.join(zero)} accuracies are all zero; the ratio counts as 1."
+        found.append(ScoreFinding("oracle_accuracies_zero", message))
     return tuple(found)

@@ -8,10 +8,10 @@ from lethe.evaluator.metrics.pool import Floats, Pool
 
 
 def accuracy_ratio(unlearned: Pool, retrained: Pool, *, kind: Literal["retain", "test"], cap: bool) -> float:
-    """Mean accuracy over the runs divided by that over the oracles, ≥ 0; 1 where neither pool has the accuracies.
+    """Mean accuracy over the runs divided by that over the oracles, ≥ 0.
 
-    With `cap` at most 1, so that nobody is paid for training on more data than the oracles saw. Raises ValueError
-    when only one pool has the accuracies or the oracles' mean is zero.
+    With `cap` at most 1, so that nobody is paid for training on more data than the oracles saw. 1 where neither pool
+    has the accuracies or the oracles' mean is zero. Raises ValueError when only one pool has the accuracies.
     """
     ours, theirs = _accuracy(unlearned, kind), _accuracy(retrained, kind)
     if ours is None and theirs is None:
@@ -20,7 +20,7 @@ def accuracy_ratio(unlearned: Pool, retrained: Pool, *, kind: Literal["retain", 
         raise ValueError(f"{kind} accuracies are given for one pool only; give both or neither")
     reference = float(theirs.mean())
     if reference == 0:
-        raise ValueError(f"the oracles' mean {kind} accuracy is zero; a ratio to it means nothing")
+        return 1.0
     ratio = float(ours.mean()) / reference
     return min(1.0, ratio) if cap else ratio
 

@@ -82,11 +82,14 @@ def _score(file: Path, rule: Literal["exact", "competition"], cap_ratios: bool, 
     calibration = normalised = comparison = None
     try:
         result = evaluate(unlearned, retrained, rule=rule, cap_ratios=cap_ratios, identities=stored.identities)
-        if stored.ceiling is not None:
-            calibration = calibrate(retrained, stored.ceiling, rule=rule, cap_ratios=cap_ratios)
-            normalised = calibration.normalise(result)
     except ValueError as error:
         raise _Refused(f"{file}: {error}") from error
+    if stored.ceiling is not None:
+        try:
+            calibration = calibrate(retrained, stored.ceiling, rule=rule, cap_ratios=cap_ratios)
+        except ValueError as error:
+            raise _Refused(f"{file}: the pool `ceiling`, scored like `unlearned`: {error}") from error
+        normalised = calibration.normalise(result)
     if against is not None:
         other = read_pools(against)
         if not np.array_equal(other.retrained.margins, retrained.margins):
@@ -160,6 +163,8 @@ def _print(report: _ScoreReport) -> None:
         table.add_row("ceiling", f"{report.ceiling.final_score:.4f}", _interval(report.ceiling.interval))
     if report.normalised is not None:
         table.add_row("F / ceiling's F", f"{report.normalised.value:.4f}", _interval(report.normalised.interval))
+    elif report.ceiling is not None:
+        table.add_row("F / ceiling's F", "undefined", "")
     if report.comparison is not None:
         paired = report.comparison.paired
         verdict = "significant" if paired.significant else "not significant"

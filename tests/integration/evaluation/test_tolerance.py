@@ -1,5 +1,6 @@
 """Files as real participants write them pass the static check and run in the real sandbox, unmodified."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from lethe.evaluator import pipeline
 from lethe.evaluator.artifacts.outputs import read_outputs
 from lethe.evaluator.contract.advice import Advice
+from lethe.evaluator.contract.faults import FaultCode, Owner
 from lethe.evaluator.contract.states import Stage
 from lethe.evaluator.pipeline import WorkerResources
 from lethe.evaluator.run_reports import advise
@@ -42,6 +44,31 @@ def test_baseline_runs_as_it_is(resources: WorkerResources, path: Path) -> None:
 
 def test_there_is_a_file_of_every_kind() -> None:
     assert len(FILES) >= 13
+
+
+DIVERGES_ONCE = """import copy
+import torch
+
+def unlearning(net, retain, forget, validation, seed):
+    original = copy.deepcopy(net)
+    with torch.no_grad():
+        net.fc.bias.add_(float("nan") if seed == 3 else 0.1)
+"""
+
+
+def test_one_hidden_run_that_diverged_ends_the_submission(resources: WorkerResources) -> None:
+    done = run(resources, DIVERGES_ONCE, stage=Stage.RUN, seeds=(1, 2, 3, 4), token=40)
+    assert done.fault is not None
+    assert (done.fault.code, done.fault.owner) == (FaultCode.NOT_FINITE, Owner.PARTICIPANT)
+    assert 2 not in {record.index for record in done.finished}
+
+
+def test_a_method_that_falls_back_is_judged_on_all_of_its_runs(resources: WorkerResources) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "participants.md").read_text(encoding="utf-8")
+    (guard,) = re.findall(r"```python\n(    if not all\(.*?\n)```", page, re.DOTALL)
+    done = run(resources, DIVERGES_ONCE + guard, stage=Stage.RUN, seeds=(1, 2, 3, 4), token=41)
+    assert done.fault is None
+    assert {record.index for record in done.finished} == {0, 1, 2, 3}
 
 
 ADVICE = {

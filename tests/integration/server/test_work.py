@@ -116,16 +116,18 @@ def test_handed_back_work_costs_no_attempt(site: Site) -> None:
             assert site.report(job, handed_back=True)
 
 
-def test_participant_fault_in_a_hidden_run_shows_its_code_only(site: Site) -> None:
+@pytest.mark.parametrize("code", [FaultCode.EXCEPTION, FaultCode.NOT_FINITE])
+def test_participant_fault_in_a_hidden_run_shows_its_code_only(site: Site, code: FaultCode) -> None:
     with site.register("ann") as ann:
         identifier = upload(ann).json()["id"]
         site.report(site.claim())
         job = site.claim()
-        fault = {"code": FaultCode.EXCEPTION, "owner": "participant", "message": "", "line": 2}
-        assert site.report(job, fault=fault)
+        assert job is not None
+        fault = {"code": code, "owner": "participant", "message": "", "line": 2}
+        assert site.report(job, fault=fault, finished=site.store_runs(job)[:-1])  # one run of many is enough
         view = ann.get(f"/submissions/{identifier}").json()
-        assert view["state"] == "failed"
-        assert view["error"]["code"] == "exception"
+        assert (view["state"], view["score"]) == ("failed", None)
+        assert view["error"]["code"] == code
         assert view["error"]["line"] is None
         assert view["error"]["output"] is None
         assert site.claim() is None  # its other chunks are worthless

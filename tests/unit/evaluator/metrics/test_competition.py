@@ -4,18 +4,18 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lethe.evaluator.metrics import competition_bins, competition_epsilon, forgetting_quality
-from lethe.evaluator.metrics.competition import competition_supremum
+from lethe.evaluator.metrics import Pool, competition_bins, competition_epsilon, evaluate, forgetting_quality
+from lethe.evaluator.metrics.competition import competition_supremum, left_ends_upto
 
 Floats = NDArray[np.float64]
 
 
 def literal_epsilon(unlearned: Floats, retrained: Floats) -> float:
-    """One rule after the other, as the published description has it."""
+    """All rules against all margins, as the published description has it, in its float32 arithmetic."""
     positive, negative = (
         (retrained, unlearned) if np.median(retrained) > np.median(unlearned) else (unlearned, retrained)
     )
@@ -23,39 +23,86 @@ def literal_epsilon(unlearned: Floats, retrained: Floats) -> float:
     if ranges[1] > 0 and ranges[0] / ranges[1] < 0.01:
         return 50.0
     low, high = min(unlearned.min(), retrained.min()), max(unlearned.max(), retrained.max())
-    points = np.linspace(low, high, math.ceil(100 * (high - low))).astype(np.float32)
-    rules = [(np.mean(negative >= point), np.mean(positive < point)) for point in points]
+    points = np.linspace(low, high, math.ceil(100 * (high - low))).astype(np.float32)[:, None]
+    rules = np.zeros((len(unlearned) + 1, len(unlearned) + 1), dtype=bool)  # by false positives and false negatives
+    rules[(negative >= points).sum(axis=1), (positive < points).sum(axis=1)] = True
     inside, outside = (positive, negative) if np.ptp(positive) < np.ptp(negative) else (negative, positive)
     width = np.ptp(inside)
     low, high = inside.min() + width - 2, inside.max() + 2
     for right in np.linspace(low, high, math.ceil(100 * (high - low))):
         left = np.linspace(right - width - 2, right - width + 2, 400)[:, None]
-        contained = ((inside >= left) & (inside <= right)).mean(axis=1)
-        intruders = ((outside >= left) & (outside <= right)).mean(axis=1)
-        rules.extend(zip(intruders, 1 - contained, strict=True))
-    return min(50.0, max(0.0, max((rule_epsilon(*rule) for rule in set(rules)), default=0.0)))
+        intruders, contained = (((pool >= left) & (pool <= right)).sum(axis=1) for pool in (outside, inside))
+        rules[intruders, len(inside) - contained] = True
+    rates = [(counts / len(unlearned)).astype(np.float32) for counts in np.nonzero(rules)]
+    return float(np.clip(rule_epsilons(*rates), 0, 50).max(initial=0))
 
 
-def rule_epsilon(false_positive: float, false_negative: float) -> float:
-    if false_positive < 1e-9 and false_negative < 1e-9:
-        return math.inf
-    if false_positive < 1e-9 or false_negative < 1e-9:
-        return -math.inf
-    sides = [(false_positive, false_negative), (false_negative, false_positive)]
-    return max((math.log((1 - 1e-5 - x) / y) for x, y in sides if 1 - 1e-5 - x > 0), default=-math.inf)
+def rule_epsilons(false_positive: NDArray[np.float32], false_negative: NDArray[np.float32]) -> NDArray[np.float32]:
+    kept = (false_positive == 0) == (false_negative == 0)
+    x, y = false_positive[kept], false_negative[kept]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        epsilons: NDArray[np.float32] = np.fmax(
+            np.log(np.float32(1 - 1e-5) - x) - np.log(y), np.log(np.float32(1 - 1e-5) - y) - np.log(x)
+        )
+    return epsilons[~np.isnan(epsilons)]
+
+
+MARGINS = st.one_of(
+    st.floats(-4, 4),
+    st.integers(-30, 30).map(lambda tenths: tenths / 10),
+    st.integers(-9, 9).map(float),
+    st.integers(-450, 450).map(lambda steps: steps * 4 / 399),  # as far apart as left ends are
+    st.sampled_from([0.5, 0.5 + 1e-15, 0.5 - 1e-12, -103.6, 103.6]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 12).flatmap(lambda runs: st.tuples(*[st.lists(MARGINS, min_size=runs, max_size=runs)] * 2)))
+@example(([0.3] * 4, [0.3] * 4))
+@example(([0.3] * 4, [0.1, 0.2, 0.3, 0.4]))
+@example(([1.0, 1.0, 2.0, 2.0], [1.0, 2.0, 2.0, 2.0]))
+def test_gives_the_bits_of_the_literal_grid(pools: tuple[list[float], list[float]]) -> None:
+    unlearned, retrained = (np.array(pool) for pool in pools)
+
+    assert competition_epsilon(unlearned[:, None], retrained[:, None])[0] == literal_epsilon(unlearned, retrained)
 
 
 @pytest.mark.parametrize(
     ("shift", "scale", "decimals"), [(0.0, 1.0, 9), (0.7, 1.3, 9), (0.2, 0.3, 1), (0.5, 0.02, 9), (1.0, 6.0, 0)]
 )
-def test_agrees_with_the_literal_grid(shift: float, scale: float, decimals: int) -> None:
+def test_gives_the_bits_of_the_literal_grid_for_normal_margins(shift: float, scale: float, decimals: int) -> None:
     generator = np.random.default_rng([1, round(10 * shift), round(10 * scale), decimals])
-    unlearned = generator.normal(shift, scale, (9, 1)).round(decimals)
-    retrained = generator.normal(0, 1, (9, 1)).round(decimals)
+    unlearned = generator.normal(shift, scale, 64).round(decimals)
+    retrained = generator.normal(0, 1, 64).round(decimals)
 
-    answer = competition_epsilon(unlearned, retrained)[0]
+    assert competition_epsilon(unlearned[:, None], retrained[:, None])[0] == literal_epsilon(unlearned, retrained)
 
-    assert answer == pytest.approx(literal_epsilon(unlearned[:, 0], retrained[:, 0]), abs=1e-5)
+
+def test_left_ends_are_those_of_linspace() -> None:
+    generator = np.random.default_rng(2)
+    middle = generator.uniform(-10, 10, 200) - generator.uniform(0, 10, 200)
+    for first, last in zip(middle - 2, middle + 2, strict=True):
+        left = np.linspace(first, last, 400)
+        margins = np.concatenate((left, np.nextafter(left, -np.inf), [-np.inf, np.inf]))
+        counts = left_ends_upto(margins, np.array([first]), np.array([last]))
+        assert np.array_equal(counts[0], np.searchsorted(left, margins, side="right"))
+
+
+def test_replicates_are_those_of_the_literal_grid() -> None:
+    # Without their group, the outliers change ranges, grids and the peaky rule.
+    generator = np.random.default_rng(5)
+    unlearned, retrained = generator.normal(0.3, 1, (20, 3)), generator.normal(0, 1, (20, 3))
+    unlearned[:, 1] /= 20
+    unlearned[4, 0], retrained[7, 1], retrained[:, 2] = 6.0, 90.0, retrained[:, 2].round(1)
+
+    score = evaluate(Pool(margins=unlearned), Pool(margins=retrained), rule="competition")
+
+    assert score.epsilon[1] == 50
+    for group, quality in enumerate(score.quality_replicates):
+        kept = np.arange(20) % 16 != group
+        epsilon = [literal_epsilon(unlearned[kept, image], retrained[kept, image]) for image in range(3)]
+        assert (epsilon[1] < 50) == (group == 7)
+        assert quality == forgetting_quality(epsilon, rule="competition", runs=kept.sum(), oracles=kept.sum())
 
 
 def test_two_valued_pools_by_hand() -> None:

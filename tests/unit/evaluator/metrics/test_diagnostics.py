@@ -85,6 +85,15 @@ def test_score_above_the_ceiling() -> None:
     ]
 
 
+def test_a_ceiling_of_zero_is_the_finding_and_not_what_lies_above_it() -> None:
+    bank, unlearned = Pool(margins=honest(0)), Pool(margins=honest(2))
+    score, ceiling = evaluate(unlearned, bank), evaluate(Pool(margins=honest(1) + 99), bank)
+    assert score.forgetting_quality > ceiling.forgetting_quality == 0
+    findings = diagnose(unlearned, bank, score=score, ceiling=ceiling)
+    assert [finding.code for finding in findings] == ["accuracies_missing", "ceiling_zero"]
+    assert findings[1].message.startswith("The ceiling's forgetting quality is zero, so the normalised value is undef")
+
+
 def test_memorised_margins_fail_on_flipped_copies() -> None:
     bank = Pool(margins=honest(0))
     unlearned = Pool(margins=honest(2))

@@ -96,6 +96,14 @@ def test_missing_accuracies_count_as_one_and_warn() -> None:
     assert [warning.code for warning in score.warnings] == ["accuracies_missing"]
 
 
+@pytest.mark.parametrize("cap_ratios", [True, False])
+def test_oracles_that_are_always_wrong_take_nothing_away(cap_ratios: bool) -> None:
+    score = evaluate(pool(1), pool(2, retain=0.0), cap_ratios=cap_ratios)
+    assert (score.retain_ratio, score.final_score) == (1.0, score.forgetting_quality)
+    assert [warning.code for warning in score.warnings] == ["oracle_accuracies_zero"]
+    assert score.warnings[0].message.startswith("The oracles' retain accuracies are all zero")
+
+
 def test_no_surviving_rule_warns() -> None:
     flat = Pool(margins=np.zeros((8, 2)), retain_accuracy=np.ones(8), test_accuracy=np.ones(8))
     score = evaluate(flat, flat, rule="competition")
@@ -115,7 +123,6 @@ def test_separated_pools_score_zero_and_not_below() -> None:
         (pool(1, runs=16), pool(2, runs=17), "competition", "as many runs as oracles"),
         (pool(1, examples=5), pool(2), "exact", "5 examples and retrained 6"),
         (Pool(margins=pool(1).margins), pool(2), "exact", "one pool only"),
-        (pool(1), pool(2, retain=0.0), "exact", "accuracy is zero"),
     ],
 )
 def test_refusals(unlearned: Pool, retrained: Pool, rule: Rule, message: str) -> None:

@@ -39,12 +39,13 @@ def pool(first: int, **changes: float | None) -> StackedOutputs:
     return stack_outputs([drawn(first + index, **changes) for index in range(N)])
 
 
-def reference_set(store: ArtifactStore, *, has_copies: bool = True) -> ReferenceSet:
+def reference_set(store: ArtifactStore, *, has_copies: bool = True, others_raised: float = 0.0) -> ReferenceSet:
+    """The reference set of drawn oracles; those of the second pool have the true class raised by `others_raised`."""
     evaluation = {"forget.labels": LABELS, "forget.person_id": LABELS}
     if has_copies:
         evaluation["copies.rows"] = COPIED
     for index in range(2 * N):
-        outputs = drawn(index, copies=0.0 if has_copies else None)
+        outputs = drawn(index, forget=others_raised * (index >= N), copies=0.0 if has_copies else None)
         stored = store.put(f"outputs/{index}", write_outputs(outputs))
         record = ModelRecord(index=index, seed=index, checkpoint=stored, outputs=stored, wall_s=1.0, processor="none")
         store.put(record_key(BANK, index), record.model_dump_json().encode())
@@ -80,6 +81,16 @@ def test_unlearning_well_and_badly_are_not(against: ReferenceSet) -> None:
     assert codes(against, pool(5_000)) == []
     assert codes(against, pool(5_000, forget=1.0, copies=0.5)) == []
     assert codes(against, pool(5_000, forget=UNTOUCHED, copies=UNTOUCHED)) == []
+
+
+def test_a_second_pool_that_is_of_no_use_takes_no_score_away(against: ReferenceSet) -> None:
+    useless = reference_set(open_store("memory://"), others_raised=50.0)
+    assert useless.ceiling.final_score == 0
+    assert useless.floor(N).final_score == against.floor(N).final_score
+    stacked = pool(5_000)
+    score, expected = (one.score(one.pool(stacked)) for one in (useless, against))
+    assert (score.final_score, score.interval) == (expected.final_score, expected.interval)
+    assert codes(useless, stacked) == ["ceiling_zero"]
 
 
 def test_without_copies_on_either_side_nothing_is_said(against: ReferenceSet) -> None:

@@ -1,6 +1,7 @@
 """`lethe score` from the outside: what it prints, what it refuses and how it exits."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,22 @@ def test_everything_optional_together(save: Any) -> None:
     assert text.stderr == ""
 
 
+def test_a_ceiling_of_zero_takes_nothing_away(save: Any) -> None:
+    pools = {"unlearned": draw(1), "retrained": draw(2)}
+    alone = json.loads(run(save(**pools), "--json").stdout)
+    file = save(**pools, ceiling=draw(3, 99))
+    answer = json.loads(run(file, "--json").stdout)
+    assert {name: answer[name] for name in ("final_score", "interval")} == {
+        name: alone[name] for name in ("final_score", "interval")
+    }
+    assert (answer["ceiling"]["final_score"], answer["normalised"]) == (0.0, None)
+    assert [warning["code"] for warning in answer["warnings"]] == ["accuracies_missing", "ceiling_zero"]
+    text = run(file)
+    assert text.exit_code == 0
+    assert re.search(r"F / ceiling's F +undefined", text.stdout)
+    assert "warning ceiling_zero: The ceiling's forgetting quality is zero" in text.stderr
+
+
 def test_ratios_may_exceed_one_when_told(save: Any) -> None:
     accuracies = {
         f"{pool}_{kind}_accuracy": np.full(16, value)
@@ -167,7 +184,8 @@ def test_plot(save: Any, tmp_path: Path) -> None:
             r"identities must have the shape",
         ),
         ({"unlearned": 99 * draw(1), "retrained": 2000 + draw(2)}, "competition", "log-odds"),
-        ({"unlearned": draw(1), "retrained": draw(2), "ceiling": draw(3, 99)}, "exact", "ceiling's forgetting quality"),
+        ({"unlearned": draw(1), "retrained": draw(2), "ceiling": draw(3, runs=7)}, "exact", "the pool `ceiling`"),
+        ({"unlearned": draw(1), "retrained": draw(2), "ceiling": draw(3) * np.inf}, "exact", "ceiling: 16 of 16 runs"),
         (
             {"unlearned": draw(1), "retrained": draw(2), "unlearned_test_accuracy": np.full(16, 90.0)},
             "exact",

@@ -87,6 +87,15 @@ def test_drawings_share_one_scale() -> None:
     assert (mark.band_x, round(mark.band_x + mark.band_width, 2)) == (ceiling.low_x, ceiling.high_x)
 
 
+def test_references_of_zero_and_missing_ones_are_no_hindrance() -> None:
+    zero = line("Ceiling", 0.0, reference="ceiling")
+    found = board(table(zero, team("a", 0.0), FLOOR))
+    assert {row.drawing.score_x for row in found.rows} == {mark.x for mark in found.references}
+    assert found.rows[1].drawing.alternative.endswith("; beside ceiling 0.0000 and floor 0.0000")
+    (alone,) = board(table(team("a", 0.1))).rows
+    assert "beside" not in alone.drawing.alternative
+
+
 def test_a_negative_score_is_drawn_left_of_zero() -> None:
     found = board(table(team("a", 0.1), team("b", -0.05, rank=2)))
     assert found.rows[1].drawing.bar_x == found.rows[1].drawing.score_x < found.rows[0].drawing.bar_x

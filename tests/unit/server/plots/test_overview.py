@@ -29,6 +29,12 @@ def test_one_submission_is_enough() -> None:
     assert overview_plot(dots(1)).text.startswith("1 scored submission:")
 
 
+def test_zeros_are_drawn() -> None:
+    nothing = overview_plot([Dot(score=0.0, forgetting=0.0, utility=0.0, place=1)])
+    assert "forgetting quality up to 0.0000, utility from 0.0000 to 0.0000" in nothing.text
+    assert b"nan" not in nothing.svg
+
+
 def test_too_many_are_cut_and_it_says_so() -> None:
     plot = overview_plot(dots(DOTS + 1))
     assert plot.text.startswith("The best 3,000 scored submissions are shown:")

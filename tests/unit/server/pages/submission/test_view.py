@@ -88,6 +88,12 @@ def test_a_score_is_drawn_beside_ceiling_and_floor() -> None:
     assert "ceiling 0.2000" in box.alternative
 
 
+def test_a_score_is_drawn_before_there_are_references() -> None:
+    box = page(view(state="scored", score=0.0, interval=IntervalView(low=0.0, high=0.0))).score
+    assert box is not None
+    assert (box.score, box.marks) == ("0.0000", ())
+
+
 def test_lines_of_the_own_file_are_linked_and_no_others() -> None:
     text = 'File "mine.py", line 12, in f\n  File "/usr/lib/mine.py", line 3\nFile "minexpy", line 4'
     assert [line for _, line in link_lines(text, "mine.py") if line] == [12]
