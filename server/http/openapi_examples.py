@@ -100,6 +100,17 @@ EXAMPLES: dict[str, Any] = {
         "stdout": "epoch 1: 0.93\n", "stderr": "", "traceback": "", "packages": ["einops==0.8.1"], "advice": [],
         "wall_s": 2.4, "cpu_s": 2.3, "peak_memory_bytes": 411041792,
     },
+    "MeasuresView": {
+        "is_pending": False, "is_asked": False,
+        "measures": [
+            {
+                "key": "u_lira", "title": "Likelihood ratio attack, accuracy", "symbol": "U-LiRA",
+                "question": "Can the runs be told from oracles?", "unit": "", "best": "oracles",
+                "source": "Hayes et al. 2024", "value": 0.71, "low": 0.66, "high": 0.76, "oracles": 0.52,
+                "untouched": 1.0, "absent": "",
+            }
+        ],
+    },
     "ReceiptView": {"public": _RECEIPT, "final": None},
     "Leaderboard": {
         "competition": "demo", "title": "Forget these faces", "view": "public", "updated_at": _AT, "frozen": False,

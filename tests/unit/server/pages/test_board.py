@@ -1,10 +1,11 @@
 """The leaderboard as words and drawings."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lethe.server.leaderboard.board_page import BoardPage, TeamRow
-from lethe.server.leaderboard.schemas import IntervalView, LeaderboardRow
+from lethe.server.leaderboard.schemas import ColumnView, IntervalView, LeaderboardRow
 from lethe.server.pages.board import board, spark
 
 NOW = datetime(2025, 5, 20, 9, 31, tzinfo=UTC)
@@ -32,6 +33,7 @@ def table(*rows: TeamRow | LeaderboardRow) -> BoardPage:
     lines = [row if isinstance(row, LeaderboardRow) else row.line for row in rows]
     return BoardPage(
         rows=rows,
+        columns=(),
         references=tuple(row for row in rows if isinstance(row, LeaderboardRow)),
         low=min((row.interval.low for row in lines), default=0.0),
         top=max((row.interval.high for row in lines), default=0.0),
@@ -117,3 +119,12 @@ def test_a_spark_steps_up_to_the_present_score() -> None:
 def test_an_empty_board() -> None:
     found = board(table())
     assert (found.rows, found.teams, found.references, found.updated) == ((), 0, (), None)
+
+
+def test_columns_stand_in_every_row_and_a_missing_value_is_empty() -> None:
+    ann = team("ann", 0.2)
+    measured = replace(ann, line=ann.line.model_copy(update={"measures": {"klom_p95": 1.284}}))
+    column = ColumnView(key="klom_p95", title="KLoM p95", unit="nats", best="oracles")
+    drawn = board(replace(table(measured, team("bob", 0.1)), columns=(column,)))
+    assert drawn.columns == ("KLoM p95, nats",)
+    assert [row.measures for row in drawn.rows] == [(("KLoM p95, nats", "1.28"),), (("KLoM p95, nats", ""),)]
