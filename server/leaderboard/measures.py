@@ -7,11 +7,10 @@ from typing import Any
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
-from lethe.evaluator.contract.states import Evaluation
 from lethe.evaluator.measures.registry import Measure, Measurement, Value, measure_of, measures
 from lethe.evaluator.scoring.measuring import MEASUREMENTS, Measurements
 from lethe.server.competitions.disclosure import round_score
-from lethe.server.leaderboard.score_queries import reference_measures
+from lethe.server.leaderboard.score_queries import reference_rows
 from lethe.server.models import Score
 
 CEILING, FLOOR = "ceiling", "floor"
@@ -50,8 +49,9 @@ def measures_view(session: Session, score: Score, *, exact: bool) -> MeasuresVie
     """Return every measure that was computed of the score; rounded as scores are unless `exact`."""
     found = stored_measurements(score.measures)
     beside = {
-        reference: stored_measurements(document).measures
-        for reference, document in reference_measures(session, score.competition_id, Evaluation(score.evaluation))
+        reference.reference: stored_measurements(reference.measures).measures
+        for reference in reference_rows(session, score.competition_id, score.evaluation)
+        if reference.reference is not None
     }
     return MeasuresView(
         is_pending=len(found.measures) < len(measures()),

@@ -177,20 +177,18 @@ def store_plots() -> Update:
 
 
 @prepared
-def _reference_measures() -> Select[*tuple[Any, ...]]:
-    return select(Score.reference, Score.measures).where(
+def _reference_rows() -> Select[Score]:
+    return select(Score).where(
         Score.competition_id == bindparam("competition_id"),
         Score.evaluation == bindparam("evaluation"),
         Score.reference.is_not(None),
     )
 
 
-def reference_measures(
-    session: Session, competition_id: UUID, evaluation: Evaluation
-) -> list[tuple[str, dict[str, Any] | None]]:
-    """Return the stored measures of ceiling and floor on a board, with their names."""
-    rows = _reference_measures.rows(session, competition_id=competition_id, evaluation=evaluation)
-    return [(row.reference, row.measures) for row in rows]
+def reference_rows(session: Session, competition_id: UUID, evaluation: str) -> list[Score]:
+    """Return the scores of ceiling and floor on a board."""
+    found = _reference_rows.entities(session, competition_id=competition_id, evaluation=evaluation)
+    return list(found.scalars())
 
 
 @prepared

@@ -55,7 +55,7 @@ def next_job(session: Session) -> MeasuringJob | None:
     spec = specification(competition)
     submission = None if score.submission_id is None else session.get_one(Submission, score.submission_id)
     of_columns = tuple(dict.fromkeys(measure_of(key).name for key in spec.measures.columns))
-    wants_all = score.measures_asked or submission is None or spec.measures.always
+    wants_all = score.measures_asked or spec.measures.always
     is_first = score.measures is None
     return MeasuringJob(
         score_id=score.id,

@@ -3,6 +3,7 @@
 One small competition for all; the tests follow its life and stand in its order.
 """
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -63,6 +64,7 @@ attempts_per_day = 0
 ARTIFACTS = Path(__file__).parents[2] / "var" / "screenshots"
 EVIL = '"><img src=x onerror=window.owned=1><script>window.owned=1</script>'
 FINETUNE = '''\
+import re
 import time
 
 import torch
@@ -223,6 +225,15 @@ def test_a_host_leads_the_competition_to_its_reveal(open_page: OpenPage, site: I
         page.wait_for_timeout(20_000)
         page.reload()
     expect(page.get_by_role("img", name="Histogram of epsilon")).to_be_visible()
+    page.get_by_role("button", name="Compute all measures").click()
+    expect(page.get_by_role("status").first).to_have_text("All measures will be computed, after every waiting score.")
+    attack = page.get_by_role("row", name="Likelihood ratio attack, accuracy")
+    for _ in range(120):
+        if attack.count() and attack.locator("[data-as=Untouched]").inner_text():
+            break
+        page.wait_for_timeout(1_000)
+        page.reload()
+    expect(attack.locator("[data-as=Oracles]")).to_have_text(re.compile(r"0\.\d+"))
     page.get_by_role("heading", name="Receipt").scroll_into_view_if_needed()
     page.wait_for_load_state("networkidle")
     page.goto(f"{site.url}/host/{SLUG}")

@@ -49,6 +49,8 @@ output_bytes = 4194304
 log_bytes = 16384
 [leaks]
 step_s = 0
+[measures]
+always = false
 [quotas]
 submissions_per_day = 0
 in_flight = 0

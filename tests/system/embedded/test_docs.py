@@ -102,7 +102,8 @@ def test_the_path_of_the_docs(people: dict[str, Person], embedded: Installation)
     for large, small in SMALLER.items():
         assert large in specification
         specification = specification.replace(large, small)
-    (host.folder / "people.toml").write_text(f"{specification}[leaks]\nstep_s = 0\n")  # nobody waits for a full minute
+    # Nobody waits for a full minute, or looks at measures.
+    (host.folder / "people.toml").write_text(f"{specification}[leaks]\nstep_s = 0\n[measures]\nalways = false\n")
 
     doctor, up = hosting.take("1.")
     assert up.split("#")[0].split() == ["lethe", "up"]  # `embedded` is this command

@@ -21,6 +21,8 @@ batch_size = 32
 runs = {RUNS}
 oracles = {RUNS}
 ceiling_oracles = {RUNS}
+[measures]
+always = false
 [leaks]
 step_s = 0
 """
