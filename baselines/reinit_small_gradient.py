@@ -13,7 +13,7 @@ from torch.nn import functional as F
 SHARE = 0.3
 OTHERS = 0.1  # share of its gradient that a kept convolution weight follows
 EPOCHS = 3
-LEARNING_RATE = 0.05
+LEARNING_RATE = 0.1
 MOMENTUM = 0.9
 WEIGHT_DECAY = 5e-4
 
