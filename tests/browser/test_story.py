@@ -60,6 +60,8 @@ log_bytes = 16384
 submissions_per_day = 20
 in_flight = 0
 attempts_per_day = 0
+[measures]
+always = false
 """
 ARTIFACTS = Path(__file__).parents[2] / "var" / "screenshots"
 EVIL = '"><img src=x onerror=window.owned=1><script>window.owned=1</script>'
