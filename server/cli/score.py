@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from lethe.evaluator.metrics import Comparison, NormalisedQuality, Pool, Score, ScoreFinding
+    from lethe.evaluator.metrics import Comparison, NormalisedQuality, Pool, Quantity, Rule, Score, ScoreFinding
 
 
 BAR_WIDTH = 40
@@ -17,19 +17,33 @@ PERMUTATIONS = 99
 
 
 def score(
-    file: Annotated[
-        Path,
+    files: Annotated[
+        list[Path],
         typer.Argument(
+            metavar="FILE...",
             exists=True,
             dir_okay=False,
             readable=True,
             help="Arrays `unlearned` and `retrained`: margins (N, E), or logits (N, E, C) with `labels` (E,). "
             "Optional: `identities` (E,), a second oracle pool `ceiling`, and accuracies (N,) named like "
-            "`unlearned_retain_accuracy` or `retrained_test_accuracy`",
+            "`unlearned_retain_accuracy` or `retrained_test_accuracy`. Several files together have the arrays of one",
         ),
     ],
-    rule: Annotated[Literal["exact", "competition"], typer.Option(help="How epsilon is computed")] = "exact",
-    cap_ratios: Annotated[bool, typer.Option(help="Limit the accuracy ratios to 1; the 2023 challenge did not")] = True,
+    rule: Annotated[
+        Literal["exact", "competition"] | None,
+        typer.Option(help="How epsilon is computed; by default as the file says, else exact"),
+    ] = None,
+    cap_ratios: Annotated[
+        bool | None,
+        typer.Option(
+            "--cap-ratios/--no-cap-ratios",
+            help="Limit the accuracy ratios to 1; the 2023 challenge did not. By default as the file says, else yes",
+        ),
+    ] = None,
+    quantity: Annotated[
+        Literal["margin", "loss", "logit"],
+        typer.Option(help="What the attacks see of logits: margin, cross-entropy, or logit of the true class"),
+    ] = "margin",
     against: Annotated[
         Path | None,
         typer.Option(
@@ -43,7 +57,7 @@ def score(
     from lethe.evaluator.metrics.pools_file import PoolsFileError
 
     try:
-        report = _score(file, rule, cap_ratios, against)
+        report = _score(files, rule, cap_ratios, quantity, against)
         if plot is not None:
             _draw(report, plot)
     except (PoolsFileError, _Refused) as refusal:
@@ -62,6 +76,7 @@ class _Refused(Exception):
 @dataclass(frozen=True)
 class _ScoreReport:
     file: Path
+    quantity: "Quantity"
     unlearned: "Pool"
     retrained: "Pool"
     score: "Score"
@@ -71,14 +86,20 @@ class _ScoreReport:
     findings: tuple["ScoreFinding", ...]
 
 
-def _score(file: Path, rule: Literal["exact", "competition"], cap_ratios: bool, against: Path | None) -> _ScoreReport:
+def _score(
+    files: list[Path], rule: "Rule | None", cap_ratios: bool | None, quantity: "Quantity", against: Path | None
+) -> _ScoreReport:
     import numpy as np
 
     from lethe.evaluator.metrics import ScoreFinding, calibrate, compare, diagnose, evaluate
     from lethe.evaluator.metrics.pools_file import KNOWN, read_pools
 
-    stored = read_pools(file)
+    file = files[0]
+    stored = read_pools(*files, quantity=quantity)
     unlearned, retrained = stored.unlearned, stored.retrained
+    rule = rule or stored.rule or "exact"
+    if cap_ratios is None:
+        cap_ratios = stored.cap_ratios is not False
     calibration = normalised = comparison = None
     try:
         result = evaluate(unlearned, retrained, rule=rule, cap_ratios=cap_ratios, identities=stored.identities)
@@ -88,7 +109,7 @@ def _score(file: Path, rule: Literal["exact", "competition"], cap_ratios: bool, 
     except ValueError as error:
         raise _Refused(f"{file}: {error}") from error
     if against is not None:
-        other = read_pools(against)
+        other = read_pools(against, *files[1:], quantity=quantity)
         if not np.array_equal(other.retrained.margins, retrained.margins):
             raise _Refused(f"{against}: its `retrained` differs from that of {file}; compare on one oracle bank")
         try:
@@ -107,13 +128,13 @@ def _score(file: Path, rule: Literal["exact", "competition"], cap_ratios: bool, 
     if stored.ignored:
         message = f"Ignored {', '.join(stored.ignored)}; known arrays are {', '.join(sorted(KNOWN))}."
         findings = (*findings, ScoreFinding("arrays_ignored", message))
-    return _ScoreReport(file, unlearned, retrained, result, ceiling, normalised, comparison, findings)
+    return _ScoreReport(file, quantity, unlearned, retrained, result, ceiling, normalised, comparison, findings)
 
 
 def _as_json(report: _ScoreReport) -> dict[str, Any]:
     from dataclasses import asdict
 
-    described = _score_as_json(report.score)
+    described = {"quantity": report.quantity} | _score_as_json(report.score)
     described["epsilon"] = report.score.epsilon.tolist()
     described["ceiling"] = None if report.ceiling is None else _score_as_json(report.ceiling)
     described["normalised"] = None if report.normalised is None else asdict(report.normalised)
@@ -167,7 +188,8 @@ def _print(report: _ScoreReport) -> None:
         table.add_row("  permutation p-value", f"{report.comparison.p_value:.2f}", "")
     console = Console(highlight=False)
     sizes = f"{score.runs} runs, {score.oracles} oracles, {len(score.epsilon)} examples"
-    console.print(f"{report.file.name}: {sizes}, rule {score.rule}", markup=False, soft_wrap=True)
+    seen = "" if report.quantity == "margin" else f", attacks see the {report.quantity}"
+    console.print(f"{report.file.name}: {sizes}, rule {score.rule}{seen}", markup=False, soft_wrap=True)
     console.print(table)
     console.print()
     for line in _histogram(score):
@@ -231,7 +253,7 @@ def _draw(report: _ScoreReport, path: Path) -> None:
             right.plot(values, np.full(len(values), row + offset), "|", color=colour, markersize=9, alpha=0.6)
     right.set_yticks(range(3), [f"example {e}\nε = {score.epsilon[e]:.2f}" for e in chosen])
     right.set_ylim(-0.6, 2.6)
-    right.set_xlabel("margin")
+    right.set_xlabel(report.quantity)
     right.set_title("unlearned (orange, above) and oracles (blue)", fontsize=10)
     try:
         figure.savefig(path, dpi=130)
