@@ -93,13 +93,17 @@ class Receipt:
 
 @dataclass(frozen=True)
 class ScoreEvidence:
-    """The parts of one evaluation's score; `is_pending` while its plots are still to be drawn."""
+    """The parts of one evaluation's score; `is_pending` while its plots are still to be drawn.
+
+    `outputs` is the address of its NPZ file, empty for those who do not get it.
+    """
 
     title: str
     parts: tuple[Fact, ...]
     warnings: tuple[str, ...]
     plots: tuple[PlotView, ...]
     is_pending: bool
+    outputs: str = ""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def test_an_archive_holds_every_number_and_no_secret(archive: Path, site: Site) 
     assert submission["former_scores"] == []
     assert submission["score"]["receipt"]["source_sha256"] == submission["source_sha256"]
     plots = sorted(path.name for path in (archive / "plots" / submission["id"]).iterdir())
-    assert plots == ["accuracies.svg", "epsilon.svg", "margins.svg", "times.svg"]
+    assert plots == ["accuracies.svg", "epsilon.svg", "histogram.svg", "margins.svg", "times.svg"]
     assert (archive / "leaderboard-public.csv").read_text().startswith("rank,team,score")
     written = b"".join(path.read_bytes() for path in archive.rglob("*") if path.is_file() and path.suffix != ".npz")
     assert SECRET.encode() not in written
