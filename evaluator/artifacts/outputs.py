@@ -128,7 +128,7 @@ def array_names(path: Path) -> frozenset[str]:
         with safe_open(path, framework="numpy") as file:
             return frozenset(file.keys())
     except SafetensorError as error:
-        raise OutputsInvalid(f"{path.name} has no arrays: {error}") from error
+        raise OutputsInvalid(f"not a file of arrays: {error}") from error
 
 
 def read_arrays(path: Path, names: Iterable[str] | None = None) -> Iterator[tuple[str, NDArray[np.generic]]]:
@@ -141,7 +141,7 @@ def read_arrays(path: Path, names: Iterable[str] | None = None) -> Iterator[tupl
             for name in file.keys() if names is None else names:
                 yield name, file.get_tensor(name)
     except SafetensorError as error:
-        raise OutputsInvalid(f"{path.name} does not have the arrays of a model's outputs: {error}") from error
+        raise OutputsInvalid(f"not the arrays of a model's outputs: {error}") from error
 
 
 def read_pack(data: bytes) -> StackedOutputs:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +35,8 @@ def write_runs(artifacts: ArtifactStore, outputs: RunOutputs, path: Path) -> Non
     Raises RunsUnusable, ArtifactError and OutputsInvalid for outputs that cannot be read.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.parent, prefix=".") as scratch, path.open("wb") as stream:
-        write_arrays(stream, _named("unlearned", read_run_arrays(artifacts, outputs, Path(scratch))))
+    with path.open("wb") as stream:
+        write_arrays(stream, _named("unlearned", read_run_arrays(artifacts, outputs)))
 
 
 def write_oracles(artifacts: ArtifactStore, metric: MetricSpec, against: OraclePools, path: Path) -> None:
@@ -46,18 +45,17 @@ def write_oracles(artifacts: ArtifactStore, metric: MetricSpec, against: OracleP
     Raises ArtifactMissing when oracles are not trained yet.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.parent, prefix=".") as scratch, path.open("wb") as stream:
-        write_arrays(stream, _of_oracles(artifacts, metric, against, Path(scratch)))
+    with path.open("wb") as stream:
+        write_arrays(stream, _of_oracles(artifacts, metric, against))
 
 
-def _of_oracles(artifacts: ArtifactStore, metric: MetricSpec, against: OraclePools, scratch: Path) -> Arrays:
+def _of_oracles(artifacts: ArtifactStore, metric: MetricSpec, against: OraclePools) -> Arrays:
     yield "rule", np.array(metric.rule)
     yield "cap_ratios", np.array(metric.cap_ratios)
-    bundle = scratch / "evaluation.safetensors"
-    artifacts.fetch(against.split.evaluation, bundle)
-    present = array_names(bundle)
-    for name, values in read_arrays(bundle, [name for name in _OF_IMAGES if name in present]):
-        yield _OF_IMAGES[name], values
+    with artifacts.unnamed_copy(against.split.evaluation) as bundle:
+        present = array_names(bundle)
+        for name, values in read_arrays(bundle, [name for name in _OF_IMAGES if name in present]):
+            yield _OF_IMAGES[name], values
     original = stack_outputs([read_outputs(artifacts.get(against.split.original_outputs))])
     yield from _named("original", pack_arrays(original).items())
     for pool, indices in (("retrained", against.oracles), ("ceiling", against.others)):

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 from typing import IO
 from uuid import UUID
 
@@ -143,11 +142,10 @@ class EvidenceFiles:
     def _read(self, order: EvidenceInput) -> "tuple[_Reference, Pool]":
         key = f"{order.against.split.bank_digest} {order.against.oracles} {order.against.others}"
         try:
-            with TemporaryDirectory(prefix="lethe-evidence-") as scratch:
-                if key not in self._kept:
-                    self._kept[key] = _read_reference(self._artifacts, order.against, Path(scratch))
-                reference = self._kept[key]
-                runs = dict(read_run_arrays(self._artifacts, order.outputs, Path(scratch), _OF_RUNS))
+            if key not in self._kept:
+                self._kept[key] = _read_reference(self._artifacts, order.against)
+            reference = self._kept[key]
+            runs = dict(read_run_arrays(self._artifacts, order.outputs, _OF_RUNS))
             return reference, _pool(runs, reference.labels)
         except ArtifactStoreAway:
             raise
@@ -166,12 +164,10 @@ class _Reference:
     others: Pool
 
 
-def _read_reference(artifacts: ArtifactStore, against: OraclePools, scratch: Path) -> _Reference:
-    """Read of each oracle no more than is needed; the photographs beside the labels stay on the disk."""
-    bundle = scratch / "evaluation.safetensors"
-    artifacts.fetch(against.split.evaluation, bundle)
-    images = dict(read_arrays(bundle, _OF_IMAGES))
-    bundle.unlink()
+def _read_reference(artifacts: ArtifactStore, against: OraclePools) -> _Reference:
+    """Keep of each oracle no more than is needed; the photographs beside the labels are not read."""
+    with artifacts.unnamed_copy(against.split.evaluation) as bundle:
+        images = dict(read_arrays(bundle, _OF_IMAGES))
     labels = images["forget.labels"].astype(np.int64)
     retrained, others = (
         _pool(_stacked(iterate_pool(artifacts, against.split.bank_digest, indices)), labels)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import UUID
 
 import numpy as np
@@ -87,17 +86,15 @@ def read_runs(artifacts: ArtifactStore, outputs: RunOutputs) -> StackedOutputs:
 
 
 def read_run_arrays(
-    artifacts: ArtifactStore, outputs: RunOutputs, scratch: Path, names: Iterable[str] | None = None
+    artifacts: ArtifactStore, outputs: RunOutputs, names: Iterable[str] | None = None
 ) -> Iterator[tuple[str, NDArray[np.generic]]]:
     """Yield the arrays called `names` of the outputs of all runs, by default all of a pack, one after the other.
 
-    A pack is fetched into the folder `scratch`, and the array that is yielded is all of it in memory. Raises as
-    `read_runs` does.
+    Of a pack, the array that is yielded is all that is in memory. Raises as `read_runs` does.
     """
     if outputs.pack is not None:
-        path = scratch / "outputs.safetensors"
-        artifacts.fetch(outputs.pack, path)
-        yield from read_arrays(path, names)
+        with artifacts.unnamed_copy(outputs.pack) as path:
+            yield from read_arrays(path, names)
         return
     arrays = pack_arrays(read_runs(artifacts, outputs))
     yield from ((name, arrays[name]) for name in (arrays if names is None else names))
