@@ -72,7 +72,7 @@ def visibility(viewer: Viewer, phase: Phase, *, outputs_after_reveal: bool = Fal
 
 def shows_plot(name: str, visible: Visibility) -> bool:
     """Return whether the plot is shown: the exact ones to those who may see outputs, else one of rounded numbers."""
-    return visible.metric and (name in ROUNDED_PLOTS) is not visible.outputs
+    return visible.metric and (name in ROUNDED_PLOTS) != visible.outputs
 
 
 def round_score(value: float) -> float:

@@ -20,10 +20,13 @@ from lethe.evaluator.contract.specification import MetricSpec
 from lethe.evaluator.contract.states import Evaluation
 from lethe.evaluator.scoring.reference_set import ReferenceSets
 from lethe.server.client import Client
+from lethe.server.competitions.disclosure import round_score
 from lethe.server.control.submission_plotting import Plotter
 from lethe.server.hosting import actions, finals
 from lethe.server.models import Competition, OutputPack, Score, Submission, User
+from lethe.server.models.score import METRIC_COLUMNS
 from lethe.server.models.times import utc_now
+from lethe.server.pages.formatting import score_text
 from lethe.server.scoring import evidence
 from lethe.server.scoring.endpoints import MEDIA_TYPE
 from lethe.server.scoring.evidence import EvidenceFiles, find_evidence
@@ -156,6 +159,13 @@ def test_where_the_specification_does_not_say_so_a_team_sees_rounded_numbers(sit
         assert plots == ["histogram"]
         assert page.get(f"/submissions/{identifier}/plots/histogram.svg").status_code == 200
         assert page.get(f"/submissions/{identifier}/plots/epsilon.svg").status_code == 404
+        analysis = page.get(f"/competitions/{SLUG}/analysis").text
+        with site.context.database.read() as session:
+            score = session.scalars(select(Score).where(Score.submission_id.is_not(None))).one()
+        hidden = {f"{getattr(score, name):.4f}" for name in METRIC_COLUMNS}
+        hidden -= {score_text(round_score(getattr(score, name))) for name in METRIC_COLUMNS}
+        assert len(hidden) >= 3
+        assert not [number for number in hidden if number in shown or number in analysis]
         site.change_specification(outputs_after_reveal=True)
         assert page.get(f"/submissions/{identifier}/plots/epsilon.svg").status_code == 200
 
