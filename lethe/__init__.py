@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from lethe.evaluator.bench.tables import Row
     from lethe.evaluator.contract.specification import CompetitionSpec
     from lethe.evaluator.contract.specification_file import SpecificationError, load_specification
-    from lethe.evaluator.metrics import Calibration, Comparison, Pool, Score, calibrate, compare, margins
+    from lethe.evaluator.metrics import (
+        Calibration,
+        Comparison,
+        Pool,
+        Score,
+        calibrate,
+        compare,
+        cross_entropy,
+        margins,
+        true_logits,
+    )
     from lethe.evaluator.metrics import evaluate as score
     from lethe.evaluator.metrics.pools_file import PoolsFileError, StoredPools, read_pools
     from lethe.offline import bench
@@ -43,10 +53,12 @@ __all__ = [
     "calibrate",
     "compare",
     "connect",
+    "cross_entropy",
     "load_specification",
     "margins",
     "read_pools",
     "score",
+    "true_logits",
 ]
 
 __version__ = "0.1.0"
@@ -56,7 +68,10 @@ _HOMES = {
     "lethe.evaluator.bench.tables": ("Row",),
     "lethe.evaluator.contract.specification": ("CompetitionSpec",),
     "lethe.evaluator.contract.specification_file": ("SpecificationError", "load_specification"),
-    "lethe.evaluator.metrics": ("Calibration", "Comparison", "Pool", "Score", "calibrate", "compare", "margins"),
+    "lethe.evaluator.metrics": (
+        *("Calibration", "Comparison", "Pool", "Score", "calibrate", "compare"),
+        *("cross_entropy", "margins", "true_logits"),
+    ),
     "lethe.evaluator.metrics.pools_file": ("PoolsFileError", "StoredPools", "read_pools"),
     "lethe.offline": ("bench",),
     "lethe.server.client": ("ApiError", "Client", "connect"),

@@ -28,6 +28,7 @@ from lethe.server.pages import routes as pages
 from lethe.server.pages.errors import problem_page
 from lethe.server.queue import endpoints as work
 from lethe.server.queue import training_endpoints as oracles
+from lethe.server.scoring import endpoints as evidence
 from lethe.server.security.passwords import unknown_users_hash
 from lethe.server.security.worker_key_gate import WorkerKeyGate
 from lethe.server.settings import Settings
@@ -73,7 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(work.router)  # first, because routes are tried in turn and workers ask the most
     app.include_router(oracles.router)
     api = APIRouter(prefix="/api/v1")
-    for part in (accounts, competitions, hosts, teams, submissions, leaderboard, audit):
+    for part in (accounts, competitions, hosts, teams, submissions, evidence, leaderboard, audit):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(endpoints.router)

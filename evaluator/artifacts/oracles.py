@@ -1,10 +1,10 @@
 """Banks of models as they are stored: one record per finished model, and the pools that scoring reads."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pydantic import Field
 
-from lethe.evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outputs
+from lethe.evaluator.artifacts.outputs import Outputs, StackedOutputs, read_outputs, stack_outputs
 from lethe.evaluator.artifacts.store import ArtifactMissing, ArtifactStore
 from lethe.evaluator.contract.bank import BankIdentity
 from lethe.evaluator.contract.base import Contract
@@ -59,10 +59,15 @@ def load_pool(store: ArtifactStore, bank_digest: str, indices: Iterable[int]) ->
     Every artifact's digest is checked. Raises ArtifactMissing when an oracle is not trained yet, ArtifactCorrupt when
     its bytes changed, and OutputsInvalid when `indices` is empty.
     """
+    return stack_outputs(list(iterate_pool(store, bank_digest, indices)))
+
+
+def iterate_pool(store: ArtifactStore, bank_digest: str, indices: Iterable[int]) -> Iterator[Outputs]:
+    """Yield the outputs of these oracles one by one, in the given order; raises as `load_pool` does."""
     wanted = list(indices)
     present = set(trained_indices(store, bank_digest))
     absent = [index for index in wanted if index not in present]
     if absent:
         raise ArtifactMissing(f"bank {bank_digest[:12]} lacks {len(absent)} of {len(wanted)} oracles, e.g. {absent[0]}")
-    records = [read_record(store, bank_digest, index) for index in wanted]
-    return stack_outputs([read_outputs(store.get(record.outputs)) for record in records])
+    for index in wanted:
+        yield read_outputs(store.get(read_record(store, bank_digest, index).outputs))

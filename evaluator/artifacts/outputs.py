@@ -1,12 +1,13 @@
 """The stored outputs of a model, oracle or run: its logits and accuracies as one safetensors artifact."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
 from lethe.evaluator.errors import EvaluatorError
@@ -109,12 +110,38 @@ def write_pack(stacked: StackedOutputs) -> bytes:
     Raises OutputsInvalid for what `read_pack` would refuse.
     """
     _check_stack(stacked)
+    return bytes(save(pack_arrays(stacked), metadata={"lethe": json.dumps({"format": 1})}))
+
+
+def pack_arrays(stacked: StackedOutputs) -> dict[str, NDArray[np.generic]]:
+    """The arrays of a pack by their names, as `write_pack` stores them."""
     arrays: dict[str, NDArray[np.generic]] = {
         f"logits.{part}": np.ascontiguousarray(stacked.logits[part]) for part in LOGITS
     }
     arrays |= {f"copies.{kind}": np.ascontiguousarray(values) for kind, values in stacked.copies.items()}
-    arrays |= {f"accuracy.{part}": np.ascontiguousarray(stacked.accuracy[part]) for part in ACCURACIES}
-    return bytes(save(arrays, metadata={"lethe": json.dumps({"format": 1})}))
+    return arrays | {f"accuracy.{part}": np.ascontiguousarray(stacked.accuracy[part]) for part in ACCURACIES}
+
+
+def array_names(path: Path) -> frozenset[str]:
+    """The names of the arrays in a safetensors file; raises OutputsInvalid when it is none."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return frozenset(file.keys())
+    except SafetensorError as error:
+        raise OutputsInvalid(f"not a file of arrays: {error}") from error
+
+
+def read_arrays(path: Path, names: Iterable[str] | None = None) -> Iterator[tuple[str, NDArray[np.generic]]]:
+    """Yield the arrays called `names`, by default all, of a safetensors file, one after the other.
+
+    Only the one that is yielded is read. Raises OutputsInvalid when the file has no such array or is none of these.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            for name in file.keys() if names is None else names:
+                yield name, file.get_tensor(name)
+    except SafetensorError as error:
+        raise OutputsInvalid(f"not the arrays of a model's outputs: {error}") from error
 
 
 def read_pack(data: bytes) -> StackedOutputs:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 from urllib.parse import unquote, urlsplit
 from uuid import uuid4
 
@@ -212,6 +212,19 @@ class ArtifactStore:
             except BaseException:
                 Path(partial.name).unlink(missing_ok=True)
                 raise
+
+    @contextmanager
+    def unnamed_copy(self, ref: ArtifactRef) -> Iterator[Path]:
+        """Yield the path of a verified copy on this machine's disk that has no name in any folder.
+
+        Nothing of it is left behind, whatever ends the process, so it may be of hidden photographs. Memory does not
+        bound its size. Raises as `get` does, and OSError when there is no space for temporary files.
+        """
+        with TemporaryFile() as copy:
+            for piece in self._pieces(ref):
+                copy.write(piece)
+            copy.flush()
+            yield Path(f"/dev/fd/{copy.fileno()}")
 
     def _pieces(self, ref: ArtifactRef) -> Iterator[bytes]:
         """The artifact's bytes in order; raises ArtifactCorrupt after the last one when the digest differs."""

@@ -19,8 +19,9 @@ from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.specification_file import load_specification
 from lethe.evaluator.data.sources import Files
 from lethe.evaluator.measures.inputs import MeasureInputs
+from lethe.evaluator.measures.measurements import measure_inputs
 from lethe.evaluator.preparation import prepare
-from lethe.evaluator.scoring.measuring import load_measuring_set, measure_inputs
+from lethe.evaluator.scoring.measuring import load_measuring_set
 
 
 def compare_methods(
@@ -99,6 +100,5 @@ def _rows(bench: Bench, done: list[MethodRuns], progress: ReportProgress) -> lis
 def _row(
     name: str, inputs: MeasureInputs, *, constants: dict[str, Constant] | None = None, is_reference: bool = False
 ) -> Row:
-    found = measure_inputs(inputs).measures.values()
-    values = {key: value for one in found for key, value in one.values.items()}
-    return Row(name, constants or {}, inputs.models, values, inputs.score, is_reference=is_reference)
+    found = measure_inputs(inputs)
+    return Row(name, constants or {}, inputs.models, found.values, inputs.score, is_reference=is_reference)

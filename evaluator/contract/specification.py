@@ -332,6 +332,11 @@ class CompetitionSpec(Contract):
         default=False,
         description="On workers without a GPU `.cuda()` and `.to('cuda')` do nothing, instead of failing",
     )
+    outputs_after_reveal: bool = Field(
+        default=False,
+        description="After the reveal a team gets the margins of its runs and of the oracles; only for data that are "
+        "public, or whose people have agreed",
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> "CompetitionSpec":

@@ -100,8 +100,8 @@ class Measure:
         return f"{self.title}, {place} of {people}"
 
     def column_title(self, key: str) -> str:
-        """The short title of one of its values, for a column: `KLoM p95`."""
-        return f"{self.symbol or self.title}{key.removeprefix(self.name).replace('_', ' ')}"
+        """The short title of one of its values, for a column: `KLoM p95`, `person accuracy p50`."""
+        return f"{self.symbol or self.name}{key.removeprefix(self.name)}".replace("_", " ")
 
     def of(self, inputs: MeasureInputs, *, intervals: bool = True) -> Measurement:
         """Measure; with `intervals`, sixteen times more for a pool, image or person. Never raises for missing inputs.

@@ -14,7 +14,7 @@ from lethe.evaluator.metrics.competition import competition_epsilon
 from lethe.evaluator.metrics.diagnostics import diagnose, non_finite_outputs
 from lethe.evaluator.metrics.exact import exact_epsilon, exact_limit
 from lethe.evaluator.metrics.findings import ScoreFinding
-from lethe.evaluator.metrics.logits import cross_entropy, margins
+from lethe.evaluator.metrics.logits import Quantity, cross_entropy, margins, true_logits
 from lethe.evaluator.metrics.pool import MIN_RUNS, Pool
 from lethe.evaluator.metrics.quality import Rule, competition_bins, epsilon, example_quality, forgetting_quality
 from lethe.evaluator.metrics.score import METRIC_VERSION, Score, evaluate, final_score
@@ -28,6 +28,7 @@ __all__ = [
     "Difference",
     "NormalisedQuality",
     "Pool",
+    "Quantity",
     "Rule",
     "Score",
     "ScoreFinding",
@@ -50,6 +51,7 @@ __all__ = [
     "rank_replicates",
     "ranks",
     "replicate_difference",
+    "true_logits",
     "tug_of_war",
     "untouched_pool",
 ]

@@ -1,9 +1,14 @@
-"""Margins and losses from logits: the one scalar per run and example that the attacks see."""
+"""Margins, losses and true logits: the one scalar per run and example that the attacks see."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+Quantity = Literal["margin", "loss", "logit"]
+"""What the attacks may see: the margin, as in every score of a server, the cross-entropy, or the true class's logit."""
 
 _TINY = 1e-45
 _CHUNK_BYTES = 8 * 2**20
@@ -38,6 +43,17 @@ def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
         # Relative to the largest logit the sum of weights is at least one, so the logarithm is safe.
         result[rows] = np.log(weights.sum(axis=-1)) + (scores[rows].max(axis=-1) - true[rows])
     return result
+
+
+def true_logits(logits: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
+    """(N, E) float64 logits of the true class, in the logits' own unit; arguments and errors as for `margins`."""
+    scores, classes = _checked(logits, labels)
+    return np.take_along_axis(scores, classes[None, :, None], axis=-1)[..., 0].astype(np.float64)
+
+
+QUANTITIES: Mapping[Quantity, Callable[[ArrayLike, ArrayLike], NDArray[np.float64]]] = MappingProxyType(
+    {"margin": margins, "loss": cross_entropy, "logit": true_logits}
+)
 
 
 def _checked(logits: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.floating], NDArray[np.intp]]:

@@ -10,7 +10,7 @@ from lethe.evaluator.metrics.competition import competition_epsilon
 from lethe.evaluator.metrics.exact import exact_epsilon, exact_limit
 from lethe.evaluator.metrics.pool import Floats
 
-Rule = Literal["competition", "exact"]
+Rule = Literal["exact", "competition"]
 
 _BIN_WIDTH = 0.5
 

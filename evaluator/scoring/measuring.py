@@ -1,11 +1,10 @@
 """From stored outputs to measures: what all submissions of a split are measured against, and the measures of one."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
 from safetensors.numpy import load
 
 from lethe.evaluator.artifacts import ArtifactStore
@@ -14,24 +13,12 @@ from lethe.evaluator.artifacts.outputs import StackedOutputs, stack_outputs
 from lethe.evaluator.contract.oracle_pools import OraclePools
 from lethe.evaluator.contract.specification import MetricSpec
 from lethe.evaluator.measures.inputs import MeasureInputs, Pair, Part
-from lethe.evaluator.measures.registry import MEASURES_VERSION, Measurement, measures
 from lethe.evaluator.metrics import margins
 from lethe.evaluator.metrics.pool import Floats
 from lethe.evaluator.scoring.reference_set import ReferenceSet, load_reference_set
 
 LABELS: Mapping[Part, str] = {"forget": "forget.labels", "test": "test.labels", "retain": "retain_sample.labels"}
 """Parts of the outputs, and where the evaluation bundle has their labels."""
-
-
-@dataclass(frozen=True)
-class Measurements:
-    """All that was measured of a score, by the names of the measures; of which `version` of them."""
-
-    version: int
-    measures: dict[str, Measurement]
-
-
-MEASUREMENTS = TypeAdapter(Measurements)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,19 +85,3 @@ def load_measuring_set(artifacts: ArtifactStore, metric: MetricSpec, against: Or
         margins={part: margins(oracles.logits[part], of_part) for part, of_part in labels.items()},
         training_s=np.array([record.wall_s for record in records]),
     )
-
-
-def measure_inputs(
-    inputs: MeasureInputs,
-    names: Iterable[str] | None = None,
-    *,
-    intervals: bool = True,
-    report: Callable[[str], None] = lambda _: None,
-) -> Measurements:
-    """Return these measures of the inputs, by default all of them; `report` gets the name of each before it begins."""
-    known = measures()
-    found = {}
-    for name in known if names is None else names:
-        report(name)
-        found[name] = known[name].of(inputs, intervals=intervals)
-    return Measurements(MEASURES_VERSION, found)

@@ -119,11 +119,18 @@ def load_reference_set(artifacts: ArtifactStore, metric: MetricSpec, against: Or
 
 def pool_of(stacked: StackedOutputs, labels: NDArray[np.int64]) -> Pool:
     """Return margins on the forget examples, whose labels are (E,), and the accuracies of N models."""
+    return pool_of_logits(stacked.logits["forget"], stacked.accuracy, labels)
+
+
+def pool_of_logits(
+    forget: NDArray[np.float32], accuracy: Mapping[str, NDArray[np.float64]], labels: NDArray[np.int64]
+) -> Pool:
+    """As `pool_of`, to the bit, from the logits (N, E, C) on the forget examples and the accuracies (N,) by part."""
     return Pool(
-        margins=margins(stacked.logits["forget"], labels),
-        retain_accuracy=stacked.accuracy["retain"],
-        test_accuracy=stacked.accuracy["test"],
-        forget_accuracy=stacked.accuracy["forget"],
+        margins=margins(forget, labels),
+        retain_accuracy=accuracy["retain"],
+        test_accuracy=accuracy["test"],
+        forget_accuracy=accuracy["forget"],
     )
 
 

@@ -32,6 +32,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         participant.cancel,
         participant.select,
         participant.receipt,
+        participant.evidence,
         participant.leaderboard,
     ),
     "Research": (score.score, bench.bench),

@@ -251,16 +251,19 @@ def export(
         bool,
         typer.Option(help="Include the arrays behind each score, which `lethe score` reads, and plots"),
     ] = True,
+    logits: Annotated[
+        bool, typer.Option(help="Include all outputs of runs and oracles, some 20 MB a submission of 512 runs")
+    ] = True,
     mlflow: Annotated[
         str | None, typer.Option("--mlflow", help="Also log it to MLflow: a new folder, or a tracking server's URL")
     ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Write what a paper's appendix needs: tables, receipts, sources, margins; no e-mails, keys or photographs.
+    """Write what a paper's appendix needs: tables, receipts, sources, outputs; no e-mails, keys or photographs.
 
-    The specification has the seeds of the data, and margins say something about hidden photographs: publish the archive
-    after the end.
+    A README in the folder says the shapes. The specification has the seeds of the data, and outputs say much about
+    hidden photographs: publish those only if the photographs are public, or their people have agreed.
     """
     from rich.progress import Progress
 
@@ -277,6 +280,7 @@ def export(
             slug,
             folder,
             margins=margins,
+            logits=logits,
             report=lambda done, total: bars.update(bar, completed=done, total=total),
         )
     uri = None if mlflow is None else log_archive(folder, mlflow)

@@ -6,7 +6,7 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts
-from lethe.server.pages.formatting import limit_facts
+from lethe.server.pages.formatting import limit_facts, outputs_text
 from lethe.server.submissions.schemas import QuotaView, ReceiptView, SubmissionLog, SubmissionView
 
 MEBIBYTE = 2**20
@@ -85,6 +85,7 @@ def describe_competition(facts: CompetitionFacts, announcements: list[Announceme
         f"{counts.retain} retain, {counts.forget} forget and {counts.validation} validation images of {counts.classes} "
         f"classes, {facts.image_size} × {facts.image_size}; {facts.architecture}; batches of {facts.batch_size}",
         f"{facts.runs} runs; {facts.final_selections} selections for the final evaluation",
+        f"outputs of the runs: {outputs_text(facts.outputs_after_reveal)}",
         *_listed("limits", facts.limits),
         *_listed("quotas of a team", facts.quotas),
     ]

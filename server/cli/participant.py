@@ -1,6 +1,7 @@
 """Participants' commands over HTTP: list competitions, submit, follow, select."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -16,10 +17,11 @@ from lethe.server.cli.descriptions import (
     describe_receipt,
     describe_submission,
 )
-from lethe.server.cli.options import Json, Server, Slug, SubmissionId, Token
+from lethe.server.cli.options import Json, Server, Slug, SubmissionId, Token, say
 from lethe.server.cli.tables import print_competitions, print_leaderboard, print_submissions
 from lethe.server.cli.watch import wait_for
 from lethe.server.client import Client, connect
+from lethe.server.errors import ConfigurationError
 from lethe.server.submissions.schemas import SubmissionView
 
 Watch = Annotated[bool, typer.Option("--watch", help="Follow it until it has ended")]
@@ -128,6 +130,31 @@ def receipt(submission_id: SubmissionId, server: Server = None, token: Token = N
     with connect(server, token) as client:
         found = client.receipt(submission_id)
     typer.echo(found.model_dump_json() if as_json else describe_receipt(found))
+
+
+def evidence(
+    submission_id: SubmissionId,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="A new file; by default ID.npz in this folder")
+    ] = None,
+    view: Annotated[Evaluation, typer.Option("--view", help="Of which evaluation")] = Evaluation.PUBLIC,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file")] = False,
+    server: Server = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Download the margins behind a score of yours, which lethe score computes again, if the host shows them.
+
+    They are shown after the reveal, where the competition's page says that teams get their outputs.
+    """
+    file = Path(f"{submission_id}.npz") if output is None else output
+    if file.exists() and not force:
+        raise ConfigurationError(f"{file} already exists: choose another name with -o, or replace it with --force")
+    with connect(server, token) as client:
+        client.evidence(submission_id, file, view=view)
+    size = file.stat().st_size
+    document = {"submission": str(submission_id), "view": view.value, "file": str(file), "bytes": size}
+    say(document, f"{file} is written, {size:,} bytes. Next: lethe score {shlex.quote(str(file))}", as_json)
 
 
 def leaderboard(

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from lethe.evaluator.metrics import Comparison, NormalisedQuality, Pool, Score, ScoreFinding
+    from rich.table import Table
+
+    from lethe.evaluator.measures.measurements import Measurements
+    from lethe.evaluator.metrics import Comparison, NormalisedQuality, Pool, Quantity, Rule, Score, ScoreFinding
 
 
 BAR_WIDTH = 40
@@ -17,25 +20,42 @@ PERMUTATIONS = 99
 
 
 def score(
-    file: Annotated[
-        Path,
+    files: Annotated[
+        list[Path],
         typer.Argument(
+            metavar="FILE...",
             exists=True,
             dir_okay=False,
             readable=True,
             help="Arrays `unlearned` and `retrained`: margins (N, E), or logits (N, E, C) with `labels` (E,). "
             "Optional: `identities` (E,), a second oracle pool `ceiling`, and accuracies (N,) named like "
-            "`unlearned_retain_accuracy` or `retrained_test_accuracy`",
+            "`unlearned_retain_accuracy` or `retrained_test_accuracy`. Several files together have the arrays of one",
         ),
     ],
-    rule: Annotated[Literal["exact", "competition"], typer.Option(help="How epsilon is computed")] = "exact",
-    cap_ratios: Annotated[bool, typer.Option(help="Limit the accuracy ratios to 1; the 2023 challenge did not")] = True,
+    rule: Annotated[
+        Literal["exact", "competition"] | None,
+        typer.Option(help="How epsilon is computed; by default as the file says, else exact"),
+    ] = None,
+    cap_ratios: Annotated[
+        bool | None,
+        typer.Option(
+            "--cap-ratios/--no-cap-ratios",
+            help="Limit the accuracy ratios to 1; the 2023 challenge did not. By default as the file says, else yes",
+        ),
+    ] = None,
+    quantity: Annotated[
+        Literal["margin", "loss", "logit"],
+        typer.Option(help="What the attacks see of logits: margin, cross-entropy, or logit of the true class"),
+    ] = "margin",
     against: Annotated[
         Path | None,
         typer.Option(
             exists=True, dir_okay=False, readable=True, help="A second file with the same `retrained`, to compare with"
         ),
     ] = None,
+    measures: Annotated[
+        bool, typer.Option("--measures", help="Also everything else that margins and accuracies tell; takes seconds")
+    ] = False,
     plot: Annotated[Path | None, typer.Option(help="Write a picture (.png, .svg or .pdf); needs matplotlib")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text")] = False,
 ) -> None:
@@ -43,7 +63,7 @@ def score(
     from lethe.evaluator.metrics.pools_file import PoolsFileError
 
     try:
-        report = _score(file, rule, cap_ratios, against)
+        report = _score(files, rule, cap_ratios, quantity, against, measures)
         if plot is not None:
             _draw(report, plot)
     except (PoolsFileError, _Refused) as refusal:
@@ -62,6 +82,7 @@ class _Refused(Exception):
 @dataclass(frozen=True)
 class _ScoreReport:
     file: Path
+    quantity: "Quantity"
     unlearned: "Pool"
     retrained: "Pool"
     score: "Score"
@@ -69,16 +90,33 @@ class _ScoreReport:
     normalised: "NormalisedQuality | None"
     comparison: "Comparison | None"
     findings: tuple["ScoreFinding", ...]
+    measurements: "list[Measurements]"
+    """Of the runs, then of the ceiling if there is one; empty unless they were asked for."""
 
 
-def _score(file: Path, rule: Literal["exact", "competition"], cap_ratios: bool, against: Path | None) -> _ScoreReport:
+def _score(
+    files: list[Path],
+    rule: "Rule | None",
+    cap_ratios: bool | None,
+    quantity: "Quantity",
+    against: Path | None,
+    measures: bool,
+) -> _ScoreReport:
     import numpy as np
 
+    from lethe.evaluator.measures.inputs import inputs_of_pools
+    from lethe.evaluator.measures.measurements import Measurements, measure_inputs
     from lethe.evaluator.metrics import ScoreFinding, calibrate, compare, diagnose, evaluate
     from lethe.evaluator.metrics.pools_file import KNOWN, read_pools
 
-    stored = read_pools(file)
+    file = files[0]
+    if measures and quantity != "margin":
+        raise _Refused("--measures are of margins; leave --quantity out")
+    stored = read_pools(*files, quantity=quantity)
     unlearned, retrained = stored.unlearned, stored.retrained
+    rule = rule or stored.rule or "exact"
+    if cap_ratios is None:
+        cap_ratios = stored.cap_ratios is not False
     calibration = normalised = comparison = None
     try:
         result = evaluate(unlearned, retrained, rule=rule, cap_ratios=cap_ratios, identities=stored.identities)
@@ -91,7 +129,7 @@ def _score(file: Path, rule: Literal["exact", "competition"], cap_ratios: bool, 
             raise _Refused(f"{file}: the pool `ceiling`, scored like `unlearned`: {error}") from error
         normalised = calibration.normalise(result)
     if against is not None:
-        other = read_pools(against)
+        other = read_pools(against, *files[1:], quantity=quantity)
         if not np.array_equal(other.retrained.margins, retrained.margins):
             raise _Refused(f"{against}: its `retrained` differs from that of {file}; compare on one oracle bank")
         try:
@@ -110,18 +148,30 @@ def _score(file: Path, rule: Literal["exact", "competition"], cap_ratios: bool, 
     if stored.ignored:
         message = f"Ignored {', '.join(stored.ignored)}; known arrays are {', '.join(sorted(KNOWN))}."
         findings = (*findings, ScoreFinding("arrays_ignored", message))
-    return _ScoreReport(file, unlearned, retrained, result, ceiling, normalised, comparison, findings)
+    measurements: list[Measurements] = []
+    if measures:
+        references = [] if stored.ceiling is None or ceiling is None else [(stored.ceiling, ceiling)]
+        for pool, of_pool in ((unlearned, result), *references):
+            inputs = inputs_of_pools(
+                pool, retrained, rule=rule, identities=stored.identities, score=of_pool, ceiling=ceiling
+            )
+            measurements.append(measure_inputs(inputs))
+    return _ScoreReport(
+        file, quantity, unlearned, retrained, result, ceiling, normalised, comparison, findings, measurements
+    )
 
 
 def _as_json(report: _ScoreReport) -> dict[str, Any]:
     from dataclasses import asdict
 
-    described = _score_as_json(report.score)
+    described = {"quantity": report.quantity} | _score_as_json(report.score)
     described["epsilon"] = report.score.epsilon.tolist()
     described["ceiling"] = None if report.ceiling is None else _score_as_json(report.ceiling)
     described["normalised"] = None if report.normalised is None else asdict(report.normalised)
     described["comparison"] = None if report.comparison is None else asdict(report.comparison)
     described["warnings"] = [asdict(finding) for finding in report.findings]
+    for name, found in zip(("measures", "ceiling_measures"), report.measurements, strict=False):
+        described[name] = {key: asdict(value) for key, value in found.values.items()}
     return described
 
 
@@ -172,13 +222,37 @@ def _print(report: _ScoreReport) -> None:
         table.add_row("  permutation p-value", f"{report.comparison.p_value:.2f}", "")
     console = Console(highlight=False)
     sizes = f"{score.runs} runs, {score.oracles} oracles, {len(score.epsilon)} examples"
-    console.print(f"{report.file.name}: {sizes}, rule {score.rule}", markup=False, soft_wrap=True)
+    seen = "" if report.quantity == "margin" else f", attacks see the {report.quantity}"
+    console.print(f"{report.file.name}: {sizes}, rule {score.rule}{seen}", markup=False, soft_wrap=True)
     console.print(table)
     console.print()
     for line in _histogram(score):
         console.print(line, markup=False, soft_wrap=True)
+    if report.measurements:
+        console.print()
+        console.print(_measures_table(*report.measurements))
     for finding in report.findings:
         typer.echo(f"warning {finding.code}: {finding.message}", err=True)
+
+
+def _measures_table(found: "Measurements", of_ceiling: "Measurements | None" = None) -> "Table":
+    """Return every value with its interval, beside the second pool of oracles where the file has one."""
+    from rich.table import Table
+
+    from lethe.evaluator.measures.registry import measure_of
+
+    table = Table("measure", "value", "95% interval", "" if of_ceiling is None else "oracles", box=None, pad_edge=False)
+    question = ""
+    for key, value in found.values.items():
+        one = measure_of(key)
+        if one.question != question:
+            question = one.question
+            table.add_row(question, style="bold")
+        bounds = "" if value.low is None or value.high is None else _interval((value.low, value.high))
+        beside = None if of_ceiling is None else of_ceiling.values.get(key)
+        oracles = "" if beside is None else f"{beside.value:.4f}"
+        table.add_row(f"  {one.column_title(key)}", f"{value.value:.4f}", bounds, oracles)
+    return table
 
 
 def _interval(bounds: tuple[float, float]) -> str:
@@ -236,7 +310,7 @@ def _draw(report: _ScoreReport, path: Path) -> None:
             right.plot(values, np.full(len(values), row + offset), "|", color=colour, markersize=9, alpha=0.6)
     right.set_yticks(range(3), [f"example {e}\nε = {score.epsilon[e]:.2f}" for e in chosen])
     right.set_ylim(-0.6, 2.6)
-    right.set_xlabel("margin")
+    right.set_xlabel(report.quantity)
     right.set_title("unlearned (orange, above) and oracles (blue)", fontsize=10)
     try:
         figure.savefig(path, dpi=130)

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 from urllib.parse import quote
 from uuid import UUID
 
@@ -160,6 +161,24 @@ class Client:
         """Return what the score depends on."""
         return self._call("GET", f"/submissions/{submission_id}/receipt", ReceiptView)
 
+    def evidence(self, submission_id: UUID, file: Path, *, view: Evaluation = Evaluation.PUBLIC) -> Path:
+        """Write the margins behind a score to `file`, as `lethe.read_pools` reads them, and return it.
+
+        It appears only when it is complete, and replaces what was there. The server has it after the reveal, where the
+        competition's `outputs_after_reveal` is true.
+        """
+        partial = file.with_name(f".{file.name}.part")
+        try:
+            with partial.open("wb") as stream:
+                self._fetch(f"/submissions/{submission_id}/evidence", stream, params={"view": view.value})
+            partial.replace(file)
+        except OSError as error:
+            raise ApiError(f"cannot write {file}: {error.strerror}", code="unwritable_file") from error
+        finally:
+            with suppress(OSError):
+                partial.unlink()
+        return file
+
     def cancel(self, submission_id: UUID) -> SubmissionView:
         """Cancel a submission that is not yet scored; it still counts against the quota."""
         return self._call("POST", f"/submissions/{submission_id}/cancel", SubmissionView)
@@ -222,6 +241,18 @@ class Client:
         if not response.is_success:
             raise refused(response, self.server)
         return response
+
+    def _fetch(self, path: str, stream: BinaryIO, **more: Any) -> None:
+        """Write the body of the answer to `stream` as it arrives."""
+        try:
+            with self._http.stream("GET", path, **more) as response:
+                if not response.is_success:
+                    response.read()
+                    raise refused(response, self.server)
+                for piece in response.iter_bytes():
+                    stream.write(piece)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise unreachable(self.server, error, origin=self._origin) from error
 
 
 def _at(*parts: str) -> str:

@@ -11,8 +11,9 @@ from lethe.server.errors import LetheError
 class ApiError(LetheError):
     """The server refused, does not answer, or is not a Lethe server; the message says what to do.
 
-    `code` is the server's (docs/api.md) or `unreachable`, `not_lethe`, `version_mismatch`, `unreadable_file`. `status`
-    is the HTTP status, None without an answer. `members` are the further members of the problem document.
+    `code` is the server's (docs/api.md) or `unreachable`, `not_lethe`, `version_mismatch`, `unreadable_file`,
+    `unwritable_file`. `status` is the HTTP status, None without an answer. `members` are the further members of the
+    problem document.
     """
 
     def __init__(

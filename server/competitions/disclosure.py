@@ -7,10 +7,11 @@ channel that the code can write to. docs/leaks.md counts what the rules below le
 import hashlib
 import hmac
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import accumulate, pairwise
 from typing import Any
 
 from lethe.evaluator.contract.states import Stage, SubmissionState
@@ -18,6 +19,10 @@ from lethe.server.competitions.phases import Phase
 
 SCORE_DIGITS = 3
 SCORE_DECIMALS = 4
+SHARE_STEP = 5
+"""Percent: shares of the forget images are whole multiples of it."""
+ROUNDED_PLOTS = frozenset({"histogram"})
+"""Plots that are drawn from rounded numbers. The others have each image's epsilon and each run's accuracy and time."""
 PROGRESS_STEPS = 10
 PROGRESS_EVERY_S = 30.0
 PUBLIC_RECEIPT = ("source_sha256", "metric_version", "evaluation", "runs", "oracles", "environments", "sandbox_modes")
@@ -42,21 +47,32 @@ class Viewer(StrEnum):
 class Visibility:
     """`own`: state, progress, error code, source and log of a submission. `exact`: without rounding, with messages.
 
-    `metric`: the rule and the parts of a score. `final`: the final evaluation, its board and its scores.
+    `metric`: the rule and the parts of a score. `final`: the final evaluation, its board and its scores. `outputs`:
+    margins and accuracies of the runs and of the oracles, and plots of them.
     """
 
     own: bool
     exact: bool
     metric: bool
     final: bool
+    outputs: bool
 
 
-def visibility(viewer: Viewer, phase: Phase) -> Visibility:
-    """Return what `viewer` may see in `phase`. Hosts and operators see everything at any time."""
+def visibility(viewer: Viewer, phase: Phase, *, outputs_after_reveal: bool = False) -> Visibility:
+    """Return what `viewer` may see in `phase`. Hosts and operators see everything at any time.
+
+    `outputs_after_reveal` is what the specification says; who does not pass it shows no outputs to a team.
+    """
     if viewer in {Viewer.HOST, Viewer.OPERATOR}:
-        return Visibility(own=True, exact=True, metric=True, final=True)
-    revealed = phase is Phase.REVEALED
-    return Visibility(own=viewer is Viewer.TEAM, exact=False, metric=revealed, final=revealed)
+        return Visibility(own=True, exact=True, metric=True, final=True, outputs=True)
+    revealed, own = phase is Phase.REVEALED, viewer is Viewer.TEAM
+    outputs = revealed and own and outputs_after_reveal
+    return Visibility(own=own, exact=False, metric=revealed, final=revealed, outputs=outputs)
+
+
+def shows_plot(name: str, visible: Visibility) -> bool:
+    """Return whether the plot is shown: the exact ones to those who may see outputs, else one of rounded numbers."""
+    return visible.metric and (name in ROUNDED_PLOTS) != visible.outputs
 
 
 def round_score(value: float) -> float:
@@ -64,6 +80,16 @@ def round_score(value: float) -> float:
     if value == 0:
         return 0.0
     return round(value, min(SCORE_DECIMALS, SCORE_DIGITS - 1 - math.floor(math.log10(abs(value))))) + 0.0
+
+
+def round_shares(counts: Sequence[int]) -> tuple[int, ...]:
+    """Return the percentages that `counts` are of their sum, in steps of SHARE_STEP; they sum to 100, or are all zero.
+
+    What is rounded are the shares up to and including each count, so that no rounding error adds up.
+    """
+    total, steps = sum(counts), 100 // SHARE_STEP
+    ends = (round(steps * sum_so_far / total) if total else 0 for sum_so_far in accumulate(counts, initial=0))
+    return tuple(SHARE_STEP * (end - start) for start, end in pairwise(ends))
 
 
 def round_time(moment: datetime) -> datetime:

@@ -68,6 +68,10 @@ class CompetitionFacts(CompetitionRow):
     practice_counts: PublicCounts | None = Field(description="Of the practice data; null where they were not counted")
     environment: dict[str, str] = Field(description="Versions of what a submission can import")
     extra_parameters: list[str] = Field(description="Further parameters of unlearning that are bound by name")
+    outputs_after_reveal: bool = Field(
+        default=False,
+        description="After the reveal a team gets the margins of its runs and of the oracles; if false, only the host",
+    )
 
 
 class AnnouncementView(BaseModel):

@@ -69,6 +69,12 @@ def prepared_competition(competition: Competition) -> PreparedCompetition:
     return PreparedCompetition.model_validate(competition.prepared)
 
 
+def visibility_of(competition: Competition, viewer: Viewer) -> Visibility:
+    """Return what `viewer` may see of the competition now, outputs included."""
+    outputs = specification(competition).outputs_after_reveal
+    return visibility(viewer, phase(competition), outputs_after_reveal=outputs)
+
+
 def clock_step_s(session: Session, spec: CompetitionSpec) -> float:
     """Return the step of the clock at which what workers did for a competition shows, in seconds; 0: at once.
 
@@ -148,6 +154,7 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         practice_counts=None if prepared.practice.counts is None else _public(prepared.practice.counts),
         environment=prepared.environment,
         extra_parameters=list(EXTRA_PARAMETERS),
+        outputs_after_reveal=spec.outputs_after_reveal,
     )
 
 

@@ -11,17 +11,18 @@ from threading import Thread
 from typing import Any
 
 from lethe.evaluator.artifacts import ArtifactStoreAway, open_store
+from lethe.evaluator.measures.measurements import Measurements, as_document
 from lethe.evaluator.measures.registry import MEASURES_VERSION
-from lethe.evaluator.scoring.measuring import Measurements, load_measuring_set
+from lethe.evaluator.scoring.measuring import load_measuring_set
 from lethe.server.context import Context
 from lethe.server.logs import get_logger
 from lethe.server.scoring import measuring
-from lethe.server.scoring.measuring import MeasuringJob, document_of, measure_score
+from lethe.server.scoring.measuring import MeasuringJob, measure_score
 
 log = get_logger(__name__)
 
 NICENESS = 10
-NOTHING = document_of(Measurements(MEASURES_VERSION, {}))
+NOTHING = as_document(Measurements(MEASURES_VERSION, {}))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from lethe.evaluator.artifacts import ArtifactStoreAway
 from lethe.evaluator.contract.states import Evaluation
+from lethe.server.competitions.disclosure import round_score
 from lethe.server.context import Context
 from lethe.server.hosting.artifact_references import refs_in
 from lethe.server.leaderboard import queries, score_queries
@@ -109,13 +110,16 @@ def _changed(session: Session) -> Iterator[tuple[UUID, Evaluation, int]]:
 
 
 def _dots(session: Session, competition_id: UUID, evaluation: Evaluation) -> tuple[Dot, ...]:
-    """Return the best scored submissions, best first; only those that count on the board."""
+    """Return the best scored submissions, best first; only those that count on the board.
+
+    Rounded as everybody may see them, because a place in a picture tells a number as exactly as a text does.
+    """
     board = {"competition_id": competition_id, "evaluation": evaluation}
     return tuple(
         Dot(
-            score=row.final_score,
-            forgetting=row.forgetting_quality,
-            utility=row.retain_ratio * row.test_ratio,
+            score=round_score(row.final_score),
+            forgetting=round_score(row.forgetting_quality),
+            utility=round_score(row.retain_ratio * row.test_ratio),
             place=row.position or None,
         )
         for row in score_queries.overview_scores.rows(session, **board, limit=DOTS + 1)

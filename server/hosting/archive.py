@@ -11,19 +11,25 @@ from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.oracle_pools import oracle_pools
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.specification import MetricSpec
 from lethe.evaluator.contract.states import Evaluation
+from lethe.evaluator.measures.measurements import from_document
+from lethe.evaluator.measures.registry import measures
+from lethe.evaluator.metrics import Pool
+from lethe.evaluator.metrics.pools_file import write_pools
 from lethe.evaluator.scoring.reference_set import ReferenceSet, load_reference_set
 from lethe.server.competitions.service import get_competition, prepared_competition, specification
 from lethe.server.context import Context
 from lethe.server.errors import ConfigurationError
 from lethe.server.hosting import queries
-from lethe.server.hosting.margins_file import margins_file
+from lethe.server.hosting.archive_outputs import README, write_oracles, write_runs
 from lethe.server.http.csv_table import csv_table
 from lethe.server.leaderboard import service as leaderboards
 from lethe.server.models import Competition, FormerScore, Score, Submission
 from lethe.server.plots.run_plots import plot_runs, retraining_wall_s
 from lethe.server.plots.submission import Floats
 from lethe.server.scoring.queries import reference_scores, run_items
+from lethe.server.scoring.recompute import metric_of_receipt
 from lethe.server.scoring.stored_outputs import RunOutputs, read_runs, run_outputs
 
 FORMAT = 1
@@ -34,6 +40,9 @@ COLUMNS = (
     *("submission", "team", "filename", "evaluation", "state", "fault", "created_at", "finished_at"),
     *("final_score", "interval_low", "interval_high", "forgetting_quality", "retain_ratio", "test_ratio"),
 )
+
+
+MEASURE_COLUMNS = ("submission", "team", "measure", "value", "low", "high", "unit", "question")
 
 
 class FolderInUse(ConfigurationError):
@@ -53,13 +62,20 @@ class Exported:
 
 
 def export(
-    context: Context, slug: str, folder: Path, *, margins: bool = True, report: ReportProgress | None = None
+    context: Context,
+    slug: str,
+    folder: Path,
+    *,
+    margins: bool = True,
+    logits: bool = True,
+    report: ReportProgress | None = None,
 ) -> int:
     """Write the archive of `slug` into `folder` and return the number of submissions in it.
 
     `archive.json` has the specification, the receipts and every number; `submissions.csv` and `leaderboard-….csv` the
     tables; `sources/` the files as they ran; `margins/` one NPZ file for each scored submission and `plots/` what they
-    show, unless `margins` is false. The competition's secret, e-mail addresses, tokens and photographs stay. Raises
+    show, unless `margins` is false; `outputs/` the logits, accuracies, labels and identities, unless `logits` is.
+    `README.md` has the shapes. The competition's secret, e-mail addresses, tokens and photographs stay. Raises
     CompetitionNotFound, FolderInUse, and ArtifactError when an artifact is missing.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -77,6 +93,8 @@ def export(
     for evaluation, board in boards.items():
         _write(folder / f"leaderboard-{evaluation}.csv", leaderboards.as_csv(board).encode())
     _write(folder / "submissions.csv", _table(exported).encode())
+    _write(folder / "measures.csv", _measures_table(exported, facts["references"]).encode())
+    _write(folder / "README.md", README.read_bytes())
     archive = {"format": FORMAT, "competition": facts, "submissions": [one.facts for one in exported]}
     _write(folder / "archive.json", json.dumps(archive, indent=1, sort_keys=True).encode())
     reference_sets: dict[str, ReferenceSet] = {}
@@ -86,15 +104,23 @@ def export(
             report(done, len(exported))
         name, evaluation = one.facts["id"], one.facts["evaluation"]
         _write(folder / "sources" / f"{name}.py", context.artifacts.get(one.source))
-        if not margins or one.outputs is None:
+        if one.outputs is None:
+            continue
+        against = oracle_pools(spec, prepared, Evaluation(evaluation))
+        if logits:
+            write_runs(context.artifacts, one.outputs, folder / "outputs" / f"{name}.npz")
+            oracles = folder / "outputs" / f"oracles-{evaluation}.npz"
+            if not oracles.exists():
+                write_oracles(context.artifacts, spec.metric, against, oracles)
+        if not margins:
             continue
         if evaluation not in reference_sets:
-            against = oracle_pools(spec, prepared, Evaluation(evaluation))
             reference_sets[evaluation] = load_reference_set(context.artifacts, spec.metric, against)
             training_wall_s[evaluation] = retraining_wall_s(context.artifacts, against)
         reference_set = reference_sets[evaluation]
         unlearned = reference_set.pool(read_runs(context.artifacts, one.outputs))
-        _write(folder / "margins" / f"{name}.npz", margins_file(reference_set, unlearned))
+        metric = metric_of_receipt(one.facts["score"]["receipt"], spec.metric)
+        _write_margins(folder / "margins" / f"{name}.npz", reference_set, unlearned, metric)
         for plot in plot_runs(reference_set, unlearned, one.run_wall_s, training_wall_s[evaluation]):
             _write(folder / "plots" / name / f"{plot.name}.svg", plot.svg)
     if report is not None:
@@ -140,7 +166,8 @@ def _facts(submission: Submission, team: str, score: Score | None) -> dict[str, 
 
 
 def score_facts(score: Score | FormerScore) -> dict[str, Any]:
-    """Return every number of a score, unrounded, with its receipt."""
+    """Return every number of a score, unrounded, with its receipt; and what was measured, unless it is a former one."""
+    measured = {"measures": score.measures} if isinstance(score, Score) else {}
     return {
         "final_score": score.final_score,
         "interval": [score.interval_low, score.interval_high],
@@ -149,6 +176,7 @@ def score_facts(score: Score | FormerScore) -> dict[str, Any]:
         "test_ratio": score.test_ratio,
         "replicates": score.replicates,
         "receipt": score.receipt,
+        **measured,
     }
 
 
@@ -171,6 +199,38 @@ def _table(exported: list[Exported]) -> str:
             row |= {column: score.get(column) for column in COLUMNS[8:]} | {"interval_low": low, "interval_high": high}
         rows.append([row[column] for column in COLUMNS])
     return csv_table(COLUMNS, rows)
+
+
+def _measures_table(exported: list[Exported], references: dict[str, Any]) -> str:
+    """One line for each value of each submission's score, and of ceiling and floor."""
+    scores = [(one.facts["id"], one.facts["team"], one.facts["score"]) for one in exported if one.facts["score"]]
+    scores += [("", name, score) for name, score in references.items()]
+    return csv_table(
+        MEASURE_COLUMNS,
+        (
+            [identifier, team, key, value.value, value.low, value.high, one.unit, one.question]
+            for identifier, team, score in scores
+            for name, found in from_document(score["measures"]).measures.items()
+            for one in [measures().get(name)]
+            if one is not None  # of an older version
+            for key, value in found.values.items()
+        ),
+    )
+
+
+def _write_margins(path: Path, reference_set: ReferenceSet, unlearned: Pool, metric: MetricSpec) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as stream:
+        write_pools(
+            stream,
+            unlearned=unlearned,
+            retrained=reference_set.retrained,
+            ceiling=reference_set.others,
+            labels=reference_set.labels,
+            identities=reference_set.person_id,
+            rule=metric.rule,
+            cap_ratios=metric.cap_ratios,
+        )
 
 
 def _write(path: Path, data: bytes) -> None:

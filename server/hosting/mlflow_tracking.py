@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lethe.evaluator.measures.measurements import from_document
 from lethe.server.errors import ConfigurationError
 from lethe.server.hosting.archive import FolderInUse
 
@@ -86,6 +87,8 @@ def _log_score(client: "MlflowClient", run: str, score: dict[str, Any]) -> None:
         client.log_metric(run, name, score[name])
     for name, value in zip(("interval_low", "interval_high"), score["interval"], strict=True):
         client.log_metric(run, name, value)
+    for key, value in from_document(score["measures"]).values.items():
+        client.log_metric(run, key, value.value)
     receipt = score["receipt"]
     for name in RECEIPT:
         if name in receipt:

@@ -76,6 +76,7 @@ EXAMPLES: dict[str, Any] = {
         "counts": {"retain": 660, "forget": 84, "validation": 48, "classes": 10},
         "practice_counts": {"retain": 258, "forget": 24, "validation": 24, "classes": 10},
         "environment": {"python": "3.11.2", "torch": "2.9.0"}, "extra_parameters": ["device", "seed"],
+        "outputs_after_reveal": True,
     },
     "NewAnnouncement": {"title": "A day more", "body": "Uploads end on Tuesday."},
     "AnnouncementView": {"title": "A day more", "body": "Uploads end on Tuesday.", "created_at": _AT},

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
+from lethe.evaluator.measures.measurements import from_document
 from lethe.evaluator.measures.registry import Measure, Measurement, Value, measure_of, measures
-from lethe.evaluator.scoring.measuring import MEASUREMENTS, Measurements
 from lethe.server.competitions.disclosure import round_score
 from lethe.server.leaderboard.score_queries import reference_rows
 from lethe.server.models import Score
@@ -40,16 +40,11 @@ class MeasuresView(BaseModel):
     measures: list[MeasureView]
 
 
-def stored_measurements(document: dict[str, Any] | None) -> Measurements:
-    """Return what is stored in a row's `measures`; without anything, measurements of nothing."""
-    return Measurements(0, {}) if document is None else MEASUREMENTS.validate_python(document)
-
-
 def measures_view(session: Session, score: Score, *, exact: bool) -> MeasuresView:
     """Return every measure that was computed of the score; rounded as scores are unless `exact`."""
-    found = stored_measurements(score.measures)
+    found = from_document(score.measures)
     beside = {
-        reference.reference: stored_measurements(reference.measures).measures
+        reference.reference: from_document(reference.measures).measures
         for reference in reference_rows(session, score.competition_id, score.evaluation)
         if reference.reference is not None
     }
@@ -67,7 +62,7 @@ def measures_view(session: Session, score: Score, *, exact: bool) -> MeasuresVie
 
 def column_values(document: dict[str, Any] | None, keys: tuple[str, ...]) -> dict[str, float | None]:
     """Return the unrounded values of a board's columns by key; None for one that is absent."""
-    found = stored_measurements(document).measures
+    found = from_document(document).measures
     values = {key: found.get(measure_of(key).name, _NONE).values.get(key) for key in keys}
     return {key: None if value is None else value.value for key, value in values.items()}
 

@@ -97,6 +97,13 @@ def measure_text(value: float | None) -> str:
     return f"{value:,.{min(digits, SCORE_DIGITS)}f}"
 
 
+def outputs_text(are_given: bool) -> str:
+    """Return who gets the outputs of runs, in the words of every page."""
+    if are_given:
+        return "after the reveal a team gets those of its own runs, with the oracles'"
+    return "the host alone has them; teams see rounded numbers"
+
+
 def count_text(count: int, singular: str, plural: str | None = None) -> str:
     """Return `1 team` or `1,200 teams`."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"

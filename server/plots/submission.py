@@ -1,4 +1,7 @@
-"""The plots of one submission, for hosts and, after the reveal, everybody: epsilon, margins, accuracies and times."""
+"""The plots of one submission: epsilon, margins, accuracies and times, and a histogram of rounded numbers.
+
+`disclosure` decides who sees which of them, and when.
+"""
 
 from dataclasses import dataclass
 
@@ -10,11 +13,14 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from lethe.evaluator.metrics import Pool
+from lethe.server.competitions.disclosure import SHARE_STEP, round_shares
 from lethe.server.plots.drawing import ORACLE, PALE, UNLEARNED, Plot, draw, styled, to_svg
 
 Floats = NDArray[np.float64]
 
 BIN = 0.5
+COARSE_BINS = 15
+"""Of the rounded histogram, however large epsilon is: the last one includes all larger values."""
 CHOSEN = ((0.1, "well forgotten"), (0.5, "typical"), (0.9, "badly forgotten"))
 PARTS = (("retain_accuracy", "retain"), ("test_accuracy", "test"), ("forget_accuracy", "forget"))
 
@@ -38,7 +44,7 @@ class PlotData:
 @styled
 def submission_plots(data: PlotData) -> tuple[Plot, ...]:
     """Draw all plots of one scored submission, in the order in which a page shows them."""
-    return (_epsilon_plot(data), _margin_plot(data), _accuracy_plot(data), _time_plot(data))
+    return (_epsilon_plot(data), _margin_plot(data), _accuracy_plot(data), _time_plot(data), _histogram_plot(data))
 
 
 def _epsilon_plot(data: PlotData) -> Plot:
@@ -66,6 +72,28 @@ def _epsilon_plot(data: PlotData) -> Plot:
         f"Histogram of epsilon over {len(data.epsilon)} forget images: median {median:.2f}, largest "
         f"{data.epsilon.max():.2f}. {paid} images earn half a point or more; the mean of the points is the "
         f"forgetting quality, {data.quality.mean():.3f}.",
+    )
+
+
+def _histogram_plot(data: PlotData) -> Plot:
+    """Draw the shares of the forget images by epsilon, in steps that keep to a few bits what a file can write there."""
+    figure, (axes,) = draw()
+    bins = np.minimum(data.epsilon / BIN, COARSE_BINS - 1).astype(int)
+    shares = round_shares(np.bincount(bins, minlength=COARSE_BINS).tolist())
+    starts = [BIN * place for place in range(COARSE_BINS)]
+    axes.bar(starts, shares, width=BIN, align="edge", color=PALE, edgecolor=UNLEARNED, linewidth=0.8)
+    axes.set(xlabel="epsilon of a forget image; the last bar includes all larger values", ylabel="% of forget images")
+    axes.set_xlim(0, BIN * COARSE_BINS)
+    words = [
+        f"{start:g} to {start + BIN:g}: {share}%" if start < starts[-1] else f"{start:g} or more: {share}%"
+        for start, share in zip(starts, shares, strict=True)
+        if share
+    ]
+    return Plot(
+        "histogram",
+        "Distinguishability of the forget images, rounded",
+        to_svg(figure),
+        f"Share of the forget images by epsilon, in steps of {SHARE_STEP}%. {', '.join(words)}.",
     )
 
 

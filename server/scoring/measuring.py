@@ -12,9 +12,10 @@ from lethe.evaluator.contract.oracle_pools import OraclePools, oracle_pools
 from lethe.evaluator.contract.specification import MetricSpec
 from lethe.evaluator.contract.states import Evaluation
 from lethe.evaluator.measures.inputs import MeasureInputs
+from lethe.evaluator.measures.measurements import as_document, measure_inputs
 from lethe.evaluator.measures.registry import measure_of
 from lethe.evaluator.metrics.pool import Floats
-from lethe.evaluator.scoring.measuring import MEASUREMENTS, Measurements, MeasuringSet, measure_inputs
+from lethe.evaluator.scoring.measuring import MeasuringSet
 from lethe.server.competitions.service import prepared_competition, specification
 from lethe.server.leaderboard.measures import column_values
 from lethe.server.leaderboard.standings import mark_board_changed
@@ -82,13 +83,7 @@ def _resources(session: Session, submission: Submission) -> dict[str, tuple[floa
 
 def measure_score(artifacts: ArtifactStore, job: MeasuringJob, measuring_set: MeasuringSet) -> dict[str, Any]:
     """Return the measurements of the job as a document. Raises as `read_runs` and the artifact store do."""
-    return document_of(measure_inputs(_inputs(artifacts, job, measuring_set), job.names))
-
-
-def document_of(found: Measurements) -> dict[str, Any]:
-    """Return measurements as JSON has them."""
-    document: dict[str, Any] = MEASUREMENTS.dump_python(found, mode="json")
-    return document
+    return as_document(measure_inputs(_inputs(artifacts, job, measuring_set), job.names))
 
 
 def _inputs(artifacts: ArtifactStore, job: MeasuringJob, measuring_set: MeasuringSet) -> MeasureInputs:

@@ -1,6 +1,6 @@
 """Computes stored scores again from stored outputs: nothing is run, and no GPU is needed."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -43,8 +43,7 @@ class Stored:
 
     def metric(self, default: MetricSpec) -> MetricSpec:
         """Return the rule that the score was computed with, by its receipt."""
-        receipt = {name: self.receipt[name] for name in ("rule", "cap_ratios") if name in self.receipt}
-        return MetricSpec.model_validate(default.model_dump() | receipt)
+        return metric_of_receipt(self.receipt, default)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +61,12 @@ class Recomputed:
         """Return the new values of the score's columns."""
         assert self.score is not None  # noqa: S101 - asked for only where there is one
         return score_numbers(self.score)
+
+
+def metric_of_receipt(receipt: Mapping[str, Any], default: MetricSpec) -> MetricSpec:
+    """Return the rule that a score was computed with; older receipts name a part of it, and `default` has the rest."""
+    named = {name: receipt[name] for name in ("rule", "cap_ratios") if name in receipt}
+    return MetricSpec.model_validate(default.model_dump() | named)
 
 
 def stored_scores(session: Session, competition: Competition) -> list[Stored]:

@@ -1,9 +1,11 @@
 """Where the outputs of a submission's runs lie: one file per run until the score commits, one pack from then on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.artifacts import ArtifactCorrupt, ArtifactError, ArtifactMissing, ArtifactStore
@@ -11,6 +13,8 @@ from lethe.evaluator.artifacts.outputs import (
     Outputs,
     OutputsInvalid,
     StackedOutputs,
+    pack_arrays,
+    read_arrays,
     read_outputs,
     read_pack,
     stack_outputs,
@@ -79,6 +83,21 @@ def read_runs(artifacts: ArtifactStore, outputs: RunOutputs) -> StackedOutputs:
     if unusable:
         raise RunsUnusable(unusable)
     return stack_outputs(runs)
+
+
+def read_run_arrays(
+    artifacts: ArtifactStore, outputs: RunOutputs, names: Iterable[str] | None = None
+) -> Iterator[tuple[str, NDArray[np.generic]]]:
+    """Yield the arrays called `names` of the outputs of all runs, by default all of a pack, one after the other.
+
+    Of a pack, the array that is yielded is all that is in memory. Raises as `read_runs` does.
+    """
+    if outputs.pack is not None:
+        with artifacts.unnamed_copy(outputs.pack) as path:
+            yield from read_arrays(path, names)
+        return
+    arrays = pack_arrays(read_runs(artifacts, outputs))
+    yield from ((name, arrays[name]) for name in (arrays if names is None else names))
 
 
 def store_pack(artifacts: ArtifactStore, outputs: RunOutputs, stacked: StackedOutputs, *, token: int) -> OutputPack:

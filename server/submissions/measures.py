@@ -4,12 +4,13 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from lethe.evaluator.measures.measurements import from_document
 from lethe.evaluator.measures.registry import measures
 from lethe.server.accounts.roles import is_host
 from lethe.server.competitions.disclosure import visibility
 from lethe.server.competitions.phases import phase
 from lethe.server.errors import NotFound
-from lethe.server.leaderboard.measures import MeasuresView, measures_view, stored_measurements
+from lethe.server.leaderboard.measures import MeasuresView, measures_view
 from lethe.server.leaderboard.score_queries import current_score, reference_rows
 from lethe.server.models import Competition, Score, Submission, User
 from lethe.server.submissions.service import SubmissionNotFound, get_shown
@@ -52,7 +53,7 @@ def ask_for_measures(session: Session, submission_id: UUID, user: User) -> Submi
     if submission is None or competition is None or not is_host(session, competition, user):
         raise SubmissionNotFound("You host no competition that has a submission with this id.")
     for score in (_score(session, submission), *reference_rows(session, competition.id, submission.evaluation)):
-        if len(stored_measurements(score.measures).measures) < len(measures()):
+        if len(from_document(score.measures).measures) < len(measures()):
             score.measures_asked = True
     return submission
 

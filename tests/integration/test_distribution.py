@@ -112,6 +112,7 @@ def test_the_wheel_brings_one_package_with_all_parts(built: dict[str, Path]) -> 
         "lethe/py.typed",
         "lethe/server/pages/static/site.css",
         "lethe/evaluator/contract/specifications/demo.toml",
+        "lethe/server/hosting/archive_readme.md",
     ):
         assert name in names
 

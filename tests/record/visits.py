@@ -81,7 +81,7 @@ CALLS = {
             for name in ("finetune", "notebook", "loud", "hidden", "slow", "packaged")
             for part in ("log", "receipt", "source")
         ),
-        "/submissions/{finetune}/events",
+        "/submissions/{finetune}/events", "/submissions/{finetune}/evidence",
     ),
     "audit": ("{here}/audit", "{here}/audit?limit=2", "/audit"),
 }  # fmt: skip

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.states import Evaluation
 from lethe.evaluator.metrics import replicate_difference
+from lethe.server.competitions.disclosure import round_score
 from lethe.server.leaderboard.score_queries import ScoreReplicates, score_replicates
 from lethe.server.models import Competition
 from lethe.server.pages.formatting import score_text
@@ -53,11 +54,15 @@ def _comparison(left: ScoreReplicates, right: ScoreReplicates) -> Comparison:
         high_x=scale.x(high),
         x=scale.x(found.difference),
         alternative=(
-            f"Difference of the scores {score_text(found.difference)}, "
-            f"paired 95% interval {score_text(low)} to {score_text(high)}"
+            f"Difference of the scores {_rounded(found.difference)}, "
+            f"paired 95% interval {_rounded(low)} to {_rounded(high)}"
         ),
-        choices={str(one.submission_id): f"{_name(one)}, {score_text(one.final_score)}" for one in (left, right)},
+        choices={str(one.submission_id): f"{_name(one)}, {_rounded(one.final_score)}" for one in (left, right)},
     )
+
+
+def _rounded(value: float) -> str:
+    return score_text(round_score(value))
 
 
 def _name(score: ScoreReplicates) -> str:

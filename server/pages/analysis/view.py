@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lethe.evaluator.contract.states import Evaluation
+from lethe.server.competitions.disclosure import round_score
 from lethe.server.leaderboard.score_queries import AnalysedScore
 from lethe.server.pages.analysis.comparison import Comparison
 from lethe.server.pages.card import Card
@@ -77,7 +78,7 @@ def _best(score: AnalysedScore) -> BestSubmission:
         place=score.position,
         team=score.team,
         filename=score.filename,
-        score=score_text(score.final_score),
-        forgetting=score_text(score.forgetting_quality),
-        utility=score_text(score.retain_ratio * score.test_ratio),
+        score=score_text(round_score(score.final_score)),
+        forgetting=score_text(round_score(score.forgetting_quality)),
+        utility=score_text(round_score(score.retain_ratio * score.test_ratio)),
     )

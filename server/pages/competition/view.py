@@ -13,7 +13,7 @@ from lethe.server.leaderboard.board_page import BoardPage
 from lethe.server.models import Announcement
 from lethe.server.pages.board import Board, Head, board, plain_heads
 from lethe.server.pages.card import Card, card
-from lethe.server.pages.formatting import Fact, Moment, count_text, limit_facts, moment, paragraphs
+from lethe.server.pages.formatting import Fact, Moment, count_text, limit_facts, moment, outputs_text, paragraphs
 from lethe.server.pages.snippets import STARTER, Commands, commands
 
 
@@ -126,6 +126,7 @@ def _rules(facts: CompetitionFacts, spec: CompetitionSpec) -> tuple[Fact, ...]:
         Fact("Team", f"{count_text(spec.team_size, 'person', 'people')} at most"),
         *limit_facts(facts.quotas),
         Fact("Selected for the final", f"{spec.evaluation.final_selections} per team"),
+        Fact("Outputs of the runs", outputs_text(facts.outputs_after_reveal)),
     )
 
 

@@ -9,7 +9,7 @@ from lethe.evaluator.contract.batch_counts import batch_note
 from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions import phases
 from lethe.server.competitions import service as competitions
-from lethe.server.competitions.disclosure import Viewer, visibility
+from lethe.server.competitions.disclosure import Viewer, shows_plot
 from lethe.server.context import AppContext
 from lethe.server.leaderboard import service as leaderboards
 from lethe.server.leaderboard.score_queries import current_score
@@ -102,6 +102,6 @@ def plot(submission_id: UUID, name: str, request: Request, context: AppContext, 
         submission, viewer = submissions.get_shown(session, submission_id, visitor.user)
         competition = session.get_one(Competition, submission.competition_id)
         score = current_score(session, submission)
-        is_shown = score is not None and visibility(viewer, phases.phase(competition)).metric
+        is_shown = score is not None and shows_plot(name, competitions.visibility_of(competition, viewer))
         found = [one for one in stored_plots(score.plots) if one.name == name] if score and is_shown else []
     return plot_response(request, found[0] if found else None)

@@ -1,10 +1,10 @@
-"""The evidence behind a score: parts, warnings and plots, for the host and, after the reveal, for the team."""
+"""The evidence behind a score: parts, warnings, plots and outputs, for the host and, after the reveal, for the team."""
 
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.states import Evaluation
-from lethe.server.competitions.disclosure import Viewer, Visibility, visibility
-from lethe.server.competitions.phases import phase
+from lethe.server.competitions.disclosure import Viewer, Visibility, round_score, shows_plot
+from lethe.server.competitions.service import visibility_of
 from lethe.server.leaderboard.measures import MeasuresView, MeasureView, measures_view
 from lethe.server.leaderboard.score_queries import current_score
 from lethe.server.models import Competition, Score, Submission
@@ -26,26 +26,33 @@ def evidence(
 
     Empty as long as the metric is hidden from `viewer`.
     """
-    visible = visibility(viewer, phase(competition))
+    visible = visibility_of(competition, viewer)
     if not visible.metric:
         return ()
     evaluated = [submission]
     if visible.final and submission.origin_id is None:
         evaluated += queries.final_evaluations(session, submission.id)
     scores = [(one, current_score(session, one)) for one in evaluated]
-    return tuple(_evidence(session, one, score, visible) for one, score in scores if score is not None)
+    return tuple(_evidence(session, one, score, viewer, visible) for one, score in scores if score is not None)
 
 
-def _evidence(session: Session, submission: Submission, score: Score, visible: Visibility) -> ScoreEvidence:
+def _evidence(
+    session: Session, submission: Submission, score: Score, viewer: Viewer, visible: Visibility
+) -> ScoreEvidence:
     return ScoreEvidence(
         title=TITLES[Evaluation(submission.evaluation)],
-        parts=(
-            Fact("Forgetting quality", score_text(score.forgetting_quality)),
-            Fact("Retain accuracy over the oracles'", score_text(score.retain_ratio)),
-            Fact("Test accuracy over the oracles'", score_text(score.test_ratio)),
+        parts=tuple(
+            Fact(name, score_text(value if visible.exact else round_score(value)))
+            for name, value in (
+                ("Forgetting quality", score.forgetting_quality),
+                ("Retain accuracy over the oracles'", score.retain_ratio),
+                ("Test accuracy over the oracles'", score.test_ratio),
+            )
         ),
         warnings=tuple(finding["message"] for finding in score.receipt.get("findings", ())),
-        plots=tuple(_plot(submission, plot) for plot in stored_plots(score.plots)),
+        plots=tuple(_plot(submission, plot) for plot in stored_plots(score.plots) if shows_plot(plot.name, visible)),
+        # Hosts have the outputs of all submissions in their export.
+        outputs=_outputs(submission) if visible.outputs and viewer is Viewer.TEAM else "",
         is_pending=score.plots is None,
         measures=_measures(measures_view(session, score, exact=visible.exact), can_ask=visible.exact),
     )
@@ -75,6 +82,11 @@ def _line(one: MeasureView) -> MeasureLine:
         source=one.source,
         absent=one.absent,
     )
+
+
+def _outputs(submission: Submission) -> str:
+    public_id = submission.origin_id or submission.id
+    return f"/api/v1/submissions/{public_id}/evidence?view={submission.evaluation}"
 
 
 def _plot(submission: Submission, plot: StoredPlot) -> PlotView:

@@ -117,7 +117,10 @@ class MeasuresPart:
 
 @dataclass(frozen=True)
 class ScoreEvidence:
-    """The parts of one evaluation's score; `is_pending` while its plots are still to be drawn."""
+    """The parts of one evaluation's score; `is_pending` while its plots are still to be drawn.
+
+    `outputs` is the address of its NPZ file, empty for those who do not get it.
+    """
 
     title: str
     parts: tuple[Fact, ...]
@@ -125,6 +128,7 @@ class ScoreEvidence:
     plots: tuple[PlotView, ...]
     is_pending: bool
     measures: MeasuresPart
+    outputs: str = ""
 
 
 @dataclass(frozen=True)

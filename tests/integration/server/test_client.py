@@ -15,11 +15,14 @@ from sqlalchemy import update
 from typer.testing import CliRunner, Result
 
 from lethe.evaluator.contract.specification import QuotasSpec
+from lethe.evaluator.metrics import evaluate
+from lethe.evaluator.metrics.pools_file import read_pools
 from lethe.server.cli import app
 from lethe.server.client import ApiError, Client, StoredLogin, connect
 from lethe.server.client import api as client_api
+from lethe.server.competitions.disclosure import round_score
 from lethe.server.errors import ConfigurationError
-from lethe.server.models import ApiToken
+from lethe.server.models import ApiToken, Competition
 from lethe.server.models.times import utc_now
 from tests.integration.server.conftest import GOOD, SLUG, Site
 
@@ -209,3 +212,38 @@ def test_a_participant_s_day_on_the_command_line(site: Site, file: Path, monkeyp
     second = json.loads(lethe("submit", str(file), "-c", SLUG, "--json").stdout)["id"]
     assert "cancelled" in lethe("cancel", second).stdout
     assert lethe("status", second, "--watch").exit_code == 0
+
+
+def test_evidence_is_downloaded_whole_or_not_at_all(
+    site: Site, ann: Client, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.change_specification(outputs_after_reveal=True)
+    sent = ann.submit(SLUG, file)
+    site.evaluate(shift=0.2)
+    monkeypatch.setenv("LETHE_SERVER", site.url)
+    monkeypatch.setenv("LETHE_TOKEN", ann.create_token("ann", PASSWORD).token)
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    assert "after the reveal a team gets those of its own runs" in lethe("competitions", SLUG).stdout
+    early = lethe("evidence", str(sent.id))
+    assert isinstance(early.exception, ApiError)
+    assert (early.exception.code, list(Path().iterdir())) == ("evidence_hidden", [])
+    with site.context.database.write() as session:
+        session.execute(update(Competition).values(revealed_at=utc_now()))
+    done = lethe("evidence", str(sent.id))
+    assert done.exit_code == 0, done.output
+    assert f"Next: lethe score {sent.id}.npz" in done.stdout
+    assert [path.name for path in Path().iterdir()] == [f"{sent.id}.npz"]
+    pools = read_pools(f"{sent.id}.npz")
+    score = evaluate(pools.unlearned, pools.retrained, identities=pools.identities)
+    assert round_score(score.final_score) == ann.submission(sent.id).score
+    assert "already exists: choose another name with -o" in str(lethe("evidence", str(sent.id)).exception)
+    told = json.loads(lethe("evidence", str(sent.id), "-o", "mine.npz", "--json").stdout)
+    assert told["bytes"] == Path("mine.npz").stat().st_size
+    Path("mine.npz").write_bytes(b"")
+    assert lethe("evidence", str(sent.id), "-o", "mine.npz", "--force").exit_code == 0
+    assert Path("mine.npz").read_bytes() == Path(f"{sent.id}.npz").read_bytes()
+    assert "cannot write nowhere/mine.npz" in str(lethe("evidence", str(sent.id), "-o", "nowhere/mine.npz").exception)
+    final = lethe("evidence", str(sent.id), "-o", "final.npz", "--view", "final")
+    assert isinstance(final.exception, ApiError)
+    assert (final.exception.code, Path("final.npz").exists()) == ("evidence_not_found", False)

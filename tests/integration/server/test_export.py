@@ -3,15 +3,21 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from sqlalchemy import select
 
+from lethe.evaluator.artifacts.outputs import read_pack
 from lethe.server.hosting.archive import FolderInUse, export
 from lethe.server.hosting.mlflow_tracking import log_archive
-from tests.integration.server.conftest import SECRET, SLUG, Site, upload
+from lethe.server.models import OutputPack
+from tests.integration.server.conftest import FORGET, RUNS, SECRET, SLUG, Site, drawn_outputs, upload
 
 pytestmark = pytest.mark.component("postgresql")
 
@@ -43,22 +49,65 @@ def test_an_archive_holds_every_number_and_no_secret(archive: Path, site: Site) 
     assert submission["former_scores"] == []
     assert submission["score"]["receipt"]["source_sha256"] == submission["source_sha256"]
     plots = sorted(path.name for path in (archive / "plots" / submission["id"]).iterdir())
-    assert plots == ["accuracies.svg", "epsilon.svg", "margins.svg", "times.svg"]
+    assert plots == ["accuracies.svg", "epsilon.svg", "histogram.svg", "margins.svg", "times.svg"]
     assert (archive / "leaderboard-public.csv").read_text().startswith("rank,team,score")
     written = b"".join(path.read_bytes() for path in archive.rglob("*") if path.is_file() and path.suffix != ".npz")
     assert SECRET.encode() not in written
     assert b"ann@" not in written
 
 
-def test_lethe_score_computes_the_stored_score_from_the_margins(archive: Path) -> None:
+def scored(*files: Path, options: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What `lethe score` makes of the files; the warnings would name an array that it does not know."""
+    command = [sys.executable, "-m", "lethe.server.cli", "score", *map(str, files), "--json", *options]
+    report: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert "arrays_ignored" not in {warning["code"] for warning in report["warnings"]}
+    return report
+
+
+def test_lethe_score_computes_the_stored_score_from_the_margins_and_from_the_logits(archive: Path) -> None:
     (submission,) = json.loads((archive / "archive.json").read_text())["submissions"]
-    file = archive / "margins" / f"{submission['id']}.npz"
-    command = [sys.executable, "-m", "lethe.server.cli", "score", str(file), "--json"]
-    rule = submission["score"]["receipt"]["rule"]
-    done = subprocess.run([*command, "--rule", rule], capture_output=True, text=True, check=True)
-    report = json.loads(done.stdout)
-    assert report["final_score"] == submission["score"]["final_score"]
-    assert report["interval"] == submission["score"]["interval"]
+    file, outputs = f"{submission['id']}.npz", archive / "outputs"
+    from_logits = (outputs / file, outputs / "oracles-public.npz")
+    for files in ((archive / "margins" / file,), from_logits):
+        report = scored(*files)
+        assert report["rule"] == submission["score"]["receipt"]["rule"]
+        assert report["final_score"] == submission["score"]["final_score"]
+        assert report["interval"] == submission["score"]["interval"]
+        assert report["replicates"] == submission["score"]["replicates"]
+    loss = scored(*from_logits, options=("--quantity", "loss"))
+    assert loss["epsilon"] == pytest.approx(report["epsilon"])  # the exact rule looks at the order of values only
+    logit = scored(*from_logits, options=("--quantity", "logit"))
+    assert logit["epsilon"] != pytest.approx(report["epsilon"])
+
+
+def test_an_archive_has_all_outputs_as_they_are_stored(archive: Path, site: Site) -> None:
+    (submission,) = json.loads((archive / "archive.json").read_text())["submissions"]
+    with site.context.database.read() as session:
+        pack = site.context.artifacts.get(session.scalars(select(OutputPack.key)).one())
+    stored = read_pack(pack)
+    runs = np.load(archive / "outputs" / f"{submission['id']}.npz")
+    for part, suffix in (("forget", ""), ("test", "_test"), ("retain", "_retain")):
+        np.testing.assert_array_equal(runs[f"unlearned{suffix}"], stored.logits[part], strict=True)
+    for part in ("retain", "forget", "validation", "test"):
+        np.testing.assert_array_equal(runs[f"unlearned_{part}_accuracy"], stored.accuracy[part], strict=True)
+    oracles = np.load(archive / "outputs" / "oracles-public.npz")
+    for pool, models in (("retrained", range(RUNS)), ("ceiling", range(RUNS, 2 * RUNS))):
+        expected = [drawn_outputs(model).logits["forget"] for model in models]
+        np.testing.assert_array_equal(oracles[pool], np.stack(expected), strict=True)
+    np.testing.assert_array_equal(oracles["original"][0], drawn_outputs(999, shift=3.0).logits["forget"])
+    assert oracles["labels"].shape == oracles["identities"].shape == (FORGET,)
+    explained = set(re.findall(r"`([\w…]+)`", (archive / "README.md").read_text()))
+    for name in (*runs.files, *oracles.files):
+        pool = re.match(r"(unlearned|retrained|ceiling|original)", name)
+        general = name if pool is None else name.replace(pool[0], "POOL", 1)
+        assert {general, general.replace("POOL", "…")} & explained or general.endswith("_accuracy"), name
+
+
+def test_logits_may_be_left_out(archive: Path, site: Site, tmp_path: Path) -> None:
+    assert export(site.context, SLUG, tmp_path / "small", logits=False) == 1
+    assert not (tmp_path / "small" / "outputs").exists()
+    kept = {path.relative_to(tmp_path / "small") for path in (tmp_path / "small").rglob("*.*")}
+    assert kept == {path.relative_to(archive) for path in archive.rglob("*.*") if "outputs" not in path.parts}
 
 
 @pytest.mark.filterwarnings("ignore")  # of MLflow itself, about its own use of SQLAlchemy

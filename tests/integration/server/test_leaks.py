@@ -83,6 +83,7 @@ ANSWERED = {
     "GET /submissions/{submission_id}": frozenset({OWNER, HOST, OPERATOR}),
     "GET /submissions/{submission_id}/plots/{name}.svg": frozenset(),  # of what has no score nobody; see test_plots
     "GET /competitions/{slug}/analysis/{view}.svg": frozenset(),  # nothing is drawn yet
+    "GET /api/v1/submissions/{submission_id}/evidence": frozenset(),  # before the reveal nobody; see test_evidence
     "GET /api/v1/audit": frozenset({OPERATOR}),
     "GET /login": frozenset({STRANGER}),
     "GET /register": frozenset({STRANGER}),

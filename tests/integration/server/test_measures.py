@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import select
 
 from lethe.evaluator.contract.specification import MeasuresSpec
+from lethe.evaluator.measures.measurements import Measurements, from_document
 from lethe.evaluator.measures.registry import measures
-from lethe.evaluator.scoring.measuring import MEASUREMENTS, Measurements
 from lethe.server.control.measurer import Measurer
 from lethe.server.hosting.creation import UnknownMeasure, create
 from lethe.server.models import Competition, Score
@@ -51,7 +51,7 @@ def stored(site: Site, reference: str | None = None) -> Measurements | None:
     query = select(Score.measures).where(is_it).order_by(Score.created_at.desc(), Score.generation.desc())
     with site.context.database.read() as session:
         document = session.scalars(query).first()
-    return None if document is None else MEASUREMENTS.validate_python(document)
+    return None if document is None else from_document(document)
 
 
 def scored(site: Site) -> None:

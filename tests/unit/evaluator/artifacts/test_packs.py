@@ -1,6 +1,7 @@
 """Packs hold the outputs of many models bit for bit, and refuse what they cannot have held."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ from lethe.evaluator.artifacts.outputs import (
     Outputs,
     OutputsInvalid,
     StackedOutputs,
+    array_names,
+    pack_arrays,
+    read_arrays,
     read_outputs,
     read_pack,
     stack_outputs,
@@ -79,3 +83,20 @@ def read_one() -> Outputs:
     one = np.zeros((5, 4), np.float32)
     accuracy = {"retain": 1.0, "forget": 0.0, "validation": 0.5, "test": 0.5}
     return Outputs(logits=dict.fromkeys(("forget", "test", "retain"), one), accuracy=accuracy)
+
+
+def test_the_arrays_of_a_pack_come_one_by_one(tmp_path: Path) -> None:
+    pack = stacked()
+    (tmp_path / "pack").write_bytes(write_pack(pack))
+    expected = pack_arrays(pack)
+    found = dict(read_arrays(tmp_path / "pack"))
+    assert found.keys() == expected.keys() == array_names(tmp_path / "pack")
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, strict=True)
+    assert list(dict(read_arrays(tmp_path / "pack", ["accuracy.test"]))) == ["accuracy.test"]
+    with pytest.raises(OutputsInvalid, match="not the arrays"):
+        list(read_arrays(tmp_path / "pack", ["logits.nothing"]))
+    (tmp_path / "text").write_text("no pack")
+    for read in (array_names, lambda path: list(read_arrays(path))):
+        with pytest.raises(OutputsInvalid):
+            read(tmp_path / "text")

@@ -50,6 +50,21 @@ def test_large_artifact_is_written_once_too(store: ArtifactStore) -> None:
         store.put("large", data[:-1])
 
 
+def test_a_copy_without_a_name_is_whole_and_leaves_nothing(
+    store: ArtifactStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = os.urandom(9 * 2**20)  # more than one piece
+    ref = store.put("large", data)
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    with store.unnamed_copy(ref) as path:
+        assert path.read_bytes() == path.read_bytes() == data
+        assert list((tmp_path / "temporary").iterdir()) == []
+    assert not path.exists()
+    with pytest.raises(ArtifactCorrupt), store.unnamed_copy(ArtifactRef(key="large", sha256="0" * 64)):
+        raise AssertionError("a damaged copy was handed out")
+
+
 def test_missing_and_corrupt(store: ArtifactStore) -> None:
     with pytest.raises(ArtifactMissing, match="nothing"):
         store.get("nothing")

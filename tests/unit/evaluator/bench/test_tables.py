@@ -23,9 +23,9 @@ from lethe.evaluator.bench.tables import (
 )
 from lethe.evaluator.bench.tracking import log_rows
 from lethe.evaluator.measures.inputs import inputs_of_pools
+from lethe.evaluator.measures.measurements import measure_inputs
 from lethe.evaluator.measures.registry import Value
 from lethe.evaluator.metrics import Pool, evaluate, margins
-from lethe.evaluator.scoring.measuring import measure_inputs
 
 RUNS, EXAMPLES, CLASSES = 8, 20, 3
 LABELS = {part: np.arange(EXAMPLES) % CLASSES for part in ("forget", "test", "retain_sample")}
@@ -75,8 +75,7 @@ def row(name: str, outputs: StackedOutputs, *, is_reference: bool = False) -> Ro
     inputs = inputs_of_pools(pools[0], pools[1], score=score)
     if not is_reference:
         inputs = replace(inputs, resources={"wall_s": 1 + 0.1 * np.arange(RUNS)})
-    found = measure_inputs(inputs, NAMES).measures.values()
-    values = {key: value for one in found for key, value in one.values.items()}
+    values = measure_inputs(inputs, NAMES).values
     return Row(name, {} if is_reference else {"EPOCHS": 2}, RUNS, values, score, is_reference=is_reference)
 
 

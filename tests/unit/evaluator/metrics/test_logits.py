@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from lethe.evaluator.metrics import cross_entropy, margins
+from lethe.evaluator.metrics import cross_entropy, margins, true_logits
 
 
 def test_margin_of_two_classes_is_the_difference_of_logits() -> None:
@@ -54,6 +54,13 @@ def test_blocks_of_runs_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(np.exp(-losses), 1 / (1 + np.exp(-whole)), atol=1e-6)
 
 
+def test_true_logits_are_those_of_the_label() -> None:
+    logits = np.array([[[2.0, -1.0, 0.25], [0.5, 3.0, 7.0]], [[1.0, 4.0, 0.0], [9.0, 8.0, 6.5]]], dtype=np.float32)
+    found = true_logits(logits, [1, 2])
+    assert found.dtype == np.float64
+    assert found.tolist() == [[-1.0, 7.0], [4.0, 6.5]]
+
+
 @pytest.mark.parametrize(
     ("logits", "labels", "message"),
     [
@@ -66,8 +73,9 @@ def test_blocks_of_runs_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_wrong_arguments(logits: np.ndarray, labels: list[float], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        margins(logits, labels)
+    for quantity in (margins, cross_entropy, true_logits):
+        with pytest.raises(ValueError, match=message):
+            quantity(logits, labels)
 
 
 def test_no_examples() -> None:

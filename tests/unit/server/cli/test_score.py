@@ -11,7 +11,7 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
-from lethe.evaluator.metrics import evaluate, margins
+from lethe.evaluator.metrics import cross_entropy, evaluate, margins, true_logits
 from lethe.evaluator.metrics.pool import Pool
 from lethe.server.cli.score import score
 
@@ -123,6 +123,46 @@ def test_a_ceiling_of_zero_takes_nothing_away(save: Any) -> None:
     assert text.exit_code == 0
     assert re.search(r"F / ceiling's F +undefined", text.stdout)
     assert "warning ceiling_zero: The ceiling's forgetting quality is zero" in text.stderr
+
+
+@pytest.mark.parametrize(("quantity", "of"), [("margin", margins), ("loss", cross_entropy), ("logit", true_logits)])
+def test_the_attacks_see_the_quantity_that_was_asked_for(save: Any, quantity: str, of: Any) -> None:
+    generator = np.random.default_rng(4)
+    labels = np.array([0, 1, 2, 3, 0, 1])
+    pools = {name: generator.normal(size=(16, 6, 4)).astype(np.float32) for name in ("unlearned", "retrained")}
+    answer = json.loads(run(save(**pools, labels=labels), "--quantity", quantity, "--json").stdout)
+    expected = evaluate(*(Pool(margins=of(values, labels)) for values in pools.values()))
+    assert (answer["quantity"], answer["final_score"]) == (quantity, expected.final_score)
+    assert answer["epsilon"] == expected.epsilon.tolist()
+
+
+def test_a_quantity_needs_logits(save: Any) -> None:
+    file = save(unlearned=draw(1), retrained=draw(2))
+    assert "no loss can be had; it needs logits (runs, examples, classes)" in refusal(file, "--quantity", "loss")
+    assert run(file, "--quantity", "confidence").exit_code == 2
+
+
+def test_a_file_says_by_which_rule_it_is_scored(save: Any) -> None:
+    accuracies = {"unlearned_test_accuracy": np.full(16, 0.9), "retrained_test_accuracy": np.full(16, 0.6)}
+    pools = {"unlearned": draw(1), "retrained": draw(2), **accuracies}
+    file = save(**pools, rule="competition", cap_ratios=False)
+    answer = json.loads(run(file, "--json").stdout)
+    assert (answer["rule"], answer["test_ratio"]) == ("competition", pytest.approx(1.5))
+    answer = json.loads(run(file, "--rule", "exact", "--cap-ratios", "--json").stdout)
+    assert (answer["rule"], answer["test_ratio"]) == ("exact", 1.0)
+    assert "rule must be one of exact, competition, not 'other'" in refusal(save(**pools, rule="other"))
+    assert "cap_ratios must be one truth value" in refusal(save(**pools, cap_ratios=[True, False]))
+
+
+def test_runs_and_oracles_may_lie_in_two_files(save: Any) -> None:
+    unlearned, retrained = draw(1), draw(2)
+    runs, oracles = save("runs.npz", unlearned=unlearned), save("oracles.npz", retrained=retrained, rule="exact")
+    whole = run(save(unlearned=unlearned, retrained=retrained), "--json")
+    assert json.loads(run(runs, oracles, "--json").stdout) == json.loads(whole.stdout)
+    other = save("other.npz", unlearned=draw(5))
+    assert json.loads(run(runs, oracles, "--against", other, "--json").stdout)["comparison"] is not None
+    assert "other.npz: its unlearned is not that of the files before it" in refusal(runs, oracles, other)
+    assert "runs.npz and" in refusal(runs, other.replace("other", "runs"))
 
 
 def test_ratios_may_exceed_one_when_told(save: Any) -> None:

@@ -11,11 +11,13 @@ from lethe.server.competitions.disclosure import (
     Viewer,
     moved_progress,
     round_score,
+    round_shares,
     round_time,
     shown_from,
     shown_receipt,
     shown_state,
     shows_fault_details,
+    shows_plot,
     visibility,
 )
 from lethe.server.competitions.phases import Phase
@@ -97,6 +99,38 @@ def test_who_sees_what(phase: Phase) -> None:
     assert not shows_fault_details("run", team)
     assert not shows_fault_details("check", stranger)
     assert shows_fault_details("run", host)
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+@pytest.mark.parametrize("outputs_after_reveal", [False, True])
+def test_outputs_are_the_teams_after_the_reveal_where_the_specification_says_so(
+    phase: Phase, outputs_after_reveal: bool
+) -> None:
+    team, stranger, host = (
+        visibility(viewer, phase, outputs_after_reveal=outputs_after_reveal)
+        for viewer in (Viewer.TEAM, Viewer.STRANGER, Viewer.HOST)
+    )
+    is_revealed = phase is Phase.REVEALED
+    assert (team.outputs, stranger.outputs, host.outputs) == (is_revealed and outputs_after_reveal, False, True)
+    assert shows_plot("margins", team) is team.outputs
+    assert shows_plot("histogram", team) is (is_revealed and not outputs_after_reveal)
+    assert shows_plot("histogram", stranger) is is_revealed
+    assert not shows_plot("margins", stranger)
+    assert shows_plot("margins", host)
+
+
+@given(st.lists(st.integers(0, 1_000), min_size=1, max_size=15))
+def test_shares_are_multiples_of_five_percent_and_sum_to_all(counts: list[int]) -> None:
+    shares = round_shares(counts)
+    assert sum(shares) == (100 if any(counts) else 0)
+    assert all(share >= 0 and share % 5 == 0 for share in shares)
+    assert all(
+        abs(share - 100 * count / sum(counts)) <= 5 for share, count in zip(shares, counts, strict=True) if count
+    )
+
+
+def test_shares_of_a_hundred() -> None:
+    assert round_shares([3, 47, 0, 50]) == (5, 45, 0, 50)
 
 
 def test_receipts_name_nothing_hidden() -> None:

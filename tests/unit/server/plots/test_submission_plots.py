@@ -34,7 +34,7 @@ def evidence(*, shift: float = 1.0, spread: float = 1.0) -> PlotData:
 @pytest.mark.parametrize("shown", [evidence(), evidence(spread=0.0), evidence(shift=50.0)])
 def test_every_plot_is_an_svg_with_words(shown: PlotData) -> None:
     plots = submission_plots(shown)
-    assert [plot.name for plot in plots] == ["epsilon", "margins", "accuracies", "times"]
+    assert [plot.name for plot in plots] == ["epsilon", "margins", "accuracies", "times", "histogram"]
     for plot in plots:
         assert ET.fromstring(plot.svg).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314
         assert plot.title
@@ -43,11 +43,21 @@ def test_every_plot_is_an_svg_with_words(shown: PlotData) -> None:
 
 def test_the_words_carry_the_numbers() -> None:
     shown = evidence()
-    epsilon, _, accuracies, times = submission_plots(shown)
+    epsilon, _, accuracies, times, _ = submission_plots(shown)
     assert f"{shown.quality.mean():.3f}" in epsilon.text
     assert f"median {np.median(shown.epsilon):.2f}" in epsilon.text
     assert "retain: runs 0.900, oracles 0.900" in accuracies.text
     assert "25% of retraining" in times.text
+
+
+def test_the_rounded_histogram_tells_shares_only() -> None:
+    shown = replace(evidence(), epsilon=np.array([0.1, 0.2, 0.4, 0.49, 0.5, 0.6, 1.2, 3.0, 9.0, 50.0]))
+    near = replace(shown, epsilon=shown.epsilon * np.where(shown.epsilon < 1, 0.97, 1.0))
+    histogram, other = (submission_plots(one)[-1] for one in (shown, near))
+    assert histogram.text.endswith("0 to 0.5: 40%, 0.5 to 1: 20%, 1 to 1.5: 10%, 3 to 3.5: 10%, 7 or more: 20%.")
+    assert other.text.endswith("0 to 0.5: 50%, 0.5 to 1: 10%, 1 to 1.5: 10%, 3 to 3.5: 10%, 7 or more: 20%.")
+    again = replace(shown, epsilon=shown.epsilon + 0.005, quality=shown.quality / 2)
+    assert submission_plots(again)[-1] == histogram  # no bit of what was rounded away
 
 
 def test_margins_are_of_a_good_a_typical_and_a_bad_example() -> None:
