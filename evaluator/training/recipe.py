@@ -62,7 +62,23 @@ def train(
     device = device or torch.device("cpu")
     _set_tf32(recipe.precision == "tf32")
     torch.manual_seed(seed)
-    network = build_model(architecture, classes).to(device).to(memory_format=torch.channels_last)
+    return _fit(build_model(architecture, classes), images, labels, classes=classes, recipe=recipe, device=device)
+
+
+def fine_tune(
+    network: nn.Module, images: Tensor, labels: Tensor, *, classes: int, recipe: TrainingSpec, seed: int
+) -> nn.Module:
+    """The same network after more training by `recipe`, on the CPU; in evaluation mode. Takes and raises as `train`."""
+    if len(labels) < 2:
+        raise ValueError(f"{len(labels)} images are too few to train on")
+    torch.manual_seed(seed)
+    return _fit(network, images, labels, classes=classes, recipe=recipe, device=torch.device("cpu"))
+
+
+def _fit(
+    network: nn.Module, images: Tensor, labels: Tensor, *, classes: int, recipe: TrainingSpec, device: torch.device
+) -> nn.Module:
+    network = network.to(device).to(memory_format=torch.channels_last)
     plain = {parameter: _plain(parameter) for parameter in network.parameters()}
     optimizer = _optimizer(list(plain.values()), recipe)
     weights = class_weights(labels, classes).to(device) if recipe.class_weights else None
