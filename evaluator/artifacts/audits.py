@@ -67,7 +67,7 @@ def _read(store: ArtifactStore, artifact: ArtifactRef | str, whose: str, missing
         missing.append(f"{whose}: there is no record")
         return None
     except (ArtifactError, ValueError) as error:
-        missing.append(f"{whose}: {error}")
+        missing.append(f"{whose}: {str(error).splitlines()[0]}")
         return None
     if record.missing:
         missing.append(f"{whose} ({record.place}): {record.missing}")
