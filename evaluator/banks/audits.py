@@ -3,9 +3,10 @@
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,6 +20,8 @@ from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.inference.audit_order import audit_order
 from lethe.evaluator.inference.service import InferenceCancelled, InferenceService
 
+NO_TORCH = "torch is not installed here: run lethe admin calibrate where workers run"
+TICK_S = 0.5
 _OUTPUTS_WALL_S = 1.0  # no outputs are computed here
 
 
@@ -45,40 +48,45 @@ def audit_bank(
     *,
     jobs: int | None = None,
     progress: ReportProgress | None = None,
+    stop: threading.Event | None = None,
 ) -> BankAudits:
     """Audit the oracles `audited` and the original, as far as they have no record yet, `jobs` at once.
 
-    The first record of a network counts, and one without quantities is not stored: the next call tries again.
-    `progress` is called with the stage `audits`. Raises ArtifactStoreAway.
+    The first record of a network counts, and one without quantities is not stored: the next call tries again. Ends soon
+    after `stop` is set. `progress` is called with the stage `audits`. Raises ArtifactStoreAway.
     """
     places: dict[int | str, int] = {index: place for place, index in enumerate(audited)} | {ORIGINAL: 0}
     waiting = [network for network in places if not store.exists(bank_audit_key(plan, network))]
     missing: dict[str, str] = {}
+    if find_spec("torch") is None:
+        missing, waiting = {_name(network): NO_TORCH for network in waiting}, []
     started = time.monotonic()
-    lanes = max(1, min(default_jobs() if jobs is None else jobs, len(waiting)))
+    count = max(1, min(default_jobs() if jobs is None else jobs, len(waiting)))
     with ExitStack() as stack:
         cache = Path(stack.enter_context(TemporaryDirectory(prefix="lethe-audit-")))
-        services = [stack.enter_context(InferenceService(wall_s=_OUTPUTS_WALL_S)) for _ in range(lanes)]
-        threads = stack.enter_context(ThreadPoolExecutor(lanes))
-        stop = threading.Event()
-        stack.callback(stop.set)  # else Ctrl-C would wait for the audits
+        services = [stack.enter_context(InferenceService(wall_s=_OUTPUTS_WALL_S)) for _ in range(count)]
+        threads = stack.enter_context(ThreadPoolExecutor(count))
+        ended = threading.Event()
+        stack.callback(ended.set)  # else an error would wait for the audits
         futures = {
             threads.submit(
-                _audit, plan, network, places[network], store, cache, services[number % lanes], stop
+                _audit, plan, network, places[network], store, cache, services[number % count], ended
             ): network
             for number, network in enumerate(waiting)
         }
-        for done, future in enumerate(as_completed(futures), start=1):
-            network = futures[future]
-            if reason := future.result():
-                missing[network if isinstance(network, str) else f"oracle {network}"] = reason
-            if progress is not None:
-                progress(Progress("audits", done, len(waiting), done, time.monotonic() - started))
-    records = [
-        AuditRecord.model_validate_json(store.get(key))
-        for key in (bank_audit_key(plan, network) for network in places)
-        if store.exists(key)
-    ]
+        pending = set(futures)
+        while pending:
+            finished, pending = wait(pending, timeout=TICK_S, return_when=FIRST_COMPLETED)
+            if stop is not None and stop.is_set():
+                ended.set()
+            for future in finished:
+                if reason := future.result():
+                    missing[_name(futures[future])] = reason
+                if progress is not None:
+                    done = len(waiting) - len(pending)
+                    progress(Progress("audits", done, len(waiting), done, time.monotonic() - started))
+    keys = [bank_audit_key(plan, network) for network in places]
+    records = [AuditRecord.model_validate_json(store.get(key)) for key in keys if store.exists(key)]
     return BankAudits(len(audited), tuple(records), missing)
 
 
@@ -115,6 +123,10 @@ def _audit(
     except (ArtifactError, ValueError) as error:  # a checkpoint was pruned, or is damaged
         return str(error)
     return ""
+
+
+def _name(network: int | str) -> str:
+    return network if isinstance(network, str) else f"oracle {network}"
 
 
 def _checkpoint(plan: AuditPlan, network: int | str, store: ArtifactStore) -> ArtifactRef:

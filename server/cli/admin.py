@@ -32,7 +32,7 @@ Undo = Annotated[bool, typer.Option("--undo", help="Undo it")]
 def calibrate(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Score a second pool of oracles (ceiling) and the original model (floor) as reference rows of the board.
 
-    Then audit the weights of a few oracles and of the original, where the competition has audits.
+    Audit the weights of a few oracles and of the original, if the competition has audits and `seed` did not do it.
     """
     from lethe.server.hosting import calibration, creation, oracles
 
@@ -50,8 +50,9 @@ def calibrate(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     typer.echo(f"retraining takes {rows[0]['retrain_s']:.1f} s, the mean of the public split's oracles")
     for split, found in audits.items():
         typer.echo(f"{split} split: {creation.describe_audits(found.audited, found.records)}")
-        for name, reason in found.missing.items():
-            typer.echo(f"{split} split: no audit of {name}: {reason}")
+        for reason in sorted(set(found.missing.values())):
+            names = ", ".join(name for name, why in found.missing.items() if why == reason)
+            typer.echo(f"{split} split: no audit of {names}: {reason}")
 
 
 @submission.command("rerun")

@@ -66,7 +66,7 @@ def prepare_competition(settings: Settings) -> None:
     from lethe.server.database.migration import migrate
     from lethe.server.hosting import creation
     from lethe.server.hosting.calibration import calibrate
-    from lethe.server.hosting.oracles import audit, seed
+    from lethe.server.hosting.oracles import seed
 
     require()
     context = create_context(settings)
@@ -78,7 +78,6 @@ def prepare_competition(settings: Settings) -> None:
         except CompetitionExists:
             typer.echo(f"Continuing with the {SLUG} competition in {settings.home}.")
         seed(context, SLUG, count=None, jobs=None, distributed=False, progress=progress)
-        audit(context, SLUG, progress=progress)
     calibrate(context, SLUG)
     creation.open_competition(context, SLUG)
     context.database.dispose()

@@ -115,8 +115,9 @@ def seed(
 
     In `jobs` processes here (default: see `training_pool`), or, when `distributed`, by the workers, while this only
     watches. Any number of machines may do so at once. Returns when every oracle is there, whoever trained it, or soon
-    after `stop` is set. Raises BankChanged before any training when the banks are stale, ModelsFailed when workers
-    cannot train some, and TrainingFailed when this process cannot.
+    after `stop` is set. Oracles are audited here, where the competition has audits, but not when `distributed`. Raises
+    BankChanged before any training when the banks are stale, ModelsFailed when workers cannot train some, and
+    TrainingFailed when this process cannot.
     """
     stop = stop or threading.Event()
     banks = competition_banks(context, slug)
@@ -141,6 +142,8 @@ def seed(
         here = _train(context, wanted, watch, jobs, stop)
     while watch.missing() and not stop.wait(LOOK_S):
         watch.look()
+    if not distributed and not stop.is_set():
+        audit(context, slug, jobs=jobs, progress=progress, stop=stop)
     return Seeded(trained=watch.done, wanted=watch.wanted, here=here, wall_s=watch.elapsed_s)
 
 
@@ -184,7 +187,14 @@ def prune(context: Context, slug: str) -> int:
     return sum(prune_bank(bank.digest, context.artifacts, bank.audited) for bank in competition_banks(context, slug))
 
 
-def audit(context: Context, slug: str, *, progress: ReportProgress | None = None) -> dict[str, "BankAudits"]:
+def audit(
+    context: Context,
+    slug: str,
+    *,
+    jobs: int | None = None,
+    progress: ReportProgress | None = None,
+    stop: threading.Event | None = None,
+) -> dict[str, "BankAudits"]:
     """Audit those oracles, and the original, that audits of submissions are read beside, and return what there is of
     each split. Empty in a competition without audits.
 
@@ -197,7 +207,9 @@ def audit(context: Context, slug: str, *, progress: ReportProgress | None = None
     for name, split in prepared.splits.items():
         plan = audit_plan(spec, split)
         if plan is not None and not missing_oracles(context.artifacts, spec, split):
-            found[name] = audit_bank(plan, audited_oracles(spec), context.artifacts, progress=progress)
+            found[name] = audit_bank(
+                plan, audited_oracles(spec), context.artifacts, jobs=jobs, progress=progress, stop=stop
+            )
     return found
 
 

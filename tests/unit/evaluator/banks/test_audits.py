@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from lethe.evaluator.artifacts import ArtifactStore, open_store
 from lethe.evaluator.artifacts.audits import ORIGINAL, Audits, bank_audit_key, load_audits
 from lethe.evaluator.artifacts.oracles import read_identity, read_record
+from lethe.evaluator.banks import audits
 from lethe.evaluator.banks.audits import BankAudits, audit_bank, audit_original
 from lethe.evaluator.banks.seeding import fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
@@ -116,6 +118,28 @@ def test_oracles_that_cannot_be_audited_are_named(
     assert late.mean_wall_s is None
     assert set(late.missing.values()) == {"the audit took more than 0.01 s"}
     assert not any(store.exists(bank_audit_key(hurried, network)) for network in (*AUDITED, ORIGINAL))
+
+
+def test_a_machine_without_torch_says_where_to_audit(
+    seeded: tuple[PreparedSplit, ArtifactStore], plan: AuditPlan, audited: BankAudits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hosts calibrate in a container without it."""
+    monkeypatch.setattr(audits, "find_spec", lambda _: None)
+    assert audit_bank(plan, AUDITED, seeded[1]) == audited  # seeding has audited them
+    found = audit_bank(plan.model_copy(update={"wall_s": 1.5}), AUDITED, seeded[1])
+    assert (found.records, set(found.missing.values())) == ((), {audits.NO_TORCH})
+
+
+def test_a_stop_ends_audits_soon(
+    seeded: tuple[PreparedSplit, ArtifactStore], plan: AuditPlan, audited: BankAudits
+) -> None:
+    endless = plan.model_copy(update={"recipe": plan.recipe.model_copy(update={"epochs": 10**6})})
+    stop = threading.Event()
+    threading.Timer(1.0, stop.set).start()
+    started = time.monotonic()
+    found = audit_bank(endless, AUDITED, seeded[1], jobs=1, stop=stop)
+    assert time.monotonic() - started < 60 < plan.wall_s
+    assert (found.records, set(found.missing.values())) == ((), {"interrupted"})
 
 
 def test_pruning_spares_what_audits_need(
