@@ -79,14 +79,14 @@ def create(
             raise service.CompetitionExists(_differences(existing, spec))
     prepared = prepare(seeded, context.artifacts, files=files, jobs=jobs, progress=progress)
     seeded = seeded.with_time_budget(prepared.public.figures.retrain_wall_s)
+    audit = None
+    if (plan := audit_plan(seeded, prepared.public)) is not None:
+        trained = plan.model_copy(update={"references": plan.references[:FIRST_ORACLES]})
+        audit = audit_original(trained, context.artifacts)
     with context.database.write() as session:
         competition = service.create(session, seeded, prepared)
         record(session, "competition.create", spec.slug, competition=competition)
-    plan = audit_plan(seeded, prepared.public)
-    if plan is None:
-        return Created(seeded, prepared, None)
-    trained = plan.model_copy(update={"references": plan.references[:FIRST_ORACLES]})
-    return Created(seeded, prepared, audit_original(trained, context.artifacts))
+    return Created(seeded, prepared, audit)
 
 
 def _differences(existing: Competition, spec: CompetitionSpec) -> str:

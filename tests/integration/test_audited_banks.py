@@ -8,10 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from lethe.evaluator.artifacts.audits import load_audits
-from lethe.evaluator.contract.audits import AuditQuantity
+from lethe.evaluator.contract.audits import AuditQuantity, AuditRecord
 from lethe.server.cli import app
 from lethe.server.competitions.service import get_competition, prepared_competition, specification
 from lethe.server.context import create_context
+from lethe.server.hosting.creation import describe_audits
 from lethe.server.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -89,3 +90,11 @@ def test_a_host_is_told_what_audits_cost_and_oracles_are_audited_once(lethe: Let
 def test_a_competition_without_audits_says_nothing_of_them(lethe: Lethe, tmp_path: Path) -> None:
     (tmp_path / "spec.toml").write_text(SPEC.format(runs=0))
     assert "audit" not in lethe("competition", "create", str(tmp_path / "spec.toml"))
+
+
+def test_a_cost_that_could_not_be_measured_says_why() -> None:
+    late = AuditRecord(place=0, quantities={}, missing="the audit took more than 9 s", wall_s=9.0)
+    done = AuditRecord(place=0, quantities={AuditQuantity.FORGET_MARGIN: 1.0}, wall_s=2.0)
+    assert describe_audits(4, [late]).endswith("how long one takes is not known: the audit took more than 9 s")
+    assert describe_audits(4, []).endswith("not known: none was done")
+    assert describe_audits(4, [late, done]) == "audits of 4 runs of each submission, 8 s together: one took 2.0 s here"
