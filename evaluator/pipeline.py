@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextvars import copy_context
 from dataclasses import dataclass, replace
@@ -31,6 +31,7 @@ from lethe.evaluator.contract.submission import FILENAME, FUNCTION
 from lethe.evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
 from lethe.evaluator.dependencies import DependencyRefused, InstallerFailure, InstallInterrupted, Layer, Layers
 from lethe.evaluator.exact_source import Decision, decide
+from lethe.evaluator.inference.audit_order import audit_order
 from lethe.evaluator.inference.service import (
     InferenceCancelled,
     InferenceFailure,
@@ -88,6 +89,8 @@ class _RunOutcome:
     outputs: bytes | None = None
     record: RunRecord | None = None
     fault: Fault | None = None
+    weights: bytes | None = None
+    """Of a run that is to be audited."""
 
 
 def evaluate(
@@ -96,7 +99,9 @@ def evaluate(
     """Do the runs of `job`, `resources.slots` at a time.
 
     Setting `interrupt` ends all runs. This function sets it too, at the first fault, so pass an event of the job's own.
-    `finished` is called with each run as soon as its outputs are stored. Platform faults are returned, not raised.
+    `finished` is called with each run as soon as its outputs are stored, and with an audited one again when its audit
+    is: audits begin when all runs are done, so that they take no processor from them, and one that fails costs nothing
+    else. Platform faults are returned, not raised.
     """
     block = ScriptBlock()
     try:
@@ -136,7 +141,8 @@ def _evaluate_with(
     interrupt: threading.Event,
     finished: Callable[[RunRecord], None],
 ) -> EvaluationResult:
-    records: list[RunRecord] = []
+    records: dict[int, RunRecord] = {}
+    weights: dict[int, bytes] = {}
     fault: Fault | None = None
     report: CheckReport | None = None
     outputs: bytes | None = None
@@ -165,8 +171,10 @@ def _evaluate_with(
                     interrupt.set()
                     continue
                 if outcome.record is not None:
-                    records.append(outcome.record)
+                    records[outcome.record.index] = outcome.record
                     finished(outcome.record)
+                    if outcome.weights is not None:
+                        weights[outcome.record.index] = outcome.weights
                 if outcome.fault is not None and fault is None:
                     fault = outcome.fault
                     interrupt.set()
@@ -174,6 +182,10 @@ def _evaluate_with(
             report, outputs = runs.report_check([future.result() for future in futures], layer.packages)
         if report is not None and decision is not None:
             report = report.model_copy(update={"exact": runs.store_exact(), "left_out": decision.notes})
+        if fault is None and failure is None:
+            for index, audit in runs.audit(weights):
+                records[index] = records[index].model_copy(update={"audit": audit})
+                finished(records[index])
     except InferenceCancelled:
         report = None
     except _FAILURES as error:
@@ -182,7 +194,8 @@ def _evaluate_with(
         log.error("evaluation_failed", submission_id=str(job.submission_id), exc_info=failure)
         resources.sandbox_pool.discard(job, layer)
         fault = platform_fault(f"{type(failure).__name__}: {failure}")
-    return EvaluationResult(tuple(records), fault, check=report, check_outputs=outputs, packages_sha256=layer.sha256)
+    stored = tuple(records.values())
+    return EvaluationResult(stored, fault, check=report, check_outputs=outputs, packages_sha256=layer.sha256)
 
 
 def _undecided(decision: Decision, layer: Layer, job: Job, source: bytes) -> EvaluationResult:
@@ -289,7 +302,31 @@ class _JobRuns:
             peak_memory_bytes=result.peak_memory_bytes,
             gpu_memory_bytes=result.peak_gpu_memory_bytes,
         )
-        return _RunOutcome(result, record=record)
+        return _RunOutcome(record=record, weights=result.payload if self.job.is_audited(order.index) else None)
+
+    def audit(self, weights: Mapping[int, bytes]) -> Iterator[tuple[int, ArtifactRef]]:
+        """Audit these weights of runs, by index, and yield where each audit is stored.
+
+        Ends at an interrupt, and at the first audit that ran out of its time: the others would, too. What else fails is
+        logged, and never the run's fault. Raises nothing.
+        """
+        plan, store = self.job.audit, self.resources.store
+        if plan is None:
+            return
+        for index in sorted(weights):
+            try:
+                order = audit_order(plan, index, store, self.resources.cache)
+                audit = self.resources.inference.audit(weights[index], order, self.interrupt)
+                yield index, store.put(self.job.audit_key(index), audit.model_dump_json().encode())
+            except InferenceCancelled:
+                return
+            except (ArtifactError, OSError, ValueError) as error:
+                log.warning("audit_failed", run=index, error=f"{type(error).__name__}: {error}")
+            else:
+                if audit.missing:
+                    log.warning("audit_failed", run=index, error=audit.missing)
+                if audit.wall_s >= plan.wall_s:
+                    return
 
     def decide(self) -> Decision:
         """What of the source runs; raises as the sandbox does."""

@@ -1,7 +1,7 @@
 """Verifies a bank: its artifacts match their records, and its checkpoints still give its outputs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from lethe.evaluator.artifacts import ArtifactCorrupt, ArtifactMissing, ArtifactStore
+from lethe.evaluator.artifacts import ArtifactCorrupt, ArtifactMissing, ArtifactStore, StoredArtifact
 from lethe.evaluator.artifacts.oracles import ModelRecord, pruned_key, read_record, trained_indices
 from lethe.evaluator.artifacts.outputs import LOGITS, read_outputs
 from lethe.evaluator.banks.seeding import Progress, ReportProgress
@@ -56,9 +56,17 @@ def verify_bank(
     return found
 
 
-def prune_bank(bank_digest: str, store: ArtifactStore) -> int:
-    """Delete all checkpoints and return their number; outputs, which scores need, stay. May be killed and repeated."""
-    keys = store.list(f"banks/{bank_digest}/checkpoints")
+def prunable_checkpoints(bank_digest: str, store: ArtifactStore, kept: Collection[int]) -> list[StoredArtifact]:
+    """The checkpoints of all models but those of index in `kept`, with which audits compare."""
+    listed = store.entries(f"banks/{bank_digest}/checkpoints")
+    return [artifact for artifact in listed if int(artifact.key.rsplit("/", 1)[1].partition("-")[0]) not in kept]
+
+
+def prune_bank(bank_digest: str, store: ArtifactStore, kept: Collection[int] = ()) -> int:
+    """Delete the checkpoints that `prunable_checkpoints` lists and return their number; outputs, which scores need,
+    stay. May be killed and repeated.
+    """
+    keys = [artifact.key for artifact in prunable_checkpoints(bank_digest, store, kept)]
     store.put(pruned_key(bank_digest), b"")
     store.delete(keys)
     return len(keys)

@@ -109,6 +109,19 @@ class EvaluationSpec(Contract):
     final_selections: Annotated[int, Field(ge=1, le=10)] = 2
 
 
+class AuditsSpec(Contract):
+    """How many hidden runs of each submission have their weights audited before these are dropped, and as many oracles.
+
+    An audit trains the network on retain for `epochs` more, by the recipe of the competition, and may take `wall_s`.
+    """
+
+    runs: Annotated[int, Field(ge=0, le=64, description="0: none")] = 4
+    epochs: Annotated[Count, Field(description="Of relearning, on retain alone")] = 3
+    wall_s: Annotated[float, Field(gt=0, description="Seconds for one network; without an end by then no audit")] = (
+        600.0
+    )
+
+
 class PhasesSpec(Contract):
     """The calendar. Practice ends where the public phase starts, and the final evaluation begins where that ends.
 
@@ -319,6 +332,8 @@ class CompetitionSpec(Contract):
     model: ModelSpec = ModelSpec()
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
+    audits: AuditsSpec = AuditsSpec(runs=0)
+    """None in specifications that were stored before there were audits; a file without the table has the defaults."""
     phases: PhasesSpec = PhasesSpec()
     metric: MetricSpec = MetricSpec()
     measures: MeasuresSpec = MeasuresSpec()
@@ -343,6 +358,8 @@ class CompetitionSpec(Contract):
         pools = {self.evaluation.runs, self.evaluation.oracles, self.evaluation.ceiling_oracles}
         if self.metric.rule == "competition" and len(pools) != 1:
             raise ValueError("metric.rule = 'competition' needs evaluation.runs = oracles = ceiling_oracles")
+        if self.audits.runs > min(pools):
+            raise ValueError("audits.runs must not exceed evaluation.runs, oracles and ceiling_oracles")
         forgotten = self.split.forget_fraction * (1 + self.split.final)
         held_out = forgotten + self.split.validation_fraction + self.split.test_fraction
         if held_out >= 0.9:

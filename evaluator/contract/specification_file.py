@@ -37,7 +37,7 @@ def load_specification(source: Path | str) -> CompetitionSpec:
         path = shipped
     try:
         text = path.read_text(encoding="utf-8")
-        return CompetitionSpec.model_validate(tomllib.loads(text))
+        return CompetitionSpec.model_validate({"audits": {}} | tomllib.loads(text))
     except (OSError, UnicodeDecodeError) as error:
         raise SpecificationError(f"cannot read {path}: {error}") from error
     except tomllib.TOMLDecodeError as error:

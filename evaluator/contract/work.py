@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from lethe.evaluator.contract.advice import Advice
+from lethe.evaluator.contract.audits import AuditPlan
 from lethe.evaluator.contract.base import Contract
 from lethe.evaluator.contract.faults import Fault
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
@@ -93,6 +94,7 @@ class RunRecord(Contract):
     processor_s: float | None = Field(default=None, ge=0, description="Of all its processes; None: not measured")
     peak_memory_bytes: int | None = Field(default=None, ge=0)
     gpu_memory_bytes: int | None = Field(default=None, ge=0)
+    audit: ArtifactRef | None = Field(default=None, description="The audit of its weights, once there is one")
 
 
 class CheckReport(Contract):
@@ -146,15 +148,29 @@ class Job(Contract):
     )
     runs: tuple[RunOrder, ...]
     wall_left_s: float | None = Field(default=None, description="What these runs may take together, if limited")
+    audit: AuditPlan | None = Field(default=None, description="What runs of low index are audited against; None: none")
 
     def outputs_key(self, index: int) -> str:
         """Return the key under which this lease stores the outputs of the run `index`."""
         return outputs_key(self.submission_id, self.generation, index, self.token)
 
+    def audit_key(self, index: int) -> str:
+        """Return the key under which this lease stores the audit of the run `index`."""
+        return audit_key(self.submission_id, self.generation, index, self.token)
+
+    def is_audited(self, index: int) -> bool:
+        """Whether the weights of the run `index` are audited: there are as many such runs as references."""
+        return self.audit is not None and index < len(self.audit.references)
+
 
 def outputs_key(submission_id: UUID, generation: int, index: int, token: int) -> str:
     """Return the key of the outputs of a run; the fencing token keeps two holders of one item apart."""
     return f"submissions/{submission_id}/{generation}/runs/{index:05d}-{token}.safetensors"
+
+
+def audit_key(submission_id: UUID, generation: int, index: int, token: int) -> str:
+    """Return the key of the audit of a run's weights."""
+    return f"submissions/{submission_id}/{generation}/audits/{index:05d}-{token}.json"
 
 
 class Heartbeat(Contract):

@@ -1,4 +1,4 @@
-"""Loads claimed weights into a clean network, checks them and computes outputs. Trusted code on hostile data.
+"""Loads claimed weights into a clean network, checks them, computes outputs or audits. Trusted code on hostile data.
 
 Reads framed requests on standard input and answers framed replies on a duplicate of standard output, until its parent
 closes the pipe or kills it.
@@ -9,6 +9,7 @@ import os
 import resource
 import struct
 import sys
+import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +18,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lethe.evaluator.artifacts.outputs import write_outputs
+from lethe.evaluator.contract.audits import AuditRecord
 from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.inference.audit_order import AuditOrder
 from lethe.evaluator.inference.claims import ClaimRefused, read_claimed_state
 from lethe.evaluator.models import build_model
 from lethe.evaluator.training.outputs import compute_outputs
@@ -30,6 +33,18 @@ def outputs_of(payload: bytes, net: nn.Module, evaluation: dict[str, Tensor], ba
     if not outputs.finite:
         raise ClaimRefused(FaultCode.NOT_FINITE, "the weights are finite, but the network's outputs are not")
     return write_outputs(outputs)
+
+
+def audit_of(payload: bytes, order: AuditOrder) -> bytes:
+    """JSON of the audit of a network of its own with the claimed weights; see AuditRecord."""
+    from lethe.evaluator.inference.audit import audit_network  # imports scipy, which outputs do not need
+
+    started = time.monotonic()
+    network = build_model(order.plan.architecture, order.plan.classes)
+    network.load_state_dict(read_claimed_state(payload, network))
+    quantities, missing = audit_network(network, order)
+    record = AuditRecord(place=order.place, quantities=quantities, missing=missing, wall_s=time.monotonic() - started)
+    return record.model_dump_json().encode()
 
 
 def read_frame(stream: BinaryIO) -> bytes | None:
@@ -48,7 +63,7 @@ def write_frame(stream: BinaryIO, data: bytes) -> None:
 
 
 def main() -> None:
-    """Serve requests: a JSON frame that names the setting, then a frame with the claimed weights."""
+    """Serve requests: a JSON frame with the setting, or with an order for an audit, then a frame with the weights."""
     memory_bytes = int(sys.argv[1])
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # keeps the output of libraries out of the frames
@@ -62,6 +77,11 @@ def main() -> None:
         payload = read_frame(sys.stdin.buffer)
         assert payload is not None  # noqa: S101 - the parent always sends both
         setting = json.loads(header)
+        if "plan" in setting:
+            audit = audit_of(payload, AuditOrder.model_validate(setting))  # before the answer begins: it takes long
+            write_frame(replies, json.dumps({"code": None, "message": ""}).encode())
+            write_frame(replies, audit)
+            continue
         if loaded is None or loaded[0] != setting["evaluation"]:
             net = build_model(setting["architecture"], setting["classes"])
             loaded = (setting["evaluation"], net, load_file(Path(setting["evaluation"])))

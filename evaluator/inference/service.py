@@ -12,10 +12,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Protocol, Self
+from typing import IO, Any, Protocol, Self
 
+from lethe.evaluator.contract.audits import AuditRecord
 from lethe.evaluator.contract.faults import FaultCode
 from lethe.evaluator.errors import EvaluatorError
+from lethe.evaluator.inference.audit_order import AuditOrder
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +58,10 @@ class InferenceSetting:
 
 
 class InferenceService:
-    """Computes outputs of claimed weights; thread-safe, one model at a time.
+    """Computes outputs of claimed weights, and audits them; thread-safe, one model at a time.
 
-    The child limits its own memory; `wall_s` bounds one model. A time-out is the participant's fault: finite weights
-    can be made slow on purpose (denormals).
+    The child limits its own memory; `wall_s` bounds the outputs of one model. A time-out is the participant's fault:
+    finite weights can be made slow on purpose (denormals).
     """
 
     def __init__(self, *, wall_s: float, memory_bytes: int = 8 * 2**30) -> None:
@@ -100,29 +102,48 @@ class InferenceService:
                 "evaluation": str(setting.evaluation),
             }
         ).encode()
+        try:
+            reply, outputs = self._ask(header, payload, cancel, self._wall_s)
+        except TimeoutError:
+            raise WeightsRefused(
+                FaultCode.EVALUATION_TIMEOUT, f"computing the outputs took more than {self._wall_s:.0f} s"
+            ) from None
+        if reply["code"] is not None:
+            raise WeightsRefused(FaultCode(reply["code"]), reply["message"])
+        return outputs
+
+    def audit(self, payload: bytes, order: AuditOrder, cancel: Cancellation) -> AuditRecord:
+        """The audit of accepted weights; one that fails or runs out of its time says why its quantities are missing.
+
+        Raises InferenceCancelled within half a second after `cancel` is set.
+        """
+        started = time.monotonic()
+        try:
+            _, answer = self._ask(order.model_dump_json().encode(), payload, cancel, order.plan.wall_s)
+        except TimeoutError:
+            missing, wall_s = f"the audit took more than {order.plan.wall_s:g} s", order.plan.wall_s
+        except InferenceFailure as error:
+            missing, wall_s = str(error), time.monotonic() - started
+        else:
+            return AuditRecord.model_validate_json(answer)
+        return AuditRecord(place=order.place, quantities={}, missing=missing, wall_s=wall_s)
+
+    def _ask(self, header: bytes, payload: bytes, cancel: Cancellation, wall_s: float) -> tuple[dict[str, Any], bytes]:
+        """The child's answer; raises TimeoutError, InferenceCancelled and InferenceFailure, each after killing it."""
         with self._lock:
             child = self._ensure_child()
             try:
                 self._await_ready(child)
-                deadline = time.monotonic() + self._wall_s
+                deadline = time.monotonic() + wall_s
                 _send(child, deadline, cancel, header, payload)
                 _await_reply(child, deadline, cancel)
-                reply = json.loads(_receive(child, deadline))
-                outputs = _receive(child, deadline)
-            except InferenceCancelled:
+                return json.loads(_receive(child, deadline)), _receive(child, deadline)
+            except (InferenceCancelled, TimeoutError):
                 self._kill()
                 raise
-            except TimeoutError:
-                self._kill()
-                raise WeightsRefused(
-                    FaultCode.EVALUATION_TIMEOUT, f"computing the outputs took more than {self._wall_s:.0f} s"
-                ) from None
             except (EOFError, OSError) as error:
                 code = self._kill()
                 raise InferenceFailure(f"the inference process died (exit code {code})") from error
-        if reply["code"] is not None:
-            raise WeightsRefused(FaultCode(reply["code"]), reply["message"])
-        return outputs
 
     def _ensure_child(self) -> subprocess.Popen[bytes]:
         if self._child is None or self._child.poll() is not None:

@@ -29,9 +29,8 @@ class MeasureInputs:
     the fixed retain sample. `accuracies` by part (`retain`, `forget`, `test`): (N,) and (M,) in [0, 1]. `identities`:
     (E,) the person on each forget image. `original`: (E,) the original network's margins on them. `logits` and
     `oracle_logits` by part: (N, E, C) and (M, E, C), with `labels` (E,). `resources`: (N,) by name, of each run;
-    `training_s`: (M,) seconds that each oracle took. `audits` and `oracle_audits`: (n,) by quantity, of the few models
-    that were looked at before their weights were dropped. `score` and `ceiling`: of the models, and of the second pool
-    of oracles.
+    `training_s`: (M,) seconds that each oracle took. `audits`: (n,) by quantity, of the few models that were audited
+    before their weights were dropped. `score` and `ceiling`: of the models, and of the second pool of oracles.
     """
 
     margins: Mapping[Part, Pair]
@@ -45,7 +44,6 @@ class MeasureInputs:
     resources: Mapping[str, Floats] = field(default_factory=dict)
     training_s: Floats | None = None
     audits: Mapping[str, Floats] = field(default_factory=dict)
-    oracle_audits: Mapping[str, Floats] = field(default_factory=dict)
     score: Score | None = None
     ceiling: Score | None = None
     computed: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)

@@ -163,7 +163,6 @@ _WORDS = {
     "labels": "the labels",
     "logits": "the logits of the runs",
     "oracle_logits": "the logits of the oracles",
-    "oracle_audits": "audits of the oracles",
     "original": "the original network's outputs",
     "retain": "outputs on the retain sample",
     "test": "outputs on the test images",

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load
 
 from lethe.evaluator.artifacts import ArtifactStore
+from lethe.evaluator.artifacts.audits import Quantities
 from lethe.evaluator.artifacts.oracles import load_pool, read_record
 from lethe.evaluator.artifacts.outputs import StackedOutputs, stack_outputs
 from lethe.evaluator.contract.oracle_pools import OraclePools
@@ -35,8 +36,13 @@ class MeasuringSet:
     margins: Mapping[Part, Floats]
     training_s: Floats
 
-    def inputs(self, stacked: StackedOutputs, resources: Mapping[str, Floats] | None = None) -> MeasureInputs:
-        """Return the inputs of N models, with their score; `resources` as in MeasureInputs."""
+    def inputs(
+        self,
+        stacked: StackedOutputs,
+        resources: Mapping[str, Floats] | None = None,
+        audits: Quantities | None = None,
+    ) -> MeasureInputs:
+        """Return the inputs of N models, with their score; `resources` and `audits` as in MeasureInputs."""
         references = self.references
         pairs: dict[Part, Pair] = {
             part: (margins(stacked.logits[part], labels), self.margins[part]) for part, labels in self.labels.items()
@@ -53,18 +59,19 @@ class MeasuringSet:
             oracle_logits=self.oracles.logits,
             labels={str(part): of_part for part, of_part in self.labels.items()},
             resources=resources or {},
+            audits={quantity.value: values for quantity, values in (audits or {}).items()},
             training_s=self.training_s,
             score=references.score(references.pool(stacked)),
             ceiling=references.ceiling,
         )
 
-    def second_pool(self) -> MeasureInputs:
-        """Return the inputs of the second pool of oracles, measured as if they were runs."""
-        return self.inputs(self.others)
+    def second_pool(self, audits: Quantities | None = None) -> MeasureInputs:
+        """Return the inputs of the second pool of oracles, measured as if they were runs; `audits` of these oracles."""
+        return self.inputs(self.others, audits=audits)
 
-    def untouched(self, runs: int) -> MeasureInputs:
-        """Return the inputs of `runs` runs that leave the original network as it is."""
-        return self.inputs(stack_outputs([self.references.original] * runs))
+    def untouched(self, runs: int, audits: Quantities | None = None) -> MeasureInputs:
+        """Return the inputs of `runs` runs that leave the original network as it is; `audits` of that network."""
+        return self.inputs(stack_outputs([self.references.original] * runs), audits=audits)
 
 
 def load_measuring_set(artifacts: ArtifactStore, metric: MetricSpec, against: OraclePools) -> MeasuringSet:

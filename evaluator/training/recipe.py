@@ -64,12 +64,29 @@ def train(
     device = device or torch.device("cpu")
     _set_tf32(recipe.precision == "tf32")
     torch.manual_seed(seed)
-    network = build_model(architecture, classes).to(device).to(memory_format=torch.channels_last)
+    weights = class_weights(labels if weighed is None else weighed, classes)
+    return _fit(build_model(architecture, classes), images, labels, weights, recipe=recipe, device=device)
+
+
+def fine_tune(
+    network: nn.Module, images: Tensor, labels: Tensor, *, classes: int, recipe: TrainingSpec, seed: int
+) -> nn.Module:
+    """The same network after more training by `recipe`, on the CPU; in evaluation mode. Takes and raises as `train`."""
+    if len(labels) < 2:
+        raise ValueError(f"{len(labels)} images are too few to train on")
+    torch.manual_seed(seed)
+    weights = class_weights(labels, classes)
+    return _fit(network, images, labels, weights, recipe=recipe, device=torch.device("cpu"))
+
+
+def _fit(
+    network: nn.Module, images: Tensor, labels: Tensor, weights: Tensor, *, recipe: TrainingSpec, device: torch.device
+) -> nn.Module:
+    """Train `network` in place; weights: (C,) of the classes, which count where the recipe says so."""
+    network = network.to(device).to(memory_format=torch.channels_last)
     plain = {parameter: _plain(parameter) for parameter in network.parameters()}
     optimizer = _optimizer(list(plain.values()), recipe)
-    shares = labels if weighed is None else weighed
-    weights = class_weights(shares, classes).to(device) if recipe.class_weights else None
-    criterion = nn.CrossEntropyLoss(weight=weights)
+    criterion = nn.CrossEntropyLoss(weight=weights.to(device) if recipe.class_weights else None)
     images, labels = images.to(device), labels.to(device)
     network.train()
     with without_padding_work(network), _subnormals_as_zero():

@@ -64,9 +64,10 @@ class LeaseRenewal:
     def _beat(self) -> bool:
         """Send a heartbeat; True if the lease is lost."""
         job = self._job
+        newest = {record.index: record for record in self._records}  # an audited run was added twice
         try:
             answer = self._client.heartbeat(
-                Heartbeat(work_id=job.work_id, token=job.token, finished=tuple(self._records))
+                Heartbeat(work_id=job.work_id, token=job.token, finished=tuple(newest.values()))
             )
         except ServerAway as error:
             log.warning("heartbeat_not_delivered", error=str(error))

@@ -17,7 +17,8 @@ _PARTIAL = ".partial"
 
 
 class ReportSpool:
-    """A folder with one file per job: a line for each finished run, then the outcome in its place.
+    """A folder with one file per job: a line for each finished run, another when it is audited, then the outcome in
+    their place.
 
     Everything is on the disk before a method returns. After a crash the next process of the same worker reports the
     finished runs, so that only runs in flight are repeated. Methods raise OSError when the disk fails.
@@ -71,13 +72,15 @@ class ReportSpool:
         found = []
         for path in self._files(_RUNS):
             work_id, _, token = path.stem.rpartition("_")
-            records = []
+            records: dict[int, RunRecord] = {}
             for line in path.read_bytes().splitlines():
                 try:
-                    records.append(RunRecord.model_validate_json(line))
+                    record = RunRecord.model_validate_json(line)
                 except ValidationError:
                     log.warning("spooled_run_dropped", file=path.name)
-            found.append(Heartbeat(work_id=UUID(work_id), token=int(token), finished=tuple(records)))
+                    continue
+                records[record.index] = record
+            found.append(Heartbeat(work_id=UUID(work_id), token=int(token), finished=tuple(records.values())))
         return found
 
     def _files(self, suffix: str) -> list[Path]:

@@ -1,15 +1,13 @@
 """Host commands, which work on the server's database directly."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from lethe.server.cli import admin_users, admin_workers, competition, oracles, rescore, storage
 from lethe.server.cli.options import Home, Json, Slug, SubmissionId, open_site, say, writing
-
-if TYPE_CHECKING:
-    pass
+from lethe.server.cli.progress import training_progress
 
 app = typer.Typer(no_args_is_help=True)
 submission = typer.Typer(no_args_is_help=True, help="Run a submission again, or disqualify it.")
@@ -32,17 +30,29 @@ Undo = Annotated[bool, typer.Option("--undo", help="Undo it")]
 
 @app.command("calibrate")
 def calibrate(slug: Slug, home: Home = None, as_json: Json = False) -> None:
-    """Score a second pool of oracles (ceiling) and the original model (floor) as reference rows of the board."""
-    from lethe.server.hosting import calibration
+    """Score a second pool of oracles (ceiling) and the original model (floor) as reference rows of the board.
 
-    rows = calibration.calibrate(open_site(home), slug)
+    Audit the weights of a few oracles and of the original, if the competition has audits and `seed` did not do it.
+    """
+    from lethe.server.hosting import calibration, creation, oracles
+
+    context = open_site(home)
+    rows = calibration.calibrate(context, slug)
+    with training_progress() as progress:
+        audits = oracles.audit(context, slug, progress=progress)
     if as_json:
-        typer.echo(json.dumps(rows))
+        seconds = {split: found.mean_wall_s for split, found in audits.items()}
+        typer.echo(json.dumps([row | {"audit_s": seconds.get(row["split"])} for row in rows]))
         return
     for row in rows:
         name = f"{row['split']} {row['reference']}"
         typer.echo(f"{name:<15} {row['score']:.4f}  [{row['low']:.4f}, {row['high']:.4f}]")
     typer.echo(f"retraining takes {rows[0]['retrain_s']:.1f} s, the mean of the public split's oracles")
+    for split, found in audits.items():
+        typer.echo(f"{split} split: {creation.describe_audits(found.audited, found.records)}")
+        for reason in sorted(set(found.missing.values())):
+            names = ", ".join(name for name, why in found.missing.items() if why == reason)
+            typer.echo(f"{split} split: no audit of {names}: {reason}")
 
 
 @submission.command("rerun")

@@ -119,7 +119,7 @@ def prune(
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Delete the oracles' checkpoints. Scores need only the outputs, which stay."""
+    """Delete the oracles' checkpoints, but those that audits need. Scores need only the outputs, which stay."""
     from lethe.server.hosting import oracles
 
     context = open_site(home)

@@ -121,9 +121,9 @@ def _serve(connection: Connection, artifacts_url: str) -> None:
         except EOFError:
             return
         try:
-            wanted = (job.against, job.metric)
+            wanted = (job.against, job.spec.metric)
             if loaded is None or loaded_for != wanted:
-                loaded_for, loaded = wanted, load_measuring_set(artifacts, job.metric, job.against)
+                loaded_for, loaded = wanted, load_measuring_set(artifacts, job.spec.metric, job.against)
             connection.send(_Answer(measure_score(artifacts, job, loaded)))
         except ArtifactStoreAway as error:
             connection.send(_Answer(None, str(error), is_away=True))

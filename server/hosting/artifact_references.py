@@ -22,9 +22,11 @@ def references(session: Session) -> Iterator[ArtifactRef]:
 
 
 def bank_references(session: Session, artifacts: ArtifactStore) -> Iterator[ArtifactRef]:
-    """Yield the artifacts of all competitions' oracle banks: stored records, and what those name."""
+    """Yield the artifacts of all competitions' oracle banks: stored records, what those name, and audits."""
     competitions = [PreparedCompetition.model_validate(stored) for stored in queries.prepared_competitions(session)]
     for bank in sorted({split.bank_digest for prepared in competitions for split in prepared.splits.values()}):
+        for key in artifacts.list(f"banks/{bank}/audits"):
+            yield ArtifactRef(key=key, sha256=sha256_hex(artifacts.get(key)))
         for index in trained_indices(artifacts, bank):
             key = record_key(bank, index)
             yield ArtifactRef(key=key, sha256=sha256_hex(artifacts.get(key)))

@@ -34,14 +34,15 @@ def wanted_oracles(spec: CompetitionSpec) -> int:
 
 def require_seeded(artifacts: ArtifactStore, spec: CompetitionSpec, split: PreparedSplit) -> None:
     """Raise NotSeeded while the bank of the split lacks oracles."""
-    missing = _missing_oracles(artifacts, spec, split)
+    missing = missing_oracles(artifacts, spec, split)
     if missing:
         raise NotSeeded(
             f"{missing} of {wanted_oracles(spec)} oracles are missing. Run: lethe admin oracles seed {spec.slug}"
         )
 
 
-def _missing_oracles(artifacts: ArtifactStore, spec: CompetitionSpec, split: PreparedSplit) -> int:
+def missing_oracles(artifacts: ArtifactStore, spec: CompetitionSpec, split: PreparedSplit) -> int:
+    """Return how many oracles the bank of the split lacks."""
     return int((~np.isin(np.arange(wanted_oracles(spec)), trained_indices(artifacts, split.bank_digest))).sum())
 
 
@@ -57,7 +58,7 @@ def calibrate(context: Context, slug: str) -> list[dict[str, Any]]:
     rows = []
     for evaluation in Evaluation:
         against = oracle_pools(spec, prepared, evaluation)
-        if _missing_oracles(context.artifacts, spec, against.split):
+        if missing_oracles(context.artifacts, spec, against.split):
             continue
         reference_set = load_reference_set(context.artifacts, spec.metric, against)
         scores = {"ceiling": reference_set.ceiling, "floor": reference_set.floor(spec.evaluation.runs)}

@@ -4,11 +4,12 @@ The only module of the server that reaches into the evaluator's training side; i
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from lethe.evaluator.contract.audits import AuditRecord, audit_plan
 from lethe.evaluator.contract.bank import changed_ingredients
 from lethe.evaluator.contract.oracle_pools import oracle_pools
 from lethe.evaluator.contract.prepared_competition import PreparedCompetition, PreparedSplit
@@ -42,10 +43,11 @@ class UnknownMeasure(ConfigurationError):
 
 @dataclass(frozen=True)
 class Created:
-    """A created competition."""
+    """A created competition. `audit` is one of the original, which shows what audits cost; None without audits."""
 
     spec: CompetitionSpec
     prepared: PreparedCompetition
+    audit: AuditRecord | None
 
 
 def open_context(settings: Settings, *, makes_site: bool = False) -> Context:
@@ -76,7 +78,8 @@ def create(
 
     Seeds that the specification leaves out are drawn here and kept in the database only.
     """
-    from lethe.evaluator.preparation import prepare
+    from lethe.evaluator.banks.audits import audit_original
+    from lethe.evaluator.preparation import FIRST_ORACLES, prepare
 
     _require_measures(spec)
     seeded = spec.with_seeds(lambda: secrets.randbits(63))
@@ -86,10 +89,14 @@ def create(
             raise service.CompetitionExists(_differences(existing, spec))
     prepared = prepare(seeded, context.artifacts, files=files, jobs=jobs, progress=progress)
     seeded = seeded.with_time_budget(prepared.public.figures.retrain_wall_s)
+    audit = None
+    if (plan := audit_plan(seeded, prepared.public)) is not None:
+        trained = plan.model_copy(update={"references": plan.references[:FIRST_ORACLES]})
+        audit = audit_original(trained, context.artifacts)
     with context.database.write() as session:
         competition = service.create(session, seeded, prepared)
         record(session, "competition.create", spec.slug, competition=competition)
-    return Created(seeded, prepared)
+    return Created(seeded, prepared, audit)
 
 
 def _require_measures(spec: CompetitionSpec) -> None:
@@ -130,8 +137,20 @@ def describe(created: Created) -> str:
         f"chance {figures.chance:.3f} · most frequent class {figures.majority:.3f} · "
         f"retraining takes {figures.retrain_wall_s:.1f} s, a run may take {created.spec.limits.run_wall_s:.1f} s"
     )
+    if created.audit is not None:
+        lines.append(describe_audits(created.spec.audits.runs, [created.audit]))
     lines.append(f"next: lethe admin oracles seed {created.spec.slug}")
     return "\n".join(lines)
+
+
+def describe_audits(runs: int, measured: Sequence[AuditRecord]) -> str:
+    """Return what audits of `runs` runs of each submission cost, by those that were done on this machine."""
+    each_s = [one.wall_s for one in measured if one.quantities]
+    if not each_s:
+        reasons = "; ".join(sorted({one.missing for one in measured})) or "none was done"
+        return f"audits of {runs} runs of each submission; how long one takes is not known: {reasons}"
+    mean_s = sum(each_s) / len(each_s)
+    return f"audits of {runs} runs of each submission, {runs * mean_s:.0f} s together: one took {mean_s:.1f} s here"
 
 
 def _describe_split(name: str, split: PreparedSplit) -> list[str]:

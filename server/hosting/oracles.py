@@ -1,4 +1,4 @@
-"""The host's actions on oracle banks: seed, watch, verify and prune. Used by the admin commands, never by `serve`.
+"""The host's actions on oracle banks: seed, watch, verify, audit, prune. Used by the admin commands, never by `serve`.
 
 Reaches into the evaluator's training side, inside functions only.
 """
@@ -13,17 +13,22 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from lethe.evaluator.artifacts.oracles import read_identity, trained_indices
+from lethe.evaluator.contract.audits import audit_plan, audited_oracles
 from lethe.evaluator.contract.bank import BankIdentity
+from lethe.evaluator.contract.prepared_competition import PreparedCompetition
+from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import WorkState
 from lethe.server.audit_log.events import record
 from lethe.server.competitions import service
 from lethe.server.context import Context
 from lethe.server.errors import Conflict
+from lethe.server.hosting.calibration import missing_oracles
 from lethe.server.hosting.database_orders import DatabaseOrders
 from lethe.server.queue import training_orders, training_queries
 from lethe.server.queue.training_orders import Trainer
 
 if TYPE_CHECKING:
+    from lethe.evaluator.banks.audits import BankAudits
     from lethe.evaluator.banks.seeding import Progress
     from lethe.evaluator.banks.verification import Verification
 
@@ -47,12 +52,20 @@ class ModelsFailed(Conflict):
 
 @dataclass(frozen=True)
 class Bank:
-    """One bank of a competition: `oracles` to compare with, and `ceiling` others that are scored against them."""
+    """One bank of a competition: `oracles` to compare with, and `ceiling` others that are scored against them. The
+    first `audits` of each are for audits.
+    """
 
     split: str
     identity: BankIdentity
     oracles: int
     ceiling: int
+    audits: int
+
+    @property
+    def audited(self) -> set[int]:
+        """The oracles that audits compare with, and those that are audited: either may be either."""
+        return {*range(self.audits), *range(self.oracles, self.oracles + self.audits)}
 
     @property
     def digest(self) -> str:
@@ -75,15 +88,14 @@ class Seeded:
 
 def competition_banks(context: Context, slug: str) -> list[Bank]:
     """The banks of a competition as they were made, the public one first."""
-    with context.database.read() as session:
-        competition = service.get_competition(session, slug, drafts=True)
-    spec, prepared = service.specification(competition), service.prepared_competition(competition)
+    spec, prepared = _stored(context, slug)
     return [
         Bank(
             split=name,
             identity=read_identity(context.artifacts, split.bank_digest),
             oracles=spec.evaluation.oracles,
             ceiling=spec.evaluation.ceiling_oracles,
+            audits=spec.audits.runs,
         )
         for name, split in prepared.splits.items()
     ]
@@ -103,8 +115,9 @@ def seed(
 
     In `jobs` processes here (default: see `training_pool`), or, when `distributed`, by the workers, while this only
     watches. Any number of machines may do so at once. Returns when every oracle is there, whoever trained it, or soon
-    after `stop` is set. Raises BankChanged before any training when the banks are stale, ModelsFailed when workers
-    cannot train some, and TrainingFailed when this process cannot.
+    after `stop` is set. Oracles are audited here, where the competition has audits, but not when `distributed`. Raises
+    BankChanged before any training when the banks are stale, ModelsFailed when workers cannot train some, and
+    TrainingFailed when this process cannot.
     """
     stop = stop or threading.Event()
     banks = competition_banks(context, slug)
@@ -129,6 +142,8 @@ def seed(
         here = _train(context, wanted, watch, jobs, stop)
     while watch.missing() and not stop.wait(LOOK_S):
         watch.look()
+    if not distributed and not stop.is_set():
+        audit(context, slug, jobs=jobs, progress=progress, stop=stop)
     return Seeded(trained=watch.done, wanted=watch.wanted, here=here, wall_s=watch.elapsed_s)
 
 
@@ -155,28 +170,60 @@ def verify(
 
 
 def checkpoint_bytes(context: Context, slug: str) -> int:
-    """Bytes of all oracles' checkpoints."""
+    """Bytes of the checkpoints that `prune` would drop."""
+    from lethe.evaluator.banks.verification import prunable_checkpoints
+
     banks = competition_banks(context, slug)
-    folders = [f"banks/{bank.digest}/checkpoints" for bank in banks]
-    return sum(artifact.size_bytes for folder in folders for artifact in context.artifacts.entries(folder))
+    found = (prunable_checkpoints(bank.digest, context.artifacts, bank.audited) for bank in banks)
+    return sum(artifact.size_bytes for artifacts in found for artifact in artifacts)
 
 
 def prune(context: Context, slug: str) -> int:
-    """Drop the checkpoints of all banks and return their number; outputs and records stay."""
+    """Drop all checkpoints but those that audits need, and return their number; outputs and records stay."""
     from lethe.evaluator.banks.verification import prune_bank
 
     with context.database.write() as session:
         record(session, "oracles.prune", slug, competition=service.get_competition(session, slug, drafts=True))
-    return sum(prune_bank(bank.digest, context.artifacts) for bank in competition_banks(context, slug))
+    return sum(prune_bank(bank.digest, context.artifacts, bank.audited) for bank in competition_banks(context, slug))
+
+
+def audit(
+    context: Context,
+    slug: str,
+    *,
+    jobs: int | None = None,
+    progress: ReportProgress | None = None,
+    stop: threading.Event | None = None,
+) -> dict[str, "BankAudits"]:
+    """Audit those oracles, and the original, that audits of submissions are read beside, and return what there is of
+    each split. Empty in a competition without audits.
+
+    Only full banks; what was audited before is not audited again. Oracles that cannot be audited hold nothing up.
+    """
+    from lethe.evaluator.banks.audits import audit_bank
+
+    spec, prepared = _stored(context, slug)
+    found = {}
+    for name, split in prepared.splits.items():
+        plan = audit_plan(spec, split)
+        if plan is not None and not missing_oracles(context.artifacts, spec, split):
+            found[name] = audit_bank(
+                plan, audited_oracles(spec), context.artifacts, jobs=jobs, progress=progress, stop=stop
+            )
+    return found
+
+
+def _stored(context: Context, slug: str) -> tuple[CompetitionSpec, PreparedCompetition]:
+    with context.database.read() as session:
+        competition = service.get_competition(session, slug, drafts=True)
+    return service.specification(competition), service.prepared_competition(competition)
 
 
 def require_unchanged(context: Context, slug: str, banks: Sequence[Bank]) -> None:
     """Raise BankChanged, with what changed and what that costs, unless the banks are what would be made now."""
     from lethe.evaluator.banks.identity import bank_identity, differences
 
-    with context.database.read() as session:
-        competition = service.get_competition(session, slug, drafts=True)
-    spec, prepared = service.specification(competition), service.prepared_competition(competition)
+    spec, prepared = _stored(context, slug)
     for bank in banks:
         made = bank.identity
         now = bank_identity(spec, made.visible, made.evaluation)

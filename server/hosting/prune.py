@@ -72,7 +72,9 @@ def delete_waste(context: Context, waste: Waste) -> tuple[StoredArtifact, ...]:
         for pack in queries.superseded_packs(session, waste.cutoff):
             session.delete(pack)
         for item in _useless_items(session, waste.cutoff):
-            item.finished = {index: record | {"outputs": None} for index, record in item.finished.items()}
+            item.finished = {
+                index: record | {"outputs": None, "audit": None} for index, record in item.finished.items()
+            }
         needed = {ref.key for ref in references(session)}
         listed = (artifact for found in waste.artifacts.values() for artifact in found)
         doomed = tuple(artifact for artifact in listed if artifact.key not in needed)

@@ -32,7 +32,8 @@ def longest_s(spec: CompetitionSpec) -> float:
     check_s = spec.dependencies.install_wall_s + spec.evaluation.check_runs * (check_run_wall_s(spec) + OUTPUTS_S)
     each_s = spec.evaluation.runs * spec.limits.run_wall_s
     runs_s = min(each_s, spec.limits.total_wall_s or each_s) + spec.evaluation.runs * OUTPUTS_S
-    return WAITING_S + ATTEMPTS * (check_s + runs_s + SCORING_S)
+    audits_s = spec.audits.runs * spec.audits.wall_s
+    return WAITING_S + ATTEMPTS * (check_s + runs_s + audits_s + SCORING_S)
 
 
 def check_run_wall_s(spec: CompetitionSpec) -> float:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
+from lethe.evaluator.contract.audits import audit_plan
 from lethe.evaluator.contract.batch_counts import batch_note
 from lethe.evaluator.contract.oracle_pools import oracle_pools
 from lethe.evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
@@ -115,7 +116,8 @@ def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> 
     stage = typing.cast(Literal[Stage.CHECK, Stage.RUN], Stage(parts.stage))
     is_hidden = stage is Stage.RUN
     evaluation = Evaluation(parts.evaluation)
-    data = oracle_pools(spec, prepared, evaluation).split if is_hidden else prepared.practice
+    split = oracle_pools(spec, prepared, evaluation).split
+    data = split if is_hidden else prepared.practice
     secret = run_secret(evaluation, public=parts.secret, final=parts.final_secret)
     source = seed_source(parts.seed_rule, parts.upload_sha256 or parts.source_sha256)
     indices = range(parts.first_run, parts.first_run + parts.run_count)
@@ -151,4 +153,5 @@ def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> 
             if str(index) not in parts.finished
         ),
         wall_left_s=wall_left_s,
+        audit=audit_plan(spec, split) if is_hidden and parts.first_run < spec.audits.runs else None,
     )

@@ -20,6 +20,7 @@ from lethe.evaluator.contract.work import (
     Registration,
     RegistrationAnswer,
     RunRecord,
+    audit_key,
     outputs_key,
 )
 from lethe.server.competitions.service import specification
@@ -78,7 +79,7 @@ def heartbeat(session: Session, beat: Heartbeat, key_digest: str, *, lease_s: fl
 
 
 def record_runs(item: WorkItem, records: tuple[RunRecord, ...]) -> None:
-    """Remember stored runs once each; a record that is already there stays as it is.
+    """Remember stored runs once each; a record that is there already stays as it is, but gets the audit that it lacks.
 
     New ones prove that the item can be done, so its attempts are counted anew. Raises InvalidReport for runs that are
     not the item's, or not stored where its holder stores them.
@@ -88,10 +89,19 @@ def record_runs(item: WorkItem, records: tuple[RunRecord, ...]) -> None:
             raise InvalidReport(f"Run {record.index} does not belong to this work item.")
         if record.outputs.key != outputs_key(item.submission_id, item.generation, record.index, item.token):
             raise InvalidReport(f"The outputs of run {record.index} are not stored under this lease.")
+        audited = audit_key(item.submission_id, item.generation, record.index, item.token)
+        if record.audit is not None and record.audit.key != audited:
+            raise InvalidReport(f"The audit of run {record.index} is not stored under this lease.")
     new = {str(record.index): record.model_dump(mode="json", exclude={"index"}) for record in records}
     if new.keys() - item.finished.keys():
         item.finished = new | item.finished
         item.attempt = 1
+    audits = {index: record["audit"] for index, record in new.items() if record["audit"] is not None}
+    if any(item.finished[index].get("audit") is None for index in audits):
+        item.finished = {
+            index: record | {"audit": record.get("audit") or audits.get(index)}
+            for index, record in item.finished.items()
+        }
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ import numpy as np
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.artifacts import ArtifactStore
+from lethe.evaluator.artifacts.audits import load_audits
 from lethe.evaluator.contract.oracle_pools import OraclePools, oracle_pools
-from lethe.evaluator.contract.specification import MetricSpec
+from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import Evaluation
 from lethe.evaluator.measures.inputs import MeasureInputs
 from lethe.evaluator.measures.measurements import as_document, measure_inputs
@@ -37,8 +38,7 @@ class MeasuringJob:
     competition_id: UUID
     final_score: float
     reference: str | None
-    metric: MetricSpec
-    runs: int
+    spec: CompetitionSpec
     against: OraclePools
     outputs: RunOutputs | None
     resources: dict[str, tuple[float, ...]]
@@ -64,8 +64,7 @@ def next_job(session: Session) -> MeasuringJob | None:
         columns=spec.measures.columns,
         final_score=score.final_score,
         reference=score.reference,
-        metric=spec.metric,
-        runs=spec.evaluation.runs,
+        spec=spec,
         against=oracle_pools(spec, prepared_competition(competition), Evaluation(score.evaluation)),
         outputs=None if submission is None else run_outputs(session, submission),
         resources={} if submission is None else _resources(session, submission),
@@ -87,10 +86,14 @@ def measure_score(artifacts: ArtifactStore, job: MeasuringJob, measuring_set: Me
 
 
 def _inputs(artifacts: ArtifactStore, job: MeasuringJob, measuring_set: MeasuringSet) -> MeasureInputs:
+    of_runs = () if job.outputs is None else job.outputs.audits
+    audits = load_audits(artifacts, job.spec, job.against.split, of_runs)
     if job.outputs is not None:
         resources: dict[str, Floats] = {name: np.array(values, float) for name, values in job.resources.items()}
-        return measuring_set.inputs(read_runs(artifacts, job.outputs), resources)
-    return measuring_set.second_pool() if job.reference == "ceiling" else measuring_set.untouched(job.runs)
+        return measuring_set.inputs(read_runs(artifacts, job.outputs), resources, audits.runs)
+    if job.reference == "ceiling":
+        return measuring_set.second_pool(audits.oracles)
+    return measuring_set.untouched(job.spec.evaluation.runs, audits.original)
 
 
 def store(session: Session, job: MeasuringJob, document: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """Where the outputs of a submission's runs lie: one file per run until the score commits, one pack from then on."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -39,30 +40,42 @@ class RunsUnusable(Exception):
 
 @dataclass(frozen=True)
 class RunOutputs:
-    """References to the outputs of one generation: its pack, or a file for each run index."""
+    """References to the outputs of one generation: its pack, or a file for each run index. `audits` are the records of
+    the audited runs, in the order of their indices; see `evaluator.artifacts.audits`.
+    """
 
     submission_id: UUID
     generation: int
     pack: ArtifactRef | None
     singles: dict[int, ArtifactRef]
+    audits: tuple[ArtifactRef, ...] = ()
 
 
 def run_outputs(session: Session, submission: Submission, generation: int | None = None) -> RunOutputs:
     """Return where the outputs of a generation of the submission lie, by default of its current one."""
     generation = submission.generation if generation is None else generation
     pack = find_pack(session, submission.id, generation)
-    singles = {
-        int(index): ArtifactRef.model_validate(record["outputs"])
+    records = {
+        int(index): record
         for item in run_items(session, submission, generation)
         for index, record in item.finished.items()
-        if record["outputs"] is not None
     }
     return RunOutputs(
         submission_id=submission.id,
         generation=generation,
         pack=None if pack is None else ArtifactRef(key=pack.key, sha256=pack.sha256),
-        singles=singles,
+        singles=_named(records, "outputs"),
+        audits=tuple(ref for _, ref in sorted(_named(records, "audit").items())),
     )
+
+
+def _named(records: Mapping[int, dict[str, Any]], field: str) -> dict[int, ArtifactRef]:
+    """Return the artifacts that this field of the records of runs names, by run index."""
+    return {
+        index: ArtifactRef.model_validate(record[field])
+        for index, record in records.items()
+        if record.get(field) is not None
+    }
 
 
 def read_runs(artifacts: ArtifactStore, outputs: RunOutputs) -> StackedOutputs:

@@ -49,6 +49,8 @@ oracles = 8
 ceiling_oracles = 8
 check_runs = 1
 chunk_runs = 8
+[audits]
+runs = 0
 [metric]
 rule = "competition"
 [limits]

@@ -40,6 +40,9 @@ runs = {RUNS}
 oracles = {RUNS}
 ceiling_oracles = {RUNS}
 chunk_runs = 6
+[audits]
+runs = 2
+epochs = 1
 [metric]
 rule = "competition"
 [limits]

@@ -1,7 +1,7 @@
 """A resources with small data in a memory store: everything that an evaluation needs but the server."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
@@ -13,10 +13,11 @@ from safetensors.torch import save as save_tensors
 
 from lethe.evaluator.artifacts import ArtifactStore, open_store
 from lethe.evaluator.artifacts.store import sha256_hex
+from lethe.evaluator.contract.audits import AuditPlan
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.specification import DependenciesSpec, LimitsSpec
 from lethe.evaluator.contract.states import Stage
-from lethe.evaluator.contract.work import Job, RunOrder
+from lethe.evaluator.contract.work import Job, RunOrder, RunRecord
 from lethe.evaluator.dependencies import open_layers
 from lethe.evaluator.inference.service import InferenceService
 from lethe.evaluator.models import build_model
@@ -73,6 +74,9 @@ def run(
     limits: LimitsSpec | None = None,
     token: int = 1,
     leaves_out: bool = False,
+    audit: AuditPlan | None = None,
+    finished: Callable[[RunRecord], None] = lambda _: None,
+    interrupt: threading.Event | None = None,
 ) -> EvaluationResult:
     """How the evaluation of `source` went, one run for each of `seeds`; hidden runs are stored once a `token`."""
     data = source.encode() if isinstance(source, str) else source
@@ -85,9 +89,9 @@ def run(
         stage=stage,
         leaves_out=leaves_out,
         source=resources.store.put_named_by_digest("source", data, ".py"),
-        visible=_ref(resources.store, "visible.safetensors"),
-        original=_ref(resources.store, "original.safetensors"),
-        evaluation=_ref(resources.store, "evaluation.safetensors"),
+        visible=ref_to(resources.store, "visible.safetensors"),
+        original=ref_to(resources.store, "original.safetensors"),
+        evaluation=ref_to(resources.store, "evaluation.safetensors"),
         architecture="resnet-small",
         classes=CLASSES,
         batch_size=4,
@@ -95,9 +99,10 @@ def run(
         dependencies=DependenciesSpec(allowed=allowed),
         packages=packages,
         runs=tuple(RunOrder(index=index, seed=seed) for index, seed in enumerate(seeds)),
+        audit=audit,
     )
-    return evaluate(resources, job, interrupt=threading.Event(), finished=lambda _: None)
+    return evaluate(resources, job, interrupt=interrupt or threading.Event(), finished=finished)
 
 
-def _ref(store: ArtifactStore, key: str) -> ArtifactRef:
+def ref_to(store: ArtifactStore, key: str) -> ArtifactRef:
     return ArtifactRef(key=key, sha256=sha256_hex(store.get(key)))

@@ -20,6 +20,7 @@ from sqlalchemy import update
 
 from lethe.evaluator.artifacts.oracles import ModelRecord, record_key
 from lethe.evaluator.artifacts.outputs import Outputs, write_outputs
+from lethe.evaluator.contract.audits import AuditQuantity, AuditRecord
 from lethe.evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
 from lethe.evaluator.contract.specification import CompetitionSpec, EvaluationSpec, LeaksSpec, QuotasSpec
 from lethe.evaluator.contract.states import WorkState
@@ -50,6 +51,7 @@ BANK = "b" * 64
 CAPABILITIES = {
     "slots": 2, "sandbox_mode": "test", "memory_bytes": 2**34, "gpu": None, "torch": "2.9.0", "python": "3.11.2",
 }  # fmt: skip
+AUDITED = 4.7114711  # the margin that the audit of the first run finds; every other run has one more
 SECRET = "5e" * 32  # drawn at creation otherwise; a fixed one makes the scores of these tests repeatable
 
 
@@ -156,8 +158,16 @@ class Site:
         for order in job.runs:
             key = job.outputs_key(order.index)
             ref: ArtifactRef = self.context.artifacts.put(key, write_outputs(drawn_outputs(order.seed % 2**32, shift)))
-            records.append(RunRecord(index=order.index, outputs=ref, wall_s=0.1).model_dump(mode="json"))
+            audit = self.store_audit(job, order.index) if job.is_audited(order.index) else None
+            record = RunRecord(index=order.index, outputs=ref, wall_s=0.1, audit=audit)
+            records.append(record.model_dump(mode="json"))
         return records
+
+    def store_audit(self, job: Job, index: int) -> ArtifactRef:
+        """An audit of a run, really stored."""
+        record = AuditRecord(place=index, quantities={AuditQuantity.FORGET_MARGIN: AUDITED + index}, wall_s=0.1)
+        stored: ArtifactRef = self.context.artifacts.put(job.audit_key(index), record.model_dump_json().encode())
+        return stored
 
     def report(self, job: Job, **more: Any) -> bool:
         body = {"work_id": str(job.work_id), "token": job.token, "sandbox_mode": "test", "environment": {"x": "1"}}

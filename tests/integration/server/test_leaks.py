@@ -11,13 +11,13 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
-from lethe.evaluator.contract.specification import LeaksSpec
+from lethe.evaluator.contract.specification import AuditsSpec, LeaksSpec
 from lethe.server.competitions.disclosure import round_score
 from lethe.server.hosting import account_administration
-from lethe.server.models import ApiToken, Competition, OutputPack, Score, Submission, Team, User, WorkerKey
+from lethe.server.models import ApiToken, Competition, OutputPack, Score, Submission, Team, User, WorkerKey, WorkItem
 from lethe.server.queue.jobs import run_seed
 from lethe.server.scoring.scorer import Scorer
-from tests.integration.server.conftest import BANK, GOOD, SLUG, Site, upload
+from tests.integration.server.conftest import AUDITED, BANK, GOOD, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
 HIDDEN_NAMES = (
@@ -27,6 +27,7 @@ HIDDEN_NAMES = (
 MARKER = "photograph-4711-of-person-0815"  # what code says that runs on hidden data
 MARKED_SEED = 7_310_577_316_205_521
 MARKED_LINE = 918_273_645
+AUDITS = 2
 HOSTS_OWN = ("/audit", "/submissions.csv", "/submissions/{submission_id}")  # where hosts see what is exact
 OWNER, OTHER, HOST, OPERATOR, STRANGER = "ann", "bob", "hal", "olga", ""
 EVERYBODY = frozenset({OWNER, OTHER, HOST, OPERATOR, STRANGER})
@@ -107,6 +108,9 @@ def hidden_values(site: Site) -> set[str]:
             values |= {repr(value) for value in (score.final_score, *score.replicates) if len(repr(value)) > 8}
         for pack in session.scalars(select(OutputPack)):
             values |= {pack.key, pack.sha256}
+        for finished in session.scalars(select(WorkItem.finished)):
+            values |= {value for ref in artifact_refs(finished) for value in ref.values()}
+        values |= {str(AUDITED + index) for index in range(AUDITS)}
         values |= set(session.scalars(select(User.password_hash)))
         values |= set(session.scalars(select(ApiToken.digest))) | set(session.scalars(select(WorkerKey.digest)))
     return {value for value in values if value != "other"}
@@ -177,9 +181,11 @@ def test_every_route_says_who_may_see_it(site: Site) -> None:
 
 
 def test_nothing_hidden_in_any_answer(site: Site) -> None:
+    site.change_specification(audits=AuditsSpec(runs=AUDITS))
     clients = walkers(site)
     upload(clients[OWNER])
     site.evaluate()
+    assert len([key for key in site.context.artifacts.list("submissions") if "/audits/" in key]) == AUDITS
     fail_on_hidden_data(site, clients[OWNER])
     hidden = {*hidden_values(site), MARKER, str(MARKED_SEED), str(MARKED_LINE)}
     assert len(hidden) >= 30  # the search would prove nothing if it looked for nothing

@@ -10,15 +10,21 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 
+from lethe.evaluator.artifacts.audits import load_audits
+from lethe.evaluator.contract.audits import AuditQuantity
+from lethe.server.competitions.service import get_competition, prepared_competition, specification
+from lethe.server.context import create_context
 from lethe.server.database.engine import Database
 from lethe.server.models import Submission, WorkItem
 from lethe.server.models.times import utc_now
+from lethe.server.scoring.stored_outputs import run_outputs
 from lethe.server.settings import Settings
-from tests.system.conftest import Installation, submit, wait
+from tests.system.conftest import SLUG, Installation, submit, wait
 
 SLEEPER = "import time\ndef unlearning(net, retain, forget, validation):\n    time.sleep({seconds})\n"
 
@@ -117,3 +123,22 @@ def test_a_killed_worker_costs_its_run_and_no_lease(embedded: Installation) -> N
         assert worker_pid(embedded) != killed
         assert wait(kim, identifier)["state"] == "scored"
         assert sum(losses for *_, losses in items(embedded, identifier)) == 1
+
+
+def test_runs_that_change_nothing_are_audited_as_the_original_is(embedded: Installation) -> None:
+    with embedded.register("alma") as alma:
+        identifier = submit(alma, "# leaves the network as it is\n" + SLEEPER.format(seconds=0))["id"]
+        assert wait(alma, identifier)["state"] == "scored"
+    context = create_context(Settings(home=embedded.home))
+    with context.database.read() as session:
+        competition = get_competition(session, SLUG)
+        refs = run_outputs(session, session.get_one(Submission, UUID(identifier))).audits
+        split = prepared_competition(competition).public
+        found = load_audits(context.artifacts, specification(competition), split, refs)
+    context.database.dispose()
+    assert found.missing == ()
+    assert {len(values) for values in (*found.runs.values(), *found.oracles.values())} == {2}
+    for quantity, (value,) in found.original.items():
+        assert found.runs[quantity][0] == pytest.approx(value, abs=1e-6)  # the same place, so the same seed
+    assert found.runs[AuditQuantity.DISTANCE_TO_ORIGINAL].tolist() == [0, 0]
+    assert (found.oracles[AuditQuantity.DISTANCE_TO_ORIGINAL] > 0.1).all()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
-from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.specification import AuditsSpec, CompetitionSpec
 from lethe.evaluator.contract.specification_file import SHIPPED as FOLDER
 from lethe.evaluator.contract.specification_file import SpecificationError, load_specification
 
@@ -76,11 +76,24 @@ def test_seeds_that_are_left_out_are_drawn_and_others_kept() -> None:
         ),
         ("[split]\nforget_fraction = 0.4\nfinal = true", "leave less than a tenth"),
         ("[split]\nseed = -1", "split.seed"),
+        ("[audits]\nruns = -1", "audits.runs"),
+        ("[audits]\nepoch = 1", "audits.epoch: there is no such key here; did you mean epochs"),
+        ("[evaluation]\nruns = 8\n[audits]\nruns = 9", "audits.runs must not exceed evaluation.runs, oracles and"),
     ],
 )
 def test_mistakes_are_named_with_their_place(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(SpecificationError, match=message):
         load_specification(write(tmp_path, text))
+
+
+def test_a_file_has_audits_unless_it_says_0_and_a_stored_competition_only_where_it_says_so(tmp_path: Path) -> None:
+    assert load_specification(write(tmp_path, "")).audits == AuditsSpec()
+    assert load_specification(write(tmp_path, "[audits]\nepochs = 1")).audits == AuditsSpec(epochs=1)
+    none = load_specification(write(tmp_path, "[audits]\nruns = 0"))
+    assert none.audits.runs == 0
+    stored = none.model_dump(mode="json")
+    del stored["audits"]
+    assert CompetitionSpec.model_validate(stored).audits.runs == 0
 
 
 def test_the_time_of_a_run_can_be_a_share_of_retraining() -> None:

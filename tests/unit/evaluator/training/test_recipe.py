@@ -11,7 +11,14 @@ from lethe.evaluator.contract.specification import TrainingSpec
 from lethe.evaluator.data.loaders import class_weights
 from lethe.evaluator.models import build_model
 from lethe.evaluator.training.outputs import compute_logits
-from lethe.evaluator.training.recipe import NoDevice, TrainingDiverged, learning_rate, train, training_device
+from lethe.evaluator.training.recipe import (
+    NoDevice,
+    TrainingDiverged,
+    fine_tune,
+    learning_rate,
+    train,
+    training_device,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +43,26 @@ def two_colours(count: int) -> tuple[Tensor, Tensor]:
 def fit(recipe: TrainingSpec, seed: int = 5, count: int = 48) -> dict[str, Tensor]:
     images, labels = two_colours(count)
     return train(images, labels, architecture="resnet-small", classes=2, recipe=recipe, seed=seed).state_dict()
+
+
+def test_fine_tuning_goes_on_from_the_given_weights() -> None:
+    images, labels = two_colours(48)
+    start = fit(RECIPE)
+
+    def go_on(seed: int, **changes: object) -> dict[str, Tensor]:
+        network = build_model("resnet-small", 2)
+        network.load_state_dict(start)
+        recipe = RECIPE.model_copy(update={"epochs": 1, **changes})
+        return fine_tune(network, images, labels, classes=2, recipe=recipe, seed=seed).state_dict()
+
+    once, other = go_on(3), go_on(4)
+    assert all(torch.equal(once[name], tensor) for name, tensor in go_on(3).items())
+    assert not torch.equal(once["fc.weight"], other["fc.weight"])
+    still = go_on(3, learning_rate=1e-30, weight_decay=0.0)
+    assert torch.equal(still["fc.weight"], start["fc.weight"])
+    assert still["bn1.num_batches_tracked"] == start["bn1.num_batches_tracked"] + 3
+    with pytest.raises(ValueError, match="1 images are too few"):
+        fine_tune(build_model("resnet-small", 2), images[:1], labels[:1], classes=2, recipe=RECIPE, seed=1)
 
 
 @pytest.mark.parametrize(

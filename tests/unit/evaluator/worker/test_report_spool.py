@@ -46,6 +46,15 @@ def test_finished_runs_are_found_by_the_next_process(tmp_path: Path) -> None:
     assert beat.finished == (record(job, 0), record(job, 2))
 
 
+def test_a_run_that_was_audited_is_found_once_with_its_audit(tmp_path: Path) -> None:
+    spool, job = ReportSpool(tmp_path), make_job()
+    audited = record(job, 0).model_copy(update={"audit": REF})
+    for one in (record(job, 0), record(job, 1), audited):
+        spool.add(job, one)
+    (beat,) = spool.unfinished()
+    assert beat.finished == (audited, record(job, 1))
+
+
 def test_a_line_cut_short_is_no_record(tmp_path: Path) -> None:
     spool, job = ReportSpool(tmp_path), make_job()
     spool.add(job, record(job, 0))
