@@ -12,6 +12,8 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from lethe.evaluator.contract.specification import AuditsSpec, LeaksSpec
+from lethe.evaluator.measures.measurements import Measurements, as_document
+from lethe.evaluator.measures.registry import Measurement, Value
 from lethe.server.competitions.disclosure import round_score
 from lethe.server.hosting import account_administration
 from lethe.server.models import ApiToken, Competition, OutputPack, Score, Submission, Team, User, WorkerKey, WorkItem
@@ -25,6 +27,7 @@ HIDDEN_NAMES = (
     *("worker_key", "lease", "bank_digest", "seed_epoch", "final_secret", "cap_ratios", "standard_error"),
 )
 MARKER = "photograph-4711-of-person-0815"  # what code says that runs on hidden data
+MEASURED = 0.7182818284590452
 MARKED_SEED = 7_310_577_316_205_521
 MARKED_LINE = 918_273_645
 AUDITS = 2
@@ -84,6 +87,9 @@ ANSWERED = {
     "GET /submissions/{submission_id}": frozenset({OWNER, HOST, OPERATOR}),
     "GET /submissions/{submission_id}/plots/{name}.svg": frozenset(),  # of what has no score nobody; see test_plots
     "GET /competitions/{slug}/analysis/{view}.svg": frozenset(),  # nothing is drawn yet
+    # Of what has no score there are no measures; see test_measures.
+    "GET /api/v1/submissions/{submission_id}/measures": frozenset(),
+    "POST /api/v1/submissions/{submission_id}/measures": frozenset(),
     "GET /api/v1/submissions/{submission_id}/evidence": frozenset(),  # before the reveal nobody; see test_evidence
     "GET /api/v1/audit": frozenset({OPERATOR}),
     "GET /login": frozenset({STRANGER}),
@@ -148,6 +154,14 @@ def fail_on_hidden_data(site: Site, client: httpx.Client) -> None:
     assert site.report(job, fault=fault)
 
 
+def measure(site: Site) -> None:
+    """Every score has a measure, which nobody but hosts may see before the reveal."""
+    document = as_document(Measurements(1, {"u_lira": Measurement({"u_lira": Value(MEASURED)})}))
+    with site.context.database.write() as session:
+        for score in session.scalars(select(Score)):
+            score.measures = document
+
+
 def fill(site: Site, path: str) -> str:
     """The address of the owner's failed submission, team and so on."""
     with site.context.database.read() as session:
@@ -186,8 +200,9 @@ def test_nothing_hidden_in_any_answer(site: Site) -> None:
     upload(clients[OWNER])
     site.evaluate()
     assert len([key for key in site.context.artifacts.list("submissions") if "/audits/" in key]) == AUDITS
+    measure(site)
     fail_on_hidden_data(site, clients[OWNER])
-    hidden = {*hidden_values(site), MARKER, str(MARKED_SEED), str(MARKED_LINE)}
+    hidden = {*hidden_values(site), MARKER, str(MEASURED), str(MARKED_SEED), str(MARKED_LINE)}
     assert len(hidden) >= 30  # the search would prove nothing if it looked for nothing
     wrong = []
     for route, allowed in ANSWERED.items():
