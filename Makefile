@@ -6,7 +6,7 @@ PORT ?= 8000
 # Where it is set, each of the hundreds of processes of a test run compiles all modules that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo up check test test-long test-containers test-gpu chaos lint format bench results screenshots reference lock clean
+.PHONY: help install demo up check test run-tests test-long test-containers test-gpu chaos lint format bench results screenshots reference lock clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,9 @@ up: install ## Run server, control and worker on the embedded default
 
 test: install ## Lint, check types and run all tests, with real PostgreSQL, Redis, bubblewrap and Chromium
 	@scripts/packages test
-	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory --jobs 2 lint run-tests
+
+run-tests: install
 	@scripts/test
 
 check: install ## Lint, check types and run the tests that need no server; for every commit
