@@ -21,6 +21,8 @@ batch_size = 32
 runs = {RUNS}
 oracles = {RUNS}
 ceiling_oracles = {RUNS}
+[audits]
+runs = 0
 [measures]
 always = false
 [leaks]
