@@ -102,8 +102,8 @@ def test_the_path_of_the_docs(people: dict[str, Person], embedded: Installation)
     for large, small in SMALLER.items():
         assert large in specification
         specification = specification.replace(large, small)
-    # Nobody waits for a full minute, or looks at measures and audits, and the last commands for participants need what only some
-    # hosts allow.
+    # Nobody waits for a full minute or looks at measures and audits here; the last commands for participants need what
+    # only some hosts allow.
     changed = "[leaks]\nstep_s = 0\n[measures]\nalways = false\n[audits]\nruns = 0\n"
     specification = f"outputs_after_reveal = true\n{specification}{changed}"
     (host.folder / "people.toml").write_text(specification)
