@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lethe.evaluator.bench.tables import Row
     from lethe.evaluator.contract.specification import CompetitionSpec
     from lethe.evaluator.contract.specification_file import SpecificationError, load_specification
+    from lethe.evaluator.measures.registry import Value
     from lethe.evaluator.metrics import (
         Calibration,
         Comparison,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     )
     from lethe.evaluator.metrics import evaluate as score
     from lethe.evaluator.metrics.pools_file import PoolsFileError, StoredPools, read_pools
-    from lethe.offline import bench
+    from lethe.offline import bench, measures
     from lethe.server.client import ApiError, Client, connect
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "Score",
     "SpecificationError",
     "StoredPools",
+    "Value",
     "__version__",
     "bench",
     "calibrate",
@@ -56,6 +58,7 @@ __all__ = [
     "cross_entropy",
     "load_specification",
     "margins",
+    "measures",
     "read_pools",
     "score",
     "true_logits",
@@ -73,7 +76,8 @@ _HOMES = {
         *("cross_entropy", "margins", "true_logits"),
     ),
     "lethe.evaluator.metrics.pools_file": ("PoolsFileError", "StoredPools", "read_pools"),
-    "lethe.offline": ("bench",),
+    "lethe.evaluator.measures.registry": ("Value",),
+    "lethe.offline": ("bench", "measures"),
     "lethe.server.client": ("ApiError", "Client", "connect"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -1,12 +1,16 @@
-"""Comparing methods offline: `lethe.bench`."""
+"""What needs no server: `lethe.bench` and `lethe.measures`."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from lethe.evaluator.banks.seeding import ReportProgress
     from lethe.evaluator.bench.tables import Row
+    from lethe.evaluator.measures.registry import Value
+    from lethe.evaluator.metrics import Pool, Rule, Score
 
 
 def bench(
@@ -41,3 +45,35 @@ def bench(
     return compare_methods(
         load_sweep(sweep), folder, settings.artifacts, runs=runs, jobs=jobs, data=data, progress=progress
     )
+
+
+def measures(
+    unlearned: "Pool",
+    retrained: "Pool",
+    *,
+    rule: "Rule" = "exact",
+    identities: "ArrayLike | None" = None,
+    ceiling: "Pool | None" = None,
+    intervals: bool = True,
+) -> "dict[str, Value]":
+    """Return what margins and accuracies tell beside the score, by the names of docs/metric.md, without what is absent.
+
+    unlearned, retrained: the runs and the oracles. rule, identities: as for `score`.
+    ceiling: a second pool of oracles, for the values that are relative to it. Call this with it in place of `unlearned`
+        for the oracles' own values: most measures mean nothing without them.
+    intervals: with their 95% intervals, which take seventeen times as long; else `low` and `high` are None.
+
+    Measures of images and people have four values, at the 50th, 90th, 95th and 99th percentile: `klom_p95`. Raises
+    ValueError as `score` does.
+    """
+    from lethe.evaluator.measures.inputs import inputs_of_pools
+    from lethe.evaluator.measures.measurements import measure_inputs
+    from lethe.evaluator.metrics import evaluate
+
+    def scored(pool: "Pool | None") -> "Score | None":
+        return None if pool is None else evaluate(pool, retrained, rule=rule, identities=identities)
+
+    inputs = inputs_of_pools(
+        unlearned, retrained, rule=rule, identities=identities, score=scored(unlearned), ceiling=scored(ceiling)
+    )
+    return measure_inputs(inputs, intervals=intervals).values

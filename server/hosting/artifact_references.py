@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.artifacts import ArtifactStore
-from lethe.evaluator.artifacts.oracles import read_record, record_key, trained_indices
+from lethe.evaluator.artifacts.oracles import identity_key, pruned_key, read_record, record_key, trained_indices
 from lethe.evaluator.artifacts.store import sha256_hex
 from lethe.evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
 from lethe.server.hosting import queries
@@ -22,10 +22,11 @@ def references(session: Session) -> Iterator[ArtifactRef]:
 
 
 def bank_references(session: Session, artifacts: ArtifactStore) -> Iterator[ArtifactRef]:
-    """Yield the artifacts of all competitions' oracle banks: stored records, what those name, and audits."""
+    """Yield the artifacts of all competitions' oracle banks: identity, stored records, what those name, and audits."""
     competitions = [PreparedCompetition.model_validate(stored) for stored in queries.prepared_competitions(session)]
     for bank in sorted({split.bank_digest for prepared in competitions for split in prepared.splits.values()}):
-        for key in artifacts.list(f"banks/{bank}/audits"):
+        marks = [key for key in (identity_key(bank), pruned_key(bank)) if artifacts.exists(key)]
+        for key in (*marks, *artifacts.list(f"banks/{bank}/audits")):
             yield ArtifactRef(key=key, sha256=sha256_hex(artifacts.get(key)))
         for index in trained_indices(artifacts, bank):
             key = record_key(bank, index)

@@ -14,6 +14,7 @@ from sqlalchemy import create_engine, inspect, select
 from typer.testing import CliRunner
 
 from lethe.evaluator.artifacts import open_store
+from lethe.evaluator.artifacts.oracles import identity_key, pruned_key
 from lethe.server.audit_log.events import newest_event
 from lethe.server.cli import app
 from lethe.server.context import Context, create_context
@@ -25,7 +26,7 @@ from lethe.server.models import AuditEvent, Base, Submission, WorkItem
 from lethe.server.scoring.scorer import Scorer
 from lethe.server.settings import Settings
 from tests.documented import ROOT, bash, commands, replaced
-from tests.integration.server.conftest import GOOD, Site, upload
+from tests.integration.server.conftest import BANK, GOOD, Site, upload
 
 Lethe = Callable[..., "tuple[int, str]"]
 
@@ -86,6 +87,9 @@ def half_done(site: Site) -> None:
 
 def test_round_trip_with_artifacts(site: Site, elsewhere: Settings, lethe: Lethe, tmp_path: Path) -> None:
     half_done(site)
+    marks = (identity_key(BANK), pruned_key(BANK))  # no row and no record names them
+    for key in marks:
+        site.context.artifacts.put(key, b"{}")
     folder = tmp_path / "backup"
     code, said = lethe(site.context.settings, "backup", str(folder), "--artifacts", "--json")
     assert code == 0, said
@@ -112,6 +116,7 @@ def test_round_trip_with_artifacts(site: Site, elsewhere: Settings, lethe: Lethe
     source = site.context.artifacts
     for key in copied.list(""):
         assert copied.get(key) == source.get(key)
+    assert all(copied.exists(key) for key in marks)
     _finish(there)
     there.database.dispose()
 
