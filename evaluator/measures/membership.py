@@ -16,7 +16,7 @@ _TINY = 1e-45
 
 
 def simple_mia(forget_losses: ArrayLike, test_losses: ArrayLike, *, balanced: bool = True, seed: int = 0) -> float:
-    """Accuracy in [0, 1] of distinguishing forget from test images by their loss; 0.5 means no trace of training.
+    """Accuracy in [0, 1] of distinguishing forget from test images by their loss; 0.5 is guessing.
 
     Logistic regression on one loss per image, (n,) and (m,) float64, mean over 10 stratified splits that hold out a
     tenth (starting kit of the 2023 challenge). `balanced` first draws as many images of the larger set as the smaller
