@@ -33,7 +33,9 @@ class MeasureView(BaseModel):
 
 
 class MeasuresView(BaseModel):
-    """All measures of a score. `is_pending`: they are still being computed, or nobody has asked for them."""
+    """All measures of a score. `is_pending`: some, or those of ceiling and floor, are not computed yet; `is_asked`: they
+    will be.
+    """
 
     is_pending: bool
     is_asked: bool
@@ -43,14 +45,11 @@ class MeasuresView(BaseModel):
 def measures_view(session: Session, score: Score, *, exact: bool) -> MeasuresView:
     """Return every measure that was computed of the score; rounded as scores are unless `exact`."""
     found = from_document(score.measures)
-    beside = {
-        reference.reference: from_document(reference.measures).measures
-        for reference in reference_rows(session, score.competition_id, score.evaluation)
-        if reference.reference is not None
-    }
+    references = reference_rows(session, score.competition_id, score.evaluation)
+    beside = {str(one.reference): from_document(one.measures).measures for one in references}
     return MeasuresView(
-        is_pending=len(found.measures) < len(measures()),
-        is_asked=score.measures is None or score.measures_asked,
+        is_pending=any(len(one) < len(measures()) for one in (found.measures, *beside.values())),
+        is_asked=any(one.measures is None or one.measures_asked for one in (score, *references)),
         measures=[
             _view(one, key, found.measures[name], beside, exact=exact)
             for name, one in measures().items()

@@ -80,7 +80,9 @@ CLOSED = {  # one of a few words, or a slug or id with a pattern of its own
     "model_orders.state",
     "overview_plots.evaluation",
     "scores.evaluation",
+    "scores.measures",  # numbers, and reasons in the code's own words
     "scores.reference",
+    "scores.shown_measures",
     "standings.evaluation",
     "submissions.evaluation",
     "submissions.fault_code",

@@ -233,7 +233,7 @@ def test_a_host_leads_the_competition_to_its_reveal(open_page: OpenPage, site: I
     expect(page.get_by_role("status").first).to_have_text("All measures will be computed, after every waiting score.")
     attack = page.get_by_role("row", name="Likelihood ratio attack, accuracy")
     for _ in range(120):
-        if attack.count() and attack.locator("[data-as=Untouched]").inner_text():
+        if not page.get_by_text("The measures are being computed").count():
             break
         page.wait_for_timeout(1_000)
         page.reload()
