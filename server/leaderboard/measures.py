@@ -33,8 +33,9 @@ class MeasureView(BaseModel):
 
 
 class MeasuresView(BaseModel):
-    """All measures of a score. `is_pending`: some, or those of ceiling and floor, are not computed yet; `is_asked`: they
-    will be.
+    """All measures of a score. `is_pending`: some, or those of ceiling and floor, are not computed yet.
+
+    `is_asked`: they will be.
     """
 
     is_pending: bool
