@@ -13,6 +13,8 @@ from tests.integration.server.conftest import GOOD, Site, upload
 pytestmark = pytest.mark.component("postgresql")
 
 BEFORE_0017 = (
+    "DROP INDEX ix_scores_unmeasured",
+    *(f"ALTER TABLE scores DROP COLUMN {name}" for name in ("measures", "shown_measures", "measures_asked")),
     "DROP TABLE worker_faults",
     "ALTER TABLE workers DROP COLUMN admission",
     "ALTER TABLE workers DROP COLUMN quarantined_at",
