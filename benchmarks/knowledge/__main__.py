@@ -12,8 +12,9 @@ guessing. Its 95% interval is a jackknife over groups of networks. There are som
 to miss one half by chance.
 
 It takes over half an hour a data set, needs the machine to itself, and is no part of `make bench`. FOLDER keeps the
-outputs of every trained network and every reading, so the same command continues after an interruption. It ends with
-knowledge.md and knowledge.csv there; `--block` writes the Markdown between the two marker comments of a file, too.
+outputs of every trained network and every reading, less than 1 GB a data set, so the same command continues after an
+interruption. It ends with knowledge.md and knowledge.csv there; `--block` writes the Markdown between the two marker
+comments of a file, too.
 `--quick` takes a few small networks of a tiny specification, to see that it works; its figures mean nothing.
 """
 

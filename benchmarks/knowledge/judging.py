@@ -62,7 +62,8 @@ def direction(measure: Measure, oracles: float, untouched: float) -> int:
     lies on the way from an oracle to the original network. The other choice, the distance from the oracles' value to
     either side, asks whether pools differ, which networks of another recipe do without knowing anything, and adds the
     noise of the oracles' own reading to both pools. So an area below one half means that the measure moves
-    away from the untouched network. A measure that reads the same for both sees nothing: all pools tie.
+    away from the untouched network. A measure that reads the same for both sees nothing: all pools tie. Where both
+    read nearly the same, as test accuracies do, chance decides the side.
     """
     if measure.best == "oracles":
         return int(np.sign(untouched - oracles))

@@ -9,7 +9,7 @@ from benchmarks.knowledge.judging import Draws, auc, direction, fires, tells
 from benchmarks.knowledge.levels import Level
 from benchmarks.knowledge.readings import Table
 from lethe.evaluator.bench.tables import format_value
-from lethe.evaluator.measures.registry import Value, measures
+from lethe.evaluator.measures.registry import Value, measure_of, measures
 from lethe.evaluator.metrics import Rule
 
 VERDICT = 0.25
@@ -70,9 +70,9 @@ def markdown(found: Findings) -> str:
         elif level.share == VERDICT:
             names = _names(found.rows, place, lambda area: not tells(area))
             lines.append(f"- Cannot tell {level.title} from 0 at N = {found.models}: {names}.")
-    if found.absent:
-        reasons = "; ".join(f"`{name}`: {reason}" for name, reason in found.absent.items())
-        lines.append(f"- Not judged: {reasons}.")
+    for reason in dict.fromkeys(found.absent.values()):
+        names = ", ".join(f"`{name}`" for name in found.absent if found.absent[name] == reason)
+        lines.append(f"- Not judged, because {reason}: {names}.")
     lines += ["", f"| measure | {' | '.join(titles)} |", f"|---|{'---:|' * len(titles)}"]
     lines += [f"| {row.name} | {' | '.join(map(format_value, row.areas))} |" for row in found.rows]
     return "\n".join(lines) + "\n"
@@ -92,4 +92,12 @@ def csv_table(all_found: Sequence[Findings]) -> str:
 
 
 def _names(rows: Sequence[Row], place: int, holds: Callable[[Value], bool]) -> str:
-    return ", ".join(row.name for row in rows if holds(row.areas[place])) or "none"
+    """The rows for whose area this holds; a measure by its name where it holds for all of its values under a rule."""
+    of_measures: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        of_measures.setdefault((measure_of(row.key).name, row.rule), []).append(row)
+    names: list[str] = []
+    for (name, rule), mine in of_measures.items():
+        holding = [row for row in mine if holds(row.areas[place])]
+        names += [Row(name, rule, ()).name] if len(holding) == len(mine) else [row.name for row in holding]
+    return ", ".join(names) or "none"

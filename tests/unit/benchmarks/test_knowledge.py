@@ -6,15 +6,21 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from safetensors.numpy import load
 
 from benchmarks.knowledge.judging import Draws, auc, direction, draw_pools, fires, tells
-from benchmarks.knowledge.levels import SHARES, Level, known_rows
+from benchmarks.knowledge.levels import SHARES, Kind, Level, known_rows, levels_of
 from benchmarks.knowledge.readings import Table
 from benchmarks.knowledge.report import Findings, Row, csv_table, judge, markdown
+from lethe.evaluator.artifacts import ArtifactStore, open_store
+from lethe.evaluator.banks.identity import bank_identity
 from lethe.evaluator.contract.bank import BankIdentity
-from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.prepared_competition import ArtifactRef, PreparedSplit
 from lethe.evaluator.contract.specification import TrainingSpec
+from lethe.evaluator.contract.specification_file import load_specification
+from lethe.evaluator.data.photographs import pack
 from lethe.evaluator.measures.registry import Value, measures
+from tests.prepared_competitions import make_prepared_competition
 
 MODELS = 160
 DRAWS = draw_pools(groups=20, draws=16)
@@ -127,7 +133,7 @@ def test_worse_is_towards_the_untouched_network_or_as_the_measure_says() -> None
 
 
 @pytest.mark.parametrize("kind", ["photographs", "people"])
-def test_levels_are_nested(kind: str) -> None:
+def test_levels_are_nested(kind: Kind) -> None:
     levels = [set(known_rows(PEOPLE, share, kind).tolist()) for share in SHARES]
     assert all(smaller <= larger for smaller, larger in pairwise(levels))
     sizes = {"photographs": [4, 8, 21, 42], "people": [6, 6, 24, 42]}
@@ -140,7 +146,53 @@ def test_people_are_known_with_all_of_their_photographs() -> None:
     assert len(np.unique(PEOPLE[known_rows(PEOPLE, 0.25, "photographs")])) > 7
 
 
-def level(title: str, kind: str, share: float) -> Level:
+@pytest.fixture
+def split() -> tuple[PreparedSplit, ArtifactStore]:
+    """Of 14 people with 6 photographs each; the pixels of a photograph are its number."""
+    store = open_store("memory:///")
+    count = len(PEOPLE)
+    images = np.broadcast_to(np.arange(count, dtype=np.uint8)[:, None, None, None], (count, 3, 2, 2))
+    visible = {"forget.images": images, "forget.labels": np.arange(count) % 10, "forget.person_id": PEOPLE}
+    ref = store.put("data/faces/visible.safetensors", pack(visible))
+    evaluation = ArtifactRef(key="data/faces/evaluation.safetensors", sha256="1" * 64)
+    prepared = make_prepared_competition(ref, environment={}, visible=ref, evaluation=evaluation)
+    return prepared.public, store
+
+
+def test_levels_are_banks_with_known_photographs_beside_retain(split: tuple[PreparedSplit, ArtifactStore]) -> None:
+    spec = load_specification("demo")
+    levels = levels_of(spec, *split, models=160)
+    assert [one.title for one in levels] == [
+        "0%",
+        *("5% of photographs", "10% of photographs", "25% of photographs", "50% of photographs"),
+        *("1 of 14 people", "4 of 14 people", "7 of 14 people"),  # 5% and 10% are one person
+        *("0%, half the epochs", "0%, a third of the rate"),
+    ]
+    oracles = levels[0].bank
+    assert oracles == bank_identity(spec, split[0].visible, split[0].evaluation)
+    assert [one.first for one in levels] == [160, *[0] * 9]  # the first oracles are what pools are measured against
+    assert len({one.bank.digest for one in levels}) == len(levels)
+    for one in levels[1:8]:
+        assert one.bank.parts == ("retain", "known")
+        assert one.bank.recipe == oracles.recipe
+        bundle = load(split[1].get(one.bank.visible))
+        rows = known_rows(PEOPLE, one.share, one.kind)
+        assert bundle["known.images"][:, 0, 0, 0].tolist() == rows.tolist()
+        assert bundle["known.labels"].tolist() == (rows % 10).tolist()
+    assert [(one.bank.recipe.epochs, one.bank.recipe.learning_rate) for one in levels[8:]] == [(5, 3e-3), (10, 1e-3)]
+    assert all(one.bank.visible == oracles.visible for one in levels[8:])
+
+
+def test_there_are_no_levels_by_people_where_each_has_one_photograph() -> None:
+    store = open_store("memory:///")
+    single = {"forget.images": np.zeros((8, 3, 2, 2), np.uint8), "forget.labels": np.arange(8)}
+    ref = store.put("data/digits/visible.safetensors", pack(single | {"forget.person_id": np.arange(8)}))
+    split = make_prepared_competition(ref, environment={}).public
+    kinds = [one.kind for one in levels_of(load_specification("digits"), split, store, models=160)]
+    assert kinds == ["oracles", "photographs", "photographs", "photographs", "control", "control"]
+
+
+def level(title: str, kind: Kind, share: float) -> Level:
     ref = ArtifactRef(key="data/none", sha256="0" * 64)
     bank = BankIdentity(
         visible=ref,
@@ -190,6 +242,7 @@ def test_the_report_says_which_measures_cannot_tell_and_which_see_mere_differenc
 
     text = markdown(found)
     assert "- Cannot tell 25% of photographs from 0 at N = 32: `final_score` (competition), `fidelity`.\n" in text
+    assert "- Not judged, because no value is best: `standard_error`.\n" in text
     assert "- React to networks that know 0%, half: `fidelity`.\n" in text
     assert "| `forget_accuracy` | 1.00 (1.00 to 1.00) | 0.500 (0.500 to 0.500) |\n" in text
     assert "demo,forget_accuracy,,25% of photographs,1.0,1.0,1.0" in csv_table([found]).splitlines()
