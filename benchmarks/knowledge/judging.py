@@ -57,13 +57,13 @@ def draw_pools(groups: int, draws: int, seed: int = 0) -> Draws:
 def direction(measure: Measure, oracles: float, untouched: float) -> int:
     """1 where a higher reading is worse, −1 where a lower one is, 0 where nothing is.
 
-    For `low` and `high` that is plain. Where the `oracles`' value is best, worse is nearer to the untouched network's:
-    the side on which it reads, whatever the distance. That is how hosts are told to read these measures, and knowledge
-    lies on the way from an oracle to the original network. The other choice, the distance from the oracles' value to
-    either side, asks whether pools differ, which networks of another recipe do without knowing anything, and adds the
-    noise of the oracles' own reading to both pools. So an area below one half means that the measure moves
-    away from the untouched network. A measure that reads the same for both sees nothing: all pools tie. Where both
-    read nearly the same, as test accuracies do, chance decides the side.
+    For `low` and `high` that is plain. Where the `oracles`' value is best, the reading is one-sided: worse is towards
+    the untouched network's value. Hosts are told to read these measures so, and knowledge lies on the way from an
+    oracle to the original network. The distance from the oracles' value to either side would ask whether pools differ,
+    which networks of another recipe do without knowing anything, and it adds the noise of the oracles' own reading to
+    both pools. An area below one half therefore means that a measure moves away from the untouched network. A measure
+    that reads the same for both sees nothing: all pools tie. Where both read nearly the same, as test accuracies may,
+    chance decides the side.
     """
     if measure.best == "oracles":
         return int(np.sign(untouched - oracles))
