@@ -1,5 +1,6 @@
 """The split and the oracles of its bank that an evaluation is scored against."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lethe.evaluator.contract.prepared_competition import PreparedCompetition, PreparedSplit
@@ -12,8 +13,8 @@ class OraclePools:
     """`oracles` and `others` index the bank: the pool of the scores, and the one that gives the ceiling."""
 
     split: PreparedSplit
-    oracles: range
-    others: range
+    oracles: Sequence[int]
+    others: Sequence[int]
 
 
 def oracle_pools(spec: CompetitionSpec, prepared: PreparedCompetition, evaluation: Evaluation) -> OraclePools:

@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from lethe.evaluator.banks.seeding import Progress as Step
 
 _TITLES = {"data": "photographs", "models": "first models"}
-_UNITS = {"models": "models", "oracles": "models", "runs": "runs"}  # stages whose speed is shown
+_UNITS = {  # stages whose speed is shown
+    "models": "models",
+    "oracles": "models",
+    "networks": "models",
+    "runs": "runs",
+    "readings": "readings",
+}
 
 
 @contextmanager
