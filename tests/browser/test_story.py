@@ -237,6 +237,7 @@ def test_a_host_leads_the_competition_to_its_reveal(open_page: OpenPage, site: I
             break
         page.wait_for_timeout(1_000)
         page.reload()
+    page.get_by_text("Can the runs be told from oracles?").first.click()
     expect(attack.locator("[data-as=Oracles]")).to_have_text(re.compile(r"0\.\d+"))
     page.get_by_role("heading", name="Receipt").scroll_into_view_if_needed()
     page.wait_for_load_state("networkidle")
