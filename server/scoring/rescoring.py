@@ -184,6 +184,7 @@ def _exchange(session: Session, made: Draft) -> bool:
             setattr(score, name, value)
         score.receipt = _receipt(score.receipt, one)
         score.plots = score.measures = None  # to be drawn and measured again
+        score.shown_measures = {}
     competition.specification = spec.model_copy(update={"metric": made.new_metric}).model_dump(mode="json")
     for evaluation in Evaluation:
         rebuild(session, competition, evaluation)

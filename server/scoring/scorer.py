@@ -182,6 +182,7 @@ def _store(
             row.id = earlier.id  # the standings refer to it
         merged = session.merge(row)
         merged.plots = merged.measures = None  # of an earlier scoring
+        merged.shown_measures = {}
         if pack is not None:
             commit_pack(session, submission, pack)
         leases.close(item, OfWorkItem.SCORE_DONE)

@@ -17,6 +17,7 @@ from lethe.server.control.measurer import Measurer
 from lethe.server.hosting.creation import UnknownMeasure, create
 from lethe.server.models import Competition, Score
 from lethe.server.models.times import utc_now
+from lethe.server.scoring import rescoring
 from tests.integration.server.conftest import SLUG, Site, spec, upload
 from tests.integration.server.test_plots import browser, make_host
 
@@ -185,9 +186,15 @@ def test_columns_stand_on_every_form_of_the_board(site: Site, measuring: Measuri
         table = visitor.get(f"/competitions/{SLUG}/leaderboard?format=csv").text.splitlines()
         assert table[0].endswith("public_rank,u_lira,klom_p95")
         assert f",{rows['ann']['u_lira']}," in next(line for line in table if ",ann," in line)
-    page = httpx.get(f"{site.url}/competitions/{SLUG}/leaderboard").text
-    assert "U-LiRA</th>" in page
-    assert f'data-as="KLoM p95, nats">{rows["ann"]["klom_p95"]:.2f}' in page
+        page = httpx.get(f"{site.url}/competitions/{SLUG}/leaderboard").text
+        assert "U-LiRA</th>" in page
+        assert f'data-as="KLoM p95, nats">{rows["ann"]["klom_p95"]:.2f}' in page
+
+        made = rescoring.draft(site.context, SLUG, {"rule": "competition"}, lambda *_: None)
+        rescoring.apply(site.context, made, lambda *_: None)
+        assert visitor.get(f"/competitions/{SLUG}/leaderboard").json()["columns"] == []  # not those of former scores
+        assert measuring.store_next()
+        assert visitor.get(f"/competitions/{SLUG}/leaderboard").json()["columns"] == board["columns"]
 
 
 def test_a_column_that_is_no_measure_is_refused_before_any_work(site: Site) -> None:
