@@ -52,13 +52,14 @@ def measures(
     retrained: "Pool",
     *,
     rule: "Rule" = "exact",
+    cap_ratios: bool = True,
     identities: "ArrayLike | None" = None,
     ceiling: "Pool | None" = None,
     intervals: bool = True,
 ) -> "dict[str, Value]":
     """Return what margins and accuracies tell beside the score, by the names of docs/metric.md, without what is absent.
 
-    unlearned, retrained: the runs and the oracles. rule, identities: as for `score`.
+    unlearned, retrained: the runs and the oracles. rule, cap_ratios, identities: as for `score`.
     ceiling: a second pool of oracles, for the values that are relative to it. Call this with it in place of `unlearned`
         for the oracles' own values: most measures mean nothing without them.
     intervals: with their 95% intervals, which take seventeen times as long; else `low` and `high` are None.
@@ -70,8 +71,10 @@ def measures(
     from lethe.evaluator.measures.measurements import measure_inputs
     from lethe.evaluator.metrics import evaluate
 
+    how: dict[str, Any] = {"rule": rule, "cap_ratios": cap_ratios, "identities": identities}
+
     def scored(pool: "Pool | None") -> "Score | None":
-        return None if pool is None else evaluate(pool, retrained, rule=rule, identities=identities)
+        return None if pool is None else evaluate(pool, retrained, **how)
 
     inputs = inputs_of_pools(
         unlearned, retrained, rule=rule, identities=identities, score=scored(unlearned), ceiling=scored(ceiling)

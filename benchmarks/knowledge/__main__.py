@@ -1,6 +1,6 @@
 """How good the measures are: which of them tell networks that know a part of the forget set from those that know none.
 
-    python -m benchmarks.knowledge FOLDER [demo digits] [--block docs/metric.md]
+    python -m benchmarks.knowledge FOLDER [demo digits] [--block FILE]
 
 For each data set, 160 networks a level are trained by the trainer and the recipe of the banks: on retain and 0, 5, 10,
 25 or 50% of the forget set, by photographs and by whole people, each level with the images of the smaller ones. Two

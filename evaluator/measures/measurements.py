@@ -18,6 +18,11 @@ class Measurements:
     measures: dict[str, Measurement]
 
     @property
+    def is_complete(self) -> bool:
+        """Whether every measure of this version has been tried."""
+        return self.version == MEASURES_VERSION and self.measures.keys() >= measures().keys()
+
+    @property
     def values(self) -> dict[str, Value]:
         """All values by key, of the measures that are not absent."""
         return {key: value for one in self.measures.values() for key, value in one.values.items()}

@@ -118,6 +118,8 @@ class Measure:
             return self._measured(answer, self._replicates(inputs, answer) if intervals else None)
         except Absent as reason:
             return Measurement({}, absent=str(reason))
+        except (ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
+            return Measurement({}, absent=f"it failed: {error}")
 
     def _measured(self, answer: Answer, replicates: Floats | None) -> Measurement:
         if isinstance(answer, Value):

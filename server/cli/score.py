@@ -124,7 +124,9 @@ def _score(
         raise _Refused(f"{file}: {error}") from error
     if stored.ceiling is not None:
         try:
-            calibration = calibrate(retrained, stored.ceiling, rule=rule, cap_ratios=cap_ratios)
+            calibration = calibrate(
+                retrained, stored.ceiling, rule=rule, cap_ratios=cap_ratios, identities=stored.identities
+            )
         except ValueError as error:
             raise _Refused(f"{file}: the pool `ceiling`, scored like `unlearned`: {error}") from error
         normalised = calibration.normalise(result)

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,8 +12,6 @@ from threading import Thread
 from typing import Any
 
 from lethe.evaluator.artifacts import ArtifactStoreAway, open_store
-from lethe.evaluator.measures.measurements import Measurements, as_document
-from lethe.evaluator.measures.registry import MEASURES_VERSION
 from lethe.evaluator.scoring.measuring import load_measuring_set
 from lethe.server.context import Context
 from lethe.server.logs import get_logger
@@ -22,7 +21,6 @@ from lethe.server.scoring.measuring import MeasuringJob, measure_score
 log = get_logger(__name__)
 
 NICENESS = 10
-NOTHING = as_document(Measurements(MEASURES_VERSION, {}))
 
 
 @dataclass(frozen=True)
@@ -54,9 +52,13 @@ class Measurer:
             self.close()
             return False
         if job.names == ():
-            self._store(job, NOTHING)
+            self._store(job, None)
             return True
-        self._begin(job)
+        try:
+            self._begin(job)
+        except OSError as error:  # it ended while it had no job, or cannot start
+            log.warning("measures_put_off", score_id=str(job.score_id), error=str(error))
+            self.close()
         return False
 
     def close(self) -> None:
@@ -102,16 +104,18 @@ class Measurer:
         if answer.document is None:
             log.error("measures_failed", score_id=str(job.score_id), error=answer.problem)
             self.close()
-        self._store(job, answer.document or NOTHING)
+        self._store(job, answer.document)
         return True
 
-    def _store(self, job: MeasuringJob, document: dict[str, Any]) -> None:
+    def _store(self, job: MeasuringJob, document: dict[str, Any] | None) -> None:
         with self._context.database.write() as session:
             measuring.store(session, job, document)
 
 
 def _serve(connection: Connection, artifacts_url: str) -> None:
     """Do jobs until the other side is gone; the outputs of the oracles stay loaded between jobs of one split."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # control ends this process, when it ends itself
     os.nice(NICENESS)
     artifacts = open_store(artifacts_url)
     loaded_for, loaded = None, None

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
+from lethe.evaluator.contract.states import Evaluation
 from lethe.evaluator.measures.measurements import from_document
 from lethe.evaluator.measures.registry import Measure, Measurement, Value, measure_of, measures
 from lethe.server.competitions.disclosure import round_score
@@ -44,17 +45,22 @@ class MeasuresView(BaseModel):
 
 
 def measures_view(session: Session, score: Score, *, exact: bool) -> MeasuresView:
-    """Return every measure that was computed of the score; rounded as scores are unless `exact`."""
+    """Return every measure that was computed of the score, for a host (`exact`), or for its team after the reveal.
+
+    A team gets rounded values; of a public evaluation, of which there are many, neither intervals nor percentiles of
+    images and people: docs/leaks.md counts what the code could say by them.
+    """
+    is_whole = exact or score.evaluation == Evaluation.FINAL
     found = from_document(score.measures)
     references = reference_rows(session, score.competition_id, score.evaluation)
-    beside = {str(one.reference): from_document(one.measures).measures for one in references}
+    beside = {str(one.reference): from_document(one.measures) for one in references}
     return MeasuresView(
-        is_pending=any(len(one) < len(measures()) for one in (found.measures, *beside.values())),
+        is_pending=not all(one.is_complete for one in (found, *beside.values())),
         is_asked=any(one.measures is None or one.measures_asked for one in (score, *references)),
         measures=[
-            _view(one, key, found.measures[name], beside, exact=exact)
+            _view(one, key, found.measures[name], {place: of.measures for place, of in beside.items()}, exact, is_whole)
             for name, one in measures().items()
-            if name in found.measures
+            if name in found.measures and (is_whole or one.scope in {"run", "pool"})
             for key in one.keys
         ],
     )
@@ -77,7 +83,12 @@ _NONE = Measurement({})
 
 
 def _view(
-    measure: Measure, key: str, found: Measurement, beside: Mapping[str, Mapping[str, Measurement]], *, exact: bool
+    measure: Measure,
+    key: str,
+    found: Measurement,
+    beside: Mapping[str, Mapping[str, Measurement]],
+    exact: bool,
+    is_whole: bool,
 ) -> MeasureView:
     def shown(number: float | None) -> float | None:
         return number if number is None or exact else round_score(number)
@@ -96,8 +107,8 @@ def _view(
         best=measure.best,
         source=measure.source,
         value=None if value is None else shown(value.value),
-        low=None if value is None else shown(value.low),
-        high=None if value is None else shown(value.high),
+        low=shown(value.low) if value is not None and is_whole else None,
+        high=shown(value.high) if value is not None and is_whole else None,
         oracles=other(CEILING),
         untouched=other(FLOOR),
         absent=found.absent,

@@ -13,17 +13,18 @@ from lethe.evaluator.contract.oracle_pools import OraclePools, oracle_pools
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import Evaluation
 from lethe.evaluator.measures.inputs import MeasureInputs
-from lethe.evaluator.measures.measurements import as_document, measure_inputs
-from lethe.evaluator.measures.registry import measure_of
+from lethe.evaluator.measures.measurements import Measurements, as_document, measure_inputs
+from lethe.evaluator.measures.registry import MEASURES_VERSION, measure_of
 from lethe.evaluator.metrics.pool import Floats
 from lethe.evaluator.scoring.measuring import MeasuringSet
 from lethe.server.competitions.service import prepared_competition, specification
-from lethe.server.leaderboard.measures import column_values
+from lethe.server.leaderboard.measures import column_values, unknown_columns
 from lethe.server.leaderboard.standings import mark_board_changed
 from lethe.server.models import Competition, Score, Submission
 from lethe.server.scoring import queries
 from lethe.server.scoring.stored_outputs import RunOutputs, read_runs, run_outputs
 
+NOTHING = as_document(Measurements(MEASURES_VERSION, {}))
 RESOURCES = ("wall_s", "processor_s", "peak_memory_bytes", "gpu_memory_bytes")
 
 
@@ -37,6 +38,7 @@ class MeasuringJob:
     score_id: UUID
     competition_id: UUID
     final_score: float
+    receipt: dict[str, Any]
     reference: str | None
     spec: CompetitionSpec
     against: OraclePools
@@ -55,14 +57,17 @@ def next_job(session: Session) -> MeasuringJob | None:
     competition = session.get_one(Competition, score.competition_id)
     spec = specification(competition)
     submission = None if score.submission_id is None else session.get_one(Submission, score.submission_id)
-    of_columns = tuple(dict.fromkeys(measure_of(key).name for key in spec.measures.columns))
+    unknown = unknown_columns(spec.measures.columns)  # those that an upgrade has renamed
+    columns = tuple(key for key in spec.measures.columns if key not in unknown)
+    of_columns = tuple(dict.fromkeys(measure_of(key).name for key in columns))
     wants_all = score.measures_asked or spec.measures.always
     is_first = score.measures is None
     return MeasuringJob(
         score_id=score.id,
         competition_id=score.competition_id,
-        columns=spec.measures.columns,
+        columns=columns,
         final_score=score.final_score,
+        receipt=score.receipt,
         reference=score.reference,
         spec=spec,
         against=oracle_pools(spec, prepared_competition(competition), Evaluation(score.evaluation)),
@@ -96,11 +101,20 @@ def _inputs(artifacts: ArtifactStore, job: MeasuringJob, measuring_set: Measurin
     return measuring_set.untouched(job.spec.evaluation.runs, audits.original)
 
 
-def store(session: Session, job: MeasuringJob, document: dict[str, Any]) -> None:
-    """Store the document of a job, with the values of the board's columns, unless the score has changed since."""
-    shown = column_values(document, job.columns)
-    queries.store_measures.rows(
-        session, score_id=job.score_id, scored=job.final_score, found=document, shown=shown, asked=job.then_all
-    )
-    if shown:
+def store(session: Session, job: MeasuringJob, document: dict[str, Any] | None) -> None:
+    """Store the document of a job, with the values of the board's columns, unless the score has changed since.
+
+    Without one, because nobody wants measures or they could not be computed, what is stored already stays.
+    """
+    score = session.get(Score, job.score_id, with_for_update=True)
+    if score is None or (score.final_score, score.receipt) != (job.final_score, job.receipt):
+        return
+    is_whole = job.names is None
+    score.measures_asked = not is_whole and (score.measures_asked or job.then_all)
+    if document is None:
+        score.measures = score.measures or NOTHING
+        return
+    score.measures = document
+    score.shown_measures = column_values(document, job.columns)
+    if score.shown_measures:
         mark_board_changed(session, job.competition_id)

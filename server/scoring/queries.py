@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, Update, bindparam, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.states import Evaluation, Stage
@@ -61,16 +61,6 @@ def unmeasured_score() -> Select[Score]:
         .where(Score.measures.is_(None) | Score.measures_asked, is_shown)
         .order_by(Score.measures.is_not(None), Score.created_at.desc())
         .limit(1)
-    )
-
-
-@prepared
-def store_measures() -> Update:
-    """Store the measures of the score `score_id`, unless it has been scored again meanwhile."""
-    return (
-        update(Score)
-        .where(Score.id == bindparam("score_id"), Score.final_score == bindparam("scored"))
-        .values(measures=bindparam("found"), shown_measures=bindparam("shown"), measures_asked=bindparam("asked"))
     )
 
 

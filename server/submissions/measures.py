@@ -5,7 +5,6 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.measures.measurements import from_document
-from lethe.evaluator.measures.registry import measures
 from lethe.server.accounts.roles import is_host
 from lethe.server.competitions.disclosure import visibility
 from lethe.server.competitions.phases import phase
@@ -53,7 +52,7 @@ def ask_for_measures(session: Session, submission_id: UUID, user: User) -> Submi
     if submission is None or competition is None or not is_host(session, competition, user):
         raise SubmissionNotFound("You host no competition that has a submission with this id.")
     for score in (_score(session, submission), *reference_rows(session, competition.id, submission.evaluation)):
-        if len(from_document(score.measures).measures) < len(measures()):
+        if not from_document(score.measures).is_complete:
             score.measures_asked = True
     return submission
 

@@ -131,6 +131,35 @@ def test_a_killed_process_costs_the_measures_of_one_score(site: Site, measuring:
     assert set(found.measures) == set(measures())
 
 
+def test_a_process_that_dies_between_two_jobs_is_replaced(site: Site, measuring: Measuring) -> None:
+    assert measuring.store_next()
+    process: Any = measuring.measurer._process
+    os.kill(process.pid, signal.SIGKILL)
+    process.join(20)
+    assert not measuring.measurer.advance()  # finds out
+    assert measuring.store_next()
+
+
+def test_a_failure_keeps_the_columns_that_are_stored(site: Site, measuring: Measuring) -> None:
+    while measuring.store_next():
+        pass
+    site.change_specification(measures=MeasuresSpec(columns=("u_lira",), always=True))
+    scored(site)
+    assert measuring.store_next()  # the column
+    assert not measuring.measurer.advance()  # all others are begun
+    process: Any = measuring.measurer._process
+    os.kill(process.pid, signal.SIGKILL)
+    process.join(20)
+    assert measuring.store_next()
+    found = stored(site)
+    assert found is not None
+    assert set(found.measures) == {"u_lira"}
+    with site.context.database.read() as session:
+        score = session.scalars(select(Score).where(Score.submission_id.is_not(None))).one()
+        assert set(score.shown_measures) == {"u_lira"}
+        assert not score.measures_asked  # until a host asks for them
+
+
 def test_a_host_sees_every_measure_beside_the_oracles_and_its_team_after_the_reveal(
     site: Site, measuring: Measuring
 ) -> None:
@@ -164,8 +193,10 @@ def test_a_host_sees_every_measure_beside_the_oracles_and_its_team_after_the_rev
 
         with site.context.database.write() as session:
             session.scalars(select(Competition)).one().revealed_at = utc_now()
-        rounded = {one["key"]: one["value"] for one in ann.get(address).json()["measures"]}
-        assert rounded["u_lira"] == round(found["u_lira"]["value"], 3)
+        rounded = {one["key"]: one for one in ann.get(address).json()["measures"]}
+        assert rounded["u_lira"]["value"] == round(found["u_lira"]["value"], 3)
+        assert {one["low"] for one in rounded.values()} == {None}
+        assert "klom_p95" not in rounded  # of images, of which only finals tell
 
 
 def test_columns_stand_on_every_form_of_the_board(site: Site, measuring: Measuring) -> None:
