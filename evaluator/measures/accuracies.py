@@ -6,7 +6,6 @@ from lethe.evaluator.metrics import Pool, tug_of_war
 from lethe.evaluator.metrics.pool import Floats
 
 _QUESTION = "What do the networks predict?"
-_NOTEBOOKS = "accuracy in percent"
 
 
 def _percent(inputs: MeasureInputs, part: str) -> Floats:
@@ -16,49 +15,25 @@ def _percent(inputs: MeasureInputs, part: str) -> Floats:
     return result
 
 
-@measure(
-    "forget_accuracy",
-    title="Forget accuracy",
-    symbol="UA",
-    unit="%",
-    question=_QUESTION,
-    scope="run",
-    best="oracles",
-    source=_NOTEBOOKS,
-    needs=("accuracies",),
-)
-def _forget_accuracy(inputs: MeasureInputs) -> Floats:
-    return _percent(inputs, "forget")
+def _register(part: str, symbol: str) -> None:
+    @measure(
+        f"{part}_accuracy",
+        title=f"{part.capitalize()} accuracy",
+        symbol=symbol,
+        unit="%",
+        question=_QUESTION,
+        scope="run",
+        best="oracles",
+        source="accuracy in percent",
+        needs=("accuracies",),
+    )
+    def _accuracy(inputs: MeasureInputs) -> Floats:
+        return _percent(inputs, part)
 
 
-@measure(
-    "retain_accuracy",
-    title="Retain accuracy",
-    symbol="RA",
-    unit="%",
-    question=_QUESTION,
-    scope="run",
-    best="oracles",
-    source=_NOTEBOOKS,
-    needs=("accuracies",),
-)
-def _retain_accuracy(inputs: MeasureInputs) -> Floats:
-    return _percent(inputs, "retain")
-
-
-@measure(
-    "test_accuracy",
-    title="Test accuracy",
-    symbol="TA",
-    unit="%",
-    question=_QUESTION,
-    scope="run",
-    best="oracles",
-    source=_NOTEBOOKS,
-    needs=("accuracies",),
-)
-def _test_accuracy(inputs: MeasureInputs) -> Floats:
-    return _percent(inputs, "test")
+_register("forget", "UA")
+_register("retain", "RA")
+_register("test", "TA")
 
 
 @measure(

@@ -37,6 +37,12 @@ class ReferenceSet:
     copied: NDArray[np.int64]
     copies: Mapping[str, NDArray[np.float64]]
 
+    @property
+    def original_margins(self) -> NDArray[np.float64]:
+        """(E,) the original model's margins on the forget examples."""
+        found: NDArray[np.float64] = margins(self.original.logits["forget"][None], self.labels)[0]
+        return found
+
     def pool(self, stacked: StackedOutputs) -> Pool:
         """Return margins on the forget examples and the accuracies of N models."""
         return pool_of(stacked, self.labels)
@@ -66,7 +72,7 @@ class ReferenceSet:
             self.retrained,
             score=score,
             ceiling=self.ceiling,
-            original=margins(self.original.logits["forget"][None], self.labels)[0],
+            original=self.original_margins,
             copied=copied,
             copies={
                 kind: self._quality(margins(stacked.copies[kind], self.labels[self.copied]), self.copies[kind])
@@ -97,21 +103,35 @@ class ReferenceSets:
 
 def load_reference_set(artifacts: ArtifactStore, metric: MetricSpec, against: OraclePools) -> ReferenceSet:
     """Load the reference set of a seeded bank; raises ArtifactMissing when oracles are not trained yet."""
-    split = against.split
-    evaluation = load(artifacts.get(split.evaluation))
+    bank = against.split.bank_digest
+    return reference_set_of(
+        metric,
+        load(artifacts.get(against.split.evaluation)),
+        load_pool(artifacts, bank, against.oracles),
+        load_pool(artifacts, bank, against.others),
+        read_outputs(artifacts.get(against.split.original_outputs)),
+    )
+
+
+def reference_set_of(
+    metric: MetricSpec,
+    evaluation: Mapping[str, NDArray[np.int64]],
+    oracles: StackedOutputs,
+    others: StackedOutputs,
+    original: Outputs,
+) -> ReferenceSet:
+    """Return the reference set of outputs that are loaded; `evaluation` are the arrays of the evaluation bundle."""
     labels, person_id = evaluation["forget.labels"], evaluation["forget.person_id"]
-    oracles = load_pool(artifacts, split.bank_digest, against.oracles)
-    retrained = pool_of(oracles, labels)
+    retrained, second = pool_of(oracles, labels), pool_of(others, labels)
     copied = evaluation.get("copies.rows", np.zeros(0, np.int64))
-    others = pool_of(load_pool(artifacts, split.bank_digest, against.others), labels)
     return ReferenceSet(
         metric=metric,
         labels=labels,
         person_id=person_id,
         retrained=retrained,
-        others=others,
-        ceiling=_score(others, retrained, metric, person_id),
-        original=read_outputs(artifacts.get(split.original_outputs)),
+        others=second,
+        ceiling=_score(second, retrained, metric, person_id),
+        original=original,
         copied=copied,
         copies={kind: margins(logits, labels[copied]) for kind, logits in oracles.copies.items()},
     )

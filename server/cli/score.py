@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from lethe.evaluator.measures.measurements import Measurements
     from lethe.evaluator.metrics import Comparison, NormalisedQuality, Pool, Quantity, Rule, Score, ScoreFinding
+    from lethe.evaluator.metrics.pools_file import StoredPools
 
 
 BAR_WIDTH = 40
@@ -104,8 +105,6 @@ def _score(
 ) -> _ScoreReport:
     import numpy as np
 
-    from lethe.evaluator.measures.inputs import inputs_of_pools
-    from lethe.evaluator.measures.measurements import Measurements, measure_inputs
     from lethe.evaluator.metrics import ScoreFinding, calibrate, compare, diagnose, evaluate
     from lethe.evaluator.metrics.pools_file import KNOWN, read_pools
 
@@ -150,17 +149,27 @@ def _score(
     if stored.ignored:
         message = f"Ignored {', '.join(stored.ignored)}; known arrays are {', '.join(sorted(KNOWN))}."
         findings = (*findings, ScoreFinding("arrays_ignored", message))
-    measurements: list[Measurements] = []
-    if measures:
-        references = [] if stored.ceiling is None or ceiling is None else [(stored.ceiling, ceiling)]
-        for pool, of_pool in ((unlearned, result), *references):
-            inputs = inputs_of_pools(
-                pool, retrained, rule=rule, identities=stored.identities, score=of_pool, ceiling=ceiling
-            )
-            measurements.append(measure_inputs(inputs))
+    measurements = _measure(stored, result, ceiling) if measures else []
     return _ScoreReport(
         file, quantity, unlearned, retrained, result, ceiling, normalised, comparison, findings, measurements
     )
+
+
+def _measure(stored: "StoredPools", score: "Score", ceiling: "Score | None") -> "list[Measurements]":
+    """Return everything that was measured of the runs, then of the ceiling if there is one."""
+    from lethe.evaluator.measures.inputs import inputs_of_pools
+    from lethe.evaluator.measures.measurements import measure_inputs
+
+    pools = ((stored.unlearned, score), (stored.ceiling, ceiling))
+    return [
+        measure_inputs(
+            inputs_of_pools(
+                pool, stored.retrained, rule=score.rule, identities=stored.identities, score=scored, ceiling=ceiling
+            )
+        )
+        for pool, scored in pools
+        if pool is not None
+    ]
 
 
 def _as_json(report: _ScoreReport) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from lethe.server.hosting import queries
 from lethe.server.hosting.archive_outputs import README, write_oracles, write_runs
 from lethe.server.http.csv_table import csv_table
 from lethe.server.leaderboard import service as leaderboards
+from lethe.server.leaderboard.schemas import Leaderboard
 from lethe.server.models import Competition, FormerScore, Score, Submission
 from lethe.server.plots.run_plots import plot_runs, retraining_wall_s
 from lethe.server.plots.submission import Floats
@@ -90,13 +91,7 @@ def export(
         }
         facts = _competition(session, competition)
         spec, prepared = specification(competition), prepared_competition(competition)
-    for evaluation, board in boards.items():
-        _write(folder / f"leaderboard-{evaluation}.csv", leaderboards.as_csv(board).encode())
-    _write(folder / "submissions.csv", _table(exported).encode())
-    _write(folder / "measures.csv", _measures_table(exported, facts["references"]).encode())
-    _write(folder / "README.md", README.read_bytes())
-    archive = {"format": FORMAT, "competition": facts, "submissions": [one.facts for one in exported]}
-    _write(folder / "archive.json", json.dumps(archive, indent=1, sort_keys=True).encode())
+    _write_tables(folder, facts, exported, boards)
     reference_sets: dict[str, ReferenceSet] = {}
     training_wall_s: dict[str, Floats] = {}
     for done, one in enumerate(exported):
@@ -126,6 +121,18 @@ def export(
     if report is not None:
         report(len(exported), len(exported))
     return len(exported)
+
+
+def _write_tables(
+    folder: Path, facts: dict[str, Any], exported: list[Exported], boards: dict[Evaluation, Leaderboard]
+) -> None:
+    for evaluation, board in boards.items():
+        _write(folder / f"leaderboard-{evaluation}.csv", leaderboards.as_csv(board).encode())
+    _write(folder / "submissions.csv", _table(exported).encode())
+    _write(folder / "measures.csv", _measures_table(exported, facts["references"]).encode())
+    _write(folder / "README.md", README.read_bytes())
+    archive = {"format": FORMAT, "competition": facts, "submissions": [one.facts for one in exported]}
+    _write(folder / "archive.json", json.dumps(archive, indent=1, sort_keys=True).encode())
 
 
 def submissions(session: Session, competition: Competition) -> Iterator[Exported]:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.states import Evaluation
 from lethe.evaluator.measures.measurements import from_document
-from lethe.evaluator.measures.registry import Measure, Measurement, Value, measure_of, measures
+from lethe.evaluator.measures.registry import Measure, Measurement, Value, measures
 from lethe.server.competitions.disclosure import round_score
 from lethe.server.leaderboard.score_queries import reference_rows
 from lethe.server.models import Score
@@ -53,12 +53,13 @@ def measures_view(session: Session, score: Score, *, exact: bool) -> MeasuresVie
     is_whole = exact or score.evaluation == Evaluation.FINAL
     found = from_document(score.measures)
     references = reference_rows(session, score.competition_id, score.evaluation)
-    beside = {str(one.reference): from_document(one.measures) for one in references}
+    of_references = {str(one.reference): from_document(one.measures) for one in references}
+    beside = {reference: one.values for reference, one in of_references.items()}
     return MeasuresView(
-        is_pending=not all(one.is_complete for one in (found, *beside.values())),
+        is_pending=not all(one.is_complete for one in (found, *of_references.values())),
         is_asked=any(one.measures is None or one.measures_asked for one in (score, *references)),
         measures=[
-            _view(one, key, found.measures[name], {place: of.measures for place, of in beside.items()}, exact, is_whole)
+            _view(one, key, found.measures[name], beside, exact=exact, is_whole=is_whole)
             for name, one in measures().items()
             if name in found.measures and (is_whole or one.scope in {"run", "pool"})
             for key in one.keys
@@ -68,9 +69,8 @@ def measures_view(session: Session, score: Score, *, exact: bool) -> MeasuresVie
 
 def column_values(document: dict[str, Any] | None, keys: tuple[str, ...]) -> dict[str, float | None]:
     """Return the unrounded values of a board's columns by key; None for one that is absent."""
-    found = from_document(document).measures
-    values = {key: found.get(measure_of(key).name, _NONE).values.get(key) for key in keys}
-    return {key: None if value is None else value.value for key, value in values.items()}
+    found = from_document(document).values
+    return {key: found[key].value if key in found else None for key in keys}
 
 
 def unknown_columns(keys: tuple[str, ...]) -> dict[str, list[str]]:
@@ -79,14 +79,12 @@ def unknown_columns(keys: tuple[str, ...]) -> dict[str, list[str]]:
     return {key: get_close_matches(key, known, 3, 0.4) for key in keys if key not in known}
 
 
-_NONE = Measurement({})
-
-
 def _view(
     measure: Measure,
     key: str,
     found: Measurement,
-    beside: Mapping[str, Mapping[str, Measurement]],
+    beside: Mapping[str, Mapping[str, Value]],
+    *,
     exact: bool,
     is_whole: bool,
 ) -> MeasureView:
@@ -94,7 +92,7 @@ def _view(
         return number if number is None or exact else round_score(number)
 
     def other(reference: str) -> float | None:
-        value = beside.get(reference, {}).get(measure.name, _NONE).values.get(key)
+        value = beside.get(reference, {}).get(key)
         return None if value is None else shown(value.value)
 
     value: Value | None = found.values.get(key)

@@ -38,6 +38,12 @@ class Measuring:
             self._woken.clear()
         return True
 
+    def kill(self) -> None:
+        """Kill its process, as a machine without memory would."""
+        process: Any = self.measurer._process
+        os.kill(process.pid, signal.SIGKILL)
+        process.join(20)
+
 
 @pytest.fixture
 def measuring(site: Site) -> Iterator[Measuring]:
@@ -116,9 +122,7 @@ def test_a_killed_process_costs_the_measures_of_one_score(site: Site, measuring:
         pass
     scored(site)
     assert not measuring.measurer.advance()  # begun
-    process: Any = measuring.measurer._process
-    os.kill(process.pid, signal.SIGKILL)
-    process.join(20)
+    measuring.kill()
     assert measuring.store_next()
     found = stored(site)
     assert found is not None
@@ -133,9 +137,7 @@ def test_a_killed_process_costs_the_measures_of_one_score(site: Site, measuring:
 
 def test_a_process_that_dies_between_two_jobs_is_replaced(site: Site, measuring: Measuring) -> None:
     assert measuring.store_next()
-    process: Any = measuring.measurer._process
-    os.kill(process.pid, signal.SIGKILL)
-    process.join(20)
+    measuring.kill()
     assert not measuring.measurer.advance()  # finds out
     assert measuring.store_next()
 
@@ -147,9 +149,7 @@ def test_a_failure_keeps_the_columns_that_are_stored(site: Site, measuring: Meas
     scored(site)
     assert measuring.store_next()  # the column
     assert not measuring.measurer.advance()  # all others are begun
-    process: Any = measuring.measurer._process
-    os.kill(process.pid, signal.SIGKILL)
-    process.join(20)
+    measuring.kill()
     assert measuring.store_next()
     found = stored(site)
     assert found is not None
