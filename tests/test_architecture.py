@@ -57,7 +57,6 @@ SQL_ROOMS = ("models", "database", "lifecycle")
 NO_SQL = ("sqlalchemy.orm.Session", "sqlalchemy.Row", "sqlalchemy.event", "sqlalchemy.exc")
 SQL_ELSEWHERE = {
     "server/audit_log/events.py",  # small enough to be the query module of its noun
-    "server/http/paging.py",  # a part of every list
 }
 
 

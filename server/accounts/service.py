@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from lethe.server.accounts import queries
 from lethe.server.accounts.schemas import NewUser
+from lethe.server.database.paging import fetch_page
 from lethe.server.errors import Conflict, Forbidden, NotFound
-from lethe.server.http.paging import fetch_page
 from lethe.server.models import ApiToken, RegistrationInvite, User
 from lethe.server.models.times import utc_now
 from lethe.server.security.credentials import TOKEN_PREFIX

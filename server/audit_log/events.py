@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lethe.server.http.paging import fetch_page
+from lethe.server.database.paging import fetch_page
 from lethe.server.models import AuditEvent, Competition, User
 
 

@@ -9,8 +9,8 @@ from lethe.server.accounts.roles import is_host
 from lethe.server.audit_log.events import record, user_actor
 from lethe.server.competitions.disclosure import Viewer, visibility
 from lethe.server.competitions.phases import phase
+from lethe.server.database.paging import fetch_page
 from lethe.server.errors import Conflict, NotFound
-from lethe.server.http.paging import fetch_page
 from lethe.server.lifecycle import submissions
 from lethe.server.models import Competition, Submission, User
 from lethe.server.submissions import queries

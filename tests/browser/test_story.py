@@ -20,7 +20,7 @@ from lethe.server.models import Submission
 from lethe.server.settings import Settings
 from tests.browser.axe import assert_accessible
 from tests.conftest import free_port, require_component
-from tests.system.conftest import Installation, _environment, prepared_home, running
+from tests.system.conftest import Installation, _environment, prepared_home, running, share_self_test
 
 pytestmark = [pytest.mark.component("chromium", "bubblewrap"), pytest.mark.timeout(900)]
 
@@ -99,7 +99,9 @@ def site(kept_image: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     require_component("bubblewrap")
     home = tmp_path_factory.mktemp("story")
     # The system tests' competition has the same data and recipe, and with them the same bank.
-    shutil.copytree(prepared_home(tmp_path_factory.getbasetemp()) / "artifacts", home / "artifacts")
+    prepared = prepared_home(tmp_path_factory.getbasetemp())
+    shutil.copytree(prepared / "artifacts", home / "artifacts")
+    share_self_test(prepared, home / "cache")
     port = free_port()
     made = Installation(home, port, _environment(home, port))
     (home / "story.toml").write_text(SPECIFICATION)

@@ -1,4 +1,4 @@
-"""A worker says in its log, at the usual level, how it isolates submissions."""
+"""A worker says in its log, at the usual level, that its self-test has passed and how it isolates submissions."""
 
 import subprocess
 import sys
@@ -37,7 +37,14 @@ def test_the_mode_is_logged(backend: str, options: list[str], expected: tuple[st
     ) as worker:
         try:
             assert worker.stderr is not None
-            assert any(all(word in line for word in expected) for line in worker.stderr)  # until the first that fits
+            said = []
+            for line in worker.stderr:
+                said.append(line)
+                if all(word in line for word in expected):
+                    break
+            else:
+                pytest.fail("".join(said))
+            assert any("self_test_passed" in line for line in said)
         finally:
             worker.terminate()
             worker.communicate(timeout=60)

@@ -17,6 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
+from lethe.evaluator.worker.self_test import require_self_test
+from lethe.sandbox.doctor import mode
 from tests.conftest import LIGHT_WORKERS, free_port, make_bucket, new_database, require_component
 from tests.integration.package_index import Index, open_folder
 
@@ -163,7 +165,7 @@ def copy_of(original: Path, home: Path, **more: str) -> Installation:
 
 
 def prepared_home(base: Path) -> Path:
-    """What `prepared` is a copy of: trained once for all processes of a test run."""
+    """What `prepared` is a copy of: trained and self-tested once for all processes of a test run."""
     home = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prepared"
     finished = home / "finished"
     with home.with_suffix(".lock").open("w") as lock:
@@ -173,8 +175,16 @@ def prepared_home(base: Path) -> Path:
             home.mkdir()
             port = free_port()
             _prepare(Installation(home, port, _environment(home, port)))
+            require_self_test(home / "cache" / "workers", sandbox_mode=mode(), allow_unsafe=False)
             finished.touch()
     return home
+
+
+def share_self_test(home: Path, cache: Path) -> None:
+    """Spares workers that keep their things in `cache` the self-test that has passed for an installation's `home`."""
+    folder = cache / "workers"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shutil.copy(home / "cache" / "workers" / "self-test", folder)
 
 
 @pytest.fixture(scope="session")
@@ -208,7 +218,9 @@ def production(
         **s3_server,
     }
     artifacts = _copy_artifacts(prepared, s3_server)
-    installation = another_installation(tmp_path_factory.mktemp("production"), free_port(), artifacts, **more)
+    home = tmp_path_factory.mktemp("production")
+    share_self_test(prepared.home, home / "cache")
+    installation = another_installation(home, free_port(), artifacts, **more)
     with running(installation):
         yield installation
 

@@ -12,9 +12,17 @@ from tests.integration.server.conftest import Site
 pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.usefixtures("kept_image"), pytest.mark.timeout(300)]
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shared, so that only the first worker has to pass a self-test."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.mark.parametrize("broker", ["filesystem://{folder}/broker", "redis://127.0.0.1:9/0"])
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_worker_with_a_wrong_key_ends_with_a_code_of_its_own(site: Site, broker: str, tmp_path: Path) -> None:
+def test_a_worker_with_a_wrong_key_ends_with_a_code_of_its_own(
+    site: Site, broker: str, cache: Path, tmp_path: Path
+) -> None:
     environment = {
         **LIGHT_WORKERS,
         "PATH": "/usr/bin:/bin:/usr/sbin:/sbin",
@@ -24,7 +32,7 @@ def test_a_worker_with_a_wrong_key_ends_with_a_code_of_its_own(site: Site, broke
         "LETHE_WORKER_KEY": "lethew_of-another-site",
         "LETHE_BROKER_URL": broker.format(folder=tmp_path),
         "LETHE_ARTIFACTS_URL": f"file://{tmp_path}/artifacts",
-        "LETHE_CACHE": str(tmp_path / "cache"),
+        "LETHE_CACHE": str(cache),
     }
     done = subprocess.run(
         [sys.executable, "-m", "lethe.server.cli", "worker", "--allow-unsafe"],

@@ -24,7 +24,7 @@ from lethe.server.models import Submission, WorkItem
 from lethe.server.models.times import utc_now
 from lethe.server.scoring.stored_outputs import run_outputs
 from lethe.server.settings import Settings
-from tests.system.conftest import SLUG, Installation, submit, wait
+from tests.system.conftest import SLUG, Installation, share_self_test, submit, wait
 
 SLEEPER = "import time\ndef unlearning(net, retain, forget, validation):\n    time.sleep({seconds})\n"
 
@@ -96,6 +96,7 @@ def test_a_worker_with_another_store_gets_no_work_and_says_so(embedded: Installa
         "LETHE_ARTIFACTS_URL": (tmp_path / "elsewhere").as_uri(),
         "LETHE_CACHE": str(tmp_path / "cache"),
     }
+    share_self_test(embedded.home, tmp_path / "cache")
     printed = tmp_path / "log"
     with printed.open("w") as log:
         worker = subprocess.Popen(
