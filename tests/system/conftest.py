@@ -61,6 +61,7 @@ submissions_per_day = 0
 in_flight = 0
 attempts_per_day = 0
 """
+WITHOUT_AUDITS = SPECIFICATION.replace("[audits]\nruns = 2", "[audits]\nruns = 0")
 # The competition's secret is drawn at its creation; a fixed one makes the tests' scores repeatable.
 SECRET = "5e" * 32
 SHOWN_LINES = 80
@@ -118,9 +119,9 @@ def _environment(home: Path, port: int, **more: str) -> dict[str, str]:
     return {**kept, **LIGHT_WORKERS, "LETHE_HOME": str(home), "LETHE_PORT": str(port), **more}
 
 
-def _prepare(installation: Installation) -> None:
+def _prepare(installation: Installation, specification: str = SPECIFICATION) -> None:
     path = installation.home / "mini.toml"
-    path.write_text(SPECIFICATION)
+    path.write_text(specification)
     installation.lethe("admin", "competition", "create", str(path))
     _fix_secret(installation)
     installation.lethe("admin", "oracles", "seed", SLUG)
@@ -242,7 +243,7 @@ def _copy_artifacts(prepared: Installation, s3_server: dict[str, str]) -> str:
 def another_installation(home: Path, port: int, artifacts: str, **more: str) -> Installation:
     """An installation with these variables, not running, on artifacts that hold everything that has to be trained."""
     installation = Installation(home, port, _environment(home, port, LETHE_ARTIFACTS_URL=artifacts, **more))
-    _prepare(installation)
+    _prepare(installation, WITHOUT_AUDITS)
     return installation
 
 

@@ -15,7 +15,7 @@ COMMON = f"""
 [model]
 architecture = "resnet-small"
 [training]
-epochs = 2
+epochs = 1
 batch_size = 32
 [evaluation]
 runs = {RUNS}
