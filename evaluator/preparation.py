@@ -22,7 +22,7 @@ from lethe.evaluator.contract.prepared_competition import (
     PreparedSplit,
 )
 from lethe.evaluator.contract.specification import CompetitionSpec, SplitSpec
-from lethe.evaluator.data.bundles import VISIBLE_PARTS, anonymise, evaluation_bundle, visible_bundle
+from lethe.evaluator.data.bundles import anonymise, evaluation_bundle, visible_bundle
 from lethe.evaluator.data.contact_sheet import contact_sheet
 from lethe.evaluator.data.disk_space import require_space
 from lethe.evaluator.data.photographs import DataError, Photographs, digest, pack_photographs
@@ -54,12 +54,19 @@ def prepare(
     files = _reporting(files, progress)
     collection = load_collection(spec, files)
     hidden, practice = collection.hidden, collection.practice
-    splits = draw_splits(hidden.identities, hidden.labels, spec.split, hidden=collection.is_hidden)
+    splits = draw_splits(
+        hidden.identities,
+        hidden.labels,
+        spec.split,
+        batch_size=spec.evaluation.batch_size,
+        hidden=collection.is_hidden,
+    )
+    practice_side = _draw_practice(spec, practice)
     require_space(spec, store, hidden, splits)
     manifest = _manifest(spec, store, hidden, practice, skipped=len(files.skipped))
     named = {"public": splits.public} | ({} if splits.final is None else {"final": splits.final})
     bundles = {name: _store_bundles(store, hidden, split, spec) for name, split in named.items()}
-    practice_bundles, practice_counts = _store_practice(store, practice, spec)
+    practice_bundles, practice_counts = _store_practice(store, practice, spec, practice_side)
 
     banks = {name: bank_identity(spec, visible, evaluation) for name, (visible, evaluation) in bundles.items()}
     orders = [
@@ -100,7 +107,8 @@ def prepare_practice(
 
     Everything is made on first use and found in the store later. Raises as `prepare` does.
     """
-    bundles, counts = _store_practice(store, practice_photographs(spec, _reporting(files, progress)), spec)
+    photographs = practice_photographs(spec, _reporting(files, progress))
+    bundles, counts = _store_practice(store, photographs, spec, _draw_practice(spec, photographs))
     order = (bank_identity(spec, *bundles, ORIGINAL_PARTS), 0)
     with training_pool(jobs=1) as pool:
         (original,) = fill_banks([order], store, pool, stage="models", progress=progress)
@@ -153,27 +161,28 @@ def practice_split(spec: CompetitionSpec) -> SplitSpec:
     return spec.split.model_copy(update={"seed": spec.practice.seed, "final": False, "forget_by": forget_by})
 
 
+def _draw_practice(spec: CompetitionSpec, photographs: Photographs) -> Split:
+    """The split of the practice data; raises DataError, which says that it is about them."""
+    try:
+        return draw_splits(
+            photographs.identities, photographs.labels, practice_split(spec), batch_size=spec.evaluation.batch_size
+        ).public
+    except DataError as error:
+        raise DataError(f"the {len(photographs)} photographs to practise on cannot be split: {error}") from error
+
+
 def _store_practice(
-    store: ArtifactStore, photographs: Photographs, spec: CompetitionSpec
+    store: ArtifactStore, photographs: Photographs, spec: CompetitionSpec, split: Split
 ) -> tuple[tuple[ArtifactRef, ArtifactRef], Counts]:
     """Store the bundles of the practice data, and count it."""
-    own = practice_split(spec)
-    split = draw_splits(photographs.identities, photographs.labels, own).public
-    bundles = _store_bundles(store, photographs, split, spec.model_copy(update={"split": own}))
+    bundles = _store_bundles(store, photographs, split, spec.model_copy(update={"split": practice_split(spec)}))
     return bundles, _counts(photographs, split)
 
 
 def _store_bundles(
     store: ArtifactStore, photographs: Photographs, split: Split, spec: CompetitionSpec
 ) -> tuple[ArtifactRef, ArtifactRef]:
-    """Store the visible and the evaluation bundle. Raises DataError when a loader would end with a batch of one."""
-    for part in VISIBLE_PARTS:
-        count = len(getattr(split, part))
-        if count % spec.evaluation.batch_size == 1:
-            raise DataError(
-                f"{part} has {count} images: with evaluation.batch_size = {spec.evaluation.batch_size} the last batch "
-                "has one image, which batch norm cannot train on; choose another batch size, or other seeds"
-            )
+    """Store the visible and the evaluation bundle."""
     folder = f"data/{digest(photographs)[:16]}"
     if spec.split.seed is None:
         raise ValueError("split.seed was not drawn")
@@ -193,6 +202,7 @@ def _counts(photographs: Photographs, split: Split) -> Counts:
         validation=len(split.validation),
         test=len(split.test),
         retain_sample=len(split.retain_sample),
+        left_out=len(photographs) - sum(map(len, (split.retain, split.forget, split.validation, split.test))),
         identities=len(np.unique(photographs.identities)),
         forget_identities=len(np.unique(photographs.identities[split.forget])),
         classes=photographs.classes,

@@ -35,6 +35,9 @@ class Counts(Contract):
     validation: int
     test: int
     retain_sample: int
+    left_out: int = Field(
+        default=0, description="Photographs in no part, because one of them alone would have been the last batch of it"
+    )
     identities: int
     forget_identities: int
     classes: int

@@ -7,9 +7,8 @@ from numpy.typing import NDArray
 
 from lethe.evaluator.data.copies import changed_copies
 from lethe.evaluator.data.photographs import Photographs, pack
-from lethe.evaluator.data.splits import Rows, Split
+from lethe.evaluator.data.splits import VISIBLE_PARTS, Rows, Split
 
-VISIBLE_PARTS = ("retain", "forget", "validation")
 EVALUATION_PARTS = ("forget", "test", "retain_sample", "validation")
 
 

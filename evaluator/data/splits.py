@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from lethe.evaluator.data.photographs import DataError
 
 Rows = NDArray[np.int64]
 DRAWS = 1_000
+VISIBLE_PARTS = ("retain", "forget", "validation")
 PUBLISHED_SEED = 43
 PUBLISHED_PEOPLE = 15
 PUBLISHED_ENDS = (0.8, 0.9)  # of the shuffled photographs: to train on, then for validation
@@ -24,7 +25,7 @@ ONE_IDENTITY = (
 @dataclass(frozen=True)
 class Split:
     """Rows of the photographs on each side, ascending. `retain_sample` is part of `retain`; the others are disjoint and
-    together complete.
+    together complete but for what `draw_splits` leaves out.
     """
 
     retain: Rows
@@ -62,7 +63,14 @@ class _DrawnSplits:
     forgets: list[Rows]
 
 
-def draw_splits(identities: Rows, labels: Rows, spec: SplitSpec, *, hidden: NDArray[np.bool_] | None = None) -> Splits:
+def draw_splits(
+    identities: Rows,
+    labels: Rows,
+    spec: SplitSpec,
+    *,
+    batch_size: int | None = None,
+    hidden: NDArray[np.bool_] | None = None,
+) -> Splits:
     """The splits that `spec` describes, uniformly random among those that leave every class in every retain part.
 
     identities, labels: (N,) int64. Validation and test take all photographs of the persons drawn for them, as many as
@@ -77,8 +85,11 @@ def draw_splits(identities: Rows, labels: Rows, spec: SplitSpec, *, hidden: NDAr
       identifiers (in the final split of the next 15). Of all T photographs of the source, those that are not `hidden`
       (T,) keep their places in that order and belong to no part; by default all are hidden.
 
-    Draws that lose a class are repeated. Raises DataError when 1,000 draws all lose one, and when too little would
-    remain.
+    Batches of `batch_size` photographs never end with one that is alone, because batch norm cannot train on it: where
+    a part that guests see would, one photograph of its most frequent class is left out of all parts.
+
+    Draws that lose a class are repeated, and with a batch size those with a part of a single photograph. Raises
+    DataError when none of 1,000 draws will do, and when too little would remain.
     """
     people = np.unique(identities)
     if len(people) < 2:
@@ -92,22 +103,14 @@ def draw_splits(identities: Rows, labels: Rows, spec: SplitSpec, *, hidden: NDAr
             draw = _published(identities, spec, np.ones(len(labels), dtype=bool) if hidden is None else hidden)
         else:
             draw = _DRAW_BY[spec.forget_by](identities, labels, spec, generator)
-        retains = [_others(len(labels), draw.validation, draw.test, forget) for forget in draw.forgets]
-        if all(
-            _keeps_classes(labels, retain, forget, spec) for retain, forget in zip(retains, draw.forgets, strict=True)
-        ):
+        splits = [_split(draw, forget, labels, spec, batch_size) for forget in draw.forgets]
+        reasons = [_why_not(labels, split, spec, batch_size) for split in splits]
+        if not any(reasons):
             break
     else:
-        raise DataError(_lost_class(labels, retains[0], spec))
+        raise DataError(next(filter(None, reasons)))
     splits = [
-        Split(
-            retain=retain,
-            forget=forget,
-            validation=draw.validation,
-            test=draw.test,
-            retain_sample=_sample(retain, spec, part),
-        )
-        for part, (retain, forget) in enumerate(zip(retains, draw.forgets, strict=True), start=1)
+        replace(split, retain_sample=_sample(split.retain, spec, part)) for part, split in enumerate(splits, start=1)
     ]
     return Splits(public=splits[0], final=splits[1] if spec.final else None)
 
@@ -202,11 +205,48 @@ def _others(count: int, *sides: Rows) -> Rows:
     return np.setdiff1d(np.arange(count), np.concatenate(sides))
 
 
-def _keeps_classes(labels: Rows, retain: Rows, forget: Rows, spec: SplitSpec) -> bool:
+def _split(draw: _DrawnSplits, forget: Rows, labels: Rows, spec: SplitSpec, batch_size: int | None) -> Split:
+    """The split that forgets `forget`, without the photographs that would be alone in a batch; no retain sample yet."""
+    split = Split(
+        retain=_others(len(labels), draw.validation, draw.test, forget),
+        forget=forget,
+        validation=draw.validation,
+        test=draw.test,
+        retain_sample=forget[:0],
+    )
+    if batch_size is None:
+        return split
+    kept = {}
+    for place, part in enumerate(VISIBLE_PARTS):  # each with a generator: both splits have the same validation
+        generator = np.random.default_rng(np.random.SeedSequence([_seed(spec), 3, place]))
+        kept[part] = _without_lone(getattr(split, part), labels, batch_size, generator)
+    return replace(split, **kept)
+
+
+def _without_lone(rows: Rows, labels: Rows, batch_size: int, generator: np.random.Generator) -> Rows:
+    """`rows`, or where batches of several leave one over, all but a random one of the most frequent class."""
+    if len(rows) % batch_size != 1 or len(rows) == 1:
+        return rows
+    frequent = rows[labels[rows] == np.bincount(labels[rows]).argmax()]
+    return rows[rows != generator.choice(frequent)]
+
+
+def _keeps_classes(labels: Rows, split: Split, spec: SplitSpec) -> bool:
     wanted = np.unique(labels)
     if spec.forget_by == "class":
-        wanted = np.setdiff1d(wanted, labels[forget])
-    return len(forget) > 0 and np.array_equal(np.unique(labels[retain]), wanted)
+        wanted = np.setdiff1d(wanted, labels[split.forget])
+    return len(split.forget) > 0 and np.array_equal(np.unique(labels[split.retain]), wanted)
+
+
+def _why_not(labels: Rows, split: Split, spec: SplitSpec, batch_size: int | None) -> str:
+    """Why a split will not do; empty if it will."""
+    if not _keeps_classes(labels, split, spec):
+        return _lost_class(labels, split.retain, spec)
+    single = next((part for part in VISIBLE_PARTS if batch_size and len(getattr(split, part)) == 1), None)
+    if single is None:
+        return ""
+    remedy = "" if single == "retain" or spec.forget_by == "published" else f"raise split.{single}_fraction, or "
+    return f"{single} has one photograph, and batch norm cannot train on a batch of one: {remedy}add photographs"
 
 
 def _lost_class(labels: Rows, retain: Rows, spec: SplitSpec) -> str:

@@ -12,7 +12,7 @@ from uuid import UUID
 from lethe.evaluator.contract.audits import AuditRecord, audit_plan
 from lethe.evaluator.contract.bank import changed_ingredients
 from lethe.evaluator.contract.oracle_pools import oracle_pools
-from lethe.evaluator.contract.prepared_competition import PreparedCompetition, PreparedSplit
+from lethe.evaluator.contract.prepared_competition import Counts, PreparedCompetition, PreparedSplit
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import Evaluation
 from lethe.server.audit_log.events import record
@@ -159,7 +159,7 @@ def _describe_split(name: str, split: PreparedSplit) -> list[str]:
     lines = [
         f"{name} split: {counts.retain} retain, {counts.forget} forget"
         f"{_people(counts.forget_identities, counts.forget)}, "
-        f"{counts.validation} validation, {counts.test} test",
+        f"{counts.validation} validation, {counts.test} test{_left_out(counts)}",
         "accuracy    retain  forget  test",
         f"original    {figures.original_retain_accuracy:.3f}   {figures.original_forget_accuracy:.3f}   "
         f"{figures.original_test_accuracy:.3f}",
@@ -168,8 +168,16 @@ def _describe_split(name: str, split: PreparedSplit) -> list[str]:
         f"to forget: {100 * gap:.0f} points on the forget set",
     ]
     if gap < 0.15:
-        lines.append("warning: the original model hardly remembers the forget set; there is little to unlearn")
+        lines.append(
+            f"warning: the original model is only {100 * gap:.0f} points better on the forget set than models that never "
+            "saw it; there is little to unlearn"
+        )
     return lines
+
+
+def _left_out(counts: Counts) -> str:
+    """Return how many photographs are used for nothing, and why."""
+    return f"; {counts.left_out} left out, since batch norm trains on no batch of one" if counts.left_out else ""
 
 
 def _people(identities: int, images: int) -> str:

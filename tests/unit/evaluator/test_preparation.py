@@ -13,7 +13,13 @@ from lethe.evaluator.artifacts.oracles import trained_indices
 from lethe.evaluator.artifacts.outputs import read_outputs
 from lethe.evaluator.banks.seeding import Progress
 from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
-from lethe.evaluator.contract.specification import CompetitionSpec, EvaluationSpec, SplitSpec, TrainingSpec
+from lethe.evaluator.contract.specification import (
+    CompetitionSpec,
+    EvaluationSpec,
+    PracticeSpec,
+    SplitSpec,
+    TrainingSpec,
+)
 from lethe.evaluator.contract.specification_file import load_specification
 from lethe.evaluator.data.photographs import DataError
 from lethe.evaluator.preparation import FIRST_ORACLES, prepare
@@ -97,18 +103,29 @@ def test_the_final_split_has_models_of_its_own_and_leaves_the_public_one_alone()
     assert list(alone.splits) == ["public"]
 
 
-def test_a_batch_of_one_is_refused_before_training() -> None:
+def test_a_photograph_that_would_be_a_batch_of_its_own_is_left_out() -> None:
     spec = SPEC.model_copy(update={"evaluation": EvaluationSpec(batch_size=51)})  # 52 retained images
-    with pytest.raises(DataError, match=r"retain has 52 images.*one image.*choose another"):
-        prepare(spec, open_store("memory://"))
+    counts = prepare(spec, open_store("memory://"), jobs=2).public.counts
+    assert (counts.retain, counts.left_out) == (51, 1)
 
 
 def test_data_that_cannot_be_split_is_refused() -> None:
     spec = SPEC.model_copy(
         update={"data": SyntheticFacesSpec(seed=0, identities=10, images_per_identity=2, classes=10)}
     )
+    store = open_store("memory://")
     with pytest.raises(DataError, match="no split leaves all 10 classes"):
-        prepare(spec, open_store("memory://"))
+        prepare(spec, store)
+    assert not list(store.list(""))
+
+
+def test_practice_data_that_cannot_be_split_are_named_and_nothing_is_stored() -> None:
+    data = SyntheticFacesSpec(seed=0, identities=60, images_per_identity=2, image_size=16, classes=8)
+    spec = SPEC.model_copy(update={"data": data, "practice": PracticeSpec(identities=8)})
+    store = open_store("memory://")
+    with pytest.raises(DataError, match="16 photographs to practise on cannot be split: no split leaves all 8 classes"):
+        prepare(spec, store)
+    assert not list(store.list(""))
 
 
 def test_demo_has_something_to_forget() -> None:

@@ -59,6 +59,35 @@ def test_every_split_keeps_the_promises(manifest: tuple[Rows, Rows, SplitSpec]) 
     assert [split.digest for split in both(again)] == [split.digest for split in both(splits)]
 
 
+@given(manifests(), st.integers(2, 70))
+@settings(deadline=None)
+def test_no_photograph_is_alone_in_a_batch(manifest: tuple[Rows, Rows, SplitSpec], batch_size: int) -> None:
+    identities, labels, spec = manifest
+    two = 2 / len(np.unique(identities))  # people, or photographs, so that no part has a single one
+    fractions = {name: max(two, getattr(spec, name)) for name in ("forget_fraction", "validation_fraction")}
+    spec = spec.model_copy(update=fractions)
+    wanted = draw_splits(identities, labels, spec)
+    found = draw_splits(identities, labels, spec, batch_size=batch_size)
+    for split in both(found):
+        rows = np.concatenate([getattr(split, side) for side in SIDES])
+        assert len(np.unique(rows)) == len(rows) >= len(labels) - 3
+        assert all(len(getattr(split, side)) % batch_size != 1 for side in ("retain", "forget", "validation"))
+        assert set(split.retain_sample.tolist()) <= set(split.retain.tolist())
+    if all(len(getattr(split, side)) % batch_size != 1 for split in both(wanted) for side in SIDES[:3]):
+        assert [split.digest for split in both(found)] == [split.digest for split in both(wanted)]
+    if found.final is not None:
+        assert np.array_equal(found.public.validation, found.final.validation)
+
+
+@pytest.mark.parametrize("batch_size", range(2, 40))
+def test_one_photograph_is_left_out_where_no_other_draw_would_help(batch_size: int) -> None:
+    for people in range(20, 60):
+        identities = np.repeat(np.arange(people), 2)  # whoever is drawn, the parts have the same sizes
+        split = draw_splits(identities, identities % 3, SplitSpec(seed=people), batch_size=batch_size).public
+        sizes = [len(split.retain), len(split.forget), len(split.validation)]
+        assert all(size % batch_size != 1 for size in sizes), sizes
+
+
 def assert_persons_and_classes(identities: Rows, labels: Rows, split: Split, spec: SplitSpec) -> None:
     retain, forget, validation, test = (set(identities[getattr(split, side)].tolist()) for side in SIDES)
     everybody, everything = len(np.unique(identities)), set(labels.tolist())
@@ -202,6 +231,19 @@ def test_rare_class_is_kept_by_drawing_again() -> None:
 def test_what_cannot_be_split(identities: Rows, labels: Rows, changes: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
         draw_splits(identities, labels, SplitSpec(seed=0, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"forget_by": "example", "forget_fraction": 0.01}, "forget has one photograph.*raise split.forget_fraction"),
+        ({"forget_fraction": 0.01}, "forget has one photograph.*raise split.forget_fraction"),
+        ({"validation_fraction": 0.01}, "validation has one photograph.*raise split.validation_fraction"),
+    ],
+)
+def test_a_part_of_one_photograph_is_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        draw_splits(np.arange(40), np.arange(40) % 2, SplitSpec(seed=0, **changes), batch_size=16)
 
 
 def test_digest_covers_every_side() -> None:
