@@ -169,8 +169,8 @@ def _describe_split(name: str, split: PreparedSplit) -> list[str]:
     ]
     if gap < 0.15:
         lines.append(
-            f"warning: the original model is only {100 * gap:.0f} points better on the forget set than models that never "
-            "saw it; there is little to unlearn"
+            f"warning: the original model is only {100 * gap:.0f} points better on the forget set than models that "
+            "never saw it; there is little to unlearn"
         )
     return lines
 
