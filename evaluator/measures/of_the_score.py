@@ -27,10 +27,8 @@ def _score(inputs: MeasureInputs) -> Score:
 )
 def _forgetting_quality(inputs: MeasureInputs) -> Value:
     score = _score(inputs)
-    error = float(jackknife_error(score.quality_replicates))
-    return Value(
-        score.forgetting_quality, *interval(score.forgetting_quality, error, len(score.quality_replicates) - 1)
-    )
+    value, replicates = score.forgetting_quality, score.quality_replicates
+    return Value(value, *interval(value, float(jackknife_error(replicates)), len(replicates) - 1, most=1.0))
 
 
 @measure(

@@ -71,6 +71,7 @@ def read_pools(file: Path | str, *more: Path | str, quantity: Quantity = "margin
     if missing:
         found = ", ".join(sorted(names)) or "nothing"
         raise PoolsFileError(f"{where}: no array {' or '.join(missing)}; it contains {found}")
+    _require_equal_accuracies(arrays, where)
     try:
         return StoredPools(
             unlearned=_pool("unlearned", arrays, quantity),
@@ -145,9 +146,26 @@ def _read_arrays(file: Path | str) -> tuple[set[str], dict[str, NDArray[Any]]]:
             archive = np.load(stream, allow_pickle=False)
             if not isinstance(archive, np.ndarray):
                 return set(archive.files), {name: archive[name] for name in archive.files if name in KNOWN}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise PoolsFileError(f"{file}: not a readable .npz archive of plain arrays ({error})") from error
+    except zipfile.BadZipFile as error:
+        raise PoolsFileError(f"{file}: damaged, or not whole ({error}); save or copy it again") from error
+    except OSError as error:
+        raise PoolsFileError(f"{file}: cannot be read ({error.strerror or error})") from error
+    except (EOFError, ValueError) as error:  # what numpy says of these advises to load the file unsafely
+        raise PoolsFileError(
+            f"{file}: no .npz archive of plain numbers, as numpy.savez writes it of arrays of int or float"
+        ) from error
     raise PoolsFileError(f"{file}: this is a single array; save both pools with numpy.savez")
+
+
+def _require_equal_accuracies(arrays: Mapping[str, NDArray[Any]], where: str) -> None:
+    """Raise PoolsFileError where some pools have the accuracies that the score is made of and others have not."""
+    pools = [pool for pool in POOLS if pool in arrays]
+    for kind in ("retain_accuracy", "test_accuracy"):
+        names = [f"{pool}_{kind}" for pool in pools]
+        missing = [name for name in names if name not in arrays]
+        if missing and len(missing) < len(names):
+            has = " and ".join(name for name in names if name in arrays)
+            raise PoolsFileError(f"{where}: has {has} but no {' and no '.join(missing)}; give all of them, or none")
 
 
 def _rule(arrays: Mapping[str, NDArray[Any]]) -> Rule | None:

@@ -1,6 +1,7 @@
 """The score of a submission: epsilon, forgetting quality, utility ratios and error bars in one frozen value."""
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,7 +30,7 @@ class Score:
     """What one submission got, with everything that comparing it with another one needs.
 
     `final_score` = `forgetting_quality` × `retain_ratio` × `test_ratio`; a ratio nobody measured is 1.
-    `standard_error`, `interval` (95%, clipped at 0) and `replicates` (G,) are of the final score;
+    `standard_error`, `interval` (95%, within what a score can be) and `replicates` (G,) are of the final score;
     `quality_replicates` (G,) of F alone. `interval_new_identities` also covers the draw of the forgotten people; None
     without identities. `epsilon` and `quality` are (E,).
     """
@@ -99,7 +100,8 @@ def evaluate(
     ]
     replicates = np.array([estimate.final for estimate in left_out])
     error = float(jackknife_error(replicates))
-    wide, identity_warnings = _new_identities(full, error, groups - 1, labels)
+    most = 1.0 if cap_ratios else inf
+    wide, identity_warnings = _new_identities(full, error, groups - 1, labels, most)
     return Score(
         rule=rule,
         runs=len(unlearned),
@@ -111,7 +113,7 @@ def evaluate(
         test_ratio=full.test_ratio,
         final_score=full.final,
         standard_error=error,
-        interval=interval(full.final, error, groups - 1),
+        interval=interval(full.final, error, groups - 1, most=most),
         interval_new_identities=wide,
         replicates=replicates,
         quality_replicates=np.array([estimate.forgetting_quality for estimate in left_out]),
@@ -154,7 +156,7 @@ def _checked_identities(identities: ArrayLike | None, examples: int) -> NDArray[
 
 
 def _new_identities(
-    full: _Estimate, error: float, degrees: int, labels: NDArray[np.generic] | None
+    full: _Estimate, error: float, degrees: int, labels: NDArray[np.generic] | None, most: float
 ) -> tuple[tuple[float, float] | None, tuple[ScoreFinding, ...]]:
     if labels is None:
         return None, ()
@@ -163,7 +165,7 @@ def _new_identities(
         message = "All forget examples show one identity, so nothing is known about other people."
         return None, (ScoreFinding("single_identity", message),)
     spread = between_identity_variance(full.quality, labels) ** 0.5 * full.retain_ratio * full.test_ratio
-    return interval(full.final, combined_error(error, spread), min(degrees, people - 1)), ()
+    return interval(full.final, combined_error(error, spread), min(degrees, people - 1), most=most), ()
 
 
 def _warnings(full: _Estimate, retrained: Pool) -> tuple[ScoreFinding, ...]:

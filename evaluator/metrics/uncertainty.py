@@ -4,7 +4,7 @@ A bootstrap of runs does not cover here: a resample repeats runs, repeated runs 
 has, and a supremum over blocks notices. Leaving runs out has no such effect.
 """
 
-from math import sqrt
+from math import inf, sqrt
 
 import numpy as np
 import scipy  # loads `special`, which takes long to import, when it is used
@@ -62,10 +62,10 @@ def between_identity_variance(values: ArrayLike, identities: ArrayLike) -> float
     return clusters / (clusters - 1) * float((sums**2).sum()) / len(array) ** 2
 
 
-def interval(estimate: float, error: float, degrees: int) -> tuple[float, float]:
-    """Two-sided 95% t interval around `estimate`, clipped at 0 from below: scores are never negative."""
+def interval(estimate: float, error: float, degrees: int, *, most: float = inf) -> tuple[float, float]:
+    """Two-sided 95% t interval around `estimate`, within what it can be: 0, since no score is negative, and `most`."""
     half = t_quantile(degrees) * error
-    return max(0.0, estimate - half), max(0.0, estimate + half)
+    return min(max(0.0, estimate - half), most), min(max(0.0, estimate + half), most)
 
 
 def combined_error(*errors: float) -> float:

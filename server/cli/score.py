@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 BAR_WIDTH = 40
 BIN_WIDTH = 0.5
 PERMUTATIONS = 99
+UNLEARNED_COLOURS = ("#dd8452", "#55a868")
+ORACLES_COLOUR = "#4c72b0"
 
 
 def score(
@@ -81,6 +83,15 @@ class _Refused(Exception):
 
 
 @dataclass(frozen=True)
+class _Rival:
+    """The submission that another is compared with."""
+
+    file: Path
+    unlearned: "Pool"
+    score: "Score"
+
+
+@dataclass(frozen=True)
 class _ScoreReport:
     file: Path
     quantity: "Quantity"
@@ -90,6 +101,7 @@ class _ScoreReport:
     ceiling: "Score | None"
     normalised: "NormalisedQuality | None"
     comparison: "Comparison | None"
+    rival: _Rival | None
     findings: tuple["ScoreFinding", ...]
     measurements: "list[Measurements]"
     """Of the runs, then of the ceiling if there is one; empty unless they were asked for."""
@@ -116,7 +128,7 @@ def _score(
     rule = rule or stored.rule or "exact"
     if cap_ratios is None:
         cap_ratios = stored.cap_ratios is not False
-    calibration = normalised = comparison = None
+    calibration = normalised = comparison = rival = None
     try:
         result = evaluate(unlearned, retrained, rule=rule, cap_ratios=cap_ratios, identities=stored.identities)
     except ValueError as error:
@@ -133,7 +145,11 @@ def _score(
         other = read_pools(against, *files[1:], quantity=quantity)
         if not np.array_equal(other.retrained.margins, retrained.margins):
             raise _Refused(f"{against}: its `retrained` differs from that of {file}; compare on one oracle bank")
+        _require_same_accuracies({file: unlearned, against: other.unlearned})
         try:
+            rival = _Rival(
+                against, other.unlearned, evaluate(other.unlearned, retrained, rule=rule, cap_ratios=cap_ratios)
+            )
             comparison = compare(
                 unlearned,
                 other.unlearned,
@@ -146,13 +162,25 @@ def _score(
             raise _Refused(f"{against}: {error}") from error
     ceiling = None if calibration is None else calibration.ceiling
     findings = diagnose(unlearned, retrained, score=result, ceiling=ceiling)
+    if np.array_equal(unlearned.margins, retrained.margins):
+        message = "`unlearned` and `retrained` are the same numbers; such a score says nothing about unlearning."
+        findings = (*findings, ScoreFinding("same_pools", message))
     if stored.ignored:
         message = f"Ignored {', '.join(stored.ignored)}; known arrays are {', '.join(sorted(KNOWN))}."
         findings = (*findings, ScoreFinding("arrays_ignored", message))
     measurements = _measure(stored, result, ceiling) if measures else []
     return _ScoreReport(
-        file, quantity, unlearned, retrained, result, ceiling, normalised, comparison, findings, measurements
+        file, quantity, unlearned, retrained, result, ceiling, normalised, comparison, rival, findings, measurements
     )
+
+
+def _require_same_accuracies(pools: "dict[Path, Pool]") -> None:
+    """Raise _Refused where one of two files has accuracies of its runs that the other lacks."""
+    for kind in ("retain_accuracy", "test_accuracy"):
+        lacking = [file for file, pool in pools.items() if getattr(pool, kind) is None]
+        if len(lacking) == 1:
+            (other,) = (file for file in pools if file != lacking[0])
+            raise _Refused(f"{lacking[0]}: no unlearned_{kind}, which {other} has; give it in both files, or in none")
 
 
 def _measure(stored: "StoredPools", score: "Score", ceiling: "Score | None") -> "list[Measurements]":
@@ -305,24 +333,36 @@ def _draw(report: _ScoreReport, path: Path) -> None:
     from matplotlib.figure import Figure
 
     score = report.score
+    pools = [("unlearned" if report.rival is None else report.file.name, report.unlearned, score)]
+    if report.rival is not None:
+        pools.append((report.rival.file.name, report.rival.unlearned, report.rival.score))
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     edges = BIN_WIDTH * np.arange(_bin_count(score) + 1)
-    left.hist(np.minimum(score.epsilon, edges[-1] - BIN_WIDTH / 2), edges, color="#4c72b0", edgecolor="white")
-    left.set(xlabel="epsilon (the last bin includes all larger values)", ylabel="forget examples")
-    left.set_title(
-        f"{score.rule}: F = {score.forgetting_quality:.3f}, final score {score.final_score:.3f}", fontsize=10
+    left.hist(
+        [np.minimum(scored.epsilon, edges[-1] - BIN_WIDTH / 2) for _, _, scored in pools],
+        edges,
+        color=UNLEARNED_COLOURS[: len(pools)],
+        label=[f"{name}: F {of.forgetting_quality:.3f}, score {of.final_score:.3f}" for name, _, of in pools],
+        edgecolor="white",
     )
+    left.set(xlabel="epsilon (the last bin includes all larger values)", ylabel="forget examples")
+    left.set_title(f"rule {score.rule}", fontsize=10)
+    left.legend(fontsize=8)
     order = np.argsort(score.epsilon, kind="stable")
     chosen = order[[0, len(order) // 2, -1]]
-    for row, example in enumerate(chosen):
-        for offset, pool, colour in ((0.12, report.unlearned, "#dd8452"), (-0.12, report.retrained, "#4c72b0")):
+    drawn = [*((name, pool) for name, pool, _ in pools), ("oracles", report.retrained)]
+    colours = [*UNLEARNED_COLOURS[: len(pools)], ORACLES_COLOUR]
+    for place, ((name, pool), colour) in enumerate(zip(drawn, colours, strict=True)):
+        for row, example in enumerate(chosen):
             values = pool.margins[:, example]
-            right.plot(values, np.full(len(values), row + offset), "|", color=colour, markersize=9, alpha=0.6)
+            height = np.full(len(values), row + 0.24 * ((len(drawn) - 1) / 2 - place))
+            label = name if row == 0 else None
+            right.plot(values, height, "|", color=colour, markersize=9, alpha=0.6, label=label)
     right.set_yticks(range(3), [f"example {e}\nε = {score.epsilon[e]:.2f}" for e in chosen])
     right.set_ylim(-0.6, 2.6)
     right.set_xlabel(report.quantity)
-    right.set_title("unlearned (orange, above) and oracles (blue)", fontsize=10)
+    right.legend(fontsize=8)
     try:
         figure.savefig(path, dpi=130)
     except (OSError, ValueError) as error:

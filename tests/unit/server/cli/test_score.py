@@ -197,12 +197,47 @@ def test_comparison_with_a_second_file(save: Any) -> None:
     assert "same number of runs" in refusal(good, "--against", short)
 
 
+def test_accuracies_that_one_side_lacks_are_named(save: Any) -> None:
+    retrained, known = draw(2), np.full(16, 0.9)
+    accuracies = {
+        f"{pool}_{kind}_accuracy": known for pool in ("unlearned", "retrained") for kind in ("retain", "test")
+    }
+    whole = save("whole.npz", unlearned=draw(1), retrained=retrained, **accuracies)
+    without = save("without.npz", unlearned=draw(3), retrained=retrained)
+    for pair in ((whole, "--against", without), (without, "--against", whole)):
+        assert "without.npz: no unlearned_retain_accuracy, which " in refusal(*pair)
+    half = {name: values for name, values in accuracies.items() if name != "unlearned_test_accuracy"}
+    said = refusal(save("half.npz", unlearned=draw(1), retrained=retrained, **half))
+    assert "half.npz: has retrained_test_accuracy but no unlearned_test_accuracy; give all of them, or none" in said
+    said = refusal(save("ceiling.npz", unlearned=draw(1), retrained=retrained, ceiling=draw(4), **accuracies))
+    assert "but no ceiling_retain_accuracy" in said
+
+
+def test_a_pool_beside_itself_is_warned_of(save: Any) -> None:
+    assert "warning same_pools: " in run(save(unlearned=draw(1), retrained=draw(1))).stderr
+    assert "same_pools" not in run(save(unlearned=draw(1), retrained=draw(2))).stderr
+
+
+def test_intervals_end_where_scores_do(save: Any) -> None:
+    known = {f"{pool}_test_accuracy": np.full(16, value) for pool, value in (("unlearned", 0.9), ("retrained", 0.6))}
+    file = save(unlearned=draw(1), retrained=draw(2), identities=np.arange(6) // 2, **known)
+    for name in ("interval", "interval_new_identities"):
+        capped, free = (
+            json.loads(run(file, "--json", option).stdout)[name] for option in ("--cap-ratios", "--no-cap-ratios")
+        )
+        assert capped[1] == 1.0 < free[1]
+
+
 def test_plot(save: Any, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
+    matplotlib = pytest.importorskip("matplotlib")
     file = save(unlearned=draw(1, 0.5), retrained=draw(2))
     picture = tmp_path / "out.png"
     assert run(file, "--plot", str(picture)).exit_code == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
+    drawing = tmp_path / "out.svg"
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        assert run(file, "--against", save("rival.npz", unlearned=draw(3), retrained=draw(2)), "--plot", str(drawing))
+    assert all(name in drawing.read_text() for name in (Path(file).name, "rival.npz", "oracles"))
     assert "cannot write" in refusal(file, "--plot", str(tmp_path / "missing" / "out.png"))
     assert "cannot write" in refusal(file, "--plot", str(tmp_path / "out.nonsense"))
 
@@ -227,7 +262,12 @@ def test_plot(save: Any, tmp_path: Path) -> None:
         ({"unlearned": draw(1), "retrained": draw(2), "ceiling": draw(3, runs=7)}, "exact", "the pool `ceiling`"),
         ({"unlearned": draw(1), "retrained": draw(2), "ceiling": draw(3) * np.inf}, "exact", "ceiling: 16 of 16 runs"),
         (
-            {"unlearned": draw(1), "retrained": draw(2), "unlearned_test_accuracy": np.full(16, 90.0)},
+            {
+                "unlearned": draw(1),
+                "retrained": draw(2),
+                "unlearned_test_accuracy": np.full(16, 90.0),
+                "retrained_test_accuracy": np.full(16, 0.9),
+            },
             "exact",
             r"must lie in [0, 1]",
         ),
@@ -244,13 +284,15 @@ def test_files_that_are_no_archives(tmp_path: Path) -> None:
     np.savez(cut, unlearned=draw(1), retrained=draw(2))
     cut.write_bytes(cut.read_bytes()[:500])
     assert "single array" in refusal(str(single))
-    assert "not a readable .npz" in refusal(str(text))
-    assert "not a readable .npz" in refusal(str(cut))
+    assert "no .npz archive of plain numbers" in refusal(str(text))
+    assert "c.npz: damaged, or not whole" in refusal(str(cut))
 
 
 def test_pickled_objects_are_refused(save: Any) -> None:
     hostile = np.array([{"a": 1}], dtype=object)
-    assert "not a readable .npz" in refusal(save(unlearned=hostile, retrained=draw(1)))
+    said = refusal(save(unlearned=hostile, retrained=draw(1)))
+    assert "no .npz archive of plain numbers" in said
+    assert "allow_pickle" not in said  # numpy's advice is to load the file unsafely
 
 
 def test_usage_errors_exit_with_two(save: Any) -> None:
