@@ -228,7 +228,8 @@ def _without_lone(rows: Rows, labels: Rows, batch_size: int, generator: np.rando
     if len(rows) % batch_size != 1 or len(rows) == 1:
         return rows
     frequent = rows[labels[rows] == np.bincount(labels[rows]).argmax()]
-    return rows[rows != generator.choice(frequent)]
+    kept: Rows = rows[rows != generator.choice(frequent)]
+    return kept
 
 
 def _keeps_classes(labels: Rows, split: Split, spec: SplitSpec) -> bool:

@@ -70,10 +70,15 @@ def _refusal(one: Recomputed, bank: str, deviation: float) -> str:
 
 
 def _deviation(one: Recomputed) -> float:
-    """Return the largest difference of any number of the score."""
+    """Return the largest difference of any number of the score. Upper ends of intervals that were stored before they
+    ended where scores do count as if they had.
+    """
     if one.score is None:
         return float("inf")
-    old, new = _flat(one.stored.numbers), _flat(one.numbers)
+    numbers, new = one.stored.numbers, _flat(one.numbers)
+    if one.numbers["interval_high"] == 1.0:
+        numbers = numbers | {"interval_high": min(1.0, numbers["interval_high"])}
+    old = _flat(numbers)
     return float(np.abs(old - new).max()) if old.shape == new.shape else float("inf")
 
 
