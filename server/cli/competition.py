@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from lethe.evaluator.contract.states import Evaluation
-from lethe.server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, open_site, writing
+from lethe.server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, open_site, say, writing
 from lethe.server.cli.progress import counting_progress, training_progress
 
 if TYPE_CHECKING:
@@ -291,6 +291,56 @@ def export(
     typer.echo(f"{count} submissions of {slug} are in {folder}.")
     if uri is not None:
         typer.echo(f"to view them in MLflow: mlflow ui --backend-store-uri {uri}")
+
+
+@app.command("list")
+def list_competitions(home: Home = None, as_json: Json = False) -> None:
+    """List all competitions, drafts included."""
+    from lethe.server.cli.tables import print_competitions
+    from lethe.server.competitions import service
+
+    with open_site(home).database.read() as session:
+        rows = service.list_rows(session, drafts=True)
+    if as_json:
+        typer.echo(json.dumps([row.model_dump(mode="json") for row in rows]))
+        return
+    print_competitions(rows, Console())
+
+
+@app.command("delete")
+def delete_competition(
+    slug: Slug,
+    keep_archive: Annotated[
+        Path | None, typer.Option("--keep-archive", help="Write the export to this new folder first")
+    ] = None,
+    yes: Yes = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Delete a competition for good: photographs, models, outputs, sources, teams, scores. The audit log stays.
+
+    Backups that were made before still have all of it, and so have the caches of workers until they are emptied.
+    """
+    from lethe.server.cli.storage import readable
+    from lethe.server.competitions.service import get_competition
+    from lethe.server.hosting import deletion
+    from lethe.server.hosting.archive import export as write
+
+    context = open_site(home)
+    with context.database.read() as session:
+        competition = get_competition(session, slug, drafts=True)
+    if not yes:
+        said = f"This deletes {competition.title!r} and everything that was made for it. Nothing brings it back."
+        typer.echo(said, err=True)
+        if typer.prompt(f"Type {slug} to delete it", err=True) != slug:
+            raise typer.Abort
+    if keep_archive is not None:
+        write(context, slug, keep_archive)
+    deleted = deletion.delete(context, slug)
+    document = asdict(deleted) | {"competition": slug}
+    submissions = "1 submission" if deleted.submissions == 1 else f"{deleted.submissions:,} submissions"
+    size = readable(deleted.size_bytes)
+    say(document, f"Deleted {slug}: {submissions}, {deleted.artifacts:,} artifacts, {size}.", as_json)
 
 
 def _cost(plan: "Plan") -> str:

@@ -72,6 +72,11 @@ def published_competitions(session: Session) -> list[Competition]:
     return list(session.scalars(published.order_by(Competition.opened_at.desc())))
 
 
+def all_competitions(session: Session) -> list[Competition]:
+    """Return every competition, drafts included, newest first."""
+    return list(session.scalars(select(Competition).order_by(Competition.created_at.desc())))
+
+
 @prepared
 def team_counts() -> Select[int, Any]:
     """How many teams the competition `competition_id` has, and how many submissions those have sent."""

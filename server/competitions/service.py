@@ -107,9 +107,10 @@ def create(session: Session, spec: CompetitionSpec, prepared: PreparedCompetitio
     return competition
 
 
-def list_rows(session: Session) -> list[CompetitionRow]:
-    """Return a row for every competition that was opened, newest first."""
-    return [row(session, competition) for competition in queries.published_competitions(session)]
+def list_rows(session: Session, *, drafts: bool = False) -> list[CompetitionRow]:
+    """Return a row for every competition that was opened, or with `drafts` for every one, newest first."""
+    found = queries.all_competitions(session) if drafts else queries.published_competitions(session)
+    return [row(session, competition) for competition in found]
 
 
 def row(session: Session, competition: Competition) -> CompetitionRow:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -12,12 +13,15 @@ from lethe.evaluator.contract.prepared_competition import ArtifactRef, PreparedC
 from lethe.server.hosting import queries
 
 
-def references(session: Session) -> Iterator[ArtifactRef]:
-    """Yield every artifact that a row names, with repetitions: data, models, sources, outputs of runs, packs, plots."""
-    for prepared in queries.prepared_competitions(session):
+def references(session: Session, but: UUID | None = None) -> Iterator[ArtifactRef]:
+    """Yield every artifact that a row names, with repetitions: data, models, sources, outputs of runs, packs, plots.
+
+    `but` leaves out the rows of one competition.
+    """
+    for prepared in queries.prepared_competitions(session, but):
         yield from refs_in(prepared)
-    yield from queries.direct_references(session)
-    for document in queries.documents_with_references(session):
+    yield from queries.direct_references(session, but)
+    for document in queries.documents_with_references(session, but):
         yield from refs_in(document)
 
 

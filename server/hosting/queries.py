@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CompoundSelect, Row, Select, delete, func, select, text, union
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, delete, func, select, text, union
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.states import (
@@ -217,27 +217,34 @@ def submissions_with_scores(session: Session, competition: Competition) -> Seque
 # Artifacts
 
 
-def prepared_competitions(session: Session) -> Sequence[dict[str, Any]]:
-    """Return the stored data and models of every competition."""
-    return session.scalars(select(Competition.prepared)).all()
+def prepared_competitions(session: Session, but: UUID | None = None) -> Sequence[dict[str, Any]]:
+    """Return the stored data and models of every competition `but` one."""
+    return session.scalars(select(Competition.prepared).where(*_others(Competition.id, but))).all()
 
 
-def direct_references(session: Session) -> Iterator[ArtifactRef]:
+def direct_references(session: Session, but: UUID | None = None) -> Iterator[ArtifactRef]:
     """Yield the artifacts that columns of their own name: sources and packs of outputs."""
-    for entity, key, sha256 in (
-        (Submission, Submission.source_key, Submission.source_sha256),
-        (OutputPack, OutputPack.key, OutputPack.sha256),
-    ):
-        rows = session.execute(select(key.label("key"), sha256.label("sha256")).select_from(entity))
-        for row in rows.yield_per(_ROWS_AT_ONCE):
-            yield ArtifactRef(key=row.key, sha256=row.sha256)
+    sources = select(Submission.source_key, Submission.source_sha256)
+    packs = select(OutputPack.key, OutputPack.sha256).join(Submission, Submission.id == OutputPack.submission_id)
+    for statement in (sources, packs):
+        for key, sha256 in session.execute(statement.where(*_others(Submission.competition_id, but))).yield_per(
+            _ROWS_AT_ONCE
+        ):
+            yield ArtifactRef(key=key, sha256=sha256)
 
 
-def documents_with_references(session: Session) -> Iterator[Any]:
+def documents_with_references(session: Session, but: UUID | None = None) -> Iterator[Any]:
     """Yield the stored JSON documents that name artifacts, besides those of `prepared_competitions`."""
-    yield from session.scalars(select(Score.plots).where(Score.plots.is_not(None))).yield_per(_ROWS_AT_ONCE)
-    yield from session.scalars(select(OverviewPlot.plot))
-    yield from session.scalars(select(WorkItem.finished)).yield_per(_ROWS_AT_ONCE)
+    plots = select(Score.plots).where(Score.plots.is_not(None), *_others(Score.competition_id, but))
+    yield from session.scalars(plots).yield_per(_ROWS_AT_ONCE)
+    yield from session.scalars(select(OverviewPlot.plot).where(*_others(OverviewPlot.competition_id, but)))
+    finished = select(WorkItem.finished).where(*_others(WorkItem.competition_id, but))
+    yield from session.scalars(finished).yield_per(_ROWS_AT_ONCE)
+
+
+def _others(competition_id: InstrumentedAttribute[UUID], but: UUID | None) -> tuple[ColumnElement[bool], ...]:
+    """The condition that a row belongs to another competition; none without one."""
+    return () if but is None else (competition_id != but,)
 
 
 def superseded_packs(session: Session, cutoff: datetime) -> Sequence[OutputPack]:

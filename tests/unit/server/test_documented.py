@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[3]
 WITHOUT_JSON = {"lethe up", "lethe serve", "lethe control", "lethe worker", "lethe migrate", "lethe demo"}
 
 READS = {
+    "competition list",
     *(
         "audit",
         "backup",
@@ -33,7 +34,7 @@ ACTIONS = {
         f"competition {action}": f"competition.{action}"
         for action in ("create", "open", "pause", "extend", "close", "announce")
     },
-    **{f"competition {action}": f"competition.{action}" for action in ("recheck", "finals", "reveal")},
+    **{f"competition {action}": f"competition.{action}" for action in ("recheck", "finals", "reveal", "delete")},
     **{f"oracles {action}": f"oracles.{action}" for action in ("seed", "recall", "prune")},
     **{action: f"competition.{action}" for action in ("calibrate", "rescore")},
     **{action: f"storage.{action}" for action in ("prune", "restore")},

@@ -1,0 +1,101 @@
+"""Deletes a competition and everything that was made for it, photographs and models first of all.
+
+What remains is the audit log, and what other competitions need too: a bank or data of equal bytes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from lethe.evaluator.artifacts import ArtifactStore
+from lethe.evaluator.contract.states import Owner
+from lethe.server.audit_log.events import record
+from lethe.server.competitions.service import get_competition, lock_competition
+from lethe.server.context import Context
+from lethe.server.hosting import deletion_queries, queries
+from lethe.server.hosting.artifact_references import references, refs_in
+from lethe.server.lifecycle import submissions
+from lethe.server.models import Competition
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """What was deleted. An artifact is a file in the store."""
+
+    submissions: int
+    artifacts: int
+    size_bytes: int
+
+
+def delete(context: Context, slug: str, *, actor: str | None = None) -> Deleted:
+    """Delete the competition called `slug`: rows, data, models, outputs, sources, plots, teams and scores.
+
+    It becomes a draft first, its live submissions are cancelled, and its rows go last, so the same command continues
+    after a crash. What a worker stores afterwards for a run that it had begun is removed by pruning. Raises
+    CompetitionNotFound, and ArtifactStoreAway when the store does not answer.
+    """
+    with context.database.write() as session:
+        competition = lock_competition(session, slug)
+        competition.opened_at = None
+        for one in deletion_queries.live_submissions(session, competition):
+            submissions.cancel(session, one, Owner.HOST)
+    with context.database.read() as session:
+        competition = get_competition(session, slug, drafts=True)
+        doomed = _artifacts(session, context.artifacts, competition)
+    context.artifacts.delete(doomed)
+    with context.database.write() as session:
+        competition = lock_competition(session, slug)
+        found = Deleted(
+            submissions=len(deletion_queries.submission_ids(session, competition)),
+            artifacts=len(doomed),
+            size_bytes=sum(doomed.values()),
+        )
+        deletion_queries.delete_rows(session, competition, _own_banks(session, competition))
+        session.expunge_all()
+        record(session, "competition.delete", slug, actor=actor, submissions=found.submissions, artifacts=len(doomed))
+    return found
+
+
+def _artifacts(session: Session, store: ArtifactStore, competition: Competition) -> dict[str, int]:
+    """Return, by key, the bytes of what is stored for this competition and needed by no other.
+
+    That is what its rows name, and everything else in the folders of its data, banks and submissions: of former
+    attempts at creating it, and of runs that nothing refers to.
+    """
+    needed = {ref.key for ref in references(session, but=competition.id)}
+    named = {ref.key for ref in references(session)} - needed
+    folders = {
+        *({key.rpartition("/")[0] for key in named if key.startswith("data/")} - {"data"}),
+        *(f"banks/{bank}" for bank in _own_banks(session, competition)),
+        *(f"submissions/{one}" for one in deletion_queries.submission_ids(session, competition)),
+    }
+    found = {one.key: one.size_bytes for folder in folders for one in store.entries(folder) if one.key not in needed}
+    sizes = {one.key: one.size_bytes for one in store.entries("data")}
+    return found | {key: sizes.get(key, 0) for key in named - found.keys()}  # what is left are small: sources, plots
+
+
+def _own_banks(session: Session, competition: Competition) -> set[str]:
+    """Return the digests of the banks that no other competition has."""
+    others = queries.prepared_competitions(session, but=competition.id)
+    return set(_banks(competition.prepared)) - {bank for prepared in others for bank in _banks(prepared)}
+
+
+def _banks(prepared: Any) -> Iterator[str]:
+    """Yield the digests of all banks in a prepared competition: those it names, and those of the models it names."""
+    for ref in refs_in(prepared):
+        folder, _, rest = ref.key.partition("/")
+        if folder == "banks":
+            yield rest.partition("/")[0]
+    yield from _named(prepared)
+
+
+def _named(document: Any) -> Iterator[str]:
+    """Yield every `bank_digest` in a JSON document."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            if key == "bank_digest":
+                yield value
+            else:
+                yield from _named(value)
