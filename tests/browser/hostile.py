@@ -203,6 +203,7 @@ def _add_rows(session: Session, svg: dict[str, Any]) -> None:
     for competition in session.scalars(select(Competition)):
         if competition.slug == "over":
             competition.closed_at = competition.finals_started_at = competition.revealed_at = utc_now()
+            competition.benchmark_started_at = utc_now()
         of = {"competition_id": competition.id}
         shown = {"evaluation": Evaluation.PUBLIC, "board_version": 1, "drawn_at": utc_now()}
         session.add(CompetitionHost(**of, user_id=hosting.id))

@@ -12,9 +12,10 @@ from sqlalchemy import select
 from lethe.evaluator.contract.specification import BoardSpec
 from lethe.server.cli.tables import print_leaderboard
 from lethe.server.competitions.service import get_competition
-from lethe.server.hosting import account_administration, actions, creation
+from lethe.server.hosting import account_administration, actions, creation, finals
 from lethe.server.hosting.archive import export
 from lethe.server.leaderboard.schemas import Leaderboard
+from lethe.server.leaderboard.standings import mark_board_changed
 from lethe.server.models import AuditEvent, Submission, Team
 from lethe.server.models.times import utc_now
 from tests.integration.server.conftest import GOOD, SLUG, Site, upload
@@ -73,17 +74,22 @@ def test_a_team_says_what_it_sends_and_changes_it_until_the_reveal(site: Site) -
         assert (event.actor, event.details) == ("user:bob", {"changed": ["method"]})
 
 
-@pytest.mark.parametrize(
-    ("when", "before", "after"), [("never", False, False), ("after_reveal", False, True), ("always", True, True)]
-)
-def test_boards_show_methods_when_the_host_wants_it_and_never_notes(
-    site: Site, when: Any, before: bool, after: bool
-) -> None:
-    site.change_specification(board=BoardSpec(methods=when))
+def test_boards_show_methods_when_the_host_wants_it_and_never_notes(site: Site) -> None:
+    wanted: dict[Any, tuple[bool, bool]] = {
+        "never": (False, False),
+        "after_reveal": (False, True),
+        "always": (True, True),
+    }
     with site.register("ann") as ann, site.client() as nobody:
         send(ann, **SAID)
         site.evaluate(NEAR)
-        for is_shown in (before, after):
+        for when, is_revealed in [(when, is_revealed) for is_revealed in (False, True) for when in wanted]:
+            if is_revealed:
+                reveal(site)
+            site.change_specification(board=BoardSpec(methods=when))
+            with site.context.database.write() as session:
+                mark_board_changed(session, get_competition(session, SLUG).id)
+            is_shown = wanted[when][is_revealed]
             row = row_of(nobody, "ann")
             assert (row["method"], row["link"]) == ((SAID["method"], SAID["link"]) if is_shown else (None, None))
             text = nobody.get(f"{HERE}/leaderboard?format=csv").text
@@ -93,9 +99,6 @@ def test_boards_show_methods_when_the_host_wants_it_and_never_notes(
             assert ("Noise &amp; tune" in page) is is_shown
             assert ('rel="nofollow noopener"><bdi>example.org</bdi>' in page) is is_shown
             assert SAID["note"] not in text + page + nobody.get(f"{HERE}/leaderboard").text
-            reveal(site)
-            with site.context.database.write() as session:
-                actions.mark_board_changed(session, get_competition(session, SLUG).id)
 
 
 def test_the_board_shows_the_words_of_the_best_submission_and_of_its_origin(site: Site) -> None:
@@ -111,64 +114,40 @@ def test_the_board_shows_the_words_of_the_best_submission_and_of_its_origin(site
         creation.start_finals(site.context, SLUG)
         site.evaluate(NEAR)
         with site.context.database.write() as session:
-            creation.finals.reveal(session, SLUG)
+            finals.reveal(session, SLUG)
         assert row_of(ann, "ann", "final")["method"] in {"Near", "Far"}
 
 
-@pytest.mark.parametrize(
-    ("field", "text"),
-    [
-        ("method", "a\u202egnp.exe"),
-        ("method", "\x1b[31mred"),
-        ("method", "two\nlines"),
-        ("method", "two\u2028lines"),
-        ("method", "m" * 81),
-        ("note", "n" * 301),
-        ("note", "zero\u200bwidth"),
-        ("link", "javascript:alert(1)"),
-        ("link", "data:text/html,x"),
-        ("link", "//example.org"),
-        ("link", "https:example.org"),
-        ("link", "https://"),
-        ("link", "ftp://example.org/paper"),
-        ("link", "https://ann:secret@example.org"),
-        ("link", "https://example.org@evil.org"),
-        ("link", 'https://example.org/" onclick="x'),
-        ("link", "https://exämple.org"),
-        ("link", "https://example.org/a b"),
-        ("link", "https://example.org:port"),
-        ("link", "https://example.org\\@evil.org"),
-        ("link", "https://e.org/" + "x" * 300),
-    ],
-)
-def test_words_that_pages_or_terminals_would_obey_are_refused(site: Site, field: str, text: str) -> None:
+def test_words_that_pages_or_terminals_would_obey_are_refused(site: Site) -> None:
     with site.register("ann") as ann:
-        refused = send(ann, **{field: text})
-        assert (refused.status_code, refused.json()["code"]) == (422, "invalid_description")
-        assert refused.json()["detail"].startswith(field.capitalize())
         sent = send(ann).json()["id"]
-        assert ann.patch(f"/submissions/{sent}", json={field: text}).status_code == 422
-        assert words(ann.get(f"/submissions/{sent}").json()) == dict.fromkeys(SAID)
+        for field, text in {"method": "a\u202egnp.exe", "note": "two\nlines", "link": "javascript:alert(1)"}.items():
+            refused = send(ann, GOOD + b"1", **{field: text})
+            assert (refused.status_code, refused.json()["code"]) == (422, "invalid_description")
+            assert refused.json()["detail"].startswith(field.capitalize())
+            assert ann.patch(f"/submissions/{sent}", json={field: text}).status_code == 422
+            assert words(ann.get(f"/submissions/{sent}").json()) == dict.fromkeys(SAID)
+        assert len(ann.get(f"{HERE}/submissions").json()["items"]) == 1
 
 
-@pytest.mark.parametrize("text", ["=HYPERLINK(1)", "[/red]", "[link=https://evil.org]x[/link]", "<script>1</script>"])
-def test_words_are_text_in_tables_and_terminals(site: Site, text: str) -> None:
+def test_words_are_text_in_tables_and_terminals(site: Site) -> None:
     site.change_specification(board=BoardSpec(methods="always"))
     with site.register("ann") as ann:
-        assert send(ann, method=text, note=text).status_code == 202
+        sent = send(ann).json()["id"]
         site.evaluate(NEAR)
-        with site.context.database.write() as session:
-            session.scalars(select(Team)).one().name = text
-            actions.mark_board_changed(session, get_competition(session, SLUG).id)
-        board = Leaderboard.model_validate(ann.get(f"{HERE}/leaderboard").json())
-        console = Console(width=250, file=io.StringIO(), force_terminal=True, color_system="truecolor")
-        print_leaderboard(board, console)
-        printed = console.file.getvalue()  # type: ignore[attr-defined]
-        assert printed.count(text) == 2
-        assert "]8;" not in printed
-        row = csv.reader(io.StringIO(ann.get(f"{HERE}/leaderboard?format=csv").text))
-        assert not any(cell.startswith("=") for line in row for cell in line)
-        assert text not in httpx.get(f"{site.url}{HERE}/leaderboard").text or "<" not in text
+        for text in ("=HYPERLINK(1)", "[/red]", "[link=https://evil.org]x[/link]", "<script>1</script>"):
+            assert ann.patch(f"/submissions/{sent}", json={"method": text, "note": text}).status_code == 200
+            with site.context.database.write() as session:
+                session.scalars(select(Team)).one().name = text
+                mark_board_changed(session, get_competition(session, SLUG).id)
+            board = Leaderboard.model_validate(ann.get(f"{HERE}/leaderboard").json())
+            screen = io.StringIO()
+            print_leaderboard(board, Console(width=250, file=screen, force_terminal=True, color_system="truecolor"))
+            assert screen.getvalue().count(text) == 2
+            assert "]8;" not in screen.getvalue()
+            rows = csv.reader(io.StringIO(ann.get(f"{HERE}/leaderboard?format=csv").text))
+            assert not any(cell.startswith("=") for row in rows for cell in row)
+            assert text not in httpx.get(f"{site.url}{HERE}/leaderboard").text or "<" not in text
 
 
 def test_a_source_is_published_by_its_team_after_the_reveal_and_withdrawn(site: Site, tmp_path: Any) -> None:
