@@ -158,6 +158,8 @@ def test_attacks_in_forms_are_text(site: Any, visitors: Visitors, addresses: lis
         done: list[list[str]] = []
         page.goto(site.url + path)
         for number in range(page.locator("form[method=post]").count()):
+            if number >= page.locator("form[method=post]").count():
+                break  # a withdrawn source cannot be withdrawn
             names = page.evaluate(FILL.replace("ATTACK", repr(SHORT)), number)
             if not names or names in done:
                 continue
