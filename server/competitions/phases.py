@@ -73,8 +73,8 @@ def is_benchmark(competition: Competition) -> bool:
 
 
 def evaluation_of_uploads(competition: Competition) -> Evaluation:
-    """Return the evaluation that uploads belong to: the public one, and since the reveal the benchmark's."""
-    return Evaluation.PUBLIC if competition.revealed_at is None else Evaluation.BENCHMARK
+    """Return the evaluation that uploads belong to: the public one, and once there is a benchmark that one."""
+    return Evaluation.PUBLIC if competition.benchmark_started_at is None else Evaluation.BENCHMARK
 
 
 def phase_of(competition: Competition, evaluation: str) -> Phase:

@@ -121,9 +121,9 @@ def outward(link: str | None) -> Outward:
 def methods_text(when: str) -> str:
     """Return when boards show methods and links, in the words of every page."""
     return {
-        "never": "boards show none",
-        "after_reveal": "boards show that of each team's best submission after the reveal",
-        "always": "boards show that of each team's best submission",
+        "never": "not shown on boards",
+        "after_reveal": "shown on boards after the reveal, of each team's best submission",
+        "always": "shown on boards, of each team's best submission",
     }[when]
 
 

@@ -148,8 +148,10 @@ def test_attacks_are_text_on_every_page(site: Any, visitors: Visitors, addresses
 def test_attacks_in_forms_are_text(site: Any, visitors: Visitors, addresses: list[str]) -> None:
     forms = {
         "stranger": ["/login", "/register"],
-        "participant": ["/account", "/join", "/competitions/evil/submit", "/competitions/evil/team"]
-        + ["/competitions/over/submit", addresses[3], addresses[9]],  # scored ones: to describe, and to publish
+        "participant": [
+            *("/account", "/join", "/competitions/evil/submit", "/competitions/evil/team", "/competitions/over/submit"),
+            *(addresses[3], addresses[9]),  # scored ones: to describe, and to publish
+        ],
         "host": ["/host/evil", "/competitions/evil/team"],
     }
     filled: set[str] = set()

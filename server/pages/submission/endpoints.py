@@ -49,7 +49,8 @@ def submission(submission_id: UUID, request: Request, context: AppContext, visit
         scored = None if shown.score is None else receipt(session, found)
         shown_evidence = evidence(session, competition, found, viewer)
         can_select = viewer is Viewer.TEAM and phases.may_choose(competition)
-        can_describe = may_describe(competition, found, viewer)
+        is_wanted = viewer is Viewer.TEAM or found.method or found.link  # a host corrects what boards show
+        can_describe = bool(is_wanted) and may_describe(competition, found, viewer)
         can_publish = viewer is Viewer.TEAM and found.origin_id is None and may_publish(competition, found)
         log = submission_log(session, found, viewer)
         prepared, spec = competitions.prepared_competition(competition), competitions.specification(competition)
