@@ -32,6 +32,7 @@ from lethe.server.scoring import endpoints as evidence
 from lethe.server.security.passwords import unknown_users_hash
 from lethe.server.security.worker_key_gate import WorkerKeyGate
 from lethe.server.settings import Settings
+from lethe.server.submissions import description_endpoints as descriptions
 from lethe.server.submissions import endpoints as submissions
 from lethe.server.teams import endpoints as teams
 
@@ -74,7 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(work.router)  # first, because routes are tried in turn and workers ask the most
     app.include_router(oracles.router)
     api = APIRouter(prefix="/api/v1")
-    for part in (accounts, competitions, hosts, teams, submissions, evidence, leaderboard, audit):
+    for part in (accounts, competitions, hosts, teams, submissions, descriptions, evidence, leaderboard, audit):
         api.include_router(part.router)
     app.include_router(api)
     app.include_router(endpoints.router)

@@ -18,13 +18,13 @@ class OraclePools:
 
 
 def oracle_pools(spec: CompetitionSpec, prepared: PreparedCompetition, evaluation: Evaluation) -> OraclePools:
-    """Return the public split with its first pool; for finals the final split likewise.
+    """Return the public split with its first pool, for a benchmark too; for finals the final split likewise.
 
     A competition without a final split is measured on the public one again, with the two pools exchanged.
     """
     first, second = spec.evaluation.oracles, spec.evaluation.ceiling_oracles
     oracles, others = range(first), range(first, first + second)
-    if evaluation is Evaluation.PUBLIC:
+    if evaluation.reference is Evaluation.PUBLIC:
         return OraclePools(prepared.public, oracles, others)
     if prepared.final is not None:
         return OraclePools(prepared.final, oracles, others)

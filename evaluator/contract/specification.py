@@ -163,6 +163,15 @@ class MeasuresSpec(Contract):
     ] = True
 
 
+class BoardSpec(Contract):
+    """What teams say about their submissions that boards show beside the score."""
+
+    methods: Annotated[
+        Literal["never", "after_reveal", "always"],
+        Field(description="When boards show the method's name and the link of each team's best submission"),
+    ] = "after_reveal"
+
+
 class LeaksSpec(Contract):
     """How coarsely teams learn of hidden runs; docs/leaks.md counts what that lets through."""
 
@@ -337,6 +346,7 @@ class CompetitionSpec(Contract):
     phases: PhasesSpec = PhasesSpec()
     metric: MetricSpec = MetricSpec()
     measures: MeasuresSpec = MeasuresSpec()
+    board: BoardSpec = BoardSpec()
     limits: LimitsSpec = LimitsSpec()
     leaks: LeaksSpec = LeaksSpec()
     quotas: QuotasSpec = QuotasSpec()

@@ -23,10 +23,19 @@ TERMINAL_STATES = frozenset({SubmissionState.SCORED, SubmissionState.FAILED, Sub
 
 
 class Evaluation(StrEnum):
-    """The split of an evaluation: public for every submission, final for the selected ones after the close."""
+    """Public for every submission, final for the selected ones after the close, benchmark for uploads after the reveal.
+
+    Each has a board and run seeds of its own.
+    """
 
     PUBLIC = "public"
     FINAL = "final"
+    BENCHMARK = "benchmark"
+
+    @property
+    def reference(self) -> "Evaluation":
+        """The evaluation with whose photographs, oracles, ceiling and floor this one is scored."""
+        return Evaluation.PUBLIC if self is Evaluation.BENCHMARK else self
 
 
 class Owner(StrEnum):

@@ -31,6 +31,8 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         participant.submissions,
         participant.cancel,
         participant.select,
+        participant.describe,
+        participant.publish,
         participant.receipt,
         participant.evidence,
         participant.leaderboard,

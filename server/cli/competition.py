@@ -136,7 +136,7 @@ def parse_time(text: str) -> datetime:
 
 
 def _say_state(competition: "Competition", as_json: bool) -> None:
-    from lethe.server.competitions.phases import describe, ends_at, phase
+    from lethe.server.competitions.phases import describe, ends_at, is_benchmark, phase
 
     if not as_json:
         typer.echo(describe(competition))
@@ -146,6 +146,7 @@ def _say_state(competition: "Competition", as_json: bool) -> None:
         "competition": competition.slug,
         "phase": phase(competition).value,
         "uploads_end_at": None if end is None else end.isoformat(),
+        "benchmark": is_benchmark(competition),
     }
     typer.echo(json.dumps(document))
 
@@ -241,6 +242,23 @@ def reveal(
         typer.echo(board.model_dump_json())
         return
     print_leaderboard(board, Console())
+
+
+@app.command("benchmark")
+def benchmark(
+    slug: Slug,
+    end: Annotated[bool, typer.Option("--end", help="Take no more uploads; the queue is still evaluated")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Keep a revealed competition open as a benchmark: uploads go on, and are ranked on a board of their own.
+
+    Final and public board stay as they are. Of what is uploaded from now on participants learn score and rank only.
+    """
+    from lethe.server.hosting import creation
+
+    context = open_site(home)
+    _say_state(creation.end_benchmark(context, slug) if end else creation.start_benchmark(context, slug), as_json)
 
 
 @app.command("export")

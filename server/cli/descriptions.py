@@ -6,7 +6,7 @@ from datetime import datetime
 from pydantic import BaseModel
 
 from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts
-from lethe.server.pages.formatting import limit_facts, outputs_text
+from lethe.server.pages.formatting import limit_facts, methods_text, outputs_text
 from lethe.server.submissions.schemas import QuotaView, ReceiptView, SubmissionLog, SubmissionView
 
 MEBIBYTE = 2**20
@@ -15,7 +15,11 @@ MEBIBYTE = 2**20
 def describe_submission(view: SubmissionView) -> str:
     """Describe state, progress and result in a few lines."""
     chosen = "  selected for the final evaluation" if view.selected else ""
-    lines = [f"{view.id}  {view.filename}  {view.state}{chosen}"]
+    late = "  after the deadline" if view.evaluation == "benchmark" else ""
+    lines = [f"{view.id}  {view.filename}  {view.state}{chosen}{late}"]
+    lines += [f"{name}: {said}" for name, said in (("method", view.method), ("link", view.link)) if said]
+    lines += [f"note for the team: {view.note}"] if view.note else []
+    lines += [f"source published under {view.licence}"] if view.licence else []
     lines += [f"note: {note}" for note in view.notes]
     if view.queue_position is not None:
         lines.append(f"position {view.queue_position} in the queue")
@@ -86,6 +90,7 @@ def describe_competition(facts: CompetitionFacts, announcements: list[Announceme
         f"classes, {facts.image_size} × {facts.image_size}; {facts.architecture}; batches of {facts.batch_size}",
         f"{facts.runs} runs; {facts.final_selections} selections for the final evaluation",
         f"outputs of the runs: {outputs_text(facts.outputs_after_reveal)}",
+        f"names of methods: {methods_text(facts.methods_shown)}",
         *_listed("limits", facts.limits),
         *_listed("quotas of a team", facts.quotas),
     ]
@@ -94,6 +99,8 @@ def describe_competition(facts: CompetitionFacts, announcements: list[Announceme
         ("uploads until", facts.closed_at or facts.public_ends_at),
         ("final board promised for", facts.final_ends_at),
         ("revealed at", facts.revealed_at),
+        ("uploads after the deadline, on a board of their own, from", facts.benchmark_started_at),
+        ("uploads after the deadline until", facts.benchmark_ended_at),
     ):
         if moment is not None:
             lines.append(f"{name} {_here(moment)}")

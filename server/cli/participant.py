@@ -25,6 +25,9 @@ from lethe.server.errors import ConfigurationError
 from lethe.server.submissions.schemas import SubmissionView
 
 Watch = Annotated[bool, typer.Option("--watch", help="Follow it until it has ended")]
+Method = Annotated[str | None, typer.Option("--method", help="The method's name, for the board if the host shows it")]
+Note = Annotated[str | None, typer.Option("--note", help="One line for your team and the host")]
+Link = Annotated[str | None, typer.Option("--link", help="Paper or code, for the board: an http or https address")]
 
 
 def competitions(
@@ -54,6 +57,9 @@ def submit(
         Path, typer.Argument(help="Python file or notebook with unlearning(net, retain, forget, validation)")
     ],
     competition: Annotated[str, typer.Option("-c", "--competition", help="The competition's slug")],
+    method: Method = None,
+    note: Note = None,
+    link: Link = None,
     watch: Watch = False,
     server: Server = None,
     token: Token = None,
@@ -61,7 +67,7 @@ def submit(
 ) -> None:
     """Upload a submission."""
     with connect(server, token) as client:
-        answer = client.submit(competition, file)
+        answer = client.submit(competition, file, method=method, note=note, link=link)
         if not as_json:
             typer.echo(f"{answer.id}  {describe_quota(answer.quota)}", err=True)
         view = _watched(client, answer, quiet=as_json) if watch else answer
@@ -125,6 +131,40 @@ def select(
     _show(view, as_json)
 
 
+def describe(
+    submission_id: SubmissionId,
+    method: Method = None,
+    note: Note = None,
+    link: Link = None,
+    server: Server = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Change method, note or link of one of your submissions, until the reveal; an empty text deletes it."""
+    changes = {name: text for name, text in (("method", method), ("note", note), ("link", link)) if text is not None}
+    if not changes:
+        raise typer.BadParameter("say what to change: --method, --note or --link")
+    with connect(server, token) as client:
+        view = client.describe(submission_id, **changes)
+    _show(view, as_json)
+
+
+def publish(
+    submission_id: SubmissionId,
+    licence: Annotated[str | None, typer.Option("--licence", help="SPDX identifier, such as MIT or Apache-2.0")] = None,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Show the source to nobody else any more")] = False,
+    server: Server = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Publish the source of one of your scored submissions after the reveal, under a licence that you choose."""
+    if withdraw == (licence is not None):
+        raise typer.BadParameter("give either --licence or --withdraw")
+    with connect(server, token) as client:
+        view = client.publish(submission_id, licence)
+    _show(view, as_json)
+
+
 def receipt(submission_id: SubmissionId, server: Server = None, token: Token = None, as_json: Json = False) -> None:
     """Show what a score depends on: versions, sandbox and digests. Digests of hidden things are keyed marks."""
     with connect(server, token) as client:
@@ -159,9 +199,12 @@ def evidence(
 
 def leaderboard(
     competition: Slug,
-    view: Annotated[Evaluation, typer.Option("--view", help="The final board exists after the reveal")] = (
-        Evaluation.PUBLIC
-    ),
+    view: Annotated[
+        Evaluation,
+        typer.Option(
+            "--view", help="The final board exists after the reveal; benchmark is that of uploads after the end"
+        ),
+    ] = (Evaluation.PUBLIC),
     offset: Annotated[int, typer.Option("--offset", min=0, help="Teams to skip")] = 0,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the whole board as CSV")] = False,
     server: Server = None,

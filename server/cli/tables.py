@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from lethe.server.competitions.schemas import CompetitionRow
@@ -18,7 +19,8 @@ BAR_WIDTH = 24
 
 def print_leaderboard(board: Leaderboard, console: Console) -> None:
     """Print the board with each score's interval drawn on one common scale."""
-    table = Table(title=board.title, title_justify="left", box=None, pad_edge=False)
+    title = f"{board.title}: after the deadline" if board.view == "benchmark" else board.title
+    table = Table(title=escape(title), title_justify="left", box=None, pad_edge=False)
     longest = max((row.interval.high for row in board.rows), default=0.0) or 1.0
     is_final = board.view == "final"
     table.add_column("rank", justify="right", no_wrap=True)
@@ -28,14 +30,18 @@ def print_leaderboard(board: Leaderboard, console: Console) -> None:
     table.add_column("score", justify="right", no_wrap=True)
     table.add_column("95% interval", no_wrap=True)
     table.add_column(f"0{longest:>{BAR_WIDTH - 1}.2f}", no_wrap=True)
+    has_methods = any(row.method or row.link for row in board.rows)
+    if has_methods:
+        table.add_column("method", overflow="fold")
     for row in board.rows:
         table.add_row(
             "" if row.rank is None else str(row.rank),
             *([_public_rank(row)] if is_final else []),
-            row.team,
+            escape(row.team),
             f"{row.score:.4f}",
             f"{row.interval.low:.4f}–{row.interval.high:.4f}",
             whisker(row.score, row.interval.low, row.interval.high, longest),
+            *([escape(" ".join(part for part in (row.method, row.link) if part))] if has_methods else []),
             style="dim" if row.reference else "",
         )
     console.print(table)
@@ -90,7 +96,8 @@ def print_competitions(rows: list[CompetitionRow], console: Console) -> None:
     for heading in ("competition", "phase", "teams", "submissions", "title"):
         table.add_column(heading, no_wrap=heading != "title")
     for row in rows:
-        table.add_row(row.slug, row.phase, str(row.teams), str(row.submissions), row.title)
+        phase = f"{row.phase}, benchmark" if row.benchmark else row.phase
+        table.add_row(row.slug, phase, str(row.teams), str(row.submissions), escape(row.title))
     console.print(table if rows else "There is no competition on this server yet.")
 
 
@@ -102,7 +109,7 @@ def print_submissions(views: list[SubmissionView], console: Console) -> None:
     for view in views:
         table.add_row(
             str(view.id),
-            view.filename,
+            escape(view.filename),
             view.state if view.error is None else f"{view.state}: {view.error.code}",
             "" if view.score is None else f"{view.score:.4f}",
             "" if view.interval is None else f"{view.interval.low:.4f}–{view.interval.high:.4f}",

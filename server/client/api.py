@@ -98,15 +98,18 @@ class Client:
 
     # Submissions
 
-    def submit(self, slug: str, file: Path) -> UploadAnswer:
-        """Upload `file`; bytes that were uploaded before return the earlier submission."""
+    def submit(self, slug: str, file: Path, **description: str | None) -> UploadAnswer:
+        """Upload `file`; bytes that were uploaded before return the earlier submission.
+
+        `method` and `link` are for the board, where the host shows them, `note` is for the team.
+        """
         try:
             data = file.read_bytes()
         except OSError as error:
             raise ApiError(f"cannot read {file}: {error.strerror}", code="unreadable_file") from error
-        return self._call(
-            "POST", _at("competitions", slug, "submissions"), UploadAnswer, files={"file": (file.name, data)}
-        )
+        said = {name: text for name, text in description.items() if text is not None}
+        files = {"file": (file.name, data)}
+        return self._call("POST", _at("competitions", slug, "submissions"), UploadAnswer, files=files, data=said)
 
     def submissions(self, slug: str) -> Iterator[SubmissionView]:
         """Yield my team's submissions, newest first."""
@@ -186,6 +189,17 @@ class Client:
     def select(self, submission_id: UUID, *, undo: bool = False) -> SubmissionView:
         """Select a submission for the final evaluation, or undo it."""
         return self._call("POST", f"/submissions/{submission_id}/{'unselect' if undo else 'select'}", SubmissionView)
+
+    def describe(self, submission_id: UUID, **changes: str | None) -> SubmissionView:
+        """Change `method`, `note` or `link` of a submission; what is left out stays, and an empty text deletes it."""
+        return self._call("PATCH", f"/submissions/{submission_id}", SubmissionView, json=changes)
+
+    def publish(self, submission_id: UUID, licence: str | None) -> SubmissionView:
+        """Publish the source of a submission under a licence after the reveal; None: withdraw it."""
+        path = f"/submissions/{submission_id}/publication"
+        if licence is None:
+            return self._call("DELETE", path, SubmissionView)
+        return self._call("PUT", path, SubmissionView, json={"licence": licence})
 
     # Teams
 

@@ -70,6 +70,11 @@ def visibility(viewer: Viewer, phase: Phase, *, outputs_after_reveal: bool = Fal
     return Visibility(own=own, exact=False, metric=revealed, final=revealed, outputs=outputs)
 
 
+def shows_methods(when: str, phase: Phase) -> bool:
+    """Return whether boards show methods and links in `phase`; `when` is what the specification says of it."""
+    return when == "always" or (when == "after_reveal" and phase is Phase.REVEALED)
+
+
 def shows_plot(name: str, visible: Visibility) -> bool:
     """Return whether the plot is shown: the exact ones to those who may see outputs, else one of rounded numbers."""
     return visible.metric and (name in ROUNDED_PLOTS) != visible.outputs

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from lethe.evaluator.contract.states import Evaluation
 from lethe.server.errors import Forbidden
 from lethe.server.models import Competition
 from lethe.server.models.times import utc_now
@@ -66,22 +67,48 @@ def ends_at(competition: Competition) -> datetime | None:
     return min(ends, default=None)
 
 
+def is_benchmark(competition: Competition) -> bool:
+    """Return whether uploads are taken after the reveal, on a board of their own."""
+    return competition.benchmark_started_at is not None and competition.benchmark_ended_at is None
+
+
+def evaluation_of_uploads(competition: Competition) -> Evaluation:
+    """Return the evaluation that uploads belong to: the public one, and once there is a benchmark that one."""
+    return Evaluation.PUBLIC if competition.benchmark_started_at is None else Evaluation.BENCHMARK
+
+
+def phase_of(competition: Competition, evaluation: str) -> Phase:
+    """Return the phase whose rules of disclosure hold for a submission of `evaluation`.
+
+    What a benchmark runs is never revealed: somebody may ask it for years.
+    """
+    return Phase.OPEN if evaluation == Evaluation.BENCHMARK else phase(competition)
+
+
 def require_open(competition: Competition, now: datetime | None = None) -> None:
     """Raise a refusal that names the time unless uploads are taken at `now`."""
     now = now or utc_now()
+    if phase(competition, now) is not Phase.OPEN and not is_benchmark(competition):
+        raise _refusal(competition, now)
+
+
+def _refusal(competition: Competition, now: datetime) -> Forbidden:
+    """Return why the competition takes no uploads at `now`, with the time."""
     current = phase(competition, now)
-    if current is Phase.OPEN:
-        return
     if current is Phase.PAUSED:
-        raise CompetitionPaused(f"The host has paused {competition.slug}: it takes no uploads now. Try again later.")
+        return CompetitionPaused(f"The host has paused {competition.slug}: it takes no uploads now. Try again later.")
+    if competition.benchmark_ended_at is not None:
+        return CompetitionClosed(
+            f"The benchmark of {competition.slug} ended at {time_text(competition.benchmark_ended_at)}."
+        )
     end = ends_at(competition)
     if current in {Phase.DRAFT, Phase.PRACTICE} or end is None:
         start = competition.public_starts_at
         when = (
             f" until {time_text(start)}, in {span_text(start - now)}" if start is not None and start > now else " yet"
         )
-        raise CompetitionNotStarted(f"{competition.slug} takes no uploads{when}.")
-    raise CompetitionClosed(
+        return CompetitionNotStarted(f"{competition.slug} takes no uploads{when}.")
+    return CompetitionClosed(
         f"{competition.slug} closed at {time_text(end)}. This upload came {span_text(now - end)} late."
     )
 
@@ -92,9 +119,18 @@ def may_choose(competition: Competition, now: datetime | None = None) -> bool:
 
 
 def require_not_over(competition: Competition, now: datetime | None = None) -> None:
-    """Raise CompetitionClosed once no more uploads will be taken, CompetitionNotStarted for a draft."""
+    """Raise CompetitionClosed once no more uploads will be taken before the finals, CompetitionNotStarted for a draft.
+
+    A benchmark changes nothing about that.
+    """
     if not may_choose(competition, now):
-        require_open(competition, now)
+        raise _refusal(competition, now or utc_now())
+
+
+def require_teams_form(competition: Competition) -> None:
+    """Raise as `require_not_over` unless teams may form: while uploads are, or will be, taken."""
+    if not is_benchmark(competition):
+        require_not_over(competition)
 
 
 def describe(competition: Competition, now: datetime | None = None) -> str:
@@ -110,6 +146,12 @@ def describe(competition: Competition, now: datetime | None = None) -> str:
         text += f"; uploads end at {time_text(end)}, in {span_text(end - now)}"
     elif current is Phase.CLOSED and end is not None:
         text += f" since {time_text(end)}"
+    elif competition.benchmark_started_at is not None:
+        stopped = competition.benchmark_ended_at
+        since = time_text(competition.benchmark_started_at)
+        text += (
+            f"; it is a benchmark since {since}" if stopped is None else f"; its benchmark ended {time_text(stopped)}"
+        )
     return f"{text}."
 
 

@@ -87,9 +87,10 @@ def team_counts() -> Select[int, Any]:
 
 @prepared
 def longest_step() -> Select[float | None]:
-    """The longest `leaks.step_s` among the competitions that were opened and not revealed."""
+    """The longest `leaks.step_s` among the competitions that take uploads, or may still run what they took."""
     step_s = Competition.specification["leaks"]["step_s"].as_float()
-    return select(func.max(step_s)).where(Competition.opened_at.is_not(None), Competition.revealed_at.is_(None))
+    is_live = Competition.revealed_at.is_(None) | Competition.benchmark_started_at.is_not(None)
+    return select(func.max(step_s)).where(Competition.opened_at.is_not(None), is_live)
 
 
 @prepared
@@ -97,6 +98,13 @@ def summary() -> Select[str]:
     """The summary of the competition `competition_id`."""
     text = Competition.specification["summary"].as_string()
     return select(text).where(Competition.id == bindparam("competition_id"))
+
+
+@prepared
+def methods_shown() -> Select[str | None]:
+    """The `board.methods` of the competition `competition_id`; None if it was stored before there was one."""
+    when = Competition.specification["board"]["methods"].as_string()
+    return select(when).where(Competition.id == bindparam("competition_id"))
 
 
 def announcements(session: Session, competition: Competition) -> list[Announcement]:

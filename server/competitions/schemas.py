@@ -14,6 +14,7 @@ class CompetitionRow(BaseModel):
     title: str
     summary: str
     phase: str = Field(description="practice, open, paused, closed, final or revealed")
+    benchmark: bool = Field(default=False, description="Uploads go on after the reveal, on a board of their own")
     teams: int
     submissions: int
 
@@ -71,6 +72,16 @@ class CompetitionFacts(CompetitionRow):
     outputs_after_reveal: bool = Field(
         default=False,
         description="After the reveal a team gets the margins of its runs and of the oracles; if false, only the host",
+    )
+    methods_shown: str = Field(
+        default="after_reveal",
+        description="When boards show method and link of each team's best submission: never, after_reveal or always",
+    )
+    benchmark_started_at: datetime | None = Field(
+        default=None, description="When the host first took uploads after the reveal; null: never"
+    )
+    benchmark_ended_at: datetime | None = Field(
+        default=None, description="When that ended; null: it goes on, or never was"
     )
 
 

@@ -7,12 +7,12 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.prepared_competition import Counts, PreparedCompetition
-from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.specification import BoardSpec, CompetitionSpec
 from lethe.evaluator.contract.submission import EXTRA_PARAMETERS
 from lethe.evaluator.metrics import METRIC_VERSION
-from lethe.server.competitions import queries
+from lethe.server.competitions import disclosure, queries
 from lethe.server.competitions.disclosure import Viewer, Visibility, visibility
-from lethe.server.competitions.phases import Phase, ends_at, phase
+from lethe.server.competitions.phases import Phase, ends_at, is_benchmark, phase, phase_of
 from lethe.server.competitions.schemas import CompetitionFacts, CompetitionRow, PublicCounts, PublicLimits, PublicQuotas
 from lethe.server.errors import Conflict, NotFound
 from lethe.server.models import Competition, User
@@ -69,10 +69,10 @@ def prepared_competition(competition: Competition) -> PreparedCompetition:
     return PreparedCompetition.model_validate(competition.prepared)
 
 
-def visibility_of(competition: Competition, viewer: Viewer) -> Visibility:
-    """Return what `viewer` may see of the competition now, outputs included."""
+def visibility_of(competition: Competition, viewer: Viewer, evaluation: str) -> Visibility:
+    """Return what `viewer` may see of a submission of `evaluation` now, outputs included."""
     outputs = specification(competition).outputs_after_reveal
-    return visibility(viewer, phase(competition), outputs_after_reveal=outputs)
+    return visibility(viewer, phase_of(competition, evaluation), outputs_after_reveal=outputs)
 
 
 def clock_step_s(session: Session, spec: CompetitionSpec) -> float:
@@ -121,6 +121,7 @@ def row(session: Session, competition: Competition) -> CompetitionRow:
         title=competition.title,
         summary=specification(competition).summary,
         phase=phase(competition),
+        benchmark=is_benchmark(competition),
         teams=counts.teams,
         submissions=counts.submissions,
     )
@@ -129,6 +130,12 @@ def row(session: Session, competition: Competition) -> CompetitionRow:
 def summary(session: Session, competition: Competition) -> str:
     """Return the summary of a competition that was loaded without its documents."""
     return queries.summary.rows(session, competition_id=competition.id).scalar() or ""
+
+
+def shows_methods(session: Session, competition: Competition) -> bool:
+    """Return whether the boards show methods and links now; the competition may be loaded without its documents."""
+    when = queries.methods_shown.rows(session, competition_id=competition.id).scalar()
+    return disclosure.shows_methods(when or BoardSpec().methods, phase(competition))
 
 
 def facts(session: Session, competition: Competition) -> CompetitionFacts:
@@ -156,6 +163,9 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         environment=prepared.environment,
         extra_parameters=list(EXTRA_PARAMETERS),
         outputs_after_reveal=spec.outputs_after_reveal,
+        methods_shown=spec.board.methods,
+        benchmark_started_at=competition.benchmark_started_at,
+        benchmark_ended_at=competition.benchmark_ended_at,
     )
 
 

@@ -26,6 +26,10 @@ log = get_logger(__name__)
 AT_MOST_EVERY = timedelta(minutes=1)
 
 
+EVALUATIONS = (Evaluation.PUBLIC, Evaluation.FINAL)
+"""Those with an analysis: the parts of scores of a benchmark stay hidden."""
+
+
 @dataclass(frozen=True)
 class _OverviewInput:
     """A board that has changed since its plot was drawn, and the dots of its new plot."""
@@ -102,7 +106,7 @@ def _changed(session: Session) -> Iterator[tuple[UUID, Evaluation, int]]:
     }
     now = utc_now()
     for competition in queries.changed_boards.rows(session).all():
-        for evaluation in Evaluation if competition.finals_started_at else (Evaluation.PUBLIC,):
+        for evaluation in EVALUATIONS if competition.finals_started_at else EVALUATIONS[:1]:
             plot = drawn.get((competition.id, evaluation))
             is_old = plot is not None and plot.board_version != competition.board_version
             if plot is None or (is_old and (not plot.plot or plot.drawn_at < now - AT_MOST_EVERY)):

@@ -1,8 +1,10 @@
-"""What a host does while a competition runs: open, pause, extend, close, announce, disqualify.
+"""What a host does while a competition runs, and after it: open, pause, extend, close, benchmark, announce, disqualify.
 
 Every action is recorded in the audit log; `actor` is the command line's user by default.
 """
 
+import secrets
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -10,11 +12,11 @@ from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.states import Evaluation
 from lethe.server.audit_log.events import record
-from lethe.server.competitions.phases import Phase, ends_at, phase, time_text
+from lethe.server.competitions.phases import Phase, ends_at, is_benchmark, phase, time_text
 from lethe.server.competitions.service import get_competition, lock_competition
 from lethe.server.errors import Conflict, InvalidValue
 from lethe.server.hosting import queries
-from lethe.server.leaderboard.standings import rank_team
+from lethe.server.leaderboard.standings import mark_board_changed, rank_team
 from lethe.server.models import Announcement, Competition, Submission, Team
 from lethe.server.models.times import utc_now
 from lethe.server.submissions.service import SubmissionNotFound
@@ -93,6 +95,39 @@ def close(session: Session, slug: str, *, actor: str | None = None) -> Competiti
     return competition
 
 
+def start_benchmark(session: Session, slug: str, *, actor: str | None = None) -> Competition:
+    """Take uploads to a revealed competition on a board of their own; the competition's boards stay as they are.
+
+    Their seeds come from a secret that is drawn the first time, so nothing that was learned of earlier seeds holds.
+    Nothing changes if it goes on already. Raises PhaseConflict before the reveal.
+    """
+    competition = lock_competition(session, slug)
+    _require_phase(competition, Phase.REVEALED)
+    if is_benchmark(competition):
+        return competition
+    competition.benchmark_secret = competition.benchmark_secret or secrets.token_hex(32)
+    competition.benchmark_started_at = competition.benchmark_started_at or utc_now()
+    competition.benchmark_ended_at = None
+    mark_board_changed(session, competition.id)
+    record(session, "competition.benchmark", slug, actor=actor, competition=competition)
+    return competition
+
+
+def end_benchmark(session: Session, slug: str, *, actor: str | None = None) -> Competition:
+    """Take no more uploads to a benchmark; what is in the queue is evaluated, and its board stays.
+
+    Nothing changes if it has ended already. Raises PhaseConflict if there never was one.
+    """
+    competition = lock_competition(session, slug)
+    if competition.benchmark_started_at is None:
+        raise PhaseConflict(f"{slug} is no benchmark, so there is nothing to end.")
+    if competition.benchmark_ended_at is None:
+        competition.benchmark_ended_at = utc_now()
+        mark_board_changed(session, competition.id)
+        record(session, "competition.benchmark_end", slug, actor=actor, competition=competition)
+    return competition
+
+
 def announce(session: Session, slug: str, *, title: str, body: str, actor: str | None = None) -> Announcement:
     """Publish an announcement; it cannot be taken back. Raises InvalidValue for a title or text of the wrong length."""
     title = title.strip()
@@ -122,7 +157,7 @@ def disqualify_team(session: Session, team: Team, *, reason: str | None, actor: 
     reason = _valid_reason(reason)
     competition = session.get_one(Competition, team.competition_id)
     team.disqualified_reason = reason
-    _rank_team(session, competition, team.id)
+    _rank_team(session, competition, team.id, Evaluation)
     action = "team.reinstate" if reason is None else "team.disqualify"
     record(session, action, team.name, actor=actor, competition=competition, reason=reason)
 
@@ -138,7 +173,9 @@ def disqualify_submission(
     for one in queries.with_other_evaluation(session, submission):
         one.disqualified_reason = reason
     competition = session.get_one(Competition, submission.competition_id)
-    _rank_team(session, competition, submission.team_id)
+    # What happens on one board leaves the others as they are.
+    boards = (Evaluation.BENCHMARK,) if submission.is_after_deadline else (Evaluation.PUBLIC, Evaluation.FINAL)
+    _rank_team(session, competition, submission.team_id, boards)
     action = "submission.reinstate" if reason is None else "submission.disqualify"
     record(session, action, str(submission.id), actor=actor, competition=competition, reason=reason)
 
@@ -147,7 +184,7 @@ def set_baseline(session: Session, team: Team, *, is_baseline: bool, actor: str 
     """Show a host's team as a reference row without a rank, or rank it again."""
     competition = session.get_one(Competition, team.competition_id)
     team.is_baseline = is_baseline
-    _rank_team(session, competition, team.id)
+    _rank_team(session, competition, team.id, Evaluation)
     record(session, "team.baseline", team.name, actor=actor, competition=competition, is_baseline=is_baseline)
 
 
@@ -168,8 +205,8 @@ def _valid_reason(reason: str | None) -> str | None:
     return reason.strip()
 
 
-def _rank_team(session: Session, competition: Competition, team_id: UUID) -> None:
-    for evaluation in Evaluation:
+def _rank_team(session: Session, competition: Competition, team_id: UUID, boards: Iterable[Evaluation]) -> None:
+    for evaluation in boards:
         rank_team(session, competition, evaluation, team_id)
 
 

@@ -40,7 +40,9 @@ ReportProgress = Callable[[int, int], None]
 COLUMNS = (
     *("submission", "team", "filename", "evaluation", "state", "fault", "created_at", "finished_at"),
     *("final_score", "interval_low", "interval_high", "forgetting_quality", "retain_ratio", "test_ratio"),
+    *("method", "link", "licence"),
 )
+SCORE_COLUMNS = COLUMNS[8:14]
 
 
 MEASURE_COLUMNS = ("submission", "team", "measure", "value", "low", "high", "unit", "question")
@@ -104,7 +106,7 @@ def export(
         against = oracle_pools(spec, prepared, Evaluation(evaluation))
         if logits:
             write_runs(context.artifacts, one.outputs, folder / "outputs" / f"{name}.npz")
-            oracles = folder / "outputs" / f"oracles-{evaluation}.npz"
+            oracles = folder / "outputs" / f"oracles-{Evaluation(evaluation).reference}.npz"
             if not oracles.exists():
                 write_oracles(context.artifacts, spec.metric, against, oracles)
         if not margins:
@@ -159,6 +161,9 @@ def _facts(submission: Submission, team: str, score: Score | None) -> dict[str, 
         "origin": None if submission.origin_id is None else str(submission.origin_id),
         "team": team,
         "filename": submission.filename,
+        "method": submission.method,
+        "link": submission.link,
+        "licence": submission.licence,
         "source_sha256": submission.source_sha256,
         "state": submission.state,
         "owner": submission.owner,
@@ -203,7 +208,10 @@ def _table(exported: list[Exported]) -> str:
         row: dict[str, Any] = {column: facts.get(column) for column in COLUMNS} | {"submission": facts["id"]}
         if score is not None:
             low, high = score["interval"]
-            row |= {column: score.get(column) for column in COLUMNS[8:]} | {"interval_low": low, "interval_high": high}
+            row |= {column: score.get(column) for column in SCORE_COLUMNS} | {
+                "interval_low": low,
+                "interval_high": high,
+            }
         rows.append([row[column] for column in COLUMNS])
     return csv_table(COLUMNS, rows)
 

@@ -212,6 +212,20 @@ def start_finals(context: Context, slug: str) -> finals.Progress:
     return found
 
 
+def start_benchmark(context: Context, slug: str) -> Competition:
+    """Take uploads to a revealed competition as a benchmark; raises NotSeeded if public oracles are missing."""
+    spec, prepared = _stored(context, slug)
+    require_seeded(context.artifacts, spec, prepared.public)
+    with context.database.write() as session:
+        return actions.start_benchmark(session, slug)
+
+
+def end_benchmark(context: Context, slug: str) -> Competition:
+    """Take no more uploads to a benchmark."""
+    with context.database.write() as session:
+        return actions.end_benchmark(session, slug)
+
+
 def rerun(context: Context, submission_id: UUID, *, fresh_seeds: bool) -> None:
     """Open a new generation of an ended submission; its score stays on the board until the new one is there."""
     with context.database.write() as session:

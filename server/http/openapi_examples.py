@@ -14,10 +14,12 @@ _TOKEN = {"id": _OTHER_ID, "name": "laptop", "expires_at": _LATER}
 _INTERVAL = {"low": 0.118, "high": 0.153}
 _ROW = {
     "slug": "demo", "title": "Forget these faces", "summary": "Make a small age classifier forget a few people.",
-    "phase": "open", "teams": 12, "submissions": 48,
+    "phase": "open", "benchmark": False, "teams": 12, "submissions": 48,
 }  # fmt: skip
 _SUBMISSION: dict[str, Any] = {
-    "id": _SUBMISSION_ID, "competition": "demo", "team": "The Forgetful", "filename": "noise_finetune.py", "notes": [],
+    "id": _SUBMISSION_ID, "competition": "demo", "team": "The Forgetful", "evaluation": "public",
+    "filename": "noise_finetune.py", "method": "Noisy fine-tuning", "note": "less noise than before",
+    "link": "https://example.org/paper", "licence": None, "notes": [],
     "state": "scored", "owner": None, "error": None, "runs_done": 32, "runs_total": 32, "queue_position": None,
     "eta_s": None, "score": 0.136, "interval": _INTERVAL, "metric": None, "selected": False, "final": None,
     "disqualified": None, "created_at": "2026-03-01T12:24:10Z", "finished_at": _AT,
@@ -28,11 +30,11 @@ _QUOTA = {
 }  # fmt: skip
 _LINE = {
     "rank": 1, "team": "The Forgetful", "score": 0.136, "interval": _INTERVAL, "entries": 3, "last_scored_at": _AT,
-    "reference": None, "public_rank": None,
+    "reference": None, "public_rank": None, "method": "Noisy fine-tuning", "link": "https://example.org/paper",
 }  # fmt: skip
 _CEILING = _LINE | {
     "rank": None, "team": "Ceiling: other oracles", "score": 0.187, "interval": {"low": 0.17, "high": 0.204},
-    "entries": 0, "last_scored_at": None, "reference": "ceiling",
+    "entries": 0, "last_scored_at": None, "reference": "ceiling", "method": None, "link": None,
 }  # fmt: skip
 _EVENT = {
     "id": _OTHER_ID, "created_at": _AT, "actor": "cli:root", "action": "competition.open", "target": "demo",
@@ -76,7 +78,8 @@ EXAMPLES: dict[str, Any] = {
         "counts": {"retain": 660, "forget": 84, "validation": 48, "classes": 10},
         "practice_counts": {"retain": 258, "forget": 24, "validation": 24, "classes": 10},
         "environment": {"python": "3.11.2", "torch": "2.9.0"}, "extra_parameters": ["device", "seed"],
-        "outputs_after_reveal": True,
+        "outputs_after_reveal": True, "methods_shown": "after_reveal", "benchmark_started_at": None,
+        "benchmark_ended_at": None,
     },
     "NewAnnouncement": {"title": "A day more", "body": "Uploads end on Tuesday."},
     "AnnouncementView": {"title": "A day more", "body": "Uploads end on Tuesday.", "created_at": _AT},
@@ -94,6 +97,20 @@ EXAMPLES: dict[str, Any] = {
     | {
         "state": "queued", "runs_done": 0, "queue_position": 1, "score": None, "interval": None, "finished_at": None,
         "quota": _QUOTA,
+    },
+    "Description": {
+        "method": "Noisy fine-tuning", "note": "less noise than before", "link": "https://example.org/paper",
+    },
+    "Publication": {"licence": "MIT"},
+    "Page_PublishedSource_": {
+        "items": [
+            {
+                "id": _SUBMISSION_ID, "team": "The Forgetful", "evaluation": "public", "filename": "noise_finetune.py",
+                "method": "Noisy fine-tuning", "link": "https://example.org/paper", "licence": "MIT",
+                "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            }
+        ],
+        "next_cursor": None,
     },
     "Page_SubmissionView_": {"items": [_SUBMISSION], "next_cursor": None},
     "QuotaView": _QUOTA,

@@ -14,7 +14,7 @@ from lethe.server.competitions.disclosure import round_score, round_time
 from lethe.server.leaderboard import queries
 from lethe.server.leaderboard.queries import BoardQuery
 from lethe.server.leaderboard.schemas import ColumnView, LeaderboardRow
-from lethe.server.leaderboard.service import columns_of, merged, reference_rows, team_row
+from lethe.server.leaderboard.service import columns_of, merged, reference_rows, shown_beside_scores, team_row
 from lethe.server.models import Competition, Team
 from lethe.server.models.times import utc_now
 
@@ -59,7 +59,7 @@ def board_page(session: Session, competition: Competition, wanted: BoardQuery) -
     board = {"competition_id": competition.id, "evaluation": wanted.evaluation}
     total = queries.board_totals.rows(session, **board).one()
     found = queries.count_matches(session, competition, wanted) if wanted.search else total.teams
-    shown = _team_rows(session, board, queries.page_rows(session, competition, wanted))
+    shown = _team_rows(session, competition, wanted.evaluation, queries.page_rows(session, competition, wanted))
     references = reference_rows(session, competition, wanted.evaluation)
     above = None if wanted.page == 1 else queries.score_at.rows(session, **board, position=wanted.offset).scalar()
     is_last = wanted.offset + wanted.size >= found
@@ -82,18 +82,21 @@ def board_page(session: Session, competition: Competition, wanted: BoardQuery) -
 
 def own_row(session: Session, competition: Competition, team: Team, evaluation: Evaluation) -> TeamRow | None:
     """Return the team's row, or None while it has none."""
-    board = {"competition_id": competition.id, "evaluation": evaluation}
-    return next(iter(_team_rows(session, board, queries.team_rows(session, team, evaluation))), None)
+    return next(iter(_team_rows(session, competition, evaluation, queries.team_rows(session, team, evaluation))), None)
 
 
-def _team_rows(session: Session, board: dict[str, Any], rows: Sequence[Any]) -> list[TeamRow]:
+def _team_rows(
+    session: Session, competition: Competition, evaluation: Evaluation, rows: Sequence[Any]
+) -> list[TeamRow]:
     """Return the rows with their teams' members, movement and history."""
+    shows = shown_beside_scores(session, competition, evaluation)
     members = _members(session, [row.team_id for row in rows])
+    board = {"competition_id": competition.id, "evaluation": evaluation}
     shared = set(queries.shared_ranks.rows(session, **board).scalars())
     today = utc_now().date()
     return [
         TeamRow(
-            line=team_row(row),
+            line=team_row(row, shows),
             is_shared=row.rank in shared,
             members=members.get(row.team_id, ()),
             moved=_moved(row.rank, row.rank_before, row.ranked_on, today),

@@ -95,14 +95,18 @@ def _of_board() -> tuple[ColumnElement[bool], ...]:
 
 
 def _board_rows(evaluation: Evaluation, *more: Any) -> Select[*tuple[Any, ...]]:
-    """Teams with their standings; on the final board with their ranks on the public one.
+    """Teams with their standings and what they say of their best submission; on the final board with public ranks.
 
     Its columns are those that `service.team_row` reads, followed by `more`.
     """
+    scored, described = aliased(Submission), aliased(Submission)
+    columns = (Standing.rank, Standing.entries, Standing.last_scored_at, Team.name, described.method, described.link)
     rows = (
-        select(Standing.rank, Standing.entries, Standing.last_scored_at, Team.name, *_NUMBERS, *more)
+        select(*columns, *_NUMBERS, *more)
         .join(Team, Team.id == Standing.team_id)
         .join(Score, Score.id == Standing.score_id)
+        .join(scored, scored.id == Score.submission_id)
+        .join(described, described.id == func.coalesce(scored.origin_id, scored.id))
     )
     if evaluation is not Evaluation.FINAL:
         return rows.add_columns(null().label("public_rank"))

@@ -1,4 +1,4 @@
-"""The public and the final leaderboard."""
+"""The boards: public, final and benchmark."""
 
 from datetime import datetime
 
@@ -26,6 +26,10 @@ class LeaderboardRow(BaseModel):
         description="Values of the measures that the host shows beside the score, rounded as it is; null: absent",
     )
     public_rank: int | None = Field(default=None, description="On the final board: the team's rank on the public one")
+    method: str | None = Field(
+        default=None, description="What the team calls the method of its best submission, where the host shows it"
+    )
+    link: str | None = Field(default=None, description="To its paper or code: http or https; Lethe does not check it")
 
 
 class ColumnView(BaseModel):
@@ -38,7 +42,9 @@ class ColumnView(BaseModel):
 class Leaderboard(BaseModel):
     competition: str
     title: str
-    view: str
+    view: str = Field(
+        description="public, final, or benchmark: of uploads after the deadline, apart from the competition's"
+    )
     updated_at: datetime | None
     frozen: bool = Field(description="Later scores leave this board as it is")
     teams: int = Field(description="Ranked teams on the whole board")

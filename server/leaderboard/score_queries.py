@@ -187,7 +187,8 @@ def _reference_rows() -> Select[Score]:
 
 def reference_rows(session: Session, competition_id: UUID, evaluation: str) -> list[Score]:
     """Return the scores of ceiling and floor on a board."""
-    found = _reference_rows.entities(session, competition_id=competition_id, evaluation=evaluation)
+    reference = Evaluation(evaluation).reference
+    found = _reference_rows.entities(session, competition_id=competition_id, evaluation=reference)
     return list(found.scalars())
 
 

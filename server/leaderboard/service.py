@@ -1,6 +1,7 @@
 """The boards as everybody sees them: pages of teams with the reference rows among them, as JSON and as CSV."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row
@@ -11,7 +12,7 @@ from lethe.evaluator.measures.registry import measures
 from lethe.server.competitions.disclosure import Viewer, round_score, round_time, visibility
 from lethe.server.competitions.phases import phase
 from lethe.server.competitions.queries import find_calendar
-from lethe.server.competitions.service import get_competition
+from lethe.server.competitions.service import get_competition, shows_methods
 from lethe.server.errors import NotFound
 from lethe.server.http.csv_table import csv_table
 from lethe.server.leaderboard import queries
@@ -23,7 +24,7 @@ REFERENCE_TITLES = {"ceiling": "Ceiling: other oracles", "floor": "Floor: does n
 LAST = 2**31 - 1
 CSV_COLUMNS = (
     *("rank", "team", "score", "interval_low", "interval_high", "entries", "last_scored_at", "reference"),
-    "public_rank",
+    *("public_rank", "method", "link"),
 )
 
 
@@ -34,13 +35,22 @@ class FinalNotRevealed(NotFound):
     title = "Final board not revealed"
 
 
+class NoBenchmark(NotFound):
+    """The competition was never kept open as a benchmark."""
+
+    code = "no_benchmark"
+    title = "No benchmark"
+
+
 def get_calendar(session: Session, slug: str) -> Competition:
     """Return the published competition without its documents, which no board needs; raises CompetitionNotFound."""
     return find_calendar(session, slug) or get_competition(session, slug)
 
 
 def require_visible(competition: Competition, evaluation: Evaluation, viewer: Viewer = Viewer.STRANGER) -> None:
-    """Raise FinalNotRevealed when `viewer` may not see that board yet."""
+    """Raise FinalNotRevealed when `viewer` may not see that board yet, NoBenchmark if there is none."""
+    if evaluation is Evaluation.BENCHMARK and competition.benchmark_started_at is None:
+        raise NoBenchmark(f"{competition.slug} takes no uploads after its end. Ask for view=final or view=public.")
     if evaluation is Evaluation.FINAL and not visibility(viewer, phase(competition)).final:
         raise FinalNotRevealed("The final board is shown after the host reveals it. Ask for view=public.")
 
@@ -56,9 +66,9 @@ def leaderboard(
     """Return `limit` teams (None: all) from `offset` on, best score first, with every reference row among them."""
     board = _board(competition, evaluation)
     last = LAST if limit is None else offset + limit
-    teams = [
-        team_row(row) for row in queries.ranked_rows.rows(session, evaluation, **board, first=offset + 1, last=last)
-    ]
+    shows = shown_beside_scores(session, competition, evaluation)
+    found = queries.ranked_rows.rows(session, evaluation, **board, first=offset + 1, last=last)
+    teams = [team_row(row, shows) for row in found]
     extent = queries.board_extent.rows(session, **board).one()
     references = reference_rows(session, competition, evaluation)
     total, end = extent.teams or 0, offset + len(teams)
@@ -87,7 +97,20 @@ def merged(teams: list[LeaderboardRow], references: list[LeaderboardRow]) -> lis
     return merged + waiting
 
 
-def team_row(row: Row[Any]) -> LeaderboardRow:
+@dataclass(frozen=True)
+class BesideScores:
+    """What rows of a board show beside their scores: values of the host's measures, methods with their links."""
+
+    measures: bool
+    methods: bool
+
+
+def shown_beside_scores(session: Session, competition: Competition, evaluation: Evaluation) -> BesideScores:
+    """Return what the board shows now; that of a benchmark never shows measures."""
+    return BesideScores(measures=evaluation is not Evaluation.BENCHMARK, methods=shows_methods(session, competition))
+
+
+def team_row(row: Row[Any], shows: BesideScores) -> LeaderboardRow:
     """Return a row of `queries.ranked_rows` as everybody may see it: the score and the time rounded."""
     return LeaderboardRow(
         rank=row.rank,
@@ -97,8 +120,10 @@ def team_row(row: Row[Any]) -> LeaderboardRow:
         entries=row.entries,
         last_scored_at=None if row.last_scored_at is None else round_time(row.last_scored_at),
         reference=None,
-        measures=rounded(row.shown_measures),
+        measures=rounded(row.shown_measures) if shows.measures else {},
         public_rank=row.public_rank,
+        method=row.method if shows.methods else None,
+        link=row.link if shows.methods else None,
     )
 
 
@@ -122,17 +147,16 @@ def columns_of(rows: Iterable[LeaderboardRow]) -> list[ColumnView]:
 
 def reference_rows(session: Session, competition: Competition, evaluation: Evaluation) -> list[LeaderboardRow]:
     """Return ceiling, floor and baselines, which take no rank."""
-    board = _board(competition, evaluation)
+    has_measures = evaluation is not Evaluation.BENCHMARK
+    references = queries.reference_scores.rows(session, **_board(competition, evaluation.reference))
+    baselines = queries.baseline_scores.rows(session, **_board(competition, evaluation))
     return [
-        *(
-            _reference_row(REFERENCE_TITLES[row.reference], row, row.reference)
-            for row in queries.reference_scores.rows(session, **board)
-        ),
-        *(_reference_row(row.name, row, "baseline") for row in queries.baseline_scores.rows(session, **board)),
+        *(_reference_row(REFERENCE_TITLES[row.reference], row, row.reference, has_measures) for row in references),
+        *(_reference_row(row.name, row, "baseline", has_measures) for row in baselines),
     ]
 
 
-def _reference_row(name: str, score: Row[Any], kind: str) -> LeaderboardRow:
+def _reference_row(name: str, score: Row[Any], kind: str, with_measures: bool) -> LeaderboardRow:
     return LeaderboardRow(
         rank=None,
         team=name,
@@ -141,7 +165,7 @@ def _reference_row(name: str, score: Row[Any], kind: str) -> LeaderboardRow:
         entries=0,
         last_scored_at=None,
         reference=kind,
-        measures=rounded(score.shown_measures),
+        measures=rounded(score.shown_measures) if with_measures else {},
     )
 
 
@@ -165,6 +189,8 @@ def as_csv(board: Leaderboard) -> str:
                 row.last_scored_at.isoformat() if row.last_scored_at else None,
                 row.reference,
                 row.public_rank,
+                row.method,
+                row.link,
                 *(row.measures.get(key) for key in keys),
             ]
             for row in board.rows

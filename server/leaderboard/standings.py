@@ -32,7 +32,12 @@ class BestScore:
 
 
 def is_frozen(competition: Competition, evaluation: Evaluation) -> bool:
-    """Return whether new scores leave the board as it is: the public one since the finals, the final one once shown."""
+    """Return whether new scores leave the board as it is: the public one since the finals, the final one once shown.
+
+    That of a benchmark never is: what was taken before its end is ranked after it.
+    """
+    if evaluation is Evaluation.BENCHMARK:
+        return False
     stop = competition.finals_started_at if evaluation is Evaluation.PUBLIC else competition.revealed_at
     return stop is not None
 

@@ -71,7 +71,7 @@ def end(session: Session, submission: Submission, transition: Transition, **fiel
     """
     is_failed_check = SubmissionState.FAILED in transition.targets and submission.fault_stage == Stage.CHECK
     is_refunded = submission.owner in {Owner.PLATFORM, Owner.HOST} or is_failed_check
-    submission.is_charged = submission.evaluation == Evaluation.PUBLIC and not is_refunded
+    submission.is_charged = submission.evaluation != Evaluation.FINAL and not is_refunded
     move(submission, transition, **fields)
     submission.finished_at = utc_now()
     if submission.state == SubmissionState.SCORED:

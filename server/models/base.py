@@ -4,11 +4,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import JSON, MetaData, Uuid
+from sqlalchemy import JSON, MetaData, String, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from lethe.server.models.times import UtcDateTime, utc_now
+
+EVALUATION = String(9).with_variant(String(8), "sqlite")
+"""An Evaluation. SQLite keeps no lengths, and would have to write whole tables anew to change a declared one."""
 
 
 class Base(DeclarativeBase):

@@ -14,7 +14,9 @@ class Competition(Entity):
     """`specification` and `prepared` are the contract's values as JSON. Run seeds are derived from `secret`.
 
     `create` copies the three phase times from the specification; a host may move the end. `closed_at` is the time of an
-    early close. Seeds of the final evaluation are derived from `final_secret`, which is NULL until it starts.
+    early close. Seeds of the final evaluation are derived from `final_secret`, which is NULL until it starts; those of
+    uploads after the reveal from `benchmark_secret`, NULL until the host first takes them. They are taken from
+    `benchmark_started_at` until `benchmark_ended_at`.
     `board_version` rises with every change that a board shows. The `…_served_at` are the times at which a worker last
     took a check, or a chunk of runs, of this competition.
     """
@@ -37,4 +39,7 @@ class Competition(Entity):
     finals_started_at: Mapped[datetime | None] = mapped_column(default=None)
     final_secret: Mapped[str | None] = mapped_column(String(64), default=None)
     revealed_at: Mapped[datetime | None] = mapped_column(default=None)
+    benchmark_secret: Mapped[str | None] = mapped_column(String(64), default=None)
+    benchmark_started_at: Mapped[datetime | None] = mapped_column(default=None)
+    benchmark_ended_at: Mapped[datetime | None] = mapped_column(default=None)
     board_version: Mapped[int] = mapped_column(default=0)

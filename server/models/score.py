@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lethe.evaluator.contract.states import Evaluation
-from lethe.server.models.base import Base, Entity
+from lethe.server.models.base import EVALUATION, Base, Entity
 
 METRIC_COLUMNS = ("final_score", "interval_low", "interval_high", "forgetting_quality", "retain_ratio", "test_ratio")
 _UNDRAWN = text("plots IS NULL AND submission_id IS NOT NULL")
@@ -50,7 +50,7 @@ class Score(ScoreNumbers, Entity):
 
     competition_id: Mapped[UUID] = mapped_column(ForeignKey("competitions.id"))
     submission_id: Mapped[UUID | None] = mapped_column(ForeignKey("submissions.id"), default=None)
-    evaluation: Mapped[str] = mapped_column(String(8), default=Evaluation.PUBLIC)
+    evaluation: Mapped[str] = mapped_column(EVALUATION, default=Evaluation.PUBLIC)
     generation: Mapped[int] = mapped_column(default=0)
     reference: Mapped[str | None] = mapped_column(String(16), default=None)
     plots: Mapped[list[Any] | None] = mapped_column(
@@ -81,7 +81,7 @@ class Standing(Base):
     )
 
     team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"), primary_key=True)
-    evaluation: Mapped[str] = mapped_column(String(8), primary_key=True, default=Evaluation.PUBLIC)
+    evaluation: Mapped[str] = mapped_column(EVALUATION, primary_key=True, default=Evaluation.PUBLIC)
     competition_id: Mapped[UUID] = mapped_column(ForeignKey("competitions.id"))
     score_id: Mapped[UUID] = mapped_column(ForeignKey("scores.id"))
     rank: Mapped[int | None]

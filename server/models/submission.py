@@ -1,17 +1,20 @@
-"""A submission: one uploaded file and the state of its evaluation, public or final."""
+"""A submission: one uploaded file and the state of its evaluation: public, final or benchmark."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lethe.evaluator.contract.states import Evaluation, SubmissionState
-from lethe.server.models.base import Entity
+from lethe.server.models.base import EVALUATION, Entity
 
 SEED_RULE = 2
 """The rule of new submissions: run seeds come from the source, too. Under rule 1 every source had the same."""
+
+
+_PUBLISHED = text("licence IS NOT NULL")
 
 
 class Submission(Entity):
@@ -26,6 +29,8 @@ class Submission(Entity):
     the platform's fault.
     `source_*` is what runs: the uploaded file, and once `upload_sha256` is set, which is its digest, the exact source
     that the check made of it (docs/adr/0015).
+    `method`, `note` and `link` are the team's own words; the note is for the team and hosts alone. `licence` is an SPDX
+    identifier once the team has published the source, at `published_at`; else both are None.
     `lethe.server.lifecycle` alone writes state, owner, fault and `finished_at`.
     """
 
@@ -34,6 +39,13 @@ class Submission(Entity):
         UniqueConstraint("origin_id"),
         CheckConstraint("(evaluation = 'final') = (origin_id IS NOT NULL)", name="final_has_origin"),
         Index("ix_submissions_competition_created", "competition_id", "created_at"),
+        Index(
+            "ix_submissions_published",
+            "competition_id",
+            "created_at",
+            sqlite_where=_PUBLISHED,
+            postgresql_where=_PUBLISHED,
+        ),
         Index("ix_submissions_competition_state", "competition_id", "state"),
         Index("ix_submissions_state_deadline", "state", "deadline_at"),
         Index("ix_submissions_team_created", "team_id", "created_at"),
@@ -46,7 +58,7 @@ class Submission(Entity):
     team_id: Mapped[UUID] = mapped_column(ForeignKey("teams.id"))
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     request_id: Mapped[str | None] = mapped_column(String(32), default=None)
-    evaluation: Mapped[str] = mapped_column(String(8), default=Evaluation.PUBLIC)
+    evaluation: Mapped[str] = mapped_column(EVALUATION, default=Evaluation.PUBLIC)
     origin_id: Mapped[UUID | None] = mapped_column(ForeignKey("submissions.id"), default=None)
     filename: Mapped[str] = mapped_column(String(200))
     notes: Mapped[list[Any] | None] = mapped_column(default=None)
@@ -74,3 +86,13 @@ class Submission(Entity):
     selected_at: Mapped[datetime | None] = mapped_column(default=None)
     disqualified_reason: Mapped[str | None] = mapped_column(String(500), default=None)
     finished_at: Mapped[datetime | None] = mapped_column(default=None)
+    method: Mapped[str | None] = mapped_column(String(80), default=None)
+    note: Mapped[str | None] = mapped_column(String(300), default=None)
+    link: Mapped[str | None] = mapped_column(String(300), default=None)
+    licence: Mapped[str | None] = mapped_column(String(24), default=None)
+    published_at: Mapped[datetime | None] = mapped_column(default=None)
+
+    @property
+    def is_after_deadline(self) -> bool:
+        """Whether it came after the reveal, and stands on the benchmark's board."""
+        return self.evaluation == Evaluation.BENCHMARK

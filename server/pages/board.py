@@ -6,7 +6,7 @@ from datetime import datetime
 from lethe.server.leaderboard.board_page import BoardPage, TeamRow
 from lethe.server.leaderboard.queries import BoardOrder
 from lethe.server.leaderboard.schemas import ColumnView, LeaderboardRow
-from lethe.server.pages.formatting import Moment, count_text, measure_text, moment, score_text
+from lethe.server.pages.formatting import Moment, Outward, count_text, measure_text, moment, outward, score_text
 from lethe.server.pages.scale import Scale, Tick, anchor, scale_for
 
 SPARK_WIDTH, SPARK_HEIGHT = 72, 20
@@ -90,6 +90,8 @@ class Row:
     spark: Spark | None
     entries: int
     last: Moment | None
+    method: str
+    link: Outward
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,8 @@ def _row(
         spark=spark,
         entries=line.entries,
         last=None if line.last_scored_at is None else moment(line.last_scored_at),
+        method=line.method or "",
+        link=outward(line.link),
     )
 
 

@@ -17,6 +17,11 @@ PHASES = {
 }
 
 
+def phase_text(phase: Phase, *, is_benchmark: bool) -> str:
+    """Return the phase in words; `is_benchmark`: it takes uploads after the reveal."""
+    return f"{PHASES[phase]}, open as a benchmark" if is_benchmark else PHASES[phase]
+
+
 @dataclass(frozen=True)
 class Card:
     """Title, phase and counts of a competition."""
@@ -37,7 +42,7 @@ def card(row: CompetitionRow) -> Card:
         title=row.title,
         summary=row.summary,
         phase=row.phase,
-        phase_text=PHASES[Phase(row.phase)],
+        phase_text=phase_text(Phase(row.phase), is_benchmark=row.benchmark),
         teams=count_text(row.teams, "team"),
         submissions=count_text(row.submissions, "submission"),
     )

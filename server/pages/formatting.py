@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel
 
 from lethe.evaluator.contract.limits import Limit, Unit, limits_of
+from lethe.server.http.outward_links import link_host
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 SCORE_DIGITS = 4
@@ -102,6 +103,28 @@ def outputs_text(are_given: bool) -> str:
     if are_given:
         return "after the reveal a team gets those of its own runs, with the oracles'"
     return "the host alone has them; teams see rounded numbers"
+
+
+@dataclass(frozen=True)
+class Outward:
+    """A link that a team has given, and the host that it leads to; that is empty for what must not be a link."""
+
+    href: str
+    host: str
+
+
+def outward(link: str | None) -> Outward:
+    """Return the link as pages show it, checked once more; empty for none."""
+    return Outward(link or "", link_host(link or ""))
+
+
+def methods_text(when: str) -> str:
+    """Return when boards show methods and links, in the words of every page."""
+    return {
+        "never": "not shown on boards",
+        "after_reveal": "shown on boards after the reveal, of each team's best submission",
+        "always": "shown on boards, of each team's best submission",
+    }[when]
 
 
 def count_text(count: int, singular: str, plural: str | None = None) -> str:

@@ -22,6 +22,9 @@ NOTICES = {
     "cancelled": "Submission cancelled.",
     "resubmitted": "Your team has already submitted this program. This is that submission; it cost no quota.",
     "measuring": "All measures will be computed, after every waiting score.",
+    "described": "Saved.",
+    "published": "The source is published.",
+    "withdrawn": "The source is no longer published.",
     "selected": "Selected for the final evaluation.",
     "unselected": "No longer selected for the final evaluation.",
 }

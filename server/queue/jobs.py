@@ -38,18 +38,23 @@ def seed_source(rule: int, source_sha256: str) -> str | None:
     return None if rule == 1 else source_sha256
 
 
-def run_secret(evaluation: Evaluation, *, public: str, final: str | None) -> str:
-    """The secret that the run seeds of `evaluation` derive from; that of the finals is drawn when they start."""
-    secret = public if evaluation is Evaluation.PUBLIC else final
+def run_secret(evaluation: Evaluation, *, public: str, final: str | None, benchmark: str | None) -> str:
+    """The secret that the run seeds of `evaluation` derive from; all but the public one are drawn when they start."""
+    secret = {Evaluation.PUBLIC: public, Evaluation.FINAL: final, Evaluation.BENCHMARK: benchmark}[evaluation]
     if secret is None:
-        raise PlatformError("the final evaluation has not started: there are no seeds yet")
+        raise PlatformError(f"the {evaluation} evaluation has not started: there are no seeds yet")
     return secret
 
 
 def seeds_digest(competition: Competition, submission: Submission) -> str:
     """The SHA-256 of the seeds of the submission's hidden runs, as decimal numbers in their order, one a line."""
     evaluation = Evaluation(submission.evaluation)
-    secret = run_secret(evaluation, public=competition.secret, final=competition.final_secret)
+    secret = run_secret(
+        evaluation,
+        public=competition.secret,
+        final=competition.final_secret,
+        benchmark=competition.benchmark_secret,
+    )
     source = seed_source(submission.seed_rule, submission.upload_sha256 or submission.source_sha256)
     seeds = (
         run_seed(secret, stage=Stage.RUN, epoch=submission.seed_epoch, index=index, source=source)
@@ -88,6 +93,7 @@ class JobParts:
     packages: list[str] | None
     secret: str
     final_secret: str | None
+    benchmark_secret: str | None
     specification_text: str
     prepared_text: str
 
@@ -118,7 +124,7 @@ def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> 
     evaluation = Evaluation(parts.evaluation)
     split = oracle_pools(spec, prepared, evaluation).split
     data = split if is_hidden else prepared.practice
-    secret = run_secret(evaluation, public=parts.secret, final=parts.final_secret)
+    secret = run_secret(evaluation, public=parts.secret, final=parts.final_secret, benchmark=parts.benchmark_secret)
     source = seed_source(parts.seed_rule, parts.upload_sha256 or parts.source_sha256)
     indices = range(parts.first_run, parts.first_run + parts.run_count)
     return Job(

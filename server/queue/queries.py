@@ -299,6 +299,7 @@ def job_columns() -> Columns:
     of_competition = {
         "secret": Competition.secret,
         "final_secret": Competition.final_secret,
+        "benchmark_secret": Competition.benchmark_secret,
         "specification_text": cast(Competition.specification, Text),
         "prepared_text": cast(Competition.prepared, Text),
     }

@@ -81,8 +81,10 @@ def find_evidence(session: Session, submission_id: UUID, user: User, view: Evalu
     spec = specification(competition)
     if not spec.outputs_after_reveal:
         raise EvidenceHidden("The host alone has the outputs of this competition, as its page says.")
-    if not visibility_of(competition, Viewer.TEAM).outputs:
-        raise EvidenceHidden("Outputs are shown after the host has revealed the final board.")
+    if not visibility_of(competition, Viewer.TEAM, submission.evaluation).outputs:
+        raise EvidenceHidden(
+            "Outputs are shown after the host has revealed the final board; those of a benchmark never are."
+        )
     evaluated = submission if view is Evaluation.PUBLIC else final_of(session, submission)
     score = None if evaluated is None else current_score(session, evaluated)
     if evaluated is None or score is None:

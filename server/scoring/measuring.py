@@ -58,7 +58,8 @@ def next_job(session: Session) -> MeasuringJob | None:
     spec = specification(competition)
     submission = None if score.submission_id is None else session.get_one(Submission, score.submission_id)
     unknown = unknown_columns(spec.measures.columns)  # those that an upgrade has renamed
-    columns = tuple(key for key in spec.measures.columns if key not in unknown)
+    is_benchmark = score.evaluation == Evaluation.BENCHMARK  # its board shows none
+    columns = () if is_benchmark else tuple(key for key in spec.measures.columns if key not in unknown)
     of_columns = tuple(dict.fromkeys(measure_of(key).name for key in columns))
     wants_all = score.measures_asked or spec.measures.always
     is_first = score.measures is None

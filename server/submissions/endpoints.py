@@ -16,6 +16,7 @@ from lethe.server.http.paging import Page, PageCursor, PageLimit
 from lethe.server.leaderboard.measures import MeasuresView
 from lethe.server.security.credentials import CurrentUser
 from lethe.server.submissions import measures, quotas, selections, service, upload_body, uploads
+from lethe.server.submissions.descriptions import description_of
 from lethe.server.submissions.event_stream import Feed
 from lethe.server.submissions.schemas import (
     QuotaView,
@@ -53,13 +54,14 @@ async def upload(
     With an `Idempotency-Key` the same upload, sent again within a day, answers with the same submission.
     """
     competition = await run_in_threadpool(uploads.open_competition, context, slug)
-    name, data = await upload_body.read_file(request, specification(competition).limits.upload_bytes)
+    file = await upload_body.read_file(request, specification(competition).limits.upload_bytes)
     sent = uploads.Upload(
-        filename=upload_body.clean_filename(name),
-        data=data,
+        filename=upload_body.clean_filename(file.filename),
+        data=file.data,
         user=user,
         address=client_address(request.scope),
         idempotency_key=idempotency_key,
+        description=description_of(file.fields),
     )
     received = await upload_body.run_in_upload_thread(context, user.id, uploads.receive, context, competition, sent)
     response.status_code = received.status

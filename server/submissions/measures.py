@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from lethe.evaluator.measures.measurements import from_document
 from lethe.server.accounts.roles import is_host
 from lethe.server.competitions.disclosure import visibility
-from lethe.server.competitions.phases import phase
+from lethe.server.competitions.phases import phase_of
 from lethe.server.errors import NotFound
 from lethe.server.leaderboard.measures import MeasuresView, measures_view
 from lethe.server.leaderboard.score_queries import current_score, reference_rows
@@ -36,9 +36,11 @@ def shown_measures(session: Session, submission_id: UUID, user: User) -> Measure
     """
     submission, viewer = get_shown(session, submission_id, user)
     competition = session.get_one(Competition, submission.competition_id)
-    visible = visibility(viewer, phase(competition))
+    visible = visibility(viewer, phase_of(competition, submission.evaluation))
     if not visible.metric:
-        raise MeasuresHidden("The measures of a score are shown after the host reveals the final results.")
+        raise MeasuresHidden(
+            "Measures are shown after the host reveals the final results; those of a benchmark never are."
+        )
     return measures_view(session, _score(session, submission), exact=visible.exact)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.states import TERMINAL_STATES, Evaluation, SubmissionState
 from lethe.server.database.statements import prepared
-from lethe.server.models import IdempotencyKey, Submission, Team, TeamMember, UploadAttempt, User
+from lethe.server.models import Competition, IdempotencyKey, Submission, Team, TeamMember, UploadAttempt, User
 
 UNSELECTABLE: Final = (SubmissionState.FAILED, SubmissionState.CANCELLED)
 
@@ -22,31 +22,31 @@ def _own_submission() -> Select[Submission]:
         .join(TeamMember, TeamMember.team_id == Submission.team_id)
         .where(
             Submission.id == bindparam("submission_id"),
-            Submission.evaluation == Evaluation.PUBLIC,  # a final evaluation is shown with the public one, in time
+            Submission.evaluation != Evaluation.FINAL,  # it is shown with the public one, in time
             TeamMember.user_id == bindparam("user_id"),
         )
     )
 
 
 def find_own(session: Session, submission_id: UUID, user: User) -> Submission | None:
-    """Return the public submission if one of the user's teams sent it, else None."""
+    """Return the submission if one of the user's teams sent it, else None; None for a final evaluation."""
     found = _own_submission.entities(session, submission_id=submission_id, user_id=user.id)
     submission: Submission | None = found.scalar_one_or_none()
     return submission
 
 
 def of_team(team: Team) -> Select[Submission]:
-    """The team's public submissions, for `fetch_page`."""
-    return select(Submission).where(Submission.team_id == team.id, Submission.evaluation == Evaluation.PUBLIC)
+    """What the team has sent, for `fetch_page`."""
+    return select(Submission).where(Submission.team_id == team.id, Submission.evaluation != Evaluation.FINAL)
 
 
 def recent(session: Session, user: User, *, limit: int) -> list[Submission]:
-    """Return the newest public submissions of all of the user's teams."""
+    """Return what all of the user's teams sent last."""
     return list(
         session.scalars(
             select(Submission)
             .join(TeamMember, TeamMember.team_id == Submission.team_id)
-            .where(TeamMember.user_id == user.id, Submission.evaluation == Evaluation.PUBLIC)
+            .where(TeamMember.user_id == user.id, Submission.evaluation != Evaluation.FINAL)
             .order_by(Submission.created_at.desc(), Submission.id)
             .limit(limit)
         )
@@ -67,14 +67,14 @@ def final_of(session: Session, submission: Submission) -> Submission | None:
 
 
 def _answering() -> Select[UUID]:
-    """The newest submission of the team of `user_id` in `competition_id` that may answer an upload."""
+    """The newest submission of the team of `user_id` in `competition_id` that may answer an upload to `evaluation`."""
     return (
         select(Submission.id)
         .join(TeamMember, TeamMember.team_id == Submission.team_id)
         .where(
             TeamMember.competition_id == bindparam("competition_id"),
             TeamMember.user_id == bindparam("user_id"),
-            Submission.evaluation == Evaluation.PUBLIC,
+            Submission.evaluation == bindparam("evaluation"),
             Submission.state != SubmissionState.FAILED,
             Submission.state != SubmissionState.CANCELLED,
         )
@@ -107,12 +107,34 @@ def submission_of_form() -> Select[UUID]:
 
 @prepared
 def next_seed_epoch() -> Select[int]:
-    """The epoch of the seeds of another submission of `source_sha256` by `team_id`; 0 for its first."""
+    """The epoch of the seeds of another submission of `source_sha256` by `team_id` to `evaluation`; 0 for its first."""
     return select(func.coalesce(func.max(Submission.seed_epoch) + 1, 0)).where(
         Submission.team_id == bindparam("team_id"),
         _is_of_source(),
-        Submission.evaluation == Evaluation.PUBLIC,
+        Submission.evaluation == bindparam("evaluation"),
     )
+
+
+# Published sources
+
+
+def published(competition: Competition) -> Select[Submission]:
+    """The submissions whose sources everybody may read, for `fetch_page`; none that is disqualified."""
+    return (
+        select(Submission)
+        .join(Team, Team.id == Submission.team_id)
+        .where(
+            Submission.competition_id == competition.id,
+            Submission.licence.is_not(None),
+            Submission.disqualified_reason.is_(None),
+            Team.disqualified_reason.is_(None),
+        )
+    )
+
+
+def find_published(session: Session, competition: Competition, submission_id: UUID) -> Submission | None:
+    """Return the submission if its source is published, else None."""
+    return session.scalar(published(competition).where(Submission.id == submission_id))
 
 
 # Event streams
@@ -188,13 +210,13 @@ def selected_without_score(session: Session, team_id: UUID) -> Sequence[Submissi
 
 @prepared
 def usage() -> Select[*tuple[Any, ...]]:
-    """Submissions of the team `team_id`: charged since `day_start`, charged in total, and not yet ended."""
+    """What the team `team_id` sent to `evaluation`: charged since `day_start`, charged in total, and not yet ended."""
     charged = Submission.is_charged.is_(True)
     return select(
         func.count().filter(charged, Submission.created_at >= bindparam("day_start")).label("today"),
         func.count().filter(charged).label("total"),
         func.count().filter(*(Submission.state != state for state in TERMINAL_STATES)).label("in_flight"),
-    ).where(Submission.team_id == bindparam("team_id"), Submission.evaluation == Evaluation.PUBLIC)
+    ).where(Submission.team_id == bindparam("team_id"), Submission.evaluation == bindparam("evaluation"))
 
 
 # One statement counts and answers, on both databases: two that read and then write would let parallel uploads pass.

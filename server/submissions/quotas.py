@@ -7,6 +7,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.specification import QuotasSpec
+from lethe.evaluator.contract.states import Evaluation
+from lethe.server.competitions.phases import evaluation_of_uploads
 from lethe.server.errors import Conflict, Forbidden, RequestError
 from lethe.server.models import Competition, Team, UploadAttempt, User
 from lethe.server.models.times import utc_now
@@ -92,18 +94,21 @@ def next_reset() -> datetime:
     return day_start() + DAY
 
 
-def usage(session: Session, team_id: UUID) -> Usage:
-    """Return what the team has used, counted from the submissions themselves, so that refunds need no bookkeeping."""
-    row = queries.usage.rows(session, team_id=team_id, day_start=day_start()).one()
+def usage(session: Session, team_id: UUID, evaluation: Evaluation) -> Usage:
+    """Return what the team has used, counted from the submissions themselves, so that refunds need no bookkeeping.
+
+    Those of a benchmark are counted apart: a team that has sent all it may before the deadline begins anew.
+    """
+    row = queries.usage.rows(session, team_id=team_id, evaluation=evaluation, day_start=day_start()).one()
     return Usage(today=row.today, total=row.total, in_flight=row.in_flight)
 
 
-def require_room(session: Session, team: Team, quotas: QuotasSpec) -> Usage:
-    """Return what `team`, which must be locked, has used.
+def require_room(session: Session, team: Team, quotas: QuotasSpec, evaluation: Evaluation) -> Usage:
+    """Return what `team`, which must be locked, has used of `evaluation`.
 
     Raises DailyQuotaUsed, TotalQuotaUsed or TooManyInFlight when it may not submit.
     """
-    used = usage(session, team.id)
+    used = usage(session, team.id, evaluation)
     if quotas.submissions_total and used.total >= quotas.submissions_total:
         raise TotalQuotaUsed(f"Your team has sent all of its {quotas.submissions_total} submissions.")
     if quotas.submissions_per_day and used.today >= quotas.submissions_per_day:
@@ -162,7 +167,8 @@ def view(
     `used` and today's `attempts` of the account are counted here if the caller has not done so.
     """
     if used is None:
-        used = usage(session, team.id) if team is not None else Usage(0, 0, 0)
+        evaluation = evaluation_of_uploads(competition)
+        used = usage(session, team.id, evaluation) if team is not None else Usage(0, 0, 0)
     if attempts is None and quotas.attempts_per_day:
         counted = session.get(UploadAttempt, (utc_now().date(), account_subject(competition, user)))
         attempts = counted.count if counted else 0

@@ -32,7 +32,7 @@ def rerun(session: Session, submission: Submission, *, fresh_seeds: bool, actor:
     submission.generation += 1
     submission.seed_epoch += fresh_seeds
     submission.runs_shown, submission.runs_shown_before, submission.runs_shown_at = 0, 0, None
-    if submission.evaluation == Evaluation.PUBLIC:
+    if submission.evaluation != Evaluation.FINAL:
         submission.check_report = None
     spec = specification(competition)
     submission.deadline_at = deadline(spec)

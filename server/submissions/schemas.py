@@ -34,7 +34,16 @@ class SubmissionView(BaseModel):
     id: UUID
     competition: str
     team: str
+    evaluation: str = Field(
+        default="public", description="public, or benchmark: it came after the deadline, and is on that board alone"
+    )
     filename: str
+    method: str | None = Field(default=None, description="The method's name, as the team gave it")
+    note: str | None = Field(default=None, description="Of the team, for itself and the host")
+    link: str | None = Field(default=None, description="To a paper or code, as the team gave it; http or https")
+    licence: str | None = Field(
+        default=None, description="SPDX identifier under which the team has published the source; null: not published"
+    )
     notes: list[str] = Field(
         description="What of the file does not run, and how its parameters are bound where that is not plain"
     )

@@ -19,6 +19,7 @@ from lethe.server.context import Context
 from lethe.server.errors import RequestError
 from lethe.server.http.rate_limit import TooManyRequests
 from lethe.server.submissions import parser_pool
+from lethe.server.submissions.descriptions import Description
 from lethe.server.submissions.static_check import RefusedFile, reading_limit
 
 T = TypeVar("T")
@@ -44,7 +45,10 @@ DESCRIPTION = {
                             "type": "string",
                             "format": "binary",
                             "description": "One Python file, or a notebook, that defines unlearning",
-                        }
+                        },
+                        "method": {"type": "string", "description": Description.model_fields["method"].description},
+                        "note": {"type": "string", "description": Description.model_fields["note"].description},
+                        "link": {"type": "string", "description": Description.model_fields["link"].description},
                     },
                 }
             }
@@ -70,12 +74,12 @@ class SentForm:
     fields: dict[str, str]
 
 
-async def read_file(request: Request, limit_bytes: int) -> tuple[str | None, bytes]:
-    """Return the client's file name and the file; raises FileMissing without one, and as `read_form` does."""
+async def read_file(request: Request, limit_bytes: int) -> SentForm:
+    """Return the form with its file; raises FileMissing without one, and as `read_form` does."""
     sent = await read_form(request, limit_bytes)
     if sent.filename is None:
         raise FileMissing("Send the file as multipart/form-data in the field `file`: curl -F file=@submission.py …")
-    return sent.filename, sent.data
+    return sent
 
 
 async def read_form(request: Request, limit_bytes: int) -> SentForm:

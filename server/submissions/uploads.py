@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -10,7 +11,7 @@ from lethe.evaluator.artifacts import ArtifactStore
 from lethe.evaluator.artifacts.store import sha256_hex
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.specification import CompetitionSpec
-from lethe.server.competitions.phases import require_open
+from lethe.server.competitions.phases import evaluation_of_uploads, require_open
 from lethe.server.competitions.service import get_competition, specification
 from lethe.server.context import Context
 from lethe.server.errors import Forbidden
@@ -21,6 +22,7 @@ from lethe.server.models.times import utc_now
 from lethe.server.queue.estimates import deadline
 from lethe.server.queue.planning import advance
 from lethe.server.submissions import idempotency, queries, quotas
+from lethe.server.submissions.descriptions import Description
 from lethe.server.submissions.schemas import UploadAnswer
 from lethe.server.submissions.static_check import CheckedFile, check_file
 from lethe.server.submissions.views import view
@@ -38,13 +40,14 @@ class TeamDisqualified(Forbidden):
 
 @dataclass(frozen=True)
 class Upload:
-    """A file with its sender and the time of its receipt, which decides whether it came late."""
+    """A file with its sender, what its team says about it, and the time of its receipt, which decides if it is late."""
 
     filename: str
     data: bytes
     user: User
     address: str = ""
     idempotency_key: str | None = None
+    description: Description = field(default_factory=Description)
     received_at: datetime = field(default_factory=utc_now)
 
     @cached_property
@@ -84,10 +87,10 @@ def receive(context: Context, competition: Competition, upload: Upload) -> Recei
     """Return the submission for `upload`; a new one is queued in one transaction.
 
     If the same team sent an identical source before, or one that differs in comments and layout only, and that
-    submission neither failed nor was cancelled, it is the answer: resubmitting buys no luck, and costs nothing.
-    Everything else, and every notebook, counts as an attempt
-    before it is checked. Raises CompetitionNotOpen, AttemptsUsed, RefusedFile, IdempotencyMismatch and the errors of
-    `quotas.require_room`.
+    submission neither failed nor was cancelled, it is the answer, with the description that it has: resubmitting buys
+    no luck, and costs nothing. To a benchmark a team sends what it sent before the deadline once again.
+    Everything else, and every notebook, counts as an attempt before it is checked. Raises CompetitionNotOpen,
+    AttemptsUsed, RefusedFile, IdempotencyMismatch and the errors of `quotas.require_room`.
     """
     spec = specification(competition)
     limits = quotas.AttemptLimits(spec.quotas.attempts_per_day, context.settings.attempts_per_address)
@@ -137,13 +140,15 @@ def accept(
     require_open(competition, upload.received_at)
     if team.disqualified_reason is not None:
         raise TeamDisqualified(f"Your team is disqualified: {team.disqualified_reason}")
-    used = quotas.require_room(session, team, spec.quotas)
+    evaluation = evaluation_of_uploads(competition)
+    used = quotas.require_room(session, team, spec.quotas, evaluation)
     team.submissions += 1
     submission = Submission(
         competition_id=competition.id,
         team_id=team.id,
         user_id=upload.user.id,
         request_id=current_request_id(),
+        evaluation=evaluation,
         filename=upload.filename,
         notes=list(checked.notes) or None,
         source_key=source.key,
@@ -151,7 +156,10 @@ def accept(
         form_sha256=checked.form_sha256,
         shape_sha256=checked.shape_sha256,
         # A source that failed or was cancelled gets other seeds: code that looks at the clock could probe them.
-        seed_epoch=queries.next_seed_epoch.rows(session, team_id=team.id, source_sha256=source.sha256).scalar_one(),
+        seed_epoch=queries.next_seed_epoch.rows(
+            session, team_id=team.id, evaluation=evaluation, source_sha256=source.sha256
+        ).scalar_one(),
+        **upload.description.model_dump(),
         runs_total=spec.evaluation.runs,
         deadline_at=deadline(spec),
     )
@@ -172,13 +180,14 @@ def _find_earlier(
         recalled = idempotency.recall(session, upload.user, upload.idempotency_key, digest)
         if recalled is not None:
             return _Outcome(*recalled)
-    identical = queries.identical_submission.rows(
-        session, competition_id=competition.id, user_id=upload.user.id, source_sha256=source_sha256
-    ).scalar()
+    of: dict[str, Any] = {
+        "competition_id": competition.id,
+        "user_id": upload.user.id,
+        "evaluation": evaluation_of_uploads(competition),
+    }
+    identical = queries.identical_submission.rows(session, **of, source_sha256=source_sha256).scalar()
     if identical is None and form_sha256 is not None:
-        identical = queries.submission_of_form.rows(
-            session, competition_id=competition.id, user_id=upload.user.id, form_sha256=form_sha256
-        ).scalar()
+        identical = queries.submission_of_form.rows(session, **of, form_sha256=form_sha256).scalar()
     return None if identical is None else _Outcome(session.get_one(Submission, identical), REPEATED)
 
 

@@ -21,7 +21,7 @@ from lethe.server.competitions.disclosure import (
     shows_fault_details,
     visibility,
 )
-from lethe.server.competitions.phases import phase
+from lethe.server.competitions.phases import phase_of
 from lethe.server.competitions.service import clock_step_s, specification
 from lethe.server.leaderboard.schemas import IntervalView
 from lethe.server.leaderboard.score_queries import current_score
@@ -51,7 +51,7 @@ def view(
     """
     competition = session.get_one(Competition, submission.competition_id)
     team = session.get_one(Team, submission.team_id)
-    visible = visibility(viewer, phase(competition))
+    visible = visibility(viewer, phase_of(competition, submission.evaluation))
     score = current_score(session, submission) if submission.state == SubmissionState.SCORED else None
     step_s = 0.0 if visible.exact else clock_step_s(session, specification(competition))
     shown = _shown(session, submission, step_s)
@@ -59,7 +59,12 @@ def view(
         id=submission.id,
         competition=competition.slug,
         team=team.name,
+        evaluation=submission.evaluation,
         filename=submission.filename,
+        method=submission.method,
+        note=submission.note,
+        link=submission.link,
+        licence=submission.licence,
         notes=submission.notes or [],
         state=shown.state,
         owner=submission.owner if SubmissionState(submission.state).is_terminal else None,
@@ -85,8 +90,7 @@ def _shown(session: Session, submission: Submission, step_s: float) -> Shown:
     state, done, position = submission.state, submission.runs_shown, None
     if not SubmissionState(state).is_terminal:
         check = _check_times(session, submission)
-        is_public = submission.evaluation == Evaluation.PUBLIC  # a final evaluation has no check
-        if is_public:
+        if submission.evaluation != Evaluation.FINAL:  # which has no check
             state = shown_state(state, submission.fault_stage, check, moment=moment, step_s=step_s)
         if submission.runs_shown_at is not None and submission.runs_shown_at > moment:
             done = submission.runs_shown_before
@@ -126,7 +130,7 @@ def _metric(score: Score | None, visible: Visibility) -> dict[str, float] | None
 def receipt(session: Session, submission: Submission) -> ReceiptView:
     """Return the receipts of the submission's scores as its team may see them."""
     competition = session.get_one(Competition, submission.competition_id)
-    visible = visibility(Viewer.TEAM, phase(competition))
+    visible = visibility(Viewer.TEAM, phase_of(competition, submission.evaluation))
     scores = {
         "public": current_score(session, submission),
         "final": None if (final := _final_of(session, submission, visible)) is None else current_score(session, final),
@@ -175,11 +179,11 @@ def error_view(submission: Submission, visible: Visibility) -> ErrorView | None:
 def submission_log(session: Session, submission: Submission, viewer: Viewer = Viewer.TEAM) -> SubmissionLog | None:
     """Return the output of the check stage; None before its end may show, whatever happened to the submission since."""
     competition = session.get_one(Competition, submission.competition_id)
-    is_exact = visibility(viewer, phase(competition)).exact
+    is_exact = visibility(viewer, phase_of(competition, submission.evaluation)).exact
     step_s = 0.0 if is_exact else clock_step_s(session, specification(competition))
     report = submission.check_report
     is_early = step_s and not _check_times(session, submission).has_ended(last_step(utc_now(), step_s))
-    if report is None or (is_early and submission.evaluation == Evaluation.PUBLIC):
+    if report is None or (is_early and submission.evaluation != Evaluation.FINAL):
         return None
     return _log(report)
 

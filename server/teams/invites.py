@@ -5,14 +5,14 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from lethe.server.competitions.phases import require_not_over
+from lethe.server.competitions.phases import require_teams_form
 from lethe.server.competitions.service import specification
 from lethe.server.errors import Conflict, NotFound
 from lethe.server.models import Competition, Team, TeamInvite, TeamMember, User
 from lethe.server.models.times import utc_now
 from lethe.server.security.digests import digest_secret, new_secret
 from lethe.server.teams import queries
-from lethe.server.teams.service import AlreadyInTeam, find_team, leave, lock_user
+from lethe.server.teams.service import AlreadyInTeam, TeamFixed, find_team, has_submitted, leave, lock_user
 
 INVITE_PREFIX = "lethet_"
 INVITE_DAYS = 7
@@ -42,7 +42,7 @@ class TooManyInvites(Conflict):
 
 def invite(session: Session, team: Team, user: User) -> tuple[TeamInvite, str]:
     """Store an invitation to `team`, which must be locked, and return it with its code; raises TooManyInvites."""
-    require_not_over(session.get_one(Competition, team.competition_id))
+    _require_growing(session, session.get_one(Competition, team.competition_id), team)
     if len(open_invites(session, team)) >= MAX_OPEN_INVITES:
         raise TooManyInvites(f"Your team has {MAX_OPEN_INVITES} open invitations. Delete one first.")
     code, digest = new_secret(INVITE_PREFIX)
@@ -69,9 +69,10 @@ def accept(session: Session, code: str, user: User) -> Team:
     found = _usable_invite(session, code)
     lock_user(session, user)  # the order of locks is always user, teams, invitation
     competition = session.get_one(Competition, session.get_one(Team, found.team_id).competition_id)
-    require_not_over(competition)
+    require_teams_form(competition)
     old = find_team(session, competition, user)
     team = _lock_teams(session, found.team_id, old)
+    _require_growing(session, competition, team)
     if old is not None and old.id == team.id:
         raise AlreadyInTeam("You are in this team already.")
     found = _usable_invite(session, code, lock=True)
@@ -89,6 +90,18 @@ def accept(session: Session, code: str, user: User) -> Team:
 def open_invites(session: Session, team: Team) -> list[TeamInvite]:
     """Return the invitations that can still be accepted, newest first."""
     return queries.open_invites(session, team.id, utc_now())
+
+
+def _require_growing(session: Session, competition: Competition, team: Team) -> None:
+    """Raise CompetitionClosed once no teams form, TeamFixed for one that has submitted to a competition that is over.
+
+    The competition's boards show the members.
+    """
+    require_teams_form(competition)
+    if competition.revealed_at is not None and has_submitted(session, team):
+        raise TeamFixed(
+            "Your team has submitted, and the competition is over: its members stay as the boards show them."
+        )
 
 
 def _usable_invite(session: Session, code: str, *, lock: bool = False) -> TeamInvite:

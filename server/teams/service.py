@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from lethe.server.competitions.phases import require_not_over
+from lethe.server.competitions.phases import require_teams_form
 from lethe.server.errors import Conflict, InvalidValue, NotFound
 from lethe.server.leaderboard.standings import mark_board_changed
 from lethe.server.models import Competition, Team, TeamMember, User
@@ -88,7 +88,7 @@ def get_own(session: Session, team_id: UUID, user: User, *, lock: bool = False) 
 
 def create(session: Session, competition: Competition, user: User, name: str) -> Team:
     """Store a new team with `user` in it; raises AlreadyInTeam, TeamNameTaken, InvalidTeamName."""
-    require_not_over(competition)
+    require_teams_form(competition)
     lock_user(session, user)
     team = find_team(session, competition, user)
     if team is not None:

@@ -48,6 +48,10 @@ SHOWN = {
     "submissions.disqualified_reason",
     "submissions.fault_message",
     "submissions.filename",
+    "submissions.licence",
+    "submissions.link",
+    "submissions.method",
+    "submissions.note",
     "submissions.notes",
     "submissions.source_key",
     "teams.disqualified_reason",
@@ -94,7 +98,7 @@ CLOSED = {  # one of a few words, or a slug or id with a pattern of its own
     "work_items.state",
     "workers.admission",
 }
-SECRETS = {"competitions.final_secret", "competitions.secret"}
+SECRETS = {"competitions.benchmark_secret", "competitions.final_secret", "competitions.secret"}
 INTERNAL = {  # keys to search by, and what only commands and programs see
     "audit_events.details",
     "former_scores.receipt",
@@ -130,6 +134,12 @@ SENT = {
     "POST /api/v1/competitions/{slug}/announcements title": "announcements.title",
     "POST /api/v1/competitions/{slug}/extend until": "",
     "POST /api/v1/competitions/{slug}/submissions file": "submissions.source_key",
+    "POST /api/v1/competitions/{slug}/submissions link": "submissions.link",
+    "POST /api/v1/competitions/{slug}/submissions method": "submissions.method",
+    "POST /api/v1/competitions/{slug}/submissions note": "submissions.note",
+    "PATCH /api/v1/submissions/{submission_id} link": "submissions.link",
+    "PATCH /api/v1/submissions/{submission_id} method": "submissions.method",
+    "PATCH /api/v1/submissions/{submission_id} note": "submissions.note",
     "POST /api/v1/competitions/{slug}/teams name": "teams.name",
     "PATCH /api/v1/teams/{team_id} name": "teams.name",
     "POST /api/v1/session password": "",
@@ -193,6 +203,7 @@ def _add_rows(session: Session, svg: dict[str, Any]) -> None:
     for competition in session.scalars(select(Competition)):
         if competition.slug == "over":
             competition.closed_at = competition.finals_started_at = competition.revealed_at = utc_now()
+            competition.benchmark_started_at = utc_now()
         of = {"competition_id": competition.id}
         shown = {"evaluation": Evaluation.PUBLIC, "board_version": 1, "drawn_at": utc_now()}
         session.add(CompetitionHost(**of, user_id=hosting.id))

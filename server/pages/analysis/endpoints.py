@@ -71,6 +71,8 @@ def _visible_competition(session: Session, slug: str, view: Evaluation, visitor:
     competition = competitions.get_competition(session, slug)
     is_hosts = visitor is not None and is_host(session, competition, visitor.user)
     visible = visibility(Viewer.HOST if is_hosts else Viewer.STRANGER, phase(competition))
+    if view is Evaluation.BENCHMARK:
+        raise AnalysisHidden("A benchmark shows scores and ranks only.")
     if not visible.metric or (view is Evaluation.FINAL and not visible.final):
         raise AnalysisHidden("Only hosts see the analysis before the final results are revealed.")
     return competition

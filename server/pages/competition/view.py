@@ -13,7 +13,16 @@ from lethe.server.leaderboard.board_page import BoardPage
 from lethe.server.models import Announcement
 from lethe.server.pages.board import Board, Head, board, plain_heads
 from lethe.server.pages.card import Card, card
-from lethe.server.pages.formatting import Fact, Moment, count_text, limit_facts, moment, outputs_text, paragraphs
+from lethe.server.pages.formatting import (
+    Fact,
+    Moment,
+    count_text,
+    limit_facts,
+    methods_text,
+    moment,
+    outputs_text,
+    paragraphs,
+)
 from lethe.server.pages.snippets import STARTER, Commands, commands
 
 
@@ -117,6 +126,8 @@ def _timeline(facts: CompetitionFacts, now: datetime) -> tuple[TimelineStep, ...
         ("Uploads from", start),
         ("Uploads until", end),
         ("Final results", facts.revealed_at or facts.final_ends_at),
+        ("Benchmark from", facts.benchmark_started_at),
+        ("Benchmark until", facts.benchmark_ended_at),
     )
     return tuple(TimelineStep(title, moment(when), when <= now) for title, when in dates if when is not None)
 
@@ -127,6 +138,7 @@ def _rules(facts: CompetitionFacts, spec: CompetitionSpec) -> tuple[Fact, ...]:
         *limit_facts(facts.quotas),
         Fact("Selected for the final", f"{spec.evaluation.final_selections} per team"),
         Fact("Outputs of the runs", outputs_text(facts.outputs_after_reveal)),
+        Fact("Names of methods", methods_text(facts.methods_shown)),
     )
 
 

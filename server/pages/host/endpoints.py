@@ -29,7 +29,7 @@ router = APIRouter(include_in_schema=False)
 SEARCH_CHARS = 80
 TABLE_COLUMNS = (
     *("submission", "team", "filename", "evaluation", "state", "fault", "final_score"),
-    *("created_at", "disqualified", "alike"),
+    *("created_at", "disqualified", "alike", "method", "link", "note"),
 )
 
 Text = Annotated[str, Form(max_length=10_000)]
@@ -55,6 +55,7 @@ def submissions_table(slug: str, context: AppContext, visitor: RequiredVisitor) 
                 *(one.submission.id, one.team, one.submission.filename, one.submission.evaluation),
                 *(one.submission.state, one.submission.fault_code, one.final_score),
                 *(one.submission.created_at.isoformat(), one.submission.disqualified_reason, one.alike),
+                *(one.submission.method, one.submission.link, one.submission.note),
             ]
             for one in all_submissions(session, competition.id)
         ]

@@ -138,6 +138,8 @@ def _next(session: Session, competition: Competition, current: phases.Phase) -> 
     """Return the next step that needs the oracle banks, and so the command line, with its command and its cost."""
     if current is phases.Phase.DRAFT:
         return f"Publish it when its banks are full: lethe admin competition open {competition.slug}"
+    if current is phases.Phase.REVEALED and not phases.is_benchmark(competition):
+        return f"Keep it open as a benchmark, with a board apart: lethe admin competition benchmark {competition.slug}"
     if current is not phases.Phase.CLOSED:
         return ""
     plan = finals.plan(session, competition)

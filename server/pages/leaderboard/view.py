@@ -6,13 +6,13 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
-from lethe.server.competitions.phases import Phase
+from lethe.server.competitions.phases import Phase, is_benchmark
 from lethe.server.competitions.service import summary
 from lethe.server.leaderboard.board_page import BoardPage, own_row
 from lethe.server.leaderboard.queries import BoardOrder, BoardQuery
 from lethe.server.models import Competition
 from lethe.server.pages.board import COLUMNS, Board, Head, Row, board, row
-from lethe.server.pages.card import PHASES, Card
+from lethe.server.pages.card import Card, phase_text
 from lethe.server.pages.formatting import count_text
 from lethe.server.pages.rendering import render_macro
 from lethe.server.pages.snippets import Commands, commands
@@ -61,7 +61,8 @@ class LeaderboardPage:
     poll_s: int
     commands: Commands
     shown: str
-    is_revealed: bool
+    views: tuple[tuple[str, str], ...]
+    takes_uploads: bool
 
 
 def draw_board(root: str, slug: str, query: BoardQuery, source: BoardPage) -> DrawnBoard:
@@ -92,7 +93,7 @@ def leaderboard_page(
             title=competition.title,
             summary=summary(session, competition),
             phase=current,
-            phase_text=PHASES[current],
+            phase_text=phase_text(current, is_benchmark=is_benchmark(competition)),
             teams=count_text(drawn.teams, "team"),
             submissions=count_text(drawn.entries, "entry", "entries"),
         ),
@@ -110,8 +111,17 @@ def leaderboard_page(
         poll_s=LIVE_POLL_S,
         commands=commands(base_url, slug),
         shown=query.evaluation,
-        is_revealed=current is Phase.REVEALED,
+        views=_views(competition, current),
+        takes_uploads=is_benchmark(competition),
     )
+
+
+def _views(competition: Competition, current: Phase) -> tuple[tuple[str, str], ...]:
+    """Return the boards that a visitor may choose between, as names in addresses and in words."""
+    if current is not Phase.REVEALED:
+        return ()
+    views = (("final", "Final"), ("public", "Public"))
+    return views if competition.benchmark_started_at is None else (*views, ("benchmark", "After the deadline"))
 
 
 def _heads(slug: str, query: BoardQuery) -> dict[str, Head]:

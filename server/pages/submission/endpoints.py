@@ -1,8 +1,9 @@
 """Routes of one submission: its page, its plots, and what its team may do with it."""
 
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
 from lethe.evaluator.contract.batch_counts import batch_note
@@ -11,6 +12,7 @@ from lethe.server.competitions import phases
 from lethe.server.competitions import service as competitions
 from lethe.server.competitions.disclosure import Viewer, shows_plot
 from lethe.server.context import AppContext
+from lethe.server.errors import InvalidValue
 from lethe.server.leaderboard import service as leaderboards
 from lethe.server.leaderboard.score_queries import current_score
 from lethe.server.models import Competition
@@ -22,12 +24,16 @@ from lethe.server.pages.submission.evidence import evidence
 from lethe.server.pages.submission.view import submission_page
 from lethe.server.plots.stored_plots import stored_plots
 from lethe.server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor
-from lethe.server.submissions import measures, selections
+from lethe.server.submissions import measures, publication, selections
 from lethe.server.submissions import service as submissions
+from lethe.server.submissions.descriptions import describe, description_of, may_describe
+from lethe.server.submissions.publication import Licence, may_publish
 from lethe.server.submissions.views import receipt, submission_log
 from lethe.server.submissions.views import view as submission_view
 
 router = APIRouter(include_in_schema=False)
+
+Text = Annotated[str, Form(max_length=1_000)]
 
 
 @router.get("/submissions/{submission_id}")
@@ -43,6 +49,9 @@ def submission(submission_id: UUID, request: Request, context: AppContext, visit
         scored = None if shown.score is None else receipt(session, found)
         shown_evidence = evidence(session, competition, found, viewer)
         can_select = viewer is Viewer.TEAM and phases.may_choose(competition)
+        is_wanted = viewer is Viewer.TEAM or found.method or found.link  # a host corrects what boards show
+        can_describe = bool(is_wanted) and may_describe(competition, found, viewer)
+        can_publish = viewer is Viewer.TEAM and found.origin_id is None and may_publish(competition, found)
         log = submission_log(session, found, viewer)
         prepared, spec = competitions.prepared_competition(competition), competitions.specification(competition)
     lines = source_lines(context.artifacts.get(found.source_key))
@@ -54,6 +63,9 @@ def submission(submission_id: UUID, request: Request, context: AppContext, visit
         receipt=scored,
         evidence=shown_evidence,
         can_select=can_select,
+        can_describe=can_describe,
+        can_publish=can_publish,
+        methods_shown=spec.board.methods,
         is_charged=found.is_charged,
         batch_note=batch_note(prepared.practice.counts, prepared.public.counts, spec.evaluation.batch_size),
         notice=notice(request),
@@ -86,6 +98,41 @@ def unselect(submission_id: UUID, context: AppContext, visitor: FormVisitor) -> 
     return redirect(f"/submissions/{submission_id}", "unselected")
 
 
+@router.post("/submissions/{submission_id}/describe")
+def describe_submission(
+    submission_id: UUID,
+    context: AppContext,
+    visitor: FormVisitor,
+    method: Text = "",
+    note: Text = "",
+    link: Text = "",
+) -> Response:
+    """Change what is said of a submission of mine, or of a competition that I host."""
+    with context.database.write() as session:
+        found, viewer = submissions.get_shown(session, submission_id, visitor.user)
+        changes = description_of({"method": method, "note": note, "link": link})
+        describe(session, found, viewer, visitor.user, changes)
+    return redirect(f"/submissions/{submission_id}", "described")
+
+
+@router.post("/submissions/{submission_id}/publish")
+def publish(submission_id: UUID, context: AppContext, visitor: FormVisitor, licence: Text = "") -> Response:
+    """Publish the source of one of my team's submissions under a licence; without one, withdraw it."""
+    with context.database.write() as session:
+        found = submissions.get_own(session, submission_id, visitor.user)
+        if licence:
+            publication.publish(session, found, _known(licence))
+        else:
+            publication.withdraw(found)
+    return redirect(f"/submissions/{submission_id}", "published" if licence else "withdrawn")
+
+
+def _known(licence: str) -> Licence:
+    if licence not in set(Licence):
+        raise InvalidValue(f"Choose one of these licences: {', '.join(Licence)}.")
+    return Licence(licence)
+
+
 @router.post("/submissions/{submission_id}/measures")
 def compute_measures(submission_id: UUID, context: AppContext, visitor: FormVisitor) -> Response:
     """Have all measures of a submission of a competition that I host computed."""
@@ -102,6 +149,7 @@ def plot(submission_id: UUID, name: str, request: Request, context: AppContext, 
         submission, viewer = submissions.get_shown(session, submission_id, visitor.user)
         competition = session.get_one(Competition, submission.competition_id)
         score = current_score(session, submission)
-        is_shown = score is not None and shows_plot(name, competitions.visibility_of(competition, viewer))
+        visible = competitions.visibility_of(competition, viewer, submission.evaluation)
+        is_shown = score is not None and shows_plot(name, visible)
         found = [one for one in stored_plots(score.plots) if one.name == name] if score and is_shown else []
     return plot_response(request, found[0] if found else None)

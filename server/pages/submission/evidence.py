@@ -16,7 +16,9 @@ from lethe.server.submissions import queries
 
 BEST = {"oracles": "as the oracles", "low": "low", "high": "high", "none": ""}
 """What a perfect submission gets, in words."""
-TITLES = {Evaluation.PUBLIC: "How the score was computed", Evaluation.FINAL: "How the final score was computed"}
+TITLES = dict.fromkeys(Evaluation, "How the score was computed") | {
+    Evaluation.FINAL: "How the final score was computed"
+}
 
 
 def evidence(
@@ -26,7 +28,7 @@ def evidence(
 
     Empty as long as the metric is hidden from `viewer`.
     """
-    visible = visibility_of(competition, viewer)
+    visible = visibility_of(competition, viewer, submission.evaluation)
     if not visible.metric:
         return ()
     evaluated = [submission]

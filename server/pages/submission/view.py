@@ -8,11 +8,23 @@ from lethe.evaluator.contract.notebooks import place_of
 from lethe.evaluator.contract.states import Evaluation, Owner, SubmissionState
 from lethe.evaluator.contract.submission import FILENAME
 from lethe.server.leaderboard.schemas import IntervalView, Leaderboard
-from lethe.server.pages.formatting import Fact, Moment, count_text, duration_text, moment, score_text, size_text
+from lethe.server.pages.formatting import (
+    Fact,
+    Moment,
+    Outward,
+    count_text,
+    duration_text,
+    methods_text,
+    moment,
+    outward,
+    score_text,
+    size_text,
+)
 from lethe.server.pages.headlines import HEADLINES
 from lethe.server.pages.pictures import PlotView
 from lethe.server.pages.scale import anchor, scale_for
 from lethe.server.pages.source_view import Line
+from lethe.server.submissions.publication import Licence
 from lethe.server.submissions.schemas import ReceiptView, SubmissionLog, SubmissionView
 
 POLL_S = 3
@@ -132,6 +144,26 @@ class ScoreEvidence:
 
 
 @dataclass(frozen=True)
+class DescriptionPart:
+    """What the team says of the submission. `said` fills the form of those who may change it; None for others."""
+
+    is_after_deadline: bool
+    method: str
+    note: str
+    link: Outward
+    said: dict[str, str | None] | None
+    methods: str
+
+
+@dataclass(frozen=True)
+class PublicationPart:
+    """The licence that the source is published under, or empty. `licences` are offered to those who may publish."""
+
+    licence: str
+    licences: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class SubmissionPage:
     """Everything on the page of one submission."""
 
@@ -164,6 +196,8 @@ class SubmissionPage:
     final: ScoreBox | None
     receipts: tuple[Receipt, ...]
     evidence: tuple[ScoreEvidence, ...]
+    description: DescriptionPart
+    publication: PublicationPart
 
 
 def submission_page(
@@ -175,6 +209,9 @@ def submission_page(
     receipt: ReceiptView | None = None,
     evidence: tuple[ScoreEvidence, ...] = (),
     can_select: bool = False,
+    can_describe: bool = False,
+    can_publish: bool = False,
+    methods_shown: str = "never",
     is_charged: bool = True,
     batch_note: str = "",
     notice: str = "",
@@ -211,6 +248,15 @@ def submission_page(
         final=None if view.final is None else _score(view.final.score, view.final.interval, standings),
         receipts=() if receipt is None else _receipt(receipt),
         evidence=evidence,
+        description=DescriptionPart(
+            is_after_deadline=view.evaluation == Evaluation.BENCHMARK,
+            method=view.method or "",
+            note=view.note or "",
+            link=outward(view.link),
+            said={"method": view.method, "note": view.note, "link": view.link} if can_describe else None,
+            methods=methods_text(methods_shown),
+        ),
+        publication=PublicationPart(view.licence or "", tuple(Licence) if can_publish else ()),
         advice=() if log is None else tuple(one.message for one in log.advice),
     )
 

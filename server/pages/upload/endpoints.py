@@ -22,6 +22,7 @@ from lethe.server.pages.upload.view import Verdict, accepted, refused, upload_pa
 from lethe.server.security import sessions
 from lethe.server.security.sessions import OptionalVisitor, RequiredVisitor, Visitor
 from lethe.server.submissions import parser_pool, quotas, upload_body, uploads
+from lethe.server.submissions.descriptions import Description, InvalidDescription, description_of
 from lethe.server.submissions.static_check import RefusedFile, check_file
 from lethe.server.teams.service import find_team
 
@@ -46,20 +47,27 @@ async def submit(slug: str, request: Request, context: AppContext, visitor: Requ
     try:
         sent = await upload_body.read_form(request, spec.limits.upload_bytes)
     except RefusedFile as error:
-        return await run_in_threadpool(_refused, request, context, slug, visitor, error, "")
+        return await run_in_threadpool(_refused, request, context, slug, visitor, error, "", {})
     sessions.require_proof(request, visitor, sent.fields.get("csrf_token", ""))
     pasted = sent.fields.get("source", "").replace("\r\n", "\n")
     data = sent.data or pasted.encode()
     name = upload_body.clean_filename(sent.filename) if sent.data else FILENAME
-    upload = uploads.Upload(name, data, visitor.user, address=client_address(request.scope))
     is_check = "check" in sent.fields
     handle = _check if is_check else _upload
+    said = {name: sent.fields.get(name, "") for name in Description.model_fields}
     try:
-        return await upload_body.run_in_upload_thread(
-            context, visitor.user.id, handle, request, context, slug, visitor, upload, is_check=is_check
+        upload = uploads.Upload(
+            name,
+            data,
+            visitor.user,
+            address=client_address(request.scope),
+            description=description_of(sent.fields),
         )
-    except TooManyRequests as error:
-        return await run_in_threadpool(_refused, request, context, slug, visitor, error, _decoded(upload.data))
+        return await upload_body.run_in_upload_thread(
+            context, visitor.user.id, handle, request, context, slug, visitor, upload, said, is_check=is_check
+        )
+    except (InvalidDescription, TooManyRequests) as error:
+        return await run_in_threadpool(_refused, request, context, slug, visitor, error, _decoded(data), said)
 
 
 @router.get("/competitions/{slug}/starter.py")
@@ -85,15 +93,19 @@ def _specification(context: Context, slug: str) -> CompetitionSpec:
         return competitions.specification(competitions.get_competition(session, slug))
 
 
-def _upload(request: Request, context: Context, slug: str, visitor: Visitor, upload: uploads.Upload) -> Response:
+def _upload(
+    request: Request, context: Context, slug: str, visitor: Visitor, upload: uploads.Upload, said: dict[str, str]
+) -> Response:
     try:
         received = uploads.receive(context, uploads.open_competition(context, slug), upload)
     except RequestError as error:
-        return _refused(request, context, slug, visitor, error, _decoded(upload.data))
+        return _refused(request, context, slug, visitor, error, _decoded(upload.data), said)
     return redirect(f"/submissions/{received.answer.id}", "resubmitted" if received.status == uploads.REPEATED else "")
 
 
-def _check(request: Request, context: Context, slug: str, visitor: Visitor, upload: uploads.Upload) -> Response:
+def _check(
+    request: Request, context: Context, slug: str, visitor: Visitor, upload: uploads.Upload, said: dict[str, str]
+) -> Response:
     """Show the result of the static check and store nothing; rate limits of its own bound what it costs."""
     account = visitor.user.id.hex
     waits = (context.rates.wait_s(rule, "static check", account) for rule in (CHECKS, CHECK_UNITS))
@@ -114,18 +126,25 @@ def _check(request: Request, context: Context, slug: str, visitor: Visitor, uplo
                 for _ in range(int(spent.cpu_s / UNIT_S)):
                     context.rates.wait_s(CHECK_UNITS, "static check", account)
     except RequestError as error:
-        return _refused(request, context, slug, visitor, error, _decoded(upload.data))
-    return _upload_page(request, context, slug, visitor, source=_decoded(checked.source), verdict=accepted(checked))
+        return _refused(request, context, slug, visitor, error, _decoded(upload.data), said)
+    source = _decoded(checked.source)
+    return _upload_page(request, context, slug, visitor, said=said, source=source, verdict=accepted(checked))
 
 
 def _refused(
-    request: Request, context: Context, slug: str, visitor: Visitor, error: RequestError, source: str
+    request: Request,
+    context: Context,
+    slug: str,
+    visitor: Visitor,
+    error: RequestError,
+    source: str,
+    said: dict[str, str],
 ) -> Response:
     """Show the form again with the reason, and with the line if the static check found one."""
     verdict = refused(error, source) if isinstance(error, RefusedFile) and source else None
     problem = "" if verdict else refusal_text(error)
     answer = _upload_page(
-        request, context, slug, visitor, source=source, verdict=verdict, problem=problem, status=error.status
+        request, context, slug, visitor, said=said, source=source, verdict=verdict, problem=problem, status=error.status
     )
     return with_retry_after(answer, error)
 
@@ -143,6 +162,7 @@ def _upload_page(
     slug: str,
     visitor: Visitor,
     *,
+    said: dict[str, str] | None = None,
     source: str = "",
     problem: str = "",
     verdict: Verdict | None = None,
@@ -154,5 +174,7 @@ def _upload_page(
         shown = card(competitions.row(session, competition))
         team = find_team(session, competition, visitor.user)
         quota = quotas.view(session, competition, team, visitor.user, spec.quotas)
-    view = upload_page(competition, spec, shown, quota, source=source, problem=problem, verdict=verdict)
+    view = upload_page(
+        competition, spec, shown, quota, said=said or {}, source=source, problem=problem, verdict=verdict
+    )
     return render_page(request, "upload/upload.html", view, visitor, status=status, cacheable=False)

@@ -7,8 +7,9 @@ from lethe.server.competitions import phases
 from lethe.server.competitions.phases import Phase
 from lethe.server.models import Competition
 from lethe.server.pages.card import Card
-from lethe.server.pages.formatting import Moment, count_text, moment, size_text
+from lethe.server.pages.formatting import Moment, count_text, methods_text, moment, size_text
 from lethe.server.pages.source_view import Line, source_lines
+from lethe.server.submissions.descriptions import Description
 from lethe.server.submissions.schemas import QuotaView
 from lethe.server.submissions.static_check import CheckedFile, RefusedFile
 
@@ -41,6 +42,9 @@ class UploadPage:
     card: Card
     closed: str
     is_over: bool
+    is_benchmark: bool
+    methods: str
+    said: dict[str, str]
     limit: str
     left: tuple[str, ...]
     resets: Moment | None
@@ -74,20 +78,25 @@ def upload_page(
     card: Card,
     quota: QuotaView,
     *,
+    said: dict[str, str],
     source: str = "",
     problem: str = "",
     verdict: Verdict | None = None,
 ) -> UploadPage:
-    """Return the form of `competition` with what `quota` leaves."""
+    """Return the form of `competition` with what `quota` leaves; `said` is what was typed about the method before."""
     left = (
         (quota.submissions_left_today, "submission", "left today"),
         (quota.submissions_left, "submission", "left in total"),
         (quota.attempts_left_today, "attempt", "left today"),
     )
+    is_benchmark = phases.is_benchmark(competition)
     return UploadPage(
         card=card,
-        closed=NO_UPLOADS.get(phases.phase(competition), ""),
-        is_over=not phases.may_choose(competition),
+        closed="" if is_benchmark else NO_UPLOADS.get(phases.phase(competition), ""),
+        is_over=not is_benchmark and not phases.may_choose(competition),
+        is_benchmark=is_benchmark,
+        methods=methods_text(spec.board.methods),
+        said={name: said.get(name, "") for name in Description.model_fields},
         limit=size_text(spec.limits.upload_bytes),
         left=tuple(f"{count_text(count, what)} {when}" for count, what, when in left if count is not None),
         resets=moment(quota.resets_at) if quota.submissions_left_today is not None else None,

@@ -24,7 +24,16 @@ from tests.integration.server.conftest import AUDITED, BANK, GOOD, SLUG, Site, u
 pytestmark = pytest.mark.component("postgresql")
 HIDDEN_NAMES = (
     *("replicates", "dossier", "forgetting_quality", "retain_ratio", "test_ratio", "original_outputs"),
-    *("worker_key", "lease", "bank_digest", "seed_epoch", "final_secret", "cap_ratios", "standard_error"),
+    *(
+        "worker_key",
+        "lease",
+        "bank_digest",
+        "seed_epoch",
+        "final_secret",
+        "benchmark_secret",
+        "cap_ratios",
+        "standard_error",
+    ),
 )
 MARKER = "photograph-4711-of-person-0815"  # what code says that runs on hidden data
 MEASURED = 0.7182818284590452
@@ -45,6 +54,7 @@ ANSWERED = {
             *("GET /competitions/{slug}/starter.ipynb", "GET /errors", "GET /api/v1/competitions"),
             *("GET /api/v1/competitions/{slug}", "GET /api/v1/competitions/{slug}/announcements"),
             *("GET /api/v1/competitions/{slug}/leaderboard", "POST /api/v1/users", "POST /api/v1/session"),
+            *("GET /competitions/{slug}/sources", "GET /api/v1/competitions/{slug}/sources"),
         ),
         EVERYBODY,
     ),
@@ -65,6 +75,7 @@ ANSWERED = {
             *(f"GET /api/v1/submissions/{{submission_id}}{part}" for part in ("", "/source", "/log", "/receipt")),
             "GET /api/v1/submissions/{submission_id}/events",
             *(f"POST /api/v1/submissions/{{submission_id}}/{act}" for act in ("select", "unselect")),
+            *(f"{method} /api/v1/submissions/{{submission_id}}/publication" for method in ("PUT", "DELETE")),
             *("PATCH /api/v1/teams/{team_id}", "POST /api/v1/teams/{team_id}/leave"),
             *("POST /api/v1/teams/{team_id}/invites", "DELETE /api/v1/teams/{team_id}/invites/{invite_id}"),
         ),
@@ -84,6 +95,10 @@ ANSWERED = {
         frozenset({HOST, OPERATOR}),
     ),
     "POST /api/v1/submissions/{submission_id}/cancel": frozenset({OWNER, HOST, OPERATOR}),
+    "PATCH /api/v1/submissions/{submission_id}": frozenset({OWNER, HOST, OPERATOR}),
+    # Of what nobody has published nobody; see test_published_sources.
+    "GET /competitions/{slug}/sources/{submission_id}": frozenset(),
+    "GET /api/v1/competitions/{slug}/sources/{submission_id}": frozenset(),
     "GET /submissions/{submission_id}": frozenset({OWNER, HOST, OPERATOR}),
     "GET /submissions/{submission_id}/plots/{name}.svg": frozenset(),  # of what has no score nobody; see test_plots
     "GET /competitions/{slug}/analysis/{view}.svg": frozenset(),  # nothing is drawn yet

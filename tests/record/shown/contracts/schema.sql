@@ -1,4 +1,4 @@
--- revision 0020
+-- revision 0021
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -62,6 +62,9 @@ CREATE TABLE competitions (
     final_secret VARCHAR(64)
     revealed_at DATETIME
     board_version INTEGER DEFAULT '0' NOT NULL
+    benchmark_secret VARCHAR(64)
+    benchmark_started_at DATETIME
+    benchmark_ended_at DATETIME
     CONSTRAINT pk_competitions PRIMARY KEY (id)
     CONSTRAINT uq_competitions_slug UNIQUE (slug)
 );
@@ -249,6 +252,11 @@ CREATE TABLE submissions (
     shape_sha256 VARCHAR(64)
     runs_shown_before INTEGER DEFAULT '0' NOT NULL
     upload_sha256 VARCHAR(64)
+    method VARCHAR(80)
+    note VARCHAR(300)
+    link VARCHAR(300)
+    licence VARCHAR(24)
+    published_at DATETIME
     CONSTRAINT ck_submissions_final_has_origin CHECK ((evaluation = 'final') = (origin_id IS NOT NULL))
     CONSTRAINT fk_submissions_competition_id FOREIGN KEY(competition_id) REFERENCES competitions (id)
     CONSTRAINT fk_submissions_origin_id_submissions FOREIGN KEY(origin_id) REFERENCES submissions (id)
@@ -405,6 +413,7 @@ CREATE INDEX ix_standings_board ON standings (competition_id, evaluation, positi
 CREATE INDEX ix_standings_updated ON standings (competition_id, evaluation, updated_at);
 CREATE INDEX ix_submissions_competition_created ON submissions (competition_id, created_at);
 CREATE INDEX ix_submissions_competition_state ON submissions (competition_id, state);
+CREATE INDEX ix_submissions_published ON submissions (competition_id, created_at) WHERE licence IS NOT NULL;
 CREATE INDEX ix_submissions_state_deadline ON submissions (state, deadline_at);
 CREATE INDEX ix_submissions_team_created ON submissions (team_id, created_at);
 CREATE INDEX ix_submissions_team_form ON submissions (team_id, form_sha256);

@@ -6,13 +6,18 @@ from pathlib import Path
 import pytest
 
 from lethe.evaluator.contract.specification_file import SpecificationError, load_specification
+from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions.phases import (
     CompetitionClosed,
     CompetitionNotStarted,
     CompetitionPaused,
     Phase,
     describe,
+    evaluation_of_uploads,
+    is_benchmark,
     phase,
+    phase_of,
+    require_not_over,
     require_open,
     span_text,
     time_text,
@@ -104,3 +109,29 @@ def test_offsets_are_kept_apart_from_utc(tmp_path: Path) -> None:
     )
     phases = load_specification(path).phases
     assert (phases.public_start, phases.public_end) == (START, END)
+
+
+def test_a_benchmark_takes_uploads_after_the_reveal_until_it_ends() -> None:
+    over = {"closed_at": END, "finals_started_at": END, "revealed_at": END}
+    later = END + timedelta(days=400)
+    with pytest.raises(CompetitionClosed, match="400 d late"):
+        require_open(competition(**over), later)
+    kept = competition(**over, benchmark_started_at=END)
+    require_open(kept, later)
+    assert (phase(kept, later), is_benchmark(kept)) == (Phase.REVEALED, True)
+    assert evaluation_of_uploads(kept) is Evaluation.BENCHMARK
+    assert evaluation_of_uploads(competition(**over)) is Evaluation.PUBLIC
+    assert describe(kept, later) == "faces is revealed; it is a benchmark since 2026-04-01T00:00:00Z."
+    with pytest.raises(CompetitionClosed):
+        require_not_over(kept, later)  # nobody selects for the finals any more
+    ended = competition(**over, benchmark_started_at=END, benchmark_ended_at=END + SECOND)
+    with pytest.raises(CompetitionClosed, match="The benchmark of faces ended at 2026-04-01T00:00:01Z"):
+        require_open(ended, later)
+    assert describe(ended, later) == "faces is revealed; its benchmark ended 2026-04-01T00:00:01Z."
+
+
+@pytest.mark.parametrize("revealed_at", [None, END])
+def test_what_a_benchmark_runs_stays_hidden_for_ever(revealed_at: datetime | None) -> None:
+    found = competition(revealed_at=revealed_at)
+    assert phase_of(found, Evaluation.BENCHMARK) is Phase.OPEN
+    assert phase_of(found, Evaluation.PUBLIC) is phase(found)

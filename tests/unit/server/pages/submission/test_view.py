@@ -25,6 +25,7 @@ def view(**changes: Any) -> SubmissionView:
         "id": UUID(int=7),
         "competition": "demo",
         "team": HOSTILE,
+        "evaluation": "public",
         "filename": "mine.py",
         "state": "queued",
         "runs_done": 0,

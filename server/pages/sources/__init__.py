@@ -1,0 +1,1 @@
+"""Published sources: the list of a competition, and each of them."""
