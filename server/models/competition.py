@@ -38,3 +38,4 @@ class Competition(Entity):
     final_secret: Mapped[str | None] = mapped_column(String(64), default=None)
     revealed_at: Mapped[datetime | None] = mapped_column(default=None)
     board_version: Mapped[int] = mapped_column(default=0)
+    edited_at: Mapped[datetime | None] = mapped_column(default=None)

@@ -34,7 +34,9 @@ ACTIONS = {
         f"competition {action}": f"competition.{action}"
         for action in ("create", "open", "pause", "extend", "close", "announce")
     },
-    **{f"competition {action}": f"competition.{action}" for action in ("recheck", "finals", "reveal", "delete")},
+    **{
+        f"competition {action}": f"competition.{action}" for action in ("recheck", "finals", "reveal", "edit", "delete")
+    },
     **{f"oracles {action}": f"oracles.{action}" for action in ("seed", "recall", "prune")},
     **{action: f"competition.{action}" for action in ("calibrate", "rescore")},
     **{action: f"storage.{action}" for action in ("prune", "restore")},
