@@ -79,7 +79,7 @@ def test_limits_of_runs_change_until_something_is_uploaded(site: Site) -> None:
     assert edited(site, spec(limits=LimitsSpec(run_wall_s=30.0))) == ["limits.run_wall_s"]
     with site.register("ann") as ann:
         assert upload(ann).status_code == 202
-    with pytest.raises(editing.FixedByNow, match="limits.run_wall_s: submissions were measured under it"):
+    with pytest.raises(editing.FixedByNow, match=r"limits.run_wall_s: submissions were measured under it"):
         edited(site, spec(limits=LimitsSpec(run_wall_s=40.0)))
     assert edited(site, spec(limits=LimitsSpec(run_wall_s=30.0, log_bytes=2**15))) == ["limits.log_bytes"]
 
