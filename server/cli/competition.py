@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lethe.server.models import Competition
 
 WATCH_S = 2.0
+SHOWN_CHARS = 60  # of a value
 
 app = typer.Typer(no_args_is_help=True, help="Create competitions and lead them through their phases.")
 
@@ -323,6 +324,43 @@ def list_competitions(home: Home = None, as_json: Json = False) -> None:
         typer.echo(json.dumps([row.model_dump(mode="json") for row in rows]))
         return
     print_competitions(rows, Console())
+
+
+@app.command("edit")
+def edit_competition(
+    slug: Slug,
+    specification: Annotated[Path, typer.Argument(help="The specification as it is to be: a TOML file")],
+    yes: Yes = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Change texts, names of classes, dates, quotas and measures of a competition that exists.
+
+    What would change its models or scores is refused with the reason. Limits of runs may change until something is
+    uploaded. Its page says when it was edited last.
+    """
+    from lethe.evaluator.contract.specification_file import load_specification
+    from lethe.server.competitions.service import get_competition
+    from lethe.server.hosting import editing
+
+    wanted = load_specification(specification)
+    context = open_site(home)
+    with context.database.read() as session:
+        found = editing.changes(session, get_competition(session, slug, drafts=True), wanted)
+    for one in () if as_json else found:
+        typer.echo(f"{one.key}: {_shortened(one.before)} → {_shortened(one.after)}", err=not yes)
+    if found:
+        if not yes:
+            typer.confirm(f"Change {slug}?", abort=True, err=True)
+        with context.database.write() as session:
+            found = editing.edit(session, slug, wanted)
+    document = {"competition": slug, "changes": [asdict(one) for one in found]}
+    say(document, f"Changed {slug}." if found else f"{slug} says all of that already.", as_json)
+
+
+def _shortened(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= SHOWN_CHARS else f"{text[: SHOWN_CHARS - 1]}…"
 
 
 @app.command("delete")

@@ -150,6 +150,7 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         public_ends_at=competition.public_ends_at,
         final_ends_at=competition.final_ends_at,
         revealed_at=competition.revealed_at,
+        edited_at=competition.edited_at,
         final_selections=spec.evaluation.final_selections,
         metric=_metric(spec, visibility(Viewer.STRANGER, phase(competition))),
         architecture=spec.model.architecture,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, delete, func, select, text, union
+from sqlalchemy import ColumnElement, CompoundSelect, Row, Select, delete, func, select, text, union, update
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
@@ -76,6 +76,19 @@ def with_other_evaluation(session: Session, submission: Submission) -> Sequence[
             | (Submission.id == submission.origin_id)
         )
     ).all()
+
+
+def has_submissions(session: Session, competition: Competition) -> bool:
+    """Return whether anything was uploaded to the competition, whatever became of it."""
+    found = select(Submission.id).where(Submission.competition_id == competition.id).limit(1)
+    return session.scalar(found) is not None
+
+
+def measure_again(session: Session, competition: Competition) -> None:
+    """Forget the measures of all scores, so that they are computed again, the board's columns first."""
+    session.execute(
+        update(Score).where(Score.competition_id == competition.id).values(measures=None, shown_measures={})
+    )
 
 
 def delete_reference_scores(session: Session, competition: Competition, evaluation: Evaluation) -> None:

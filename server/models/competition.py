@@ -43,3 +43,4 @@ class Competition(Entity):
     benchmark_started_at: Mapped[datetime | None] = mapped_column(default=None)
     benchmark_ended_at: Mapped[datetime | None] = mapped_column(default=None)
     board_version: Mapped[int] = mapped_column(default=0)
+    edited_at: Mapped[datetime | None] = mapped_column(default=None)

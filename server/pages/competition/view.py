@@ -119,7 +119,7 @@ def competition_page(
 
 
 def _timeline(facts: CompetitionFacts, now: datetime) -> tuple[TimelineStep, ...]:
-    """Return the dates that are set, in the calendar's order."""
+    """Return the dates that are set, in the calendar's order; last, when the page was edited."""
     start = max((when for when in (facts.opened_at, facts.public_starts_at) if when is not None), default=None)
     end = facts.closed_at or facts.public_ends_at
     dates = (
@@ -128,6 +128,7 @@ def _timeline(facts: CompetitionFacts, now: datetime) -> tuple[TimelineStep, ...
         ("Final results", facts.revealed_at or facts.final_ends_at),
         ("Benchmark from", facts.benchmark_started_at),
         ("Benchmark until", facts.benchmark_ended_at),
+        ("Edited by the host", facts.edited_at),
     )
     return tuple(TimelineStep(title, moment(when), when <= now) for title, when in dates if when is not None)
 

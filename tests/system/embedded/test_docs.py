@@ -144,7 +144,8 @@ def test_the_path_of_the_docs(people: dict[str, Person], embedded: Installation)
         printed
     )
     assert "10 scores of our-people were replaced" in printed
-    (deletion,) = hosting.take("9.")
+    edition, deletion = hosting.take("9.")
+    assert "says all of that already" in host.run([edition.replace("edit our-people", "edit our-people --yes")])
     assert "our-people" in host.run([deletion.replace("delete our-people", "delete our-people --yes")])
     assert "our-people" not in embedded.lethe("admin", "competition", "list").stdout
     for page in (hosting, participants, api):

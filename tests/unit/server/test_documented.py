@@ -34,7 +34,10 @@ ACTIONS = {
         f"competition {action}": f"competition.{action}"
         for action in ("create", "open", "pause", "extend", "close", "announce")
     },
-    **{f"competition {action}": f"competition.{action}" for action in ("recheck", "finals", "reveal", "benchmark", "delete")},
+    **{
+        f"competition {action}": f"competition.{action}"
+        for action in ("recheck", "finals", "reveal", "benchmark", "edit", "delete")
+    },
     **{f"oracles {action}": f"oracles.{action}" for action in ("seed", "recall", "prune")},
     **{action: f"competition.{action}" for action in ("calibrate", "rescore")},
     **{action: f"storage.{action}" for action in ("prune", "restore")},

@@ -1,0 +1,143 @@
+"""Edits a competition: what its specification may say differently although it exists, and why the rest stays."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.server.audit_log.events import record
+from lethe.server.competitions.service import lock_competition, specification
+from lethe.server.errors import Conflict, InvalidValue
+from lethe.server.hosting import queries
+from lethe.server.models import Competition
+from lethe.server.models.times import utc_now
+
+# Keys of the specification, or tables of keys, the first that fits: None may change, otherwise why it may not.
+_MADE = "data and models were made from it; create another competition"
+_MEASURED = "submissions were measured under it; create another competition"
+_RULES: tuple[tuple[str, str | None], ...] = (
+    ("data.class_names", None),
+    *((table, _MADE) for table in ("data", "split", "practice", "model", "training", "evaluation", "audits")),
+    ("metric", "scores were computed by it: lethe admin rescore --rule computes all of them anew"),
+    ("limits.upload_bytes", None),
+    ("limits.log_bytes", None),
+    ("limits.end_after_s", None),
+    ("limits.total_wall_s", _MEASURED),
+    *((table, _MEASURED) for table in ("limits", "dependencies", "leave_out", "ignore_cuda")),
+    ("leaks", "what teams have learned so far was counted by it; create another competition"),
+    ("outputs_after_reveal", "teams uploaded, and people gave photographs, under it; create another competition"),
+)
+_UNTIL_SUBMISSIONS = (_MEASURED, *(reason for key, reason in _RULES if key in {"leaks", "outputs_after_reveal"}))
+
+_DATES = {
+    "phases.public_start": "public_starts_at",
+    "phases.public_end": "public_ends_at",
+    "phases.final_end": "final_ends_at",
+}
+
+
+class FixedByNow(Conflict):
+    """An edit would change what exists already."""
+
+    code = "fixed_by_now"
+    title = "Cannot be changed any more"
+
+
+class InvalidEdit(InvalidValue):
+    """The new specification is of another competition, or its calendar lies in the past."""
+
+    code = "invalid_edit"
+    title = "Invalid edit"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A key of the specification with its former and its new value, as JSON."""
+
+    key: str
+    before: Any
+    after: Any
+
+
+def changes(session: Session, competition: Competition, wanted: CompetitionSpec) -> list[Change]:
+    """Return how `wanted` differs from the stored specification. Seeds and limits that it leaves out are not compared.
+
+    Raises InvalidEdit for another slug and a new end of uploads in the past, and FixedByNow with a reason for each key
+    that has to stay.
+    """
+    if wanted.slug != competition.slug:
+        raise InvalidEdit(f"The file is of {wanted.slug!r}, not of {competition.slug!r}. A slug never changes.")
+    stored = specification(competition)
+    found = list(_differences(stored.model_dump(mode="json"), wanted.model_dump(mode="json")))
+    if stored.limits.run_retraining_fraction is not None:  # the limit follows from what retraining took at creation
+        found = [one for one in found if one.key != "limits.run_wall_s"]
+    has_submissions = queries.has_submissions(session, competition)
+    reasons = {one.key: _reason(one.key, has_submissions) for one in found}
+    fixed = [f"{key}: {reason}" for key, reason in reasons.items() if reason]
+    if fixed:
+        raise FixedByNow(f"Cannot be changed any more: {'; '.join(fixed)}.")
+    if any(one.key.startswith("phases.") for one in found):
+        _require_possible_calendar(competition, wanted)
+    return found
+
+
+def edit(session: Session, slug: str, wanted: CompetitionSpec, *, actor: str | None = None) -> list[Change]:
+    """Store the changes that `wanted` asks for, and return them; raises as `changes` does.
+
+    Where the columns of measures change, all scores are measured again.
+    """
+    competition = lock_competition(session, slug)
+    found = changes(session, competition, wanted)
+    if not found:
+        return []
+    document = competition.specification
+    for one in found:
+        document = _with(document, one.key.split("."), one.after)
+    edited = CompetitionSpec.model_validate(document)
+    competition.specification = edited.model_dump(mode="json")
+    competition.title = edited.title
+    names = competition.specification["data"].get("class_names")
+    if names is not None:
+        competition.prepared = _with(competition.prepared, ["data", "class_names"], names)
+    for one in found:  # only these: a host may have moved another date since
+        if one.key in _DATES:
+            setattr(competition, _DATES[one.key], getattr(edited.phases, one.key.removeprefix("phases.")))
+    if any(one.key.startswith("measures.") for one in found):
+        queries.measure_again(session, competition)
+    competition.edited_at = utc_now()
+    record(session, "competition.edit", slug, actor=actor, competition=competition, keys=[one.key for one in found])
+    return found
+
+
+def _require_possible_calendar(competition: Competition, wanted: CompetitionSpec) -> None:
+    end = wanted.phases.public_end
+    if competition.finals_started_at is not None:
+        raise FixedByNow("Cannot be changed any more: phases: the final evaluation has begun.")
+    if end is not None and end != competition.public_ends_at and end <= utc_now():
+        raise InvalidEdit("phases.public_end lies in the past: lethe admin competition close ends uploads now.")
+
+
+def _reason(key: str, has_submissions: bool) -> str | None:
+    """Why a key has to stay; None where it may change."""
+    for prefix, reason in _RULES:
+        if key == prefix or key.startswith(f"{prefix}."):
+            return None if reason in _UNTIL_SUBMISSIONS and not has_submissions else reason
+    return None
+
+
+def _differences(before: dict[str, Any], after: dict[str, Any], table: str = "") -> Iterator[Change]:
+    """Yield the keys with other values, as `table.key`. A seed that is left to be drawn is the one that was drawn."""
+    for name, value in after.items():
+        old, key = before.get(name), f"{table}{name}"
+        if isinstance(value, dict) and isinstance(old, dict):
+            yield from _differences(old, value, f"{key}.")
+        elif value != old and not (name == "seed" and value is None):
+            yield Change(key, old, value)
+
+
+def _with(document: dict[str, Any], path: list[str], value: Any) -> dict[str, Any]:
+    """A copy of the JSON document with another value in one place."""
+    name, *rest = path
+    return document | {name: _with(document[name], rest, value) if rest else value}
