@@ -48,6 +48,14 @@ class PublicCounts(BaseModel):
     classes: int
 
 
+class PracticeView(BaseModel):
+    """The practice bundle, which `GET /competitions/{slug}/practice` has."""
+
+    sha256: str
+    size_bytes: int
+    oracles: int = Field(description="Practice oracles whose outputs it has; 0 until all of them are trained")
+
+
 class CompetitionFacts(CompetitionRow):
     description: str
     opened_at: datetime | None
@@ -66,6 +74,7 @@ class CompetitionFacts(CompetitionRow):
     quotas: PublicQuotas = Field(description="What a team may send; 0: no limit")
     counts: PublicCounts
     practice_counts: PublicCounts | None = Field(description="Of the practice data; null where they were not counted")
+    practice: PracticeView | None = Field(default=None, description="The practice bundle; null where there is none")
     environment: dict[str, str] = Field(description="Versions of what a submission can import")
     extra_parameters: list[str] = Field(description="Further parameters of unlearning that are bound by name")
     outputs_after_reveal: bool = Field(
