@@ -127,6 +127,15 @@ class ArtifactStore:
             raise self._corrupt(artifact)
         return data
 
+    def path_of(self, artifact: ArtifactRef | str) -> Path | None:
+        """The artifact's file, to be read only, where the store is a folder of this machine; raises ArtifactMissing."""
+        if not isinstance(self._backend, LocalStore) or self._backend.prefix is None:
+            return None
+        path = Path(self._backend.prefix) / _key_of(artifact)
+        with self._translating_errors(), self._raising_missing(_key_of(artifact)):
+            path.stat()
+        return path
+
     def read_range(self, artifact: ArtifactRef | str, start: int, end: int) -> Iterator[memoryview]:
         """Yield the bytes from `start` until before `end` in pieces, which no digest is checked for.
 

@@ -106,7 +106,7 @@ class Client:
                     f"the practice bundle of {slug} has just changed on the server: run the same command again",
                     code="bundle_changed",
                 )
-            if response.status_code != codes.PARTIAL_CONTENT:
+            if have and response.status_code != codes.PARTIAL_CONTENT:
                 have = stream.seek(0)
                 stream.truncate()
             for piece in response.iter_bytes():

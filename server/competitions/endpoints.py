@@ -45,6 +45,7 @@ def list_announcements(slug: str, context: AppContext) -> list[AnnouncementView]
 def get_practice(slug: str, request: Request, context: AppContext) -> Response:
     """The practice bundle: practice data, the model trained on them and outputs of practice oracles, as safetensors.
 
-    `lethe practice` and `lethe check -c` read it. The ETag is its SHA-256; 300 downloads an hour for each address.
+    `lethe practice` and `lethe check -c` read it. The ETag is its SHA-256. An address may have 300 downloads
+    an hour, whole or in part, if the operator has not set another rate.
     """
     return practice.answer_download(context, slug, request)

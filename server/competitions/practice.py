@@ -13,9 +13,6 @@ from lethe.server.http.artifact_download import ArtifactDownload
 from lethe.server.http.client_address import client_address
 from lethe.server.http.rate_limit import TooManyRequests
 
-PER_ADDRESS = parse("300 per hour")
-"""Downloads, of the whole or of a part: enough for a class behind one address."""
-
 
 class PracticeMissing(NotFound):
     """The competition has no practice bundle, or its file is gone."""
@@ -45,10 +42,15 @@ def answer_download(context: Context, slug: str, request: Request) -> Response:
     download = ArtifactDownload(bundle.artifact, bundle.size_bytes, f"{slug}-practice.safetensors")
     if (unchanged := download.unchanged(request)) is not None:
         return unchanged
-    wait_s = context.rates.wait_s(PER_ADDRESS, "practice", client_address(request.scope))
-    if wait_s is not None:
-        raise TooManyRequests("This address has asked for too many practice bundles.", wait_s)
+    _count_request(context, request)
     try:
         return download.answer(request, context.artifacts)
     except ArtifactMissing as error:
         raise PracticeMissing(f"The practice bundle of {slug} is not in the artifact store; tell the host.") from error
+
+
+def _count_request(context: Context, request: Request) -> None:
+    rate = context.settings.rate_practice
+    wait_s = context.rates.wait_s(parse(rate), "practice", client_address(request.scope)) if rate else None
+    if wait_s is not None:
+        raise TooManyRequests("This address has asked for too many practice bundles.", wait_s)

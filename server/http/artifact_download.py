@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from itertools import chain
+from pathlib import Path
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from lethe.evaluator.artifacts import ArtifactStore
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.server.http.byte_ranges import requested_range
 from lethe.server.http.entity_tags import etag_matches
+from lethe.server.http.send_file import EXTENSION
 
 MEDIA_TYPE = "application/octet-stream"
 
@@ -46,12 +49,30 @@ class ArtifactDownload:
         headers = {**self._headers, "Content-Length": str(end - start)}
         if asked is not None:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{self._size_bytes}"
+        path = store.path_of(self._ref)
+        if path is not None and asked is None and EXTENSION in request.scope.get("extensions", {}):
+            return _WholeFile(path, headers)
         return StreamingResponse(
             _begun(store.read_range(self._ref, start, end)),
             status_code=200 if asked is None else 206,
             media_type=MEDIA_TYPE,
             headers=headers,
         )
+
+
+class _WholeFile(Response):
+    """A file that the server's protocol copies to the connection."""
+
+    def __init__(self, path: Path, headers: dict[str, str]) -> None:
+        self._path = path
+        self.status_code = 200
+        self.media_type = MEDIA_TYPE
+        self.background = None
+        self.init_headers(headers)
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await send({"type": EXTENSION, "path": str(self._path)})
 
 
 def _begun(pieces: Iterator[memoryview]) -> Iterator[memoryview]:
