@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 TRIES = 5
 """How often in a row a download may stop without having brought anything."""
+PAUSE_S = 1.0
 BUNDLES = "bundles"
 FILE, PARTIAL = "bundle.safetensors", "bundle.part"
 
@@ -152,6 +154,7 @@ def _download(client: Client, slug: str, offered: PracticeView, partial: Buffere
                 raise
             reason = str(error)
         tries = tries + 1 if partial.seek(0, 2) <= have else 0
+        time.sleep(PAUSE_S if tries else 0)
     partial.flush()
     partial.seek(0)
     if hashlib.file_digest(partial, "sha256").hexdigest() != offered.sha256:
