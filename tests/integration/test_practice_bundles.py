@@ -42,9 +42,9 @@ pytestmark = pytest.mark.slow
 SEED = 0x5EC2E7_5EED_5EED
 TINY: dict[str, Any] = {
     "title": "Tiny",
-    "split": SplitSpec(seed=SEED, retain_sample=8, final=True),
+    "split": SplitSpec(seed=SEED, retain_sample=8),
     "practice": PracticeSpec(identities=8, oracles=8),
-    "training": TrainingSpec(epochs=2, batch_size=16),
+    "training": TrainingSpec(epochs=1, batch_size=16),
     "evaluation": EvaluationSpec(runs=8, oracles=8, ceiling_oracles=8),
     "audits": AuditsSpec(runs=0),
 }
@@ -83,6 +83,7 @@ def published(context: Context, slug: str) -> tuple[PreparedCompetition, Practic
 def test_nothing_of_the_hidden_side_is_in_it(create: Make, tmp_path: Path, spec: CompetitionSpec) -> None:
     make_image_folder(tmp_path / "photographs", people=24, each=4)
     files = Files(folder=tmp_path / "photographs")
+    spec = spec.model_copy(update={"split": spec.split.model_copy(update={"final": True})})
     context = create(spec, files)
     prepared, file, path = published(context, spec.slug)
     with context.database.read() as session:
@@ -131,7 +132,9 @@ def pictures(images: NDArray[np.uint8]) -> set[bytes]:
 
 
 @pytest.mark.component("bubblewrap")
-def test_seeding_publishes_the_oracles_and_a_check_scores_with_them(create: Make, tmp_path: Path) -> None:
+def test_seeding_publishes_the_oracles_and_a_check_scores_with_them(
+    create: Make, tmp_path: Path, kept_image: None
+) -> None:
     context = create(FACES)
     _, first, former = published(context, "tiny")
     shown: list[int] = []
@@ -145,12 +148,12 @@ def test_seeding_publishes_the_oracles_and_a_check_scores_with_them(create: Make
     seed(stop=stop)
     assert published(context, "tiny")[1] == first  # not all of them are there
     found = seed()
-    assert (found.trained, found.wanted) == (40, 40)  # two splits of 16, and eight
-    assert set(shown) == {40}
+    assert (found.trained, found.wanted) == (24, 24)  # two pools, and eight
+    assert set(shown) == {24}
     prepared, file, path = published(context, "tiny")
     assert (first.oracles, file.oracles) == (0, 8)
-    assert [one.split for one in oracle_status.status(context, "tiny")] == ["public", "final", "practice"]
-    practice = oracle_status.status(context, "tiny")[2]
+    assert [one.split for one in oracle_status.status(context, "tiny")] == ["public", "practice"]
+    practice = oracle_status.status(context, "tiny")[1]
     assert (practice.oracles, practice.ceiling, practice.missing) == ((8, 8), (0, 0), 0)
 
     bundle = open_bundle(path)
