@@ -35,7 +35,7 @@ def needed_bytes(spec: CompetitionSpec, hidden: Photographs, splits: Splits) -> 
     """
     weights = build_model(spec.model.architecture, spec.data.classes).state_dict().values()
     checkpoint = sum(prod(tensor.shape) * tensor.element_size() for tensor in weights)
-    needed = hidden.images.nbytes
+    needed: int = hidden.images.nbytes
     needed += spec.practice.oracles * checkpoint
     for split in (splits.public, splits.final):
         if split is None:

@@ -51,8 +51,8 @@ class PublicCounts(BaseModel):
 class PracticeView(BaseModel):
     """The practice bundle, which `GET /competitions/{slug}/practice` has."""
 
-    sha256: str
-    size_bytes: int
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size_bytes: int = Field(ge=1)
     oracles: int = Field(description="Practice oracles whose outputs it has; 0 until all of them are trained")
 
 

@@ -34,6 +34,9 @@ class Server(ThreadingHTTPServer):
         self.named: str | None = None
         """The digest of the ETag, if it is another one."""
 
+        self.offered: str | None = None
+        """The digest in the facts, if it is another one."""
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
@@ -46,7 +49,7 @@ class Handler(BaseHTTPRequestHandler):
         site = self.server
         digest = sha256(site.data).hexdigest()
         if not self.path.endswith("/practice"):
-            view = {"sha256": digest, "size_bytes": len(site.data), "oracles": 8}
+            view = {"sha256": site.offered or digest, "size_bytes": len(site.data), "oracles": 8}
             body = json.dumps(EXAMPLES["CompetitionFacts"] | {"practice": view}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -131,6 +134,13 @@ def test_a_bundle_that_changes_meanwhile_is_said_to_have(server: Server, tmp_pat
     server.named = "0" * 64
     with pytest.raises(ApiError, match="has just changed on the server: run the same command again"):
         obtain(server, tmp_path)
+
+
+def test_a_digest_that_is_none_names_no_folder(server: Server, tmp_path: Path) -> None:
+    server.offered = "../" * 3 + "0" * 55
+    with pytest.raises(ApiError, match=r"its answer cannot be read|is not a Lethe server"):
+        obtain(server, tmp_path / "in" / "here")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_newer_version_replaces_the_older_one(server: Server, tmp_path: Path) -> None:
