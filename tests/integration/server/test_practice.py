@@ -1,6 +1,6 @@
 """The practice bundle over HTTP: whole, in ranges, conditional and counted, from folders and from S3."""
 
-from collections.abc import Callable
+import asyncio
 from hashlib import sha256
 from pathlib import Path
 
@@ -35,9 +35,6 @@ def publish(context: Context, data: bytes) -> PracticeFile:
         practice = prepared.practice.model_copy(update={"bundle": file})
         locked.prepared = prepared.model_copy(update={"practice": practice}).model_dump(mode="json")
     return file
-
-
-Publish = Callable[[Context, bytes], PracticeFile]
 
 
 def test_a_bundle_is_sent_whole_in_parts_and_not_at_all(site: Site) -> None:
@@ -77,7 +74,11 @@ def test_a_bundle_is_sent_whole_in_parts_and_not_at_all(site: Site) -> None:
         assert beyond.headers["content-range"] == f"bytes */{len(data)}"
 
 
-def test_files_larger_than_a_piece_arrive_whole_on_one_connection_after_the_other(site: Site) -> None:
+@pytest.mark.parametrize("places", [1, 0], ids=["copied by the kernel", "read, as many others are copied"])
+def test_files_larger_than_a_piece_arrive_whole_on_one_connection_after_the_other(
+    site: Site, monkeypatch: pytest.MonkeyPatch, places: int
+) -> None:
+    monkeypatch.setattr("lethe.server.http.send_file._places", asyncio.Semaphore(places))
     data = bytes(range(256)) * 2**14  # 4 MiB
     publish(site.context, data)
     with site.client() as stranger:
