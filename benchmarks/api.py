@@ -6,7 +6,9 @@ with attempts counted by account; the bare server reads the form and counts the 
 24,000 submissions in the database and with 540,000 (1,200 teams, 450 each), which may cost a fifth more.
 
 Run it with nothing else on the machine; wrk (Debian: apt-get install wrk) makes the load.
-`python -m benchmarks.api [boards] [uploads] [routes] [--seconds 8]`
+Downloads: a practice bundle of 16 MiB and one of a megabyte, beside nginx sending the same file from the same disk.
+
+`python -m benchmarks.api [boards] [uploads] [routes] [downloads] [--seconds 8]`
 """
 
 import argparse
@@ -19,9 +21,13 @@ from pathlib import Path
 from sqlalchemy import select
 
 from benchmarks.goals import note
+from benchmarks.load.files import running_nginx
 from benchmarks.load.routes import ROUTES, Caller, medians_ms
 from benchmarks.load.servers import Served, bare, lethe, prepare
 from benchmarks.load.wrk import Load, load, other_pages, uploads
+from lethe.evaluator.contract.prepared_competition import PracticeFile
+from lethe.server.competitions import service
+from lethe.server.context import Context
 from lethe.server.models import User
 from lethe.server.security import sessions
 from tests import many_rows as rows
@@ -30,8 +36,9 @@ from tests.integration.server.conftest import GOOD, SLUG
 
 API = f"/api/v1/competitions/{SLUG}"
 PAGE = f"/competitions/{SLUG}/leaderboard"
-PARTS = ("boards", "uploads", "routes")
+PARTS = ("boards", "uploads", "routes", "downloads")
 SLOWER_AT_MOST = 1.2
+LEAST_OF_NGINX = 0.8
 TEAMS = 1_200
 
 
@@ -50,6 +57,8 @@ def main() -> None:
         boards(given.seconds, given.teams)
     if "uploads" in parts:
         measure_uploads(given.seconds)
+    if "downloads" in parts:
+        downloads(given.seconds)
     if "routes" in parts:
         routes(given.times, min(given.teams, TEAMS))
 
@@ -104,6 +113,43 @@ def measure_uploads(seconds: int) -> None:
             note("api", "uploads, rate over bare", found.rate / plain.rate)
             each = 1e3 * used / found.requests if found.requests else math.nan
             print(f"{'':<34} {each:.1f} ms of a processor each in the server")
+
+
+def downloads(seconds: int) -> None:
+    """Practice bundles, asked for by one and by four clients at a time; nginx and Lethe are loaded in turn."""
+    with tempfile.TemporaryDirectory() as folder, running_postgres() as url:
+        home = Path(folder)
+        home.chmod(0o755)
+        context = prepare(home, url)
+        for size_bytes in (2**20, 2**24):
+            _publish(context, size_bytes)
+            name = f"{size_bytes}.safetensors"
+            root = home / "files"
+            root.mkdir(exist_ok=True)
+            (root / name).write_bytes(b"\x5a" * size_bytes)
+            with lethe(context) as server, running_nginx(root) as reference:
+                for connections in (1, 4):
+                    label = f"bundle of {size_bytes / 2**20:.0f} MiB, {connections} at a time"
+                    plain = load(reference.url(f"/{name}"), seconds=seconds, connections=connections)
+                    before = server.cpu_s()
+                    found = load(server.url(f"{API}/practice"), seconds=seconds, connections=connections)
+                    used = 1e3 * (server.cpu_s() - before) / max(1, found.requests)
+                    row(f"{label}: nginx", plain)
+                    row(label, found, plain)
+                    print(f"{'':<34} {used:.1f} ms of a processor each in the server")
+                    note("api", f"{label}, rate over nginx", found.rate / plain.rate, at_least=LEAST_OF_NGINX)
+        context.database.dispose()
+
+
+def _publish(context: Context, size_bytes: int) -> None:
+    """Put a file of so many bytes in the place of the practice bundle."""
+    ref = context.artifacts.put(f"practice/{size_bytes}", b"\x5a" * size_bytes)
+    bundle = PracticeFile(artifact=ref, size_bytes=size_bytes, oracles=0, format=1)
+    with context.database.write() as session:
+        competition = service.lock_competition(session, SLUG)
+        prepared = service.prepared_competition(competition)
+        practice = prepared.practice.model_copy(update={"bundle": bundle})
+        competition.prepared = prepared.model_copy(update={"practice": practice}).model_dump(mode="json")
 
 
 def routes(times: int, teams: int) -> None:

@@ -70,13 +70,13 @@ def judge(path: Path, practice: Practice) -> tuple[str, str]:
         checked = check_file(
             path.read_bytes(),
             filename=path.name,
-            limit_bytes=practice.spec.limits.upload_bytes,
-            dependencies=practice.spec.dependencies,
+            limit_bytes=practice.data.facts.limits.upload_bytes,
+            dependencies=practice.data.facts.dependencies,
         )
     except RefusedFile as refusal:
         return f"refused at upload: {refusal.code}", one_line(str(refusal))
     try:
-        result = practice.check(checked.source, leaves_out=practice.spec.leave_out.applies_to(path.name))
+        result = practice.check(checked.source, leaves_out=practice.data.facts.leave_out.applies_to(path.name))
     except PracticeFailed as error:
         return "not judged: the platform's fault", one_line(str(error))
     if result.fault is not None:
@@ -89,7 +89,9 @@ def judge(path: Path, practice: Practice) -> tuple[str, str]:
 def packages_of(path: Path, practice: Practice) -> set[str]:
     """Return the modules that a file imports anywhere and the standard library has not; nothing of a refused file."""
     try:
-        source = check_file(path.read_bytes(), filename=path.name, limit_bytes=practice.spec.limits.upload_bytes).source
+        source = check_file(
+            path.read_bytes(), filename=path.name, limit_bytes=practice.data.facts.limits.upload_bytes
+        ).source
     except RefusedFile:
         return set()
     found: set[str] = set()

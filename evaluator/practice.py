@@ -15,14 +15,13 @@ from safetensors.numpy import load
 
 from lethe.evaluator import metrics
 from lethe.evaluator.artifacts import ArtifactStore, open_store
-from lethe.evaluator.artifacts.oracles import load_pool
-from lethe.evaluator.artifacts.outputs import read_outputs, stack_outputs
-from lethe.evaluator.banks.identity import bank_identity
+from lethe.evaluator.artifacts.oracles import load_pool, trained_indices
+from lethe.evaluator.artifacts.outputs import StackedOutputs, first_of, read_outputs, stack_outputs
+from lethe.evaluator.artifacts.practice_bundle import PracticeBundle
 from lethe.evaluator.banks.seeding import Progress, ReportProgress, fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
 from lethe.evaluator.contract.base import Contract
 from lethe.evaluator.contract.faults import Fault
-from lethe.evaluator.contract.prepared_competition import PreparedPractice
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import Stage
 from lethe.evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
@@ -31,7 +30,7 @@ from lethe.evaluator.dependencies import open_layers
 from lethe.evaluator.errors import EvaluatorError
 from lethe.evaluator.inference.service import InferenceService
 from lethe.evaluator.pipeline import WorkerResources, evaluate
-from lethe.evaluator.preparation import prepare_practice
+from lethe.evaluator.practice_data import PracticeData, load_practice
 from lethe.evaluator.sandbox_pool import SandboxPool, require_isolation
 from lethe.evaluator.scoring.reference_set import pool_of
 from lethe.evaluator.settings import IndexSettings, LayerSettings
@@ -39,12 +38,13 @@ from lethe.evaluator.settings import IndexSettings, LayerSettings
 _NOBODY = UUID(int=0)
 CHECK_RUNS = 2  # so that a network that no seed changes is noticed
 SCORED_RUNS = 8  # the minimum for a score
+TRAINED_ORACLES = 8
 
 RunStage = Literal[Stage.CHECK, Stage.RUN]
 
 
 class PracticeScore(Contract):
-    """The score of a few runs on practice data, with its 95% interval, against as many practice oracles."""
+    """The score of a few runs on practice data, with its 95% interval, against practice oracles."""
 
     rule: str
     runs: int
@@ -55,6 +55,7 @@ class PracticeScore(Contract):
     forgetting_quality: float
     retain_ratio: float
     test_ratio: float
+    trained_s: float | None = Field(default=None, description="Seconds of training practice oracles, if this check did")
 
 
 class CheckResult(Contract):
@@ -74,32 +75,104 @@ class PracticeFailed(EvaluatorError):
 class Practice:
     """Open sandboxes and the practice data of one competition; `open_practice` makes it."""
 
-    spec: CompetitionSpec
-    prepared: PreparedPractice
+    data: PracticeData
     resources: WorkerResources
     progress: ReportProgress | None
 
-    def check(self, source: bytes, *, with_score: bool = False, leaves_out: bool = False) -> CheckResult:
+    def check(self, source: bytes, *, scored_runs: int = 0, leaves_out: bool = False) -> CheckResult:
         """Run `source` twice; see `practise`. Raises PracticeFailed."""
-        spec, store = self.spec, self.resources.store
-        check = _job(source, spec, store, self.prepared, Stage.CHECK, range(CHECK_RUNS))
+        store = self.resources.store
+        if scored_runs:
+            self._require_oracles(scored_runs)
+        check = _job(source, store, self.data, Stage.CHECK, range(CHECK_RUNS))
         check = check.model_copy(update={"leaves_out": leaves_out})
         done = evaluate(self.resources, check, interrupt=threading.Event(), finished=lambda _: None)
         if done.check is None:
             raise PracticeFailed(done.fault.message if done.fault else "the run was interrupted")
         accuracies = {} if done.check_outputs is None else read_outputs(done.check_outputs).accuracy
         fault, score = done.fault, None
-        if fault is None and with_score:
+        if fault is None and scored_runs:
             exact = source if done.check.exact is None else store.get(done.check.exact)
-            runs = _job(exact, spec, store, self.prepared, Stage.RUN, range(CHECK_RUNS, CHECK_RUNS + SCORED_RUNS))
+            runs = _job(exact, store, self.data, Stage.RUN, range(CHECK_RUNS, CHECK_RUNS + scored_runs))
             runs = runs.model_copy(update={"packages": done.check.packages})
-            fault, score = _scored(self.resources, runs, spec, self.prepared, self.progress)
+            fault, score = self._score(runs)
         return CheckResult(report=done.check, fault=fault, accuracies=accuracies, score=score)
+
+    def _require_oracles(self, runs: int) -> None:
+        """Raise PracticeFailed where the rule needs as many oracles as runs, and fewer came with the data."""
+        oracles = self.data.oracles
+        if oracles is not None and self._needs_equal_pools and len(oracles) < runs:
+            raise PracticeFailed(
+                f"the rule of these practice scores needs as many oracles as runs, and the practice bundle has "
+                f"{len(oracles)}: use --runs {len(oracles)} or fewer"
+            )
+
+    @property
+    def _needs_equal_pools(self) -> bool:
+        return self.data.facts.metric.rule == "competition"
+
+    def _score(self, job: Job) -> tuple[Fault | None, PracticeScore | None]:
+        """Do the runs and return their fault or their score."""
+        store, metric = self.resources.store, self.data.facts.metric
+        fault, unlearned = self._run(job)
+        if unlearned is None:
+            return fault, None
+        retrained, trained_s = self._oracles(len(unlearned))
+        labels = load(store.get(self.data.prepared.evaluation))["forget.labels"]
+        pools = pool_of(unlearned, labels), pool_of(retrained, labels)
+        score = metrics.evaluate(*pools, rule=metric.rule, cap_ratios=metric.cap_ratios)
+        return None, PracticeScore(
+            rule=score.rule,
+            runs=score.runs,
+            oracles=score.oracles,
+            score=score.final_score,
+            low=score.interval[0],
+            high=score.interval[1],
+            forgetting_quality=score.forgetting_quality,
+            retain_ratio=score.retain_ratio,
+            test_ratio=score.test_ratio,
+            trained_s=trained_s,
+        )
+
+    def _run(self, job: Job) -> tuple[Fault | None, StackedOutputs | None]:
+        store, started = self.resources.store, time.monotonic()
+        records: list[RunRecord] = []
+
+        def finished(record: RunRecord) -> None:
+            records.append(record)
+            if self.progress is not None:
+                elapsed_s = time.monotonic() - started
+                self.progress(Progress("runs", len(records), len(job.runs), len(records), elapsed_s))
+
+        try:
+            done = evaluate(self.resources, job, interrupt=threading.Event(), finished=finished)
+            if done.fault is not None:
+                return done.fault, None
+            ordered = sorted(records, key=lambda record: record.index)
+            return None, stack_outputs([read_outputs(store.get(record.outputs)) for record in ordered])
+        finally:
+            store.delete(record.outputs.key for record in records)
+
+    def _oracles(self, runs: int) -> tuple[StackedOutputs, float | None]:
+        """Return the oracles to score so many runs against, and the seconds of training those that were missing here.
+
+        They came with the data, or they are eight that are trained once and kept.
+        """
+        came = self.data.oracles
+        if came is not None:
+            return (first_of(came, runs) if self._needs_equal_pools else came), None
+        store, bank, started = self.resources.store, self.data.bank, time.monotonic()
+        wanted = range(runs if self._needs_equal_pools else TRAINED_ORACLES)
+        missing = not set(wanted) <= set(trained_indices(store, bank.digest))
+        with training_pool() as pool:
+            fill_banks([(bank, index) for index in wanted], store, pool, stage="oracles", progress=self.progress)
+        trained_s = time.monotonic() - started if missing else None
+        return load_pool(store, bank.digest, wanted), trained_s
 
 
 @contextmanager
 def open_practice(
-    spec: CompetitionSpec,
+    given: CompetitionSpec | PracticeBundle,
     *,
     store_folder: Path,
     scratch: Path,
@@ -107,15 +180,15 @@ def open_practice(
     allow_unsafe: bool = False,
     progress: ReportProgress | None = None,
 ) -> Iterator[Practice]:
-    """Open what checks on the competition's practice data need, which are made on first use.
+    """Open what checks on practice data need: those of a specification, or of a downloaded bundle.
 
     `files` says where a source that reads files finds them. Raises SandboxUnavailable where untrusted code cannot be
-    isolated, and what `prepare_practice` raises.
+    isolated, and what `load_practice` raises.
     """
     settings = LayerSettings()
     require_isolation(settings, allow_unsafe=allow_unsafe)
     store = open_store(f"file://{store_folder}")
-    prepared = prepare_practice(spec, store, files=files, progress=progress)
+    data = load_practice(given, store, files=files, progress=progress)
     with InferenceService(wall_s=60.0) as inference:
         sandbox_pool = SandboxPool(store, scratch, settings, allow_unsafe=allow_unsafe)
         resources = WorkerResources(
@@ -128,40 +201,39 @@ def open_practice(
         )
         inference.start()
         try:
-            yield Practice(spec, prepared, resources, progress)
+            yield Practice(data, resources, progress)
         finally:
             sandbox_pool.close()
 
 
 def practise(
     source: bytes,
-    spec: CompetitionSpec,
+    given: CompetitionSpec | PracticeBundle,
     *,
     store_folder: Path,
     scratch: Path,
     files: Files | None = None,
     allow_unsafe: bool = False,
     progress: ReportProgress | None = None,
-    with_score: bool = False,
+    scored_runs: int = 0,
     leaves_out: bool = False,
 ) -> CheckResult:
-    """Run `source` twice on the competition's practice data.
+    """Run `source` twice on the practice data of a specification or of a bundle.
 
-    With `with_score` eight more runs are scored against eight oracles of the practice data, which are trained on first
-    use. With `leaves_out` statements of the module that cannot run here are left out first. Raises as `open_practice`
-    does, and PracticeFailed.
+    With `scored_runs`, of which a score needs eight, so many more runs are scored against the bundle's practice
+    oracles, or against oracles that are trained on first use. With `leaves_out` statements of the module that cannot
+    run here are left out first. Raises as `open_practice` does, and PracticeFailed.
     """
     opened = open_practice(
-        spec, store_folder=store_folder, scratch=scratch, files=files, allow_unsafe=allow_unsafe, progress=progress
+        given, store_folder=store_folder, scratch=scratch, files=files, allow_unsafe=allow_unsafe, progress=progress
     )
     with opened as practice:
-        return practice.check(source, with_score=with_score, leaves_out=leaves_out)
+        return practice.check(source, scored_runs=scored_runs, leaves_out=leaves_out)
 
 
-def _job(
-    source: bytes, spec: CompetitionSpec, store: ArtifactStore, practice: PreparedPractice, stage: RunStage, runs: range
-) -> Job:
+def _job(source: bytes, store: ArtifactStore, data: PracticeData, stage: RunStage, runs: range) -> Job:
     """A job with these runs, whose indices are their seeds."""
+    facts = data.facts
     return Job(
         work_id=_NOBODY,
         token=time.time_ns(),
@@ -170,60 +242,15 @@ def _job(
         generation=0,
         stage=stage,
         source=store.put_named_by_digest("sources/check", source, ".py"),
-        ignores_cuda=spec.ignore_cuda,
-        visible=practice.visible,
-        original=practice.original,
-        evaluation=practice.evaluation,
-        architecture=spec.model.architecture,
-        classes=spec.data.classes,
-        batch_size=spec.evaluation.batch_size,
-        limits=spec.limits,
-        dependencies=spec.dependencies,
+        ignores_cuda=facts.ignore_cuda,
+        visible=data.prepared.visible,
+        original=data.prepared.original,
+        evaluation=data.prepared.evaluation,
+        architecture=facts.architecture,
+        classes=facts.classes,
+        batch_size=facts.batch_size,
+        limits=facts.limits,
+        dependencies=facts.dependencies,
         packages=None,
         runs=tuple(RunOrder(index=index, seed=index) for index in runs),
-    )
-
-
-def _scored(
-    resources: WorkerResources,
-    job: Job,
-    spec: CompetitionSpec,
-    practice: PreparedPractice,
-    progress: ReportProgress | None,
-) -> tuple[Fault | None, PracticeScore | None]:
-    """Do the runs and return their fault or their score."""
-    store, started = resources.store, time.monotonic()
-    records: list[RunRecord] = []
-
-    def finished(record: RunRecord) -> None:
-        records.append(record)
-        if progress is not None:
-            progress(Progress("runs", len(records), SCORED_RUNS, len(records), time.monotonic() - started))
-
-    try:
-        done = evaluate(resources, job, interrupt=threading.Event(), finished=finished)
-        if done.fault is not None:
-            return done.fault, None
-        ordered = sorted(records, key=lambda record: record.index)
-        unlearned = stack_outputs([read_outputs(store.get(record.outputs)) for record in ordered])
-    finally:
-        store.delete(record.outputs.key for record in records)
-    bank = bank_identity(spec, practice.visible, practice.evaluation)
-    with training_pool() as pool:
-        fill_banks([(bank, index) for index in range(SCORED_RUNS)], store, pool, stage="oracles", progress=progress)
-    retrained = load_pool(store, bank.digest, range(SCORED_RUNS))
-    labels = load(store.get(practice.evaluation))["forget.labels"]
-    score = metrics.evaluate(
-        pool_of(unlearned, labels), pool_of(retrained, labels), rule=spec.metric.rule, cap_ratios=spec.metric.cap_ratios
-    )
-    return None, PracticeScore(
-        rule=score.rule,
-        runs=score.runs,
-        oracles=score.oracles,
-        score=score.final_score,
-        low=score.interval[0],
-        high=score.interval[1],
-        forgetting_quality=score.forgetting_quality,
-        retain_ratio=score.retain_ratio,
-        test_ratio=score.test_ratio,
     )

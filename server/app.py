@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES
 
 from lethe import __version__
 from lethe.server.accounts import endpoints as accounts
@@ -12,6 +13,7 @@ from lethe.server.competitions import endpoints as competitions
 from lethe.server.context import create_context
 from lethe.server.hosting import audit_endpoints as audit
 from lethe.server.hosting import endpoints as hosts
+from lethe.server.http import artifact_download
 from lethe.server.http.access_log import AccessLog
 from lethe.server.http.body_limit import BodyLimit
 from lethe.server.http.docs_page import mount_docs
@@ -67,7 +69,8 @@ def create_app(settings: Settings) -> FastAPI:
         RateLimit, rates=context.rates, per_address=settings.rate_per_address, per_token=settings.rate_per_token
     )
     app.add_middleware(BodyLimit)  # outside of all that answers before it has read the body
-    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6)
+    unpacked = (*DEFAULT_EXCLUDED_CONTENT_TYPES, artifact_download.MEDIA_TYPE)  # ranges count a file's own bytes
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=6, exclude_content_types=unpacked)
     app.add_middleware(BoardCache)  # outside of limits and compression: a stored answer costs less than a count
     app.add_middleware(HeadRequests)
     app.add_middleware(AccessLog, times=context.one(request_times))

@@ -71,6 +71,10 @@ class Settings(LetheSettings):
     )
     rate_per_address: Rate = Field(default="3000/minute", description="API calls from one address; empty: no limit")
     rate_per_token: Rate = Field(default="1200/minute", description="API calls with one token; empty: no limit")
+    rate_practice: Rate = Field(
+        default="300/hour",
+        description="Downloads of practice bundles, whole or in part, by one address; empty: no limit",
+    )
     connections: int = Field(default=2000, ge=1, description="Connections that `lethe serve` keeps open at a time")
     connections_per_address: int = Field(
         default=500,

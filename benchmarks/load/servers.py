@@ -105,6 +105,6 @@ def lethe(context: Context) -> contextlib.AbstractContextManager[Served]:
     settings = {
         "LETHE_HOME": str(context.settings.home), "LETHE_DATABASE_URL": context.settings.database,
         "LETHE_LOG_LEVEL": "WARNING", "LETHE_RATE_PER_ADDRESS": "", "LETHE_RATE_PER_TOKEN": "",
-        "LETHE_ATTEMPTS_PER_ADDRESS": "0",
+        "LETHE_ATTEMPTS_PER_ADDRESS": "0", "LETHE_RATE_PRACTICE": "",
     }  # fmt: skip
     return _running("lethe.server.cli", "serve", environment=settings)

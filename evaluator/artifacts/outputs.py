@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +104,15 @@ def stack_outputs(outputs: Sequence[Outputs]) -> StackedOutputs:
     )
 
 
+def first_of(stacked: StackedOutputs, count: int) -> StackedOutputs:
+    """The first `count` models of `stacked`, or all where there are fewer."""
+    return StackedOutputs(
+        logits={part: values[:count] for part, values in stacked.logits.items()},
+        accuracy={part: values[:count] for part, values in stacked.accuracy.items()},
+        copies={kind: values[:count] for kind, values in stacked.copies.items()},
+    )
+
+
 def write_pack(stacked: StackedOutputs) -> bytes:
     """Safetensors bytes with `logits.<part>` and `copies.<kind>` (N, E, C) float32 and `accuracy.<part>` (N,) float64,
     bit for bit.
@@ -148,12 +158,20 @@ def read_pack(data: bytes) -> StackedOutputs:
     """The stacked outputs in `data`; raises OutputsInvalid when `write_pack` cannot have written it."""
     try:
         arrays = load(data)
+    except SafetensorError as error:
+        raise OutputsInvalid(f"not the packed outputs of models: {error}") from error
+    return unpack_arrays(arrays)
+
+
+def unpack_arrays(arrays: Mapping[str, NDArray[Any]]) -> StackedOutputs:
+    """The stacked outputs whose arrays `pack_arrays` named; raises OutputsInvalid when it cannot have been these."""
+    try:
         stacked = StackedOutputs(
             logits={part: arrays[f"logits.{part}"] for part in LOGITS},
             accuracy={part: arrays[f"accuracy.{part}"] for part in ACCURACIES},
             copies=_copies(arrays),
         )
-    except (SafetensorError, KeyError, ValueError) as error:
+    except KeyError as error:
         raise OutputsInvalid(f"not the packed outputs of models: {error}") from error
     _check_stack(stacked)
     return stacked

@@ -28,6 +28,7 @@ _LONGEST_BACKOFF_S = 2.0
 _RETRY_FOR_S = 20.0
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _CHUNK_BYTES = 8 * 2**20
+_PIECE_BYTES = 2**20
 _DELETED_AT_ONCE = 1000
 _PROOFS = "proofs"
 _NOT_IMPLEMENTED = "501 Not Implemented"
@@ -125,6 +126,26 @@ class ArtifactStore:
         if isinstance(artifact, ArtifactRef) and sha256_hex(data) != artifact.sha256:
             raise self._corrupt(artifact)
         return data
+
+    def path_of(self, artifact: ArtifactRef | str) -> Path | None:
+        """The artifact's file, to be read only, where the store is a folder of this machine; raises ArtifactMissing."""
+        if not isinstance(self._backend, LocalStore) or self._backend.prefix is None:
+            return None
+        path = Path(self._backend.prefix) / _key_of(artifact)
+        with self._translating_errors(), self._raising_missing(_key_of(artifact)):
+            path.stat()
+        return path
+
+    def read_range(self, artifact: ArtifactRef | str, start: int, end: int) -> Iterator[memoryview]:
+        """Yield the bytes from `start` until before `end` in pieces, which no digest is checked for.
+
+        Each piece is one request of its own, so a reader may take as long as it likes. Raises ArtifactMissing.
+        """
+        key = _key_of(artifact)
+        for place in range(start, end, _PIECE_BYTES):
+            with self._translating_errors(), self._raising_missing(key):
+                piece = obstore.get_range(self._backend, key, start=place, end=min(place + _PIECE_BYTES, end))
+            yield memoryview(piece)
 
     def exists(self, artifact: ArtifactRef | str) -> bool:
         """Whether something is stored under the key; its bytes are not read."""

@@ -6,7 +6,7 @@ import json
 from pydantic import Field
 
 from lethe.evaluator.contract.base import Contract
-from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.prepared_competition import ArtifactRef, PreparedPractice
 from lethe.evaluator.contract.specification import CompetitionSpec, TrainingSpec
 
 BANK_FORMAT = 4
@@ -58,6 +58,11 @@ class BankIdentity(Contract):
             "torch": self.torch,
             "bank format": str(self.format),
         }
+
+
+def practice_bank(public: BankIdentity, practice: PreparedPractice) -> BankIdentity:
+    """The identity of the practice oracles' bank: that of the public one, on practice data."""
+    return public.model_copy(update={"visible": practice.visible, "evaluation": practice.evaluation})
 
 
 def changed_ingredients(stored: CompetitionSpec, given: CompetitionSpec) -> list[str]:

@@ -55,6 +55,15 @@ class PreparedSplit(Contract):
     figures: Figures
 
 
+class PracticeFile(Contract):
+    """The practice bundle as it can be downloaded: one file, named by its digest."""
+
+    artifact: ArtifactRef
+    size_bytes: int
+    oracles: int = Field(description="Practice oracles whose outputs it has; 0 until all of them are trained")
+    format: int
+
+
 class PreparedPractice(Contract):
     """Practice data, open to everybody: other people's photographs, split alike, and the model trained on them."""
 
@@ -62,6 +71,7 @@ class PreparedPractice(Contract):
     evaluation: ArtifactRef
     original: ArtifactRef
     counts: Counts | None = Field(default=None, description="Unknown of competitions from before they were counted")
+    bundle: PracticeFile | None = Field(default=None, description="None of competitions from before there were bundles")
 
 
 class DataManifest(Contract):

@@ -16,6 +16,7 @@ from lethe.evaluator.contract.submission import NOTEBOOK_SUFFIX
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 LEAST_PRACTICE = 8
+LEAST_ORACLES = 8
 PackageName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=100), AfterValidator(canonicalize_name)
 ]
@@ -57,11 +58,25 @@ class SplitSpec(Contract):
 class PracticeSpec(Contract):
     """The public practice data: other identities from the same source, set aside before anything else.
 
-    Where the source has no identities, each photograph is one.
+    Where the source has no identities, each photograph is one. Everybody can download them, with a model trained on
+    them and the outputs of `oracles` practice oracles.
     """
 
     seed: Seed = 1
     identities: Annotated[int, Field(ge=LEAST_PRACTICE)] = 24
+    oracles: Annotated[
+        int, Field(ge=0, le=512, description="Practice oracles, which `oracles seed` trains; 0: none, else 8 or more")
+    ] = 32
+    rule: Annotated[
+        Literal["competition", "exact"],
+        Field(description="Of practice scores. Everybody sees it; `metric.rule` stays hidden until the reveal"),
+    ] = "exact"
+
+    @model_validator(mode="after")
+    def _none_or_enough(self) -> "PracticeSpec":
+        if 0 < self.oracles < LEAST_ORACLES:
+            raise ValueError(f"oracles must be 0 or at least {LEAST_ORACLES}, with which scores begin")
+        return self
 
 
 class ModelSpec(Contract):

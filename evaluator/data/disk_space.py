@@ -30,10 +30,13 @@ def require_space(spec: CompetitionSpec, store: ArtifactStore, hidden: Photograp
 
 
 def needed_bytes(spec: CompetitionSpec, hidden: Photographs, splits: Splits) -> int:
-    """The size of photographs and bundles, and of checkpoints and outputs of both pools of each split."""
+    """The size of photographs and bundles, of checkpoints and outputs of both pools of each split, and of the practice
+    oracles' checkpoints, beside which their outputs are small.
+    """
     weights = build_model(spec.model.architecture, spec.data.classes).state_dict().values()
     checkpoint = sum(prod(tensor.shape) * tensor.element_size() for tensor in weights)
-    needed = hidden.images.nbytes
+    needed: int = hidden.images.nbytes
+    needed += spec.practice.oracles * checkpoint
     for split in (splits.public, splits.final):
         if split is None:
             continue

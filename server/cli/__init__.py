@@ -5,7 +5,20 @@ from collections.abc import Callable
 
 import typer
 
-from lethe.server.cli import account, admin, bench, check, demo, doctor, participant, processes, score, starter, teams
+from lethe.server.cli import (
+    account,
+    admin,
+    bench,
+    check,
+    demo,
+    doctor,
+    participant,
+    practice,
+    processes,
+    score,
+    starter,
+    teams,
+)
 from lethe.server.errors import LetheError
 
 EXIT_FAILED = 1
@@ -21,6 +34,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Participants": (
         starter.init,
         check.check,
+        practice.practice,
         account.register,
         account.login,
         account.logout,

@@ -1,4 +1,4 @@
-"""`lethe check FILE`: a dry run on practice data, in the same sandbox, without any server."""
+"""`lethe check FILE`: a dry run in the same sandbox, on practice data of a specification or of a competition."""
 
 import json
 import tempfile
@@ -8,59 +8,83 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lethe.server.cli.descriptions import resources
-from lethe.server.cli.options import AllowUnsafe, DataFolder, Json, make_settings
+from lethe.server.cli.options import AllowUnsafe, DataFolder, Json, Server, Yes
+from lethe.server.cli.practice import obtain_bundle, practice_folder
 from lethe.server.cli.progress import training_progress
 
 if TYPE_CHECKING:
+    from lethe.evaluator.artifacts.practice_bundle import PracticeBundle
+    from lethe.evaluator.contract.practice import PracticeFacts
     from lethe.evaluator.contract.specification import CompetitionSpec
     from lethe.evaluator.practice import CheckResult
     from lethe.server.submissions.static_check import CheckedFile
+
+FEWEST_RUNS, MOST_RUNS = 8, 64
 
 
 def check(
     file: Annotated[
         Path, typer.Argument(help="Python file or notebook with unlearning(net, retain, forget, validation)")
     ],
-    specification: Annotated[Path, typer.Option("--spec", help="TOML file, or a shipped one's name")] = Path("demo"),
-    score: Annotated[
-        bool, typer.Option(help="Score eight more runs against practice oracles, which the first check trains")
-    ] = True,
+    competition: Annotated[
+        str | None, typer.Option("-c", "--competition", help="Use this competition's practice bundle (lethe practice)")
+    ] = None,
+    specification: Annotated[
+        Path | None, typer.Option("--spec", help="Without a server: TOML file, or a shipped one's name; default: demo")
+    ] = None,
+    score: Annotated[bool, typer.Option(help="Score further runs against practice oracles")] = True,
+    runs: Annotated[
+        int, typer.Option("--runs", min=FEWEST_RUNS, max=MOST_RUNS, help="How many runs are scored")
+    ] = FEWEST_RUNS,
     data_folder: DataFolder = None,
+    yes: Yes = False,
+    server: Server = None,
     as_json: Json = False,
     allow_unsafe: AllowUnsafe = False,
 ) -> None:
     """Check a submission as the server will: first without running it, then in the sandbox on practice data.
 
-    Shows everything that it prints, the resources that it uses, and its score on practice data.
+    Shows everything that it prints, the resources that it uses, and its score on practice data. Oracles that the
+    practice data lack are trained on the first check and kept.
     """
+    from lethe.evaluator.contract.practice import facts_of
     from lethe.evaluator.contract.specification_file import load_specification
     from lethe.evaluator.data.sources import Files
     from lethe.evaluator.practice import practise
 
-    spec = load_specification(specification)
-    checked = _checked(file, spec, as_json)
-    folder = make_settings().prepare_home() / "practice"
+    if competition is not None and (specification is not None or data_folder is not None):
+        raise typer.BadParameter("-c takes the practice data of the competition; leave out --spec and --data")
+    given: CompetitionSpec | PracticeBundle
+    if competition is None:
+        given = load_specification(specification or Path("demo"))
+        facts = facts_of(given)
+    else:
+        given = obtain_bundle(competition, server, yes=yes).open()
+        facts = given.facts
+        if score and not facts.oracles:
+            typer.echo("This practice bundle has no oracles: eight are trained now, once. It takes minutes.", err=True)
+    checked = _checked(file, facts, as_json)
     with training_progress() as progress, tempfile.TemporaryDirectory(prefix="lethe-check-") as scratch:
         result = practise(
             checked.source,
-            spec,
-            store_folder=folder,
+            given,
+            store_folder=practice_folder(),
             scratch=Path(scratch),
             files=Files(folder=data_folder),
             allow_unsafe=allow_unsafe,
             progress=progress,
-            with_score=score,
-            leaves_out=spec.leave_out.applies_to(file.name),
+            scored_runs=runs if score else 0,
+            leaves_out=facts.leave_out.applies_to(file.name),
         )
     if as_json:
         typer.echo(json.dumps({"static": _static(checked), **result.model_dump(mode="json")}))
     else:
-        _show(result, spec)
+        _show(result, facts)
     if result.fault is not None:
         raise typer.Exit(1)
 
 
-def _checked(file: Path, spec: "CompetitionSpec", as_json: bool) -> "CheckedFile":
+def _checked(file: Path, facts: "PracticeFacts", as_json: bool) -> "CheckedFile":
     """Return the file after the server's static check; a refused file ends the command with code 1."""
     from lethe.server.submissions.static_check import RefusedFile, check_file
 
@@ -68,9 +92,9 @@ def _checked(file: Path, spec: "CompetitionSpec", as_json: bool) -> "CheckedFile
         data = file.read_bytes()
     except OSError as error:
         raise typer.BadParameter(f"cannot read {file}: {error.strerror}") from error
-    limit_bytes = spec.limits.upload_bytes
+    limit_bytes = facts.limits.upload_bytes
     try:
-        checked = check_file(data, filename=file.name, limit_bytes=limit_bytes, dependencies=spec.dependencies)
+        checked = check_file(data, filename=file.name, limit_bytes=limit_bytes, dependencies=facts.dependencies)
     except RefusedFile as refusal:
         if as_json:
             document = {"ok": False, "code": refusal.code, "message": str(refusal), "line": refusal.line}
@@ -95,7 +119,7 @@ def _static(checked: "CheckedFile") -> dict[str, object]:
     }
 
 
-def _show(result: "CheckResult", spec: "CompetitionSpec") -> None:
+def _show(result: "CheckResult", facts: "PracticeFacts") -> None:
     from lethe.evaluator.contract.fault_texts import FAULT_TEXTS
 
     report, score = result.report, result.score
@@ -107,7 +131,7 @@ def _show(result: "CheckResult", spec: "CompetitionSpec") -> None:
     if report.packages:
         typer.echo(f"installed: {', '.join(report.packages)}")
     used = resources(report.wall_s, report.cpu_s, report.peak_memory_bytes)
-    limits = f"{spec.limits.run_wall_s:g} s and {spec.limits.memory_bytes / 2**20:,.0f} MiB"
+    limits = f"{facts.limits.run_wall_s:g} s and {facts.limits.memory_bytes / 2**20:,.0f} MiB"
     typer.echo(f"a run takes {used}; the limits are {limits}")
     if result.accuracies:
         shown = ", ".join(f"{part} {value:.3f}" for part, value in result.accuracies.items())
@@ -122,6 +146,8 @@ def _show(result: "CheckResult", spec: "CompetitionSpec") -> None:
         typer.echo(
             f"from {score.runs} runs and {score.oracles} oracles, rule {score.rule}; scores on hidden data differ"
         )
+        if score.trained_s is not None:
+            typer.echo(f"training practice oracles took {score.trained_s:.0f} s; they are kept for the next check")
     if result.fault is not None:
         place = f" (line {result.fault.line})" if result.fault.line else ""
         typer.echo(f"{result.fault.code}{place}: {FAULT_TEXTS[result.fault.code]}", err=True)

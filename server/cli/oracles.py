@@ -139,9 +139,10 @@ def prune(
 
 def _lines(bank: "BankStatus") -> list[str]:
     rate = "" if bank.models_per_hour is None else f", {bank.models_per_hour:,.0f} models/h in the last hour"
+    ceiling = f", {bank.ceiling[0]} of {bank.ceiling[1]} for the ceiling" if bank.ceiling[1] else ""
     lines = [
-        f"{bank.split} bank {bank.bank[:12]}: {bank.oracles[0]} of {bank.oracles[1]} oracles, {bank.ceiling[0]} of "
-        f"{bank.ceiling[1]} for the ceiling; torch {bank.torch}, {bank.disk_bytes / MEGABYTE:,.1f} MB"
+        f"{bank.split} bank {bank.bank[:12]}: {bank.oracles[0]} of {bank.oracles[1]} oracles{ceiling}; torch "
+        f"{bank.torch}, {bank.disk_bytes / MEGABYTE:,.1f} MB"
         f"{', checkpoints pruned' if bank.pruned else ''}{rate}"
     ]
     holders: dict[str, list[int]] = {}

@@ -5,7 +5,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TransferSpeedColumn,
+)
 
 if TYPE_CHECKING:
     from lethe.evaluator.banks.seeding import Progress as Step
@@ -55,6 +63,25 @@ def counting_progress(title: str, total: int) -> Iterator[Callable[[int], None]]
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=total)
         yield lambda done: bar.update(task, completed=done)
+
+
+@contextmanager
+def bytes_progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a callback that draws how many of so many bytes have arrived as one bar on stderr."""
+    columns = (TextColumn("{task.description:<14}"), BarColumn(bar_width=32), DownloadColumn(), TransferSpeedColumn())
+    bar, tasks = Progress(*columns, console=Console(stderr=True)), list[TaskID]()
+
+    def show(done: int, total: int) -> None:
+        if not tasks:
+            bar.start()
+            tasks.append(bar.add_task(title, total=total))
+        bar.update(tasks[0], completed=done)
+
+    try:
+        yield show
+    finally:
+        if tasks:
+            bar.stop()
 
 
 def _rate(step: "Step") -> str:

@@ -1,8 +1,9 @@
 """Participants' calls of the API, one method each, with typed answers."""
 
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from io import SEEK_END
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar
@@ -10,6 +11,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 import httpx
+from httpx import codes
 from pydantic import TypeAdapter, ValidationError
 
 from lethe import __version__
@@ -85,6 +87,32 @@ class Client:
     def announcements(self, slug: str) -> list[AnnouncementView]:
         """Return the host's announcements, newest first."""
         return self._call("GET", _at("competitions", slug, "announcements"), list[AnnouncementView])
+
+    def download_practice(
+        self, slug: str, stream: BinaryIO, *, sha256: str = "", report: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """Write a competition's practice bundle to `stream`, or what it lacks of the one with this `sha256`.
+
+        `report` is called with the bytes that are in `stream`. Raises ApiError `bundle_changed` when the server has
+        another bundle than that. An error leaves what has arrived, for the next call.
+        """
+        have = stream.seek(0, SEEK_END)
+        headers = {"Accept-Encoding": "identity"}
+        if have:
+            headers |= {"Range": f"bytes={have}-", "If-Range": f'"{sha256}"'}
+        with self._streamed(_at("competitions", slug, "practice"), headers=headers) as response:
+            if sha256 and response.headers.get("etag") != f'"{sha256}"':
+                raise ApiError(
+                    f"the practice bundle of {slug} has just changed on the server: run the same command again",
+                    code="bundle_changed",
+                )
+            if have and response.status_code != codes.PARTIAL_CONTENT:
+                have = stream.seek(0)
+                stream.truncate()
+            for piece in response.iter_bytes():
+                stream.write(piece)
+                have += len(piece)
+                report(have)
 
     def leaderboard(self, slug: str, view: Evaluation = Evaluation.PUBLIC, *, offset: int = 0) -> Leaderboard:
         """Return up to 1,000 teams of a board from `offset` on; `next_offset` is the start of the next page."""
@@ -173,7 +201,9 @@ class Client:
         partial = file.with_name(f".{file.name}.part")
         try:
             with partial.open("wb") as stream:
-                self._fetch(f"/submissions/{submission_id}/evidence", stream, params={"view": view.value})
+                path = f"/submissions/{submission_id}/evidence"
+                with self._streamed(path, params={"view": view.value}) as response:
+                    stream.writelines(response.iter_bytes())
             partial.replace(file)
         except OSError as error:
             raise ApiError(f"cannot write {file}: {error.strerror}", code="unwritable_file") from error
@@ -256,15 +286,15 @@ class Client:
             raise refused(response, self.server)
         return response
 
-    def _fetch(self, path: str, stream: BinaryIO, **more: Any) -> None:
-        """Write the body of the answer to `stream` as it arrives."""
+    @contextmanager
+    def _streamed(self, path: str, **more: Any) -> Iterator[httpx.Response]:
+        """Yield an answer whose body is read as it arrives."""
         try:
             with self._http.stream("GET", path, **more) as response:
                 if not response.is_success:
                     response.read()
                     raise refused(response, self.server)
-                for piece in response.iter_bytes():
-                    stream.write(piece)
+                yield response
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise unreachable(self.server, error, origin=self._origin) from error
 

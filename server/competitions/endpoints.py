@@ -1,10 +1,11 @@
 """REST: public facts of competitions."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 
-from lethe.server.competitions import queries, service
+from lethe.server.competitions import practice, queries, service
 from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts, CompetitionRow
 from lethe.server.context import AppContext
+from lethe.server.http.artifact_download import MEDIA_TYPE
 
 router = APIRouter(tags=["competitions"])
 
@@ -29,3 +30,22 @@ def list_announcements(slug: str, context: AppContext) -> list[AnnouncementView]
     with context.database.read() as session:
         found = queries.announcements(session, service.get_competition(session, slug))
     return [AnnouncementView(title=one.title, body=one.body, created_at=one.created_at) for one in found]
+
+
+@router.get(
+    "/competitions/{slug}/practice",
+    response_class=Response,
+    responses={
+        200: {"content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}},
+        206: {"description": "The range of bytes that Range asks for"},
+        304: {"description": "Unchanged since the ETag sent in If-None-Match"},
+        416: {"description": "The range begins behind the end of the file"},
+    },
+)
+def get_practice(slug: str, request: Request, context: AppContext) -> Response:
+    """The practice bundle: practice data, the model trained on them and outputs of practice oracles, as safetensors.
+
+    `lethe practice` and `lethe check -c` read it. The ETag is its SHA-256. An address may have 300 downloads
+    an hour, whole or in part, if the operator has not set another rate.
+    """
+    return practice.answer_download(context, slug, request)

@@ -49,6 +49,14 @@ class PublicCounts(BaseModel):
     classes: int
 
 
+class PracticeView(BaseModel):
+    """The practice bundle, which `GET /competitions/{slug}/practice` has."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size_bytes: int = Field(ge=1)
+    oracles: int = Field(description="Practice oracles whose outputs it has; 0 until all of them are trained")
+
+
 class CompetitionFacts(CompetitionRow):
     description: str
     opened_at: datetime | None
@@ -68,6 +76,7 @@ class CompetitionFacts(CompetitionRow):
     quotas: PublicQuotas = Field(description="What a team may send; 0: no limit")
     counts: PublicCounts
     practice_counts: PublicCounts | None = Field(description="Of the practice data; null where they were not counted")
+    practice: PracticeView | None = Field(default=None, description="The practice bundle; null where there is none")
     environment: dict[str, str] = Field(description="Versions of what a submission can import")
     extra_parameters: list[str] = Field(description="Further parameters of unlearning that are bound by name")
     outputs_after_reveal: bool = Field(

@@ -6,14 +6,21 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from lethe.evaluator.contract.prepared_competition import Counts, PreparedCompetition
+from lethe.evaluator.contract.prepared_competition import Counts, PracticeFile, PreparedCompetition
 from lethe.evaluator.contract.specification import BoardSpec, CompetitionSpec
 from lethe.evaluator.contract.submission import EXTRA_PARAMETERS
 from lethe.evaluator.metrics import METRIC_VERSION
 from lethe.server.competitions import disclosure, queries
 from lethe.server.competitions.disclosure import Viewer, Visibility, visibility
 from lethe.server.competitions.phases import Phase, ends_at, is_benchmark, phase, phase_of
-from lethe.server.competitions.schemas import CompetitionFacts, CompetitionRow, PublicCounts, PublicLimits, PublicQuotas
+from lethe.server.competitions.schemas import (
+    CompetitionFacts,
+    CompetitionRow,
+    PracticeView,
+    PublicCounts,
+    PublicLimits,
+    PublicQuotas,
+)
 from lethe.server.errors import Conflict, NotFound
 from lethe.server.models import Competition, User
 
@@ -161,6 +168,7 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         quotas=PublicQuotas.model_validate(spec.quotas.model_dump()),
         counts=_public(prepared.public.counts),
         practice_counts=None if prepared.practice.counts is None else _public(prepared.practice.counts),
+        practice=_practice(prepared.practice.bundle),
         environment=prepared.environment,
         extra_parameters=list(EXTRA_PARAMETERS),
         outputs_after_reveal=spec.outputs_after_reveal,
@@ -172,6 +180,12 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
 
 def _public(counts: Counts) -> PublicCounts:
     return PublicCounts(**{name: getattr(counts, name) for name in PublicCounts.model_fields})
+
+
+def _practice(bundle: PracticeFile | None) -> PracticeView | None:
+    if bundle is None:
+        return None
+    return PracticeView(sha256=bundle.artifact.sha256, size_bytes=bundle.size_bytes, oracles=bundle.oracles)
 
 
 def _closed_at(competition: Competition) -> datetime | None:

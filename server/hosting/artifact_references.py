@@ -7,8 +7,16 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.artifacts import ArtifactStore
-from lethe.evaluator.artifacts.oracles import identity_key, pruned_key, read_record, record_key, trained_indices
+from lethe.evaluator.artifacts.oracles import (
+    identity_key,
+    pruned_key,
+    read_identity,
+    read_record,
+    record_key,
+    trained_indices,
+)
 from lethe.evaluator.artifacts.store import sha256_hex
+from lethe.evaluator.contract.bank import practice_bank
 from lethe.evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
 from lethe.server.hosting import queries
 
@@ -28,7 +36,9 @@ def references(session: Session, but: UUID | None = None) -> Iterator[ArtifactRe
 def bank_references(session: Session, artifacts: ArtifactStore) -> Iterator[ArtifactRef]:
     """Yield the artifacts of all competitions' oracle banks: identity, stored records, what those name, and audits."""
     competitions = [PreparedCompetition.model_validate(stored) for stored in queries.prepared_competitions(session)]
-    for bank in sorted({split.bank_digest for prepared in competitions for split in prepared.splits.values()}):
+    banks = {split.bank_digest for prepared in competitions for split in prepared.splits.values()}
+    banks |= {digest for prepared in competitions for digest in _practice_bank(artifacts, prepared)}
+    for bank in sorted(banks):
         marks = [key for key in (identity_key(bank), pruned_key(bank)) if artifacts.exists(key)]
         for key in (*marks, *artifacts.list(f"banks/{bank}/audits")):
             yield ArtifactRef(key=key, sha256=sha256_hex(artifacts.get(key)))
@@ -38,6 +48,13 @@ def bank_references(session: Session, artifacts: ArtifactStore) -> Iterator[Arti
             record = read_record(artifacts, bank, index)
             yield record.checkpoint
             yield record.outputs
+
+
+def _practice_bank(artifacts: ArtifactStore, prepared: PreparedCompetition) -> Iterator[str]:
+    """Yield the digest of the bank of practice oracles, if the public one has been begun."""
+    public = prepared.public.bank_digest
+    if artifacts.exists(identity_key(public)):
+        yield practice_bank(read_identity(artifacts, public), prepared.practice).digest
 
 
 def refs_in(value: Any) -> Iterator[ArtifactRef]:

@@ -23,6 +23,7 @@ from lethe.server.database.migration import is_empty, migrate, require_newest
 from lethe.server.errors import ConfigurationError
 from lethe.server.hosting import actions, finals
 from lethe.server.hosting.calibration import calibrate, require_seeded, wanted_oracles
+from lethe.server.hosting.practice_bundles import store_bundle
 from lethe.server.leaderboard.measures import unknown_columns
 from lethe.server.models import Competition
 from lethe.server.settings import Settings
@@ -89,6 +90,8 @@ def create(
             raise service.CompetitionExists(_differences(existing, spec))
     prepared = prepare(seeded, context.artifacts, files=files, jobs=jobs, progress=progress)
     seeded = seeded.with_time_budget(prepared.public.figures.retrain_wall_s)
+    practice = store_bundle(context.artifacts, seeded, prepared.practice)
+    prepared = prepared.model_copy(update={"practice": practice})
     audit = None
     if (plan := audit_plan(seeded, prepared.public)) is not None:
         trained = plan.model_copy(update={"references": plan.references[:FIRST_ORACLES]})
@@ -113,7 +116,7 @@ def _differences(existing: Competition, spec: CompetitionSpec) -> str:
     if not changed:
         return f"A competition called {spec.slug!r} exists. Choose another slug in the specification."
     prepared = service.prepared_competition(existing)
-    count = len(prepared.splits) * (wanted_oracles(spec) + 1) + 1
+    count = len(prepared.splits) * (wanted_oracles(spec) + 1) + 1 + spec.practice.oracles
     return (
         f"A competition called {spec.slug!r} exists and was made from something else: {'; '.join(changed)}. It goes on "
         f"as it is. A competition made from this file, under another slug, has {count} models to train; one took "

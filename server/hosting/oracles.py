@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from lethe.evaluator.artifacts.oracles import read_identity, trained_indices
 from lethe.evaluator.contract.audits import audit_plan, audited_oracles
-from lethe.evaluator.contract.bank import BankIdentity
+from lethe.evaluator.contract.bank import BankIdentity, practice_bank
 from lethe.evaluator.contract.prepared_competition import PreparedCompetition
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import WorkState
@@ -24,6 +24,7 @@ from lethe.server.context import Context
 from lethe.server.errors import Conflict
 from lethe.server.hosting.calibration import missing_oracles
 from lethe.server.hosting.database_orders import DatabaseOrders
+from lethe.server.hosting.practice_bundles import publish
 from lethe.server.queue import training_orders, training_queries
 from lethe.server.queue.training_orders import Trainer
 
@@ -36,6 +37,8 @@ ReportProgress = Callable[["Progress"], None]
 
 LOOK_S = 1.0  # between two looks at the progress of other trainers
 MOST_WAKE_UPS = 16
+PRACTICE = "practice"
+"""The name of the practice oracles' bank, beside those of the splits."""
 
 
 class BankChanged(Conflict):
@@ -87,9 +90,9 @@ class Seeded:
 
 
 def competition_banks(context: Context, slug: str) -> list[Bank]:
-    """The banks of a competition as they were made, the public one first."""
+    """The banks of a competition as they were made, the public one first and that of the practice data last."""
     spec, prepared = _stored(context, slug)
-    return [
+    banks = [
         Bank(
             split=name,
             identity=read_identity(context.artifacts, split.bank_digest),
@@ -99,6 +102,10 @@ def competition_banks(context: Context, slug: str) -> list[Bank]:
         )
         for name, split in prepared.splits.items()
     ]
+    if spec.practice.oracles:
+        identity = practice_bank(banks[0].identity, prepared.practice)
+        banks.append(Bank(split=PRACTICE, identity=identity, oracles=spec.practice.oracles, ceiling=0, audits=0))
+    return banks
 
 
 def seed(
@@ -115,7 +122,8 @@ def seed(
 
     In `jobs` processes here (default: see `training_pool`), or, when `distributed`, by the workers, while this only
     watches. Any number of machines may do so at once. Returns when every oracle is there, whoever trained it, or soon
-    after `stop` is set. Oracles are audited here, where the competition has audits, but not when `distributed`. Raises
+    after `stop` is set. The practice bundle is published with its oracles then. Oracles are audited here, where the
+    competition has audits, but not when `distributed`. Raises
     BankChanged before any training when the banks are stale, ModelsFailed when workers cannot train some, and
     TrainingFailed when this process cannot.
     """
@@ -142,6 +150,7 @@ def seed(
         here = _train(context, wanted, watch, jobs, stop)
     while watch.missing() and not stop.wait(LOOK_S):
         watch.look()
+    publish(context, slug)
     if not distributed and not stop.is_set():
         audit(context, slug, jobs=jobs, progress=progress, stop=stop)
     return Seeded(trained=watch.done, wanted=watch.wanted, here=here, wall_s=watch.elapsed_s)

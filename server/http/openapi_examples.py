@@ -46,6 +46,13 @@ _RECEIPT = {
 }  # fmt: skip
 
 
+_PRACTICE = {
+    "sha256": "3a7bd3e2360a3d29eea436fcfb7e44c735d117c42d1c1835420b6b9942dd4f1b",
+    "size_bytes": 2978552,
+    "oracles": 32,
+}
+
+
 def _defaults(*specs: type[BaseModel]) -> dict[str, Any]:
     """Return the defaults of all limits in `specs` that participants see."""
     return {
@@ -78,10 +85,12 @@ EXAMPLES: dict[str, Any] = {
         "quotas": _defaults(QuotasSpec),
         "counts": {"retain": 660, "forget": 84, "validation": 48, "classes": 10},
         "practice_counts": {"retain": 258, "forget": 24, "validation": 24, "classes": 10},
+        "practice": _PRACTICE,
         "environment": {"python": "3.11.2", "torch": "2.9.0"}, "extra_parameters": ["device", "seed"],
         "outputs_after_reveal": True, "methods_shown": "after_reveal", "benchmark_started_at": None,
         "benchmark_ended_at": None,
     },
+    "PracticeView": _PRACTICE,
     "NewAnnouncement": {"title": "A day more", "body": "Uploads end on Tuesday."},
     "AnnouncementView": {"title": "A day more", "body": "Uploads end on Tuesday.", "created_at": _AT},
     "NewEnd": {"until": "2026-04-01T00:00:00+02:00"},

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from lethe.server.http.send_file import offer_files
+
 HEAD_BYTES = 64 * 2**10
 HEAD_S = 10.0
 BODY_STEP_S = 10.0
@@ -67,7 +69,10 @@ class BoundedHttp(HttpToolsProtocol):
         self._wait(HEAD_S, self.transport.close)
 
     def on_headers_complete(self) -> None:
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:  # its task begins after this call
+            offer_files(self.cycle, self.transport)
         self._step_bytes, self._unread_bytes = 0, UNREAD_BYTES
         self._wait(BODY_STEP_S, self._check_body)
 

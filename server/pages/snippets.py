@@ -64,6 +64,7 @@ class Commands:
     upload: str
     status: str
     submit: str
+    check: str
 
 
 def commands(base_url: str, slug: str) -> Commands:
@@ -78,4 +79,5 @@ def commands(base_url: str, slug: str) -> Commands:
         f"  {shlex.quote(f'{api}/competitions/{slug}/submissions')}",
         status=f"curl {authorization} \\\n  {shlex.quote(f'{api}/submissions/')}SUBMISSION_ID",
         submit=f"lethe submit {FILENAME} -c {shlex.quote(slug)} --watch",
+        check=f"lethe check {FILENAME} -c {shlex.quote(slug)} --server {shlex.quote(base_url.rstrip('/'))}",
     )

@@ -30,6 +30,7 @@ retain_sample = 8
 final = true
 [practice]
 identities = 8
+oracles = 0
 [training]
 epochs = 4
 batch_size = 16

@@ -17,13 +17,20 @@ from lethe.evaluator.artifacts import ArtifactStore, open_store
 from lethe.evaluator.artifacts.oracles import ModelRecord, identity_key, read_record, trained_indices
 from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
 from lethe.evaluator.contract.prepared_competition import PreparedCompetition
-from lethe.evaluator.contract.specification import CompetitionSpec, EvaluationSpec, SplitSpec, TrainingSpec
+from lethe.evaluator.contract.specification import (
+    CompetitionSpec,
+    EvaluationSpec,
+    PracticeSpec,
+    SplitSpec,
+    TrainingSpec,
+)
 from lethe.evaluator.preparation import prepare
 from lethe.server.competitions import service
 from lethe.server.context import Context, create_context
 from lethe.server.database.migration import migrate
 from lethe.server.hosting import creation as competitions
 from lethe.server.hosting import oracle_status, oracles
+from lethe.server.hosting.artifact_references import refs_in
 from lethe.server.models import ModelOrder
 from lethe.server.settings import Settings
 
@@ -33,6 +40,7 @@ SPEC = CompetitionSpec(
     data=SyntheticFacesSpec(seed=0, identities=16, images_per_identity=5, image_size=16, classes=2),
     split=SplitSpec(seed=0, retain_sample=8),
     training=TrainingSpec(epochs=8, batch_size=16),
+    practice=PracticeSpec(identities=8, oracles=0),
     evaluation=EvaluationSpec(runs=8, oracles=8, ceiling_oracles=8),
 )
 COUNT = 16
@@ -99,7 +107,8 @@ def make_host(prepared: tuple[PreparedCompetition, ArtifactStore], tmp_path: Pat
         folder = tmp_path / f"store-{len(list(tmp_path.iterdir()))}"
         store = open_store(folder.as_uri())
         public = prepared_competition.public
-        for key in (public.visible.key, public.evaluation.key, identity_key(public.bank_digest)):
+        practice = [ref.key for ref in refs_in(prepared_competition.practice.model_dump(mode="json"))]
+        for key in (public.visible.key, public.evaluation.key, identity_key(public.bank_digest), *practice):
             store.put(key, source.get(key))
         settings = Settings(home=tmp_path / "home", database_url=database_url, artifacts_url=folder.as_uri())
         context = create_context(settings)

@@ -35,6 +35,8 @@ images_per_identity = 8
 classes = 4
 [split]
 seed = 0
+[practice]
+oracles = 0
 [training]
 epochs = 5
 [evaluation]

@@ -22,6 +22,7 @@ from lethe.server.pages.formatting import (
     moment,
     outputs_text,
     paragraphs,
+    size_text,
 )
 from lethe.server.pages.snippets import STARTER, Commands, commands
 
@@ -42,6 +43,14 @@ class TimelineStep:
     title: str
     when: Moment
     is_past: bool
+
+
+@dataclass(frozen=True)
+class PracticeLink:
+    """The download of the practice bundle: its address on this site, and what it is."""
+
+    href: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,7 @@ class CompetitionPage:
     environment: tuple[Fact, ...]
     runs: int
     contact_sheet: str
+    practice: PracticeLink | None
     commands: Commands
     board: Board
     heads: dict[str, Head]
@@ -112,10 +122,19 @@ def competition_page(
         environment=tuple(Fact(name, version) for name, version in sorted(facts.environment.items())),
         runs=facts.runs,
         contact_sheet=f"/competitions/{facts.slug}/contact-sheet.png?v={contact_sheet.sha256[:12]}",
+        practice=_practice(facts),
         commands=commands(base_url, facts.slug),
         board=board(standings),
         heads=plain_heads(),
     )
+
+
+def _practice(facts: CompetitionFacts) -> PracticeLink | None:
+    if facts.practice is None:
+        return None
+    oracles = count_text(facts.practice.oracles, "practice oracle")
+    content = f"data, network{f', {oracles}' if facts.practice.oracles else ''}, {size_text(facts.practice.size_bytes)}"
+    return PracticeLink(f"/api/v1/competitions/{facts.slug}/practice", f"Download the practice bundle ({content})")
 
 
 def _timeline(facts: CompetitionFacts, now: datetime) -> tuple[TimelineStep, ...]:

@@ -105,6 +105,7 @@ ANSWERED = {
     # Of what has no score there are no measures; see test_measures.
     "GET /api/v1/submissions/{submission_id}/measures": frozenset(),
     "POST /api/v1/submissions/{submission_id}/measures": frozenset(),
+    "GET /api/v1/competitions/{slug}/practice": frozenset(),  # this site has no bundle; see test_practice_bundles
     "GET /api/v1/submissions/{submission_id}/evidence": frozenset(),  # before the reveal nobody; see test_evidence
     "GET /api/v1/audit": frozenset({OPERATOR}),
     "GET /login": frozenset({STRANGER}),

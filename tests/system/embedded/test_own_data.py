@@ -37,6 +37,7 @@ classes = 3
 seed = 1
 [practice]
 identities = 8
+oracles = 0
 """
 SURF = """
 [data]
@@ -47,6 +48,7 @@ classes = 3
 forget_by = "published"
 [practice]
 identities = 8
+oracles = 0
 """
 DIGITS = """
 [data]
@@ -58,6 +60,7 @@ forget_by = "example"
 forget_fraction = 0.02
 [practice]
 identities = 200
+oracles = 0
 """
 FINE_TUNE = """
 import torch

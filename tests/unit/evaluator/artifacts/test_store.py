@@ -154,3 +154,22 @@ def test_exactly_one_of_many_writers_wins(kind: str, tmp_path: Path, request: py
         wins = pool.starmap(_race, [(url, bytes([n]) * 100_000) for n in range(16)])
     assert sum(wins) == 1
     assert open_store(url).get("contested") == bytes([wins.index(True)]) * 100_000
+
+
+def test_any_range_can_be_read(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lethe.evaluator.artifacts.store._PIECE_BYTES", 7)
+    data = bytes(range(100))
+    ref = store.put("range", data)
+    for start, end in ((0, 100), (3, 4), (50, 100), (99, 100)):
+        pieces = [bytes(piece) for piece in store.read_range(ref, start, end)]
+        assert b"".join(pieces) == data[start:end]
+        assert max(map(len, pieces)) <= 7
+    assert list(store.read_range(ref, 5, 5)) == []
+    with pytest.raises(ArtifactMissing):
+        next(store.read_range("nothing", 0, 1))
+    path = store.path_of(ref)
+    assert (path is not None) == store.url.startswith("file:")
+    assert path is None or path.read_bytes() == data
+    if path is not None:
+        with pytest.raises(ArtifactMissing):
+            store.path_of("nothing")

@@ -1,0 +1,70 @@
+"""What a practice bundle says of its competition, beside its arrays: chosen fields, which everybody may know."""
+
+from typing import Final
+
+from pydantic import Field
+
+from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.contract.data_sources import ImageFolderSpec
+from lethe.evaluator.contract.limits import limits_of
+from lethe.evaluator.contract.specification import (
+    CompetitionSpec,
+    DependenciesSpec,
+    LeaveOut,
+    LimitsSpec,
+    MetricSpec,
+    TrainingSpec,
+)
+
+PRACTICE_FORMAT: Final = 1
+"""Rises with every change of the document or of the arrays, which older programs then refuse by name."""
+
+
+class PracticeFacts(Contract):
+    """How a submission is run and scored on practice data. There is no field for a seed, a secret or a hidden count."""
+
+    format: int = PRACTICE_FORMAT
+    slug: str
+    title: str
+    architecture: str = Field(description="By name")
+    classes: int
+    class_names: tuple[str, ...] = Field(description="In the order of the class numbers; empty where classes have none")
+    training: TrainingSpec = Field(description="The recipe of the practice model and of the practice oracles")
+    batch_size: int
+    metric: MetricSpec = Field(description="Of practice scores; scores on hidden data may have another")
+    limits: LimitsSpec
+    dependencies: DependenciesSpec
+    leave_out: LeaveOut
+    ignore_cuda: bool
+    oracles: int = Field(default=0, description="How many practice oracles have outputs in the bundle")
+
+
+def practice_facts(spec: CompetitionSpec, *, oracles: int = 0) -> PracticeFacts:
+    """What everybody may know of the competition, before the reveal too: practice scores have `practice.rule`."""
+    own = MetricSpec(rule=spec.practice.rule)
+    return facts_of(spec).model_copy(update={"metric": own, "limits": _shown(spec.limits), "oracles": oracles})
+
+
+def facts_of(spec: CompetitionSpec) -> PracticeFacts:
+    """The facts of a specification for whoever has all of it, the rule of its scores included."""
+    return PracticeFacts(
+        slug=spec.slug,
+        title=spec.title,
+        architecture=spec.model.architecture,
+        classes=spec.data.classes,
+        class_names=spec.data.class_names if isinstance(spec.data, ImageFolderSpec) else (),
+        training=spec.training,
+        batch_size=spec.evaluation.batch_size,
+        metric=spec.metric,
+        limits=spec.limits,
+        dependencies=spec.dependencies,
+        leave_out=spec.leave_out,
+        ignore_cuda=spec.ignore_cuda,
+    )
+
+
+def _shown(limits: LimitsSpec) -> LimitsSpec:
+    """`limits` without those that participants do not see, which get their defaults."""
+    return LimitsSpec(
+        **{name: getattr(limits, name) for name, limit in limits_of(LimitsSpec).items() if not limit.hidden}
+    )
