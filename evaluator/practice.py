@@ -21,7 +21,9 @@ from lethe.evaluator.banks.identity import bank_identity
 from lethe.evaluator.banks.seeding import Progress, ReportProgress, fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
 from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
 from lethe.evaluator.contract.faults import Fault
+from lethe.evaluator.contract.hidden_estimates import HiddenScale, hidden_scale
 from lethe.evaluator.contract.prepared_competition import PreparedPractice
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import Stage
@@ -55,6 +57,9 @@ class PracticeScore(Contract):
     forgetting_quality: float
     retain_ratio: float
     test_ratio: float
+    epsilon: tuple[float, ...] = Field(description="Of each forget image; 0: the runs cannot be told from oracles")
+    margins: tuple[float, ...] = Field(description="On each forget image, means over the runs")
+    oracle_margins: tuple[float, ...] = Field(description="The same of the oracles")
 
 
 class CheckResult(Contract):
@@ -83,7 +88,8 @@ class Practice:
         """Run `source` twice; see `practise`. Raises PracticeFailed."""
         spec, store = self.spec, self.resources.store
         check = _job(source, spec, store, self.prepared, Stage.CHECK, range(CHECK_RUNS))
-        check = check.model_copy(update={"leaves_out": leaves_out})
+        scale = _hidden_scale(spec, self.prepared)
+        check = check.model_copy(update={"leaves_out": leaves_out, "hidden": scale})
         done = evaluate(self.resources, check, interrupt=threading.Event(), finished=lambda _: None)
         if done.check is None:
             raise PracticeFailed(done.fault.message if done.fault else "the run was interrupted")
@@ -171,6 +177,7 @@ def _job(
         stage=stage,
         source=store.put_named_by_digest("sources/check", source, ".py"),
         ignores_cuda=spec.ignore_cuda,
+        is_practice=True,
         visible=practice.visible,
         original=practice.original,
         evaluation=practice.evaluation,
@@ -182,6 +189,16 @@ def _job(
         packages=None,
         runs=tuple(RunOrder(index=index, seed=index) for index in runs),
     )
+
+
+def _hidden_scale(spec: CompetitionSpec, practice: PreparedPractice) -> HiddenScale | None:
+    """How hidden runs differ, where the specification tells numbers of people; None where it takes the hidden files."""
+    data, counts = spec.data, practice.counts
+    if counts is None or not isinstance(data, SyntheticFacesSpec):
+        return None
+    more = data.identities / spec.practice.identities
+    hidden = counts.model_copy(update={"retain": round(counts.retain * more), "forget": round(counts.forget * more)})
+    return hidden_scale(counts, hidden, image_size=data.image_size, wall_limit_s=spec.limits.run_wall_s)
 
 
 def _scored(
@@ -213,9 +230,8 @@ def _scored(
         fill_banks([(bank, index) for index in range(SCORED_RUNS)], store, pool, stage="oracles", progress=progress)
     retrained = load_pool(store, bank.digest, range(SCORED_RUNS))
     labels = load(store.get(practice.evaluation))["forget.labels"]
-    score = metrics.evaluate(
-        pool_of(unlearned, labels), pool_of(retrained, labels), rule=spec.metric.rule, cap_ratios=spec.metric.cap_ratios
-    )
+    runs, oracles = pool_of(unlearned, labels), pool_of(retrained, labels)
+    score = metrics.evaluate(runs, oracles, rule=spec.metric.rule, cap_ratios=spec.metric.cap_ratios)
     return None, PracticeScore(
         rule=score.rule,
         runs=score.runs,
@@ -226,4 +242,7 @@ def _scored(
         forgetting_quality=score.forgetting_quality,
         retain_ratio=score.retain_ratio,
         test_ratio=score.test_ratio,
+        epsilon=tuple(score.epsilon.tolist()),
+        margins=tuple(runs.margins.mean(axis=0).tolist()),
+        oracle_margins=tuple(oracles.margins.mean(axis=0).tolist()),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cachetools import LRUCache
+from safetensors.numpy import load_file, save_file
 
 from lethe.evaluator.artifacts import ArtifactStore
 from lethe.evaluator.contract.specification import LimitsSpec
@@ -19,6 +20,7 @@ from lethe.sandbox import Backend, Policy, Sandbox, SandboxUnavailable, Setup, o
 from lethe.sandbox.doctor import require
 
 HARNESS_MODULE = "lethe.evaluator.guest.harness"
+PRACTICE_TEST = "practice-test.safetensors"
 _GUEST_PARTS = (
     "evaluator/__init__.py",
     "evaluator/contract/__init__.py",
@@ -34,6 +36,8 @@ _GUEST_PARTS = (
 MAX_OPEN = 2
 STATEMENT_SHARE = 0.1
 """The share of a run's time that a statement at module level may take before it is left out."""
+CURVE_SHARE = 0.02
+"""The share of a run's time limit that its curve may take at most, so that no run ends for it."""
 # Notebooks of the 2023 challenge skip their own loop over runs when the first file exists and is empty; some write into
 # the other folders.
 KAGGLE_LINKS = {
@@ -152,6 +156,7 @@ class SandboxPool:
                 "imports_base": self._settings.preload and self._settings.sandbox_backend is not Backend.FRESH,
                 "ignores_cuda": job.ignores_cuda,
                 "statement_s": job.limits.run_wall_s * STATEMENT_SHARE,
+                "curve_s": job.limits.run_wall_s * CURVE_SHARE if job.is_practice else None,
             }
         )
 
@@ -168,6 +173,7 @@ class SandboxPool:
                 "visible.safetensors": self._store.local_path(job.visible, self._cache),
                 "original.safetensors": self._store.local_path(job.original, self._cache),
                 "setting.json": setting,
+                **self._practice_test(job, Path(folder)),
             },
             links=KAGGLE_LINKS,
             extra_paths=() if layer.folder is None else (layer.folder,),
@@ -179,3 +185,12 @@ class SandboxPool:
             shared_image=self._settings.shared_image,
         )
         return stack.enter_context(open_sandbox(setup, policy_of(job.limits)))
+
+    def _practice_test(self, job: Job, folder: Path) -> dict[str, Path]:
+        """Return the guest's file of test images by its name: those of practice data, and nothing for hidden runs."""
+        if not job.is_practice:
+            return {}
+        evaluation = load_file(self._store.local_path(job.evaluation, self._cache))
+        path = folder / PRACTICE_TEST
+        save_file({name: evaluation[name] for name in ("test.images", "test.labels")}, path)
+        return {PRACTICE_TEST: path}
