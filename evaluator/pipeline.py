@@ -31,6 +31,7 @@ from lethe.evaluator.contract.script_block import InvalidScriptBlock, ScriptBloc
 from lethe.evaluator.contract.states import Stage
 from lethe.evaluator.contract.submission import FILENAME, FUNCTION
 from lethe.evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
+from lethe.evaluator.curve_sample import sample_accuracies
 from lethe.evaluator.dependencies import DependencyRefused, InstallerFailure, InstallInterrupted, Layer, Layers
 from lethe.evaluator.exact_source import Decision, decide
 from lethe.evaluator.inference.audit_order import audit_order
@@ -237,13 +238,6 @@ def _prepare_runs(
     )
 
 
-def _curve(outcome: _RunOutcome, untouched: bytes) -> Curve | None:
-    """Return the curve of a check's run; None without one. `untouched`: the original model's outputs."""
-    if outcome.outputs is None:
-        return None
-    return read_curve(outcome.curve, read_outputs(untouched).accuracy, read_outputs(outcome.outputs).accuracy)
-
-
 def _choose_repeated(runs: int) -> set[int]:
     """One random place in every `REPEATED_SHARE` of `runs` runs; the last, shorter share gets one with that chance."""
     return {start + secrets.randbelow(REPEATED_SHARE) for start in range(0, runs, REPEATED_SHARE)}
@@ -327,6 +321,16 @@ class _JobRuns:
         """Whether accuracies are measured while it trains: in the last run of a check, whose report shows the first."""
         return self.job.is_practice and self.job.stage is Stage.CHECK and order == self.job.runs[-1]
 
+    def _curve(self, outcome: _RunOutcome, untouched: bytes) -> Curve | None:
+        """Return the curve of a check's run; None without one. `untouched`: the original model's outputs."""
+        if outcome.outputs is None or not outcome.curve:
+            return None
+        original, unlearned = (
+            sample_accuracies(read_outputs(outputs), self.setting.evaluation)
+            for outputs in (untouched, outcome.outputs)
+        )
+        return read_curve(outcome.curve, original, unlearned)
+
     def audit(self, weights: Mapping[int, bytes]) -> Iterator[tuple[int, ArtifactRef]]:
         """Audit these weights of runs, by index, and yield where each audit is stored.
 
@@ -384,7 +388,7 @@ class _JobRuns:
         scale, limits = self.job.hidden, self.job.limits
         report = check_report(result, None, packages, advise(results, untouched, limits, scale), limits)
         hidden = None if scale is None else estimate_hidden([result for result, _ in results], scale)
-        return report.model_copy(update={"hidden": hidden, "curve": _curve(outcomes[-1], untouched)}), outputs
+        return report.model_copy(update={"hidden": hidden, "curve": self._curve(outcomes[-1], untouched)}), outputs
 
     def _call(
         self, seed: int, allowance: Allowance | None = None, source: bytes | None = None, *, entry: str = "run"

@@ -24,6 +24,7 @@ from lethe.evaluator.contract.base import Contract
 from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
 from lethe.evaluator.contract.faults import Fault
 from lethe.evaluator.contract.hidden_estimates import HiddenScale, hidden_scale
+from lethe.evaluator.contract.practice_score import PracticeScore
 from lethe.evaluator.contract.prepared_competition import PreparedPractice
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import Stage
@@ -43,23 +44,6 @@ CHECK_RUNS = 2  # so that a network that no seed changes is noticed
 SCORED_RUNS = 8  # the minimum for a score
 
 RunStage = Literal[Stage.CHECK, Stage.RUN]
-
-
-class PracticeScore(Contract):
-    """The score of a few runs on practice data, with its 95% interval, against as many practice oracles."""
-
-    rule: str
-    runs: int
-    oracles: int
-    score: float
-    low: float
-    high: float
-    forgetting_quality: float
-    retain_ratio: float
-    test_ratio: float
-    epsilon: tuple[float, ...] = Field(description="Of each forget image; 0: the runs cannot be told from oracles")
-    margins: tuple[float, ...] = Field(description="On each forget image, means over the runs")
-    oracle_margins: tuple[float, ...] = Field(description="The same of the oracles")
 
 
 class CheckResult(Contract):

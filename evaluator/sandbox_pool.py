@@ -9,18 +9,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from cachetools import LRUCache
-from safetensors.numpy import load_file, save_file
 
 from lethe.evaluator.artifacts import ArtifactStore
 from lethe.evaluator.contract.specification import LimitsSpec
 from lethe.evaluator.contract.work import Job
+from lethe.evaluator.curve_sample import write_sample
 from lethe.evaluator.dependencies import Layer
 from lethe.evaluator.settings import SandboxSettings
 from lethe.sandbox import Backend, Policy, Sandbox, SandboxUnavailable, Setup, open_sandbox
 from lethe.sandbox.doctor import require
 
 HARNESS_MODULE = "lethe.evaluator.guest.harness"
-PRACTICE_TEST = "practice-test.safetensors"
+PRACTICE_SAMPLE = "practice-sample.safetensors"
 _GUEST_PARTS = (
     "evaluator/__init__.py",
     "evaluator/contract/__init__.py",
@@ -173,7 +173,7 @@ class SandboxPool:
                 "visible.safetensors": self._store.local_path(job.visible, self._cache),
                 "original.safetensors": self._store.local_path(job.original, self._cache),
                 "setting.json": setting,
-                **self._practice_test(job, Path(folder)),
+                **self._practice_sample(job, Path(folder)),
             },
             links=KAGGLE_LINKS,
             extra_paths=() if layer.folder is None else (layer.folder,),
@@ -186,11 +186,10 @@ class SandboxPool:
         )
         return stack.enter_context(open_sandbox(setup, policy_of(job.limits)))
 
-    def _practice_test(self, job: Job, folder: Path) -> dict[str, Path]:
-        """Return the guest's file of test images by its name: those of practice data, and nothing for hidden runs."""
+    def _practice_sample(self, job: Job, folder: Path) -> dict[str, Path]:
+        """Return the file of images that curves are measured on, by its name; none where the data are hidden."""
         if not job.is_practice:
             return {}
-        evaluation = load_file(self._store.local_path(job.evaluation, self._cache))
-        path = folder / PRACTICE_TEST
-        save_file({name: evaluation[name] for name in ("test.images", "test.labels")}, path)
-        return {PRACTICE_TEST: path}
+        path = folder / PRACTICE_SAMPLE
+        write_sample(self._store.local_path(job.evaluation, self._cache), path)
+        return {PRACTICE_SAMPLE: path}

@@ -9,6 +9,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from lethe.evaluator.contract.base import Contract
 
+CURVE_PARTS = ("retain", "forget", "test")
+CURVE_IMAGES = 32
+"""Of each part: evaluating one more point costs about half of a step on a batch of 64."""
 MAX_POINTS = 20
 CLAIM_BYTES = 4096
 Step = Annotated[int, Field(ge=0, le=10**9)]
@@ -19,16 +22,18 @@ class CurvePoint(Contract):
     """Accuracies after some steps."""
 
     step: Step
-    images: Annotated[int, Field(ge=1)] | None = Field(
-        description="Images of each part that were tried, at most; null: those that accuracies of every run are from"
-    )
     retain: Accuracy
     forget: Accuracy
     test: Accuracy
 
 
 class Curve(Contract):
-    """Accuracies over the steps: of the original network, of the network that was trained, of what came back."""
+    """Accuracies over the steps: of the original network, of the network that was trained, of what came back.
+
+    All of them on the same images, `images` of each part at most.
+    """
+
+    images: int = Field(default=CURVE_IMAGES, ge=1)
 
     points: tuple[CurvePoint, ...] = Field(min_length=2, max_length=MAX_POINTS, description="By step")
 
@@ -50,7 +55,7 @@ def split_claim(payload: bytes) -> tuple[bytes, bytes]:
 def read_curve(claim: bytes, original: Mapping[str, float], unlearned: Mapping[str, float]) -> Curve | None:
     """Return the claimed points between two that the trusted side measured; None if no steps or no curve is claimed.
 
-    `original` and `unlearned`: accuracies in [0, 1] on retain, forget and test.
+    `original` and `unlearned`: accuracies in [0, 1] on the same images of retain, forget and test.
     """
     if not claim:
         return None
@@ -60,9 +65,9 @@ def read_curve(claim: bytes, original: Mapping[str, float], unlearned: Mapping[s
         names = CurvePoint.model_fields
         inner = [dict(zip(names, point, strict=True)) for point in found["points"][: MAX_POINTS - 2]]
         points = [
-            {"step": 0, "images": None} | _parts(original),
+            {"step": 0} | _parts(original),
             *(point for point in inner if point["step"] != steps),
-            {"step": steps, "images": None} | _parts(unlearned),
+            {"step": steps} | _parts(unlearned),
         ]
         return Curve.model_validate({"points": points})
     except (ValidationError, ValueError, TypeError, KeyError, RecursionError):
@@ -70,4 +75,4 @@ def read_curve(claim: bytes, original: Mapping[str, float], unlearned: Mapping[s
 
 
 def _parts(accuracies: Mapping[str, float]) -> dict[str, float]:
-    return {part: accuracies[part] for part in ("retain", "forget", "test")}
+    return {part: accuracies[part] for part in CURVE_PARTS}

@@ -8,8 +8,9 @@ import gc
 import json
 import math
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate, pairwise
 from time import perf_counter, process_time
 
 import torch
@@ -23,12 +24,10 @@ PARTS = ("retain", "forget", "test")
 MAX_POINTS = 18
 """Points of a curve between its two ends, which the trusted side adds."""
 TIME_SHARE = 0.08
-"""The share of a run's time that may go into its curve: a tenth, less what slices take longer than expected, and what
+"""The share of a run's time that may go into its curve: a tenth, less what a point takes longer than expected, and what
 the run itself takes longer after one, because its data are no longer in the processor's cache."""
-SLICE = 16
-MAX_SLICES = 8
-FIRST_SLICE_S = 0.05
-"""What a slice takes, as long as none was measured."""
+FIRST_POINT_S = 0.05
+"""What a point takes, as long as none was measured."""
 SEARCH_S = 0.02
 MAX_SEARCHES = 3
 # What reading foreign weights can raise. No more: a submission's own alarm may go off here, and has to reach it.
@@ -36,41 +35,28 @@ _FAILURES = (RuntimeError, MemoryError, AttributeError, TypeError)
 
 
 @dataclass(frozen=True)
-class _Slice:
-    """A few images of each part: `images` (M, 3, H, W) uint8, `labels` (M,), `ends` where each part ends."""
-
-    images: Tensor
-    labels: Tensor
-    ends: tuple[int, ...]
-
-
-@dataclass(frozen=True)
 class AccuracyProbe:
-    """What a curve is measured with: a network, images of each part, and how long a slice of them takes.
+    """What a curve is measured with: a network, and images (M, 3, H, W) uint8 with labels (M,), part after part.
 
-    `limit_s`: what one curve may take at most, by `clock`: seconds of this process, or with a GPU those of a wall.
+    `ends`: where each part ends. `point_s`: what a point takes; `limit_s`: what one curve may take at most; both by
+    `clock`: seconds of this process, or with a GPU those of a wall.
     """
 
     net: nn.Module
-    slices: tuple[_Slice, ...]
+    images: Tensor
+    labels: Tensor
+    ends: tuple[int, ...]
     limit_s: float
     clock: Callable[[], float]
-    slice_s: float = FIRST_SLICE_S
+    point_s: float = FIRST_POINT_S
 
     @torch.no_grad()
-    def accuracies(self, state: Mapping[str, Tensor], count: int) -> tuple[float, ...]:
-        """Return the accuracy on each of PARTS, over the first `count` slices, of a network with these weights."""
+    def accuracies(self, state: Mapping[str, Tensor]) -> tuple[float, ...]:
+        """Return the accuracy on each of PARTS of a network with these weights."""
         device = next(iter(state.values())).device
-        right, total = [0] * len(PARTS), [0] * len(PARTS)
-        for one in self.slices[:count]:
-            logits = functional_call(self.net, dict(state), (one.images.to(device, torch.float32),))
-            hits = (logits.argmax(1).cpu() == one.labels).tolist()
-            start = 0
-            for place, end in enumerate(one.ends):
-                right[place] += sum(hits[start:end])
-                total[place] += end - start
-                start = end
-        return tuple(hit / images for hit, images in zip(right, total, strict=True))
+        logits = functional_call(self.net, dict(state), (self.images.to(device, torch.float32),))
+        hits = (logits.argmax(1).cpu() == self.labels).tolist()
+        return tuple(sum(hits[start:end]) / (end - start) for start, end in pairwise((0, *self.ends)))
 
     def state_of(self, net: nn.Module) -> dict[str, Tensor] | None:
         """Return the weights of `net` as this probe needs them; None where they have other names or shapes."""
@@ -87,30 +73,24 @@ class AccuracyProbe:
         return state
 
 
-def make_probe(
-    net: nn.Module, visible: Mapping[str, Tensor], test: Mapping[str, Tensor], limit_s: float, *, is_on_cpu: bool
-) -> AccuracyProbe:
-    """Return the probe over the first images of each part. `net` becomes its own."""
-    tensors = {**visible, **test}
+def make_probe(net: nn.Module, sample: Mapping[str, Tensor], limit_s: float, *, is_on_cpu: bool) -> AccuracyProbe:
+    """Return the probe over the images of `sample`. `net` becomes its own."""
+    labels = [sample[f"{part}.labels"] for part in PARTS]
     probe = AccuracyProbe(
-        net.eval().requires_grad_(False), tuple(_slices(tensors)), limit_s, process_time if is_on_cpu else perf_counter
+        net.eval().requires_grad_(False),
+        torch.cat([sample[f"{part}.images"] for part in PARTS]),
+        torch.cat(labels),
+        tuple(accumulate(map(len, labels))),
+        limit_s,
+        process_time if is_on_cpu else perf_counter,
     )
     if not is_on_cpu or torch.get_num_threads() > 1:  # this would start threads, which forks lack
         return probe
     state = dict(net.state_dict())
-    probe.accuracies(state, 1)  # prepares the kernels for images in this number
+    probe.accuracies(state)  # prepares the kernels for images in this number
     started = probe.clock()
-    probe.accuracies(state, 1)
-    return replace(probe, slice_s=probe.clock() - started)
-
-
-def _slices(tensors: Mapping[str, Tensor]) -> Iterator[_Slice]:
-    fewest = min(len(tensors[f"{part}.labels"]) for part in PARTS)
-    for start in range(0, SLICE * min(MAX_SLICES, -(-fewest // SLICE)), SLICE):
-        images = [tensors[f"{part}.images"][start : start + SLICE] for part in PARTS]
-        labels = [tensors[f"{part}.labels"][start : start + SLICE] for part in PARTS]
-        ends = torch.tensor([len(part) for part in labels]).cumsum(0).tolist()
-        yield _Slice(torch.cat(images), torch.cat(labels), tuple(ends))
+    probe.accuracies(state)
+    return replace(probe, point_s=probe.clock() - started)
 
 
 @dataclass
@@ -123,9 +103,9 @@ class _Trained:
     stride: int = 1
     points: list[tuple[float, ...]] = field(default_factory=list)
 
-    def add(self, images: int, accuracies: Sequence[float]) -> None:
+    def add(self, accuracies: Sequence[float]) -> None:
         """Keep a point; when there are too many, keep every other one and wait twice as long between them."""
-        self.points.append((self.steps, images, *(round(value, 4) for value in accuracies)))
+        self.points.append((self.steps, *(round(value, 4) for value in accuracies)))
         if len(self.points) > MAX_POINTS:
             self.points = self.points[1::2]
             self.stride *= 2
@@ -144,11 +124,11 @@ class CurveRecorder:
         self._given = given
         self._started = probe.clock()
         self._spent_s = 0.0
-        self._slice_s = probe.slice_s
+        self._point_s = probe.point_s
         self._searches = MAX_SEARCHES
         self._networks: list[_Trained] = []
         self._by_optimizer: weakref.WeakKeyDictionary[Optimizer, _Trained | None] = weakref.WeakKeyDictionary()
-        self._is_off = not probe.slices
+        self._is_off = False
         self._hook = register_optimizer_step_post_hook(self._stepped)
 
     def curve_of(self, net: nn.Module) -> bytes:
@@ -173,9 +153,8 @@ class CurveRecorder:
             self._is_off = True
 
     def _measure(self, trained: _Trained) -> None:
-        """Measure as many slices as there is time for, if any, and if nothing of the submission's would notice."""
-        count = min(int(self._left_s() / self._slice_s), len(self._probe.slices))
-        if count < 1 or _has_any_global_hook() or _is_capturing():
+        """Measure a point, if there is time for it, and if nothing of the submission's would notice."""
+        if self._left_s() < self._point_s or _has_any_global_hook() or _is_capturing():
             return
         started = self._probe.clock()
         net = trained.net()
@@ -183,10 +162,9 @@ class CurveRecorder:
         if state is None:
             trained.due = math.inf
         else:
-            trained.add(SLICE * count, self._probe.accuracies(state, count))
-        took_s = self._probe.clock() - started
-        self._spent_s += took_s
-        self._slice_s = max(took_s / count, 1e-6)
+            trained.add(self._probe.accuracies(state))
+        self._point_s = self._probe.clock() - started
+        self._spent_s += self._point_s
 
     def _left_s(self) -> float:
         elapsed_s = self._probe.clock() - self._started

@@ -30,8 +30,8 @@ from lethe.sandbox.guest import NoResult
 
 VISIBLE = "visible.safetensors"
 ORIGINAL = "original.safetensors"
-TEST = "practice-test.safetensors"
-"""Images and labels of the practice data's test set, where guests may see it: they are public."""
+SAMPLE = "practice-sample.safetensors"
+"""Some images of practice data, test images too; hidden runs have none."""
 SETTING = "setting.json"
 IGNORED = "lethe: unlearning changed net and returned another network; the returned one counts, the changes do not\n"
 
@@ -63,8 +63,7 @@ def load(inputs: Path) -> Context:
     tensors, batch_size = load_file(inputs / VISIBLE), setting["batch_size"]
     is_on_cpu, probe = setting["device"] == "cpu", None
     if setting.get("curve_s") is not None:
-        test = load_file(inputs / TEST)
-        probe = make_probe(copy.deepcopy(net), tensors, test, setting["curve_s"], is_on_cpu=is_on_cpu)
+        probe = make_probe(copy.deepcopy(net), load_file(inputs / SAMPLE), setting["curve_s"], is_on_cpu=is_on_cpu)
     if is_on_cpu:
         if setting.get("ignores_cuda", False):
             ignore_cuda()

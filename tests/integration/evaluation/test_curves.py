@@ -12,7 +12,7 @@ pytestmark = pytest.mark.component("bubblewrap")
 
 SEES_NO_TEST_IMAGES = """import os
 def unlearning(net, retain, forget, validation):
-    assert "practice-test.safetensors" not in os.listdir("/sandbox/inputs")
+    assert "practice-sample.safetensors" not in os.listdir("/sandbox/inputs")
 """
 GUESSES_THE_WAY_OUT = """import sys
 harness = sys.modules["lethe.evaluator.guest.harness"]
@@ -28,8 +28,7 @@ def test_the_check_of_practice_data_has_a_curve(resources: WorkerResources) -> N
     assert done.check is not None
     assert done.check.curve is not None
     points = done.check.curve.points
-    assert (points[0].step, points[0].images) == (0, None)
-    assert (points[-1].step, points[-1].images) == (40 * 5, None)  # 20 images in batches of 4
+    assert (points[0].step, points[-1].step) == (0, 40 * 5)  # 20 images in batches of 4
     assert len(points) > 2
 
 

@@ -8,7 +8,7 @@ from lethe.evaluator.contract.curves import CLAIM_BYTES, MAX_POINTS, Curve, read
 
 ORIGINAL = {"retain": 1.0, "forget": 0.9, "validation": 0.5, "test": 0.4}
 UNLEARNED = {"retain": 0.8, "forget": 0.3, "validation": 0.5, "test": 0.35}
-HONEST = {"steps": 9, "points": [[2, 16, 0.9, 0.5, 0.4], [6, 32, 0.85, 0.4, 0.4]]}
+HONEST = {"steps": 9, "points": [[2, 0.9, 0.5, 0.4], [6, 0.85, 0.4, 0.4]]}
 
 
 def claimed(claim: object) -> Curve | None:
@@ -18,8 +18,8 @@ def claimed(claim: object) -> Curve | None:
 def test_a_curve_runs_from_the_original_network_to_what_came_back() -> None:
     found = claimed(HONEST)
     assert found is not None
-    assert [(one.step, one.images, one.retain, one.forget, one.test) for one in found.points] == [
-        (0, None, 1.0, 0.9, 0.4), (2, 16, 0.9, 0.5, 0.4), (6, 32, 0.85, 0.4, 0.4), (9, None, 0.8, 0.3, 0.35)
+    assert [(one.step, one.retain, one.forget, one.test) for one in found.points] == [
+        (0, 1.0, 0.9, 0.4), (2, 0.9, 0.5, 0.4), (6, 0.85, 0.4, 0.4), (9, 0.8, 0.3, 0.35)
     ]  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def test_a_run_that_is_too_short_for_points_has_its_ends() -> None:
 
 
 def test_no_more_points_are_read_than_a_curve_has() -> None:
-    found = claimed({"steps": 999, "points": [[step, 16, 0.5, 0.5, 0.5] for step in range(1, 60)]})
+    found = claimed({"steps": 999, "points": [[step, 0.5, 0.5, 0.5] for step in range(1, 60)]})
     assert found is not None
     assert len(found.points) == MAX_POINTS
 
@@ -50,16 +50,15 @@ FORGED = {
     "text for steps": {"steps": "<script>", "points": []},
     "no step": {"steps": 0, "points": []},
     "too many steps": {"steps": 10**12, "points": []},
-    "backwards": {"steps": 9, "points": [[6, 16, 0.5, 0.5, 0.5], [2, 16, 0.5, 0.5, 0.5]]},
-    "beyond its end": {"steps": 9, "points": [[10, 16, 0.5, 0.5, 0.5]]},
-    "accuracy above one": {"steps": 9, "points": [[2, 16, 1.5, 0.5, 0.5]]},
-    "accuracy below zero": {"steps": 9, "points": [[2, 16, 0.5, -0.1, 0.5]]},
-    "not a number": b'{"steps": 9, "points": [[2, 16, NaN, 0.5, 0.5]]}',
-    "infinite": b'{"steps": 9, "points": [[2, 16, 0.5, Infinity, 0.5]]}',
-    "text": {"steps": 9, "points": [[2, 16, "<b>", 0.5, 0.5]]},
-    "too few numbers": {"steps": 9, "points": [[2, 16, 0.5]]},
-    "too many numbers": {"steps": 9, "points": [[2, 16, 0.5, 0.5, 0.5, 0.5]]},
-    "no images": {"steps": 9, "points": [[2, 0, 0.5, 0.5, 0.5]]},
+    "backwards": {"steps": 9, "points": [[6, 0.5, 0.5, 0.5], [2, 0.5, 0.5, 0.5]]},
+    "beyond its end": {"steps": 9, "points": [[10, 0.5, 0.5, 0.5]]},
+    "accuracy above one": {"steps": 9, "points": [[2, 1.5, 0.5, 0.5]]},
+    "accuracy below zero": {"steps": 9, "points": [[2, 0.5, -0.1, 0.5]]},
+    "not a number": b'{"steps": 9, "points": [[2, NaN, 0.5, 0.5]]}',
+    "infinite": b'{"steps": 9, "points": [[2, 0.5, Infinity, 0.5]]}',
+    "text": {"steps": 9, "points": [[2, "<b>", 0.5, 0.5]]},
+    "too few numbers": {"steps": 9, "points": [[2, 0.5]]},
+    "too many numbers": {"steps": 9, "points": [[2, 0.5, 0.5, 0.5, 0.5]]},
     "endless digits": b'{"steps": ' + b"9" * 4000 + b', "points": []}',
 }  # fmt: skip
 

@@ -27,8 +27,11 @@ def write_inputs(folder: Path, *, curve_s: float | None = None) -> None:
     save_file(arrays, folder / harness.VISIBLE)
     torch.manual_seed(0)
     save_tensors(build_model("resnet-small", CLASSES).state_dict(), folder / harness.ORIGINAL)
-    test = {f"test.{field}": arrays[f"validation.{field}"] for field in ("images", "labels")}
-    save_file(test, folder / harness.TEST)
+    parts = {"retain": "retain", "forget": "forget", "test": "validation"}
+    sample = {
+        f"{part}.{field}": arrays[f"{of}.{field}"] for part, of in parts.items() for field in ("images", "labels")
+    }
+    save_file(sample, folder / harness.SAMPLE)
     setting: dict[str, object] = {"curve_s": curve_s}
     setting |= {"architecture": "resnet-small", "classes": CLASSES, "batch_size": 8, "device": "cpu"}
     (folder / harness.SETTING).write_text(json.dumps(setting))

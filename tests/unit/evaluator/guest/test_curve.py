@@ -95,7 +95,7 @@ def test_a_curve_ends_where_the_trained_network_is(context: harness.Context) -> 
     claim, weights = outcome(context, LOOP.format(passes=2))
     assert context.probe is not None
     assert [point[0] for point in claim["points"]] == [1, 2, 3, 4, 5, 6]
-    assert tuple(claim["points"][-1][2:]) == pytest.approx(context.probe.accuracies(load(weights), 1), abs=1e-4)
+    assert tuple(claim["points"][-1][1:]) == pytest.approx(context.probe.accuracies(load(weights)), abs=1e-4)
 
 
 @pytest.mark.parametrize("passes", [1, 7, 40])
@@ -150,12 +150,12 @@ def test_what_counts_as_a_step(context: harness.Context, body: str, steps: int |
 
 @dataclass(frozen=True)
 class Slow(AccuracyProbe):
-    """A probe whose slices take time of a clock that a test moves."""
+    """A probe whose points take time of a clock that a test moves."""
 
     passes: Callable[[float], None] = lambda _: None
 
-    def accuracies(self, _state: Mapping[str, Tensor], count: int) -> tuple[float, ...]:
-        self.passes(count * 0.7)
+    def accuracies(self, _state: Mapping[str, Tensor]) -> tuple[float, ...]:
+        self.passes(0.7)
         return (0.5, 0.5, 0.5)
 
 
@@ -172,7 +172,10 @@ def test_a_curve_takes_at_most_a_tenth_and_no_more_than_its_limit(
         now[0] += took_s
         spent[0] += took_s
 
-    probe = Slow(context.probe.net, context.probe.slices, limit_s, clock=lambda: now[0], slice_s=0.5, passes=passes)
+    given = context.probe
+    probe = Slow(
+        given.net, given.images, given.labels, given.ends, limit_s, clock=lambda: now[0], point_s=0.5, passes=passes
+    )
     net = fresh(context.net)
     recorder = CurveRecorder(probe, net)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.0)
