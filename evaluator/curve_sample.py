@@ -19,7 +19,7 @@ def write_sample(evaluation: Path, path: Path) -> None:
     """
     with safe_open(evaluation, framework="numpy") as bundle:
         sample = {
-            f"{part}.{field}": bundle.get_slice(f"{stored}.{field}")[:CURVE_IMAGES]
+            f"{part}.{field}": bundle.get_tensor(f"{stored}.{field}")[:CURVE_IMAGES]
             for part, stored in _IN_BUNDLE.items()
             for field in ("images", "labels")
         }
@@ -31,7 +31,7 @@ def sample_accuracies(outputs: Outputs, evaluation: Path) -> dict[str, float]:
     accuracies = {}
     with safe_open(evaluation, framework="numpy") as bundle:
         for part, stored in _IN_BUNDLE.items():
-            labels = bundle.get_slice(f"{stored}.labels")[:CURVE_IMAGES]
+            labels = bundle.get_tensor(f"{stored}.labels")[:CURVE_IMAGES]
             found = outputs.logits[part][:CURVE_IMAGES].argmax(axis=1)
             accuracies[part] = float(np.mean(found == labels))
     return accuracies
