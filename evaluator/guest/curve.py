@@ -154,7 +154,7 @@ class CurveRecorder:
 
     def _measure(self, trained: _Trained) -> None:
         """Measure a point, if there is time for it, and if nothing of the submission's would notice."""
-        if self._left_s() < self._point_s or _has_any_global_hook() or _is_capturing():
+        if self._left_s() < self._point_s or _would_disturb():
             return
         started = self._probe.clock()
         net = trained.net()
@@ -203,9 +203,12 @@ def _has_any(net: nn.Module, parameters: set[int]) -> bool:
     return any(id(one) in parameters for one in net.parameters())
 
 
-def _is_capturing() -> bool:
-    """Whether the work of a GPU is being recorded, which reading a result would break."""
-    return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()
+def _would_disturb() -> bool:
+    """Whether hooks of the submission's would be called, or the work of a GPU is recorded, which reading breaks."""
+    if _has_any_global_hook():  # type: ignore[no-untyped-call]  # torch's own
+        return True
+    is_in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch's own
+    return is_in_use and torch.cuda.is_current_stream_capturing()
 
 
 def with_curve(weights: bytes, curve: bytes) -> bytes:

@@ -86,7 +86,7 @@ def _require_drawable(plot: Path) -> None:
 def _draw(result: "CheckResult", plot: Path) -> None:
     from lethe.server.plots.check import check_plot
 
-    drawn = check_plot(result.report.curve, result.score, plot.suffix.lower().removeprefix("."))
+    drawn = check_plot(result.report.curve, result.score, "svg" if plot.suffix.lower() == ".svg" else "png")
     if drawn is None:
         typer.echo("nothing to draw: no optimiser took a step, and there is no score", err=True)
         return
