@@ -22,13 +22,16 @@ from tenacity import (
 )
 
 from lethe.evaluator.artifacts import ArtifactError, ArtifactStore, ArtifactStoreAway
+from lethe.evaluator.artifacts.outputs import read_outputs
 from lethe.evaluator.artifacts.store import sha256_hex
+from lethe.evaluator.contract.curves import Curve, read_curve, split_claim
 from lethe.evaluator.contract.faults import Fault, FaultCode, platform_fault
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.script_block import InvalidScriptBlock, ScriptBlock, read_script_block
 from lethe.evaluator.contract.states import Stage
 from lethe.evaluator.contract.submission import FILENAME, FUNCTION
 from lethe.evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
+from lethe.evaluator.curve_sample import sample_accuracies
 from lethe.evaluator.dependencies import DependencyRefused, InstallerFailure, InstallInterrupted, Layer, Layers
 from lethe.evaluator.exact_source import Decision, decide
 from lethe.evaluator.inference.audit_order import audit_order
@@ -39,7 +42,7 @@ from lethe.evaluator.inference.service import (
     InferenceSetting,
     WeightsRefused,
 )
-from lethe.evaluator.run_reports import advise, check_report, explained, fault_of
+from lethe.evaluator.run_reports import advise, check_report, estimate_hidden, explained, fault_of
 from lethe.evaluator.sandbox_pool import SandboxPool
 from lethe.sandbox import Allowance, RunResult, Sandbox, SandboxError, Status
 
@@ -91,6 +94,8 @@ class _RunOutcome:
     fault: Fault | None = None
     weights: bytes | None = None
     """Of a run that is to be audited."""
+    curve: bytes = b""
+    """The guest's claim of it."""
 
 
 def evaluate(
@@ -204,7 +209,8 @@ def _undecided(decision: Decision, layer: Layer, job: Job, source: bytes) -> Eva
     if result is None or result.status is Status.CANCELLED:
         return EvaluationResult(finished=(), fault=None)
     fault = explained(fault_of(result, is_hidden=False), source, job.batch_note)
-    report = check_report(result, fault, layer.packages).model_copy(update={"left_out": decision.notes})
+    report = check_report(result, fault, layer.packages, limits=job.limits)
+    report = report.model_copy(update={"left_out": decision.notes})
     return EvaluationResult(finished=(), fault=fault, check=report, packages_sha256=layer.sha256)
 
 
@@ -276,7 +282,14 @@ class _JobRuns:
         if self.interrupt.is_set():
             return _RunOutcome()
         is_hidden = self.job.stage is Stage.RUN
-        result = self._call(order.seed, self.allowance)
+        curve = b""
+        if self._has_curve(order):
+            result = self._call(order.seed, self.allowance, entry="run_with_curve")
+            if result.payload is not None:
+                curve, weights = split_claim(result.payload)
+                result = replace(result, payload=weights)
+        else:
+            result = self._call(order.seed, self.allowance)
         if result.status is Status.CANCELLED:
             return _RunOutcome()
         if result.payload is None:
@@ -289,7 +302,7 @@ class _JobRuns:
         except WeightsRefused as refusal:
             return _RunOutcome(result, fault=Fault(code=refusal.code, message="" if is_hidden else str(refusal)))
         if not is_hidden:
-            return _RunOutcome(result, outputs)
+            return _RunOutcome(result, outputs, curve=curve)
         key = self.job.outputs_key(order.index)
         stored = _retry_while_away(lambda: self.resources.store.put(key, outputs), self.interrupt)
         repeatable = self._is_repeatable(order.seed, result.payload) if is_repeated else None
@@ -303,6 +316,20 @@ class _JobRuns:
             gpu_memory_bytes=result.peak_gpu_memory_bytes,
         )
         return _RunOutcome(record=record, weights=result.payload if self.job.is_audited(order.index) else None)
+
+    def _has_curve(self, order: RunOrder) -> bool:
+        """Whether accuracies are measured while it trains: in the last run of a check, whose report shows the first."""
+        return self.job.is_practice and self.job.stage is Stage.CHECK and order == self.job.runs[-1]
+
+    def _curve(self, outcome: _RunOutcome, untouched: bytes) -> Curve | None:
+        """Return the curve of a check's run; None without one. `untouched`: the original model's outputs."""
+        if outcome.outputs is None or not outcome.curve:
+            return None
+        original, unlearned = (
+            sample_accuracies(read_outputs(outputs), self.setting.evaluation)
+            for outputs in (untouched, outcome.outputs)
+        )
+        return read_curve(outcome.curve, original, unlearned)
 
     def audit(self, weights: Mapping[int, bytes]) -> Iterator[tuple[int, ArtifactRef]]:
         """Audit these weights of runs, by index, and yield where each audit is stored.
@@ -351,15 +378,17 @@ class _JobRuns:
         ended = [outcome for outcome in outcomes if outcome.result is not None]
         failed = next((outcome for outcome in ended if outcome.fault is not None), None)
         if failed is not None and failed.result is not None:
-            return check_report(failed.result, failed.fault, packages), failed.outputs
+            return check_report(failed.result, failed.fault, packages, limits=self.job.limits), failed.outputs
         results = [(outcome.result, outcome.outputs) for outcome in ended if outcome.result is not None]
         if len(results) < len(outcomes):
             return None, None
         original = _retry_while_away(lambda: self.resources.store.get(self.job.original), self.interrupt)
         untouched = self.resources.inference.compute(original, self.setting, self.interrupt)
         result, outputs = results[0]
-        advice = advise(results, untouched, self.job.limits.run_wall_s)
-        return check_report(result, None, packages, advice), outputs
+        scale, limits = self.job.hidden, self.job.limits
+        report = check_report(result, None, packages, advise(results, untouched, limits, scale), limits)
+        hidden = None if scale is None else estimate_hidden([result for result, _ in results], scale)
+        return report.model_copy(update={"hidden": hidden, "curve": self._curve(outcomes[-1], untouched)}), outputs
 
     def _call(
         self, seed: int, allowance: Allowance | None = None, source: bytes | None = None, *, entry: str = "run"

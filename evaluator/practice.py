@@ -22,6 +22,7 @@ from lethe.evaluator.banks.seeding import Progress, ReportProgress, fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
 from lethe.evaluator.contract.base import Contract
 from lethe.evaluator.contract.faults import Fault
+from lethe.evaluator.contract.practice_score import PracticeScore
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import Stage
 from lethe.evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
@@ -41,21 +42,6 @@ SCORED_RUNS = 8  # the minimum for a score
 TRAINED_ORACLES = 8
 
 RunStage = Literal[Stage.CHECK, Stage.RUN]
-
-
-class PracticeScore(Contract):
-    """The score of a few runs on practice data, with its 95% interval, against practice oracles."""
-
-    rule: str
-    runs: int
-    oracles: int
-    score: float
-    low: float
-    high: float
-    forgetting_quality: float
-    retain_ratio: float
-    test_ratio: float
-    trained_s: float | None = Field(default=None, description="Seconds of training practice oracles, if this check did")
 
 
 class CheckResult(Contract):
@@ -85,7 +71,7 @@ class Practice:
         if scored_runs:
             self._require_oracles(scored_runs)
         check = _job(source, store, self.data, Stage.CHECK, range(CHECK_RUNS))
-        check = check.model_copy(update={"leaves_out": leaves_out})
+        check = check.model_copy(update={"leaves_out": leaves_out, "hidden": self.data.hidden})
         done = evaluate(self.resources, check, interrupt=threading.Event(), finished=lambda _: None)
         if done.check is None:
             raise PracticeFailed(done.fault.message if done.fault else "the run was interrupted")
@@ -119,8 +105,8 @@ class Practice:
             return fault, None
         retrained, trained_s = self._oracles(len(unlearned))
         labels = load(store.get(self.data.prepared.evaluation))["forget.labels"]
-        pools = pool_of(unlearned, labels), pool_of(retrained, labels)
-        score = metrics.evaluate(*pools, rule=metric.rule, cap_ratios=metric.cap_ratios)
+        runs, oracles = pool_of(unlearned, labels), pool_of(retrained, labels)
+        score = metrics.evaluate(runs, oracles, rule=metric.rule, cap_ratios=metric.cap_ratios)
         return None, PracticeScore(
             rule=score.rule,
             runs=score.runs,
@@ -131,6 +117,9 @@ class Practice:
             forgetting_quality=score.forgetting_quality,
             retain_ratio=score.retain_ratio,
             test_ratio=score.test_ratio,
+            epsilon=tuple(score.epsilon.tolist()),
+            margins=tuple(runs.margins.mean(axis=0).tolist()),
+            oracle_margins=tuple(oracles.margins.mean(axis=0).tolist()),
             trained_s=trained_s,
         )
 
@@ -243,6 +232,7 @@ def _job(source: bytes, store: ArtifactStore, data: PracticeData, stage: RunStag
         stage=stage,
         source=store.put_named_by_digest("sources/check", source, ".py"),
         ignores_cuda=facts.ignore_cuda,
+        is_practice=True,
         visible=data.prepared.visible,
         original=data.prepared.original,
         evaluation=data.prepared.evaluation,

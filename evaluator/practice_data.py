@@ -11,6 +11,8 @@ from lethe.evaluator.artifacts.practice_bundle import PracticeBundle
 from lethe.evaluator.artifacts.store import digest_of_file
 from lethe.evaluator.banks.seeding import ReportProgress
 from lethe.evaluator.contract.bank import BankIdentity
+from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
+from lethe.evaluator.contract.hidden_estimates import HiddenScale, hidden_scale
 from lethe.evaluator.contract.practice import PracticeFacts, facts_of
 from lethe.evaluator.contract.prepared_competition import PreparedPractice
 from lethe.evaluator.contract.specification import CompetitionSpec
@@ -21,11 +23,15 @@ from lethe.evaluator.preparation import prepare_practice
 
 @dataclass(frozen=True)
 class PracticeData:
-    """Practice data in a store. `oracles` are outputs that came with them; None where they have to be trained."""
+    """Practice data in a store. `oracles` are outputs that came with them; None where they have to be trained.
+
+    `hidden` says how hidden runs differ; None where that is not known here.
+    """
 
     facts: PracticeFacts
     prepared: PreparedPractice
     oracles: StackedOutputs | None = None
+    hidden: HiddenScale | None = None
 
     @property
     def bank(self) -> BankIdentity:
@@ -55,7 +61,18 @@ def load_practice(
     """
     if isinstance(given, PracticeBundle):
         return PracticeData(given.facts, _unpacked(given, store), given.oracles())
-    return PracticeData(facts_of(given), prepare_practice(given, store, files=files, progress=progress))
+    prepared = prepare_practice(given, store, files=files, progress=progress)
+    return PracticeData(facts_of(given), prepared, hidden=_hidden_scale(given, prepared))
+
+
+def _hidden_scale(spec: CompetitionSpec, practice: PreparedPractice) -> HiddenScale | None:
+    """How hidden runs differ, where the specification tells numbers of people; None where it takes the hidden files."""
+    data, counts = spec.data, practice.counts
+    if counts is None or not isinstance(data, SyntheticFacesSpec):
+        return None
+    more = data.identities / spec.practice.identities
+    hidden = counts.model_copy(update={"retain": round(counts.retain * more), "forget": round(counts.forget * more)})
+    return hidden_scale(counts, hidden, image_size=data.image_size, wall_limit_s=spec.limits.run_wall_s)
 
 
 def _unpacked(bundle: PracticeBundle, store: ArtifactStore) -> PreparedPractice:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from lethe.evaluator.contract.advice import NEAR, Advice
 from lethe.evaluator.contract.explanations import explain
 from lethe.evaluator.contract.faults import Fault, FaultCode, platform_fault
+from lethe.evaluator.contract.hidden_estimates import HiddenEstimate, HiddenScale, estimate
 from lethe.evaluator.contract.notebooks import is_converted, named_line, place_of
+from lethe.evaluator.contract.specification import LimitsSpec
 from lethe.evaluator.contract.states import Owner
 from lethe.evaluator.contract.work import CheckReport
 from lethe.sandbox import RunResult, Status
@@ -24,16 +26,37 @@ FAULT_CODES = {
 }
 
 
-def advise(runs: Sequence[tuple[RunResult, bytes | None]], untouched: bytes, run_wall_s: float) -> tuple[Advice, ...]:
+def advise(
+    runs: Sequence[tuple[RunResult, bytes | None]],
+    untouched: bytes,
+    limits: LimitsSpec,
+    scale: HiddenScale | None = None,
+) -> tuple[Advice, ...]:
     """Advice from the results and outputs of the check's runs; `untouched` are the original model's outputs."""
     found = []
     if any(outputs == untouched for _, outputs in runs):
         found.append(Advice.UNCHANGED)
     elif len({result.payload for result, _ in runs}) < len(runs):
         found.append(Advice.SAME_FOR_ALL_SEEDS)
-    if max(result.wall_s for result, _ in runs) > NEAR * run_wall_s:
+    results = [result for result, _ in runs]
+    hidden = None if scale is None else estimate_hidden(results, scale)
+    if max(result.wall_s for result in results) > NEAR * limits.run_wall_s or (
+        hidden is not None and hidden.wall_s > NEAR * hidden.wall_limit_s
+    ):
         found.append(Advice.NEAR_TIME_LIMIT)
+    memory_bytes = _peak_memory(results) if hidden is None else hidden.peak_memory_bytes
+    if (memory_bytes or 0) > NEAR * limits.memory_bytes:
+        found.append(Advice.NEAR_MEMORY_LIMIT)
     return tuple(found)
+
+
+def estimate_hidden(results: Sequence[RunResult], scale: HiddenScale) -> HiddenEstimate:
+    """Return what a hidden run may need, from the check's runs: the slowest, and the one that used the most memory."""
+    return estimate(scale, max(result.wall_s for result in results), _peak_memory(results))
+
+
+def _peak_memory(results: Sequence[RunResult]) -> int | None:
+    return max((one.peak_memory_bytes for one in results if one.peak_memory_bytes is not None), default=None)
 
 
 _NEEDED = "LeftOutIsNeeded: "
@@ -86,9 +109,13 @@ def explained(fault: Fault, source: bytes, batch_note: str = "") -> Fault:
 
 
 def check_report(
-    result: RunResult, fault: Fault | None, packages: tuple[str, ...], advice: tuple[Advice, ...] = ()
+    result: RunResult,
+    fault: Fault | None,
+    packages: tuple[str, ...],
+    advice: tuple[Advice, ...] = (),
+    limits: LimitsSpec | None = None,
 ) -> CheckReport:
-    """The report that the participant sees of a run on practice data."""
+    """The report that the participant sees of a run on practice data, under the `limits` of that run."""
     trace = result.error.traceback if result.error is not None else (fault.message if fault else "")
     return CheckReport(
         stdout=result.stdout,
@@ -99,4 +126,6 @@ def check_report(
         peak_memory_bytes=result.peak_memory_bytes,
         packages=packages,
         advice=advice,
+        wall_limit_s=None if limits is None else limits.run_wall_s,
+        memory_limit_bytes=None if limits is None else limits.memory_bytes,
     )

@@ -13,12 +13,14 @@ from cachetools import LRUCache
 from lethe.evaluator.artifacts import ArtifactStore
 from lethe.evaluator.contract.specification import LimitsSpec
 from lethe.evaluator.contract.work import Job
+from lethe.evaluator.curve_sample import write_sample
 from lethe.evaluator.dependencies import Layer
 from lethe.evaluator.settings import SandboxSettings
 from lethe.sandbox import Backend, Policy, Sandbox, SandboxUnavailable, Setup, open_sandbox
 from lethe.sandbox.doctor import require
 
 HARNESS_MODULE = "lethe.evaluator.guest.harness"
+PRACTICE_SAMPLE = "practice-sample.safetensors"
 _GUEST_PARTS = (
     "evaluator/__init__.py",
     "evaluator/contract/__init__.py",
@@ -34,6 +36,8 @@ _GUEST_PARTS = (
 MAX_OPEN = 2
 STATEMENT_SHARE = 0.1
 """The share of a run's time that a statement at module level may take before it is left out."""
+CURVE_SHARE = 0.02
+"""The share of a run's time limit that its curve may take at most, so that no run ends for it."""
 # Notebooks of the 2023 challenge skip their own loop over runs when the first file exists and is empty; some write into
 # the other folders.
 KAGGLE_LINKS = {
@@ -152,6 +156,7 @@ class SandboxPool:
                 "imports_base": self._settings.preload and self._settings.sandbox_backend is not Backend.FRESH,
                 "ignores_cuda": job.ignores_cuda,
                 "statement_s": job.limits.run_wall_s * STATEMENT_SHARE,
+                "curve_s": job.limits.run_wall_s * CURVE_SHARE if job.is_practice else None,
             }
         )
 
@@ -168,6 +173,7 @@ class SandboxPool:
                 "visible.safetensors": self._store.local_path(job.visible, self._cache),
                 "original.safetensors": self._store.local_path(job.original, self._cache),
                 "setting.json": setting,
+                **self._practice_sample(job, Path(folder)),
             },
             links=KAGGLE_LINKS,
             extra_paths=() if layer.folder is None else (layer.folder,),
@@ -179,3 +185,11 @@ class SandboxPool:
             shared_image=self._settings.shared_image,
         )
         return stack.enter_context(open_sandbox(setup, policy_of(job.limits)))
+
+    def _practice_sample(self, job: Job, folder: Path) -> dict[str, Path]:
+        """Return the file of images that curves are measured on, by its name; none where the data are hidden."""
+        if not job.is_practice:
+            return {}
+        path = folder / PRACTICE_SAMPLE
+        write_sample(self._store.local_path(job.evaluation, self._cache), path)
+        return {PRACTICE_SAMPLE: path}

@@ -8,7 +8,9 @@ from pydantic import Field
 from lethe.evaluator.contract.advice import Advice
 from lethe.evaluator.contract.audits import AuditPlan
 from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.contract.curves import Curve
 from lethe.evaluator.contract.faults import Fault
+from lethe.evaluator.contract.hidden_estimates import HiddenEstimate, HiddenScale
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.specification import DependenciesSpec, LimitsSpec
 from lethe.evaluator.contract.states import Stage
@@ -116,6 +118,12 @@ class CheckReport(Contract):
     advice: tuple[Advice, ...] = Field(
         default=(), description="What is likely to cost score; only of runs that ended well"
     )
+    wall_limit_s: float | None = Field(default=None, description="Of the run; None: of a check before they were kept")
+    memory_limit_bytes: int | None = None
+    hidden: HiddenEstimate | None = Field(default=None, description="What to expect of hidden runs, if that is known")
+    curve: Curve | None = Field(
+        default=None, description="Of the check's last run; None where no optimiser took a step"
+    )
 
 
 class Job(Contract):
@@ -135,9 +143,15 @@ class Job(Contract):
     )
     ignores_cuda: bool = Field(default=False, description="Without a GPU `.cuda()` does nothing")
     batch_note: str = Field(default="", description="A sentence on batches, where practice has other numbers of them")
+    is_practice: bool = Field(
+        default=False, description="The data are practice data, which anybody may see, the test set included"
+    )
+    hidden: HiddenScale | None = Field(default=None, description="For a check: how hidden runs will differ, if known")
     visible: ArtifactRef
     original: ArtifactRef
-    evaluation: ArtifactRef = Field(description="Labels and test images; trusted side only, practice ones too")
+    evaluation: ArtifactRef = Field(
+        description="Labels and test images; trusted side only, but for the test images of practice data"
+    )
     architecture: str
     classes: int
     batch_size: int

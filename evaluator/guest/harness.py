@@ -20,6 +20,7 @@ from lethe.evaluator.contract.parameters import bind, parameters_of
 from lethe.evaluator.data.loaders import Loaders, class_weights, joined, make_loaders
 from lethe.evaluator.guest import definition
 from lethe.evaluator.guest.base_imports import import_base
+from lethe.evaluator.guest.curve import AccuracyProbe, CurveRecorder, make_probe, with_curve
 from lethe.evaluator.guest.definition import define
 from lethe.evaluator.guest.no_cuda import ignore_cuda
 from lethe.evaluator.guest.result import plain_state as _plain_state
@@ -29,6 +30,8 @@ from lethe.sandbox.guest import NoResult
 
 VISIBLE = "visible.safetensors"
 ORIGINAL = "original.safetensors"
+SAMPLE = "practice-sample.safetensors"
+"""Some images of practice data, test images too; hidden runs have none."""
 SETTING = "setting.json"
 IGNORED = "lethe: unlearning changed net and returned another network; the returned one counts, the changes do not\n"
 
@@ -44,6 +47,8 @@ class Context:
     device: str = "cpu"
     statement_s: float = 10.0
     """Processor time after which a statement at module level is left out, where that is being decided."""
+    probe: AccuracyProbe | None = None
+    """What curves are measured with, where the data are practice data."""
 
 
 def load(inputs: Path) -> Context:
@@ -56,7 +61,10 @@ def load(inputs: Path) -> Context:
     net.eval()
     torch.manual_seed(0)  # the first call reads torch's sources for a stack trace, which else costs every run 3 ms
     tensors, batch_size = load_file(inputs / VISIBLE), setting["batch_size"]
-    if setting["device"] == "cpu":
+    is_on_cpu, probe = setting["device"] == "cpu", None
+    if setting.get("curve_s") is not None:
+        probe = make_probe(copy.deepcopy(net), load_file(inputs / SAMPLE), setting["curve_s"], is_on_cpu=is_on_cpu)
+    if is_on_cpu:
         if setting.get("ignores_cuda", False):
             ignore_cuda()
         warm_up(net, tensors, batch_size)
@@ -67,11 +75,28 @@ def load(inputs: Path) -> Context:
         classes=setting["classes"],
         device=setting["device"],
         statement_s=setting.get("statement_s", Context.statement_s),
+        probe=probe,
     )
 
 
 def run(context: Context, source: bytes, filename: str, function: str, seed: int) -> bytes:
     """Run the submission; return its state dict as safetensors bytes. Raises its errors, NoResult or InvalidResult."""
+    return save(_plain_state(*_unlearn(context, source, filename, function, seed)))
+
+
+def run_with_curve(context: Context, source: bytes, filename: str, function: str, seed: int) -> bytes:
+    """Run the submission as `run` does, with the same result; return it with the run's curve, see `with_curve`."""
+    if context.probe is None:
+        raise NoResult("there is nothing to measure a curve with")
+    recorder = CurveRecorder(context.probe, context.net)
+    net, dtypes = _unlearn(context, source, filename, function, seed)
+    return with_curve(save(_plain_state(net, dtypes)), recorder.curve_of(net))
+
+
+def _unlearn(
+    context: Context, source: bytes, filename: str, function: str, seed: int
+) -> tuple[nn.Module, dict[str, torch.dtype]]:
+    """Return the unlearned network, and the dtypes of the original's state dict."""
     _seed(seed)
     unlearning = define(source, filename, function)
     _seed(seed)  # again, because a seed that the module sets must not make all runs alike
@@ -86,7 +111,7 @@ def run(context: Context, source: bytes, filename: str, function: str, seed: int
         raise NoResult(f"unlearning returned {type(returned).__name__}, not a torch.nn.Module or None")
     if returned is not None and net is not context.net and _versions(context.net) != versions:
         sys.stderr.write(IGNORED)
-    return save(_plain_state(net, dtypes))
+    return net, dtypes
 
 
 def decide(context: Context, source: bytes, filename: str, function: str, seed: int) -> bytes:

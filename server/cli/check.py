@@ -1,25 +1,31 @@
 """`lethe check FILE`: a dry run in the same sandbox, on practice data of a specification or of a competition."""
 
 import json
+import statistics
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lethe.server.cli.descriptions import resources
+from lethe.server.cli.descriptions import expectation, resources
 from lethe.server.cli.options import AllowUnsafe, DataFolder, Json, Server, Yes
 from lethe.server.cli.practice import obtain_bundle, practice_folder
 from lethe.server.cli.progress import training_progress
+from lethe.server.pages.formatting import curve_text
 
 if TYPE_CHECKING:
     from lethe.evaluator.artifacts.practice_bundle import PracticeBundle
     from lethe.evaluator.contract.practice import PracticeFacts
+    from lethe.evaluator.contract.practice_score import PracticeScore
     from lethe.evaluator.contract.specification import CompetitionSpec
     from lethe.evaluator.practice import CheckResult
     from lethe.server.submissions.static_check import CheckedFile
 
 FEWEST_RUNS, MOST_RUNS = 8, 64
+EPSILON_BIN, EPSILON_BINS, BAR_CHARS = 0.5, 8, 40
+"""Of the histogram in a terminal; its last bin includes all larger values."""
 
 
 def check(
@@ -36,6 +42,9 @@ def check(
     runs: Annotated[
         int, typer.Option("--runs", min=FEWEST_RUNS, max=MOST_RUNS, help="How many runs are scored")
     ] = FEWEST_RUNS,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw accuracies over steps, epsilon and margins: a .png or .svg file")
+    ] = None,
     data_folder: DataFolder = None,
     yes: Yes = False,
     server: Server = None,
@@ -44,9 +53,11 @@ def check(
 ) -> None:
     """Check a submission as the server will: first without running it, then in the sandbox on practice data.
 
-    Shows everything that it prints, the resources that it uses, and its score on practice data. Oracles that the
-    practice data lack are trained on the first check and kept.
+    Shows everything that it prints, the resources that it uses, accuracies while it trains, and its score on practice
+    data. Oracles that the practice data lack are trained on the first check and kept.
     """
+    if plot is not None:
+        _require_drawable(plot)
     from lethe.evaluator.contract.practice import facts_of
     from lethe.evaluator.contract.specification_file import load_specification
     from lethe.evaluator.data.sources import Files
@@ -79,9 +90,33 @@ def check(
     if as_json:
         typer.echo(json.dumps({"static": _static(checked), **result.model_dump(mode="json")}))
     else:
-        _show(result, facts)
+        _show(result)
+    if plot is not None:
+        _draw(result, plot)
     if result.fault is not None:
         raise typer.Exit(1)
+
+
+def _require_drawable(plot: Path) -> None:
+    """Raise BadParameter for a file that could not be drawn, before the runs rather than after them."""
+    if plot.suffix.lower() not in {".png", ".svg"}:
+        raise typer.BadParameter(f"--plot {plot}: name a .png or .svg file")
+    if not plot.parent.is_dir():
+        raise typer.BadParameter(f"--plot {plot}: there is no folder {plot.parent}")
+
+
+def _draw(result: "CheckResult", plot: Path) -> None:
+    from lethe.server.plots.check import check_plot
+
+    drawn = check_plot(result.report.curve, result.score, "svg" if plot.suffix.lower() == ".svg" else "png")
+    if drawn is None:
+        typer.echo("nothing to draw: no optimiser took a step, and there is no score", err=True)
+        return
+    try:
+        plot.write_bytes(drawn)
+    except OSError as error:
+        typer.echo(f"cannot write {plot}: {error.strerror}", err=True)
+        raise typer.Exit(1) from error
 
 
 def _checked(file: Path, facts: "PracticeFacts", as_json: bool) -> "CheckedFile":
@@ -119,7 +154,7 @@ def _static(checked: "CheckedFile") -> dict[str, object]:
     }
 
 
-def _show(result: "CheckResult", facts: "PracticeFacts") -> None:
+def _show(result: "CheckResult") -> None:
     from lethe.evaluator.contract.fault_texts import FAULT_TEXTS
 
     report, score = result.report, result.score
@@ -130,9 +165,11 @@ def _show(result: "CheckResult", facts: "PracticeFacts") -> None:
         typer.echo(f"note: {note}", err=True)
     if report.packages:
         typer.echo(f"installed: {', '.join(report.packages)}")
-    used = resources(report.wall_s, report.cpu_s, report.peak_memory_bytes)
-    limits = f"{facts.limits.run_wall_s:g} s and {facts.limits.memory_bytes / 2**20:,.0f} MiB"
-    typer.echo(f"a run takes {used}; the limits are {limits}")
+    typer.echo(f"a run takes {resources(report)}")
+    if report.hidden is not None:
+        typer.echo(expectation(report.hidden, report.memory_limit_bytes))
+    if report.curve is not None:
+        typer.echo(curve_text(report.curve))
     if result.accuracies:
         shown = ", ".join(f"{part} {value:.3f}" for part, value in result.accuracies.items())
         typer.echo(f"accuracies on practice data: {shown}")
@@ -148,9 +185,26 @@ def _show(result: "CheckResult", facts: "PracticeFacts") -> None:
         )
         if score.trained_s is not None:
             typer.echo(f"training practice oracles took {score.trained_s:.0f} s; they are kept for the next check")
+        typer.echo(describe_forgetting(score))
     if result.fault is not None:
         place = f" (line {result.fault.line})" if result.fault.line else ""
         typer.echo(f"{result.fault.code}{place}: {FAULT_TEXTS[result.fault.code]}", err=True)
         typer.echo(result.fault.message, err=True)
     else:
         typer.echo("ok")
+
+
+def describe_forgetting(score: "PracticeScore") -> str:
+    """Return margins in a line, and epsilon of the forget images as a histogram that fits into 80 columns."""
+    runs, oracles = statistics.mean(score.margins), statistics.mean(score.oracle_margins)
+    lines = [
+        f"margins on the forget images, on average: runs {runs:.2f}, oracles {oracles:.2f}",
+        f"epsilon of the {len(score.epsilon)} forget images (0: the runs cannot be told from oracles)",
+    ]
+    bins = Counter(min(int(one / EPSILON_BIN), EPSILON_BINS - 1) for one in score.epsilon)
+    for place in range(EPSILON_BINS):
+        start, count = place * EPSILON_BIN, bins[place]
+        name = f"{start:.1f} to {start + EPSILON_BIN:.1f}" if place < EPSILON_BINS - 1 else f"{start:.1f} or more"
+        bar = "#" * -(-count * BAR_CHARS // max(bins.values()))
+        lines.append(f"  {name:<12} {count:>5}  {bar}".rstrip())
+    return "\n".join(lines)

@@ -5,8 +5,10 @@ from datetime import datetime
 
 from pydantic import BaseModel
 
+from lethe.evaluator.contract.hidden_estimates import HiddenEstimate
+from lethe.evaluator.contract.work import CheckReport
 from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts
-from lethe.server.pages.formatting import limit_facts, methods_text, outputs_text
+from lethe.server.pages.formatting import curve_text, limit_facts, methods_text, outputs_text
 from lethe.server.submissions.schemas import QuotaView, ReceiptView, SubmissionLog, SubmissionView
 
 MEBIBYTE = 2**20
@@ -50,20 +52,40 @@ def describe_log(log: SubmissionLog, *, with_output: bool) -> str:
     """Describe the advice and resources of the check stage, `with_output` also everything that it printed."""
     lines = [f"{advice.code}: {advice.message}" for advice in log.advice]
     if log.wall_s is not None:
-        lines.append(f"check: {resources(log.wall_s, log.cpu_s, log.peak_memory_bytes)}")
+        lines.append(f"check: {resources(log)}")
+    if log.hidden is not None:
+        lines.append(expectation(log.hidden, log.memory_limit_bytes))
+    if log.curve is not None:
+        lines.append(curve_text(log.curve))
     if with_output:
         lines += [part.rstrip() for part in (log.stdout, log.stderr, log.traceback) if part.strip()]
     return "\n".join(lines)
 
 
-def resources(wall_s: float, cpu_s: float | None, peak_memory_bytes: int | None) -> str:
-    """Return resources such as `1.2 s, 2.3 s of CPU, 512 MiB of memory at most`."""
-    parts = [f"{wall_s:.1f} s"]
-    if cpu_s is not None:
-        parts.append(f"{cpu_s:.1f} s of CPU")
-    if peak_memory_bytes is not None:
-        parts.append(f"{peak_memory_bytes / MEBIBYTE:,.0f} MiB of memory at most")
+def resources(used: SubmissionLog | CheckReport) -> str:
+    """Return resources such as `1.2 s of 30 s, 2.3 s of CPU, 512 of 2,048 MiB of memory`."""
+    parts = [f"{used.wall_s or 0.0:.1f} s{_limit_s(used.wall_limit_s)}"]
+    if used.cpu_s is not None:
+        parts.append(f"{used.cpu_s:.1f} s of CPU")
+    if used.peak_memory_bytes is not None:
+        parts.append(_memory(used.peak_memory_bytes, used.memory_limit_bytes))
     return ", ".join(parts)
+
+
+def expectation(hidden: HiddenEstimate, memory_limit_bytes: int | None) -> str:
+    """Return such as `expected of a hidden run: 6.2 s of 30 s, 50 of 2,048 MiB of memory`."""
+    memory = hidden.peak_memory_bytes
+    more = "" if memory is None else f", {_memory(memory, memory_limit_bytes)}"
+    return f"expected of a hidden run: {hidden.wall_s:.1f} s{_limit_s(hidden.wall_limit_s)}{more}"
+
+
+def _limit_s(limit_s: float | None) -> str:
+    return "" if limit_s is None else f" of {limit_s:g} s"
+
+
+def _memory(used_bytes: int, limit_bytes: int | None) -> str:
+    limit = "" if limit_bytes is None else f" of {limit_bytes / MEBIBYTE:,.0f}"
+    return f"{used_bytes / MEBIBYTE:,.0f}{limit} MiB of memory"
 
 
 def describe_quota(quota: QuotaView) -> str:

@@ -127,6 +127,16 @@ EXAMPLES: dict[str, Any] = {
     "SubmissionLog": {
         "stdout": "epoch 1: 0.93\n", "stderr": "", "traceback": "", "packages": ["einops==0.8.1"], "advice": [],
         "wall_s": 2.4, "cpu_s": 2.3, "peak_memory_bytes": 411041792,
+        "wall_limit_s": 30.0, "memory_limit_bytes": 2147483648,
+        "hidden": {"wall_s": 6.6, "wall_limit_s": 30.0, "peak_memory_bytes": 419430400},
+        "curve": {
+            "images": 32,
+            "points": [
+                {"step": 0, "retain": 0.97, "forget": 0.97, "test": 0.34},
+                {"step": 4, "retain": 0.97, "forget": 0.75, "test": 0.34},
+                {"step": 10, "retain": 0.94, "forget": 0.5, "test": 0.31},
+            ],
+        },
     },
     "MeasuresView": {
         "is_pending": False, "is_asked": False,

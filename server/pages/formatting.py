@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
+from lethe.evaluator.contract.curves import CURVE_PARTS, Curve
 from lethe.evaluator.contract.limits import Limit, Unit, limits_of
 from lethe.server.http.outward_links import link_host
 
@@ -96,6 +97,18 @@ def measure_text(value: float | None) -> str:
         return ""
     digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
     return f"{value:,.{min(digits, SCORE_DIGITS)}f}"
+
+
+def curve_text(curve: Curve) -> str:
+    """Return a curve as `accuracies over 10 steps of the check's last run: retain 0.98 to 0.91 (lowest 0.85), …`."""
+    parts = []
+    for part in CURVE_PARTS:
+        values = [getattr(point, part) for point in curve.points]
+        start, end, lowest = values[0], values[-1], min(values)
+        dip = f" (lowest {lowest:.2f})" if f"{lowest:.2f}" not in {f"{start:.2f}", f"{end:.2f}"} else ""
+        parts.append(f"{part} {start:.2f} to {end:.2f}{dip}")
+    steps = count_text(curve.points[-1].step, "step")
+    return f"accuracies over {steps} of the check's last run: {', '.join(parts)}"
 
 
 def outputs_text(are_given: bool) -> str:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from lethe.evaluator.contract.audits import audit_plan
 from lethe.evaluator.contract.batch_counts import batch_note
+from lethe.evaluator.contract.hidden_estimates import hidden_scale
 from lethe.evaluator.contract.oracle_pools import oracle_pools
 from lethe.evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
 from lethe.evaluator.contract.specification import CompetitionSpec
@@ -142,6 +143,15 @@ def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> 
         and spec.leave_out.applies_to(parts.filename),
         ignores_cuda=spec.ignore_cuda,
         batch_note=batch_note(prepared.practice.counts, prepared.public.counts, spec.evaluation.batch_size),
+        is_practice=not is_hidden,
+        hidden=None
+        if is_hidden
+        else hidden_scale(
+            prepared.practice.counts,
+            prepared.public.counts,
+            image_size=spec.data.image_size,
+            wall_limit_s=spec.limits.run_wall_s,
+        ),
         visible=data.visible,
         original=data.original,
         evaluation=data.evaluation,

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from lethe.evaluator.contract.curves import Curve
+from lethe.evaluator.contract.hidden_estimates import HiddenEstimate
 from lethe.server.leaderboard.schemas import IntervalView
 
 Parts = Annotated[
@@ -99,6 +101,10 @@ class SubmissionLog(BaseModel):
     wall_s: float | None
     cpu_s: float | None
     peak_memory_bytes: int | None
+    wall_limit_s: float | None = Field(description="Of the run; null for checks from before limits were kept")
+    memory_limit_bytes: int | None
+    hidden: HiddenEstimate | None = Field(description="What to expect of a hidden run; null where that is not known")
+    curve: Curve | None = Field(description="Accuracies over optimiser steps on practice data; null without any steps")
 
 
 class ReceiptView(BaseModel):

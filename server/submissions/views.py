@@ -198,6 +198,10 @@ def _log(report: dict[str, Any]) -> SubmissionLog:
         wall_s=report.get("wall_s"),
         cpu_s=report.get("cpu_s"),
         peak_memory_bytes=report.get("peak_memory_bytes"),
+        wall_limit_s=report.get("wall_limit_s"),
+        memory_limit_bytes=report.get("memory_limit_bytes"),
+        hidden=report.get("hidden"),
+        curve=report.get("curve"),
     )
 
 

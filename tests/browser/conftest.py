@@ -18,7 +18,7 @@ from starlette.datastructures import URL
 
 from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
 from lethe.evaluator.contract.specification import CompetitionSpec
-from lethe.evaluator.contract.states import Evaluation, SubmissionState
+from lethe.evaluator.contract.states import Evaluation, Stage, SubmissionState, WorkState
 from lethe.evaluator.data.contact_sheet import contact_sheet
 from lethe.evaluator.data.sources.synthetic_faces import synthetic_faces
 from lethe.server.app import create_app
@@ -26,7 +26,7 @@ from lethe.server.competitions import service as competitions
 from lethe.server.context import Context
 from lethe.server.http.protocol import BoundedHttp
 from lethe.server.leaderboard import standings
-from lethe.server.models import Base, Competition, Score, Submission, Team, TeamMember, User
+from lethe.server.models import Base, Competition, Score, Submission, Team, TeamMember, User, WorkItem
 from lethe.server.security import sessions
 from lethe.server.settings import Settings
 from tests.prepared_competitions import make_prepared_competition
@@ -112,6 +112,8 @@ class Site:
                 setattr(submission, name, value)
             session.add(submission)
             session.flush()
+            if submission.check_report is not None:  # it shows when the check has ended
+                session.add(_ended_check(submission))
             return f"/submissions/{submission.id}"
 
     def add_score(self, slug: str, team: str, score: float, *, entries: int = 1, hours_ago: float = 0) -> None:
@@ -143,6 +145,23 @@ class Site:
             competition = competitions.get_competition(session, slug)
             session.add(_score(competition, 0.21, seed=0, half_width=0.03, reference="ceiling"))
             session.add(_score(competition, 0.0, seed=0, half_width=0.0, reference="floor"))
+
+
+def _ended_check(submission: Submission) -> WorkItem:
+    return WorkItem(
+        submission_id=submission.id,
+        competition_id=submission.competition_id,
+        team_id=submission.team_id,
+        generation=submission.generation,
+        stage=Stage.CHECK,
+        chunk=0,
+        first_run=0,
+        run_count=2,
+        turn=0,
+        state=WorkState.DONE,
+        claimed_at=START,
+        done_at=START,
+    )
 
 
 def _submission(competition: Competition, team: Team, user: User, finished_at: datetime) -> Submission:

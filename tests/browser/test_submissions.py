@@ -31,6 +31,21 @@ REPORT = {
     "wall_s": 1.25,
     "cpu_s": 2.5,
     "peak_memory_bytes": 2**28,
+    "wall_limit_s": 30.0,
+    "memory_limit_bytes": 2**31,
+    "hidden": {"wall_s": 6.5, "wall_limit_s": 30.0, "peak_memory_bytes": 2**28 + 2**24},
+    "curve": {
+        "images": 32,
+        "points": [
+            {"step": step, "retain": retain, "forget": forget, "test": test}
+            for step, retain, forget, test in (
+                (0, 1.0, 0.97, 0.38),
+                (3, 0.94, 0.75, 0.34),
+                (6, 0.81, 0.5, 0.31),
+                (11, 0.91, 0.47, 0.34),
+            )
+        ],
+    },
 }
 STATES: dict[str, dict[str, Any]] = {
     "queued": {"state": SubmissionState.QUEUED, "finished_at": None},

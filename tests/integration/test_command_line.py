@@ -121,6 +121,15 @@ def test_check_refuses_a_bad_file_before_anything_runs(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("practice/*"))
 
 
+@pytest.mark.parametrize(("name", "what"), [("plot.txt", "name a .png or .svg file"), ("no/plot.png", "no folder")])
+def test_check_refuses_a_plot_that_it_could_not_draw(tmp_path: Path, name: str, what: str) -> None:
+    (tmp_path / "good.py").write_text("def unlearning(net, retain, forget, validation):\n    pass\n")
+    result = lethe("check", str(tmp_path / "good.py"), "--plot", str(tmp_path / name), home=tmp_path)
+    assert result.returncode == 2
+    assert what in result.stderr
+    assert not list(tmp_path.glob("practice/*"))
+
+
 @pytest.mark.component("bubblewrap")
 def test_doctor_as_json(tmp_path: Path) -> None:
     result = lethe("doctor", "--json", home=tmp_path)

@@ -24,6 +24,7 @@ from lethe.server.pages.headlines import HEADLINES
 from lethe.server.pages.pictures import PlotView
 from lethe.server.pages.scale import anchor, scale_for
 from lethe.server.pages.source_view import Line
+from lethe.server.pages.submission.curve import CurveDrawing, curve_drawing
 from lethe.server.submissions.publication import Licence
 from lethe.server.submissions.schemas import ReceiptView, SubmissionLog, SubmissionView
 
@@ -183,6 +184,7 @@ class SubmissionPage:
     error: ErrorBox | None
     outputs: tuple[Output, ...]
     usage: tuple[Fact, ...]
+    curve: CurveDrawing | None
     batch_note: str
     packages: tuple[str, ...]
     lines: tuple[Line, ...]
@@ -236,6 +238,7 @@ def submission_page(
         error=error,
         outputs=() if log is None else _outputs(log, view.filename),
         usage=() if log is None else _usage(log),
+        curve=None if log is None or log.curve is None else curve_drawing(log.curve),
         batch_note=batch_note,
         packages=() if log is None else tuple(log.packages),
         lines=lines,
@@ -379,11 +382,25 @@ def _outputs(log: SubmissionLog, filename: str) -> tuple[Output, ...]:
 
 
 def _usage(log: SubmissionLog) -> tuple[Fact, ...]:
+    """Return what the check's run used beside its limits, and what that lets expect of hidden runs."""
+    wall_limit = "" if log.wall_limit_s is None else duration_text(log.wall_limit_s)
+    memory_limit = "" if log.memory_limit_bytes is None else size_text(log.memory_limit_bytes)
     facts = []
     if log.wall_s is not None:
-        facts.append(Fact("Wall time", duration_text(log.wall_s)))
+        facts.append(Fact("Wall time", _of(duration_text(log.wall_s), wall_limit)))
     if log.cpu_s is not None:
         facts.append(Fact("Processor time", duration_text(log.cpu_s)))
     if log.peak_memory_bytes is not None:
-        facts.append(Fact("Peak memory", size_text(log.peak_memory_bytes)))
+        facts.append(Fact("Peak memory", _of(size_text(log.peak_memory_bytes), memory_limit)))
+    if log.hidden is not None:
+        wall_s, limit_s = duration_text(log.hidden.wall_s), duration_text(log.hidden.wall_limit_s)
+        facts.append(Fact("Expected of a hidden run", _of(f"about {wall_s}", limit_s)))
+        if log.hidden.peak_memory_bytes is not None:
+            memory = _of(size_text(log.hidden.peak_memory_bytes), memory_limit)
+            facts.append(Fact("Its memory, if it keeps all images", memory))
     return tuple(facts)
+
+
+def _of(used: str, limit: str) -> str:
+    """Return `2.1 s of 30 s`, or what is used alone where the limit is not known."""
+    return f"{used} of {limit}" if limit else used

@@ -9,6 +9,7 @@ from lethe.evaluator import pipeline
 from lethe.evaluator.artifacts.outputs import read_outputs
 from lethe.evaluator.contract.advice import Advice
 from lethe.evaluator.contract.faults import FaultCode, Owner
+from lethe.evaluator.contract.specification import LimitsSpec
 from lethe.evaluator.contract.states import Stage
 from lethe.evaluator.pipeline import WorkerResources
 from lethe.evaluator.run_reports import advise
@@ -97,8 +98,8 @@ def test_advice_on_time() -> None:
         return RunResult(Status.OK, str(wall_s).encode(), None, "", "", False, False, wall_s, None, None)
 
     quick, slow = (result(1.0), b"1"), (result(8.1), b"2")
-    assert advise([quick, slow], b"0", run_wall_s=10.0) == (Advice.NEAR_TIME_LIMIT,)
-    assert advise([quick, slow], b"0", run_wall_s=11.0) == ()
+    assert advise([quick, slow], b"0", LimitsSpec(run_wall_s=10.0)) == (Advice.NEAR_TIME_LIMIT,)
+    assert advise([quick, slow], b"0", LimitsSpec(run_wall_s=11.0)) == ()
 
 
 def test_the_failed_run_is_the_one_that_is_shown(resources: WorkerResources) -> None:

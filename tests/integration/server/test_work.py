@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import delete, select
 
 from lethe.evaluator.contract.faults import Fault, FaultCode
+from lethe.server.competitions.service import get_competition
 from lethe.server.control.sweeper import sweep
 from lethe.server.lifecycle.transitions import OfSubmission
 from lethe.server.models import Competition, Submission, WorkItem
 from lethe.server.queue.planning import fail
-from tests.integration.server.conftest import RUNS, Site, upload
+from tests.integration.server.conftest import RUNS, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
 
@@ -194,3 +195,35 @@ def test_packages_that_the_check_installed_are_those_of_every_run(site: Site) ->
         assert check.dependencies.mode == "allow-list"
         site.report(check, check=report | {"packages": ["einops==0.8.1"]})
         assert [site.claim().packages for _ in range(3)] == [("einops==0.8.1",)] * 3
+
+
+def test_only_a_check_has_public_data_and_its_team_sees_the_curve(site: Site) -> None:
+    points = [{"step": step, "retain": 1.0, "forget": 0.5, "test": 0.25} for step in (0, 4, 9)]
+    hidden = {"wall_s": 6.0, "wall_limit_s": 60.0, "peak_memory_bytes": None}
+    report = {
+        "stdout": "", "stderr": "", "traceback": "", "wall_s": 1.0, "cpu_s": None, "peak_memory_bytes": None,
+        "wall_limit_s": 60.0, "hidden": hidden, "curve": {"images": 32, "points": points},
+    }  # fmt: skip
+    with site.context.database.write() as session:
+        competition = get_competition(session, SLUG)
+        counts = competition.prepared["public"]["counts"]
+        fewer = counts | {"retain": counts["retain"] // 2, "forget": counts["forget"]}
+        practice = competition.prepared["practice"] | {"counts": fewer}
+        competition.prepared = competition.prepared | {"practice": practice}
+    with site.register("ann") as ann:
+        identifier = upload(ann).json()["id"]
+        check = site.claim()
+        assert (check.is_practice, check.evaluation.key) == (True, practice["evaluation"]["key"])
+        assert check.hidden.images_ratio == 2.0
+        backwards = report | {"curve": {"images": 32, "points": [*points, points[0]]}}
+        answer = site.work(
+            "outcome", work_id=str(check.work_id), token=check.token, sandbox_mode="test", check=backwards
+        )
+        assert answer.status_code == 422
+        site.report(check, check=report)
+        runs = [site.claim() for _ in range(3)]
+        assert {(job.is_practice, job.hidden, job.evaluation.key) for job in runs} == {
+            (False, None, "evaluation.safetensors")
+        }
+        log = ann.get(f"/submissions/{identifier}/log").json()
+    assert (log["curve"]["points"], log["hidden"], log["wall_limit_s"]) == (points, hidden, 60.0)

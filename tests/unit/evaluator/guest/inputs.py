@@ -14,8 +14,8 @@ from lethe.evaluator.models import build_model
 CLASSES = 4
 
 
-def write_inputs(folder: Path) -> None:
-    """Write the inputs of a guest: 20 retain, 6 forget and 6 validation images of noise."""
+def write_inputs(folder: Path, *, curve_s: float | None = None) -> None:
+    """Write the inputs of a guest: 20 retain, 6 forget and 6 validation images of noise; for curves 6 test images."""
     generator = np.random.default_rng(0)
     arrays = {}
     for part, count in (("retain", 20), ("forget", 6), ("validation", 6)):
@@ -27,5 +27,11 @@ def write_inputs(folder: Path) -> None:
     save_file(arrays, folder / harness.VISIBLE)
     torch.manual_seed(0)
     save_tensors(build_model("resnet-small", CLASSES).state_dict(), folder / harness.ORIGINAL)
-    setting = {"architecture": "resnet-small", "classes": CLASSES, "batch_size": 8, "device": "cpu"}
+    parts = {"retain": "retain", "forget": "forget", "test": "validation"}
+    sample = {
+        f"{part}.{field}": arrays[f"{of}.{field}"] for part, of in parts.items() for field in ("images", "labels")
+    }
+    save_file(sample, folder / harness.SAMPLE)
+    setting: dict[str, object] = {"curve_s": curve_s}
+    setting |= {"architecture": "resnet-small", "classes": CLASSES, "batch_size": 8, "device": "cpu"}
     (folder / harness.SETTING).write_text(json.dumps(setting))

@@ -6,6 +6,8 @@ from uuid import UUID
 
 import pytest
 
+from lethe.evaluator.contract.curves import Curve, CurvePoint
+from lethe.evaluator.contract.hidden_estimates import HiddenEstimate
 from lethe.server.leaderboard.schemas import IntervalView, Leaderboard, LeaderboardRow
 from lethe.server.pages.rendering import render
 from lethe.server.pages.source_view import Piece
@@ -15,7 +17,18 @@ from lethe.server.submissions.schemas import AdviceView, ErrorView, SubmissionLo
 WHEN = datetime(2026, 3, 4, 5, 6, tzinfo=UTC)
 HOSTILE = "<script>alert(1)</script>&\"'"
 LOG = SubmissionLog(
-    stdout="", stderr="", traceback="", packages=[], advice=[], wall_s=1.25, cpu_s=1.0, peak_memory_bytes=3 * 2**20
+    stdout="",
+    stderr="",
+    traceback="",
+    packages=[],
+    advice=[],
+    wall_s=1.25,
+    cpu_s=1.0,
+    peak_memory_bytes=3 * 2**20,
+    wall_limit_s=None,
+    memory_limit_bytes=None,
+    hidden=None,
+    curve=None,
 )
 
 
@@ -136,3 +149,43 @@ def test_numbers_of_batches_stand_beside_the_check() -> None:
     shown = submission_page(view(state="scored"), LOG, (), standings, batch_note="Batches on practice data: 5.")
     note = '<p class="note">Batches on practice data: 5.</p>'
     assert note in render("", "submission/submission.html", view=shown, etag="")
+
+
+def test_the_check_says_what_it_used_of_its_limits_and_what_to_expect() -> None:
+    log = LOG.model_copy(
+        update={
+            "wall_limit_s": 30.0,
+            "memory_limit_bytes": 2**31,
+            "hidden": HiddenEstimate(wall_s=4.6, wall_limit_s=60.0, peak_memory_bytes=5 * 2**20),
+        }
+    )
+    assert {fact.term: fact.value for fact in page(view(state="running"), log).usage} == {
+        "Wall time": "1.2 s of 30 s",
+        "Processor time": "1 s",
+        "Peak memory": "3 MiB of 2 GiB",
+        "Expected of a hidden run": "about 4.6 s of 60 s",
+        "Its memory, if it keeps all images": "5 MiB of 2 GiB",
+    }
+    assert [fact.value for fact in page(view(state="running"), LOG).usage] == ["1.2 s", "1 s", "3 MiB"]
+
+
+def test_the_curve_of_a_check_is_drawn_and_told() -> None:
+    values = ((0, 1.0, 1.0, 0.5), (3, 0.5, 0.25, 0.5), (8, 0.75, 0.25, 0.5))
+    points = tuple(CurvePoint(step=step, retain=a, forget=b, test=c) for step, a, b, c in values)
+    log = LOG.model_copy(update={"curve": Curve(images=32, points=points)})
+    shown = page(view(state="scored"), log)
+    assert shown.curve is not None
+    assert shown.curve.alternative == (
+        "Accuracies over 8 steps of the check's last run: retain 1.00 to 0.75 (lowest 0.50), forget 1.00 to 0.25, "
+        "test 0.50 to 0.50"
+    )
+    retain, forget, test = shown.curve.lines
+    assert [y for _, y in retain.dots] == [6.0, 45.0, 25.5]
+    assert retain.pieces[0] == (*retain.dots[0], *retain.dots[1])
+    assert [x for x, _ in forget.dots] == [x for x, _ in test.dots]
+    assert all(10 <= x <= 100 for x, _ in retain.dots)
+    assert shown.curve.rows[1] == ("3", "0.50", "0.25", "0.50")
+    text = render("", "submission/submission.html", view=shown, etag="")
+    assert text.count("<circle") == 9
+    assert f'aria-label="{shown.curve.alternative}"'.replace("'", "&#39;") in text
+    assert page(view(state="scored"), LOG).curve is None
