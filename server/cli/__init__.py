@@ -5,7 +5,20 @@ from collections.abc import Callable
 
 import typer
 
-from lethe.server.cli import account, admin, bench, check, demo, doctor, participant, processes, score, starter, teams
+from lethe.server.cli import (
+    account,
+    admin,
+    bench,
+    check,
+    demo,
+    diff,
+    doctor,
+    participant,
+    processes,
+    score,
+    starter,
+    teams,
+)
 from lethe.server.errors import LetheError
 
 EXIT_FAILED = 1
@@ -29,6 +42,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         participant.submit,
         participant.status,
         participant.submissions,
+        diff.diff,
         participant.cancel,
         participant.select,
         participant.receipt,

@@ -10,11 +10,12 @@ from lethe.server.pages.host import endpoints as host
 from lethe.server.pages.leaderboard import endpoints as leaderboard
 from lethe.server.pages.rendering import STATIC, Assets
 from lethe.server.pages.submission import endpoints as submission
+from lethe.server.pages.submissions import endpoints as submissions
 from lethe.server.pages.team import endpoints as team
 from lethe.server.pages.upload import endpoints as upload
 
 router = APIRouter(include_in_schema=False)
-for noun in (competition, leaderboard, account, upload, submission, analysis, team, host, errors):
+for noun in (competition, leaderboard, account, upload, submission, submissions, analysis, team, host, errors):
     router.include_router(noun.router)
 
 

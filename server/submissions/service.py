@@ -10,7 +10,7 @@ from lethe.server.audit_log.events import record, user_actor
 from lethe.server.competitions.disclosure import Viewer, visibility
 from lethe.server.competitions.phases import phase
 from lethe.server.database.paging import fetch_page
-from lethe.server.errors import Conflict, NotFound
+from lethe.server.errors import Conflict, InvalidValue, NotFound
 from lethe.server.lifecycle import submissions
 from lethe.server.models import Competition, Submission, User
 from lethe.server.submissions import queries
@@ -54,6 +54,18 @@ def get_shown(session: Session, submission_id: UUID, user: User) -> tuple[Submis
         if is_host(session, competition, user):
             return submission, Viewer.HOST
     raise SubmissionNotFound("You have no submission with this id.")
+
+
+def own_ids(session: Session, user: User, prefix: str) -> list[UUID]:
+    """Return at most 10 ids of submissions of the user's teams that begin with `prefix`, 8 to 32 hexadecimal digits.
+
+    Dashes do not count. Raises InvalidValue for anything else.
+    """
+    digits = prefix.replace("-", "").lower()
+    if not 8 <= len(digits) <= 32 or set(digits) - set("0123456789abcdef"):
+        raise InvalidValue("Give at least the first 8 digits of the id, as `lethe submissions` shows them.")
+    first, last = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+    return list(queries.own_ids(session, user, first=first, last=last, limit=10))
 
 
 def get_cancellable(session: Session, submission_id: UUID, user: User) -> tuple[Submission, Owner]:

@@ -8,11 +8,13 @@ from lethe.evaluator.contract.notebooks import place_of
 from lethe.evaluator.contract.states import Evaluation, Owner, SubmissionState
 from lethe.evaluator.contract.submission import FILENAME
 from lethe.server.leaderboard.schemas import IntervalView, Leaderboard
-from lethe.server.pages.formatting import Fact, Moment, count_text, duration_text, moment, score_text, size_text
-from lethe.server.pages.headlines import HEADLINES
+from lethe.server.pages.formatting import Fact, Moment, duration_text, moment, score_text, size_text
+from lethe.server.pages.headlines import headline
 from lethe.server.pages.pictures import PlotView
 from lethe.server.pages.scale import anchor, scale_for
 from lethe.server.pages.source_view import Line
+from lethe.server.pages.submission.improvement import ImprovementBox
+from lethe.server.pages.submissions.view import FullSelections, elapsed_text
 from lethe.server.submissions.schemas import ReceiptView, SubmissionLog, SubmissionView
 
 POLL_S = 3
@@ -148,6 +150,7 @@ class SubmissionPage:
     runs: Runs | None
     waiting: str
     score: ScoreBox | None
+    improvement: ImprovementBox | None
     error: ErrorBox | None
     outputs: tuple[Output, ...]
     usage: tuple[Fact, ...]
@@ -160,6 +163,7 @@ class SubmissionPage:
     notes: tuple[str, ...]
     advice: tuple[str, ...]
     choice: str
+    full: FullSelections | None
     disqualified: str
     final: ScoreBox | None
     receipts: tuple[Receipt, ...]
@@ -175,6 +179,8 @@ def submission_page(
     receipt: ReceiptView | None = None,
     evidence: tuple[ScoreEvidence, ...] = (),
     can_select: bool = False,
+    full: FullSelections | None = None,
+    improvement: ImprovementBox | None = None,
     is_charged: bool = True,
     batch_note: str = "",
     notice: str = "",
@@ -188,7 +194,7 @@ def submission_page(
         filename=view.filename,
         team=view.team,
         state=view.state,
-        headline=HEADLINES[state],
+        headline=headline(view),
         is_live=not state.is_terminal,
         created=moment(view.created_at),
         finished=None if view.finished_at is None else moment(view.finished_at),
@@ -196,6 +202,7 @@ def submission_page(
         runs=Runs(view.runs_done, view.runs_total) if state is SubmissionState.RUNNING else None,
         waiting=_waiting(view),
         score=_score(view.score, view.interval, standings),
+        improvement=improvement,
         error=error,
         outputs=() if log is None else _outputs(log, view.filename),
         usage=() if log is None else _usage(log),
@@ -207,6 +214,7 @@ def submission_page(
         notice=notice,
         notes=tuple(view.notes),
         choice=_choice(view, can_select=can_select),
+        full=full,
         disqualified=view.disqualified or "",
         final=None if view.final is None else _score(view.final.score, view.final.interval, standings),
         receipts=() if receipt is None else _receipt(receipt),
@@ -249,12 +257,14 @@ def _stages(view: SubmissionView, *, checked: bool) -> tuple[StageStep, ...]:
 
 
 def _waiting(view: SubmissionView) -> str:
-    parts = []
-    if view.queue_position is not None:
-        ahead = view.queue_position - 1
-        parts.append(f"{count_text(ahead, 'submission')} ahead in the queue" if ahead else "next in the queue")
+    """Return how long a submission has taken that has not ended, and how long it may still take."""
+    if SubmissionState(view.state).is_terminal:
+        return ""
+    parts = [f"{elapsed_text(view.created_at)} since the upload"]
     if view.eta_s is not None:
         parts.append(f"about {duration_text(view.eta_s)} to the score")
+    elif view.queue_position is not None:
+        parts.append("no estimate yet")
     text = ", ".join(parts)
     return text[:1].upper() + text[1:]
 

@@ -17,6 +17,8 @@ from lethe.server.pages.host.view import HostPage
 from lethe.server.pages.leaderboard.view import LeaderboardPage
 from lethe.server.pages.rendering import PAGES, TEMPLATES, template_environment
 from lethe.server.pages.submission.view import SubmissionPage
+from lethe.server.pages.submissions.compare import ComparePage
+from lethe.server.pages.submissions.view import SubmissionsPage
 from lethe.server.pages.team.view import JoinPage, TeamPage
 from lethe.server.pages.upload.view import UploadPage
 
@@ -31,6 +33,8 @@ VIEWS: dict[str, Any] = {
     "host/host.html": HostPage,
     "leaderboard/leaderboard.html": LeaderboardPage,
     "submission/submission.html": SubmissionPage,
+    "submissions/compare.html": ComparePage,
+    "submissions/submissions.html": SubmissionsPage,
     "team/join.html": JoinPage,
     "team/team.html": TeamPage,
     "upload/upload.html": UploadPage,
