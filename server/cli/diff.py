@@ -42,7 +42,6 @@ def _outcome(old: SubmissionView, new: SubmissionView, found: ComparisonView | N
 
 def _unified(client: Client, old: SubmissionView, new: SubmissionView) -> str:
     """Return the unified diff of the sources, each line ended; empty if they are equal."""
-    sources = (client.source(one.id).decode("utf-8-sig", errors="replace").splitlines() for one in (old, new))
-    names = (f"{str(one.id)[:8]}/{one.filename}" for one in (old, new))
-    lines = difflib.unified_diff(*sources, *names, lineterm="")
-    return "".join(f"{line}\n" for line in lines)
+    left, right = (client.source(one.id).decode("utf-8-sig", errors="replace").splitlines() for one in (old, new))
+    before, after = (f"{str(one.id)[:8]}/{one.filename}" for one in (old, new))
+    return "".join(f"{line}\n" for line in difflib.unified_diff(left, right, before, after, lineterm=""))

@@ -1,8 +1,9 @@
 """Turns stored submissions into what their team or a host may see, under the rules of `disclosure`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
@@ -122,14 +123,21 @@ def _check_times(session: Session, submission: Submission) -> CheckTimes:
 
 
 def view_all(
-    session: Session, submissions: Sequence[Submission], *, with_estimate: bool = True
+    session: Session,
+    submissions: Sequence[Submission],
+    *,
+    with_estimate: bool = True,
+    known: Mapping[UUID, Improvement] | None = None,
 ) -> list[SubmissionView]:
-    """Return the submissions as their teams see them; shared competitions and teams are loaded once."""
+    """Return the submissions as their teams see them; shared competitions and teams are loaded once.
+
+    `known`: what `improvements` says of them, if it was read already.
+    """
     competitions = {one.competition_id for one in submissions}
     teams = {one.team_id for one in submissions}
     # A session drops entities that nothing refers to.
     _loaded = [session.get_one(Competition, key) for key in competitions], [session.get_one(Team, key) for key in teams]
-    known = improvements(session, submissions)
+    known = improvements(session, submissions) if known is None else known
     return [
         view(session, one, with_estimate=with_estimate, improvement=known.get(one.id, NO_IMPROVEMENT))
         for one in submissions

@@ -8,7 +8,7 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.batch_counts import batch_note
-from lethe.evaluator.contract.states import Evaluation
+from lethe.evaluator.contract.states import Evaluation, SubmissionState
 from lethe.server.competitions import phases
 from lethe.server.competitions import service as competitions
 from lethe.server.competitions.disclosure import Viewer, shows_plot
@@ -28,7 +28,12 @@ from lethe.server.plots.stored_plots import stored_plots
 from lethe.server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor
 from lethe.server.submissions import measures, selections
 from lethe.server.submissions import service as submissions
-from lethe.server.submissions.improvement import best_of, scored_submissions
+from lethe.server.submissions.improvement import (
+    NO_IMPROVEMENT,
+    best_of,
+    improvements_of_team,
+    scored_submissions,
+)
 from lethe.server.submissions.views import receipt, submission_log
 from lethe.server.submissions.views import view as submission_view
 
@@ -46,28 +51,30 @@ def submission(submission_id: UUID, request: Request, context: AppContext, visit
         return redirect_to_login(request)
     with context.database.read() as session:
         found, viewer = submissions.get_shown(session, submission_id, visitor.user)
-        shown = submission_view(session, found, viewer)
+        is_scored = found.state == SubmissionState.SCORED and found.evaluation == Evaluation.PUBLIC
+        scored = scored_submissions(session, found.team_id) if is_scored else ()
+        known = improvements_of_team(session, scored, {found.id}).get(found.id, NO_IMPROVEMENT)
+        shown = submission_view(session, found, viewer, improvement=known)
         competition = competitions.get_competition(session, shown.competition, drafts=viewer is Viewer.HOST)
         standings = leaderboards.leaderboard(session, competition, Evaluation(found.evaluation), limit=0)
-        scored = None if shown.score is None else receipt(session, found)
+        receipts = None if shown.score is None else receipt(session, found)
         shown_evidence = evidence(session, competition, found, viewer)
         can_select = viewer is Viewer.TEAM and phases.may_choose(competition)
         is_full = can_select and FULL in request.query_params
         log = submission_log(session, found, viewer)
         prepared, spec = competitions.prepared_competition(competition), competitions.specification(competition)
         full = full_selections(session, found, spec.evaluation.final_selections) if is_full else None
-        best = best_of(scored_submissions(session, found.team_id)) if viewer is Viewer.TEAM else None
     lines = source_lines(context.artifacts.get(found.source_key))
     view = submission_page(
         shown,
         log,
         lines,
         standings,
-        receipt=scored,
+        receipt=receipts,
         evidence=shown_evidence,
         can_select=can_select,
         full=full,
-        improvement=None if viewer is Viewer.HOST else improvement_box(shown, best),
+        improvement=improvement_box(shown, best_of(scored)) if viewer is Viewer.TEAM else None,
         is_charged=found.is_charged,
         batch_note=batch_note(prepared.practice.counts, prepared.public.counts, spec.evaluation.batch_size),
         notice=notice(request),

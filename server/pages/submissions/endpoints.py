@@ -24,7 +24,7 @@ from lethe.server.pages.submissions.view import SHOWN, FullSelections, full_sele
 from lethe.server.security.sessions import OptionalVisitor, Visitor
 from lethe.server.submissions import comparisons, parser_pool, queries
 from lethe.server.submissions import service as submissions
-from lethe.server.submissions.improvement import scored_submissions
+from lethe.server.submissions.improvement import improvements_of_team, scored_submissions
 from lethe.server.submissions.schemas import ComparisonView
 from lethe.server.submissions.views import view_all
 from lethe.server.teams.service import find_team
@@ -53,12 +53,13 @@ def list_submissions(
         team = find_team(session, competition, visitor.user)
         limit = competitions.specification(competition).evaluation.final_selections
         found, older = submissions.list_own(session, competition, visitor.user, cursor=cursor, limit=SHOWN)
+        scored = () if team is None else scored_submissions(session, team.id)
         chosen = 0 if team is None else queries.count_selected.rows(session, team_id=team.id).scalar_one()
         can_select = team is not None and phases.may_choose(competition)
         shown = submissions_page(
             card(competitions.row(session, competition)),
-            view_all(session, found),
-            () if team is None else scored_submissions(session, team.id),
+            view_all(session, found, known=improvements_of_team(session, scored, {one.id for one in found})),
+            scored,
             leaderboards.reference_rows(session, competition, Evaluation.PUBLIC),
             notice=notice(request),
             full=_full(session, request, competition, visitor) if can_select else None,
