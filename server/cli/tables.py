@@ -133,15 +133,22 @@ def print_submissions(views: list[SubmissionView], console: Console) -> None:
         _Column("final", ["yes" if one.selected else "" for one in views], 3),
         _Column("sent", [f"{one.created_at.astimezone():%Y-%m-%d %H:%M}" for one in views], 5),
     ]
-    while sum(one.width + 2 for one in columns) + SHORTEST_NAME > console.width and any(one.dropped for one in columns):
+    while _room(columns, console) < SHORTEST_NAME and any(one.dropped for one in columns):
         columns.remove(max(columns, key=lambda one: one.dropped))
+    room = max(SHORTEST_NAME, _room(columns, console))
+    names = [one.filename if len(one.filename) <= room else f"{one.filename[: room - 1]}…" for one in views]
     table = Table(box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column.title, no_wrap=True, min_width=column.width)
-    table.add_column("file", no_wrap=True, overflow="ellipsis")
-    for cells in zip(*(one.cells for one in columns), [escape(one.filename) for one in views], strict=True):
+        table.add_column(column.title, no_wrap=True)
+    table.add_column("file", no_wrap=True)
+    for cells in zip(*(one.cells for one in columns), [escape(name) for name in names], strict=True):
         table.add_row(*cells)
     console.print(table)
+
+
+def _room(columns: list[_Column], console: Console) -> int:
+    """Return the characters that these columns leave for the name of the file."""
+    return console.width - sum(one.width + 2 for one in columns)
 
 
 def _against(change: ChangeView | None) -> str:

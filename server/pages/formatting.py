@@ -59,10 +59,10 @@ def duration_text(seconds: float) -> str:
 
 
 def minutes_text(seconds: float) -> str:
-    """Return `30` as `less than a minute`, `240` as `4 min`, `5400` as `1 h 30 min`: whole minutes, rounded down."""
+    """Return `30` as `under 1 min`, `240` as `4 min`, `5400` as `1 h 30 min`: whole minutes, rounded down."""
     minutes = int(seconds // 60)
     if minutes < 1:
-        return "less than a minute"
+        return "under 1 min"
     return f"{minutes} min" if minutes < 60 else duration_text(60.0 * minutes)
 
 

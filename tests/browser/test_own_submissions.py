@@ -98,7 +98,7 @@ def test_two_are_compared_without_script(open_page: OpenPage, member: dict[str, 
     expect(first.locator("option")).to_have_count(len(SCORES))
     first.select_option(index=len(SCORES) - 1)
     page.get_by_role("button", name="Compare").click()
-    expect(page.locator(".verdict")).to_contain_text("The second is significantly better than the first.")
+    expect(page.locator(".outcome")).to_contain_text("The second is significantly better than the first.")
     expect(page.locator(".diff .differs .old").first).to_contain_text("rate = 0.031")
     expect(page.locator(".fold summary").first).to_contain_text("equal lines")
 

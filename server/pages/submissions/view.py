@@ -13,7 +13,7 @@ from lethe.server.models import Submission
 from lethe.server.models.times import utc_now
 from lethe.server.pages.card import Card
 from lethe.server.pages.changes import ChangeLine, change_line
-from lethe.server.pages.formatting import Moment, minutes_text, moment, score_text
+from lethe.server.pages.formatting import Moment, duration_text, minutes_text, moment, score_text
 from lethe.server.pages.headlines import headline
 from lethe.server.pages.scale import Scale, scale_for
 from lethe.server.pages.submissions.history import ScoreHistory, score_history
@@ -174,9 +174,10 @@ def elapsed_text(since: datetime) -> str:
 
 
 def _duration(view: SubmissionView) -> str:
-    """Return the time from the upload to the end, which is known to the minute, or until now."""
+    """Return the time from the upload to the end, which is known to the minute, or until now and what may follow."""
     if view.finished_at is None:
-        return f"{elapsed_text(view.created_at)} so far"
+        left = "" if view.eta_s is None else f", about {duration_text(view.eta_s)} to go"
+        return f"{elapsed_text(view.created_at)} so far{left}"
     return minutes_text((view.finished_at - view.created_at).total_seconds())
 
 

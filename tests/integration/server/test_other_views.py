@@ -21,7 +21,7 @@ from tests.integration.server.conftest import GOOD, RUNS, SLUG, Site, spec, uplo
 pytestmark = pytest.mark.component("postgresql")
 STEP_S = 3600
 FAULT = {"code": "exception", "owner": "participant", "message": "mine", "line": 1}
-SINCE_UPLOAD = re.compile(r"(?i)(less than a minute|\d+ min)(?= since the upload| so far)")  # the viewer's own clock
+SINCE_UPLOAD = re.compile(r"(?i)(under )?\d+ min(?= since the upload| so far)")  # the viewer's own clock
 QUOTAS = QuotasSpec(submissions_per_day=9, submissions_total=0, in_flight=3, attempts_per_day=0)
 
 
