@@ -23,7 +23,8 @@ MEBIBYTE = 2**20
 def describe_submission(view: SubmissionView) -> str:
     """Describe state, progress and result in a few lines."""
     chosen = "  selected for the final evaluation" if view.selected else ""
-    lines = [f"{view.id}  {view.filename}  {state_text(view)}{chosen}"]
+    state = view.state if view.queue_position is None else state_text(view)
+    lines = [f"{view.id}  {view.filename}  {state}{chosen}"]
     lines += [f"note: {note}" for note in view.notes]
     if view.state == "running" and view.queue_position is None:
         lines.append(f"{view.runs_done} of {view.runs_total} runs done")
@@ -70,6 +71,8 @@ def _change(change: ChangeView) -> str:
 
 def describe_comparison(before: SubmissionView, after: SubmissionView, found: ComparisonView) -> str:
     """Describe in one line whether `after` is better than `before`."""
+    if before.id == after.id:
+        return "Both are the same submission."
     if found.difference is None or before.score is None or after.score is None:
         return "No verdict: not both have a score that counts."
     scores = f"{before.score:.4f} to {after.score:.4f}"

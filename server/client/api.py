@@ -1,5 +1,6 @@
 """Participants' calls of the API, one method each, with typed answers."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -135,6 +136,8 @@ class Client:
         try:
             return UUID(text)
         except ValueError:
+            if not re.fullmatch("[0-9a-fA-F]{8}[0-9a-fA-F-]{,28}", text):
+                raise ApiError(f"{text!r} is no id: give its first 8 digits or more", code="invalid_request") from None
             found = self._call("GET", "/submissions", list[UUID], params={"prefix": text})
         if len(found) != 1:
             which = f"several of your submissions begin with {text}" if found else f"you have no submission {text}"

@@ -93,7 +93,9 @@ def list_submissions(
 def find_submissions(
     user: CurrentUser,
     context: AppContext,
-    prefix: Annotated[str, Query(max_length=36, description="At least the first 8 digits of an id")],
+    prefix: Annotated[
+        str, Query(max_length=36, pattern=r"^[0-9a-fA-F]{8}[0-9a-fA-F-]*$", description="At least 8 digits of an id")
+    ],
 ) -> list[UUID]:
     """Ids of my teams' submissions that begin with `prefix`, at most 10, so that a command may be given a short id."""
     with context.database.read() as session:

@@ -10,11 +10,13 @@ from lethe.server.audit_log.events import record, user_actor
 from lethe.server.competitions.disclosure import Viewer, visibility
 from lethe.server.competitions.phases import phase
 from lethe.server.database.paging import fetch_page
-from lethe.server.errors import Conflict, InvalidValue, NotFound
+from lethe.server.errors import Conflict, NotFound
 from lethe.server.lifecycle import submissions
 from lethe.server.models import Competition, Submission, User
 from lethe.server.submissions import queries
 from lethe.server.teams.service import find_team
+
+ID_DIGITS = 32
 
 
 class SubmissionNotFound(NotFound):
@@ -57,14 +59,11 @@ def get_shown(session: Session, submission_id: UUID, user: User) -> tuple[Submis
 
 
 def own_ids(session: Session, user: User, prefix: str) -> list[UUID]:
-    """Return at most 10 ids of submissions of the user's teams that begin with `prefix`, 8 to 32 hexadecimal digits.
-
-    Dashes do not count. Raises InvalidValue for anything else.
-    """
-    digits = prefix.replace("-", "").lower()
-    if not 8 <= len(digits) <= 32 or set(digits) - set("0123456789abcdef"):
-        raise InvalidValue("Give at least the first 8 digits of the id, as `lethe submissions` shows them.")
-    first, last = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+    """Return at most 10 ids of submissions of the user's teams that begin with `prefix`: hexadecimal digits, dashes."""
+    digits = prefix.replace("-", "")
+    if len(digits) > ID_DIGITS:
+        return []
+    first, last = UUID(digits.ljust(ID_DIGITS, "0")), UUID(digits.ljust(ID_DIGITS, "f"))
     return list(queries.own_ids(session, user, first=first, last=last, limit=10))
 
 

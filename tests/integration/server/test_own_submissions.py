@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from lethe.evaluator.contract.specification import EvaluationSpec
 from lethe.evaluator.contract.states import Evaluation
+from lethe.server.client import ApiError, Client
 from lethe.server.competitions.disclosure import round_score
 from lethe.server.leaderboard import score_queries
 from lethe.server.models import Competition, Submission
@@ -145,8 +146,13 @@ def test_a_short_id_is_enough_for_its_own_team(site: Site) -> None:
         assert ann.get(f"/submissions?prefix={mine[:8]}").json() == [mine]
         assert ann.get(f"/submissions?prefix={mine.upper()}").json() == [mine]
         assert bob.get(f"/submissions?prefix={mine[:8]}").json() == []
-        for wrong in (mine[:7], "--------", "no digits", "0" * 33):
-            assert ann.get(f"/submissions?prefix={wrong}").json()["code"] == "invalid_value"
+        assert ann.get(f"/submissions?prefix={mine.replace('-', '')}0").json() == []
+        for wrong in (mine[:7], "--------", "no digits", "0" * 37):
+            assert ann.get(f"/submissions?prefix={wrong}").json()["code"] == "invalid_request"
+        with Client(site.url, ann.headers["Authorization"].removeprefix("Bearer ")) as client:
+            assert client.find_submission(mine[:8]) == client.find_submission(mine) == UUID(mine)
+            with pytest.raises(ApiError, match="you have no submission 0000000"):
+                client.find_submission("00000000")
 
 
 def test_the_list_and_a_submission_say_if_it_helped(site: Site) -> None:

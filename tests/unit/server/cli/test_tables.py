@@ -53,8 +53,9 @@ def test_a_submission_is_described_with_what_helped() -> None:
 
 
 def test_a_comparison_is_one_line() -> None:
-    later = SCORED.model_copy(update={"score": 0.1381})
+    later = SCORED.model_copy(update={"id": UUID(int=9), "score": 0.1381})
     found = ComparisonView(before=SCORED.id, after=later.id, difference=0.0021, verdict=Verdict.CHANCE, interval=None)
     assert describe_comparison(SCORED, later, found) == "+0.0021, may be chance: from 0.1360 to 0.1381"
     unknown = found.model_copy(update={"difference": None, "verdict": Verdict.UNKNOWN})
     assert describe_comparison(SCORED, later, unknown).startswith("No verdict")
+    assert describe_comparison(SCORED, SCORED, unknown) == "Both are the same submission."
