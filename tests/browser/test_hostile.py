@@ -145,7 +145,10 @@ def test_attacks_are_text_on_every_page(site: Any, visitors: Visitors, addresses
 def test_attacks_in_forms_are_text(site: Any, visitors: Visitors) -> None:
     forms = {
         "stranger": ["/login", "/register"],
-        "participant": ["/account", "/join", "/competitions/evil/submit", "/competitions/evil/team"],
+        "participant": [
+            *("/account", "/join", "/competitions/evil/submit", "/competitions/evil/submissions"),
+            "/competitions/evil/team",
+        ],
         "host": ["/host/evil", "/competitions/evil/team"],
     }
     filled: set[str] = set()

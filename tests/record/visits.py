@@ -48,7 +48,7 @@ PAGES = {
     "submit": ("{here}/submit",),
     "submissions": (
         "{here}/submissions", "{here}/submissions?full={reset}", "{here}/submissions/compare",
-        "{here}/submissions/compare?a={finetune}&b={noise}",
+        "{here}/submissions/compare?a={finetune}&b={reset}", "{here}/submissions/compare?a={finetune}&b={noise}",
     ),
     "host": ("{host}", "{host}?state=failed", "{host}?q=ANN", "{host}?state=scored&q=.PY", "/host/nowhere"),
     "host-table": ("{host}/submissions.csv",),
@@ -86,7 +86,7 @@ CALLS = {
             for part in ("log", "receipt", "source")
         ),
         "/submissions/{finetune}/events", "/submissions/{finetune}/evidence",
-        "/submissions/{finetune}/compare/{noise}", "/submissions?prefix=12345678",
+        "/submissions/{finetune}/compare/{reset}", "/submissions?prefix=12345678",
     ),
     "audit": ("{here}/audit", "{here}/audit?limit=2", "/audit"),
 }  # fmt: skip

@@ -70,6 +70,7 @@ def submission(submission_id: UUID, request: Request, context: AppContext, visit
         log,
         lines,
         standings,
+        is_own=viewer is Viewer.TEAM,
         receipt=receipts,
         evidence=shown_evidence,
         can_select=can_select,

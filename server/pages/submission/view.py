@@ -139,6 +139,7 @@ class SubmissionPage:
 
     id: str
     slug: str
+    is_own: bool
     filename: str
     team: str
     state: str
@@ -176,6 +177,7 @@ def submission_page(
     lines: tuple[Line, ...],
     standings: Leaderboard,
     *,
+    is_own: bool = True,
     receipt: ReceiptView | None = None,
     evidence: tuple[ScoreEvidence, ...] = (),
     can_select: bool = False,
@@ -185,12 +187,16 @@ def submission_page(
     batch_note: str = "",
     notice: str = "",
 ) -> SubmissionPage:
-    """Return the page of `view`; `standings` give the reference lines beside its score."""
+    """Return the page of `view`; `standings` give the reference lines beside its score.
+
+    `is_own`: the viewer is of its team, and no host.
+    """
     state = SubmissionState(view.state)
     error = _error(view, lines, is_charged=is_charged)
     return SubmissionPage(
         id=str(view.id),
         slug=view.competition,
+        is_own=is_own,
         filename=view.filename,
         team=view.team,
         state=view.state,

@@ -183,6 +183,8 @@ def test_an_estimate_says_nothing_of_the_second_in_which_a_chunk_ended(
                     .values(done_at=begin + timedelta(seconds=end_s))
                 )
             shown[end_s] = bob.get(f"/submissions/{mine}").json()["eta_s"]
+        asked_at += timedelta(seconds=20)
+        assert bob.get(f"/submissions/{mine}").json()["eta_s"] == shown[900] - 20
     assert shown[400] is not None
     assert shown[400] == shown[401] == shown[419]
     assert shown[420] == shown[479]
