@@ -6,7 +6,7 @@ from uuid import UUID
 from limits import parse
 from sqlalchemy.orm import Session
 
-from lethe.server.competitions.disclosure import Viewer, round_score, visibility
+from lethe.server.competitions.disclosure import Viewer, visibility
 from lethe.server.competitions.phases import phase
 from lethe.server.context import Context
 from lethe.server.http.rate_limit import TooManyRequests
@@ -54,19 +54,18 @@ def compare(
 ) -> ComparisonView:
     """Return how the score of `after` differs from that of `before`, both of one team's `history`.
 
-    `is_revealed`: with the rounded paired difference and its interval, as the analysis shows them. One that is not in
-    the history has no score that counts: the verdict is unknown, and there is no difference.
+    `is_revealed`: with the rounded paired interval, as the analysis shows it. One that is not in the history has no
+    score that counts: the verdict is unknown, and there is no difference.
     """
     found = {one.submission_id: one for one in history if one.submission_id in {before, after}}
     if len(found) < 2:
         return ComparisonView(before=before, after=after, difference=None, verdict=Verdict.UNKNOWN, interval=None)
     old, new = found[before], found[after]
     verdict, interval = paired_verdict(old, new, replicates(session, [old.score_id, new.score_id]))
-    difference = round_score(new.final_score - old.final_score) if is_revealed else shown_difference(old, new)
     return ComparisonView(
         before=before,
         after=after,
-        difference=difference,
+        difference=shown_difference(old, new),
         verdict=verdict,
         interval=interval if is_revealed else None,
     )
