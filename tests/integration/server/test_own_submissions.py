@@ -19,6 +19,7 @@ from lethe.server.leaderboard import score_queries
 from lethe.server.models import Competition, Submission
 from lethe.server.models.times import utc_now
 from lethe.server.pages.analysis.comparison import compare as compare_in_analysis
+from lethe.server.queue import fair_order
 from lethe.server.submissions import comparisons, improvement
 from tests.integration.server.conftest import GOOD, RUNS, SLUG, Site, upload
 
@@ -217,8 +218,9 @@ def test_sources_stand_side_by_side_and_escaped(site: Site) -> None:
         assert "Only submissions of your team" in strange.text
 
 
-def test_what_waits_for_its_first_run_says_how_many_are_ahead(site: Site) -> None:
+def test_what_waits_for_its_first_run_says_how_many_are_ahead(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """One worker: of three submissions whose check has passed one is run, and the others are not said to run."""
+    monkeypatch.setattr(fair_order, "CHECK_SHARE", 1.0)  # all checks come first
     evaluation = EvaluationSpec(runs=RUNS, oracles=RUNS, ceiling_oracles=RUNS, chunk_runs=RUNS // 2)
     site.change_specification(evaluation=evaluation)
     with site.register("ann") as ann, site.register("bob") as bob, site.register("cem") as cem:
