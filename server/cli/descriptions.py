@@ -1,15 +1,30 @@
 """The API's answers as text for a participant's terminal."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
 from lethe.evaluator.contract.hidden_estimates import HiddenEstimate
 from lethe.evaluator.contract.work import CheckReport
 from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts
-from lethe.server.pages.formatting import curve_text, limit_facts, methods_text, outputs_text
-from lethe.server.submissions.schemas import QuotaView, ReceiptView, SubmissionLog, SubmissionView
+from lethe.server.pages.changes import VERDICTS, signed_text
+from lethe.server.pages.formatting import (
+    curve_text,
+    duration_text,
+    limit_facts,
+    methods_text,
+    minutes_text,
+    outputs_text,
+)
+from lethe.server.submissions.schemas import (
+    ChangeView,
+    ComparisonView,
+    QuotaView,
+    ReceiptView,
+    SubmissionLog,
+    SubmissionView,
+)
 
 MEBIBYTE = 2**20
 
@@ -18,19 +33,26 @@ def describe_submission(view: SubmissionView) -> str:
     """Describe state, progress and result in a few lines."""
     chosen = "  selected for the final evaluation" if view.selected else ""
     late = "  after the deadline" if view.evaluation == "benchmark" else ""
-    lines = [f"{view.id}  {view.filename}  {view.state}{chosen}{late}"]
+    state = view.state if view.queue_position is None else state_text(view)
+    lines = [f"{view.id}  {view.filename}  {state}{chosen}{late}"]
     lines += [f"{name}: {said}" for name, said in (("method", view.method), ("link", view.link)) if said]
     lines += [f"note for the team: {view.note}"] if view.note else []
     lines += [f"source published under {view.licence}"] if view.licence else []
     lines += [f"note: {note}" for note in view.notes]
-    if view.queue_position is not None:
-        lines.append(f"position {view.queue_position} in the queue")
-    if view.state == "running":
+    if view.state == "running" and view.queue_position is None:
         lines.append(f"{view.runs_done} of {view.runs_total} runs done")
+    if view.finished_at is None:
+        lines.append(f"uploaded {minutes_text((datetime.now(UTC) - view.created_at).total_seconds())} ago")
     if view.eta_s is not None:
-        lines.append(f"about {view.eta_s:.0f} s to go")
+        lines.append(f"about {duration_text(view.eta_s)} to go")
     if view.score is not None and view.interval is not None:
         lines.append(f"score {view.score:.4f}, 95% interval [{view.interval.low:.4f}, {view.interval.high:.4f}]")
+    if view.is_best:
+        lines.append("your best" if view.rank is None else f"your best, rank {view.rank}")
+    if view.against_best is not None:
+        lines.append(f"{_change(view.against_best)} (your best before it)")
+    if view.against_last is not None and view.against_last != view.against_best:
+        lines.append(f"{_change(view.against_last)} (your last one before it)")
     if view.final is not None and view.final.score is not None and view.final.interval is not None:
         low, high = view.final.interval.low, view.final.interval.high
         lines.append(f"final score {view.final.score:.4f}, 95% interval [{low:.4f}, {high:.4f}]")
@@ -46,6 +68,29 @@ def describe_submission(view: SubmissionView) -> str:
         if view.owner != "participant":
             lines.append("This was not your fault: it does not count towards your quota.")
     return "\n".join(lines)
+
+
+def state_text(view: SubmissionView) -> str:
+    """Return the state in a few words: `scored`, `failed: exception`, `waiting, 6 ahead`."""
+    if view.queue_position is not None:
+        ahead = view.queue_position - 1
+        return f"waiting, {ahead:,} ahead" if ahead else "waiting, next"
+    return view.state if view.error is None else f"{view.state}: {view.error.code}"
+
+
+def _change(change: ChangeView) -> str:
+    return f"{signed_text(change.difference)}, {VERDICTS[change.verdict]}: against {str(change.submission)[:8]}"
+
+
+def describe_comparison(before: SubmissionView, after: SubmissionView, found: ComparisonView) -> str:
+    """Describe in one line whether `after` is better than `before`."""
+    if before.id == after.id:
+        return "Both are the same submission."
+    if found.difference is None or before.score is None or after.score is None:
+        return "No verdict: not both have a score that counts."
+    scores = f"{before.score:.4f} to {after.score:.4f}"
+    interval = "" if found.interval is None else f" [{found.interval.low:.4f}, {found.interval.high:.4f}]"
+    return f"{signed_text(found.difference)}{interval}, {VERDICTS[found.verdict]}: from {scores}"
 
 
 def describe_log(log: SubmissionLog, *, with_output: bool) -> str:

@@ -36,6 +36,7 @@ DataFolder = Annotated[
     Path | None, typer.Option("--data", help="Folder with the photographs, for sources that read files")
 ]
 SubmissionId = Annotated[UUID, typer.Argument(metavar="ID", help="The submission's id")]
+OwnSubmission = Annotated[str, typer.Argument(metavar="ID", help="The submission's id, or its first 8 digits or more")]
 Server = Annotated[str | None, typer.Option("--server", help="URL of the Lethe server [env: LETHE_SERVER]")]
 Token = Annotated[
     str | None, typer.Option("--token", help="API token; other users of this machine can see it [env: LETHE_TOKEN]")

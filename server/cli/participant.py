@@ -17,7 +17,7 @@ from lethe.server.cli.descriptions import (
     describe_receipt,
     describe_submission,
 )
-from lethe.server.cli.options import Json, Server, Slug, SubmissionId, Token, say
+from lethe.server.cli.options import Json, OwnSubmission, Server, Slug, Token, say
 from lethe.server.cli.tables import print_competitions, print_leaderboard, print_submissions
 from lethe.server.cli.watch import wait_for
 from lethe.server.client import Client, connect
@@ -75,7 +75,7 @@ def submit(
 
 
 def status(
-    submission_id: SubmissionId,
+    submission: OwnSubmission,
     watch: Watch = False,
     server: Server = None,
     token: Token = None,
@@ -83,9 +83,9 @@ def status(
 ) -> None:
     """Show the state of one of your submissions, and the output of its check stage if it failed there."""
     with connect(server, token) as client:
-        view = client.submission(submission_id)
+        view = client.submission(client.find_submission(submission))
         view = _watched(client, view, quiet=as_json) if watch else view
-        log = client.log(submission_id)
+        log = client.log(view.id)
     if as_json:
         typer.echo(json.dumps(view.model_dump(mode="json") | {"log": log.model_dump(mode="json")}))
         return
@@ -107,19 +107,19 @@ def submissions(competition: Slug, server: Server = None, token: Token = None, a
 
 
 def cancel(
-    submission_id: SubmissionId,
+    submission: OwnSubmission,
     server: Server = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
     """Cancel one of your submissions before it is scored; it still counts against the quota."""
     with connect(server, token) as client:
-        view = client.cancel(submission_id)
+        view = client.cancel(client.find_submission(submission))
     _show(view, as_json)
 
 
 def select(
-    submission_id: SubmissionId,
+    submission: OwnSubmission,
     undo: Annotated[bool, typer.Option("--undo", help="Undo the selection")] = False,
     server: Server = None,
     token: Token = None,
@@ -127,12 +127,12 @@ def select(
 ) -> None:
     """Select one of your submissions for the final evaluation. Without a selection your best scores count."""
     with connect(server, token) as client:
-        view = client.select(submission_id, undo=undo)
+        view = client.select(client.find_submission(submission), undo=undo)
     _show(view, as_json)
 
 
 def describe(
-    submission_id: SubmissionId,
+    submission: OwnSubmission,
     method: Method = None,
     note: Note = None,
     link: Link = None,
@@ -145,12 +145,12 @@ def describe(
     if not changes:
         raise typer.BadParameter("say what to change: --method, --note or --link")
     with connect(server, token) as client:
-        view = client.describe(submission_id, **changes)
+        view = client.describe(client.find_submission(submission), **changes)
     _show(view, as_json)
 
 
 def publish(
-    submission_id: SubmissionId,
+    submission: OwnSubmission,
     licence: Annotated[str | None, typer.Option("--licence", help="SPDX identifier, such as MIT or Apache-2.0")] = None,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Show the source to nobody else any more")] = False,
     server: Server = None,
@@ -161,19 +161,19 @@ def publish(
     if withdraw == (licence is not None):
         raise typer.BadParameter("give either --licence or --withdraw")
     with connect(server, token) as client:
-        view = client.publish(submission_id, licence)
+        view = client.publish(client.find_submission(submission), licence)
     _show(view, as_json)
 
 
-def receipt(submission_id: SubmissionId, server: Server = None, token: Token = None, as_json: Json = False) -> None:
+def receipt(submission: OwnSubmission, server: Server = None, token: Token = None, as_json: Json = False) -> None:
     """Show what a score depends on: versions, sandbox and digests. Digests of hidden things are keyed marks."""
     with connect(server, token) as client:
-        found = client.receipt(submission_id)
+        found = client.receipt(client.find_submission(submission))
     typer.echo(found.model_dump_json() if as_json else describe_receipt(found))
 
 
 def evidence(
-    submission_id: SubmissionId,
+    submission: OwnSubmission,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="A new file; by default ID.npz in this folder")
     ] = None,
@@ -187,10 +187,11 @@ def evidence(
 
     They are shown after the reveal, where the competition's page says that teams get their outputs.
     """
-    file = Path(f"{submission_id}.npz") if output is None else output
-    if file.exists() and not force:
-        raise ConfigurationError(f"{file} already exists: choose another name with -o, or replace it with --force")
     with connect(server, token) as client:
+        submission_id = client.find_submission(submission)
+        file = Path(f"{submission_id}.npz") if output is None else output
+        if file.exists() and not force:
+            raise ConfigurationError(f"{file} already exists: choose another name with -o, or replace it with --force")
         client.evidence(submission_id, file, view=view)
     size = file.stat().st_size
     document = {"submission": str(submission_id), "view": view.value, "file": str(file), "bytes": size}

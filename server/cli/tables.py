@@ -1,5 +1,6 @@
 """Leaderboards and lists as tables for a terminal."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -7,14 +8,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lethe.server.cli.descriptions import state_text
 from lethe.server.competitions.schemas import CompetitionRow
 from lethe.server.leaderboard.schemas import Leaderboard, LeaderboardRow
-from lethe.server.submissions.schemas import SubmissionView
+from lethe.server.pages.changes import signed_text
+from lethe.server.submissions.schemas import ChangeView, SubmissionView
 
 if TYPE_CHECKING:
     from lethe.server.queue.workers import WorkerRow
 
 BAR_WIDTH = 24
+SHORT_ID = 8
+SHORTEST_NAME = 8
+WIDE = 400
+"""Characters of a line that no terminal shows: nothing is left out for programs."""
 
 
 def print_leaderboard(board: Leaderboard, console: Console) -> None:
@@ -101,19 +108,55 @@ def print_competitions(rows: list[CompetitionRow], console: Console) -> None:
     console.print(table if rows else "There is no competition on this server yet.")
 
 
+@dataclass(frozen=True)
+class _Column:
+    """A column of a list; those with the highest `dropped` go first where the terminal is too narrow, 0 never."""
+
+    title: str
+    cells: list[str]
+    dropped: int = 0
+
+    @property
+    def width(self) -> int:
+        return max(len(text) for text in (self.title, *self.cells))
+
+
 def print_submissions(views: list[SubmissionView], console: Console) -> None:
-    """Print a team's submissions, one per line."""
+    """Print a team's submissions, one per line; the columns that matter most fit into 80 characters."""
+    if not views:
+        console.print("You have not submitted anything yet.")
+        return
+    if not console.is_terminal:
+        console.width = WIDE
+    intervals = [one.interval for one in views]
+    columns = [
+        _Column("id", [str(one.id)[:SHORT_ID] for one in views]),
+        _Column("state", [state_text(one) for one in views]),
+        _Column("score", ["" if one.score is None else f"{one.score:.4f}" for one in views]),
+        _Column("95% interval", ["" if one is None else f"{one.low:.4f}–{one.high:.4f}" for one in intervals], 2),
+        _Column("vs best", [_against(one.against_best) for one in views], 1),
+        _Column("vs last", [_against(one.against_last) for one in views], 4),
+        _Column("final", ["yes" if one.selected else "" for one in views], 3),
+        _Column("sent", [f"{one.created_at.astimezone():%Y-%m-%d %H:%M}" for one in views], 5),
+    ]
+    while _room(columns, console) < SHORTEST_NAME and any(one.dropped for one in columns):
+        columns.remove(max(columns, key=lambda one: one.dropped))
+    room = max(SHORTEST_NAME, _room(columns, console))
+    names = [one.filename if len(one.filename) <= room else f"{one.filename[: room - 1]}…" for one in views]
     table = Table(box=None, pad_edge=False)
-    for heading in ("submission", "file", "state", "score", "95% interval", "selected", "sent"):
-        table.add_column(heading, no_wrap=True)
-    for view in views:
-        table.add_row(
-            str(view.id),
-            escape(view.filename),
-            view.state if view.error is None else f"{view.state}: {view.error.code}",
-            "" if view.score is None else f"{view.score:.4f}",
-            "" if view.interval is None else f"{view.interval.low:.4f}–{view.interval.high:.4f}",
-            "yes" if view.selected else "",
-            f"{view.created_at.astimezone():%Y-%m-%d %H:%M}",
-        )
-    console.print(table if views else "You have not submitted anything yet.")
+    for column in columns:
+        table.add_column(column.title, no_wrap=True)
+    table.add_column("file", no_wrap=True)
+    for cells in zip(*(one.cells for one in columns), [escape(name) for name in names], strict=True):
+        table.add_row(*cells)
+    console.print(table)
+
+
+def _room(columns: list[_Column], console: Console) -> int:
+    """Return the characters that these columns leave for the name of the file."""
+    return console.width - sum(one.width + 2 for one in columns)
+
+
+def _against(change: ChangeView | None) -> str:
+    """Return `+0.0021 chance`: the difference and the verdict in one word."""
+    return "" if change is None else f"{signed_text(change.difference)} {change.verdict}"

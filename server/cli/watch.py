@@ -6,6 +6,7 @@ from uuid import UUID
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from lethe.server.cli.descriptions import state_text
 from lethe.server.client import Client
 from lethe.server.submissions.schemas import SubmissionView
 
@@ -36,9 +37,7 @@ def wait_for(
 
 
 def _state(view: SubmissionView) -> str:
-    parts = [view.state]
-    if view.queue_position is not None:
-        parts.append(f"place {view.queue_position} in the queue")
+    parts = [state_text(view)]
     if view.eta_s is not None:
         minutes, seconds = divmod(round(view.eta_s), 60)
         parts.append(f"about {minutes}:{seconds:02d} min left")

@@ -1,5 +1,6 @@
 """Participants' calls of the API, one method each, with typed answers."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +21,14 @@ from lethe.server.accounts.schemas import Me, TokenCreated, UserCreated
 from lethe.server.client.errors import ApiError, mismatch, refused, unreachable
 from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts, CompetitionRow
 from lethe.server.leaderboard.schemas import Leaderboard
-from lethe.server.submissions.schemas import QuotaView, ReceiptView, SubmissionLog, SubmissionView, UploadAnswer
+from lethe.server.submissions.schemas import (
+    ComparisonView,
+    QuotaView,
+    ReceiptView,
+    SubmissionLog,
+    SubmissionView,
+    UploadAnswer,
+)
 from lethe.server.teams.schemas import InviteCreated, TeamView
 
 POLL_S = 1.0
@@ -153,6 +161,23 @@ class Client:
     def quota(self, slug: str) -> QuotaView:
         """Return what is left of my team's and my quota."""
         return self._call("GET", _at("competitions", slug, "quota"), QuotaView)
+
+    def find_submission(self, text: str) -> UUID:
+        """Return the id that `text` is, or of which it is the unambiguous beginning, 8 digits or more, among mine."""
+        try:
+            return UUID(text)
+        except ValueError:
+            if not re.fullmatch("[0-9a-fA-F]{8}[0-9a-fA-F-]{,28}", text):
+                raise ApiError(f"{text!r} is no id: give its first 8 digits or more", code="invalid_request") from None
+            found = self._call("GET", "/submissions", list[UUID], params={"prefix": text})
+        if len(found) != 1:
+            which = f"several of your submissions begin with {text}" if found else f"you have no submission {text}"
+            raise ApiError(f"{which}; `lethe submissions SLUG` lists them", code="submission_not_found")
+        return found[0]
+
+    def compare(self, before: UUID, after: UUID) -> ComparisonView:
+        """Return how the score of `after` differs from that of `before`, both of one team of mine."""
+        return self._call("GET", f"/submissions/{before}/compare/{after}", ComparisonView)
 
     def submission(self, submission_id: UUID) -> SubmissionView:
         """Return state and result of a submission."""

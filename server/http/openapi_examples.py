@@ -16,13 +16,15 @@ _ROW = {
     "slug": "demo", "title": "Forget these faces", "summary": "Make a small age classifier forget a few people.",
     "phase": "open", "benchmark": False, "teams": 12, "submissions": 48,
 }  # fmt: skip
+_CHANGE = {"submission": _OTHER_ID, "difference": 0.0021, "verdict": "chance"}
 _SUBMISSION: dict[str, Any] = {
     "id": _SUBMISSION_ID, "competition": "demo", "team": "The Forgetful", "evaluation": "public",
     "filename": "noise_finetune.py", "method": "Noisy fine-tuning", "note": "less noise than before",
     "link": "https://example.org/paper", "licence": None, "notes": [],
     "state": "scored", "owner": None, "error": None, "runs_done": 32, "runs_total": 32, "queue_position": None,
-    "eta_s": None, "score": 0.136, "interval": _INTERVAL, "metric": None, "selected": False, "final": None,
-    "disqualified": None, "created_at": "2026-03-01T12:24:10Z", "finished_at": _AT,
+    "eta_s": None, "score": 0.136, "interval": _INTERVAL, "is_best": True, "rank": 1, "against_best": _CHANGE,
+    "against_last": _CHANGE, "metric": None, "selected": False, "final": None, "disqualified": None,
+    "created_at": "2026-03-01T12:24:10Z", "finished_at": _AT,
 }  # fmt: skip
 _QUOTA = {
     "submissions_left_today": 4, "submissions_left": None, "attempts_left_today": 49, "in_flight": 1,
@@ -105,8 +107,8 @@ EXAMPLES: dict[str, Any] = {
     "SubmissionView": _SUBMISSION,
     "UploadAnswer": _SUBMISSION
     | {
-        "state": "queued", "runs_done": 0, "queue_position": 1, "score": None, "interval": None, "finished_at": None,
-        "quota": _QUOTA,
+        "state": "queued", "runs_done": 0, "queue_position": 1, "score": None, "interval": None, "is_best": False,
+        "rank": None, "against_best": None, "against_last": None, "finished_at": None, "quota": _QUOTA,
     },
     "Description": {
         "method": "Noisy fine-tuning", "note": "less noise than before", "link": "https://example.org/paper",
@@ -123,6 +125,9 @@ EXAMPLES: dict[str, Any] = {
         "next_cursor": None,
     },
     "Page_SubmissionView_": {"items": [_SUBMISSION], "next_cursor": None},
+    "ComparisonView": {
+        "before": _OTHER_ID, "after": _SUBMISSION_ID, "difference": 0.0021, "verdict": "chance", "interval": None,
+    },
     "QuotaView": _QUOTA,
     "SubmissionLog": {
         "stdout": "epoch 1: 0.93\n", "stderr": "", "traceback": "", "packages": ["einops==0.8.1"], "advice": [],

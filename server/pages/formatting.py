@@ -60,6 +60,14 @@ def duration_text(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
+def minutes_text(seconds: float) -> str:
+    """Return `30` as `under 1 min`, `240` as `4 min`, `5400` as `1 h 30 min`: whole minutes, rounded down."""
+    minutes = int(seconds // 60)
+    if minutes < 1:
+        return "under 1 min"
+    return f"{minutes} min" if minutes < 60 else duration_text(60.0 * minutes)
+
+
 def limit_facts(limits: BaseModel) -> tuple[Fact, ...]:
     """Return the label and the value of each limit in `limits`, in the order of the fields."""
     facts = []

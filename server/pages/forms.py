@@ -31,6 +31,10 @@ NOTICES = {
 """What a page may say after a form was sent. The address names one of them, so no link can make a page say more."""
 
 
+FULL = "full"
+"""In an address: the submission that could not be selected, because all selections are used."""
+
+
 def notice(request: Request) -> str:
     """Return the sentence that the address names, or nothing."""
     return NOTICES.get(request.query_params.get("done", ""), "")

@@ -1,6 +1,7 @@
 """States of submissions in words."""
 
 from lethe.evaluator.contract.states import SubmissionState
+from lethe.server.submissions.schemas import SubmissionView
 
 HEADLINES = {
     SubmissionState.QUEUED: "Waiting for a worker",
@@ -11,3 +12,11 @@ HEADLINES = {
     SubmissionState.FAILED: "Ended without a score",
     SubmissionState.CANCELLED: "Cancelled",
 }
+
+
+def headline(view: SubmissionView) -> str:
+    """Return the state in words; of what waits for a worker how many submissions are ahead of it."""
+    if view.queue_position is None:
+        return HEADLINES[SubmissionState(view.state)]
+    ahead = view.queue_position - 1
+    return f"Waiting for a worker, {f'{ahead:,} ahead' if ahead else 'next'}"

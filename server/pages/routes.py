@@ -11,11 +11,14 @@ from lethe.server.pages.leaderboard import endpoints as leaderboard
 from lethe.server.pages.rendering import STATIC, Assets
 from lethe.server.pages.sources import endpoints as sources
 from lethe.server.pages.submission import endpoints as submission
+from lethe.server.pages.submissions import endpoints as submissions
 from lethe.server.pages.team import endpoints as team
 from lethe.server.pages.upload import endpoints as upload
 
 router = APIRouter(include_in_schema=False)
-for noun in (competition, leaderboard, account, upload, submission, sources, analysis, team, host, errors):
+for noun in (
+    competition, leaderboard, account, upload, submission, submissions, sources, analysis, team, host, errors,
+):  # fmt: skip
     router.include_router(noun.router)
 
 

@@ -11,7 +11,7 @@ from lethe.evaluator.contract.states import Stage, SubmissionState
 from lethe.server.competitions.disclosure import last_step
 from lethe.server.models import Submission
 from lethe.server.models.times import utc_now
-from lethe.server.queue import queries
+from lethe.server.queue import queries, waiting_queries
 from lethe.server.queue.fair_order import next_turn
 from lethe.server.queue.workers import count_live
 
@@ -48,7 +48,7 @@ def deadline(spec: CompetitionSpec) -> datetime:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a team sees of its submission: state, runs that are done, and the place in the queue if it is queued.
+    """What a team sees of its submission: state, runs that are done, and the place in the queue if it waits in one.
 
     All of it, and what is estimated from it, is as of `moment`, the last step of the clock, which are `step_s` apart.
     """
@@ -64,7 +64,7 @@ def eta_s(session: Session, submission: Submission, shown: Shown) -> float | Non
     """Seconds to the end in steps of ten, at most until the deadline; None without a measurement or a live worker.
 
     The runs up to this submission's last one in the fair order, at the speed of the last chunks of its competition, on
-    the workers that are alive now.
+    the workers that are alive now; less the time since `shown.moment`, as of which all of that is known.
     """
     if SubmissionState(shown.state).is_terminal:
         return None
@@ -72,21 +72,24 @@ def eta_s(session: Session, submission: Submission, shown: Shown) -> float | Non
     each_s = _seconds_each(session, submission, shown)
     if Stage.RUN not in each_s or not workers:
         return None
+    now = utc_now()
     runs = submission.runs_total - shown.runs_done + _runs_before(session, submission, shown)
     total_s = each_s.get(Stage.SCORE, 0.0) + runs * each_s[Stage.RUN] / workers
     if shown.state in {SubmissionState.QUEUED, SubmissionState.CHECKING}:
         total_s += each_s.get(Stage.CHECK, 0.0) * math.ceil((shown.position or 1) / workers)
-    bound_s = (submission.deadline_at - utc_now()).total_seconds()
+    total_s -= (now - shown.moment).total_seconds()
+    bound_s = (submission.deadline_at - now).total_seconds()
     return max(STEP_S, math.ceil(min(total_s, bound_s) / STEP_S) * STEP_S)
 
 
 def _runs_before(session: Session, submission: Submission, shown: Shown) -> int:
     """Waiting runs of others that come before the submission's last one, all competitions taken as equally long."""
-    last = _last_turn(session, submission, shown)
+    last = _last_place(session, submission, shown)
     if last is None:
         return 0
-    rows = queries.waiting_runs_of_others.rows(
-        session, submission_id=submission.id, last=last, moment=shown.moment, now=utc_now()
+    turn, created_at = last
+    rows = waiting_queries.waiting_runs_of_others.rows(
+        session, submission_id=submission.id, turn=turn, created_at=created_at, moment=shown.moment, now=utc_now()
     )
     waiting = {row.competition_id: row for row in rows}
     own = waiting.pop(submission.competition_id, None)
@@ -94,14 +97,14 @@ def _runs_before(session: Session, submission: Submission, shown: Shown) -> int:
     return before + sum(min(int(row.runs), before + submission.runs_total) for row in waiting.values())
 
 
-def _last_turn(session: Session, submission: Submission, shown: Shown) -> int | None:
-    """The turn of the submission's last waiting run, or the one that it will have; None when no run waits."""
+def _last_place(session: Session, submission: Submission, shown: Shown) -> tuple[int, datetime] | None:
+    """Turn and creation of the submission's last waiting run, or those that it will have; None when no run waits."""
     if shown.state == SubmissionState.SCORING:
         return None
     if shown.state == SubmissionState.RUNNING:
         values = {"submission_id": submission.id, "moment": shown.moment, "now": utc_now()}
-        found: int | None = queries.last_waiting_turn.rows(session, **values).scalar()
-        return found
+        found = waiting_queries.last_waiting_run.rows(session, **values).one_or_none()
+        return None if found is None else (found.turn, found.created_at)
     turn = next_turn(
         session,
         competition_id=submission.competition_id,
@@ -109,7 +112,7 @@ def _last_turn(session: Session, submission: Submission, shown: Shown) -> int | 
         stage=Stage.RUN,
         moment=shown.moment,
     )
-    return turn + submission.runs_total
+    return turn + submission.runs_total, utc_now()
 
 
 def _seconds_each(session: Session, submission: Submission, shown: Shown) -> dict[Stage, float]:

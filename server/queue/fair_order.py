@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from lethe.evaluator.contract.states import Stage
 from lethe.server.models import Submission
 from lethe.server.models.times import utc_now
-from lethe.server.queue import queries
+from lethe.server.queue import queries, waiting_queries
 from lethe.server.queue.workers import ActiveWorker, is_contact_recent, record_contact
 
 CHECK_SHARE = 1 / 4
@@ -106,18 +106,18 @@ def _busy_s(session: Session, since: datetime, now: datetime) -> dict[Stage, flo
     return spent
 
 
-def queue_position(session: Session, submission: Submission, moment: datetime) -> int:
-    """Return the place of a queued submission among those that no worker had claimed at `moment`, from 1.
+def queue_position(session: Session, submission: Submission, stage: Stage, moment: datetime) -> int:
+    """Return the place of a submission among those of which no worker had claimed `stage` at `moment`, from 1.
 
     Within its competition the submissions before it are counted; every other competition gets its turns in between.
     """
     values = {"competition_id": submission.competition_id, "moment": moment, "now": utc_now()}
     own = {"submission_id": submission.id, "generation": submission.generation}
-    before = queries.count_checks_before.rows(session, **own, **values).scalar()
+    before = waiting_queries.count_before.rows(session, stage, **own, **values).scalar()
     position = 1 + int(before or 0)
-    others = queries.checks_of_others.rows(session, **values).all()
+    others = waiting_queries.waiting_of_others.rows(session, stage, **values).all()
     served_at = {
-        key: _served_at(session, key, moment) for key in (submission.competition_id, *(row[0] for row in others))
+        key: _served_at(session, key, stage, moment) for key in (submission.competition_id, *(row[0] for row in others))
     }
     in_between: int = sum(
         min(waiting, position if served_at[key] < served_at[submission.competition_id] else position - 1)
@@ -126,8 +126,15 @@ def queue_position(session: Session, submission: Submission, moment: datetime) -
     return position + in_between
 
 
-def _served_at(session: Session, competition_id: UUID, moment: datetime) -> datetime:
-    """When a check of the competition was claimed last, as of `moment`; its creation if none was."""
-    row = queries.last_checks.rows(session, competition_id=competition_id, moment=moment).one()
+def _served_at(session: Session, competition_id: UUID, stage: Stage, moment: datetime) -> datetime:
+    """When an item of the competition was claimed last, as of `moment`; its creation if none was."""
+    row = waiting_queries.last_claims.rows(session, stage, competition_id=competition_id, moment=moment).one()
     times: list[datetime | None] = list(row)
     return max(time for time in times if time is not None)
+
+
+def have_runs_begun(session: Session, submission: Submission, moment: datetime) -> bool:
+    """Return whether a worker had taken runs of the submission by `moment`."""
+    own = {"submission_id": submission.id, "generation": submission.generation}
+    first: datetime | None = waiting_queries.first_claim_of_runs.rows(session, **own).scalar()
+    return first is not None and first <= moment

@@ -9,7 +9,6 @@ from sqlalchemy import (
     CompoundSelect,
     Select,
     SQLColumnExpression,
-    Subquery,
     Text,
     Update,
     and_,
@@ -22,7 +21,6 @@ from sqlalchemy import (
     not_,
     or_,
     select,
-    tuple_,
     union_all,
     update,
 )
@@ -177,72 +175,6 @@ def busy_seconds() -> Select[str, float]:
     start = case((spans.c.claimed_at > since, spans.c.claimed_at), else_=since)
     seconds = func.sum(extract("epoch", func.coalesce(spans.c.done_at, now)) - extract("epoch", start))
     return select(spans.c.stage, seconds.label("seconds")).group_by(spans.c.stage)
-
-
-def _waiting_at(stage: Stage) -> Subquery:
-    """The items of `stage` that waited at the parameter `moment`: those that wait now, and those claimed since."""
-    moment = bindparam("moment", type_=UtcDateTime())
-    items = select(
-        WorkItem.id,
-        WorkItem.submission_id,
-        WorkItem.competition_id,
-        WorkItem.turn,
-        WorkItem.created_at,
-        WorkItem.run_count,
-    ).where(WorkItem.stage == constant(stage), WorkItem.created_at <= moment)
-    claimed = items.where(WorkItem.claimed_at > moment)
-    return union_all(
-        items.where(waits(WorkItem)),
-        claimed.where(WorkItem.state == constant(WorkState.LEASED)),
-        claimed.where(WorkItem.done_at > moment),
-    ).subquery()
-
-
-@prepared
-def count_checks_before() -> Select[int | None]:
-    """How many checks of the competition that waited at `moment` come before the submission's."""
-    mine, other = aliased(WorkItem), _waiting_at(Stage.CHECK)
-    count = select(func.count()).where(
-        other.c.competition_id == bindparam("competition_id"),
-        tuple_(other.c.turn, other.c.created_at) < tuple_(mine.turn, mine.created_at),
-    )
-    return select(count.scalar_subquery()).where(
-        mine.stage == constant(Stage.CHECK),
-        mine.submission_id == bindparam("submission_id"),
-        mine.generation == bindparam("generation"),
-    )
-
-
-@prepared
-def checks_of_others() -> Select[UUID, int]:
-    """The number of checks of each other competition that waited at `moment`."""
-    other = _waiting_at(Stage.CHECK)
-    return (
-        select(other.c.competition_id, func.count().label("waiting"))
-        .where(other.c.competition_id != bindparam("competition_id"))
-        .group_by(other.c.competition_id)
-    )
-
-
-@prepared
-def last_checks() -> Select[*tuple[Any, ...]]:
-    """When `competition_id` was created, and when those of its checks in hand and done that are last in the fair order
-    were claimed, of those claimed until `moment`.
-    """
-    claimed = [
-        select(WorkItem.claimed_at)
-        .where(
-            WorkItem.competition_id == Competition.id,
-            WorkItem.stage == constant(Stage.CHECK),
-            WorkItem.state == constant(state),
-            WorkItem.claimed_at <= bindparam("moment", type_=UtcDateTime()),
-        )
-        .order_by(WorkItem.turn.desc())
-        .limit(literal_column("1"))
-        .scalar_subquery()
-        for state in (WorkState.LEASED, WorkState.DONE)
-    ]
-    return select(Competition.created_at, *claimed).where(Competition.id == bindparam("competition_id"))
 
 
 @prepared
@@ -403,25 +335,6 @@ def fence_off(session: Session, token: int) -> None:
 
 
 # Estimates
-
-
-@prepared
-def last_waiting_turn() -> Select[int | None]:
-    """The turn of the last run of the submission `submission_id` that waited at `moment`."""
-    run = _waiting_at(Stage.RUN)
-    return select(func.max(run.c.turn)).where(run.c.submission_id == bindparam("submission_id"))
-
-
-@prepared
-def waiting_runs_of_others() -> Select[*tuple[Any, ...]]:
-    """Of each competition the runs of other submissions that waited at `moment`: all, and those before turn `last`."""
-    run = _waiting_at(Stage.RUN)
-    runs = func.sum(run.c.run_count)
-    return (
-        select(run.c.competition_id, runs.label("runs"), runs.filter(run.c.turn < bindparam("last")).label("before"))
-        .where(run.c.submission_id != bindparam("submission_id"))
-        .group_by(run.c.competition_id)
-    )
 
 
 @prepared

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse
 
@@ -15,10 +15,11 @@ from lethe.server.http.client_address import client_address
 from lethe.server.http.paging import Page, PageCursor, PageLimit
 from lethe.server.leaderboard.measures import MeasuresView
 from lethe.server.security.credentials import CurrentUser
-from lethe.server.submissions import measures, quotas, selections, service, upload_body, uploads
+from lethe.server.submissions import comparisons, measures, quotas, selections, service, upload_body, uploads
 from lethe.server.submissions.descriptions import description_of
 from lethe.server.submissions.event_stream import Feed
 from lethe.server.submissions.schemas import (
+    ComparisonView,
     QuotaView,
     ReceiptView,
     SubmissionLog,
@@ -90,6 +91,19 @@ def list_submissions(
         return Page(items=view_all(session, submissions), next_cursor=next_cursor)
 
 
+@router.get("/submissions")
+def find_submissions(
+    user: CurrentUser,
+    context: AppContext,
+    prefix: Annotated[
+        str, Query(max_length=36, pattern=r"^[0-9a-fA-F]{8}[0-9a-fA-F-]*$", description="At least 8 digits of an id")
+    ],
+) -> list[UUID]:
+    """Ids of my teams' submissions that begin with `prefix`, at most 10, so that a command may be given a short id."""
+    with context.database.read() as session:
+        return service.own_ids(session, user, prefix)
+
+
 @router.get("/submissions/{submission_id}")
 def get_submission(submission_id: UUID, user: CurrentUser, context: AppContext) -> SubmissionView:
     """State, progress, and score or error of one of my team's submissions."""
@@ -142,6 +156,15 @@ def get_log(submission_id: UUID, user: CurrentUser, context: AppContext) -> Subm
     """Output of the check stage on practice data. Runs on hidden data leave no log."""
     with context.database.read() as session:
         return submission_log(session, service.get_own(session, submission_id, user)) or NO_LOG
+
+
+@router.get("/submissions/{submission_id}/compare/{other_id}")
+def compare(submission_id: UUID, other_id: UUID, user: CurrentUser, context: AppContext) -> ComparisonView:
+    """How the score of `other_id` differs from that of `submission_id`, both of one team of mine.
+
+    Before the reveal a verdict is one word, for 30 pairs a day of a team. Their sources are at `/source`.
+    """
+    return comparisons.compare_own(context, user, submission_id, other_id)
 
 
 @router.post("/submissions/{submission_id}/cancel")

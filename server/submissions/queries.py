@@ -10,7 +10,18 @@ from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.states import TERMINAL_STATES, Evaluation, SubmissionState
 from lethe.server.database.statements import prepared
-from lethe.server.models import Competition, IdempotencyKey, Submission, Team, TeamMember, UploadAttempt, User
+from lethe.server.leaderboard.score_queries import is_current
+from lethe.server.models import (
+    Competition,
+    IdempotencyKey,
+    Score,
+    Standing,
+    Submission,
+    Team,
+    TeamMember,
+    UploadAttempt,
+    User,
+)
 
 UNSELECTABLE: Final = (SubmissionState.FAILED, SubmissionState.CANCELLED)
 
@@ -51,6 +62,62 @@ def recent(session: Session, user: User, *, limit: int) -> list[Submission]:
             .limit(limit)
         )
     )
+
+
+@prepared
+def scored_submissions() -> Select[*tuple[Any, ...]]:
+    """The public submissions of the team `team_id` with a score that counts, each with the team's rank."""
+    standing = (Standing.team_id == Submission.team_id) & (Standing.evaluation == Evaluation.PUBLIC)
+    return (
+        select(
+            Submission.id.label("submission_id"),
+            Score.id.label("score_id"),
+            Submission.filename,
+            Submission.created_at,
+            Score.final_score,
+            Score.interval_low,
+            Score.interval_high,
+            Standing.rank,
+        )
+        .join(Score, is_current())
+        .outerjoin(Standing, standing)
+        .where(
+            Submission.team_id == bindparam("team_id"),
+            Submission.evaluation == Evaluation.PUBLIC,
+            Submission.state == SubmissionState.SCORED,
+            Submission.disqualified_reason.is_(None),
+        )
+        .order_by(Submission.created_at, Submission.id)
+    )
+
+
+def selected(session: Session, team_id: UUID) -> Sequence[Submission]:
+    """Return what the team has chosen that can still be evaluated at the end, oldest choice first."""
+    return session.scalars(
+        select(Submission)
+        .where(
+            Submission.team_id == team_id,
+            Submission.evaluation == Evaluation.PUBLIC,
+            Submission.selected_at.is_not(None),
+            Submission.state.not_in(UNSELECTABLE),
+        )
+        .order_by(Submission.selected_at)
+    ).all()
+
+
+def own_ids(session: Session, user: User, *, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
+    """Return the ids from `first` to `last` of public submissions of the user's teams, at most `limit`."""
+    return session.scalars(
+        select(Submission.id)
+        .join(TeamMember, TeamMember.team_id == Submission.team_id)
+        .where(
+            TeamMember.user_id == user.id,
+            Submission.evaluation == Evaluation.PUBLIC,
+            Submission.id.between(first, last),
+        )
+        .order_by(Submission.id)
+        .limit(limit)
+    ).all()
 
 
 @prepared

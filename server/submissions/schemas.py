@@ -1,6 +1,7 @@
 """What a team sees of its submissions."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -32,6 +33,26 @@ class FinalView(BaseModel):
     metric: Parts
 
 
+class Verdict(StrEnum):
+    """Whether one score of two is significantly better, paired over the oracles that both share."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    CHANCE = "chance"
+    UNKNOWN = "unknown"
+
+
+class ChangeView(BaseModel):
+    """A score beside that of an earlier submission of the same team."""
+
+    submission: UUID = Field(description="The earlier submission")
+    difference: float = Field(description="Of the two scores as they are shown")
+    verdict: Verdict = Field(
+        description="`better` or `worse`: significantly, paired over the oracles; `chance`: the difference may be "
+        "chance; `unknown`: the two cannot be paired"
+    )
+
+
 class SubmissionView(BaseModel):
     id: UUID
     competition: str
@@ -54,18 +75,44 @@ class SubmissionView(BaseModel):
     error: ErrorView | None
     runs_done: int = Field(description="Moves in tenths of runs_total, every 30 s at most")
     runs_total: int
-    queue_position: int | None = Field(description="1 is next; null once a worker has it")
+    queue_position: int | None = Field(
+        description="Place among those that wait for a worker, for the check or for the first run; 1 is next, null "
+        "when it does not wait"
+    )
     eta_s: float | None = Field(
         description="Estimated seconds to the end; null when unknown, and in the answer to an upload"
     )
     score: float | None
     interval: IntervalView | None = Field(description="95% interval of the score")
+    is_best: bool = Field(default=False, description="The team's best score")
+    rank: int | None = Field(default=None, description="The team's rank on the board, if this is its best score")
+    against_best: ChangeView | None = Field(
+        default=None,
+        description="Beside the best submission that the team had uploaded before; null for its first score",
+    )
+    against_last: ChangeView | None = Field(
+        default=None, description="Beside the last one with a score that the team had uploaded before"
+    )
     metric: Parts
     selected: bool = Field(description="Chosen for the final evaluation")
     final: FinalView | None = Field(description="The final evaluation; null before the reveal, or without one")
     disqualified: str | None = Field(description="Why this submission or its team stands on no board")
     created_at: datetime
     finished_at: datetime | None = Field(description="To the minute")
+
+
+class ComparisonView(BaseModel):
+    """How the score of one submission of a team differs from that of another one."""
+
+    before: UUID
+    after: UUID
+    difference: float | None = Field(
+        description="Score of `after` minus that of `before`, as they are shown; null unless both have a score"
+    )
+    verdict: Verdict
+    interval: IntervalView | None = Field(
+        description="Paired 95% interval of the difference; null before the reveal, and where there is none"
+    )
 
 
 class QuotaView(BaseModel):

@@ -39,7 +39,8 @@ def select_submission(session: Session, submission: Submission) -> None:
     limit = specification(competition).evaluation.final_selections
     chosen = queries.count_selected.rows(session, team_id=submission.team_id).scalar_one()
     if chosen >= limit:
-        raise SelectionsFull(f"Your team has chosen {limit} submissions already. Take one back first: POST …/unselect.")
+        names = ", ".join(f"{str(one.id)[:8]} {one.filename}" for one in queries.selected(session, submission.team_id))
+        raise SelectionsFull(f"Your team has selected {limit} already: {names}. Unselect one first.")
     if chosen + 1 == limit:
         for lost in queries.selected_without_score(session, submission.team_id):
             lost.selected_at = None

@@ -1,14 +1,16 @@
 """Turns stored submissions into what their team or a host may see, under the rules of `disclosure`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.advice import Advice
 from lethe.evaluator.contract.fault_texts import FAULT_TEXTS
 from lethe.evaluator.contract.faults import FaultCode
-from lethe.evaluator.contract.states import Evaluation, Owner, SubmissionState
+from lethe.evaluator.contract.states import Evaluation, Owner, Stage, SubmissionState
 from lethe.server.competitions.disclosure import (
     CheckTimes,
     Viewer,
@@ -28,9 +30,10 @@ from lethe.server.leaderboard.score_queries import current_score
 from lethe.server.models import Competition, Score, Submission, Team
 from lethe.server.models.times import utc_now
 from lethe.server.queue.estimates import Shown, eta_s
-from lethe.server.queue.fair_order import queue_position
+from lethe.server.queue.fair_order import have_runs_begun, queue_position
 from lethe.server.queue.queries import check_times
 from lethe.server.submissions import queries
+from lethe.server.submissions.improvement import NO_IMPROVEMENT, Improvement, improvements
 from lethe.server.submissions.schemas import (
     AdviceView,
     ErrorView,
@@ -42,12 +45,17 @@ from lethe.server.submissions.schemas import (
 
 
 def view(
-    session: Session, submission: Submission, viewer: Viewer = Viewer.TEAM, *, with_estimate: bool = True
+    session: Session,
+    submission: Submission,
+    viewer: Viewer = Viewer.TEAM,
+    *,
+    with_estimate: bool = True,
+    improvement: Improvement | None = None,
 ) -> SubmissionView:
     """Return the submission as its team sees it: scores rounded, progress in tenths, no output of hidden runs.
 
     A host also sees errors of hidden runs and the parts of the score. The estimate costs more queries than everything
-    else; without it `eta_s` is None.
+    else; without it `eta_s` is None. `improvement`: if it was read already, with that of others.
     """
     competition = session.get_one(Competition, submission.competition_id)
     team = session.get_one(Team, submission.team_id)
@@ -55,6 +63,8 @@ def view(
     score = current_score(session, submission) if submission.state == SubmissionState.SCORED else None
     step_s = 0.0 if visible.exact else clock_step_s(session, specification(competition))
     shown = _shown(session, submission, step_s)
+    if score is not None and improvement is None and submission.evaluation == Evaluation.PUBLIC:
+        improvement = improvements(session, [submission]).get(submission.id)
     return SubmissionView(
         id=submission.id,
         competition=competition.slug,
@@ -75,6 +85,7 @@ def view(
         eta_s=eta_s(session, submission, shown) if with_estimate else None,
         score=None if score is None else round_score(score.final_score),
         interval=_interval(score),
+        **({} if improvement is None else vars(improvement)),
         metric=_metric(score, visible),
         selected=submission.selected_at is not None,
         final=_final(session, submission, visible),
@@ -94,9 +105,20 @@ def _shown(session: Session, submission: Submission, step_s: float) -> Shown:
             state = shown_state(state, submission.fault_stage, check, moment=moment, step_s=step_s)
         if submission.runs_shown_at is not None and submission.runs_shown_at > moment:
             done = submission.runs_shown_before
-        if state == SubmissionState.QUEUED:
-            position = queue_position(session, submission, moment)
+        position = _position(session, submission, state, moment)
     return Shown(state, done, position, moment, step_s)
+
+
+def _position(session: Session, submission: Submission, state: str, moment: datetime) -> int | None:
+    """Return the place of a submission that waits for its check or its first run, else None.
+
+    Between two of its chunks it counts as running: else the end of each of them would show.
+    """
+    if state == SubmissionState.QUEUED:
+        return queue_position(session, submission, Stage.CHECK, moment)
+    if state == SubmissionState.RUNNING and not have_runs_begun(session, submission, moment):
+        return queue_position(session, submission, Stage.RUN, moment)
+    return None
 
 
 def _check_times(session: Session, submission: Submission) -> CheckTimes:
@@ -105,14 +127,25 @@ def _check_times(session: Session, submission: Submission) -> CheckTimes:
 
 
 def view_all(
-    session: Session, submissions: Sequence[Submission], *, with_estimate: bool = True
+    session: Session,
+    submissions: Sequence[Submission],
+    *,
+    with_estimate: bool = True,
+    known: Mapping[UUID, Improvement] | None = None,
 ) -> list[SubmissionView]:
-    """Return the submissions as their teams see them; shared competitions and teams are loaded once."""
+    """Return the submissions as their teams see them; shared competitions and teams are loaded once.
+
+    `known`: what `improvements` says of them, if it was read already.
+    """
     competitions = {one.competition_id for one in submissions}
     teams = {one.team_id for one in submissions}
     # A session drops entities that nothing refers to.
     _loaded = [session.get_one(Competition, key) for key in competitions], [session.get_one(Team, key) for key in teams]
-    return [view(session, one, with_estimate=with_estimate) for one in submissions]
+    known = improvements(session, submissions) if known is None else known
+    return [
+        view(session, one, with_estimate=with_estimate, improvement=known.get(one.id, NO_IMPROVEMENT))
+        for one in submissions
+    ]
 
 
 def _interval(score: Score | None) -> IntervalView | None:

@@ -149,7 +149,8 @@ def test_attacks_in_forms_are_text(site: Any, visitors: Visitors, addresses: lis
     forms = {
         "stranger": ["/login", "/register"],
         "participant": [
-            *("/account", "/join", "/competitions/evil/submit", "/competitions/evil/team", "/competitions/over/submit"),
+            *("/account", "/join", "/competitions/evil/submit", "/competitions/evil/submissions"),
+            *("/competitions/evil/team", "/competitions/over/submit"),
             *(addresses[3], addresses[9]),  # scored ones: to describe, and to publish
         ],
         "host": ["/host/evil", "/competitions/evil/team"],

@@ -30,6 +30,7 @@ _CLOCK = (
     (re.compile(r'(?<="resets_at": ")[^"]+'), "THE NEXT MIDNIGHT"),  # in UTC, when quotas begin anew
     (re.compile(r"(?<=counts start again at )[^.]+(?=\.)"), "THE NEXT MIDNIGHT"),
     (re.compile(r"(?<=This upload came )[^.]+(?= late\.)"), "SOME TIME"),  # after the close of this home
+    (re.compile(r"[\d,]+ h( \d+ min)?(?= since the upload| so far)"), "SOME TIME"),
     (re.compile(r"(?<=, in )\d+ d( \d+ h)?(?=[.])"), "SOME TIME"),  # to a start or an end in the year 2999
 )
 """What the moment of asking decides, each in its sentence or field."""

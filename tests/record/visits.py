@@ -46,6 +46,10 @@ PAGES = {
     "account": ("/account", "/account?done=registered"),
     "team": ("{here}/team", "{here}/team?done=joined", "/join?code={invitation}"),
     "submit": ("{here}/submit",),
+    "submissions": (
+        "{here}/submissions", "{here}/submissions?full={reset}", "{here}/submissions/compare",
+        "{here}/submissions/compare?a={finetune}&b={reset}", "{here}/submissions/compare?a={finetune}&b={noise}",
+    ),
     "host": ("{host}", "{host}?state=failed", "{host}?q=ANN", "{host}?state=scored&q=.PY", "/host/nowhere"),
     "host-table": ("{host}/submissions.csv",),
     "submission-scored": ("/submissions/{finetune}",),
@@ -82,6 +86,7 @@ CALLS = {
             for part in ("log", "receipt", "source")
         ),
         "/submissions/{finetune}/events", "/submissions/{finetune}/evidence",
+        "/submissions/{finetune}/compare/{reset}", "/submissions?prefix=12345678",
     ),
     "audit": ("{here}/audit", "{here}/audit?limit=2", "/audit"),
 }  # fmt: skip

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from lethe.evaluator.contract.states import SubmissionState
 from lethe.server.accounts import service as accounts
 from lethe.server.accounts.roles import hosted_competitions
 from lethe.server.accounts.schemas import MIN_CHARS
 from lethe.server.models import ApiToken
 from lethe.server.pages.formatting import Moment, moment, score_text
-from lethe.server.pages.headlines import HEADLINES
+from lethe.server.pages.headlines import headline
 from lethe.server.security.sessions import Visitor
 from lethe.server.submissions import queries
 from lethe.server.submissions.schemas import SubmissionView
@@ -129,7 +128,7 @@ def _submission_line(view: SubmissionView) -> SubmissionLine:
         id=str(view.id),
         slug=view.competition,
         filename=view.filename,
-        headline=HEADLINES[SubmissionState(view.state)],
+        headline=headline(view),
         state=view.state,
         score="" if view.score is None else score_text(view.score),
         created=moment(view.created_at),

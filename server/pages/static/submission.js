@@ -5,6 +5,7 @@
 {
   const root = document.getElementById("submission");
   const SLOWEST_POLL_S = 60;
+  const AGAIN_EVERY_S = 30; // elapsed time and estimate change without an event
   let etag = null;
   let delayS = Number(root.dataset.pollS);
   let stream = null;
@@ -21,7 +22,10 @@
     const parts = (place) => [...place.querySelectorAll(":scope > section")];
     const names = (place) => parts(place).map((part) => part.getAttribute("aria-labelledby")).join();
     if (names(root) === names(fresh)) {
-      root.querySelector("[data-part=progress]").replaceWith(fresh.querySelector("[data-part=progress]"));
+      const progress = root.querySelector("[data-part=progress]");
+      const isUsed = progress.contains(document.activeElement);
+      progress.replaceWith(fresh.querySelector("[data-part=progress]"));
+      if (isUsed) root.querySelector("[data-part=progress] button")?.focus();
     } else {
       root.replaceChildren(...fresh.childNodes);
     }
@@ -52,5 +56,10 @@
     });
   }
 
-  if (isLive()) listen();
+  if (isLive()) {
+    listen();
+    setInterval(() => {
+      if (isLive() && !document.hidden) refresh().catch(() => {});
+    }, 1000 * AGAIN_EVERY_S);
+  }
 }

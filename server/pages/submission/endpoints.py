@@ -5,9 +5,10 @@ from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
+from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.batch_counts import batch_note
-from lethe.evaluator.contract.states import Evaluation
+from lethe.evaluator.contract.states import Evaluation, SubmissionState
 from lethe.server.competitions import phases
 from lethe.server.competitions import service as competitions
 from lethe.server.competitions.disclosure import Viewer, shows_plot
@@ -15,18 +16,26 @@ from lethe.server.context import AppContext
 from lethe.server.errors import InvalidValue
 from lethe.server.leaderboard import service as leaderboards
 from lethe.server.leaderboard.score_queries import current_score
-from lethe.server.models import Competition
-from lethe.server.pages.forms import notice, redirect, redirect_to_login
+from lethe.server.models import Competition, Submission
+from lethe.server.pages.forms import FULL, notice, redirect, redirect_to_login
 from lethe.server.pages.pictures import plot_response
 from lethe.server.pages.rendering import render_page
 from lethe.server.pages.source_view import source_lines
 from lethe.server.pages.submission.evidence import evidence
+from lethe.server.pages.submission.improvement import improvement_box
 from lethe.server.pages.submission.view import submission_page
+from lethe.server.pages.submissions.view import full_selections
 from lethe.server.plots.stored_plots import stored_plots
 from lethe.server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor
 from lethe.server.submissions import measures, publication, selections
 from lethe.server.submissions import service as submissions
 from lethe.server.submissions.descriptions import describe, description_of, may_describe
+from lethe.server.submissions.improvement import (
+    NO_IMPROVEMENT,
+    best_of,
+    improvements_of_team,
+    scored_submissions,
+)
 from lethe.server.submissions.publication import Licence, may_publish
 from lethe.server.submissions.views import receipt, submission_log
 from lethe.server.submissions.views import view as submission_view
@@ -34,6 +43,9 @@ from lethe.server.submissions.views import view as submission_view
 router = APIRouter(include_in_schema=False)
 
 Text = Annotated[str, Form(max_length=1_000)]
+LIST = "list"
+Back = Annotated[str, Form(max_length=40)]
+"""Where a selection's button was: the list of submissions, or the page of this id."""
 
 
 @router.get("/submissions/{submission_id}")
@@ -43,29 +55,37 @@ def submission(submission_id: UUID, request: Request, context: AppContext, visit
         return redirect_to_login(request)
     with context.database.read() as session:
         found, viewer = submissions.get_shown(session, submission_id, visitor.user)
-        shown = submission_view(session, found, viewer)
+        is_scored = found.state == SubmissionState.SCORED and found.evaluation == Evaluation.PUBLIC
+        scored = scored_submissions(session, found.team_id) if is_scored else ()
+        known = improvements_of_team(session, scored, {found.id}).get(found.id, NO_IMPROVEMENT)
+        shown = submission_view(session, found, viewer, improvement=known)
         competition = competitions.get_competition(session, shown.competition, drafts=viewer is Viewer.HOST)
         standings = leaderboards.leaderboard(session, competition, Evaluation(found.evaluation), limit=0)
-        scored = None if shown.score is None else receipt(session, found)
+        receipts = None if shown.score is None else receipt(session, found)
         shown_evidence = evidence(session, competition, found, viewer)
         can_select = viewer is Viewer.TEAM and phases.may_choose(competition)
         is_wanted = viewer is Viewer.TEAM or found.method or found.link  # a host corrects what boards show
         can_describe = bool(is_wanted) and may_describe(competition, found, viewer)
         can_publish = viewer is Viewer.TEAM and found.origin_id is None and may_publish(competition, found)
+        is_full = can_select and FULL in request.query_params
         log = submission_log(session, found, viewer)
         prepared, spec = competitions.prepared_competition(competition), competitions.specification(competition)
+        full = full_selections(session, found, spec.evaluation.final_selections) if is_full else None
     lines = source_lines(context.artifacts.get(found.source_key))
     view = submission_page(
         shown,
         log,
         lines,
         standings,
-        receipt=scored,
+        is_own=viewer is Viewer.TEAM,
+        receipt=receipts,
         evidence=shown_evidence,
         can_select=can_select,
         can_describe=can_describe,
         can_publish=can_publish,
         methods_shown=spec.board.methods,
+        full=full,
+        improvement=improvement_box(shown, best_of(scored)) if viewer is Viewer.TEAM else None,
         is_charged=found.is_charged,
         batch_note=batch_note(prepared.practice.counts, prepared.public.counts, spec.evaluation.batch_size),
         notice=notice(request),
@@ -83,19 +103,36 @@ def cancel(submission_id: UUID, context: AppContext, visitor: FormVisitor) -> Re
 
 
 @router.post("/submissions/{submission_id}/select")
-def select(submission_id: UUID, context: AppContext, visitor: FormVisitor) -> Response:
-    """Select a submission for the final evaluation."""
-    with context.database.write() as session:
-        selections.select_submission(session, submissions.get_own(session, submission_id, visitor.user))
-    return redirect(f"/submissions/{submission_id}", "selected")
+def select(submission_id: UUID, context: AppContext, visitor: FormVisitor, back: Back = "") -> Response:
+    """Select a submission for the final evaluation; if all selections are used, the page names them."""
+    try:
+        with context.database.write() as session:
+            found = submissions.get_own(session, submission_id, visitor.user)
+            place = _place(session, found, back)
+            selections.select_submission(session, found)
+    except selections.SelectionsFull:
+        return redirect(f"{place}?{FULL}={submission_id}#choice")
+    return redirect(place, "selected")
 
 
 @router.post("/submissions/{submission_id}/unselect")
-def unselect(submission_id: UUID, context: AppContext, visitor: FormVisitor) -> Response:
+def unselect(submission_id: UUID, context: AppContext, visitor: FormVisitor, back: Back = "") -> Response:
     """Undo a selection."""
     with context.database.write() as session:
-        selections.unselect_submission(session, submissions.get_own(session, submission_id, visitor.user))
-    return redirect(f"/submissions/{submission_id}", "unselected")
+        found = submissions.get_own(session, submission_id, visitor.user)
+        place = _place(session, found, back)
+        selections.unselect_submission(session, found)
+    return redirect(place, "unselected")
+
+
+def _place(session: Session, submission: Submission, back: str) -> str:
+    """Return the page on which the button was: the list, or that of the submission `back`, by default this one."""
+    if back == LIST:
+        return f"/competitions/{session.get_one(Competition, submission.competition_id).slug}/submissions"
+    try:
+        return f"/submissions/{UUID(back)}"
+    except ValueError:
+        return f"/submissions/{submission.id}"
 
 
 @router.post("/submissions/{submission_id}/describe")

@@ -12,7 +12,6 @@ from lethe.server.pages.formatting import (
     Fact,
     Moment,
     Outward,
-    count_text,
     duration_text,
     methods_text,
     moment,
@@ -20,11 +19,13 @@ from lethe.server.pages.formatting import (
     score_text,
     size_text,
 )
-from lethe.server.pages.headlines import HEADLINES
+from lethe.server.pages.headlines import headline
 from lethe.server.pages.pictures import PlotView
 from lethe.server.pages.scale import anchor, scale_for
 from lethe.server.pages.source_view import Line
 from lethe.server.pages.submission.curve import CurveDrawing, curve_drawing
+from lethe.server.pages.submission.improvement import ImprovementBox
+from lethe.server.pages.submissions.view import FullSelections, elapsed_text
 from lethe.server.submissions.publication import Licence
 from lethe.server.submissions.schemas import ReceiptView, SubmissionLog, SubmissionView
 
@@ -170,6 +171,7 @@ class SubmissionPage:
 
     id: str
     slug: str
+    is_own: bool
     filename: str
     team: str
     state: str
@@ -181,6 +183,7 @@ class SubmissionPage:
     runs: Runs | None
     waiting: str
     score: ScoreBox | None
+    improvement: ImprovementBox | None
     error: ErrorBox | None
     outputs: tuple[Output, ...]
     usage: tuple[Fact, ...]
@@ -194,6 +197,7 @@ class SubmissionPage:
     notes: tuple[str, ...]
     advice: tuple[str, ...]
     choice: str
+    full: FullSelections | None
     disqualified: str
     final: ScoreBox | None
     receipts: tuple[Receipt, ...]
@@ -208,26 +212,33 @@ def submission_page(
     lines: tuple[Line, ...],
     standings: Leaderboard,
     *,
+    is_own: bool = True,
     receipt: ReceiptView | None = None,
     evidence: tuple[ScoreEvidence, ...] = (),
     can_select: bool = False,
     can_describe: bool = False,
     can_publish: bool = False,
     methods_shown: str = "never",
+    full: FullSelections | None = None,
+    improvement: ImprovementBox | None = None,
     is_charged: bool = True,
     batch_note: str = "",
     notice: str = "",
 ) -> SubmissionPage:
-    """Return the page of `view`; `standings` give the reference lines beside its score."""
+    """Return the page of `view`; `standings` give the reference lines beside its score.
+
+    `is_own`: the viewer is of its team, and no host.
+    """
     state = SubmissionState(view.state)
     error = _error(view, lines, is_charged=is_charged)
     return SubmissionPage(
         id=str(view.id),
         slug=view.competition,
+        is_own=is_own,
         filename=view.filename,
         team=view.team,
         state=view.state,
-        headline=HEADLINES[state],
+        headline=headline(view),
         is_live=not state.is_terminal,
         created=moment(view.created_at),
         finished=None if view.finished_at is None else moment(view.finished_at),
@@ -235,6 +246,7 @@ def submission_page(
         runs=Runs(view.runs_done, view.runs_total) if state is SubmissionState.RUNNING else None,
         waiting=_waiting(view),
         score=_score(view.score, view.interval, standings),
+        improvement=improvement,
         error=error,
         outputs=() if log is None else _outputs(log, view.filename),
         usage=() if log is None else _usage(log),
@@ -247,6 +259,7 @@ def submission_page(
         notice=notice,
         notes=tuple(view.notes),
         choice=_choice(view, can_select=can_select),
+        full=full,
         disqualified=view.disqualified or "",
         final=None if view.final is None else _score(view.final.score, view.final.interval, standings),
         receipts=() if receipt is None else _receipt(receipt),
@@ -298,12 +311,14 @@ def _stages(view: SubmissionView, *, checked: bool) -> tuple[StageStep, ...]:
 
 
 def _waiting(view: SubmissionView) -> str:
-    parts = []
-    if view.queue_position is not None:
-        ahead = view.queue_position - 1
-        parts.append(f"{count_text(ahead, 'submission')} ahead in the queue" if ahead else "next in the queue")
+    """Return how long a submission has taken that has not ended, and how long it may still take."""
+    if SubmissionState(view.state).is_terminal:
+        return ""
+    parts = [f"{elapsed_text(view.created_at)} since the upload"]
     if view.eta_s is not None:
         parts.append(f"about {duration_text(view.eta_s)} to the score")
+    elif view.queue_position is not None:
+        parts.append("no estimate yet")
     text = ", ".join(parts)
     return text[:1].upper() + text[1:]
 

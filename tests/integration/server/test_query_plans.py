@@ -76,6 +76,8 @@ def test_no_call_reads_a_growing_table_from_end_to_end(site: Site) -> None:
             assert client.post(f"/submissions/{cancelled}/cancel").status_code == 200
             page = client.get(f"/competitions/{new['competition']}/submissions?limit=5").json()
             _read(client, f"/competitions/{new['competition']}/submissions?limit=5&cursor={page['next_cursor']}")
+            _read(client, f"/submissions?prefix={new['id'][:8]}")
+            _read(client, f"/submissions/{page['items'][-1]['id']}/compare/{page['items'][-2]['id']}")
     assert len(plans) > 60
     tables = "|".join(GROWING)
     scans = re.compile(

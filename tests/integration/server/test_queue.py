@@ -62,7 +62,8 @@ def test_position_in_the_queue_is_the_order_in_which_workers_take_up(site: Site)
         with site.context.database.read() as session:
             waiting = session.scalars(select(Submission)).all()
             positions = {
-                submission.id: fair_order.queue_position(session, submission, utc_now()) for submission in waiting
+                submission.id: fair_order.queue_position(session, submission, Stage.CHECK, utc_now())
+                for submission in waiting
             }
     taken = [site.claim() for _ in waiting]
     assert [positions[job.submission_id] for job in taken] == list(range(1, len(waiting) + 1))
@@ -196,7 +197,7 @@ def test_ten_thousand_waiting_submissions_are_one_look_into_an_index(site: Site)
         compiled = statement.compile(site.context.database.engine, compile_kwargs={"literal_binds": True})
         plan = "\n".join(session.scalars(text(f"EXPLAIN {compiled}")))
         last = session.get_one(Submission, ids[-1])
-        assert fair_order.queue_position(session, last, utc_now()) == 10_001
+        assert fair_order.queue_position(session, last, Stage.CHECK, utc_now()) == 10_001
     assert "ix_work_items_waiting" in plan
     assert "Sort" not in plan
     assert "Seq Scan on work_items" not in plan

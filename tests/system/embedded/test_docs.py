@@ -119,7 +119,8 @@ def test_the_path_of_the_docs(people: dict[str, Person], embedded: Installation)
     sent = re.search(r"^([0-9a-f-]{36})  my_method.py  scored", ann.run(participants.take("3.")), re.M)
     assert sent is not None
     ann.environment["ID"] = sent[1]
-    printed = ann.run(participants.take("4."), ID=sent[1])
+    printed = ann.run(participants.take("4."), ID=sent[1], EARLIER=sent[1][:8], LATER=sent[1])
+    assert "Both are the same submission." in printed
     assert '"metric_version"' in printed or "metric_version: " in printed
     source = (ann.folder / "my_method.py").read_text()
     with embedded.register("bob") as bob:

@@ -18,6 +18,8 @@ from lethe.server.pages.leaderboard.view import LeaderboardPage
 from lethe.server.pages.rendering import PAGES, TEMPLATES, template_environment
 from lethe.server.pages.sources.view import SourcePage, SourcesPage
 from lethe.server.pages.submission.view import SubmissionPage
+from lethe.server.pages.submissions.compare import ComparePage
+from lethe.server.pages.submissions.view import SubmissionsPage
 from lethe.server.pages.team.view import JoinPage, TeamPage
 from lethe.server.pages.upload.view import UploadPage
 
@@ -34,6 +36,8 @@ VIEWS: dict[str, Any] = {
     "sources/source.html": SourcePage,
     "sources/sources.html": SourcesPage,
     "submission/submission.html": SubmissionPage,
+    "submissions/compare.html": ComparePage,
+    "submissions/submissions.html": SubmissionsPage,
     "team/join.html": JoinPage,
     "team/team.html": TeamPage,
     "upload/upload.html": UploadPage,

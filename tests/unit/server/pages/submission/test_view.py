@@ -1,6 +1,6 @@
 """The page of a submission says where it stands, why it ended, and never more than its team may see."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +9,7 @@ import pytest
 from lethe.evaluator.contract.curves import Curve, CurvePoint
 from lethe.evaluator.contract.hidden_estimates import HiddenEstimate
 from lethe.server.leaderboard.schemas import IntervalView, Leaderboard, LeaderboardRow
+from lethe.server.models.times import utc_now
 from lethe.server.pages.rendering import render
 from lethe.server.pages.source_view import Piece
 from lethe.server.pages.submission.view import SubmissionPage, link_lines, submission_page
@@ -45,6 +46,7 @@ def view(**changes: Any) -> SubmissionView:
         "runs_total": 32,
         "notes": [],
         "selected": False,
+        "is_best": False,
         "created_at": WHEN,
     }
     return SubmissionView.model_validate(values | changes)
@@ -86,12 +88,18 @@ def test_a_failure_is_shown_at_the_stage_that_it_reached() -> None:
 
 
 def test_waiting_is_said_in_words() -> None:
-    assert page(view(queue_position=1)).waiting == "Next in the queue"
-    assert (
-        page(view(queue_position=3, eta_s=300.0)).waiting
-        == "2 submissions ahead in the queue, about 5 min to the score"
-    )
+    since = utc_now() - timedelta(minutes=4, seconds=30)
+    last, later = view(queue_position=1, created_at=since), view(queue_position=1203, created_at=since, eta_s=300.0)
+    assert page(last).headline == "Waiting for a worker, next"
+    assert page(last).waiting == "4 min since the upload, no estimate yet"
+    assert page(later).headline == "Waiting for a worker, 1,202 ahead"
+    assert page(later).waiting == "4 min since the upload, about 5 min to the score"
     assert page(view(state="scored")).waiting == ""
+
+
+def test_what_waits_for_its_first_run_is_not_said_to_run() -> None:
+    assert page(view(state="running", queue_position=7)).headline == "Waiting for a worker, 6 ahead"
+    assert page(view(state="running")).headline == "Running"
 
 
 def test_a_score_is_drawn_beside_ceiling_and_floor() -> None:
