@@ -106,13 +106,13 @@ def selected(session: Session, team_id: UUID) -> Sequence[Submission]:
 
 
 def own_ids(session: Session, user: User, *, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
-    """Return the ids from `first` to `last` of public submissions of the user's teams, at most `limit`."""
+    """Return the ids from `first` to `last` of uploads of the user's teams, at most `limit`."""
     return session.scalars(
         select(Submission.id)
         .join(TeamMember, TeamMember.team_id == Submission.team_id)
         .where(
             TeamMember.user_id == user.id,
-            Submission.evaluation == Evaluation.PUBLIC,
+            Submission.evaluation != Evaluation.FINAL,
             Submission.id.between(first, last),
         )
         .order_by(Submission.id)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions.disclosure import round_score
 from lethe.server.pages.changes import ChangeLine, change_line
 from lethe.server.pages.formatting import score_text
@@ -25,8 +26,11 @@ class ImprovementBox:
 
 
 def improvement_box(view: SubmissionView, best: ScoredSubmission | None) -> ImprovementBox | None:
-    """Return the box of a submission with a score that counts; `best` is the team's best one."""
-    if view.score is None or view.disqualified or best is None:
+    """Return the box of a submission with a score that counts; `best` is the team's best one.
+
+    A submission after the deadline has none: it is on a board of its own.
+    """
+    if view.score is None or view.disqualified or best is None or view.evaluation != Evaluation.PUBLIC:
         return None
     other = None
     if not view.is_best:

@@ -43,6 +43,8 @@ class SubmissionLine:
     id: str
     short_id: str
     filename: str
+    method: str
+    note: str
     state: str
     headline: str
     score: str
@@ -143,6 +145,8 @@ def _line(view: SubmissionView, scale: Scale, *, can_select: bool) -> Submission
         id=str(view.id),
         short_id=str(view.id)[:8],
         filename=view.filename,
+        method=view.method or "",
+        note=view.note or "",
         state=view.state,
         headline="Disqualified" if view.disqualified else headline(view),
         score="" if view.score is None else score_text(view.score),
