@@ -135,7 +135,7 @@ def downloads(seconds: int) -> None:
                     found = load(server.url(f"{API}/practice"), seconds=seconds, connections=connections)
                     used = 1e3 * (server.cpu_s() - before) / max(1, found.requests)
                     row(f"{label}: nginx", plain)
-                    row(label, found, plain)
+                    row(label, found, plain, beside="nginx")
                     print(f"{'':<34} {used:.1f} ms of a processor each in the server")
                     note("api", f"{label}, rate over nginx", found.rate / plain.rate, at_least=LEAST_OF_NGINX)
         context.database.dispose()
@@ -181,9 +181,9 @@ def _caller(opened: contextlib.ExitStack, teams: int, each: int) -> Caller:
     return Caller(opened.enter_context(lethe(context)).port, token, cookie)
 
 
-def row(name: str, found: Load, plain: Load | None = None) -> None:
-    """One line of the table, with the share of the bare server's rate."""
-    share = "" if plain is None else f"   {found.rate / plain.rate:.3f} of bare"
+def row(name: str, found: Load, plain: Load | None = None, *, beside: str = "bare") -> None:
+    """One line of the table, with the share of the rate of the server `beside`."""
+    share = "" if plain is None else f"   {found.rate / plain.rate:.3f} of {beside}"
     print(f"{name:<34} {found}{share}", flush=True)
 
 

@@ -67,8 +67,10 @@ def get_hosted(session: Session, slug: str, user: User) -> Competition:
 
 
 def specification(competition: Competition) -> CompetitionSpec:
-    """Return the stored specification as the contract's value."""
-    return CompetitionSpec.model_validate(competition.specification)
+    """Return the stored specification as the contract's value; one from before practice oracles has none."""
+    stored = competition.specification
+    practice = {"oracles": 0} | stored.get("practice", {})
+    return CompetitionSpec.model_validate({**stored, "practice": practice})
 
 
 def prepared_competition(competition: Competition) -> PreparedCompetition:

@@ -1,6 +1,6 @@
 """Makes a competition's practice bundle and publishes it: without practice oracles first, with them once all exist."""
 
-from lethe.evaluator.artifacts import ArtifactStore
+from lethe.evaluator.artifacts import ArtifactMissing, ArtifactStore
 from lethe.evaluator.artifacts.oracles import load_pool, read_identity, trained_indices
 from lethe.evaluator.artifacts.outputs import StackedOutputs
 from lethe.evaluator.artifacts.practice_bundle import write_bundle
@@ -11,6 +11,9 @@ from lethe.evaluator.contract.prepared_competition import PracticeFile, Prepared
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.server.competitions import service
 from lethe.server.context import Context
+from lethe.server.logs import get_logger
+
+log = get_logger(__name__)
 
 
 def store_bundle(
@@ -38,6 +41,7 @@ def publish(context: Context, slug: str) -> None:
     """Publish the bundle with the practice oracles if all of them are trained, else one without.
 
     What is published already is not made again. A former bundle stays in the store, so downloads of it can finish.
+    Without the practice data none is made, which is logged.
     """
     with context.database.read() as session:
         competition = service.get_competition(session, slug, drafts=True)
@@ -49,7 +53,11 @@ def publish(context: Context, slug: str) -> None:
     oracles = None
     if wanted:
         oracles = load_pool(context.artifacts, _bank_digest(context.artifacts, prepared), range(wanted))
-    practice = store_bundle(context.artifacts, spec, prepared.practice, oracles)
+    try:
+        practice = store_bundle(context.artifacts, spec, prepared.practice, oracles)
+    except ArtifactMissing as error:
+        log.warning("practice_bundle_not_made", competition=slug, error=str(error))
+        return
     with context.database.write() as session:
         locked = service.lock_competition(session, slug)
         now = service.prepared_competition(locked)

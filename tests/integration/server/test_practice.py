@@ -145,3 +145,12 @@ def test_the_page_links_to_it(site: Site) -> None:
     assert f'href="/api/v1{PATH}"' in text
     assert "Download the practice bundle (data, network, 8 practice oracles, " in text
     assert f"lethe check submission.py -c {SLUG} --server {site.url}" in text
+
+
+def test_a_competition_from_before_practice_oracles_has_none(site: Site) -> None:
+    with site.context.database.read() as session:
+        competition = service.get_competition(session, SLUG)
+    assert service.specification(competition).practice.oracles == 32
+    practice = {name: value for name, value in competition.specification["practice"].items() if name != "oracles"}
+    competition.specification = {**competition.specification, "practice": practice}
+    assert service.specification(competition).practice.oracles == 0
