@@ -2,14 +2,17 @@
 
 import csv
 import io
+import json
 from typing import Any
 
 import httpx
 import pytest
 from rich.console import Console
 from sqlalchemy import select
+from typer.testing import CliRunner
 
 from lethe.evaluator.contract.specification import BoardSpec
+from lethe.server.cli import app
 from lethe.server.cli.tables import print_leaderboard
 from lethe.server.competitions.service import get_competition
 from lethe.server.hosting import account_administration, actions, creation, finals
@@ -210,3 +213,29 @@ def test_words_of_a_benchmark_change_until_its_end(site: Site) -> None:
         assert ann.patch(address, json={"method": "Later"}).json()["method"] == "Later"
         creation.end_benchmark(site.context, SLUG)
         assert ann.patch(address, json={"method": "Last"}).status_code == 409
+
+
+def test_the_command_line_says_publishes_and_keeps_a_benchmark(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lethe(*arguments: str) -> Any:
+        done = CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return json.loads(
+            next(line for line in done.stdout.splitlines() if line.startswith("{"))
+        )  # the server logs, too
+
+    with site.register("ann") as ann:
+        sent = send(ann).json()["id"]
+        monkeypatch.setenv("LETHE_SERVER", site.url)
+        monkeypatch.setenv("LETHE_TOKEN", ann.headers["Authorization"].removeprefix("Bearer "))
+    monkeypatch.setenv("LETHE_HOME", str(site.context.settings.home))
+    monkeypatch.setenv("LETHE_DATABASE_URL", site.context.settings.database)
+    site.evaluate(NEAR)
+    said = [f"--{name}={text}" for name, text in SAID.items()]
+    assert words(lethe("describe", sent, *said)) == SAID
+    assert words(lethe("describe", sent, "--note", "")) == SAID | {"note": None}
+    reveal(site)
+    assert lethe("publish", sent, "--licence", "MPL-2.0")["licence"] == "MPL-2.0"
+    assert lethe("publish", sent, "--withdraw")["licence"] is None
+    assert lethe("admin", "competition", "benchmark", SLUG)["benchmark"] is True
+    assert lethe("leaderboard", SLUG, "--view", "benchmark")["view"] == "benchmark"
+    assert lethe("admin", "competition", "benchmark", SLUG, "--end")["benchmark"] is False
