@@ -31,6 +31,7 @@ from lethe.evaluator.errors import EvaluatorError
 from lethe.evaluator.inference.service import InferenceService
 from lethe.evaluator.pipeline import WorkerResources, evaluate
 from lethe.evaluator.practice_data import PracticeData, load_practice
+from lethe.evaluator.practice_score import PracticeScore
 from lethe.evaluator.sandbox_pool import SandboxPool, require_isolation
 from lethe.evaluator.scoring.reference_set import pool_of
 from lethe.evaluator.settings import IndexSettings, LayerSettings
@@ -41,21 +42,6 @@ SCORED_RUNS = 8  # the minimum for a score
 TRAINED_ORACLES = 8
 
 RunStage = Literal[Stage.CHECK, Stage.RUN]
-
-
-class PracticeScore(Contract):
-    """The score of a few runs on practice data, with its 95% interval, against practice oracles."""
-
-    rule: str
-    runs: int
-    oracles: int
-    score: float
-    low: float
-    high: float
-    forgetting_quality: float
-    retain_ratio: float
-    test_ratio: float
-    trained_s: float | None = Field(default=None, description="Seconds of training practice oracles, if this check did")
 
 
 class CheckResult(Contract):
@@ -132,6 +118,7 @@ class Practice:
             retain_ratio=score.retain_ratio,
             test_ratio=score.test_ratio,
             trained_s=trained_s,
+            epsilon=tuple(score.epsilon.tolist()),
         )
 
     def _run(self, job: Job) -> tuple[Fault | None, StackedOutputs | None]:
@@ -177,15 +164,16 @@ def open_practice(
     store_folder: Path,
     scratch: Path,
     files: Files | None = None,
+    settings: LayerSettings | None = None,
     allow_unsafe: bool = False,
     progress: ReportProgress | None = None,
 ) -> Iterator[Practice]:
     """Open what checks on practice data need: those of a specification, or of a downloaded bundle.
 
-    `files` says where a source that reads files finds them. Raises SandboxUnavailable where untrusted code cannot be
-    isolated, and what `load_practice` raises.
+    `files` says where a source that reads files finds them, `settings` how runs are isolated. Raises
+    SandboxUnavailable where untrusted code cannot be isolated, and what `load_practice` raises.
     """
-    settings = LayerSettings()
+    settings = settings or LayerSettings()
     require_isolation(settings, allow_unsafe=allow_unsafe)
     store = open_store(f"file://{store_folder}")
     data = load_practice(given, store, files=files, progress=progress)
