@@ -3,7 +3,6 @@
 import __future__
 
 import ast
-import builtins
 import inspect
 import linecache
 import symtable
@@ -74,7 +73,7 @@ class _Cells:
     def text(self) -> str:
         """Return the file."""
         first = [f"from __future__ import {name}" for name in sorted(self._features)]
-        head = "\n".join((*first, *self._imports))
+        head = "\n".join((*first, *sorted(self._imports)))
         return "\n\n\n".join((*([head] if head else []), *self._parts)) + "\n"
 
     def add(self, name: str, value: Any, *, user: str) -> None:
@@ -107,8 +106,8 @@ class _Cells:
             self._parts.append(f"{name} = {own.__name__}")
             return
         text = _text_of(own)
-        for used in _names_in(text):
-            if used in self._values and not (used.startswith("__") or hasattr(builtins, used)):
+        for used in sorted(set(_names_in(text))):  # the same file each time
+            if used in self._values and not used.startswith("__"):
                 self.add(used, self._values[used], user=name)
         if isinstance(own, FunctionType) and own.__code__.co_flags & __future__.annotations.compiler_flag:
             self._features.add("annotations")

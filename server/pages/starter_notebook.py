@@ -31,7 +31,7 @@ import matplotlib.pyplot as plt
 inputs, targets = next(iter(practice.forget))
 figure, places = plt.subplots(1, 6, figsize=(9, 1.8))
 for image, target, place in zip(inputs, targets, places, strict=False):
-    place.imshow(image.permute(1, 2, 0) / 255)
+    place.imshow(image.permute(1, 2, 0).numpy() / 255)
     place.set(title=f"class {target}", xticks=[], yticks=[])
 plt.show()
 """
