@@ -46,7 +46,7 @@ class PracticeScore(Contract):
         """
         values = np.array(self.epsilon)
         bins = min(_BARS, int(values.max(initial=0.0) // BIN) + 1)
-        edges = BIN * np.arange(bins + 1)
+        edges = (BIN * np.arange(bins + 1)).astype(np.float64)
         counts, _ = np.histogram(np.minimum(values, edges[-1]), edges)
         return counts.astype(np.int64), edges
 

@@ -208,7 +208,8 @@ def _has_attributes_of(value: Any, node: ast.AST) -> bool:
 
 
 def _first_line(node: Any) -> int:
-    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    first: int = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    return first
 
 
 def _names_in(text: str) -> Iterator[str]:
