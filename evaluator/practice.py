@@ -32,6 +32,7 @@ from lethe.evaluator.errors import EvaluatorError
 from lethe.evaluator.inference.service import InferenceService
 from lethe.evaluator.pipeline import WorkerResources, evaluate
 from lethe.evaluator.practice_data import PracticeData, load_practice
+from lethe.evaluator.practice_score import PracticeScore
 from lethe.evaluator.sandbox_pool import SandboxPool, require_isolation
 from lethe.evaluator.scoring.reference_set import pool_of
 from lethe.evaluator.settings import IndexSettings, LayerSettings
@@ -121,6 +122,7 @@ class Practice:
             margins=tuple(runs.margins.mean(axis=0).tolist()),
             oracle_margins=tuple(oracles.margins.mean(axis=0).tolist()),
             trained_s=trained_s,
+            epsilon=tuple(score.epsilon.tolist()),
         )
 
     def _run(self, job: Job) -> tuple[Fault | None, StackedOutputs | None]:
@@ -166,15 +168,16 @@ def open_practice(
     store_folder: Path,
     scratch: Path,
     files: Files | None = None,
+    settings: LayerSettings | None = None,
     allow_unsafe: bool = False,
     progress: ReportProgress | None = None,
 ) -> Iterator[Practice]:
     """Open what checks on practice data need: those of a specification, or of a downloaded bundle.
 
-    `files` says where a source that reads files finds them. Raises SandboxUnavailable where untrusted code cannot be
-    isolated, and what `load_practice` raises.
+    `files` says where a source that reads files finds them, `settings` how runs are isolated. Raises
+    SandboxUnavailable where untrusted code cannot be isolated, and what `load_practice` raises.
     """
-    settings = LayerSettings()
+    settings = settings or LayerSettings()
     require_isolation(settings, allow_unsafe=allow_unsafe)
     store = open_store(f"file://{store_folder}")
     data = load_practice(given, store, files=files, progress=progress)

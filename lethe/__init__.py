@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     )
     from lethe.evaluator.metrics import evaluate as score
     from lethe.evaluator.metrics.pools_file import PoolsFileError, StoredPools, read_pools
+    from lethe.evaluator.practice_score import PracticeScore
+    from lethe.function_source import SourceUnclear
     from lethe.offline import bench, measures
+    from lethe.practising import Practice, UnlearningFailed, practice
     from lethe.server.client import ApiError, Client, connect
 
 __all__ = [
@@ -44,11 +47,15 @@ __all__ = [
     "CompetitionSpec",
     "Pool",
     "PoolsFileError",
+    "Practice",
+    "PracticeScore",
     "Progress",
     "Row",
     "Score",
+    "SourceUnclear",
     "SpecificationError",
     "StoredPools",
+    "UnlearningFailed",
     "Value",
     "__version__",
     "bench",
@@ -59,6 +66,7 @@ __all__ = [
     "load_specification",
     "margins",
     "measures",
+    "practice",
     "read_pools",
     "score",
     "true_logits",
@@ -77,7 +85,10 @@ _HOMES = {
     ),
     "lethe.evaluator.metrics.pools_file": ("PoolsFileError", "StoredPools", "read_pools"),
     "lethe.evaluator.measures.registry": ("Value",),
+    "lethe.evaluator.practice_score": ("PracticeScore",),
+    "lethe.function_source": ("SourceUnclear",),
     "lethe.offline": ("bench", "measures"),
+    "lethe.practising": ("Practice", "UnlearningFailed", "practice"),
     "lethe.server.client": ("ApiError", "Client", "connect"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
 from lethe.evaluator.artifacts.outputs import Outputs, StackedOutputs, stack_outputs
 from lethe.evaluator.artifacts.practice_bundle import write_bundle
@@ -40,15 +40,31 @@ def parts() -> tuple[bytes, bytes, bytes]:
     return visible_bundle(people, split, names), evaluation_bundle(people, split, names, 1), bytes(save(weights))
 
 
-def oracles(count: int = 8) -> StackedOutputs:
+def oracles(count: int = 8, *, classes: int = 3, forget: int = 5, test: int = 5) -> StackedOutputs:
     """Outputs of models that do not exist."""
     generator = np.random.default_rng(1)
+    sizes = {"forget": forget, "test": test, "retain": 5}
 
     def one() -> Outputs:
-        logits = {part: generator.normal(size=(5, 3)).astype(np.float32) for part in ("forget", "test", "retain")}
+        logits = {part: generator.normal(size=(size, classes)).astype(np.float32) for part, size in sizes.items()}
         return Outputs(logits=logits, accuracy=ACCURACY)
 
     return stack_outputs([one() for _ in range(count)])
+
+
+def playable(spec: CompetitionSpec = SPEC, *, count: int = 8) -> bytes:
+    """The bytes of a bundle to score functions on: its network is real, the oracles' answers are invented."""
+    import torch
+    from safetensors.torch import save as save_tensors
+
+    from lethe.evaluator.models import build_model
+
+    visible, evaluation, _ = parts()
+    torch.manual_seed(0)
+    weights = save_tensors(build_model(spec.model.architecture, spec.data.classes).state_dict())
+    examples = {part: len(load(evaluation)[f"{part}.labels"]) for part in ("forget", "test")}
+    made = oracles(count, classes=spec.data.classes, **examples)
+    return write_bundle(practice_facts(spec), visible=visible, evaluation=evaluation, original=weights, oracles=made)
 
 
 def bundle(spec: CompetitionSpec = SPEC, *, count: int = 8) -> bytes:

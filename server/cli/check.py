@@ -176,10 +176,7 @@ def _show(result: "CheckResult") -> None:
     for advice in report.advice:
         typer.echo(f"{advice}: {advice.text}", err=True)
     if score is not None:
-        typer.echo(
-            f"practice score {score.score:.4f}, 95% interval [{score.low:.4f}, {score.high:.4f}]: forgetting quality "
-            f"{score.forgetting_quality:.4f} × retain {score.retain_ratio:.3f} × test {score.test_ratio:.3f}"
-        )
+        typer.echo(str(score))
         typer.echo(
             f"from {score.runs} runs and {score.oracles} oracles, rule {score.rule}; scores on hidden data differ"
         )

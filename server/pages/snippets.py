@@ -3,7 +3,6 @@
 import json
 import shlex
 from dataclasses import dataclass
-from typing import Any
 
 from lethe.evaluator.contract.submission import FILENAME
 
@@ -43,16 +42,6 @@ def unlearning(net, retain, forget, validation):
     net.eval()
     return net
 '''
-
-
-def notebook(source: str) -> dict[str, Any]:
-    """Return a Jupyter notebook (format 4) with `source` in its one cell."""
-    cell: dict[str, Any] = {
-        "cell_type": "code", "execution_count": None, "id": "submission", "metadata": {}, "outputs": [],
-        "source": source.splitlines(keepends=True),
-    }  # fmt: skip
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    return {"cells": [cell], "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Routes of the upload form and of the starter files."""
 
-import json
-
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
@@ -14,10 +12,12 @@ from lethe.server.context import AppContext, Context
 from lethe.server.errors import RequestError
 from lethe.server.http.client_address import client_address
 from lethe.server.http.rate_limit import TooManyRequests
+from lethe.server.http.sub_path import public_url
 from lethe.server.pages.card import card
 from lethe.server.pages.forms import redirect, redirect_to_login, refusal_text, with_retry_after
 from lethe.server.pages.rendering import SECURITY_HEADERS, render_page
-from lethe.server.pages.snippets import STARTER, notebook
+from lethe.server.pages.snippets import STARTER
+from lethe.server.pages.starter_notebook import NOTEBOOK, starter_notebook
 from lethe.server.pages.upload.view import Verdict, accepted, refused, upload_page
 from lethe.server.security import sessions
 from lethe.server.security.sessions import OptionalVisitor, RequiredVisitor, Visitor
@@ -80,12 +80,13 @@ def starter(slug: str, context: AppContext) -> Response:
 
 
 @router.get("/competitions/{slug}/starter.ipynb")
-def starter_notebook(slug: str, context: AppContext) -> Response:
-    """Return the starter file as a notebook, which can be uploaded, too."""
+def starter_as_notebook(slug: str, request: Request, context: AppContext) -> Response:
+    """Return a notebook that practises for this competition and submits; it can be uploaded, too."""
     with context.database.read() as session:
         competitions.get_competition(session, slug)
-    headers = {**SECURITY_HEADERS, "Content-Disposition": 'attachment; filename="submission.ipynb"'}
-    return Response(json.dumps(notebook(STARTER), indent=1), media_type="application/x-ipynb+json", headers=headers)
+    headers = {**SECURITY_HEADERS, "Content-Disposition": f'attachment; filename="{NOTEBOOK}"'}
+    text = starter_notebook(slug, public_url(request))
+    return Response(text, media_type="application/x-ipynb+json", headers=headers)
 
 
 def _specification(context: Context, slug: str) -> CompetitionSpec:
