@@ -22,7 +22,6 @@ from lethe.evaluator.banks.seeding import Progress, ReportProgress, fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
 from lethe.evaluator.contract.base import Contract
 from lethe.evaluator.contract.faults import Fault
-from lethe.evaluator.contract.practice_score import PracticeScore
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import Stage
 from lethe.evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
@@ -122,7 +121,6 @@ class Practice:
             margins=tuple(runs.margins.mean(axis=0).tolist()),
             oracle_margins=tuple(oracles.margins.mean(axis=0).tolist()),
             trained_s=trained_s,
-            epsilon=tuple(score.epsilon.tolist()),
         )
 
     def _run(self, job: Job) -> tuple[Fault | None, StackedOutputs | None]:

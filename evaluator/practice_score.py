@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.contract.practice_score import ScoredPractice
 
 BIN = 0.5
 """Width of a bar of epsilon: another one halves the points of an image."""
@@ -14,20 +13,8 @@ _BARS = 20
 _BAR_PX, _HEIGHT_PX = 14, 60
 
 
-class PracticeScore(Contract):
-    """The score of a few runs on practice data, with its 95% interval, against practice oracles."""
-
-    rule: str
-    runs: int
-    oracles: int
-    score: float
-    low: float
-    high: float
-    forgetting_quality: float
-    retain_ratio: float
-    test_ratio: float
-    trained_s: float | None = Field(default=None, description="Seconds of training practice oracles, if this check did")
-    epsilon: tuple[float, ...] = Field(default=(), repr=False, description="Of each forget image; 0: like the oracles")
+class PracticeScore(ScoredPractice):
+    """The score of a few runs on practice data, and how notebooks show it."""
 
     @property
     def value(self) -> float:

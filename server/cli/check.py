@@ -18,7 +18,7 @@ from lethe.server.pages.formatting import curve_text
 if TYPE_CHECKING:
     from lethe.evaluator.artifacts.practice_bundle import PracticeBundle
     from lethe.evaluator.contract.practice import PracticeFacts
-    from lethe.evaluator.contract.practice_score import PracticeScore
+    from lethe.evaluator.contract.practice_score import ScoredPractice
     from lethe.evaluator.contract.specification import CompetitionSpec
     from lethe.evaluator.practice import CheckResult
     from lethe.server.submissions.static_check import CheckedFile
@@ -191,7 +191,7 @@ def _show(result: "CheckResult") -> None:
         typer.echo("ok")
 
 
-def describe_forgetting(score: "PracticeScore") -> str:
+def describe_forgetting(score: "ScoredPractice") -> str:
     """Return margins in a line, and epsilon of the forget images as a histogram that fits into 80 columns."""
     runs, oracles = statistics.mean(score.margins), statistics.mean(score.oracle_margins)
     lines = [

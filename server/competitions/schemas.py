@@ -65,7 +65,7 @@ class CompetitionFacts(CompetitionRow):
     public_ends_at: datetime | None = Field(description="The planned end of uploads")
     final_ends_at: datetime | None = Field(description="When the final board is promised")
     revealed_at: datetime | None
-    edited_at: datetime | None = Field(description="When the host last edited texts, dates or quotas")
+    edited_at: datetime | None = Field(default=None, description="When the host last edited texts, dates or quotas")
     final_selections: int = Field(description="How many submissions a team may choose for the final evaluation")
     metric: dict[str, str | int | bool] | None = Field(description="How scores are computed; null before the reveal")
     architecture: str

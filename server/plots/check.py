@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from lethe.evaluator.contract.curves import CURVE_PARTS, Curve
-from lethe.evaluator.contract.practice_score import PracticeScore
+from lethe.evaluator.contract.practice_score import ScoredPractice
 from lethe.server.plots.drawing import CEILING, ORACLE, PALE, UNLEARNED, draw, styled, to_svg
 from lethe.server.plots.submission import BIN
 
@@ -22,7 +22,7 @@ PNG_DPI = 160
 
 
 @styled
-def check_plot(curve: Curve | None, score: PracticeScore | None, file_type: Literal["png", "svg"]) -> bytes | None:
+def check_plot(curve: Curve | None, score: ScoredPractice | None, file_type: Literal["png", "svg"]) -> bytes | None:
     """Return the plot as a file: one panel for the curve, two for the score; None without either."""
     panels: list[Callable[[Axes], None]] = []
     if curve is not None:
@@ -53,7 +53,7 @@ def _draw_curve(curve: Curve, axes: Axes) -> None:
     axes.legend()
 
 
-def _draw_epsilon(score: PracticeScore, axes: Axes) -> None:
+def _draw_epsilon(score: ScoredPractice, axes: Axes) -> None:
     epsilon = np.minimum(score.epsilon, LARGEST)
     edges = np.arange(0, max(4 * BIN, BIN * np.ceil((epsilon.max() + 1e-9) / BIN)) + BIN, BIN)
     axes.hist(epsilon, edges.tolist(), facecolor=PALE, edgecolor=UNLEARNED, linewidth=0.8)
@@ -62,7 +62,7 @@ def _draw_epsilon(score: PracticeScore, axes: Axes) -> None:
     axes.set_title(f"practice score {score.score:.4f}, F {score.forgetting_quality:.4f}", fontsize=9)
 
 
-def _draw_margins(score: PracticeScore, axes: Axes) -> None:
+def _draw_margins(score: ScoredPractice, axes: Axes) -> None:
     """Draw the mean margin of the runs on each forget image against that of the oracles; on the line they agree."""
     low, high = min(*score.margins, *score.oracle_margins), max(*score.margins, *score.oracle_margins)
     axes.plot([low, high], [low, high], "-", color=ORACLE, linewidth=1)

@@ -8,7 +8,7 @@ from lethe.evaluator.practice_score import PracticeScore
 
 SCORE = PracticeScore(
     rule="exact", runs=8, oracles=32, score=0.25, low=0.125, high=0.5, forgetting_quality=0.5, retain_ratio=1.0,
-    test_ratio=0.5, epsilon=(0.0, 0.49, 0.5, 1.2, 99.0),
+    test_ratio=0.5, epsilon=(0.0, 0.49, 0.5, 1.2, 99.0), margins=(0.0,) * 5, oracle_margins=(0.0,) * 5,
 )  # fmt: skip
 
 

@@ -3,12 +3,12 @@
 import pytest
 
 from lethe.evaluator.contract.curves import Curve, CurvePoint
-from lethe.evaluator.contract.practice_score import PracticeScore
+from lethe.evaluator.contract.practice_score import ScoredPractice
 from lethe.server.cli.check import describe_forgetting
 from lethe.server.plots.check import check_plot
 
 CURVE = Curve(points=tuple(CurvePoint(step=step, retain=1.0, forget=0.5, test=0.25) for step in (0, 4, 9)))
-SCORE = PracticeScore(
+SCORE = ScoredPractice(
     rule="competition", runs=8, oracles=8, score=0.05, low=0.01, high=0.09, forgetting_quality=0.05, retain_ratio=1.0,
     test_ratio=1.0, epsilon=(0.2, 0.7, 0.9, 1.1, 55.0), margins=(1.0, 2.0, 3.0, 0.5, 1.5),
     oracle_margins=(0.0, -1.0, 1.0, 0.5, 0.25),
@@ -23,7 +23,7 @@ SCORE = PracticeScore(
         (CURVE, SCORE, ["optimiser steps", "epsilon of a forget image", "margin of the runs", "practice score 0.0500"]),
     ],
 )
-def test_a_panel_for_each(curve: Curve | None, score: PracticeScore | None, texts: list[str]) -> None:
+def test_a_panel_for_each(curve: Curve | None, score: ScoredPractice | None, texts: list[str]) -> None:
     drawn = check_plot(curve, score, "svg")
     assert drawn is not None
     for text in ("optimiser steps", "epsilon of a forget image", "margin of the runs", "practice score 0.0500"):
