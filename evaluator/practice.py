@@ -222,8 +222,11 @@ def practise(
 
 
 def _job(source: bytes, store: ArtifactStore, data: PracticeData, stage: RunStage, runs: range) -> Job:
-    """A job with these runs, whose indices are their seeds."""
+    """A job with these runs, whose indices are their seeds; runs of a check have its time limit, as on a server."""
     facts = data.facts
+    limits = facts.limits
+    if stage is Stage.CHECK:
+        limits = limits.model_copy(update={"run_wall_s": min(limits.run_wall_s, limits.check_wall_s)})
     return Job(
         work_id=_NOBODY,
         token=time.time_ns(),
@@ -240,7 +243,7 @@ def _job(source: bytes, store: ArtifactStore, data: PracticeData, stage: RunStag
         architecture=facts.architecture,
         classes=facts.classes,
         batch_size=facts.batch_size,
-        limits=facts.limits,
+        limits=limits,
         dependencies=facts.dependencies,
         packages=None,
         runs=tuple(RunOrder(index=index, seed=index) for index in runs),

@@ -33,7 +33,7 @@ POLL_S = 3
 
 STAGES = {
     SubmissionState.QUEUED: ("Accepted", "The file passed the static check and is stored."),
-    SubmissionState.CHECKING: ("Check", "One run on public practice data, in the same sandbox."),
+    SubmissionState.CHECKING: ("Check", "Runs on public practice data, in the same sandbox."),
     SubmissionState.RUNNING: ("Runs", "The hidden photographs, one process and one seed per run."),
     SubmissionState.SCORING: ("Scoring", "The runs are compared with the oracles."),
     SubmissionState.SCORED: ("Score", "On the leaderboard."),
