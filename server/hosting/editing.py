@@ -11,6 +11,7 @@ from lethe.server.audit_log.events import record
 from lethe.server.competitions.service import lock_competition, specification
 from lethe.server.errors import Conflict, InvalidValue
 from lethe.server.hosting import queries
+from lethe.server.leaderboard.standings import mark_board_changed
 from lethe.server.models import Competition
 from lethe.server.models.times import utc_now
 
@@ -107,6 +108,7 @@ def edit(session: Session, slug: str, wanted: CompetitionSpec, *, actor: str | N
     if any(one.key.startswith("measures.") for one in found):
         queries.measure_again(session, competition)
     competition.edited_at = utc_now()
+    mark_board_changed(session, competition.id)  # boards that are kept in memory show title, columns and methods
     record(session, "competition.edit", slug, actor=actor, competition=competition, keys=[one.key for one in found])
     return found
 
