@@ -81,7 +81,8 @@ def load(inputs: Path) -> Context:
 
 def run(context: Context, source: bytes, filename: str, function: str, seed: int) -> bytes:
     """Run the submission; return its state dict as safetensors bytes. Raises its errors, NoResult or InvalidResult."""
-    return save(_plain_state(*_unlearn(context, source, filename, function, seed)))
+    net, dtypes = _unlearn(context, source, filename, function, seed)
+    return save(_plain_state(net, dtypes))
 
 
 def run_with_curve(context: Context, source: bytes, filename: str, function: str, seed: int) -> bytes:

@@ -329,7 +329,7 @@ def list_competitions(home: Home = None, as_json: Json = False) -> None:
 @app.command("edit")
 def edit_competition(
     slug: Slug,
-    specification: Annotated[Path, typer.Argument(help="The specification as it is to be: a TOML file")],
+    specification: Annotated[Path, typer.Argument(help="TOML file; what it leaves out stays as it is")],
     yes: Yes = False,
     home: Home = None,
     as_json: Json = False,

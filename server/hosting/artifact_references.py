@@ -37,7 +37,7 @@ def bank_references(session: Session, artifacts: ArtifactStore) -> Iterator[Arti
     """Yield the artifacts of all competitions' oracle banks: identity, stored records, what those name, and audits."""
     competitions = [PreparedCompetition.model_validate(stored) for stored in queries.prepared_competitions(session)]
     banks = {split.bank_digest for prepared in competitions for split in prepared.splits.values()}
-    banks |= {digest for prepared in competitions for digest in _practice_bank(artifacts, prepared)}
+    banks |= {digest for prepared in competitions for digest in practice_banks(artifacts, prepared)}
     for bank in sorted(banks):
         marks = [key for key in (identity_key(bank), pruned_key(bank)) if artifacts.exists(key)]
         for key in (*marks, *artifacts.list(f"banks/{bank}/audits")):
@@ -50,7 +50,7 @@ def bank_references(session: Session, artifacts: ArtifactStore) -> Iterator[Arti
             yield record.outputs
 
 
-def _practice_bank(artifacts: ArtifactStore, prepared: PreparedCompetition) -> Iterator[str]:
+def practice_banks(artifacts: ArtifactStore, prepared: PreparedCompetition) -> Iterator[str]:
     """Yield the digest of the bank of practice oracles, if the public one has been begun."""
     public = prepared.public.bank_digest
     if artifacts.exists(identity_key(public)):

@@ -10,12 +10,14 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.artifacts import ArtifactStore
+from lethe.evaluator.artifacts.oracles import identity_key
+from lethe.evaluator.contract.prepared_competition import PreparedCompetition
 from lethe.evaluator.contract.states import Owner
 from lethe.server.audit_log.events import record
 from lethe.server.competitions.service import get_competition, lock_competition
 from lethe.server.context import Context
 from lethe.server.hosting import deletion_queries, queries
-from lethe.server.hosting.artifact_references import references, refs_in
+from lethe.server.hosting.artifact_references import practice_banks, references, refs_in
 from lethe.server.lifecycle import submissions
 from lethe.server.models import Competition
 
@@ -43,8 +45,11 @@ def delete(context: Context, slug: str, *, actor: str | None = None) -> Deleted:
             submissions.cancel(session, one, Owner.HOST)
     with context.database.read() as session:
         competition = get_competition(session, slug, drafts=True)
-        doomed = _artifacts(session, context.artifacts, competition)
-    context.artifacts.delete(doomed)
+        banks = _own_banks(session, context.artifacts, competition)
+        doomed = _artifacts(session, context.artifacts, competition, banks)
+    identities = {identity_key(bank) for bank in banks} & doomed.keys()  # last: they tell which banks there are
+    context.artifacts.delete(doomed.keys() - identities)
+    context.artifacts.delete(identities)
     with context.database.write() as session:
         competition = lock_competition(session, slug)
         found = Deleted(
@@ -52,13 +57,13 @@ def delete(context: Context, slug: str, *, actor: str | None = None) -> Deleted:
             artifacts=len(doomed),
             size_bytes=sum(doomed.values()),
         )
-        deletion_queries.delete_rows(session, competition, _own_banks(session, competition))
+        deletion_queries.delete_rows(session, competition, banks)
         session.expunge_all()
         record(session, "competition.delete", slug, actor=actor, submissions=found.submissions, artifacts=len(doomed))
     return found
 
 
-def _artifacts(session: Session, store: ArtifactStore, competition: Competition) -> dict[str, int]:
+def _artifacts(session: Session, store: ArtifactStore, competition: Competition, banks: set[str]) -> dict[str, int]:
     """Return, by key, the bytes of what is stored for this competition and needed by no other.
 
     That is what its rows name, and everything else in the folders of its data, banks and submissions: of former
@@ -68,7 +73,7 @@ def _artifacts(session: Session, store: ArtifactStore, competition: Competition)
     named = {ref.key for ref in references(session)} - needed
     folders = {
         *({key.rpartition("/")[0] for key in named if key.startswith("data/")} - {"data"}),
-        *(f"banks/{bank}" for bank in _own_banks(session, competition)),
+        *(f"banks/{bank}" for bank in banks),
         *(f"submissions/{one}" for one in deletion_queries.submission_ids(session, competition)),
     }
     found = {one.key: one.size_bytes for folder in folders for one in store.entries(folder) if one.key not in needed}
@@ -76,26 +81,19 @@ def _artifacts(session: Session, store: ArtifactStore, competition: Competition)
     return found | {key: sizes.get(key, 0) for key in named - found.keys()}  # what is left are small: sources, plots
 
 
-def _own_banks(session: Session, competition: Competition) -> set[str]:
+def _own_banks(session: Session, store: ArtifactStore, competition: Competition) -> set[str]:
     """Return the digests of the banks that no other competition has."""
     others = queries.prepared_competitions(session, but=competition.id)
-    return set(_banks(competition.prepared)) - {bank for prepared in others for bank in _banks(prepared)}
+    needed = {bank for prepared in others for bank in _banks(store, prepared)}
+    return set(_banks(store, competition.prepared)) - needed
 
 
-def _banks(prepared: Any) -> Iterator[str]:
-    """Yield the digests of all banks in a prepared competition: those it names, and those of the models it names."""
+def _banks(store: ArtifactStore, prepared: dict[str, Any]) -> Iterator[str]:
+    """Yield the digests of all banks of a prepared competition: its oracles', and those of other models it names."""
     for ref in refs_in(prepared):
         folder, _, rest = ref.key.partition("/")
         if folder == "banks":
             yield rest.partition("/")[0]
-    yield from _named(prepared)
-
-
-def _named(document: Any) -> Iterator[str]:
-    """Yield every `bank_digest` in a JSON document."""
-    if isinstance(document, dict):
-        for key, value in document.items():
-            if key == "bank_digest":
-                yield value
-            else:
-                yield from _named(value)
+    found = PreparedCompetition.model_validate(prepared)
+    yield from (split.bank_digest for split in found.splits.values())
+    yield from practice_banks(store, found)

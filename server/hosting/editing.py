@@ -63,7 +63,7 @@ class Change:
 
 
 def changes(session: Session, competition: Competition, wanted: CompetitionSpec) -> list[Change]:
-    """Return how `wanted` differs from the stored specification. Seeds and limits that it leaves out are not compared.
+    """Return how `wanted` differs from the stored specification. What it leaves out stays as it is.
 
     Raises InvalidEdit for another slug and a new end of uploads in the past, and FixedByNow with a reason for each key
     that has to stay.
@@ -71,7 +71,7 @@ def changes(session: Session, competition: Competition, wanted: CompetitionSpec)
     if wanted.slug != competition.slug:
         raise InvalidEdit(f"The file is of {wanted.slug!r}, not of {competition.slug!r}. A slug never changes.")
     stored = specification(competition)
-    found = list(_differences(stored.model_dump(mode="json"), wanted.model_dump(mode="json")))
+    found = list(_differences(stored.model_dump(mode="json"), wanted.model_dump(mode="json", exclude_unset=True)))
     if stored.limits.run_retraining_fraction is not None:  # the limit follows from what retraining took at creation
         found = [one for one in found if one.key != "limits.run_wall_s"]
     has_submissions = queries.has_submissions(session, competition)
@@ -130,12 +130,12 @@ def _reason(key: str, has_submissions: bool) -> str | None:
 
 
 def _differences(before: dict[str, Any], after: dict[str, Any], table: str = "") -> Iterator[Change]:
-    """Yield the keys with other values, as `table.key`. A seed that is left to be drawn is the one that was drawn."""
+    """Yield the keys with other values, as `table.key`."""
     for name, value in after.items():
         old, key = before.get(name), f"{table}{name}"
         if isinstance(value, dict) and isinstance(old, dict):
             yield from _differences(old, value, f"{key}.")
-        elif value != old and not (name == "seed" and value is None):
+        elif value != old:
             yield Change(key, old, value)
 
 

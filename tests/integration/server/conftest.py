@@ -18,11 +18,12 @@ from fastapi import FastAPI
 from safetensors.numpy import save
 from sqlalchemy import update
 
-from lethe.evaluator.artifacts.oracles import ModelRecord, record_key
+from lethe.evaluator.artifacts.oracles import ModelRecord, identity_key, record_key
 from lethe.evaluator.artifacts.outputs import Outputs, write_outputs
 from lethe.evaluator.contract.audits import AuditQuantity, AuditRecord
+from lethe.evaluator.contract.bank import BankIdentity
 from lethe.evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
-from lethe.evaluator.contract.specification import CompetitionSpec, EvaluationSpec, LeaksSpec, QuotasSpec
+from lethe.evaluator.contract.specification import CompetitionSpec, EvaluationSpec, LeaksSpec, QuotasSpec, TrainingSpec
 from lethe.evaluator.contract.states import WorkState
 from lethe.evaluator.contract.work import Job, RunRecord
 from lethe.server.app import create_app
@@ -199,6 +200,24 @@ class Site:
         scorer = Scorer(self.context, "test")
         while scorer.score_next():
             pass
+
+
+def store_identity(site: Site) -> BankIdentity:
+    """Say in the store what the bank is made of, as seeding does."""
+    with site.context.database.read() as session:
+        prepared = service.prepared_competition(service.get_competition(session, SLUG)).public
+    identity = BankIdentity(
+        visible=prepared.visible,
+        evaluation=prepared.evaluation,
+        parts=("retain",),
+        architecture="resnet-small",
+        classes=CLASSES,
+        recipe=TrainingSpec(),
+        batch_size=64,
+        torch="2.9.0",
+    )
+    site.context.artifacts.put(identity_key(BANK), identity.model_dump_json().encode())
+    return identity
 
 
 def upload(client: httpx.Client, data: bytes = GOOD, name: str = "mine.py", **headers: str) -> httpx.Response:

@@ -10,13 +10,14 @@ from typer.testing import CliRunner
 
 from lethe.evaluator.artifacts import ArtifactStore
 from lethe.evaluator.artifacts.store import ArtifactStoreAway
+from lethe.evaluator.contract.bank import practice_bank
 from lethe.server.cli import app
 from lethe.server.competitions import service
 from lethe.server.hosting import deletion
 from lethe.server.models import AuditEvent, Competition
 from lethe.server.models.base import Base
 from lethe.server.models.times import utc_now
-from tests.integration.server.conftest import GOOD, SLUG, Site, spec, upload
+from tests.integration.server.conftest import GOOD, SLUG, Site, spec, store_identity, upload
 
 
 def keys(site: Site) -> set[str]:
@@ -49,6 +50,10 @@ def fill(site: Site) -> None:
 def test_nothing_is_left_but_accounts_and_the_audit_log(site: Site) -> None:
     fill(site)
     own = competition_id(site)
+    with site.context.database.read() as session:
+        prepared = service.prepared_competition(service.get_competition(session, SLUG))
+    practice = practice_bank(store_identity(site), prepared.practice).digest
+    site.context.artifacts.put(f"banks/{practice}/outputs/00000.safetensors", b"of a practice oracle")
     sheet = site.context.artifacts.put("data/0123/contact-sheet", b"of practice data")
     site.context.artifacts.put("data/0123/visible-of-a-former-attempt", b"photographs")
     site.context.artifacts.put("data/4567/visible-of-nobody", b"of data that it never had")
