@@ -3,6 +3,7 @@
 What remains is the audit log, and what other competitions need too: a bank or data of equal bytes.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -77,6 +78,8 @@ def _artifacts(session: Session, store: ArtifactStore, competition: Competition,
         *(f"submissions/{one}" for one in deletion_queries.submission_ids(session, competition)),
     }
     found = {one.key: one.size_bytes for folder in folders for one in store.entries(folder) if one.key not in needed}
+    bundle = re.compile(rf"practice/{competition.slug}-[0-9a-f]{{16}}\.safetensors")  # former ones, too
+    found |= {one.key: one.size_bytes for one in store.entries("practice") if bundle.fullmatch(one.key)}
     sizes = {one.key: one.size_bytes for one in store.entries("data")}
     return found | {key: sizes.get(key, 0) for key in named - found.keys()}  # what is left are small: sources, plots
 

@@ -57,7 +57,6 @@ def delete_rows(session: Session, competition: Competition, banks: set[str]) -> 
     items = select(WorkItem.id).where(WorkItem.competition_id == own)
     scores = select(Score.id).where(Score.competition_id == own)
     session.execute(update(AuditEvent).where(AuditEvent.competition_id == own).values(competition_id=None))
-    session.execute(update(Submission).where(Submission.competition_id == own).values(origin_id=None))
     for statement in (
         delete(WorkerFault).where(WorkerFault.work_item_id.in_(items)),
         delete(WorkItem).where(WorkItem.competition_id == own),
@@ -67,6 +66,7 @@ def delete_rows(session: Session, competition: Competition, banks: set[str]) -> 
         delete(Score).where(Score.competition_id == own),
         delete(OverviewPlot).where(OverviewPlot.competition_id == own),
         delete(IdempotencyKey).where(IdempotencyKey.submission_id.in_(submissions)),
+        delete(Submission).where(Submission.competition_id == own, Submission.origin_id.is_not(None)),
         delete(Submission).where(Submission.competition_id == own),
         delete(TeamInvite).where(TeamInvite.team_id.in_(teams)),
         delete(TeamMember).where(TeamMember.competition_id == own),

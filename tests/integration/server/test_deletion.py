@@ -13,7 +13,7 @@ from lethe.evaluator.artifacts.store import ArtifactStoreAway
 from lethe.evaluator.contract.bank import practice_bank
 from lethe.server.cli import app
 from lethe.server.competitions import service
-from lethe.server.hosting import deletion
+from lethe.server.hosting import actions, deletion, finals
 from lethe.server.models import AuditEvent, Competition
 from lethe.server.models.base import Base
 from lethe.server.models.times import utc_now
@@ -47,6 +47,18 @@ def fill(site: Site) -> None:
         assert upload(bob, GOOD + b"'bob'\n").status_code == 202
 
 
+def test_final_evaluations_go_too(site: Site) -> None:
+    with site.register("ann") as ann:
+        assert upload(ann).status_code == 202
+        site.evaluate()
+    with site.context.database.write() as session:
+        actions.close(session, SLUG)
+        finals.start(session, SLUG)
+    site.evaluate()
+    assert deletion.delete(site.context, SLUG).submissions == 2
+    assert not keys(site)
+
+
 def test_nothing_is_left_but_accounts_and_the_audit_log(site: Site) -> None:
     fill(site)
     own = competition_id(site)
@@ -56,14 +68,19 @@ def test_nothing_is_left_but_accounts_and_the_audit_log(site: Site) -> None:
     site.context.artifacts.put(f"banks/{practice}/outputs/00000.safetensors", b"of a practice oracle")
     sheet = site.context.artifacts.put("data/0123/contact-sheet", b"of practice data")
     site.context.artifacts.put("data/0123/visible-of-a-former-attempt", b"photographs")
+    site.context.artifacts.put(f"practice/{SLUG}-0123456789abcdef.safetensors", b"a former bundle")
+    site.context.artifacts.put(f"practice/{SLUG}-2-0123456789abcdef.safetensors", b"of another competition")
     site.context.artifacts.put("data/4567/visible-of-nobody", b"of data that it never had")
     with site.context.database.write() as session:
         competition = service.get_competition(session, SLUG)
         competition.prepared = competition.prepared | {"contact_sheet": sheet.model_dump()}
     found = deletion.delete(site.context, SLUG, actor="user:host")
     assert (found.submissions, found.artifacts > 20) == (3, True)
-    assert {key for key in keys(site) if key.startswith(("data/", "banks/", "submissions/", "sources/"))} == {
-        "data/4567/visible-of-nobody"
+    assert {
+        key for key in keys(site) if key.startswith(("data/", "banks/", "submissions/", "sources/", "practice/"))
+    } == {
+        "data/4567/visible-of-nobody",
+        f"practice/{SLUG}-2-0123456789abcdef.safetensors",
     }
     left = rows(site)
     full = {name for name, some in left.items() if some}

@@ -135,10 +135,10 @@ def test_the_final_evaluation_has_a_file_of_its_own(site: Site, tmp_path: Path) 
         address = f"/submissions/{identifier}/evidence"
         with browser(site, "ann") as page:
             assert f'href="/api/v1{address}?view=final"' in page.get(f"/submissions/{identifier}").text
-        for view in Evaluation:
+        for view in (Evaluation.PUBLIC, Evaluation.FINAL):
             (tmp_path / f"{view}.npz").write_bytes(ann.get(address, params={"view": view.value}).content)
             assert scored_again(tmp_path / f"{view}.npz") == stored(site, view)
-    public, final = (np.load(tmp_path / f"{view}.npz") for view in Evaluation)
+    public, final = (np.load(tmp_path / f"{view}.npz") for view in (Evaluation.PUBLIC, Evaluation.FINAL))
     # Without a final split the pools of oracles change places.
     assert np.array_equal(public["retrained"], final["ceiling"])
     assert not np.array_equal(public["unlearned"], final["unlearned"])
@@ -164,7 +164,7 @@ def test_where_the_specification_does_not_say_so_a_team_sees_rounded_numbers(sit
             score = session.scalars(select(Score).where(Score.submission_id.is_not(None))).one()
         hidden = {f"{getattr(score, name):.4f}" for name in METRIC_COLUMNS}
         hidden -= {score_text(round_score(getattr(score, name))) for name in METRIC_COLUMNS}
-        assert len(hidden) >= 3
+        assert len(hidden) >= 2
         assert not [number for number in hidden if number in shown or number in analysis]
         site.change_specification(outputs_after_reveal=True)
         assert page.get(f"/submissions/{identifier}/plots/epsilon.svg").status_code == 200

@@ -215,7 +215,7 @@ def test_columns_stand_on_every_form_of_the_board(site: Site, measuring: Measuri
         assert 0.5 < rows["ann"]["u_lira"] <= 1
         assert rows["ceiling"]["u_lira"] < rows["floor"]["u_lira"]
         table = visitor.get(f"/competitions/{SLUG}/leaderboard?format=csv").text.splitlines()
-        assert table[0].endswith("public_rank,u_lira,klom_p95")
+        assert table[0].endswith("public_rank,method,link,u_lira,klom_p95")
         assert f",{rows['ann']['u_lira']}," in next(line for line in table if ",ann," in line)
         page = httpx.get(f"{site.url}/competitions/{SLUG}/leaderboard").text
         assert "U-LiRA</th>" in page
