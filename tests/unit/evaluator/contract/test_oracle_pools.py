@@ -11,8 +11,12 @@ PREPARED = make_prepared_competition(ArtifactRef(key="k", sha256="0"), environme
 
 
 def test_without_a_final_split_the_pools_change_places() -> None:
-    public, final = (oracle_pools(SPEC, PREPARED, evaluation) for evaluation in Evaluation)
+    public, final, benchmark = (
+        oracle_pools(SPEC, PREPARED, evaluation)
+        for evaluation in (Evaluation.PUBLIC, Evaluation.FINAL, Evaluation.BENCHMARK)
+    )
     assert public.split is final.split is PREPARED.public
+    assert benchmark == public
     assert (public.oracles, public.others) == (range(9), range(9, 19))
     assert (final.oracles, final.others) == (range(9, 19), range(9))
 
