@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lethe.evaluator.artifacts import ArtifactStore
 from lethe.evaluator.artifacts.oracles import ModelRecord
@@ -27,7 +28,7 @@ from lethe.evaluator.data.contact_sheet import contact_sheet
 from lethe.evaluator.data.disk_space import require_space
 from lethe.evaluator.data.photographs import DataError, Photographs, digest, pack_photographs
 from lethe.evaluator.data.sources import Files, load_collection, practice_photographs
-from lethe.evaluator.data.splits import Split, draw_splits
+from lethe.evaluator.data.splits import Split, Splits, draw_splits
 from lethe.evaluator.environment import environment
 
 ORIGINAL_PARTS = ("retain", "forget")
@@ -54,13 +55,7 @@ def prepare(
     files = _reporting(files, progress)
     collection = load_collection(spec, files)
     hidden, practice = collection.hidden, collection.practice
-    splits = draw_splits(
-        hidden.identities,
-        hidden.labels,
-        spec.split,
-        batch_size=spec.evaluation.batch_size,
-        hidden=collection.is_hidden,
-    )
+    splits = _draw(hidden, spec.split, spec, is_hidden=collection.is_hidden)
     practice_side = _draw_practice(spec, practice)
     require_space(spec, store, hidden, splits)
     manifest = _manifest(spec, store, hidden, practice, skipped=len(files.skipped))
@@ -161,12 +156,22 @@ def practice_split(spec: CompetitionSpec) -> SplitSpec:
     return spec.split.model_copy(update={"seed": spec.practice.seed, "final": False, "forget_by": forget_by})
 
 
+def _draw(
+    photographs: Photographs, split: SplitSpec, spec: CompetitionSpec, is_hidden: NDArray[np.bool_] | None = None
+) -> Splits:
+    return draw_splits(
+        photographs.identities,
+        photographs.labels,
+        split,
+        batch_size=spec.evaluation.batch_size,
+        hidden=is_hidden,
+    )
+
+
 def _draw_practice(spec: CompetitionSpec, photographs: Photographs) -> Split:
     """The split of the practice data; raises DataError, which says that it is about them."""
     try:
-        return draw_splits(
-            photographs.identities, photographs.labels, practice_split(spec), batch_size=spec.evaluation.batch_size
-        ).public
+        return _draw(photographs, practice_split(spec), spec).public
     except DataError as error:
         raise DataError(f"the {len(photographs)} photographs to practise on cannot be split: {error}") from error
 

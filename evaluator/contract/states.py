@@ -38,6 +38,10 @@ class Evaluation(StrEnum):
         return Evaluation.PUBLIC if self is Evaluation.BENCHMARK else self
 
 
+OF_THE_COMPETITION = (Evaluation.PUBLIC, Evaluation.FINAL)
+"""Those that end with the reveal, each with a ceiling, a floor and an analysis of its own."""
+
+
 class Owner(StrEnum):
     """Who caused a terminal state other than `scored`. Platform faults never cost quota."""
 

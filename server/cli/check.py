@@ -58,22 +58,14 @@ def check(
     """
     if plot is not None:
         _require_drawable(plot)
-    from lethe.evaluator.contract.practice import facts_of
-    from lethe.evaluator.contract.specification_file import load_specification
     from lethe.evaluator.data.sources import Files
     from lethe.evaluator.practice import practise
 
     if competition is not None and (specification is not None or data_folder is not None):
         raise typer.BadParameter("-c takes the practice data of the competition; leave out --spec and --data")
-    given: CompetitionSpec | PracticeBundle
-    if competition is None:
-        given = load_specification(specification or Path("demo"))
-        facts = facts_of(given)
-    else:
-        given = obtain_bundle(competition, server, yes=yes).open()
-        facts = given.facts
-        if score and not facts.oracles:
-            typer.echo("This practice bundle has no oracles: eight are trained now, once. It takes minutes.", err=True)
+    given, facts = _practice(competition, specification or Path("demo"), server, yes=yes)
+    if competition is not None and score and not facts.oracles:
+        typer.echo("This practice bundle has no oracles: eight are trained now, once. It takes minutes.", err=True)
     checked = _checked(file, facts, as_json)
     with training_progress() as progress, tempfile.TemporaryDirectory(prefix="lethe-check-") as scratch:
         result = practise(
@@ -95,6 +87,20 @@ def check(
         _draw(result, plot)
     if result.fault is not None:
         raise typer.Exit(1)
+
+
+def _practice(
+    competition: str | None, specification: Path, server: str | None, *, yes: bool
+) -> "tuple[CompetitionSpec | PracticeBundle, PracticeFacts]":
+    """Return what to practise on, and its facts: the bundle of a competition, or without one a specification."""
+    from lethe.evaluator.contract.practice import facts_of
+    from lethe.evaluator.contract.specification_file import load_specification
+
+    if competition is not None:
+        bundle = obtain_bundle(competition, server, yes=yes).open()
+        return bundle, bundle.facts
+    spec = load_specification(specification)
+    return spec, facts_of(spec)
 
 
 def _require_drawable(plot: Path) -> None:

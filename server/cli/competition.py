@@ -381,6 +381,7 @@ def delete_competition(
     from lethe.server.competitions.service import get_competition
     from lethe.server.hosting import deletion
     from lethe.server.hosting.archive import export as write
+    from lethe.server.pages.formatting import count_text
 
     context = open_site(home)
     with context.database.read() as session:
@@ -394,7 +395,7 @@ def delete_competition(
         write(context, slug, keep_archive)
     deleted = deletion.delete(context, slug)
     document = asdict(deleted) | {"competition": slug}
-    submissions = "1 submission" if deleted.submissions == 1 else f"{deleted.submissions:,} submissions"
+    submissions = count_text(deleted.submissions, "submission")
     size = readable(deleted.size_bytes)
     say(document, f"Deleted {slug}: {submissions}, {deleted.artifacts:,} artifacts, {size}.", as_json)
 

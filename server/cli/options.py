@@ -11,6 +11,7 @@ from uuid import UUID
 import typer
 
 from lethe.server.cli.environment import require_known_variables
+from lethe.server.errors import ConfigurationError
 from lethe.server.settings import Settings
 
 if TYPE_CHECKING:
@@ -65,6 +66,12 @@ def writing(home: Path | None, *, makes_site: bool = False) -> Iterator["Session
     """Open a session on the site's database that commits when the block ends."""
     with open_site(home, makes_one=makes_site).database.write() as session:
         yield session
+
+
+def require_unwritten(file: Path, *, force: bool) -> None:
+    """Raise ConfigurationError if there is such a file, unless `force` lets it be replaced."""
+    if file.exists() and not force:
+        raise ConfigurationError(f"{file} already exists: choose another name with -o, or replace it with --force")
 
 
 def say(document: dict[str, Any], text: str, as_json: bool) -> None:

@@ -17,11 +17,10 @@ from lethe.server.cli.descriptions import (
     describe_receipt,
     describe_submission,
 )
-from lethe.server.cli.options import Json, OwnSubmission, Server, Slug, Token, say
+from lethe.server.cli.options import Json, OwnSubmission, Server, Slug, Token, require_unwritten, say
 from lethe.server.cli.tables import print_competitions, print_leaderboard, print_submissions
 from lethe.server.cli.watch import wait_for
 from lethe.server.client import Client, connect
-from lethe.server.errors import ConfigurationError
 from lethe.server.submissions.schemas import SubmissionView
 
 Watch = Annotated[bool, typer.Option("--watch", help="Follow it until it has ended")]
@@ -190,8 +189,7 @@ def evidence(
     with connect(server, token) as client:
         submission_id = client.find_submission(submission)
         file = Path(f"{submission_id}.npz") if output is None else output
-        if file.exists() and not force:
-            raise ConfigurationError(f"{file} already exists: choose another name with -o, or replace it with --force")
+        require_unwritten(file, force=force)
         client.evidence(submission_id, file, view=view)
     size = file.stat().st_size
     document = {"submission": str(submission_id), "view": view.value, "file": str(file), "bytes": size}
@@ -205,7 +203,7 @@ def leaderboard(
         typer.Option(
             "--view", help="The final board exists after the reveal; benchmark is that of uploads after the end"
         ),
-    ] = (Evaluation.PUBLIC),
+    ] = Evaluation.PUBLIC,
     offset: Annotated[int, typer.Option("--offset", min=0, help="Teams to skip")] = 0,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the whole board as CSV")] = False,
     server: Server = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lethe.server.cli.options import Json, Server, Slug, Yes, make_settings
+from lethe.server.cli.options import Json, Server, Slug, Yes, make_settings, require_unwritten
 from lethe.server.cli.progress import bytes_progress
 from lethe.server.client import connect
 from lethe.server.errors import ConfigurationError
@@ -33,8 +33,8 @@ def practice(
 
     A download that was cut goes on where it stopped; what is here already is not downloaded again.
     """
-    if output is not None and output.exists() and not force:
-        raise ConfigurationError(f"{output} already exists: choose another name with -o, or replace it with --force")
+    if output is not None:
+        require_unwritten(output, force=force)
     found = obtain_bundle(competition, server, yes=yes)
     bundle = found.open()
     if output is not None:

@@ -117,7 +117,7 @@ def _score(
 ) -> _ScoreReport:
     import numpy as np
 
-    from lethe.evaluator.metrics import ScoreFinding, calibrate, compare, diagnose, evaluate
+    from lethe.evaluator.metrics import ScoreFinding, calibrate, diagnose, evaluate
     from lethe.evaluator.metrics.pools_file import KNOWN, read_pools
 
     file = files[0]
@@ -143,23 +143,7 @@ def _score(
         normalised = calibration.normalise(result)
     if against is not None:
         other = read_pools(against, *files[1:], quantity=quantity)
-        if not np.array_equal(other.retrained.margins, retrained.margins):
-            raise _Refused(f"{against}: its `retrained` differs from that of {file}; compare on one oracle bank")
-        _require_same_accuracies({file: unlearned, against: other.unlearned})
-        try:
-            rival = _Rival(
-                against, other.unlearned, evaluate(other.unlearned, retrained, rule=rule, cap_ratios=cap_ratios)
-            )
-            comparison = compare(
-                unlearned,
-                other.unlearned,
-                retrained,
-                rule=rule,
-                cap_ratios=cap_ratios,
-                permutations=PERMUTATIONS,
-            )
-        except ValueError as error:
-            raise _Refused(f"{against}: {error}") from error
+        rival, comparison = _compare(file, stored, against, other, rule=rule, cap_ratios=cap_ratios)
     ceiling = None if calibration is None else calibration.ceiling
     findings = diagnose(unlearned, retrained, score=result, ceiling=ceiling)
     if np.array_equal(unlearned.margins, retrained.margins):
@@ -172,6 +156,26 @@ def _score(
     return _ScoreReport(
         file, quantity, unlearned, retrained, result, ceiling, normalised, comparison, rival, findings, measurements
     )
+
+
+def _compare(
+    file: Path, stored: "StoredPools", against: Path, other: "StoredPools", *, rule: "Rule", cap_ratios: bool
+) -> "tuple[_Rival, Comparison]":
+    """Return the other submission with its score, and how the two compare; raises _Refused where they do not."""
+    import numpy as np
+
+    from lethe.evaluator.metrics import compare, evaluate
+
+    ours, theirs, retrained = stored.unlearned, other.unlearned, stored.retrained
+    if not np.array_equal(other.retrained.margins, retrained.margins):
+        raise _Refused(f"{against}: its `retrained` differs from that of {file}; compare on one oracle bank")
+    _require_same_accuracies({file: ours, against: theirs})
+    try:
+        rival = _Rival(against, theirs, evaluate(theirs, retrained, rule=rule, cap_ratios=cap_ratios))
+        found = compare(ours, theirs, retrained, rule=rule, cap_ratios=cap_ratios, permutations=PERMUTATIONS)
+    except ValueError as error:
+        raise _Refused(f"{against}: {error}") from error
+    return rival, found
 
 
 def _require_same_accuracies(pools: "dict[Path, Pool]") -> None:

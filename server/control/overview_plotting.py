@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.artifacts import ArtifactStoreAway
-from lethe.evaluator.contract.states import Evaluation
+from lethe.evaluator.contract.states import OF_THE_COMPETITION, Evaluation
 from lethe.server.competitions.disclosure import round_score
 from lethe.server.context import Context
 from lethe.server.hosting.artifact_references import refs_in
@@ -24,10 +24,6 @@ from lethe.server.plots.stored_plots import StoredPlot
 log = get_logger(__name__)
 
 AT_MOST_EVERY = timedelta(minutes=1)
-
-
-EVALUATIONS = (Evaluation.PUBLIC, Evaluation.FINAL)
-"""Those with an analysis: the parts of scores of a benchmark stay hidden."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +102,7 @@ def _changed(session: Session) -> Iterator[tuple[UUID, Evaluation, int]]:
     }
     now = utc_now()
     for competition in queries.changed_boards.rows(session).all():
-        for evaluation in EVALUATIONS if competition.finals_started_at else EVALUATIONS[:1]:
+        for evaluation in OF_THE_COMPETITION if competition.finals_started_at else (Evaluation.PUBLIC,):
             plot = drawn.get((competition.id, evaluation))
             is_old = plot is not None and plot.board_version != competition.board_version
             if plot is None or (is_old and (not plot.plot or plot.drawn_at < now - AT_MOST_EVERY)):

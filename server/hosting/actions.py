@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from lethe.evaluator.contract.states import Evaluation
+from lethe.evaluator.contract.states import OF_THE_COMPETITION, Evaluation
 from lethe.server.audit_log.events import record
 from lethe.server.competitions.phases import Phase, ends_at, is_benchmark, phase, time_text
 from lethe.server.competitions.service import get_competition, lock_competition
@@ -174,7 +174,7 @@ def disqualify_submission(
         one.disqualified_reason = reason
     competition = session.get_one(Competition, submission.competition_id)
     # What happens on one board leaves the others as they are.
-    boards = (Evaluation.BENCHMARK,) if submission.is_after_deadline else (Evaluation.PUBLIC, Evaluation.FINAL)
+    boards = (Evaluation.BENCHMARK,) if submission.is_after_deadline else OF_THE_COMPETITION
     _rank_team(session, competition, submission.team_id, boards)
     action = "submission.reinstate" if reason is None else "submission.disqualify"
     record(session, action, str(submission.id), actor=actor, competition=competition, reason=reason)

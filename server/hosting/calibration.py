@@ -9,7 +9,7 @@ from lethe.evaluator.artifacts.oracles import read_record, trained_indices
 from lethe.evaluator.contract.oracle_pools import oracle_pools
 from lethe.evaluator.contract.prepared_competition import PreparedSplit
 from lethe.evaluator.contract.specification import CompetitionSpec
-from lethe.evaluator.contract.states import Evaluation
+from lethe.evaluator.contract.states import OF_THE_COMPETITION, Evaluation
 from lethe.evaluator.metrics import METRIC_VERSION, Score
 from lethe.evaluator.scoring.reference_set import load_reference_set
 from lethe.server.audit_log.events import record
@@ -56,7 +56,7 @@ def calibrate(context: Context, slug: str) -> list[dict[str, Any]]:
     spec, prepared = specification(competition), prepared_competition(competition)
     require_seeded(context.artifacts, spec, prepared.public)
     rows = []
-    for evaluation in (Evaluation.PUBLIC, Evaluation.FINAL):
+    for evaluation in OF_THE_COMPETITION:
         against = oracle_pools(spec, prepared, evaluation)
         if missing_oracles(context.artifacts, spec, against.split):
             continue

@@ -15,9 +15,13 @@ from lethe.server.leaderboard.standings import mark_board_changed
 from lethe.server.models import Competition
 from lethe.server.models.times import utc_now
 
-# Keys of the specification, or tables of keys, the first that fits: None may change, otherwise why it may not.
 _MADE = "data and models were made from it; create another competition"
 _MEASURED = "submissions were measured under it; create another competition"
+_COUNTED = "what teams have learned so far was counted by it; create another competition"
+_PROMISED = "teams uploaded, and people gave photographs, under it; create another competition"
+_UNTIL_SUBMISSIONS = (_MEASURED, _COUNTED, _PROMISED)
+# Keys of the specification, or tables of keys, with the reason why they stay; None: they may change. The first that
+# fits counts, and what is not listed may change.
 _RULES: tuple[tuple[str, str | None], ...] = (
     ("data.class_names", None),
     *((table, _MADE) for table in ("data", "split", "practice", "model", "training", "evaluation", "audits")),
@@ -27,10 +31,9 @@ _RULES: tuple[tuple[str, str | None], ...] = (
     ("limits.end_after_s", None),
     ("limits.total_wall_s", _MEASURED),
     *((table, _MEASURED) for table in ("limits", "dependencies", "leave_out", "ignore_cuda")),
-    ("leaks", "what teams have learned so far was counted by it; create another competition"),
-    ("outputs_after_reveal", "teams uploaded, and people gave photographs, under it; create another competition"),
+    ("leaks", _COUNTED),
+    ("outputs_after_reveal", _PROMISED),
 )
-_UNTIL_SUBMISSIONS = (_MEASURED, *(reason for key, reason in _RULES if key in {"leaks", "outputs_after_reveal"}))
 
 _DATES = {
     "phases.public_start": "public_starts_at",

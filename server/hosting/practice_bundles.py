@@ -4,7 +4,6 @@ from lethe.evaluator.artifacts import ArtifactMissing, ArtifactStore
 from lethe.evaluator.artifacts.oracles import load_pool, read_identity, trained_indices
 from lethe.evaluator.artifacts.outputs import StackedOutputs
 from lethe.evaluator.artifacts.practice_bundle import write_bundle
-from lethe.evaluator.artifacts.store import sha256_hex
 from lethe.evaluator.contract.bank import practice_bank
 from lethe.evaluator.contract.practice import PRACTICE_FORMAT, practice_facts
 from lethe.evaluator.contract.prepared_competition import PracticeFile, PreparedCompetition, PreparedPractice
@@ -27,9 +26,8 @@ def store_bundle(
         original=artifacts.get(practice.original),
         oracles=oracles,
     )
-    sha256 = sha256_hex(data)
     file = PracticeFile(
-        artifact=artifacts.put(f"practice/{spec.slug}-{sha256[:16]}.safetensors", data, sha256=sha256),
+        artifact=artifacts.put_named_by_digest(f"practice/{spec.slug}", data, ".safetensors"),
         size_bytes=len(data),
         oracles=0 if oracles is None else len(oracles),
         format=PRACTICE_FORMAT,
