@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lethe.evaluator.contract.practice import PracticeFacts
+from lethe.evaluator.contract.practice import FEWEST_RUNS, MOST_RUNS, PracticeFacts
 from lethe.evaluator.errors import EvaluatorError
 from lethe.function_source import source_of
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from lethe.evaluator.practice import CheckResult
     from lethe.evaluator.practice import Practice as OpenPractice
     from lethe.evaluator.practice_score import PracticeScore
-
-FEWEST_RUNS, MOST_RUNS = 8, 64
 
 
 class UnlearningFailed(EvaluatorError):

@@ -18,6 +18,8 @@ from lethe.evaluator.contract.specification import (
 
 PRACTICE_FORMAT: Final = 1
 """Rises with every change of the document or of the arrays, which older programs then refuse by name."""
+FEWEST_RUNS, MOST_RUNS = 8, 64
+"""Of a function or file on practice data that are scored: a score needs eight, and more than 64 take long at home."""
 
 
 class PracticeFacts(Contract):

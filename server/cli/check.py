@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lethe.evaluator.contract.practice import FEWEST_RUNS, MOST_RUNS
 from lethe.server.cli.descriptions import expectation, resources
 from lethe.server.cli.options import AllowUnsafe, DataFolder, Json, Server, Yes
 from lethe.server.cli.practice import obtain_bundle, practice_folder
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from lethe.evaluator.practice import CheckResult
     from lethe.server.submissions.static_check import CheckedFile
 
-FEWEST_RUNS, MOST_RUNS = 8, 64
 EPSILON_BIN, EPSILON_BINS, BAR_CHARS = 0.5, 8, 40
 """Of the histogram in a terminal; its last bin includes all larger values."""
 
