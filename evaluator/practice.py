@@ -13,15 +13,15 @@ from uuid import UUID
 from pydantic import Field
 from safetensors.numpy import load
 
-from lethe.evaluator import metrics
 from lethe.evaluator.artifacts import ArtifactStore, open_store
 from lethe.evaluator.artifacts.oracles import load_pool, trained_indices
-from lethe.evaluator.artifacts.outputs import StackedOutputs, first_of, read_outputs, stack_outputs
+from lethe.evaluator.artifacts.outputs import StackedOutputs, read_outputs, stack_outputs
 from lethe.evaluator.artifacts.practice_bundle import PracticeBundle
 from lethe.evaluator.banks.seeding import Progress, ReportProgress, fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
 from lethe.evaluator.contract.base import Contract
 from lethe.evaluator.contract.faults import Fault
+from lethe.evaluator.contract.practice import FEWEST_RUNS
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import Stage
 from lethe.evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
@@ -33,12 +33,11 @@ from lethe.evaluator.pipeline import WorkerResources, evaluate
 from lethe.evaluator.practice_data import PracticeData, load_practice
 from lethe.evaluator.practice_score import PracticeScore
 from lethe.evaluator.sandbox_pool import SandboxPool, require_isolation
-from lethe.evaluator.scoring.reference_set import pool_of
+from lethe.evaluator.scoring.practice import needs_equal_pools, score_practice
 from lethe.evaluator.settings import IndexSettings, LayerSettings
 
 _NOBODY = UUID(int=0)
 CHECK_RUNS = 2  # so that a network that no seed changes is noticed
-SCORED_RUNS = 8  # the minimum for a score
 TRAINED_ORACLES = 8
 
 RunStage = Literal[Stage.CHECK, Stage.RUN]
@@ -95,33 +94,17 @@ class Practice:
 
     @property
     def _needs_equal_pools(self) -> bool:
-        return self.data.facts.metric.rule == "competition"
+        return needs_equal_pools(self.data.facts.metric)
 
     def _score(self, job: Job) -> tuple[Fault | None, PracticeScore | None]:
         """Do the runs and return their fault or their score."""
-        store, metric = self.resources.store, self.data.facts.metric
         fault, unlearned = self._run(job)
         if unlearned is None:
             return fault, None
         retrained, trained_s = self._oracles(len(unlearned))
-        labels = load(store.get(self.data.prepared.evaluation))["forget.labels"]
-        runs, oracles = pool_of(unlearned, labels), pool_of(retrained, labels)
-        score = metrics.evaluate(runs, oracles, rule=metric.rule, cap_ratios=metric.cap_ratios)
-        return None, PracticeScore(
-            rule=score.rule,
-            runs=score.runs,
-            oracles=score.oracles,
-            score=score.final_score,
-            low=score.interval[0],
-            high=score.interval[1],
-            forgetting_quality=score.forgetting_quality,
-            retain_ratio=score.retain_ratio,
-            test_ratio=score.test_ratio,
-            epsilon=tuple(score.epsilon.tolist()),
-            margins=tuple(runs.margins.mean(axis=0).tolist()),
-            oracle_margins=tuple(oracles.margins.mean(axis=0).tolist()),
-            trained_s=trained_s,
-        )
+        labels = load(self.resources.store.get(self.data.prepared.evaluation))["forget.labels"]
+        score = score_practice(unlearned, retrained, labels, self.data.facts.metric)
+        return None, PracticeScore(**score.model_dump(exclude={"trained_s"}), trained_s=trained_s)
 
     def _run(self, job: Job) -> tuple[Fault | None, StackedOutputs | None]:
         store, started = self.resources.store, time.monotonic()
@@ -143,13 +126,13 @@ class Practice:
             store.delete(record.outputs.key for record in records)
 
     def _oracles(self, runs: int) -> tuple[StackedOutputs, float | None]:
-        """Return the oracles to score so many runs against, and the seconds of training those that were missing here.
+        """Return enough oracles to score so many runs against, and the seconds of training those that were missing here.
 
         They came with the data, or they are eight that are trained once and kept.
         """
         came = self.data.oracles
         if came is not None:
-            return (first_of(came, runs) if self._needs_equal_pools else came), None
+            return came, None
         store, bank, started = self.resources.store, self.data.bank, time.monotonic()
         wanted = range(runs if self._needs_equal_pools else TRAINED_ORACLES)
         missing = not set(wanted) <= set(trained_indices(store, bank.digest))
@@ -187,7 +170,7 @@ def open_practice(
             layers=open_layers(settings, IndexSettings()),
             inference=inference,
             cache=scratch,
-            slots=min(SCORED_RUNS, len(os.sched_getaffinity(0))),
+            slots=min(FEWEST_RUNS, len(os.sched_getaffinity(0))),
         )
         inference.start()
         try:

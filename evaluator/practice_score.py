@@ -5,10 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lethe.evaluator.contract.practice_score import ScoredPractice
+from lethe.evaluator.contract.practice_score import EPSILON_BIN, ScoredPractice, count_epsilon
 
-BIN = 0.5
-"""Width of a bar of epsilon: another one halves the points of an image."""
 _BARS = 20
 _BAR_PX, _HEIGHT_PX = 14, 60
 
@@ -31,11 +29,8 @@ class PracticeScore(ScoredPractice):
 
         The last bin of at most 20 includes all that is larger.
         """
-        values = np.array(self.epsilon)
-        bins = min(_BARS, int(values.max(initial=0.0) // BIN) + 1)
-        edges = (BIN * np.arange(bins + 1)).astype(np.float64)
-        counts, _ = np.histogram(np.minimum(values, edges[-1]), edges)
-        return counts.astype(np.int64), edges
+        counts = np.array(count_epsilon(self.epsilon, _BARS), dtype=np.int64)
+        return counts, EPSILON_BIN * np.arange(len(counts) + 1, dtype=np.float64)
 
     def plot(self, axes: Any = None, *, label: str = "") -> Any:
         """Draw the histogram of epsilon into matplotlib axes, by default new ones, and return them.
@@ -54,12 +49,6 @@ class PracticeScore(ScoredPractice):
         axes.set(xlabel="epsilon of a forget image (0: like the oracles)", ylabel="forget images")
         return axes
 
-    def __str__(self) -> str:
-        return (
-            f"practice score {self.score:.4f}, 95% interval [{self.low:.4f}, {self.high:.4f}]: forgetting quality "
-            f"{self.forgetting_quality:.4f} × retain {self.retain_ratio:.3f} × test {self.test_ratio:.3f}"
-        )
-
     def _repr_html_(self) -> str:
         counts, _ = self.histogram()
         top, width = max(int(counts.max()), 1), _BAR_PX * len(counts)
@@ -69,6 +58,6 @@ class PracticeScore(ScoredPractice):
         )
         return (
             f'<p>{self}</p><svg width="{width}" height="{_HEIGHT_PX}" fill="#4477aa" role="img">{bars}</svg>'
-            f"<p>Forget images by epsilon, in steps of {BIN} from 0 (like the oracles); {self.runs} runs, "
+            f"<p>Forget images by epsilon, in steps of {EPSILON_BIN} from 0 (like the oracles); {self.runs} runs, "
             f"{self.oracles} oracles, rule {self.rule}</p>"
         )

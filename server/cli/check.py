@@ -3,13 +3,13 @@
 import json
 import statistics
 import tempfile
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lethe.evaluator.contract.practice import FEWEST_RUNS, MOST_RUNS
+from lethe.evaluator.contract.practice_score import EPSILON_BIN, count_epsilon
 from lethe.server.cli.descriptions import expectation, resources
 from lethe.server.cli.options import AllowUnsafe, DataFolder, Json, Server, Yes
 from lethe.server.cli.practice import obtain_bundle, practice_folder
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lethe.evaluator.practice import CheckResult
     from lethe.server.submissions.static_check import CheckedFile
 
-EPSILON_BIN, EPSILON_BINS, BAR_CHARS = 0.5, 8, 40
+EPSILON_BINS, BAR_CHARS = 8, 40
 """Of the histogram in a terminal; its last bin includes all larger values."""
 
 
@@ -204,10 +204,10 @@ def describe_forgetting(score: "ScoredPractice") -> str:
         f"margins on the forget images, on average: runs {runs:.2f}, oracles {oracles:.2f}",
         f"epsilon of the {len(score.epsilon)} forget images (0: the runs cannot be told from oracles)",
     ]
-    bins = Counter(min(int(one / EPSILON_BIN), EPSILON_BINS - 1) for one in score.epsilon)
+    counts = count_epsilon(score.epsilon, EPSILON_BINS)
     for place in range(EPSILON_BINS):
-        start, count = place * EPSILON_BIN, bins[place]
+        start, count = place * EPSILON_BIN, counts[place] if place < len(counts) else 0
         name = f"{start:.1f} to {start + EPSILON_BIN:.1f}" if place < EPSILON_BINS - 1 else f"{start:.1f} or more"
-        bar = "#" * -(-count * BAR_CHARS // max(bins.values()))
+        bar = "#" * -(-count * BAR_CHARS // max(counts))
         lines.append(f"  {name:<12} {count:>5}  {bar}".rstrip())
     return "\n".join(lines)
