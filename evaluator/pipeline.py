@@ -23,14 +23,17 @@ from tenacity import (
 
 from lethe.evaluator.artifacts import ArtifactError, ArtifactStore, ArtifactStoreAway
 from lethe.evaluator.artifacts.outputs import read_outputs
+from lethe.evaluator.artifacts.practice_bundle import open_bundle
 from lethe.evaluator.artifacts.store import sha256_hex
+from lethe.evaluator.check_score import FURTHER_FAILED, FURTHER_FAULT, reason_against, score_check
 from lethe.evaluator.contract.curves import Curve, read_curve, split_claim
 from lethe.evaluator.contract.faults import Fault, FaultCode, platform_fault
+from lethe.evaluator.contract.practice_score import FURTHER_WALL_S, ScoredPractice
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.script_block import InvalidScriptBlock, ScriptBlock, read_script_block
 from lethe.evaluator.contract.states import Stage
 from lethe.evaluator.contract.submission import FILENAME, FUNCTION
-from lethe.evaluator.contract.work import CheckReport, Job, RunOrder, RunRecord
+from lethe.evaluator.contract.work import CheckReport, Job, PracticeScoring, RunOrder, RunRecord
 from lethe.evaluator.curve_sample import sample_accuracies
 from lethe.evaluator.dependencies import DependencyRefused, InstallerFailure, InstallInterrupted, Layer, Layers
 from lethe.evaluator.exact_source import Decision, decide
@@ -187,6 +190,8 @@ def _evaluate_with(
             report, outputs = runs.report_check([future.result() for future in futures], layer.packages)
         if report is not None and decision is not None:
             report = report.model_copy(update={"exact": runs.store_exact(), "left_out": decision.notes})
+        if report is not None and fault is None:
+            report = _with_practice_score(report, runs, [future.result() for future in futures], layer)
         if fault is None and failure is None:
             for index, audit in runs.audit(weights):
                 records[index] = records[index].model_copy(update={"audit": audit})
@@ -201,6 +206,25 @@ def _evaluate_with(
         fault = platform_fault(f"{type(failure).__name__}: {failure}")
     stored = tuple(records.values())
     return EvaluationResult(stored, fault, check=report, check_outputs=outputs, packages_sha256=layer.sha256)
+
+
+def _with_practice_score(
+    report: CheckReport, runs: "_JobRuns", outcomes: Sequence[_RunOutcome], layer: Layer
+) -> CheckReport:
+    """Return the report of a check that ended well with its practice score, or with why there is none.
+
+    Raises nothing, and whatever happens is no fault: the file has passed its check.
+    """
+    plan, score = runs.job.practice_score, None
+    if plan is None:
+        return report
+    try:
+        score, missing = runs.score_practice(plan, report, outcomes)
+    except (*_FAILURES, ValueError):
+        log.exception("practice_score_failed", submission_id=str(runs.job.submission_id))
+        runs.resources.sandbox_pool.discard(runs.job, layer)
+        missing = FURTHER_FAULT
+    return report.model_copy(update={"practice": score, "practice_missing": missing})
 
 
 def _undecided(decision: Decision, layer: Layer, job: Job, source: bytes) -> EvaluationResult:
@@ -389,6 +413,35 @@ class _JobRuns:
         report = check_report(result, None, packages, advise(results, untouched, limits, scale), limits)
         hidden = None if scale is None else estimate_hidden([result for result, _ in results], scale)
         return report.model_copy(update={"hidden": hidden, "curve": self._curve(outcomes[-1], untouched)}), outputs
+
+    def score_practice(
+        self, plan: PracticeScoring, report: CheckReport, outcomes: Sequence[_RunOutcome]
+    ) -> tuple[ScoredPractice | None, str]:
+        """Do the further runs of `plan` and score them with those of the check, or say why there is no score.
+
+        Raises as sandbox, inference and store do, and ValueError for a bundle that does not fit.
+        """
+        slots = self.resources.slots
+        wall_s = max(outcome.result.wall_s for outcome in outcomes if outcome.result is not None)
+        if missing := reason_against(report.advice, wall_s=wall_s, runs=len(plan.runs), slots=slots):
+            return None, missing
+        bundle = open_bundle(self.resources.store.local_path(plan.bundle, self.resources.cache))
+        further = replace(self, allowance=Allowance(2 * FURTHER_WALL_S * slots))._run_all(plan.runs)
+        outputs = [outcome.outputs for outcome in (*outcomes, *further) if outcome.outputs is not None]
+        if len(outputs) < len(outcomes) + len(plan.runs):
+            return None, FURTHER_FAILED
+        return score_check(bundle, outputs, self.setting.evaluation), ""
+
+    def _run_all(self, orders: Sequence[RunOrder]) -> list[_RunOutcome]:
+        """Return the outcomes of these runs in their order; none as soon as one has no outputs."""
+        with ThreadPoolExecutor(max_workers=self.resources.slots + 1, thread_name_prefix="slot") as slots:
+            futures = [slots.submit(copy_context().run, self.run, order, False) for order in orders]
+            try:
+                if all(future.result().outputs is not None for future in futures):
+                    return [future.result() for future in futures]
+                return []
+            finally:
+                slots.shutdown(cancel_futures=True)
 
     def _call(
         self, seed: int, allowance: Allowance | None = None, source: bytes | None = None, *, entry: str = "run"

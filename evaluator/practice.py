@@ -126,7 +126,7 @@ class Practice:
             store.delete(record.outputs.key for record in records)
 
     def _oracles(self, runs: int) -> tuple[StackedOutputs, float | None]:
-        """Return enough oracles to score so many runs against, and the seconds of training those that were missing here.
+        """Return enough oracles to score so many runs against, and the seconds of training those that were missing.
 
         They came with the data, or they are eight that are trained once and kept.
         """

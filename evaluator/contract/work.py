@@ -11,6 +11,7 @@ from lethe.evaluator.contract.base import Contract
 from lethe.evaluator.contract.curves import Curve
 from lethe.evaluator.contract.faults import Fault
 from lethe.evaluator.contract.hidden_estimates import HiddenEstimate, HiddenScale
+from lethe.evaluator.contract.practice_score import ScoredPractice
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.specification import DependenciesSpec, LimitsSpec
 from lethe.evaluator.contract.states import Stage
@@ -124,6 +125,17 @@ class CheckReport(Contract):
     curve: Curve | None = Field(
         default=None, description="Of the check's last run; None where no optimiser took a step"
     )
+    practice: ScoredPractice | None = Field(
+        default=None, description="Of its runs and of further ones, if there is one"
+    )
+    practice_missing: str = Field(default="", description="Why there is no practice score, where there could be one")
+
+
+class PracticeScoring(Contract):
+    """How a check gets a practice score: its runs and further ones, against the oracles of the practice bundle."""
+
+    bundle: ArtifactRef = Field(description="Has the rule, too")
+    runs: tuple[RunOrder, ...] = Field(description="As many further runs as a score needs beside those of the check")
 
 
 class Job(Contract):
@@ -147,6 +159,9 @@ class Job(Contract):
         default=False, description="The data are practice data, which anybody may see, the test set included"
     )
     hidden: HiddenScale | None = Field(default=None, description="For a check: how hidden runs will differ, if known")
+    practice_score: PracticeScoring | None = Field(
+        default=None, description="For a check, where there are practice oracles; it may end without such a score"
+    )
     visible: ArtifactRef
     original: ArtifactRef
     evaluation: ArtifactRef = Field(

@@ -12,10 +12,11 @@ from lethe.evaluator.contract.audits import audit_plan
 from lethe.evaluator.contract.batch_counts import batch_note
 from lethe.evaluator.contract.hidden_estimates import hidden_scale
 from lethe.evaluator.contract.oracle_pools import oracle_pools
+from lethe.evaluator.contract.practice import FEWEST_RUNS
 from lethe.evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import Evaluation, Stage
-from lethe.evaluator.contract.work import Job, RunOrder
+from lethe.evaluator.contract.work import Job, PracticeScoring, RunOrder
 from lethe.server.errors import PlatformError
 from lethe.server.models import Competition, Submission
 from lethe.server.queue.estimates import check_run_wall_s
@@ -128,6 +129,12 @@ def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> 
     secret = run_secret(evaluation, public=parts.secret, final=parts.final_secret, benchmark=parts.benchmark_secret)
     source = seed_source(parts.seed_rule, parts.upload_sha256 or parts.source_sha256)
     indices = range(parts.first_run, parts.first_run + parts.run_count)
+
+    def order(index: int) -> RunOrder:
+        seed = run_seed(secret, stage=stage, epoch=parts.seed_epoch, index=index, source=source)
+        return RunOrder(index=index, seed=seed)
+
+    further = tuple(order(index) for index in range(indices.stop, FEWEST_RUNS))
     return Job(
         work_id=parts.work_id,
         token=parts.token,
@@ -152,6 +159,7 @@ def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> 
             image_size=spec.data.image_size,
             wall_limit_s=spec.limits.run_wall_s,
         ),
+        practice_score=None if is_hidden else _practice_scoring(prepared, further),
         visible=data.visible,
         original=data.original,
         evaluation=data.evaluation,
@@ -161,13 +169,15 @@ def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> 
         limits=spec.limits if is_hidden else spec.limits.model_copy(update={"run_wall_s": check_run_wall_s(spec)}),
         dependencies=spec.dependencies,
         packages=parts.packages if is_hidden else None,
-        runs=tuple(
-            RunOrder(
-                index=index, seed=run_seed(secret, stage=stage, epoch=parts.seed_epoch, index=index, source=source)
-            )
-            for index in indices
-            if str(index) not in parts.finished
-        ),
+        runs=tuple(order(index) for index in indices if str(index) not in parts.finished),
         wall_left_s=wall_left_s,
         audit=audit_plan(spec, split) if is_hidden and parts.first_run < spec.audits.runs else None,
     )
+
+
+def _practice_scoring(prepared: PreparedCompetition, runs: tuple[RunOrder, ...]) -> PracticeScoring | None:
+    """Return how a check is scored with these further runs; None until the practice bundle has oracles."""
+    bundle = prepared.practice.bundle
+    if bundle is None or not bundle.oracles:
+        return None
+    return PracticeScoring(bundle=bundle.artifact, runs=runs)

@@ -17,7 +17,7 @@ from lethe.evaluator.contract.audits import AuditPlan
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.specification import DependenciesSpec, LimitsSpec
 from lethe.evaluator.contract.states import Stage
-from lethe.evaluator.contract.work import Job, RunOrder, RunRecord
+from lethe.evaluator.contract.work import Job, PracticeScoring, RunOrder, RunRecord
 from lethe.evaluator.dependencies import open_layers
 from lethe.evaluator.inference.service import InferenceService
 from lethe.evaluator.models import build_model
@@ -76,6 +76,7 @@ def run(
     leaves_out: bool = False,
     is_practice: bool = False,
     audit: AuditPlan | None = None,
+    practice_score: PracticeScoring | None = None,
     finished: Callable[[RunRecord], None] = lambda _: None,
     interrupt: threading.Event | None = None,
 ) -> EvaluationResult:
@@ -102,6 +103,7 @@ def run(
         packages=packages,
         runs=tuple(RunOrder(index=index, seed=seed) for index, seed in enumerate(seeds)),
         audit=audit,
+        practice_score=practice_score,
     )
     return evaluate(resources, job, interrupt=interrupt or threading.Event(), finished=finished)
 
