@@ -28,7 +28,7 @@ from lethe.evaluator.artifacts.store import sha256_hex
 from lethe.evaluator.check_score import FURTHER_FAILED, FURTHER_FAULT, reason_against, score_check
 from lethe.evaluator.contract.curves import Curve, read_curve, split_claim
 from lethe.evaluator.contract.faults import Fault, FaultCode, platform_fault
-from lethe.evaluator.contract.practice_score import FURTHER_WALL_S, ScoredPractice
+from lethe.evaluator.contract.practice_score import FURTHER_LIMIT_S, ScoredPractice
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.script_block import InvalidScriptBlock, ScriptBlock, read_script_block
 from lethe.evaluator.contract.states import Stage
@@ -426,7 +426,7 @@ class _JobRuns:
         if missing := reason_against(report.advice, wall_s=wall_s, runs=len(plan.runs), slots=slots):
             return None, missing
         bundle = open_bundle(self.resources.store.local_path(plan.bundle, self.resources.cache))
-        further = replace(self, allowance=Allowance(2 * FURTHER_WALL_S * slots))._run_all(plan.runs)
+        further = replace(self, allowance=Allowance(FURTHER_LIMIT_S * slots))._run_all(plan.runs)
         outputs = [outcome.outputs for outcome in (*outcomes, *further) if outcome.outputs is not None]
         if len(outputs) < len(outcomes) + len(plan.runs):
             return None, FURTHER_FAILED

@@ -6,8 +6,10 @@ from pydantic import Field
 
 from lethe.evaluator.contract.base import Contract
 
-FURTHER_WALL_S = 60.0
-"""What the further runs of a check on a server may take for its practice score, by the wall time of the check's own."""
+FURTHER_WALL_S, FURTHER_LIMIT_S = 60.0, 120.0
+"""The further runs of a check on a server are begun if all together should take no longer than the first, by the wall
+time of the check's own runs; those that go on after the second are ended.
+"""
 EPSILON_BIN = 0.5
 """Width of a bar of epsilon: another one halves the points of an image."""
 
@@ -28,10 +30,12 @@ class ScoredPractice(Contract):
     retain_ratio: float
     test_ratio: float
     epsilon: tuple[float, ...] = Field(
-        repr=False, description="Of each forget image; 0: the runs cannot be told from oracles"
+        min_length=1, repr=False, description="Of each forget image; 0: the runs cannot be told from oracles"
     )
-    margins: tuple[float, ...] = Field(repr=False, description="On each forget image, means over the runs")
-    oracle_margins: tuple[float, ...] = Field(repr=False, description="The same of the oracles")
+    margins: tuple[float, ...] = Field(
+        min_length=1, repr=False, description="On each forget image, means over the runs"
+    )
+    oracle_margins: tuple[float, ...] = Field(min_length=1, repr=False, description="The same of the oracles")
     trained_s: float | None = Field(default=None, description="Seconds of training practice oracles, if this check did")
 
     def __str__(self) -> str:

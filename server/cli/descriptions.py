@@ -94,7 +94,7 @@ def describe_comparison(before: SubmissionView, after: SubmissionView, found: Co
 
 
 def describe_log(log: SubmissionLog, *, with_output: bool) -> str:
-    """Describe the advice and resources of the check stage, `with_output` also everything that it printed."""
+    """Describe advice, resources and practice score of the check, `with_output` also everything that it printed."""
     lines = [f"{advice.code}: {advice.message}" for advice in log.advice]
     if log.wall_s is not None:
         lines.append(f"check: {resources(log)}")
@@ -102,6 +102,10 @@ def describe_log(log: SubmissionLog, *, with_output: bool) -> str:
         lines.append(expectation(log.hidden, log.memory_limit_bytes))
     if log.curve is not None:
         lines.append(curve_text(log.curve))
+    if log.practice is not None:
+        lines.append(str(log.practice))
+    if log.practice_missing:
+        lines.append(log.practice_missing)
     if with_output:
         lines += [part.rstrip() for part in (log.stdout, log.stderr, log.traceback) if part.strip()]
     return "\n".join(lines)

@@ -142,6 +142,12 @@ EXAMPLES: dict[str, Any] = {
                 {"step": 10, "retain": 0.94, "forget": 0.5, "test": 0.31},
             ],
         },
+        "practice": {
+            "rule": "exact", "runs": 8, "oracles": 32, "score": 0.4113, "low": 0.3391, "high": 0.4835,
+            "forgetting_quality": 0.4267, "retain_ratio": 0.9728, "test_ratio": 0.9909, "trained_s": None,
+            "epsilon": [0.41327, 1.02651], "margins": [2.71828, -0.57721], "oracle_margins": [1.61803, -0.69314],
+        },
+        "practice_missing": "",
     },
     "MeasuresView": {
         "is_pending": False, "is_asked": False,

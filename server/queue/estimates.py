@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from lethe.evaluator.contract.practice import FEWEST_RUNS
+from lethe.evaluator.contract.practice_score import FURTHER_LIMIT_S
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import Stage, SubmissionState
 from lethe.server.competitions.disclosure import last_step
@@ -30,6 +32,8 @@ def longest_s(spec: CompetitionSpec) -> float:
     if spec.limits.end_after_s is not None:
         return spec.limits.end_after_s
     check_s = spec.dependencies.install_wall_s + spec.evaluation.check_runs * (check_run_wall_s(spec) + OUTPUTS_S)
+    if spec.practice.oracles:
+        check_s += FURTHER_LIMIT_S + (FEWEST_RUNS - spec.evaluation.check_runs) * OUTPUTS_S
     each_s = spec.evaluation.runs * spec.limits.run_wall_s
     runs_s = min(each_s, spec.limits.total_wall_s or each_s) + spec.evaluation.runs * OUTPUTS_S
     audits_s = spec.audits.runs * spec.audits.wall_s

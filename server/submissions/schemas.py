@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from lethe.evaluator.contract.curves import Curve
 from lethe.evaluator.contract.hidden_estimates import HiddenEstimate
+from lethe.evaluator.contract.practice_score import ScoredPractice
 from lethe.server.leaderboard.schemas import IntervalView
 
 Parts = Annotated[
@@ -152,6 +153,12 @@ class SubmissionLog(BaseModel):
     memory_limit_bytes: int | None
     hidden: HiddenEstimate | None = Field(description="What to expect of a hidden run; null where that is not known")
     curve: Curve | None = Field(description="Accuracies over optimiser steps on practice data; null without any steps")
+    practice: ScoredPractice | None = Field(
+        default=None, description="Score of the check's runs and of further ones on practice data, against its oracles"
+    )
+    practice_missing: str = Field(
+        default="", description="Why there is no practice score; empty also where the competition has none"
+    )
 
 
 class ReceiptView(BaseModel):

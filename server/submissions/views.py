@@ -235,6 +235,8 @@ def _log(report: dict[str, Any]) -> SubmissionLog:
         memory_limit_bytes=report.get("memory_limit_bytes"),
         hidden=report.get("hidden"),
         curve=report.get("curve"),
+        practice=report.get("practice"),
+        practice_missing=report.get("practice_missing", ""),
     )
 
 

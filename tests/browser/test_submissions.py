@@ -47,13 +47,20 @@ REPORT = {
         ],
     },
 }
+PRACTICE = {
+    "rule": "exact", "runs": 8, "oracles": 32, "score": 0.3217, "low": 0.2411, "high": 0.4023,
+    "forgetting_quality": 0.3402, "retain_ratio": 0.971, "test_ratio": 0.974,
+    "epsilon": [0.13, 0.21, 0.4, 0.4, 0.55, 0.61, 0.97, 1.02, 1.13, 1.4, 1.44, 1.9, 2.31, 2.6],
+    "margins": [-3.1, -2.2, -1.4, -0.8, -0.3, 0.1, 0.4, 0.9, 1.3, 1.9, 2.4, 3.3, 4.1, 6.2],
+    "oracle_margins": [-4.4, -3.0, -2.1, -1.6, -1.1, -0.6, -0.2, 0.3, 0.6, 1.0, 1.6, 2.2, 3.0, 4.4],
+}  # fmt: skip
 STATES: dict[str, dict[str, Any]] = {
     "queued": {"state": SubmissionState.QUEUED, "finished_at": None},
     "running": {
         "state": SubmissionState.RUNNING,
         "finished_at": None,
         "runs_shown": 12,
-        "check_report": REPORT | {"traceback": ""},
+        "check_report": REPORT | {"traceback": "", "practice": PRACTICE},
     },
     "failed-check": {
         "state": SubmissionState.FAILED,
@@ -112,9 +119,14 @@ def test_every_state_is_accessible_and_fits_a_phone(
     for scheme in ("light", "dark"):
         assert_accessible(page, scheme)
         page.screenshot(path=_shot(f"submission-{name}-{scheme}"), full_page=True)
-    page.set_viewport_size({"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for width in (320, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.screenshot(path=_shot(f"submission-{name}-phone"), full_page=True)
+    if name == "running":
+        page.locator(".histogram summary").first.click()
+        expect(page.locator(".histogram tbody tr").nth(1)).to_have_text("0.5 to 1.03")
+        expect(page.get_by_role("img", name="Mean margins on 14 forget images, on average: runs 0.91")).to_be_visible()
     if name == "failed-check":
         page.get_by_role("link", name='File "submission.py", line 5').first.click()
         expect(page.locator(".source .line:target")).to_have_text("    return net\n")

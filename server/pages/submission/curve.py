@@ -8,9 +8,9 @@ from lethe.server.pages.formatting import count_text, curve_text
 from lethe.server.pages.scale import Tick, scale_for
 
 TOP, BOTTOM = 6.0, 84.0
-"""Percent of the height at which accuracies of 1 and 0 are; below are the numbers of steps."""
+"""Percent of the height at which 1 and 0 are; below are the numbers of the horizontal scale."""
 LEFT = 10.0
-"""Percent of the width where the accuracies are written."""
+"""Percent of the width where the numbers of the vertical scale are written."""
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -42,13 +42,13 @@ def curve_drawing(curve: Curve) -> CurveDrawing:
     text = curve_text(curve)
     lines = []
     for part in CURVE_PARTS:
-        dots = tuple((_x(scale.x(point.step)), _y(getattr(point, part))) for point in curve.points)
+        dots = tuple((x_of(scale.x(point.step)), y_of(getattr(point, part))) for point in curve.points)
         lines.append(CurveLine(part, dots, tuple((*start, *end) for start, end in pairwise(dots))))
-    ticks = [Tick(_x(tick.x), tick.label) for tick in scale.ticks if float(tick.label).is_integer()]
+    ticks = [Tick(x_of(tick.x), tick.label) for tick in scale.ticks if float(tick.label).is_integer()]
     return CurveDrawing(
         left=LEFT,
         lines=tuple(lines),
-        levels=tuple((f"{level:g}", _y(level)) for level in LEVELS),
+        levels=tuple((f"{level:g}", y_of(level)) for level in LEVELS),
         ticks=tuple(ticks),
         rows=tuple(
             (f"{point.step:,}", *(f"{getattr(point, part):.2f}" for part in CURVE_PARTS)) for point in curve.points
@@ -58,9 +58,11 @@ def curve_drawing(curve: Curve) -> CurveDrawing:
     )
 
 
-def _x(percent: float) -> float:
+def x_of(percent: float) -> float:
+    """Return where `percent` of the drawn width is, right of the numbers."""
     return round(LEFT + percent * (100 - LEFT) / 100, 2)
 
 
-def _y(accuracy: float) -> float:
-    return round(BOTTOM + accuracy * (TOP - BOTTOM), 2)
+def y_of(share: float) -> float:
+    """Return where `share` in [0, 1] of the drawn height is."""
+    return round(BOTTOM + share * (TOP - BOTTOM), 2)

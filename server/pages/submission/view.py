@@ -25,6 +25,7 @@ from lethe.server.pages.scale import anchor, scale_for
 from lethe.server.pages.source_view import Line
 from lethe.server.pages.submission.curve import CurveDrawing, curve_drawing
 from lethe.server.pages.submission.improvement import ImprovementBox
+from lethe.server.pages.submission.practice import PracticeBox, practice_box
 from lethe.server.pages.submissions.view import FullSelections, elapsed_text
 from lethe.server.submissions.publication import Licence
 from lethe.server.submissions.schemas import ReceiptView, SubmissionLog, SubmissionView
@@ -188,6 +189,8 @@ class SubmissionPage:
     outputs: tuple[Output, ...]
     usage: tuple[Fact, ...]
     curve: CurveDrawing | None
+    practice: PracticeBox | None
+    practice_missing: str
     batch_note: str
     packages: tuple[str, ...]
     lines: tuple[Line, ...]
@@ -251,6 +254,8 @@ def submission_page(
         outputs=() if log is None else _outputs(log, view.filename),
         usage=() if log is None else _usage(log),
         curve=None if log is None or log.curve is None else curve_drawing(log.curve),
+        practice=None if log is None or log.practice is None else practice_box(log.practice),
+        practice_missing="" if log is None else log.practice_missing,
         batch_note=batch_note,
         packages=() if log is None else tuple(log.packages),
         lines=lines,

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import insert, select, text, update
 
-from lethe.evaluator.contract.specification import CompetitionSpec, EvaluationSpec, LimitsSpec
+from lethe.evaluator.contract.specification import CompetitionSpec, EvaluationSpec, LimitsSpec, PracticeSpec
 from lethe.evaluator.contract.states import Stage, WorkState
 from lethe.server.competitions import service
 from lethe.server.control.sweeper import sweep
@@ -128,12 +128,14 @@ def test_a_submission_ends_at_its_deadline_and_is_refunded(site: Site) -> None:
 
 
 def test_the_longest_time_follows_from_the_limits() -> None:
-    def longest_s(**limits: float) -> float:
-        return estimates.longest_s(CompetitionSpec(slug="a", title="a", limits=LimitsSpec(**limits)))
+    def longest_s(oracles: int = 0, **limits: float) -> float:
+        practice = PracticeSpec(oracles=oracles)
+        return estimates.longest_s(CompetitionSpec(slug="a", title="a", practice=practice, limits=LimitsSpec(**limits)))
 
     own_s = longest_s(run_wall_s=60) - estimates.WAITING_S
     assert own_s == 3 * (120 + 2 * (60 + 60) + 32 * (60 + 60) + 900)
     assert longest_s(run_wall_s=120) - longest_s(run_wall_s=60) == 3 * (2 + 32) * 60
+    assert longest_s(oracles=8) - longest_s() == 3 * (120 + 6 * 60)  # the further runs of a practice score
     assert longest_s(end_after_s=5) == 5
     assert longest_s(run_wall_s=120, total_wall_s=32 * 60) < longest_s(run_wall_s=120)
 

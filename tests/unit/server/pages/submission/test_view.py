@@ -8,6 +8,7 @@ import pytest
 
 from lethe.evaluator.contract.curves import Curve, CurvePoint
 from lethe.evaluator.contract.hidden_estimates import HiddenEstimate
+from lethe.evaluator.contract.practice_score import ScoredPractice
 from lethe.server.leaderboard.schemas import IntervalView, Leaderboard, LeaderboardRow
 from lethe.server.models.times import utc_now
 from lethe.server.pages.rendering import render
@@ -197,3 +198,61 @@ def test_the_curve_of_a_check_is_drawn_and_told() -> None:
     assert text.count("<circle") == 9
     assert f'aria-label="{shown.curve.alternative}"'.replace("'", "&#39;") in text
     assert page(view(state="scored"), LOG).curve is None
+
+
+def scored_practice(**changes: Any) -> ScoredPractice:
+    values: dict[str, Any] = {
+        "rule": "exact", "runs": 8, "oracles": 32, "score": 0.25, "low": 0.125, "high": 0.5,
+        "forgetting_quality": 0.5, "retain_ratio": 1.0, "test_ratio": 0.5, "epsilon": (0.0, 0.49, 0.5, 1.2),
+        "margins": (-0.5, 1.0, 1.5, 3.9), "oracle_margins": (-1.5, 0.5, 1.5, 2.5),
+    }  # fmt: skip
+    return ScoredPractice.model_validate(values | changes)
+
+
+def test_the_practice_score_is_told_and_drawn() -> None:
+    shown = page(view(state="scored"), LOG.model_copy(update={"practice": scored_practice()}))
+    box = shown.practice
+    assert box is not None
+    assert (box.score, box.interval) == ("0.2500", "0.1250 to 0.5000")
+    assert box.parts == "forgetting quality 0.5000 × retain 1.000 × test 0.500"
+    assert box.epsilon.rows == (("0.0 to 0.5", "2"), ("0.5 to 1.0", "1"), ("1.0 to 1.5", "1"))
+    assert box.epsilon.alternative == (
+        "Epsilon of 4 forget images, by how many have it: 0.0 to 0.5: 2, 0.5 to 1.0: 1, 1.0 to 1.5: 1"
+    )
+    ((name, bars),) = box.epsilon.series
+    assert name == "images"
+    assert [bar.y for bar in bars] == [6.0, 45.0, 45.0]  # two images reach the top, one half of it
+    assert all(round(bar.y + bar.height, 2) == 84.0 for bar in bars)
+    assert [level for level, _ in box.epsilon.levels] == ["0", "1", "2"]
+    assert box.margins.rows[:2] == (("-2 to -1", "0", "1"), ("-1 to 0", "1", "0"))
+    runs, oracles = (drawn for _, drawn in box.margins.series)
+    assert all(10 <= one.x < one.x + one.width <= other.x + 0.02 for one, other in zip(runs, oracles, strict=True))
+    assert sum(int(row[1]) for row in box.margins.rows) == sum(int(row[2]) for row in box.margins.rows) == 4
+    assert box.margins.alternative == ("Mean margins on 4 forget images, on average: runs 1.48, oracles 0.75")
+    text = render("", "submission/submission.html", view=shown, etag="")
+    assert "<b>Practice score 0.2500</b>, 95% interval 0.1250 to 0.5000: forgetting quality 0.5000" in text
+    assert box.basis in text
+    assert box.basis.startswith("8 runs against 32 practice oracles, rule exact, on other people than ")
+    assert text.count("<rect ") == 3 + 3 + 4
+    assert f'aria-label="{box.epsilon.alternative}"' in text
+
+
+def test_large_and_equal_values_are_drawn_too() -> None:
+    drawn = page(
+        view(state="scored"),
+        LOG.model_copy(
+            update={"practice": scored_practice(epsilon=(99.0, 0.0), margins=(0.0, 0.0), oracle_margins=(0.0, 0.0))}
+        ),
+    ).practice
+    assert drawn is not None
+    assert len(drawn.epsilon.rows) == 20
+    assert drawn.epsilon.rows[-1] == ("9.5 or more", "1")
+    assert drawn.margins.rows[0][1:] == ("2", "2")
+
+
+def test_a_missing_practice_score_is_explained() -> None:
+    assert page(view(state="scored"), LOG).practice is None
+    log = LOG.model_copy(update={"practice_missing": "Left out: `lethe check -c` scores it."})
+    text = render("", "submission/submission.html", view=page(view(state="scored"), log), etag="")
+    assert '<p class="note">Left out: <code>lethe check -c</code> scores it.</p>' in text
+    assert "Practice score" not in text
