@@ -60,7 +60,7 @@ def load_practice(
     `files` says where a source that reads files finds them. Raises as `prepare_practice` does, and BundleInvalid.
     """
     if isinstance(given, PracticeBundle):
-        return PracticeData(given.facts, _unpacked(given, store), given.oracles())
+        return PracticeData(given.facts, _unpacked(given, store), given.oracles(), given.hidden_scale())
     prepared = prepare_practice(given, store, files=files, progress=progress)
     return PracticeData(facts_of(given), prepared, hidden=_hidden_scale(given, prepared))
 

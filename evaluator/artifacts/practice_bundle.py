@@ -18,6 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load, save
 
 from lethe.evaluator.artifacts.outputs import OutputsInvalid, StackedOutputs, pack_arrays, unpack_arrays
+from lethe.evaluator.contract.batch_counts import ImageCounts, VisibleCounts
+from lethe.evaluator.contract.hidden_estimates import HiddenScale, hidden_scale
 from lethe.evaluator.contract.practice import PRACTICE_FORMAT, PracticeFacts
 from lethe.evaluator.errors import EvaluatorError
 
@@ -36,10 +38,14 @@ class BundleInvalid(EvaluatorError, ValueError):
 
 @dataclass(frozen=True)
 class PracticeBundle:
-    """A practice bundle on this machine; arrays are read when they are asked for."""
+    """A practice bundle on this machine; arrays are read when they are asked for.
+
+    `hidden` are numbers of images that the competition's page tells of its hidden data; None where they are not known.
+    """
 
     path: Path
     facts: PracticeFacts
+    hidden: VisibleCounts | None = None
 
     def visible(self) -> Arrays:
         """The arrays of the visible bundle, as a guest sees them."""
@@ -70,6 +76,17 @@ class PracticeBundle:
         """The number of images of each of the four data sets."""
         with safe_open(self.path, framework="numpy") as file:
             return {part: file.get_slice(f"{part}.labels").get_shape()[0] for part in (*VISIBLE, "test")}
+
+    def hidden_scale(self) -> HiddenScale | None:
+        """Return how hidden runs differ from runs on this bundle; None where that is not known."""
+        if self.hidden is None:
+            return None
+        with safe_open(self.path, framework="numpy") as file:
+            image_size = file.get_slice("retain.images").get_shape()[-1]
+        images = self.images()
+        counts = ImageCounts(**{part: images[part] for part in VISIBLE})
+        wall_limit_s = self.facts.limits.run_wall_s
+        return hidden_scale(counts, self.hidden, image_size=image_size, wall_limit_s=wall_limit_s)
 
     def _arrays(self, wanted: Callable[[str], bool]) -> Arrays:
         with safe_open(self.path, framework="numpy") as file:

@@ -1,5 +1,6 @@
 """How many batches the loaders of a submission have, on practice data and in hidden runs."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 PARTS = ("retain", "forget", "validation")
@@ -16,6 +17,15 @@ class VisibleCounts(Protocol):
 
     @property
     def validation(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class ImageCounts:
+    """`VisibleCounts` of data that were counted just now."""
+
+    retain: int
+    forget: int
+    validation: int
 
 
 def batch_note(practice: VisibleCounts | None, hidden: VisibleCounts, batch_size: int) -> str:

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import BufferedRandom, BytesIO
 from pathlib import Path
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from lethe.server.client.api import Client
 from lethe.server.client.errors import ApiError
-from lethe.server.competitions.schemas import PracticeView
+from lethe.server.competitions.schemas import CompetitionFacts, PracticeView, PublicCounts
 
 if TYPE_CHECKING:
     from lethe.evaluator.artifacts.practice_bundle import PracticeBundle
@@ -34,28 +34,33 @@ ReportBytes = Callable[[int, int], None]
 
 
 class _Known(BaseModel):
-    """The bundle of one competition that was seen last."""
+    """The bundle of one competition that was seen last, and how many hidden images its page told of then."""
 
     server: str
     slug: str
     sha256: str
     seen_at: datetime
+    counts: PublicCounts | None = None
 
 
 @dataclass(frozen=True)
 class CachedBundle:
-    """A verified bundle on this machine. `seen_at` is when the server last named it; `is_current`: just now."""
+    """A verified bundle on this machine. `seen_at` is when the server last named it; `is_current`: just now.
+
+    `counts` are the hidden images that the competition's page told of at that time; None where no version kept them.
+    """
 
     path: Path
     sha256: str
     seen_at: datetime
     is_current: bool
+    counts: PublicCounts | None = None
 
     def open(self) -> "PracticeBundle":
         """Return its content; raises BundleInvalid for one of another format."""
         from lethe.evaluator.artifacts.practice_bundle import open_bundle
 
-        return open_bundle(self.path)
+        return replace(open_bundle(self.path), hidden=self.counts)
 
 
 class PracticeCache:
@@ -72,7 +77,7 @@ class PracticeCache:
         known = self._known(server, slug)
         if known is None or not (path := self._folder / known.sha256 / FILE).is_file():
             return None
-        return CachedBundle(path, known.sha256, known.seen_at, is_current=False)
+        return CachedBundle(path, known.sha256, known.seen_at, is_current=False, counts=known.counts)
 
     def obtain(
         self, client: Client, slug: str, *, agreed: Callable[[int], bool], progress: ReportBytes
@@ -83,7 +88,8 @@ class PracticeCache:
         goes on by itself, or at the next call. Raises ApiError.
         """
         try:
-            offered = _offered(client, slug)
+            facts = client.competition(slug)
+            offered = _offered(client, slug, facts)
         except ApiError as error:
             kept = self.find(client.server, slug)
             if not _is_outage(error):
@@ -104,17 +110,18 @@ class PracticeCache:
                     _download(client, slug, offered, partial, progress)
                     (folder / PARTIAL).replace(path)
             (folder / PARTIAL).unlink(missing_ok=True)
-            return self._remember(client.server, slug, offered.sha256)
+            return self._remember(client.server, slug, offered.sha256, facts.counts)
 
-    def _remember(self, server: str, slug: str, sha256: str) -> CachedBundle:
-        former, known = self._known(server, slug), _Known(server=server, slug=slug, sha256=sha256, seen_at=_now())
+    def _remember(self, server: str, slug: str, sha256: str, counts: PublicCounts) -> CachedBundle:
+        former = self._known(server, slug)
+        known = _Known(server=server, slug=slug, sha256=sha256, seen_at=_now(), counts=counts)
         note = self._note(server, slug)
         new = note.with_suffix(".new")
         new.write_text(known.model_dump_json(), encoding="utf-8")
         new.replace(note)
         if former is not None and former.sha256 != sha256:
             shutil.rmtree(self._folder / former.sha256, ignore_errors=True)
-        return CachedBundle(self._folder / sha256 / FILE, sha256, known.seen_at, is_current=True)
+        return CachedBundle(self._folder / sha256 / FILE, sha256, known.seen_at, is_current=True, counts=counts)
 
     def _known(self, server: str, slug: str) -> _Known | None:
         try:
@@ -126,9 +133,9 @@ class PracticeCache:
         return self._folder / f"{hashlib.sha256(f'{server} {slug}'.encode()).hexdigest()[:32]}.json"
 
 
-def _offered(client: Client, slug: str) -> PracticeView:
+def _offered(client: Client, slug: str, facts: CompetitionFacts) -> PracticeView:
     """Return what the server has; where that is nothing, ask for it, for the server's own words about it."""
-    offered = client.competition(slug).practice
+    offered = facts.practice
     if offered is None:
         client.download_practice(slug, BytesIO())
         raise ApiError(f"{client.server} has no practice bundle of {slug}", code="practice_not_found")

@@ -14,6 +14,8 @@ from safetensors.numpy import load_file
 
 from lethe.evaluator.artifacts.oracles import load_pool
 from lethe.evaluator.artifacts.practice_bundle import open_bundle
+from lethe.evaluator.contract.advice import Advice
+from lethe.evaluator.contract.batch_counts import ImageCounts
 from lethe.evaluator.contract.data_sources import ImageFolderSpec, SyntheticFacesSpec
 from lethe.evaluator.contract.prepared_competition import PracticeFile, PreparedCompetition
 from lethe.evaluator.contract.specification import (
@@ -175,6 +177,18 @@ def test_seeding_publishes_the_oracles_and_a_check_scores_with_them(
         assert result.score is not None
         assert (result.score.runs, result.score.oracles, result.score.trained_s) == (10, 8, None)
         assert not (store / "banks").exists()  # nothing was trained
+        assert result.report.hidden is None
+        assert Advice.NEAR_TIME_LIMIT not in result.report.advice
+
+        # With the numbers of hidden images, as the competition's page tells them, it says what hidden runs may take.
+        images = bundle.images()
+        many = ImageCounts(retain=100_000 * images["retain"], forget=images["forget"], validation=images["validation"])
+        known = load_practice(replace(bundle, hidden=many), opened.resources.store)
+        result = replace(opened, data=known).check(IDLE)
+        assert result.report.hidden is not None
+        assert result.report.hidden.wall_s >= 100_000 * result.report.wall_s  # of the slower run
+        assert result.report.hidden.wall_limit_s == FACES.limits.run_wall_s
+        assert Advice.NEAR_TIME_LIMIT in result.report.advice
 
         # A bundle without oracles: eight are trained once, and how long that took is told once.
         bare = load_practice(open_bundle(former), opened.resources.store)

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from lethe.server.cli import app
 from lethe.server.client import ApiError, Client
 from lethe.server.client.practice import BUNDLES, TRIES, CachedBundle, PracticeCache
+from lethe.server.competitions.schemas import PublicCounts
 from lethe.server.http.openapi_examples import EXAMPLES
 from tests.conftest import free_port
 from tests.practice_bundles import bundle
@@ -95,6 +96,7 @@ def test_a_cut_download_goes_on_by_itself_where_it_stopped(server: Server, tmp_p
     assert found.is_current
     assert server.asked == ["", "bytes=1000-", "bytes=1000-", "bytes=1500-"]
     assert found.open().facts.oracles == 8
+    assert found.counts == PublicCounts.model_validate(EXAMPLES["CompetitionFacts"]["counts"])
     obtain(server, tmp_path)
     assert len(server.asked) == 4  # it is here
 
@@ -211,6 +213,15 @@ def test_without_a_server_the_copy_is_used_with_its_age(server: Server, home: Pa
     stored["seen_at"] = (datetime.now(UTC) - timedelta(days=3, hours=5)).isoformat()
     note.write_text(json.dumps(stored))
     server.server_close()
+    kept = obtain(server, home)
+    assert kept is not None
+    scale = kept.open().hidden_scale()
+    assert scale is not None  # 660 retain and 84 forget images beside 32 and 4, by what the server said before
+    assert (scale.images_ratio, scale.added_image_bytes) == (21.0, (660 + 84 - 36) * 3 * 16 * 16 * 4)
+    note.write_text(json.dumps(stored | {"counts": None}))  # as an older version left it
+    unknown = obtain(server, home)
+    assert unknown is not None
+    assert unknown.open().hidden_scale() is None
     away = CliRunner().invoke(app, words)
     assert away.exit_code == 0, away.output
     assert f"{server.url} does not answer; using the copy from 3 days ago, which may be outdated." in away.stderr

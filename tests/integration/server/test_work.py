@@ -8,11 +8,13 @@ import pytest
 from sqlalchemy import delete, select
 
 from lethe.evaluator.contract.faults import Fault, FaultCode
+from lethe.server.cli.descriptions import describe_log
 from lethe.server.competitions.service import get_competition
 from lethe.server.control.sweeper import sweep
 from lethe.server.lifecycle.transitions import OfSubmission
 from lethe.server.models import Competition, Submission, WorkItem
 from lethe.server.queue.planning import fail
+from lethe.server.submissions.schemas import SubmissionLog
 from tests.integration.server.conftest import RUNS, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -197,24 +199,34 @@ def test_packages_that_the_check_installed_are_those_of_every_run(site: Site) ->
         assert [site.claim().packages for _ in range(3)] == [("einops==0.8.1",)] * 3
 
 
-def test_only_a_check_has_public_data_and_its_team_sees_the_curve(site: Site) -> None:
+def test_only_a_check_has_public_data_and_its_team_sees_curve_and_practice_score(site: Site) -> None:
     points = [{"step": step, "retain": 1.0, "forget": 0.5, "test": 0.25} for step in (0, 4, 9)]
     hidden = {"wall_s": 6.0, "wall_limit_s": 60.0, "peak_memory_bytes": None}
+    scored = {
+        "rule": "exact", "runs": 8, "oracles": 32, "score": 0.25, "low": 0.125, "high": 0.5, "forgetting_quality": 0.5,
+        "retain_ratio": 1.0, "test_ratio": 0.5, "epsilon": [0.5, 1.25], "margins": [-1.5, 2.5],
+        "oracle_margins": [-2.0, 3.0], "trained_s": None,
+    }  # fmt: skip
     report = {
         "stdout": "", "stderr": "", "traceback": "", "wall_s": 1.0, "cpu_s": None, "peak_memory_bytes": None,
-        "wall_limit_s": 60.0, "hidden": hidden, "curve": {"images": 32, "points": points},
+        "wall_limit_s": 60.0, "hidden": hidden, "curve": {"images": 32, "points": points}, "practice": scored,
     }  # fmt: skip
+    bundle = {"artifact": {"key": "bundle", "sha256": "a" * 64}, "size_bytes": 9, "oracles": 32, "format": 1}
     with site.context.database.write() as session:
         competition = get_competition(session, SLUG)
         counts = competition.prepared["public"]["counts"]
         fewer = counts | {"retain": counts["retain"] // 2, "forget": counts["forget"]}
-        practice = competition.prepared["practice"] | {"counts": fewer}
+        practice = competition.prepared["practice"] | {"counts": fewer, "bundle": bundle}
         competition.prepared = competition.prepared | {"practice": practice}
     with site.register("ann") as ann:
         identifier = upload(ann).json()["id"]
         check = site.claim()
         assert (check.is_practice, check.evaluation.key) == (True, practice["evaluation"]["key"])
         assert check.hidden.images_ratio == 2.0
+        assert check.practice_score.bundle.key == "bundle"
+        further = check.practice_score.runs
+        assert [order.index for order in (*check.runs, *further)] == list(range(8))
+        assert len({order.seed for order in (*check.runs, *further)}) == 8
         backwards = report | {"curve": {"images": 32, "points": [*points, points[0]]}}
         answer = site.work(
             "outcome", work_id=str(check.work_id), token=check.token, sandbox_mode="test", check=backwards
@@ -222,8 +234,11 @@ def test_only_a_check_has_public_data_and_its_team_sees_the_curve(site: Site) ->
         assert answer.status_code == 422
         site.report(check, check=report)
         runs = [site.claim() for _ in range(3)]
-        assert {(job.is_practice, job.hidden, job.evaluation.key) for job in runs} == {
-            (False, None, "evaluation.safetensors")
+        assert {(job.is_practice, job.hidden, job.practice_score, job.evaluation.key) for job in runs} == {
+            (False, None, None, "evaluation.safetensors")
         }
         log = ann.get(f"/submissions/{identifier}/log").json()
     assert (log["curve"]["points"], log["hidden"], log["wall_limit_s"]) == (points, hidden, 60.0)
+    assert (log["practice"], log["practice_missing"]) == (scored, "")
+    told = describe_log(SubmissionLog.model_validate(log), with_output=False).splitlines()
+    assert told[-1].startswith("practice score 0.2500, 95% interval [0.1250, 0.5000]: forgetting quality 0.5000 × ")

@@ -1,6 +1,7 @@
 """A practice bundle gives back what it was packed from, and nothing else passes for one."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from safetensors.numpy import load, load_file, save, save_file
 from lethe.evaluator.artifacts import open_store
 from lethe.evaluator.artifacts.practice_bundle import BundleInvalid, open_bundle
 from lethe.evaluator.artifacts.store import sha256_hex
+from lethe.evaluator.contract.batch_counts import ImageCounts
+from lethe.evaluator.contract.hidden_estimates import HiddenScale
 from lethe.evaluator.contract.practice import PRACTICE_FORMAT, practice_facts
 from lethe.evaluator.contract.specification import CompetitionSpec, LimitsSpec, MetricSpec, PracticeSpec
 from lethe.evaluator.practice_data import load_practice
@@ -40,10 +43,20 @@ def test_everything_comes_back(path: Path, tmp_path: Path) -> None:
         sha256_hex(evaluation),
     )
     assert data.prepared.original.sha256 == sha256_hex(weights)
+    assert data.hidden is None  # the file tells nothing of hidden data
     unpacked = sorted(tmp_path.glob("bundles/*/*"))
     changed = [file.stat().st_mtime_ns for file in unpacked]
     assert load_practice(found, open_store(tmp_path.as_uri())).prepared == data.prepared
     assert [file.stat().st_mtime_ns for file in unpacked] == changed
+
+
+def test_with_the_hidden_numbers_it_says_how_hidden_runs_differ(path: Path, tmp_path: Path) -> None:
+    images = open_bundle(path).images()
+    assert (images["retain"], images["forget"]) == (32, 4)
+    known = replace(open_bundle(path), hidden=ImageCounts(retain=640, forget=40, validation=40))
+    assert load_practice(known, open_store(tmp_path.as_uri())).hidden == HiddenScale(
+        images_ratio=20.0, added_image_bytes=(680 - 36) * 3 * 16 * 16 * 4, wall_limit_s=60.0
+    )
 
 
 def test_equal_competitions_give_equal_bytes_and_one_without_oracles_says_so(tmp_path: Path) -> None:
