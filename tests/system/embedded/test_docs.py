@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.photographs import make_image_folder
@@ -128,6 +129,7 @@ def test_the_path_of_the_docs(people: dict[str, Person], embedded: Installation)
         files = {"file": ("my_method.py", another.encode())}
         answer = bob.post("/competitions/our-people/submissions", files=files)
         assert wait(bob, answer.json()["id"])["state"] == "scored"
+        assert_practice_score_is_shown(embedded, bob, answer.json()["id"])
     (people["dora"].folder / "my_method.py").write_text(source)
     run_api(people["dora"], api.take("A first submission"))
 
@@ -151,6 +153,22 @@ def test_the_path_of_the_docs(people: dict[str, Person], embedded: Installation)
     assert "our-people" not in embedded.lethe("admin", "competition", "list").stdout
     for page in (hosting, participants, api):
         assert page.done == set(page.blocks), f"{page.name} has commands that this test does not run"
+
+
+def assert_practice_score_is_shown(embedded: Installation, bob: httpx.Client, identifier: str) -> None:
+    """The host has trained practice oracles, so the check went on to a score, which API and page show."""
+    log = bob.get(f"/submissions/{identifier}/log").json()
+    score = log["practice"]
+    assert (score["runs"], score["oracles"], log["practice_missing"]) == (8, 8, "")
+    assert score["low"] <= score["score"] <= score["high"]
+    assert len(score["epsilon"]) == len(score["margins"]) == len(score["oracle_margins"])
+    with httpx.Client(base_url=embedded.url) as browser:
+        login = {"username": "bob", "password": "correct horse"}
+        assert browser.post("/api/v1/session", json=login).status_code == 200
+        page = browser.get(f"/submissions/{identifier}").text
+    assert f"<b>Practice score {score['score']:.4f}</b>" in page
+    assert "8 runs against 8 practice oracles" in page
+    assert 'aria-label="Epsilon of ' in page
 
 
 def name_classes(table: Path) -> None:
