@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from lethe.evaluator.artifacts.outputs import read_arrays, read_outputs, stack_outputs
 from lethe.evaluator.artifacts.practice_bundle import BundleInvalid, PracticeBundle
 from lethe.evaluator.contract.advice import Advice
@@ -36,5 +38,5 @@ def score_check(bundle: PracticeBundle, outputs: Sequence[bytes], evaluation: Pa
     oracles = bundle.oracles()
     if oracles is None:
         raise BundleInvalid(f"{bundle.path} has no oracles")
-    labels = dict(read_arrays(evaluation, ["forget.labels"]))["forget.labels"]
+    labels = dict(read_arrays(evaluation, ["forget.labels"]))["forget.labels"].astype(np.int64)
     return score_practice(stack_outputs([read_outputs(one) for one in outputs]), oracles, labels, bundle.facts.metric)
