@@ -25,6 +25,7 @@ from lethe.server.hosting import actions, finals
 from lethe.server.hosting.calibration import calibrate, require_seeded, wanted_oracles
 from lethe.server.hosting.creation_warnings import figure_warnings, forget_gap
 from lethe.server.hosting.practice_bundles import store_bundle
+from lethe.server.hosting.unfinished_creations import creation_at_work
 from lethe.server.leaderboard.measures import unknown_columns
 from lethe.server.models import Competition
 from lethe.server.settings import Settings
@@ -84,7 +85,7 @@ def create(
     """Prepare data and models, then store the competition as a draft.
 
     `look` is called before any training with what was read, also when it is then refused. Raises CompetitionExists and
-    UnknownMeasure before any work.
+    UnknownMeasure before any work. If it fails or is killed, nothing that it stored stays.
 
     Seeds that the specification leaves out are drawn here and kept in the database only.
     """
@@ -97,17 +98,19 @@ def create(
         existing = find_competition(session, spec.slug, drafts=True)
         if existing is not None:
             raise service.CompetitionExists(_differences(existing, spec))
-    prepared = prepare(seeded, context.artifacts, files=files, jobs=jobs, progress=progress, look=look)
-    seeded = seeded.with_time_budget(prepared.public.figures.retrain_wall_s)
-    practice = store_bundle(context.artifacts, seeded, prepared.practice)
-    prepared = prepared.model_copy(update={"practice": practice})
-    audit = None
-    if (plan := audit_plan(seeded, prepared.public)) is not None:
-        trained = plan.model_copy(update={"references": plan.references[:FIRST_ORACLES]})
-        audit = audit_original(trained, context.artifacts)
-    with context.database.write() as session:
-        competition = service.create(session, seeded, prepared)
-        record(session, "competition.create", spec.slug, competition=competition)
+    with creation_at_work(context) as creation:
+        prepared = prepare(seeded, creation.store, files=files, jobs=jobs, progress=progress, look=look)
+        seeded = seeded.with_time_budget(prepared.public.figures.retrain_wall_s)
+        practice = store_bundle(creation.store, seeded, prepared.practice)
+        prepared = prepared.model_copy(update={"practice": practice})
+        audit = None
+        if (plan := audit_plan(seeded, prepared.public)) is not None:
+            trained = plan.model_copy(update={"references": plan.references[:FIRST_ORACLES]})
+            audit = audit_original(trained, creation.store)
+        with context.database.write() as session:
+            creation.require_held(session)
+            competition = service.create(session, seeded, prepared)
+            record(session, "competition.create", spec.slug, competition=competition)
     return Created(seeded, prepared, audit)
 
 
