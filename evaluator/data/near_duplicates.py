@@ -43,5 +43,5 @@ def _hashes(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], NDArray[np.f
         grey = Image.fromarray(image.transpose(1, 2, 0)).convert("L")
         pixels = np.asarray(grey.resize((WIDTH, HEIGHT), Image.Resampling.BOX))
         hashes[row] = np.packbits(pixels[:, 1:] > pixels[:, :-1]).view(np.uint64)[0]
-        small[row] = grey.resize((16, 16), Image.Resampling.BOX)
+        small[row] = np.asarray(grey.resize((16, 16), Image.Resampling.BOX))
     return hashes, small
