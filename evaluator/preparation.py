@@ -1,7 +1,7 @@
 """Preparing a competition: from its specification to stored data, original models, a first few oracles and figures."""
 
 import time
-from dataclasses import replace
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +25,17 @@ from lethe.evaluator.contract.prepared_competition import (
 from lethe.evaluator.contract.specification import CompetitionSpec, SplitSpec
 from lethe.evaluator.data.bundles import anonymise, evaluation_bundle, visible_bundle
 from lethe.evaluator.data.contact_sheet import contact_sheet
-from lethe.evaluator.data.disk_space import require_space
+from lethe.evaluator.data.disk_space import needed_bytes, require_space
 from lethe.evaluator.data.photographs import DataError, Photographs, digest, pack_photographs
-from lethe.evaluator.data.sources import Files, load_collection, practice_photographs
+from lethe.evaluator.data.review import Review, review_data
+from lethe.evaluator.data.sources import Collection, Files, load_collection, practice_photographs
 from lethe.evaluator.data.splits import Split, Splits, draw_splits
 from lethe.evaluator.environment import environment
 
 ORIGINAL_PARTS = ("retain", "forget")
 FIRST_ORACLES = 2
+
+Look = Callable[[Review], None]
 
 
 def prepare(
@@ -42,6 +45,7 @@ def prepare(
     files: Files | None = None,
     jobs: int | None = None,
     progress: ReportProgress | None = None,
+    look: Look | None = None,
 ) -> PreparedCompetition:
     """Return the prepared competition, after storing everything that it names.
 
@@ -49,17 +53,15 @@ def prepare(
     practice data, trains the original models and the first two oracles of each split in `jobs` processes (default:
     cores), and computes the figures. Every seed of `spec` must be given. `files` says where a source that reads files
     finds them. Repeating it, or continuing after it was killed, trains nothing twice and gives the same result.
-    `progress` is called with the stages `data` and `models`. Raises DataError before any training when the data cannot
+    `progress` is called with the stages `data` and `models`, `look` before any training with what was read, also when
+    the data are then refused. Raises DataError before any training when the data cannot
     be used or split as specified, or the store is too small, and TrainingFailed when a training process dies or raises.
     """
     files = _reporting(files, progress)
-    collection = load_collection(spec, files)
+    collection, splits, practice_side = _read(spec, store, files, look)
     hidden, practice = collection.hidden, collection.practice
-    splits = _draw(hidden, spec.split, spec, is_hidden=collection.is_hidden)
-    practice_side = _draw_practice(spec, practice)
-    require_space(spec, store, hidden, splits)
     manifest = _manifest(spec, store, hidden, practice, skipped=len(files.skipped))
-    named = {"public": splits.public} | ({} if splits.final is None else {"final": splits.final})
+    named = splits.named
     bundles = {name: _store_bundles(store, hidden, split, spec) for name, split in named.items()}
     practice_bundles, practice_counts = _store_practice(store, practice, spec, practice_side)
 
@@ -110,8 +112,27 @@ def prepare_practice(
     return _prepared_practice(bundles, original, counts)
 
 
+def _read(
+    spec: CompetitionSpec, store: ArtifactStore, files: Files, look: Look | None
+) -> tuple[Collection, Splits, Split]:
+    """Read and split the photographs, and those to practise on; `look` is called also when they are refused."""
+    counts: dict[str, Counts] = {}
+    needed = None
+    try:
+        collection = load_collection(spec, files)
+        splits = _draw(collection.hidden, spec.split, spec, is_hidden=collection.is_hidden)
+        counts |= {name: _counts(collection.hidden, split) for name, split in splits.named.items()}
+        needed = needed_bytes(spec, collection.hidden, splits)
+        practice_side = _draw_practice(spec, collection.practice)
+        require_space(spec, store, needed)
+        return collection, splits, practice_side
+    finally:
+        if look is not None and files.photographs is not None:
+            look(review_data(spec, files, counts, needed))
+
+
 def _reporting(files: Files | None, progress: ReportProgress | None) -> Files:
-    """`files`, with its decoding reported to `progress` as the stage `data`."""
+    """`files`, which from now on reports its decoding to `progress` as the stage `data`."""
     found = files or Files()
     if progress is None:
         return found
@@ -120,7 +141,8 @@ def _reporting(files: Files | None, progress: ReportProgress | None) -> Files:
     def report(done: int, total: int) -> None:
         progress(Progress("data", done, total, done, time.monotonic() - started))
 
-    return replace(found, report=report)
+    found.report = report
+    return found
 
 
 def _manifest(

@@ -1,18 +1,16 @@
 """The temporary folder that a jail is built from: copies that the sandbox uid can read."""
 
-import contextlib
-import fcntl
 import json
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lethe.sandbox.identity import Identity
+from lethe.sandbox.scratch_folders import scratch_folder
 from lethe.sandbox.setup import Backend, Setup
 
 PREFIX = "lethe-sandbox-"
@@ -54,9 +52,7 @@ class Staging:
 @contextmanager
 def staged(setup: Setup, identity: Identity, config: Mapping[str, object]) -> Iterator[Staging]:
     """A filled staging folder, removed on exit. Raises OSError when an input or harness file cannot be read."""
-    remove_stale()
-    root, lock = _make_root()
-    try:
+    with scratch_folder(PREFIX) as root:
         root.chmod(0o755)
         staging = Staging(root)
         unsafe = (_UNSAFE_MODULE,) if setup.backend is Backend.UNSAFE else ()
@@ -68,50 +64,15 @@ def staged(setup: Setup, identity: Identity, config: Mapping[str, object]) -> It
         _stage_proc(staging.proc, has_gpu=setup.gpu is not None)
         _write(staging.config, json.dumps(config))
         yield staging
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
-        os.close(lock)
 
 
 @contextmanager
 def staged_code() -> Iterator[Path]:
     """A folder, removed on exit, from which `lethe.sandbox.memory_files` can be imported by everybody."""
-    root, lock = _make_root()
-    try:
+    with scratch_folder(PREFIX) as root:
         root.chmod(0o755)
         _stage_code({}, _FILLING_MODULES, root / "code")
         yield root / "code"
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
-        os.close(lock)
-
-
-def _make_root() -> tuple[Path, int]:
-    """A new folder, and a descriptor whose lock marks it as in use until this process exits."""
-    while True:
-        root = Path(tempfile.mkdtemp(prefix=PREFIX))
-        try:
-            lock = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            continue  # another worker's remove_stale removed it before it was opened
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        if root.exists():
-            return root, lock
-        os.close(lock)  # or before it was locked
-
-
-def remove_stale() -> None:
-    """Remove the staging folders of killed processes."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError):
-            if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
-                continue
-            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(fd)
 
 
 def _stage_code(harness: Mapping[str, Path], modules: tuple[str, ...], code: Path) -> None:

@@ -87,6 +87,12 @@ class Settings(LetheSettings):
         description="Event streams that `lethe serve` keeps open at a time, three quarters of the connections at most; "
         "pages without one ask every few seconds",
     )
+    photograph_pixels: int = Field(
+        default=80_000_000,
+        ge=1,
+        description="Pixels of the largest photograph that `lethe admin competition create` reads; decoding one takes "
+        "three bytes of memory for each, in as many threads as there are cores",
+    )
     attempts_per_address: int = Field(
         default=500, ge=0, description="Uploads from one address that are checked per day (UTC); 0: no limit"
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from glob import escape
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 from urllib.parse import unquote, urlsplit
@@ -88,6 +89,13 @@ class ArtifactStore:
     def __init__(self, backend: ObjectStore, url: str) -> None:
         self._backend = backend
         self.url = url
+
+    def noting(self, folder: str) -> "ArtifactStore":
+        """The same store, which notes each key below `folder` before it stores anything under it.
+
+        A note's content is the key; it is under another key for each.
+        """
+        return _NotingStore(self._backend, self.url, folder)
 
     def put(self, key: str, data: bytes, *, sha256: str | None = None) -> ArtifactRef:
         """Store `data` under `key` and return the reference to it.
@@ -181,6 +189,7 @@ class ArtifactStore:
             for key in wanted:
                 with suppress(FileNotFoundError):
                     obstore.delete(self._backend, key)
+                self._delete_partial(key)
 
     def probe(self) -> None:
         """Return when the store answers and its folder or bucket exists; raises ArtifactStoreAway."""
@@ -314,6 +323,13 @@ class ArtifactStore:
                 folder = folder / part
                 folder.mkdir(mode=0o700, exist_ok=True)
 
+    def _delete_partial(self, key: str) -> None:
+        """On a local disk: remove what a put that was killed has written, beside its key and in no listing."""
+        if isinstance(self._backend, LocalStore) and self._backend.prefix is not None:
+            path = Path(self._backend.prefix) / key
+            for partial in path.parent.glob(f"{escape(path.name)}#*"):
+                partial.unlink(missing_ok=True)
+
     def _make_durable(self, key: str) -> None:
         """On a local disk: remove others' permissions and sync, so that the bytes survive a power cut."""
         if isinstance(self._backend, LocalStore) and self._backend.prefix is not None:
@@ -325,6 +341,16 @@ class ArtifactStore:
                     os.fsync(descriptor)
                 finally:
                     os.close(descriptor)
+
+
+class _NotingStore(ArtifactStore):
+    def __init__(self, backend: ObjectStore, url: str, folder: str) -> None:
+        super().__init__(backend, url)
+        self._folder = folder
+
+    def put(self, key: str, data: bytes, *, sha256: str | None = None) -> ArtifactRef:
+        super().put(f"{self._folder}/{sha256_hex(key.encode())}", key.encode())
+        return super().put(key, data, sha256=sha256)
 
 
 def open_store(url: str) -> ArtifactStore:

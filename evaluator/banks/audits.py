@@ -8,7 +8,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from lethe.evaluator.artifacts import ArtifactConflict, ArtifactError, ArtifactStore, ArtifactStoreAway
 from lethe.evaluator.artifacts.audits import ORIGINAL, bank_audit_key
@@ -19,6 +18,7 @@ from lethe.evaluator.contract.audits import AuditPlan, AuditRecord
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.inference.audit_order import audit_order
 from lethe.evaluator.inference.service import InferenceCancelled, InferenceService
+from lethe.sandbox.scratch_folders import scratch_folder
 
 NO_TORCH = "torch is not installed here: run lethe admin calibrate where workers run"
 TICK_S = 0.5
@@ -63,7 +63,7 @@ def audit_bank(
     started = time.monotonic()
     count = max(1, min(default_jobs() if jobs is None else jobs, len(waiting)))
     with ExitStack() as stack:
-        cache = Path(stack.enter_context(TemporaryDirectory(prefix="lethe-audit-")))
+        cache = stack.enter_context(scratch_folder("lethe-audit-"))
         services = [stack.enter_context(InferenceService(wall_s=_OUTPUTS_WALL_S)) for _ in range(count)]
         threads = stack.enter_context(ThreadPoolExecutor(count))
         ended = threading.Event()
@@ -92,8 +92,8 @@ def audit_bank(
 
 def audit_original(plan: AuditPlan, store: ArtifactStore) -> AuditRecord:
     """An audit of the original model that is not stored: it shows what one costs here. Raises as `audit_order` does."""
-    with TemporaryDirectory(prefix="lethe-audit-") as folder, InferenceService(wall_s=_OUTPUTS_WALL_S) as service:
-        order = audit_order(plan, 0, store, Path(folder))
+    with scratch_folder("lethe-audit-") as folder, InferenceService(wall_s=_OUTPUTS_WALL_S) as service:
+        order = audit_order(plan, 0, store, folder)
         return service.audit(store.get(plan.original), order, threading.Event())
 
 

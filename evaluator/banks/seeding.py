@@ -5,12 +5,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from lethe.evaluator.artifacts import ArtifactConflict, ArtifactStore
 from lethe.evaluator.artifacts.oracles import ModelRecord, identity_key, read_record, record_key, trained_indices
 from lethe.evaluator.banks.training_jobs import TrainedModel, TrainingPool, TrainingTask
 from lethe.evaluator.contract.bank import BankIdentity
+from lethe.sandbox.scratch_folders import scratch_folder
+
+SCRATCH = "lethe-bank-"
+"""What the names of folders begin with in which the data of a bank lie while it is trained."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,8 @@ def fill_banks(
             progress(Progress(stage, done, len(orders), fresh, time.monotonic() - started))
 
     report(0)
-    with TemporaryDirectory(prefix="lethe-bank-") as folder:
-        order_of = {training_task(bank, index, store, Path(folder)): (bank, index) for bank, index in missing}
+    with scratch_folder(SCRATCH) as folder:
+        order_of = {training_task(bank, index, store, folder): (bank, index) for bank, index in missing}
         for fresh, (task, model) in enumerate(pool.train(list(order_of)), start=1):
             store_model(store, *order_of[task], model)
             report(fresh)

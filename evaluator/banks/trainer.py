@@ -5,12 +5,11 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from lethe.evaluator.artifacts import ArtifactStore
 from lethe.evaluator.artifacts.oracles import record_key
-from lethe.evaluator.banks.seeding import store_model, training_task
+from lethe.evaluator.banks.seeding import SCRATCH, store_model, training_task
 from lethe.evaluator.banks.training_jobs import (
     TrainedModel,
     TrainerKilled,
@@ -20,6 +19,7 @@ from lethe.evaluator.banks.training_jobs import (
     train_model,
 )
 from lethe.evaluator.contract.training import OrderEnd, OrderRef, TrainingOrder
+from lethe.sandbox.scratch_folders import scratch_folder
 
 TICK_S = 0.5
 ASK_AGAIN_S = 5.0  # after an answer that there is nothing to claim
@@ -55,8 +55,8 @@ def train_orders(
     called every half second and after every model. Raises TrainingFailed when a model cannot be trained, TrainerKilled
     when a process died, and the errors of `source` and `store`.
     """
-    with TemporaryDirectory(prefix="lethe-bank-") as folder:
-        return TrainingSession(source, store, pool, Path(folder)).work(stop, tick)
+    with scratch_folder(SCRATCH) as folder:
+        return TrainingSession(source, store, pool, folder).work(stop, tick)
 
 
 class TrainingSession:

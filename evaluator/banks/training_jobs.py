@@ -34,8 +34,8 @@ PRELOAD = ["torch", "torch._dynamo", "safetensors.torch", "pydantic"]
 MODELS_PER_GPU = 8  # 4, 8, 12, 16 on an H100: 3,080, 3,740, 3,980, 3,970 models of ResNet-18 an hour
 
 KILLED = (
-    "a training process was killed from outside, perhaps for lack of memory; finished models are kept: run the command "
-    "again, with fewer jobs if memory was short"
+    "a training process was killed from outside, perhaps for lack of memory: run the command again, with fewer jobs if "
+    "memory was short"
 )
 
 A = TypeVar("A")

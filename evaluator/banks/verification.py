@@ -4,8 +4,6 @@ import time
 from collections.abc import Collection, Iterator
 from concurrent.futures import as_completed
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -15,6 +13,7 @@ from lethe.evaluator.artifacts.outputs import LOGITS, read_outputs
 from lethe.evaluator.banks.seeding import Progress, ReportProgress
 from lethe.evaluator.banks.training_jobs import OutputsTask, recompute_outputs, training_pool
 from lethe.evaluator.contract.bank import BankIdentity
+from lethe.sandbox.scratch_folders import scratch_folder
 
 TOLERANCE = 1e-3  # of logits, relative to the largest, when another processor computes them
 
@@ -110,8 +109,8 @@ def _recompute(
     progress: ReportProgress,
 ) -> None:
     started = time.monotonic()
-    with TemporaryDirectory(prefix="lethe-verify-") as folder, training_pool(jobs) as pool:
-        evaluation = store.local_path(bank.evaluation, Path(folder))
+    with scratch_folder("lethe-verify-") as folder, training_pool(jobs) as pool:
+        evaluation = store.local_path(bank.evaluation, folder)
         futures = {}
         for record in records:
             task = OutputsTask(

@@ -15,13 +15,15 @@ from lethe.evaluator.models import build_model
 FLOAT_BYTES = 4
 
 
-def require_space(spec: CompetitionSpec, store: ArtifactStore, hidden: Photographs, splits: Splits) -> None:
-    """Raise DataError when the folder of the store has too little free space; other stores are not checked."""
+def require_space(spec: CompetitionSpec, store: ArtifactStore, needed: int) -> None:
+    """Raise DataError when the folder of the store has less free space than `needed` bytes; other stores are not
+    checked.
+    """
     parts = urlsplit(store.url)
     if parts.scheme != "file":
         return
     folder = unquote(parts.path)
-    needed, free = needed_bytes(spec, hidden, splits), shutil.disk_usage(folder).free
+    free = shutil.disk_usage(folder).free
     if needed > free:
         raise DataError(
             f"{folder} has {free / 1e9:.1f} GB of free space; data and oracles of '{spec.slug}' need about "

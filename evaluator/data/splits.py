@@ -53,6 +53,11 @@ class Splits:
     public: Split
     final: Split | None
 
+    @property
+    def named(self) -> dict[str, Split]:
+        """`public` and, where specified, `final`."""
+        return {"public": self.public} | ({} if self.final is None else {"final": self.final})
+
 
 @dataclass(frozen=True)
 class _DrawnSplits:

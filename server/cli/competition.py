@@ -30,26 +30,41 @@ def create_competition(
     home: Home = None,
     data: DataFolder = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip unusable files instead of stopping")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", help="Write an HTML report of the data, with hidden photographs, also if refused"),
+    ] = None,
     jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Create or read the data and train the original models; the competition starts as a draft.
 
     Training starts only when the data are complete and split. Seeds that the file leaves out are drawn, and stored in
-    the database only.
+    the database only. Warnings of the data are printed before that, and are in the report.
     """
     from lethe.evaluator.contract.specification_file import load_specification
     from lethe.evaluator.data.sources import Files
+    from lethe.evaluator.data.sources.files import by_reason
+    from lethe.evaluator.errors import EvaluatorError
+    from lethe.server.cli.data_look import DataLook
     from lethe.server.hosting import creation
 
     context = open_site(home, makes_one=True)
-    files = Files(folder=data, skip_bad=skip_bad)
-    with training_progress() as progress:
-        created = creation.create(context, load_specification(specification), files=files, jobs=jobs, progress=progress)
-    for name in files.skipped:
-        typer.echo(f"skipped {name}", err=True)
+    spec = load_specification(specification)
+    files = Files(folder=data, skip_bad=skip_bad, max_pixels=context.settings.photograph_pixels)
+    looking = DataLook(spec, report)
+    try:
+        with training_progress() as progress:
+            created = creation.create(context, spec, files=files, jobs=jobs, progress=progress, look=looking.look)
+    except EvaluatorError as error:
+        looking.refused(error)
+        raise
+    for line in by_reason(files.skipped):
+        typer.echo(f"skipped {line}", err=True)
+    warnings = looking.finish(created)
     if as_json:
-        typer.echo(created.prepared.model_dump_json())
+        document = created.prepared.model_dump(mode="json")
+        typer.echo(json.dumps(document | {"warnings": [one.model_dump(mode="json") for one in warnings]}))
         return
     typer.echo(creation.describe(created))
 

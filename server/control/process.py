@@ -13,6 +13,7 @@ from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging, worker_shutting_down
 from sqlalchemy.exc import DBAPIError
 
+from lethe.evaluator.artifacts import ArtifactError
 from lethe.evaluator.contract.tasks import CONTROL_QUEUE, WAKE_CONTROL_TASK
 from lethe.evaluator.scoring.reference_set import ReferenceSets
 from lethe.server.broker.wake_ups import create_celery
@@ -21,6 +22,7 @@ from lethe.server.control.measurer import Measurer
 from lethe.server.control.overview_plotting import Overviews
 from lethe.server.control.submission_plotting import Plotter
 from lethe.server.control.sweeper import give_back_lease, sweep
+from lethe.server.hosting.unfinished_creations import remove_leftovers
 from lethe.server.logs import get_logger
 from lethe.server.scoring.scorer import Scorer
 from lethe.server.settings import Settings
@@ -72,7 +74,7 @@ class ControlLoop:
             self._wake.clear()
             try:
                 if time.monotonic() >= next_sweep:
-                    sweep(self._context, self._holder)
+                    self._sweep()
                     next_sweep = time.monotonic() + self._context.settings.sweep_s
                 while not self._stop.is_set() and self._work():
                     pass
@@ -80,6 +82,14 @@ class ControlLoop:
                 log.warning("database_unavailable", error=str(error))
                 self._stop.wait(2)
             self._wake.wait(timeout=max(0.1, next_sweep - time.monotonic()))
+
+    def _sweep(self) -> None:
+        """Sweep, and remove what creations of competitions have left that died."""
+        if sweep(self._context, self._holder):
+            try:
+                remove_leftovers(self._context)
+            except ArtifactError as error:
+                log.warning("leftovers_not_removed", error=str(error))
 
     def _work(self) -> bool:
         """Score a waiting submission; if there is none, draw a plot or store measures. False when all is done."""

@@ -57,6 +57,17 @@ def practice_banks(artifacts: ArtifactStore, prepared: PreparedCompetition) -> I
         yield practice_bank(read_identity(artifacts, public), prepared.practice).digest
 
 
+def banks_of(store: ArtifactStore, prepared: dict[str, Any]) -> Iterator[str]:
+    """Yield the digests of all banks of a prepared competition: its oracles', and those of other models it names."""
+    for ref in refs_in(prepared):
+        folder, _, rest = ref.key.partition("/")
+        if folder == "banks":
+            yield rest.partition("/")[0]
+    found = PreparedCompetition.model_validate(prepared)
+    yield from (split.bank_digest for split in found.splits.values())
+    yield from practice_banks(store, found)
+
+
 def refs_in(value: Any) -> Iterator[ArtifactRef]:
     """Yield the references anywhere in a JSON document: objects that consist of a key and a digest."""
     if isinstance(value, dict):

@@ -23,7 +23,9 @@ from lethe.server.database.migration import is_empty, migrate, require_newest
 from lethe.server.errors import ConfigurationError
 from lethe.server.hosting import actions, finals
 from lethe.server.hosting.calibration import calibrate, require_seeded, wanted_oracles
+from lethe.server.hosting.creation_warnings import figure_warnings, forget_gap
 from lethe.server.hosting.practice_bundles import store_bundle
+from lethe.server.hosting.unfinished_creations import creation_at_work
 from lethe.server.leaderboard.measures import unknown_columns
 from lethe.server.models import Competition
 from lethe.server.settings import Settings
@@ -32,6 +34,7 @@ from lethe.server.submissions import reruns
 if TYPE_CHECKING:
     from lethe.evaluator.banks.seeding import Progress
     from lethe.evaluator.data.sources import Files
+    from lethe.evaluator.preparation import Look
 
 ReportProgress = Callable[["Progress"], None]
 
@@ -71,11 +74,18 @@ def open_context(settings: Settings, *, makes_site: bool = False) -> Context:
 
 
 def create(
-    context: Context, spec: CompetitionSpec, *, files: "Files | None" = None, jobs: int | None, progress: ReportProgress
+    context: Context,
+    spec: CompetitionSpec,
+    *,
+    files: "Files | None" = None,
+    jobs: int | None,
+    progress: ReportProgress,
+    look: "Look | None" = None,
 ) -> Created:
     """Prepare data and models, then store the competition as a draft.
 
-    Raises CompetitionExists and UnknownMeasure before any work.
+    `look` is called before any training with what was read, also when it is then refused. Raises CompetitionExists and
+    UnknownMeasure before any work. If it fails or is killed, nothing that it stored stays.
 
     Seeds that the specification leaves out are drawn here and kept in the database only.
     """
@@ -88,17 +98,19 @@ def create(
         existing = find_competition(session, spec.slug, drafts=True)
         if existing is not None:
             raise service.CompetitionExists(_differences(existing, spec))
-    prepared = prepare(seeded, context.artifacts, files=files, jobs=jobs, progress=progress)
-    seeded = seeded.with_time_budget(prepared.public.figures.retrain_wall_s)
-    practice = store_bundle(context.artifacts, seeded, prepared.practice)
-    prepared = prepared.model_copy(update={"practice": practice})
-    audit = None
-    if (plan := audit_plan(seeded, prepared.public)) is not None:
-        trained = plan.model_copy(update={"references": plan.references[:FIRST_ORACLES]})
-        audit = audit_original(trained, context.artifacts)
-    with context.database.write() as session:
-        competition = service.create(session, seeded, prepared)
-        record(session, "competition.create", spec.slug, competition=competition)
+    with creation_at_work(context) as creation:
+        prepared = prepare(seeded, creation.store, files=files, jobs=jobs, progress=progress, look=look)
+        seeded = seeded.with_time_budget(prepared.public.figures.retrain_wall_s)
+        practice = store_bundle(creation.store, seeded, prepared.practice)
+        prepared = prepared.model_copy(update={"practice": practice})
+        audit = None
+        if (plan := audit_plan(seeded, prepared.public)) is not None:
+            trained = plan.model_copy(update={"references": plan.references[:FIRST_ORACLES]})
+            audit = audit_original(trained, creation.store)
+        with context.database.write() as session:
+            creation.require_held(session)
+            competition = service.create(session, seeded, prepared)
+            record(session, "competition.create", spec.slug, competition=competition)
     return Created(seeded, prepared, audit)
 
 
@@ -142,6 +154,7 @@ def describe(created: Created) -> str:
     )
     if created.audit is not None:
         lines.append(describe_audits(created.spec.audits.runs, [created.audit]))
+    lines += [f"warning: {one.text}" for one in figure_warnings(created.prepared)]
     lines.append(f"next: lethe admin oracles seed {created.spec.slug}")
     return "\n".join(lines)
 
@@ -158,8 +171,7 @@ def describe_audits(runs: int, measured: Sequence[AuditRecord]) -> str:
 
 def _describe_split(name: str, split: PreparedSplit) -> list[str]:
     counts, figures = split.counts, split.figures
-    gap = figures.original_forget_accuracy - figures.oracle_forget_accuracy
-    lines = [
+    return [
         f"{name} split: {counts.retain} retain, {counts.forget} forget"
         f"{_people(counts.forget_identities, counts.forget)}, "
         f"{counts.validation} validation, {counts.test} test{_left_out(counts)}",
@@ -168,14 +180,8 @@ def _describe_split(name: str, split: PreparedSplit) -> list[str]:
         f"{figures.original_test_accuracy:.3f}",
         f"oracles     {figures.oracle_retain_accuracy:.3f}   {figures.oracle_forget_accuracy:.3f}   "
         f"{figures.oracle_test_accuracy:.3f}",
-        f"to forget: {100 * gap:.0f} points on the forget set",
+        f"to forget: {100 * forget_gap(split):.0f} points on the forget set",
     ]
-    if gap < 0.15:
-        lines.append(
-            f"warning: the original model is only {100 * gap:.0f} points better on the forget set than models that "
-            "never saw it; there is little to unlearn"
-        )
-    return lines
 
 
 def _left_out(counts: Counts) -> str:

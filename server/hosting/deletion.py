@@ -4,21 +4,18 @@ What remains is the audit log, and what other competitions need too: a bank or d
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.artifacts import ArtifactStore
 from lethe.evaluator.artifacts.oracles import identity_key
-from lethe.evaluator.contract.prepared_competition import PreparedCompetition
 from lethe.evaluator.contract.states import Owner
 from lethe.server.audit_log.events import record
 from lethe.server.competitions.service import get_competition, lock_competition
 from lethe.server.context import Context
 from lethe.server.hosting import deletion_queries, queries
-from lethe.server.hosting.artifact_references import practice_banks, references, refs_in
+from lethe.server.hosting.artifact_references import banks_of, references
 from lethe.server.lifecycle import submissions
 from lethe.server.models import Competition
 
@@ -87,16 +84,5 @@ def _artifacts(session: Session, store: ArtifactStore, competition: Competition,
 def _own_banks(session: Session, store: ArtifactStore, competition: Competition) -> set[str]:
     """Return the digests of the banks that no other competition has."""
     others = queries.prepared_competitions(session, but=competition.id)
-    needed = {bank for prepared in others for bank in _banks(store, prepared)}
-    return set(_banks(store, competition.prepared)) - needed
-
-
-def _banks(store: ArtifactStore, prepared: dict[str, Any]) -> Iterator[str]:
-    """Yield the digests of all banks of a prepared competition: its oracles', and those of other models it names."""
-    for ref in refs_in(prepared):
-        folder, _, rest = ref.key.partition("/")
-        if folder == "banks":
-            yield rest.partition("/")[0]
-    found = PreparedCompetition.model_validate(prepared)
-    yield from (split.bank_digest for split in found.splits.values())
-    yield from practice_banks(store, found)
+    needed = {bank for prepared in others for bank in banks_of(store, prepared)}
+    return set(banks_of(store, competition.prepared)) - needed

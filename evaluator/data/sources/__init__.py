@@ -59,8 +59,10 @@ def load_collection(spec: CompetitionSpec, files: Files) -> Collection:
         files.report(1, 2)
         practice = practice_photographs(spec, files)
         files.report(2, 2)
+        files.photographs = hidden
         return Collection(hidden, practice, is_hidden=np.ones(len(hidden), dtype=bool))
-    return set_aside(READERS[data.source](data, files), spec)
+    files.photographs = READERS[data.source](data, files)
+    return set_aside(files.photographs, spec)
 
 
 def practice_photographs(spec: CompetitionSpec, files: Files) -> Photographs:

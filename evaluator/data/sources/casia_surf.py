@@ -6,7 +6,8 @@ import numpy as np
 
 from lethe.evaluator.contract.data_sources import CasiaSurfSpec
 from lethe.evaluator.data.photographs import DataError, Photographs
-from lethe.evaluator.data.sources.files import NAMED, Files, decode_all, require_own_pictures
+from lethe.evaluator.data.sources.decoding import Unusable
+from lethe.evaluator.data.sources.files import NAMED, Files, Origin, decode_all, require_own_pictures
 
 LIST = "Age_Gender.txt"
 PICTURES = "WBackground"
@@ -29,23 +30,24 @@ def read_casia_surf(data: CasiaSurfSpec, files: Files) -> Photographs:
     if not paths:
         raise DataError(f"there are no photographs {PICTURES}/…/<person>/{PATTERN} in {root}")
     known = [path for path in paths if person_of(path) in ages]
-    files.leave_out(
-        [f"{path.relative_to(root)}: {LIST} has no age of this person" for path in paths if person_of(path) not in ages]
-    )
-    images, places = decode_all(known, root, data.image_size, files)
+    unknown = Unusable(f"{LIST} has no age of this person")
+    files.leave_out([(str(path.relative_to(root)), unknown) for path in paths if person_of(path) not in ages])
+    images, places, sizes = decode_all(known, root, data.image_size, files)
     persons = [person_of(known[place]) for place in places]
     _, identities = np.unique(persons, return_inverse=True)
     years = np.array([ages[person] for person in persons], dtype=np.float32)
     if years.min() == years.max():
         raise DataError(f"everybody in {root} is {years.min():.0f} years old: there are no age groups to tell apart")
-    require_own_pictures(images, identities, [str(known[place].relative_to(root)) for place in places])
-    return Photographs(
+    files.origin = Origin(tuple(str(known[place].relative_to(root)) for place in places), tuple(persons), sizes)
+    files.photographs = Photographs(
         images=images,
         labels=np.digitize(years, np.linspace(min(ages.values()), max(ages.values()) + 1, data.classes + 1)) - 1,
         identities=identities.astype(np.int64),
         ages=years,
         classes=data.classes,
     )
+    require_own_pictures(images, identities, files.origin.names)
+    return files.photographs
 
 
 def read_ages(path: Path) -> dict[str, float]:

@@ -1,27 +1,65 @@
 """The `image-folder` source: a host's own photographs in `images/`, with a `labels.csv` beside it."""
 
+import codecs
 import csv
-from dataclasses import dataclass
+import io
+import os
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from lethe.evaluator.contract.data_sources import ImageFolderSpec
 from lethe.evaluator.data.photographs import DataError, Photographs
-from lethe.evaluator.data.sources.files import NAMED, Files, decode_all, require_own_pictures
+from lethe.evaluator.data.sources.decoding import Unusable
+from lethe.evaluator.data.sources.files import Files, Origin, by_reason, decode_all, require_own_pictures
 
 TABLE = "labels.csv"
 PICTURES = "images"
-COLUMNS = {"image", "identity", "label"}
+COLUMNS = ("image", "identity", "label")
+SEPARATORS = ",;\t"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One photograph of the table; `image` is a path below images/."""
+    """One photograph of the table; `image` is a path below images/, spelt as the file is if there is one."""
 
     image: str
     identity: str
     label: int
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The files below images/: `exact` by their names, and those names by what people see and by what they mean."""
+
+    folder: Path
+    exact: frozenset[str]
+    composed: dict[str, str] = field(default_factory=dict)
+    folded: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def below(cls, folder: Path) -> "Pictures":
+        """The files in the folder and its subfolders."""
+        names = sorted(
+            str((Path(parent) / name).relative_to(folder)) for parent, _, found in os.walk(folder) for name in found
+        )
+        return cls(
+            folder.resolve(),
+            frozenset(names),
+            composed={_composed(name): name for name in names},
+            folded={_composed(name).casefold(): name for name in names},
+        )
+
+    def spelt(self, image: str) -> str:
+        """The file's name if it differs only in how Unicode composes it, as macOS does; else `image`."""
+        return image if image in self.exact else self.composed.get(_composed(image), image)
+
+    def alike(self, image: str) -> str | None:
+        """The file whose name differs from that of a missing one in upper and lower case only; None without one."""
+        return None if image in self.exact else self.folded.get(_composed(image).casefold())
 
 
 def read_image_folder(data: ImageFolderSpec, files: Files) -> Photographs:
@@ -32,87 +70,134 @@ def read_image_folder(data: ImageFolderSpec, files: Files) -> Photographs:
     line or file that is wrong.
     """
     root = files.root("image-folder", f"{TABLE} and {PICTURES}/")
-    lines = read_table(root, data)
+    pictures = Pictures.below(root / PICTURES)
+    lines = read_table(root, data, pictures)
     paths = [root / PICTURES / line.image for line in lines]
-    images, places = decode_all(paths, root, data.image_size, files)
+    alike = {path: pictures.alike(line.image) for path, line in zip(paths, lines, strict=True)}
+    images, places, sizes = decode_all(paths, root, data.image_size, files, alike=alike)
     kept = [lines[place] for place in places]
     _, identities = np.unique([line.identity for line in kept], return_inverse=True)
-    require_own_pictures(images, identities, [line.image for line in kept])
-    return Photographs(
+    files.origin = Origin(tuple(line.image for line in kept), tuple(line.identity for line in kept), sizes)
+    files.photographs = Photographs(
         images=images,
         labels=np.array([line.label for line in kept], dtype=np.int64),
         identities=identities.astype(np.int64),
         ages=np.zeros(len(kept), dtype=np.float32),
         classes=data.classes,
     )
+    require_own_pictures(images, identities, files.origin.names)
+    return files.photographs
 
 
-def read_table(root: Path, data: ImageFolderSpec) -> list[Line]:
-    """The lines of labels.csv in its order; raises DataError that says what is wrong in which line."""
+def read_table(root: Path, data: ImageFolderSpec, pictures: Pictures) -> list[Line]:
+    """The lines of labels.csv in its order; raises DataError that says what is wrong in which line.
+
+    Values are separated by commas, semicolons or tabs, columns may be in any order and case, and others are ignored.
+    """
     path = root / TABLE
-    inside = (root / PICTURES).resolve()
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            table = csv.DictReader(stream, strict=True)
-            columns = [name.strip() for name in table.fieldnames or []]
-            if set(columns) != COLUMNS or len(columns) != len(COLUMNS):
-                raise DataError(
-                    f"{path} has the columns {', '.join(columns) or '(none)'}; it must have image, identity, label, "
-                    "separated by commas"
-                )
-            table.fieldnames = columns
-            rows = [(table.line_num, row) for row in table]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read {path} as a table in UTF-8: {error}") from error
     lines: list[Line] = []
-    wrong: list[str] = []
-    for number, row in rows:
+    wrong: list[tuple[str, Unusable]] = []
+    for number, row in _rows(path):
         try:
-            lines.append(_line(row, inside, data))
+            lines.append(_line(row, pictures, data))
         except DataError as error:
-            wrong.append(f"line {number}: {error}")
+            wrong.append((f"line {number}", Unusable(str(error))))
     wrong += _contradictions(lines)
     if wrong:
-        more = f"; and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-        raise DataError(f"{path}: {'; '.join(wrong[:NAMED])}{more}")
+        reasons = by_reason(wrong)
+        raise DataError(f"{path}: {reasons[0]}" if len(reasons) == 1 else "\n  ".join([f"{path}:", *reasons]))
     return lines
 
 
-def _line(row: dict[str, str], inside: Path, data: ImageFolderSpec) -> Line:
-    if None in row or None in row.values():
-        raise DataError("needs exactly three values")
-    image, identity, label = (row[name].strip() for name in ("image", "identity", "label"))
-    if not image or not identity:
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """Yield the number and the three values of each line that has any, None for a missing value."""
+    text = _text(path)
+    header = text.partition("\n")[0]
+    separator = max(SEPARATORS, key=header.count)
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    try:
+        columns = [name.strip().casefold() for name in next(table, [])]
+        if any(columns.count(name) != 1 for name in COLUMNS):
+            raise DataError(
+                f"{path} has the columns {', '.join(columns).strip(', ') or '(none)'}; it must have image, identity, "
+                "label, each once, separated by commas"
+            )
+        places = {name: columns.index(name) for name in COLUMNS}
+        for row in table:
+            if any(value.strip() for value in row):
+                yield table.line_num, _named(row, places, columns)
+    except csv.Error as error:
+        raise DataError(f"cannot read {path} as a table: line {table.line_num}: {error}") from error
+
+
+def _named(row: list[str], places: dict[str, int], columns: list[str]) -> dict[str, str | None]:
+    if any(value.strip() for value in row[len(columns) :]):  # a comma within a value shifts the others
+        return dict.fromkeys(places)
+    return {name: row[place] if place < len(row) else None for name, place in places.items()}
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"{path} is in UTF-16, not in UTF-8: save it as “CSV UTF-8”")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before, after = content[: error.start], content[error.start :]
+        number = before.count(b"\n") + 1
+        line = (before.rpartition(b"\n")[2] + after.partition(b"\n")[0]).decode("latin-1").strip()
+        raise DataError(
+            f"{path} is not in UTF-8: line {number} reads {line[:60]!r} in Latin-1. Save it as "
+            f"“CSV UTF-8”, or convert it: iconv -f latin1 -t utf-8 {TABLE}"
+        ) from error
+
+
+def _line(row: dict[str, str | None], pictures: Pictures, data: ImageFolderSpec) -> Line:
+    values = [row[name] for name in COLUMNS]
+    if None in values:
+        raise DataError("has not one value for each column; a value with a separator in it needs quotes")
+    given, identity, label = ((value or "").strip() for value in values)
+    if not given or not identity:
         raise DataError("image and identity must not be empty")
+    image = pictures.spelt(given)
     parts = PurePosixPath(image)
     if parts.is_absolute() or ".." in parts.parts or "\\" in image or "\0" in image:
         raise DataError(f"{image!r} must be a path below {PICTURES}/, with / between folders and without ..")
-    if not (inside / image).resolve().is_relative_to(inside):
+    if not (pictures.folder / image).resolve().is_relative_to(pictures.folder):
         raise DataError(f"{image!r} is a link out of {PICTURES}/")
-    return Line(str(parts), identity, _class_of(label, data))
+    return Line(str(parts), _composed(identity), _class_of(_composed(label), data))
 
 
 def _class_of(label: str, data: ImageFolderSpec) -> int:
     if data.class_names:
-        if label not in data.class_names:
+        names = [_composed(name) for name in data.class_names]
+        if label not in names:
             raise DataError(f"the label {label!r} is none of data.class_names ({', '.join(data.class_names)})")
-        return data.class_names.index(label)
+        return names.index(label)
     number = int(label) if label.isascii() and label.isdigit() else -1
     if not 0 <= number < data.classes:
         raise DataError(f"the label {label!r} is no whole number from 0 to {data.classes - 1}")
     return number
 
 
-def _contradictions(lines: list[Line]) -> list[str]:
+def _contradictions(lines: list[Line]) -> list[tuple[str, Unusable]]:
     """Photographs that are listed twice, and identities that differ in upper and lower case only."""
     seen: set[str] = set()
     spelt: dict[str, str] = {}
-    wrong = []
+    wrong: dict[str, Unusable] = {}
     for line in lines:
         if line.image in seen:
-            wrong.append(f"{line.image} is listed twice")
+            wrong[line.image] = Unusable("is listed twice")
         seen.add(line.image)
         first = spelt.setdefault(line.identity.casefold(), line.identity)
         if first != line.identity:
-            wrong.append(f"the identities {first!r} and {line.identity!r} differ in upper and lower case only")
-    return sorted(set(wrong))
+            wrong[f"{first!r} and {line.identity!r}"] = Unusable("identities that differ in upper and lower case only")
+    return sorted(wrong.items())
+
+
+def _composed(text: str) -> str:
+    """The text with each letter and its marks as one character, so that texts that look alike are alike."""
+    return unicodedata.normalize("NFC", text)

@@ -10,6 +10,7 @@ import pytest
 
 from lethe.sandbox import Backend, Setup, staging
 from lethe.sandbox.identity import identity_of
+from lethe.sandbox.scratch_folders import remove_stale
 
 CONFIG = {"layers": 0}
 
@@ -91,7 +92,7 @@ def test_stale_folders_go_and_used_ones_stay(setup: Setup, tmp_path: Path, monke
     (tmp_path / f"{staging.PREFIX}stale").mkdir()
     (tmp_path / f"{staging.PREFIX}link").symlink_to(tmp_path / "package")
     with staging.staged(setup, identity_of(setup), CONFIG) as staged:
-        staging.remove_stale()
+        remove_stale(staging.PREFIX)
         assert staged.root.exists()
         assert not (tmp_path / f"{staging.PREFIX}stale").exists()
     assert (tmp_path / "package" / "__init__.py").exists()
@@ -107,7 +108,7 @@ def test_a_folder_that_another_worker_takes_for_stale_is_made_again(
     def taken(**arguments: str) -> str:
         made.append(make(**arguments))
         if len(made) == 1:
-            staging.remove_stale()  # as another worker would, before the folder is locked
+            remove_stale(staging.PREFIX)  # as another worker would, before the folder is locked
         return made[-1]
 
     monkeypatch.setattr(tempfile, "mkdtemp", taken)

@@ -6,18 +6,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lethe.evaluator.data.sources import files
-from lethe.evaluator.data.sources.files import decode, scale_all
+from lethe.evaluator.data.sources.decoding import Decoded, Unusable, decode, quiet_pillow
+from lethe.evaluator.data.sources.files import by_reason, scale_all
 
 RED = (200, 30, 40)
 
 
 def decoded(path: Path, size: int = 16) -> np.ndarray:
     result = decode(path, size)
-    assert not isinstance(result, str), result
-    assert result.shape == (3, size, size)
-    assert result.dtype == np.uint8
-    return result
+    assert isinstance(result, Decoded), result
+    assert result.pixels.shape == (3, size, size)
+    assert result.pixels.dtype == np.uint8
+    return result.pixels
+
+
+def refused(path: Path, **limits: int) -> str:
+    result = decode(path, 16, **limits)
+    assert isinstance(result, Unusable)
+    return by_reason([("x", result)])[0].removeprefix("x")
 
 
 @pytest.mark.parametrize(
@@ -33,6 +39,10 @@ def decoded(path: Path, size: int = 16) -> np.ndarray:
         ("P", 7, "png", None),
         ("RGB", RED, "bmp", RED),
         ("RGB", RED, "webp", RED),
+        ("RGB", RED, "gif", RED),
+        ("RGB", RED, "tiff", RED),
+        ("CMYK", (55, 225, 215, 0), "tiff", RED),
+        ("RGB", RED, "avif", RED),
     ],
 )
 def test_kinds_of_pictures(tmp_path: Path, mode: str, colour: object, suffix: str, expected: object) -> None:
@@ -64,10 +74,26 @@ def test_the_middle_square_is_kept_without_distortion(tmp_path: Path) -> None:
 def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "bomb.png"
     Image.new("1", (3_000, 3_000)).save(path)
-    monkeypatch.setattr(files, "MAX_PIXELS", 8_000_000)
-    assert decode(path, 16) == "3000 × 3000 pixels are too many"
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4_000_000)  # Pillow's own bound, where it raises
-    assert decode(path, 16) == "has too many pixels"
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000_000)  # Pillow's own limit, at which it warns
+    with quiet_pillow():
+        assert refused(path, max_pixels=8_000_000) == (
+            " (3000 × 3000 pixels in 0.0 MB): has more than 8 megapixels, the limit that LETHE_PHOTOGRAPH_PIXELS sets; "
+            "raise it, or make the picture smaller"
+        )
+        assert isinstance(decode(path, 16, max_pixels=9_000_000), Decoded)
+    assert Image.MAX_IMAGE_PIXELS == 1_000_000
+
+
+def test_nothing_of_pillow_reaches_the_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01"  # ends within its first entry
+    Image.new("RGB", (40, 30), RED).save(tmp_path / "exif.jpg", exif=exif)
+    picture = Image.new("P", (40, 30), 7)
+    picture.putpalette(bytes(range(256)) * 3)
+    picture.save(tmp_path / "palette.png", transparency=bytes(256))
+    with quiet_pillow():
+        assert abs(decoded(tmp_path / "exif.jpg").mean(axis=(1, 2)) - np.array(RED)).max() < 12
+        assert decoded(tmp_path / "palette.png").mean() == 255
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -75,22 +101,22 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path, mon
     [
         (b"", "is no JPEG"),
         (b"GIF89a", "is no JPEG"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "heif-convert IN.heic OUT.jpg|cannot be decoded|is no JPEG"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n", "is no JPEG"),
         (b"\xff\xd8\xff\xe0\x00\x10JFIF", "is no JPEG|cannot be decoded"),
     ],
 )
 def test_what_is_no_picture(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "x.jpg").write_bytes(content)
-    result = decode(tmp_path / "x.jpg", 16)
-    assert isinstance(result, str)
+    result = refused(tmp_path / "x.jpg")
     assert any(part in result for part in reason.split("|"))
 
 
 def test_files_that_are_not_there_or_too_deep(tmp_path: Path) -> None:
-    assert decode(tmp_path / "none.jpg", 16) == "is missing"
-    assert "cannot be decoded" in str(decode(tmp_path, 16))  # a folder
+    assert refused(tmp_path / "none.jpg") == ": is missing"
+    assert "cannot be decoded" in refused(tmp_path)  # a folder
     Image.fromarray(np.full((8, 8), 40_000, dtype=np.uint16)).save(tmp_path / "deep.png")
-    assert "8 bits per channel" in str(decode(tmp_path / "deep.png", 16))
+    assert "8 bits per channel" in refused(tmp_path / "deep.png")
 
 
 def test_scaling_leaves_pictures_of_that_size_alone() -> None:

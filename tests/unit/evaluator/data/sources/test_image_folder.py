@@ -1,5 +1,7 @@
 """A folder of own photographs is read exactly as its table says, and every mistake in it is named."""
 
+import re
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -58,11 +60,48 @@ def test_classes_by_name_columns_in_any_order_and_a_byte_order_mark(folder: Path
     assert read.images.shape == (36, 3, 16, 16)
 
 
+@pytest.mark.parametrize("separator", [";", "\t", ","])
+def test_tables_as_spreadsheets_write_them(folder: Path, separator: str) -> None:
+    rows = [line.split(",") for line in (folder / "labels.csv").read_text().splitlines()[1:]]
+    lines = [
+        separator.join(["Note", "Image", "IDENTITY", "Label ", "", ""]),
+        *(separator.join(["", *row, "", ""]) for row in rows),
+        separator * 5,
+        "",
+    ]
+    (folder / "labels.csv").write_text("\r\n".join(lines), encoding="utf-8-sig")
+    read = read_image_folder(SPEC, Files(folder))
+    assert read.labels.tolist() == [int(label) for *_, label in rows]
+
+
+def test_names_that_look_alike_are_alike(folder: Path) -> None:
+    """macOS writes ë as e and two dots: in names of files, or in the table."""
+    decomposed, composed = (unicodedata.normalize(form, "zoë") for form in ("NFD", "NFC"))
+    for name, wanted in ((f"{decomposed}.jpg", f"{composed}.jpg"), (f"{composed}2.jpg", f"{decomposed}2.jpg")):
+        (folder / "images/person-00" / name).write_bytes((folder / "images/person-00/000.jpg").read_bytes())
+        with (folder / "labels.csv").open("a") as stream:
+            stream.write(f"person-00/{wanted},person-00,0\n")
+    assert len(read_image_folder(SPEC, Files(folder))) == 38
+    text = (folder / "labels.csv").read_text()
+    (folder / "labels.csv").write_text(
+        text.replace("000.jpg,person-00", f"000.jpg,{decomposed}").replace(",person-00", f",{composed}")
+    )
+    assert len(np.unique(read_image_folder(SPEC, Files(folder)).identities)) == 12
+
+
+def test_another_case_of_a_name_is_told(folder: Path) -> None:
+    table(folder, "Person-00/000.JPG,person-00,0")
+    with pytest.raises(
+        DataError, match=r"Person-00/000.JPG \(there is person-00/000.jpg\): is missing; upper and lower"
+    ):
+        read_image_folder(SPEC, Files(folder))
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["person-00/000.jpg,a"], "line 2: needs exactly three values"),
-        (["person-00/000.jpg,a,0,1"], "line 2: needs exactly three values"),
+        (["person-00/000.jpg,a"], "line 2: has not one value for each column"),
+        (["person-00/000.jpg,a,0,1"], "line 2: has not one value for each column"),
         (["person-00/000.jpg,,0"], "line 2: image and identity must not be empty"),
         (["person-00/000.jpg,a,3"], "line 2: the label '3' is no whole number from 0 to 2"),
         (["person-00/000.jpg,a,-1"], "the label '-1' is no whole number"),
@@ -71,8 +110,11 @@ def test_classes_by_name_columns_in_any_order_and_a_byte_order_mark(folder: Path
         (["../labels.csv,a,0"], "must be a path below images/"),
         (["/etc/hostname,a,0"], "must be a path below images/"),
         (["person-00\\000.jpg,a,0"], "must be a path below images/"),
-        (["person-00/000.jpg,a,0", "./person-00/000.jpg,a,0"], "person-00/000.jpg is listed twice"),
-        (["person-00/000.jpg,Ann,0", "person-00/001.jpg,ann,0"], "'Ann' and 'ann' differ in upper and lower case only"),
+        (["person-00/000.jpg,a,0", "./person-00/000.jpg,a,0"], "person-00/000.jpg: is listed twice"),
+        (
+            ["person-00/000.jpg,Ann,0", "person-00/001.jpg,ann,0"],
+            "'Ann' and 'ann': identities that differ in upper and lower case only",
+        ),
         (["person-00/000.jpg,a,0", "person-00/001.jpg,a,0"], "2 photographs below .* are too few"),
         (["gone.jpg,a,0"], "1 file cannot be used: images/gone.jpg: is missing"),
         (['"person-00/000.jpg,a,0'], "cannot read .* as a table"),
@@ -85,12 +127,19 @@ def test_wrong_lines_are_named(folder: Path, lines: list[str], message: str) -> 
 
 
 def test_every_wrong_line_is_told_at_once_up_to_a_limit(folder: Path) -> None:
-    table(folder, *(f"{row}.jpg,a,9" for row in range(12)))
-    with pytest.raises(DataError, match=r"line 2: .*line 11: .*; and 2 more"):
+    table(folder, *(f"{row}.jpg,a,9" for row in range(12)), ",a,0", "x.jpg,b,1.5")
+    with pytest.raises(DataError) as refused:
         read_image_folder(SPEC, Files(folder))
+    assert str(refused.value).splitlines() == [
+        f"{folder}/labels.csv:",
+        "  line 2, line 3, line 4, line 5, line 6, line 7, line 8, line 9, line 10, line 11 and 2 more: the label '9' "
+        "is no whole number from 0 to 2",
+        "  line 14: image and identity must not be empty",
+        "  line 15: the label '1.5' is no whole number from 0 to 2",
+    ]
 
 
-@pytest.mark.parametrize("header", ["", "file,identity,label", "image,identity", "image,identity,label,age"])
+@pytest.mark.parametrize("header", ["", "file,identity,label", "image,identity", "image,identity,label,image"])
 def test_wrong_columns(folder: Path, header: str) -> None:
     (folder / "labels.csv").write_text(f"{header}\na,b,0\n")
     with pytest.raises(DataError, match=r"it must have image, identity, label"):
@@ -99,7 +148,10 @@ def test_wrong_columns(folder: Path, header: str) -> None:
 
 def test_a_table_that_is_no_text(folder: Path) -> None:
     (folder / "labels.csv").write_bytes("image,identity,label\nx,Bär,0\n".encode("utf-16"))
-    with pytest.raises(DataError, match=r"cannot read .* in UTF-8"):
+    with pytest.raises(DataError, match=r"labels.csv is in UTF-16, not in UTF-8: save it as “CSV UTF-8”"):
+        read_image_folder(SPEC, Files(folder))
+    (folder / "labels.csv").write_bytes("image,identity,label\nx,Ann,0\ny,Bär,0\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"is not in UTF-8: line 3 reads 'y,Bär,0' in Latin-1. Save .* iconv -f latin1"):
         read_image_folder(SPEC, Files(folder))
     (folder / "labels.csv").unlink()
     with pytest.raises(DataError, match=r"cannot read .*labels.csv"):
@@ -126,12 +178,17 @@ def test_bad_files_are_named_and_skipped_only_on_demand(folder: Path) -> None:
     good = folder / "images/person-01/003.jpg"
     good.write_bytes(good.read_bytes()[:400])
     (folder / "images/person-02/006.jpg").write_bytes(b"")
-    with pytest.raises(DataError, match=r"2 files .*003.jpg: cannot be decoded .*006.jpg: is no JPEG.*--skip-bad"):
+    with pytest.raises(DataError) as refused:
         read_image_folder(SPEC, Files(folder))
+    first, damaged, empty, last = str(refused.value).splitlines()
+    assert first == "2 files cannot be used:"
+    assert re.fullmatch(r"  images/person-01/003.jpg \(.+\): cannot be decoded", damaged)
+    assert empty.startswith("  images/person-02/006.jpg: is no JPEG, PNG, WebP, BMP, GIF")
+    assert last == "Correct them, or leave them out with --skip-bad"
     files = Files(folder, skip_bad=True)
     read = read_image_folder(SPEC, files)
     assert len(read) == 34
-    assert [name.split(":")[0] for name in files.skipped] == ["images/person-01/003.jpg", "images/person-02/006.jpg"]
+    assert [name for name, _ in files.skipped] == ["images/person-01/003.jpg", "images/person-02/006.jpg"]
 
 
 def test_the_folder_must_be_given_and_be_one(tmp_path: Path) -> None:

@@ -1,0 +1,46 @@
+"""What the first models of a competition say of its data."""
+
+from lethe.evaluator.contract.data_review import DataWarning
+from lethe.evaluator.contract.prepared_competition import PreparedCompetition, PreparedSplit
+
+LEAST_GAP = 0.15
+
+
+def figure_warnings(prepared: PreparedCompetition) -> tuple[DataWarning, ...]:
+    """Return a warning for each split with little to unlearn, or whose original model has learned little."""
+    return tuple(
+        found
+        for name, split in prepared.splits.items()
+        for found in (_gap(name, split), _majority(name, split))
+        if found
+    )
+
+
+def forget_gap(split: PreparedSplit) -> float:
+    """Return by how much the original is more accurate on the forget set than oracles, in [-1, 1]."""
+    return split.figures.original_forget_accuracy - split.figures.oracle_forget_accuracy
+
+
+def _gap(name: str, split: PreparedSplit) -> DataWarning | None:
+    gap = forget_gap(split)
+    if gap >= LEAST_GAP:
+        return None
+    return DataWarning(
+        code="little_to_forget",
+        text=f"{name} split: the original model is only {100 * gap:.0f} points better on the forget set than models "
+        "that never saw it; there is little to unlearn",
+        names=(name,),
+    )
+
+
+def _majority(name: str, split: PreparedSplit) -> DataWarning | None:
+    majority, accuracy = split.figures.majority, split.figures.original_test_accuracy
+    if majority <= accuracy:
+        return None
+    return DataWarning(
+        code="majority_above_original",
+        text=f"{name} split: always guessing the most frequent class is right on {100 * majority:.0f}% of the test "
+        f"photographs, the original model on {100 * accuracy:.0f}%. It has learned little: add photographs, train for "
+        "longer, or make the classes more equal",
+        names=(name,),
+    )

@@ -1,0 +1,97 @@
+"""The report of `competition create --report`: one HTML file for the host alone, without scripts and links."""
+
+import os
+from base64 import b64encode
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from lethe.evaluator.contract.data_review import DataReview, DataWarning
+from lethe.evaluator.contract.prepared_competition import PreparedCompetition
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.server.errors import ConfigurationError
+from lethe.server.hosting.calibration import wanted_oracles
+from lethe.server.hosting.creation_warnings import forget_gap
+
+TEMPLATE = "data_report.html"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What is to be trained after `create`; `model_s` is None as long as none was trained."""
+
+    models: int
+    model_s: float | None
+    needed_bytes: int | None
+
+
+def require_writable(path: Path) -> None:
+    """Raise ConfigurationError, before any work, if no file can be written there."""
+    if path.is_dir() or not os.access(path.absolute().parent, os.W_OK | os.X_OK):
+        raise ConfigurationError(f"cannot write the report {path}: name a file in a folder that exists and is yours")
+
+
+def write_report(path: Path, html: str) -> None:
+    """Write the report with mode 0600, in place of a former one, which stays until the new one is complete."""
+    with NamedTemporaryFile("w", encoding="utf-8", dir=path.absolute().parent, prefix=".report-", delete=False) as file:
+        file.write(html)  # such a file has the mode 0600 from its beginning
+    Path(file.name).replace(path)
+
+
+def render_report(
+    spec: CompetitionSpec,
+    review: DataReview | None,
+    *,
+    prepared: PreparedCompetition | None = None,
+    warnings: tuple[DataWarning, ...] = (),
+    refusal: str | None = None,
+) -> str:
+    """Return the page, as far as things are known: `review` is None if nothing was read, `prepared` until there are
+    models. `refusal` says why there is no competition.
+    """
+    return _template().render(
+        spec=spec,
+        review=review,
+        prepared=prepared,
+        warnings=warnings,
+        refusal=refusal,
+        cost=_cost(spec, review, prepared),
+        gaps={} if prepared is None else {name: forget_gap(split) for name, split in prepared.splits.items()},
+    )
+
+
+def _cost(spec: CompetitionSpec, review: DataReview | None, prepared: PreparedCompetition | None) -> Cost:
+    models = (1 + spec.split.final) * wanted_oracles(spec) + spec.practice.oracles
+    return Cost(
+        models=models,
+        model_s=None if prepared is None else prepared.public.figures.retrain_wall_s,
+        needed_bytes=None if review is None else review.needed_bytes,
+    )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"png": _png, "duration": _duration, "size": _size}
+    return environment.get_template(TEMPLATE)
+
+
+def _png(data: bytes) -> str:
+    return f"data:image/png;base64,{b64encode(data).decode()}"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:,.1f} hours" if seconds >= 3600 else f"{seconds / 60:.1f} minutes"
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:,.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:,.0f} MB"
