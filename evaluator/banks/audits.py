@@ -63,7 +63,7 @@ def audit_bank(
     started = time.monotonic()
     count = max(1, min(default_jobs() if jobs is None else jobs, len(waiting)))
     with ExitStack() as stack:
-        cache = stack.enter_context(scratch_folder("lethe-audit-"))
+        cache = stack.enter_context(scratch_folder("lethe-auditing-"))
         services = [stack.enter_context(InferenceService(wall_s=_OUTPUTS_WALL_S)) for _ in range(count)]
         threads = stack.enter_context(ThreadPoolExecutor(count))
         ended = threading.Event()
@@ -92,7 +92,7 @@ def audit_bank(
 
 def audit_original(plan: AuditPlan, store: ArtifactStore) -> AuditRecord:
     """An audit of the original model that is not stored: it shows what one costs here. Raises as `audit_order` does."""
-    with scratch_folder("lethe-audit-") as folder, InferenceService(wall_s=_OUTPUTS_WALL_S) as service:
+    with scratch_folder("lethe-auditing-") as folder, InferenceService(wall_s=_OUTPUTS_WALL_S) as service:
         order = audit_order(plan, 0, store, folder)
         return service.audit(store.get(plan.original), order, threading.Event())
 

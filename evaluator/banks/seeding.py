@@ -12,8 +12,11 @@ from lethe.evaluator.banks.training_jobs import TrainedModel, TrainingPool, Trai
 from lethe.evaluator.contract.bank import BankIdentity
 from lethe.sandbox.scratch_folders import scratch_folder
 
-SCRATCH = "lethe-bank-"
-"""What the names of folders begin with in which the data of a bank lie while it is trained."""
+SCRATCH = "lethe-training-"
+"""What the names of folders begin with in which the data of a bank lie while it is trained.
+
+Not what older versions called theirs: those have no lock, and would be taken for ones that killed processes left.
+"""
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def _recompute(
     progress: ReportProgress,
 ) -> None:
     started = time.monotonic()
-    with scratch_folder("lethe-verify-") as folder, training_pool(jobs) as pool:
+    with scratch_folder("lethe-verification-") as folder, training_pool(jobs) as pool:
         evaluation = store.local_path(bank.evaluation, folder)
         futures = {}
         for record in records:

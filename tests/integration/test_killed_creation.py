@@ -66,7 +66,7 @@ def clear():
     context = create_context(Settings())
     assert any(key.startswith("data/photographs-") for key in context.artifacts.list(""))
     assert remove_leftovers(context)
-    remove_stale("lethe-bank-")
+    remove_stale("lethe-training-")
 
 
 def fork(function, *words):
@@ -111,4 +111,4 @@ def test_a_creation_that_is_killed_at_any_step_leaves_nothing(tmp_path: Path) ->
     assert [line for line in done.stderr.splitlines() if line.startswith("killed")] == [
         f"killed {one}" for one in STEPS
     ]
-    assert not list((tmp_path / "tmp").glob("lethe-bank-*"))
+    assert not list((tmp_path / "tmp").glob("lethe-training-*"))
