@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from lethe.server.cli.columns import Column, print_table
+from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import DataFolder, Home, Json, make_settings
 from lethe.server.cli.progress import training_progress
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from lethe.evaluator.bench.sweep import Sweep
     from lethe.evaluator.bench.tables import Row
     from lethe.evaluator.contract.specification import CompetitionSpec
+
+SHORTEST_METHOD = 16
+DROPPED = {"forgetting_quality": 1, "forget_accuracy": 2, "retain_accuracy": 3, "test_accuracy": 4, "wall_time": 5}
+"""Columns that a narrow terminal lacks, those with the highest number first."""
 
 
 def bench(
@@ -45,7 +49,7 @@ def bench(
     spec = specification_of(wanted, sweep.parent, runs)
     settings = make_settings(home=home)
     settings.prepare_home()
-    with training_progress() as progress:
+    with on_interrupt("What is done is kept. To go on, repeat the command."), training_progress() as progress:
         rows = compare_methods(
             wanted, sweep.parent, settings.artifacts, runs=runs, jobs=jobs, data=data, progress=progress
         )
@@ -85,17 +89,13 @@ def _texts(rows: "list[Row]", sweep: "Sweep", spec: "CompetitionSpec") -> dict[s
 def _print(rows: "list[Row]") -> None:
     from lethe.evaluator.bench.tables import SHORT, column_title, format_value, verdict
 
-    table = Table(box=None, pad_edge=False)
-    table.add_column("method", no_wrap=True)
+    columns = [Column("method", [row.name for row in rows], least=SHORTEST_METHOD)]
     for name in SHORT:
-        table.add_column(column_title(name), justify="right", no_wrap=True)
-    for row in rows:
-        values = [format_value(row.measures.get(name)) for name in SHORT]
-        cells = [row.fault] if row.score is None else values
-        table.add_row(row.name, *cells, style="dim" if row.is_reference else "")
-    console = Console(highlight=False)
-    console.width = max(console.width, Console(width=300).measure(table).maximum)  # long lines beat cut numbers
-    console.print(table)
+        values = [format_value(row.measures.get(name)) for row in rows]
+        columns.append(Column(column_title(name), values, DROPPED.get(name, 0), right=True))
+    if any(row.fault for row in rows):
+        columns.append(Column("fault", [row.fault for row in rows], least=SHORTEST_METHOD))
+    print_table(columns, styles={place: "dim" for place, row in enumerate(rows) if row.is_reference})
     typer.echo(verdict(rows))
 
 

@@ -11,11 +11,14 @@ import typer
 from rich.console import Console
 
 from lethe.evaluator.contract.states import Evaluation
-from lethe.server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, open_site, say, writing
+from lethe.server.cli.columns import SHORTEST_NAME, Column, print_table, short_id
+from lethe.server.cli.interrupts import on_interrupt
+from lethe.server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, open_site, print_json, say, writing
 from lethe.server.cli.progress import counting_progress, training_progress
 
 if TYPE_CHECKING:
     from lethe.server.hosting.finals import Plan
+    from lethe.server.hosting.recheck import Rechecked
     from lethe.server.models import Competition
 
 WATCH_S = 2.0
@@ -44,12 +47,15 @@ def create_competition(
 
     context = open_site(home, makes_one=True)
     files = Files(folder=data, skip_bad=skip_bad)
-    with training_progress() as progress:
+    with (
+        on_interrupt("There is no competition yet. To begin again, repeat the command."),
+        training_progress() as progress,
+    ):
         created = creation.create(context, load_specification(specification), files=files, jobs=jobs, progress=progress)
     for name in files.skipped:
         typer.echo(f"skipped {name}", err=True)
     if as_json:
-        typer.echo(created.prepared.model_dump_json())
+        print_json(created.prepared)
         return
     typer.echo(creation.describe(created))
 
@@ -169,7 +175,8 @@ def recheck(
         found = rechecks.recheck(session, slug, top=top, again=again)
     context.wake.workers()
     if watch:
-        with counting_progress("evaluated", len(found)) as show:
+        advice = f"The runs go on. To follow them again: lethe admin competition recheck {slug} --watch"
+        with on_interrupt(advice), counting_progress("evaluated", len(found)) as show:
             while (ended := sum(one.has_ended for one in found)) < len(found):
                 show(ended)
                 time.sleep(WATCH_S)
@@ -182,15 +189,24 @@ def recheck(
         ]
         typer.echo(json.dumps(rows))
         return
-    for one in found:
-        text = f"{one.submission_id}  {one.team:<40} {one.before:.4f}"
-        if one.after is None:
-            typer.echo(f"{text}  {one.state}")
-            continue
-        interval = "" if one.change is None else "  change {:+.4f} to {:+.4f}".format(*one.change.interval)
-        typer.echo(f"{text}  {one.after:.4f}{interval}{'  DROPPED' if one.has_dropped else ''}")
+    changes = ["" if one.change is None else "{:+.4f} to {:+.4f}".format(*one.change.interval) for one in found]
+    columns = [
+        Column("id", [short_id(one.submission_id) for one in found]),
+        Column("team", [one.team for one in found], least=SHORTEST_NAME),
+        Column("before", [f"{one.before:.4f}" for one in found], right=True),
+        Column("after", ["" if one.after is None else f"{one.after:.4f}" for one in found], right=True),
+        Column("change", changes, 1),
+        Column("result", [_recheck_result(one) for one in found]),
+    ]
+    print_table(columns)
     waiting = sum(one.after is None for one in found)
     typer.echo(f"{sum(one.has_dropped for one in found)} dropped significantly, {waiting} are not scored yet.")
+
+
+def _recheck_result(one: "Rechecked") -> str:
+    if one.after is None:
+        return one.state
+    return "DROPPED" if one.has_dropped else ""
 
 
 @app.command("finals")
@@ -240,9 +256,9 @@ def reveal(
         finals.reveal(session, slug, unfinished=unfinished)
         board = service.leaderboard(session, service.get_calendar(session, slug), Evaluation.FINAL)
     if as_json:
-        typer.echo(board.model_dump_json())
+        print_json(board)
         return
-    print_leaderboard(board, Console())
+    print_leaderboard(board)
 
 
 @app.command("benchmark")
@@ -323,7 +339,7 @@ def list_competitions(home: Home = None, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps([row.model_dump(mode="json") for row in rows]))
         return
-    print_competitions(rows, Console())
+    print_competitions(rows)
 
 
 @app.command("edit")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import Json, Server, Slug, Yes, make_settings, require_unwritten
 from lethe.server.cli.progress import bytes_progress
 from lethe.server.client import connect
@@ -60,7 +61,8 @@ def obtain_bundle(slug: str, server: str | None, *, yes: bool) -> "CachedBundle"
             return True
         return typer.confirm(f"Download {size_bytes / MEGABYTE:,.0f} MB of practice data of {slug}?", err=True)
 
-    with connect(server) as client, bytes_progress("practice data") as progress:
+    advice = f"What has arrived is kept. To go on: lethe practice {slug}"
+    with on_interrupt(advice), connect(server) as client, bytes_progress("practice data") as progress:
         found = cache.obtain(client, slug, agreed=agreed, progress=progress)
         address = client.server
     if found is None:

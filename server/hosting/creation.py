@@ -229,11 +229,16 @@ def end_benchmark(context: Context, slug: str) -> Competition:
         return actions.end_benchmark(session, slug)
 
 
-def rerun(context: Context, submission_id: UUID, *, fresh_seeds: bool) -> None:
-    """Open a new generation of an ended submission; its score stays on the board until the new one is there."""
+def rerun(context: Context, submission: str, *, fresh_seeds: bool) -> UUID:
+    """Open a new generation of an ended submission, named as `find_submission` takes it, and return its id.
+
+    Its score stays on the board until the new one is there.
+    """
     with context.database.write() as session:
-        reruns.rerun(session, actions.get_submission(session, submission_id), fresh_seeds=fresh_seeds)
+        found = actions.find_submission(session, submission)
+        reruns.rerun(session, found, fresh_seeds=fresh_seeds)
     context.wake.workers()
+    return found.id
 
 
 def _stored(context: Context, slug: str) -> tuple[CompetitionSpec, PreparedCompetition]:
