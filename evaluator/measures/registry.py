@@ -43,11 +43,12 @@ class Absent(EvaluatorError):
 
 @dataclass(frozen=True)
 class Value:
-    """A finite number with its two-sided 95% interval; without one, both ends are None."""
+    """A finite number with its two-sided 95% interval and its standard error; None where there is none."""
 
     value: float
     low: float | None = None
     high: float | None = None
+    error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -220,15 +221,17 @@ def over_runs(values: Answer) -> Value:
     mean = float(array.mean())
     if len(array) < 2:
         return Value(mean)
-    half = t_quantile(len(array) - 1) * float(array.std(ddof=1)) / float(np.sqrt(len(array)))
-    return Value(mean, mean - half, mean + half)
+    error = float(array.std(ddof=1)) / float(np.sqrt(len(array)))
+    half = t_quantile(len(array) - 1) * error
+    return Value(mean, mean - half, mean + half, error)
 
 
 def _with_interval(value: float, replicates: Floats | None) -> Value:
     if replicates is None or not np.isfinite(replicates).all():
         return Value(value)
-    half = t_quantile(len(replicates) - 1) * float(jackknife_error(replicates))
-    return Value(value, value - half, value + half)
+    error = float(jackknife_error(replicates))
+    half = t_quantile(len(replicates) - 1) * error
+    return Value(value, value - half, value + half, error)
 
 
 def _is_missing(inputs: MeasureInputs, need: str) -> bool:

@@ -212,24 +212,42 @@ def _recheck_result(one: "Rechecked") -> str:
 @app.command("finals")
 def start_finals(
     slug: Slug,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow them until all have ended")] = False,
     yes: Yes = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Evaluate the selected submissions on the final split with unseen seeds. The competition must be closed."""
-    from lethe.server.hosting import creation
+    """Evaluate the selected submissions on the final split with unseen seeds; repeated, say how far that is.
+
+    The competition must be closed.
+    """
+    from lethe.server.competitions.service import get_competition
+    from lethe.server.hosting import creation, finals
 
     context = open_site(home)
-    plan = creation.plan_finals(context, slug)
-    if not yes:
-        typer.echo(_cost(plan), err=True)
-        typer.confirm("Start? Uploads stay closed from then on.", abort=True, err=True)
+    with context.database.read() as session:
+        has_started = get_competition(session, slug).finals_started_at is not None
+    if not has_started:
+        plan = creation.plan_finals(context, slug)
+        if not yes:
+            typer.echo(_cost(plan), err=True)
+            typer.confirm("Start? Uploads stay closed from then on.", abort=True, err=True)
     found = creation.start_finals(context, slug)
+    if wait:
+        advice = f"The evaluations go on. To follow them again: lethe admin competition finals {slug} --wait"
+        with on_interrupt(advice), counting_progress("evaluated", found.total) as show:
+            while found.unfinished:
+                show(found.total - found.unfinished)
+                time.sleep(WATCH_S)
+                with context.database.read() as session:
+                    found = finals.progress(session, get_competition(session, slug))
+            show(found.total)
     if as_json:
         typer.echo(json.dumps(asdict(found)))
         return
     typer.echo(f"{found.scored} of {found.total} final evaluations are scored, {found.failed} failed.")
-    typer.echo(f"next, when all have ended: lethe admin competition reveal {slug}")
+    when = f", when {found.unfinished} more have ended" if found.unfinished else ""
+    typer.echo(f"next{when}: lethe admin competition reveal {slug}")
 
 
 @app.command("reveal")
@@ -302,13 +320,17 @@ def export(
     """
     from rich.progress import Progress
 
+    from lethe.server.competitions.service import get_competition
     from lethe.server.hosting.archive import export as write
     from lethe.server.hosting.mlflow_tracking import log_archive, require_target
 
-    if mlflow is not None:
-        require_target(mlflow)
     context = open_site(home)
-    with Progress(console=Console(stderr=True), transient=True) as bars:
+    if mlflow is not None:
+        with context.database.read() as session:
+            get_competition(session, slug, drafts=True)
+        require_target(mlflow, slug)
+    interrupted = on_interrupt(f"Nothing was exported to {folder}. To begin again, repeat the command.")
+    with interrupted, Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("submissions", total=None)
         count = write(
             context,
@@ -408,7 +430,8 @@ def delete_competition(
         if typer.prompt(f"Type {slug} to delete it", err=True) != slug:
             raise typer.Abort
     if keep_archive is not None:
-        write(context, slug, keep_archive)
+        with on_interrupt(f"Nothing was deleted, and there is no archive in {keep_archive}."):
+            write(context, slug, keep_archive)
     deleted = deletion.delete(context, slug)
     document = asdict(deleted) | {"competition": slug}
     submissions = count_text(deleted.submissions, "submission")

@@ -26,6 +26,7 @@ from lethe.server.hosting.calibration import calibrate, require_seeded, wanted_o
 from lethe.server.hosting.practice_bundles import store_bundle
 from lethe.server.leaderboard.measures import unknown_columns
 from lethe.server.models import Competition
+from lethe.server.scoring.queries import reference_scores
 from lethe.server.settings import Settings
 from lethe.server.submissions import reruns
 
@@ -205,12 +206,15 @@ def plan_finals(context: Context, slug: str) -> finals.Plan:
 
 
 def start_finals(context: Context, slug: str) -> finals.Progress:
-    """Queue the final evaluations and store the reference rows of their board."""
+    """Queue the final evaluations and store the reference rows of their board; repeated, return the progress."""
     spec, prepared = _stored(context, slug)
     require_seeded(context.artifacts, spec, oracle_pools(spec, prepared, Evaluation.FINAL).split)
     with context.database.write() as session:
         found = finals.start(session, slug)
-    calibrate(context, slug)
+        competition = service.get_competition(session, slug)
+        has_references = bool(reference_scores(session, competition, Evaluation.FINAL))
+    if not has_references:
+        calibrate(context, slug)
     context.wake.workers()
     return found
 

@@ -28,6 +28,7 @@ from lethe.server.models import (
     Score,
     Submission,
     Team,
+    TeamMember,
     User,
     WorkItem,
 )
@@ -227,6 +228,21 @@ def submissions_with_scores(session: Session, competition: Competition) -> Seque
         .where(Submission.competition_id == competition.id)
         .order_by(Submission.created_at, Submission.id)
     ).all()
+
+
+def teams_with_members(session: Session, competition: Competition) -> list[tuple[Team, list[str]]]:
+    """Return every team of the competition with the user names of its members, both by name."""
+    found = session.execute(
+        select(Team, User.username)
+        .outerjoin(TeamMember, TeamMember.team_id == Team.id)
+        .outerjoin(User, User.id == TeamMember.user_id)
+        .where(Team.competition_id == competition.id)
+        .order_by(Team.name_key, User.username_key)
+    )
+    members: dict[Team, list[str]] = {}
+    for team, name in found:
+        members.setdefault(team, []).extend([name] if name else [])
+    return list(members.items())
 
 
 # Artifacts
