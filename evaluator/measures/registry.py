@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from math import inf
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Literal, TypeVar
@@ -32,6 +33,10 @@ QUESTIONS = (
     "What did it cost?",
 )
 """What measures answer, in the order in which tables show them."""
+
+RATE, PERCENT, NOT_NEGATIVE = (0.0, 1.0), (0.0, 100.0), (0.0, inf)
+"""What some values cannot leave, and so their intervals do not."""
+ANYTHING = (-inf, inf)
 
 Scope = Literal["run", "pool", "image", "person"]
 Best = Literal["oracles", "low", "high", "none"]
@@ -70,7 +75,8 @@ class Measure:
 
     `compute` returns, by `scope`: (N,) one value for each `run`; a number, or one with its own interval, for the whole
     `pool`; (E,) for each `image`, in the order of the forget images; (P,) for each `person`, in sorted order. `needs`
-    are the optional fields of MeasureInputs that it reads.
+    are the optional fields of MeasureInputs that it reads. `within` are the least and the greatest value that it can
+    have.
     """
 
     name: str
@@ -82,6 +88,7 @@ class Measure:
     unit: str
     symbol: str
     needs: tuple[str, ...]
+    within: tuple[float, float]
     compute: Callable[[MeasureInputs], Answer]
 
     @property
@@ -126,10 +133,10 @@ class Measure:
         if isinstance(answer, Value):
             found = {self.name: answer}
         elif self.scope == "run":
-            found = {self.name: over_runs(answer)}
+            found = {self.name: over_runs(answer, self.within)}
         else:
             found = {
-                key: _with_interval(float(value), None if replicates is None else replicates[:, place])
+                key: _with_interval(float(value), None if replicates is None else replicates[:, place], self.within)
                 for place, (key, value) in enumerate(zip(self.keys, self._summary(answer), strict=True))
             }
         if not all(np.isfinite(one.value) for one in found.values()):
@@ -186,6 +193,7 @@ def measure(
     unit: str = "",
     symbol: str = "",
     needs: Sequence[str] = (),
+    within: tuple[float, float] = ANYTHING,
 ) -> Callable[[Compute], Compute]:
     """Register a function of MeasureInputs; the arguments are the fields of Measure.
 
@@ -198,7 +206,9 @@ def measure(
             raise ValueError(f"a measure {name} is registered already")
         if question not in QUESTIONS:
             raise ValueError(f"{name}: the question must be one of QUESTIONS, not {question!r}")
-        _REGISTERED[name] = Measure(name, title, question, scope, best, source, unit, symbol, tuple(needs), compute)
+        _REGISTERED[name] = Measure(
+            name, title, question, scope, best, source, unit, symbol, tuple(needs), within, compute
+        )
         return compute
 
     return register
@@ -215,23 +225,27 @@ def measure_of(key: str) -> Measure:
     return {key: one for one in measures().values() for key in one.keys}[key]
 
 
-def over_runs(values: Answer) -> Value:
-    """Mean and t interval of one value for each run; a single run has no interval."""
+def over_runs(values: Answer, within: tuple[float, float] = ANYTHING) -> Value:
+    """Mean and t interval, as far as it is `within` these, of one value for each run; a single run has no interval."""
     array = np.asarray(values, dtype=np.float64)
     mean = float(array.mean())
     if len(array) < 2:
         return Value(mean)
     error = float(array.std(ddof=1)) / float(np.sqrt(len(array)))
-    half = t_quantile(len(array) - 1) * error
-    return Value(mean, mean - half, mean + half, error)
+    return Value(mean, *_ends(mean, t_quantile(len(array) - 1) * error, within), error)
 
 
-def _with_interval(value: float, replicates: Floats | None) -> Value:
+def _with_interval(value: float, replicates: Floats | None, within: tuple[float, float]) -> Value:
     if replicates is None or not np.isfinite(replicates).all():
         return Value(value)
     error = float(jackknife_error(replicates))
-    half = t_quantile(len(replicates) - 1) * error
-    return Value(value, value - half, value + half, error)
+    return Value(value, *_ends(value, t_quantile(len(replicates) - 1) * error, within), error)
+
+
+def _ends(value: float, half: float, within: tuple[float, float]) -> tuple[float, float]:
+    """Return both ends of the interval; neither crosses the value, which rounding may leave outside by a last digit."""
+    least, most = within
+    return min(value, max(value - half, least)), max(value, min(value + half, most))
 
 
 def _is_missing(inputs: MeasureInputs, need: str) -> bool:
