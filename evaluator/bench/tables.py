@@ -30,7 +30,7 @@ def csv_table(rows: Sequence[Row]) -> str:
     """
     names = _measure_names(rows)
     ends = [f"{name} {end}".strip() for name in names for end in ("", "low", "high", "se")]
-    lines = [["method", "constants", "runs", *ends, *COMPARED, "fault"]]
+    lines: list[list[object]] = [["method", "constants", "runs", *ends, *COMPARED, "fault"]]
     for row in rows:
         values = [value for name in names for value in _csv_values(row.measures.get(name))]
         lines.append([row.name, _constants(row), row.runs, *values, *_csv_comparison(row.against), row.fault])

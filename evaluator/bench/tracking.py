@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lethe.evaluator.artifacts.mlflow_target import open_experiment
-from lethe.evaluator.bench.tables import Row
+from lethe.evaluator.bench.rows import Row
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

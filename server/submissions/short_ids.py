@@ -73,7 +73,8 @@ def _resolve_apart(context: Context, user: User, text: str) -> UUID:
 
 
 async def _named(text: str, user: User, context: Context) -> UUID:
-    return full_id(text) or await run_in_threadpool(_resolve_apart, context, user, text)
+    known = full_id(text)
+    return known if known is not None else await run_in_threadpool(_resolve_apart, context, user, text)
 
 
 async def _submission(submission_id: IdText, user: CurrentUser, context: AppContext) -> UUID:
