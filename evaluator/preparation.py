@@ -86,13 +86,14 @@ def prepare(
             counts=_counts(hidden, split),
             figures=_figures(store, hidden, split, original, mine),
         )
-    sheet = store.put_named_by_digest(f"data/{digest(practice)[:16]}/contact-sheet", contact_sheet(practice), ".png")
+    sheet = contact_sheet(practice, class_names=manifest.class_names)
+    sheet_ref = store.put_named_by_digest(f"data/{digest(practice)[:16]}/contact-sheet", sheet, ".png")
     return PreparedCompetition(
         data=manifest,
         public=prepared["public"],
         final=prepared.get("final"),
         practice=_prepared_practice(practice_bundles, practice_original, practice_counts),
-        contact_sheet=sheet,
+        contact_sheet=sheet_ref,
         environment=environment(),
     )
 

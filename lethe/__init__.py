@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lethe.evaluator.banks.seeding import Progress
-    from lethe.evaluator.bench.tables import Row
+    from lethe.evaluator.bench.rows import Row
     from lethe.evaluator.contract.specification import CompetitionSpec
     from lethe.evaluator.contract.specification_file import SpecificationError, load_specification
     from lethe.evaluator.measures.registry import Value
@@ -76,7 +76,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "lethe.evaluator.banks.seeding": ("Progress",),
-    "lethe.evaluator.bench.tables": ("Row",),
+    "lethe.evaluator.bench.rows": ("Row",),
     "lethe.evaluator.contract.specification": ("CompetitionSpec",),
     "lethe.evaluator.contract.specification_file": ("SpecificationError", "load_specification"),
     "lethe.evaluator.metrics": (

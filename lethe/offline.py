@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from lethe.evaluator.banks.seeding import ReportProgress
-    from lethe.evaluator.bench.tables import Row
+    from lethe.evaluator.bench.rows import Row
     from lethe.evaluator.measures.registry import Value
     from lethe.evaluator.metrics import Pool, Rule, Score
 
@@ -44,7 +44,7 @@ def bench(
     folder = Path() if isinstance(sweep, Mapping) else Path(sweep).parent
     return compare_methods(
         load_sweep(sweep), folder, settings.artifacts, runs=runs, jobs=jobs, data=data, progress=progress
-    )
+    ).rows
 
 
 def measures(

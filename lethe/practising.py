@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lethe.evaluator.contract.practice import FEWEST_RUNS, MOST_RUNS, PracticeFacts
+from lethe.evaluator.contract.practice import FEWEST_RUNS, MOST_RUNS, PracticeFacts, classes_text
 from lethe.evaluator.errors import EvaluatorError
 from lethe.function_source import source_of
 
@@ -162,8 +162,9 @@ class Practice:
     def __repr__(self) -> str:
         images = ", ".join(f"{part} {count:,}" for part, count in self._bundle.images().items())
         facts = self.facts
+        classes = classes_text(facts.classes, facts.class_names)
         return (
-            f"{facts.slug}: {facts.title}\nimages: {images}; {facts.classes} classes\nnetwork {facts.architecture}, "
+            f"{facts.slug}: {facts.title}\nimages: {images}; {classes}\nnetwork {facts.architecture}, "
             f"practice oracles: {facts.oracles}; a run may take {facts.limits.run_wall_s:g} s"
         )
 

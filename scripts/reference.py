@@ -31,7 +31,16 @@ COMMANDS = """## Commands
 Every command has `--help`; `lethe --install-completion` adds them to your shell. Commands that print something
 have `--json`, which prints JSON for programs. Those of hosts and operators have `--home` (`LETHE_HOME`), the folder
 with the embedded database, broker and artifacts. Exit codes: 0 ok, 1 failed, 2 wrong usage, 78 a worker
-that the server does not accept.
+that the server does not accept, 130 interrupted: a command that takes long says at Ctrl-C how to go on.
+`lethe --version` prints the version.
+
+**Tables.** On a terminal columns are aligned, and those that matter least are left out where it is too narrow; names
+may be cut, numbers and ids never. Into a pipe or a file a line has all columns, separated by tabs, below a line with
+their titles, and nothing is cut: `lethe leaderboard our-people | cut -f1,2`. Where an encoding lacks a character,
+another stands for it. With `NO_COLOR` nothing is coloured.
+
+**Ids.** Tables show the first 8 digits of a submission's id. Commands, calls and the host's search take these or more
+in place of the id, as long as they name one submission of those that you may see.
 """
 EVERYWHERE = {"home", "as_json"}
 SETTINGS = (

@@ -1,6 +1,7 @@
 """Structured logs: event names with fields, readable on a terminal, JSON lines in production."""
 
 import logging
+import os
 import sys
 import threading
 from contextlib import AbstractContextManager
@@ -21,7 +22,7 @@ def configure_logs(*, level: str, log_format: str) -> None:
         structlog.processors.JSONRenderer()
         if log_format == "json"
         else structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(),
+            colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
             pad_event_to=28,
             exception_formatter=structlog.dev.plain_traceback,  # the rich one prints locals, and with them secrets
         )

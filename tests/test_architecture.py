@@ -271,8 +271,9 @@ def test_worker_starts_without_sql() -> None:
 
 
 def test_only_settings_read_the_environment() -> None:
-    """STYLE: `os.environ` in settings; elsewhere only to hand an environment on to a child process."""
+    """STYLE: `os.environ` in settings; elsewhere only to hand it on to a child process, and for NO_COLOR."""
     allowed = {
+        "server/logs.py",
         *("server/cli/supervisor.py", "server/database/dump.py", "evaluator/inference/service.py"),
         "evaluator/settings_base.py",
     }

@@ -3,25 +3,44 @@
 import os
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lethe.evaluator.artifacts import ArtifactStore, open_store
+from lethe.evaluator.artifacts.outputs import StackedOutputs
 from lethe.evaluator.banks.identity import bank_identity
 from lethe.evaluator.banks.seeding import Progress, ReportProgress, fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
-from lethe.evaluator.bench.runs import Bench, MethodRuns, run_methods
-from lethe.evaluator.bench.sweep import Constant, Sweep, methods_of
-from lethe.evaluator.bench.tables import Row, sort_rows
+from lethe.evaluator.bench.against import reference_of, with_comparisons
+from lethe.evaluator.bench.provenance import provenance_of, row_key
+from lethe.evaluator.bench.rows import Row, Run, sort_rows
+from lethe.evaluator.bench.runs import Bench, MethodRuns, identity_of, run_methods, run_seed
+from lethe.evaluator.bench.sweep import Sweep, methods_of
 from lethe.evaluator.contract.oracle_pools import OraclePools
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.specification_file import load_specification
+from lethe.evaluator.contract.work import RunRecord
 from lethe.evaluator.data.sources import Files
 from lethe.evaluator.measures.inputs import MeasureInputs
 from lethe.evaluator.measures.measurements import measure_inputs
+from lethe.evaluator.metrics.pool import Floats
 from lethe.evaluator.preparation import prepare
-from lethe.evaluator.scoring.measuring import load_measuring_set
+from lethe.evaluator.scoring.measuring import MeasuringSet, load_measuring_set
+
+RESOURCES = ("wall_s", "processor_s", "peak_memory_bytes", "gpu_memory_bytes")
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """The rows, the best final score first, and a document that says what they depend on."""
+
+    rows: list[Row]
+    provenance: dict[str, Any]
 
 
 def compare_methods(
@@ -33,21 +52,24 @@ def compare_methods(
     jobs: int | None = None,
     data: Path | None = None,
     progress: ReportProgress = lambda _: None,
-) -> list[Row]:
-    """Return a row for each method, for the ceiling and for the floor, the best final score first.
+) -> Results:
+    """Return a row for each method, for the ceiling and for the floor, and what they depend on.
 
     Paths in the sweep are relative to `folder`. Data, models, oracles and runs are kept at the URL `artifacts`, and
     what is there already is not made again. `runs` a method, by default the sweep's; `jobs` processes at a time, by
     default one a core; `data` is the folder of photographs for sources that read files. Raises SweepError,
     SpecificationError, SandboxUnavailable, and BenchFailed for faults that are no method's.
     """
+    started_at = datetime.now(UTC)
     methods = methods_of(sweep, folder)
+    reference = reference_of(sweep.reference, [one.name for one in methods])
     slots = jobs or len(os.sched_getaffinity(0))
     spec, files = specification_of(sweep, folder, runs), Files(folder=data)
     with tempfile.TemporaryDirectory(prefix="lethe-bench-") as scratch:
         bench = _prepare(spec, open_store(artifacts), sweep.seed, files=files, jobs=jobs, progress=progress)
         done = run_methods(bench, methods, slots=slots, scratch=Path(scratch), progress=progress)
-    return sort_rows(_rows(bench, done, progress))
+    rows = with_comparisons(sort_rows(_rows(bench, done, progress)), reference)
+    return Results(rows, provenance_of(bench, sweep, methods, reference, started_at))
 
 
 def specification_of(sweep: Sweep, folder: Path, runs: int | None = None) -> CompetitionSpec:
@@ -83,22 +105,49 @@ def _rows(bench: Bench, done: list[MethodRuns], progress: ReportProgress) -> lis
     against = OraclePools(bench.split, range(count), range(count, 2 * count))
     measuring_set = load_measuring_set(bench.store, bench.spec.metric, against)
     rows = [
-        _row("ceiling", measuring_set.second_pool(), is_reference=True),
-        _row("floor", measuring_set.untouched(count), is_reference=True),
+        _reference_row("ceiling", measuring_set.second_pool(), bench),
+        _reference_row("floor", measuring_set.untouched(count), bench),
     ]
     started = time.monotonic()
     for place, one in enumerate(done, 1):
         if one.outputs is None:
             rows.append(Row(one.method.name, one.method.constants, count, {}, None, fault=one.fault))
         else:
-            inputs = measuring_set.inputs(one.outputs, {"wall_s": np.array(one.wall_s)})
-            rows.append(_row(one.method.name, inputs, constants=one.method.constants))
+            rows.append(_method_row(one, one.outputs, measuring_set, bench))
         progress(Progress("measures", place, len(done), place, time.monotonic() - started))
     return rows
 
 
-def _row(
-    name: str, inputs: MeasureInputs, *, constants: dict[str, Constant] | None = None, is_reference: bool = False
-) -> Row:
+def _reference_row(name: str, inputs: MeasureInputs, bench: Bench) -> Row:
     found = measure_inputs(inputs)
-    return Row(name, constants or {}, inputs.models, found.values, inputs.score, is_reference=is_reference)
+    return Row(
+        name, {}, inputs.models, found.values, inputs.score, is_reference=True, key=row_key(bench, made_from=name)
+    )
+
+
+def _method_row(done: MethodRuns, outputs: StackedOutputs, measuring_set: MeasuringSet, bench: Bench) -> Row:
+    used = {name: _known([getattr(record, name) for record in done.records]) for name in RESOURCES}
+    inputs = measuring_set.inputs(outputs, used)
+    return Row(
+        done.method.name,
+        done.method.constants,
+        inputs.models,
+        measure_inputs(inputs).values,
+        inputs.score,
+        key=row_key(bench, made_from=str(identity_of(bench, done.method))),
+        each=tuple(_run(record, outputs, place, bench) for place, record in enumerate(done.records)),
+    )
+
+
+def _known(values: Sequence[float | None]) -> Floats:
+    """(N,) the values, NaN where nobody measured one."""
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _run(record: RunRecord, outputs: StackedOutputs, place: int, bench: Bench) -> Run:
+    return Run(
+        index=record.index,
+        seed=run_seed(bench.seed, record.index),
+        accuracies={part: float(values[place]) for part, values in outputs.accuracy.items()},
+        **{name: getattr(record, name) for name in RESOURCES},
+    )

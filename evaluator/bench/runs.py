@@ -38,11 +38,11 @@ class BenchFailed(EvaluatorError):
 
 @dataclass(frozen=True, eq=False)
 class MethodRuns:
-    """The outputs of all runs of one method and their seconds, or its fault."""
+    """The outputs of all runs of one method and the records of them, in order, or its fault."""
 
     method: Method
     outputs: StackedOutputs | None
-    wall_s: tuple[float, ...]
+    records: tuple[RunRecord, ...]
     fault: str = ""
 
 
@@ -146,9 +146,9 @@ def _method_runs(bench: Bench, method: Method, fault: str) -> MethodRuns:
     records = _stored_records(bench, method)
     if fault or len(records) < bench.runs:
         return MethodRuns(method, None, (), fault or "interrupted")
-    ordered = [records[index] for index in range(bench.runs)]
+    ordered = tuple(records[index] for index in range(bench.runs))
     outputs = stack_outputs([read_outputs(bench.store.get(record.outputs)) for record in ordered])
-    return MethodRuns(method, outputs, tuple(record.wall_s for record in ordered))
+    return MethodRuns(method, outputs, ordered)
 
 
 def make_job(bench: Bench, method: Method, identity: UUID, indices: Sequence[int], stage: RunStage = Stage.RUN) -> Job:

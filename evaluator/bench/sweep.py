@@ -33,10 +33,13 @@ class MethodSpec(Contract):
 class Sweep(Contract):
     """What `lethe bench` compares."""
 
-    title: str = ""
+    title: str = Field(default="", description="Title of the results, and name of the experiment in MLflow")
     competition: str = Field(default="demo", description="A shipped specification's name, or a path beside this file")
     runs: Annotated[int, Field(ge=8)] | None = Field(default=None, description="Runs a method; the specification's")
-    seed: Seed = 0
+    seed: Seed = Field(default=0, description="Of data, networks and runs; the same seed gives the same results")
+    reference: str | None = Field(
+        default=None, description="Name of the method that the others are compared with; by default finetune, if there"
+    )
     methods: Annotated[tuple[MethodSpec, ...], Field(min_length=1)]
 
 

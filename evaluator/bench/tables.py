@@ -3,57 +3,73 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import floor, log10
 from pathlib import Path
 
-from lethe.evaluator.bench.sweep import Constant
+from lethe.evaluator.bench.rows import Against, Row
 from lethe.evaluator.errors import EvaluatorError
 from lethe.evaluator.measures.registry import Value, measure_of, measures
 from lethe.evaluator.metrics import Score, paired_difference
 
 START, END = "<!-- results: start -->", "<!-- results: end -->"
-PLAIN = "finetune"
-"""The verdict compares the others with this method."""
 SHORT = ("forgetting_quality", "final_score", "forget_accuracy", "retain_accuracy", "test_accuracy", "wall_time")
 _TITLES = {"final_score": "final score", "wall_time": "seconds"}
 _SIGNIFICANT = 3
+COMPARED = ("reference", *(f"difference{end}" for end in ("", " low", " high", " se")), "p", "p holm")
+MIB = 2**20
 
 
 class ResultsBlockMissing(EvaluatorError, ValueError):
     """A file lacks the two comments that the table goes between."""
 
 
-@dataclass(frozen=True, eq=False)
-class Row:
-    """One line: a method or a reference (`ceiling`, `floor`) with the values of its measures, or its fault."""
-
-    name: str
-    constants: dict[str, Constant]
-    runs: int
-    measures: dict[str, Value]
-    score: Score | None
-    fault: str = ""
-    is_reference: bool = False
-
-
-def sort_rows(rows: Sequence[Row]) -> list[Row]:
-    """The rows from the best final score to the worst; failed ones come last."""
-    return sorted(rows, key=lambda row: -1.0 if row.score is None else row.score.final_score, reverse=True)
-
-
 def csv_table(rows: Sequence[Row]) -> str:
-    """One line a row, with value, low and high of each measure in columns of their own; plain numbers throughout."""
+    """One line a row, with value, low, high and standard error of each measure in columns of their own.
+
+    Then its difference to the reference, and the p-values of that.
+    """
     names = _measure_names(rows)
-    stream = io.StringIO()
-    writer = csv.writer(stream)
-    ends = [f"{name} {end}".strip() for name in names for end in ("", "low", "high")]
-    writer.writerow(["method", "constants", "runs", *ends, "fault"])
+    ends = [f"{name} {end}".strip() for name in names for end in ("", "low", "high", "se")]
+    lines: list[list[object]] = [["method", "constants", "runs", *ends, *COMPARED, "fault"]]
     for row in rows:
         values = [value for name in names for value in _csv_values(row.measures.get(name))]
-        constants = "; ".join(f"{name}={value}" for name, value in row.constants.items())
-        writer.writerow([row.name, constants, row.runs, *values, row.fault])
-    return stream.getvalue()
+        lines.append([row.name, _constants(row), row.runs, *values, *_csv_comparison(row.against), row.fault])
+    return _csv(lines)
+
+
+def runs_table(rows: Sequence[Row]) -> str:
+    """One line a run of each method, with its seed, its accuracies, and what it used where that is known."""
+    parts = sorted({part for row in rows for one in row.each for part in one.accuracies})
+    used = ("wall time (s)", "processor time (s)", "peak memory (MiB)", "peak GPU memory (MiB)")
+    lines: list[list[object]] = [
+        ["method", "constants", "run", "seed", *(f"{part} accuracy (%)" for part in parts), *used]
+    ]
+    for row in rows:
+        for one in row.each:
+            accuracies = [_rounded(100 * one.accuracies[part]) for part in parts]
+            memory = [None if size is None else size / MIB for size in (one.peak_memory_bytes, one.gpu_memory_bytes)]
+            resources = [_rounded(number) for number in (one.wall_s, one.processor_s, *memory)]
+            lines.append([row.name, _constants(row), one.index, one.seed, *accuracies, *resources])
+    return _csv(lines)
+
+
+def comparison_table(rows: Sequence[Row]) -> str:
+    """A Markdown table of differences to the reference with their p-values; empty where nothing was compared."""
+    compared = [(row, row.against) for row in rows if row.against is not None]
+    if not compared:
+        return ""
+    lines = ["| method | difference of final scores | standard error | p | p, Holm |", "|---|---:|---:|---:|---:|"]
+    for row, one in compared:
+        title = f"*{row.name}*" if row.is_reference else row.name
+        value = format_value(Value(one.difference, *one.interval))
+        tested = "" if row.is_reference else format_p(one.adjusted_p_value)
+        lines.append(f"| {title} | {value} | {_short(one.standard_error)} | {format_p(one.p_value)} | {tested} |")
+    return "\n".join(lines) + "\n"
+
+
+def format_p(p_value: float) -> str:
+    """`0.031`, `<0.001`."""
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
 def markdown_table(rows: Sequence[Row], names: Sequence[str] | None = None) -> str:
@@ -104,39 +120,26 @@ def _section(rows: Sequence[Row], question: str, names: list[str]) -> str:
 
 
 def verdict(rows: Sequence[Row]) -> str:
-    """Which methods differ significantly from plain fine-tuning, as a Markdown list; empty without that method."""
-    plain = next((row.score for row in rows if row.name == PLAIN and row.score is not None), None)
-    if plain is None:
+    """Which methods differ significantly from the reference, as a Markdown list; empty where nothing was compared."""
+    compared = [(row.name, row.against) for row in rows if row.against is not None and not row.is_reference]
+    reference = next((row.against.reference for row in rows if row.against is not None), None)
+    if reference is None:
         return ""
-    above: list[str] = []
-    below: list[str] = []
-    alike: list[str] = []
-    for row in rows:
-        if row.score is None or row.is_reference or row.name == PLAIN:
-            continue
-        difference = paired_difference(row.score, plain)
-        if not difference.significant:
-            alike.append(row.name)
-        else:
-            (above if difference.difference > 0 else below).append(row.name)
-    lines = [
-        f"- {title} plain fine-tuning (`{PLAIN}`): {', '.join(names) if names else 'none'}."
-        for title, names in (
-            ("Significantly above", above),
-            ("Significantly below", below),
-            ("Not to be told apart from", alike),
-        )
-    ]
-    ceiling = next((row for row in rows if row.name == "ceiling" and row.score is not None), None)
-    if ceiling is not None and ceiling.score is not None:
+    groups = {
+        "Significantly above": [name for name, one in compared if one.is_significant and one.difference > 0],
+        "Significantly below": [name for name, one in compared if one.is_significant and one.difference < 0],
+        "Not to be told apart from": [name for name, one in compared if not one.is_significant],
+    }
+    lines = [f"- {title} `{reference}`: {', '.join(names) if names else 'none'}." for title, names in groups.items()]
+    ceiling = next((row.score for row in rows if row.name == "ceiling"), None)
+    if ceiling is not None and reference != "ceiling":
         over = [
-            row.name
-            for row in rows
-            if row.score is not None and not row.is_reference and _is_above(row.score, ceiling.score)
+            row.name for row in rows if row.score is not None and not row.is_reference and _is_above(row.score, ceiling)
         ]
         lines.append(f"- Significantly above the ceiling: {', '.join(over) if over else 'none'}.")
     test = (
-        "Which order is significant (paired jackknife over shared oracles, 95% each, no correction for their number):"
+        "Which order is significant (paired jackknife over shared oracles, 5% for all methods together by Holm's "
+        "correction; the ceiling's comparisons have none):"
     )
     return "\n".join([test, "", *lines])
 
@@ -167,5 +170,27 @@ def _measure_names(rows: Sequence[Row]) -> list[str]:
 
 
 def _csv_values(value: Value | None) -> list[float | str]:
-    numbers = (None, None, None) if value is None else (value.value, value.low, value.high)
-    return ["" if number is None else round(number, 6) for number in numbers]
+    numbers = (None, None, None, None) if value is None else (value.value, value.low, value.high, value.error)
+    return [_rounded(number) for number in numbers]
+
+
+def _csv_comparison(found: Against | None) -> list[float | str]:
+    if found is None:
+        return [""] * len(COMPARED)
+    numbers = (found.difference, *found.interval, found.standard_error)
+    p_values = (float(f"{p_value:.4g}") for p_value in (found.p_value, found.adjusted_p_value))
+    return [found.reference, *(_rounded(number) for number in numbers), *p_values]
+
+
+def _rounded(number: float | None) -> float | str:
+    return "" if number is None else round(number, 6)
+
+
+def _constants(row: Row) -> str:
+    return "; ".join(f"{name}={value}" for name, value in row.constants.items())
+
+
+def _csv(lines: Sequence[Sequence[object]]) -> str:
+    stream = io.StringIO()
+    csv.writer(stream).writerows(lines)
+    return stream.getvalue()

@@ -1,5 +1,6 @@
 """What a practice bundle says of its competition, beside its arrays: chosen fields, which everybody may know."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from pydantic import Field
@@ -16,10 +17,20 @@ from lethe.evaluator.contract.specification import (
     TrainingSpec,
 )
 
+NAMES_SHOWN: Final = 12
+"""Of the names of classes in a line."""
 PRACTICE_FORMAT: Final = 1
 """Rises with every change of the document or of the arrays, which older programs then refuse by name."""
 FEWEST_RUNS, MOST_RUNS = 8, 64
 """Of a function or file on practice data that are scored: a score needs eight, and more than 64 take long at home."""
+
+
+def classes_text(classes: int, names: Sequence[str], unit: str = "classes") -> str:
+    """Return such as `3 classes (young, adult, old)`; of many names the first ones, and without names the number."""
+    if not names:
+        return f"{classes} {unit}"
+    more = ", …" if len(names) > NAMES_SHOWN else ""
+    return f"{classes} {unit} ({', '.join(names[:NAMES_SHOWN])}{more})"
 
 
 class PracticeFacts(Contract):

@@ -1,7 +1,7 @@
 """Accuracies on retain, test and forget images, beside the oracles'."""
 
 from lethe.evaluator.measures.inputs import MeasureInputs
-from lethe.evaluator.measures.registry import Absent, measure
+from lethe.evaluator.measures.registry import PERCENT, RATE, Absent, measure
 from lethe.evaluator.metrics import Pool, tug_of_war
 from lethe.evaluator.metrics.pool import Floats
 
@@ -25,6 +25,7 @@ def _register(part: str, symbol: str) -> None:
         scope="run",
         best="oracles",
         source="accuracy in percent",
+        within=PERCENT,
         needs=("accuracies",),
     )
     def _accuracy(inputs: MeasureInputs) -> Floats:
@@ -44,6 +45,7 @@ _register("test", "TA")
     scope="pool",
     best="high",
     source="Zhao et al. 2024, here of mean accuracies",
+    within=RATE,
     needs=("accuracies",),
 )
 def _tug_of_war(inputs: MeasureInputs) -> float:

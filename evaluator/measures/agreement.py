@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lethe.evaluator.measures.inputs import MeasureInputs
-from lethe.evaluator.measures.registry import Absent, measure
+from lethe.evaluator.measures.registry import PERCENT, Absent, measure
 from lethe.evaluator.metrics.pool import Floats
 
 
@@ -75,6 +75,7 @@ def _relative_accuracy(inputs: MeasureInputs) -> Floats:
     scope="run",
     best="oracles",
     source="seed 004, here against all oracles",
+    within=PERCENT,
     needs=("logits", "oracle_logits"),
 )
 def _fidelity(inputs: MeasureInputs) -> Floats:

@@ -2,7 +2,7 @@
 
 from lethe.evaluator.contract.audits import AuditQuantity
 from lethe.evaluator.measures.inputs import MeasureInputs
-from lethe.evaluator.measures.registry import Absent, Best, measure
+from lethe.evaluator.measures.registry import ANYTHING, NOT_NEGATIVE, PERCENT, RATE, Absent, Best, measure
 from lethe.evaluator.metrics.pool import Floats
 
 _QUESTION = "Does the knowledge come back?"
@@ -16,11 +16,18 @@ def _of(inputs: MeasureInputs, quantity: AuditQuantity) -> Floats:
 
 
 def _register(
-    quantity: AuditQuantity, title: str, *, source: str, unit: str = "", factor: float = 1.0, best: Best = "oracles"
+    quantity: AuditQuantity,
+    title: str,
+    *,
+    source: str,
+    unit: str = "",
+    factor: float = 1.0,
+    best: Best = "oracles",
+    within: tuple[float, float] = ANYTHING,
 ) -> None:
     @measure(
         quantity.value, title=title, question=_QUESTION, scope="run", best=best, source=source, unit=unit,
-        needs=("audits",),
+        needs=("audits",), within=within,
     )  # fmt: skip
     def _quantity(inputs: MeasureInputs) -> Floats:
         return factor * _of(inputs, quantity)
@@ -33,6 +40,7 @@ _register(
     source=_RELEARNING,
     unit="%",
     factor=100,
+    within=PERCENT,
 )
 _register(AuditQuantity.RELEARNED_FORGET_MARGIN, "Forget margin after more training on retain", source=_RELEARNING)
 
@@ -56,11 +64,18 @@ def _relearned_gain(inputs: MeasureInputs) -> Floats:
 
 
 _WEIGHTS = "relative to the norm of the original's weights"
-_register(AuditQuantity.DISTANCE_TO_ORIGINAL, "Distance of the weights from the original's", source=_WEIGHTS)
-_register(AuditQuantity.DISTANCE_TO_ORACLES, "Distance of the weights from oracles'", source=_WEIGHTS)
+_register(
+    AuditQuantity.DISTANCE_TO_ORIGINAL,
+    "Distance of the weights from the original's",
+    source=_WEIGHTS,
+    within=NOT_NEGATIVE,
+)
+_register(
+    AuditQuantity.DISTANCE_TO_ORACLES, "Distance of the weights from oracles'", source=_WEIGHTS, within=NOT_NEGATIVE
+)
 _PATH = "loss on retain along the straight path, Frankle et al. 2020"
 _register(AuditQuantity.BARRIER_TO_ORIGINAL, "Barrier on the path to the original", source=_PATH)
 _register(AuditQuantity.BARRIER_TO_ORACLE, "Barrier on the path to an oracle", source=_PATH)
 _CKA = "linear CKA of the last features, Kornblith et al. 2019"
-_register(AuditQuantity.CKA_WITH_ORIGINAL, "Similarity of features to the original's", source=_CKA)
-_register(AuditQuantity.CKA_WITH_ORACLES, "Similarity of features to oracles'", source=_CKA)
+_register(AuditQuantity.CKA_WITH_ORIGINAL, "Similarity of features to the original's", source=_CKA, within=RATE)
+_register(AuditQuantity.CKA_WITH_ORACLES, "Similarity of features to oracles'", source=_CKA, within=RATE)

@@ -7,7 +7,7 @@ import scipy  # loads `special`, which takes long to import, when it is used
 from numpy.typing import ArrayLike
 
 from lethe.evaluator.measures.inputs import MeasureInputs
-from lethe.evaluator.measures.registry import measure
+from lethe.evaluator.measures.registry import NOT_NEGATIVE, measure
 from lethe.evaluator.metrics.exact import DELTA, LEVEL, clopper_pearson
 from lethe.evaluator.metrics.pool import Floats, checked_pair
 
@@ -86,6 +86,7 @@ def _mu_bounds(ours: Floats, theirs: Floats, thresholds: Floats) -> Floats:
     scope="image",
     best="oracles",
     source="Clopper–Pearson bounds, the attack chosen on other networks",
+    within=NOT_NEGATIVE,
 )
 def _epsilon_lower_bound(inputs: MeasureInputs) -> Floats:
     return epsilon_lower_bound(*inputs.forget)
@@ -99,6 +100,7 @@ def _epsilon_lower_bound(inputs: MeasureInputs) -> Floats:
     scope="image",
     best="oracles",
     source="Nasr et al. 2023, held-out rates with Clopper–Pearson bounds",
+    within=NOT_NEGATIVE,
 )
 def _gaussian_mu(inputs: MeasureInputs) -> Floats:
     return gaussian_mu(*inputs.forget)

@@ -1,7 +1,7 @@
 """Epsilon of the forget images by the competition's own rule."""
 
 from lethe.evaluator.measures.inputs import MeasureInputs, shared
-from lethe.evaluator.measures.registry import Absent, measure
+from lethe.evaluator.measures.registry import NOT_NEGATIVE, Absent, measure
 from lethe.evaluator.metrics import epsilon
 from lethe.evaluator.metrics.pool import Floats
 
@@ -13,6 +13,7 @@ from lethe.evaluator.metrics.pool import Floats
     scope="image",
     best="oracles",
     source="docs/metric.md",
+    within=NOT_NEGATIVE,
 )
 @shared
 def image_epsilon(inputs: MeasureInputs) -> Floats:

@@ -2,7 +2,7 @@
 
 from lethe.evaluator.measures.inputs import MeasureInputs, Part
 from lethe.evaluator.measures.likelihood import klom, u_lira
-from lethe.evaluator.measures.registry import measure
+from lethe.evaluator.measures.registry import NOT_NEGATIVE, RATE, measure
 from lethe.evaluator.metrics import exact_epsilon
 from lethe.evaluator.metrics.pool import Floats
 
@@ -17,6 +17,7 @@ def _register(part: Part) -> None:
         scope="pool",
         best="oracles",
         source="Hayes et al. 2024, on images that nobody asked to be forgotten",
+        within=RATE,
         needs=(part,),
     )
     def _u_lira(inputs: MeasureInputs) -> float:
@@ -30,6 +31,7 @@ def _register(part: Part) -> None:
         scope="image",
         best="oracles",
         source="Georgiev et al. 2024",
+        within=NOT_NEGATIVE,
         needs=(part,),
     )
     def _klom(inputs: MeasureInputs) -> Floats:
@@ -42,6 +44,7 @@ def _register(part: Part) -> None:
         scope="image",
         best="oracles",
         source="docs/metric.md",
+        within=NOT_NEGATIVE,
         needs=(part,),
     )
     def _epsilon(inputs: MeasureInputs) -> Floats:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lethe.evaluator.measures.inputs import MeasureInputs, shared
-from lethe.evaluator.measures.registry import measure
+from lethe.evaluator.measures.registry import NOT_NEGATIVE, RATE, measure
 from lethe.evaluator.metrics.pool import Floats, checked_pair
 
 KLOM_CLIP = 100.0
@@ -89,6 +89,7 @@ def _log_ratio(values: Floats, ours: Floats, theirs: Floats) -> Floats:
     scope="pool",
     best="oracles",
     source="Hayes et al. 2024, here for one original model and one forget set",
+    within=RATE,
 )
 def _u_lira(inputs: MeasureInputs) -> float:
     return u_lira(*inputs.forget).mean_accuracy
@@ -103,6 +104,7 @@ def _u_lira(inputs: MeasureInputs) -> float:
     scope="image",
     best="oracles",
     source="Georgiev et al. 2024",
+    within=NOT_NEGATIVE,
 )
 @shared
 def image_klom(inputs: MeasureInputs) -> Floats:

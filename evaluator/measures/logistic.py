@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from lethe.evaluator.measures.inputs import MeasureInputs, shared
 from lethe.evaluator.measures.logistic_fit import call_members, fit_logistic
-from lethe.evaluator.measures.registry import measure
+from lethe.evaluator.measures.registry import RATE, measure
 from lethe.evaluator.metrics.pool import Floats, checked_pair
 
 DELTA = 1e-6
@@ -89,6 +89,7 @@ def _fold(called: np.ndarray, members: np.ndarray) -> tuple[float, float]:
     scope="pool",
     best="oracles",
     source="community metric of 2023 (seed 001)",
+    within=RATE,
 )
 def _logistic_accuracy(inputs: MeasureInputs) -> float:
     return _attack(inputs).mean_accuracy
@@ -101,6 +102,7 @@ def _logistic_accuracy(inputs: MeasureInputs) -> float:
     scope="pool",
     best="oracles",
     source="community metric of 2023 (seed 001)",
+    within=RATE,
 )
 def _logistic_quality(inputs: MeasureInputs) -> float:
     return _attack(inputs).forgetting_quality

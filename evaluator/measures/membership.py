@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lethe.evaluator.measures.inputs import MeasureInputs, shared
 from lethe.evaluator.measures.logistic_fit import call_members, fit_logistic
-from lethe.evaluator.measures.registry import Absent, measure
+from lethe.evaluator.measures.registry import PERCENT, RATE, Absent, measure
 from lethe.evaluator.metrics.pool import Floats
 
 _SPLITS = 10
@@ -118,6 +118,7 @@ _QUESTION = "Does a single network give its forgotten images away?"
     scope="run",
     best="oracles",
     source="starting kit of 2023, here balanced",
+    within=RATE,
     needs=("test",),
 )
 def _simple_mia(inputs: MeasureInputs) -> Floats:
@@ -150,6 +151,7 @@ def _register_svc(feature: str) -> None:
         scope="run",
         best="oracles",
         source=f"seed 004, of the first {ATTACKED} runs",
+        within=PERCENT,
         needs=("logits", "labels", "retain", "test"),
     )
     def _share(inputs: MeasureInputs) -> Floats:

@@ -28,7 +28,8 @@ def _score(inputs: MeasureInputs) -> Score:
 def _forgetting_quality(inputs: MeasureInputs) -> Value:
     score = _score(inputs)
     value, replicates = score.forgetting_quality, score.quality_replicates
-    return Value(value, *interval(value, float(jackknife_error(replicates)), len(replicates) - 1, most=1.0))
+    error = float(jackknife_error(replicates))
+    return Value(value, *interval(value, error, len(replicates) - 1, most=1.0), error)
 
 
 @measure(
@@ -42,7 +43,7 @@ def _forgetting_quality(inputs: MeasureInputs) -> Value:
 )
 def _final_score(inputs: MeasureInputs) -> Value:
     score = _score(inputs)
-    return Value(score.final_score, *score.interval)
+    return Value(score.final_score, *score.interval, score.standard_error)
 
 
 @measure(
@@ -91,4 +92,4 @@ def _normalised_quality(inputs: MeasureInputs) -> Value:
     normalised = Calibration(inputs.ceiling, None).normalise(_score(inputs))
     if normalised is None:
         raise Absent("the ceiling's forgetting quality is zero, so nothing can be measured relative to it")
-    return Value(normalised.value, *normalised.interval)
+    return Value(normalised.value, *normalised.interval, normalised.standard_error)

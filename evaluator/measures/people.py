@@ -9,7 +9,7 @@ from lethe.evaluator.measures.bounds import epsilon_lower_bound
 from lethe.evaluator.measures.epsilon import image_epsilon
 from lethe.evaluator.measures.inputs import MeasureInputs, shared
 from lethe.evaluator.measures.likelihood import image_klom
-from lethe.evaluator.measures.registry import measure
+from lethe.evaluator.measures.registry import NOT_NEGATIVE, RATE, measure
 from lethe.evaluator.metrics.pool import Floats, checked_pair
 
 _QUESTION = "Is each person safe?"
@@ -84,6 +84,7 @@ def mean_of_people(values: Floats, identities: ArrayLike) -> Floats:
     scope="person",
     best="oracles",
     source="Georgiev et al. 2024",
+    within=NOT_NEGATIVE,
     needs=("identities",),
 )
 def _person_klom(inputs: MeasureInputs) -> Floats:
@@ -97,6 +98,7 @@ def _person_klom(inputs: MeasureInputs) -> Floats:
     scope="person",
     best="oracles",
     source="docs/metric.md",
+    within=NOT_NEGATIVE,
     needs=("identities",),
 )
 def _person_epsilon(inputs: MeasureInputs) -> Floats:
@@ -110,6 +112,7 @@ def _person_epsilon(inputs: MeasureInputs) -> Floats:
     scope="person",
     best="oracles",
     source="linear discriminant with the covariance of Ledoit and Wolf 2004",
+    within=RATE,
     needs=("identities",),
 )
 def _person_accuracy(inputs: MeasureInputs) -> Floats:
@@ -123,6 +126,7 @@ def _person_accuracy(inputs: MeasureInputs) -> Floats:
     scope="person",
     best="oracles",
     source="Clopper–Pearson bounds of the linear discriminant, fitted to other networks",
+    within=NOT_NEGATIVE,
     needs=("identities",),
 )
 def _person_epsilon_lower_bound(inputs: MeasureInputs) -> Floats:

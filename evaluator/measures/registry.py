@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from math import inf
 from pathlib import Path
 from pkgutil import iter_modules
 from typing import Literal, TypeVar
@@ -33,6 +34,10 @@ QUESTIONS = (
 )
 """What measures answer, in the order in which tables show them."""
 
+RATE, PERCENT, NOT_NEGATIVE = (0.0, 1.0), (0.0, 100.0), (0.0, inf)
+"""What some values cannot leave, and so their intervals do not."""
+ANYTHING = (-inf, inf)
+
 Scope = Literal["run", "pool", "image", "person"]
 Best = Literal["oracles", "low", "high", "none"]
 
@@ -43,11 +48,12 @@ class Absent(EvaluatorError):
 
 @dataclass(frozen=True)
 class Value:
-    """A finite number with its two-sided 95% interval; without one, both ends are None."""
+    """A finite number with its two-sided 95% interval and its standard error; None where there is none."""
 
     value: float
     low: float | None = None
     high: float | None = None
+    error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,8 @@ class Measure:
 
     `compute` returns, by `scope`: (N,) one value for each `run`; a number, or one with its own interval, for the whole
     `pool`; (E,) for each `image`, in the order of the forget images; (P,) for each `person`, in sorted order. `needs`
-    are the optional fields of MeasureInputs that it reads.
+    are the optional fields of MeasureInputs that it reads. `within` are the least and the greatest value that it can
+    have.
     """
 
     name: str
@@ -81,6 +88,7 @@ class Measure:
     unit: str
     symbol: str
     needs: tuple[str, ...]
+    within: tuple[float, float]
     compute: Callable[[MeasureInputs], Answer]
 
     @property
@@ -125,10 +133,10 @@ class Measure:
         if isinstance(answer, Value):
             found = {self.name: answer}
         elif self.scope == "run":
-            found = {self.name: over_runs(answer)}
+            found = {self.name: over_runs(answer, self.within)}
         else:
             found = {
-                key: _with_interval(float(value), None if replicates is None else replicates[:, place])
+                key: _with_interval(float(value), None if replicates is None else replicates[:, place], self.within)
                 for place, (key, value) in enumerate(zip(self.keys, self._summary(answer), strict=True))
             }
         if not all(np.isfinite(one.value) for one in found.values()):
@@ -185,6 +193,7 @@ def measure(
     unit: str = "",
     symbol: str = "",
     needs: Sequence[str] = (),
+    within: tuple[float, float] = ANYTHING,
 ) -> Callable[[Compute], Compute]:
     """Register a function of MeasureInputs; the arguments are the fields of Measure.
 
@@ -197,7 +206,9 @@ def measure(
             raise ValueError(f"a measure {name} is registered already")
         if question not in QUESTIONS:
             raise ValueError(f"{name}: the question must be one of QUESTIONS, not {question!r}")
-        _REGISTERED[name] = Measure(name, title, question, scope, best, source, unit, symbol, tuple(needs), compute)
+        _REGISTERED[name] = Measure(
+            name, title, question, scope, best, source, unit, symbol, tuple(needs), within, compute
+        )
         return compute
 
     return register
@@ -214,21 +225,27 @@ def measure_of(key: str) -> Measure:
     return {key: one for one in measures().values() for key in one.keys}[key]
 
 
-def over_runs(values: Answer) -> Value:
-    """Mean and t interval of one value for each run; a single run has no interval."""
+def over_runs(values: Answer, within: tuple[float, float] = ANYTHING) -> Value:
+    """Mean and t interval, as far as it is `within` these, of one value for each run; a single run has no interval."""
     array = np.asarray(values, dtype=np.float64)
     mean = float(array.mean())
     if len(array) < 2:
         return Value(mean)
-    half = t_quantile(len(array) - 1) * float(array.std(ddof=1)) / float(np.sqrt(len(array)))
-    return Value(mean, mean - half, mean + half)
+    error = float(array.std(ddof=1)) / float(np.sqrt(len(array)))
+    return Value(mean, *_ends(mean, t_quantile(len(array) - 1) * error, within), error)
 
 
-def _with_interval(value: float, replicates: Floats | None) -> Value:
+def _with_interval(value: float, replicates: Floats | None, within: tuple[float, float]) -> Value:
     if replicates is None or not np.isfinite(replicates).all():
         return Value(value)
-    half = t_quantile(len(replicates) - 1) * float(jackknife_error(replicates))
-    return Value(value, value - half, value + half)
+    error = float(jackknife_error(replicates))
+    return Value(value, *_ends(value, t_quantile(len(replicates) - 1) * error, within), error)
+
+
+def _ends(value: float, half: float, within: tuple[float, float]) -> tuple[float, float]:
+    """Return both ends of the interval; neither crosses the value, which rounding may leave outside by a last digit."""
+    least, most = within
+    return min(value, max(value - half, least)), max(value, min(value + half, most))
 
 
 def _is_missing(inputs: MeasureInputs, need: str) -> bool:

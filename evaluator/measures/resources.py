@@ -3,7 +3,7 @@
 import numpy as np
 
 from lethe.evaluator.measures.inputs import MeasureInputs
-from lethe.evaluator.measures.registry import Absent, measure
+from lethe.evaluator.measures.registry import NOT_NEGATIVE, Absent, measure
 from lethe.evaluator.metrics.pool import Floats
 
 _QUESTION = "What did it cost?"
@@ -28,6 +28,7 @@ def _register(name: str, resource: str, title: str, unit: str, *, scale: float =
         scope="run",
         best="low",
         source="the sandbox's record of each run",
+        within=NOT_NEGATIVE,
         needs=("resources",),
     )
     def _resource(inputs: MeasureInputs) -> Floats:
@@ -48,6 +49,7 @@ _register("gpu_memory", "gpu_memory_bytes", "Peak GPU memory of a run", "MiB", s
     scope="run",
     best="low",
     source="the runs' wall time over the oracles' mean time of training",
+    within=NOT_NEGATIVE,
     needs=("resources", "training_s"),
 )
 def _retraining_share(inputs: MeasureInputs) -> Floats:

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 
 from lethe.evaluator.measures.inputs import MeasureInputs, shared
 from lethe.evaluator.measures.likelihood import normal_fit
-from lethe.evaluator.measures.registry import Absent, measure
+from lethe.evaluator.measures.registry import PERCENT, Absent, measure
 from lethe.evaluator.metrics.pool import Floats, checked_pair
 
 RATES = {"1_percent": 0.01, "0_1_percent": 0.001}
@@ -69,6 +69,7 @@ def _register(name: str, rate: float) -> None:
         scope="pool",
         best="oracles",
         source="likelihood ratios of Hayes et al. 2024, standardised and pooled over images",
+        within=PERCENT,
     )
     def _true_positives(inputs: MeasureInputs) -> float:
         needed = round(_FALSE_POSITIVES / rate)

@@ -4,7 +4,7 @@ import numpy as np
 
 from lethe.evaluator.measures.epsilon import image_epsilon
 from lethe.evaluator.measures.inputs import MeasureInputs
-from lethe.evaluator.measures.registry import Absent, measure
+from lethe.evaluator.measures.registry import RATE, Absent, measure
 from lethe.evaluator.metrics import example_quality
 from lethe.evaluator.metrics.pool import Floats
 
@@ -28,6 +28,7 @@ def _register(place: int, stratum: str) -> None:
         scope="pool",
         best="oracles",
         source="thirds by the original network's margin minus the oracles' mean",
+        within=RATE,
         needs=("original",),
     )
     def _quality(inputs: MeasureInputs) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # loads `special`, which takes long to import, when it is used
 
 from lethe.evaluator.metrics.pool import Floats, Pool
 from lethe.evaluator.metrics.quality import Rule
@@ -50,6 +51,26 @@ def replicate_difference(final_a: float, replicates_a: Floats, final_b: float, r
     difference = final_a - final_b
     half = t_quantile(len(replicates_a) - 1) * error
     return Difference(difference, error, (difference - half, difference + half))
+
+
+def p_value(found: Difference, degrees: int) -> float:
+    """Two-sided p-value of a difference by Student's t; one without an error differs for sure, or not at all."""
+    if found.standard_error == 0:
+        return float(found.difference == 0)
+    return 2 * float(scipy.special.stdtr(degrees, -abs(found.difference) / found.standard_error))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values that hold for all tests together, in the order of `p_values`; Holm, Scand. J. Statist. 6 (1979) 65-70.
+
+    The k-th smallest of n is multiplied by n - k + 1; none is smaller than one before it, nor larger than 1.
+    """
+    adjusted = [0.0] * len(p_values)
+    least = 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        least = max(least, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = least
+    return adjusted
 
 
 def ranks(scores: Sequence[Score]) -> tuple[int, ...]:

@@ -2,9 +2,11 @@
 
 import sys
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
+from lethe import __version__
 from lethe.server.cli import (
     account,
     admin,
@@ -20,17 +22,25 @@ from lethe.server.cli import (
     starter,
     teams,
 )
+from lethe.server.cli.characters import fit_streams
 from lethe.server.errors import LetheError
 
 EXIT_FAILED = 1
 
 app = typer.Typer(
     name="lethe",
-    help="Competition server for machine unlearning.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lethe {__version__}")
+        raise typer.Exit
+
+
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Participants": (
         starter.init,
@@ -71,6 +81,15 @@ app.add_typer(teams.app, name="team", rich_help_panel="Participants", help="Your
 app.add_typer(admin.app, name="admin", rich_help_panel="Hosts", help="Create and run competitions on this server.")
 
 
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version")
+    ] = False,
+) -> None:
+    """Competition server for machine unlearning."""
+
+
 # What a command needs beyond the base: the extra that has the missing module. Models are trained by the worker's.
 EXTRAS = {
     "admin": "server",
@@ -92,6 +111,7 @@ IN_PROCESS = {"admin", "bench", "demo"}
 
 def main() -> None:
     """Run the command line; errors that Lethe raises on purpose are one line on stderr and exit code 1."""
+    fit_streams()
     try:
         if IN_PROCESS.intersection(sys.argv[1:2]):
             from lethe.server.logs import configure_logs

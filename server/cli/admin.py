@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from lethe.server.cli import admin_users, admin_workers, competition, oracles, rescore, storage
+from lethe.server.cli.columns import Column, print_table
+from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import Home, Json, Slug, SubmissionId, open_site, say, writing
 from lethe.server.cli.progress import training_progress
 
@@ -37,16 +39,20 @@ def calibrate(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     from lethe.server.hosting import calibration, creation, oracles
 
     context = open_site(home)
-    rows = calibration.calibrate(context, slug)
-    with training_progress() as progress:
+    with on_interrupt(f"To go on: lethe admin calibrate {slug}"), training_progress() as progress:
+        rows = calibration.calibrate(context, slug)
         audits = oracles.audit(context, slug, progress=progress)
     if as_json:
         seconds = {split: found.mean_wall_s for split, found in audits.items()}
         typer.echo(json.dumps([row | {"audit_s": seconds.get(row["split"])} for row in rows]))
         return
-    for row in rows:
-        name = f"{row['split']} {row['reference']}"
-        typer.echo(f"{name:<15} {row['score']:.4f}  [{row['low']:.4f}, {row['high']:.4f}]")
+    columns = [
+        Column("split", [str(row["split"]) for row in rows]),
+        Column("reference", [str(row["reference"]) for row in rows]),
+        Column("score", [f"{row['score']:.4f}" for row in rows], right=True),
+        Column("95% interval", [f"{row['low']:.4f}–{row['high']:.4f}" for row in rows]),
+    ]
+    print_table(columns)
     typer.echo(f"retraining takes {rows[0]['retrain_s']:.1f} s, the mean of the public split's oracles")
     for split, found in audits.items():
         typer.echo(f"{split} split: {creation.describe_audits(found.audited, found.records)}")
@@ -65,8 +71,8 @@ def rerun_submission(
     """Open a new generation of a submission that has ended: the same file, evaluated again."""
     from lethe.server.hosting import creation
 
-    creation.rerun(open_site(home), submission_id, fresh_seeds=fresh_seeds)
-    say({"submission": str(submission_id), "state": "queued"}, f"{submission_id} is queued again.", as_json)
+    found = creation.rerun(open_site(home), submission_id, fresh_seeds=fresh_seeds)
+    say({"submission": str(found), "state": "queued"}, f"{found} is queued again.", as_json)
 
 
 @submission.command("disqualify")
@@ -82,9 +88,10 @@ def disqualify_submission(
 
     given = _reason(reason, undo=undo)
     with writing(home) as session:
-        actions.disqualify_submission(session, actions.get_submission(session, submission_id), reason=given)
-    text = f"{submission_id} {'counts again' if undo else 'is disqualified'}."
-    say({"submission": str(submission_id), "disqualified": given}, text, as_json)
+        found = actions.find_submission(session, submission_id)
+        actions.disqualify_submission(session, found, reason=given)
+    text = f"{found.id} {'counts again' if undo else 'is disqualified'}."
+    say({"submission": str(found.id), "disqualified": given}, text, as_json)
 
 
 @team.command("disqualify")

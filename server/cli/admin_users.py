@@ -1,10 +1,11 @@
 """Operator commands for accounts and the audit log, which work on the database directly."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from lethe.server.cli.columns import SHORTEST_NAME, Column, print_table
 from lethe.server.cli.options import Home, Json, Yes, open_site, say, writing
 
 app = typer.Typer(no_args_is_help=True)
@@ -53,10 +54,18 @@ def list_users(home: Home = None, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(users))
         return
-    for user in users:
-        roles = ["operator"] * user["operator"] + [f"host of {slug}" for slug in user["hosts"]]
-        state = ", disabled" if user["disabled"] else ""
-        typer.echo(f"{user['username']:<40} {user['email']:<40} {', '.join(roles) or 'participant'}{state}")
+    columns = [
+        Column("account", [user["username"] for user in users], least=SHORTEST_NAME),
+        Column("roles", [_roles(user) for user in users], least=SHORTEST_NAME),
+        Column("state", ["disabled" if user["disabled"] else "" for user in users]),
+        Column("email", [user["email"] for user in users], 1, least=SHORTEST_NAME),
+    ]
+    print_table(columns)
+
+
+def _roles(user: dict[str, Any]) -> str:
+    roles = ["operator"] * user["operator"] + [f"host of {slug}" for slug in user["hosts"]]
+    return ", ".join(roles) or "participant"
 
 
 @app.command("role")
@@ -141,6 +150,12 @@ def audit(
         shown = [{"at": e.created_at.isoformat(), **{key: getattr(e, key) for key in keys}} for e in events]
         typer.echo(json.dumps(shown))
         return
-    for event in events:
-        details = " ".join(f"{name}={value}" for name, value in event.details.items())
-        typer.echo(f"{event.created_at:%Y-%m-%d %H:%M:%S}  {event.actor}  {event.action}  {event.target}  {details}")
+    details = [" ".join(f"{name}={value}" for name, value in event.details.items()) for event in events]
+    columns = [
+        Column("at", [f"{event.created_at:%Y-%m-%d %H:%M:%S}" for event in events]),
+        Column("action", [event.action for event in events]),
+        Column("target", [event.target for event in events], least=SHORTEST_NAME),
+        Column("actor", [event.actor for event in events], 1, least=SHORTEST_NAME),
+        Column("details", details, 2, least=SHORTEST_NAME),
+    ]
+    print_table(columns)

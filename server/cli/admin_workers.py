@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lethe.server.cli.columns import SHORTEST_NAME, Column, print_table
 from lethe.server.cli.options import Home, Json, Yes, open_site, say, writing
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ def list_workers(
     as_json: Json = False,
 ) -> None:
     """Show which workers are busy, idle, drained, quarantined, disabled or lost, what they do and what they can do."""
-    from rich.console import Console
 
     from lethe.server.cli.tables import print_workers
     from lethe.server.queue import workers
@@ -39,7 +39,7 @@ def list_workers(
     if as_json:
         typer.echo(json.dumps([row.as_json() for row in rows]))
     else:
-        print_workers(rows, Console())
+        print_workers(rows)
 
 
 @worker.command("drain")
@@ -86,9 +86,13 @@ def list_keys(home: Home = None, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps([row.as_json() for row in rows]))
         return
-    for row in rows:
-        last = "never" if row.seen_at is None else f"{row.seen_at:%Y-%m-%d %H:%M:%S}"
-        typer.echo(f"{row.name:<40} {row.workers:>4} workers, last call {last}")
+    called = ["never" if row.seen_at is None else f"{row.seen_at:%Y-%m-%d %H:%M:%S}" for row in rows]
+    columns = [
+        Column("key", [row.name for row in rows], least=SHORTEST_NAME),
+        Column("workers", [str(row.workers) for row in rows], right=True),
+        Column("last call", called),
+    ]
+    print_table(columns)
 
 
 @worker_key.command("create")

@@ -6,69 +6,102 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from lethe.server.cli.columns import Column, print_table
+from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import DataFolder, Home, Json, make_settings
 from lethe.server.cli.progress import training_progress
 
 if TYPE_CHECKING:
+    from lethe.evaluator.bench.rows import Row
     from lethe.evaluator.bench.sweep import Sweep
-    from lethe.evaluator.bench.tables import Row
     from lethe.evaluator.contract.specification import CompetitionSpec
+
+SHORTEST_METHOD = 16
+DROPPED = {"forgetting_quality": 1, "forget_accuracy": 3, "retain_accuracy": 4, "test_accuracy": 5, "wall_time": 6}
+"""Columns that a narrow terminal lacks, those with the highest number first."""
 
 
 def bench(
     sweep: Annotated[Path, typer.Argument(help="TOML file that names methods, constants and a competition")],
     runs: Annotated[int | None, typer.Option("--runs", min=8, help="Runs per method; default: the sweep's")] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes at a time; default: cores")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for results.csv and results.md")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for results.csv, results.md, runs.csv and provenance.json")
+    ] = None,
     block: Annotated[
         list[Path] | None, typer.Option("--block", help="Markdown file whose marked block to replace")
     ] = None,
-    mlflow: Annotated[str | None, typer.Option("--mlflow", help="MLflow tracking URI to log to")] = None,
+    against: Annotated[
+        str | None, typer.Option("--against", help="Method that the others are compared with; default: the sweep's")
+    ] = None,
+    mlflow: Annotated[
+        str | None, typer.Option("--mlflow", help="Also log to MLflow, each row once: a folder, or a tracking URI")
+    ] = None,
     data: DataFolder = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Compare methods offline. After an interruption it continues where it stopped."""
+    from lethe.evaluator.artifacts.mlflow_target import open_experiment, tracking_uri
     from lethe.evaluator.bench.compare import compare_methods, specification_of
     from lethe.evaluator.bench.sweep import load_sweep
     from lethe.evaluator.bench.tables import require_block, write_block
-    from lethe.evaluator.bench.tracking import log_rows, require_mlflow
+    from lethe.evaluator.bench.tracking import log_rows
 
-    if mlflow is not None:
-        require_mlflow()
     for path in block or ():
         require_block(path)
     wanted = load_sweep(sweep)
+    if against is not None:
+        wanted = wanted.model_copy(update={"reference": against})
     spec = specification_of(wanted, sweep.parent, runs)
+    experiment = wanted.title or spec.slug
+    if out is not None:
+        _require_folder(out)
+    if mlflow is not None:
+        open_experiment(mlflow, experiment)
     settings = make_settings(home=home)
     settings.prepare_home()
-    with training_progress() as progress:
-        rows = compare_methods(
+    with on_interrupt("What is done is kept. To go on, repeat the command."), training_progress() as progress:
+        found = compare_methods(
             wanted, sweep.parent, settings.artifacts, runs=runs, jobs=jobs, data=data, progress=progress
         )
+    rows = found.rows
     if as_json:
         typer.echo(json.dumps([_document(row) for row in rows]))
     else:
         _print(rows)
-    texts = _texts(rows, wanted, spec)
+    files, short = _texts(rows, wanted, spec)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        for name in ("results.csv", "results.md"):
-            (out / name).write_text(texts[name], encoding="utf-8")
+        for name, text in (files | {"provenance.json": json.dumps(found.provenance, indent=1)}).items():
+            (out / name).write_text(text, encoding="utf-8")
     for path in block or ():
-        write_block(path, texts["block"])
+        write_block(path, short)
     if mlflow is not None:
-        log_rows(rows, uri=mlflow, experiment=wanted.title or spec.slug)
+        log_rows(rows, target=mlflow, experiment=experiment, provenance=found.provenance)
+        typer.echo(f"to view them in MLflow: mlflow ui --backend-store-uri {tracking_uri(mlflow)}", err=True)
     if any(row.score is None for row in rows):
         raise typer.Exit(1)
 
 
-def _texts(rows: "list[Row]", sweep: "Sweep", spec: "CompetitionSpec") -> dict[str, str]:
-    """Return the CSV, the whole table and the short one for a marked block."""
-    from lethe.evaluator.bench.tables import SHORT, csv_table, markdown_table, verdict
+def _require_folder(out: Path) -> None:
+    """Make the folder before the work; raises BadParameter where that is not possible."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise typer.BadParameter(f"--out {out}: {error.strerror}") from error
+
+
+def _texts(rows: "list[Row]", sweep: "Sweep", spec: "CompetitionSpec") -> tuple[dict[str, str], str]:
+    """Return the files of the results' folder by name, and the short table for a marked block."""
+    from lethe.evaluator.bench.tables import (
+        SHORT,
+        comparison_table,
+        csv_table,
+        markdown_table,
+        runs_table,
+        verdict,
+    )
 
     title = sweep.title or f"Methods on {spec.slug}"
     runs = spec.evaluation.runs
@@ -77,25 +110,24 @@ def _texts(rows: "list[Row]", sweep: "Sweep", spec: "CompetitionSpec") -> dict[s
         "Values with their 95% intervals: t over runs, or the jackknife over runs and oracles. metric.md says what "
         "each measure reads as; most are read against the ceiling's value. Times are of this machine, one thread a run."
     )
-    whole = f"# {title}\n\n{head}\n{legend}\n\n{verdict(rows)}\n\n{markdown_table(rows)}"
+    whole = f"# {title}\n\n{head}\n{legend}\n\n{verdict(rows)}\n\n{comparison_table(rows)}\n{markdown_table(rows)}"
     block = f"{head}\n\n{markdown_table(rows, SHORT)}\n{verdict(rows)}\n"
-    return {"results.csv": csv_table(rows), "results.md": whole, "block": block}
+    return {"results.csv": csv_table(rows), "results.md": whole, "runs.csv": runs_table(rows)}, block
 
 
 def _print(rows: "list[Row]") -> None:
-    from lethe.evaluator.bench.tables import SHORT, column_title, format_value, verdict
+    from lethe.evaluator.bench.tables import SHORT, column_title, format_p, format_value, verdict
 
-    table = Table(box=None, pad_edge=False)
-    table.add_column("method", no_wrap=True)
+    columns = [Column("method", [row.name for row in rows], least=SHORTEST_METHOD)]
     for name in SHORT:
-        table.add_column(column_title(name), justify="right", no_wrap=True)
-    for row in rows:
-        values = [format_value(row.measures.get(name)) for name in SHORT]
-        cells = [row.fault] if row.score is None else values
-        table.add_row(row.name, *cells, style="dim" if row.is_reference else "")
-    console = Console(highlight=False)
-    console.width = max(console.width, Console(width=300).measure(table).maximum)  # long lines beat cut numbers
-    console.print(table)
+        values = [format_value(row.measures.get(name)) for row in rows]
+        columns.append(Column(column_title(name), values, DROPPED.get(name, 0), right=True))
+    if any(row.against for row in rows):
+        p_values = ["" if row.against is None else format_p(row.against.adjusted_p_value) for row in rows]
+        columns.append(Column("p, Holm", p_values, 2, right=True))
+    if any(row.fault for row in rows):
+        columns.append(Column("fault", [row.fault for row in rows], least=SHORTEST_METHOD))
+    print_table(columns, styles={place: "dim" for place, row in enumerate(rows) if row.is_reference})
     typer.echo(verdict(rows))
 
 
@@ -107,4 +139,6 @@ def _document(row: "Row") -> dict[str, object]:
         "reference": row.is_reference,
         "fault": row.fault or None,
         "measures": {name: asdict(value) for name, value in row.measures.items()},
+        "against": None if row.against is None else asdict(row.against),
+        "each": [asdict(one) for one in row.each],
     }

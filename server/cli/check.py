@@ -11,6 +11,7 @@ import typer
 from lethe.evaluator.contract.practice import FEWEST_RUNS, MOST_RUNS
 from lethe.evaluator.contract.practice_score import EPSILON_BIN, count_epsilon
 from lethe.server.cli.descriptions import expectation, resources
+from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import AllowUnsafe, DataFolder, Json, Server, Yes
 from lethe.server.cli.practice import obtain_bundle, practice_folder
 from lethe.server.cli.progress import training_progress
@@ -67,7 +68,12 @@ def check(
     if competition is not None and score and not facts.oracles:
         typer.echo("This practice bundle has no oracles: eight are trained now, once. It takes minutes.", err=True)
     checked = _checked(file, facts, as_json)
-    with training_progress() as progress, tempfile.TemporaryDirectory(prefix="lethe-check-") as scratch:
+    advice = "Trained oracles are kept. To go on, repeat the command."
+    with (
+        on_interrupt(advice),
+        training_progress() as progress,
+        tempfile.TemporaryDirectory(prefix="lethe-check-") as scratch,
+    ):
         result = practise(
             checked.source,
             given,

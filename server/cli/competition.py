@@ -11,11 +11,14 @@ import typer
 from rich.console import Console
 
 from lethe.evaluator.contract.states import Evaluation
-from lethe.server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, open_site, say, writing
+from lethe.server.cli.columns import SHORTEST_NAME, Column, print_table, short_id
+from lethe.server.cli.interrupts import on_interrupt
+from lethe.server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, open_site, print_json, say, writing
 from lethe.server.cli.progress import counting_progress, training_progress
 
 if TYPE_CHECKING:
     from lethe.server.hosting.finals import Plan
+    from lethe.server.hosting.recheck import Rechecked
     from lethe.server.models import Competition
 
 WATCH_S = 2.0
@@ -54,7 +57,10 @@ def create_competition(
     files = Files(folder=data, skip_bad=skip_bad, max_pixels=context.settings.photograph_pixels)
     looking = DataLook(spec, report)
     try:
-        with training_progress() as progress:
+        with (
+            on_interrupt("There is no competition yet. To begin again, repeat the command."),
+            training_progress() as progress,
+        ):
             created = creation.create(context, spec, files=files, jobs=jobs, progress=progress, look=looking.look)
     except EvaluatorError as error:
         looking.refused(error)
@@ -184,7 +190,8 @@ def recheck(
         found = rechecks.recheck(session, slug, top=top, again=again)
     context.wake.workers()
     if watch:
-        with counting_progress("evaluated", len(found)) as show:
+        advice = f"The runs go on. To follow them again: lethe admin competition recheck {slug} --watch"
+        with on_interrupt(advice), counting_progress("evaluated", len(found)) as show:
             while (ended := sum(one.has_ended for one in found)) < len(found):
                 show(ended)
                 time.sleep(WATCH_S)
@@ -197,38 +204,65 @@ def recheck(
         ]
         typer.echo(json.dumps(rows))
         return
-    for one in found:
-        text = f"{one.submission_id}  {one.team:<40} {one.before:.4f}"
-        if one.after is None:
-            typer.echo(f"{text}  {one.state}")
-            continue
-        interval = "" if one.change is None else "  change {:+.4f} to {:+.4f}".format(*one.change.interval)
-        typer.echo(f"{text}  {one.after:.4f}{interval}{'  DROPPED' if one.has_dropped else ''}")
+    changes = ["" if one.change is None else "{:+.4f} to {:+.4f}".format(*one.change.interval) for one in found]
+    columns = [
+        Column("id", [short_id(one.submission_id) for one in found]),
+        Column("team", [one.team for one in found], least=SHORTEST_NAME),
+        Column("before", [f"{one.before:.4f}" for one in found], right=True),
+        Column("after", ["" if one.after is None else f"{one.after:.4f}" for one in found], right=True),
+        Column("change", changes, 1),
+        Column("result", [_recheck_result(one) for one in found]),
+    ]
+    print_table(columns)
     waiting = sum(one.after is None for one in found)
     typer.echo(f"{sum(one.has_dropped for one in found)} dropped significantly, {waiting} are not scored yet.")
+
+
+def _recheck_result(one: "Rechecked") -> str:
+    if one.after is None:
+        return one.state
+    return "DROPPED" if one.has_dropped else ""
 
 
 @app.command("finals")
 def start_finals(
     slug: Slug,
+    wait: Annotated[bool, typer.Option("--wait", help="Follow them until all have ended")] = False,
     yes: Yes = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Evaluate the selected submissions on the final split with unseen seeds. The competition must be closed."""
-    from lethe.server.hosting import creation
+    """Evaluate the selected submissions on the final split with unseen seeds; repeated, say how far that is.
+
+    The competition must be closed.
+    """
+    from lethe.server.competitions.service import get_competition
+    from lethe.server.hosting import creation, finals
 
     context = open_site(home)
-    plan = creation.plan_finals(context, slug)
-    if not yes:
-        typer.echo(_cost(plan), err=True)
-        typer.confirm("Start? Uploads stay closed from then on.", abort=True, err=True)
+    with context.database.read() as session:
+        has_started = get_competition(session, slug).finals_started_at is not None
+    if not has_started:
+        plan = creation.plan_finals(context, slug)
+        if not yes:
+            typer.echo(_cost(plan), err=True)
+            typer.confirm("Start? Uploads stay closed from then on.", abort=True, err=True)
     found = creation.start_finals(context, slug)
+    if wait:
+        advice = f"The evaluations go on. To follow them again: lethe admin competition finals {slug} --wait"
+        with on_interrupt(advice), counting_progress("evaluated", found.total) as show:
+            while found.unfinished:
+                show(found.total - found.unfinished)
+                time.sleep(WATCH_S)
+                with context.database.read() as session:
+                    found = finals.progress(session, get_competition(session, slug))
+            show(found.total)
     if as_json:
         typer.echo(json.dumps(asdict(found)))
         return
     typer.echo(f"{found.scored} of {found.total} final evaluations are scored, {found.failed} failed.")
-    typer.echo(f"next, when all have ended: lethe admin competition reveal {slug}")
+    when = f", when {found.unfinished} more have ended" if found.unfinished else ""
+    typer.echo(f"next{when}: lethe admin competition reveal {slug}")
 
 
 @app.command("reveal")
@@ -255,9 +289,9 @@ def reveal(
         finals.reveal(session, slug, unfinished=unfinished)
         board = service.leaderboard(session, service.get_calendar(session, slug), Evaluation.FINAL)
     if as_json:
-        typer.echo(board.model_dump_json())
+        print_json(board)
         return
-    print_leaderboard(board, Console())
+    print_leaderboard(board)
 
 
 @app.command("benchmark")
@@ -301,13 +335,17 @@ def export(
     """
     from rich.progress import Progress
 
+    from lethe.server.competitions.service import get_competition
     from lethe.server.hosting.archive import export as write
     from lethe.server.hosting.mlflow_tracking import log_archive, require_target
 
-    if mlflow is not None:
-        require_target(mlflow)
     context = open_site(home)
-    with Progress(console=Console(stderr=True), transient=True) as bars:
+    if mlflow is not None:
+        with context.database.read() as session:
+            get_competition(session, slug, drafts=True)
+        require_target(mlflow, slug)
+    interrupted = on_interrupt(f"Nothing was exported to {folder}. To begin again, repeat the command.")
+    with interrupted, Progress(console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("submissions", total=None)
         count = write(
             context,
@@ -338,7 +376,7 @@ def list_competitions(home: Home = None, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps([row.model_dump(mode="json") for row in rows]))
         return
-    print_competitions(rows, Console())
+    print_competitions(rows)
 
 
 @app.command("edit")
@@ -407,7 +445,8 @@ def delete_competition(
         if typer.prompt(f"Type {slug} to delete it", err=True) != slug:
             raise typer.Abort
     if keep_archive is not None:
-        write(context, slug, keep_archive)
+        with on_interrupt(f"Nothing was deleted, and there is no archive in {keep_archive}."):
+            write(context, slug, keep_archive)
     deleted = deletion.delete(context, slug)
     document = asdict(deleted) | {"competition": slug}
     submissions = count_text(deleted.submissions, "submission")

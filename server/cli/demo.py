@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from lethe.evaluator.contract.states import SubmissionState
 from lethe.server.cli.descriptions import describe_submission
+from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import Home, Port, make_settings
 from lethe.server.cli.processes import listen, start_all
 from lethe.server.cli.progress import training_progress
@@ -29,6 +29,7 @@ from lethe.server.submissions.schemas import SubmissionView
 SLUG = "demo"
 BASELINES = ("noop", "finetune", "gradient_ascent", "reset_head", "noise_finetune")
 START_LIMIT_S = 60.0
+AGAIN = "What is done is kept. To go on, repeat the command."
 
 
 def demo(
@@ -40,7 +41,8 @@ def demo(
     settings = make_settings(home=home, port=port)
     listen(settings).close()
     started = time.monotonic()
-    prepare_competition(settings)
+    with on_interrupt(AGAIN):
+        prepare_competition(settings)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -89,7 +91,7 @@ def play(settings: Settings, supervisor: Supervisor, stop: threading.Event) -> b
     def check_alive() -> None:
         supervisor.watch()
         if stop.is_set():
-            raise PlatformError("stopped before the submissions were scored")
+            raise PlatformError(f"stopped before the submissions were scored. {AGAIN}")
 
     _await_server(settings, check_alive)
     tokens = _accounts(settings)
@@ -102,7 +104,7 @@ def play(settings: Settings, supervisor: Supervisor, stop: threading.Event) -> b
             views[index] = wait_for(client, views[index].id, check_alive=check_alive)
     failed = [view for view in views if view.state != SubmissionState.SCORED]
     with Client(settings.server_url, tokens[BASELINES[-1]]) as client:
-        print_leaderboard(client.leaderboard(SLUG), Console())
+        print_leaderboard(client.leaderboard(SLUG))
         again = client.submit(SLUG, baseline_file(BASELINES[-1]))
     if not failed and (again.id, again.score) == (views[-1].id, views[-1].score):
         typer.echo(f"{BASELINES[-1]}.py, uploaded again, has the same score without running.")

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel
 
 from lethe.evaluator.contract.hidden_estimates import HiddenEstimate
+from lethe.evaluator.contract.practice import classes_text
 from lethe.evaluator.contract.work import CheckReport
 from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts
 from lethe.server.pages.changes import VERDICTS, signed_text
@@ -154,11 +155,12 @@ def describe_quota(quota: QuotaView) -> str:
 def describe_competition(facts: CompetitionFacts, announcements: list[AnnouncementView]) -> str:
     """Describe rules, limits, dates and announcements."""
     counts = facts.counts
+    classes = classes_text(counts.classes, facts.class_names)
     lines = [
         f"{facts.title} ({facts.slug}), {facts.phase}: {facts.teams} teams, {facts.submissions} submissions",
         *([facts.summary] if facts.summary else []),
-        f"{counts.retain} retain, {counts.forget} forget and {counts.validation} validation images of {counts.classes} "
-        f"classes, {facts.image_size} × {facts.image_size}; {facts.architecture}; batches of {facts.batch_size}",
+        f"{counts.retain} retain, {counts.forget} forget and {counts.validation} validation images of "
+        f"{classes}, {facts.image_size} × {facts.image_size}; {facts.architecture}; batches of {facts.batch_size}",
         f"{facts.runs} runs; {facts.final_selections} selections for the final evaluation",
         f"outputs of the runs: {outputs_text(facts.outputs_after_reveal)}",
         f"names of methods: {methods_text(facts.methods_shown)}",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import Home, Json, make_settings
 
 if TYPE_CHECKING:
@@ -49,10 +50,11 @@ def doctor(
             typer.echo("The attacks were not run: there is no sandbox to attack.", err=True)
             bad = True
         else:
-            for verdict in _attack(sandbox):
-                verdicts.append(verdict)
-                if not as_json:
-                    _show_verdict(verdict)
+            with on_interrupt("The attacks were not all run. To run all, repeat the command."):
+                for verdict in _attack(sandbox):
+                    verdicts.append(verdict)
+                    if not as_json:
+                        _show_verdict(verdict)
     breached = [verdict for verdict in verdicts if verdict.finding == "breached"]
     if as_json:
         typer.echo(json.dumps(_as_json(findings, verdicts)))

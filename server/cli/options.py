@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from uuid import UUID
 
 import typer
+from pydantic import BaseModel
 
 from lethe.server.cli.environment import require_known_variables
 from lethe.server.errors import ConfigurationError
@@ -36,8 +36,7 @@ Jobs = Annotated[
 DataFolder = Annotated[
     Path | None, typer.Option("--data", help="Folder with the photographs, for sources that read files")
 ]
-SubmissionId = Annotated[UUID, typer.Argument(metavar="ID", help="The submission's id")]
-OwnSubmission = Annotated[str, typer.Argument(metavar="ID", help="The submission's id, or its first 8 digits or more")]
+SubmissionId = Annotated[str, typer.Argument(metavar="ID", help="The submission's id, or its first 8 digits or more")]
 Server = Annotated[str | None, typer.Option("--server", help="URL of the Lethe server [env: LETHE_SERVER]")]
 Token = Annotated[
     str | None, typer.Option("--token", help="API token; other users of this machine can see it [env: LETHE_TOKEN]")
@@ -72,6 +71,12 @@ def require_unwritten(file: Path, *, force: bool) -> None:
     """Raise ConfigurationError if there is such a file, unless `force` lets it be replaced."""
     if file.exists() and not force:
         raise ConfigurationError(f"{file} already exists: choose another name with -o, or replace it with --force")
+
+
+def print_json(*models: BaseModel, as_list: bool = False) -> None:
+    """Print the model, or a list of models, as JSON in ASCII, which every encoding has."""
+    documents = [model.model_dump(mode="json") for model in models]
+    typer.echo(json.dumps(documents if as_list else documents[0]))
 
 
 def say(document: dict[str, Any], text: str, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import Home, Jobs, Json, Slug, Yes, open_site, say
 from lethe.server.cli.progress import training_progress
 
@@ -92,7 +93,10 @@ def verify(
     from lethe.server.hosting import oracles
 
     context = open_site(home)
-    with training_progress() as progress:
+    with (
+        on_interrupt("Nothing was changed. To verify from the beginning, repeat the command."),
+        training_progress() as progress,
+    ):
         found = oracles.verify(context, slug, sample=sample, jobs=jobs, progress=progress)
     sound = all(one.sound for one in found.values())
     if as_json:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from pydantic import BaseModel
-from rich.console import Console
 
 from lethe.evaluator.contract.states import Evaluation, SubmissionState
+from lethe.server.cli.columns import short_id
 from lethe.server.cli.descriptions import (
     describe_competition,
     describe_log,
@@ -17,7 +16,8 @@ from lethe.server.cli.descriptions import (
     describe_receipt,
     describe_submission,
 )
-from lethe.server.cli.options import Json, OwnSubmission, Server, Slug, Token, require_unwritten, say
+from lethe.server.cli.interrupts import on_interrupt
+from lethe.server.cli.options import Json, Server, Slug, SubmissionId, Token, print_json, require_unwritten, say
 from lethe.server.cli.tables import print_competitions, print_leaderboard, print_submissions
 from lethe.server.cli.watch import wait_for
 from lethe.server.client import Client, connect
@@ -39,9 +39,9 @@ def competitions(
         if slug is None:
             rows = client.competitions()
             if as_json:
-                _print_json(*rows, as_list=True)
+                print_json(*rows, as_list=True)
             else:
-                print_competitions(rows, Console())
+                print_competitions(rows)
             return
         facts, news = client.competition(slug), client.announcements(slug)
     if as_json:
@@ -74,7 +74,7 @@ def submit(
 
 
 def status(
-    submission: OwnSubmission,
+    submission: SubmissionId,
     watch: Watch = False,
     server: Server = None,
     token: Token = None,
@@ -101,12 +101,12 @@ def submissions(competition: Slug, server: Server = None, token: Token = None, a
         document = {"quota": quota.model_dump(mode="json"), "items": [one.model_dump(mode="json") for one in found]}
         typer.echo(json.dumps(document))
         return
-    print_submissions(found, Console())
+    print_submissions(found)
     typer.echo(describe_quota(quota))
 
 
 def cancel(
-    submission: OwnSubmission,
+    submission: SubmissionId,
     server: Server = None,
     token: Token = None,
     as_json: Json = False,
@@ -118,7 +118,7 @@ def cancel(
 
 
 def select(
-    submission: OwnSubmission,
+    submission: SubmissionId,
     undo: Annotated[bool, typer.Option("--undo", help="Undo the selection")] = False,
     server: Server = None,
     token: Token = None,
@@ -131,7 +131,7 @@ def select(
 
 
 def describe(
-    submission: OwnSubmission,
+    submission: SubmissionId,
     method: Method = None,
     note: Note = None,
     link: Link = None,
@@ -149,7 +149,7 @@ def describe(
 
 
 def publish(
-    submission: OwnSubmission,
+    submission: SubmissionId,
     licence: Annotated[str | None, typer.Option("--licence", help="SPDX identifier, such as MIT or Apache-2.0")] = None,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Show the source to nobody else any more")] = False,
     server: Server = None,
@@ -164,15 +164,18 @@ def publish(
     _show(view, as_json)
 
 
-def receipt(submission: OwnSubmission, server: Server = None, token: Token = None, as_json: Json = False) -> None:
+def receipt(submission: SubmissionId, server: Server = None, token: Token = None, as_json: Json = False) -> None:
     """Show what a score depends on: versions, sandbox and digests. Digests of hidden things are keyed marks."""
     with connect(server, token) as client:
         found = client.receipt(client.find_submission(submission))
-    typer.echo(found.model_dump_json() if as_json else describe_receipt(found))
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(describe_receipt(found))
 
 
 def evidence(
-    submission: OwnSubmission,
+    submission: SubmissionId,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="A new file; by default ID.npz in this folder")
     ] = None,
@@ -216,30 +219,22 @@ def leaderboard(
             return
         board = client.leaderboard(competition, view, offset=offset)
     if as_json:
-        typer.echo(board.model_dump_json())
+        print_json(board)
         return
-    print_leaderboard(board, Console())
+    print_leaderboard(board)
     if board.next_offset is not None:
         typer.echo(f"{board.teams} teams in all; the next ones: --offset {board.next_offset}", err=True)
 
 
 def _watched(client: Client, view: SubmissionView, *, quiet: bool) -> SubmissionView:
-    try:
+    with on_interrupt(f"The evaluation goes on. To follow it again: lethe status {short_id(view.id)} --watch"):
         return wait_for(client, view.id, quiet=quiet)
-    except KeyboardInterrupt:
-        typer.echo(f"The evaluation goes on. To follow it again: lethe status {view.id} --watch", err=True)
-        raise typer.Exit(1) from None
 
 
 def _show(view: SubmissionView, as_json: bool) -> None:
     if as_json:
-        _print_json(view)
+        print_json(view)
     else:
         typer.echo(describe_submission(view))
     if view.state == SubmissionState.FAILED:
         raise typer.Exit(1)
-
-
-def _print_json(*models: BaseModel, as_list: bool = False) -> None:
-    documents = [model.model_dump(mode="json") for model in models]
-    typer.echo(json.dumps(documents if as_list else documents[0]))

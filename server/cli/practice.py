@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lethe.evaluator.contract.practice import classes_text
+from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import Json, Server, Slug, Yes, make_settings, require_unwritten
 from lethe.server.cli.progress import bytes_progress
 from lethe.server.client import connect
@@ -60,7 +62,8 @@ def obtain_bundle(slug: str, server: str | None, *, yes: bool) -> "CachedBundle"
             return True
         return typer.confirm(f"Download {size_bytes / MEGABYTE:,.0f} MB of practice data of {slug}?", err=True)
 
-    with connect(server) as client, bytes_progress("practice data") as progress:
+    advice = f"What has arrived is kept. To go on: lethe practice {slug}"
+    with on_interrupt(advice), connect(server) as client, bytes_progress("practice data") as progress:
         found = cache.obtain(client, slug, agreed=agreed, progress=progress)
         address = client.server
     if found is None:
@@ -103,7 +106,7 @@ def _lines(bundle: "PracticeBundle", file: Path) -> list[str]:
     oracles = f"{facts.oracles} practice oracles" if facts.oracles else "no practice oracles yet, a check trains eight"
     return [
         f"{facts.slug}: {facts.title}",
-        f"images: {images}; {facts.classes} classes",
+        f"images: {images}; {classes_text(facts.classes, facts.class_names)}",
         f"network {facts.architecture}, {oracles}",
         f"a run may take {limits.run_wall_s:g} s and {limits.memory_bytes / 2**20:,.0f} MiB",
         f"{file}, {file.stat().st_size / MEGABYTE:,.1f} MB",

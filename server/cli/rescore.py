@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from lethe.server.cli.columns import SHORTEST_NAME, Column, print_table
+from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import Home, Json, Slug, Yes, open_site
 
 if TYPE_CHECKING:
     from lethe.server.scoring.rescoring import Draft, Move
     from lethe.server.scoring.verification import Verified
+
+UNCHANGED = "All scores are as they were. To begin again, repeat the command."
 
 
 def rescore(
@@ -44,7 +47,7 @@ def rescore(
     if verify:
         from lethe.server.scoring.verification import verify as check
 
-        with _bar() as report:
+        with on_interrupt(UNCHANGED), _bar() as report:
             found = check(context, slug, report)
         _tell(slug, found, as_json)
         if not found.sound:
@@ -53,7 +56,7 @@ def rescore(
     from lethe.server.scoring import rescoring
 
     given = {"rule": rule, "cap_ratios": cap_ratios}
-    with _bar() as report:
+    with on_interrupt(UNCHANGED), _bar() as report:
         made = rescoring.draft(
             context, slug, {name: value for name, value in given.items() if value is not None}, report
         )
@@ -62,7 +65,7 @@ def rescore(
     if not yes and not as_json:
         typer.confirm(_question(made), abort=True, err=True)
     if yes or not as_json:
-        with _bar() as report:
+        with on_interrupt(UNCHANGED), _bar() as report:
             made = rescoring.apply(context, made, report)
     if as_json:
         typer.echo(json.dumps(_document(made, applied=yes)))
@@ -97,20 +100,24 @@ def _tell(slug: str, found: "Verified", as_json: bool) -> None:
 def _show(made: "Draft") -> None:
     old, new = made.old_metric, made.new_metric
     typer.echo(f"metric: {_named(old)}" if old == new else f"metric: {_named(old)} → {_named(new)}")
-    for name, moves in made.moves.items():
-        table = Table(title=f"{name} board", title_justify="left", box=None, pad_edge=False)
-        for heading in ("old rank", "new rank", "team", "old score", "new score"):
-            table.add_column(heading, justify="left" if heading == "team" else "right", no_wrap=True)
-        for move in moves:
-            table.add_row(*_cells(move), style="" if move.new_rank is not None else "dim")
-        Console().print(table)
+    moves = [(name, move) for name, found in made.moves.items() for move in found]
+    columns = [
+        Column("board", [name for name, _ in moves]),
+        Column("old rank", ["" if move.old_rank is None else str(move.old_rank) for _, move in moves], right=True),
+        Column("new rank", [_new_rank(move) for _, move in moves], right=True),
+        Column("team", [move.team for _, move in moves], least=SHORTEST_NAME),
+        Column("old score", [f"{move.old_score:.4f}" for _, move in moves], right=True),
+        Column("new score", [f"{move.new_score:.4f}" for _, move in moves], right=True),
+    ]
+    print_table(columns, styles={place: "dim" for place, (_, move) in enumerate(moves) if move.new_rank is None})
 
 
-def _cells(move: "Move") -> tuple[str, str, str, str, str]:
-    was, now = ("" if rank is None else str(rank) for rank in (move.old_rank, move.new_rank))
-    if move.old_rank is not None and move.new_rank is not None and move.old_rank != move.new_rank:
-        now = f"{'↑' if move.new_rank < move.old_rank else '↓'} {now}"
-    return was, now, move.team, f"{move.old_score:.4f}", f"{move.new_score:.4f}"
+def _new_rank(move: "Move") -> str:
+    if move.new_rank is None:
+        return ""
+    if move.old_rank is None or move.old_rank == move.new_rank:
+        return str(move.new_rank)
+    return f"{'↑' if move.new_rank < move.old_rank else '↓'} {move.new_rank}"
 
 
 def _named(metric: object) -> str:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lethe.server.cli.columns import Column, print_table
+
 if TYPE_CHECKING:
-    from rich.table import Table
+    from collections.abc import Iterator
 
     from lethe.evaluator.measures.measurements import Measurements
     from lethe.evaluator.metrics import Comparison, NormalisedQuality, Pool, Quantity, Rule, Score, ScoreFinding
@@ -239,67 +241,71 @@ def _score_as_json(score: "Score") -> dict[str, Any]:
 
 
 def _print(report: _ScoreReport) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     score = report.score
-    table = Table(box=None, pad_edge=False)
-    for name in ("", "value", "95% interval"):
-        table.add_column(name, no_wrap=True)
-    table.add_row("final score", f"{score.final_score:.4f}", _interval(score.interval))
-    if score.interval_new_identities is not None:
-        table.add_row("  for new identities", "", _interval(score.interval_new_identities))
-    table.add_row("forgetting quality", f"{score.forgetting_quality:.4f}", "")
-    table.add_row("retain ratio", f"{score.retain_ratio:.4f}", "")
-    table.add_row("test ratio", f"{score.test_ratio:.4f}", "")
-    if report.ceiling is not None:
-        table.add_row("ceiling", f"{report.ceiling.final_score:.4f}", _interval(report.ceiling.interval))
-    if report.normalised is not None:
-        table.add_row("F / ceiling's F", f"{report.normalised.value:.4f}", _interval(report.normalised.interval))
-    elif report.ceiling is not None:
-        table.add_row("F / ceiling's F", "undefined", "")
-    if report.comparison is not None:
-        paired = report.comparison.paired
-        verdict = "significant" if paired.significant else "not significant"
-        table.add_row("difference", f"{paired.difference:+.4f}", f"{_interval(paired.interval)} {verdict}")
-        table.add_row("  permutation p-value", f"{report.comparison.p_value:.2f}", "")
-    console = Console(highlight=False)
     sizes = f"{score.runs} runs, {score.oracles} oracles, {len(score.epsilon)} examples"
     seen = "" if report.quantity == "margin" else f", attacks see the {report.quantity}"
-    console.print(f"{report.file.name}: {sizes}, rule {score.rule}{seen}", markup=False, soft_wrap=True)
-    console.print(table)
-    console.print()
+    typer.echo(f"{report.file.name}: {sizes}, rule {score.rule}{seen}")
+    _print_values("name", list(_values(report)))
+    typer.echo()
     for line in _histogram(score):
-        console.print(line, markup=False, soft_wrap=True)
+        typer.echo(line)
     if report.measurements:
-        console.print()
-        console.print(_measures_table(*report.measurements))
+        typer.echo()
+        _print_measures(*report.measurements)
     for finding in report.findings:
         typer.echo(f"warning {finding.code}: {finding.message}", err=True)
 
 
-def _measures_table(found: "Measurements", of_ceiling: "Measurements | None" = None) -> "Table":
-    """Return every value with its interval, beside the second pool of oracles where the file has one."""
-    from rich.table import Table
+def _values(report: _ScoreReport) -> "Iterator[tuple[str, str, str]]":
+    """Yield name, value and interval of the score, of what it is made of, and of what it is compared with."""
+    score = report.score
+    yield "final score", f"{score.final_score:.4f}", _interval(score.interval)
+    if score.interval_new_identities is not None:
+        yield "  for new identities", "", _interval(score.interval_new_identities)
+    yield "forgetting quality", f"{score.forgetting_quality:.4f}", ""
+    yield "retain ratio", f"{score.retain_ratio:.4f}", ""
+    yield "test ratio", f"{score.test_ratio:.4f}", ""
+    if report.ceiling is not None:
+        yield "ceiling", f"{report.ceiling.final_score:.4f}", _interval(report.ceiling.interval)
+    if report.normalised is not None:
+        yield "F / ceiling's F", f"{report.normalised.value:.4f}", _interval(report.normalised.interval)
+    elif report.ceiling is not None:
+        yield "F / ceiling's F", "undefined", ""
+    if report.comparison is not None:
+        paired = report.comparison.paired
+        verdict = "significant" if paired.significant else "not significant"
+        yield "difference", f"{paired.difference:+.4f}", f"{_interval(paired.interval)} {verdict}"
+        yield "  permutation p-value", f"{report.comparison.p_value:.2f}", ""
 
+
+def _print_values(title: str, lines: list[tuple[str, ...]], *more: str) -> None:
+    titles = (title, "value", "95% interval", *more)
+    print_table([Column(name, cells) for name, cells in zip(titles, zip(*lines, strict=True), strict=True)])
+
+
+def _print_measures(found: "Measurements", of_ceiling: "Measurements | None" = None) -> None:
+    """Print every value with its interval, beside the second pool of oracles where the file has one."""
     from lethe.evaluator.measures.registry import measure_of
 
-    table = Table("measure", "value", "95% interval", "" if of_ceiling is None else "oracles", box=None, pad_edge=False)
+    lines: list[tuple[str, ...]] = []
     question = ""
     for key, value in found.values.items():
         one = measure_of(key)
         if one.question != question:
             question = one.question
-            table.add_row(question, style="bold")
+            lines.append((question, "", "", ""))
         bounds = "" if value.low is None or value.high is None else _interval((value.low, value.high))
         beside = None if of_ceiling is None else of_ceiling.values.get(key)
         oracles = "" if beside is None else f"{beside.value:.4f}"
-        table.add_row(f"  {one.column_title(key)}", f"{value.value:.4f}", bounds, oracles)
-    return table
+        lines.append((f"  {one.column_title(key)}", f"{value.value:.4f}", bounds, oracles))
+    if of_ceiling is None:
+        _print_values("measure", [line[:-1] for line in lines])
+    else:
+        _print_values("measure", lines, "oracles")
 
 
 def _interval(bounds: tuple[float, float]) -> str:
-    return rf"\[{bounds[0]:.4f}, {bounds[1]:.4f}]"
+    return f"[{bounds[0]:.4f}, {bounds[1]:.4f}]"
 
 
 def _histogram(score: "Score") -> list[str]:

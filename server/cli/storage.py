@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lethe.server.cli.columns import Column, print_table
+from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import Home, Json, Yes, make_settings, open_site
 
 if TYPE_CHECKING:
@@ -30,12 +32,16 @@ def prune(
     """Delete stored outputs that nothing needs. Without --yes it lists them, and asks."""
     from lethe.server.hosting.prune import delete_waste, find_waste
 
-    with _opened(home) as context:
+    with on_interrupt("To go on, repeat the command."), _opened(home) as context:
         waste = find_waste(context, older_than=timedelta(days=older_than_days))
         if not as_json:
-            for reason, found in waste.artifacts.items():
-                size_bytes = sum(artifact.size_bytes for artifact in found)
-                typer.echo(f"{len(found):>8,} artifacts  {readable(size_bytes):>10}  {reason}")
+            sizes = [sum(artifact.size_bytes for artifact in found) for found in waste.artifacts.values()]
+            columns = [
+                Column("artifacts", [f"{len(found):,}" for found in waste.artifacts.values()], right=True),
+                Column("size", [readable(size_bytes) for size_bytes in sizes], right=True),
+                Column("reason", list(waste.artifacts)),
+            ]
+            print_table(columns)
         wanted = yes
         if not yes and not as_json and waste.count and sys.stdin.isatty():
             wanted = typer.confirm(f"Delete {waste.count:,} artifacts, {readable(waste.size_bytes)}?")
@@ -68,7 +74,8 @@ def backup(
     """Back up the database, with a manifest of the artifacts that it needs. Safe while everything runs."""
     from lethe.server.hosting.backup import back_up
 
-    with _opened(home) as context, _copying() as progress:
+    advice = f"There is no backup in {folder}. To begin again, repeat the command."
+    with on_interrupt(advice), _opened(home) as context, _copying() as progress:
         manifest = back_up(context, folder, with_artifacts=artifacts, progress=progress)
     size_bytes = sum(artifact.size_bytes for artifact in manifest.artifacts)
     if as_json:
@@ -96,7 +103,8 @@ def restore(
     manifest = read_manifest(folder)
     context = create_context(make_settings(home=home))
     try:
-        with _copying() as progress:
+        advice = "The database may be incomplete. Start nothing before this command, repeated with --yes, has ended."
+        with on_interrupt(advice), _copying() as progress:
             restored = put_back(context, folder, manifest, overwrite=yes, progress=progress)
     finally:
         context.database.dispose()

@@ -116,7 +116,7 @@ class Supervisor:
 
     def _print(self, child: _Child, line: str) -> None:
         name = f"{child.name:<8}"
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
             name = f"\x1b[{child.colour}m{name}\x1b[0m"
         sys.stderr.write(f"{name}| {line}\n")
         sys.stderr.flush()

@@ -1,13 +1,12 @@
-"""Leaderboards and lists as tables for a terminal."""
+"""The tables of boards, workers, competitions and submissions."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from lethe.server.cli.columns import SHORTEST_NAME, Column, print_table, short_id
 from lethe.server.cli.descriptions import state_text
 from lethe.server.competitions.schemas import CompetitionRow
 from lethe.server.leaderboard.schemas import Leaderboard, LeaderboardRow
@@ -18,40 +17,31 @@ if TYPE_CHECKING:
     from lethe.server.queue.workers import WorkerRow
 
 BAR_WIDTH = 24
-SHORT_ID = 8
-SHORTEST_NAME = 8
-WIDE = 400
-"""Characters of a line that no terminal shows: nothing is left out for programs."""
+SHORTEST_TEAM = 16
 
 
-def print_leaderboard(board: Leaderboard, console: Console) -> None:
-    """Print the board with each score's interval drawn on one common scale."""
+def print_leaderboard(board: Leaderboard, console: Console | None = None) -> None:
+    """Print the board; a terminal also gets each score's interval, drawn on one common scale."""
+    console = console or Console()
+    rows = board.rows
+    longest = max((row.interval.high for row in rows), default=0.0) or 1.0
+    columns = [Column("rank", ["" if row.rank is None else str(row.rank) for row in rows], right=True)]
+    if board.view == "final":
+        columns.append(Column("public", [_public_rank(row) for row in rows], 2, right=True))
+    columns += [
+        Column("team", [row.team for row in rows], least=SHORTEST_TEAM),
+        Column("score", [f"{row.score:.4f}" for row in rows], right=True),
+        Column("95% interval", [f"{row.interval.low:.4f}–{row.interval.high:.4f}" for row in rows], 1),
+    ]
+    if console.is_terminal:
+        drawn = [whisker(row.score, row.interval.low, row.interval.high, longest) for row in rows]
+        columns.append(Column(f"0{longest:>{BAR_WIDTH - 1}.2f}", drawn, 4))
+    if any(row.method or row.link for row in rows):
+        methods = [" ".join(part for part in (row.method, row.link) if part) for row in rows]
+        columns.append(Column("method", methods, 3, least=SHORTEST_NAME))
     title = f"{board.title}: after the deadline" if board.view == "benchmark" else board.title
-    table = Table(title=escape(title), title_justify="left", box=None, pad_edge=False)
-    longest = max((row.interval.high for row in board.rows), default=0.0) or 1.0
-    is_final = board.view == "final"
-    table.add_column("rank", justify="right", no_wrap=True)
-    if is_final:
-        table.add_column("public", justify="right", no_wrap=True)
-    table.add_column("team", no_wrap=True, overflow="ellipsis")
-    table.add_column("score", justify="right", no_wrap=True)
-    table.add_column("95% interval", no_wrap=True)
-    table.add_column(f"0{longest:>{BAR_WIDTH - 1}.2f}", no_wrap=True)
-    has_methods = any(row.method or row.link for row in board.rows)
-    if has_methods:
-        table.add_column("method", overflow="fold")
-    for row in board.rows:
-        table.add_row(
-            "" if row.rank is None else str(row.rank),
-            *([_public_rank(row)] if is_final else []),
-            escape(row.team),
-            f"{row.score:.4f}",
-            f"{row.interval.low:.4f}–{row.interval.high:.4f}",
-            whisker(row.score, row.interval.low, row.interval.high, longest),
-            *([escape(" ".join(part for part in (row.method, row.link) if part))] if has_methods else []),
-            style="dim" if row.reference else "",
-        )
-    console.print(table)
+    styles = {place: "dim" for place, row in enumerate(rows) if row.reference}
+    print_table(columns, console, title=title, styles=styles)
 
 
 def _public_rank(row: LeaderboardRow) -> str:
@@ -72,89 +62,66 @@ def whisker(score: float, low: float, high: float, longest: float) -> str:
     return "".join(line)
 
 
-def print_workers(rows: "list[WorkerRow]", console: Console) -> None:
+def print_workers(rows: "list[WorkerRow]", console: Console | None = None) -> None:
     """Print the workers, one per line."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("worker", "key", "state", "doing", "last call", "slots", "memory", "gpu", "torch", "sandbox"):
-        table.add_column(heading, no_wrap=True)
-    for row in rows:
-        can = row.capabilities
-        table.add_row(
-            row.name,
-            row.key,
-            row.state,
-            " ".join(str(part) for part in (row.doing, row.submission_id) if part is not None),
-            f"{max(0.0, (datetime.now(UTC) - row.seen_at).total_seconds()):.0f} s ago",
-            str(can.slots),
-            f"{can.memory_bytes / 2**30:.0f} GiB",
-            can.gpu or "none",
-            can.torch,
-            can.sandbox_mode,
-            style="red" if row.state in {"lost", "quarantined"} else "",
-        )
-    console.print(table)
     if not rows:
-        console.print("No worker has registered. Start one: lethe worker --server URL --key-file FILE")
+        typer.echo("No worker has registered. Start one: lethe worker --server URL --key-file FILE")
+        return
+    now = datetime.now(UTC)
+    columns = [
+        Column("worker", [row.name for row in rows], least=SHORTEST_NAME),
+        Column("key", [row.key for row in rows], 4, least=SHORTEST_NAME),
+        Column("state", [row.state for row in rows]),
+        Column("doing", [_doing(row) for row in rows], 2),
+        Column("last call", [f"{max(0.0, (now - row.seen_at).total_seconds()):.0f} s ago" for row in rows]),
+        Column("slots", [str(row.capabilities.slots) for row in rows], 1, right=True),
+        Column("memory", [f"{row.capabilities.memory_bytes / 2**30:.0f} GiB" for row in rows], 3, right=True),
+        Column("gpu", [row.capabilities.gpu or "none" for row in rows], 5),
+        Column("torch", [row.capabilities.torch for row in rows], 6),
+        Column("sandbox", [row.capabilities.sandbox_mode for row in rows], 7),
+    ]
+    styles = {place: "red" for place, row in enumerate(rows) if row.state in {"lost", "quarantined"}}
+    print_table(columns, console, styles=styles)
 
 
-def print_competitions(rows: list[CompetitionRow], console: Console) -> None:
+def _doing(row: "WorkerRow") -> str:
+    submission = "" if row.submission_id is None else short_id(row.submission_id)
+    return " ".join(part for part in (row.doing, submission) if part)
+
+
+def print_competitions(rows: list[CompetitionRow], console: Console | None = None) -> None:
     """Print the competitions, one per line."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("competition", "phase", "teams", "submissions", "title"):
-        table.add_column(heading, no_wrap=heading != "title")
-    for row in rows:
-        phase = f"{row.phase}, benchmark" if row.benchmark else row.phase
-        table.add_row(row.slug, phase, str(row.teams), str(row.submissions), escape(row.title))
-    console.print(table if rows else "There is no competition on this server yet.")
+    if not rows:
+        typer.echo("There is no competition on this server yet.")
+        return
+    columns = [
+        Column("competition", [row.slug for row in rows]),
+        Column("phase", [f"{row.phase}, benchmark" if row.benchmark else row.phase for row in rows]),
+        Column("teams", [str(row.teams) for row in rows], 2, right=True),
+        Column("submissions", [str(row.submissions) for row in rows], 1, right=True),
+        Column("title", [row.title for row in rows], 3, least=SHORTEST_NAME),
+    ]
+    print_table(columns, console)
 
 
-@dataclass(frozen=True)
-class _Column:
-    """A column of a list; those with the highest `dropped` go first where the terminal is too narrow, 0 never."""
-
-    title: str
-    cells: list[str]
-    dropped: int = 0
-
-    @property
-    def width(self) -> int:
-        return max(len(text) for text in (self.title, *self.cells))
-
-
-def print_submissions(views: list[SubmissionView], console: Console) -> None:
+def print_submissions(views: list[SubmissionView], console: Console | None = None) -> None:
     """Print a team's submissions, one per line; the columns that matter most fit into 80 characters."""
     if not views:
-        console.print("You have not submitted anything yet.")
+        typer.echo("You have not submitted anything yet.")
         return
-    if not console.is_terminal:
-        console.width = WIDE
     intervals = [one.interval for one in views]
     columns = [
-        _Column("id", [str(one.id)[:SHORT_ID] for one in views]),
-        _Column("state", [state_text(one) for one in views]),
-        _Column("score", ["" if one.score is None else f"{one.score:.4f}" for one in views]),
-        _Column("95% interval", ["" if one is None else f"{one.low:.4f}–{one.high:.4f}" for one in intervals], 2),
-        _Column("vs best", [_against(one.against_best) for one in views], 1),
-        _Column("vs last", [_against(one.against_last) for one in views], 4),
-        _Column("final", ["yes" if one.selected else "" for one in views], 3),
-        _Column("sent", [f"{one.created_at.astimezone():%Y-%m-%d %H:%M}" for one in views], 5),
+        Column("id", [short_id(one.id) for one in views]),
+        Column("state", [state_text(one) for one in views]),
+        Column("score", ["" if one.score is None else f"{one.score:.4f}" for one in views]),
+        Column("95% interval", ["" if one is None else f"{one.low:.4f}–{one.high:.4f}" for one in intervals], 2),
+        Column("vs best", [_against(one.against_best) for one in views], 1),
+        Column("vs last", [_against(one.against_last) for one in views], 4),
+        Column("final", ["yes" if one.selected else "" for one in views], 3),
+        Column("sent", [f"{one.created_at.astimezone():%Y-%m-%d %H:%M}" for one in views], 5),
+        Column("file", [one.filename for one in views], least=SHORTEST_NAME),
     ]
-    while _room(columns, console) < SHORTEST_NAME and any(one.dropped for one in columns):
-        columns.remove(max(columns, key=lambda one: one.dropped))
-    room = max(SHORTEST_NAME, _room(columns, console))
-    names = [one.filename if len(one.filename) <= room else f"{one.filename[: room - 1]}…" for one in views]
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        table.add_column(column.title, no_wrap=True)
-    table.add_column("file", no_wrap=True)
-    for cells in zip(*(one.cells for one in columns), [escape(name) for name in names], strict=True):
-        table.add_row(*cells)
-    console.print(table)
-
-
-def _room(columns: list[_Column], console: Console) -> int:
-    """Return the characters that these columns leave for the name of the file."""
-    return console.width - sum(one.width + 2 for one in columns)
+    print_table(columns, console)
 
 
 def _against(change: ChangeView | None) -> str:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lethe.server.cli.options import Json, Server, Slug, Token
+from lethe.server.cli.options import Json, Server, Slug, Token, print_json
 from lethe.server.client import connect
 from lethe.server.teams.schemas import TeamView
 
@@ -36,7 +36,10 @@ def invite(competition: Slug, server: Server = None, token: Token = None, as_jso
     """Create an invitation and print its code, with which one person can join your team within seven days."""
     with connect(server, token) as client:
         made = client.invite(client.team(competition).id)
-    typer.echo(made.model_dump_json() if as_json else made.code)
+    if as_json:
+        print_json(made)
+    else:
+        typer.echo(made.code)
 
 
 @app.command("join")
@@ -62,7 +65,7 @@ def leave(competition: Slug, server: Server = None, token: Token = None, as_json
 
 def _print(team: TeamView, as_json: bool) -> None:
     if as_json:
-        typer.echo(team.model_dump_json())
+        print_json(team)
         return
     fixed = ", fixed because it has submitted" if team.is_fixed else ""
     typer.echo(f"{team.name} in {team.competition}: {', '.join(team.members)} (up to {team.size_limit}{fixed})")

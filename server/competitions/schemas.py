@@ -75,6 +75,7 @@ class CompetitionFacts(CompetitionRow):
     limits: PublicLimits
     quotas: PublicQuotas = Field(description="What a team may send; 0: no limit")
     counts: PublicCounts
+    class_names: list[str] = Field(default=[], description="By class number; empty where classes have no names")
     practice_counts: PublicCounts | None = Field(description="Of the practice data; null where they were not counted")
     practice: PracticeView | None = Field(default=None, description="The practice bundle; null where there is none")
     environment: dict[str, str] = Field(description="Versions of what a submission can import")

@@ -169,6 +169,7 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         limits=PublicLimits.model_validate(spec.limits.model_dump() | spec.dependencies.model_dump()),
         quotas=PublicQuotas.model_validate(spec.quotas.model_dump()),
         counts=_public(prepared.public.counts),
+        class_names=list(prepared.data.class_names),
         practice_counts=None if prepared.practice.counts is None else _public(prepared.practice.counts),
         practice=_practice(prepared.practice.bundle),
         environment=prepared.environment,

@@ -3,6 +3,7 @@
 Every action is recorded in the audit log; `actor` is the command line's user by default.
 """
 
+import re
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from lethe.server.leaderboard.standings import mark_board_changed, rank_team
 from lethe.server.models import Announcement, Competition, Submission, Team
 from lethe.server.models.times import utc_now
 from lethe.server.submissions.service import SubmissionNotFound
+from lethe.server.submissions.short_ids import PATTERN, SHORTEST, id_range, the_only
 from lethe.server.teams.service import TeamNotFound, name_key
 
 TITLE_CHARS = 120
@@ -188,12 +190,17 @@ def set_baseline(session: Session, team: Team, *, is_baseline: bool, actor: str 
     record(session, "team.baseline", team.name, actor=actor, competition=competition, is_baseline=is_baseline)
 
 
-def get_submission(session: Session, submission_id: UUID) -> Submission:
-    """Return the submission of any team, locked; raises SubmissionNotFound."""
-    submission = session.get(Submission, submission_id, with_for_update=True)
-    if submission is None:
-        raise SubmissionNotFound(f"There is no submission {submission_id}.")
-    return submission
+def find_submission(session: Session, text: str) -> Submission:
+    """Return the submission of any team with this id, or whose id alone begins so, locked.
+
+    Raises InvalidValue for what is not the beginning of an id, and SubmissionNotFound.
+    """
+    if not re.fullmatch(PATTERN, text) or (bounds := id_range(text)) is None:
+        raise InvalidValue(f"{text[:80]!r} is no id: give its first {SHORTEST} digits or more.")
+    found = queries.ids_between(session, *bounds)
+    if not found:
+        raise SubmissionNotFound(f"There is no submission {text}.")
+    return session.get_one(Submission, the_only(found), with_for_update=True)
 
 
 def _valid_reason(reason: str | None) -> str | None:

@@ -1,6 +1,7 @@
 """One folder with everything about a competition that an appendix needs, and nothing that is secret or personal."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,13 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from lethe import __version__
 from lethe.evaluator.contract.oracle_pools import oracle_pools
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.specification import MetricSpec
 from lethe.evaluator.contract.states import Evaluation
-from lethe.evaluator.measures.measurements import from_document
-from lethe.evaluator.measures.registry import measures
-from lethe.evaluator.metrics import Pool
+from lethe.evaluator.measures.registry import MEASURES_VERSION
+from lethe.evaluator.metrics import METRIC_VERSION, Pool
 from lethe.evaluator.metrics.pools_file import write_pools
 from lethe.evaluator.scoring.reference_set import ReferenceSet, load_reference_set
 from lethe.server.competitions.service import get_competition, prepared_competition, specification
@@ -23,12 +24,22 @@ from lethe.server.context import Context
 from lethe.server.errors import ConfigurationError
 from lethe.server.hosting import queries
 from lethe.server.hosting.archive_outputs import README, write_oracles, write_runs
-from lethe.server.http.csv_table import csv_table
+from lethe.server.hosting.archive_tables import (
+    Run,
+    mean_accuracies,
+    measures_table,
+    run_rows,
+    runs_table,
+    submissions_table,
+    teams_table,
+)
 from lethe.server.leaderboard import service as leaderboards
 from lethe.server.leaderboard.schemas import Leaderboard
 from lethe.server.models import Competition, FormerScore, Score, Submission
+from lethe.server.models.times import utc_now
 from lethe.server.plots.run_plots import plot_runs, retraining_wall_s
 from lethe.server.plots.submission import Floats
+from lethe.server.queue.jobs import run_seeds
 from lethe.server.scoring.queries import reference_scores, run_items
 from lethe.server.scoring.recompute import metric_of_receipt
 from lethe.server.scoring.stored_outputs import RunOutputs, read_runs, run_outputs
@@ -36,16 +47,6 @@ from lethe.server.scoring.stored_outputs import RunOutputs, read_runs, run_outpu
 FORMAT = 1
 
 ReportProgress = Callable[[int, int], None]
-
-COLUMNS = (
-    *("submission", "team", "filename", "evaluation", "state", "fault", "created_at", "finished_at"),
-    *("final_score", "interval_low", "interval_high", "forgetting_quality", "retain_ratio", "test_ratio"),
-    *("method", "link", "licence"),
-)
-SCORE_COLUMNS = COLUMNS[8:14]
-
-
-MEASURE_COLUMNS = ("submission", "team", "measure", "value", "low", "high", "unit", "question")
 
 
 class FolderInUse(ConfigurationError):
@@ -61,7 +62,7 @@ class Exported:
     facts: dict[str, Any]
     source: ArtifactRef
     outputs: RunOutputs | None
-    run_wall_s: tuple[float, ...]
+    runs: tuple[Run, ...]
 
 
 def export(
@@ -75,14 +76,26 @@ def export(
 ) -> int:
     """Write the archive of `slug` into `folder` and return the number of submissions in it.
 
-    `archive.json` has the specification, the receipts and every number; `submissions.csv` and `leaderboard-….csv` the
-    tables; `sources/` the files as they ran; `margins/` one NPZ file for each scored submission and `plots/` what they
-    show, unless `margins` is false; `outputs/` the logits, accuracies, labels and identities, unless `logits` is.
-    `README.md` has the shapes. The competition's secret, e-mail addresses, tokens and photographs stay. Raises
-    CompetitionNotFound, FolderInUse, and ArtifactError when an artifact is missing.
+    `archive.json` has the specification, the receipts and every number; `submissions.csv`, `runs.csv`, `measures.csv`,
+    `teams.csv` and `leaderboard-….csv` the tables; `provenance.json` what the scores depend on; `sources/` the files as
+    they ran; `margins/` one NPZ file for each scored submission and `plots/` what they show, unless `margins` is false;
+    `outputs/` the logits, accuracies, labels and identities, unless `logits` is. `README.md` has the shapes. The
+    competition's secret, e-mail addresses, tokens and photographs stay. Nothing stays in the folder if this fails.
+    Raises CompetitionNotFound, FolderInUse, and ArtifactError when an artifact is missing.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FolderInUse(f"{folder} holds something already. Name a new folder.")
+    try:
+        return _export(context, slug, folder, margins=margins, logits=logits, report=report)
+    except BaseException:
+        for written in folder.iterdir() if folder.exists() else ():  # so that the same command can begin again
+            shutil.rmtree(written) if written.is_dir() else written.unlink()
+        raise
+
+
+def _export(
+    context: Context, slug: str, folder: Path, *, margins: bool, logits: bool, report: ReportProgress | None
+) -> int:
     with context.database.read() as session:
         competition = get_competition(session, slug, drafts=True)
         exported = list(submissions(session, competition))
@@ -94,6 +107,8 @@ def export(
         facts = _competition(session, competition)
         spec, prepared = specification(competition), prepared_competition(competition)
     _write_tables(folder, facts, exported, boards)
+    run_lines: list[list[Any]] = []
+    accuracies: dict[str, dict[str, float]] = {}
     reference_sets: dict[str, ReferenceSet] = {}
     training_wall_s: dict[str, Floats] = {}
     for done, one in enumerate(exported):
@@ -104,6 +119,9 @@ def export(
         if one.outputs is None:
             continue
         against = oracle_pools(spec, prepared, Evaluation(evaluation))
+        outputs = read_runs(context.artifacts, one.outputs)
+        run_lines += run_rows(one.facts, one.runs, outputs)
+        accuracies[name] = mean_accuracies(outputs)
         if logits:
             write_runs(context.artifacts, one.outputs, folder / "outputs" / f"{name}.npz")
             oracles = folder / "outputs" / f"oracles-{Evaluation(evaluation).reference}.npz"
@@ -115,11 +133,14 @@ def export(
             reference_sets[evaluation] = load_reference_set(context.artifacts, spec.metric, against)
             training_wall_s[evaluation] = retraining_wall_s(context.artifacts, against)
         reference_set = reference_sets[evaluation]
-        unlearned = reference_set.pool(read_runs(context.artifacts, one.outputs))
+        unlearned = reference_set.pool(outputs)
+        run_wall_s = tuple(run.record["wall_s"] for run in one.runs)
         metric = metric_of_receipt(one.facts["score"]["receipt"], spec.metric)
         _write_margins(folder / "margins" / f"{name}.npz", reference_set, unlearned, metric)
-        for plot in plot_runs(reference_set, unlearned, one.run_wall_s, training_wall_s[evaluation]):
+        for plot in plot_runs(reference_set, unlearned, run_wall_s, training_wall_s[evaluation]):
             _write(folder / "plots" / name / f"{plot.name}.svg", plot.svg)
+    _write(folder / "submissions.csv", submissions_table((one.facts for one in exported), accuracies).encode())
+    _write(folder / "runs.csv", runs_table(run_lines).encode())
     if report is not None:
         report(len(exported), len(exported))
     return len(exported)
@@ -130,10 +151,12 @@ def _write_tables(
 ) -> None:
     for evaluation, board in boards.items():
         _write(folder / f"leaderboard-{evaluation}.csv", leaderboards.as_csv(board).encode())
-    _write(folder / "submissions.csv", _table(exported).encode())
-    _write(folder / "measures.csv", _measures_table(exported, facts["references"]).encode())
+    submitted = [one.facts for one in exported]
+    _write(folder / "measures.csv", measures_table(submitted, facts["references"]).encode())
+    _write(folder / "teams.csv", teams_table(facts["teams"]).encode())
+    _write(folder / "provenance.json", json.dumps(_provenance(facts), indent=1).encode())
     _write(folder / "README.md", README.read_bytes())
-    archive = {"format": FORMAT, "competition": facts, "submissions": [one.facts for one in exported]}
+    archive = {"format": FORMAT, "competition": facts, "submissions": submitted}
     _write(folder / "archive.json", json.dumps(archive, indent=1, sort_keys=True).encode())
 
 
@@ -148,10 +171,15 @@ def submissions(session: Session, competition: Competition) -> Iterator[Exported
             | {"former_scores": [] if score is None else former.get(score.id, [])},
             source=ArtifactRef(key=submission.source_key, sha256=submission.source_sha256),
             outputs=run_outputs(session, submission) if score is not None else None,
-            run_wall_s=tuple(
-                record["wall_s"] for item in run_items(session, submission) for record in item.finished.values()
-            ),
+            runs=() if score is None else _runs(session, competition, submission),
         )
+
+
+def _runs(session: Session, competition: Competition, submission: Submission) -> tuple[Run, ...]:
+    """Return the runs of the submission's current generation, in the order of their indices."""
+    seeds = run_seeds(competition, submission)
+    records = {int(index): record for item in run_items(session, submission) for index, record in item.finished.items()}
+    return tuple(Run(index, seeds[index], record) for index, record in sorted(records.items()))
 
 
 def _facts(submission: Submission, team: str, score: Score | None) -> dict[str, Any]:
@@ -193,44 +221,45 @@ def score_facts(score: Score | FormerScore) -> dict[str, Any]:
 
 
 def _competition(session: Session, competition: Competition) -> dict[str, Any]:
-    references = reference_scores(session, competition, Evaluation.PUBLIC)
+    references = reference_scores(session, competition)
     return {
+        "teams": [
+            {
+                "name": team.name,
+                "members": members,
+                "baseline": team.is_baseline,
+                "disqualified": team.disqualified_reason,
+            }
+            for team, members in queries.teams_with_members(session, competition)
+        ],
         "specification": competition.specification,
         "dossier": competition.prepared,
         "references": {f"{score.evaluation} {score.reference}": score_facts(score) for score in references},
     }
 
 
-def _table(exported: list[Exported]) -> str:
-    rows = []
-    for one in exported:
-        facts, score = one.facts, one.facts["score"]
-        row: dict[str, Any] = {column: facts.get(column) for column in COLUMNS} | {"submission": facts["id"]}
-        if score is not None:
-            low, high = score["interval"]
-            row |= {column: score.get(column) for column in SCORE_COLUMNS} | {
-                "interval_low": low,
-                "interval_high": high,
-            }
-        rows.append([row[column] for column in COLUMNS])
-    return csv_table(COLUMNS, rows)
+def _provenance(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return what scores depend on: versions, rule, seeds, and digests of data and banks."""
+    prepared, specification = facts["dossier"], facts["specification"]
+    splits = {name: prepared[name] for name in ("public", "final") if prepared.get(name)}
+    return {
+        "lethe": __version__,
+        "metric_version": METRIC_VERSION,
+        "measures_version": MEASURES_VERSION,
+        "exported_at": utc_now().isoformat(timespec="seconds"),
+        "environment": prepared["environment"],
+        "rule": specification["metric"],
+        "runs": specification["evaluation"]["runs"],
+        "oracles": specification["evaluation"]["oracles"],
+        "ceiling_oracles": specification["evaluation"]["ceiling_oracles"],
+        "seeds": {part: found["seed"] for part, found in specification.items() if _has_seed(found)},
+        "bank_digests": {name: split["bank_digest"] for name, split in splits.items()},
+        "data_sha256": {name: split["visible"]["sha256"] for name, split in splits.items()},
+    }
 
 
-def _measures_table(exported: list[Exported], references: dict[str, Any]) -> str:
-    """One line for each value of each submission's score, and of ceiling and floor."""
-    scores = [(one.facts["id"], one.facts["team"], one.facts["score"]) for one in exported if one.facts["score"]]
-    scores += [("", name, score) for name, score in references.items()]
-    return csv_table(
-        MEASURE_COLUMNS,
-        (
-            [identifier, team, key, value.value, value.low, value.high, one.unit, one.question]
-            for identifier, team, score in scores
-            for name, found in from_document(score["measures"]).measures.items()
-            for one in [measures().get(name)]
-            if one is not None  # of an older version
-            for key, value in found.values.items()
-        ),
-    )
+def _has_seed(part: Any) -> bool:
+    return isinstance(part, dict) and "seed" in part
 
 
 def _write_margins(path: Path, reference_set: ReferenceSet, unlearned: Pool, metric: MetricSpec) -> None:

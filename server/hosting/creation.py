@@ -28,6 +28,7 @@ from lethe.server.hosting.practice_bundles import store_bundle
 from lethe.server.hosting.unfinished_creations import creation_at_work
 from lethe.server.leaderboard.measures import unknown_columns
 from lethe.server.models import Competition
+from lethe.server.scoring.queries import reference_scores
 from lethe.server.settings import Settings
 from lethe.server.submissions import reruns
 
@@ -211,12 +212,15 @@ def plan_finals(context: Context, slug: str) -> finals.Plan:
 
 
 def start_finals(context: Context, slug: str) -> finals.Progress:
-    """Queue the final evaluations and store the reference rows of their board."""
+    """Queue the final evaluations and store the reference rows of their board; repeated, return the progress."""
     spec, prepared = _stored(context, slug)
     require_seeded(context.artifacts, spec, oracle_pools(spec, prepared, Evaluation.FINAL).split)
     with context.database.write() as session:
         found = finals.start(session, slug)
-    calibrate(context, slug)
+        competition = service.get_competition(session, slug)
+        has_references = bool(reference_scores(session, competition, Evaluation.FINAL))
+    if not has_references:
+        calibrate(context, slug)
     context.wake.workers()
     return found
 
@@ -235,11 +239,16 @@ def end_benchmark(context: Context, slug: str) -> Competition:
         return actions.end_benchmark(session, slug)
 
 
-def rerun(context: Context, submission_id: UUID, *, fresh_seeds: bool) -> None:
-    """Open a new generation of an ended submission; its score stays on the board until the new one is there."""
+def rerun(context: Context, submission: str, *, fresh_seeds: bool) -> UUID:
+    """Open a new generation of an ended submission, named as `find_submission` takes it, and return its id.
+
+    Its score stays on the board until the new one is there.
+    """
     with context.database.write() as session:
-        reruns.rerun(session, actions.get_submission(session, submission_id), fresh_seeds=fresh_seeds)
+        found = actions.find_submission(session, submission)
+        reruns.rerun(session, found, fresh_seeds=fresh_seeds)
     context.wake.workers()
+    return found.id
 
 
 def _stored(context: Context, slug: str) -> tuple[CompetitionSpec, PreparedCompetition]:

@@ -15,6 +15,7 @@ from lethe.server.errors import NotFound
 from lethe.server.hosting import actions, finals
 from lethe.server.models import Competition, Submission, Team
 from lethe.server.security.credentials import CurrentUser
+from lethe.server.submissions.short_ids import SubmissionId
 
 router = APIRouter(tags=["hosts"])
 
@@ -100,7 +101,9 @@ def disqualify_team(team_id: UUID, given: Disqualification, user: CurrentUser, c
 
 
 @router.put("/submissions/{submission_id}/disqualification", status_code=204)
-def disqualify_submission(submission_id: UUID, given: Disqualification, user: CurrentUser, context: AppContext) -> None:
+def disqualify_submission(
+    submission_id: SubmissionId, given: Disqualification, user: CurrentUser, context: AppContext
+) -> None:
     """Count a submission for nothing, or let it count again."""
     with context.database.write() as session:
         submission = session.get(Submission, submission_id)

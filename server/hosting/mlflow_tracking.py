@@ -5,8 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lethe.evaluator.artifacts.mlflow_target import open_experiment, require_mlflow, tracking_uri
 from lethe.evaluator.measures.measurements import from_document
-from lethe.server.errors import ConfigurationError
 from lethe.server.hosting.archive import FolderInUse
 
 if TYPE_CHECKING:
@@ -17,48 +17,29 @@ FACTS = ("team", "filename", "evaluation", "generation", "source_sha256", "owner
 RECEIPT = ("rule", "metric_version", "cap_ratios", "runs", "oracles", "bank_digest", "data_sha256", "seeds_sha256")
 
 
-class MlflowMissing(ConfigurationError):
-    """MLflow is not installed."""
-
-    code = "mlflow_missing"
-
-
-def require_target(target: str) -> None:
-    """Raise MlflowMissing or FolderInUse before any work is done for an export that could not end."""
-    try:
-        import mlflow  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MlflowMissing("--mlflow needs MLflow: pip install mlflow-skinny") from error
+def require_target(target: str, slug: str) -> None:
+    """Raise TrackingUnavailable or FolderInUse before any work is done for an export that could not end."""
+    require_mlflow()
     if "://" not in target and Path(target).exists():
         raise FolderInUse(f"{target} exists already. Name a new folder.")
+    open_experiment(target, slug)
 
 
 def log_archive(archive: Path, target: str) -> str:
     """The tracking URI that got the runs of the archive in the folder `archive`.
 
     `target` is the URL of a tracking server, or a new folder, which then holds a database and the artifacts. Reference
-    rows are runs as well. Raises as `require_target` does, and what MLflow raises when it cannot write.
+    rows are runs as well. Raises TrackingUnavailable, and what MLflow raises when it can no longer write.
     """
-    require_target(target)
-    from mlflow.tracking import MlflowClient
-
     facts = json.loads((archive / "archive.json").read_text(encoding="utf-8"))
-    slug = facts["competition"]["specification"]["slug"]
-    uri, location = target, None
-    if "://" not in target:
-        folder = Path(target).resolve()
-        folder.mkdir(parents=True)
-        uri, location = f"sqlite:///{folder / 'mlflow.db'}", (folder / "artifacts").as_uri()
-    client = MlflowClient(uri)
-    existing = client.get_experiment_by_name(slug)
-    experiment = existing.experiment_id if existing else client.create_experiment(slug, artifact_location=location)
+    client, experiment = open_experiment(target, facts["competition"]["specification"]["slug"])
     for submission in facts["submissions"]:
         _log_submission(client, experiment, archive, submission)
     for name, score in facts["competition"]["references"].items():
         run = client.create_run(experiment, run_name=name, tags={"reference": name}).info.run_id
         _log_score(client, run, score)
         client.set_terminated(run)
-    return uri
+    return tracking_uri(target)
 
 
 def _log_submission(client: "MlflowClient", experiment: str, archive: Path, submission: dict[str, Any]) -> None:

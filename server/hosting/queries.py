@@ -1,5 +1,6 @@
 """SQL that only hosts and operators need: accounts, finals, archives, artifact references, pruning and restoring."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,9 +28,11 @@ from lethe.server.models import (
     Score,
     Submission,
     Team,
+    TeamMember,
     User,
     WorkItem,
 )
+from lethe.server.submissions.short_ids import PATTERN, id_range
 
 _ROWS_AT_ONCE = 1000
 
@@ -227,6 +230,21 @@ def submissions_with_scores(session: Session, competition: Competition) -> Seque
     ).all()
 
 
+def teams_with_members(session: Session, competition: Competition) -> list[tuple[Team, list[str]]]:
+    """Return every team of the competition with the user names of its members, both by name."""
+    found = session.execute(
+        select(Team, User.username)
+        .outerjoin(TeamMember, TeamMember.team_id == Team.id)
+        .outerjoin(User, User.id == TeamMember.user_id)
+        .where(Team.competition_id == competition.id)
+        .order_by(Team.name_key, User.username_key)
+    )
+    members: dict[Team, list[str]] = {}
+    for team, name in found:
+        members.setdefault(team, []).extend([name] if name else [])
+    return list(members.items())
+
+
 # Artifacts
 
 
@@ -331,6 +349,11 @@ def find_submissions(
     return _rows(session, statement)
 
 
+def ids_between(session: Session, first: UUID, last: UUID) -> Sequence[UUID]:
+    """Return the ids of submissions from `first` to `last`, at most two."""
+    return session.scalars(select(Submission.id).where(Submission.id.between(first, last)).limit(2)).all()
+
+
 def _submissions(competition_id: UUID) -> Select[Submission, str, float, int]:
     other = aliased(Submission)
     alike = select(func.count()).where(
@@ -353,7 +376,9 @@ def _rows(session: Session, statement: Select[Submission, str, float, int]) -> I
 
 
 def _matches(competition_id: UUID, state: str, key: str, limit: int) -> CompoundSelect[UUID]:
-    """Ids of the newest submissions of teams whose names contain `key`, and of the newest files whose names do."""
+    """Ids of the newest submissions of teams whose names contain `key`, of the newest files whose names do, and those
+    that begin with it.
+    """
     of_state = (Submission.state == state,) if state else ()
     newest = (
         select(Submission.id, Submission.filename)
@@ -364,4 +389,9 @@ def _matches(competition_id: UUID, state: str, key: str, limit: int) -> Compound
     of_teams = newest.where(Submission.team_id.in_(teams)).limit(limit).subquery()
     files = newest.limit(FILES_SEARCHED).subquery()
     in_files = func.lower(files.c.filename).contains(key, autoescape=True)
-    return union(select(of_teams.c.id), select(files.c.id).where(in_files))
+    found = [select(of_teams.c.id), select(files.c.id).where(in_files)]
+    bounds = id_range(key) if re.fullmatch(PATTERN, key) else None
+    if bounds is not None:
+        named = select(Submission.id).where(Submission.competition_id == competition_id, *of_state)
+        found.append(named.where(Submission.id.between(*bounds)))
+    return union(*found)

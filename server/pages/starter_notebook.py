@@ -29,10 +29,11 @@ _IMAGES = """\
 import matplotlib.pyplot as plt
 
 inputs, targets = next(iter(practice.forget))
+names = practice.facts.class_names or [f"class {number}" for number in range(practice.facts.classes)]
 figure, places = plt.subplots(1, 6, figsize=(9, 1.8))
 for image, target, place in zip(inputs, targets, places, strict=False):
     place.imshow(image.permute(1, 2, 0).numpy() / 255)
-    place.set(title=f"class {target}", xticks=[], yticks=[])
+    place.set(title=names[target], xticks=[], yticks=[])
 plt.show()
 """
 

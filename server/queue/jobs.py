@@ -48,8 +48,8 @@ def run_secret(evaluation: Evaluation, *, public: str, final: str | None, benchm
     return secret
 
 
-def seeds_digest(competition: Competition, submission: Submission) -> str:
-    """The SHA-256 of the seeds of the submission's hidden runs, as decimal numbers in their order, one a line."""
+def run_seeds(competition: Competition, submission: Submission) -> list[int]:
+    """The seeds of the submission's hidden runs, in the order of the runs."""
     evaluation = Evaluation(submission.evaluation)
     secret = run_secret(
         evaluation,
@@ -58,11 +58,15 @@ def seeds_digest(competition: Competition, submission: Submission) -> str:
         benchmark=competition.benchmark_secret,
     )
     source = seed_source(submission.seed_rule, submission.upload_sha256 or submission.source_sha256)
-    seeds = (
+    return [
         run_seed(secret, stage=Stage.RUN, epoch=submission.seed_epoch, index=index, source=source)
         for index in range(submission.runs_total)
-    )
-    return hashlib.sha256("\n".join(map(str, seeds)).encode()).hexdigest()
+    ]
+
+
+def seeds_digest(competition: Competition, submission: Submission) -> str:
+    """The SHA-256 of the seeds of the submission's hidden runs, as decimal numbers in their order, one a line."""
+    return hashlib.sha256("\n".join(map(str, run_seeds(competition, submission))).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

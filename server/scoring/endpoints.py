@@ -14,6 +14,7 @@ from lethe.server.context import AppContext, Context
 from lethe.server.models import User
 from lethe.server.scoring.evidence import EvidenceFiles, EvidenceInput, count_request, find_evidence
 from lethe.server.security.credentials import CurrentUser
+from lethe.server.submissions.short_ids import SubmissionId
 
 router = APIRouter(tags=["submissions"])
 
@@ -27,7 +28,7 @@ PIECE_BYTES = 2**18
     responses={200: {"content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}}},
 )
 async def get_evidence(
-    submission_id: UUID,
+    submission_id: SubmissionId,
     user: CurrentUser,
     context: AppContext,
     view: Annotated[Evaluation, Query(description="Of which evaluation")] = Evaluation.PUBLIC,

@@ -1,7 +1,5 @@
 """REST: what a team says about its submissions, and the sources that teams have published."""
 
-from uuid import UUID
-
 from fastapi import APIRouter, Response
 
 from lethe.evaluator.contract.submission import FILENAME
@@ -12,6 +10,7 @@ from lethe.server.submissions import publication, service
 from lethe.server.submissions.descriptions import Description, describe
 from lethe.server.submissions.publication import Publication, PublishedSource
 from lethe.server.submissions.schemas import SubmissionView
+from lethe.server.submissions.short_ids import IdText, SubmissionId
 from lethe.server.submissions.views import view
 
 router = APIRouter(tags=["submissions"])
@@ -19,7 +18,7 @@ router = APIRouter(tags=["submissions"])
 
 @router.patch("/submissions/{submission_id}")
 def describe_submission(
-    submission_id: UUID, changes: Description, user: CurrentUser, context: AppContext
+    submission_id: SubmissionId, changes: Description, user: CurrentUser, context: AppContext
 ) -> SubmissionView:
     """Change method, note or link of my team's submission until the reveal, or until the end of its benchmark.
 
@@ -32,7 +31,7 @@ def describe_submission(
 
 
 @router.put("/submissions/{submission_id}/publication")
-def publish(submission_id: UUID, given: Publication, user: CurrentUser, context: AppContext) -> SubmissionView:
+def publish(submission_id: SubmissionId, given: Publication, user: CurrentUser, context: AppContext) -> SubmissionView:
     """Publish the source of my team's scored submission after the reveal, under a licence; repeated, change that."""
     with context.database.write() as session:
         submission = service.get_own(session, submission_id, user)
@@ -41,7 +40,7 @@ def publish(submission_id: UUID, given: Publication, user: CurrentUser, context:
 
 
 @router.delete("/submissions/{submission_id}/publication")
-def withdraw(submission_id: UUID, user: CurrentUser, context: AppContext) -> SubmissionView:
+def withdraw(submission_id: SubmissionId, user: CurrentUser, context: AppContext) -> SubmissionView:
     """Show the source to nobody else any more. Copies that others have keep their licence."""
     with context.database.write() as session:
         submission = service.get_own(session, submission_id, user)
@@ -64,7 +63,7 @@ def list_sources(
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-def get_published_source(slug: str, submission_id: UUID, context: AppContext) -> Response:
+def get_published_source(slug: str, submission_id: IdText, context: AppContext) -> Response:
     """A published source, as it ran."""
     with context.database.read() as session:
         submission, _ = publication.find_published(session, slug, submission_id)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.sse import EventSourceResponse
 
@@ -26,6 +26,7 @@ from lethe.server.submissions.schemas import (
     SubmissionView,
     UploadAnswer,
 )
+from lethe.server.submissions.short_ids import OtherId, Prefix, SubmissionId, visible_ids
 from lethe.server.submissions.views import NO_LOG, receipt, submission_log, view, view_all
 from lethe.server.teams.service import find_team
 
@@ -92,20 +93,14 @@ def list_submissions(
 
 
 @router.get("/submissions")
-def find_submissions(
-    user: CurrentUser,
-    context: AppContext,
-    prefix: Annotated[
-        str, Query(max_length=36, pattern=r"^[0-9a-fA-F]{8}[0-9a-fA-F-]*$", description="At least 8 digits of an id")
-    ],
-) -> list[UUID]:
-    """Ids of my teams' submissions that begin with `prefix`, at most 10, so that a command may be given a short id."""
+def find_submissions(user: CurrentUser, context: AppContext, prefix: Prefix) -> list[UUID]:
+    """At most 10 ids that begin with `prefix`: of my teams' submissions, and of those in competitions that I host."""
     with context.database.read() as session:
-        return service.own_ids(session, user, prefix)
+        return list(visible_ids(session, user, prefix))
 
 
 @router.get("/submissions/{submission_id}")
-def get_submission(submission_id: UUID, user: CurrentUser, context: AppContext) -> SubmissionView:
+def get_submission(submission_id: SubmissionId, user: CurrentUser, context: AppContext) -> SubmissionView:
     """State, progress, and score or error of one of my team's submissions."""
     with context.database.read() as session:
         return view(session, service.get_own(session, submission_id, user))
@@ -118,7 +113,7 @@ async def stream_place(user: CurrentUser, request: Request, context: AppContext)
         yield feed
 
 
-def own_submission(submission_id: UUID, user: CurrentUser, context: AppContext) -> UUID:
+def own_submission(submission_id: SubmissionId, user: CurrentUser, context: AppContext) -> UUID:
     """Return the id if the user's team sent the submission; raises SubmissionNotFound otherwise."""
     with context.database.read() as session:
         return service.get_own(session, submission_id, user).id
@@ -140,7 +135,7 @@ async def follow(
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-def get_source(submission_id: UUID, user: CurrentUser, context: AppContext) -> Response:
+def get_source(submission_id: SubmissionId, user: CurrentUser, context: AppContext) -> Response:
     """The uploaded file, byte for byte; of a notebook the Python file that was made of it."""
     with context.database.read() as session:
         submission = service.get_own(session, submission_id, user)
@@ -152,14 +147,14 @@ def get_source(submission_id: UUID, user: CurrentUser, context: AppContext) -> R
 
 
 @router.get("/submissions/{submission_id}/log")
-def get_log(submission_id: UUID, user: CurrentUser, context: AppContext) -> SubmissionLog:
+def get_log(submission_id: SubmissionId, user: CurrentUser, context: AppContext) -> SubmissionLog:
     """Output of the check stage on practice data. Runs on hidden data leave no log."""
     with context.database.read() as session:
         return submission_log(session, service.get_own(session, submission_id, user)) or NO_LOG
 
 
 @router.get("/submissions/{submission_id}/compare/{other_id}")
-def compare(submission_id: UUID, other_id: UUID, user: CurrentUser, context: AppContext) -> ComparisonView:
+def compare(submission_id: SubmissionId, other_id: OtherId, user: CurrentUser, context: AppContext) -> ComparisonView:
     """How the score of `other_id` differs from that of `submission_id`, both of one team of mine.
 
     Before the reveal a verdict is one word, for 30 pairs a day of a team. Their sources are at `/source`.
@@ -168,7 +163,7 @@ def compare(submission_id: UUID, other_id: UUID, user: CurrentUser, context: App
 
 
 @router.post("/submissions/{submission_id}/cancel")
-def cancel(submission_id: UUID, user: CurrentUser, context: AppContext) -> SubmissionView:
+def cancel(submission_id: SubmissionId, user: CurrentUser, context: AppContext) -> SubmissionView:
     """End a submission that is not yet scored: my team's, which still counts, or any of a competition that I host."""
     with context.database.write() as session:
         submission, owner = service.get_cancellable(session, submission_id, user)
@@ -177,7 +172,7 @@ def cancel(submission_id: UUID, user: CurrentUser, context: AppContext) -> Submi
 
 
 @router.post("/submissions/{submission_id}/select")
-def select(submission_id: UUID, user: CurrentUser, context: AppContext) -> SubmissionView:
+def select(submission_id: SubmissionId, user: CurrentUser, context: AppContext) -> SubmissionView:
     """Choose my team's submission for the final evaluation, until the close. Without a choice the best scores count."""
     with context.database.write() as session:
         submission = service.get_own(session, submission_id, user)
@@ -186,7 +181,7 @@ def select(submission_id: UUID, user: CurrentUser, context: AppContext) -> Submi
 
 
 @router.post("/submissions/{submission_id}/unselect")
-def unselect(submission_id: UUID, user: CurrentUser, context: AppContext) -> SubmissionView:
+def unselect(submission_id: SubmissionId, user: CurrentUser, context: AppContext) -> SubmissionView:
     """Take a choice back, until the close."""
     with context.database.write() as session:
         submission = service.get_own(session, submission_id, user)
@@ -195,21 +190,21 @@ def unselect(submission_id: UUID, user: CurrentUser, context: AppContext) -> Sub
 
 
 @router.get("/submissions/{submission_id}/receipt")
-def get_receipt(submission_id: UUID, user: CurrentUser, context: AppContext) -> ReceiptView:
+def get_receipt(submission_id: SubmissionId, user: CurrentUser, context: AppContext) -> ReceiptView:
     """What my team's score depends on. Marks of hidden things are keyed: equal things have equal marks, no more."""
     with context.database.read() as session:
         return receipt(session, service.get_own(session, submission_id, user))
 
 
 @router.get("/submissions/{submission_id}/measures")
-def get_measures(submission_id: UUID, user: CurrentUser, context: AppContext) -> MeasuresView:
+def get_measures(submission_id: SubmissionId, user: CurrentUser, context: AppContext) -> MeasuresView:
     """Measures beside the score: of any submission of a competition that I host; after the reveal of my team's."""
     with context.database.read() as session:
         return measures.shown_measures(session, submission_id, user)
 
 
 @router.post("/submissions/{submission_id}/measures", status_code=202)
-def compute_measures(submission_id: UUID, user: CurrentUser, context: AppContext) -> MeasuresView:
+def compute_measures(submission_id: SubmissionId, user: CurrentUser, context: AppContext) -> MeasuresView:
     """Have all measures of a submission's score computed, as a host of its competition. It takes up to minutes."""
     with context.database.write() as session:
         measures.ask_for_measures(session, submission_id, user)

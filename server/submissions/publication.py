@@ -14,6 +14,7 @@ from lethe.server.errors import Conflict, NotFound
 from lethe.server.models import Competition, Submission, Team
 from lethe.server.models.times import utc_now
 from lethe.server.submissions import queries
+from lethe.server.submissions.short_ids import resolve_published
 
 
 class Licence(StrEnum):
@@ -93,10 +94,13 @@ def list_published(
     return [_shown(session, one) for one in found], following
 
 
-def find_published(session: Session, slug: str, submission_id: UUID) -> tuple[Submission, PublishedSource]:
-    """Return a published submission and what is shown of it; raises CompetitionNotFound and SourceNotFound."""
+def find_published(session: Session, slug: str, named: str) -> tuple[Submission, PublishedSource]:
+    """Return the published submission with this id, or whose id alone begins so, and what is shown of it.
+
+    Raises CompetitionNotFound, SubmissionNotFound and SourceNotFound.
+    """
     competition = get_competition(session, slug)
-    found = queries.find_published(session, competition, submission_id)
+    found = queries.find_published(session, competition, resolve_published(session, competition, named))
     if found is None:
         raise SourceNotFound("This source is not published, or no longer.")
     return found, _shown(session, found)

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Date, Delete, Select, bindparam, delete, func, or_, select, text
+from sqlalchemy import ColumnElement, Date, Delete, Select, bindparam, delete, exists, func, or_, select, text, true
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.states import TERMINAL_STATES, Evaluation, SubmissionState
@@ -13,6 +13,7 @@ from lethe.server.database.statements import prepared
 from lethe.server.leaderboard.score_queries import is_current
 from lethe.server.models import (
     Competition,
+    CompetitionHost,
     IdempotencyKey,
     Score,
     Standing,
@@ -105,16 +106,16 @@ def selected(session: Session, team_id: UUID) -> Sequence[Submission]:
     ).all()
 
 
-def own_ids(session: Session, user: User, *, first: UUID, last: UUID, limit: int) -> Sequence[UUID]:
-    """Return the ids from `first` to `last` of uploads of the user's teams, at most `limit`."""
+def visible_ids(session: Session, user: User, first: UUID, last: UUID, *, limit: int) -> Sequence[UUID]:
+    """Return the ids from `first` to `last`, at most `limit`: uploads of the user's teams, and all that a host sees."""
+    is_member = exists().where(TeamMember.team_id == Submission.team_id, TeamMember.user_id == user.id)
+    hosts = exists().where(
+        CompetitionHost.competition_id == Submission.competition_id, CompetitionHost.user_id == user.id
+    )
+    is_own = is_member & (Submission.evaluation != Evaluation.FINAL)
     return session.scalars(
         select(Submission.id)
-        .join(TeamMember, TeamMember.team_id == Submission.team_id)
-        .where(
-            TeamMember.user_id == user.id,
-            Submission.evaluation != Evaluation.FINAL,
-            Submission.id.between(first, last),
-        )
+        .where(Submission.id.between(first, last), true() if user.is_operator else or_(is_own, hosts))
         .order_by(Submission.id)
         .limit(limit)
     ).all()
@@ -202,6 +203,12 @@ def published(competition: Competition) -> Select[Submission]:
 def find_published(session: Session, competition: Competition, submission_id: UUID) -> Submission | None:
     """Return the submission if its source is published, else None."""
     return session.scalar(published(competition).where(Submission.id == submission_id))
+
+
+def published_ids(session: Session, competition: Competition, first: UUID, last: UUID) -> Sequence[UUID]:
+    """Return the ids from `first` to `last` of published sources, at most two."""
+    statement = published(competition).with_only_columns(Submission.id).where(Submission.id.between(first, last))
+    return session.scalars(statement.limit(2)).all()
 
 
 # Event streams

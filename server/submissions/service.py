@@ -16,8 +16,6 @@ from lethe.server.models import Competition, Submission, User
 from lethe.server.submissions import queries
 from lethe.server.teams.service import find_team
 
-ID_DIGITS = 32
-
 
 class SubmissionNotFound(NotFound):
     """Does not exist, or belongs to another team."""
@@ -56,15 +54,6 @@ def get_shown(session: Session, submission_id: UUID, user: User) -> tuple[Submis
         if is_host(session, competition, user):
             return submission, Viewer.HOST
     raise SubmissionNotFound("You have no submission with this id.")
-
-
-def own_ids(session: Session, user: User, prefix: str) -> list[UUID]:
-    """Return at most 10 ids of submissions of the user's teams that begin with `prefix`: hexadecimal digits, dashes."""
-    digits = prefix.replace("-", "")
-    if len(digits) > ID_DIGITS:
-        return []
-    first, last = UUID(digits.ljust(ID_DIGITS, "0")), UUID(digits.ljust(ID_DIGITS, "f"))
-    return list(queries.own_ids(session, user, first=first, last=last, limit=10))
 
 
 def get_cancellable(session: Session, submission_id: UUID, user: User) -> tuple[Submission, Owner]:

@@ -1,6 +1,6 @@
 """`lethe bench` for real: trained oracles, sandboxed runs, results in every form; a second call runs nothing.
 
-The first call is killed in the middle of its runs, and the second one goes on from there; the third is `lethe.bench`.
+It is killed in each of its stages and goes on from there; the last call is `lethe.bench`.
 """
 
 import csv
@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -68,17 +69,25 @@ def records(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in (folder / "home/artifacts/bench").rglob("*.json")}
 
 
-def kill_in_the_middle(folder: Path) -> None:
-    """Start the sweep, and kill it and all its processes once it has stored three runs."""
+def trained(folder: Path) -> int:
+    """How many models are stored."""
+    return len(list((folder / "home/artifacts/banks").rglob("records/*.json")))
+
+
+def stop_when(folder: Path, has_come: Callable[[], bool], number: signal.Signals = signal.SIGKILL) -> tuple[int, str]:
+    """Start the sweep, and send the signal to it and all its processes at the moment; return its code and stderr."""
     with subprocess.Popen(
-        [sys.executable, "-m", "lethe.server.cli", "bench", "sweep.toml"],
+        ["env", "--default-signal=INT", sys.executable, "-m", "lethe.server.cli", "bench", "sweep.toml"],
         env=os.environ | {"LETHE_HOME": str(folder / "home")},
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder, start_new_session=True,
     ) as process:  # fmt: skip
-        while len(records(folder)) < 3:
-            assert process.poll() is None, "the sweep ended before it was killed"
+        while not has_come():
+            assert process.poll() is None, "the sweep ended before it was stopped"
             time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, number)
+        assert process.stderr is not None
+        said = process.stderr.read()
+    return process.returncode, said
 
 
 def test_sweep(tmp_path: Path) -> None:
@@ -86,10 +95,17 @@ def test_sweep(tmp_path: Path) -> None:
     (tmp_path / "sweep.toml").write_text(SWEEP)
     (tmp_path / "broken.py").write_text(BROKEN)
     (tmp_path / "page.md").write_text("# Page\n<!-- results: start -->\n<!-- results: end -->\n")
-    kill_in_the_middle(tmp_path)
+    stop_when(tmp_path, lambda: trained(tmp_path) > 0)
+    models = trained(tmp_path)
+    code, said = stop_when(tmp_path, lambda: trained(tmp_path) > models + 3, signal.SIGINT)
+    assert (code, said.splitlines()[-1]) == (130, "What is done is kept. To go on, repeat the command.")
+    stop_when(tmp_path, lambda: len(records(tmp_path)) >= 3)
     before = records(tmp_path)
     assert 3 <= len(before) < 16
-    result = lethe(tmp_path, "bench", "sweep.toml", "--out", "results", "--block", "page.md", "--json")
+    stop_when(tmp_path, lambda: len(records(tmp_path)) == 16)
+    result = lethe(
+        tmp_path, "bench", "sweep.toml", "--out", "results", "--block", "page.md", "--against", "noop", "--json"
+    )
     assert result.returncode == 1, result.stderr  # a method failed
     rows = {row["method"]: row for row in json.loads(result.stdout)}
     assert set(rows) == {"ceiling", "floor", "noop", "finetune (EPOCHS=1)", "broken"}
@@ -101,7 +117,21 @@ def test_sweep(tmp_path: Path) -> None:
         assert csv.Sniffer().sniff(file.read()).delimiter == ","  # as a spreadsheet guesses
         file.seek(0)
         assert [line["method"] for line in csv.DictReader(file)] == [row["method"] for row in json.loads(result.stdout)]
-    assert "| noop |" in (tmp_path / "results/results.md").read_text()
+    written = (tmp_path / "results/results.md").read_text()
+    assert "| noop |" in written
+    assert "Not to be told apart from `noop`" in written
+    assert rows["finetune (EPOCHS=1)"]["against"]["reference"] == "noop"
+    assert rows["noop"]["against"] is None
+    with (tmp_path / "results/runs.csv").open() as file:
+        runs = list(csv.DictReader(file))
+    expected = [(name, f"{run}") for name in ("finetune (EPOCHS=1)", "noop") for run in range(8)]
+    assert sorted((line["method"], line["run"]) for line in runs) == expected
+    assert float(runs[0]["wall time (s)"]) > 0
+    assert float(runs[0]["peak memory (MiB)"]) > 0
+    provenance = json.loads((tmp_path / "results/provenance.json").read_text())
+    assert sorted(provenance["run_seeds"]) == sorted({int(line["seed"]) for line in runs})
+    assert provenance["rule"]["rule"] == "competition"
+    assert (tmp_path / "home/artifacts/banks" / provenance["bank_digest"]).is_dir()
     assert "| noop |" in (tmp_path / "page.md").read_text()
 
     after = records(tmp_path)
@@ -122,6 +152,23 @@ def test_sweep(tmp_path: Path) -> None:
         for key, value in row["measures"].items():
             if measure_of(key).question != "What did it cost?":
                 assert asdict(repeated[name].measures[key]) == value, (name, key)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--against", "scrub"), "lethe: there is no method 'scrub' to compare with; there are: noop; ceiling; floor"),
+        (("--mlflow", "notes.txt"), "lethe: --mlflow notes.txt: "),
+        (("--out", "notes.txt"), "--out notes.txt: File exists"),
+    ],
+)
+def test_mistakes_are_said_before_the_work(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    (tmp_path / "sweep.toml").write_text('[[methods]]\nfile = "noop"\n')
+    (tmp_path / "notes.txt").write_text("mine")
+    result = lethe(tmp_path, "bench", "sweep.toml", *arguments)
+    assert result.returncode != 0
+    assert sentence in result.stderr
+    assert not (tmp_path / "home/artifacts").exists()
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:

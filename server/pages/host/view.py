@@ -9,11 +9,10 @@ from lethe.server.audit_log.events import list_events
 from lethe.server.competitions import phases
 from lethe.server.competitions import service as competitions
 from lethe.server.database import counters
-from lethe.server.hosting import finals
 from lethe.server.hosting.queries import find_submissions
 from lethe.server.models import AuditEvent, Competition
 from lethe.server.pages.card import Card, card
-from lethe.server.pages.formatting import Fact, Moment, count_text, duration_text, moment, score_text
+from lethe.server.pages.formatting import Fact, Moment, moment, score_text
 from lethe.server.pages.headlines import HEADLINES
 from lethe.server.queue.workers import WorkerRow, list_workers
 from lethe.server.submissions.queries import count_unfinished
@@ -121,7 +120,7 @@ def host_page(
         problem=problem,
         standing=phases.describe(competition),
         actions=tuple((action, *ACTIONS[action]) for action in ACTIONS_OFFERED[current]),
-        next=_next(session, competition, current),
+        next=_next(competition, current),
         can_extend=current in {phases.Phase.PRACTICE, phases.Phase.OPEN, phases.Phase.PAUSED, phases.Phase.CLOSED},
         counts=_counts(session, competition),
         state=valid_state,
@@ -134,19 +133,16 @@ def host_page(
     )
 
 
-def _next(session: Session, competition: Competition, current: phases.Phase) -> str:
-    """Return the next step that needs the oracle banks, and so the command line, with its command and its cost."""
+def _next(competition: Competition, current: phases.Phase) -> str:
+    """Return the next step that needs the oracle banks, and so the command line, with its command."""
     if current is phases.Phase.DRAFT:
         return f"Publish it when its banks are full: lethe admin competition open {competition.slug}"
     if current is phases.Phase.REVEALED and not phases.is_benchmark(competition):
         return f"Keep it open as a benchmark, with a board apart: lethe admin competition benchmark {competition.slug}"
     if current is not phases.Phase.CLOSED:
         return ""
-    plan = finals.plan(session, competition)
-    submissions, teams = count_text(len(plan.submissions), "submission"), count_text(plan.teams, "team")
-    cost = "" if plan.worker_s is None else f", about {duration_text(plan.worker_s)} of one worker"
     return (
-        f"Final evaluation of {submissions} of {teams} ({plan.runs:,} runs{cost}): "
+        "Final evaluation of what the teams have selected, whose cost the command says before it begins: "
         f"lethe admin competition finals {competition.slug}"
     )
 

@@ -1,7 +1,5 @@
 """Routes of the sources that teams have published."""
 
-from uuid import UUID
-
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -14,6 +12,7 @@ from lethe.server.pages.source_view import source_lines
 from lethe.server.pages.sources.view import source_page, sources_page
 from lethe.server.security.sessions import OptionalVisitor
 from lethe.server.submissions import publication
+from lethe.server.submissions.short_ids import IdText
 
 router = APIRouter(include_in_schema=False)
 
@@ -32,7 +31,9 @@ def sources(
 
 
 @router.get("/competitions/{slug}/sources/{submission_id}")
-def source(slug: str, submission_id: UUID, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
+def source(
+    slug: str, submission_id: IdText, request: Request, context: AppContext, visitor: OptionalVisitor
+) -> Response:
     """Show a published source."""
     with context.database.read() as session:
         submission, found = publication.find_published(session, slug, submission_id)

@@ -37,6 +37,7 @@ from lethe.server.submissions.improvement import (
     scored_submissions,
 )
 from lethe.server.submissions.publication import Licence, may_publish
+from lethe.server.submissions.short_ids import IdText, resolve
 from lethe.server.submissions.views import receipt, submission_log
 from lethe.server.submissions.views import view as submission_view
 
@@ -49,12 +50,12 @@ Back = Annotated[str, Form(max_length=40)]
 
 
 @router.get("/submissions/{submission_id}")
-def submission(submission_id: UUID, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
+def submission(submission_id: IdText, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
     """Show one of my team's submissions, or any of a competition that I host."""
     if visitor is None:
         return redirect_to_login(request)
     with context.database.read() as session:
-        found, viewer = submissions.get_shown(session, submission_id, visitor.user)
+        found, viewer = submissions.get_shown(session, resolve(session, visitor.user, submission_id), visitor.user)
         is_scored = found.state == SubmissionState.SCORED and found.evaluation == Evaluation.PUBLIC
         scored = scored_submissions(session, found.team_id) if is_scored else ()
         known = improvements_of_team(session, scored, {found.id}).get(found.id, NO_IMPROVEMENT)

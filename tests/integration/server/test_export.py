@@ -1,22 +1,30 @@
 """The archive of a competition: complete, without secrets, and good for computing every score again."""
 
 import csv
+import hashlib
 import io
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from sqlalchemy import select
+from typer.testing import CliRunner
 
 from lethe.evaluator.artifacts.outputs import read_pack
+from lethe.evaluator.contract.states import Evaluation
+from lethe.server.cli import app, competition
+from lethe.server.competitions.service import get_competition
+from lethe.server.hosting import actions
 from lethe.server.hosting.archive import FolderInUse, export
-from lethe.server.hosting.mlflow_tracking import log_archive
+from lethe.server.hosting.mlflow_tracking import log_archive, require_target
 from lethe.server.models import OutputPack
+from lethe.server.scoring.queries import reference_scores
 from tests.integration.server.conftest import FORGET, RUNS, SECRET, SLUG, Site, drawn_outputs, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -117,7 +125,10 @@ def test_mlflow_gets_a_run_for_each_submission(archive: Path, tmp_path: Path) ->
     client = tracking.MlflowClient(uri)
     (submission,) = json.loads((archive / "archive.json").read_text())["submissions"]
     runs = client.search_runs([client.get_experiment_by_name(SLUG).experiment_id])
-    assert {run.data.tags.get("reference") for run in runs} == {"public ceiling", "public floor", None}
+    assert {run.data.tags.get("reference") for run in runs} == {
+        *(f"{split} {reference}" for split in ("public", "final") for reference in ("ceiling", "floor")),
+        None,
+    }
     (run,) = (run for run in runs if "submission" in run.data.tags)
     assert run.data.tags["submission"] == submission["id"]
     assert run.data.metrics["final_score"] == submission["score"]["final_score"]
@@ -126,4 +137,70 @@ def test_mlflow_gets_a_run_for_each_submission(archive: Path, tmp_path: Path) ->
     names = {one.path for one in client.list_artifacts(run.info.run_id)}
     assert names == {"plots", "receipt.json", f"{submission['id']}.npz", f"{submission['id']}.py"}
     with pytest.raises(FolderInUse):
-        log_archive(archive, str(tmp_path / "tracking"))
+        require_target(str(tmp_path / "tracking"), SLUG)
+
+
+def table(archive: Path, name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO((archive / name).read_text())))
+
+
+def test_an_archive_has_every_run_and_what_its_score_depends_on(archive: Path, site: Site) -> None:
+    (submission,) = json.loads((archive / "archive.json").read_text())["submissions"]
+    runs, margins = table(archive, "runs.csv"), np.load(archive / "margins" / f"{submission['id']}.npz")
+    assert [int(line["run"]) for line in runs] == list(range(RUNS))
+    seeds = "\n".join(line["seed"] for line in runs)
+    receipt = submission["score"]["receipt"]
+    assert hashlib.sha256(seeds.encode()).hexdigest() == receipt["seeds_sha256"]
+    for part, title in (("forget", "UA (%)"), ("retain", "RA (%)"), ("test", "TA (%)")):
+        accuracies = [float(line[title]) for line in runs]
+        assert accuracies == pytest.approx(100 * margins[f"unlearned_{part}_accuracy"])
+        assert float(table(archive, "submissions.csv")[0][title]) == pytest.approx(np.mean(accuracies))
+    assert all(float(line["wall time (s)"]) >= 0 for line in runs)
+    assert table(archive, "teams.csv") == [{"team": "ann", "member": "ann", "baseline": "False", "disqualified": ""}]
+    provenance = json.loads((archive / "provenance.json").read_text())
+    assert provenance["bank_digests"]["public"] == receipt["bank_digest"]
+    assert provenance["data_sha256"]["public"] == receipt["data_sha256"]
+    assert (provenance["rule"]["rule"], provenance["runs"]) == (receipt["rule"], receipt["runs"])
+
+
+def test_an_archive_has_the_final_ceiling_and_floor(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with site.register("ann") as ann:
+        upload(ann)
+        site.evaluate()
+    with site.context.database.write() as session:
+        actions.close(session, SLUG)
+    monkeypatch.setenv("LETHE_HOME", str(site.context.settings.home))
+    monkeypatch.setenv("LETHE_DATABASE_URL", site.context.settings.database)
+    monkeypatch.setattr(competition, "time", SimpleNamespace(sleep=lambda _: site.evaluate()))
+    finals = ["admin", "competition", "finals", SLUG]
+    started = CliRunner().invoke(app, [*finals, "--yes"])
+    assert "0 of 1 final evaluations are scored, 0 failed." in started.stdout
+    assert f"next, when 1 more have ended: lethe admin competition reveal {SLUG}" in started.stdout
+    followed = CliRunner().invoke(app, [*finals, "--wait"])  # asks for nothing: they have begun
+    assert "1 of 1 final evaluations are scored, 0 failed." in followed.stdout
+    assert "evaluated" in followed.stderr
+    export(site.context, SLUG, tmp_path / "archive", logits=False)
+    facts = json.loads((tmp_path / "archive" / "archive.json").read_text())
+    references = facts["competition"]["references"]
+    assert sorted(references) == ["final ceiling", "final floor", "public ceiling", "public floor"]
+    assert {line["evaluation"] for line in table(tmp_path / "archive", "runs.csv")} == {"public", "final"}
+    with site.context.database.read() as session:
+        stored = reference_scores(session, get_competition(session, SLUG), Evaluation.FINAL)
+        assert [references[f"final {one.reference}"]["final_score"] for one in stored] == [
+            one.final_score for one in stored
+        ]
+
+
+def test_an_export_that_stops_leaves_nothing_in_its_folder(site: Site, tmp_path: Path) -> None:
+    with site.register("ann") as ann:
+        upload(ann)
+        site.evaluate()
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(site.context, SLUG, tmp_path / "archive", report=stop)
+    assert export(site.context, SLUG, tmp_path / "archive") == 1

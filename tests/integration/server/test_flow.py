@@ -110,10 +110,10 @@ def test_rerun_with_the_same_seeds_repeats_the_score_and_fresh_seeds_do_not(site
         identifier = upload(ann).json()["id"]
         site.evaluate()
         first = ann.get(f"/submissions/{identifier}").json()
-        creation.rerun(site.context, identifier_of(identifier), fresh_seeds=False)
+        creation.rerun(site.context, str(identifier_of(identifier)), fresh_seeds=False)
         site.evaluate()
         assert ann.get(f"/submissions/{identifier}").json()["score"] == first["score"]
-        creation.rerun(site.context, identifier_of(identifier), fresh_seeds=True)
+        creation.rerun(site.context, str(identifier_of(identifier)), fresh_seeds=True)
         assert ann.get(f"/competitions/{SLUG}/leaderboard").json()["rows"]
         site.evaluate()
         assert ann.get(f"/submissions/{identifier}").json()["score"] != first["score"]

@@ -1,5 +1,6 @@
 """A team sees whether a change helped, compares two of its own, and selects from one list."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,17 +11,22 @@ import httpx
 import pytest
 from limits import parse
 from sqlalchemy import select
+from typer.testing import CliRunner
 
 from lethe.evaluator.contract.specification import EvaluationSpec
 from lethe.evaluator.contract.states import Evaluation
+from lethe.server.cli import app
 from lethe.server.client import ApiError, Client
 from lethe.server.competitions.disclosure import round_score
+from lethe.server.hosting import account_administration
 from lethe.server.leaderboard import score_queries
 from lethe.server.models import Competition, Submission
 from lethe.server.models.times import utc_now
 from lethe.server.pages.analysis.comparison import compare as compare_in_analysis
 from lethe.server.queue import fair_order
 from lethe.server.submissions import comparisons, improvement
+from lethe.server.submissions.service import SubmissionNotFound
+from lethe.server.submissions.short_ids import id_range, the_only
 from tests.integration.server.conftest import GOOD, RUNS, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -154,6 +160,57 @@ def test_a_short_id_is_enough_for_its_own_team(site: Site) -> None:
             assert client.find_submission(mine[:8]) == client.find_submission(mine) == UUID(mine)
             with pytest.raises(ApiError, match="you have no submission 0000000"):
                 client.find_submission("00000000")
+
+
+def test_every_call_and_command_takes_a_short_id(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    with site.register("ann") as ann, site.register("bob") as bob, site.register("hans") as hans:
+        mine = upload(ann).json()["id"]
+        other = upload(ann, GOOD + b"2\n").json()["id"]
+        with site.context.database.write() as session:
+            account_administration.set_host(session, "hans", SLUG, is_host=True)
+        short, dashed = mine[:8], mine[:13]
+        for part in ("", "/source", "/log", "/receipt", f"/compare/{other[:9]}"):
+            assert ann.get(f"/submissions/{short}{part}").text == ann.get(f"/submissions/{mine}{part}").text, part
+        assert ann.get(f"/submissions/{dashed.upper()}").json()["id"] == mine
+        assert ann.get(f"/submissions/{mine.replace('-', '')}").json()["id"] == mine
+        for nobodys in (f"/submissions/{short}", "/submissions/00000000"):
+            assert bob.get(nobodys).json()["code"] == "submission_not_found"
+        assert ann.get(f"/submissions/{mine[:7]}").json()["code"] == "invalid_request"
+        assert hans.get(f"/submissions?prefix={short}").json() == [mine]
+        disqualification = f"/submissions/{short}/disqualification"
+        assert bob.put(disqualification, json={"reason": "copied"}).status_code == 404
+        assert hans.put(disqualification, json={"reason": "copied"}).status_code == 204
+        assert ann.get(f"/submissions/{short}").json()["disqualified"] == "copied"
+        with browser(site, "ann") as pages:
+            assert f"/submissions/{mine}/cancel" in pages.get(f"{site.url}/submissions/{short}").text
+        with browser(site, "hans") as pages:
+            found = pages.get(f"{site.url}/host/{SLUG}?q={short}").text
+            assert f"/submissions/{mine}" in found
+            assert f"/submissions/{other}" not in found
+        assert ann.post(f"/submissions/{dashed}/cancel").json()["state"] == "cancelled"
+        site.evaluate()
+        monkeypatch.setenv("LETHE_HOME", str(site.context.settings.home))
+        monkeypatch.setenv("LETHE_DATABASE_URL", site.context.settings.database)
+        admin = CliRunner()
+        said = admin.invoke(app, ["admin", "submission", "disqualify", short, "--undo", "--json"])
+        assert json.loads(said.stdout) == {"submission": mine, "disqualified": None}
+        again = admin.invoke(app, ["admin", "submission", "rerun", other[:8]])
+        assert again.stdout.endswith(f"{other} is queued again.\n"), again.exception
+        for wrong, sentence in (
+            ("1234567", "is no id: give its first 8 digits or more"),
+            ("0" * 8, "no submission 0000"),
+        ):
+            refused = admin.invoke(app, ["admin", "submission", "rerun", wrong])
+            assert sentence in str(refused.exception)
+
+
+def test_an_ambiguous_short_id_is_refused() -> None:
+    assert id_range("0123abcd-12") == (
+        UUID("0123abcd-1200-0000-0000-000000000000"),
+        UUID("0123abcd-12ff-ffff-ffff-ffffffffffff"),
+    )
+    with pytest.raises(SubmissionNotFound, match="give more of its digits"):
+        the_only([UUID(int=1), UUID(int=2)])
 
 
 def test_the_list_and_a_submission_say_if_it_helped(site: Site) -> None:

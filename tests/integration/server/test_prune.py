@@ -39,7 +39,7 @@ def test_a_superseded_generation_goes_when_the_newer_one_has_been_scored_for_lon
         site.evaluate()
         with site.context.database.read() as session:
             old = session.scalars(select(OutputPack.key)).one()
-            creation.rerun(site.context, session.scalars(select(Submission.id)).one(), fresh_seeds=True)
+            creation.rerun(site.context, str(session.scalars(select(Submission.id)).one()), fresh_seeds=True)
         assert found(site, days=8) == {}  # the old score still stands on the board
         site.evaluate()
         score = ann.get(f"/submissions/{identifier}").json()["score"]
@@ -111,7 +111,7 @@ def test_command_says_what_and_deletes_only_with_yes(site: Site, monkeypatch: py
     runner = CliRunner()
     said = runner.invoke(app, ["admin", "prune"])
     assert said.exit_code == 0
-    assert "1 artifacts     0.0 MiB  nothing refers to them" in said.stdout
+    assert "1\t0.0 MiB\tnothing refers to them" in said.stdout
     assert "--yes deletes them" in said.stdout
     looked = json.loads(runner.invoke(app, ["admin", "prune", "--json"]).stdout)
     assert looked["deleted"] == {"artifacts": 0, "size_bytes": 0}

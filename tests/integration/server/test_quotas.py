@@ -2,7 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from uuid import UUID
 
 import httpx
 import pytest
@@ -137,7 +136,7 @@ def test_refunds(site: Site) -> None:
         assert (events[0]["actor"], events[0]["action"], events[0]["target"]) == (
             "user:hostess", "submission.cancel", other,
         )  # fmt: skip
-        creation.rerun(site.context, UUID(other), fresh_seeds=False)
+        creation.rerun(site.context, other, fresh_seeds=False)
         site.evaluate()
         assert quota(ann)["submissions_left_today"] == 7  # what is scored counts after all
 

@@ -4,28 +4,34 @@ import csv
 import io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from lethe.evaluator.artifacts.mlflow_target import TrackingUnavailable, open_experiment
 from lethe.evaluator.artifacts.outputs import StackedOutputs
+from lethe.evaluator.bench.against import reference_of, with_comparisons
+from lethe.evaluator.bench.rows import Row, Run, sort_rows
+from lethe.evaluator.bench.sweep import SweepError
 from lethe.evaluator.bench.tables import (
     END,
     START,
     ResultsBlockMissing,
-    Row,
+    comparison_table,
     csv_table,
     format_value,
     markdown_table,
-    sort_rows,
+    runs_table,
     verdict,
     write_block,
 )
-from lethe.evaluator.bench.tracking import log_rows
+from lethe.evaluator.bench.tracking import ROW, log_rows
 from lethe.evaluator.measures.inputs import inputs_of_pools
 from lethe.evaluator.measures.measurements import measure_inputs
 from lethe.evaluator.measures.registry import Value
-from lethe.evaluator.metrics import Pool, evaluate, margins
+from lethe.evaluator.metrics import Pool, evaluate, margins, paired_difference
+from lethe.evaluator.metrics.comparison import holm, p_value
 
 RUNS, EXAMPLES, CLASSES = 8, 20, 3
 LABELS = {part: np.arange(EXAMPLES) % CLASSES for part in ("forget", "test", "retain_sample")}
@@ -76,21 +82,41 @@ def row(name: str, outputs: StackedOutputs, *, is_reference: bool = False) -> Ro
     if not is_reference:
         inputs = replace(inputs, resources={"wall_s": 1 + 0.1 * np.arange(RUNS)})
     values = measure_inputs(inputs, NAMES).values
-    return Row(name, {} if is_reference else {"EPOCHS": 2}, RUNS, values, score, is_reference=is_reference)
+    runs = tuple(
+        Run(
+            index,
+            7 + index,
+            {part: float(of_part[index]) for part, of_part in outputs.accuracy.items()},
+            1.0,
+            None,
+            2**21,
+            None,
+        )
+        for index in range(RUNS)
+    )
+    return Row(
+        name,
+        {} if is_reference else {"EPOCHS": 2},
+        RUNS,
+        values,
+        score,
+        is_reference=is_reference,
+        key=f"key of {name}",
+        each=() if is_reference else runs,
+    )
 
 
 @pytest.fixture(scope="module")
 def rows() -> list[Row]:
     failed = Row("broken", {}, RUNS, {}, None, fault="exception in line 3: ValueError: no")
-    return sort_rows(
-        [
-            failed,
-            row("ceiling", models(2), is_reference=True),
-            row("good", models(3)),
-            row("finetune", models(4, shift=5.0)),
-            row("alike", models(5, shift=5.0)),
-        ]
-    )
+    found = [
+        failed,
+        row("ceiling", models(2), is_reference=True),
+        row("good", models(3)),
+        row("finetune", models(4, shift=5.0)),
+        row("alike", models(5, shift=5.0)),
+    ]
+    return with_comparisons(sort_rows(found), "finetune")
 
 
 def test_csv_is_numbers_in_columns(rows: list[Row]) -> None:
@@ -99,6 +125,8 @@ def test_csv_is_numbers_in_columns(rows: list[Row]) -> None:
     best = next(line for line in table if line["method"] == "good")
     assert float(best["final_score low"]) <= float(best["final_score"]) <= float(best["final_score high"])
     assert best["constants"] == "EPOCHS=2"
+    assert float(best["final_score se"]) > 0
+    assert (best["reference"], float(best["p holm"]) < 0.05) == ("finetune", True)
     failed = next(line for line in table if line["method"] == "broken")
     assert (failed["forgetting_quality"], failed["fault"]) == ("", "exception in line 3: ValueError: no")
 
@@ -140,10 +168,47 @@ def test_values_have_three_digits(value: Value | None, text: str) -> None:
 
 def test_list_says_what_is_significant(rows: list[Row]) -> None:
     text = verdict(rows)
-    assert "Significantly above plain fine-tuning (`finetune`): good." in text
-    assert "Not to be told apart from plain fine-tuning (`finetune`): alike." in text
+    assert "Significantly above `finetune`: good." in text
+    assert "Not to be told apart from `finetune`: alike." in text
     assert "Significantly above the ceiling: none." in text
-    assert verdict([one for one in rows if one.name != "finetune"]) == ""
+    assert verdict(with_comparisons([replace(one, against=None) for one in rows], None)) == ""
+    assert verdict(with_comparisons([replace(one, against=None) for one in rows], "broken")) == ""
+
+
+def test_methods_are_compared_with_the_reference(rows: list[Row]) -> None:
+    of = {one.name: one for one in rows}
+    good, alike, plain = of["good"], of["alike"], of["finetune"]
+    paired = paired_difference(good.score, plain.score)
+    assert (plain.against, of["broken"].against) == (None, None)
+    assert (good.against.difference, good.against.interval) == (paired.difference, paired.interval)
+    assert good.against.p_value == p_value(paired, len(plain.score.replicates) - 1) < 0.05 < alike.against.p_value
+    assert [good.against.adjusted_p_value, alike.against.adjusted_p_value] == holm(
+        [good.against.p_value, alike.against.p_value]
+    )
+    lines = comparison_table(rows).splitlines()
+    assert any(line.startswith("| good | ") and line.count("|") == 6 for line in lines)
+    assert any(line.startswith("| *ceiling* | ") and line.endswith(" |  |") for line in lines)
+
+
+def test_every_run_is_a_line(rows: list[Row]) -> None:
+    table = list(csv.DictReader(io.StringIO(runs_table(rows))))
+    assert [line["method"] for line in table].count("good") == RUNS
+    assert len(table) == 3 * RUNS
+    first = next(line for line in table if line["method"] == "good")
+    good = next(one for one in rows if one.name == "good")
+    assert (first["run"], first["seed"], first["constants"]) == ("0", "7", "EPOCHS=2")
+    assert float(first["retain accuracy (%)"]) == pytest.approx(100 * good.each[0].accuracies["retain"])
+    assert (first["peak memory (MiB)"], first["processor time (s)"]) == ("2.0", "")
+    mean = np.mean([float(line["test accuracy (%)"]) for line in table if line["method"] == "good"])
+    assert mean == pytest.approx(good.measures["test_accuracy"].value)
+
+
+def test_a_reference_that_there_is_not_is_refused() -> None:
+    assert reference_of(None, ["noop", "finetune"]) == "finetune"
+    assert reference_of(None, ["noop"]) is None
+    assert reference_of("ceiling", ["noop"]) == "ceiling"
+    with pytest.raises(SweepError, match="no method 'mine' to compare with; there are: noop; ceiling; floor"):
+        reference_of("mine", ["noop"])
 
 
 def test_block_is_replaced_and_nothing_else(tmp_path: Path) -> None:
@@ -157,17 +222,45 @@ def test_block_is_replaced_and_nothing_else(tmp_path: Path) -> None:
         write_block(path, "new")
 
 
-def test_mlflow_gets_one_run_a_row(rows: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mlflow = pytest.importorskip("mlflow")
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    uri = (tmp_path / "runs").as_uri()
-    log_rows(rows, uri=uri, experiment="tests")
-    found = mlflow.tracking.MlflowClient(uri).search_runs(
-        [mlflow.tracking.MlflowClient(uri).get_experiment_by_name("tests").experiment_id]
-    )
-    assert {one.data.params["method"] for one in found} == {"ceiling", "good", "finetune", "alike"}
+def logged(target: str, experiment: str) -> list[Any]:
+    client, identity = open_experiment(target, experiment)
+    return client.search_runs([identity])
+
+
+@pytest.mark.filterwarnings("ignore")  # of MLflow itself, about its own use of SQLAlchemy
+def test_mlflow_gets_one_run_a_row_however_often(rows: list[Row], tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    target = str(tmp_path / "runs")
+    for _ in range(2):
+        log_rows(rows, target=target, experiment="tests", provenance={"lethe": "1"})
+    found = logged(target, "tests")
+    assert sorted(one.data.params["method"] for one in found) == ["alike", "ceiling", "finetune", "good"]
     best = next(one for one in found if one.data.params["method"] == "good")
     assert best.data.params["EPOCHS"] == "2"
     metrics = best.data.metrics
     assert metrics["final_score_low"] <= metrics["final_score"] <= metrics["final_score_high"]
+    assert metrics["final_score_se"] == next(one for one in rows if one.name == "good").score.standard_error
     assert metrics["klom_p95"] >= 0
+    assert (tmp_path / "runs" / "artifacts" / best.info.run_id / "artifacts" / "provenance.json").exists()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_replaces_what_a_killed_call_left(rows: list[Row], tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    target, good = str(tmp_path), [one for one in rows if one.name == "good"]
+    client, identity = open_experiment(target, "tests")
+    client.create_run(identity, run_name="good", tags={ROW: good[0].key})
+    log_rows(good, target=target, experiment="tests", provenance={})
+    assert [one.info.status for one in logged(target, "tests")] == ["FINISHED"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_that_cannot_write_is_said_before_the_work(tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(TrackingUnavailable, match="holds something else"):
+        open_experiment(str(tmp_path), "tests")
+    with pytest.raises(TrackingUnavailable, match=r"--mlflow http://127\.0\.0\.1:9: .*refused"):
+        open_experiment("http://127.0.0.1:9", "tests")
+    with pytest.raises(TrackingUnavailable, match=r"notes\.txt"):
+        open_experiment(str(tmp_path / "notes.txt"), "tests")

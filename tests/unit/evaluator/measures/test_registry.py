@@ -1,13 +1,15 @@
 """A measure is one function: the registry finds it, says what it lacks, and gives its values their intervals."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lethe.evaluator.measures import registry
 from lethe.evaluator.measures.inputs import MeasureInputs, inputs_of_pools, shared
-from lethe.evaluator.measures.registry import PERCENTILES, QUESTIONS, Absent, Value, measure, measures
+from lethe.evaluator.measures.measurements import measure_inputs
+from lethe.evaluator.measures.registry import PERCENTILES, QUESTIONS, Absent, Value, measure, measure_of, measures
 from lethe.evaluator.metrics import Pool, evaluate
 from lethe.evaluator.metrics.uncertainty import jackknife_error, t_quantile
 
@@ -169,3 +171,20 @@ def test_equal_pools_read_as_the_oracles_do(inputs: MeasureInputs) -> None:
     assert measures()["klom"].of(same).values["klom_p99"].value == 0
     assert measures()["u_lira"].of(same).values["u_lira"].value == pytest.approx(0.5, abs=0.02)
     assert set(measures()["epsilon_lower_bound"].of(same, intervals=False).each) == {0.0}
+
+
+def test_no_interval_leaves_what_a_value_can_be() -> None:
+    generator = np.random.default_rng(3)
+    runs, oracles = (Pool(margins=generator.normal(shift, 1, (8, 6)), **_accuracies(shift)) for shift in (0.3, 0.0))
+    found = measure_inputs(inputs_of_pools(runs, oracles, identities=[0, 0, 1, 1, 2, 2], score=evaluate(runs, oracles)))
+    assert found.values["forget_accuracy"].high == 100.0
+    assert found.values["epsilon_p99"].low == 0.0
+    for key, value in found.values.items():
+        least, most = measure_of(key).within
+        if value.low is not None and value.high is not None:
+            assert least <= value.low <= value.value <= value.high <= most, key
+
+
+def _accuracies(shift: float) -> dict[str, Any]:
+    few = np.array([1.0] * 7 + [0.2 + shift])
+    return {f"{part}_accuracy": few for part in ("retain", "forget", "test")}

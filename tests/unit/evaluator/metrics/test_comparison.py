@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from lethe.evaluator.metrics import Pool, compare, evaluate, paired_difference, ranks
+from lethe.evaluator.metrics.comparison import Difference, holm, p_value
 
 
 def pool(seed: int, shift: float = 0.0, runs: int = 32) -> Pool:
@@ -60,3 +62,17 @@ def test_comparison_is_repeatable_and_needs_equal_pools() -> None:
         compare(pool(1), pool(2, runs=40), BANK)
     with pytest.raises(ValueError, match="at least one permutation"):
         compare(pool(1), pool(2), BANK, permutations=0)
+
+
+def test_p_values_are_those_of_a_t_test() -> None:
+    found = Difference(0.02, 0.01, (0.0, 0.04))
+    assert p_value(found, 15) == pytest.approx(2 * scipy.stats.t.sf(2.0, 15))
+    assert p_value(Difference(-0.02, 0.01, (0.0, 0.0)), 15) == p_value(found, 15)
+    assert p_value(Difference(0.0, 0.0, (0.0, 0.0)), 15) == 1
+    assert p_value(Difference(0.1, 0.0, (0.1, 0.1)), 15) == 0
+
+
+def test_holm_multiplies_and_keeps_the_order() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []

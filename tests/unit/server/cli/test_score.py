@@ -121,7 +121,7 @@ def test_a_ceiling_of_zero_takes_nothing_away(save: Any) -> None:
     assert [warning["code"] for warning in answer["warnings"]] == ["accuracies_missing", "ceiling_zero"]
     text = run(file)
     assert text.exit_code == 0
-    assert re.search(r"F / ceiling's F +undefined", text.stdout)
+    assert re.search(r"F / ceiling's F\tundefined", text.stdout)
     assert "warning ceiling_zero: The ceiling's forgetting quality is zero" in text.stderr
 
 
