@@ -66,6 +66,9 @@ class CompetitionFacts(CompetitionRow):
     final_ends_at: datetime | None = Field(description="When the final board is promised")
     revealed_at: datetime | None
     edited_at: datetime | None = Field(default=None, description="When the host last edited texts, dates or quotas")
+    photographs_deleted_at: datetime | None = Field(
+        default=None, description="When the host deleted all photographs and what was made of them; null: not so far"
+    )
     final_selections: int = Field(description="How many submissions a team may choose for the final evaluation")
     metric: dict[str, str | int | bool] | None = Field(description="How scores are computed; null before the reveal")
     architecture: str

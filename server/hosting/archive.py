@@ -18,7 +18,7 @@ from lethe.evaluator.measures.registry import measures
 from lethe.evaluator.metrics import Pool
 from lethe.evaluator.metrics.pools_file import write_pools
 from lethe.evaluator.scoring.reference_set import ReferenceSet, load_reference_set
-from lethe.server.competitions.service import get_competition, prepared_competition, specification
+from lethe.server.competitions.service import get_competition, prepared_once, require_photographs, specification
 from lethe.server.context import Context
 from lethe.server.errors import ConfigurationError
 from lethe.server.hosting import queries
@@ -79,7 +79,8 @@ def export(
     tables; `sources/` the files as they ran; `margins/` one NPZ file for each scored submission and `plots/` what they
     show, unless `margins` is false; `outputs/` the logits, accuracies, labels and identities, unless `logits` is.
     `README.md` has the shapes. The competition's secret, e-mail addresses, tokens and photographs stay. Raises
-    CompetitionNotFound, FolderInUse, and ArtifactError when an artifact is missing.
+    CompetitionNotFound, FolderInUse, PhotographsDeleted unless both are false, and ArtifactError when an artifact is
+    missing.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FolderInUse(f"{folder} holds something already. Name a new folder.")
@@ -92,7 +93,9 @@ def export(
             if evaluation is Evaluation.PUBLIC or any(one.facts["evaluation"] == evaluation for one in exported)
         }
         facts = _competition(session, competition)
-        spec, prepared = specification(competition), prepared_competition(competition)
+        if margins or logits:
+            require_photographs(competition)
+        spec, prepared = specification(competition), prepared_once(competition)
     _write_tables(folder, facts, exported, boards)
     reference_sets: dict[str, ReferenceSet] = {}
     training_wall_s: dict[str, Floats] = {}

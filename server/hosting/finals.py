@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from lethe.evaluator.contract.states import Evaluation, SubmissionState
 from lethe.server.audit_log.events import record
 from lethe.server.competitions.phases import Phase, phase
-from lethe.server.competitions.service import lock_competition, specification
+from lethe.server.competitions.service import lock_competition, require_photographs, specification
 from lethe.server.errors import Conflict
 from lethe.server.hosting import queries
 from lethe.server.hosting.actions import PhaseConflict
@@ -75,6 +75,7 @@ def start(session: Session, slug: str, *, actor: str | None = None) -> Progress:
     competition = lock_competition(session, slug)
     if competition.finals_started_at is not None:
         return progress(session, competition)
+    require_photographs(competition)
     current = phase(competition)
     if current is not Phase.CLOSED:
         raise PhaseConflict(f"{slug} is {current.value}. Close it first: lethe admin competition close {slug}")

@@ -1,4 +1,4 @@
--- revision 0022
+-- revision 0023
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -66,6 +66,7 @@ CREATE TABLE competitions (
     benchmark_started_at DATETIME
     benchmark_ended_at DATETIME
     edited_at DATETIME
+    photographs_deleted_at DATETIME
     CONSTRAINT pk_competitions PRIMARY KEY (id)
     CONSTRAINT uq_competitions_slug UNIQUE (slug)
 );
