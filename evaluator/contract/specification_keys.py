@@ -161,7 +161,7 @@ def _shape(shape: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     """Return what a JSON schema says of a value: with what it refers to, and without null as another possibility."""
     if "$ref" in shape:
         shape = {**schema["$defs"][shape["$ref"].rpartition("/")[2]], **shape}
-    inner = next((one for one in shape.get("anyOf", ()) if one.get("type") != "null"), {})
+    inner: dict[str, Any] = next((one for one in shape.get("anyOf", ()) if one.get("type") != "null"), {})
     return {**inner, **shape}
 
 
