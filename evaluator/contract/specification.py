@@ -454,6 +454,28 @@ class DependenciesSpec(Contract):
     ] = 120.0
 
 
+class TermsSpec(Contract):
+    """What participants accept, and what people who gave photographs were promised; all of it is on the page."""
+
+    text: Annotated[
+        str,
+        Field(
+            max_length=20_000, description="Each person accepts it before her first upload, and again after a change"
+        ),
+        SeenBy.EVERYBODY,
+    ] = ""
+    consent: Annotated[
+        str,
+        Field(max_length=2_000, description="How people agreed to the use of their photographs"),
+        SeenBy.EVERYBODY,
+    ] = ""
+    retention: Annotated[
+        str,
+        Field(max_length=2_000, description="How long photographs, and what was made of them, are kept"),
+        SeenBy.EVERYBODY,
+    ] = ""
+
+
 class LeaveOut(StrEnum):
     """In which files the check leaves out statements of the module that cannot run on a worker, such as a download.
 
@@ -509,6 +531,7 @@ class CompetitionSpec(Contract):
     limits: LimitsSpec = LimitsSpec()
     leaks: LeaksSpec = LeaksSpec()
     quotas: QuotasSpec = QuotasSpec()
+    terms: TermsSpec = TermsSpec()
     team_size: Annotated[
         int, Field(ge=1, le=100, description="How many people a team may have"), Unit.COUNT, SeenBy.EVERYBODY
     ] = 5

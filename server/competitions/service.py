@@ -3,11 +3,12 @@
 import difflib
 import secrets
 from datetime import datetime
+from hashlib import sha256
 
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.prepared_competition import Counts, PracticeFile, PreparedCompetition
-from lethe.evaluator.contract.specification import BoardSpec, CompetitionSpec
+from lethe.evaluator.contract.specification import BoardSpec, CompetitionSpec, TermsSpec
 from lethe.evaluator.contract.submission import EXTRA_PARAMETERS
 from lethe.evaluator.metrics import METRIC_VERSION
 from lethe.server.competitions import disclosure, queries
@@ -20,6 +21,7 @@ from lethe.server.competitions.schemas import (
     PublicCounts,
     PublicLimits,
     PublicQuotas,
+    TermsView,
 )
 from lethe.server.errors import Conflict, NotFound, RequestError
 from lethe.server.models import Competition, User
@@ -200,10 +202,18 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         environment=prepared.environment,
         extra_parameters=list(EXTRA_PARAMETERS),
         outputs_after_reveal=spec.outputs_after_reveal,
+        terms=terms_view(spec.terms),
+        consent=spec.terms.consent,
+        retention=spec.terms.retention,
         methods_shown=spec.board.methods,
         benchmark_started_at=competition.benchmark_started_at,
         benchmark_ended_at=competition.benchmark_ended_at,
     )
+
+
+def terms_view(terms: TermsSpec) -> TermsView | None:
+    """Return the text with its version, or None where the competition has none."""
+    return TermsView(text=terms.text, sha256=sha256(terms.text.encode()).hexdigest()) if terms.text else None
 
 
 def _public(counts: Counts) -> PublicCounts:

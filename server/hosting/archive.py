@@ -19,6 +19,7 @@ from lethe.evaluator.metrics import Pool
 from lethe.evaluator.metrics.pools_file import write_pools
 from lethe.evaluator.scoring.reference_set import ReferenceSet, load_reference_set
 from lethe.server.competitions.service import get_competition, prepared_once, require_photographs, specification
+from lethe.server.competitions.terms import accepted_counts
 from lethe.server.context import Context
 from lethe.server.errors import ConfigurationError
 from lethe.server.hosting import queries
@@ -200,6 +201,7 @@ def _competition(session: Session, competition: Competition) -> dict[str, Any]:
     return {
         "specification": competition.specification,
         "dossier": competition.prepared,
+        "terms_accepted": accepted_counts(session, competition),
         "references": {f"{score.evaluation} {score.reference}": score_facts(score) for score in references},
     }
 

@@ -67,6 +67,9 @@ class CompetitionPage:
 
     card: Card
     description: tuple[str, ...]
+    terms: tuple[str, ...]
+    consent: tuple[str, ...]
+    retention: tuple[str, ...]
     announcements: tuple[AnnouncementText, ...]
     timeline: tuple[TimelineStep, ...]
     rules: tuple[Fact, ...]
@@ -108,6 +111,9 @@ def competition_page(
     return CompetitionPage(
         card=card(facts),
         description=paragraphs(facts.description),
+        terms=() if facts.terms is None else paragraphs(facts.terms.text),
+        consent=paragraphs(facts.consent),
+        retention=paragraphs(facts.retention),
         announcements=tuple(
             AnnouncementText(one.title, paragraphs(one.body), moment(one.created_at)) for one in announced
         ),

@@ -13,6 +13,7 @@ from tests.integration.server.conftest import GOOD, Site, upload
 pytestmark = pytest.mark.component("postgresql")
 
 BEFORE_0017 = (
+    "DROP TABLE terms_acceptances",
     "ALTER TABLE competitions DROP COLUMN photographs_deleted_at",
     "ALTER TABLE competitions DROP COLUMN edited_at",
     "DROP INDEX ix_submissions_published",

@@ -303,6 +303,15 @@ CREATE TABLE teams (
     CONSTRAINT uq_teams_competition_id_name_key UNIQUE (competition_id, name_key)
     CONSTRAINT uq_teams_id_competition_id UNIQUE (id, competition_id)
 );
+CREATE TABLE terms_acceptances (
+    competition_id CHAR(32) NOT NULL
+    user_id CHAR(32) NOT NULL
+    terms_sha256 VARCHAR(64) NOT NULL
+    accepted_at DATETIME NOT NULL
+    CONSTRAINT fk_terms_acceptances_competition_id FOREIGN KEY(competition_id) REFERENCES competitions (id)
+    CONSTRAINT fk_terms_acceptances_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+    CONSTRAINT pk_terms_acceptances PRIMARY KEY (competition_id, user_id, terms_sha256)
+);
 CREATE TABLE upload_attempts (
     day DATE NOT NULL
     subject VARCHAR(100) NOT NULL
