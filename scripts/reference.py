@@ -13,6 +13,8 @@ import typer
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
+from lethe.evaluator.contract import specification_keys
+from lethe.evaluator.contract.data_sources import SOURCES
 from lethe.evaluator.contract.limits import limits_of
 from lethe.evaluator.contract.specification import DependenciesSpec, LimitsSpec, QuotasSpec
 from lethe.evaluator.settings import IndexSettings, WorkerSettings
@@ -59,6 +61,12 @@ those that participants see. [sandbox/README.md](../sandbox/README.md) says how 
 
 | field | limit | unit | default | when exceeded | participants see it |
 |---|---|---|---|---|---|"""
+SPECIFICATION = """## Keys of a specification
+A host's TOML file has these. `lethe admin competition init` writes one with all of them, and `lethe admin competition
+spec KEY` prints one in full. *Seen by* is about the value as it is written: hosts see all of them, and what else can be
+counted or timed is in [leaks.md](leaks.md).
+"""
+KEYS = "| key | type | unit | values | default | what it changes | seen by |\n|---|---|---|---|---|---|---|"
 LIMITED = {"limits": LimitsSpec, "dependencies": DependenciesSpec, "quotas": QuotasSpec}
 REFUSED = "the upload is refused"
 
@@ -117,6 +125,24 @@ def _rows(kind: type[BaseSettings]) -> Iterator[str]:
         yield f"| `{variable}` | {_required(field.description, variable)} | {shown} |"
 
 
+def keys() -> Iterator[str]:
+    yield SPECIFICATION
+    found = specification_keys.all_keys()
+    for section, about in specification_keys.sections().items():
+        yield f"### {f'`[{section}]`' if section else 'Before the first table'}\n{_required(about, section)}\n"
+        if section == specification_keys.DATA:
+            yield "\n".join(f"- `{one}`: {specification_keys.source_text(one)}" for one in SOURCES) + "\n"
+        yield "\n".join([KEYS, *(_key(one) for one in found if one.section == section)]) + "\n"
+
+
+def _key(key: specification_keys.Key) -> str:
+    sources = "" if len(key.sources) in {0, len(SOURCES)} else f" ({', '.join(key.sources)})"
+    default = f"`{key.default}`" if key.default and not key.is_required else key.default_text
+    values = f"`{key.values}`" if set(key.values) & set('"^') else key.values
+    cells = (key.type, key.unit or "", values, default, _required(key.about, key.path), key.seen_by)
+    return f"| `{key.path}`{sources} | {' | '.join(cells)} |"
+
+
 def limits() -> Iterator[str]:
     yield LIMITS
     for table, kind in LIMITED.items():
@@ -148,4 +174,4 @@ def _required(text: str | None, place: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write("\n".join([HEAD, *commands(), *settings(), *limits(), *calls()]) + "\n")
+    sys.stdout.write("\n".join([HEAD, *commands(), *settings(), *keys(), *limits(), *calls()]) + "\n")

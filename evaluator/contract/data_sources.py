@@ -1,47 +1,68 @@
 """The `[data]` of a specification: one model for each source of photographs."""
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import Field, model_validator
 
 from lethe.evaluator.contract.base import Contract
+from lethe.evaluator.contract.limits import Unit
+from lethe.evaluator.contract.seen_by import SeenBy
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 SecretSeed = Annotated[
-    Seed | None, Field(description="If left out, it is drawn at creation and stored in the database only")
+    Seed | None,
+    Field(
+        description="Whoever knows it knows what is hidden; left out, it is drawn at creation, for the database only",
+        examples=[1],
+    ),
+    SeenBy.HOSTS,
 ]
-ImageSize = Annotated[int, Field(ge=16, le=256)]
-Classes = Annotated[int, Field(ge=2, le=100)]
+ImageSize = Annotated[
+    int,
+    Field(ge=16, le=256, description="Width and height of the photographs as networks get them"),
+    Unit.PIXELS,
+    SeenBy.EVERYBODY,
+]
+T = TypeVar("T")
+Source = Annotated[T, Field(description="Where the photographs come from"), SeenBy.HOSTS]
+Classes = Annotated[int, Field(ge=2, le=100), Unit.COUNT, SeenBy.EVERYBODY]
+AgeGroups = Annotated[Classes, Field(description="Age groups, equally wide")]
+FixedClasses = Annotated[T, Field(description="Classes of this data set"), Unit.COUNT, SeenBy.EVERYBODY]
 
 
 class SyntheticFacesSpec(Contract):
     """Invented people. Anybody who knows `seed` can paint them again."""
 
-    source: Literal["synthetic-faces"] = "synthetic-faces"
+    source: Source[Literal["synthetic-faces"]] = "synthetic-faces"
     seed: SecretSeed = None
-    identities: Annotated[int, Field(ge=8)] = 60
-    images_per_identity: Annotated[int, Field(ge=2)] = 12
+    identities: Annotated[
+        int, Field(ge=8, description="People who are invented, practice people not counted"), Unit.COUNT, SeenBy.HOSTS
+    ] = 60
+    images_per_identity: Annotated[
+        int, Field(ge=2, description="Photographs of each of them"), Unit.COUNT, SeenBy.HOSTS
+    ] = 12
     image_size: ImageSize = 32
-    classes: Classes = 10
+    classes: AgeGroups = 10
 
 
 class CasiaSurfSpec(Contract):
     """CASIA-SURF as it was published; classes are equally wide age groups."""
 
-    source: Literal["casia-surf"]
+    source: Source[Literal["casia-surf"]]
     image_size: ImageSize = 32
-    classes: Classes = 10
+    classes: AgeGroups = 10
 
 
 class ImageFolderSpec(Contract):
     """A folder of photographs with a `labels.csv`. Labels are numbers from 0, or the names given here."""
 
-    source: Literal["image-folder"]
+    source: Source[Literal["image-folder"]]
     image_size: ImageSize = 32
-    classes: Classes
+    classes: Annotated[Classes, Field(description="How many labels labels.csv has", examples=[2])]
     class_names: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=60)], ...],
-        Field(description="In the order of the class numbers; empty: labels.csv contains numbers"),
+        Field(description="Labels in the order of the class numbers; empty: labels.csv contains numbers"),
+        SeenBy.EVERYBODY,
     ] = ()
 
     @model_validator(mode="after")
@@ -54,9 +75,9 @@ class ImageFolderSpec(Contract):
 class DigitsSpec(Contract):
     """The 1,797 handwritten digits that scikit-learn carries."""
 
-    source: Literal["digits"]
+    source: Source[Literal["digits"]]
     image_size: ImageSize = 32
-    classes: Literal[10] = 10
+    classes: FixedClasses[Literal[10]] = 10
 
 
 class TorchvisionSpec(Contract):
@@ -68,22 +89,22 @@ class TorchvisionSpec(Contract):
 class Cifar10Spec(TorchvisionSpec):
     """60,000 photographs of things."""
 
-    source: Literal["cifar10"]
-    classes: Literal[10] = 10
+    source: Source[Literal["cifar10"]]
+    classes: FixedClasses[Literal[10]] = 10
 
 
 class Cifar100Spec(TorchvisionSpec):
     """60,000 photographs of things, with finer classes."""
 
-    source: Literal["cifar100"]
-    classes: Literal[100] = 100
+    source: Source[Literal["cifar100"]]
+    classes: FixedClasses[Literal[100]] = 100
 
 
 class SvhnSpec(TorchvisionSpec):
     """99,289 photographs of house numbers."""
 
-    source: Literal["svhn"]
-    classes: Literal[10] = 10
+    source: Source[Literal["svhn"]]
+    classes: FixedClasses[Literal[10]] = 10
 
 
 AnySource = SyntheticFacesSpec | CasiaSurfSpec | ImageFolderSpec | DigitsSpec | Cifar10Spec | Cifar100Spec | SvhnSpec

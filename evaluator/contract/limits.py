@@ -2,18 +2,20 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, GetJsonSchemaHandler
 
 from lethe.evaluator.contract.faults import FaultCode
 
 
 class Unit(StrEnum):
-    """The unit of a limit's value, as the reference names it."""
+    """The unit of the value of a limit or of another key of a specification, as the reference names it."""
 
     BYTES = "bytes"
     SECONDS = "seconds"
     COUNT = "count"
+    PIXELS = "pixels"
     SHARE = "share"
 
 
@@ -54,6 +56,10 @@ class Limit:
         """Label, explanation and consequence in one line of plain text."""
         end = f". When exceeded: {self.consequence}" if self.consequence else ""
         return f"{self.term}{end}".replace("`", "")
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Describe the field in JSON schemas, as pydantic asks annotations to."""
+        return {**handler(schema), "description": self.description}
 
 
 def limits_of(kind: type[BaseModel]) -> dict[str, Limit]:

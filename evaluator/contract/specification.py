@@ -11,10 +11,12 @@ from lethe.evaluator.contract.base import Contract
 from lethe.evaluator.contract.data_sources import DataSpec, SecretSeed, Seed, SyntheticFacesSpec
 from lethe.evaluator.contract.faults import FaultCode
 from lethe.evaluator.contract.limits import Limit, Unit
+from lethe.evaluator.contract.seen_by import SeenBy
 from lethe.evaluator.contract.submission import NOTEBOOK_SUFFIX
 
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1), Unit.SHARE]
+Count = Annotated[int, Field(ge=1), Unit.COUNT]
+Time = Annotated[AwareDatetime | None, SeenBy.EVERYBODY]
 LEAST_PRACTICE = 8
 LEAST_ORACLES = 8
 PackageName = Annotated[
@@ -47,12 +49,28 @@ class SplitSpec(Contract):
     """
 
     seed: SecretSeed = None
-    forget_by: Literal["identity", "example", "class", "published"] = "identity"
-    forget_fraction: Fraction = 0.1
-    validation_fraction: Fraction = 0.1
-    test_fraction: Fraction = 0.15
-    retain_sample: Count = 256
-    final: bool = False
+    forget_by: Annotated[
+        Literal["identity", "example", "class", "published"],
+        Field(description="What is forgotten as a whole: people, photographs, classes, or the people of 2023"),
+        SeenBy.HOSTS,
+    ] = "identity"
+    forget_fraction: Annotated[
+        Fraction, Field(description="How much is forgotten, of people, or of what `forget_by` names"), SeenBy.HOSTS
+    ] = 0.1
+    validation_fraction: Annotated[
+        Fraction, Field(description="People whose photographs are only in the validation set"), SeenBy.HOSTS
+    ] = 0.1
+    test_fraction: Annotated[
+        Fraction, Field(description="People whose photographs are only in the hidden test set"), SeenBy.HOSTS
+    ] = 0.15
+    retain_sample: Annotated[
+        Count,
+        Field(description="Retained photographs on which outputs are stored and accuracies counted"),
+        SeenBy.HOSTS,
+    ] = 256
+    final: Annotated[
+        bool, Field(description="Draw a second split that forgets other people, for the final evaluation"), SeenBy.HOSTS
+    ] = False
 
 
 class PracticeSpec(Contract):
@@ -62,14 +80,22 @@ class PracticeSpec(Contract):
     them and the outputs of `oracles` practice oracles.
     """
 
-    seed: Seed = 1
-    identities: Annotated[int, Field(ge=LEAST_PRACTICE)] = 24
+    seed: Annotated[
+        Seed, Field(description="Draws the people who are set aside, and their split; needs no secrecy"), SeenBy.HOSTS
+    ] = 1
+    identities: Annotated[
+        int, Field(ge=LEAST_PRACTICE, description="People whose photographs become public"), Unit.COUNT, SeenBy.HOSTS
+    ] = 24
     oracles: Annotated[
-        int, Field(ge=0, le=512, description="Practice oracles, which `oracles seed` trains; 0: none, else 8 or more")
+        int,
+        Field(ge=0, le=512, description="Practice oracles, which `oracles seed` trains; 0: none, else 8 or more"),
+        Unit.COUNT,
+        SeenBy.EVERYBODY,
     ] = 32
     rule: Annotated[
         Literal["competition", "exact"],
-        Field(description="Of practice scores. Everybody sees it; `metric.rule` stays hidden until the reveal"),
+        Field(description="Rule of practice scores; `metric.rule` stays hidden until the reveal"),
+        SeenBy.EVERYBODY,
     ] = "exact"
 
     @model_validator(mode="after")
@@ -82,46 +108,99 @@ class PracticeSpec(Contract):
 class ModelSpec(Contract):
     """The architecture every model of the competition shares."""
 
-    architecture: Literal["resnet18", "resnet-small"] = "resnet-small"
+    architecture: Annotated[
+        Literal["resnet18", "resnet-small"],
+        Field(description="ResNet-18 with 11 million weights, or a small residual network with 90,000"),
+        SeenBy.EVERYBODY,
+    ] = "resnet-small"
 
 
 class TrainingSpec(Contract):
     """The recipe of the original model and of every oracle. All of it is part of a bank's identity."""
 
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
-    momentum: Annotated[float, Field(ge=0, lt=1, description="Of sgd; the others have their own")] = 0.9
-    schedule: Literal["cosine", "constant"] = "cosine"
-    epochs: Count = 12
-    batch_size: Annotated[int, Field(ge=2)] = 64
+    optimizer: Annotated[
+        Literal["adam", "adamw", "sgd"], Field(description="How weights follow gradients"), SeenBy.EVERYBODY
+    ] = "adam"
+    learning_rate: Annotated[
+        float, Field(gt=0, description="Step size of the optimizer, before the schedule"), SeenBy.EVERYBODY
+    ] = 1e-3
+    weight_decay: Annotated[
+        float, Field(ge=0, description="Pull of all weights towards 0, as torch defines it"), SeenBy.EVERYBODY
+    ] = 5e-4
+    momentum: Annotated[
+        float, Field(ge=0, lt=1, description="Momentum of sgd; the others have their own"), SeenBy.EVERYBODY
+    ] = 0.9
+    schedule: Annotated[
+        Literal["cosine", "constant"],
+        Field(description="How the learning rate changes from epoch to epoch"),
+        SeenBy.EVERYBODY,
+    ] = "cosine"
+    epochs: Annotated[Count, Field(description="How often a model sees each of its photographs"), SeenBy.EVERYBODY] = 12
+    batch_size: Annotated[
+        int, Field(ge=2, description="Photographs in one step of training"), Unit.COUNT, SeenBy.EVERYBODY
+    ] = 64
     class_weights: Annotated[
         Literal[True, False, "retain-and-forget"],
         Field(
             description="Weigh the loss by 1 / share of the class among what a model is trained on, or, for oracles "
             "too, in retain and forget set together"
         ),
+        SeenBy.EVERYBODY,
     ] = False
-    flip: Annotated[bool, Field(description="Mirror each photograph with probability 1/2")] = False
+    flip: Annotated[bool, Field(description="Mirror each photograph with probability 1/2"), SeenBy.EVERYBODY] = False
     crop_padding: Annotated[
-        int, Field(ge=0, le=64, description="Shift by up to this many pixels and fill with zeros")
+        int,
+        Field(ge=0, le=64, description="Shift by up to this many pixels and fill with zeros"),
+        Unit.PIXELS,
+        SeenBy.EVERYBODY,
     ] = 0
     precision: Annotated[
-        Literal["float32", "tf32", "bf16"], Field(description="tf32 and bf16 need a GPU; float32 trains anywhere")
+        Literal["float32", "tf32", "bf16"],
+        Field(description="Numbers of training: tf32 and bf16 need a GPU; float32 trains anywhere"),
+        SeenBy.EVERYBODY,
     ] = "float32"
 
 
 class EvaluationSpec(Contract):
     """How many runs and oracles, and how runs are cut into chunks of work."""
 
-    runs: Annotated[int, Field(ge=8)] = 32
-    oracles: Annotated[int, Field(ge=8)] = 32
-    ceiling_oracles: Annotated[int, Field(ge=8)] = 32
-    check_runs: Annotated[int, Field(ge=1, le=2, description="Two show whether the seed matters")] = 2
-    chunk_runs: Count = 16
-    gpu: Annotated[bool, Field(description="Only workers with a GPU evaluate this competition")] = False
-    batch_size: Annotated[int, Field(ge=2)] = 64
-    final_selections: Annotated[int, Field(ge=1, le=10)] = 2
+    runs: Annotated[
+        int,
+        Field(ge=8, description="How often each submission is run on hidden data, every time with its own seed"),
+        Unit.COUNT,
+        SeenBy.EVERYBODY,
+    ] = 32
+    oracles: Annotated[
+        int, Field(ge=8, description="Retrained models that runs are compared with"), Unit.COUNT, SeenBy.SCORED
+    ] = 32
+    ceiling_oracles: Annotated[
+        int,
+        Field(ge=8, description="Further retrained models, which are scored as if they were runs: the ceiling"),
+        Unit.COUNT,
+        SeenBy.HOSTS,
+    ] = 32
+    check_runs: Annotated[
+        int,
+        Field(
+            ge=1, le=2, description="Runs on practice data before the hidden ones; two show whether the seed matters"
+        ),
+        Unit.COUNT,
+        SeenBy.HOSTS,
+    ] = 2
+    chunk_runs: Annotated[Count, Field(description="Hidden runs that one worker takes at a time"), SeenBy.HOSTS] = 16
+    gpu: Annotated[bool, Field(description="Only workers with a GPU evaluate this competition"), SeenBy.HOSTS] = False
+    batch_size: Annotated[
+        int,
+        Field(ge=2, description="Photographs in a batch of the loaders that `unlearning` is given"),
+        Unit.COUNT,
+        SeenBy.EVERYBODY,
+    ] = 64
+    final_selections: Annotated[
+        int,
+        Field(ge=1, le=10, description="Submissions that a team may choose for the final evaluation"),
+        Unit.COUNT,
+        SeenBy.EVERYBODY,
+    ] = 2
 
 
 class AuditsSpec(Contract):
@@ -130,11 +209,19 @@ class AuditsSpec(Contract):
     An audit trains the network on retain for `epochs` more, by the recipe of the competition, and may take `wall_s`.
     """
 
-    runs: Annotated[int, Field(ge=0, le=64, description="0: none")] = 4
-    epochs: Annotated[Count, Field(description="Of relearning, on retain alone")] = 3
-    wall_s: Annotated[float, Field(gt=0, description="Seconds for one network; without an end by then no audit")] = (
-        600.0
-    )
+    runs: Annotated[
+        int,
+        Field(ge=0, le=64, description="Runs of each submission that are audited, and as many oracles; 0: none"),
+        Unit.COUNT,
+        SeenBy.HOSTS,
+    ] = 4
+    epochs: Annotated[Count, Field(description="Epochs of relearning, on retain alone"), SeenBy.HOSTS] = 3
+    wall_s: Annotated[
+        float,
+        Field(gt=0, description="Time for one network; without an end by then there is no audit of it"),
+        Unit.SECONDS,
+        SeenBy.HOSTS,
+    ] = 600.0
 
 
 class PhasesSpec(Contract):
@@ -144,9 +231,19 @@ class PhasesSpec(Contract):
     what is absent; `final_end` is when the final board is promised.
     """
 
-    public_start: AwareDatetime | None = None
-    public_end: AwareDatetime | None = None
-    final_end: AwareDatetime | None = None
+    public_start: Annotated[
+        Time,
+        Field(description="Uploads are taken from then on", examples=["2027-03-01T00:00:00+01:00"]),
+    ] = None
+    public_end: Annotated[
+        Time, Field(description="Later uploads are refused", examples=["2027-05-31T23:59:59+02:00"])
+    ] = None
+    final_end: Annotated[
+        Time,
+        Field(
+            description="When the final board is promised: shown, not enforced", examples=["2027-06-15T12:00:00+02:00"]
+        ),
+    ] = None
 
     @model_validator(mode="after")
     def _in_order(self) -> "PhasesSpec":
@@ -159,8 +256,16 @@ class PhasesSpec(Contract):
 class MetricSpec(Contract):
     """The hidden metric."""
 
-    rule: Literal["competition", "exact"] = "exact"
-    cap_ratios: bool = True
+    rule: Annotated[
+        Literal["competition", "exact"],
+        Field(description="How epsilon is estimated: as in the challenge of 2023, or exactly, without a grid"),
+        SeenBy.REVEALED,
+    ] = "exact"
+    cap_ratios: Annotated[
+        bool,
+        Field(description="Limit the ratios of retain and test accuracy to those of oracles to 1"),
+        SeenBy.REVEALED,
+    ] = True
 
 
 class MeasuresSpec(Contract):
@@ -171,10 +276,14 @@ class MeasuresSpec(Contract):
     """
 
     columns: Annotated[
-        tuple[str, ...], Field(max_length=4, description="On the public board, beside the score, from the first day on")
+        tuple[str, ...],
+        Field(max_length=4, description="Measures on the public board, beside the score, from the first day on"),
+        SeenBy.EVERYBODY,
     ] = ()
     always: Annotated[
-        bool, Field(description="Compute all measures of every submission; false: when a host asks for them")
+        bool,
+        Field(description="Compute all measures of every submission; false: when a host asks for them"),
+        SeenBy.HOSTS,
     ] = True
 
 
@@ -184,16 +293,23 @@ class BoardSpec(Contract):
     methods: Annotated[
         Literal["never", "after_reveal", "always"],
         Field(description="When boards show the method's name and the link of each team's best submission"),
+        SeenBy.EVERYBODY,
     ] = "after_reveal"
 
 
 class LeaksSpec(Contract):
     """How coarsely teams learn of hidden runs; docs/leaks.md counts what that lets through."""
 
-    step_s: Annotated[int, Field(ge=0, le=3600)] = Field(
-        default=60,
-        description="Ends of hidden runs show at whole multiples of it; 0: at once, where nothing is secret",
-    )
+    step_s: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=3600,
+            description="Ends of hidden runs show at whole multiples of it; 0: at once, where nothing is secret",
+        ),
+        Unit.SECONDS,
+        SeenBy.HOSTS,
+    ] = 60
 
 
 class LimitsSpec(Contract):
@@ -215,6 +331,7 @@ class LimitsSpec(Contract):
             unset="`run_wall_s` as it is written",
             hidden="`run_wall_s` is the limit that follows from it",
         ),
+        Field(examples=[0.2]),
     ] = None
     check_wall_s: Annotated[
         float,
@@ -236,6 +353,7 @@ class LimitsSpec(Contract):
             ends=FaultCode.PLATFORM,
             unset="follows from the other limits",
         ),
+        Field(examples=[86400.0]),
     ] = None
     run_cpu_s: Annotated[
         float, Field(gt=0), Limit(label="Processor time per run", unit=Unit.SECONDS, ends=FaultCode.TIMEOUT)
@@ -243,6 +361,7 @@ class LimitsSpec(Contract):
     total_wall_s: Annotated[
         Annotated[float, Field(gt=0)] | None,
         Limit(label="Time of all hidden runs", unit=Unit.SECONDS, ends=FaultCode.TIMEOUT),
+        Field(examples=[1800.0]),
     ] = None
     cores: Annotated[
         float,
@@ -307,12 +426,19 @@ class DependenciesSpec(Contract):
     The worker's own packages may be named in every mode, and an allowed package brings those that it needs.
     """
 
-    mode: Literal["allow-list", "any", "none"] = "allow-list"
-    allowed: tuple[PackageName, ...] = COMMON_PACKAGES
-    notebook_installs: bool = Field(
-        default=True,
-        description="A `!pip install` line of a notebook counts as a script block, if it names allowed packages only",
+    mode: Annotated[
+        Literal["allow-list", "any", "none"],
+        Field(description="Which packages a submission may name: those of `allowed`, any, or none"),
+        SeenBy.EVERYBODY,
+    ] = "allow-list"
+    allowed: Annotated[tuple[PackageName, ...], Field(description="Packages of the allow-list"), SeenBy.EVERYBODY] = (
+        COMMON_PACKAGES
     )
+    notebook_installs: Annotated[
+        bool,
+        Field(description="A `!pip install` line of a notebook counts as a script block if all of it is allowed"),
+        SeenBy.EVERYBODY,
+    ] = True
     layer_bytes: Annotated[
         int,
         Field(ge=2**20),
@@ -326,6 +452,28 @@ class DependenciesSpec(Contract):
         Field(gt=0),
         Limit(label="Time to install packages", unit=Unit.SECONDS, ends=FaultCode.DEPENDENCY_TIMEOUT),
     ] = 120.0
+
+
+class TermsSpec(Contract):
+    """What participants accept, and what people who gave photographs were promised; all of it is on the page."""
+
+    text: Annotated[
+        str,
+        Field(
+            max_length=20_000, description="Each person accepts it before her first upload, and again after a change"
+        ),
+        SeenBy.EVERYBODY,
+    ] = ""
+    consent: Annotated[
+        str,
+        Field(max_length=2_000, description="How people agreed to the use of their photographs"),
+        SeenBy.EVERYBODY,
+    ] = ""
+    retention: Annotated[
+        str,
+        Field(max_length=2_000, description="How long photographs, and what was made of them, are kept"),
+        SeenBy.EVERYBODY,
+    ] = ""
 
 
 class LeaveOut(StrEnum):
@@ -346,10 +494,28 @@ class LeaveOut(StrEnum):
 class CompetitionSpec(Contract):
     """Everything that creates a competition."""
 
-    slug: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-    title: Annotated[str, Field(min_length=1, max_length=120)]
-    summary: Annotated[str, Field(max_length=500)] = ""
-    description: Annotated[str, Field(max_length=20_000)] = ""
+    slug: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z0-9][a-z0-9-]{0,62}$",
+            description="Name in addresses and commands; it never changes",
+            examples=["our-people"],
+        ),
+        SeenBy.EVERYBODY,
+    ]
+    title: Annotated[
+        str,
+        Field(min_length=1, max_length=120, description="Name on pages and boards", examples=["Forget our people"]),
+        SeenBy.EVERYBODY,
+    ]
+    summary: Annotated[
+        str, Field(max_length=500, description="One or two sentences for lists of competitions"), SeenBy.EVERYBODY
+    ] = ""
+    description: Annotated[
+        str,
+        Field(max_length=20_000, description="Text of the competition's page; empty lines separate paragraphs"),
+        SeenBy.EVERYBODY,
+    ] = ""
     data: DataSpec = SyntheticFacesSpec()
     split: SplitSpec = SplitSpec()
     practice: PracticeSpec = PracticeSpec()
@@ -365,18 +531,29 @@ class CompetitionSpec(Contract):
     limits: LimitsSpec = LimitsSpec()
     leaks: LeaksSpec = LeaksSpec()
     quotas: QuotasSpec = QuotasSpec()
-    team_size: Annotated[int, Field(ge=1, le=100)] = 5
+    terms: TermsSpec = TermsSpec()
+    team_size: Annotated[
+        int, Field(ge=1, le=100, description="How many people a team may have"), Unit.COUNT, SeenBy.EVERYBODY
+    ] = 5
     dependencies: DependenciesSpec = DependenciesSpec()
-    leave_out: LeaveOut = LeaveOut.NOTEBOOKS
-    ignore_cuda: bool = Field(
-        default=False,
-        description="On workers without a GPU `.cuda()` and `.to('cuda')` do nothing, instead of failing",
-    )
-    outputs_after_reveal: bool = Field(
-        default=False,
-        description="After the reveal a team gets the margins of its runs and of the oracles; only for data that are "
-        "public, or whose people have agreed",
-    )
+    leave_out: Annotated[
+        LeaveOut,
+        Field(description="In which files the check leaves out statements that cannot run on a worker"),
+        SeenBy.EVERYBODY,
+    ] = LeaveOut.NOTEBOOKS
+    ignore_cuda: Annotated[
+        bool,
+        Field(description="On workers without a GPU `.cuda()` and `.to('cuda')` do nothing, instead of failing"),
+        SeenBy.EVERYBODY,
+    ] = False
+    outputs_after_reveal: Annotated[
+        bool,
+        Field(
+            description="After the reveal a team gets the margins of its runs and of the oracles; only for data that "
+            "are public, or whose people have agreed"
+        ),
+        SeenBy.EVERYBODY,
+    ] = False
 
     @model_validator(mode="after")
     def _possible(self) -> "CompetitionSpec":

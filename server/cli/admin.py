@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lethe.server.cli import admin_users, admin_workers, competition, oracles, rescore, storage
+from lethe.server.cli import admin_users, admin_workers, competition, oracles, rescore, show, specification, storage
 from lethe.server.cli.columns import Column, print_table
 from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import Home, Json, Slug, SubmissionId, open_site, say, writing
@@ -22,6 +22,9 @@ app.add_typer(admin_workers.worker, name="worker")
 app.add_typer(admin_workers.worker_key, name="worker-key")
 app.add_typer(admin_users.app, name="user", help="Accounts, roles and invitations.")
 app.command("audit")(admin_users.audit)
+competition.app.command()(specification.spec)
+competition.app.command()(specification.init)
+competition.app.command()(show.show)
 for _command in (rescore.rescore, storage.prune, storage.backup, storage.restore):
     app.command()(_command)
 

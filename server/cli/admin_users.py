@@ -1,6 +1,7 @@
 """Operator commands for accounts and the audit log, which work on the database directly."""
 
 import json
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -84,14 +85,21 @@ def role(
         raise typer.BadParameter(
             "use: lethe admin user role NAME operator, or: lethe admin user role NAME host -c SLUG"
         )
+    team = None
     with writing(home) as session:
         if competition is None:
             account_administration.set_operator(session, username, is_operator=not remove)
         else:
-            account_administration.set_host(session, username, competition, is_host=not remove)
+            team = account_administration.set_host(session, username, competition, is_host=not remove)
     what = "operator" if competition is None else f"host of {competition}"
-    document = {"username": username, "role": role, "competition": competition, "given": not remove}
+    document = {"username": username, "role": role, "competition": competition, "given": not remove, "team": team}
     say(document, f"{username} is {'no longer ' if remove else ''}{what}.", as_json)
+    if team is not None:
+        typer.echo(
+            f"warning: {username} is in the team {team!r} of {competition}, and as a host sees what is hidden from all "
+            f"others. Rank it no longer: lethe admin team baseline {competition} {shlex.quote(team)}",
+            err=True,
+        )
 
 
 @app.command("disable")

@@ -422,36 +422,52 @@ def delete_competition(
     keep_archive: Annotated[
         Path | None, typer.Option("--keep-archive", help="Write the export to this new folder first")
     ] = None,
+    photographs: Annotated[
+        bool, typer.Option("--photographs", help="Only what was made of photographs, after the end; scores stay")
+    ] = False,
     yes: Yes = False,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
     """Delete a competition for good: photographs, models, outputs, sources, teams, scores. The audit log stays.
 
+    With --photographs, after the end, scores, receipts, boards and sources stay; nothing can be computed anew.
     Backups that were made before still have all of it, and so have the caches of workers until they are emptied.
     """
     from lethe.server.cli.storage import readable
     from lethe.server.competitions.service import get_competition
     from lethe.server.hosting import deletion
     from lethe.server.hosting.archive import export as write
+    from lethe.server.hosting.photographs import delete_photographs, require_ended
     from lethe.server.pages.formatting import count_text
 
     context = open_site(home)
     with context.database.read() as session:
         competition = get_competition(session, slug, drafts=True)
+        if photographs:
+            require_ended(session, competition)
+    what = (
+        f"all photographs of {competition.title!r}, and models, outputs and practice data that were made of them"
+        if photographs
+        else f"{competition.title!r} and everything that was made for it"
+    )
     if not yes:
-        said = f"This deletes {competition.title!r} and everything that was made for it. Nothing brings it back."
-        typer.echo(said, err=True)
+        typer.echo(f"This deletes {what}. Nothing brings it back.", err=True)
         if typer.prompt(f"Type {slug} to delete it", err=True) != slug:
             raise typer.Abort
     if keep_archive is not None:
         with on_interrupt(f"Nothing was deleted, and there is no archive in {keep_archive}."):
             write(context, slug, keep_archive)
-    deleted = deletion.delete(context, slug)
-    document = asdict(deleted) | {"competition": slug}
+    deleted = delete_photographs(context, slug) if photographs else deletion.delete(context, slug)
+    document = asdict(deleted) | {"competition": slug, "photographs": photographs}
+    size = f"{deleted.artifacts:,} artifacts, {readable(deleted.size_bytes)}"
     submissions = count_text(deleted.submissions, "submission")
-    size = readable(deleted.size_bytes)
-    say(document, f"Deleted {slug}: {submissions}, {deleted.artifacts:,} artifacts, {size}.", as_json)
+    text = (
+        f"Deleted what was made of photographs in {slug}: {size}. The scores of {submissions} stay."
+        if photographs
+        else f"Deleted {slug}: {submissions}, {size}."
+    )
+    say(document, text, as_json)
 
 
 def _cost(plan: "Plan") -> str:

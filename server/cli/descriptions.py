@@ -164,6 +164,9 @@ def describe_competition(facts: CompetitionFacts, announcements: list[Announceme
         f"{facts.runs} runs; {facts.final_selections} selections for the final evaluation",
         f"outputs of the runs: {outputs_text(facts.outputs_after_reveal)}",
         f"names of methods: {methods_text(facts.methods_shown)}",
+        *(["terms, which you accept before your first upload:", facts.terms.text.strip()] if facts.terms else []),
+        *([f"consent: {facts.consent.strip()}"] if facts.consent else []),
+        *([f"how long data are kept: {facts.retention.strip()}"] if facts.retention else []),
         *_listed("limits", facts.limits),
         *_listed("quotas of a team", facts.quotas),
     ]

@@ -21,11 +21,13 @@ from lethe.server.cli.options import Json, Server, Slug, SubmissionId, Token, pr
 from lethe.server.cli.tables import print_competitions, print_leaderboard, print_submissions
 from lethe.server.cli.watch import wait_for
 from lethe.server.client import Client, connect
+from lethe.server.client.errors import ApiError
 from lethe.server.submissions.schemas import SubmissionView
 
 Watch = Annotated[bool, typer.Option("--watch", help="Follow it until it has ended")]
 Method = Annotated[str | None, typer.Option("--method", help="The method's name, for the board if the host shows it")]
 Note = Annotated[str | None, typer.Option("--note", help="One line for your team and the host")]
+TERMS_NOT_ACCEPTED = "terms_not_accepted"
 Link = Annotated[str | None, typer.Option("--link", help="Paper or code, for the board: an http or https address")]
 
 
@@ -59,14 +61,23 @@ def submit(
     method: Method = None,
     note: Note = None,
     link: Link = None,
+    accept_terms: Annotated[
+        bool, typer.Option("--accept-terms", help="Accept the competition's terms unasked")
+    ] = False,
     watch: Watch = False,
     server: Server = None,
     token: Token = None,
     as_json: Json = False,
 ) -> None:
-    """Upload a submission."""
+    """Upload a submission. Where the competition has terms, it shows them before your first one, and asks."""
     with connect(server, token) as client:
-        answer = client.submit(competition, file, method=method, note=note, link=link)
+        try:
+            answer = client.submit(competition, file, method=method, note=note, link=link)
+        except ApiError as error:
+            if error.code != TERMS_NOT_ACCEPTED:
+                raise
+            _accept_terms(client, competition, is_asked=not accept_terms)
+            answer = client.submit(competition, file, method=method, note=note, link=link)
         if not as_json:
             typer.echo(f"{answer.id}  {describe_quota(answer.quota)}", err=True)
         view = _watched(client, answer, quiet=as_json) if watch else answer
@@ -224,6 +235,16 @@ def leaderboard(
     print_leaderboard(board)
     if board.next_offset is not None:
         typer.echo(f"{board.teams} teams in all; the next ones: --offset {board.next_offset}", err=True)
+
+
+def _accept_terms(client: Client, slug: str, *, is_asked: bool) -> None:
+    terms = client.competition(slug).terms
+    if terms is None:  # withdrawn meanwhile
+        return
+    typer.echo(f"Terms of {slug}:\n\n{terms.text.strip()}\n", err=True)
+    if is_asked:
+        typer.confirm("Do you accept them?", abort=True, err=True)
+    client.accept_terms(slug, terms.sha256)
 
 
 def _watched(client: Client, view: SubmissionView, *, quiet: bool) -> SubmissionView:

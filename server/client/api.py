@@ -19,7 +19,7 @@ from lethe import __version__
 from lethe.evaluator.contract.states import Evaluation, SubmissionState
 from lethe.server.accounts.schemas import Me, TokenCreated, UserCreated
 from lethe.server.client.errors import ApiError, mismatch, refused, unreachable
-from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts, CompetitionRow
+from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts, CompetitionRow, TermsAccepted
 from lethe.server.leaderboard.schemas import Leaderboard
 from lethe.server.submissions.schemas import (
     ComparisonView,
@@ -91,6 +91,10 @@ class Client:
     def competition(self, slug: str) -> CompetitionFacts:
         """Return rules, limits, phase and counts of a competition."""
         return self._call("GET", _at("competitions", slug), CompetitionFacts)
+
+    def accept_terms(self, slug: str, sha256: str) -> TermsAccepted:
+        """Accept the terms with this digest, which `competition(slug).terms` has with the text."""
+        return self._call("POST", _at("competitions", slug, "terms"), TermsAccepted, json={"sha256": sha256})
 
     def announcements(self, slug: str) -> list[AnnouncementView]:
         """Return the host's announcements, newest first."""

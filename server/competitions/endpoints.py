@@ -1,11 +1,18 @@
-"""REST: public facts of competitions."""
+"""REST: public facts of competitions, and accepting their terms."""
 
 from fastapi import APIRouter, Request, Response
 
-from lethe.server.competitions import practice, queries, service
-from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts, CompetitionRow
+from lethe.server.competitions import practice, queries, service, terms
+from lethe.server.competitions.schemas import (
+    AnnouncementView,
+    CompetitionFacts,
+    CompetitionRow,
+    NewAcceptance,
+    TermsAccepted,
+)
 from lethe.server.context import AppContext
 from lethe.server.http.artifact_download import MEDIA_TYPE
+from lethe.server.security.credentials import CurrentUser
 
 router = APIRouter(tags=["competitions"])
 
@@ -22,6 +29,13 @@ def get_competition(slug: str, context: AppContext) -> CompetitionFacts:
     """Rules, limits, phase and counts of one competition; never anything hidden."""
     with context.database.read() as session:
         return service.facts(session, service.get_competition(session, slug))
+
+
+@router.post("/competitions/{slug}/terms")
+def accept_terms(slug: str, read: NewAcceptance, user: CurrentUser, context: AppContext) -> TermsAccepted:
+    """Accept the terms of a competition as they are now; a person does that, before her first upload."""
+    with context.database.write() as session:
+        return terms.accept(session, service.get_competition(session, slug), user, read.sha256)
 
 
 @router.get("/competitions/{slug}/announcements")

@@ -6,7 +6,7 @@ from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.orm import Session, defer
 
 from lethe.server.database.statements import prepared
-from lethe.server.models import Announcement, Competition, CompetitionHost, Team, User
+from lethe.server.models import Announcement, Competition, CompetitionHost, Team, TermsAcceptance, User
 
 
 @prepared
@@ -105,6 +105,16 @@ def methods_shown() -> Select[str | None]:
     """The `board.methods` of the competition `competition_id`; None if it was stored before there was one."""
     when = Competition.specification["board"]["methods"].as_string()
     return select(when).where(Competition.id == bindparam("competition_id"))
+
+
+def accepted_counts(session: Session, competition: Competition) -> dict[str, int]:
+    """Return how many people have accepted each version of the competition's terms."""
+    rows = session.execute(
+        select(TermsAcceptance.terms_sha256, func.count().label("people"))
+        .where(TermsAcceptance.competition_id == competition.id)
+        .group_by(TermsAcceptance.terms_sha256)
+    )
+    return {row.terms_sha256: row.people for row in rows}
 
 
 def announcements(session: Session, competition: Competition) -> list[Announcement]:

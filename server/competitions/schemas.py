@@ -57,6 +57,22 @@ class PracticeView(BaseModel):
     oracles: int = Field(description="Practice oracles whose outputs it has; 0 until all of them are trained")
 
 
+class TermsView(BaseModel):
+    """What each person accepts before her first upload. `sha256` is the version of the text."""
+
+    text: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class NewAcceptance(BaseModel):
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Of the terms that were read, as the competition has it")
+
+
+class TermsAccepted(BaseModel):
+    sha256: str
+    accepted_at: datetime
+
+
 class CompetitionFacts(CompetitionRow):
     description: str
     opened_at: datetime | None
@@ -66,6 +82,9 @@ class CompetitionFacts(CompetitionRow):
     final_ends_at: datetime | None = Field(description="When the final board is promised")
     revealed_at: datetime | None
     edited_at: datetime | None = Field(default=None, description="When the host last edited texts, dates or quotas")
+    photographs_deleted_at: datetime | None = Field(
+        default=None, description="When the host deleted all photographs and what was made of them; null: not so far"
+    )
     final_selections: int = Field(description="How many submissions a team may choose for the final evaluation")
     metric: dict[str, str | int | bool] | None = Field(description="How scores are computed; null before the reveal")
     architecture: str
@@ -84,6 +103,11 @@ class CompetitionFacts(CompetitionRow):
         default=False,
         description="After the reveal a team gets the margins of its runs and of the oracles; if false, only the host",
     )
+    terms: TermsView | None = Field(
+        default=None, description="Each person accepts them before her first upload; null: there are none"
+    )
+    consent: str = Field(default="", description="How people agreed to the use of their photographs")
+    retention: str = Field(default="", description="How long photographs, and what was made of them, are kept")
     methods_shown: str = Field(
         default="after_reveal",
         description="When boards show method and link of each team's best submission: never, after_reveal or always",

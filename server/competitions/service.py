@@ -3,16 +3,17 @@
 import difflib
 import secrets
 from datetime import datetime
+from hashlib import sha256
 
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.prepared_competition import Counts, PracticeFile, PreparedCompetition
-from lethe.evaluator.contract.specification import BoardSpec, CompetitionSpec
+from lethe.evaluator.contract.specification import BoardSpec, CompetitionSpec, TermsSpec
 from lethe.evaluator.contract.submission import EXTRA_PARAMETERS
 from lethe.evaluator.metrics import METRIC_VERSION
 from lethe.server.competitions import disclosure, queries
 from lethe.server.competitions.disclosure import Viewer, Visibility, visibility
-from lethe.server.competitions.phases import Phase, ends_at, is_benchmark, phase, phase_of
+from lethe.server.competitions.phases import Phase, ends_at, is_benchmark, phase, phase_of, time_text
 from lethe.server.competitions.schemas import (
     CompetitionFacts,
     CompetitionRow,
@@ -20,8 +21,9 @@ from lethe.server.competitions.schemas import (
     PublicCounts,
     PublicLimits,
     PublicQuotas,
+    TermsView,
 )
-from lethe.server.errors import Conflict, NotFound
+from lethe.server.errors import Conflict, NotFound, RequestError
 from lethe.server.models import Competition, User
 
 
@@ -30,6 +32,14 @@ class CompetitionNotFound(NotFound):
 
     code = "competition_not_found"
     title = "No such competition"
+
+
+class PhotographsDeleted(RequestError):
+    """Nothing can be run or computed anew: all that was made of the competition's photographs is deleted."""
+
+    status = 410
+    code = "photographs_deleted"
+    title = "Photographs are deleted"
 
 
 class CompetitionExists(Conflict):
@@ -74,8 +84,24 @@ def specification(competition: Competition) -> CompetitionSpec:
 
 
 def prepared_competition(competition: Competition) -> PreparedCompetition:
-    """Return the stored data and models as the contract's value."""
+    """Return the stored data and models as the contract's value; raises PhotographsDeleted if they are not any more."""
+    require_photographs(competition)
+    return prepared_once(competition)
+
+
+def prepared_once(competition: Competition) -> PreparedCompetition:
+    """Return what was prepared at creation, for its counts, figures and versions: the artifacts may be deleted."""
     return PreparedCompetition.model_validate(competition.prepared)
+
+
+def require_photographs(competition: Competition) -> None:
+    """Raise PhotographsDeleted if the photographs and all that was made of them are deleted."""
+    if competition.photographs_deleted_at is not None:
+        raise PhotographsDeleted(
+            f"The host deleted the photographs of {competition.slug} and all that was made of them at "
+            f"{time_text(competition.photographs_deleted_at)}: scores, receipts and boards stay, but nothing can be "
+            "run or computed anew."
+        )
 
 
 def visibility_of(competition: Competition, viewer: Viewer, evaluation: str) -> Visibility:
@@ -149,7 +175,8 @@ def shows_methods(session: Session, competition: Competition) -> bool:
 
 def facts(session: Session, competition: Competition) -> CompetitionFacts:
     """Return everything public about `competition`."""
-    spec, prepared = specification(competition), prepared_competition(competition)
+    spec, prepared = specification(competition), prepared_once(competition)
+    is_stored = competition.photographs_deleted_at is None
     return CompetitionFacts(
         **row(session, competition).model_dump(),
         description=spec.description,
@@ -160,6 +187,7 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         final_ends_at=competition.final_ends_at,
         revealed_at=competition.revealed_at,
         edited_at=competition.edited_at,
+        photographs_deleted_at=competition.photographs_deleted_at,
         final_selections=spec.evaluation.final_selections,
         metric=_metric(spec, visibility(Viewer.STRANGER, phase(competition))),
         architecture=spec.model.architecture,
@@ -171,14 +199,22 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         counts=_public(prepared.public.counts),
         class_names=list(prepared.data.class_names),
         practice_counts=None if prepared.practice.counts is None else _public(prepared.practice.counts),
-        practice=_practice(prepared.practice.bundle),
+        practice=_practice(prepared.practice.bundle) if is_stored else None,
         environment=prepared.environment,
         extra_parameters=list(EXTRA_PARAMETERS),
         outputs_after_reveal=spec.outputs_after_reveal,
+        terms=terms_view(spec.terms),
+        consent=spec.terms.consent,
+        retention=spec.terms.retention,
         methods_shown=spec.board.methods,
         benchmark_started_at=competition.benchmark_started_at,
         benchmark_ended_at=competition.benchmark_ended_at,
     )
+
+
+def terms_view(terms: TermsSpec) -> TermsView | None:
+    """Return the text with its version, or None where the competition has none."""
+    return TermsView(text=terms.text, sha256=sha256(terms.text.encode()).hexdigest()) if terms.text else None
 
 
 def _public(counts: Counts) -> PublicCounts:

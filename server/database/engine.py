@@ -236,6 +236,7 @@ def _prepare_sqlite(database: Database) -> None:
         (journal,) = cursor.execute("PRAGMA journal_mode = WAL").fetchone()
         cursor.execute("PRAGMA synchronous = FULL")  # an accepted upload survives a power cut
         cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.execute("PRAGMA secure_delete = ON")  # what was deleted leaves no bytes in the file
         cursor.close()
         if path and database.weakness is None:
             database.weakness = _weakness_of_sqlite(Path(path), journal)

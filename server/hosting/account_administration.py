@@ -14,6 +14,7 @@ from lethe.server.hosting import queries
 from lethe.server.models import CompetitionHost, User
 from lethe.server.models.times import utc_now
 from lethe.server.security.passwords import hash_password
+from lethe.server.teams.service import find_team
 
 
 class UserNotFound(NotFound):
@@ -52,8 +53,11 @@ def set_operator(session: Session, username: str, *, is_operator: bool) -> None:
     record(session, "user.role", username, operator=is_operator)
 
 
-def set_host(session: Session, username: str, slug: str, *, is_host: bool) -> None:
-    """Make an account a host of the competition `slug`, or take the role away."""
+def set_host(session: Session, username: str, slug: str, *, is_host: bool) -> str | None:
+    """Make an account a host of the competition `slug`, or take the role away.
+
+    Return the name of the new host's team there, unless it is a baseline: she takes part in what she can see through.
+    """
     user, competition = _lock_user(session, username), get_competition(session, slug, drafts=True)
     role = session.get(CompetitionHost, (competition.id, user.id))
     if is_host and role is None:
@@ -61,6 +65,8 @@ def set_host(session: Session, username: str, slug: str, *, is_host: bool) -> No
     elif not is_host and role is not None:
         session.delete(role)
     record(session, "user.role", username, competition=competition, host=is_host)
+    team = find_team(session, competition, user) if is_host else None
+    return None if team is None or team.is_baseline else team.name
 
 
 def set_disabled(session: Session, username: str, *, is_disabled: bool) -> None:

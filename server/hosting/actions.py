@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from lethe.evaluator.contract.states import OF_THE_COMPETITION, Evaluation
 from lethe.server.audit_log.events import record
 from lethe.server.competitions.phases import Phase, ends_at, is_benchmark, phase, time_text
-from lethe.server.competitions.service import get_competition, lock_competition
+from lethe.server.competitions.service import get_competition, lock_competition, require_photographs
 from lethe.server.errors import Conflict, InvalidValue
 from lethe.server.hosting import queries
 from lethe.server.leaderboard.standings import mark_board_changed, rank_team
@@ -46,6 +46,7 @@ class InvalidEnd(InvalidValue):
 def open_competition(session: Session, slug: str, *, actor: str | None = None) -> Competition:
     """Publish the competition and take uploads in its public phase; also end a pause and an early close."""
     competition = lock_competition(session, slug)
+    require_photographs(competition)
     _require_no_finals(competition)
     if competition.public_ends_at is not None and competition.public_ends_at <= utc_now():
         raise PhaseConflict(
@@ -77,6 +78,7 @@ def extend(session: Session, slug: str, until: datetime, *, actor: str | None = 
     except OverflowError as error:  # in UTC it comes before year 1 or after year 9999
         raise InvalidEnd("The new end lies outside of the calendar.") from error
     competition = lock_competition(session, slug)
+    require_photographs(competition)
     _require_no_finals(competition)
     start = competition.public_starts_at
     if until <= utc_now() or (start is not None and until <= start):
@@ -104,6 +106,7 @@ def start_benchmark(session: Session, slug: str, *, actor: str | None = None) ->
     Nothing changes if it goes on already. Raises PhaseConflict before the reveal.
     """
     competition = lock_competition(session, slug)
+    require_photographs(competition)
     _require_phase(competition, Phase.REVEALED)
     if is_benchmark(competition):
         return competition

@@ -19,7 +19,8 @@ from lethe.evaluator.measures.registry import MEASURES_VERSION
 from lethe.evaluator.metrics import METRIC_VERSION, Pool
 from lethe.evaluator.metrics.pools_file import write_pools
 from lethe.evaluator.scoring.reference_set import ReferenceSet, load_reference_set
-from lethe.server.competitions.service import get_competition, prepared_competition, specification
+from lethe.server.competitions.service import get_competition, prepared_once, require_photographs, specification
+from lethe.server.competitions.terms import accepted_counts
 from lethe.server.context import Context
 from lethe.server.errors import ConfigurationError
 from lethe.server.hosting import queries
@@ -81,7 +82,8 @@ def export(
     they ran; `margins/` one NPZ file for each scored submission and `plots/` what they show, unless `margins` is false;
     `outputs/` the logits, accuracies, labels and identities, unless `logits` is. `README.md` has the shapes. The
     competition's secret, e-mail addresses, tokens and photographs stay. Nothing stays in the folder if this fails.
-    Raises CompetitionNotFound, FolderInUse, and ArtifactError when an artifact is missing.
+    Raises CompetitionNotFound, FolderInUse, PhotographsDeleted unless both are false, and ArtifactError when an
+    artifact is missing.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FolderInUse(f"{folder} holds something already. Name a new folder.")
@@ -105,7 +107,9 @@ def _export(
             if evaluation is Evaluation.PUBLIC or any(one.facts["evaluation"] == evaluation for one in exported)
         }
         facts = _competition(session, competition)
-        spec, prepared = specification(competition), prepared_competition(competition)
+        if margins or logits:
+            require_photographs(competition)
+        spec, prepared = specification(competition), prepared_once(competition)
     _write_tables(folder, facts, exported, boards)
     run_lines: list[list[Any]] = []
     accuracies: dict[str, dict[str, float]] = {}
@@ -234,6 +238,7 @@ def _competition(session: Session, competition: Competition) -> dict[str, Any]:
         ],
         "specification": competition.specification,
         "dossier": competition.prepared,
+        "terms_accepted": accepted_counts(session, competition),
         "references": {f"{score.evaluation} {score.reference}": score_facts(score) for score in references},
     }
 

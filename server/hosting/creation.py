@@ -128,7 +128,7 @@ def _differences(existing: Competition, spec: CompetitionSpec) -> str:
     changed = changed_ingredients(stored, spec)
     if not changed:
         return f"A competition called {spec.slug!r} exists. Choose another slug in the specification."
-    prepared = service.prepared_competition(existing)
+    prepared = service.prepared_once(existing)
     count = len(prepared.splits) * (wanted_oracles(spec) + 1) + 1 + spec.practice.oracles
     return (
         f"A competition called {spec.slug!r} exists and was made from something else: {'; '.join(changed)}. It goes on "

@@ -15,7 +15,7 @@ from lethe.server.audit_log.events import record
 from lethe.server.competitions.service import get_competition, lock_competition
 from lethe.server.context import Context
 from lethe.server.hosting import deletion_queries, queries
-from lethe.server.hosting.artifact_references import banks_of, references
+from lethe.server.hosting.artifact_references import banks_of, references, refs_in
 from lethe.server.lifecycle import submissions
 from lethe.server.models import Competition
 
@@ -43,8 +43,8 @@ def delete(context: Context, slug: str, *, actor: str | None = None) -> Deleted:
             submissions.cancel(session, one, Owner.HOST)
     with context.database.read() as session:
         competition = get_competition(session, slug, drafts=True)
-        banks = _own_banks(session, context.artifacts, competition)
-        doomed = _artifacts(session, context.artifacts, competition, banks)
+        banks = own_banks(session, context.artifacts, competition)
+        doomed = own_artifacts(session, context.artifacts, competition, banks)
     identities = {identity_key(bank) for bank in banks} & doomed.keys()  # last: they tell which banks there are
     context.artifacts.delete(doomed.keys() - identities)
     context.artifacts.delete(identities)
@@ -61,14 +61,15 @@ def delete(context: Context, slug: str, *, actor: str | None = None) -> Deleted:
     return found
 
 
-def _artifacts(session: Session, store: ArtifactStore, competition: Competition, banks: set[str]) -> dict[str, int]:
+def own_artifacts(session: Session, store: ArtifactStore, competition: Competition, banks: set[str]) -> dict[str, int]:
     """Return, by key, the bytes of what is stored for this competition and needed by no other.
 
     That is what its rows name, and everything else in the folders of its data, banks and submissions: of former
     attempts at creating it, and of runs that nothing refers to.
     """
     needed = {ref.key for ref in references(session, but=competition.id)}
-    named = {ref.key for ref in references(session)} - needed
+    prepared = {ref.key for ref in refs_in(competition.prepared) if store.exists(ref.key)}
+    named = ({ref.key for ref in references(session)} | prepared) - needed
     folders = {
         *({key.rpartition("/")[0] for key in named if key.startswith("data/")} - {"data"}),
         *(f"banks/{bank}" for bank in banks),
@@ -81,7 +82,7 @@ def _artifacts(session: Session, store: ArtifactStore, competition: Competition,
     return found | {key: sizes.get(key, 0) for key in named - found.keys()}  # what is left are small: sources, plots
 
 
-def _own_banks(session: Session, store: ArtifactStore, competition: Competition) -> set[str]:
+def own_banks(session: Session, store: ArtifactStore, competition: Competition) -> set[str]:
     """Return the digests of the banks that no other competition has."""
     others = queries.prepared_competitions(session, but=competition.id)
     needed = {bank for prepared in others for bank in banks_of(store, prepared)}

@@ -1,6 +1,7 @@
 """SQL that deletes a competition."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
@@ -25,6 +26,7 @@ from lethe.server.models import (
     Team,
     TeamInvite,
     TeamMember,
+    TermsAcceptance,
     UploadAttempt,
     WorkerFault,
     WorkItem,
@@ -44,6 +46,31 @@ def live_submissions(session: Session, competition: Competition) -> Sequence[Sub
 def submission_ids(session: Session, competition: Competition) -> Sequence[UUID]:
     """Return the ids of all submissions, final evaluations included."""
     return session.scalars(select(Submission.id).where(Submission.competition_id == competition.id)).all()
+
+
+def delete_outputs(session: Session, competition: Competition, banks: set[str], *, nothing: dict[str, Any]) -> None:
+    """Delete what names outputs and models, orders for more of them, and all text that came out of runs.
+
+    Scores that were not measured or drawn never will be: `nothing` is the document of no measures.
+    """
+    own = competition.id
+    submissions = select(Submission.id).where(Submission.competition_id == own)
+    for item in session.scalars(select(WorkItem).where(WorkItem.competition_id == own)):
+        item.finished = {index: run | {"outputs": None, "audit": None} for index, run in item.finished.items()}
+    for one in session.scalars(select(Submission).where(Submission.competition_id == own)):
+        one.fault_message = None
+        if one.check_report is not None:
+            one.check_report = one.check_report | {"stdout": "", "stderr": "", "traceback": ""}
+    scores = update(Score).where(Score.competition_id == own)
+    for statement in (
+        scores.values(measures_asked=False),
+        scores.where(Score.measures.is_(None)).values(measures=nothing),
+        scores.where(Score.plots.is_(None)).values(plots=[]),
+        delete(OutputPack).where(OutputPack.submission_id.in_(submissions)),
+        delete(ModelOrder).where(ModelOrder.bank_digest.in_(banks)),
+        delete(OracleBank).where(OracleBank.digest.in_(banks)),
+    ):
+        session.execute(statement, execution_options={"synchronize_session": False})
 
 
 def delete_rows(session: Session, competition: Competition, banks: set[str]) -> None:
@@ -71,6 +98,7 @@ def delete_rows(session: Session, competition: Competition, banks: set[str]) -> 
         delete(TeamInvite).where(TeamInvite.team_id.in_(teams)),
         delete(TeamMember).where(TeamMember.competition_id == own),
         delete(Team).where(Team.competition_id == own),
+        delete(TermsAcceptance).where(TermsAcceptance.competition_id == own),
         delete(Announcement).where(Announcement.competition_id == own),
         delete(CompetitionHost).where(CompetitionHost.competition_id == own),
         delete(UploadAttempt).where(UploadAttempt.subject.contains(own.hex)),

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.server.audit_log.events import record
-from lethe.server.competitions.service import lock_competition, specification
+from lethe.server.competitions.service import lock_competition, require_photographs, specification
 from lethe.server.errors import Conflict, InvalidValue
 from lethe.server.hosting import queries
 from lethe.server.leaderboard.standings import mark_board_changed
@@ -68,8 +68,8 @@ class Change:
 def changes(session: Session, competition: Competition, wanted: CompetitionSpec) -> list[Change]:
     """Return how `wanted` differs from the stored specification. What it leaves out stays as it is.
 
-    Raises InvalidEdit for another slug and a new end of uploads in the past, and FixedByNow with a reason for each key
-    that has to stay.
+    Raises InvalidEdit for another slug and a new end of uploads in the past, FixedByNow with a reason for each key
+    that has to stay, and PhotographsDeleted for measures that cannot be computed any more.
     """
     if wanted.slug != competition.slug:
         raise InvalidEdit(f"The file is of {wanted.slug!r}, not of {competition.slug!r}. A slug never changes.")
@@ -82,6 +82,8 @@ def changes(session: Session, competition: Competition, wanted: CompetitionSpec)
     fixed = [f"{key}: {reason}" for key, reason in reasons.items() if reason]
     if fixed:
         raise FixedByNow(f"Cannot be changed any more: {'; '.join(fixed)}.")
+    if any(one.key.startswith("measures.") for one in found):
+        require_photographs(competition)
     if any(one.key.startswith("phases.") for one in found):
         _require_possible_calendar(competition, wanted)
     return found

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from lethe.evaluator.contract.states import Evaluation, SubmissionState
 from lethe.server.audit_log.events import record
 from lethe.server.competitions.phases import Phase, phase
-from lethe.server.competitions.service import lock_competition, specification
+from lethe.server.competitions.service import lock_competition, require_photographs, specification
 from lethe.server.errors import Conflict
 from lethe.server.hosting import queries
 from lethe.server.hosting.actions import PhaseConflict
@@ -75,13 +75,13 @@ def start(session: Session, slug: str, *, actor: str | None = None) -> Progress:
     competition = lock_competition(session, slug)
     if competition.finals_started_at is not None:
         return progress(session, competition)
+    require_photographs(competition)
     current = phase(competition)
     if current is not Phase.CLOSED:
         raise PhaseConflict(f"{slug} is {current.value}. Close it first: lethe admin competition close {slug}")
     states = queries.count_by_state(session, competition, Evaluation.PUBLIC)
     waiting = sum(number for state, number in states.items() if not state.is_terminal)
-    if waiting:
-        raise EvaluationsUnfinished(f"{waiting} submissions are still being evaluated. Wait for them, or cancel them.")
+    require_none_waiting(waiting)
     chosen = plan(session, competition)
     competition.finals_started_at = utc_now()
     competition.final_secret = secrets.token_hex(32)
@@ -124,6 +124,12 @@ def progress(session: Session, competition: Competition) -> Progress:
         scored=states.get(SubmissionState.SCORED, 0),
         failed=states.get(SubmissionState.FAILED, 0) + states.get(SubmissionState.CANCELLED, 0),
     )
+
+
+def require_none_waiting(waiting: int) -> None:
+    """Raise EvaluationsUnfinished unless `waiting`, the number of submissions that have not ended, is 0."""
+    if waiting:
+        raise EvaluationsUnfinished(f"Submissions still being evaluated: {waiting}. Wait for them, or cancel them.")
 
 
 def reveal(session: Session, slug: str, *, unfinished: bool = False, actor: str | None = None) -> Progress:

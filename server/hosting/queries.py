@@ -249,8 +249,16 @@ def teams_with_members(session: Session, competition: Competition) -> list[tuple
 
 
 def prepared_competitions(session: Session, but: UUID | None = None) -> Sequence[dict[str, Any]]:
-    """Return the stored data and models of every competition `but` one."""
-    return session.scalars(select(Competition.prepared).where(*_others(Competition.id, but))).all()
+    """Return the stored data and models of every competition `but` one, and but those whose photographs are deleted."""
+    stored = Competition.photographs_deleted_at.is_(None)
+    return session.scalars(select(Competition.prepared).where(stored, *_others(Competition.id, but))).all()
+
+
+def kept_sources_and_plots(session: Session, competition: Competition) -> tuple[set[str], list[Any]]:
+    """Return the keys of the sources of all submissions, and the documents that name their plots."""
+    own = Submission.competition_id == competition.id
+    plots = select(Score.plots).where(Score.plots.is_not(None), Score.competition_id == competition.id)
+    return set(session.scalars(select(Submission.source_key).where(own))), list(session.scalars(plots))
 
 
 def direct_references(session: Session, but: UUID | None = None) -> Iterator[ArtifactRef]:

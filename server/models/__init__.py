@@ -19,6 +19,7 @@ from lethe.server.models.registration_invite import RegistrationInvite
 from lethe.server.models.score import Score, Standing
 from lethe.server.models.submission import Submission
 from lethe.server.models.team import Team, TeamInvite, TeamMember
+from lethe.server.models.terms_acceptance import TermsAcceptance
 from lethe.server.models.upload_attempt import UploadAttempt
 from lethe.server.models.user import User
 from lethe.server.models.web_session import WebSession
@@ -51,6 +52,7 @@ __all__ = [
     "Team",
     "TeamInvite",
     "TeamMember",
+    "TermsAcceptance",
     "UploadAttempt",
     "User",
     "WebSession",

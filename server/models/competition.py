@@ -17,6 +17,7 @@ class Competition(Entity):
     early close. Seeds of the final evaluation are derived from `final_secret`, which is NULL until it starts; those of
     uploads after the reveal from `benchmark_secret`, NULL until the host first takes them. They are taken from
     `benchmark_started_at` until `benchmark_ended_at`.
+    Since `photographs_deleted_at` nothing that `prepared` names is stored any more.
     `board_version` rises with every change that a board shows. The `…_served_at` are the times at which a worker last
     took a check, or a chunk of runs, of this competition.
     """
@@ -44,3 +45,4 @@ class Competition(Entity):
     benchmark_ended_at: Mapped[datetime | None] = mapped_column(default=None)
     board_version: Mapped[int] = mapped_column(default=0)
     edited_at: Mapped[datetime | None] = mapped_column(default=None)
+    photographs_deleted_at: Mapped[datetime | None] = mapped_column(default=None)

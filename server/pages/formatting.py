@@ -90,7 +90,7 @@ def limit_text(limit: Limit, value: float | None) -> str:
             return duration_text(value)
         case Unit.SHARE:
             return f"{_short(100 * value)}%"
-        case Unit.COUNT:
+        case Unit.COUNT | Unit.PIXELS:
             return _short(value)
 
 

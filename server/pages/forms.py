@@ -14,6 +14,7 @@ NOTICES = {
     "registered": "Welcome. Your account is ready.",
     "password": "Password changed. All other sessions and all tokens have ended.",
     "token-deleted": "Token deleted. It no longer works.",
+    "terms": "Terms accepted.",
     "joined": "You have joined the team.",
     "team-made": "Team created.",
     "renamed": "Team renamed.",

@@ -117,8 +117,9 @@ def workers_with_work(session: Session) -> Sequence[Row[Worker, str, WorkItem, i
 
 
 def newest_prepared(session: Session) -> dict[str, Any] | None:
-    """Return what was prepared for the newest competition, or None before the first."""
-    return session.scalar(select(Competition.prepared).order_by(Competition.created_at.desc()).limit(1))
+    """Return what was prepared for the newest competition that is still stored, or None if there is none."""
+    stored = select(Competition.prepared).where(Competition.photographs_deleted_at.is_(None))
+    return session.scalar(stored.order_by(Competition.created_at.desc()).limit(1))
 
 
 # Worker keys

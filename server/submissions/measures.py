@@ -8,6 +8,7 @@ from lethe.evaluator.measures.measurements import from_document
 from lethe.server.accounts.roles import is_host
 from lethe.server.competitions.disclosure import visibility
 from lethe.server.competitions.phases import phase_of
+from lethe.server.competitions.service import require_photographs
 from lethe.server.errors import NotFound
 from lethe.server.leaderboard.measures import MeasuresView, measures_view
 from lethe.server.leaderboard.score_queries import current_score, reference_rows
@@ -47,12 +48,13 @@ def shown_measures(session: Session, submission_id: UUID, user: User) -> Measure
 def ask_for_measures(session: Session, submission_id: UUID, user: User) -> Submission:
     """Have `control` compute all measures of the submission's score, and those of ceiling and floor beside it.
 
-    Raises as above for all but hosts.
+    Raises as above for all but hosts, and PhotographsDeleted.
     """
     submission = session.get(Submission, submission_id)
     competition = None if submission is None else session.get_one(Competition, submission.competition_id)
     if submission is None or competition is None or not is_host(session, competition, user):
         raise SubmissionNotFound("You host no competition that has a submission with this id.")
+    require_photographs(competition)
     for score in (_score(session, submission), *reference_rows(session, competition.id, submission.evaluation)):
         if not from_document(score.measures).is_complete:
             score.measures_asked = True

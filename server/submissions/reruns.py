@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.states import Evaluation, SubmissionState
 from lethe.server.audit_log.events import record
-from lethe.server.competitions.service import specification
+from lethe.server.competitions.service import require_photographs, specification
 from lethe.server.errors import Conflict
 from lethe.server.lifecycle import submissions
 from lethe.server.lifecycle.transitions import OfSubmission
@@ -23,11 +23,12 @@ class SubmissionNotEnded(Conflict):
 def rerun(session: Session, submission: Submission, *, fresh_seeds: bool, actor: str | None = None) -> None:
     """Open a new generation of an ended submission; its score stays on the board until the new one is there.
 
-    `submission` must be locked. Raises SubmissionNotEnded.
+    `submission` must be locked. Raises SubmissionNotEnded and PhotographsDeleted.
     """
     if not SubmissionState(submission.state).is_terminal:
         raise SubmissionNotEnded(f"The submission is {submission.state}; cancel it or wait until it has ended.")
     competition = session.get_one(Competition, submission.competition_id)
+    require_photographs(competition)
     submissions.forget_end(session, submission)
     submission.generation += 1
     submission.seed_epoch += fresh_seeds

@@ -13,6 +13,7 @@ from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.server.competitions.phases import evaluation_of_uploads, require_open
 from lethe.server.competitions.service import get_competition, specification
+from lethe.server.competitions.terms import require_accepted
 from lethe.server.context import Context
 from lethe.server.errors import Forbidden
 from lethe.server.lifecycle.transitions import OfSubmission
@@ -90,7 +91,7 @@ def receive(context: Context, competition: Competition, upload: Upload) -> Recei
     submission neither failed nor was cancelled, it is the answer, with the description that it has: resubmitting buys
     no luck, and costs nothing. To a benchmark a team sends what it sent before the deadline once again.
     Everything else, and every notebook, counts as an attempt before it is checked. Raises CompetitionNotOpen,
-    AttemptsUsed, RefusedFile, IdempotencyMismatch and the errors of `quotas.require_room`.
+    TermsNotAccepted, AttemptsUsed, RefusedFile, IdempotencyMismatch and the errors of `quotas.require_room`.
     """
     spec = specification(competition)
     limits = quotas.AttemptLimits(spec.quotas.attempts_per_day, context.settings.attempts_per_address)
@@ -98,6 +99,7 @@ def receive(context: Context, competition: Competition, upload: Upload) -> Recei
         earlier = _find_earlier(session, competition, upload, upload.sha256)
         if earlier is not None:
             return _received(session, competition, spec, earlier, upload.user)
+        require_accepted(session, competition, upload.user)
         attempts = quotas.count_attempt(session, competition, upload.user, upload.address, limits)
     checked = check_file(
         upload.data,

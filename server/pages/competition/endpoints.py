@@ -50,7 +50,7 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
         facts = competitions.facts(session, found)
         standings = board_page(session, found, BoardQuery(size=TOP_ROWS))
         announced = announcements(session, found)
-    sheet = competitions.prepared_competition(found).contact_sheet
+    sheet = competitions.prepared_once(found).contact_sheet
     overview = view.competition_page(
         facts,
         competitions.specification(found),

@@ -69,6 +69,9 @@ class CompetitionPage:
 
     card: Card
     description: tuple[str, ...]
+    terms: tuple[str, ...]
+    consent: tuple[str, ...]
+    retention: tuple[str, ...]
     announcements: tuple[AnnouncementText, ...]
     timeline: tuple[TimelineStep, ...]
     rules: tuple[Fact, ...]
@@ -80,7 +83,7 @@ class CompetitionPage:
     limits: tuple[Fact, ...]
     environment: tuple[Fact, ...]
     runs: int
-    contact_sheet: str
+    contact_sheet: str | None
     practice: PracticeLink | None
     commands: Commands
     board: Board
@@ -110,6 +113,9 @@ def competition_page(
     return CompetitionPage(
         card=card(facts),
         description=paragraphs(facts.description),
+        terms=() if facts.terms is None else paragraphs(facts.terms.text),
+        consent=paragraphs(facts.consent),
+        retention=paragraphs(facts.retention),
         announcements=tuple(
             AnnouncementText(one.title, paragraphs(one.body), moment(one.created_at)) for one in announced
         ),
@@ -123,12 +129,18 @@ def competition_page(
         limits=_limits(facts),
         environment=tuple(Fact(name, version) for name, version in sorted(facts.environment.items())),
         runs=facts.runs,
-        contact_sheet=f"/competitions/{facts.slug}/contact-sheet.png?v={contact_sheet.sha256[:12]}",
+        contact_sheet=_contact_sheet(facts, contact_sheet),
         practice=_practice(facts),
         commands=commands(base_url, facts.slug),
         board=board(standings),
         heads=plain_heads(),
     )
+
+
+def _contact_sheet(facts: CompetitionFacts, sheet: ArtifactRef) -> str | None:
+    if facts.photographs_deleted_at is not None:
+        return None
+    return f"/competitions/{facts.slug}/contact-sheet.png?v={sheet.sha256[:12]}"
 
 
 def _practice(facts: CompetitionFacts) -> PracticeLink | None:
@@ -150,6 +162,7 @@ def _timeline(facts: CompetitionFacts, now: datetime) -> tuple[TimelineStep, ...
         ("Benchmark from", facts.benchmark_started_at),
         ("Benchmark until", facts.benchmark_ended_at),
         ("Edited by the host", facts.edited_at),
+        ("Photographs deleted", facts.photographs_deleted_at),
     )
     return tuple(TimelineStep(title, moment(when), when <= now) for title, when in dates if when is not None)
 

@@ -70,7 +70,7 @@ def submission(submission_id: IdText, request: Request, context: AppContext, vis
         can_publish = viewer is Viewer.TEAM and found.origin_id is None and may_publish(competition, found)
         is_full = can_select and FULL in request.query_params
         log = submission_log(session, found, viewer)
-        prepared, spec = competitions.prepared_competition(competition), competitions.specification(competition)
+        prepared, spec = competitions.prepared_once(competition), competitions.specification(competition)
         full = full_selections(session, found, spec.evaluation.final_selections) if is_full else None
     lines = source_lines(context.artifacts.get(found.source_key))
     view = submission_page(

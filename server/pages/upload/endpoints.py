@@ -1,6 +1,8 @@
 """Routes of the upload form and of the starter files."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from limits import parse
@@ -8,19 +10,20 @@ from limits import parse
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.submission import FILENAME
 from lethe.server.competitions import service as competitions
+from lethe.server.competitions import terms
 from lethe.server.context import AppContext, Context
 from lethe.server.errors import RequestError
 from lethe.server.http.client_address import client_address
 from lethe.server.http.rate_limit import TooManyRequests
 from lethe.server.http.sub_path import public_url
 from lethe.server.pages.card import card
-from lethe.server.pages.forms import redirect, redirect_to_login, refusal_text, with_retry_after
+from lethe.server.pages.forms import notice, redirect, redirect_to_login, refusal_text, with_retry_after
 from lethe.server.pages.rendering import SECURITY_HEADERS, render_page
 from lethe.server.pages.snippets import STARTER
 from lethe.server.pages.starter_notebook import NOTEBOOK, starter_notebook
 from lethe.server.pages.upload.view import Verdict, accepted, refused, upload_page
 from lethe.server.security import sessions
-from lethe.server.security.sessions import OptionalVisitor, RequiredVisitor, Visitor
+from lethe.server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor, Visitor
 from lethe.server.submissions import parser_pool, quotas, upload_body, uploads
 from lethe.server.submissions.descriptions import Description, InvalidDescription, description_of
 from lethe.server.submissions.static_check import RefusedFile, check_file
@@ -68,6 +71,23 @@ async def submit(slug: str, request: Request, context: AppContext, visitor: Requ
         )
     except (InvalidDescription, TooManyRequests) as error:
         return await run_in_threadpool(_refused, request, context, slug, visitor, error, _decoded(data), said)
+
+
+@router.post("/competitions/{slug}/terms")
+def accept_terms(
+    slug: str,
+    request: Request,
+    context: AppContext,
+    visitor: FormVisitor,
+    sha256: Annotated[str, Form(max_length=64)] = "",
+) -> Response:
+    """Accept the terms that the upload form has shown."""
+    try:
+        with context.database.write() as session:
+            terms.accept(session, competitions.get_competition(session, slug), visitor.user, sha256)
+    except (terms.TermsChanged, terms.NoTerms) as error:
+        return _upload_page(request, context, slug, visitor, problem=str(error), status=error.status)
+    return redirect(f"/competitions/{slug}/submit", "terms")
 
 
 @router.get("/competitions/{slug}/starter.py")
@@ -175,7 +195,17 @@ def _upload_page(
         shown = card(competitions.row(session, competition))
         team = find_team(session, competition, visitor.user)
         quota = quotas.view(session, competition, team, visitor.user, spec.quotas)
+        pending = terms.pending(session, competition, visitor.user)
     view = upload_page(
-        competition, spec, shown, quota, said=said or {}, source=source, problem=problem, verdict=verdict
+        competition,
+        spec,
+        shown,
+        quota,
+        said=said or {},
+        source=source,
+        problem=problem,
+        verdict=verdict,
+        terms=pending,
+        notice=notice(request),
     )
     return render_page(request, "upload/upload.html", view, visitor, status=status, cacheable=False)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.server.competitions import phases
 from lethe.server.competitions.phases import Phase
+from lethe.server.competitions.schemas import TermsView
 from lethe.server.models import Competition
 from lethe.server.pages.card import Card
-from lethe.server.pages.formatting import Moment, count_text, methods_text, moment, size_text
+from lethe.server.pages.formatting import Moment, count_text, methods_text, moment, paragraphs, size_text
 from lethe.server.pages.source_view import Line, source_lines
 from lethe.server.submissions.descriptions import Description
 from lethe.server.submissions.schemas import QuotaView
@@ -36,6 +37,14 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What the visitor has to accept before she uploads, in paragraphs, with its version."""
+
+    text: tuple[str, ...]
+    sha256: str
+
+
+@dataclass(frozen=True)
 class UploadPage:
     """The upload form of a competition, or why it takes no uploads; `source` is what was pasted before."""
 
@@ -52,6 +61,8 @@ class UploadPage:
     source: str
     problem: str
     verdict: Verdict | None
+    terms: Terms | None
+    notice: str
 
 
 def accepted(checked: CheckedFile) -> Verdict:
@@ -82,6 +93,8 @@ def upload_page(
     source: str = "",
     problem: str = "",
     verdict: Verdict | None = None,
+    terms: TermsView | None = None,
+    notice: str = "",
 ) -> UploadPage:
     """Return the form of `competition` with what `quota` leaves; `said` is what was typed about the method before."""
     left = (
@@ -104,4 +117,6 @@ def upload_page(
         source=source,
         problem=problem,
         verdict=verdict,
+        terms=None if terms is None else Terms(paragraphs(terms.text), terms.sha256),
+        notice=notice,
     )

@@ -13,6 +13,8 @@ from tests.integration.server.conftest import GOOD, Site, upload
 pytestmark = pytest.mark.component("postgresql")
 
 BEFORE_0017 = (
+    "DROP TABLE terms_acceptances",
+    "ALTER TABLE competitions DROP COLUMN photographs_deleted_at",
     "ALTER TABLE competitions DROP COLUMN edited_at",
     "DROP INDEX ix_submissions_published",
     *(f"ALTER TABLE competitions DROP COLUMN benchmark_{name}" for name in ("secret", "started_at", "ended_at")),

@@ -1,4 +1,4 @@
--- revision 0022
+-- revision 0023
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -66,6 +66,7 @@ CREATE TABLE competitions (
     benchmark_started_at DATETIME
     benchmark_ended_at DATETIME
     edited_at DATETIME
+    photographs_deleted_at DATETIME
     CONSTRAINT pk_competitions PRIMARY KEY (id)
     CONSTRAINT uq_competitions_slug UNIQUE (slug)
 );
@@ -301,6 +302,15 @@ CREATE TABLE teams (
     CONSTRAINT pk_teams PRIMARY KEY (id)
     CONSTRAINT uq_teams_competition_id_name_key UNIQUE (competition_id, name_key)
     CONSTRAINT uq_teams_id_competition_id UNIQUE (id, competition_id)
+);
+CREATE TABLE terms_acceptances (
+    competition_id CHAR(32) NOT NULL
+    user_id CHAR(32) NOT NULL
+    terms_sha256 VARCHAR(64) NOT NULL
+    accepted_at DATETIME NOT NULL
+    CONSTRAINT fk_terms_acceptances_competition_id FOREIGN KEY(competition_id) REFERENCES competitions (id)
+    CONSTRAINT fk_terms_acceptances_user_id FOREIGN KEY(user_id) REFERENCES users (id)
+    CONSTRAINT pk_terms_acceptances PRIMARY KEY (competition_id, user_id, terms_sha256)
 );
 CREATE TABLE upload_attempts (
     day DATE NOT NULL
