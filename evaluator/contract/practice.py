@@ -25,12 +25,12 @@ FEWEST_RUNS, MOST_RUNS = 8, 64
 """Of a function or file on practice data that are scored: a score needs eight, and more than 64 take long at home."""
 
 
-def classes_text(classes: int, names: Sequence[str], unit: str = "classes") -> str:
+def classes_text(classes: int, names: Sequence[str]) -> str:
     """Return such as `3 classes (young, adult, old)`; of many names the first ones, and without names the number."""
     if not names:
-        return f"{classes} {unit}"
+        return f"{classes} classes"
     more = ", …" if len(names) > NAMES_SHOWN else ""
-    return f"{classes} {unit} ({', '.join(names[:NAMES_SHOWN])}{more})"
+    return f"{classes} classes ({', '.join(names[:NAMES_SHOWN])}{more})"
 
 
 class PracticeFacts(Contract):

@@ -166,6 +166,7 @@ def _write_tables(
 
 def submissions(session: Session, competition: Competition) -> Iterator[Exported]:
     """Yield all submissions of the competition, oldest first."""
+    is_gone = competition.photographs_deleted_at is not None
     former: dict[UUID, list[dict[str, Any]]] = {}
     for one in queries.former_scores(session, competition):
         former.setdefault(one.score_id, []).append({"until": one.created_at.isoformat(), **score_facts(one)})
@@ -174,7 +175,7 @@ def submissions(session: Session, competition: Competition) -> Iterator[Exported
             facts=_facts(submission, team, score)
             | {"former_scores": [] if score is None else former.get(score.id, [])},
             source=ArtifactRef(key=submission.source_key, sha256=submission.source_sha256),
-            outputs=run_outputs(session, submission) if score is not None else None,
+            outputs=None if score is None or is_gone else run_outputs(session, submission),
             runs=() if score is None else _runs(session, competition, submission),
         )
 

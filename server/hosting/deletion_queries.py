@@ -8,6 +8,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.states import TERMINAL_STATES
+from lethe.server.lifecycle.submissions import forget_message
 from lethe.server.models import (
     Announcement,
     AuditEvent,
@@ -58,7 +59,7 @@ def delete_outputs(session: Session, competition: Competition, banks: set[str], 
     for item in session.scalars(select(WorkItem).where(WorkItem.competition_id == own)):
         item.finished = {index: run | {"outputs": None, "audit": None} for index, run in item.finished.items()}
     for one in session.scalars(select(Submission).where(Submission.competition_id == own)):
-        one.fault_message = None
+        forget_message(one)
         if one.check_report is not None:
             one.check_report = one.check_report | {"stdout": "", "stderr": "", "traceback": ""}
     scores = update(Score).where(Score.competition_id == own)

@@ -95,3 +95,8 @@ def forget_end(session: Session, submission: Submission) -> None:
     counters.add_state(session, submission.competition_id, submission.state, -1)
     submission.owner = submission.fault_code = submission.fault_message = submission.fault_line = None
     submission.finished_at = submission.fault_stage = None
+
+
+def forget_message(submission: Submission) -> None:
+    """Delete the message of its fault, which may have text that came out of a run; code and line stay."""
+    submission.fault_message = None

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lethe.evaluator.contract.batch_counts import batches
-from lethe.evaluator.contract.data_sources import CasiaSurfSpec, SyntheticFacesSpec
 from lethe.evaluator.contract.practice import classes_text
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.specification import CompetitionSpec
@@ -125,7 +124,7 @@ def competition_page(
         signature=f"{FUNCTION}({', '.join(PARAMETERS)})",
         starter=STARTER,
         extra_parameters=tuple(facts.extra_parameters),
-        data=_data(facts, spec),
+        data=_data(facts),
         limits=_limits(facts),
         environment=tuple(Fact(name, version) for name, version in sorted(facts.environment.items())),
         runs=facts.runs,
@@ -177,14 +176,13 @@ def _rules(facts: CompetitionFacts, spec: CompetitionSpec) -> tuple[Fact, ...]:
     )
 
 
-def _data(facts: CompetitionFacts, spec: CompetitionSpec) -> tuple[Fact, ...]:
+def _data(facts: CompetitionFacts) -> tuple[Fact, ...]:
     counts, practice = facts.counts, facts.practice_counts
-    unit = "age groups" if isinstance(spec.data, SyntheticFacesSpec | CasiaSurfSpec) else "classes"
     return (
         Fact("Retain set", count_text(counts.retain, "image")),
         Fact("Forget set", count_text(counts.forget, "image")),
         Fact("Validation set", count_text(counts.validation, "image")),
-        Fact("Classes", classes_text(counts.classes, facts.class_names, unit)),
+        Fact("Labels", classes_text(counts.classes, facts.class_names)),
         Fact("Image", f"3 × {facts.image_size} × {facts.image_size}, float32, 0 to 255"),
         Fact("Batch size", str(facts.batch_size)),
         Fact("Batches", batches(counts, facts.batch_size)),

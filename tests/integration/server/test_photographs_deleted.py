@@ -151,10 +151,8 @@ def test_whatever_needs_photographs_is_refused_with_the_reason(site: Site, tmp_p
         with context.database.write() as session:
             return act(session)
 
-    with context.database.read() as session:
-        (scored,) = (one for one in session.scalars(select(Submission)) if str(one.id) == submission)
     for act in (
-        lambda: creation.rerun(context, scored.id, fresh_seeds=True),
+        lambda: creation.rerun(context, submission, fresh_seeds=True),
         lambda: creation.open_competition(context, SLUG),
         lambda: creation.start_finals(context, SLUG),
         lambda: creation.start_benchmark(context, SLUG),
