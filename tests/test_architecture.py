@@ -270,6 +270,15 @@ def test_worker_starts_without_sql() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False, cwd="/").returncode == 0
 
 
+def test_the_command_line_starts_without_an_extra() -> None:
+    extras = ("sqlalchemy", "fastapi", "alembic", "celery", "structlog", "jinja2", "argon2", "torch")
+    program = (
+        f"import sys, lethe.server.cli; sys.exit(', '.join(name for name in {extras} if name in sys.modules) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd="/")
+    assert done.stdout == "\n"
+
+
 def test_only_settings_read_the_environment() -> None:
     """STYLE: `os.environ` in settings; elsewhere only to hand it on to a child process, and for NO_COLOR."""
     allowed = {

@@ -11,7 +11,6 @@ import typer
 
 from lethe.server.cli.options import Home, Json, Slug, open_site
 from lethe.server.cli.storage import readable
-from lethe.server.competitions.phases import time_text
 
 if TYPE_CHECKING:
     from lethe.server.hosting.overview import Overview
@@ -32,6 +31,8 @@ def show(slug: Slug, home: Home = None, as_json: Json = False) -> None:
 
 
 def _lines(found: "Overview") -> Iterator[str]:
+    from lethe.server.competitions.phases import time_text
+
     yield f"{found.title} ({found.slug})"
     yield found.state
     yield from _fact("hosts", ", ".join(found.hosts) or "operators only")

@@ -48,6 +48,7 @@ FILL = """(number) => {
 # Fields of page forms that are filled nowhere below, and why.
 LEFT_OUT = {
     "csrf_token": "compared only",
+    "sha256": "compared only; shown where there are terms that the visitor has not accepted",
     "sure": "a box to tick, shown after the close",
     "invite": "shown where registration is by invitation; the address's `invite` fills it",
 }

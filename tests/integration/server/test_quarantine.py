@@ -290,9 +290,9 @@ def test_commands_of_operators(queue: Queue, monkeypatch: pytest.MonkeyPatch) ->
     assert "disabled" in lethe("worker", "list")
     assert lethe("worker", "enable", "a") == "a gets work.\n"
     (key,) = json.loads(lethe("worker-key", "list", "--json"))
-    assert f"{key['name']} " in lethe("worker-key", "list")
+    assert f"\n{key['name']}\t" in lethe("worker-key", "list")
     assert lethe("worker-key", "delete", key["name"], "--yes") == f"The key {key['name']} is deleted.\n"
-    assert lethe("worker-key", "list") == ""
+    assert lethe("worker-key", "list") == "key\tworkers\tlast call\n"
     with queue.site.context.database.read() as session:
         events = session.scalars(select(AuditEvent.action).order_by(AuditEvent.created_at)).all()
     assert events[-4:] == ["worker.drain", "worker.disable", "worker.enable", "worker_key.delete"]
