@@ -63,7 +63,7 @@ bench: install ## Measure speed beside references; ends with a table of goals
 	@scripts/packages bench
 	@$(ENV)/bin/python -m benchmarks
 
-results: install ## Run all baselines on the demo, resumable, into docs/results.{md,csv} and the README's table
+results: install ## Run all baselines on the demo, resumable, into docs/ (results, runs, provenance) and the README's table
 	@scripts/packages run
 	@$(ENV)/bin/lethe bench benchmarks/sweeps/demo.toml --out docs --block README.md
 

@@ -460,7 +460,7 @@ class TermsSpec(Contract):
     text: Annotated[
         str,
         Field(
-            max_length=20_000, description="Each person accepts it before her first upload, and again after a change"
+            max_length=20_000, description="Each person accepts it before their first upload, and again after a change"
         ),
         SeenBy.EVERYBODY,
     ] = ""

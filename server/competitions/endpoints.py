@@ -33,7 +33,7 @@ def get_competition(slug: str, context: AppContext) -> CompetitionFacts:
 
 @router.post("/competitions/{slug}/terms")
 def accept_terms(slug: str, read: NewAcceptance, user: CurrentUser, context: AppContext) -> TermsAccepted:
-    """Accept the terms of a competition as they are now; a person does that, before her first upload."""
+    """Accept the terms of a competition as they are now; a person does that, before their first upload."""
     with context.database.write() as session:
         return terms.accept(session, service.get_competition(session, slug), user, read.sha256)
 

@@ -58,7 +58,7 @@ class PracticeView(BaseModel):
 
 
 class TermsView(BaseModel):
-    """What each person accepts before her first upload. `sha256` is the version of the text."""
+    """What each person accepts before their first upload. `sha256` is the version of the text."""
 
     text: str
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -104,7 +104,7 @@ class CompetitionFacts(CompetitionRow):
         description="After the reveal a team gets the margins of its runs and of the oracles; if false, only the host",
     )
     terms: TermsView | None = Field(
-        default=None, description="Each person accepts them before her first upload; null: there are none"
+        default=None, description="Each person accepts them before their first upload; null: there are none"
     )
     consent: str = Field(default="", description="How people agreed to the use of their photographs")
     retention: str = Field(default="", description="How long photographs, and what was made of them, are kept")

@@ -1,4 +1,4 @@
-"""The terms of a competition: each person accepts them, not her team, because nobody can agree for another."""
+"""The terms of a competition: each person accepts them, not a team, because nobody can agree for another."""
 
 from sqlalchemy.orm import Session
 

@@ -1,4 +1,4 @@
-"""Terms are accepted by each person before her first upload: over the API, on the page, and by lethe submit."""
+"""Terms are accepted by each person before their first upload: over the API, on the page, and by lethe submit."""
 
 import json
 import re
