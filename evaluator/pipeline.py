@@ -187,11 +187,12 @@ def _evaluate_with(
                     fault = outcome.fault
                     interrupt.set()
         if job.stage is Stage.CHECK and failure is None:
-            report, outputs = runs.report_check([future.result() for future in futures], layer.packages)
-        if report is not None and decision is not None:
-            report = report.model_copy(update={"exact": runs.store_exact(), "left_out": decision.notes})
-        if report is not None and fault is None:
-            report = _with_practice_score(report, runs, [future.result() for future in futures], layer)
+            outcomes = [future.result() for future in futures]
+            report, outputs = runs.report_check(outcomes, layer.packages)
+            if report is not None and decision is not None:
+                report = report.model_copy(update={"exact": runs.store_exact(), "left_out": decision.notes})
+            if report is not None and fault is None:
+                report = _with_practice_score(report, runs, outcomes, layer)
         if fault is None and failure is None:
             for index, audit in runs.audit(weights):
                 records[index] = records[index].model_copy(update={"audit": audit})

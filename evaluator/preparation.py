@@ -12,7 +12,6 @@ from lethe.evaluator.artifacts.outputs import read_outputs, stack_outputs
 from lethe.evaluator.banks.identity import bank_identity
 from lethe.evaluator.banks.seeding import Progress, ReportProgress, fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
-from lethe.evaluator.contract.data_sources import ImageFolderSpec
 from lethe.evaluator.contract.prepared_competition import (
     ArtifactRef,
     Counts,
@@ -150,14 +149,13 @@ def _manifest(
     spec: CompetitionSpec, store: ArtifactStore, hidden: Photographs, practice: Photographs, *, skipped: int
 ) -> DataManifest:
     packed = pack_photographs(hidden)
-    names = spec.data.class_names if isinstance(spec.data, ImageFolderSpec) else ()
     return DataManifest(
         source=spec.data.source,
         photographs=store.put_named_by_digest("data/photographs", packed, ".safetensors"),
         images=len(hidden),
         identities=len(np.unique(hidden.identities)),
         class_counts=tuple(np.bincount(hidden.labels, minlength=hidden.classes).tolist()),
-        class_names=names,
+        class_names=spec.class_names,
         practice_images=len(practice),
         practice_identities=len(np.unique(practice.identities)),
         skipped=skipped,

@@ -1,11 +1,11 @@
 """What the results of a sweep depend on, as a document beside them."""
 
-import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from lethe import __version__
+from lethe.evaluator.artifacts.store import sha256_hex
 from lethe.evaluator.bench.runs import Bench, identity_of, run_seed
 from lethe.evaluator.bench.sweep import Method, Sweep
 from lethe.evaluator.environment import environment
@@ -37,7 +37,7 @@ def provenance_of(
             {
                 "method": one.name,
                 "constants": one.constants,
-                "source_sha256": hashlib.sha256(one.source).hexdigest(),
+                "source_sha256": sha256_hex(one.source),
                 "runs_stored_as": str(identity_of(bench, one)),
             }
             for one in methods
@@ -51,4 +51,4 @@ def row_key(bench: Bench, made_from: str) -> str:
     """Return the digest of all that decides the values of a row, `made_from` being its runs or its part of the bank."""
     metric = bench.spec.metric.model_dump_json()
     parts = (made_from, bench.split.bank_digest, bench.runs, metric, METRIC_VERSION, MEASURES_VERSION)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+    return sha256_hex(repr(parts).encode())

@@ -6,7 +6,6 @@ from typing import Final
 from pydantic import Field
 
 from lethe.evaluator.contract.base import Contract
-from lethe.evaluator.contract.data_sources import ImageFolderSpec
 from lethe.evaluator.contract.limits import limits_of
 from lethe.evaluator.contract.specification import (
     CompetitionSpec,
@@ -65,7 +64,7 @@ def facts_of(spec: CompetitionSpec) -> PracticeFacts:
         title=spec.title,
         architecture=spec.model.architecture,
         classes=spec.data.classes,
-        class_names=spec.data.class_names if isinstance(spec.data, ImageFolderSpec) else (),
+        class_names=spec.class_names,
         training=spec.training,
         batch_size=spec.evaluation.batch_size,
         metric=spec.metric,

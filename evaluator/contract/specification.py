@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from lethe.evaluator.contract.base import Contract
-from lethe.evaluator.contract.data_sources import DataSpec, SecretSeed, Seed, SyntheticFacesSpec
+from lethe.evaluator.contract.data_sources import DataSpec, ImageFolderSpec, SecretSeed, Seed, SyntheticFacesSpec
 from lethe.evaluator.contract.faults import FaultCode
 from lethe.evaluator.contract.limits import Limit, Unit
 from lethe.evaluator.contract.seen_by import SeenBy
@@ -569,6 +569,11 @@ class CompetitionSpec(Contract):
         if self.split.forget_by == "published" and self.data.source != "casia-surf":
             raise ValueError("split.forget_by = 'published' is the split of casia-surf, not of other sources")
         return self
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes in the order of their numbers; empty where classes have none."""
+        return self.data.class_names if isinstance(self.data, ImageFolderSpec) else ()
 
     def with_seeds(self, draw: Callable[[], int]) -> "CompetitionSpec":
         """The specification with every seed that it leaves out taken from `draw`."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from lethe.evaluator.contract.data_review import DataWarning
-from lethe.evaluator.contract.data_sources import ImageFolderSpec
 from lethe.evaluator.contract.prepared_competition import Counts
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.data.near_duplicates import near_duplicates
@@ -58,13 +57,7 @@ def review_data(spec: CompetitionSpec, files: Files, splits: dict[str, Counts], 
 
 def class_name(spec: CompetitionSpec, label: int) -> str:
     """The name of a class in the specification, or its number."""
-    names = spec.data.class_names if isinstance(spec.data, ImageFolderSpec) else ()
-    return names[label] if names else str(label)
-
-
-def has_people(photographs: Photographs) -> bool:
-    """Whether the source says who is on the photographs."""
-    return len(np.unique(photographs.identities)) < len(photographs)
+    return spec.class_names[label] if spec.class_names else str(label)
 
 
 def _classes(review: Review) -> list[DataWarning]:

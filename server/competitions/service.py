@@ -3,10 +3,10 @@
 import difflib
 import secrets
 from datetime import datetime
-from hashlib import sha256
 
 from sqlalchemy.orm import Session
 
+from lethe.evaluator.artifacts.store import sha256_hex
 from lethe.evaluator.contract.prepared_competition import Counts, PracticeFile, PreparedCompetition
 from lethe.evaluator.contract.specification import BoardSpec, CompetitionSpec, TermsSpec
 from lethe.evaluator.contract.submission import EXTRA_PARAMETERS
@@ -214,7 +214,7 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
 
 def terms_view(terms: TermsSpec) -> TermsView | None:
     """Return the text with its version, or None where the competition has none."""
-    return TermsView(text=terms.text, sha256=sha256(terms.text.encode()).hexdigest()) if terms.text else None
+    return TermsView(text=terms.text, sha256=sha256_hex(terms.text.encode())) if terms.text else None
 
 
 def _public(counts: Counts) -> PublicCounts:

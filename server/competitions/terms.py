@@ -2,7 +2,6 @@
 
 from sqlalchemy.orm import Session
 
-from lethe.server.competitions import queries
 from lethe.server.competitions.schemas import TermsAccepted, TermsView
 from lethe.server.competitions.service import specification, terms_view
 from lethe.server.errors import Conflict, Forbidden, NotFound
@@ -31,7 +30,7 @@ class NoTerms(NotFound):
 
 
 def pending(session: Session, competition: Competition, user: User) -> TermsView | None:
-    """Return the terms that `user` has to accept before she uploads; None if there is nothing left to accept."""
+    """Return the terms that `user` has to accept before they upload; None if there is nothing left to accept."""
     terms = terms_view(specification(competition).terms)
     if terms is None or session.get(TermsAcceptance, (competition.id, user.id, terms.sha256)) is not None:
         return None
@@ -63,8 +62,3 @@ def accept(session: Session, competition: Competition, user: User, digest: str) 
         session.add(found)
         session.flush()
     return TermsAccepted(sha256=digest, accepted_at=found.accepted_at)
-
-
-def accepted_counts(session: Session, competition: Competition) -> dict[str, int]:
-    """Return how many people have accepted each version of the terms, by its digest."""
-    return queries.accepted_counts(session, competition)

@@ -56,7 +56,7 @@ def set_operator(session: Session, username: str, *, is_operator: bool) -> None:
 def set_host(session: Session, username: str, slug: str, *, is_host: bool) -> str | None:
     """Make an account a host of the competition `slug`, or take the role away.
 
-    Return the name of the new host's team there, unless it is a baseline: she takes part in what she can see through.
+    Return the name of the new host's team there, unless it is a baseline: hosts see what is hidden from other teams.
     """
     user, competition = _lock_user(session, username), get_competition(session, slug, drafts=True)
     role = session.get(CompetitionHost, (competition.id, user.id))

@@ -19,8 +19,8 @@ from lethe.evaluator.measures.registry import MEASURES_VERSION
 from lethe.evaluator.metrics import METRIC_VERSION, Pool
 from lethe.evaluator.metrics.pools_file import write_pools
 from lethe.evaluator.scoring.reference_set import ReferenceSet, load_reference_set
+from lethe.server.competitions.queries import accepted_counts
 from lethe.server.competitions.service import get_competition, prepared_once, require_photographs, specification
-from lethe.server.competitions.terms import accepted_counts
 from lethe.server.context import Context
 from lethe.server.errors import ConfigurationError
 from lethe.server.hosting import queries

@@ -4,6 +4,7 @@ What remains is the audit log, and what other competitions need too: a bank or d
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -45,9 +46,7 @@ def delete(context: Context, slug: str, *, actor: str | None = None) -> Deleted:
         competition = get_competition(session, slug, drafts=True)
         banks = own_banks(session, context.artifacts, competition)
         doomed = own_artifacts(session, context.artifacts, competition, banks)
-    identities = {identity_key(bank) for bank in banks} & doomed.keys()  # last: they tell which banks there are
-    context.artifacts.delete(doomed.keys() - identities)
-    context.artifacts.delete(identities)
+    delete_artifacts(context.artifacts, doomed, banks)
     with context.database.write() as session:
         competition = lock_competition(session, slug)
         found = Deleted(
@@ -59,6 +58,16 @@ def delete(context: Context, slug: str, *, actor: str | None = None) -> Deleted:
         session.expunge_all()
         record(session, "competition.delete", slug, actor=actor, submissions=found.submissions, artifacts=len(doomed))
     return found
+
+
+def delete_artifacts(store: ArtifactStore, doomed: Mapping[str, int], banks: set[str]) -> None:
+    """Delete what is `doomed`, by key; last the identities of these banks, which tell which banks there are.
+
+    Raises ArtifactStoreAway; the next call goes on.
+    """
+    identities = {identity_key(bank) for bank in banks} & doomed.keys()
+    store.delete(doomed.keys() - identities)
+    store.delete(identities)
 
 
 def own_artifacts(session: Session, store: ArtifactStore, competition: Competition, banks: set[str]) -> dict[str, int]:

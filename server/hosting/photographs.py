@@ -7,7 +7,6 @@ printed and said of their errors goes for the same reason. Plots stay, which are
 
 from sqlalchemy.orm import Session
 
-from lethe.evaluator.artifacts.oracles import identity_key
 from lethe.server.audit_log.events import record
 from lethe.server.competitions.phases import Phase, is_benchmark, phase
 from lethe.server.competitions.service import get_competition, lock_competition
@@ -15,7 +14,7 @@ from lethe.server.context import Context
 from lethe.server.hosting import deletion_queries, queries
 from lethe.server.hosting.actions import PhaseConflict
 from lethe.server.hosting.artifact_references import refs_in
-from lethe.server.hosting.deletion import Deleted, own_artifacts, own_banks
+from lethe.server.hosting.deletion import Deleted, delete_artifacts, own_artifacts, own_banks
 from lethe.server.hosting.finals import require_none_waiting
 from lethe.server.models import Competition
 from lethe.server.models.times import utc_now
@@ -42,9 +41,7 @@ def delete_photographs(context: Context, slug: str, *, actor: str | None = None)
         doomed = own_artifacts(session, context.artifacts, competition, banks)
         kept = sources | {ref.key for document in plots for ref in refs_in(document)}
         doomed = {key: size for key, size in doomed.items() if key not in kept}
-    identities = {identity_key(bank) for bank in banks} & doomed.keys()  # last: they tell which banks there are
-    context.artifacts.delete(doomed.keys() - identities)
-    context.artifacts.delete(identities)
+    delete_artifacts(context.artifacts, doomed, banks)
     with context.database.write() as session:
         competition = lock_competition(session, slug)
         deletion_queries.delete_outputs(session, competition, banks, nothing=NOTHING)

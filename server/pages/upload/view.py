@@ -38,7 +38,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Terms:
-    """What the visitor has to accept before she uploads, in paragraphs, with its version."""
+    """What the visitor has to accept before they upload, in paragraphs, with its version."""
 
     text: tuple[str, ...]
     sha256: str
