@@ -18,6 +18,7 @@ import pytest
 
 from lethe import Progress, bench
 from lethe.evaluator.measures.registry import measure_of
+from tests.commands import run_lethe
 
 SPECIFICATION = """
 slug = "tiny"
@@ -57,11 +58,7 @@ pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.usefixtures("kept
 
 
 def lethe(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lethe.server.cli", *arguments],
-        env=os.environ | {"LETHE_HOME": str(folder / "home")},
-        text=True, capture_output=True, check=False, timeout=500, cwd=folder,
-    )  # fmt: skip
+    return run_lethe(*arguments, cwd=folder, environment=os.environ | {"LETHE_HOME": str(folder / "home")})
 
 
 def records(folder: Path) -> dict[Path, int]:

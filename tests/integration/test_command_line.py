@@ -6,21 +6,17 @@ import shutil
 import socket
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.commands import run_lethe
 from tests.conftest import LIGHT_WORKERS
 
 
 def lethe(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LETHE_")} | LIGHT_WORKERS
-    return subprocess.run(
-        [sys.executable, "-m", "lethe.server.cli", *arguments],
-        env={**kept, "LETHE_HOME": str(home), **environment}, text=True, capture_output=True, check=False, timeout=120,
-        cwd="/",
-    )  # fmt: skip
+    return run_lethe(*arguments, cwd="/", environment={**kept, "LETHE_HOME": str(home), **environment})
 
 
 def one_line(result: subprocess.CompletedProcess[str]) -> str:

@@ -5,8 +5,6 @@ import hashlib
 import json
 import math
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.commands import run_lethe
 from tests.record import contracts, stored
 from tests.record.home import FOLDER, SLUG
 from tests.record.observed import GROUPS, NUMBERS, SHOWN, Original, computed, original
@@ -67,8 +66,7 @@ def test_every_score_comes_out_again(home: Original) -> None:
 @pytest.mark.skipif(version("torch") != TORCH, reason="another torch trains other models")
 def test_the_oracles_are_those_that_this_code_would_train(home: Original) -> None:
     """Otherwise every competition that exists would lose its bank; nothing is trained where none is missing."""
-    command = [sys.executable, "-m", "lethe.server.cli", "admin", "oracles", "seed", SLUG, "--json", "--home"]
-    done = subprocess.run([*command, str(home.copy("seeded"))], capture_output=True, text=True, check=True, cwd="/")
+    done = run_lethe("admin", "oracles", "seed", SLUG, "--json", "--home", str(home.copy("seeded")), check=True)
     seeded = json.loads(done.stdout)
     assert (seeded["trained"], seeded["wanted"], seeded["here"]) == (ORACLES, ORACLES, 0)
 

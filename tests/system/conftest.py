@@ -19,6 +19,7 @@ import pytest
 
 from lethe.evaluator.worker.self_test import require_self_test
 from lethe.sandbox.doctor import mode
+from tests.commands import run_lethe
 from tests.conftest import LIGHT_WORKERS, free_port, make_bucket, new_database, require_component
 from tests.integration.package_index import Index, open_folder
 
@@ -84,10 +85,7 @@ class Installation:
 
     def lethe(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """One command of the command line."""
-        return subprocess.run(
-            [sys.executable, "-m", "lethe.server.cli", *arguments],
-            env=self.environment, text=True, capture_output=True, check=check, timeout=240, cwd=self.home,
-        )  # fmt: skip
+        return run_lethe(*arguments, cwd=self.home, environment=self.environment, check=check)
 
     def register(self, name: str) -> httpx.Client:
         body = {"username": name, "email": f"{name}@example.org", "password": "correct horse"}

@@ -20,7 +20,7 @@ from lethe.server.scoring.scorer import Scorer
 from lethe.server.scoring.stored_outputs import run_outputs
 from tests.integration.server.conftest import AUDITED, BANK, SLUG, Site, spec, upload
 
-pytestmark = pytest.mark.component("postgresql")
+pytestmark = [pytest.mark.component("postgresql"), pytest.mark.one_database]
 
 AUDITS = 4  # in chunks of three runs: the first is audited whole, the second in part, the last not at all
 

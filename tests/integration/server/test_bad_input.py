@@ -44,7 +44,7 @@ ACCEPTED = {
     "dependencies": b'# /// script\n# dependencies = ["numpy>=1"]\n# ///\n' + GOOD,
 }
 
-pytestmark = pytest.mark.component("postgresql")
+pytestmark = [pytest.mark.component("postgresql"), pytest.mark.one_database]
 
 
 def test_refused_files_store_nothing(site: Site) -> None:

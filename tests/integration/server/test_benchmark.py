@@ -21,7 +21,7 @@ from lethe.server.models import AuditEvent, Competition, Score, Standing, Submis
 from lethe.server.queue.jobs import run_seed
 from tests.integration.server.conftest import GOOD, RUNS, SLUG, Site, upload
 
-pytestmark = pytest.mark.component("postgresql")
+pytestmark = [pytest.mark.component("postgresql"), pytest.mark.one_database]
 
 HERE = f"/competitions/{SLUG}"
 NEAR = 0.2

@@ -12,7 +12,7 @@ from lethe.server.competitions import service
 from lethe.server.hosting import account_administration
 from tests.integration.server.conftest import GOOD, SLUG, Site, spec
 
-pytestmark = pytest.mark.component("postgresql")
+pytestmark = [pytest.mark.component("postgresql"), pytest.mark.one_database]
 DRAFT, NOTHING = "secret-hospital", "public-hospital"  # names of one length, so that even lengths must agree
 FIELDS = {"name": "n", "title": "t", "until": "2999-01-01T00:00:00Z", "reason": "r", "sure": "1"}
 

@@ -26,6 +26,8 @@ from lethe.server.models import AuditEvent, Score
 from lethe.server.models.times import utc_now
 from tests.integration.server.conftest import SLUG, Site, spec, upload
 
+pytestmark = pytest.mark.one_database
+
 
 def edited(site: Site, wanted: CompetitionSpec) -> list[str]:
     """The keys that changed."""

@@ -16,7 +16,7 @@ from lethe.server.models import TeamMember
 from lethe.server.submissions import event_stream
 from tests.integration.server.conftest import Site, upload
 
-pytestmark = pytest.mark.component("postgresql")
+pytestmark = [pytest.mark.component("postgresql"), pytest.mark.one_database]
 
 
 def told(client: httpx.Client, identifier: str) -> list[dict[str, Any]]:

@@ -2,8 +2,6 @@
 
 import io
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,9 +28,10 @@ from lethe.server.pages.formatting import score_text
 from lethe.server.scoring import evidence
 from lethe.server.scoring.endpoints import MEDIA_TYPE
 from lethe.server.scoring.evidence import EvidenceFiles, find_evidence
+from tests.commands import run_lethe
 from tests.integration.server.conftest import FORGET, RUNS, SLUG, Site, upload
 
-pytestmark = pytest.mark.component("postgresql")
+pytestmark = [pytest.mark.component("postgresql"), pytest.mark.one_database]
 
 NEAR = 0.2
 """How far the runs' margins are from the oracles': near enough for a score above zero."""
@@ -62,8 +61,7 @@ def stored(site: Site, evaluation: Evaluation = Evaluation.PUBLIC) -> tuple[floa
 
 def scored_again(file: Path, *options: str) -> tuple[float, list[float]]:
     """What `lethe score` makes of a file."""
-    command = [sys.executable, "-m", "lethe.server.cli", "score", str(file), "--json", *options]
-    report = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, cwd="/").stdout)
+    report = json.loads(run_lethe("score", str(file), "--json", *options, check=True).stdout)
     return report["final_score"], report["interval"]
 
 

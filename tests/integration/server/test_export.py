@@ -5,8 +5,6 @@ import hashlib
 import io
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +23,7 @@ from lethe.server.hosting.archive import FolderInUse, export
 from lethe.server.hosting.mlflow_tracking import log_archive, require_target
 from lethe.server.models import OutputPack
 from lethe.server.scoring.queries import reference_scores
+from tests.commands import run_lethe
 from tests.integration.server.conftest import FORGET, RUNS, SECRET, SLUG, Site, drawn_outputs, upload
 
 pytestmark = pytest.mark.component("postgresql")
@@ -66,8 +65,7 @@ def test_an_archive_holds_every_number_and_no_secret(archive: Path, site: Site) 
 
 def scored(*files: Path, options: tuple[str, ...] = ()) -> dict[str, Any]:
     """What `lethe score` makes of the files; the warnings would name an array that it does not know."""
-    command = [sys.executable, "-m", "lethe.server.cli", "score", *map(str, files), "--json", *options]
-    report: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    report: dict[str, Any] = json.loads(run_lethe("score", *map(str, files), "--json", *options, check=True).stdout)
     assert "arrays_ignored" not in {warning["code"] for warning in report["warnings"]}
     return report
 

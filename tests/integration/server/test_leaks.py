@@ -22,7 +22,7 @@ from lethe.server.queue.jobs import run_seed
 from lethe.server.scoring.scorer import Scorer
 from tests.integration.server.conftest import AUDITED, BANK, GOOD, SLUG, Site, upload
 
-pytestmark = pytest.mark.component("postgresql")
+pytestmark = [pytest.mark.component("postgresql"), pytest.mark.one_database]
 HIDDEN_NAMES = (
     *("replicates", "dossier", "forgetting_quality", "retain_ratio", "test_ratio", "original_outputs"),
     *(

@@ -21,6 +21,8 @@ from lethe.server.scoring import rescoring
 from tests.integration.server.conftest import SLUG, Site, spec, upload
 from tests.integration.server.test_plots import browser, make_host
 
+pytestmark = pytest.mark.one_database
+
 
 class Measuring:
     """A measurer whose jobs a test waits for."""

@@ -36,6 +36,8 @@ from lethe.server.settings import Settings
 from tests.conftest import free_port
 from tests.integration.server.conftest import GOOD, RUNS, Site, upload
 
+pytestmark = pytest.mark.one_database
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -18,7 +18,7 @@ from lethe.server.models.times import utc_now
 from lethe.server.queue import estimates
 from tests.integration.server.conftest import GOOD, RUNS, SLUG, Site, spec, upload
 
-pytestmark = pytest.mark.component("postgresql")
+pytestmark = [pytest.mark.component("postgresql"), pytest.mark.one_database]
 STEP_S = 3600
 FAULT = {"code": "exception", "owner": "participant", "message": "mine", "line": 1}
 SINCE_UPLOAD = re.compile(r"(?i)(under )?\d+ min(?= since the upload| so far)")  # the viewer's own clock

@@ -29,7 +29,7 @@ from lethe.server.submissions.service import SubmissionNotFound
 from lethe.server.submissions.short_ids import id_range, the_only
 from tests.integration.server.conftest import GOOD, RUNS, SLUG, Site, upload
 
-pytestmark = pytest.mark.component("postgresql")
+pytestmark = [pytest.mark.component("postgresql"), pytest.mark.one_database]
 PAGE = f"/competitions/{SLUG}/submissions"
 FAR, NEAR = 3.0, 0.0
 

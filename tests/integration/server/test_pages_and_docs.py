@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.server.conftest import Site
 
-pytestmark = pytest.mark.component("postgresql")
+pytestmark = [pytest.mark.component("postgresql"), pytest.mark.one_database]
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 

@@ -20,6 +20,8 @@ from lethe.server.models.times import utc_now
 from lethe.server.submissions import reruns
 from tests.integration.server.conftest import GOOD, SLUG, Site, upload
 
+pytestmark = pytest.mark.one_database
+
 NAMES = ["epsilon", "margins", "accuracies", "times", "histogram"]
 ROUNDED = "histogram"
 

@@ -34,7 +34,7 @@ from lethe.server.security.credentials import WorkerKeyInvalid, require_worker_k
 from lethe.server.security.digests import digest_secret
 from tests.integration.server.conftest import CAPABILITIES, GOOD, Site, spec, upload
 
-pytestmark = pytest.mark.component("postgresql")
+pytestmark = [pytest.mark.component("postgresql"), pytest.mark.one_database]
 FULL_DISK = platform_fault("OSError: [Errno 28] No space left on device")
 
 

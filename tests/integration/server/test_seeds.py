@@ -20,7 +20,7 @@ from lethe.server.submissions import reruns
 from tests.integration.server.conftest import GOOD, RUNS, SECRET, SLUG, Site, upload
 from tests.integration.server.test_migrations import BEFORE_0017
 
-pytestmark = pytest.mark.component("postgresql")
+pytestmark = [pytest.mark.component("postgresql"), pytest.mark.one_database]
 FAULT = {"code": "exception", "owner": "participant", "message": "mine", "line": 1}
 
 

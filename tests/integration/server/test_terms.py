@@ -18,6 +18,8 @@ from lethe.server.hosting.archive import export
 from lethe.server.models import TermsAcceptance
 from tests.integration.server.conftest import GOOD, SLUG, Site, spec, upload
 
+pytestmark = pytest.mark.one_database
+
 TEXT = "I use the photographs for this only.\n\nI publish none."
 DIGEST = sha256(TEXT.encode()).hexdigest()
 TERMS = TermsSpec(text=TEXT, consent="All have agreed in writing.", retention="Deleted by the end of 2027.")

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, event
 from lethe.server.http import body_limit, protocol
 from tests.integration.server.conftest import SLUG, Site
 
-pytestmark = pytest.mark.component("postgresql")
+pytestmark = [pytest.mark.component("postgresql"), pytest.mark.one_database]
 MIB = 2**20
 
 

@@ -1,7 +1,5 @@
 """Wrong variables stop a process with one line that says what to write."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ from lethe.evaluator.settings_base import SecretUnreadable
 from lethe.server.cli.environment import require_known_variables
 from lethe.server.errors import ConfigurationError
 from lethe.server.settings import Settings
+from tests.commands import run_lethe
 
 WORKER = {"LETHE_SERVER_URL": "http://h:8000", "LETHE_WORKER_KEY": "lethew_x", "LETHE_ARTIFACTS_URL": "s3://bucket/x"}
 
@@ -111,10 +110,7 @@ def test_only_secrets_are_read_from_files(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_misspelt_variable_opens_no_empty_site(tmp_path: Path) -> None:
     environment = {"PATH": "/usr/bin", "LETHE_HOME": str(tmp_path / "home"), "LETHE_DATABSE_URL": "postgresql://h/x"}
     for command in (["migrate"], ["serve"], ["worker"], ["admin", "worker", "list"]):
-        done = subprocess.run(
-            [sys.executable, "-m", "lethe.server.cli", *command],
-            env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        done = run_lethe(*command, environment=environment)
         assert done.returncode == 1
         assert done.stderr.startswith("lethe: LETHE_DATABSE_URL is no setting: did you mean LETHE_DATABASE_URL?")
         assert done.stderr.count("\n") == 1
@@ -129,10 +125,7 @@ def test_a_database_that_does_not_answer_is_one_line(command: list[str], tmp_pat
         "LETHE_HOME": str(tmp_path),
         "LETHE_DATABASE_URL": "postgresql://lethe:secret@127.0.0.1:9/x",
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "lethe.server.cli", *command],
-        env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = run_lethe(*command, environment=environment)
     assert done.returncode == 1
     assert "does not answer, see LETHE_DATABASE_URL: connection failed" in done.stderr
     assert "secret" not in done.stderr
