@@ -10,6 +10,7 @@ from lethe.evaluator.artifacts import ArtifactStore
 from lethe.evaluator.artifacts.oracles import ModelRecord
 from lethe.evaluator.artifacts.outputs import read_outputs, stack_outputs
 from lethe.evaluator.banks.identity import bank_identity
+from lethe.evaluator.banks.network_check import NetworkTrial, check_network
 from lethe.evaluator.banks.seeding import Progress, ReportProgress, fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
 from lethe.evaluator.contract.prepared_competition import (
@@ -54,10 +55,13 @@ def prepare(
     finds them. Repeating it, or continuing after it was killed, trains nothing twice and gives the same result.
     `progress` is called with the stages `data` and `models`, `look` before any training with what was read, also when
     the data are then refused. Raises DataError before any training when the data cannot
-    be used or split as specified, or the store is too small, and TrainingFailed when a training process dies or raises.
+    be used or split as specified, or the store is too small, NetworkRefused when the network cannot be trained, and
+    TrainingFailed when a training process dies or raises.
     """
     files = _reporting(files, progress)
-    collection, splits, practice_side = _read(spec, store, files, look)
+    with training_pool(1) as pool:
+        network = check_network(_trial(spec), pool)
+    collection, splits, practice_side = _read(spec, store, files, look, network.facts.state_bytes)
     hidden, practice = collection.hidden, collection.practice
     manifest = _manifest(spec, store, hidden, practice, skipped=len(files.skipped))
     named = splits.named
@@ -89,6 +93,7 @@ def prepare(
     sheet_ref = store.put_named_by_digest(f"data/{digest(practice)[:16]}/contact-sheet", sheet, ".png")
     return PreparedCompetition(
         data=manifest,
+        network=network.facts,
         public=prepared["public"],
         final=prepared.get("final"),
         practice=_prepared_practice(practice_bundles, practice_original, practice_counts),
@@ -113,22 +118,34 @@ def prepare_practice(
 
 
 def _read(
-    spec: CompetitionSpec, store: ArtifactStore, files: Files, look: Look | None
+    spec: CompetitionSpec, store: ArtifactStore, files: Files, look: Look | None, checkpoint: int
 ) -> tuple[Collection, Splits, Split]:
-    """Read and split the photographs, and those to practise on; `look` is called also when they are refused."""
+    """Read and split the photographs, and those to practise on; `look` is called also when they are refused.
+
+    `checkpoint` is the size of one in bytes.
+    """
     counts: dict[str, Counts] = {}
     needed = None
     try:
         collection = load_collection(spec, files)
         splits = _draw(collection.hidden, spec.split, spec, is_hidden=collection.is_hidden)
         counts |= {name: _counts(collection.hidden, split) for name, split in splits.named.items()}
-        needed = needed_bytes(spec, collection.hidden, splits)
+        needed = needed_bytes(spec, collection.hidden, splits, checkpoint=checkpoint)
         practice_side = _draw_practice(spec, collection.practice)
         require_space(spec, store, needed)
         return collection, splits, practice_side
     finally:
         if look is not None and files.photographs is not None:
             look(review_data(spec, files, counts, needed))
+
+
+def _trial(spec: CompetitionSpec) -> NetworkTrial:
+    return NetworkTrial(
+        network=spec.model.network.text,
+        classes=spec.data.classes,
+        image_size=spec.data.image_size,
+        batch_size=spec.training.batch_size,
+    )
 
 
 def _reporting(files: Files | None, progress: ReportProgress | None) -> Files:

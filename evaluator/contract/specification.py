@@ -11,12 +11,15 @@ from lethe.evaluator.contract.base import Contract
 from lethe.evaluator.contract.data_sources import DataSpec, ImageFolderSpec, SecretSeed, Seed, SyntheticFacesSpec
 from lethe.evaluator.contract.faults import FaultCode
 from lethe.evaluator.contract.limits import Limit, Unit
+from lethe.evaluator.contract.networks import BUILT_IN, TORCHVISION, Network
 from lethe.evaluator.contract.seen_by import SeenBy
 from lethe.evaluator.contract.submission import NOTEBOOK_SUFFIX
 
 Fraction = Annotated[float, Field(gt=0, lt=1), Unit.SHARE]
 Count = Annotated[int, Field(ge=1), Unit.COUNT]
 Time = Annotated[AwareDatetime | None, SeenBy.EVERYBODY]
+OptionValue = bool | int | float | str | list[bool | int | float | str]
+SOURCE_CHARS = 100_000
 LEAST_PRACTICE = 8
 LEAST_ORACLES = 8
 PackageName = Annotated[
@@ -106,13 +109,62 @@ class PracticeSpec(Contract):
 
 
 class ModelSpec(Contract):
-    """The architecture every model of the competition shares."""
+    """The architecture every model of the competition shares, by name or as a module of the host's own."""
 
     architecture: Annotated[
-        Literal["resnet18", "resnet-small"],
-        Field(description="ResNet-18 with 11 million weights, or a small residual network with 90,000"),
+        str,
+        Field(
+            max_length=100,
+            description="`resnet-small` (90,000 weights), `resnet18` (11 million), `torchvision:NAME` for any "
+            "classification model of torchvision, or what an installed package offers as `lethe.architectures`",
+        ),
         SeenBy.EVERYBODY,
     ] = "resnet-small"
+    options: Annotated[
+        dict[str, OptionValue],
+        Field(description="What the constructor or `build` gets beside the classes, such as `{ width_mult = 0.5 }`"),
+        SeenBy.EVERYBODY,
+    ] = {}
+    module: Annotated[
+        str,
+        Field(
+            max_length=200,
+            pattern=r"^$|^[A-Za-z0-9_-]+\.py$",
+            description="Python file beside the specification with `build(classes) -> nn.Module`, in place of "
+            "`architecture`; everybody can read it",
+        ),
+        SeenBy.EVERYBODY,
+    ] = ""
+    source: Annotated[
+        str,
+        Field(
+            max_length=SOURCE_CHARS,
+            description="Text of the module; it is read from the file that `module` names, or from the package",
+        ),
+        SeenBy.EVERYBODY,
+    ] = ""
+
+    @model_validator(mode="after")
+    def _known(self) -> "ModelSpec":
+        if self.module and not self.source:
+            raise ValueError(f"the text of {self.module} is missing: it is read where a specification is a file")
+        if self.source:
+            return self
+        if self.architecture not in BUILT_IN and not self.architecture.startswith(TORCHVISION):
+            raise ValueError(
+                f"architecture must be one of {', '.join(BUILT_IN)}, {TORCHVISION}NAME or the name of an installed "
+                f"architecture, not {self.architecture!r}"
+            )
+        if self.options and self.architecture in BUILT_IN:
+            raise ValueError(f"{self.architecture} takes no options; {TORCHVISION}resnet18 does")
+        if reserved := sorted({"weights", "progress", "num_classes"} & set(self.options)):
+            raise ValueError(f"options must leave out {', '.join(reserved)}: networks begin untrained, classes are data's")
+        return self
+
+    @property
+    def network(self) -> Network:
+        """The network as workers and guests build it."""
+        return Network(self.module or self.architecture, dict(self.options), self.source)
 
 
 class TrainingSpec(Contract):

@@ -13,7 +13,7 @@ from lethe.evaluator.contract.practice_score import EPSILON_BIN, count_epsilon
 from lethe.server.cli.descriptions import expectation, resources
 from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import AllowUnsafe, DataFolder, Json, Server, Yes
-from lethe.server.cli.practice import obtain_bundle, practice_folder
+from lethe.server.cli.practice import confirm_network, obtain_bundle, practice_folder
 from lethe.server.cli.progress import training_progress
 from lethe.server.pages.formatting import curve_text
 
@@ -104,6 +104,7 @@ def _practice(
 
     if competition is not None:
         bundle = obtain_bundle(competition, server, yes=yes).open()
+        confirm_network(bundle, yes=yes)
         return bundle, bundle.facts
     spec = load_specification(specification)
     return spec, facts_of(spec)
