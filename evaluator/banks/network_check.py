@@ -205,9 +205,11 @@ def _require_forward(net: "nn.Module", trial: NetworkTrial, name: str) -> None:
         what = f"{name} fails in evaluation mode on images of {trial.image_size} × {trial.image_size}"
         logits = _logits(_tried(lambda: net(images), what), trial, name, FEW)
         again = _logits(net(images), trial, name, FEW)
-        alone = torch.cat([_tried(lambda: net(one[None]), f"{name} fails on a batch of one") for one in images])
+        alone = _tried(lambda: torch.cat([net(one[None]) for one in images]), f"{name} fails on a batch of one")
     if not torch.equal(logits, again):
-        raise NetworkRefused(f"{name} gives other answers to the same images in evaluation mode: it must be deterministic")
+        raise NetworkRefused(
+            f"{name} gives other answers to the same images in evaluation mode: it must be deterministic"
+        )
     if _apart(logits, _logits(alone, trial, name, FEW)) > TOLERANCE:
         raise NetworkRefused(f"{name} answers an image otherwise when others are in its batch, in evaluation mode")
     _require_unchanged(net, before, name)
@@ -227,7 +229,7 @@ def _require_training(net: "nn.Module", trial: NetworkTrial, name: str) -> float
         raise NetworkRefused(
             f"{name} changes its weights or names when it first sees data: replace what initialises itself from a batch"
         )
-    _tried(loss.backward, f"{name} has no gradient")
+    _tried(lambda: loss.backward(), f"{name} has no gradient")
     if all(parameter.grad is None for parameter in net.parameters()):
         raise NetworkRefused(f"{name}: no parameter gets a gradient")
     started = time.perf_counter()
@@ -258,8 +260,8 @@ def _logits(answer: object, trial: NetworkTrial, name: str, count: int) -> "Tens
 
     if not isinstance(answer, torch.Tensor):
         raise NetworkRefused(
-            f"{name} answers with {type(answer).__name__}, not a tensor of logits; torchvision's networks with auxiliary "
-            "classifiers need options = { aux_logits = false, init_weights = true }"
+            f"{name} answers with {type(answer).__name__}, not a tensor of logits; torchvision's networks with "
+            "auxiliary classifiers need options = { aux_logits = false, init_weights = true }"
         )
     if answer.shape != (count, trial.classes) or answer.dtype != torch.float32:
         raise NetworkRefused(
@@ -293,16 +295,17 @@ def _tried(attempt: Callable[[], Any], what: str) -> Any:
         return attempt()
     except NetworkRefused:
         raise
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the host's own code may raise anything
+    except (Exception, SystemExit) as error:
         raise NetworkRefused(f"{what}: {type(error).__name__}: {_first_line(error)}{_hint(what, error)}") from error
 
 
 def _hint(what: str, error: BaseException) -> str:
     if what.startswith(TORCHVISION) and "vit_" in what and "height" in str(error):
-        return ". Set model.options = { image_size = … } to data.image_size; both must be a multiple of the patch's size"
+        return (
+            ". Set model.options = { image_size = … } to data.image_size; both must be a multiple of the patch's size"
+        )
     return ""
 
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [""])[0][:200]
-

@@ -1,7 +1,7 @@
 """How a network is named between processes, from a shipped architecture to a host's own source. Standard library only.
 
-A network travels as one text, so that everything that could change its weights is in the identity of a bank: the name of
-a shipped one as it is, any other as JSON.
+A network travels as one text, so that everything that could change its weights is in the identity of a bank: the name
+of a shipped one as it is, any other as JSON.
 """
 
 import json

@@ -124,7 +124,7 @@ class ModelSpec(Contract):
         dict[str, OptionValue],
         Field(description="What the constructor or `build` gets beside the classes, such as `{ width_mult = 0.5 }`"),
         SeenBy.EVERYBODY,
-    ] = {}
+    ] = Field(default={})
     module: Annotated[
         str,
         Field(
@@ -158,7 +158,9 @@ class ModelSpec(Contract):
         if self.options and self.architecture in BUILT_IN:
             raise ValueError(f"{self.architecture} takes no options; {TORCHVISION}resnet18 does")
         if reserved := sorted({"weights", "progress", "num_classes"} & set(self.options)):
-            raise ValueError(f"options must leave out {', '.join(reserved)}: networks begin untrained, classes are data's")
+            raise ValueError(
+                f"options must leave out {', '.join(reserved)}: networks begin untrained, classes are data's"
+            )
         return self
 
     @property

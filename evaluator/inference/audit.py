@@ -109,7 +109,7 @@ def loss_barrier(start: nn.Module, end: nn.Module, images: Tensor, labels: Tenso
 def classifier_of(network: nn.Module) -> nn.Module:
     """The last linear layer in the order of the network's parts; without one, the last part that has parameters."""
     modules = list(network.modules())
-    linear = [module for module in modules if isinstance(module, nn.Linear)]
+    linear: list[nn.Module] = [module for module in modules if isinstance(module, nn.Linear)]
     return (linear or [module for module in modules if next(module.parameters(recurse=False), None) is not None])[-1]
 
 

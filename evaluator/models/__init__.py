@@ -21,8 +21,8 @@ def build_model(architecture: str, classes: int) -> nn.Module:
 
     architecture: the text of a `Network`. Input (B, 3, H, W) float32, output (B, classes) float32 logits. `resnet18` is
     torchvision's, unchanged; `resnet-small` has the same layer names. The source of a host's module is executed. Raises
-    ValueError for another name, fewer than two classes, and a module without a `build` that gives a network; and what a
-    constructor raises.
+    ValueError for another name or fewer than two classes, TypeError for a module without a `build` that gives a
+    network, and what a constructor raises.
     """
     if classes < 2:
         raise ValueError(f"a classifier needs at least 2 classes, not {classes}")
@@ -37,24 +37,26 @@ def build_model(architecture: str, classes: int) -> nn.Module:
 
 
 def _from_torchvision(network: Network, classes: int) -> nn.Module:
-    from torchvision import models  # importing torchvision takes seconds; the small network needs none
+    # Importing torchvision takes seconds, and the small network needs none.
+    from torchvision import models
+    from torchvision.models._api import get_model, list_models
 
     name = network.name.removeprefix(TORCHVISION)
-    known = models.list_models(module=models)
+    known = list_models(module=models)
     if name not in known:
         near = get_close_matches(name, known)
         raise ValueError(f"torchvision has no classification model {name!r}; near are {', '.join(near) or 'none'}")
-    built: nn.Module = models.get_model(name, weights=None, num_classes=classes, **network.options)
+    built: nn.Module = get_model(name, weights=None, num_classes=classes, **network.options)
     return built
 
 
 def _from_source(network: Network, classes: int) -> nn.Module:
     build = getattr(_module(network.name, network.source), BUILD, None)
     if not callable(build):
-        raise ValueError(f"{network.name} has no function {BUILD}(classes)")
+        raise TypeError(f"{network.name} has no function {BUILD}(classes)")
     built = build(classes, **network.options)
     if not isinstance(built, nn.Module):
-        raise ValueError(f"{BUILD} of {network.name} returns {type(built).__name__}, not a torch.nn.Module")
+        raise TypeError(f"{BUILD} of {network.name} returns {type(built).__name__}, not a torch.nn.Module")
     return built
 
 

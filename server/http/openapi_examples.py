@@ -12,7 +12,10 @@ _SUBMISSION_ID, _TEAM_ID = "7d3f7d6e-4a39-4c58-9f0a-0d7a0c2f7b11", "c0f5b8f4-6a0
 _OTHER_ID = "5b1b2b7c-0a53-4a42-8d55-7f6f0c8a3e90"
 _TOKEN = {"id": _OTHER_ID, "name": "laptop", "expires_at": _LATER}
 _NETWORK = {
-    "name": "resnet-small", "options": {}, "source": "", "weights": 89226,
+    "name": "resnet-small",
+    "options": {},
+    "source": "",
+    "weights": 89226,
     "layers": ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool", "fc"],
 }
 _TERMS = {
@@ -90,8 +93,8 @@ EXAMPLES: dict[str, Any] = {
         "public_starts_at": _AT, "public_ends_at": _LATER, "final_ends_at": None, "revealed_at": None,
         "edited_at": None,
         "photographs_deleted_at": None,
-        "final_selections": 2, "metric": None, "architecture": "resnet-small", "network": _NETWORK, "image_size": 32, "batch_size": 64,
-        "runs": 32,
+        "final_selections": 2, "metric": None, "architecture": "resnet-small", "network": _NETWORK,
+        "image_size": 32, "batch_size": 64, "runs": 32,
         "limits": _defaults(LimitsSpec, DependenciesSpec),
         "quotas": _defaults(QuotasSpec),
         "counts": {"retain": 660, "forget": 84, "validation": 48, "classes": 10},

@@ -1,5 +1,7 @@
 """A host's network is refused with one sentence before anything is trained, and tried without credentials."""
 
+from typing import Any
+
 import pytest
 
 from lethe.evaluator.banks.network_check import (
@@ -56,7 +58,10 @@ def build(classes):
     return net
 """
 BAD = {
-    "import": ("import nowhere_to_be_found\n" + BUILD, "imports nowhere_to_be_found, which workers and sandboxes do not"),
+    "import": (
+        "import nowhere_to_be_found\n" + BUILD,
+        "imports nowhere_to_be_found, which workers and sandboxes do not",
+    ),
     "relative": ("from . import other\n" + BUILD, "the module must stand alone"),
     "syntax": ("def build(classes:\n", "model.py is no Python"),
     "no_build": (HEAD, r"has no function build\(classes\)"),
@@ -70,19 +75,29 @@ BAD = {
         HEAD + "def build(classes):\n    torch.manual_seed(7)\n    return Net(classes)",
         "the same weights with every seed",
     ),
-    "lazy": (HEAD + MADE.format("net.head = nn.LazyLinear(classes)"), "head.weight gets its shape from the first batch"),
+    "lazy": (
+        HEAD + MADE.format("net.head = nn.LazyLinear(classes)"),
+        "head.weight gets its shape from the first batch",
+    ),
     "tied": (HEAD + MADE.format("net.twin = nn.Linear(4, classes); net.twin.weight = net.head.weight"), "share memory"),
     "double": (HEAD + MADE.format("net.double()"), "weights are trained as float32"),
     "frozen": (HEAD + MADE.format("net.requires_grad_(False)"), "no parameter that can be trained"),
     "extra_state": (
-        HEAD + "class Other(Net):\n    def get_extra_state(self):\n        return {}\n    def set_extra_state(self, s): ...\n"
+        HEAD
+        + "class Other(Net):\n    def get_extra_state(self):\n        return {}\n    def set_extra_state(self, _): 0\n"
         "def build(classes):\n    return Other(classes)",
         "_extra_state of the state dict is dict, not a tensor",
     ),
-    "shape": (HEAD + FORWARD.format("return super().forward(images)[:, :2]"), r"with \(4, 2\) torch.float32; logits must"),
+    "shape": (
+        HEAD + FORWARD.format("return super().forward(images)[:, :2]"),
+        r"with \(4, 2\) torch.float32; logits must",
+    ),
     "tuple": (HEAD + FORWARD.format("return super().forward(images), 1"), "answers with tuple, not a tensor of logits"),
     "nan": (HEAD + FORWARD.format("return super().forward(images) * float('nan')"), "NaN or infinite"),
-    "too_small": (HEAD + MADE.format("net.body = nn.Conv2d(3, 4, 40)"), "fails in evaluation mode on images of 16 × 16"),
+    "too_small": (
+        HEAD + MADE.format("net.body = nn.Conv2d(3, 4, 40)"),
+        "fails in evaluation mode on images of 16 × 16",
+    ),
     "batch_of_one": (
         HEAD + FORWARD.format("return super().forward(images) / (len(images) - 1 or 1 / 0)"),
         "fails on a batch of one",
@@ -106,8 +121,8 @@ BAD = {
 
 @pytest.mark.parametrize(("source", "said"), BAD.values(), ids=BAD)
 def test_what_cannot_be_trained_is_refused(source: str, said: str) -> None:
-    class Pool:
-        def submit(self, function, argument):  # noqa: ANN001, ANN202
+    class InThisProcess:
+        def submit(self, function: Any, argument: Any) -> Any:
             from concurrent.futures import Future
 
             future: Future[CheckedNetwork] = Future()
@@ -118,7 +133,7 @@ def test_what_cannot_be_trained_is_refused(source: str, said: str) -> None:
             return future
 
     with pytest.raises(NetworkRefused, match=said):
-        check_network(trial(source), Pool())  # type: ignore[arg-type]
+        check_network(trial(source), InThisProcess())  # type: ignore[arg-type]
 
 
 def test_a_shipped_network_starts_no_process() -> None:

@@ -18,10 +18,10 @@ FIRST_WORD = re.compile(r"^[A-Z`]")
 
 
 def leaves(document: dict[str, object], table: str = "") -> set[str]:
-    """The paths of everything in a dumped specification that is no table."""
+    """The paths of everything in a dumped specification that is no table, or an empty one."""
     found: set[str] = set()
     for name, value in document.items():
-        found |= leaves(value, f"{table}{name}.") if isinstance(value, dict) else {f"{table}{name}"}
+        found |= leaves(value, f"{table}{name}.") if isinstance(value, dict) and value else {f"{table}{name}"}
     return found
 
 

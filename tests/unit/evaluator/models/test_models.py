@@ -64,9 +64,9 @@ def test_a_module_builds_with_its_options() -> None:
     network = build_model(Network("model.py", {"width": 3}, SOURCE).text, 2)
     assert network.weight.shape == (2, 3)
     assert build_model(Network("model.py", {}, SOURCE).text, 2).weight.shape == (2, 4)
-    with pytest.raises(ValueError, match=r"other.py has no function build\(classes\)"):
+    with pytest.raises(TypeError, match=r"other.py has no function build\(classes\)"):
         build_model(Network("other.py", {}, "x = 1").text, 2)
-    with pytest.raises(ValueError, match="returns int, not a torch.nn.Module"):
+    with pytest.raises(TypeError, match=r"returns int, not a torch\.nn\.Module"):
         build_model(Network("other.py", {}, "build = int").text, 2)
 
 
