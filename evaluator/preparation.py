@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from lethe.evaluator.artifacts import ArtifactStore
 from lethe.evaluator.artifacts.oracles import ModelRecord
 from lethe.evaluator.artifacts.outputs import read_outputs, stack_outputs
 from lethe.evaluator.banks.identity import bank_identity
-from lethe.evaluator.banks.network_check import NetworkTrial, check_network
+from lethe.evaluator.banks.network_check import CheckedNetwork, NetworkTrial, check_network
 from lethe.evaluator.banks.seeding import Progress, ReportProgress, fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
 from lethe.evaluator.contract.prepared_competition import (
@@ -61,7 +62,7 @@ def prepare(
     files = _reporting(files, progress)
     with training_pool(1) as pool:
         network = check_network(_trial(spec), pool)
-    collection, splits, practice_side = _read(spec, store, files, look, network.facts.state_bytes)
+    collection, splits, practice_side = _read(spec, store, files, look, network)
     hidden, practice = collection.hidden, collection.practice
     manifest = _manifest(spec, store, hidden, practice, skipped=len(files.skipped))
     named = splits.named
@@ -118,25 +119,22 @@ def prepare_practice(
 
 
 def _read(
-    spec: CompetitionSpec, store: ArtifactStore, files: Files, look: Look | None, checkpoint: int
+    spec: CompetitionSpec, store: ArtifactStore, files: Files, look: Look | None, network: CheckedNetwork
 ) -> tuple[Collection, Splits, Split]:
-    """Read and split the photographs, and those to practise on; `look` is called also when they are refused.
-
-    `checkpoint` is the size of one in bytes.
-    """
+    """Read and split the photographs, and those to practise on; `look` is called also when they are refused."""
     counts: dict[str, Counts] = {}
     needed = None
     try:
         collection = load_collection(spec, files)
         splits = _draw(collection.hidden, spec.split, spec, is_hidden=collection.is_hidden)
         counts |= {name: _counts(collection.hidden, split) for name, split in splits.named.items()}
-        needed = needed_bytes(spec, collection.hidden, splits, checkpoint=checkpoint)
+        needed = needed_bytes(spec, collection.hidden, splits, checkpoint=network.facts.state_bytes)
         practice_side = _draw_practice(spec, collection.practice)
         require_space(spec, store, needed)
         return collection, splits, practice_side
     finally:
         if look is not None and files.photographs is not None:
-            look(review_data(spec, files, counts, needed))
+            look(review_data(spec, files, counts, needed, _model_s(spec, counts, network)))
 
 
 def _trial(spec: CompetitionSpec) -> NetworkTrial:
@@ -146,6 +144,13 @@ def _trial(spec: CompetitionSpec) -> NetworkTrial:
         image_size=spec.data.image_size,
         batch_size=spec.training.batch_size,
     )
+
+
+def _model_s(spec: CompetitionSpec, counts: dict[str, Counts], network: CheckedNetwork) -> float | None:
+    """The seconds that training a model is expected to take; None where the network or the split was not tried."""
+    if network.step_s is None or "public" not in counts:
+        return None
+    return network.step_s * ceil(counts["public"].retain / spec.training.batch_size) * spec.training.epochs
 
 
 def _reporting(files: Files | None, progress: ReportProgress | None) -> Files:

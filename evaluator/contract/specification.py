@@ -129,7 +129,6 @@ class ModelSpec(Contract):
         str,
         Field(
             max_length=200,
-            pattern=r"^$|^[A-Za-z0-9_-]+\.py$",
             description="Python file beside the specification with `build(classes) -> nn.Module`, in place of "
             "`architecture`; everybody can read it",
         ),

@@ -147,6 +147,9 @@ def describe(created: Created) -> str:
     ]
     if data.skipped:
         lines.append(f"skipped: {data.skipped} file{'s' if data.skipped > 1 else ''} that cannot be used")
+    if (network := created.prepared.network) is not None:
+        name = created.spec.model.network.name
+        lines.append(f"network {name}: {network.weights:,} weights; layers {', '.join(network.layers)}")
     lines += [line for name, split in created.prepared.splits.items() for line in _describe_split(name, split)]
     figures = created.prepared.public.figures
     lines.append(
