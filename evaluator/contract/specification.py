@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from lethe.evaluator.contract.base import Contract
-from lethe.evaluator.contract.data_sources import DataSpec, ImageFolderSpec, SecretSeed, Seed, SyntheticFacesSpec
+from lethe.evaluator.contract.data_sources import DataSpec, SecretSeed, Seed, SyntheticFacesSpec
 from lethe.evaluator.contract.faults import FaultCode
 from lethe.evaluator.contract.limits import Limit, Unit
 from lethe.evaluator.contract.networks import BUILT_IN, TORCHVISION, Network
@@ -626,7 +626,7 @@ class CompetitionSpec(Contract):
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes in the order of their numbers; empty where classes have none."""
-        return self.data.class_names if isinstance(self.data, ImageFolderSpec) else ()
+        return getattr(self.data, "class_names", ())
 
     def with_seeds(self, draw: Callable[[], int]) -> "CompetitionSpec":
         """The specification with every seed that it leaves out taken from `draw`."""

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
 from lethe.evaluator.contract.specification import LEAST_PRACTICE, CompetitionSpec
 from lethe.evaluator.data.photographs import DataError, Photographs
+from lethe.evaluator.data.sources.arrays import read_arrays
 from lethe.evaluator.data.sources.casia_surf import read_casia_surf
 from lethe.evaluator.data.sources.digits import read_digits
 from lethe.evaluator.data.sources.files import Files
 from lethe.evaluator.data.sources.image_folder import read_image_folder
+from lethe.evaluator.data.sources.installed import read_installed
 from lethe.evaluator.data.sources.synthetic_faces import synthetic_faces
 from lethe.evaluator.data.sources.torchvision_sets import read_cifar10, read_cifar100, read_svhn
 from lethe.evaluator.data.splits import DRAWS, ONE_IDENTITY, PUBLISHED_PEOPLE
@@ -24,6 +26,8 @@ __all__ = ["Collection", "Files", "load_collection", "practice_photographs"]
 READERS: dict[str, Callable[[Any, Files], Photographs]] = {
     "casia-surf": read_casia_surf,
     "image-folder": read_image_folder,
+    "arrays": read_arrays,
+    "installed": read_installed,
     "digits": read_digits,
     "cifar10": read_cifar10,
     "cifar100": read_cifar100,

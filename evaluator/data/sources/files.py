@@ -138,11 +138,19 @@ def scale_all(images: Pixels, size: int) -> Pixels:
 
 
 def require_own_pictures(images: Pixels, identities: NDArray[np.int64], names: Sequence[str]) -> None:
-    """Raise DataError when one picture has two identities: that person would be on both sides of the split."""
+    """Raise DataError when one picture has two identities: that person, or without people that picture, would be on
+    both sides of the split.
+    """
+    alone = len(np.unique(identities)) == len(identities)
     owner: dict[bytes, int] = {}
     for row, image in enumerate(images):
         first = owner.setdefault(image.tobytes(), row)
         if identities[first] != identities[row]:
+            if alone:
+                raise DataError(
+                    f"{names[first]} and {names[row]} are the same picture, which would be on both sides of the split; "
+                    "remove one, or give both the same identity"
+                )
             raise DataError(
                 f"{names[first]} and {names[row]} are the same picture under two identities, so that one person would "
                 "be on both sides of the split; give both the same identity, or remove one"

@@ -35,7 +35,9 @@ BASE: dict[str, Any] = {
 OWN = {"module": "model.py", "source": "def build(classes): ..."}
 MODELS = {"model.options": {"architecture": "torchvision:vgg11"}, "model.module": OWN, "model.source": OWN}
 """The table in which a key of the network can be changed alone."""
+MORE = {"installed": {"reader": "stripes"}}
 OTHER: dict[str, Any] = {
+    "data.options": {"people": 3},
     "model.architecture": "resnet18",
     "model.module": "other.py",
     "model.options": {"dropout": 0.1},
@@ -108,7 +110,11 @@ def shown(session: Session, document: dict[str, Any], *, is_revealed: bool) -> s
 
 @pytest.mark.parametrize(("key", "source"), VARIED)
 def test_a_value_is_shown_to_those_whom_its_key_names(session: Session, key: Key, source: str) -> None:
-    base = BASE if source == "synthetic-faces" else BASE | {"data": {"source": source, "classes": 10}}
+    base = (
+        BASE
+        if source == "synthetic-faces"
+        else BASE | {"data": {"source": source, "classes": 10, **MORE.get(source, {})}}
+    )
     base = base | {"model": MODELS.get(key.path, {})}
     document = CompetitionSpec.model_validate(base).model_dump(mode="json")
     changed = json.loads(json.dumps(document))
