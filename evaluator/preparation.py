@@ -5,7 +5,6 @@ from collections.abc import Callable
 from math import ceil
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lethe.evaluator.artifacts import ArtifactStore
 from lethe.evaluator.artifacts.oracles import ModelRecord
@@ -126,7 +125,7 @@ def _read(
     needed = None
     try:
         collection = load_collection(spec, files)
-        splits = _draw(collection.hidden, spec.split, spec, is_hidden=collection.is_hidden)
+        splits = _draw(collection.hidden, spec.split, spec, collection)
         counts |= {name: _counts(collection.hidden, split) for name, split in splits.named.items()}
         needed = needed_bytes(spec, collection.hidden, splits, checkpoint=network.facts.state_bytes)
         practice_side = _draw_practice(spec, collection.practice)
@@ -192,22 +191,25 @@ def _prepared_practice(
 
 
 def practice_split(spec: CompetitionSpec) -> SplitSpec:
-    """The split of the practice data: as that of the hidden data, but without a final one, with the practice seed, and
-    by identity instead of the published rule, whose people are not in the practice data.
+    """The split of the practice data: as that of the hidden data, but without a final one, with the practice seed, by
+    the fraction instead of a number or a list, and by identity instead of the published rule, whose people are not in
+    the practice data.
     """
     forget_by = "identity" if spec.split.forget_by == "published" else spec.split.forget_by
-    return spec.split.model_copy(update={"seed": spec.practice.seed, "final": False, "forget_by": forget_by})
+    own = {"seed": spec.practice.seed, "final": False, "forget_by": forget_by, "forget": "", "forget_count": 0}
+    return spec.split.model_copy(update=own)
 
 
 def _draw(
-    photographs: Photographs, split: SplitSpec, spec: CompetitionSpec, is_hidden: NDArray[np.bool_] | None = None
+    photographs: Photographs, split: SplitSpec, spec: CompetitionSpec, collection: Collection | None = None
 ) -> Splits:
     return draw_splits(
         photographs.identities,
         photographs.labels,
         split,
         batch_size=spec.evaluation.batch_size,
-        hidden=is_hidden,
+        hidden=None if collection is None else collection.is_hidden,
+        forgotten=None if collection is None else collection.forgotten,
     )
 
 

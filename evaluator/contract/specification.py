@@ -48,7 +48,8 @@ class SplitSpec(Contract):
     """Which people are forgotten, and which are held out for validation and test.
 
     Fractions are of identities; `forget_fraction` is of photographs or classes where `forget_by` names those. `final`
-    asks for a second split, for the final evaluation, that forgets other people.
+    asks for a second split, for the final evaluation, that forgets other people. A forget set by hand is `forget`; the
+    practice data then forget by `forget_by`, `forget_fraction` and `forget_class`.
     """
 
     seed: SecretSeed = None
@@ -60,6 +61,29 @@ class SplitSpec(Contract):
     forget_fraction: Annotated[
         Fraction, Field(description="How much is forgotten, of people, or of what `forget_by` names"), SeenBy.HOSTS
     ] = 0.1
+    forget_count: Annotated[
+        int,
+        Field(ge=0, description="How many are forgotten, but in practice; 0: as much as `forget_fraction` says"),
+        Unit.COUNT,
+        SeenBy.HOSTS,
+    ] = 0
+    forget_class: Annotated[
+        int,
+        Field(
+            ge=-1,
+            description="With `forget_by = 'example'` only photographs of this class are forgotten, with `'class'` all "
+            "of them; -1: of any class",
+        ),
+        SeenBy.HOSTS,
+    ] = -1
+    forget: Annotated[
+        str,
+        Field(
+            max_length=200,
+            description="Table beside the specification of what is forgotten, in a column `identity` or `image`",
+        ),
+        SeenBy.HOSTS,
+    ] = ""
     validation_fraction: Annotated[
         Fraction, Field(description="People whose photographs are only in the validation set"), SeenBy.HOSTS
     ] = 0.1
@@ -74,6 +98,19 @@ class SplitSpec(Contract):
     final: Annotated[
         bool, Field(description="Draw a second split that forgets other people, for the final evaluation"), SeenBy.HOSTS
     ] = False
+
+    @model_validator(mode="after")
+    def _one_choice(self) -> "SplitSpec":
+        has_class = self.forget_class >= 0
+        if has_class and self.forget_by not in {"example", "class"}:
+            raise ValueError("forget_class needs forget_by = 'example', or 'class' for all of it")
+        if has_class and self.forget_by == "class" and (self.forget_count or self.final):
+            raise ValueError("forget_by = 'class' with forget_class is one class: leave out forget_count and final")
+        if self.forget_by == "published" and (self.forget or self.forget_count):
+            raise ValueError("forget_by = 'published' says who is forgotten: leave out forget and forget_count")
+        if self.forget and (self.forget_count or self.final):
+            raise ValueError("forget lists one forget set: leave out forget_count and final")
+        return self
 
 
 class PracticeSpec(Contract):
@@ -615,10 +652,13 @@ class CompetitionSpec(Contract):
             raise ValueError("metric.rule = 'competition' needs evaluation.runs = oracles = ceiling_oracles")
         if self.audits.runs > min(pools):
             raise ValueError("audits.runs must not exceed evaluation.runs, oracles and ceiling_oracles")
-        forgotten = self.split.forget_fraction * (1 + self.split.final)
+        drawn = 0.0 if self.split.forget or self.split.forget_count else self.split.forget_fraction
+        forgotten = drawn * (1 + self.split.final)
         held_out = forgotten + self.split.validation_fraction + self.split.test_fraction
         if held_out >= 0.9:
             raise ValueError("split: forget, validation and test fractions leave less than a tenth to retain")
+        if self.split.forget_class >= self.data.classes:
+            raise ValueError(f"split.forget_class must be one of the classes 0 to {self.data.classes - 1}")
         if self.split.forget_by == "published" and self.data.source != "casia-surf":
             raise ValueError("split.forget_by = 'published' is the split of casia-surf, not of other sources")
         return self

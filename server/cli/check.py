@@ -79,7 +79,7 @@ def check(
             given,
             store_folder=practice_folder(),
             scratch=Path(scratch),
-            files=Files(folder=data_folder),
+            files=Files(folder=data_folder, beside=(specification or Path("demo")).parent),
             allow_unsafe=allow_unsafe,
             progress=progress,
             scored_runs=runs if score else 0,

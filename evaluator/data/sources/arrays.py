@@ -56,6 +56,8 @@ def photographs_of(arrays: Arrays, data: ArraysSpec | InstalledSpec, files: File
     if len(images) < 8:
         raise DataError(f"{len(images)} images are too few")
     people = _identities(arrays.get("identities"), len(images))
+    if "identities" in arrays:
+        files.people = tuple(str(name) for name in arrays["identities"])
     pixels = _pixels(images, data.image_size, files)
     if "identities" in arrays:
         require_own_pictures(pixels, people, [f"image {row}" for row in range(len(pixels))])

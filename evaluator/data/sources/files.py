@@ -37,16 +37,20 @@ class Origin:
 class Files:
     """A host's folder of files, and the handling of bad ones; `skipped` names those that were left out.
 
-    `photographs` and `origin` are what a source has read so far, also where the data are refused afterwards.
+    `photographs` and `origin` are what a source has read so far, also where the data are refused afterwards. `people`
+    are the names of those on the photographs, of a source that reads no single files. `beside` is the folder of the
+    specification.
     """
 
     folder: Path | None = None
+    beside: Path | None = None
     skip_bad: bool = False
     max_pixels: int = MAX_PIXELS
     report: Callable[[int, int], None] = _silent
     skipped: list[tuple[str, Unusable]] = field(default_factory=list)
     photographs: Photographs | None = None
     origin: Origin | None = None
+    people: tuple[str, ...] | None = None
 
     def root(self, source: str, content: str) -> Path:
         """The folder; raises DataError when it is not given or missing. `content` describes its expected content."""

@@ -38,6 +38,7 @@ MODELS = {"model.options": {"architecture": "torchvision:vgg11"}, "model.module"
 MORE = {"installed": {"reader": "stripes"}}
 OTHER: dict[str, Any] = {
     "data.options": {"people": 3},
+    "split.forget_class": 1,
     "model.architecture": "resnet18",
     "model.module": "other.py",
     "model.options": {"dropout": 0.1},
@@ -116,6 +117,8 @@ def test_a_value_is_shown_to_those_whom_its_key_names(session: Session, key: Key
         else BASE | {"data": {"source": source, "classes": 10, **MORE.get(source, {})}}
     )
     base = base | {"model": MODELS.get(key.path, {})}
+    if key.path == "split.forget_class":
+        base = base | {"split": {"forget_by": "example"}}
     document = CompetitionSpec.model_validate(base).model_dump(mode="json")
     changed = json.loads(json.dumps(document))
     place = changed[key.section] if key.section else changed
