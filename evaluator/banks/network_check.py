@@ -130,7 +130,7 @@ def _built(trial: NetworkTrial, name: str) -> "nn.Module":
         random.seed(elsewhere)
         np.random.seed(elsewhere)
         torch.manual_seed(seed)
-        net = _tried(lambda: _build(trial), f"{name} cannot be built with {trial.classes} classes")
+        net: nn.Module = _tried(lambda: _build(trial), f"{name} cannot be built with {trial.classes} classes")
         _require_materialised(net, name)
         states.append({key: value for key, value in net.state_dict().items() if isinstance(value, torch.Tensor)})
     first, again, other = states
@@ -229,11 +229,11 @@ def _require_training(net: "nn.Module", trial: NetworkTrial, name: str) -> float
         raise NetworkRefused(
             f"{name} changes its weights or names when it first sees data: replace what initialises itself from a batch"
         )
-    _tried(lambda: loss.backward(), f"{name} has no gradient")
+    _tried(lambda: torch.autograd.backward(loss), f"{name} has no gradient")
     if all(parameter.grad is None for parameter in net.parameters()):
         raise NetworkRefused(f"{name}: no parameter gets a gradient")
     started = time.perf_counter()
-    _tried(lambda: _loss(net, trial, name, trial.batch_size).backward(), what)
+    _tried(lambda: torch.autograd.backward(_loss(net, trial, name, trial.batch_size)), what)
     return time.perf_counter() - started
 
 

@@ -127,8 +127,9 @@ def _not_finite(images: NDArray[Any]) -> list[str]:
 
 def _labels(labels: NDArray[Any], classes: int) -> NDArray[np.int64]:
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        bad = np.flatnonzero(~np.isfinite(labels)) if labels.ndim == 1 and labels.dtype.kind == "f" else []
-        nan = f", NaN at {listed([f'row {row}' for row in bad])}" if len(bad) else ""
+        has_nan = labels.ndim == 1 and labels.dtype.kind == "f"
+        bad = [f"row {row}" for row in np.flatnonzero(~np.isfinite(labels))] if has_nan else []
+        nan = f", NaN at {listed(bad)}" if bad else ""
         raise DataError(f"labels are {labels.shape} {labels.dtype}{nan}; they must be (N,) whole numbers")
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
