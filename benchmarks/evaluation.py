@@ -139,7 +139,7 @@ def start_bare(
     refs = (bench.split.visible, bench.split.original, bench.split.evaluation)
     paths = [str(store.local_path(ref, folder / "cache")) for ref in refs]
     setting = {
-        "architecture": spec.model.architecture,
+        "architecture": spec.model.network.text,
         "classes": spec.data.classes,
         "batch_size": spec.evaluation.batch_size,
         "threads": threads,

@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable
+from math import ceil
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lethe.evaluator.artifacts import ArtifactStore
 from lethe.evaluator.artifacts.oracles import ModelRecord
 from lethe.evaluator.artifacts.outputs import read_outputs, stack_outputs
 from lethe.evaluator.banks.identity import bank_identity
+from lethe.evaluator.banks.network_check import CheckedNetwork, NetworkTrial, check_network
 from lethe.evaluator.banks.seeding import Progress, ReportProgress, fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
 from lethe.evaluator.contract.prepared_competition import (
@@ -54,10 +55,13 @@ def prepare(
     finds them. Repeating it, or continuing after it was killed, trains nothing twice and gives the same result.
     `progress` is called with the stages `data` and `models`, `look` before any training with what was read, also when
     the data are then refused. Raises DataError before any training when the data cannot
-    be used or split as specified, or the store is too small, and TrainingFailed when a training process dies or raises.
+    be used or split as specified, or the store is too small, NetworkRefused when the network cannot be trained, and
+    TrainingFailed when a training process dies or raises.
     """
     files = _reporting(files, progress)
-    collection, splits, practice_side = _read(spec, store, files, look)
+    with training_pool(1) as pool:
+        network = check_network(_trial(spec), pool)
+    collection, splits, practice_side = _read(spec, store, files, look, network)
     hidden, practice = collection.hidden, collection.practice
     manifest = _manifest(spec, store, hidden, practice, skipped=len(files.skipped))
     named = splits.named
@@ -89,6 +93,7 @@ def prepare(
     sheet_ref = store.put_named_by_digest(f"data/{digest(practice)[:16]}/contact-sheet", sheet, ".png")
     return PreparedCompetition(
         data=manifest,
+        network=network.facts,
         public=prepared["public"],
         final=prepared.get("final"),
         practice=_prepared_practice(practice_bundles, practice_original, practice_counts),
@@ -113,22 +118,38 @@ def prepare_practice(
 
 
 def _read(
-    spec: CompetitionSpec, store: ArtifactStore, files: Files, look: Look | None
+    spec: CompetitionSpec, store: ArtifactStore, files: Files, look: Look | None, network: CheckedNetwork
 ) -> tuple[Collection, Splits, Split]:
     """Read and split the photographs, and those to practise on; `look` is called also when they are refused."""
     counts: dict[str, Counts] = {}
     needed = None
     try:
         collection = load_collection(spec, files)
-        splits = _draw(collection.hidden, spec.split, spec, is_hidden=collection.is_hidden)
+        splits = _draw(collection.hidden, spec.split, spec, collection)
         counts |= {name: _counts(collection.hidden, split) for name, split in splits.named.items()}
-        needed = needed_bytes(spec, collection.hidden, splits)
+        needed = needed_bytes(spec, collection.hidden, splits, checkpoint=network.facts.state_bytes)
         practice_side = _draw_practice(spec, collection.practice)
         require_space(spec, store, needed)
         return collection, splits, practice_side
     finally:
         if look is not None and files.photographs is not None:
-            look(review_data(spec, files, counts, needed))
+            look(review_data(spec, files, counts, needed, _model_s(spec, counts, network)))
+
+
+def _trial(spec: CompetitionSpec) -> NetworkTrial:
+    return NetworkTrial(
+        network=spec.model.network.text,
+        classes=spec.data.classes,
+        image_size=spec.data.image_size,
+        batch_size=spec.training.batch_size,
+    )
+
+
+def _model_s(spec: CompetitionSpec, counts: dict[str, Counts], network: CheckedNetwork) -> float | None:
+    """The seconds that training a model is expected to take; None where the network or the split was not tried."""
+    if network.step_s is None or "public" not in counts:
+        return None
+    return network.step_s * ceil(counts["public"].retain / spec.training.batch_size) * spec.training.epochs
 
 
 def _reporting(files: Files | None, progress: ReportProgress | None) -> Files:
@@ -170,22 +191,25 @@ def _prepared_practice(
 
 
 def practice_split(spec: CompetitionSpec) -> SplitSpec:
-    """The split of the practice data: as that of the hidden data, but without a final one, with the practice seed, and
-    by identity instead of the published rule, whose people are not in the practice data.
+    """The split of the practice data: as that of the hidden data, but without a final one, with the practice seed, by
+    the fraction instead of a number or a list, and by identity instead of the published rule, whose people are not in
+    the practice data.
     """
     forget_by = "identity" if spec.split.forget_by == "published" else spec.split.forget_by
-    return spec.split.model_copy(update={"seed": spec.practice.seed, "final": False, "forget_by": forget_by})
+    own = {"seed": spec.practice.seed, "final": False, "forget_by": forget_by, "forget": "", "forget_count": 0}
+    return spec.split.model_copy(update=own)
 
 
 def _draw(
-    photographs: Photographs, split: SplitSpec, spec: CompetitionSpec, is_hidden: NDArray[np.bool_] | None = None
+    photographs: Photographs, split: SplitSpec, spec: CompetitionSpec, collection: Collection | None = None
 ) -> Splits:
     return draw_splits(
         photographs.identities,
         photographs.labels,
         split,
         batch_size=spec.evaluation.batch_size,
-        hidden=is_hidden,
+        hidden=None if collection is None else collection.is_hidden,
+        forgotten=None if collection is None else collection.forgotten,
     )
 
 

@@ -24,6 +24,7 @@ PRACTICE_SAMPLE = "practice-sample.safetensors"
 _GUEST_PARTS = (
     "evaluator/__init__.py",
     "evaluator/contract/__init__.py",
+    "evaluator/contract/networks.py",
     "evaluator/contract/notebooks.py",
     "evaluator/contract/parameters.py",
     "evaluator/contract/submission.py",

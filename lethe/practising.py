@@ -39,7 +39,8 @@ def practice(slug: str, *, server: str | None = None) -> "Practice":
 
     server: its address, by default that of LETHE_SERVER, then of `lethe login`. Without an answer of the server the
     copy that is here is used, and its age is told. Needs Linux and the extra `worker`; raises ModuleNotFoundError
-    without it, ApiError as downloads do, and BundleInvalid for the bundle of another version of Lethe.
+    without it, ApiError as downloads do, BundleInvalid for the bundle of another version of Lethe, and
+    NetworkUnconfirmed where its network is a host's module that `lethe practice SLUG` has not shown here.
     """
     if find_spec("torch") is None:
         raise ModuleNotFoundError(
@@ -47,8 +48,11 @@ def practice(slug: str, *, server: str | None = None) -> "Practice":
             name="torch",
         )
     from lethe.server.cli.practice import obtain_bundle, practice_folder
+    from lethe.server.client.trusted_networks import require_trusted
 
-    return Practice(obtain_bundle(slug, server, yes=True).open(), practice_folder())
+    bundle, folder = obtain_bundle(slug, server, yes=True).open(), practice_folder()
+    require_trusted(bundle.facts, folder)
+    return Practice(bundle, folder)
 
 
 class Practice:
@@ -164,7 +168,7 @@ class Practice:
         facts = self.facts
         classes = classes_text(facts.classes, facts.class_names)
         return (
-            f"{facts.slug}: {facts.title}\nimages: {images}; {classes}\nnetwork {facts.architecture}, "
+            f"{facts.slug}: {facts.title}\nimages: {images}; {classes}\nnetwork {facts.network.name}, "
             f"practice oracles: {facts.oracles}; a run may take {facts.limits.run_wall_s:g} s"
         )
 

@@ -61,7 +61,7 @@ def playable(spec: CompetitionSpec = SPEC, *, count: int = 8) -> bytes:
 
     visible, evaluation, _ = parts()
     torch.manual_seed(0)
-    weights = save_tensors(build_model(spec.model.architecture, spec.data.classes).state_dict())
+    weights = save_tensors(build_model(spec.model.network.text, spec.data.classes).state_dict())
     examples = {part: len(load(evaluation)[f"{part}.labels"]) for part in ("forget", "test")}
     made = oracles(count, classes=spec.data.classes, **examples)
     return write_bundle(practice_facts(spec), visible=visible, evaluation=evaluation, original=weights, oracles=made)

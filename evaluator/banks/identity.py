@@ -18,7 +18,7 @@ def bank_identity(
         visible=visible,
         evaluation=evaluation,
         parts=parts,
-        architecture=spec.model.architecture,
+        architecture=spec.model.network.text,
         classes=spec.data.classes,
         recipe=spec.training,
         batch_size=spec.evaluation.batch_size,

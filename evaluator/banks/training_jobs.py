@@ -17,7 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.child_environment import child_environment_only
 from lethe.evaluator.contract.specification import TrainingSpec
 from lethe.evaluator.errors import EvaluatorError
 from lethe.evaluator.gpus import find_gpus
@@ -81,13 +81,16 @@ class TrainingPool:
     def __init__(self, executor: ProcessPoolExecutor, jobs: int) -> None:
         self.jobs = jobs
         self._executor = executor
+        self._has_server = False
 
     def submit(self, function: Callable[[A], R], argument: A) -> Future[R]:
         """Run `function`, a module-level function, in one of the processes and return its future.
 
         Raises TrainerKilled when a process of the pool has died.
         """
-        _start_fork_server()
+        if not self._has_server:
+            _start_fork_server()
+            self._has_server = True
         try:
             return self._executor.submit(function, argument)
         except BrokenProcessPool as error:
@@ -176,10 +179,9 @@ def train_model(task: TrainingTask) -> TrainedModel:
 
 @dataclass(frozen=True)
 class OutputsTask:
-    """Outputs to compute again, from a checkpoint in the store at `store_url` with the properties of its bank."""
+    """Outputs to compute again, from a verified copy of a checkpoint, with the properties of its bank."""
 
-    store_url: str
-    checkpoint: ArtifactRef
+    checkpoint: Path
     evaluation: Path
     architecture: str
     classes: int
@@ -189,16 +191,15 @@ class OutputsTask:
 def recompute_outputs(task: OutputsTask) -> tuple[bytes, str]:
     """The outputs as safetensors bytes, and `processor()`. Raises RuntimeError when the checkpoint does not fit."""
     import torch
-    from safetensors.torch import load
+    from safetensors.torch import load_file
 
-    from lethe.evaluator.artifacts import open_store
     from lethe.evaluator.artifacts.outputs import write_outputs
     from lethe.evaluator.models import build_model
     from lethe.evaluator.training.outputs import compute_outputs
 
     torch.set_num_threads(1)
     network = build_model(task.architecture, task.classes)
-    network.load_state_dict(load(open_store(task.store_url).get(task.checkpoint)))
+    network.load_state_dict(load_file(task.checkpoint))
     return write_outputs(compute_outputs(network, _tensors(task.evaluation), task.batch_size)), processor()
 
 
@@ -212,16 +213,20 @@ def processor() -> str:
 
 
 def _start_fork_server() -> None:
-    """Start the server process that trainers are forked from; like them it ignores Ctrl-C, unlike the caller."""
+    """Start the server process that trainers are forked from; like them it ignores Ctrl-C, unlike the caller, and it
+    has none of the caller's credentials in its environment: a host's module is executed there.
+    """
     resource_tracker.ensure_running()  # it unblocks Ctrl-C
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        ensure_running()
+        with child_environment_only():
+            ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_process() -> None:
+    os.dup2(2, 1)  # what a host's module prints is no output of the command
     keep_freed_memory()
     parent = parent_process()
     if parent is not None:

@@ -114,8 +114,7 @@ def _recompute(
         futures = {}
         for record in records:
             task = OutputsTask(
-                store_url=store.url,
-                checkpoint=record.checkpoint,
+                checkpoint=store.local_path(record.checkpoint, folder),
                 evaluation=evaluation,
                 architecture=bank.architecture,
                 classes=bank.classes,

@@ -64,7 +64,8 @@ def compare_methods(
     methods = methods_of(sweep, folder)
     reference = reference_of(sweep.reference, [one.name for one in methods])
     slots = jobs or len(os.sched_getaffinity(0))
-    spec, files = specification_of(sweep, folder, runs), Files(folder=data)
+    spec = specification_of(sweep, folder, runs)
+    files = Files(folder=data, beside=(folder / sweep.competition).parent)
     with tempfile.TemporaryDirectory(prefix="lethe-bench-") as scratch:
         bench = _prepare(spec, open_store(artifacts), sweep.seed, files=files, jobs=jobs, progress=progress)
         done = run_methods(bench, methods, slots=slots, scratch=Path(scratch), progress=progress)

@@ -118,7 +118,7 @@ def identity_of(bench: Bench, method: Method) -> UUID:
     parts = [
         hashlib.sha256(method.source).hexdigest(),
         *(ref.sha256 for ref in (bench.split.visible, bench.split.original, bench.split.evaluation)),
-        bench.spec.model.architecture,
+        bench.spec.model.network.text,
         bench.spec.evaluation.batch_size,
         bench.spec.limits.model_dump(mode="json"),
         bench.seed,
@@ -165,7 +165,7 @@ def make_job(bench: Bench, method: Method, identity: UUID, indices: Sequence[int
         visible=split.visible,
         original=split.original,
         evaluation=split.evaluation,
-        architecture=spec.model.architecture,
+        architecture=spec.model.network.text,
         classes=spec.data.classes,
         batch_size=spec.evaluation.batch_size,
         limits=spec.limits,

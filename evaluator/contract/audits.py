@@ -75,7 +75,7 @@ def audit_plan(spec: CompetitionSpec, split: PreparedSplit) -> AuditPlan | None:
         original=split.original,
         bank_digest=split.bank_digest,
         references=tuple(range(spec.audits.runs)),
-        architecture=spec.model.architecture,
+        architecture=spec.model.network.text,
         classes=split.counts.classes,
         batch_size=spec.evaluation.batch_size,
         # Like outputs, audits are computed on the processor, in float32.

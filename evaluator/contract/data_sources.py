@@ -1,6 +1,6 @@
 """The `[data]` of a specification: one model for each source of photographs."""
 
-from typing import Annotated, Literal, TypeVar, get_args
+from typing import Annotated, Literal, Self, TypeVar, get_args
 
 from pydantic import Field, model_validator
 
@@ -53,23 +53,48 @@ class CasiaSurfSpec(Contract):
     classes: AgeGroups = 10
 
 
-class ImageFolderSpec(Contract):
-    """A folder of photographs with a `labels.csv`. Labels are numbers from 0, or the names given here."""
-
-    source: Source[Literal["image-folder"]]
+class _NamedClasses(Contract):
     image_size: ImageSize = 32
-    classes: Annotated[Classes, Field(description="How many labels labels.csv has", examples=[2])]
+    classes: Annotated[Classes, Field(description="How many different labels there are", examples=[2])]
     class_names: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=60)], ...],
-        Field(description="Labels in the order of the class numbers; empty: labels.csv contains numbers"),
+        Field(description="Names of the classes in the order of their numbers; empty: they have none"),
         SeenBy.EVERYBODY,
     ] = ()
 
     @model_validator(mode="after")
-    def _name_each_class(self) -> "ImageFolderSpec":
+    def _name_each_class(self) -> Self:
         if self.class_names and len(set(self.class_names)) != self.classes:
             raise ValueError(f"class_names must be {self.classes} different names, or be left out")
         return self
+
+
+class ImageFolderSpec(_NamedClasses):
+    """A folder of photographs with a `labels.csv`, whose labels are numbers from 0 or the names given here."""
+
+    source: Source[Literal["image-folder"]]
+
+
+class ArraysSpec(_NamedClasses):
+    """NumPy arrays `images`, `labels` and perhaps `identities`, as a folder of .npy files or one NPZ."""
+
+    source: Source[Literal["arrays"]]
+
+
+class InstalledSpec(_NamedClasses):
+    """What a function of an installed package gives, which offers it as `lethe.sources`."""
+
+    source: Source[Literal["installed"]]
+    reader: Annotated[
+        str,
+        Field(min_length=1, max_length=100, description="Name under which the package offers it", examples=["stripes"]),
+        SeenBy.HOSTS,
+    ]
+    options: Annotated[
+        dict[str, bool | int | float | str],
+        Field(description="What the function gets by name, such as `{ people = 40 }`"),
+        SeenBy.HOSTS,
+    ] = Field(default={})
 
 
 class DigitsSpec(Contract):
@@ -107,7 +132,17 @@ class SvhnSpec(TorchvisionSpec):
     classes: FixedClasses[Literal[10]] = 10
 
 
-AnySource = SyntheticFacesSpec | CasiaSurfSpec | ImageFolderSpec | DigitsSpec | Cifar10Spec | Cifar100Spec | SvhnSpec
+AnySource = (
+    SyntheticFacesSpec
+    | CasiaSurfSpec
+    | ImageFolderSpec
+    | ArraysSpec
+    | InstalledSpec
+    | DigitsSpec
+    | Cifar10Spec
+    | Cifar100Spec
+    | SvhnSpec
+)
 DataSpec = Annotated[AnySource, Field(discriminator="source")]
 """Where the hidden photographs come from."""
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Final
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from lethe.evaluator.contract.base import Contract
 from lethe.evaluator.contract.limits import limits_of
+from lethe.evaluator.contract.networks import Network, read_network
 from lethe.evaluator.contract.specification import (
     CompetitionSpec,
     DependenciesSpec,
@@ -38,7 +39,7 @@ class PracticeFacts(Contract):
     format: int = PRACTICE_FORMAT
     slug: str
     title: str
-    architecture: str = Field(description="By name")
+    architecture: str = Field(description="A shipped one by name, another as JSON with name, options and source")
     classes: int
     class_names: tuple[str, ...] = Field(description="In the order of the class numbers; empty where classes have none")
     training: TrainingSpec = Field(description="The recipe of the practice model and of the practice oracles")
@@ -49,6 +50,17 @@ class PracticeFacts(Contract):
     leave_out: LeaveOut
     ignore_cuda: bool
     oracles: int = Field(default=0, description="How many practice oracles have outputs in the bundle")
+
+    @field_validator("architecture")
+    @classmethod
+    def _names_a_network(cls, text: str) -> str:
+        read_network(text)
+        return text
+
+    @property
+    def network(self) -> Network:
+        """The network, whose source is a stranger's where it has one."""
+        return read_network(self.architecture)
 
 
 def practice_facts(spec: CompetitionSpec, *, oracles: int = 0) -> PracticeFacts:
@@ -62,7 +74,7 @@ def facts_of(spec: CompetitionSpec) -> PracticeFacts:
     return PracticeFacts(
         slug=spec.slug,
         title=spec.title,
-        architecture=spec.model.architecture,
+        architecture=spec.model.network.text,
         classes=spec.data.classes,
         class_names=spec.class_names,
         training=spec.training,

@@ -88,10 +88,19 @@ class DataManifest(Contract):
     skipped: int = Field(description="Files that were left out because they could not be used")
 
 
+class NetworkFacts(Contract):
+    """What was counted of the competition's network, which everybody may know."""
+
+    weights: int = Field(description="Numbers in its parameters")
+    state_bytes: int = Field(description="Size of a state dict")
+    layers: tuple[str, ...] = Field(description="The names of its parts, in their order")
+
+
 class PreparedCompetition(Contract):
     """The prepared competition."""
 
     data: DataManifest
+    network: NetworkFacts | None = Field(default=None, description="None of competitions from before it was counted")
     public: PreparedSplit = Field(description="Every submission is evaluated on this split")
     final: PreparedSplit | None = Field(description="Selected submissions, after the close; other people are forgotten")
     practice: PreparedPractice

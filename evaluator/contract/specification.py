@@ -8,15 +8,18 @@ from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from lethe.evaluator.contract.base import Contract
-from lethe.evaluator.contract.data_sources import DataSpec, ImageFolderSpec, SecretSeed, Seed, SyntheticFacesSpec
+from lethe.evaluator.contract.data_sources import DataSpec, SecretSeed, Seed, SyntheticFacesSpec
 from lethe.evaluator.contract.faults import FaultCode
 from lethe.evaluator.contract.limits import Limit, Unit
+from lethe.evaluator.contract.networks import BUILT_IN, TORCHVISION, Network
 from lethe.evaluator.contract.seen_by import SeenBy
 from lethe.evaluator.contract.submission import NOTEBOOK_SUFFIX
 
 Fraction = Annotated[float, Field(gt=0, lt=1), Unit.SHARE]
 Count = Annotated[int, Field(ge=1), Unit.COUNT]
 Time = Annotated[AwareDatetime | None, SeenBy.EVERYBODY]
+OptionValue = bool | int | float | str | list[bool | int | float | str]
+SOURCE_CHARS = 100_000
 LEAST_PRACTICE = 8
 LEAST_ORACLES = 8
 PackageName = Annotated[
@@ -45,7 +48,8 @@ class SplitSpec(Contract):
     """Which people are forgotten, and which are held out for validation and test.
 
     Fractions are of identities; `forget_fraction` is of photographs or classes where `forget_by` names those. `final`
-    asks for a second split, for the final evaluation, that forgets other people.
+    asks for a second split, for the final evaluation, that forgets other people. A forget set by hand is `forget`; the
+    practice data then forget by `forget_by`, `forget_fraction` and `forget_class`.
     """
 
     seed: SecretSeed = None
@@ -57,6 +61,29 @@ class SplitSpec(Contract):
     forget_fraction: Annotated[
         Fraction, Field(description="How much is forgotten, of people, or of what `forget_by` names"), SeenBy.HOSTS
     ] = 0.1
+    forget_count: Annotated[
+        int,
+        Field(ge=0, description="How many are forgotten, but in practice; 0: as much as `forget_fraction` says"),
+        Unit.COUNT,
+        SeenBy.HOSTS,
+    ] = 0
+    forget_class: Annotated[
+        int,
+        Field(
+            ge=-1,
+            description="With `forget_by = 'example'` only photographs of this class are forgotten, with `'class'` all "
+            "of them; -1: of any class",
+        ),
+        SeenBy.HOSTS,
+    ] = -1
+    forget: Annotated[
+        str,
+        Field(
+            max_length=200,
+            description="Table beside the specification of what is forgotten, in a column `identity` or `image`",
+        ),
+        SeenBy.HOSTS,
+    ] = ""
     validation_fraction: Annotated[
         Fraction, Field(description="People whose photographs are only in the validation set"), SeenBy.HOSTS
     ] = 0.1
@@ -71,6 +98,19 @@ class SplitSpec(Contract):
     final: Annotated[
         bool, Field(description="Draw a second split that forgets other people, for the final evaluation"), SeenBy.HOSTS
     ] = False
+
+    @model_validator(mode="after")
+    def _one_choice(self) -> "SplitSpec":
+        has_class = self.forget_class >= 0
+        if has_class and self.forget_by not in {"example", "class"}:
+            raise ValueError("forget_class needs forget_by = 'example', or 'class' for all of it")
+        if has_class and self.forget_by == "class" and (self.forget_count or self.final):
+            raise ValueError("forget_by = 'class' with forget_class is one class: leave out forget_count and final")
+        if self.forget_by == "published" and (self.forget or self.forget_count):
+            raise ValueError("forget_by = 'published' says who is forgotten: leave out forget and forget_count")
+        if self.forget and (self.forget_count or self.final):
+            raise ValueError("forget lists one forget set: leave out forget_count and final")
+        return self
 
 
 class PracticeSpec(Contract):
@@ -106,13 +146,63 @@ class PracticeSpec(Contract):
 
 
 class ModelSpec(Contract):
-    """The architecture every model of the competition shares."""
+    """The architecture every model of the competition shares, by name or as a module of the host's own."""
 
     architecture: Annotated[
-        Literal["resnet18", "resnet-small"],
-        Field(description="ResNet-18 with 11 million weights, or a small residual network with 90,000"),
+        str,
+        Field(
+            max_length=100,
+            description="`resnet-small` (90,000 weights), `resnet18` (11 million), `torchvision:NAME` for any "
+            "classification model of torchvision, or what an installed package offers as `lethe.architectures`",
+        ),
         SeenBy.EVERYBODY,
     ] = "resnet-small"
+    options: Annotated[
+        dict[str, OptionValue],
+        Field(description="What the constructor or `build` gets beside the classes, such as `{ width_mult = 0.5 }`"),
+        SeenBy.EVERYBODY,
+    ] = Field(default={})
+    module: Annotated[
+        str,
+        Field(
+            max_length=200,
+            description="Python file beside the specification with `build(classes) -> nn.Module`, in place of "
+            "`architecture`; everybody can read it",
+        ),
+        SeenBy.EVERYBODY,
+    ] = ""
+    source: Annotated[
+        str,
+        Field(
+            max_length=SOURCE_CHARS,
+            description="Text of the module; it is read from the file that `module` names, or from the package",
+        ),
+        SeenBy.EVERYBODY,
+    ] = ""
+
+    @model_validator(mode="after")
+    def _known(self) -> "ModelSpec":
+        if self.module and not self.source:
+            raise ValueError(f"the text of {self.module} is missing: it is read where a specification is a file")
+        if self.source:
+            return self
+        if self.architecture not in BUILT_IN and not self.architecture.startswith(TORCHVISION):
+            raise ValueError(
+                f"architecture must be one of {', '.join(BUILT_IN)}, {TORCHVISION}NAME or the name of an installed "
+                f"architecture, not {self.architecture!r}"
+            )
+        if self.options and self.architecture in BUILT_IN:
+            raise ValueError(f"{self.architecture} takes no options; {TORCHVISION}resnet18 does")
+        if reserved := sorted({"weights", "progress", "num_classes"} & set(self.options)):
+            raise ValueError(
+                f"options must leave out {', '.join(reserved)}: networks begin untrained, classes are data's"
+            )
+        return self
+
+    @property
+    def network(self) -> Network:
+        """The network as workers and guests build it."""
+        return Network(self.module or self.architecture, dict(self.options), self.source)
 
 
 class TrainingSpec(Contract):
@@ -562,10 +652,13 @@ class CompetitionSpec(Contract):
             raise ValueError("metric.rule = 'competition' needs evaluation.runs = oracles = ceiling_oracles")
         if self.audits.runs > min(pools):
             raise ValueError("audits.runs must not exceed evaluation.runs, oracles and ceiling_oracles")
-        forgotten = self.split.forget_fraction * (1 + self.split.final)
+        drawn = 0.0 if self.split.forget or self.split.forget_count else self.split.forget_fraction
+        forgotten = drawn * (1 + self.split.final)
         held_out = forgotten + self.split.validation_fraction + self.split.test_fraction
         if held_out >= 0.9:
             raise ValueError("split: forget, validation and test fractions leave less than a tenth to retain")
+        if self.split.forget_class >= self.data.classes:
+            raise ValueError(f"split.forget_class must be one of the classes 0 to {self.data.classes - 1}")
         if self.split.forget_by == "published" and self.data.source != "casia-surf":
             raise ValueError("split.forget_by = 'published' is the split of casia-surf, not of other sources")
         return self
@@ -573,7 +666,7 @@ class CompetitionSpec(Contract):
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes in the order of their numbers; empty where classes have none."""
-        return self.data.class_names if isinstance(self.data, ImageFolderSpec) else ()
+        return getattr(self.data, "class_names", ())
 
     def with_seeds(self, draw: Callable[[], int]) -> "CompetitionSpec":
         """The specification with every seed that it leaves out taken from `draw`."""

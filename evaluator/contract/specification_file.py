@@ -11,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from lethe.evaluator.contract.data_sources import SOURCES
+from lethe.evaluator.contract.installed import ARCHITECTURES, installed, module_source
+from lethe.evaluator.contract.networks import BUILT_IN
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.errors import EvaluatorError
 
@@ -37,13 +39,43 @@ def load_specification(source: Path | str) -> CompetitionSpec:
         path = shipped
     try:
         text = path.read_text(encoding="utf-8")
-        return CompetitionSpec.model_validate({"audits": {}} | tomllib.loads(text))
+        document = {"audits": {}} | tomllib.loads(text)
+        document["model"] = _with_source(document.get("model", {}), path)
+        return CompetitionSpec.model_validate(document)
     except (OSError, UnicodeDecodeError) as error:
         raise SpecificationError(f"cannot read {path}: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise SpecificationError(f"{path} is not valid TOML: {error}") from error
     except ValidationError as error:
         raise SpecificationError(_message(path, text, error.errors())) from error
+
+
+def _with_source(model: Any, path: Path) -> Any:
+    """The table `[model]` of the file at `path` with the text of its module, or of an installed architecture."""
+    if not isinstance(model, dict):
+        return model
+    module, architecture = model.get("module"), model.get("architecture")
+    if isinstance(module, str) and module:
+        if architecture is not None or "source" in model:
+            raise SpecificationError(f"{path}: model: leave out architecture and source, which module replaces")
+        return model | {"source": _read_source(module, path)}
+    entry = installed(ARCHITECTURES).get(architecture) if isinstance(architecture, str) else None
+    if entry is None or architecture in BUILT_IN or "source" in model:
+        return model
+    try:
+        return model | {"source": module_source(entry)}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecificationError(f"{path}: model.architecture: cannot read {entry.value}: {error}") from error
+
+
+def _read_source(module: str, path: Path) -> str:
+    beside = path.parent / module
+    if Path(module).name != module:
+        raise SpecificationError(f"{path}: model.module: {module!r} must be a file beside the specification")
+    try:
+        return beside.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecificationError(f"{path}: model.module: cannot read {beside}: {error}") from error
 
 
 def _message(path: Path, text: str, faults: Sequence[ErrorDetails]) -> str:

@@ -19,7 +19,8 @@ TOP, DATA = "", "data"
 """The sections of the keys that stand before the first table, and of those that depend on `data.source`."""
 DRAFT = "http://json-schema.org/draft-07/schema#"
 """The newest draft that editors of TOML read."""
-TYPES = {"boolean": "true or false", "integer": "whole number", "number": "number", "string": "text", "array": "list"}
+TYPES = {"boolean": "true or false", "integer": "whole number", "number": "number", "string": "text"}
+TYPES |= {"array": "list", "object": "table"}
 BOUNDS = {
     "minimum": "{:,} or more",
     "exclusiveMinimum": "over {:,}",
@@ -110,9 +111,11 @@ def near(name: str) -> list[str]:
 
 
 def toml_text(value: Any) -> str:
-    """Return a text, number, boolean or list as TOML."""
+    """Return a text, number, boolean, list or table as TOML."""
     if isinstance(value, list):
         return f"[{', '.join(toml_text(one) for one in value)}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{name} = {toml_text(one)}' for name, one in value.items())} }}" if value else "{}"
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -1,7 +1,6 @@
 """Checks that the artifact store has room for a competition before anything is trained."""
 
 import shutil
-from math import prod
 from urllib.parse import unquote, urlsplit
 
 from lethe.evaluator.artifacts import ArtifactStore
@@ -10,7 +9,6 @@ from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.data.copies import COPIED
 from lethe.evaluator.data.photographs import DataError, Photographs
 from lethe.evaluator.data.splits import Splits
-from lethe.evaluator.models import build_model
 
 FLOAT_BYTES = 4
 
@@ -31,12 +29,10 @@ def require_space(spec: CompetitionSpec, store: ArtifactStore, needed: int) -> N
         )
 
 
-def needed_bytes(spec: CompetitionSpec, hidden: Photographs, splits: Splits) -> int:
+def needed_bytes(spec: CompetitionSpec, hidden: Photographs, splits: Splits, *, checkpoint: int) -> int:
     """The size of photographs and bundles, of checkpoints and outputs of both pools of each split, and of the practice
-    oracles' checkpoints, beside which their outputs are small.
+    oracles' checkpoints, beside which their outputs are small; a checkpoint has `checkpoint` bytes.
     """
-    weights = build_model(spec.model.architecture, spec.data.classes).state_dict().values()
-    checkpoint = sum(prod(tensor.shape) * tensor.element_size() for tensor in weights)
     needed: int = hidden.images.nbytes
     needed += spec.practice.oracles * checkpoint
     for split in (splits.public, splits.final):

@@ -19,6 +19,7 @@ class Review:
     """The photographs of a source as they were read, and what there is to say of them.
 
     `duplicates` are rows of the photographs. `splits` is empty, and `needed_bytes` None, if they could not be split.
+    `model_s` are the seconds that training a model is expected to take on one core; None where that was not tried.
     """
 
     spec: CompetitionSpec
@@ -28,6 +29,7 @@ class Review:
     duplicates: tuple[tuple[int, int], ...]
     splits: dict[str, Counts]
     needed_bytes: int | None
+    model_s: float | None = None
 
     @property
     def warnings(self) -> tuple[DataWarning, ...]:
@@ -38,7 +40,13 @@ class Review:
         return tuple(found)
 
 
-def review_data(spec: CompetitionSpec, files: Files, splits: dict[str, Counts], needed_bytes: int | None) -> Review:
+def review_data(
+    spec: CompetitionSpec,
+    files: Files,
+    splits: dict[str, Counts],
+    needed_bytes: int | None,
+    model_s: float | None = None,
+) -> Review:
     """Review what `files` has read; raises ValueError if that is nothing."""
     photographs, origin = files.photographs, files.origin
     if photographs is None:
@@ -52,6 +60,7 @@ def review_data(spec: CompetitionSpec, files: Files, splits: dict[str, Counts], 
         tuple(duplicates),
         splits,
         needed_bytes,
+        model_s,
     )
 
 
@@ -91,6 +100,8 @@ def _classes(review: Review) -> list[DataWarning]:
 def _people(review: Review, origin: Origin) -> list[DataWarning]:
     photographs = review.photographs
     people, first, counts = np.unique(photographs.identities, return_index=True, return_counts=True)
+    if len(people) == len(photographs):  # nobody says who is on them
+        return []
     once = [origin.people[row] for row in first[counts == 1]]
     found = []
     if once:

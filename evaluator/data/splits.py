@@ -75,6 +75,7 @@ def draw_splits(
     *,
     batch_size: int | None = None,
     hidden: NDArray[np.bool_] | None = None,
+    forgotten: NDArray[np.bool_] | None = None,
 ) -> Splits:
     """The splits that `spec` describes, uniformly random among those that leave every class in every retain part.
 
@@ -90,6 +91,10 @@ def draw_splits(
       identifiers (in the final split of the next 15). Of all T photographs of the source, those that are not `hidden`
       (T,) keep their places in that order and belong to no part; by default all are hidden.
 
+    `forget_count` takes the place of that share, and `forget_class` leaves only photographs of that class to draw from,
+    or is the class. `forgotten` (N,) marks what is forgotten by hand: then nothing of it is drawn, and validation and
+    test are other persons.
+
     Batches of `batch_size` photographs never end with one that is alone, because batch norm cannot train on it: where
     a part that guests see would, one photograph of its most frequent class is left out of all parts.
 
@@ -104,7 +109,9 @@ def draw_splits(
     generator = np.random.default_rng(np.random.SeedSequence([_seed(spec), 0]))
     attempts = 1 if spec.forget_by == "published" else DRAWS
     for _ in range(attempts):
-        if spec.forget_by == "published":
+        if forgotten is not None:
+            draw = _by_hand(identities, spec, generator, np.flatnonzero(forgotten))
+        elif spec.forget_by == "published":
             draw = _published(identities, spec, np.ones(len(labels), dtype=bool) if hidden is None else hidden)
         else:
             draw = _DRAW_BY[spec.forget_by](identities, labels, spec, generator)
@@ -122,10 +129,8 @@ def draw_splits(
 
 def _by_identity(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.random.Generator) -> _DrawnSplits:  # noqa: ARG001 - all draws are called alike
     people = np.unique(identities)
-    forget, validation, test = (
-        _share(fraction, len(people))
-        for fraction in (spec.forget_fraction, spec.validation_fraction, spec.test_fraction)
-    )
+    validation, test = (_share(fraction, len(people)) for fraction in (spec.validation_fraction, spec.test_fraction))
+    forget = _count(spec, len(people))
     final = forget if spec.final else 0
     if len(people) - forget - validation - test - final < 2:
         raise DataError(
@@ -137,22 +142,50 @@ def _by_identity(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.
     return _DrawnSplits(validation=rows[1], test=rows[2], forgets=[rows[0], rows[3]][: 1 + spec.final])
 
 
-def _by_example(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.random.Generator) -> _DrawnSplits:  # noqa: ARG001
+def _by_example(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.random.Generator) -> _DrawnSplits:
     validation, test, rest = _hold_out(identities, spec, generator)
-    count = _share(spec.forget_fraction, len(identities))
+    if spec.forget_class < 0:
+        count = _count(spec, len(identities))
+    else:
+        count = _count(spec, int(np.count_nonzero(labels == spec.forget_class)))
+        mine = rest[labels[rest] == spec.forget_class]
+        if count * (1 + spec.final) > len(mine):
+            raise DataError(
+                f"split: {count * (1 + spec.final)} photographs of class {spec.forget_class} are to be forgotten, and "
+                f"{len(mine)} are in neither validation nor test: forget fewer"
+            )
+        return _DrawnSplits(validation, test, _consecutive(generator.permutation(mine), count, spec))
     if count * (1 + spec.final) + 2 > len(rest):
-        raise DataError(f"split.forget_fraction = {spec.forget_fraction} leaves fewer than two photographs to retain")
+        raise DataError(f"split: {count} photographs to forget leave fewer than two photographs to retain")
     return _DrawnSplits(validation, test, _consecutive(generator.permutation(rest), count, spec))
 
 
 def _by_class(identities: Rows, labels: Rows, spec: SplitSpec, generator: np.random.Generator) -> _DrawnSplits:
     validation, test, rest = _hold_out(identities, spec, generator)
     classes = np.unique(labels)
-    count = _share(spec.forget_fraction, len(classes))
+    if spec.forget_class >= 0:
+        return _DrawnSplits(validation, test, [rest[labels[rest] == spec.forget_class]])
+    count = _count(spec, len(classes))
     if count * (1 + spec.final) >= len(classes):
-        raise DataError(f"split.forget_fraction = {spec.forget_fraction} leaves none of {len(classes)} classes")
+        raise DataError(f"split: {count * (1 + spec.final)} classes to forget leave none of {len(classes)} classes")
     chosen = _consecutive(generator.permutation(classes), count, spec)
     return _DrawnSplits(validation, test, [rest[np.isin(labels[rest], some)] for some in chosen])
+
+
+def _by_hand(identities: Rows, spec: SplitSpec, generator: np.random.Generator, forget: Rows) -> _DrawnSplits:
+    listed = np.isin(identities, identities[forget])
+    people, others = np.unique(identities), np.unique(identities[~listed])
+    validation, test = (_share(fraction, len(people)) for fraction in (spec.validation_fraction, spec.test_fraction))
+    if len(others) < validation + test:
+        raise DataError(
+            f"split.forget leaves {len(others)} other identities, too few for {validation} in validation and {test} in "
+            "test: list fewer to forget"
+        )
+    sides = np.split(generator.permutation(others), np.cumsum([validation, test]))
+    held_out = [_rows_of(identities, side) for side in sides[:2]]
+    if len(identities) - len(forget) - sum(map(len, held_out)) < 2:
+        raise DataError("split.forget leaves fewer than two photographs to retain: list fewer to forget")
+    return _DrawnSplits(held_out[0], held_out[1], [forget])
 
 
 def _published(identities: Rows, spec: SplitSpec, hidden: NDArray[np.bool_]) -> _DrawnSplits:
@@ -198,6 +231,11 @@ def _seed(spec: SplitSpec) -> int:
     return spec.seed
 
 
+def _count(spec: SplitSpec, total: int) -> int:
+    """How many of `total` are forgotten."""
+    return spec.forget_count or _share(spec.forget_fraction, total)
+
+
 def _share(fraction: float, total: int) -> int:
     return max(1, round(fraction * total))
 
@@ -239,7 +277,7 @@ def _without_lone(rows: Rows, labels: Rows, batch_size: int, generator: np.rando
 
 def _keeps_classes(labels: Rows, split: Split, spec: SplitSpec) -> bool:
     wanted = np.unique(labels)
-    if spec.forget_by == "class":
+    if spec.forget_by == "class" and not spec.forget:
         wanted = np.setdiff1d(wanted, labels[split.forget])
     return len(split.forget) > 0 and np.array_equal(np.unique(labels[split.retain]), wanted)
 
@@ -251,7 +289,8 @@ def _why_not(labels: Rows, split: Split, spec: SplitSpec, batch_size: int | None
     single = next((part for part in VISIBLE_PARTS if batch_size and len(getattr(split, part)) == 1), None)
     if single is None:
         return ""
-    remedy = "" if single == "retain" or spec.forget_by == "published" else f"raise split.{single}_fraction, or "
+    is_fixed = spec.forget_by == "published" or (single == "forget" and (spec.forget or spec.forget_count))
+    remedy = "" if single == "retain" or is_fixed else f"raise split.{single}_fraction, or "
     return f"{single} has one photograph, and batch norm cannot train on a batch of one: {remedy}add photographs"
 
 
@@ -259,6 +298,8 @@ def _lost_class(labels: Rows, retain: Rows, spec: SplitSpec) -> str:
     classes = np.unique(labels)
     absent = np.setdiff1d(classes, labels[retain])
     example = f" (the last draw lost class {', '.join(map(str, absent[:5]))})" if len(absent) else ""
+    if spec.forget:
+        return f"split.forget leaves no split with all {len(classes)} classes in retain{example}: list fewer to forget"
     remedy = "add identities" if spec.forget_by == "published" else "add identities, or lower the fractions"
     return f"no split leaves all {len(classes)} classes in retain{example}: {remedy} for forget, validation and test"
 

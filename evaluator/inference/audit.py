@@ -106,6 +106,13 @@ def loss_barrier(start: nn.Module, end: nn.Module, images: Tensor, labels: Tenso
     return float((np.array(losses) - line).max())
 
 
+def classifier_of(network: nn.Module) -> nn.Module:
+    """The last linear layer in the order of the network's parts; without one, the last part that has parameters."""
+    modules = list(network.modules())
+    linear: list[nn.Module] = [module for module in modules if isinstance(module, nn.Linear)]
+    return (linear or [module for module in modules if next(module.parameters(recurse=False), None) is not None])[-1]
+
+
 class _ForgetSet:
     """The forget images of an evaluation bundle, and what networks make of them."""
 
@@ -122,7 +129,11 @@ class _ForgetSet:
     def features(self, network: nn.Module) -> Features:
         """The inputs of the classifier, (E, D)."""
         seen: list[Tensor] = []
-        hook = network.get_submodule("fc").register_forward_pre_hook(lambda _, given: seen.append(given[0].double()))
+
+        def keep(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+            seen.append(given[0].flatten(1).double())
+
+        hook = classifier_of(network).register_forward_pre_hook(keep)
         compute_logits(network.eval(), self._images, self._batch_size)
         hook.remove()
         return torch.cat(seen).numpy()
@@ -145,7 +156,7 @@ def _relearned(network: nn.Module, order: AuditOrder) -> nn.Module:
 def _set_batch_norm(network: nn.Module, images: Tensor, batch_size: int) -> None:
     """Make the statistics of every batch norm the means over the batches of `images`."""
     for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
             module.reset_running_stats()
             module.momentum = None
     network.train()

@@ -72,7 +72,7 @@ def main() -> None:
     # Memory has hidden data, and with 0, a core_pattern that is a pipe would get a core file.
     resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
     write_frame(replies, b"ready")
-    loaded: tuple[str, nn.Module, dict[str, Tensor]] | None = None
+    loaded: tuple[tuple[str, str], nn.Module, dict[str, Tensor]] | None = None
     while (header := read_frame(sys.stdin.buffer)) is not None:
         payload = read_frame(sys.stdin.buffer)
         assert payload is not None  # noqa: S101 - the parent always sends both
@@ -82,9 +82,10 @@ def main() -> None:
             write_frame(replies, json.dumps({"code": None, "message": ""}).encode())
             write_frame(replies, audit)
             continue
-        if loaded is None or loaded[0] != setting["evaluation"]:
+        wanted = (setting["architecture"], setting["evaluation"])  # competitions may have the same images
+        if loaded is None or loaded[0] != wanted:
             net = build_model(setting["architecture"], setting["classes"])
-            loaded = (setting["evaluation"], net, load_file(Path(setting["evaluation"])))
+            loaded = (wanted, net, load_file(Path(setting["evaluation"])))
         code: FaultCode | None = None
         message, outputs = "", b""
         try:

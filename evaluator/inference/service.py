@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol, Self
 
+from lethe.evaluator.child_environment import child_environment
 from lethe.evaluator.contract.audits import AuditRecord
 from lethe.evaluator.contract.faults import FaultCode
 from lethe.evaluator.errors import EvaluatorError
@@ -187,9 +188,8 @@ def _log_words(words: IO[bytes]) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """The worker's environment without its secrets, on one thread, so that outputs are the same everywhere."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LETHE_")}
-    return kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    """An environment without secrets, on one thread, so that outputs are the same everywhere."""
+    return child_environment() | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def _close(stream: IO[bytes] | None) -> None:

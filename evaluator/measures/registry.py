@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
+from lethe.evaluator.contract.installed import MEASURES, installed
 from lethe.evaluator.errors import EvaluatorError
 from lethe.evaluator.measures.inputs import MeasureInputs
 from lethe.evaluator.metrics.pool import Floats
@@ -257,7 +258,9 @@ def _is_missing(inputs: MeasureInputs, need: str) -> bool:
 
 @cache
 def _load() -> None:
-    """Import every module of this folder; those with measures register them."""
+    """Import every module of this folder, and those that installed packages offer; they register their measures."""
     folder = Path(__file__).parent
     for module in iter_modules([str(folder)]):
         import_module(f"{__package__}.{module.name}")
+    for entry in installed(MEASURES).values():
+        entry.load()

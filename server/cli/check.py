@@ -13,7 +13,7 @@ from lethe.evaluator.contract.practice_score import EPSILON_BIN, count_epsilon
 from lethe.server.cli.descriptions import expectation, resources
 from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import AllowUnsafe, DataFolder, Json, Server, Yes
-from lethe.server.cli.practice import obtain_bundle, practice_folder
+from lethe.server.cli.practice import confirm_network, obtain_bundle, practice_folder
 from lethe.server.cli.progress import training_progress
 from lethe.server.pages.formatting import curve_text
 
@@ -79,7 +79,7 @@ def check(
             given,
             store_folder=practice_folder(),
             scratch=Path(scratch),
-            files=Files(folder=data_folder),
+            files=Files(folder=data_folder, beside=(specification or Path("demo")).parent),
             allow_unsafe=allow_unsafe,
             progress=progress,
             scored_runs=runs if score else 0,
@@ -104,6 +104,7 @@ def _practice(
 
     if competition is not None:
         bundle = obtain_bundle(competition, server, yes=yes).open()
+        confirm_network(bundle, yes=yes)
         return bundle, bundle.facts
     spec = load_specification(specification)
     return spec, facts_of(spec)

@@ -54,7 +54,12 @@ def create_competition(
 
     context = open_site(home, makes_one=True)
     spec = load_specification(specification)
-    files = Files(folder=data, skip_bad=skip_bad, max_pixels=context.settings.photograph_pixels)
+    files = Files(
+        folder=data,
+        beside=specification.parent,
+        skip_bad=skip_bad,
+        max_pixels=context.settings.photograph_pixels,
+    )
     looking = DataLook(spec, report)
     try:
         with (

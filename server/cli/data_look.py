@@ -33,6 +33,8 @@ class DataLook:
         self._review = review
         for warning in review.warnings:
             typer.echo(f"warning: {warning.text}", err=True)
+        if review.model_s is not None:
+            typer.echo(f"training a model will take about {review.model_s:,.0f} s on one core", err=True)
 
     def refused(self, error: Exception) -> None:
         """Write the report of data from which no competition was made."""

@@ -16,6 +16,7 @@ from lethe.server.pages.formatting import (
     limit_facts,
     methods_text,
     minutes_text,
+    network_facts,
     outputs_text,
 )
 from lethe.server.submissions.schemas import (
@@ -161,6 +162,11 @@ def describe_competition(facts: CompetitionFacts, announcements: list[Announceme
         *([facts.summary] if facts.summary else []),
         f"{counts.retain} retain, {counts.forget} forget and {counts.validation} validation images of "
         f"{classes}, {facts.image_size} × {facts.image_size}; {facts.architecture}; batches of {facts.batch_size}",
+        *(
+            []
+            if facts.network is None
+            else [f"{one.term.lower()}: {one.value}" for one in network_facts(facts.network)]
+        ),
         f"{facts.runs} runs; {facts.final_selections} selections for the final evaluation",
         f"outputs of the runs: {outputs_text(facts.outputs_after_reveal)}",
         f"names of methods: {methods_text(facts.methods_shown)}",

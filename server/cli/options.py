@@ -34,7 +34,7 @@ Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, help="Training processes; default: one per core, four per GPU")
 ]
 DataFolder = Annotated[
-    Path | None, typer.Option("--data", help="Folder with the photographs, for sources that read files")
+    Path | None, typer.Option("--data", help="Folder with the photographs, or a .npz file, for sources that read files")
 ]
 SubmissionId = Annotated[str, typer.Argument(metavar="ID", help="The submission's id, or its first 8 digits or more")]
 Server = Annotated[str | None, typer.Option("--server", help="URL of the Lethe server [env: LETHE_SERVER]")]

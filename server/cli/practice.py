@@ -33,12 +33,14 @@ def practice(
 ) -> None:
     """Download a competition's practice bundle: data, model and practice oracles. lethe check -c uses it.
 
-    A download that was cut goes on where it stopped; what is here already is not downloaded again.
+    A download that was cut goes on where it stopped; what is here already is not downloaded again. Where the network is
+    a module of the host's own, its source is shown, and nothing runs it on this machine before you agree.
     """
     if output is not None:
         require_unwritten(output, force=force)
     found = obtain_bundle(competition, server, yes=yes)
     bundle = found.open()
+    confirm_network(bundle, yes=yes)
     if output is not None:
         try:
             shutil.copyfile(found.path, output)
@@ -75,6 +77,26 @@ def obtain_bundle(slug: str, server: str | None, *, yes: bool) -> "CachedBundle"
     return found
 
 
+def confirm_network(bundle: "PracticeBundle", *, yes: bool) -> None:
+    """Show the source of a host's network once, and ask whether it may run here, outside of the sandbox too.
+
+    With `yes` it is shown and taken. Ends the command with code 1 otherwise.
+    """
+    from lethe.sandbox.harmless_text import harmless
+    from lethe.server.client.trusted_networks import is_trusted, trust
+
+    facts, folder = bundle.facts, practice_folder()
+    if is_trusted(facts, folder):
+        return
+    typer.echo(f"{harmless(facts.network.source.rstrip())}\n", err=True)
+    told = f"The network of {facts.slug} is the host's own module, shown above. It runs on this machine as your user"
+    if yes:
+        typer.echo(f"{told}.", err=True)
+    elif not typer.confirm(f"{told}. Let it?", err=True):
+        raise typer.Exit(1)
+    trust(facts, folder)
+
+
 def practice_folder() -> Path:
     """Return the folder for practice data, downloaded or made here."""
     return make_settings().prepare_home() / "practice"
@@ -107,7 +129,7 @@ def _lines(bundle: "PracticeBundle", file: Path) -> list[str]:
     return [
         f"{facts.slug}: {facts.title}",
         f"images: {images}; {classes_text(facts.classes, facts.class_names)}",
-        f"network {facts.architecture}, {oracles}",
+        f"network {facts.network.name}, {oracles}",
         f"a run may take {limits.run_wall_s:g} s and {limits.memory_bytes / 2**20:,.0f} MiB",
         f"{file}, {file.stat().st_size / MEGABYTE:,.1f} MB",
         f"next: lethe check FILE -c {facts.slug}",

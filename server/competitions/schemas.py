@@ -73,6 +73,16 @@ class TermsAccepted(BaseModel):
     accepted_at: datetime
 
 
+class NetworkView(BaseModel):
+    """The network that submissions are given."""
+
+    name: str
+    options: dict[str, Any] = Field(description="What its constructor gets beside the number of classes")
+    source: str = Field(description="Of a host's own module, which defines build(classes); empty for a shipped network")
+    weights: int | None = Field(description="Numbers in its parameters; null where an older version created it")
+    layers: list[str] = Field(description="The names of its parts, in their order")
+
+
 class CompetitionFacts(CompetitionRow):
     description: str
     opened_at: datetime | None
@@ -87,7 +97,8 @@ class CompetitionFacts(CompetitionRow):
     )
     final_selections: int = Field(description="How many submissions a team may choose for the final evaluation")
     metric: dict[str, str | int | bool] | None = Field(description="How scores are computed; null before the reveal")
-    architecture: str
+    architecture: str = Field(description="Of the network, by name")
+    network: NetworkView | None = Field(default=None, description="null from servers of older versions")
     image_size: int
     batch_size: int
     runs: int = Field(description="How often each submission is run, every time with its own seed")

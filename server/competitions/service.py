@@ -17,6 +17,7 @@ from lethe.server.competitions.phases import Phase, ends_at, is_benchmark, phase
 from lethe.server.competitions.schemas import (
     CompetitionFacts,
     CompetitionRow,
+    NetworkView,
     PracticeView,
     PublicCounts,
     PublicLimits,
@@ -190,7 +191,8 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         photographs_deleted_at=competition.photographs_deleted_at,
         final_selections=spec.evaluation.final_selections,
         metric=_metric(spec, visibility(Viewer.STRANGER, phase(competition))),
-        architecture=spec.model.architecture,
+        architecture=spec.model.network.name,
+        network=_network(spec, prepared),
         image_size=spec.data.image_size,
         batch_size=spec.evaluation.batch_size,
         runs=spec.evaluation.runs,
@@ -215,6 +217,17 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
 def terms_view(terms: TermsSpec) -> TermsView | None:
     """Return the text with its version, or None where the competition has none."""
     return TermsView(text=terms.text, sha256=sha256_hex(terms.text.encode())) if terms.text else None
+
+
+def _network(spec: CompetitionSpec, prepared: PreparedCompetition) -> NetworkView:
+    network, counted = spec.model.network, prepared.network
+    return NetworkView(
+        name=network.name,
+        options=dict(network.options),
+        source=network.source,
+        weights=None if counted is None else counted.weights,
+        layers=[] if counted is None else list(counted.layers),
+    )
 
 
 def _public(counts: Counts) -> PublicCounts:

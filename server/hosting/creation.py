@@ -147,7 +147,11 @@ def describe(created: Created) -> str:
     ]
     if data.skipped:
         lines.append(f"skipped: {data.skipped} file{'s' if data.skipped > 1 else ''} that cannot be used")
+    if (network := created.prepared.network) is not None:
+        name = created.spec.model.network.name
+        lines.append(f"network {name}: {network.weights:,} weights; layers {', '.join(network.layers)}")
     lines += [line for name, split in created.prepared.splits.items() for line in _describe_split(name, split)]
+    lines.append(_memory(created))
     figures = created.prepared.public.figures
     lines.append(
         f"chance {figures.chance:.3f} · most frequent class {figures.majority:.3f} · "
@@ -168,6 +172,18 @@ def describe_audits(runs: int, measured: Sequence[AuditRecord]) -> str:
         return f"audits of {runs} runs of each submission; how long one takes is not known: {reasons}"
     mean_s = sum(each_s) / len(each_s)
     return f"audits of {runs} runs of each submission, {runs * mean_s:.0f} s together: one took {mean_s:.1f} s here"
+
+
+def _memory(created: Created) -> str:
+    """Return what the images that guests hold take of their memory."""
+    size = 3 * created.spec.data.image_size**2
+    hidden, practice = created.prepared.public.counts, created.prepared.practice.counts
+    held = {"hidden runs": hidden} | ({} if practice is None else {"checks": practice})
+    shown = [
+        f"{size * (one.retain + one.forget + one.validation) / 2**20:.1f} MiB in {name}" for name, one in held.items()
+    ]
+    limit = created.spec.limits.memory_bytes / 2**20
+    return f"guests hold their images in memory: {', '.join(shown)}, of {limit:,.0f} MiB"
 
 
 def _describe_split(name: str, split: PreparedSplit) -> list[str]:

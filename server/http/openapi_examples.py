@@ -11,6 +11,13 @@ _AT, _LATER = "2026-03-01T12:30:00Z", "2026-04-01T00:00:00Z"
 _SUBMISSION_ID, _TEAM_ID = "7d3f7d6e-4a39-4c58-9f0a-0d7a0c2f7b11", "c0f5b8f4-6a0e-4bb1-8a4d-2f2f3f1d9a55"
 _OTHER_ID = "5b1b2b7c-0a53-4a42-8d55-7f6f0c8a3e90"
 _TOKEN = {"id": _OTHER_ID, "name": "laptop", "expires_at": _LATER}
+_NETWORK = {
+    "name": "resnet-small",
+    "options": {},
+    "source": "",
+    "weights": 89226,
+    "layers": ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool", "fc"],
+}
 _TERMS = {
     "text": "I publish no photographs.",
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -86,8 +93,8 @@ EXAMPLES: dict[str, Any] = {
         "public_starts_at": _AT, "public_ends_at": _LATER, "final_ends_at": None, "revealed_at": None,
         "edited_at": None,
         "photographs_deleted_at": None,
-        "final_selections": 2, "metric": None, "architecture": "resnet-small", "image_size": 32, "batch_size": 64,
-        "runs": 32,
+        "final_selections": 2, "metric": None, "architecture": "resnet-small", "network": _NETWORK,
+        "image_size": 32, "batch_size": 64, "runs": 32,
         "limits": _defaults(LimitsSpec, DependenciesSpec),
         "quotas": _defaults(QuotasSpec),
         "counts": {"retain": 660, "forget": 84, "validation": 48, "classes": 10},
@@ -98,6 +105,7 @@ EXAMPLES: dict[str, Any] = {
         "benchmark_ended_at": None, "terms": _TERMS, "consent": "", "retention": "",
     },
     "TermsView": _TERMS,
+    "NetworkView": _NETWORK,
     "NewAcceptance": {"sha256": _TERMS["sha256"]},
     "TermsAccepted": {"sha256": _TERMS["sha256"], "accepted_at": _AT},
     "PracticeView": _PRACTICE,

@@ -1,5 +1,6 @@
 """Numbers, sizes, durations and times in words."""
 
+import json
 import math
 import re
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pydantic import BaseModel
 
 from lethe.evaluator.contract.curves import CURVE_PARTS, Curve
 from lethe.evaluator.contract.limits import Limit, Unit, limits_of
+from lethe.server.competitions.schemas import NetworkView
 from lethe.server.http.outward_links import link_host
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -151,6 +153,14 @@ def methods_text(when: str) -> str:
 def count_text(count: int, singular: str, plural: str | None = None) -> str:
     """Return `1 team` or `1,200 teams`."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
+def network_facts(network: NetworkView) -> tuple[Fact, ...]:
+    """Return options, number of weights and layers of a network, as far as they are known."""
+    options = ", ".join(f"{name} = {json.dumps(value)}" for name, value in network.options.items())
+    weights = "" if network.weights is None else f"{network.weights:,}"
+    facts = {"Options of the network": options, "Weights": weights, "Layers": ", ".join(network.layers)}
+    return tuple(Fact(term, value) for term, value in facts.items() if value)
 
 
 def paragraphs(text: str) -> tuple[str, ...]:

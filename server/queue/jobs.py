@@ -167,7 +167,7 @@ def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> 
         visible=data.visible,
         original=data.original,
         evaluation=data.evaluation,
-        architecture=spec.model.architecture,
+        architecture=spec.model.network.text,
         classes=prepared.public.counts.classes,
         batch_size=spec.evaluation.batch_size,
         limits=spec.limits if is_hidden else spec.limits.model_copy(update={"run_wall_s": check_run_wall_s(spec)}),

@@ -6,10 +6,14 @@ import stat
 from html import escape
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from lethe.server.cli import app
+from lethe.server.competitions import service
+from lethe.server.context import create_context
+from lethe.server.settings import Settings
 from tests.photographs import make_messy_folder
 
 SPEC = """slug = "messy"
@@ -102,3 +106,63 @@ def test_a_competition_from_a_messy_folder(home: Path, tmp_path: Path, folder: P
         assert f"<li>{escape(one['text'])}</li>" in page
     assert "points better on the forget set than two oracles" in page
     assert "16 oracles are needed" in page
+
+
+NETWORK = """
+from torch import nn
+
+def build(classes, width):
+    features = nn.Sequential(nn.Conv2d(3, width, 3, stride=4), nn.BatchNorm2d(width), nn.AdaptiveAvgPool2d(1))
+    return nn.Sequential(features, nn.Flatten(), nn.Linear(width, classes))
+"""
+OWN = """slug = "own"
+title = "Own"
+[data]
+source = "arrays"
+image_size = 16
+classes = 2
+class_names = ["even", "odd"]
+[split]
+forget = "forget.csv"
+retain_sample = 8
+[practice]
+identities = 8
+oracles = 0
+[model]
+module = "model.py"
+options = { width = 5 }
+[training]
+epochs = 1
+[evaluation]
+runs = 8
+oracles = 8
+ceiling_oracles = 8
+[audits]
+runs = 1
+epochs = 1
+"""
+
+
+@pytest.mark.slow
+def test_a_competition_of_own_arrays_network_and_forget_list(home: Path, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    images = generator.integers(256, size=(72, 16, 16, 3), dtype=np.uint8)
+    people = np.array([f"person {row // 3}" for row in range(72)])
+    np.savez(tmp_path / "own.npz", images=images, labels=np.arange(72) % 2, identities=people)
+    (tmp_path / "model.py").write_text(NETWORK)
+    (tmp_path / "forget.csv").write_text("identity\nperson 4\nperson 9\n")
+    data = ("--data", str(tmp_path / "own.npz"))
+    done = create(tmp_path, *data, spec=OWN)
+    assert done.exit_code == 0, f"{done.output} {done.exception!r}"
+    assert "training a model will take about 0 s on one core" in done.stderr
+    assert "network model.py: 162 weights; layers 0, 1, 2" in done.stdout
+    assert " 6 forget of 2 people, " in done.stdout
+    assert "guests hold their images in memory: 0.0 MiB in hidden runs, 0.0 MiB in checks, of 2,048 MiB" in done.stdout
+    assert "audits of 1 runs of each submission, " in done.stdout
+    with create_context(Settings(home=home)).database.read() as session:
+        network = service.facts(session, service.get_competition(session, "own", drafts=True)).network
+    assert network is not None
+    assert (network.source, network.options, network.weights) == (NETWORK, {"width": 5}, 162)
+    (tmp_path / "model.py").write_text(NETWORK.replace("return", "import os; assert os.environ['LETHE_HOME']; return"))
+    refused = create(tmp_path, *data, spec=OWN.replace('"own"', '"other"'))
+    assert "model.py cannot be built with 2 classes: KeyError: 'LETHE_HOME'" in str(refused.exception)

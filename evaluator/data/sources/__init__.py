@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
 from lethe.evaluator.contract.specification import LEAST_PRACTICE, CompetitionSpec
+from lethe.evaluator.data.forget_list import read_forget_list
 from lethe.evaluator.data.photographs import DataError, Photographs
+from lethe.evaluator.data.sources.arrays import read_arrays
 from lethe.evaluator.data.sources.casia_surf import read_casia_surf
 from lethe.evaluator.data.sources.digits import read_digits
 from lethe.evaluator.data.sources.files import Files
 from lethe.evaluator.data.sources.image_folder import read_image_folder
+from lethe.evaluator.data.sources.installed import read_installed
 from lethe.evaluator.data.sources.synthetic_faces import synthetic_faces
 from lethe.evaluator.data.sources.torchvision_sets import read_cifar10, read_cifar100, read_svhn
 from lethe.evaluator.data.splits import DRAWS, ONE_IDENTITY, PUBLISHED_PEOPLE
@@ -24,6 +27,8 @@ __all__ = ["Collection", "Files", "load_collection", "practice_photographs"]
 READERS: dict[str, Callable[[Any, Files], Photographs]] = {
     "casia-surf": read_casia_surf,
     "image-folder": read_image_folder,
+    "arrays": read_arrays,
+    "installed": read_installed,
     "digits": read_digits,
     "cifar10": read_cifar10,
     "cifar100": read_cifar100,
@@ -37,12 +42,14 @@ _HIDDEN, _PRACTICE = 0, 1
 @dataclass(frozen=True)
 class Collection:
     """The photographs of a competition; nobody in `practice` is in `hidden`. `is_hidden` (T,) bool says which of the
-    source's photographs, in its order, are the hidden ones.
+    source's photographs, in its order, are the hidden ones. `forgotten`: which hidden ones the host has listed; None
+    where they are drawn.
     """
 
     hidden: Photographs
     practice: Photographs
     is_hidden: NDArray[np.bool_]
+    forgotten: NDArray[np.bool_] | None = None
 
 
 def load_collection(spec: CompetitionSpec, files: Files) -> Collection:
@@ -60,9 +67,10 @@ def load_collection(spec: CompetitionSpec, files: Files) -> Collection:
         practice = practice_photographs(spec, files)
         files.report(2, 2)
         files.photographs = hidden
-        return Collection(hidden, practice, is_hidden=np.ones(len(hidden), dtype=bool))
+        everybody = np.ones(len(hidden), dtype=bool)
+        return Collection(hidden, practice, is_hidden=everybody, forgotten=_listed(spec, hidden, files))
     files.photographs = READERS[data.source](data, files)
-    return set_aside(files.photographs, spec)
+    return set_aside(files.photographs, spec, _listed(spec, files.photographs, files))
 
 
 def practice_photographs(spec: CompetitionSpec, files: Files) -> Photographs:
@@ -70,14 +78,22 @@ def practice_photographs(spec: CompetitionSpec, files: Files) -> Photographs:
     data = spec.data
     if isinstance(data, SyntheticFacesSpec):
         return synthetic_faces(data, spec.practice.identities, np.random.SeedSequence([spec.practice.seed, _PRACTICE]))
-    return set_aside(READERS[data.source](data, files), spec).practice
+    photographs = READERS[data.source](data, files)
+    return set_aside(photographs, spec, _listed(spec, photographs, files)).practice
 
 
-def set_aside(photographs: Photographs, spec: CompetitionSpec) -> Collection:
+def _listed(spec: CompetitionSpec, photographs: Photographs, files: Files) -> NDArray[np.bool_] | None:
+    return read_forget_list(spec.split.forget, photographs, files) if spec.split.forget else None
+
+
+def set_aside(
+    photographs: Photographs, spec: CompetitionSpec, forgotten: NDArray[np.bool_] | None = None
+) -> Collection:
     """Set `practice.identities` random identities apart for practice; the others are hidden.
 
-    Uniformly random among the choices that leave every class something hidden. Under the published split its forgotten
-    people stay hidden. Raises DataError when more than half of the identities would go to practice, or always a class.
+    Uniformly random among the choices that leave every class something hidden. People on `forgotten` photographs (T,),
+    and under the published split its forgotten people, stay hidden. Raises DataError when more than half of the
+    identities would go to practice, or always a class.
     """
     people = np.unique(photographs.identities)
     wanted = spec.practice.identities
@@ -91,6 +107,13 @@ def set_aside(photographs: Photographs, spec: CompetitionSpec) -> Collection:
     is_published = spec.split.forget_by == "published"
     needed = PUBLISHED_PEOPLE * (1 + spec.split.final) if is_published else 0
     free = people[min(needed, len(people) - wanted) :]
+    if forgotten is not None:
+        free = np.setdiff1d(free, photographs.identities[forgotten])
+        if len(free) < wanted:
+            raise DataError(
+                f"practice.identities = {wanted}, and split.forget leaves {len(free)} identities that may become "
+                "public; lower it, or list fewer to forget"
+            )
     generator = np.random.default_rng(np.random.SeedSequence([spec.practice.seed, _PRACTICE]))
     classes = np.unique(photographs.labels)
     for _ in range(DRAWS):
@@ -100,6 +123,7 @@ def set_aside(photographs: Photographs, spec: CompetitionSpec) -> Collection:
                 hidden=photographs.take(np.flatnonzero(~inside)),
                 practice=photographs.take(np.flatnonzero(inside)),
                 is_hidden=~inside,
+                forgotten=None if forgotten is None else forgotten[~inside],
             )
     raise DataError(
         f"practice.identities = {wanted} of {len(people)} identities always takes a class with them: lower it, or add "

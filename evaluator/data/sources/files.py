@@ -37,16 +37,20 @@ class Origin:
 class Files:
     """A host's folder of files, and the handling of bad ones; `skipped` names those that were left out.
 
-    `photographs` and `origin` are what a source has read so far, also where the data are refused afterwards.
+    `photographs` and `origin` are what a source has read so far, also where the data are refused afterwards. `people`
+    are the names of those on the photographs, of a source that reads no single files. `beside` is the folder of the
+    specification.
     """
 
     folder: Path | None = None
+    beside: Path | None = None
     skip_bad: bool = False
     max_pixels: int = MAX_PIXELS
     report: Callable[[int, int], None] = _silent
     skipped: list[tuple[str, Unusable]] = field(default_factory=list)
     photographs: Photographs | None = None
     origin: Origin | None = None
+    people: tuple[str, ...] | None = None
 
     def root(self, source: str, content: str) -> Path:
         """The folder; raises DataError when it is not given or missing. `content` describes its expected content."""
@@ -138,11 +142,19 @@ def scale_all(images: Pixels, size: int) -> Pixels:
 
 
 def require_own_pictures(images: Pixels, identities: NDArray[np.int64], names: Sequence[str]) -> None:
-    """Raise DataError when one picture has two identities: that person would be on both sides of the split."""
+    """Raise DataError when one picture has two identities: that person, or without people that picture, would be on
+    both sides of the split.
+    """
+    alone = len(np.unique(identities)) == len(identities)
     owner: dict[bytes, int] = {}
     for row, image in enumerate(images):
         first = owner.setdefault(image.tobytes(), row)
         if identities[first] != identities[row]:
+            if alone:
+                raise DataError(
+                    f"{names[first]} and {names[row]} are the same picture, which would be on both sides of the split; "
+                    "remove one, or give both the same identity"
+                )
             raise DataError(
                 f"{names[first]} and {names[row]} are the same picture under two identities, so that one person would "
                 "be on both sides of the split; give both the same identity, or remove one"

@@ -15,20 +15,26 @@ from lethe.evaluator.contract.data_sources import ImageFolderSpec
 from lethe.evaluator.data.photographs import DataError, Photographs
 from lethe.evaluator.data.sources.decoding import Unusable
 from lethe.evaluator.data.sources.files import Files, Origin, by_reason, decode_all, require_own_pictures
+from lethe.evaluator.data.sources.identities import spelt_twice
 
 TABLE = "labels.csv"
 PICTURES = "images"
 COLUMNS = ("image", "identity", "label")
+REQUIRED = ("image", "label")
 SEPARATORS = ",;\t"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One photograph of the table; `image` is a path below images/, spelt as the file is if there is one."""
+    """One photograph of the table; `image` is a path below images/, spelt as the file is if there is one.
+
+    `identity` is None where the table has no such column.
+    """
 
     image: str
-    identity: str
+    identity: str | None
     label: int
+    number: int
 
 
 @dataclass(frozen=True)
@@ -65,9 +71,9 @@ class Pictures:
 def read_image_folder(data: ImageFolderSpec, files: Files) -> Photographs:
     """The photographs that `labels.csv` lists, with columns `image` (below images/), `identity` and `label`.
 
-    Photographs that no line names are ignored. Identities are texts, labels numbers from 0 to `data.classes` − 1, or
-    names when the specification has `class_names`. Ages are 0: the table has none. Raises DataError that names every
-    line or file that is wrong.
+    Without the column `identity` each photograph is one. Photographs that no line names are ignored. Identities are
+    texts, labels numbers from 0 to `data.classes` − 1, or names when the specification has `class_names`. Ages are 0:
+    the table has none. Raises DataError that names every line or file that is wrong.
     """
     root = files.root("image-folder", f"{TABLE} and {PICTURES}/")
     pictures = Pictures.below(root / PICTURES)
@@ -76,8 +82,9 @@ def read_image_folder(data: ImageFolderSpec, files: Files) -> Photographs:
     alike = {path: pictures.alike(line.image) for path, line in zip(paths, lines, strict=True)}
     images, places, sizes = decode_all(paths, root, data.image_size, files, alike=alike)
     kept = [lines[place] for place in places]
-    _, identities = np.unique([line.identity for line in kept], return_inverse=True)
-    files.origin = Origin(tuple(line.image for line in kept), tuple(line.identity for line in kept), sizes)
+    people = tuple(line.image if line.identity is None else line.identity for line in kept)
+    _, identities = np.unique(people, return_inverse=True)
+    files.origin = Origin(tuple(line.image for line in kept), people, sizes)
     files.photographs = Photographs(
         images=images,
         labels=np.array([line.label for line in kept], dtype=np.int64),
@@ -99,7 +106,7 @@ def read_table(root: Path, data: ImageFolderSpec, pictures: Pictures) -> list[Li
     wrong: list[tuple[str, Unusable]] = []
     for number, row in _rows(path):
         try:
-            lines.append(_line(row, pictures, data))
+            lines.append(_line(number, row, pictures, data))
         except DataError as error:
             wrong.append((f"line {number}", Unusable(str(error))))
     wrong += _contradictions(lines)
@@ -110,19 +117,19 @@ def read_table(root: Path, data: ImageFolderSpec, pictures: Pictures) -> list[Li
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str | None]]]:
-    """Yield the number and the three values of each line that has any, None for a missing value."""
+    """Yield the number and the values of each line that has any, None for a missing value."""
     text = _text(path)
     header = text.partition("\n")[0]
     separator = max(SEPARATORS, key=header.count)
     table = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         columns = [name.strip().casefold() for name in next(table, [])]
-        if any(columns.count(name) != 1 for name in COLUMNS):
+        if any(columns.count(name) != 1 for name in REQUIRED) or columns.count("identity") > 1:
             raise DataError(
                 f"{path} has the columns {', '.join(columns).strip(', ') or '(none)'}; it must have image, identity, "
-                "label, each once, separated by commas"
+                "label, each once, separated by commas; without identity each photograph is its own"
             )
-        places = {name: columns.index(name) for name in COLUMNS}
+        places = {name: columns.index(name) for name in COLUMNS if name in columns}
         for row in table:
             if any(value.strip() for value in row):
                 yield table.line_num, _named(row, places, columns)
@@ -155,12 +162,12 @@ def _text(path: Path) -> str:
         ) from error
 
 
-def _line(row: dict[str, str | None], pictures: Pictures, data: ImageFolderSpec) -> Line:
-    values = [row[name] for name in COLUMNS]
-    if None in values:
+def _line(number: int, row: dict[str, str | None], pictures: Pictures, data: ImageFolderSpec) -> Line:
+    if None in row.values():
         raise DataError("has not one value for each column; a value with a separator in it needs quotes")
-    given, identity, label = ((value or "").strip() for value in values)
-    if not given or not identity:
+    values = {name: (value or "").strip() for name, value in row.items()}
+    given, identity, label = values["image"], values.get("identity"), values["label"]
+    if not given or identity == "":
         raise DataError("image and identity must not be empty")
     image = pictures.spelt(given)
     parts = PurePosixPath(image)
@@ -168,7 +175,8 @@ def _line(row: dict[str, str | None], pictures: Pictures, data: ImageFolderSpec)
         raise DataError(f"{image!r} must be a path below {PICTURES}/, with / between folders and without ..")
     if not (pictures.folder / image).resolve().is_relative_to(pictures.folder):
         raise DataError(f"{image!r} is a link out of {PICTURES}/")
-    return Line(str(parts), _composed(identity), _class_of(_composed(label), data))
+    person = None if identity is None else _composed(identity)
+    return Line(str(parts), person, _class_of(_composed(label), data), number)
 
 
 def _class_of(label: str, data: ImageFolderSpec) -> int:
@@ -184,18 +192,15 @@ def _class_of(label: str, data: ImageFolderSpec) -> int:
 
 
 def _contradictions(lines: list[Line]) -> list[tuple[str, Unusable]]:
-    """Photographs that are listed twice, and identities that differ in upper and lower case only."""
+    """Photographs that are listed twice, and identities that look alike."""
     seen: set[str] = set()
-    spelt: dict[str, str] = {}
     wrong: dict[str, Unusable] = {}
     for line in lines:
         if line.image in seen:
             wrong[line.image] = Unusable("is listed twice")
         seen.add(line.image)
-        first = spelt.setdefault(line.identity.casefold(), line.identity)
-        if first != line.identity:
-            wrong[f"{first!r} and {line.identity!r}"] = Unusable("identities that differ in upper and lower case only")
-    return sorted(wrong.items())
+    named = ((f"line {line.number}", line.identity) for line in lines if line.identity is not None)
+    return [*sorted(wrong.items()), *spelt_twice(named)]
 
 
 def _composed(text: str) -> str:

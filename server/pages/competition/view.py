@@ -21,6 +21,7 @@ from lethe.server.pages.formatting import (
     limit_facts,
     methods_text,
     moment,
+    network_facts,
     outputs_text,
     paragraphs,
     size_text,
@@ -79,6 +80,7 @@ class CompetitionPage:
     starter: str
     extra_parameters: tuple[str, ...]
     data: tuple[Fact, ...]
+    network_source: str
     limits: tuple[Fact, ...]
     environment: tuple[Fact, ...]
     runs: int
@@ -125,6 +127,7 @@ def competition_page(
         starter=STARTER,
         extra_parameters=tuple(facts.extra_parameters),
         data=_data(facts),
+        network_source="" if facts.network is None else facts.network.source,
         limits=_limits(facts),
         environment=tuple(Fact(name, version) for name, version in sorted(facts.environment.items())),
         runs=facts.runs,
@@ -188,6 +191,7 @@ def _data(facts: CompetitionFacts) -> tuple[Fact, ...]:
         Fact("Batches", batches(counts, facts.batch_size)),
         *(() if practice is None else (Fact("Batches on practice data", batches(practice, facts.batch_size)),)),
         Fact("Network", facts.architecture),
+        *(() if facts.network is None else network_facts(facts.network)),
     )
 
 

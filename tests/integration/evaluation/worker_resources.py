@@ -77,10 +77,19 @@ def run(
     is_practice: bool = False,
     audit: AuditPlan | None = None,
     practice_score: PracticeScoring | None = None,
+    architecture: str = "resnet-small",
     finished: Callable[[RunRecord], None] = lambda _: None,
     interrupt: threading.Event | None = None,
 ) -> EvaluationResult:
-    """How the evaluation of `source` went, one run for each of `seeds`; hidden runs are stored once a `token`."""
+    """How the evaluation of `source` went, one run for each of `seeds`; hidden runs are stored once a `token`.
+
+    Of another architecture than the station's the original is stored here.
+    """
+    original = "original.safetensors"
+    if architecture != "resnet-small":
+        original = f"original-{sha256_hex(architecture.encode())}.safetensors"
+        torch.manual_seed(0)
+        resources.store.put(original, save_tensors(build_model(architecture, CLASSES).state_dict()))
     data = source.encode() if isinstance(source, str) else source
     job = Job(
         work_id=UUID(int=0),
@@ -93,9 +102,9 @@ def run(
         is_practice=is_practice,
         source=resources.store.put_named_by_digest("source", data, ".py"),
         visible=ref_to(resources.store, "visible.safetensors"),
-        original=ref_to(resources.store, "original.safetensors"),
+        original=ref_to(resources.store, original),
         evaluation=ref_to(resources.store, "evaluation.safetensors"),
-        architecture="resnet-small",
+        architecture=architecture,
         classes=CLASSES,
         batch_size=4,
         limits=limits or LimitsSpec(),

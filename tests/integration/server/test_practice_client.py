@@ -11,13 +11,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from lethe.evaluator.contract.practice import practice_facts
+from lethe.evaluator.contract.specification import ModelSpec
 from lethe.server.cli import app
 from lethe.server.client import ApiError, Client
 from lethe.server.client.practice import BUNDLES, TRIES, CachedBundle, PracticeCache
+from lethe.server.client.trusted_networks import NetworkUnconfirmed, require_trusted
 from lethe.server.competitions.schemas import PublicCounts
 from lethe.server.http.openapi_examples import EXAMPLES
 from tests.conftest import free_port
-from tests.practice_bundles import bundle
+from tests.practice_bundles import SPEC, bundle
 
 BUNDLE = bundle()
 
@@ -203,6 +206,23 @@ def test_large_downloads_are_asked_for(server: Server, home: Path, monkeypatch: 
     assert server.asked == []
     assert CliRunner().invoke(app, [*words, "--yes"]).exit_code == 0
     assert home.exists()
+
+
+def test_a_hosts_module_is_shown_and_asked_about_once(server: Server, home: Path) -> None:
+    own = ModelSpec(module="model.py", source="def build(classes):\n    raise RuntimeError('\x1b[2J')\n")
+    server.data = server.sent = bundle(SPEC.model_copy(update={"model": own}))
+    words = ["practice", "faces", "--server", server.url]
+    with pytest.raises(NetworkUnconfirmed, match="lethe practice faces shows its source and asks"):
+        require_trusted(practice_facts(SPEC.model_copy(update={"model": own})), home)
+    declined = CliRunner().invoke(app, words, input="n\n")
+    assert declined.exit_code == 1
+    assert "raise RuntimeError('\\x1b[2J')" in declined.stderr
+    assert "It runs on this machine as your user. Let it?" in declined.stderr
+    assert CliRunner().invoke(app, words, input="y\n").exit_code == 0
+    again = CliRunner().invoke(app, words)
+    assert again.exit_code == 0, again.output
+    assert "network model.py, 8 practice oracles" in again.stdout
+    assert "raise RuntimeError" not in again.output
 
 
 def test_without_a_server_the_copy_is_used_with_its_age(server: Server, home: Path) -> None:

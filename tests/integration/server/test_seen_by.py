@@ -32,7 +32,16 @@ BASE: dict[str, Any] = {
     "data": {"source": "synthetic-faces", "seed": 3},
     "split": {"seed": 4},
 }
+OWN = {"module": "model.py", "source": "def build(classes): ..."}
+MODELS = {"model.options": {"architecture": "torchvision:vgg11"}, "model.module": OWN, "model.source": OWN}
+"""The table in which a key of the network can be changed alone."""
+MORE = {"installed": {"reader": "stripes"}}
 OTHER: dict[str, Any] = {
+    "data.options": {"people": 3},
+    "split.forget_class": 1,
+    "model.architecture": "resnet18",
+    "model.module": "other.py",
+    "model.options": {"dropout": 0.1},
     "slug": "d",
     "data.source": "digits",
     "data.class_names": [str(number) for number in range(10)],
@@ -102,7 +111,14 @@ def shown(session: Session, document: dict[str, Any], *, is_revealed: bool) -> s
 
 @pytest.mark.parametrize(("key", "source"), VARIED)
 def test_a_value_is_shown_to_those_whom_its_key_names(session: Session, key: Key, source: str) -> None:
-    base = BASE if source == "synthetic-faces" else BASE | {"data": {"source": source, "classes": 10}}
+    base = (
+        BASE
+        if source == "synthetic-faces"
+        else BASE | {"data": {"source": source, "classes": 10, **MORE.get(source, {})}}
+    )
+    base = base | {"model": MODELS.get(key.path, {})}
+    if key.path == "split.forget_class":
+        base = base | {"split": {"forget_by": "example"}}
     document = CompetitionSpec.model_validate(base).model_dump(mode="json")
     changed = json.loads(json.dumps(document))
     place = changed[key.section] if key.section else changed

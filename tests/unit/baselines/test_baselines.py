@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lethe.evaluator.contract.networks import Network
 from lethe.evaluator.models import build_model
 from lethe.server.submissions.static_check import check_source
 from tests.unit.baselines.conftest import BASELINES, CLASSES, RunBaseline, State
@@ -88,6 +89,46 @@ def test_resnet18(name: str, run: RunBaseline) -> None:
     assert all(value.isfinite().all() for value in state.values())
     assert set(state) == set(net.state_dict())
     assert not torch.equal(state["layer1.0.conv1.weight"], net.state_dict()["layer1.0.conv1.weight"])
+
+
+# Without these layers a baseline cannot run; docs/methods.md has the same table.
+NEEDS = {"alif": "fc", "reset_head": "fc", "srfl": "layer1"}
+OTHERS = {
+    "mobilenet": Network("torchvision:mobilenet_v2", {"width_mult": 0.1}),
+    "module": Network(
+        "model.py",
+        source="""
+from torch import nn
+
+def build(classes):
+    convolutions = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 8, 3, stride=2, bias=False))
+    return nn.Sequential(convolutions, nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(392, classes))
+""",
+    ),
+}
+
+
+@pytest.mark.parametrize("network", OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize("name", NAMES)
+def test_other_networks(name: str, network: Network, run: RunBaseline) -> None:
+    torch.manual_seed(0)
+    net = build_model(network.text, CLASSES)
+    if name in NEEDS:
+        with pytest.raises((AttributeError, ValueError)):
+            run(name, net=net, batch_size=32, **short(name))
+        return
+    state = run(name, net=net, batch_size=32, **short(name))
+    assert set(state) == set(net.state_dict())
+    assert all(value.isfinite().all() for value in state.values())
+    assert (name == "noop") == all(torch.equal(state[key], value) for key, value in net.state_dict().items())
+
+
+def test_the_page_names_the_layers_that_baselines_need() -> None:
+    page = (BASELINES.parent / "docs/methods.md").read_text()
+    rows = page.split("| file | needs |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    named = {file.strip("` "): need for file, need in (row.strip("|").split("|") for row in rows)}
+    assert named.keys() == NEEDS.keys()
+    assert all(f"`{layer}" in named[name] for name, layer in NEEDS.items())
 
 
 @pytest.mark.parametrize("name", FORGETTING)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
+from lethe.evaluator.contract.networks import Network
 from lethe.evaluator.contract.specification import AuditsSpec, CompetitionSpec
 from lethe.evaluator.contract.specification_file import SHIPPED as FOLDER
 from lethe.evaluator.contract.specification_file import SpecificationError, load_specification
@@ -76,6 +77,16 @@ def test_seeds_that_are_left_out_are_drawn_and_others_kept() -> None:
         ),
         ("[split]\nforget_fraction = 0.4\nfinal = true", "leave less than a tenth"),
         ("[split]\nseed = -1", "split.seed"),
+        ("[split]\nforget_class = 0", "forget_class needs forget_by = 'example'"),
+        ("[split]\nforget_by = 'example'\nforget_class = 10", "must be one of the classes 0 to 9"),
+        ("[split]\nforget_by = 'class'\nforget_class = 1\nfinal = true", "leave out forget_count and final"),
+        ("[split]\nforget = 'forget.csv'\nfinal = true", "forget lists one forget set"),
+        ('[model]\narchitecture = "vgg11"', "resnet18, torchvision:NAME or the name of an installed architecture, not"),
+        ("[model]\noptions = { width = 2 }", "resnet-small takes no options"),
+        ('[model]\narchitecture = "torchvision:vgg11"\noptions = { weights = "DEFAULT" }', "must leave out weights"),
+        ('[model]\nmodule = "no.py"', r"model.module: cannot read .*no.py"),
+        ('[model]\nmodule = "../no.py"', "'../no.py' must be a file beside the specification"),
+        ('[model]\nmodule = "no.py"\narchitecture = "resnet18"', "leave out architecture and source"),
         ("[audits]\nruns = -1", "audits.runs"),
         ("[audits]\nepoch = 1", "audits.epoch: there is no such key here; did you mean epochs"),
         ("[evaluation]\nruns = 8\n[audits]\nruns = 9", "audits.runs must not exceed evaluation.runs, oracles and"),
@@ -94,6 +105,16 @@ def test_a_file_has_audits_unless_it_says_0_and_a_stored_competition_only_where_
     stored = none.model_dump(mode="json")
     del stored["audits"]
     assert CompetitionSpec.model_validate(stored).audits.runs == 0
+
+
+def test_a_module_is_read_from_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text("def build(classes): ...\n")
+    spec = load_specification(write(tmp_path, '[model]\nmodule = "model.py"\noptions = { width = 2 }'))
+    assert spec.model.network == Network("model.py", {"width": 2}, "def build(classes): ...\n")
+    assert CompetitionSpec.model_validate_json(spec.model_dump_json()) == spec
+    (tmp_path / "model.py").write_text("def build(classes): pass\n")
+    again = load_specification(write(tmp_path, '[model]\nmodule = "model.py"\noptions = { width = 2 }'))
+    assert again.model.network.text != spec.model.network.text
 
 
 def test_the_time_of_a_run_can_be_a_share_of_retraining() -> None:

@@ -17,11 +17,18 @@ from lethe.evaluator.contract.specification_template import template
 FIRST_WORD = re.compile(r"^[A-Z`]")
 
 
+REQUIRED: dict[str, dict[str, object]] = {
+    "image-folder": {"classes": 2},
+    "arrays": {"classes": 2},
+    "installed": {"classes": 2, "reader": "stripes"},
+}
+
+
 def leaves(document: dict[str, object], table: str = "") -> set[str]:
-    """The paths of everything in a dumped specification that is no table."""
+    """The paths of everything in a dumped specification that is no table, or an empty one."""
     found: set[str] = set()
     for name, value in document.items():
-        found |= leaves(value, f"{table}{name}.") if isinstance(value, dict) else {f"{table}{name}"}
+        found |= leaves(value, f"{table}{name}.") if isinstance(value, dict) and value else {f"{table}{name}"}
     return found
 
 
@@ -39,7 +46,7 @@ def test_every_key_says_what_it_is_and_who_sees_it(key: Key) -> None:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_all_keys_of_all_sources_are_there(source: str) -> None:
-    data = {"source": source} | ({"classes": 2} if source == "image-folder" else {})
+    data = {"source": source} | REQUIRED.get(source, {})
     spec = CompetitionSpec.model_validate({"slug": "c", "title": "C", "data": data})
     wanted = leaves(spec.model_dump(mode="json"))
     assert wanted == {one.path for one in all_keys() if not one.sources or source in one.sources}
@@ -61,7 +68,7 @@ def test_a_key_has_the_facts_of_its_field() -> None:
     assert optimizer.values == '"adam", "adamw", "sgd"'
     assert [one.sources for one in find("data.classes")] == [
         ("synthetic-faces", "casia-surf"),
-        ("image-folder",),
+        ("image-folder", "arrays", "installed"),
         ("digits", "cifar10", "svhn"),
         ("cifar100",),
     ]
@@ -87,7 +94,7 @@ def test_a_file_to_begin_with_is_a_specification(tmp_path: Path, source: str) ->
     assert lines[0] == "#:schema ./s.json"
     assert max(map(len, lines)) <= 120
     spec = load_specification(file)
-    data = {"source": source} | ({"classes": 2} if source == "image-folder" else {})
+    data = {"source": source} | REQUIRED.get(source, {})
     plain = CompetitionSpec.model_validate(
         {"slug": "our-people", "title": "Forget our people", "data": data, "audits": {}}
     )

@@ -40,7 +40,9 @@ def test_what_is_needed_grows_with_oracles_and_splits(tmp_path: Path, monkeypatc
     once = draw_splits(hidden.identities, hidden.labels, SPEC.split)
     twice = draw_splits(hidden.identities, hidden.labels, SPEC.split.model_copy(update={"final": True}))
     checkpoint = 44_800_000  # bytes of a ResNet-18 with three outputs, give or take one in a hundred
-    assert needed_bytes(SPEC, hidden, once) == pytest.approx((1025 + 32) * checkpoint, rel=0.01)
-    assert needed_bytes(SPEC, hidden, twice) == pytest.approx((2 * 1025 + 32) * checkpoint, rel=0.01)
+    assert needed_bytes(SPEC, hidden, once, checkpoint=checkpoint) == pytest.approx((1025 + 32) * checkpoint, rel=0.01)
+    assert needed_bytes(SPEC, hidden, twice, checkpoint=checkpoint) == pytest.approx(
+        (2 * 1025 + 32) * checkpoint, rel=0.01
+    )
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1, 1, 0))
     require_space(SPEC, open_store("memory://"), 1)  # only folders are asked

@@ -224,7 +224,7 @@ def test_rare_class_is_kept_by_drawing_again() -> None:
         (np.zeros(20, dtype=np.int64), np.arange(20) % 2, {}, "all photographs are of one identity"),
         (np.arange(5), np.zeros(5, dtype=np.int64), {}, "5 photographs are too few"),
         (np.repeat(np.arange(12), 4), np.arange(48) % 2, {"forget_by": "published"}, "needs 17 identities"),
-        (np.arange(40), np.arange(40) % 2, {"forget_by": "class", "final": True}, "leaves none of 2 classes"),
+        (np.arange(40), np.arange(40) % 2, {"forget_by": "class", "final": True}, "leave none of 2 classes"),
         (np.arange(9), np.arange(9) % 1, {"forget_by": "example", "forget_fraction": 0.8}, "fewer than two"),
     ],
 )  # fmt: skip
@@ -244,6 +244,50 @@ def test_what_cannot_be_split(identities: Rows, labels: Rows, changes: dict[str,
 def test_a_part_of_one_photograph_is_refused(changes: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
         draw_splits(np.arange(40), np.arange(40) % 2, SplitSpec(seed=0, **changes), batch_size=16)
+
+
+def test_a_count_takes_the_place_of_the_fraction() -> None:
+    identities, labels = np.repeat(np.arange(40), 3), np.arange(120) % 4
+    for forget_by, chosen in (("identity", 21), ("example", 7)):
+        spec = SplitSpec(seed=0, forget_by=forget_by, forget_count=7, final=True)
+        splits = draw_splits(identities, labels, spec)
+        assert [len(split.forget) for split in both(splits)] == [chosen, chosen]
+        assert not set(splits.public.forget) & set(both(splits)[1].forget)
+    two = draw_splits(identities, labels, SplitSpec(seed=0, forget_by="class", forget_count=2)).public
+    assert len(np.unique(labels[two.forget])) == 2
+
+
+def test_photographs_of_one_class_are_forgotten() -> None:
+    """As --class_to_replace and --num_indexes_to_replace of older unlearning code."""
+    identities, labels = np.arange(120), np.arange(120) % 4
+    split = draw_splits(
+        identities, labels, SplitSpec(seed=0, forget_by="example", forget_class=2, forget_count=9)
+    ).public
+    assert (len(split.forget), set(labels[split.forget])) == (9, {2})
+    assert 2 in labels[split.retain]
+    share = draw_splits(identities, labels, SplitSpec(seed=0, forget_by="example", forget_class=2)).public
+    assert len(share.forget) == 3  # a tenth of 30
+    whole = draw_splits(identities, labels, SplitSpec(seed=0, forget_by="class", forget_class=2)).public
+    assert set(labels[whole.forget]) == {2}
+    assert 2 not in labels[whole.retain]
+    with pytest.raises(DataError, match=r"30 photographs of class 2 are to be forgotten, and \d\d are in neither"):
+        draw_splits(identities, labels, SplitSpec(seed=0, forget_by="example", forget_class=2, forget_count=30))
+
+
+def test_what_is_marked_is_forgotten_and_validation_and_test_show_others() -> None:
+    identities, labels = np.repeat(np.arange(20), 3), np.arange(60) % 3
+    marked = np.isin(np.arange(60), [0, 4, 5])  # of the first two people
+    split = draw_splits(identities, labels, SplitSpec(seed=0, forget="forget.csv"), forgotten=marked).public
+    assert split.forget.tolist() == [0, 4, 5]
+    assert not {0, 1} & set(identities[np.concatenate((split.validation, split.test))])
+    assert {1, 2, 3} <= set(split.retain.tolist())
+    again = draw_splits(identities, labels, SplitSpec(seed=0, forget="forget.csv"), forgotten=marked).public
+    assert again.digest == split.digest
+    spec = SplitSpec(seed=0, forget="forget.csv")
+    with pytest.raises(DataError, match=r"no split with all 3 classes in retain .*list fewer to forget"):
+        draw_splits(identities, identities % 3, spec, forgotten=identities % 3 == 1)
+    with pytest.raises(DataError, match="leaves 1 other identities, too few for 2 in validation and 3 in test"):
+        draw_splits(identities, labels, spec, forgotten=identities > 0)
 
 
 def test_digest_covers_every_side() -> None:

@@ -113,7 +113,20 @@ def test_another_case_of_a_name_is_told(folder: Path) -> None:
         (["person-00/000.jpg,a,0", "./person-00/000.jpg,a,0"], "person-00/000.jpg: is listed twice"),
         (
             ["person-00/000.jpg,Ann,0", "person-00/001.jpg,ann,0"],
-            "'Ann' and 'ann': identities that differ in upper and lower case only",
+            r"line 2 \('Ann'\) and line 3 \('ann'\): one identity in two spellings",
+        ),
+        *(
+            (
+                ["person-00/000.jpg,Ann Lee,0", "person-00/001.jpg,Bo,0", f"person-00/002.jpg,{other},0"],
+                rf"line 2 \('Ann Lee'\) and line 4 \('{shown}'\): one identity in two spellings",
+            )
+            for other, shown in {
+                "Ann  Lee": "Ann  Lee",
+                "Ann\u200b Lee": r"Ann\\u200b Lee",
+                "Ann\xa0Lee": r"Ann\\xa0Lee",
+                "\uff21nn Lee": "\uff21nn Lee",
+                "Ann Lee\u200e": r"Ann Lee\\u200e",
+            }.items()
         ),
         (["person-00/000.jpg,a,0", "person-00/001.jpg,a,0"], "2 photographs below .* are too few"),
         (["gone.jpg,a,0"], "1 file cannot be used: images/gone.jpg: is missing"),
@@ -139,10 +152,25 @@ def test_every_wrong_line_is_told_at_once_up_to_a_limit(folder: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("header", ["", "file,identity,label", "image,identity", "image,identity,label,image"])
+@pytest.mark.parametrize("header", ["", "file,identity,label", "image,identity", "image,identity,label,identity"])
 def test_wrong_columns(folder: Path, header: str) -> None:
     (folder / "labels.csv").write_text(f"{header}\na,b,0\n")
     with pytest.raises(DataError, match=r"it must have image, identity, label"):
+        read_image_folder(SPEC, Files(folder))
+
+
+def test_without_identities_each_photograph_is_its_own(folder: Path) -> None:
+    rows = [line.split(",") for line in (folder / "labels.csv").read_text().splitlines()]
+    (folder / "labels.csv").write_text("\n".join(f"{image},{label}" for image, _, label in rows))
+    files = Files(folder)
+    read = read_image_folder(SPEC, files)
+    assert len(np.unique(read.identities)) == len(read) == 36
+    assert files.origin is not None
+    assert files.origin.people == files.origin.names
+    (folder / "images/person-05/copy.jpg").write_bytes((folder / "images/person-00/000.jpg").read_bytes())
+    with (folder / "labels.csv").open("a") as stream:
+        stream.write("\nperson-05/copy.jpg,0\n")
+    with pytest.raises(DataError, match=r"person-05/copy.jpg are the same picture, which would be on both sides"):
         read_image_folder(SPEC, Files(folder))
 
 

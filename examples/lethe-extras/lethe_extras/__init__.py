@@ -1,0 +1,1 @@
+"""Examples of a source, a measure and an architecture for Lethe."""
