@@ -1,0 +1,104 @@
+"""Whether a submission can stop early: after n of N runs, is it significantly worse than its team's best?
+
+One rule for control and for `benchmarks/looks.py`, which counts what it gets wrong; docs/adr/0019 has the reasons.
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+import scipy  # loads `special`, which takes long to import, when it is used
+from numpy.typing import ArrayLike, NDArray
+
+from lethe.evaluator.metrics.pool import Floats
+from lethe.evaluator.metrics.score import Score
+from lethe.evaluator.metrics.uncertainty import jackknife_error
+
+ALPHA = 0.006
+"""One-sided error of all looks of a submission together, spent equally (Bonferroni)."""
+
+SELECTION_BIAS = 2.0
+"""How many of its own standard errors at N the best may sit above what it is worth: it was chosen for being highest."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Estimate:
+    """Final scores (…) with their jackknife replicates (…, G)."""
+
+    final: ArrayLike
+    replicates: ArrayLike
+
+    @classmethod
+    def of(cls, score: Score) -> "Estimate":
+        return cls(final=score.final_score, replicates=score.replicates)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Look:
+    """What a look at n runs found; arrays of one shape.
+
+    `difference`: score minus the best's, both at n runs, with its paired `standard_error`. `shortfall`: score minus what
+    it would need at n runs to reach the best's score at N, with `shortfall_error`.
+    """
+
+    difference: Floats
+    standard_error: Floats
+    shortfall: Floats
+    shortfall_error: Floats
+
+
+def look(
+    submission: Estimate, best: Estimate, *, best_at_end: Estimate, ceiling: Estimate, ceiling_at_end: Estimate
+) -> Look:
+    """Compare a submission's first n runs with the best of its team.
+
+    `best` and `ceiling` (the second pool of oracles) are scored at n runs too, and `best_at_end` and `ceiling_at_end`
+    at N, all against the same bank with the same groups. F at n runs orders submissions differently from F at N, so
+    being worse at n is not enough. No image gains more from further runs than one that is like the oracles', so a score
+    grows no faster than the ceiling: to reach best(N), it needs best(N) · ceiling(n) / ceiling(N) at n runs.
+    """
+    needed = Estimate(
+        final=_needed(best_at_end.final, ceiling.final, ceiling_at_end.final),
+        replicates=_needed(best_at_end.replicates, ceiling.replicates, ceiling_at_end.replicates),
+    )
+    return Look(
+        **dict(zip(("difference", "standard_error"), _difference(submission, best), strict=True)),
+        **dict(zip(("shortfall", "shortfall_error"), _difference(submission, needed), strict=True)),
+    )
+
+
+def stops(found: Look, *, runs: int, runs_total: int, looks: int) -> NDArray[np.bool_]:
+    """Return whether a submission stops at `runs` runs, one of `looks` looks: it is below its best in both ways."""
+    size = {"runs": runs, "runs_total": runs_total, "looks": looks}
+    worse: NDArray[np.bool_] = is_below(found.difference, found.standard_error, **size) & is_below(
+        found.shortfall, found.shortfall_error, **size
+    )
+    return worse
+
+
+def is_below(
+    difference: ArrayLike, error: ArrayLike, *, runs: int, runs_total: int, looks: int, groups: int = 16
+) -> NDArray[np.bool_]:
+    """Return where a difference at `runs` runs is significantly negative, even if the best was lucky.
+
+    A best that sits `SELECTION_BIAS` of its standard errors at N too high does so at n runs as well, since these are
+    among the N. That is sqrt(n / 2N) of the error of a difference of two submissions at n.
+    """
+    quantile = float(scipy.special.stdtrit(groups - 1, 1 - ALPHA / looks))
+    margin = quantile + SELECTION_BIAS * sqrt(runs / (2 * runs_total))
+    errors = np.asarray(error, dtype=np.float64)
+    below: NDArray[np.bool_] = (errors > 0) & (np.asarray(difference, dtype=np.float64) + margin * errors < 0)
+    return below
+
+
+def _difference(a: Estimate, b: Estimate) -> tuple[Floats, Floats]:
+    replicates = np.asarray(a.replicates, dtype=np.float64) - np.asarray(b.replicates, dtype=np.float64)
+    return np.asarray(a.final, dtype=np.float64) - np.asarray(b.final, dtype=np.float64), jackknife_error(replicates)
+
+
+def _needed(best_at_end: ArrayLike, ceiling: ArrayLike, ceiling_at_end: ArrayLike) -> Floats:
+    """Return the score at n runs that grows to the best's at N if it grows as the ceiling does."""
+    now, end = np.asarray(ceiling, dtype=np.float64), np.asarray(ceiling_at_end, dtype=np.float64)
+    growth = np.divide(now, end, out=np.ones_like(now), where=end > 0)
+    needed: Floats = np.asarray(best_at_end, dtype=np.float64) * growth
+    return needed
