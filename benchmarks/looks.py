@@ -40,7 +40,7 @@ LEVELS = (0.5, 0.95)
 
 PRIORS = 8
 RETAIN_ACCURACY = 0.95
-SCREEN = 0.8
+SCREEN = 1.2
 """An error is computed only for candidates that are this many typical errors worse than the best; a stop needs about
 four of its own errors, and hardly an error of 15 degrees of freedom comes out so much too small."""
 
@@ -73,6 +73,11 @@ class Files:
 
     def first(self, runs: int) -> "Files":
         return Files(self.margins[:, :runs], self.accuracy[:, :runs])
+
+    def split(self, runs: int) -> "Files":
+        """Return as many files of `runs` runs as one file has."""
+        examples = self.margins.shape[-1]
+        return Files(self.margins.reshape(-1, runs, examples), self.accuracy.reshape(-1, runs))
 
     def take(self, rows: Any) -> "Files":
         return Files(self.margins[rows], self.accuracy[rows])
@@ -253,7 +258,8 @@ class World:
         self.setting, self.generator = setting, generator
         self.bank = Bank(setting, self._draw("shift", 0, 1))
         others = self._draw("shift", 0, 1)
-        self.ceilings = {runs: self.bank.estimate(others.first(runs)) for runs in (*setting.looks, setting.runs)}
+        ceiling = self.bank.final(others).mean()
+        self.growth = {runs: float(self.bank.final(others.split(runs)).mean() / ceiling) for runs in setting.looks}
 
     def _draw(self, family: str, strength: float, count: int, runs: int | None = None) -> Files:
         return draw(self.generator, family, strength, count, runs or self.setting.runs, self.setting.examples)
@@ -273,13 +279,7 @@ class World:
         if len(far):
             replicates[far] = self.bank.estimate(kept.take(far)).replicates
         found = Estimate(final=final, replicates=replicates)
-        return look(
-            found,
-            reference,
-            best_at_end=references[self.setting.runs],
-            ceiling=self.ceilings[runs],
-            ceiling_at_end=self.ceilings[self.setting.runs],
-        )
+        return look(found, reference, best_at_end=references[self.setting.runs], growth=self.growth[runs])
 
 
 def simulate_world(setting: Setting, levels: Levels, number: int, equal: int) -> NDArray[np.float64]:
@@ -402,8 +402,7 @@ def wrong_stops(setting: Setting, rows: NDArray[np.float64]) -> Iterator[dict[st
 
 
 def _look(rows: NDArray[np.float64], place: int) -> Look:
-    difference, error, shortfall, shortfall_error = rows[:, 5 + 4 * place : 9 + 4 * place].T
-    return Look(difference=difference, standard_error=error, shortfall=shortfall, shortfall_error=shortfall_error)
+    return Look(*rows[:, 5 + 4 * place : 9 + 4 * place].T)
 
 
 def upper_bound(stopped: NDArray[np.bool_], worlds: NDArray[np.float64]) -> float:
@@ -480,13 +479,14 @@ def report(setting: Setting, folder: Path) -> None:
             continue
         all_of = {name: np.concatenate([one[name] for one in played]) for name in played[0]}
         count = len(all_of["runs"])
-        saved = 1 / all_of["runs"].mean()
+        mean = all_of["runs"].mean()
+        saved = 1 / mean
         spread = all_of["runs"].std(ddof=1) / count**0.5
         lost, lost_error = all_of["lost_truth"].mean(), all_of["lost_truth"].std(ddof=1) / count**0.5
         differs = int(all_of["differs"].sum())
         print(
             f"{setting.name:20} {better:.0%} better: {count} seasons, {saved:.2f} times fewer runs "
-            f"({1 / (all_of['runs'].mean() + 1.96 * spread):.2f} to {1 / (all_of['runs'].mean() - 1.96 * spread):.2f}), "
+            f"({1 / (mean + 1.96 * spread):.2f} to {1 / (mean - 1.96 * spread):.2f}), "
             f"{all_of['stopped'].mean():.1f} of {SEASON} stopped, {int(all_of['wrong'].sum())} wrongly; another final "
             f"best in {differs} ({differs / count:.2%}), expected score lost {lost:.5f} ± {1.96 * lost_error:.5f}"
         )
@@ -499,12 +499,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("build/looks"))
     parser.add_argument("--rule", nargs="+", default=["exact", "competition"])
     parser.add_argument("--runs", type=int, nargs="+", default=[512, 128])
-    parser.add_argument("--examples", type=int, default=40)
-    parser.add_argument("--worlds", type=int, default=1000)
-    parser.add_argument("--equal", type=int, default=4, help="candidates of each family in a world, at equality")
+    parser.add_argument("--examples", type=int, default=24)
+    parser.add_argument("--worlds", type=int, default=500)
+    parser.add_argument("--equal", type=int, default=8, help="candidates of each family in a world, at equality")
     parser.add_argument("--seasons", type=int, default=200)
     parser.add_argument("--block", type=int, default=20)
-    parser.add_argument("--banks", type=int, default=48, help="banks for the expected scores of the families")
+    parser.add_argument("--banks", type=int, default=12, help="banks for the expected scores of the families")
     parser.add_argument("--report", action="store_true", help="only print what is stored")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)

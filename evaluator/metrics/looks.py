@@ -33,12 +33,12 @@ class Estimate:
         return cls(final=score.final_score, replicates=score.replicates)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class Look:
     """What a look at n runs found; arrays of one shape.
 
-    `difference`: score minus the best's, both at n runs, with its paired `standard_error`. `shortfall`: score minus what
-    it would need at n runs to reach the best's score at N, with `shortfall_error`.
+    `difference`: score minus the best's, both at n runs, with its paired `standard_error`. `shortfall`: score minus
+    what it would need at n runs to reach the best's score at N, with `shortfall_error`.
     """
 
     difference: Floats
@@ -47,24 +47,18 @@ class Look:
     shortfall_error: Floats
 
 
-def look(
-    submission: Estimate, best: Estimate, *, best_at_end: Estimate, ceiling: Estimate, ceiling_at_end: Estimate
-) -> Look:
-    """Compare a submission's first n runs with the best of its team.
+def look(submission: Estimate, best: Estimate, *, best_at_end: Estimate, growth: float) -> Look:
+    """Compare a submission's first n runs with the first n of the best of its team, and with what those came to at N.
 
-    `best` and `ceiling` (the second pool of oracles) are scored at n runs too, and `best_at_end` and `ceiling_at_end`
-    at N, all against the same bank with the same groups. F at n runs orders submissions differently from F at N, so
-    being worse at n is not enough. No image gains more from further runs than one that is like the oracles', so a score
-    grows no faster than the ceiling: to reach best(N), it needs best(N) · ceiling(n) / ceiling(N) at n runs.
+    All are scored against the same bank with the same groups. `growth`: the ceiling at n runs over that at N. F at n
+    runs orders submissions differently from F at N, so being worse at n is not enough. No image gains more from further
+    runs than one that is like the oracles', so a score gains no more than the ceiling does: to reach best(N), it needs
+    `growth` · best(N) at n runs.
     """
     needed = Estimate(
-        final=_needed(best_at_end.final, ceiling.final, ceiling_at_end.final),
-        replicates=_needed(best_at_end.replicates, ceiling.replicates, ceiling_at_end.replicates),
+        final=growth * np.asarray(best_at_end.final), replicates=growth * np.asarray(best_at_end.replicates)
     )
-    return Look(
-        **dict(zip(("difference", "standard_error"), _difference(submission, best), strict=True)),
-        **dict(zip(("shortfall", "shortfall_error"), _difference(submission, needed), strict=True)),
-    )
+    return Look(*_difference(submission, best), *_difference(submission, needed))
 
 
 def stops(found: Look, *, runs: int, runs_total: int, looks: int) -> NDArray[np.bool_]:
@@ -94,11 +88,3 @@ def is_below(
 def _difference(a: Estimate, b: Estimate) -> tuple[Floats, Floats]:
     replicates = np.asarray(a.replicates, dtype=np.float64) - np.asarray(b.replicates, dtype=np.float64)
     return np.asarray(a.final, dtype=np.float64) - np.asarray(b.final, dtype=np.float64), jackknife_error(replicates)
-
-
-def _needed(best_at_end: ArrayLike, ceiling: ArrayLike, ceiling_at_end: ArrayLike) -> Floats:
-    """Return the score at n runs that grows to the best's at N if it grows as the ceiling does."""
-    now, end = np.asarray(ceiling, dtype=np.float64), np.asarray(ceiling_at_end, dtype=np.float64)
-    growth = np.divide(now, end, out=np.ones_like(now), where=end > 0)
-    needed: Floats = np.asarray(best_at_end, dtype=np.float64) * growth
-    return needed
