@@ -48,6 +48,8 @@ def describe_submission(view: SubmissionView) -> str:
         lines.append(f"about {duration_text(view.eta_s)} to go")
     if view.score is not None and view.interval is not None:
         lines.append(f"score {view.score:.4f}, 95% interval [{view.interval.low:.4f}, {view.interval.high:.4f}]")
+    if view.stopped is not None:
+        lines.append(view.stopped.text)
     if view.is_best:
         lines.append("your best" if view.rank is None else f"your best, rank {view.rank}")
     if view.against_best is not None:
@@ -76,6 +78,8 @@ def state_text(view: SubmissionView) -> str:
     if view.queue_position is not None:
         ahead = view.queue_position - 1
         return f"waiting, {ahead:,} ahead" if ahead else "waiting, next"
+    if view.stopped is not None:
+        return f"stopped after {view.stopped.runs} runs"
     return view.state if view.error is None else f"{view.state}: {view.error.code}"
 
 

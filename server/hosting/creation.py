@@ -30,7 +30,7 @@ from lethe.server.leaderboard.measures import unknown_columns
 from lethe.server.models import Competition
 from lethe.server.scoring.queries import reference_scores
 from lethe.server.settings import Settings
-from lethe.server.submissions import reruns
+from lethe.server.submissions import completion, reruns
 
 if TYPE_CHECKING:
     from lethe.evaluator.banks.seeding import Progress
@@ -247,6 +247,15 @@ def rerun(context: Context, submission: str, *, fresh_seeds: bool) -> UUID:
     with context.database.write() as session:
         found = actions.find_submission(session, submission)
         reruns.rerun(session, found, fresh_seeds=fresh_seeds)
+    context.wake.workers()
+    return found.id
+
+
+def complete(context: Context, submission: str) -> UUID:
+    """Let a submission that a look has stopped, named as `find_submission` takes it, run whole; return its id."""
+    with context.database.write() as session:
+        found = actions.find_submission(session, submission)
+        completion.complete(session, found)
     context.wake.workers()
     return found.id
 

@@ -307,6 +307,7 @@ def ended_run_items(session: Session, cutoff: datetime) -> Sequence[WorkItem]:
         .where(
             WorkItem.stage == Stage.RUN,
             Submission.state.in_(TERMINAL_STATES),
+            Submission.stopped_after.is_(None),  # which may still be completed
             Submission.finished_at < cutoff,
         )
     ).all()

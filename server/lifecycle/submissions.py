@@ -75,7 +75,7 @@ def end(session: Session, submission: Submission, transition: Transition, **fiel
     move(submission, transition, **fields)
     submission.finished_at = utc_now()
     if submission.state == SubmissionState.SCORED:
-        submission.runs_shown = submission.runs_total
+        submission.runs_shown = submission.stopped_after or submission.runs_total
     work.drop_waiting(session, submission)
     counters.add(session, counters.RUNS, work.runs_stored(session, submission))  # once, not at every outcome
     counters.add_outcome(session, state=submission.state, owner=submission.owner, code=submission.fault_code)
@@ -95,6 +95,13 @@ def forget_end(session: Session, submission: Submission) -> None:
     counters.add_state(session, submission.competition_id, submission.state, -1)
     submission.owner = submission.fault_code = submission.fault_message = submission.fault_line = None
     submission.finished_at = submission.fault_stage = None
+
+
+def forget_stop(session: Session, submission: Submission) -> None:
+    """Take back the early end of a submission that is about to run whole; its runs, counted at that end, go on."""
+    forget_end(session, submission)
+    counters.add(session, counters.RUNS, -work.runs_stored(session, submission))
+    submission.stopped_after, submission.runs_whole = None, True
 
 
 def forget_message(submission: Submission) -> None:
