@@ -40,9 +40,9 @@ LEVELS = (0.5, 0.95)
 
 PRIORS = 8
 RETAIN_ACCURACY = 0.95
-SCREEN = 1.2
-"""An error is computed only for candidates that are this many typical errors worse than the best; a stop needs about
-four of its own errors, and hardly an error of 15 degrees of freedom comes out so much too small."""
+SCREEN = 0.7
+"""An error is computed only for candidates that are this many typical errors worse than the best; a stop needs
+more than two of its own errors, and hardly an error of 15 degrees of freedom comes out so much too small."""
 
 COLUMNS = 1024
 
@@ -342,7 +342,7 @@ def simulate_season(setting: Setting, levels: Levels, number: int, better: float
             board.references = board.references or world.references(board.best)
             for runs in setting.looks:
                 found = world.look(files, board.references, runs)
-                if stops(found, runs=runs, runs_total=setting.runs, looks=len(setting.looks)).item():
+                if stops(found, runs=runs, runs_total=setting.runs).item():
                     used = runs
                     break
         runs_used += used
@@ -382,7 +382,7 @@ def wrong_stops(setting: Setting, rows: NDArray[np.float64]) -> Iterator[dict[st
     """Yield how many of the truly better or equal candidates stop, by distance and look, and of the worst pair."""
     stopped = np.zeros((len(setting.looks), len(rows)), bool)
     for place, runs in enumerate(setting.looks):
-        stopped[place] = stops(_look(rows, place), runs=runs, runs_total=setting.runs, looks=len(setting.looks))
+        stopped[place] = stops(_look(rows, place), runs=runs, runs_total=setting.runs)
     for distance in DISTANCES:
         at = rows[:, 4] == distance
         pairs = rows[at][:, 1:4]

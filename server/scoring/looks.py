@@ -101,7 +101,7 @@ def compare(
     found = look(
         Estimate.of(score), Estimate.of(best_score), best_at_end=best.at_end, growth=reference_set.growth(runs)
     )
-    is_stop = stops(found, runs=runs, runs_total=spec.evaluation.runs, looks=len(spec.evaluation.looks))
+    is_stop = stops(found, runs=runs, runs_total=spec.evaluation.runs)
     return LookResult(runs, found, bool(is_stop), score)
 
 

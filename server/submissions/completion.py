@@ -1,4 +1,4 @@
-"""Completing a submission that a look has stopped: the runs that it has stay, the others follow, no look stops it again."""
+"""Completing a submission that a look has stopped: its runs stay, the others follow, and no look stops it again."""
 
 from sqlalchemy.orm import Session
 
