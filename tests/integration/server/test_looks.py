@@ -152,7 +152,7 @@ def test_reruns_finals_and_baselines_run_whole(looking: Site) -> None:
 def test_without_the_outputs_of_the_best_there_is_no_look(looking: Site) -> None:
     with looking.register("ann") as ann:
         first = send(looking, ann, 1, GOOD_SHIFT)
-        looking.context.artifacts.delete(looking.context.artifacts.list(f"submissions/{first['id']}/0/outputs"))
+        looking.context.artifacts.delete(looking.context.artifacts.list(f"submissions/{first['id']}/0"))
         assert send(looking, ann, 2, BAD_SHIFT)["score"] is not None
 
 
