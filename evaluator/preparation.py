@@ -82,7 +82,7 @@ def prepare(
             original=original.checkpoint,
             original_outputs=original.outputs,
             bank_digest=banks[name].digest,
-            counts=_counts(hidden, split),
+            counts=count_split(hidden, split),
             figures=_figures(store, hidden, split, original, mine),
         )
     sheet = contact_sheet(practice, class_names=manifest.class_names)
@@ -120,8 +120,8 @@ def _read(
     needed = None
     try:
         collection = load_collection(spec, files)
-        splits = _draw(collection.hidden, spec.split, spec, is_hidden=collection.is_hidden)
-        counts |= {name: _counts(collection.hidden, split) for name, split in splits.named.items()}
+        splits = draw(collection.hidden, spec.split, spec, is_hidden=collection.is_hidden)
+        counts |= {name: count_split(collection.hidden, split) for name, split in splits.named.items()}
         needed = needed_bytes(spec, collection.hidden, splits)
         practice_side = _draw_practice(spec, collection.practice)
         require_space(spec, store, needed)
@@ -177,9 +177,10 @@ def practice_split(spec: CompetitionSpec) -> SplitSpec:
     return spec.split.model_copy(update={"seed": spec.practice.seed, "final": False, "forget_by": forget_by})
 
 
-def _draw(
+def draw(
     photographs: Photographs, split: SplitSpec, spec: CompetitionSpec, is_hidden: NDArray[np.bool_] | None = None
 ) -> Splits:
+    """Split the photographs as `split` says; raises DataError where that cannot be."""
     return draw_splits(
         photographs.identities,
         photographs.labels,
@@ -192,7 +193,7 @@ def _draw(
 def _draw_practice(spec: CompetitionSpec, photographs: Photographs) -> Split:
     """The split of the practice data; raises DataError, which says that it is about them."""
     try:
-        return _draw(photographs, practice_split(spec), spec).public
+        return draw(photographs, practice_split(spec), spec).public
     except DataError as error:
         raise DataError(f"the {len(photographs)} photographs to practise on cannot be split: {error}") from error
 
@@ -202,7 +203,7 @@ def _store_practice(
 ) -> tuple[tuple[ArtifactRef, ArtifactRef], Counts]:
     """Store the bundles of the practice data, and count it."""
     bundles = _store_bundles(store, photographs, split, spec.model_copy(update={"split": practice_split(spec)}))
-    return bundles, _counts(photographs, split)
+    return bundles, count_split(photographs, split)
 
 
 def _store_bundles(
@@ -221,7 +222,8 @@ def _store_bundles(
     )
 
 
-def _counts(photographs: Photographs, split: Split) -> Counts:
+def count_split(photographs: Photographs, split: Split) -> Counts:
+    """Return how many photographs and people are in each part of a split."""
     return Counts(
         retain=len(split.retain),
         forget=len(split.forget),

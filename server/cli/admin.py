@@ -56,7 +56,11 @@ def calibrate(slug: Slug, home: Home = None, as_json: Json = False) -> None:
         Column("95% interval", [f"{row['low']:.4f}–{row['high']:.4f}" for row in rows]),
     ]
     print_table(columns)
-    typer.echo(f"retraining takes {rows[0]['retrain_s']:.1f} s, the mean of the public split's oracles")
+    first = rows[0]
+    typer.echo(
+        f"retraining takes {first['retrain_s']:.1f} s, the mean of the public split's oracles; estimated at "
+        f"{first['estimated_s']:.1f} s from the first two"
+    )
     for split, found in audits.items():
         typer.echo(f"{split} split: {creation.describe_audits(found.audited, found.records)}")
         for reason in sorted(set(found.missing.values())):

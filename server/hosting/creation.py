@@ -21,7 +21,7 @@ from lethe.server.competitions.queries import find_competition
 from lethe.server.context import Context, create_context
 from lethe.server.database.migration import is_empty, migrate, require_newest
 from lethe.server.errors import ConfigurationError
-from lethe.server.hosting import actions, finals
+from lethe.server.hosting import actions, cost, finals
 from lethe.server.hosting.calibration import calibrate, require_seeded, wanted_oracles
 from lethe.server.hosting.creation_warnings import figure_warnings, forget_gap
 from lethe.server.hosting.practice_bundles import store_bundle
@@ -155,6 +155,7 @@ def describe(created: Created) -> str:
     )
     if created.audit is not None:
         lines.append(describe_audits(created.spec.audits.runs, [created.audit]))
+    lines.append(cost.in_short(created.spec, created.prepared.public.counts, model_s=figures.retrain_wall_s))
     lines += [f"warning: {one.text}" for one in figure_warnings(created.prepared)]
     lines.append(f"next: lethe admin oracles seed {created.spec.slug}")
     return "\n".join(lines)
