@@ -110,8 +110,8 @@ def in_short(spec: CompetitionSpec, counts: Counts, *, model_s: float) -> str:
     """Return one line for a competition whose first models were just trained."""
     cost = estimate(spec, counts, Season(), model_s=model_s, run_s=model_s / spec.training.epochs, bank_bytes=0)
     return (
-        f"cost: {cost.models:,} models, {hours_text(cost.training_h)} of this machine; a submission {spec.evaluation.runs} "
-        f"runs, {hours_text(spec.evaluation.runs * cost.run_s / 3600)} if each does an epoch "
+        f"cost: {cost.models:,} models, {hours_text(cost.training_h)} of this machine; a submission "
+        f"{spec.evaluation.runs} runs, {hours_text(spec.evaluation.runs * cost.run_s / 3600)} if each does an epoch "
         "(lethe admin competition cost has a whole season)"
     )
 

@@ -44,6 +44,7 @@ ACTIONS = {
     **{f"user {action}": f"user.{action}" for action in ("create", "role", "disable", "invite")},
     "user reset-password": "user.reset_password",
     "submission rerun": "submission.rerun",
+    "submission complete": "submission.complete",
     "submission disqualify": "submission.disqualify",
     "team disqualify": "team.disqualify",
     "team baseline": "team.baseline",
