@@ -112,7 +112,8 @@ class Bank:
     def final(self, files: Files) -> Floats:
         """Return the final scores (S,)."""
         runs = files.margins.shape[1]
-        return self._quality(files, None) * self._ratio(files.accuracy, self._oracles(runs))
+        final: Floats = self._quality(files, None) * self._ratio(files.accuracy, self._oracles(runs))
+        return final
 
     def estimate(self, files: Files) -> Estimate:
         """Return the final scores (S,) and their replicates (S, 16)."""
@@ -185,7 +186,8 @@ class Bank:
             ]
         )
         quality = example_quality(epsilon, rule="exact", runs=runs, oracles=oracles)
-        return quality.reshape(count, examples).mean(axis=1)
+        means: Floats = quality.reshape(count, examples).mean(axis=1)
+        return means
 
 
 def _best_block(below: NDArray[np.int16], oracles: int) -> Floats:
@@ -386,9 +388,9 @@ def wrong_stops(setting: Setting, rows: NDArray[np.float64]) -> Iterator[dict[st
     for distance in DISTANCES:
         at = rows[:, 4] == distance
         pairs = rows[at][:, 1:4]
-        any_look = stopped[:, at].any(axis=0)
+        any_look: NDArray[np.bool_] = np.any(stopped[:, at], axis=0)
         worst = max(
-            ((any_look[(pairs == pair).all(axis=1)].mean(), tuple(pair)) for pair in np.unique(pairs, axis=0)),
+            ((float(any_look[(pairs == pair).all(axis=1)].mean()), tuple(pair)) for pair in np.unique(pairs, axis=0)),
             default=(0.0, ()),
         )
         yield {

@@ -27,14 +27,14 @@ SELECTION_BIAS = 1.0
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Estimate:
-    """Final scores (…) with their jackknife replicates (…, G)."""
+    """Final scores (…) with their jackknife replicates (…, G), both arrays, also of one score."""
 
-    final: ArrayLike
-    replicates: ArrayLike
+    final: Floats
+    replicates: Floats
 
     @classmethod
     def of(cls, score: Score) -> "Estimate":
-        return cls(final=score.final_score, replicates=score.replicates)
+        return cls(final=np.asarray(score.final_score), replicates=score.replicates)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +59,7 @@ def look(submission: Estimate, best: Estimate, *, best_at_end: Estimate, growth:
     runs than one that is like the oracles', so a score gains no more than the ceiling does: to reach best(N), it needs
     `growth` · best(N) at n runs.
     """
-    needed = Estimate(
-        final=growth * np.asarray(best_at_end.final), replicates=growth * np.asarray(best_at_end.replicates)
-    )
+    needed = Estimate(final=growth * best_at_end.final, replicates=growth * best_at_end.replicates)
     return Look(*_difference(submission, best), *_difference(submission, needed))
 
 
@@ -88,5 +86,4 @@ def is_below(difference: ArrayLike, error: ArrayLike, *, runs: int, runs_total: 
 
 
 def _difference(a: Estimate, b: Estimate) -> tuple[Floats, Floats]:
-    replicates = np.asarray(a.replicates, dtype=np.float64) - np.asarray(b.replicates, dtype=np.float64)
-    return np.asarray(a.final, dtype=np.float64) - np.asarray(b.final, dtype=np.float64), jackknife_error(replicates)
+    return a.final - b.final, jackknife_error(a.replicates - b.replicates)

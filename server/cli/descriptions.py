@@ -14,6 +14,7 @@ from lethe.server.pages.formatting import (
     curve_text,
     duration_text,
     limit_facts,
+    looks_text,
     methods_text,
     minutes_text,
     outputs_text,
@@ -160,12 +161,13 @@ def describe_competition(facts: CompetitionFacts, announcements: list[Announceme
     """Describe rules, limits, dates and announcements."""
     counts = facts.counts
     classes = classes_text(counts.classes, facts.class_names)
+    stops = f", or fewer: it stops after {looks_text(facts.looks)} if it is below your best" if facts.looks else ""
     lines = [
         f"{facts.title} ({facts.slug}), {facts.phase}: {facts.teams} teams, {facts.submissions} submissions",
         *([facts.summary] if facts.summary else []),
         f"{counts.retain} retain, {counts.forget} forget and {counts.validation} validation images of "
         f"{classes}, {facts.image_size} × {facts.image_size}; {facts.architecture}; batches of {facts.batch_size}",
-        f"{facts.runs} runs; {facts.final_selections} selections for the final evaluation",
+        f"{facts.runs} runs{stops}; {facts.final_selections} selections for the final evaluation",
         f"outputs of the runs: {outputs_text(facts.outputs_after_reveal)}",
         f"names of methods: {methods_text(facts.methods_shown)}",
         *(["terms, which you accept before your first upload:", facts.terms.text.strip()] if facts.terms else []),

@@ -86,6 +86,7 @@ EXAMPLES: dict[str, Any] = {
         "public_starts_at": _AT, "public_ends_at": _LATER, "final_ends_at": None, "revealed_at": None,
         "edited_at": None,
         "photographs_deleted_at": None,
+        "looks": [],
         "final_selections": 2, "metric": None, "architecture": "resnet-small", "image_size": 32, "batch_size": 64,
         "runs": 32,
         "limits": _defaults(LimitsSpec, DependenciesSpec),

@@ -72,7 +72,7 @@ def team_best(session: Session, submission: Submission) -> TeamBest | None:
         submission_id=best.id,
         generation=score.generation,
         outputs=run_outputs(session, best, score.generation),
-        at_end=Estimate(final=score.final_score, replicates=np.array(score.replicates)),
+        at_end=Estimate(final=np.asarray(score.final_score), replicates=np.array(score.replicates)),
     )
 
 
@@ -121,7 +121,7 @@ def store_look(
     earlier: dict[str, Any] = submission.looks or {
         "best": str(best.submission_id),
         "best_generation": best.generation,
-        "best_score": float(np.asarray(best.at_end.final)),
+        "best_score": float(best.at_end.final),
         "found": [],
     }
     found = {

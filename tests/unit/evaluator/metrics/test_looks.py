@@ -14,11 +14,11 @@ SPREAD = np.linspace(-1, 1, 16)
 
 
 def estimate(final: float, *, noise: float = 0.001) -> Estimate:
-    return Estimate(final=final, replicates=final + noise * SPREAD)
+    return Estimate(final=np.asarray(final), replicates=final + noise * SPREAD)
 
 
 def decide(score: float, best: float, at_end: float, growth: float = 1.0, noise: float = 0.001) -> bool:
-    flat = Estimate(final=best, replicates=np.full(16, best))
+    flat = Estimate(final=np.asarray(best), replicates=np.full(16, best))
     found = look(estimate(score, noise=noise), flat, best_at_end=estimate(at_end, noise=0), growth=growth)
     return bool(stops(found, runs=64, runs_total=512))
 
@@ -54,8 +54,8 @@ def test_the_simulation_scores_as_the_metric_does(rule: Rule) -> None:
     oracles = Pool(margins=bank.margins[:kept], retain_accuracy=bank.accuracy[:kept])
     for row in range(2):
         score = evaluate(Pool(margins=files.margins[row], retain_accuracy=files.accuracy[row]), oracles, rule=rule)
-        assert np.asarray(found.final)[row] == pytest.approx(score.final_score, abs=1e-12)
-        assert np.asarray(found.replicates)[row] == pytest.approx(score.replicates, abs=1e-12)
+        assert found.final[row] == pytest.approx(score.final_score, abs=1e-12)
+        assert found.replicates[row] == pytest.approx(score.replicates, abs=1e-12)
 
 
 def test_the_upper_bound_counts_worlds_and_not_draws_that_share_one() -> None:
