@@ -127,7 +127,8 @@ class Bank:
         return Estimate(final=self.final(files), replicates=replicates)
 
     def _oracles(self, runs: int) -> Floats:
-        return self.accuracy[:runs] if self.setting.rule == "competition" else self.accuracy
+        oracles: Floats = self.accuracy[:runs] if self.setting.rule == "competition" else self.accuracy
+        return oracles
 
     def _ratio(self, accuracy: Floats, oracles: Floats) -> Floats:
         ratio: Floats = np.minimum(1.0, accuracy.mean(axis=1) / oracles.mean())

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 WITHOUT_JSON = {"lethe up", "lethe serve", "lethe control", "lethe worker", "lethe migrate", "lethe demo"}
 
 READS = {
-    *(f"competition {read}" for read in ("list", "show", "spec", "init")),
+    *(f"competition {read}" for read in ("list", "show", "spec", "init", "cost")),
     *(
         "audit",
         "backup",
