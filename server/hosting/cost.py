@@ -8,7 +8,7 @@ from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.server.hosting.calibration import wanted_oracles
 
 FLOAT_BYTES = 4
-LOOKS_SAVE = 1.6
+LOOKS_SAVE = 1.5
 """How many times fewer runs a season has with looks if a fifth of its uploads are truly better (docs/metric.md)."""
 
 

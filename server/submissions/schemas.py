@@ -63,7 +63,7 @@ class StoppedView(BaseModel):
     difference: float = Field(
         description="Score minus the best's, both of their first `runs` runs; on another scale than scores of all runs"
     )
-    standard_error: float = Field(description="Of the difference, paired over the oracles")
+    difference_error: float = Field(description="Standard error of the difference, paired over the oracles")
     text: str = Field(description="All of it in a sentence")
 
 

@@ -162,7 +162,7 @@ def stopped_view(submission: Submission) -> StoppedView | None:
         best=UUID(submission.looks["best"]),
         best_score=best,
         difference=difference,
-        standard_error=error,
+        difference_error=error,
         text=(
             f"stopped after {submission.stopped_after} of {submission.runs_total} runs: below your best ({best:g}) "
             f"by {-difference:g} ± {error:g}"

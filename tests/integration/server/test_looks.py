@@ -69,7 +69,7 @@ def test_the_worse_of_two_stops_at_the_first_look_and_is_on_no_board(looking: Si
         stopped = worse["stopped"]
         assert stopped["best"] == first["id"]
         assert stopped["best_score"] == first["score"]
-        assert stopped["difference"] < 0 < stopped["standard_error"]
+        assert stopped["difference"] < 0 < stopped["difference_error"]
         assert stopped["text"].startswith(f"stopped after 32 of 64 runs: below your best ({first['score']:g}) by ")
         assert stored_runs(looking, worse["id"]) == 32
         board = ann.get(f"/competitions/{SLUG}/leaderboard").json()["rows"]
