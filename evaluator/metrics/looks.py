@@ -17,7 +17,7 @@ QUANTILE = 2.0
 """How many of its errors a difference must be below zero, beside the margin for a lucky best.
 
 At 15 degrees of freedom 3% of the looks at an equal submission go below by chance alone, and there are several. The
-simulation justifies more than Bonferroni's 3.3: the jackknife's error is a third too large, and both bounds must hold.
+simulation justifies more than Bonferroni's 3.3: the jackknife's error is half too large, and both bounds must hold.
 """
 
 SELECTION_BIAS = 1.0
