@@ -60,7 +60,7 @@ def prepare(
     """
     files = _reporting(files, progress)
     with training_pool(1) as pool:
-        network = check_network(_trial(spec), pool)
+        network = check_network(network_trial(spec), pool)
     collection, splits, practice_side = _read(spec, store, files, look, network)
     hidden, practice = collection.hidden, collection.practice
     manifest = _manifest(spec, store, hidden, practice, skipped=len(files.skipped))
@@ -86,7 +86,7 @@ def prepare(
             original=original.checkpoint,
             original_outputs=original.outputs,
             bank_digest=banks[name].digest,
-            counts=_counts(hidden, split),
+            counts=count_split(hidden, split),
             figures=_figures(store, hidden, split, original, mine),
         )
     sheet = contact_sheet(practice, class_names=manifest.class_names)
@@ -125,8 +125,8 @@ def _read(
     needed = None
     try:
         collection = load_collection(spec, files)
-        splits = _draw(collection.hidden, spec.split, spec, collection)
-        counts |= {name: _counts(collection.hidden, split) for name, split in splits.named.items()}
+        splits = draw(collection.hidden, spec.split, spec, collection)
+        counts |= {name: count_split(collection.hidden, split) for name, split in splits.named.items()}
         needed = needed_bytes(spec, collection.hidden, splits, checkpoint=network.facts.state_bytes)
         practice_side = _draw_practice(spec, collection.practice)
         require_space(spec, store, needed)
@@ -136,7 +136,8 @@ def _read(
             look(review_data(spec, files, counts, needed, _model_s(spec, counts, network)))
 
 
-def _trial(spec: CompetitionSpec) -> NetworkTrial:
+def network_trial(spec: CompetitionSpec) -> NetworkTrial:
+    """Return what is tried of the specification's network before anything is trained."""
     return NetworkTrial(
         network=spec.model.network.text,
         classes=spec.data.classes,
@@ -200,9 +201,10 @@ def practice_split(spec: CompetitionSpec) -> SplitSpec:
     return spec.split.model_copy(update=own)
 
 
-def _draw(
+def draw(
     photographs: Photographs, split: SplitSpec, spec: CompetitionSpec, collection: Collection | None = None
 ) -> Splits:
+    """Split the photographs as `split` says; raises DataError where that cannot be."""
     return draw_splits(
         photographs.identities,
         photographs.labels,
@@ -216,7 +218,7 @@ def _draw(
 def _draw_practice(spec: CompetitionSpec, photographs: Photographs) -> Split:
     """The split of the practice data; raises DataError, which says that it is about them."""
     try:
-        return _draw(photographs, practice_split(spec), spec).public
+        return draw(photographs, practice_split(spec), spec).public
     except DataError as error:
         raise DataError(f"the {len(photographs)} photographs to practise on cannot be split: {error}") from error
 
@@ -226,7 +228,7 @@ def _store_practice(
 ) -> tuple[tuple[ArtifactRef, ArtifactRef], Counts]:
     """Store the bundles of the practice data, and count it."""
     bundles = _store_bundles(store, photographs, split, spec.model_copy(update={"split": practice_split(spec)}))
-    return bundles, _counts(photographs, split)
+    return bundles, count_split(photographs, split)
 
 
 def _store_bundles(
@@ -245,7 +247,8 @@ def _store_bundles(
     )
 
 
-def _counts(photographs: Photographs, split: Split) -> Counts:
+def count_split(photographs: Photographs, split: Split) -> Counts:
+    """Return how many photographs and people are in each part of a split."""
     return Counts(
         retain=len(split.retain),
         forget=len(split.forget),

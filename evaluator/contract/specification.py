@@ -251,6 +251,10 @@ class TrainingSpec(Contract):
     ] = "float32"
 
 
+LEAST_LOOK = 32
+LOOK_GROUPS = 16
+
+
 class EvaluationSpec(Contract):
     """How many runs and oracles, and how runs are cut into chunks of work."""
 
@@ -278,6 +282,15 @@ class EvaluationSpec(Contract):
         SeenBy.HOSTS,
     ] = 2
     chunk_runs: Annotated[Count, Field(description="Hidden runs that one worker takes at a time"), SeenBy.HOSTS] = 16
+    looks: Annotated[
+        tuple[int, ...],
+        Field(
+            description="After so many runs a submission is compared with its team's best, and stops if it is "
+            "significantly worse; multiples of 16 and of chunk_runs, ascending, below runs; empty: all runs always",
+            examples=[[64, 128, 256]],
+        ),
+        SeenBy.EVERYBODY,
+    ] = ()
     gpu: Annotated[bool, Field(description="Only workers with a GPU evaluate this competition"), SeenBy.HOSTS] = False
     batch_size: Annotated[
         int,
@@ -291,6 +304,29 @@ class EvaluationSpec(Contract):
         Unit.COUNT,
         SeenBy.EVERYBODY,
     ] = 2
+
+    @model_validator(mode="after")
+    def _looks_possible(self) -> "EvaluationSpec":
+        before = 0
+        for place, runs in enumerate(self.looks):
+            name = f"evaluation.looks[{place}] = {runs}"
+            if runs < LEAST_LOOK:
+                raise ValueError(f"{name}: fewer than {LEAST_LOOK} runs tell nothing; leave it out or look later")
+            if runs <= before:
+                raise ValueError(f"{name}: looks must ascend, but the one before it is at {before} runs")
+            if runs >= self.runs:
+                raise ValueError(f"{name}: a look must come before the last run; evaluation.runs is {self.runs}")
+            if runs % LOOK_GROUPS:
+                raise ValueError(f"{name}: it must be a multiple of {LOOK_GROUPS}, the groups that errors are made of")
+            if runs % self.chunk_runs:
+                raise ValueError(f"{name}: it must be a multiple of evaluation.chunk_runs, which is {self.chunk_runs}")
+            before = runs
+        if self.looks and min(self.oracles, self.ceiling_oracles) < self.runs:
+            raise ValueError(
+                "evaluation.looks needs as many oracles and ceiling_oracles as runs: the ceiling tells how "
+                "scores change with the number of runs"
+            )
+        return self
 
 
 class AuditsSpec(Contract):

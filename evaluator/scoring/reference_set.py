@@ -13,7 +13,17 @@ from lethe.evaluator.artifacts.oracles import load_pool
 from lethe.evaluator.artifacts.outputs import Outputs, StackedOutputs, read_outputs, stack_outputs
 from lethe.evaluator.contract.oracle_pools import OraclePools
 from lethe.evaluator.contract.specification import MetricSpec
-from lethe.evaluator.metrics import Pool, Score, ScoreFinding, diagnose, epsilon, evaluate, example_quality, margins
+from lethe.evaluator.metrics import (
+    Pool,
+    Score,
+    ScoreFinding,
+    diagnose,
+    epsilon,
+    evaluate,
+    example_quality,
+    final_score,
+    margins,
+)
 
 KEPT = 2
 
@@ -50,6 +60,26 @@ class ReferenceSet:
     def score(self, unlearned: Pool) -> Score:
         """Return the score of N models, whatever made them, against the first pool of oracles."""
         return _score(unlearned, self.retrained, self.metric, self.person_id)
+
+    def score_at(self, unlearned: Pool, runs: int) -> Score:
+        """Return the score of the first `runs` of N models; `competition` is against as many oracles, `exact` all."""
+        return _score(_first(unlearned, runs), self._oracles_at(runs), self.metric, self.person_id)
+
+    def growth(self, runs: int) -> float:
+        """Return the ceiling at `runs` runs over the ceiling: what an image like the oracles' has left to gain or lose.
+
+        The second pool is cut into as many parts of `runs` models as it has; their mean has less noise than one.
+        """
+        oracles, ceiling = self._oracles_at(runs), self.ceiling.final_score
+        if ceiling == 0:
+            return 1.0
+        starts = range(0, len(self.others) - runs + 1, runs)
+        parts = [self.others.take(np.arange(start, start + runs)) for start in starts]
+        options = {"rule": self.metric.rule, "cap_ratios": self.metric.cap_ratios}
+        return float(np.mean([final_score(part, oracles, **options) for part in parts])) / ceiling
+
+    def _oracles_at(self, runs: int) -> Pool:
+        return _first(self.retrained, runs) if self.metric.rule == "competition" else self.retrained
 
     def epsilon(self, unlearned: Pool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return epsilon and the quality the rule gives it, each (E,); without the intervals, which cost far more."""
@@ -152,6 +182,10 @@ def pool_of_logits(
         test_accuracy=accuracy["test"],
         forget_accuracy=accuracy["forget"],
     )
+
+
+def _first(pool: Pool, models: int) -> Pool:
+    return pool.take(np.arange(models))
 
 
 def _score(unlearned: Pool, retrained: Pool, metric: MetricSpec, person_id: NDArray[np.int64]) -> Score:

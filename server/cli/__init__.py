@@ -57,6 +57,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         diff.diff,
         participant.cancel,
         participant.select,
+        participant.complete,
         participant.describe,
         participant.publish,
         participant.receipt,

@@ -12,7 +12,7 @@ from lethe.server.cli.options import Home, Json, Slug, SubmissionId, open_site, 
 from lethe.server.cli.progress import training_progress
 
 app = typer.Typer(no_args_is_help=True)
-submission = typer.Typer(no_args_is_help=True, help="Run a submission again, or disqualify it.")
+submission = typer.Typer(no_args_is_help=True, help="Run a submission again or to its end, or disqualify it.")
 team = typer.Typer(no_args_is_help=True, help="Disqualify a team, or show it as a baseline.")
 app.add_typer(competition.app, name="competition")
 app.add_typer(team, name="team")
@@ -56,7 +56,11 @@ def calibrate(slug: Slug, home: Home = None, as_json: Json = False) -> None:
         Column("95% interval", [f"{row['low']:.4f}–{row['high']:.4f}" for row in rows]),
     ]
     print_table(columns)
-    typer.echo(f"retraining takes {rows[0]['retrain_s']:.1f} s, the mean of the public split's oracles")
+    first = rows[0]
+    typer.echo(
+        f"retraining takes {first['retrain_s']:.1f} s, the mean of the public split's oracles; estimated at "
+        f"{first['estimated_s']:.1f} s from the first two"
+    )
     for split, found in audits.items():
         typer.echo(f"{split} split: {creation.describe_audits(found.audited, found.records)}")
         for reason in sorted(set(found.missing.values())):
@@ -76,6 +80,15 @@ def rerun_submission(
 
     found = creation.rerun(open_site(home), submission_id, fresh_seeds=fresh_seeds)
     say({"submission": str(found), "state": "queued"}, f"{found} is queued again.", as_json)
+
+
+@submission.command("complete")
+def complete_submission(submission_id: SubmissionId, home: Home = None, as_json: Json = False) -> None:
+    """Run the rest of a submission that a look has stopped; no look stops it again."""
+    from lethe.server.hosting import creation
+
+    found = creation.complete(open_site(home), submission_id)
+    say({"submission": str(found), "state": "running"}, f"{found} runs whole.", as_json)
 
 
 @submission.command("disqualify")

@@ -80,6 +80,48 @@ def create_competition(
     typer.echo(creation.describe(created))
 
 
+@app.command("cost")
+def estimate_cost(
+    specification: Annotated[Path, typer.Argument(help="TOML file, or the name of a shipped one such as demo")],
+    data: DataFolder = None,
+    teams: Annotated[int, typer.Option("--teams", min=1, help="Teams of the season")] = 200,
+    per_day: Annotated[float, typer.Option("--submissions-per-day", min=0, help="Of a team")] = 5,
+    days: Annotated[int, typer.Option("--days", min=1, help="Days of the season")] = 60,
+    gpus: Annotated[int, typer.Option("--gpus", min=1, help="Machines that work at a time")] = 4,
+    model_s: Annotated[
+        float | None, typer.Option("--model-seconds", min=0, help="Seconds of a model; default: measured here")
+    ] = None,
+    run_s: Annotated[
+        float | None, typer.Option("--run-seconds", min=0, help="Seconds of a run; default: an epoch, measured here")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a competition will cost in hours, storage and memory, before anything is trained.
+
+    Reads and splits the data, and times a few batches on this machine. Nothing is stored.
+    """
+    from lethe.evaluator.contract.specification_file import load_specification
+    from lethe.evaluator.data.sources import Files
+    from lethe.evaluator.survey import survey
+    from lethe.server.hosting import cost
+
+    spec = load_specification(specification).with_seeds(lambda: 0)
+    found = survey(spec, Files(folder=data))
+    season = cost.Season(teams, per_day, days, gpus)
+    result = cost.estimate(
+        spec,
+        found.splits["public"],
+        season,
+        model_s=found.model_s if model_s is None else model_s,
+        run_s=found.run_s if run_s is None else run_s,
+        bank_bytes=found.bank_bytes,
+    )
+    if as_json:
+        typer.echo(json.dumps(result.document()))
+        return
+    typer.echo(cost.describe(result, season, has_looks=bool(spec.evaluation.looks)))
+
+
 @app.command("open")
 def open_competition(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     """Publish a competition, which accepts uploads in its public phase. Also ends a pause or an early close."""

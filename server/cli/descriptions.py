@@ -14,6 +14,7 @@ from lethe.server.pages.formatting import (
     curve_text,
     duration_text,
     limit_facts,
+    looks_text,
     methods_text,
     minutes_text,
     network_facts,
@@ -49,6 +50,8 @@ def describe_submission(view: SubmissionView) -> str:
         lines.append(f"about {duration_text(view.eta_s)} to go")
     if view.score is not None and view.interval is not None:
         lines.append(f"score {view.score:.4f}, 95% interval [{view.interval.low:.4f}, {view.interval.high:.4f}]")
+    if view.stopped is not None:
+        lines.append(view.stopped.text)
     if view.is_best:
         lines.append("your best" if view.rank is None else f"your best, rank {view.rank}")
     if view.against_best is not None:
@@ -77,6 +80,8 @@ def state_text(view: SubmissionView) -> str:
     if view.queue_position is not None:
         ahead = view.queue_position - 1
         return f"waiting, {ahead:,} ahead" if ahead else "waiting, next"
+    if view.stopped is not None:
+        return f"stopped after {view.stopped.runs} runs"
     return view.state if view.error is None else f"{view.state}: {view.error.code}"
 
 
@@ -157,6 +162,7 @@ def describe_competition(facts: CompetitionFacts, announcements: list[Announceme
     """Describe rules, limits, dates and announcements."""
     counts = facts.counts
     classes = classes_text(counts.classes, facts.class_names)
+    stops = f", or fewer: it stops after {looks_text(facts.looks)} if it is below your best" if facts.looks else ""
     lines = [
         f"{facts.title} ({facts.slug}), {facts.phase}: {facts.teams} teams, {facts.submissions} submissions",
         *([facts.summary] if facts.summary else []),
@@ -167,7 +173,7 @@ def describe_competition(facts: CompetitionFacts, announcements: list[Announceme
             if facts.network is None
             else [f"{one.term.lower()}: {one.value}" for one in network_facts(facts.network)]
         ),
-        f"{facts.runs} runs; {facts.final_selections} selections for the final evaluation",
+        f"{facts.runs} runs{stops}; {facts.final_selections} selections for the final evaluation",
         f"outputs of the runs: {outputs_text(facts.outputs_after_reveal)}",
         f"names of methods: {methods_text(facts.methods_shown)}",
         *(["terms, which you accept before your first upload:", facts.terms.text.strip()] if facts.terms else []),

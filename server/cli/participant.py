@@ -141,6 +141,18 @@ def select(
     _show(view, as_json)
 
 
+def complete(
+    submission: SubmissionId,
+    server: Server = None,
+    token: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Let one of your submissions that was stopped early run whole; a team may do so once a day."""
+    with connect(server, token) as client:
+        view = client.complete(client.find_submission(submission))
+    _show(view, as_json)
+
+
 def describe(
     submission: SubmissionId,
     method: Method = None,

@@ -245,6 +245,10 @@ class Client:
         """Cancel a submission that is not yet scored; it still counts against the quota."""
         return self._call("POST", f"/submissions/{submission_id}/cancel", SubmissionView)
 
+    def complete(self, submission_id: UUID) -> SubmissionView:
+        """Let a submission of one's team that was stopped early run whole; once a day."""
+        return self._call("POST", f"/submissions/{submission_id}/complete", SubmissionView)
+
     def select(self, submission_id: UUID, *, undo: bool = False) -> SubmissionView:
         """Select a submission for the final evaluation, or undo it."""
         return self._call("POST", f"/submissions/{submission_id}/{'unselect' if undo else 'select'}", SubmissionView)

@@ -95,6 +95,10 @@ class CompetitionFacts(CompetitionRow):
     photographs_deleted_at: datetime | None = Field(
         default=None, description="When the host deleted all photographs and what was made of them; null: not so far"
     )
+    looks: tuple[int, ...] = Field(
+        default=(),
+        description="After so many runs a submission stops that is significantly below its team's best; empty: never",
+    )
     final_selections: int = Field(description="How many submissions a team may choose for the final evaluation")
     metric: dict[str, str | int | bool] | None = Field(description="How scores are computed; null before the reveal")
     architecture: str = Field(description="Of the network, by name")

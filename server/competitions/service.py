@@ -190,6 +190,7 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         edited_at=competition.edited_at,
         photographs_deleted_at=competition.photographs_deleted_at,
         final_selections=spec.evaluation.final_selections,
+        looks=spec.evaluation.looks,
         metric=_metric(spec, visibility(Viewer.STRANGER, phase(competition))),
         architecture=spec.model.network.name,
         network=_network(spec, prepared),

@@ -22,6 +22,8 @@ SCORING_S: Final = "scoring_seconds"
 NAMES = (RUNS, LEASES_EXPIRED, WORK_POISONED, SWEEPS, SCORINGS, SCORING_S)
 _OUTCOME: Final = "ended"
 _STATE: Final = "state"
+_MACHINE: Final = "machine"
+_OF_TEAM: Final = "hours/"
 
 
 def add(session: Session, name: str, amount: float = 1.0) -> None:
@@ -67,6 +69,37 @@ def _state_name(competition_id: UUID, state: str) -> str:
     return f"{_STATE}/{competition_id.hex}/{state}"
 
 
+def add_machine_time(session: Session, team_id: UUID, *, stage: str, outcome: str, seconds: float) -> None:
+    """Count seconds that a machine spent on a stage of a team's submission which ended so; `saved` ones were not."""
+    add(session, f"{_MACHINE}/{stage}/{outcome}", seconds)
+    add(session, f"{_OF_TEAM}{team_id.hex}/{stage}/{outcome}", seconds)
+
+
+def machine_seconds(session: Session) -> dict[tuple[str, str], float]:
+    """Return the seconds of machines by stage and outcome, over all competitions."""
+    found = {}
+    for name, total in _sums(session).items():
+        kind, *labels = name.split("/")
+        if kind == _MACHINE:
+            stage, outcome = labels
+            found[stage, outcome] = total
+    return found
+
+
+def machine_seconds_of(session: Session, team_ids: Iterable[UUID]) -> dict[tuple[UUID, str, str], float]:
+    """Return the seconds of machines by team, stage and outcome."""
+    wanted = {team_id.hex: team_id for team_id in team_ids}
+    rows = session.execute(
+        select(Counter.name, func.sum(Counter.value)).where(Counter.name.startswith(_OF_TEAM)).group_by(Counter.name)
+    )
+    found = {}
+    for name, total in rows:
+        _, team, stage, outcome = name.split("/")
+        if team in wanted:
+            found[wanted[team], stage, outcome] = float(total)
+    return found
+
+
 def totals(session: Session) -> dict[str, float]:
     """Return each counter's sum over all processes since the beginning; 0 for an event that never happened."""
     found = _sums(session)
@@ -85,5 +118,9 @@ def outcomes(session: Session) -> dict[tuple[str, str, str], float]:
 
 
 def _sums(session: Session) -> dict[str, float]:
-    rows = session.execute(select(Counter.name, func.sum(Counter.value)).group_by(Counter.name))
+    rows = session.execute(
+        select(Counter.name, func.sum(Counter.value))
+        .where(~Counter.name.startswith(_OF_TEAM))  # some for every team
+        .group_by(Counter.name)
+    )
     return {name: float(total) for name, total in rows}

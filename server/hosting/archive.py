@@ -204,9 +204,24 @@ def _facts(submission: Submission, team: str, score: Score | None) -> dict[str, 
         "disqualified": submission.disqualified_reason,
         "generation": submission.generation,
         "runs": submission.runs_total,
+        **_look_facts(submission),
         "created_at": submission.created_at.isoformat(),
         "finished_at": None if submission.finished_at is None else submission.finished_at.isoformat(),
         "score": None if score is None else score_facts(score),
+    }
+
+
+def _look_facts(submission: Submission) -> dict[str, Any]:
+    """Return after how many runs the submission was stopped, how far below its team's best it was then, and all looks.
+
+    The difference is of equally many runs of both, so it compares with no final score.
+    """
+    found = submission.looks["found"][-1] if submission.looks and submission.stopped_after is not None else {}
+    return {
+        "stopped_after": submission.stopped_after,
+        "look_difference": found.get("difference"),
+        "look_standard_error": found.get("standard_error"),
+        "looks": submission.looks,
     }
 
 

@@ -13,7 +13,7 @@ ACCURACIES = {"forget": "UA (%)", "retain": "RA (%)", "test": "TA (%)"}
 COLUMNS = (
     *("submission", "team", "filename", "evaluation", "state", "fault", "created_at", "finished_at"),
     *("final_score", "interval_low", "interval_high", "forgetting_quality", "retain_ratio", "test_ratio"),
-    *("method", "link", "licence"),
+    *("method", "link", "licence", "stopped_after", "look_difference", "look_standard_error"),
 )
 SCORE_COLUMNS = COLUMNS[8:14]
 MEASURE_COLUMNS = ("submission", "team", "measure", "value", "low", "high", "unit", "question")

@@ -77,6 +77,7 @@ def calibrate(context: Context, slug: str) -> list[dict[str, Any]]:
                 "high": score.interval[1],
                 "forgetting_quality": score.forgetting_quality,
                 "retrain_s": retrain_s,
+                "estimated_s": prepared.splits[evaluation].figures.retrain_wall_s,
             }
             for reference, score in scores.items()
         ]

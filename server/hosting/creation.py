@@ -21,7 +21,7 @@ from lethe.server.competitions.queries import find_competition
 from lethe.server.context import Context, create_context
 from lethe.server.database.migration import is_empty, migrate, require_newest
 from lethe.server.errors import ConfigurationError
-from lethe.server.hosting import actions, finals
+from lethe.server.hosting import actions, cost, finals
 from lethe.server.hosting.calibration import calibrate, require_seeded, wanted_oracles
 from lethe.server.hosting.creation_warnings import figure_warnings, forget_gap
 from lethe.server.hosting.practice_bundles import store_bundle
@@ -30,7 +30,7 @@ from lethe.server.leaderboard.measures import unknown_columns
 from lethe.server.models import Competition
 from lethe.server.scoring.queries import reference_scores
 from lethe.server.settings import Settings
-from lethe.server.submissions import reruns
+from lethe.server.submissions import completion, reruns
 
 if TYPE_CHECKING:
     from lethe.evaluator.banks.seeding import Progress
@@ -159,6 +159,7 @@ def describe(created: Created) -> str:
     )
     if created.audit is not None:
         lines.append(describe_audits(created.spec.audits.runs, [created.audit]))
+    lines.append(cost.in_short(created.spec, created.prepared.public.counts, model_s=figures.retrain_wall_s))
     lines += [f"warning: {one.text}" for one in figure_warnings(created.prepared)]
     lines.append(f"next: lethe admin oracles seed {created.spec.slug}")
     return "\n".join(lines)
@@ -263,6 +264,15 @@ def rerun(context: Context, submission: str, *, fresh_seeds: bool) -> UUID:
     with context.database.write() as session:
         found = actions.find_submission(session, submission)
         reruns.rerun(session, found, fresh_seeds=fresh_seeds)
+    context.wake.workers()
+    return found.id
+
+
+def complete(context: Context, submission: str) -> UUID:
+    """Let a submission that a look has stopped, named as `find_submission` takes it, run whole; return its id."""
+    with context.database.write() as session:
+        found = actions.find_submission(session, submission)
+        completion.complete(session, found)
     context.wake.workers()
     return found.id
 

@@ -286,6 +286,12 @@ def _others(competition_id: InstrumentedAttribute[UUID], but: UUID | None) -> tu
     return () if but is None else (competition_id != but,)
 
 
+def team_names(session: Session, competition: Competition) -> dict[UUID, str]:
+    """Return the names of all teams of the competition by id."""
+    rows = session.execute(select(Team.id, Team.name).where(Team.competition_id == competition.id))
+    return {row.id: row.name for row in rows}
+
+
 def superseded_packs(session: Session, cutoff: datetime) -> Sequence[OutputPack]:
     """Return packs of generations whose score a newer one replaced before the cutoff."""
     return session.scalars(
@@ -307,6 +313,7 @@ def ended_run_items(session: Session, cutoff: datetime) -> Sequence[WorkItem]:
         .where(
             WorkItem.stage == Stage.RUN,
             Submission.state.in_(TERMINAL_STATES),
+            Submission.stopped_after.is_(None),  # which may still be completed
             Submission.finished_at < cutoff,
         )
     ).all()

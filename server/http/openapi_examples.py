@@ -94,7 +94,7 @@ EXAMPLES: dict[str, Any] = {
         "edited_at": None,
         "photographs_deleted_at": None,
         "final_selections": 2, "metric": None, "architecture": "resnet-small", "network": _NETWORK,
-        "image_size": 32, "batch_size": 64, "runs": 32,
+        "image_size": 32, "batch_size": 64, "runs": 32, "looks": [],
         "limits": _defaults(LimitsSpec, DependenciesSpec),
         "quotas": _defaults(QuotasSpec),
         "counts": {"retain": 660, "forget": 84, "validation": 48, "classes": 10},

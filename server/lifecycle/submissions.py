@@ -75,11 +75,24 @@ def end(session: Session, submission: Submission, transition: Transition, **fiel
     move(submission, transition, **fields)
     submission.finished_at = utc_now()
     if submission.state == SubmissionState.SCORED:
-        submission.runs_shown = submission.runs_total
+        submission.runs_shown = submission.stopped_after or submission.runs_total
     work.drop_waiting(session, submission)
     counters.add(session, counters.RUNS, work.runs_stored(session, submission))  # once, not at every outcome
+    _count_machine_time(session, submission)
     counters.add_outcome(session, state=submission.state, owner=submission.owner, code=submission.fault_code)
     counters.add_state(session, submission.competition_id, submission.state)
+
+
+def _count_machine_time(session: Session, submission: Submission, sign: int = 1) -> None:
+    """Count what the submission took by stage, and what its end at a look saved, by the time of its runs."""
+    outcome = "stopped" if submission.stopped_after is not None else submission.owner or submission.state
+    seconds = work.machine_seconds(session, submission)
+    for stage, spent in seconds.items():
+        counters.add_machine_time(session, submission.team_id, stage=stage, outcome=outcome, seconds=sign * spent)
+    if submission.stopped_after is not None:
+        left_out = submission.runs_total / submission.stopped_after - 1
+        saved = sign * left_out * seconds.get(Stage.RUN, 0.0)
+        counters.add_machine_time(session, submission.team_id, stage=Stage.RUN, outcome="saved", seconds=saved)
 
 
 def cancel(session: Session, submission: Submission, owner: Owner) -> None:
@@ -95,6 +108,14 @@ def forget_end(session: Session, submission: Submission) -> None:
     counters.add_state(session, submission.competition_id, submission.state, -1)
     submission.owner = submission.fault_code = submission.fault_message = submission.fault_line = None
     submission.finished_at = submission.fault_stage = None
+
+
+def forget_stop(session: Session, submission: Submission) -> None:
+    """Take back the early end of a submission that is about to run whole; its runs, counted at that end, go on."""
+    forget_end(session, submission)
+    _count_machine_time(session, submission, -1)
+    counters.add(session, counters.RUNS, -work.runs_stored(session, submission))
+    submission.stopped_after, submission.runs_whole = None, True
 
 
 def forget_message(submission: Submission) -> None:

@@ -69,7 +69,10 @@ class OfSubmission:
     CHECK_CLAIMED: Final = _transition(Actor.WORKER, "work_claimed", {QUEUED}, CHECKING)
     CHECK_PASSED: Final = _transition(Actor.WORKER, "check_passed", {CHECKING}, RUNNING)
     RUNS_DONE: Final = _transition(Actor.WORKER, "runs_done", {RUNNING}, SCORING)
-    RUNS_UNUSABLE: Final = _transition(Actor.CONTROL, "runs_repeated", {SCORING}, RUNNING, level=logging.ERROR)
+    STOPPED: Final = _transition(Actor.CONTROL, "submission_stopped", {RUNNING}, SCORING)
+    LOOK_PASSED: Final = _transition(Actor.CONTROL, "look_passed", {RUNNING}, RUNNING)
+    COMPLETED: Final = _transition(Actor.PARTICIPANT, "submission_completed", {SubmissionState.SCORED}, RUNNING)
+    RUNS_UNUSABLE: Final = _transition(Actor.CONTROL, "runs_repeated", {RUNNING, SCORING}, RUNNING, level=logging.ERROR)
     SCORED: Final = _transition(Actor.CONTROL, "submission_scored", {SCORING}, SubmissionState.SCORED)
     # The end by a fault of its own waits for the clock, as a score does.
     END_HELD_BACK: Final = _transition(Actor.WORKER, "submission_failed", {CHECKING, RUNNING}, SCORING)

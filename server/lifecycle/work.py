@@ -139,6 +139,22 @@ def runs_stored(session: Session, submission: Submission) -> int:
     return _runs_stored(session, Submission.id == submission.id)
 
 
+def machine_seconds(session: Session, submission: Submission) -> dict[str, float]:
+    """Return the seconds by stage from the last claim to the end of each ended item of the submission's generation."""
+    rows = session.execute(
+        select(WorkItem.stage, WorkItem.claimed_at, WorkItem.done_at).where(
+            WorkItem.submission_id == submission.id,
+            WorkItem.generation == submission.generation,
+            WorkItem.claimed_at.is_not(None),
+            WorkItem.done_at.is_not(None),
+        )
+    )
+    seconds: dict[str, float] = {}
+    for stage, claimed_at, done_at in rows:
+        seconds[stage] = seconds.get(stage, 0.0) + max(0.0, (done_at - claimed_at).total_seconds())
+    return seconds
+
+
 def runs_stored_of_live(session: Session) -> int:
     """Return how many runs are stored of all submissions that have not ended; in these two states they have some."""
     return _runs_stored(session, Submission.state.in_([SubmissionState.RUNNING, SubmissionState.SCORING]))

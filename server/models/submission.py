@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lethe.evaluator.contract.states import Evaluation, SubmissionState
@@ -31,6 +31,9 @@ class Submission(Entity):
     that the check made of it (docs/adr/0015).
     `method`, `note` and `link` are the team's own words; the note is for the team and hosts alone. `licence` is an SPDX
     identifier once the team has published the source, at `published_at`; else both are None.
+    `looks` has what the comparisons with the team's best found (`lethe.server.scoring.looks`); the best of the first
+    is that of all. `stopped_after`: the runs after which one of them ended it; it is scored then, without a score.
+    `runs_whole`: no look, or no further one. `completed_at`: when its team had it completed.
     `lethe.server.lifecycle` alone writes state, owner, fault and `finished_at`.
     """
 
@@ -91,6 +94,10 @@ class Submission(Entity):
     link: Mapped[str | None] = mapped_column(String(300), default=None)
     licence: Mapped[str | None] = mapped_column(String(24), default=None)
     published_at: Mapped[datetime | None] = mapped_column(default=None)
+    looks: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    stopped_after: Mapped[int | None] = mapped_column(default=None)
+    runs_whole: Mapped[bool] = mapped_column(default=False, server_default=false())
+    completed_at: Mapped[datetime | None] = mapped_column(default=None)
 
     @property
     def is_after_deadline(self) -> bool:

@@ -115,10 +115,18 @@ def _processes(session: Session, now: datetime) -> list[Metric]:
     for state in WorkerState:
         if state is not WorkerState.LEFT:
             workers.add_metric([state], states[state])
+    hours = GaugeMetricFamily(
+        "lethe_machine_seconds",
+        "Seconds of machines that ended submissions took, by stage and outcome; outcome saved: that looks saved",
+        labels=["stage", "outcome"],
+    )
+    for labels, seconds in counters.machine_seconds(session).items():
+        hours.add_metric(labels, seconds)
     lease = queries.sweeper_lease(session)
     held_s = (lease.expires_at - now).total_seconds() if lease is not None else 0.0
     metrics: list[Metric] = [
         workers,
+        hours,
         GaugeMetricFamily(
             "lethe_sweeper_lease_seconds", "Time left on the sweeper's lease; below 0 nobody sweeps", value=held_s
         ),

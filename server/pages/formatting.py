@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -139,6 +140,12 @@ class Outward:
 def outward(link: str | None) -> Outward:
     """Return the link as pages show it, checked once more; empty for none."""
     return Outward(link or "", link_host(link or ""))
+
+
+def looks_text(looks: Sequence[int]) -> str:
+    """Return `64, 128 or 256`."""
+    *before, last = map(str, looks)
+    return f"{', '.join(before)} or {last}" if before else last
 
 
 def methods_text(when: str) -> str:

@@ -27,6 +27,7 @@ NOTICES = {
     "published": "The source is published.",
     "withdrawn": "The source is no longer published.",
     "selected": "Selected for the final evaluation.",
+    "completing": "The rest of its runs follows.",
     "unselected": "No longer selected for the final evaluation.",
 }
 """What a page may say after a form was sent. The address names one of them, so no link can make a page say more."""

@@ -16,6 +16,8 @@ HEADLINES = {
 
 def headline(view: SubmissionView) -> str:
     """Return the state in words; of what waits for a worker how many submissions are ahead of it."""
+    if view.stopped is not None:
+        return f"Stopped after {view.stopped.runs} of {view.runs_total} runs"
     if view.queue_position is None:
         return HEADLINES[SubmissionState(view.state)]
     ahead = view.queue_position - 1

@@ -38,13 +38,15 @@ def advance(
 ) -> None:
     """Put `submission` into the state that its finished items lead to, and add the items that this state lacks.
 
-    First the check, which a final evaluation does not repeat, then every chunk of runs, then the score. Repeating it
-    changes nothing. `is_new`: this transaction made the submission, so there are no items to ask for.
+    First the check, which a final evaluation does not repeat, then every chunk of runs, then the score. The chunks
+    after a look wait for it. Repeating it changes nothing. `is_new`: this transaction made the submission, so there are
+    no items to ask for.
     """
     session.flush()  # gives a new submission its id
     items = {} if is_new else _stored_items(session, submission)
     check = items.get((Stage.CHECK, 0))
-    firsts = range(0, submission.runs_total, spec.evaluation.chunk_runs)
+    until = _runs_until(submission, spec, items)
+    firsts = range(0, until, spec.evaluation.chunk_runs)
     chunks = [items.get((Stage.RUN, chunk)) for chunk in range(len(firsts))]
     is_checked = submission.evaluation == Evaluation.FINAL or (check is not None and check.state == WorkState.DONE)
     if not is_checked:
@@ -53,9 +55,33 @@ def advance(
     elif any(chunk is None or chunk.state != WorkState.DONE for chunk in chunks):
         submissions.move(submission, transition, SubmissionState.RUNNING)
         _ensure_chunks(session, submission, spec, chunks)
+    elif until < submission.runs_total and submission.stopped_after is None:
+        if submission.state != SubmissionState.RUNNING:
+            submissions.move(submission, transition, SubmissionState.RUNNING)
+        _ensure_item(session, submission, Stage.SCORE, items.get((Stage.SCORE, until)), run_count=0, chunk=until)
     else:
         submissions.move(submission, transition, SubmissionState.SCORING)
         _ensure_score(session, submission, spec, items)
+
+
+def takes_looks(submission: Submission, spec: CompetitionSpec) -> bool:
+    """Return whether the submission may stop early: finals, what came after the deadline and reruns never do."""
+    is_first = submission.evaluation == Evaluation.PUBLIC and submission.generation == 0
+    return bool(spec.evaluation.looks) and is_first and not submission.runs_whole
+
+
+def _runs_until(submission: Submission, spec: CompetitionSpec, items: Items) -> int:
+    """Return how many runs the submission may do for now: up to the look that comes next, if one does.
+
+    A look is a score item whose `chunk` is its number of runs; the score has the chunk 0.
+    """
+    if submission.stopped_after is not None:
+        return submission.stopped_after
+    for runs in spec.evaluation.looks if takes_looks(submission, spec) else ():
+        item = items.get((Stage.SCORE, runs))
+        if item is None or item.state != WorkState.DONE:
+            return runs
+    return submission.runs_total
 
 
 def fail(session: Session, submission: Submission, transition: Transition, fault: Fault) -> None:
@@ -93,7 +119,7 @@ def _ensure_chunks(
     session: Session, submission: Submission, spec: CompetitionSpec, chunks: list[StoredItem | None]
 ) -> None:
     size = spec.evaluation.chunk_runs
-    turn = _next_turn(session, submission, Stage.RUN) if None in chunks else 0
+    turn = _next_turn(session, submission, Stage.RUN) - chunks.index(None) * size if None in chunks else 0
     for chunk, item in enumerate(chunks):
         if item is None or item.state != WorkState.DONE:
             first = chunk * size

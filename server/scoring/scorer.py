@@ -30,6 +30,7 @@ from lethe.server.models import Competition, OutputPack, Score, Submission, Work
 from lethe.server.queue import leases
 from lethe.server.queue.jobs import seeds_digest
 from lethe.server.queue.planning import advance, fail, reopen
+from lethe.server.scoring import looks
 from lethe.server.scoring.lease_renewal import renewed_lease
 from lethe.server.scoring.queries import run_items
 from lethe.server.scoring.stored_outputs import (
@@ -47,6 +48,7 @@ log = get_logger(__name__)
 
 RETRY_S = 10.0
 _CLAIMED = (WorkItem.id,)
+_SCORED_IN = (SubmissionState.SCORING, SubmissionState.RUNNING)  # the latter at a look
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ class _ScoringInput:
     measure: OraclePools
     outputs: RunOutputs
     request_id: str | None
+    look: int
+    best: looks.TeamBest | None
 
 
 class Scorer:
@@ -85,14 +89,36 @@ class Scorer:
                     if not SubmissionState(submission.state).is_terminal:
                         end(session, submission, OfSubmission.HELD_BACK_END_SHOWN)
                     return True
+                if submission.stopped_after is not None and item.chunk == 0:
+                    leases.close(item, OfWorkItem.SCORE_DONE)
+                    end(session, submission, OfSubmission.SCORED, stopped_after=submission.stopped_after)
+                    return True
             order = _order(session, item)
         with (
             about_submission(order.outputs.submission_id, order.request_id),
             structlog.contextvars.bound_contextvars(work_id=str(order.work_id)),
             renewed_lease(self._context, order.work_id, order.token, lease_s=lease_s),
         ):
-            self._score(order, started=time.monotonic())
+            if order.look:
+                self._look(order)
+            else:
+                self._score(order, started=time.monotonic())
         return True
+
+    def _look(self, order: _ScoringInput) -> None:
+        try:
+            reference_set = self._reference_sets.get(order.spec.metric, order.measure)
+            found = looks.compare(
+                self._context.artifacts, reference_set, order.spec, order.outputs, order.best, order.look
+            )
+        except RunsUnusable as error:
+            _repeat(self._context, order, error)
+        except ArtifactStoreAway as error:
+            _try_later(self._context, order, str(error), counts=False)
+        except (ArtifactError, OutputsInvalid, ValueError) as error:
+            _try_later(self._context, order, f"{type(error).__name__}: {error}", counts=True)
+        else:
+            _store_look(self._context, order, found)
 
     def _score(self, order: _ScoringInput, *, started: float) -> None:
         try:
@@ -126,6 +152,8 @@ def _order(session: Session, item: WorkItem) -> _ScoringInput:
         measure=oracle_pools(spec, prepared_competition(competition), Evaluation(submission.evaluation)),
         outputs=run_outputs(session, submission),
         request_id=submission.request_id,
+        look=item.chunk,
+        best=looks.team_best(session, submission) if item.chunk else None,
     )
 
 
@@ -194,6 +222,33 @@ def _store(
     return True
 
 
+def _store_look(context: Context, order: _ScoringInput, found: looks.LookResult | None) -> None:
+    """Store what a look found and what follows from it in one transaction, unless the item was superseded."""
+    with context.database.write() as session:
+        item = session.get_one(WorkItem, order.work_id, with_for_update=True)
+        submission = session.get_one(Submission, item.submission_id, with_for_update=True)
+        if item.token != order.token:
+            return
+        if leases.is_obsolete(submission, item) or submission.state != SubmissionState.RUNNING:
+            leases.close(item, OfWorkItem.OBSOLETE)
+            return
+        competition = session.get_one(Competition, submission.competition_id)
+        if specification(competition).metric != order.spec.metric:
+            item.attempt -= 1
+            leases.release(item, OfWorkItem.SCORE_OUTDATED)
+            return
+        receipt = None
+        if found is not None and found.is_stop:
+            receipt = _receipt(session, submission, order, found.score, ())
+        leases.close(item, OfWorkItem.SCORE_DONE)
+        looks.store_look(session, submission, order.spec, order.best, found, receipt)
+        is_stopped = submission.stopped_after is not None
+    if is_stopped:
+        context.wake.control()
+    else:
+        context.wake.workers()
+
+
 def unrepeatable_runs(items: Iterable[WorkItem]) -> tuple[ScoreFinding, ...]:
     """Return a finding if runs that workers repeated with the same seed gave other weights the second time."""
     records = [record for item in items for record in item.finished.values()]
@@ -243,7 +298,7 @@ def _repeat(context: Context, order: _ScoringInput, unusable: RunsUnusable) -> N
     with context.database.write() as session:
         item = session.get_one(WorkItem, order.work_id, with_for_update=True)
         submission = session.get_one(Submission, item.submission_id, with_for_update=True)
-        if item.token != order.token or submission.state != SubmissionState.SCORING:
+        if item.token != order.token or submission.state not in _SCORED_IN:
             return
         leases.close(item, OfWorkItem.SCORE_FAILED, message=str(unusable))
         if item.attempt >= context.settings.max_attempts:

@@ -15,7 +15,16 @@ from lethe.server.http.client_address import client_address
 from lethe.server.http.paging import Page, PageCursor, PageLimit
 from lethe.server.leaderboard.measures import MeasuresView
 from lethe.server.security.credentials import CurrentUser
-from lethe.server.submissions import comparisons, measures, quotas, selections, service, upload_body, uploads
+from lethe.server.submissions import (
+    comparisons,
+    completion,
+    measures,
+    quotas,
+    selections,
+    service,
+    upload_body,
+    uploads,
+)
 from lethe.server.submissions.descriptions import description_of
 from lethe.server.submissions.event_stream import Feed
 from lethe.server.submissions.schemas import (
@@ -177,7 +186,9 @@ def select(submission_id: SubmissionId, user: CurrentUser, context: AppContext) 
     with context.database.write() as session:
         submission = service.get_own(session, submission_id, user)
         selections.select_submission(session, submission)
-        return view(session, submission)
+        selected = view(session, submission)
+    context.wake.workers()  # what a look had stopped runs whole now
+    return selected
 
 
 @router.post("/submissions/{submission_id}/unselect")
@@ -187,6 +198,17 @@ def unselect(submission_id: SubmissionId, user: CurrentUser, context: AppContext
         submission = service.get_own(session, submission_id, user)
         selections.unselect_submission(session, submission)
         return view(session, submission)
+
+
+@router.post("/submissions/{submission_id}/complete")
+def complete(submission_id: SubmissionId, user: CurrentUser, context: AppContext) -> SubmissionView:
+    """Let my team's submission that was stopped early run whole; a team may do so once a day."""
+    with context.database.write() as session:
+        submission = service.get_own(session, submission_id, user)
+        completion.complete_own(session, submission)
+        shown = view(session, submission)
+    context.wake.workers()
+    return shown
 
 
 @router.get("/submissions/{submission_id}/receipt")

@@ -23,6 +23,7 @@ from lethe.server.models import (
     UploadAttempt,
     User,
 )
+from lethe.server.models.times import UtcDateTime
 
 UNSELECTABLE: Final = (SubmissionState.FAILED, SubmissionState.CANCELLED)
 
@@ -89,6 +90,15 @@ def scored_submissions() -> Select[*tuple[Any, ...]]:
             Submission.disqualified_reason.is_(None),
         )
         .order_by(Submission.created_at, Submission.id)
+    )
+
+
+@prepared
+def count_completed() -> Select[int]:
+    """How many stopped submissions the team `team_id` has had completed since `day_start`."""
+    return select(func.count()).where(
+        Submission.team_id == bindparam("team_id"),
+        Submission.completed_at >= bindparam("day_start", type_=UtcDateTime()),
     )
 
 

@@ -31,6 +31,7 @@ def rerun(session: Session, submission: Submission, *, fresh_seeds: bool, actor:
     require_photographs(competition)
     submissions.forget_end(session, submission)
     submission.generation += 1
+    submission.stopped_after = None
     submission.seed_epoch += fresh_seeds
     submission.runs_shown, submission.runs_shown_before, submission.runs_shown_at = 0, 0, None
     if submission.evaluation != Evaluation.FINAL:

@@ -54,6 +54,19 @@ class ChangeView(BaseModel):
     )
 
 
+class StoppedView(BaseModel):
+    """Why a submission was not run whole: a look found it below its team's best, both at `runs` runs."""
+
+    runs: int = Field(description="Runs after which it was stopped")
+    best: UUID = Field(description="The submission that it was compared with")
+    best_score: float = Field(description="Its score, of all runs")
+    difference: float = Field(
+        description="Score minus the best's, both of their first `runs` runs; on another scale than scores of all runs"
+    )
+    difference_error: float = Field(description="Standard error of the difference, paired over the oracles")
+    text: str = Field(description="All of it in a sentence")
+
+
 class SubmissionView(BaseModel):
     id: UUID
     competition: str
@@ -85,6 +98,9 @@ class SubmissionView(BaseModel):
     )
     score: float | None
     interval: IntervalView | None = Field(description="95% interval of the score")
+    stopped: StoppedView | None = Field(
+        default=None, description="Why it is scored without a score: a look stopped it; null for what ran whole"
+    )
     is_best: bool = Field(default=False, description="The team's best score")
     rank: int | None = Field(default=None, description="The team's rank on the board, if this is its best score")
     against_best: ChangeView | None = Field(

@@ -8,6 +8,7 @@ from lethe.server.errors import Conflict
 from lethe.server.models import Competition, Submission
 from lethe.server.models.times import utc_now
 from lethe.server.submissions import queries
+from lethe.server.submissions.completion import complete_selected
 
 
 class NotSelectable(Conflict):
@@ -25,7 +26,7 @@ class SelectionsFull(Conflict):
 
 
 def select_submission(session: Session, submission: Submission) -> None:
-    """Choose `submission` for the final evaluation; nothing changes if it was chosen.
+    """Choose `submission` for the final evaluation; nothing changes if it was chosen. One that was stopped runs whole.
 
     A selected submission that has failed or was cancelled does not count. Once all selections are used, it is no longer
     selected, so that a rerun which succeeds does not give the team one more than its limit.
@@ -45,6 +46,7 @@ def select_submission(session: Session, submission: Submission) -> None:
         for lost in queries.selected_without_score(session, submission.team_id):
             lost.selected_at = None
     submission.selected_at = utc_now()
+    complete_selected(session, submission)
 
 
 def unselect_submission(session: Session, submission: Submission) -> None:

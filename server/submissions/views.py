@@ -39,6 +39,7 @@ from lethe.server.submissions.schemas import (
     ErrorView,
     FinalView,
     ReceiptView,
+    StoppedView,
     SubmissionLog,
     SubmissionView,
 )
@@ -85,6 +86,7 @@ def view(
         eta_s=eta_s(session, submission, shown) if with_estimate else None,
         score=None if score is None else round_score(score.final_score),
         interval=_interval(score),
+        stopped=stopped_view(submission),
         **({} if improvement is None else vars(improvement)),
         metric=_metric(score, visible),
         selected=submission.selected_at is not None,
@@ -148,6 +150,26 @@ def view_all(
     ]
 
 
+def stopped_view(submission: Submission) -> StoppedView | None:
+    """Return what a look that stopped the submission found, rounded as scores are; None before its end shows."""
+    if submission.stopped_after is None or submission.state != SubmissionState.SCORED or submission.looks is None:
+        return None
+    found = submission.looks["found"][-1]
+    best, difference = round_score(submission.looks["best_score"]), round_score(found["difference"])
+    error = round_score(found["standard_error"])
+    return StoppedView(
+        runs=submission.stopped_after,
+        best=UUID(submission.looks["best"]),
+        best_score=best,
+        difference=difference,
+        difference_error=error,
+        text=(
+            f"stopped after {submission.stopped_after} of {submission.runs_total} runs: below your best ({best:g}) "
+            f"by {-difference:g} ± {error:g}"
+        ),
+    )
+
+
 def _interval(score: Score | None) -> IntervalView | None:
     if score is None:
         return None
@@ -164,16 +186,23 @@ def receipt(session: Session, submission: Submission) -> ReceiptView:
     """Return the receipts of the submission's scores as its team may see them."""
     competition = session.get_one(Competition, submission.competition_id)
     visible = visibility(Viewer.TEAM, phase_of(competition, submission.evaluation))
-    scores = {
-        "public": current_score(session, submission),
-        "final": None if (final := _final_of(session, submission, visible)) is None else current_score(session, final),
-    }
+    final = _final_of(session, submission, visible)
+    receipts = {"public": _receipt(session, submission), "final": None if final is None else _receipt(session, final)}
     return ReceiptView(
         **{
-            name: None if score is None else shown_receipt(score.receipt, secret=competition.secret, visible=visible)
-            for name, score in scores.items()
+            name: None if found is None else shown_receipt(found, secret=competition.secret, visible=visible)
+            for name, found in receipts.items()
         }
     )
+
+
+def _receipt(session: Session, submission: Submission) -> dict[str, Any] | None:
+    """Return the receipt of the current score; of what was stopped early, that of its runs, which says so."""
+    stopped = stopped_view(submission)
+    if stopped is not None and submission.looks is not None:
+        return {**(submission.looks.get("receipt") or {}), "stopped": stopped.text}
+    score = current_score(session, submission)
+    return None if score is None else score.receipt
 
 
 def _final_of(session: Session, submission: Submission, visible: Visibility) -> Submission | None:

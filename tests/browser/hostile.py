@@ -92,6 +92,7 @@ CLOSED = {  # one of a few words, or a slug or id with a pattern of its own
     "submissions.evaluation",
     "submissions.fault_code",
     "submissions.fault_stage",
+    "submissions.looks",  # numbers, ids, and what a receipt has
     "submissions.owner",
     "submissions.request_id",
     "submissions.state",

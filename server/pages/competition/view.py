@@ -19,6 +19,7 @@ from lethe.server.pages.formatting import (
     Moment,
     count_text,
     limit_facts,
+    looks_text,
     methods_text,
     moment,
     network_facts,
@@ -173,6 +174,7 @@ def _rules(facts: CompetitionFacts, spec: CompetitionSpec) -> tuple[Fact, ...]:
     return (
         Fact("Team", f"{count_text(spec.team_size, 'person', 'people')} at most"),
         *limit_facts(facts.quotas),
+        *((Fact("Stops below your best", f"after {looks_text(facts.looks)} runs"),) if facts.looks else ()),
         Fact("Selected for the final", f"{spec.evaluation.final_selections} per team"),
         Fact("Outputs of the runs", outputs_text(facts.outputs_after_reveal)),
         Fact("Names of methods", methods_text(facts.methods_shown)),

@@ -29,7 +29,7 @@ router = APIRouter(include_in_schema=False)
 SEARCH_CHARS = 80
 TABLE_COLUMNS = (
     *("submission", "team", "filename", "evaluation", "state", "fault", "final_score"),
-    *("created_at", "disqualified", "alike", "method", "link", "note"),
+    *("created_at", "disqualified", "alike", "method", "link", "note", "stopped_after", "look_difference"),
 )
 
 Text = Annotated[str, Form(max_length=10_000)]
@@ -56,6 +56,7 @@ def submissions_table(slug: str, context: AppContext, visitor: RequiredVisitor) 
                 *(one.submission.state, one.submission.fault_code, one.final_score),
                 *(one.submission.created_at.isoformat(), one.submission.disqualified_reason, one.alike),
                 *(one.submission.method, one.submission.link, one.submission.note),
+                *(one.submission.stopped_after, _look_difference(one.submission)),
             ]
             for one in all_submissions(session, competition.id)
         ]
@@ -65,6 +66,13 @@ def submissions_table(slug: str, context: AppContext, visitor: RequiredVisitor) 
         "Content-Disposition": f'attachment; filename="{slug}-submissions.csv"',
     }
     return Response(csv_table(TABLE_COLUMNS, rows), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _look_difference(submission: Submission) -> float | None:
+    """Return how far below its team's best a stopped submission was, both of equally many runs."""
+    if submission.stopped_after is None or submission.looks is None:
+        return None
+    return float(submission.looks["found"][-1]["difference"])
 
 
 @router.post("/host/{slug}/{action}")

@@ -9,8 +9,10 @@ from lethe.server.audit_log.events import list_events
 from lethe.server.competitions import phases
 from lethe.server.competitions import service as competitions
 from lethe.server.database import counters
+from lethe.server.hosting.cost import hours_text
+from lethe.server.hosting.machine_time import machine_time
 from lethe.server.hosting.queries import find_submissions
-from lethe.server.models import AuditEvent, Competition
+from lethe.server.models import AuditEvent, Competition, Submission
 from lethe.server.pages.card import Card, card
 from lethe.server.pages.formatting import Fact, Moment, moment, score_text
 from lethe.server.pages.headlines import HEADLINES
@@ -20,6 +22,7 @@ from lethe.server.submissions.queries import count_unfinished
 SUBMISSIONS_SHOWN = 100
 LIVE_POLL_S = 15
 EVENTS_SHOWN = 30
+TEAMS_SHOWN = 10
 
 ACTIONS = {
     "resume": ("Reopen", "Ends a pause or an early close."),
@@ -70,6 +73,15 @@ class EventLine:
 
 
 @dataclass(frozen=True)
+class HoursPart:
+    """Hours of machines of ended submissions by stage and outcome, and of the teams that used most."""
+
+    summary: str
+    by_outcome: tuple[tuple[str, str, str], ...]
+    by_team: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class HostPage:
     """Everything on the host's page."""
 
@@ -86,6 +98,7 @@ class HostPage:
     poll_s: int
     states: tuple[tuple[str, str], ...]
     lines: tuple[SubmissionLine, ...]
+    hours: HoursPart
     workers: tuple[WorkerLine, ...]
     events: tuple[EventLine, ...]
 
@@ -128,6 +141,7 @@ def host_page(
         poll_s=LIVE_POLL_S,
         states=(("", "All"), *((one.value, HEADLINES[one]) for one in SubmissionState)),
         lines=_lines(session, competition, valid_state, search),
+        hours=_hours(session, competition),
         workers=tuple(_worker(row) for row in list_workers(session)),
         events=tuple(_event(event) for event in events),
     )
@@ -161,7 +175,7 @@ def _lines(session: Session, competition: Competition, state: str, search: str) 
             filename=one.submission.filename,
             alike=one.alike,
             state=one.submission.state,
-            headline=HEADLINES[SubmissionState(one.submission.state)],
+            headline=_headline(one.submission),
             fault=one.submission.fault_code or "",
             score="" if one.final_score is None else score_text(one.final_score),
             evaluation=one.submission.evaluation,
@@ -170,6 +184,24 @@ def _lines(session: Session, competition: Competition, state: str, search: str) 
             is_live=not SubmissionState(one.submission.state).is_terminal,
         )
         for one in found
+    )
+
+
+def _headline(submission: Submission) -> str:
+    if submission.stopped_after is not None and submission.state == SubmissionState.SCORED:
+        return f"Stopped after {submission.stopped_after} of {submission.runs_total} runs"
+    return HEADLINES[SubmissionState(submission.state)]
+
+
+def _hours(session: Session, competition: Competition) -> HoursPart:
+    found = machine_time(session, competition)
+    figures = competitions.prepared_once(competition).public.figures
+    saved = f", {hours_text(found.saved_h)} saved by looks" if found.saved_h else ""
+    return HoursPart(
+        summary=f"{hours_text(found.total_h)} of ended submissions{saved}. A model took {figures.retrain_wall_s:.1f} s "
+        "when the competition was created.",
+        by_outcome=tuple((stage, outcome, hours_text(spent)) for (stage, outcome), spent in found.by_outcome.items()),
+        by_team=tuple((team, hours_text(spent)) for team, spent in list(found.by_team.items())[:TEAMS_SHOWN]),
     )
 
 

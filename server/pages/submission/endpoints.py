@@ -27,7 +27,7 @@ from lethe.server.pages.submission.view import submission_page
 from lethe.server.pages.submissions.view import full_selections
 from lethe.server.plots.stored_plots import stored_plots
 from lethe.server.security.sessions import FormVisitor, OptionalVisitor, RequiredVisitor
-from lethe.server.submissions import measures, publication, selections
+from lethe.server.submissions import completion, measures, publication, selections
 from lethe.server.submissions import service as submissions
 from lethe.server.submissions.descriptions import describe, description_of, may_describe
 from lethe.server.submissions.improvement import (
@@ -62,7 +62,7 @@ def submission(submission_id: IdText, request: Request, context: AppContext, vis
         shown = submission_view(session, found, viewer, improvement=known)
         competition = competitions.get_competition(session, shown.competition, drafts=viewer is Viewer.HOST)
         standings = leaderboards.leaderboard(session, competition, Evaluation(found.evaluation), limit=0)
-        receipts = None if shown.score is None else receipt(session, found)
+        receipts = None if shown.score is None and shown.stopped is None else receipt(session, found)
         shown_evidence = evidence(session, competition, found, viewer)
         can_select = viewer is Viewer.TEAM and phases.may_choose(competition)
         is_wanted = viewer is Viewer.TEAM or found.method or found.link  # a host corrects what boards show
@@ -113,7 +113,17 @@ def select(submission_id: UUID, context: AppContext, visitor: FormVisitor, back:
             selections.select_submission(session, found)
     except selections.SelectionsFull:
         return redirect(f"{place}?{FULL}={submission_id}#choice")
+    context.wake.workers()  # what a look had stopped runs whole now
     return redirect(place, "selected")
+
+
+@router.post("/submissions/{submission_id}/complete")
+def complete(submission_id: UUID, context: AppContext, visitor: FormVisitor) -> Response:
+    """Run the rest of one of my team's submissions that was stopped early."""
+    with context.database.write() as session:
+        completion.complete_own(session, submissions.get_own(session, submission_id, visitor.user))
+    context.wake.workers()
+    return redirect(f"/submissions/{submission_id}", "completing")
 
 
 @router.post("/submissions/{submission_id}/unselect")

@@ -79,6 +79,15 @@ class ScoreBox:
 
 
 @dataclass(frozen=True)
+class StoppedBox:
+    """Why the submission was stopped early, and the id of the one it was compared with."""
+
+    text: str
+    best: str
+    can_complete: bool
+
+
+@dataclass(frozen=True)
 class ErrorBox:
     """Why there is no score, in a sentence; if a line of the file is at fault, its number and where it is found."""
 
@@ -184,6 +193,7 @@ class SubmissionPage:
     runs: Runs | None
     waiting: str
     score: ScoreBox | None
+    stopped: StoppedBox | None
     improvement: ImprovementBox | None
     error: ErrorBox | None
     outputs: tuple[Output, ...]
@@ -249,6 +259,7 @@ def submission_page(
         runs=Runs(view.runs_done, view.runs_total) if state is SubmissionState.RUNNING else None,
         waiting=_waiting(view),
         score=_score(view.score, view.interval, standings),
+        stopped=_stopped(view, can_complete=can_select),
         improvement=improvement,
         error=error,
         outputs=() if log is None else _outputs(log, view.filename),
@@ -311,6 +322,8 @@ def _stages(view: SubmissionView, *, checked: bool) -> tuple[StageStep, ...]:
             status = "failed" if ended else "now"
         else:
             status = "next"
+        if view.stopped is not None and place == len(STAGES) - 1:
+            title, about = "Stopped early", "Below the team's best: not on the leaderboard."
         steps.append(StageStep(title, about, status))
     return tuple(steps)
 
@@ -369,6 +382,13 @@ def _score(score: float | None, interval: IntervalView | None, standings: Leader
         marks=tuple(_mark(row.reference or "", scale.x(row.score)) for row in references),
         alternative="; ".join((f"Score {score_text(score)}, 95% interval {interval_text}", *beside)),
     )
+
+
+def _stopped(view: SubmissionView, *, can_complete: bool) -> StoppedBox | None:
+    if view.stopped is None:
+        return None
+    text = view.stopped.text
+    return StoppedBox(text[:1].upper() + text[1:], str(view.stopped.best), can_complete)
 
 
 def _mark(kind: str, x: float) -> tuple[str, float, str]:

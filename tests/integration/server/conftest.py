@@ -3,7 +3,7 @@
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from safetensors.numpy import save
 from sqlalchemy import update
 
+from lethe.evaluator.artifacts import ArtifactStore
 from lethe.evaluator.artifacts.oracles import ModelRecord, identity_key, record_key
 from lethe.evaluator.artifacts.outputs import Outputs, write_outputs
 from lethe.evaluator.contract.audits import AuditQuantity, AuditRecord
@@ -79,16 +80,21 @@ def drawn_outputs(seed: int, shift: float = 0.0) -> Outputs:
     return Outputs(logits=dict.fromkeys(("forget", "test", "retain"), logits), accuracy=accuracy)
 
 
+def store_oracles(store: ArtifactStore, indices: Iterable[int]) -> None:
+    """Store drawn oracles of the bank."""
+    for index in indices:
+        outputs = store.put(f"banks/{BANK}/outputs/{index}.safetensors", write_outputs(drawn_outputs(index)))
+        record = ModelRecord(index=index, seed=index, checkpoint=outputs, outputs=outputs, wall_s=1.0, processor="test")
+        store.put(record_key(BANK, index), record.model_dump_json().encode())
+
+
 def prepare_competition(context: Context) -> PreparedCompetition:
     """A prepared_competition whose bank and evaluation bundle are really stored."""
     store = context.artifacts
     labels = np.arange(FORGET) % CLASSES
     parts = {f"{part}.labels": labels for part in ("forget", "test", "retain_sample")}
     evaluation = store.put("evaluation.safetensors", save({**parts, "forget.person_id": labels}))
-    for index in range(2 * RUNS):
-        outputs = store.put(f"banks/{BANK}/outputs/{index}.safetensors", write_outputs(drawn_outputs(index)))
-        record = ModelRecord(index=index, seed=index, checkpoint=outputs, outputs=outputs, wall_s=1.0, processor="test")
-        store.put(record_key(BANK, index), record.model_dump_json().encode())
+    store_oracles(store, range(2 * RUNS))
     other = store.put("other", b"other")
     return make_prepared_competition(
         other,

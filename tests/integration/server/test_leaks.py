@@ -78,7 +78,7 @@ ANSWERED = {
             *(f"GET /api/v1/submissions/{{submission_id}}{part}" for part in ("", "/source", "/log", "/receipt")),
             "GET /api/v1/submissions/{submission_id}/events",
             "GET /api/v1/submissions/{submission_id}/compare/{other_id}",
-            *(f"POST /api/v1/submissions/{{submission_id}}/{act}" for act in ("select", "unselect")),
+            *(f"POST /api/v1/submissions/{{submission_id}}/{act}" for act in ("select", "unselect", "complete")),
             *(f"{method} /api/v1/submissions/{{submission_id}}/publication" for method in ("PUT", "DELETE")),
             *("PATCH /api/v1/teams/{team_id}", "POST /api/v1/teams/{team_id}/leave"),
             *("POST /api/v1/teams/{team_id}/invites", "DELETE /api/v1/teams/{team_id}/invites/{invite_id}"),

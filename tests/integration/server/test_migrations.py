@@ -13,6 +13,10 @@ from tests.integration.server.conftest import GOOD, Site, upload
 pytestmark = pytest.mark.component("postgresql")
 
 BEFORE_0017 = (
+    *(
+        f"ALTER TABLE submissions DROP COLUMN {name}"
+        for name in ("looks", "stopped_after", "runs_whole", "completed_at")
+    ),
     "DROP TABLE terms_acceptances",
     "ALTER TABLE competitions DROP COLUMN photographs_deleted_at",
     "ALTER TABLE competitions DROP COLUMN edited_at",

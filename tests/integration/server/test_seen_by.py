@@ -31,6 +31,7 @@ BASE: dict[str, Any] = {
     "title": "C",
     "data": {"source": "synthetic-faces", "seed": 3},
     "split": {"seed": 4},
+    "evaluation": {"runs": 64, "oracles": 64, "ceiling_oracles": 64},
 }
 OWN = {"module": "model.py", "source": "def build(classes): ..."}
 MODELS = {"model.options": {"architecture": "torchvision:vgg11"}, "model.module": OWN, "model.source": OWN}
@@ -51,6 +52,7 @@ OTHER: dict[str, Any] = {
     "dependencies.allowed": ["numpy"],
     "split.forget_by": "example",
     "evaluation.check_runs": 1,
+    "evaluation.looks": [32],
     "limits.run_wall_s": 50.0,
     "limits.check_wall_s": 50.0,
 }

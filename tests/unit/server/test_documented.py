@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 WITHOUT_JSON = {"lethe up", "lethe serve", "lethe control", "lethe worker", "lethe migrate", "lethe demo"}
 
 READS = {
-    *(f"competition {read}" for read in ("list", "show", "spec", "init")),
+    *(f"competition {read}" for read in ("list", "show", "spec", "init", "cost")),
     *(
         "audit",
         "backup",
@@ -44,6 +44,7 @@ ACTIONS = {
     **{f"user {action}": f"user.{action}" for action in ("create", "role", "disable", "invite")},
     "user reset-password": "user.reset_password",
     "submission rerun": "submission.rerun",
+    "submission complete": "submission.complete",
     "submission disqualify": "submission.disqualify",
     "team disqualify": "team.disqualify",
     "team baseline": "team.baseline",

@@ -1,4 +1,4 @@
--- revision 0023
+-- revision 0026
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -259,6 +259,10 @@ CREATE TABLE submissions (
     link VARCHAR(300)
     licence VARCHAR(24)
     published_at DATETIME
+    looks JSON
+    stopped_after INTEGER
+    runs_whole BOOLEAN DEFAULT 0 NOT NULL
+    completed_at DATETIME
     CONSTRAINT ck_submissions_final_has_origin CHECK ((evaluation = 'final') = (origin_id IS NOT NULL))
     CONSTRAINT fk_submissions_competition_id FOREIGN KEY(competition_id) REFERENCES competitions (id)
     CONSTRAINT fk_submissions_origin_id_submissions FOREIGN KEY(origin_id) REFERENCES submissions (id)

@@ -152,3 +152,27 @@ runs = 4
 def test_a_table_that_lacks_something_is_named_by_its_own_line(tmp_path: Path) -> None:
     with pytest.raises(SpecificationError, match=r"spec\.toml:3: data\.classes: is missing"):
         load_specification(write(tmp_path, '[data]\nsource = "image-folder"'))
+
+
+@pytest.mark.parametrize(
+    ("looks", "said"),
+    [
+        ([16, 64], "evaluation.looks[0] = 16: fewer than 32 runs tell nothing"),
+        ([64, 64], "evaluation.looks[1] = 64: looks must ascend, but the one before it is at 64 runs"),
+        ([64, 512], "evaluation.looks[1] = 512: a look must come before the last run; evaluation.runs is 512"),
+        ([40], "evaluation.looks[0] = 40: it must be a multiple of 16"),
+        ([48], "evaluation.looks[0] = 48: it must be a multiple of evaluation.chunk_runs, which is 32"),
+    ],
+)
+def test_an_impossible_look_is_named_with_its_place(tmp_path: Path, looks: list[int], said: str) -> None:
+    runs = "runs = 512\noracles = 512\nceiling_oracles = 512\nchunk_runs = 32"
+    with pytest.raises(SpecificationError) as error:
+        load_specification(write(tmp_path, f"[evaluation]\n{runs}\nlooks = {looks}\n"))
+    assert said in str(error.value)
+
+
+def test_looks_need_a_ceiling_of_as_many_oracles(tmp_path: Path) -> None:
+    text = "[evaluation]\nruns = 128\noracles = 128\nceiling_oracles = 64\nlooks = [32, 64]\n"
+    with pytest.raises(SpecificationError, match="as many oracles and ceiling_oracles as runs"):
+        load_specification(write(tmp_path, text))
+    assert load_specification(write(tmp_path, text.replace("= 64\n", "= 128\n", 1))).evaluation.looks == (32, 64)
