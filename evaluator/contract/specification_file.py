@@ -50,7 +50,7 @@ def _message(path: Path, text: str, faults: Sequence[ErrorDetails]) -> str:
     lines = _lines(text)
     mistakes = []
     for fault in faults:
-        place, what = _mistake(fault)
+        place, what = mistake(fault)
         line = next((lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in lines), None)
         mistakes.append(
             (line or 0, f"{path}{f':{line}' if line else ''}: {'.'.join(place) or 'specification'}: {what}")
@@ -60,8 +60,8 @@ def _message(path: Path, text: str, faults: Sequence[ErrorDetails]) -> str:
     return "\n".join([f"{path} has {len(mistakes)} mistakes", *(message for _, message in sorted(mistakes))])
 
 
-def _mistake(fault: ErrorDetails) -> tuple[tuple[str, ...], str]:
-    """Where it is, as the author of the file sees it (`data.source`, not the union behind it), and what to write."""
+def mistake(fault: ErrorDetails) -> tuple[tuple[str, ...], str]:
+    """Where it is, as the author of a file sees it (`data.source`, not the union behind it), and what to write."""
     place = [str(part) for part in fault["loc"]]
     if fault["type"].startswith("union_tag"):
         return (*place, "source"), f"name one of {', '.join(SOURCES)}"

@@ -61,12 +61,13 @@ class WorkerLine:
 
 @dataclass(frozen=True)
 class EventLine:
-    """One entry of the audit log."""
+    """One entry of the audit log; `keys` are what an edit changed."""
 
     when: Moment
     actor: str
     action: str
     target: str
+    keys: str
 
 
 @dataclass(frozen=True)
@@ -184,4 +185,5 @@ def _worker(row: WorkerRow) -> WorkerLine:
 
 
 def _event(event: AuditEvent) -> EventLine:
-    return EventLine(moment(event.created_at), event.actor, event.action, event.target)
+    keys = ", ".join(event.details.get("keys", ()))
+    return EventLine(moment(event.created_at), event.actor, event.action, event.target, keys)
