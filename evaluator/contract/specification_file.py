@@ -15,6 +15,7 @@ from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.errors import EvaluatorError
 
 SHIPPED = Path(__file__).with_name("specifications")
+SHOWN_CHARS = 60  # of a wrong value
 _TABLE = re.compile(r"\s*\[+\s*([A-Za-z0-9_.\s-]+?)\s*\]+\s*(#.*)?$")
 _KEY = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*=")
 _LONG_QUOTES = re.compile(r'"""|\'\'\'')
@@ -74,8 +75,10 @@ def mistake(fault: ErrorDetails) -> tuple[tuple[str, ...], str]:
     if fault["type"] == "missing":
         return tuple(place), "is missing and has no default"
     message = fault["msg"].removeprefix("Value error, ")
-    given = f", not {fault['input']!r}" if isinstance(fault["input"], str | int | float) else ""
-    return tuple(place), f"{message}{given}"
+    given = repr(fault["input"]) if isinstance(fault["input"], str | int | float) else ""
+    if len(given) > SHOWN_CHARS:
+        given = f"{given[:SHOWN_CHARS]}…"
+    return tuple(place), f"{message}, not {given}" if given else message
 
 
 def _keys(table: Sequence[str], source: str | None) -> list[str]:

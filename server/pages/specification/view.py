@@ -148,12 +148,13 @@ def problems_of(error: ValidationError) -> dict[str, str]:
 
 def _field(key: Key, document: dict[str, Any], typed: Mapping[str, str] | None, problems: dict[str, str]) -> FormField:
     shown = _text(key, _value(document, key))
+    value = shown if typed is None else typed.get(key.path, shown)
     return FormField(
         path=key.path,
         label=key.name.replace("_", " ").capitalize(),
         about=_about(key),
-        kind=_kind(key),
-        value=shown if typed is None else typed.get(key.path, shown),
+        kind="text" if _kind(key) == "time" and not _is_time(value) else _kind(key),
+        value=value,
         choices=_choices(key),
         is_required=key.is_required,
         problem=problems.pop(key.path, ""),
@@ -165,7 +166,8 @@ def _about(key: Key) -> str:
     facts = ["one a line" if key.type == "list" else "", "" if _choices(key) else key.values]
     if key.default is None and not key.is_required:
         facts.append(f"empty: {key.unset or 'none'}")
-    return ". ".join(part.rstrip(".") for part in (key.about, "; ".join(filter(None, facts))) if part) + "."
+    sentences = (key.about, "; ".join(filter(None, facts)))
+    return " ".join(f"{one[0].upper()}{one[1:].rstrip('.')}." for one in sentences if one)
 
 
 def _kind(key: Key) -> str:
@@ -173,6 +175,14 @@ def _kind(key: Key) -> str:
         return "choice"
     kinds = {"time with offset": "time", "whole number": "number", "number": "number", "list": "lines"}
     return kinds.get(key.type, "text" if key.is_required else "area")
+
+
+def _is_time(text: str) -> bool:
+    """Whether a browser's field for times can contain the text."""
+    try:
+        return not text or datetime.fromisoformat(text).tzinfo is None
+    except ValueError:
+        return False
 
 
 def _choices(key: Key) -> tuple[str, ...]:
