@@ -10,13 +10,17 @@ from lethe.server.competitions import phases
 from lethe.server.competitions import service as competitions
 from lethe.server.database import counters
 from lethe.server.hosting.queries import find_submissions
-from lethe.server.models import AuditEvent, Competition
+from lethe.server.models import AuditEvent, Competition, Submission
+from lethe.server.models.times import utc_now
 from lethe.server.pages.card import Card, card
 from lethe.server.pages.formatting import Fact, Moment, moment, score_text
 from lethe.server.pages.headlines import HEADLINES
+from lethe.server.queue.fair_order import have_runs_begun
 from lethe.server.queue.workers import WorkerRow, list_workers
 from lethe.server.submissions.queries import count_unfinished
 
+STATES = HEADLINES | {SubmissionState.RUNNING: "Running, or waiting to run"}
+"""States in the database, for counts and the filter: a line of the table tells what runs from what waits."""
 SUBMISSIONS_SHOWN = 100
 LIVE_POLL_S = 15
 EVENTS_SHOWN = 30
@@ -127,7 +131,7 @@ def host_page(
         state=valid_state,
         search=search,
         poll_s=LIVE_POLL_S,
-        states=(("", "All"), *((one.value, HEADLINES[one]) for one in SubmissionState)),
+        states=(("", "All"), *((one.value, STATES[one]) for one in SubmissionState)),
         lines=_lines(session, competition, valid_state, search),
         workers=tuple(_worker(row) for row in list_workers(session)),
         events=tuple(_event(event) for event in events),
@@ -150,7 +154,7 @@ def _next(competition: Competition, current: phases.Phase) -> str:
 
 def _counts(session: Session, competition: Competition) -> tuple[Fact, ...]:
     counted = count_unfinished(session, competition.id) | counters.states(session, competition.id, TERMINAL_STATES)
-    return tuple(Fact(HEADLINES[one], f"{counted[one]:,}") for one in SubmissionState if counted.get(one))
+    return tuple(Fact(STATES[one], f"{counted[one]:,}") for one in SubmissionState if counted.get(one))
 
 
 def _lines(session: Session, competition: Competition, state: str, search: str) -> tuple[SubmissionLine, ...]:
@@ -162,7 +166,7 @@ def _lines(session: Session, competition: Competition, state: str, search: str) 
             filename=one.submission.filename,
             alike=one.alike,
             state=one.submission.state,
-            headline=HEADLINES[SubmissionState(one.submission.state)],
+            headline=HEADLINES[_state(session, one.submission)],
             fault=one.submission.fault_code or "",
             score="" if one.final_score is None else score_text(one.final_score),
             evaluation=one.submission.evaluation,
@@ -172,6 +176,13 @@ def _lines(session: Session, competition: Competition, state: str, search: str) 
         )
         for one in found
     )
+
+
+def _state(session: Session, submission: Submission) -> SubmissionState:
+    """Return the state; what has passed the check and waits for its first run is queued, as its team sees it."""
+    state = SubmissionState(submission.state)
+    is_waiting = state is SubmissionState.RUNNING and not have_runs_begun(session, submission, utc_now())
+    return SubmissionState.QUEUED if is_waiting else state
 
 
 def _worker(row: WorkerRow) -> WorkerLine:

@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
+from lethe.evaluator.contract.data_sources import ImageFolderSpec
 from lethe.server.competitions import service
 from lethe.server.models import AuditEvent, Competition
 from tests.unit.server.pages.conftest import Browser, Open
@@ -93,6 +94,22 @@ def test_an_edit_shows_on_the_page_and_in_the_audit_log(host: Browser, browser: 
     assert event.actor == "user:bea"
     assert sorted(event.details["keys"]) == sorted(keys)
     assert "quotas.submissions_per_day" in host.get("/host/c").text
+
+
+def test_names_of_classes_that_were_edited_stand_below_the_contact_sheet(
+    host: Browser, browser: Open, app: FastAPI
+) -> None:
+    names = ImageFolderSpec(source="image-folder", classes=2, class_names=("cats", "dogs"))
+    with app.state.context.database.write() as session:
+        found = service.get_competition(session, "c")
+        found.specification = found.specification | {"data": names.model_dump(mode="json")}
+        found.prepared = found.prepared | {"data": found.prepared["data"] | {"class_names": ["cats", "dogs"]}}
+    typed = fields(host.get(EDIT).text)
+    assert typed["data.class_names"] == "cats\r\ndogs"
+    refused = host.post(EDIT, **typed | {"data.class_names": "cats"})
+    assert "class_names must be 2 different names" in refused.text
+    assert "Saved." in host.post(EDIT, **typed | {"data.class_names": "cats\r\nhounds"}).text
+    assert "Rows are classes: 0 cats, 1 hounds." in browser().get("/competitions/c").text
 
 
 def test_what_stays_is_shown_with_the_reason_and_refused(host: Browser, app: FastAPI) -> None:
