@@ -118,6 +118,8 @@ def main() -> None:
 
             configure_logs(level="WARNING", log_format="text")  # to stderr: stdout may be JSON for a program
         app()
+    except SystemExit:  # nothing was raised: the last clauses import packages, at which a second Ctrl-C would show
+        raise
     except LetheError as error:
         fail(str(error))
     except ModuleNotFoundError as error:
