@@ -219,6 +219,9 @@ def recheck(
         ]
         typer.echo(json.dumps(rows))
         return
+    if not found:
+        typer.echo("No submission is scored, so there is nothing to run again.")
+        return
     changes = ["" if one.change is None else "{:+.4f} to {:+.4f}".format(*one.change.interval) for one in found]
     columns = [
         Column("id", [short_id(one.submission_id) for one in found]),
