@@ -175,9 +175,9 @@ def _say_state(competition: "Competition", as_json: bool) -> None:
     typer.echo(json.dumps(document))
 
 
-def _follow(found: Seen, look: Callable[[], Seen], count: Callable[[Seen], tuple[int, int]], *, again: str) -> Seen:
+def _follow(found: Seen, look: Callable[[], Seen], count: Callable[[Seen], tuple[int, int]], command: str) -> Seen:
     """Show how many evaluations have ended, and of how many, until all have; return what `look` saw last."""
-    with on_interrupt(f"The evaluations go on. To follow them again: {again}"):
+    with on_interrupt(f"The evaluations go on. To follow them again: {command}"):
         ended, total = count(found)
         with counting_progress("evaluated", total) as show:
             while ended < total:
@@ -211,8 +211,8 @@ def recheck(
             with context.database.read() as session:
                 return rechecks.rechecked(session, slug)
 
-        again = f"lethe admin competition recheck {slug} --watch"
-        found = _follow(found, rechecked, lambda all_: (sum(one.has_ended for one in all_), len(all_)), again=again)
+        command = f"lethe admin competition recheck {slug} --watch"
+        found = _follow(found, rechecked, lambda all_: (sum(one.has_ended for one in all_), len(all_)), command)
     if as_json:
         rows = [
             asdict(one) | {"submission_id": str(one.submission_id), "has_dropped": one.has_dropped} for one in found
@@ -272,8 +272,8 @@ def start_finals(
             with context.database.read() as session:
                 return finals.progress(session, get_competition(session, slug))
 
-        again = f"lethe admin competition finals {slug} --wait"
-        found = _follow(found, progress, lambda now: (now.total - now.unfinished, now.total), again=again)
+        command = f"lethe admin competition finals {slug} --wait"
+        found = _follow(found, progress, lambda now: (now.total - now.unfinished, now.total), command)
     if as_json:
         typer.echo(json.dumps(asdict(found)))
         return

@@ -14,7 +14,7 @@ from lethe.server.context import Context, create_context
 from lethe.server.http.rate_limit import TooManyRequests
 from lethe.server.settings import Settings
 
-BUSY_S = 60.0
+BUSY_S = 60
 
 
 class ArchiveFiles:
