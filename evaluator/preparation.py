@@ -89,7 +89,7 @@ def prepare(
             counts=count_split(hidden, split),
             figures=_figures(store, hidden, split, original, mine),
         )
-    sheet = contact_sheet(practice, class_names=manifest.class_names)
+    sheet = contact_sheet(practice)
     sheet_ref = store.put_named_by_digest(f"data/{digest(practice)[:16]}/contact-sheet", sheet, ".png")
     return PreparedCompetition(
         data=manifest,

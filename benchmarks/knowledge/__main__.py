@@ -1,6 +1,6 @@
 """How good the measures are: which of them tell networks that know a part of the forget set from those that know none.
 
-    python -m benchmarks.knowledge FOLDER [demo digits] [--block FILE]
+    python -m benchmarks.knowledge FOLDER [SPECIFICATION …] [--block FILE]
 
 For each data set, 160 networks a level are trained by the trainer and the recipe of the banks: on retain and 0, 5, 10,
 25 or 50% of the forget set, by photographs and by whole people, each level with the images of the smaller ones. Two
@@ -40,6 +40,7 @@ from lethe.evaluator.metrics.pool import MIN_RUNS
 from lethe.evaluator.preparation import prepare
 from lethe.server.cli.progress import training_progress
 
+EXAMPLES = str(Path(__file__).with_name("digits-examples.toml"))
 SPLIT_SEED = 2023
 """For specifications that leave their seeds to be drawn."""
 
@@ -67,7 +68,7 @@ QUICK_EPOCHS = 2
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="keeps networks, readings and tables")
-    parser.add_argument("data", nargs="*", default=["demo", "digits"], help="specifications; default: demo digits")
+    parser.add_argument("data", nargs="*", default=["demo", EXAMPLES], help="default: demo, and digits-examples.toml")
     parser.add_argument("--models", type=int, default=FULL.models, help="networks a level, a multiple of 20")
     parser.add_argument("--jobs", type=int, help="processes; default: as oracles seed has it")
     parser.add_argument("--block", type=Path, metavar="FILE", help="Markdown file whose marked block to replace")

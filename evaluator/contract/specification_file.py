@@ -17,6 +17,7 @@ from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.errors import EvaluatorError
 
 SHIPPED = Path(__file__).with_name("specifications")
+SHOWN_CHARS = 60  # of a wrong value
 _TABLE = re.compile(r"\s*\[+\s*([A-Za-z0-9_.\s-]+?)\s*\]+\s*(#.*)?$")
 _KEY = re.compile(r"\s*([A-Za-z0-9_.-]+)\s*=")
 _LONG_QUOTES = re.compile(r'"""|\'\'\'')
@@ -82,7 +83,7 @@ def _message(path: Path, text: str, faults: Sequence[ErrorDetails]) -> str:
     lines = _lines(text)
     mistakes = []
     for fault in faults:
-        place, what = _mistake(fault)
+        place, what = mistake(fault)
         line = next((lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in lines), None)
         mistakes.append(
             (line or 0, f"{path}{f':{line}' if line else ''}: {'.'.join(place) or 'specification'}: {what}")
@@ -92,8 +93,8 @@ def _message(path: Path, text: str, faults: Sequence[ErrorDetails]) -> str:
     return "\n".join([f"{path} has {len(mistakes)} mistakes", *(message for _, message in sorted(mistakes))])
 
 
-def _mistake(fault: ErrorDetails) -> tuple[tuple[str, ...], str]:
-    """Where it is, as the author of the file sees it (`data.source`, not the union behind it), and what to write."""
+def mistake(fault: ErrorDetails) -> tuple[tuple[str, ...], str]:
+    """Where it is, as the author of a file sees it (`data.source`, not the union behind it), and what to write."""
     place = [str(part) for part in fault["loc"]]
     if fault["type"].startswith("union_tag"):
         return (*place, "source"), f"name one of {', '.join(SOURCES)}"
@@ -106,8 +107,10 @@ def _mistake(fault: ErrorDetails) -> tuple[tuple[str, ...], str]:
     if fault["type"] == "missing":
         return tuple(place), "is missing and has no default"
     message = fault["msg"].removeprefix("Value error, ")
-    given = f", not {fault['input']!r}" if isinstance(fault["input"], str | int | float) else ""
-    return tuple(place), f"{message}{given}"
+    given = repr(fault["input"]) if isinstance(fault["input"], str | int | float) else ""
+    if len(given) > SHOWN_CHARS:
+        given = f"{given[:SHOWN_CHARS]}…"
+    return tuple(place), f"{message}, not {given}" if given else message
 
 
 def _keys(table: Sequence[str], source: str | None) -> list[str]:

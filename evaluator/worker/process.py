@@ -128,6 +128,7 @@ class WorkerLoop:
         """Hand back the current job, with its stored runs, and close everything."""
         if self._stop.is_set():
             return
+        log.info("worker_stopping", work_in_hand="goes back to the queue with its finished runs")
         self._stop.set()
         self._wake.set()
         if self._thread.is_alive():

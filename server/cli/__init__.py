@@ -23,9 +23,11 @@ from lethe.server.cli import (
     teams,
 )
 from lethe.server.cli.characters import fit_streams
+from lethe.server.cli.interrupts import EXIT_INTERRUPTED
 from lethe.server.errors import LetheError
 
 EXIT_FAILED = 1
+REPEAT = "Interrupted. To go on, repeat the command."
 
 app = typer.Typer(
     name="lethe",
@@ -119,6 +121,13 @@ def main() -> None:
 
             configure_logs(level="WARNING", log_format="text")  # to stderr: stdout may be JSON for a program
         app()
+    except SystemExit as end:  # the last clauses import packages, at which a second Ctrl-C would show a traceback
+        if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):  # no advice was given
+            typer.echo(REPEAT, err=True)
+        raise
+    except KeyboardInterrupt:
+        typer.echo(f"\n{REPEAT}", err=True)
+        sys.exit(EXIT_INTERRUPTED)
     except LetheError as error:
         fail(str(error))
     except ModuleNotFoundError as error:

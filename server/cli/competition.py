@@ -2,10 +2,11 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -17,12 +18,13 @@ from lethe.server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, op
 from lethe.server.cli.progress import counting_progress, training_progress
 
 if TYPE_CHECKING:
-    from lethe.server.hosting.finals import Plan
+    from lethe.server.hosting.finals import Plan, Progress
     from lethe.server.hosting.recheck import Rechecked
     from lethe.server.models import Competition
 
 WATCH_S = 2.0
 SHOWN_CHARS = 60  # of a value
+Seen = TypeVar("Seen")
 
 app = typer.Typer(no_args_is_help=True, help="Create competitions and lead them through their phases.")
 
@@ -220,6 +222,20 @@ def _say_state(competition: "Competition", as_json: bool) -> None:
     typer.echo(json.dumps(document))
 
 
+def _follow(found: Seen, look: Callable[[], Seen], count: Callable[[Seen], tuple[int, int]], command: str) -> Seen:
+    """Show how many evaluations have ended, and of how many, until all have; return what `look` saw last."""
+    with on_interrupt(f"The evaluations go on. To follow them again: {command}"):
+        ended, total = count(found)
+        with counting_progress("evaluated", total) as show:
+            while ended < total:
+                show(ended)
+                time.sleep(WATCH_S)
+                found = look()
+                ended, total = count(found)
+            show(total)
+    return found
+
+
 @app.command("recheck")
 def recheck(
     slug: Slug,
@@ -237,19 +253,21 @@ def recheck(
         found = rechecks.recheck(session, slug, top=top, again=again)
     context.wake.workers()
     if watch:
-        advice = f"The runs go on. To follow them again: lethe admin competition recheck {slug} --watch"
-        with on_interrupt(advice), counting_progress("evaluated", len(found)) as show:
-            while (ended := sum(one.has_ended for one in found)) < len(found):
-                show(ended)
-                time.sleep(WATCH_S)
-                with context.database.read() as session:
-                    found = rechecks.rechecked(session, slug)
-            show(ended)
+
+        def rechecked() -> "list[Rechecked]":
+            with context.database.read() as session:
+                return rechecks.rechecked(session, slug)
+
+        command = f"lethe admin competition recheck {slug} --watch"
+        found = _follow(found, rechecked, lambda all_: (sum(one.has_ended for one in all_), len(all_)), command)
     if as_json:
         rows = [
             asdict(one) | {"submission_id": str(one.submission_id), "has_dropped": one.has_dropped} for one in found
         ]
         typer.echo(json.dumps(rows))
+        return
+    if not found:
+        typer.echo("No submission is scored, so there is nothing to run again.")
         return
     changes = ["" if one.change is None else "{:+.4f} to {:+.4f}".format(*one.change.interval) for one in found]
     columns = [
@@ -296,14 +314,13 @@ def start_finals(
             typer.confirm("Start? Uploads stay closed from then on.", abort=True, err=True)
     found = creation.start_finals(context, slug)
     if wait:
-        advice = f"The evaluations go on. To follow them again: lethe admin competition finals {slug} --wait"
-        with on_interrupt(advice), counting_progress("evaluated", found.total) as show:
-            while found.unfinished:
-                show(found.total - found.unfinished)
-                time.sleep(WATCH_S)
-                with context.database.read() as session:
-                    found = finals.progress(session, get_competition(session, slug))
-            show(found.total)
+
+        def progress() -> "Progress":
+            with context.database.read() as session:
+                return finals.progress(session, get_competition(session, slug))
+
+        command = f"lethe admin competition finals {slug} --wait"
+        found = _follow(found, progress, lambda now: (now.total - now.unfinished, now.total), command)
     if as_json:
         typer.echo(json.dumps(asdict(found)))
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lethe.server.cli.interrupts import on_interrupt
+from lethe.server.cli.interrupts import EXIT_INTERRUPTED, on_interrupt
 from lethe.server.cli.options import Home, Jobs, Json, Slug, Yes, open_site, say
 from lethe.server.cli.progress import training_progress
 
@@ -53,7 +53,7 @@ def seed(
             else "Stopped"
         )
         typer.echo(f"{state}. {done.trained} of {done.wanted} oracles are trained and stored; {again}", err=True)
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(EXIT_INTERRUPTED if stop.is_set() else EXIT_FAILED)
 
 
 @app.command("recall")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 WIDTH = 80
 NAME, DEFAULT = 24, 16
 """Characters of a column."""
+WITHOUT_FILES = {"synthetic-faces", "digits"}
+"""Sources that need no --data."""
 SCHEMA = ".lethe-schema.json"
 
 
@@ -65,7 +67,9 @@ def init(
     schema = file.with_name(SCHEMA)
     file.write_text(template(source, schema=f"./{SCHEMA}"), encoding="utf-8")
     schema.write_text(json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    text = f"{file} is written, and its schema {schema}. Next: edit it, then lethe admin competition create {file}"
+    files = "" if source in WITHOUT_FILES else " --data FOLDER"
+    command = f"lethe admin competition create {file}{files}"
+    text = f"{file} is written, and its schema {schema}. Next: edit it, then {command}"
     say({"file": str(file), "schema": str(schema), "source": source}, text, as_json)
 
 

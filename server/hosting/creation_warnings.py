@@ -25,10 +25,11 @@ def _gap(name: str, split: PreparedSplit) -> DataWarning | None:
     gap = forget_gap(split)
     if gap >= LEAST_GAP:
         return None
+    points = f"only {100 * gap:.0f} points better" if gap >= 0 else f"{-100 * gap:.0f} points worse"
     return DataWarning(
         code="little_to_forget",
-        text=f"{name} split: the original model is only {100 * gap:.0f} points better on the forget set than models "
-        "that never saw it; there is little to unlearn",
+        text=f"{name} split: the original model is {points} on the forget set than models that never saw it; there is "
+        f"{'little' if gap >= 0 else 'nothing'} to unlearn",
         names=(name,),
     )
 

@@ -1,11 +1,12 @@
 """Edits a competition: what its specification may say differently although it exists, and why the rest stays."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from lethe.evaluator.artifacts.store import sha256_hex
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.server.audit_log.events import record
 from lethe.server.competitions.service import lock_competition, require_photographs, specification
@@ -33,6 +34,7 @@ _RULES: tuple[tuple[str, str | None], ...] = (
     *((table, _MEASURED) for table in ("limits", "dependencies", "leave_out", "ignore_cuda")),
     ("leaks", _COUNTED),
     ("outputs_after_reveal", _PROMISED),
+    ("slug", "a slug never changes"),
 )
 
 _DATES = {
@@ -47,6 +49,19 @@ class FixedByNow(Conflict):
 
     code = "fixed_by_now"
     title = "Cannot be changed any more"
+
+    def __init__(self, reasons: dict[str, str]) -> None:
+        super().__init__(
+            f"Cannot be changed any more: {'; '.join(f'{key}: {reason}' for key, reason in reasons.items())}."
+        )
+        self.reasons = reasons
+
+
+class EditedMeanwhile(Conflict):
+    """Somebody else changed texts or dates while a host was typing."""
+
+    code = "edited_meanwhile"
+    title = "Edited meanwhile"
 
 
 class InvalidEdit(InvalidValue):
@@ -65,37 +80,63 @@ class Change:
     after: Any
 
 
-def changes(session: Session, competition: Competition, wanted: CompetitionSpec) -> list[Change]:
-    """Return how `wanted` differs from the stored specification. What it leaves out stays as it is.
+def current(competition: Competition) -> CompetitionSpec:
+    """Return the specification with the dates as they are now: a host may have moved them since it was stored."""
+    stored = specification(competition)
+    dates = {key.removeprefix("phases."): getattr(competition, column) for key, column in _DATES.items()}
+    return stored.model_copy(update={"phases": stored.phases.model_copy(update=dates)})
 
-    Raises InvalidEdit for another slug and a new end of uploads in the past, FixedByNow with a reason for each key
-    that has to stay, and PhotographsDeleted for measures that cannot be computed any more.
+
+def version(shown: CompetitionSpec) -> str:
+    """Return a digest that tells whether a competition still says what a host was shown."""
+    return sha256_hex(shown.model_dump_json().encode())[:16]
+
+
+def reasons_to_stay(session: Session, competition: Competition, keys: Iterable[str]) -> dict[str, str]:
+    """Return, by key, why it has to stay as it is; the keys that may change are left out."""
+    has_submissions = queries.has_submissions(session, competition)
+    found = {key: _reason(competition, key, has_submissions) for key in keys}
+    return {key: reason for key, reason in found.items() if reason is not None}
+
+
+def changes(
+    session: Session, competition: Competition, wanted: CompetitionSpec, *, shown: CompetitionSpec | None = None
+) -> list[Change]:
+    """Return how `wanted` differs from `shown`, which is the stored specification unless a host was shown another one.
+
+    What `wanted` leaves out stays as it is. Raises InvalidEdit for another slug and a new end of uploads in the past,
+    FixedByNow with a reason for each key that has to stay, and PhotographsDeleted for measures that cannot be computed
+    any more.
     """
     if wanted.slug != competition.slug:
         raise InvalidEdit(f"The file is of {wanted.slug!r}, not of {competition.slug!r}. A slug never changes.")
-    stored = specification(competition)
-    found = list(_differences(stored.model_dump(mode="json"), wanted.model_dump(mode="json", exclude_unset=True)))
-    if stored.limits.run_retraining_fraction is not None:  # the limit follows from what retraining took at creation
+    shown = shown or specification(competition)
+    found = list(_differences(shown.model_dump(mode="json"), wanted.model_dump(mode="json", exclude_unset=True)))
+    if shown.limits.run_retraining_fraction is not None:  # the limit follows from what retraining took at creation
         found = [one for one in found if one.key != "limits.run_wall_s"]
-    has_submissions = queries.has_submissions(session, competition)
-    reasons = {one.key: _reason(one.key, has_submissions) for one in found}
-    fixed = [f"{key}: {reason}" for key, reason in reasons.items() if reason]
-    if fixed:
-        raise FixedByNow(f"Cannot be changed any more: {'; '.join(fixed)}.")
     if any(one.key.startswith("measures.") for one in found):
         require_photographs(competition)
-    if any(one.key.startswith("phases.") for one in found):
-        _require_possible_calendar(competition, wanted)
+    if reasons := reasons_to_stay(session, competition, (one.key for one in found)):
+        raise FixedByNow(reasons)
+    if any(one.key == "phases.public_end" for one in found):
+        _require_future_end(competition, wanted)
     return found
 
 
-def edit(session: Session, slug: str, wanted: CompetitionSpec, *, actor: str | None = None) -> list[Change]:
+def edit(
+    session: Session,
+    slug: str,
+    wanted: CompetitionSpec,
+    *,
+    shown: CompetitionSpec | None = None,
+    actor: str | None = None,
+) -> list[Change]:
     """Store the changes that `wanted` asks for, and return them; raises as `changes` does.
 
     Where the columns of measures change, all scores are measured again.
     """
     competition = lock_competition(session, slug)
-    found = changes(session, competition, wanted)
+    found = changes(session, competition, wanted, shown=shown)
     if not found:
         return []
     document = competition.specification
@@ -118,16 +159,18 @@ def edit(session: Session, slug: str, wanted: CompetitionSpec, *, actor: str | N
     return found
 
 
-def _require_possible_calendar(competition: Competition, wanted: CompetitionSpec) -> None:
+def _require_future_end(competition: Competition, wanted: CompetitionSpec) -> None:
     end = wanted.phases.public_end
-    if competition.finals_started_at is not None:
-        raise FixedByNow("Cannot be changed any more: phases: the final evaluation has begun.")
     if end is not None and end != competition.public_ends_at and end <= utc_now():
         raise InvalidEdit("phases.public_end lies in the past: lethe admin competition close ends uploads now.")
 
 
-def _reason(key: str, has_submissions: bool) -> str | None:
+def _reason(competition: Competition, key: str, has_submissions: bool) -> str | None:
     """Why a key has to stay; None where it may change."""
+    if key.startswith("phases.") and competition.finals_started_at is not None:
+        return "the final evaluation has begun"
+    if key.startswith("measures.") and competition.photographs_deleted_at is not None:
+        return "the photographs are deleted, so nothing can be measured anew"
     for prefix, reason in _RULES:
         if key == prefix or key.startswith(f"{prefix}."):
             return None if reason in _UNTIL_SUBMISSIONS and not has_submissions else reason
@@ -147,4 +190,4 @@ def _differences(before: dict[str, Any], after: dict[str, Any], table: str = "")
 def _with(document: dict[str, Any], path: list[str], value: Any) -> dict[str, Any]:
     """A copy of the JSON document with another value in one place."""
     name, *rest = path
-    return document | {name: _with(document[name], rest, value) if rest else value}
+    return document | {name: _with(document.get(name, {}), rest, value) if rest else value}

@@ -56,7 +56,7 @@ def recheck(session: Session, slug: str, *, top: int, again: bool = False, actor
     """
     competition = lock_competition(session, slug)
     queued = None if again else _last_queued(session, competition)
-    if queued is not None:
+    if queued:
         return _changes(session, queued)
     current = phase(competition)
     if current is not Phase.CLOSED:
@@ -81,6 +81,8 @@ def _queue(session: Session, competition: Competition, top: int, actor: str | No
     planned = finals.plan(session, competition).submissions
     leading = queries.best_submissions(session, planned, limit=top)
     generations = {one.id: one.generation for one in leading}
+    if not generations:
+        return {}
     for one in leading:
         reruns.rerun(session, one, fresh_seeds=True, actor=actor)
     stored = {str(key): number for key, number in generations.items()}

@@ -14,10 +14,13 @@ from lethe.server.http.problem_document import problem
 JSON_BYTES = 64 * 2**10
 FORM_BYTES = 128 * 2**10
 """A host's announcement of 10,000 characters of any script, as browsers encode a form."""
+EDIT_BYTES = 768 * 2**10
+"""All texts of a specification, which have 45,000 characters, and its allow-list, as browsers encode a form."""
 MAX_BODY_BYTES = 16 * 2**20 + JSON_BYTES
 DRAINED_BYTES = 32 * 2**20
 """What is read of a body whose answer is known already: a client that still writes would see a reset instead of it."""
 
+_EDIT = re.compile(r"/host/[^/]+/edit")
 _LARGE = re.compile(r"/internal/.*|/api/v1/competitions/[^/]+/submissions|/competitions/[^/]+/submit")
 
 
@@ -74,7 +77,9 @@ class BodyLimit:
 def _limit(path: str, content_type: bytes) -> int:
     if _LARGE.fullmatch(path):
         return MAX_BODY_BYTES
-    return FORM_BYTES if content_type.startswith(b"application/x-www-form-urlencoded") else JSON_BYTES
+    if not content_type.startswith(b"application/x-www-form-urlencoded"):
+        return JSON_BYTES
+    return EDIT_BYTES if _EDIT.fullmatch(path) else FORM_BYTES
 
 
 async def _drain(receive: Receive, limit_bytes: int) -> None:

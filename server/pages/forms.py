@@ -28,6 +28,10 @@ NOTICES = {
     "withdrawn": "The source is no longer published.",
     "selected": "Selected for the final evaluation.",
     "completing": "The rest of its runs follows.",
+    "edited": "Saved. The competition's page says when it was edited.",
+    "unchanged": "Nothing to save: every field contains what is stored already.",
+    "deleted": "The competition is deleted. The audit log stays.",
+    "photographs-deleted": "The photographs, and everything that was made of them, are deleted.",
     "unselected": "No longer selected for the final evaluation.",
 }
 """What a page may say after a form was sent. The address names one of them, so no link can make a page say more."""

@@ -50,6 +50,7 @@ LEFT_OUT = {
     "csrf_token": "compared only",
     "sha256": "compared only; shown where there are terms that the visitor has not accepted",
     "sure": "a box to tick, shown after the close",
+    "outputs": "a box to tick",
     "invite": "shown where registration is by invitation; the address's `invite` fills it",
 }
 
@@ -154,7 +155,7 @@ def test_attacks_in_forms_are_text(site: Any, visitors: Visitors, addresses: lis
             *("/competitions/evil/team", "/competitions/over/submit"),
             *(addresses[3], addresses[9]),  # scored ones: to describe, and to publish
         ],
-        "host": ["/host/evil", "/competitions/evil/team"],
+        "host": ["/host/evil", "/host/evil/edit", "/host/evil/delete", "/competitions/evil/team"],
     }
     filled: set[str] = set()
     for who, path in ((who, path) for who, found in forms.items() for path in found):

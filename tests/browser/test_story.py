@@ -280,6 +280,10 @@ PAGES = {
     "team": (f"/competitions/{SLUG}/team", "bob"),
     "join": ("/join?code=x", "ann"),
     "host": (f"/host/{SLUG}", "hos"),
+    "hosted": ("/host", "hos"),
+    "details": (f"/host/{SLUG}/details", "hos"),
+    "edit": (f"/host/{SLUG}/edit", "hos"),
+    "delete": (f"/host/{SLUG}/delete", "hos"),
     "scored": ("finetune.py", "hos"),
     "search": (f"/competitions/{SLUG}/leaderboard?q=%22%3E%3Cimg+src=x+onerror=window.owned=1%3E", ""),
 }

@@ -158,7 +158,7 @@ def _text(path: Path) -> str:
         line = (before.rpartition(b"\n")[2] + after.partition(b"\n")[0]).decode("latin-1").strip()
         raise DataError(
             f"{path} is not in UTF-8: line {number} reads {line[:60]!r} in Latin-1. Save it as "
-            f"“CSV UTF-8”, or convert it: iconv -f latin1 -t utf-8 {TABLE}"
+            f"“CSV UTF-8”, or convert it: iconv -f latin1 -t utf-8 {TABLE} > new.csv"
         ) from error
 
 
@@ -187,7 +187,9 @@ def _class_of(label: str, data: ImageFolderSpec) -> int:
         return names.index(label)
     number = int(label) if label.isascii() and label.isdigit() else -1
     if not 0 <= number < data.classes:
-        raise DataError(f"the label {label!r} is no whole number from 0 to {data.classes - 1}")
+        raise DataError(
+            f"the label {label!r} is no whole number from 0 to {data.classes - 1} (data.classes = {data.classes})"
+        )
     return number
 
 

@@ -86,6 +86,7 @@ class CompetitionPage:
     environment: tuple[Fact, ...]
     runs: int
     contact_sheet: str | None
+    sheet_rows: str
     practice: PracticeLink | None
     commands: Commands
     board: Board
@@ -133,6 +134,7 @@ def competition_page(
         environment=tuple(Fact(name, version) for name, version in sorted(facts.environment.items())),
         runs=facts.runs,
         contact_sheet=_contact_sheet(facts, contact_sheet),
+        sheet_rows=", ".join(f"{number} {name}" for number, name in enumerate(facts.class_names)),
         practice=_practice(facts),
         commands=commands(base_url, facts.slug),
         board=board(standings),

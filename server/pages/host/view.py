@@ -13,12 +13,16 @@ from lethe.server.hosting.cost import hours_text
 from lethe.server.hosting.machine_time import machine_time
 from lethe.server.hosting.queries import find_submissions
 from lethe.server.models import AuditEvent, Competition, Submission
+from lethe.server.models.times import utc_now
 from lethe.server.pages.card import Card, card
 from lethe.server.pages.formatting import Fact, Moment, moment, score_text
 from lethe.server.pages.headlines import HEADLINES
+from lethe.server.queue.fair_order import have_runs_begun
 from lethe.server.queue.workers import WorkerRow, list_workers
 from lethe.server.submissions.queries import count_unfinished
 
+STATES = HEADLINES | {SubmissionState.RUNNING: "Running, or waiting to run"}
+"""States in the database, for counts and the filter: a line of the table tells what runs from what waits."""
 SUBMISSIONS_SHOWN = 100
 LIVE_POLL_S = 15
 EVENTS_SHOWN = 30
@@ -64,12 +68,13 @@ class WorkerLine:
 
 @dataclass(frozen=True)
 class EventLine:
-    """One entry of the audit log."""
+    """One entry of the audit log; `keys` are what an edit changed."""
 
     when: Moment
     actor: str
     action: str
     target: str
+    keys: str
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,7 @@ def host_page(
         state=valid_state,
         search=search,
         poll_s=LIVE_POLL_S,
-        states=(("", "All"), *((one.value, HEADLINES[one]) for one in SubmissionState)),
+        states=(("", "All"), *((one.value, STATES[one]) for one in SubmissionState)),
         lines=_lines(session, competition, valid_state, search),
         hours=_hours(session, competition),
         workers=tuple(_worker(row) for row in list_workers(session)),
@@ -163,7 +168,7 @@ def _next(competition: Competition, current: phases.Phase) -> str:
 
 def _counts(session: Session, competition: Competition) -> tuple[Fact, ...]:
     counted = count_unfinished(session, competition.id) | counters.states(session, competition.id, TERMINAL_STATES)
-    return tuple(Fact(HEADLINES[one], f"{counted[one]:,}") for one in SubmissionState if counted.get(one))
+    return tuple(Fact(STATES[one], f"{counted[one]:,}") for one in SubmissionState if counted.get(one))
 
 
 def _lines(session: Session, competition: Competition, state: str, search: str) -> tuple[SubmissionLine, ...]:
@@ -175,7 +180,7 @@ def _lines(session: Session, competition: Competition, state: str, search: str) 
             filename=one.submission.filename,
             alike=one.alike,
             state=one.submission.state,
-            headline=_headline(one.submission),
+            headline=_headline(session, one.submission),
             fault=one.submission.fault_code or "",
             score="" if one.final_score is None else score_text(one.final_score),
             evaluation=one.submission.evaluation,
@@ -187,10 +192,10 @@ def _lines(session: Session, competition: Competition, state: str, search: str) 
     )
 
 
-def _headline(submission: Submission) -> str:
+def _headline(session: Session, submission: Submission) -> str:
     if submission.stopped_after is not None and submission.state == SubmissionState.SCORED:
         return f"Stopped after {submission.stopped_after} of {submission.runs_total} runs"
-    return HEADLINES[SubmissionState(submission.state)]
+    return HEADLINES[_state(session, submission)]
 
 
 def _hours(session: Session, competition: Competition) -> HoursPart:
@@ -205,6 +210,13 @@ def _hours(session: Session, competition: Competition) -> HoursPart:
     )
 
 
+def _state(session: Session, submission: Submission) -> SubmissionState:
+    """Return the state; what has passed the check and waits for its first run is queued, as its team sees it."""
+    state = SubmissionState(submission.state)
+    is_waiting = state is SubmissionState.RUNNING and not have_runs_begun(session, submission, utc_now())
+    return SubmissionState.QUEUED if is_waiting else state
+
+
 def _worker(row: WorkerRow) -> WorkerLine:
     return WorkerLine(
         name=row.name,
@@ -216,4 +228,5 @@ def _worker(row: WorkerRow) -> WorkerLine:
 
 
 def _event(event: AuditEvent) -> EventLine:
-    return EventLine(moment(event.created_at), event.actor, event.action, event.target)
+    keys = ", ".join(event.details.get("keys", ()))
+    return EventLine(moment(event.created_at), event.actor, event.action, event.target, keys)

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -16,9 +17,10 @@ from typer.testing import CliRunner
 
 from lethe.evaluator.artifacts.outputs import read_pack
 from lethe.evaluator.contract.states import Evaluation
+from lethe.server.audit_log.events import list_events
 from lethe.server.cli import app, competition
 from lethe.server.competitions.service import get_competition
-from lethe.server.hosting import actions
+from lethe.server.hosting import account_administration, actions
 from lethe.server.hosting.archive import FolderInUse, export
 from lethe.server.hosting.mlflow_tracking import log_archive, require_target
 from lethe.server.models import OutputPack
@@ -202,3 +204,23 @@ def test_an_export_that_stops_leaves_nothing_in_its_folder(site: Site, tmp_path:
     with pytest.raises(KeyboardInterrupt):
         export(site.context, SLUG, tmp_path / "archive", report=stop)
     assert export(site.context, SLUG, tmp_path / "archive") == 1
+
+
+def test_a_host_downloads_the_same_archive(archive: Path, site: Site) -> None:
+    address = f"{site.url}/host/{SLUG}/archive"
+    with site.register("hal") as hal:
+        login = hal.post("/session", json={"username": "hal", "password": "correct horse"})
+        proof = {"csrf_token": login.json()["csrf_token"]}
+        assert hal.post(address, data=proof).status_code == 404
+        with site.context.database.write() as session:
+            account_administration.set_host(session, "hal", SLUG, is_host=True)
+        answer = hal.post(address, data=proof)
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{SLUG}.zip"'
+    with ZipFile(io.BytesIO(answer.content)) as file:
+        got = {name.removeprefix(f"{SLUG}/"): file.read(name) for name in file.namelist()}
+    exported = {str(path.relative_to(archive)) for path in archive.rglob("*") if path.is_file()}
+    assert got.keys() == {name for name in exported if not name.startswith("outputs/")}
+    assert got["runs.csv"] == (archive / "runs.csv").read_bytes()
+    with site.context.database.read() as session:
+        events, _ = list_events(session, competition_id=None, cursor=None, limit=1)
+        assert [(one.action, one.actor) for one in events] == [("competition.export", "user:hal")]

@@ -61,7 +61,13 @@ ANSWERED = {
     ),
     **dict.fromkeys(
         (
-            *("GET /join", "GET /account", "GET /competitions/{slug}/submit", "GET /competitions/{slug}/team"),
+            *(
+                "GET /join",
+                "GET /account",
+                "GET /host",
+                "GET /competitions/{slug}/submit",
+                "GET /competitions/{slug}/team",
+            ),
             *("GET /competitions/{slug}/submissions", "GET /competitions/{slug}/submissions/compare"),
             "GET /api/v1/submissions",
             *("GET /api/v1/users/me", "GET /api/v1/tokens", "GET /api/v1/session"),
@@ -88,6 +94,7 @@ ANSWERED = {
     **dict.fromkeys(
         (
             *("GET /host/{slug}", "GET /host/{slug}/submissions.csv", "GET /api/v1/competitions/{slug}/audit"),
+            *("GET /host/{slug}/details", "GET /host/{slug}/edit", "GET /host/{slug}/delete"),
             "GET /competitions/{slug}/analysis",
             *(
                 f"POST /api/v1/competitions/{{slug}}/{act}"

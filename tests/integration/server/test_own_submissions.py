@@ -304,5 +304,9 @@ def test_what_waits_for_its_first_run_says_how_many_are_ahead(site: Site, monkey
             assert "under 1 min since the upload" in page.lower()
             assert "Waiting for a worker, 1 ahead" in pages.get(PAGE).text
             assert "Waiting for a worker, 1 ahead" in pages.get("/account").text
+            with site.context.database.write() as session:
+                account_administration.set_host(session, "cem", SLUG, is_host=True)
+            table = pages.get(f"/host/{SLUG}").text
+            assert re.findall(r'class="state running">([^<]+)', table).count("Waiting for a worker") == 2
         assert site.report(job, finished=site.store_runs(job))
         assert places()[0] == ("running", None)  # between its chunks it counts as running

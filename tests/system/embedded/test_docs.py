@@ -3,15 +3,22 @@
 import json
 import os
 import re
+import stat
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass, field
+from html import unescape
 from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
-from tests.photographs import make_image_folder
+from lethe.evaluator.contract.specification_keys import toml_text
+from lethe.evaluator.data.photographs import DataError
+from lethe.server.cli import app
+from tests.photographs import make_messy_folder
 from tests.system.conftest import Installation, wait
 
 pytestmark = [pytest.mark.component("bubblewrap"), pytest.mark.timeout(1800)]
@@ -94,11 +101,12 @@ def people(embedded: Installation, tmp_path: Path) -> dict[str, Person]:
     return found
 
 
-def test_the_path_of_the_docs(people: dict[str, Person], embedded: Installation) -> None:
+def test_the_path_of_the_docs(
+    people: dict[str, Person], embedded: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host with a messy folder, three participants: mended as the messages say, it ends with a revealed board."""
     hosting, participants, api = (Page.read(name) for name in ("hosting.md", "participants.md", "api.md"))
     host, ann = people["host"], people["ann"]
-    make_image_folder(host.folder / "photographs", people=40, each=4)
-    name_classes(host.folder / "photographs/labels.csv")
     specification = hosting.specification
     for large, small in SMALLER.items():
         assert large in specification
@@ -107,12 +115,18 @@ def test_the_path_of_the_docs(people: dict[str, Person], embedded: Installation)
     # only some hosts allow.
     changed = "[leaks]\nstep_s = 0\n[measures]\nalways = false\n[audits]\nruns = 0\n"
     specification = f"outputs_after_reveal = true\n{specification}{changed}"
-    (host.folder / "people.toml").write_text(specification)
 
     doctor, up = hosting.take("1.")
     assert up.split("#")[0].split() == ["lethe", "up"]  # `embedded` is this command
     host.run([doctor])
-    assert "to forget: " in host.run(hosting.take("3."))
+    make_messy_folder(host.folder / "photographs")
+    fill_in(host, specification)
+    mend_as_told(host, monkeypatch)
+    (creation,) = hosting.take("3.")
+    printed = host.run([creation.replace("--data photographs", "--data photographs --skip-bad --report report.html")])
+    assert "skipped: 17 files that cannot be used" in printed
+    assert "to forget: " in printed
+    assert_reported(host.folder / "report.html")
 
     printed = ann.run(participants.take("1."))
     assert "practice score" in printed
@@ -171,11 +185,62 @@ def assert_practice_score_is_shown(embedded: Installation, bob: httpx.Client, id
     assert 'aria-label="Epsilon of ' in page
 
 
-def name_classes(table: Path) -> None:
-    """Names instead of numbers, as in the page's specification."""
-    head, *rows = table.read_text().splitlines()
-    split = (row.rsplit(",", 1) for row in rows)
-    table.write_text("\n".join([head, *(f"{rest},{CLASS_NAMES[int(label)]}" for rest, label in split)]) + "\n")
+def fill_in(host: Person, specification: str) -> None:
+    """What `init` writes, with the values of the page's specification."""
+    host.run(["lethe admin competition init people.toml"])
+    file = host.folder / "people.toml"
+    parts = {part.partition("]")[0]: part for part in re.split(r"^\[", file.read_text(), flags=re.MULTILINE)}
+    head = next(iter(parts))
+    wanted = tomllib.loads(specification)
+    tables = {name: keys for name, keys in wanted.items() if isinstance(keys, dict)}
+    for table, keys in {head: wanted, **tables}.items():
+        for key, value in keys.items():
+            if not isinstance(value, dict):
+                line = f"{key} = {toml_text(value)}"
+                parts[table], found = re.subn(rf"^#?{key} = .*$", line, parts[table], flags=re.MULTILINE)
+                assert found == 1, (table, key)
+    file.write_text("[".join(parts.values()))
+
+
+def mend_as_told(host: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three refusals of the table and one of files; what each asks for is done before the next."""
+    for name, value in host.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(host.folder)
+    table = Path("photographs/labels.csv")
+    assert "save it as" in refusal().lower()
+    table.write_text(table.read_text(encoding="latin-1"), encoding="utf-8")
+    assert "the label '0' is none of data.class_names (young, grown up, old)" in refusal()
+    text = re.sub(r";([0-2]);", lambda found: f";{CLASS_NAMES[int(found[1])]};", table.read_text(encoding="utf-8"))
+    table.write_text(text, encoding="utf-8")
+    wrong = refusal()
+    for message in ("image and identity must not be empty", "'person-07' and 'PERSON-07'", "turned.jpg: is listed"):
+        assert message in wrong
+    table.write_text("\n".join(line for line in text.splitlines() if "mistake" not in line), encoding="utf-8")
+    unreadable = refusal()
+    assert unreadable.startswith("17 files cannot be used:")
+    assert unreadable.endswith("Correct them, or leave them out with --skip-bad")
+
+
+def refusal() -> str:
+    """Why data are refused, with a report of them; in this process, which costs no start of another."""
+    command = ["admin", "competition", "create", "people.toml", "--data", "photographs", "--report", "report.html"]
+    done = CliRunner().invoke(app, command)
+    assert isinstance(done.exception, DataError), done.output
+    assert str(done.exception).splitlines()[-1] in unescape(Path("report.html").read_text())
+    return str(done.exception)
+
+
+def assert_reported(report: Path) -> None:
+    """The report has what was warned of, and needs nothing else."""
+    page = report.read_text()
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
+    assert "This file contains hidden photographs." in page
+    assert "again.jpg, person-33" in page
+    assert "points better on the forget set than two oracles" in page
+    assert "oracles are needed" in page
+    assert "<script" not in page
+    assert not re.search(r'(src|href)="(?!data:)', page)
 
 
 def run_api(dora: Person, blocks: list[str]) -> None:

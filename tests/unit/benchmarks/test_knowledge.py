@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load
 
+from benchmarks.knowledge.__main__ import EXAMPLES
 from benchmarks.knowledge.judging import Draws, auc, direction, draw_pools, fires, tells
 from benchmarks.knowledge.levels import SHARES, Kind, Level, known_rows, levels_of
 from benchmarks.knowledge.readings import Table
@@ -188,7 +189,7 @@ def test_there_are_no_levels_by_people_where_each_has_one_photograph() -> None:
     single = {"forget.images": np.zeros((8, 3, 2, 2), np.uint8), "forget.labels": np.arange(8)}
     ref = store.put("data/digits/visible.safetensors", pack(single | {"forget.person_id": np.arange(8)}))
     split = make_prepared_competition(ref, environment={}).public
-    kinds = [one.kind for one in levels_of(load_specification("digits"), split, store, models=160)]
+    kinds = [one.kind for one in levels_of(load_specification(EXAMPLES), split, store, models=160)]
     assert kinds == ["oracles", "photographs", "photographs", "photographs", "control", "control"]
 
 

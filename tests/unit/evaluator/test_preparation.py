@@ -153,7 +153,9 @@ def test_digits_are_prepared() -> None:
     )
     assert (data.images, data.identities, data.practice_images, data.skipped) == (1497, 1497, 300, 0)
     assert sum(data.class_counts) == 1497
-    assert (counts.forget, counts.forget_identities) == (90, 90)
+    assert 75 < counts.forget == counts.forget_identities < 150  # one digit of ten, but for validation and test
     assert counts.retain + counts.forget + counts.validation + counts.test == 1497
     assert figures.original_test_accuracy > 0.8
-    assert figures.oracle_test_accuracy > 0.8
+    assert figures.oracle_test_accuracy > 0.7  # of the forgotten digit it gets all wrong
+    assert figures.original_forget_accuracy > 0.8
+    assert figures.oracle_forget_accuracy == 0.0

@@ -66,13 +66,13 @@ def test_every_mistake_is_told_in_its_turn(folder: Path, capfd: pytest.CaptureFi
     number = latin.decode("latin-1").split("\r\n").index("Zoë;zoë.jpg;2;;;") + 1
     assert refusal(folder) == [
         f"{table} is not in UTF-8: line {number} reads 'Zoë;zoë.jpg;2;;;' in Latin-1. Save it as “CSV UTF-8”, or "
-        "convert it: iconv -f latin1 -t utf-8 labels.csv"
+        "convert it: iconv -f latin1 -t utf-8 labels.csv > new.csv"
     ]
     table.write_text(latin.decode("latin-1"), encoding="utf-8-sig", newline="")
     *said, spelt = refusal(folder)
     assert said == [
         f"{table}:",
-        f"  line {number + 6}: the label '7' is no whole number from 0 to 3",
+        f"  line {number + 6}: the label '7' is no whole number from 0 to 3 (data.classes = 4)",
         f"  line {number + 7}: image and identity must not be empty",
         "  turned.jpg: is listed twice",
     ]

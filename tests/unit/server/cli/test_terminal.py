@@ -110,3 +110,18 @@ def test_ctrl_c_says_how_to_go_on() -> None:
     done = run(textwrap.dedent(program))
     assert done.returncode == 130
     assert done.stderr.decode().splitlines()[-1] == "To go on, repeat the command."
+
+
+def test_ctrl_c_where_nothing_else_says_so() -> None:
+    program = """
+    import sys
+    from lethe.server import cli
+    @cli.app.command()
+    def long() -> None:
+        raise KeyboardInterrupt
+    sys.argv = ["lethe", "long"]
+    cli.main()
+    """
+    done = run(textwrap.dedent(program))
+    assert done.returncode == 130
+    assert done.stderr.decode().strip() == "Interrupted. To go on, repeat the command."

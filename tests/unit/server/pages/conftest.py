@@ -1,6 +1,7 @@
 """The whole application on SQLite with one small competition, asked in process."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,14 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import select
 
 from lethe.evaluator.contract.prepared_competition import ArtifactRef, Counts, PreparedCompetition
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.server.app import create_app
 from lethe.server.competitions import service as competitions
 from lethe.server.context import Context
-from lethe.server.models import Base, Standing, Submission, Team, User
+from lethe.server.models import Base, Competition, CompetitionHost, Standing, Submission, Team, User
 from lethe.server.models.times import utc_now
 from lethe.server.settings import Settings
 from tests.prepared_competitions import make_prepared_competition
@@ -23,7 +25,47 @@ from tests.scores import make_score
 PNG = b"\x89PNG\r\n\x1a\n and no more"
 NAME = "<b>&amp;\"'"
 
+PASSWORD = "correct horse battery"
+HERE = "http://lethe.test"
+
 Ask = Callable[..., httpx.Response]
+
+
+class Browser:
+    """Keeps cookies, follows redirects, and posts forms with the token of the page that it saw last."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+        self._cookies = httpx.Cookies()
+        self._token = ""
+
+    def get(self, path: str) -> httpx.Response:
+        return self._send("GET", path)
+
+    def post(self, path: str, files: Any = None, **fields: str) -> httpx.Response:
+        fields = {"csrf_token": self._token} | fields
+        return self._send("POST", path, data=fields, files=files, headers={"Origin": HERE})
+
+    def register(self, name: str) -> httpx.Response:
+        return self.post("/register", username=name, email=f"{name}@example.org", password=PASSWORD)
+
+    def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app)
+            async with httpx.AsyncClient(
+                transport=transport, base_url=HERE, cookies=self._cookies, follow_redirects=True
+            ) as client:
+                answer = await client.request(method, path, **more)
+                self._cookies = client.cookies
+                return answer
+
+        answer = asyncio.run(send())
+        found = re.search(r'name="csrf_token" value="(\w+)"', answer.text)
+        self._token = found.group(1) if found else self._token
+        return answer
+
+
+Open = Callable[[], Browser]
 
 
 @pytest.fixture
@@ -111,3 +153,27 @@ def prepared_competition(sheet: ArtifactRef) -> PreparedCompetition:
     return make_prepared_competition(
         sheet, figure=0.31337, environment={"torch": "2.15.0"}, bank_digest="bankdigest", counts=Counts(**counts)
     )
+
+
+@pytest.fixture
+def browser(app: FastAPI, competition: Context) -> Open:
+    return lambda: Browser(app)
+
+
+@pytest.fixture
+def ann(browser: Open) -> Browser:
+    """A browser in which bea has just registered; ann of the other fixtures owns the submission."""
+    found = browser()
+    found.register("bea")
+    return found
+
+
+@pytest.fixture
+def host(ann: Browser, app: FastAPI) -> Browser:
+    """bea hosts the competition."""
+    context: Context = app.state.context
+    with context.database.write() as session:
+        user = session.scalars(select(User).where(User.username == "bea")).one()
+        competition = session.scalars(select(Competition)).one()
+        session.add(CompetitionHost(competition_id=competition.id, user_id=user.id))
+    return ann

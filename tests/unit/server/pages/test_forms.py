@@ -1,72 +1,16 @@
 """What people do with the forms: register, log in, make teams and tokens, upload, cancel; and what nobody can."""
 
-import asyncio
 import re
-from collections.abc import Callable
-from typing import Any
 
-import httpx
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
-from lethe.server.context import Context
-from lethe.server.models import AuditEvent, Competition, CompetitionHost, User
+from lethe.server.models import AuditEvent
 from lethe.server.pages.forms import local_path
+from tests.unit.server.pages.conftest import PASSWORD, Browser, Open
 
-PASSWORD = "correct horse battery"
 GOOD = b"def unlearning(net, retain, forget, validation):\n    return net\n"
-HERE = "http://lethe.test"
-
-
-class Browser:
-    """Keeps cookies, follows redirects, and posts forms with the token of the page that it saw last."""
-
-    def __init__(self, app: FastAPI) -> None:
-        self._app = app
-        self._cookies = httpx.Cookies()
-        self._token = ""
-
-    def get(self, path: str) -> httpx.Response:
-        return self._send("GET", path)
-
-    def post(self, path: str, files: Any = None, **fields: str) -> httpx.Response:
-        fields = {"csrf_token": self._token} | fields
-        return self._send("POST", path, data=fields, files=files, headers={"Origin": HERE})
-
-    def register(self, name: str) -> httpx.Response:
-        return self.post("/register", username=name, email=f"{name}@example.org", password=PASSWORD)
-
-    def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
-        async def send() -> httpx.Response:
-            transport = httpx.ASGITransport(self._app)
-            async with httpx.AsyncClient(
-                transport=transport, base_url=HERE, cookies=self._cookies, follow_redirects=True
-            ) as client:
-                answer = await client.request(method, path, **more)
-                self._cookies = client.cookies
-                return answer
-
-        answer = asyncio.run(send())
-        found = re.search(r'name="csrf_token" value="(\w+)"', answer.text)
-        self._token = found.group(1) if found else self._token
-        return answer
-
-
-Open = Callable[[], Browser]
-
-
-@pytest.fixture
-def browser(app: FastAPI, competition: Context) -> Open:
-    return lambda: Browser(app)
-
-
-@pytest.fixture
-def ann(browser: Open) -> Browser:
-    """A browser in which bea has just registered; ann of the other fixtures owns the submission."""
-    found = browser()
-    found.register("bea")
-    return found
 
 
 def test_registering_logs_in_and_shows_no_secret(browser: Open) -> None:
@@ -196,17 +140,6 @@ def test_pages_of_a_visitor_stay_with_the_visitor(ann: Browser, browser: Open) -
     assert mine.headers["ETag"] != anybodys.headers["ETag"]
     assert mine.headers["Vary"].startswith("Cookie")
     assert "bea" not in anybodys.text
-
-
-@pytest.fixture
-def host(ann: Browser, app: FastAPI) -> Browser:
-    """bea hosts the competition."""
-    context: Context = app.state.context
-    with context.database.write() as session:
-        user = session.scalars(select(User).where(User.username == "bea")).one()
-        competition = session.scalars(select(Competition)).one()
-        session.add(CompetitionHost(competition_id=competition.id, user_id=user.id))
-    return ann
 
 
 def acts_of_bea(app: FastAPI) -> list[str]:

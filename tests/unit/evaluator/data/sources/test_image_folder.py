@@ -146,9 +146,9 @@ def test_every_wrong_line_is_told_at_once_up_to_a_limit(folder: Path) -> None:
     assert str(refused.value).splitlines() == [
         f"{folder}/labels.csv:",
         "  line 2, line 3, line 4, line 5, line 6, line 7, line 8, line 9, line 10, line 11 and 2 more: the label '9' "
-        "is no whole number from 0 to 2",
+        "is no whole number from 0 to 2 (data.classes = 3)",
         "  line 14: image and identity must not be empty",
-        "  line 15: the label '1.5' is no whole number from 0 to 2",
+        "  line 15: the label '1.5' is no whole number from 0 to 2 (data.classes = 3)",
     ]
 
 
