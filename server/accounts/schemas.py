@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHan
 from pydantic_core import PydanticCustomError
 
 
-def _in_words(rule: str) -> WrapValidator:
+def in_words(rule: str) -> WrapValidator:
     """Replace a pattern's error message by the rule in words."""
 
     def check(value: Any, by_pattern: ValidatorFunctionWrapHandler) -> Any:
@@ -25,13 +25,13 @@ _EMAIL = "an e-mail address, such as ann@example.org"
 Username = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,38}[A-Za-z0-9]$", description=_USERNAME, examples=["ann"]),
-    _in_words(_USERNAME),
+    in_words(_USERNAME),
 ]
 # \p{C}: control and format characters, which terminals and pages would obey.
 Email = Annotated[
     str,
     Field(pattern=r"^[^@\s\p{C}]{1,64}@[^@\s\p{C}]+\.[^@\s\p{C}]+$", max_length=254, examples=["ann@example.org"]),
-    _in_words(_EMAIL),
+    in_words(_EMAIL),
 ]
 TokenName = Annotated[str, Field(pattern=r"^\P{C}+$", min_length=1, max_length=80, examples=["laptop"])]
 MIN_CHARS, MAX_CHARS = 8, 200

@@ -22,7 +22,7 @@ from lethe.server.cli import (
     starter,
     teams,
 )
-from lethe.server.cli.characters import fit_streams
+from lethe.server.cli.characters import echo, fit_streams
 from lethe.server.errors import LetheError
 
 EXIT_FAILED = 1
@@ -151,7 +151,7 @@ def fail(message: str, code: int = EXIT_FAILED) -> None:
     if logs is not None and logs.is_json():
         logs.get_logger(__name__).critical("process_ended", error=message, exit_code=code)
     else:
-        sys.stderr.write(f"lethe: {message}\n")
+        echo(f"lethe: {message}", err=True)
     sys.exit(code)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lethe.server.cli.characters import echo
 from lethe.server.cli.columns import SHORTEST_NAME, Column, print_table
 from lethe.server.cli.options import Home, Json, Yes, open_site, say, writing
 
@@ -95,7 +96,7 @@ def role(
     document = {"username": username, "role": role, "competition": competition, "given": not remove, "team": team}
     say(document, f"{username} is {'no longer ' if remove else ''}{what}.", as_json)
     if team is not None:
-        typer.echo(
+        echo(
             f"warning: {username} is in the team {team!r} of {competition}, and as a host sees what is hidden from all "
             f"others. Rank it no longer: lethe admin team baseline {competition} {shlex.quote(team)}",
             err=True,

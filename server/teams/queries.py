@@ -56,15 +56,13 @@ def lock_teams(session: Session, team_ids: Set[UUID]) -> dict[UUID, Team]:
     return {team.id: team for team in locked}
 
 
-def name_keys(session: Session, competition_id: UUID, prefix: str) -> set[str]:
-    """Return the keys that start with `prefix` among the team names of a competition."""
-    return set(
-        session.scalars(
-            select(Team.name_key).where(
-                Team.competition_id == competition_id, Team.name_key.startswith(prefix, autoescape=True)
-            )
-        )
+def names_like(session: Session, competition_id: UUID, *, key: str, skeleton: str) -> set[str]:
+    """Return keys and skeletons of a competition's teams of which either begins as given."""
+    begins = Team.name_key.startswith(key, autoescape=True) | Team.name_skeleton.startswith(skeleton, autoescape=True)
+    rows = session.execute(
+        select(Team.name_key, Team.name_skeleton).where(Team.competition_id == competition_id, begins)
     )
+    return {text for row in rows for text in row if text is not None}
 
 
 def member_names(session: Session, team_id: UUID) -> list[str]:

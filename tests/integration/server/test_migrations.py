@@ -13,6 +13,10 @@ from tests.integration.server.conftest import GOOD, Site, upload
 pytestmark = pytest.mark.component("postgresql")
 
 BEFORE_0017 = (
+    "DROP INDEX ix_users_username_skeleton",
+    "DROP INDEX ix_teams_competition_skeleton",
+    "ALTER TABLE users DROP COLUMN username_skeleton",
+    "ALTER TABLE teams DROP COLUMN name_skeleton",
     "DROP TABLE terms_acceptances",
     "ALTER TABLE competitions DROP COLUMN photographs_deleted_at",
     "ALTER TABLE competitions DROP COLUMN edited_at",
