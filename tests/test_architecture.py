@@ -34,6 +34,7 @@ ORDER = (
     "context",
     "security",
     "audit_log",
+    "mail",
     "accounts",
     "competitions",
     "leaderboard",

@@ -15,6 +15,7 @@ from lethe.server.cli import (
     demo,
     diff,
     doctor,
+    own_account,
     participant,
     practice,
     processes,
@@ -77,6 +78,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
+app.add_typer(own_account.app, name="account", rich_help_panel="Participants", help="Your account on a server.")
 app.add_typer(teams.app, name="team", rich_help_panel="Participants", help="Your team in a competition.")
 app.add_typer(admin.app, name="admin", rich_help_panel="Hosts", help="Create and run competitions on this server.")
 

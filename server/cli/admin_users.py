@@ -131,6 +131,40 @@ def reset_password(username: Username, yes: Yes = False, home: Home = None, as_j
     say({"username": username, "password": password}, password, as_json)
 
 
+@app.command("email")
+def email(
+    username: Username,
+    address: Annotated[str, typer.Argument(help="The new e-mail address")],
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Correct the e-mail address of an account."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from lethe.server.accounts.schemas import Email
+    from lethe.server.hosting import account_administration
+
+    try:
+        TypeAdapter(Email).validate_python(address)
+    except ValidationError as error:
+        raise typer.BadParameter(error.errors()[0]["msg"]) from error
+    with writing(home) as session:
+        account_administration.set_email(session, username, address)
+    say({"username": username, "email": address}, f"The address of {username} is {address}.", as_json)
+
+
+@app.command("delete")
+def delete(username: Username, yes: Yes = False, home: Home = None, as_json: Json = False) -> None:
+    """Delete an account: name and address go, submissions and places on boards stay. Nothing brings it back."""
+    from lethe.server.hosting import account_administration
+
+    if not yes:
+        typer.confirm(f"Delete the account of {username}? Nothing brings it back.", abort=True, err=True)
+    with writing(home) as session:
+        account_administration.delete_user(session, username)
+    say({"username": username, "deleted": True}, f"The account of {username} is deleted.", as_json)
+
+
 @app.command("invite")
 def invite(home: Home = None, as_json: Json = False) -> None:
     """Create an invitation and print its code, with which one person can register."""

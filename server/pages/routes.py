@@ -3,6 +3,7 @@
 from fastapi import APIRouter, FastAPI
 
 from lethe.server.pages.account import endpoints as account
+from lethe.server.pages.account import mail_endpoints as mail
 from lethe.server.pages.analysis import endpoints as analysis
 from lethe.server.pages.competition import endpoints as competition
 from lethe.server.pages.errors import endpoints as errors
@@ -17,7 +18,7 @@ from lethe.server.pages.upload import endpoints as upload
 
 router = APIRouter(include_in_schema=False)
 for noun in (
-    competition, leaderboard, account, upload, submission, submissions, sources, analysis, team, host, errors,
+    competition, leaderboard, account, mail, upload, submission, submissions, sources, analysis, team, host, errors,
 ):  # fmt: skip
     router.include_router(noun.router)
 

@@ -61,7 +61,7 @@ Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_
 class _Utf8Basic(HTTPBasic):
     """HTTP Basic in UTF-8, as RFC 7617 allows; FastAPI's takes ASCII only."""
 
-    async def __call__(self, request: HTTPConnection) -> HTTPBasicCredentials | None:
+    async def __call__(self, request: HTTPConnection) -> HTTPBasicCredentials | None:  # type: ignore[override]
         """Return user name and password, or None without the header; raises BasicInvalid."""
         scheme, _, sent = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "basic":

@@ -26,6 +26,8 @@ PER_ACCOUNT = parse("100 per hour")
 PER_KNOWN_ADDRESS = parse("100 per hour")
 SLOWED_S = 5.0
 REGISTRATIONS = parse("300 per hour")
+MAILS_PER_ACCOUNT = parse("5 per hour")
+MAILS_PER_ADDRESS = parse("60 per hour")
 KNOWN_ADDRESSES = 50
 NOTED = timedelta(days=1)
 
@@ -112,6 +114,14 @@ def _address_digest(user_id: UUID, address: str) -> str:
 def count_registration(context: Context, address: str) -> None:
     """Raise TooManyRequests when an address creates very many accounts."""
     _count(context, "Too many accounts were created from this address.", (REGISTRATIONS, ("new", address)))
+
+
+def count_mail(context: Context, account: str, *, address: str = "") -> None:
+    """Raise TooManyRequests when very many mails are asked for, for an account or by an address."""
+    rules = [(MAILS_PER_ACCOUNT, ("mail", account.casefold()))]
+    if address:
+        rules.append((MAILS_PER_ADDRESS, ("mails", address)))
+    _count(context, "Too many mails were asked for.", *rules)
 
 
 def require_enabled(user: User) -> User:

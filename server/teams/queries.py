@@ -92,6 +92,12 @@ def has_submitted(session: Session, team_id: UUID) -> bool:
     return session.scalar(select(Submission.id).where(Submission.team_id == team_id).limit(1)) is not None
 
 
+def has_uploaded(session: Session, team_id: UUID, user_id: UUID) -> bool:
+    """Whether there is any submission of a user for a team, however it ended."""
+    own = (Submission.team_id == team_id, Submission.user_id == user_id)
+    return session.scalar(select(Submission.id).where(*own).limit(1)) is not None
+
+
 def open_invites(session: Session, team_id: UUID, now: datetime) -> list[TeamInvite]:
     """Return the invitations to a team that can still be accepted, newest first."""
     return list(

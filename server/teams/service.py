@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lethe.server.accounts.names import SKELETON_CHARS, skeleton
-from lethe.server.competitions.phases import require_teams_form
+from lethe.server.competitions.phases import is_benchmark, require_not_over, require_teams_form
 from lethe.server.errors import Conflict, InvalidValue, NotFound
 from lethe.server.leaderboard.standings import mark_board_changed
 from lethe.server.models import Competition, Team, TeamMember, User
@@ -101,7 +101,10 @@ def create(session: Session, competition: Competition, user: User, name: str) ->
 
 
 def rename(session: Session, team: Team, name: str) -> None:
-    """Rename `team`; raises TeamNameTaken, InvalidTeamName."""
+    """Rename `team`; raises TeamNameTaken, InvalidTeamName, and CompetitionClosed for a name that boards show."""
+    competition = session.get_one(Competition, team.competition_id)
+    if team.submissions or not is_benchmark(competition):
+        require_not_over(competition)
     team.name, team.name_key, team.name_skeleton = name, name_key(name), name_skeleton(name)
     _flush_name(session, name)
     mark_board_changed(session, team.competition_id)  # boards show it
@@ -115,6 +118,20 @@ def leave(session: Session, team: Team, user: User) -> None:
     if queries.count_members(session, team.id) == 0:
         session.delete(team)
         session.flush()
+
+
+def remove_idle_member(session: Session, team: Team, user: User) -> None:
+    """Take a member who has submitted nothing out of a team, which must be locked; deletes an empty team.
+
+    Raises TeamFixed.
+    """
+    if queries.has_uploaded(session, team.id, user.id):
+        raise TeamFixed(f"{user.username} has submitted for this team, so they stay. Disqualify the team if need be.")
+    queries.remove_member(session, team.id, user.id)
+    if queries.count_members(session, team.id) == 0:
+        session.delete(team)
+        session.flush()
+    mark_board_changed(session, team.competition_id)
 
 
 def has_submitted(session: Session, team: Team) -> bool:
