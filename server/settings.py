@@ -48,6 +48,8 @@ def parse_smtp_url(text: str) -> MailServer | None:
     is_known = parts.scheme in {"smtp", "smtps"} and tls in {"implicit", "starttls", "none"} and not query
     if not is_known or not parts.hostname or parts.path not in {"", "/"} or parts.fragment:
         raise ValueError("write smtps://user:password@host, or smtp://user:password@host:587")
+    if not unquote(text).isascii():
+        raise ValueError("use an smtp user and password of ASCII characters: others cannot be sent")
     default = {"implicit": 465, "starttls": 587, "none": 25}[tls]
     username, password = unquote(parts.username or ""), unquote(parts.password or "")
     return MailServer(parts.hostname, parts.port or default, cast(Any, tls), username, password)

@@ -93,10 +93,10 @@ def confirm_address(session: Session, token: str) -> User:
 
 def set_address(session: Session, user: User, address: str) -> None:
     """Store an address that nobody has confirmed yet; raises AccountTaken."""
-    user.email, user.email_key = address, address.casefold()
     found = session.get(MailPreference, user.id)
     if found is not None:
         found.confirmed_at = None
+    user.email, user.email_key = address, address.casefold()
     _flush(session, "This e-mail address belongs to another account.")
 
 

@@ -64,7 +64,7 @@ def rows_about(session: Session, user: User) -> dict[str, Any]:
 
 
 def delete_rows_about(session: Session, user: User) -> None:
-    """Delete what tables have about `user`, but for submissions, memberships and what they accepted or invited others to."""
+    """Delete what tables have about `user`; submissions, memberships, accepted terms and used invitations stay."""
     for table in (KnownAddress, MailedSecret, MailPreference, OutboxMail, IdempotencyKey, CompetitionHost):
         session.execute(delete(table).where(table.user_id == user.id))
     session.execute(delete(TeamInvite).where(TeamInvite.created_by == user.id, TeamInvite.accepted_at.is_(None)))
