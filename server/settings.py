@@ -157,7 +157,17 @@ class Settings(LetheSettings):
         default="", description="Address of the site as people reach it, for links in mails: https://…"
     )
     attempts_per_address: int = Field(
-        default=500, ge=0, description="Uploads from one address that are checked per day (UTC); 0: no limit"
+        default=500,
+        ge=0,
+        description="Uploads from one address that are checked per day (UTC), without those of accounts that are older "
+        "than a day and have logged in from there; 0: no limit",
+    )
+    registrations_per_address: Rate = Field(
+        default="300/hour", description="Accounts that are created from one address; empty: no limit"
+    )
+    logins_per_address: Rate = Field(
+        default="1200/hour",
+        description="Attempts to log in from one address to accounts that never did from there; empty: no limit",
     )
     log_format: str = Field(default="text", pattern="^(text|json)$", description="Readable lines or JSON lines")
     log_level: str = Field(

@@ -49,6 +49,10 @@ FILL = """(number) => {
 LEFT_OUT = {
     "csrf_token": "compared only",
     "sha256": "compared only; shown where there are terms that the visitor has not accepted",
+    "notices": "one of a few words, shown where there is mail",
+    "daily": "a box to tick, shown where there is mail",
+    "end_access": "a box to tick behind the link of a mail",
+    "account": "compared only, shown where there is mail",
     "sure": "a box to tick, shown after the close",
     "invite": "shown where registration is by invitation; the address's `invite` fills it",
 }
