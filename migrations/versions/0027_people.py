@@ -1,6 +1,7 @@
 """What names look like; mails that are to be sent, secrets that were mailed, and what people want to be told."""
 
 from collections.abc import Callable, Hashable, Iterable
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -72,10 +73,10 @@ def _create_mail_tables() -> None:
     )
 
 
-def _store_skeletons(table: sa.TableClause, name: str, scope: Callable[[sa.Row], Hashable]) -> None:
+def _store_skeletons(table: sa.TableClause, name: str, scope: Callable[[sa.Row[Any]], Hashable]) -> None:
     """Store what each name looks like; of several in one scope that look the same, the oldest has the look."""
     taken: set[tuple[Hashable, str]] = set()
-    rows: Iterable[sa.Row] = op.get_bind().execute(sa.select(table).order_by(table.c.created_at, table.c.id)).all()
+    rows: Iterable[sa.Row[Any]] = op.get_bind().execute(sa.select(table).order_by(table.c.created_at, table.c.id)).all()
     for row in rows:
         look = skeleton(getattr(row, name))
         if len(look) > SKELETON_CHARS or (scope(row), look) in taken:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lethe.server.accounts.names import SKELETON_CHARS, skeleton
-from lethe.server.competitions.phases import is_benchmark, require_not_over, require_teams_form
+from lethe.server.competitions.phases import is_benchmark, may_choose, require_teams_form
 from lethe.server.errors import Conflict, InvalidValue, NotFound
 from lethe.server.leaderboard.standings import mark_board_changed
 from lethe.server.models import Competition, Team, TeamMember, User
@@ -39,6 +39,13 @@ class InvalidTeamName(InvalidValue):
 
     code = "invalid_team_name"
     title = "Invalid team name"
+
+
+class TeamNameFrozen(Conflict):
+    """The competition is closed, and its boards show the name."""
+
+    code = "team_name_frozen"
+    title = "Team name is fixed"
 
 
 class AlreadyInTeam(Conflict):
@@ -101,10 +108,11 @@ def create(session: Session, competition: Competition, user: User, name: str) ->
 
 
 def rename(session: Session, team: Team, name: str) -> None:
-    """Rename `team`; raises TeamNameTaken, InvalidTeamName, and CompetitionClosed for a name that boards show."""
+    """Rename `team`; raises TeamNameTaken, InvalidTeamName, and TeamNameFrozen for a name that boards show."""
     competition = session.get_one(Competition, team.competition_id)
-    if team.submissions or not is_benchmark(competition):
-        require_not_over(competition)
+    is_new = is_benchmark(competition) and not team.submissions
+    if not may_choose(competition) and not is_new:
+        raise TeamNameFrozen("The competition is closed: names of teams stay as its boards show them.")
     team.name, team.name_key, team.name_skeleton = name, name_key(name), name_skeleton(name)
     _flush_name(session, name)
     mark_board_changed(session, team.competition_id)  # boards show it

@@ -56,7 +56,7 @@ class Inbox:
     def read(self) -> list[EmailMessage]:
         """The mails since the last look."""
         taken, self.raw = self.raw, []
-        return [email.message_from_bytes(one[1], policy=email.policy.default) for one in taken]  # type: ignore[misc]
+        return [email.message_from_bytes(one[1], policy=email.policy.default) for one in taken]
 
 
 @pytest.fixture(scope="module")
@@ -325,7 +325,7 @@ def test_mail_is_encrypted_and_verified(
 
     class Encrypted(Controller):
         def factory(self) -> SMTP:
-            tls = {} if kind == "implicit" else {"tls_context": context, "require_starttls": True}
+            tls: dict[str, Any] = {} if kind == "implicit" else {"tls_context": context, "require_starttls": True}
             return SMTP(self.handler, authenticator=login, auth_require_tls=kind == "starttls", **tls)
 
         def _trigger_server(self) -> None:

@@ -4,6 +4,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from lethe.server.accounts.schemas import NewUser
 from lethe.server.hosting import account_administration, actions
 from lethe.server.models import AuditEvent, TermsAcceptance, User
 from tests.browser.hostile import text_columns
@@ -120,7 +121,7 @@ def test_names_of_teams_freeze_at_the_close(site: Site) -> None:
         assert ann.patch(f"/teams/{team}", json={"name": "Before"}).status_code == 200
         with site.context.database.write() as session:
             actions.close(session, SLUG)
-        assert code_of(ann.patch(f"/teams/{team}", json={"name": "After"})) == (403, "competition_closed")
+        assert code_of(ann.patch(f"/teams/{team}", json={"name": "After"})) == (409, "team_name_frozen")
 
 
 def _competition(site: Site) -> object:
@@ -130,7 +131,5 @@ def _competition(site: Site) -> object:
         return session.scalars(select(Competition.id)).one()
 
 
-def _new(name: str) -> object:
-    from lethe.server.accounts.schemas import NewUser
-
+def _new(name: str) -> NewUser:
     return NewUser(username=name, email=f"{name}@example.org", password="correct horse")

@@ -210,4 +210,3 @@ def test_pages_and_csv_show_names_as_text(ask: Ask, competition: Context) -> Non
 def test_account_sentences_show_addresses_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     characters.echo("ann\x1b[2J (a@b.c)")
     assert capsys.readouterr().out == "ann\\x1b[2J (a@b.c)\n"
-    assert account.echo is characters.echo
