@@ -1,6 +1,6 @@
 """REST: users and API tokens."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -34,6 +34,7 @@ from lethe.server.security.passwords import hash_password
 from lethe.server.security.sessions import RequiredVisitor, require_same_origin
 
 router = APIRouter(tags=["accounts"])
+LINK: dict[int | str, dict[str, Any]] = {404: {"description": "The link has been used, has expired, or is incomplete"}}
 
 
 @router.post("/users", status_code=201)
@@ -77,7 +78,7 @@ def ask_for_confirmation(user: CurrentUser, context: AppContext) -> None:
         addresses.request_confirmation(session, user.id, user.email)
 
 
-@router.post("/confirmations", status_code=204)
+@router.post("/confirmations", status_code=204, responses=LINK)
 def confirm(new: Confirmation, context: AppContext) -> None:
     """Confirm the address to which a link was mailed."""
     with context.database.write() as session:
@@ -93,7 +94,7 @@ def ask_for_reset(new: ResetRequest, request: Request, context: AppContext) -> N
         addresses.request_reset(session, new.account)
 
 
-@router.post("/password-resets/redeem", status_code=204)
+@router.post("/password-resets/redeem", status_code=204, responses=LINK)
 def reset_password(new: PasswordReset, context: AppContext) -> None:
     """Set the password of the account for which a link was mailed; it works once, for half an hour."""
     with context.database.read() as session:

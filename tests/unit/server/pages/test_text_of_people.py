@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from sqlalchemy import select, update
 
-from lethe.server.cli import account, characters, rescore, tables, teams, watch
+from lethe.server.cli import characters, rescore, tables, teams, watch
 from lethe.server.cli import descriptions as describe
 from lethe.server.cli.columns import Column, print_table
 from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts, CompetitionRow
