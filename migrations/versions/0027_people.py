@@ -27,6 +27,8 @@ def upgrade() -> None:
     op.create_index("ix_users_username_skeleton", "users", ["username_skeleton"], unique=True)
     op.create_index("ix_teams_competition_skeleton", "teams", ["competition_id", "name_skeleton"], unique=True)
     op.add_column("competitions", sa.Column("closing_told_for", sa.DateTime(timezone=True), nullable=True))
+    op.create_index("ix_team_invites_created_by", "team_invites", ["created_by"])
+    op.create_index("ix_audit_events_actor", "audit_events", ["actor"])
     _create_mail_tables()
 
 

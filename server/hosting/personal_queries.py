@@ -28,6 +28,8 @@ from lethe.server.models import (
 
 def rows_about(session: Session, user: User) -> dict[str, Any]:
     """Return what tables have about `user`, by what it is."""
+    # By team, for which there is an index: whoever has submitted stays in the team.
+    own_teams = select(TeamMember.team_id).where(TeamMember.user_id == user.id)
     selects = {
         "teams": select(Competition.slug.label("competition"), Team.name, TeamMember.team_id)
         .join(Team, Team.id == TeamMember.team_id)
@@ -41,7 +43,7 @@ def rows_about(session: Session, user: User) -> dict[str, Any]:
             Submission.method, Submission.note, Submission.link, Submission.licence,
         )
         .join(Competition, Competition.id == Submission.competition_id)
-        .where(Submission.user_id == user.id),
+        .where(Submission.team_id.in_(own_teams), Submission.user_id == user.id),
         "tokens": select(ApiToken.name, ApiToken.created_at, ApiToken.expires_at, ApiToken.last_used_at).where(
             ApiToken.user_id == user.id
         ),

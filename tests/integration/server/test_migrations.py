@@ -13,6 +13,8 @@ from tests.integration.server.conftest import GOOD, Site, upload
 pytestmark = pytest.mark.component("postgresql")
 
 BEFORE_0017 = (
+    "DROP INDEX ix_audit_events_actor",
+    "DROP INDEX ix_team_invites_created_by",
     *(f"DROP TABLE {name}" for name in ("outbox_mails", "mailed_secrets", "mail_preferences")),
     "ALTER TABLE competitions DROP COLUMN closing_told_for",
     "DROP INDEX ix_users_username_skeleton",
