@@ -448,6 +448,7 @@ CREATE TABLE workers (
 );
 CREATE INDEX ix_announcements_competition_created ON announcements (competition_id, created_at);
 CREATE INDEX ix_api_tokens_user_id ON api_tokens (user_id);
+CREATE INDEX ix_audit_events_actor ON audit_events (actor);
 CREATE INDEX ix_audit_events_competition_created ON audit_events (competition_id, created_at, id);
 CREATE INDEX ix_audit_events_created ON audit_events (created_at, id);
 CREATE INDEX ix_competition_hosts_user_id ON competition_hosts (user_id);
@@ -470,6 +471,7 @@ CREATE INDEX ix_submissions_team_created ON submissions (team_id, created_at);
 CREATE INDEX ix_submissions_team_form ON submissions (team_id, form_sha256);
 CREATE INDEX ix_submissions_team_shape ON submissions (team_id, shape_sha256);
 CREATE INDEX ix_submissions_team_source ON submissions (team_id, source_sha256);
+CREATE INDEX ix_team_invites_created_by ON team_invites (created_by);
 CREATE INDEX ix_team_invites_team_id ON team_invites (team_id);
 CREATE INDEX ix_team_members_team_id ON team_members (team_id);
 CREATE UNIQUE INDEX ix_teams_competition_skeleton ON teams (competition_id, name_skeleton);
