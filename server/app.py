@@ -13,6 +13,7 @@ from lethe import __version__
 from lethe.server.accounts import endpoints as accounts
 from lethe.server.competitions import endpoints as competitions
 from lethe.server.context import create_context
+from lethe.server.hosting import account_endpoints
 from lethe.server.hosting import audit_endpoints as audit
 from lethe.server.hosting import endpoints as hosts
 from lethe.server.http import artifact_download
@@ -92,7 +93,9 @@ def _routes() -> list[BaseRoute]:
     site.include_router(work.router)  # first, because routes are tried in turn and workers ask the most
     site.include_router(oracles.router)
     api = APIRouter(prefix="/api/v1")
-    for part in (accounts, competitions, hosts, teams, submissions, descriptions, evidence, leaderboard, audit):
+    for part in (
+        accounts, account_endpoints, competitions, hosts, teams, submissions, descriptions, evidence, leaderboard, audit,
+    ):  # fmt: skip
         api.include_router(part.router)
     site.include_router(api)
     site.include_router(endpoints.router)

@@ -10,6 +10,8 @@ from uuid import UUID
 
 import structlog
 
+from lethe.server.plain_text import one_line
+
 
 def configure_logs(*, level: str, log_format: str) -> None:
     """Send structlog, standard loggers, warnings and uncaught exceptions through one pipeline to stderr."""
@@ -42,7 +44,7 @@ def configure_logs(*, level: str, log_format: str) -> None:
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *([structlog.processors.format_exc_info] if log_format == "json" else []),
+                structlog.processors.format_exc_info if log_format == "json" else _show_plainly,
                 renderer,
             ],
         )
@@ -57,6 +59,11 @@ def configure_logs(*, level: str, log_format: str) -> None:
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_of_thread
     sys.unraisablehook = _log_unraisable
+
+
+def _show_plainly(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Return the line with its fields on one line and nothing in them that a terminal would obey."""
+    return {name: one_line(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

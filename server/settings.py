@@ -2,8 +2,11 @@
 
 import os
 import stat
+from dataclasses import dataclass, field
+from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from platformdirs import user_data_path
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -22,6 +25,55 @@ DATABASE_FILE = "lethe.db"
 Registration = Literal["open", "invite-only", "closed"]
 RootPath = Annotated[str, Field(pattern=r"^(/[A-Za-z0-9_-]+)*/?$"), AfterValidator(lambda path: path.removesuffix("/"))]
 Rate = Annotated[str, Field(pattern=r"^([1-9]\d{0,8}/(second|minute|hour|day))?$")]
+
+
+@dataclass(frozen=True)
+class MailServer:
+    """Where mails go. `tls`: `implicit` from the first byte, `starttls` before anything is said, or `none`."""
+
+    host: str
+    port: int
+    tls: Literal["implicit", "starttls", "none"]
+    username: str
+    password: str = field(repr=False)
+
+
+def parse_smtp_url(text: str) -> MailServer | None:
+    """Return the mail server of `smtp[s]://user:password@host:port?tls=…`; None for no text. Raises ValueError."""
+    if not text:
+        return None
+    parts = urlsplit(text)
+    query = parse_qs(parts.query, strict_parsing=bool(parts.query))
+    tls = query.pop("tls", ["starttls"])[-1] if parts.scheme == "smtp" else "implicit"
+    is_known = parts.scheme in {"smtp", "smtps"} and tls in {"implicit", "starttls", "none"} and not query
+    if not is_known or not parts.hostname or parts.path not in {"", "/"} or parts.fragment:
+        raise ValueError("write smtps://user:password@host, or smtp://user:password@host:587")
+    if not unquote(text).isascii():
+        raise ValueError("use an smtp user and password of ASCII characters: others cannot be sent")
+    default = {"implicit": 465, "starttls": 587, "none": 25}[tls]
+    username, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return MailServer(parts.hostname, parts.port or default, cast(Any, tls), username, password)
+
+
+def require_smtp_url(url: SecretStr) -> SecretStr:
+    """Return the URL of a mail server, or none; raises ValueError."""
+    parse_smtp_url(url.get_secret_value())
+    return url
+
+
+def require_sender(text: str) -> str:
+    """Return the sender of mails, or nothing; raises ValueError."""
+    if text and ("@" not in parseaddr(text)[1] or not text.isprintable()):
+        raise ValueError("write an address such as Lethe <lethe@example.org>")
+    return text
+
+
+def require_public_url(text: str) -> str:
+    """Return the address of the site without the last slash, or nothing; raises ValueError."""
+    parts = urlsplit(text)
+    if text and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment):
+        raise ValueError("write the address of the site, such as https://lethe.example.org")
+    return text.removesuffix("/")
 
 
 class Settings(LetheSettings):
@@ -93,8 +145,29 @@ class Settings(LetheSettings):
         description="Pixels of the largest photograph that `lethe admin competition create` reads; decoding one takes "
         "three bytes of memory for each, in as many threads as there are cores",
     )
+    smtp_url: Annotated[SecretStr, AfterValidator(require_smtp_url)] = Field(
+        default=SecretStr(""),
+        description="Mail server: smtps://user:password@host, or smtp://… with STARTTLS, which ?tls=none leaves out; "
+        "empty: no mail",
+    )
+    mail_from: Annotated[str, AfterValidator(require_sender)] = Field(
+        default="", description="Sender of mails, such as Lethe <lethe@example.org>"
+    )
+    public_url: Annotated[str, AfterValidator(require_public_url)] = Field(
+        default="", description="Address of the site as people reach it, for links in mails: https://…"
+    )
     attempts_per_address: int = Field(
-        default=500, ge=0, description="Uploads from one address that are checked per day (UTC); 0: no limit"
+        default=500,
+        ge=0,
+        description="Uploads from one address that are checked per day (UTC), without those of accounts that are older "
+        "than a day and have logged in from there; 0: no limit",
+    )
+    registrations_per_address: Rate = Field(
+        default="300/hour", description="Accounts that are created from one address; empty: no limit"
+    )
+    logins_per_address: Rate = Field(
+        default="1200/hour",
+        description="Attempts to log in from one address to accounts that never did from there; empty: no limit",
     )
     log_format: str = Field(default="text", pattern="^(text|json)$", description="Readable lines or JSON lines")
     log_level: str = Field(
@@ -105,6 +178,20 @@ class Settings(LetheSettings):
     def _absolute_home(self) -> Self:
         object.__setattr__(self, "home", self.home.expanduser().resolve())
         return self
+
+    @model_validator(mode="after")
+    def _whole_mail(self) -> Self:
+        named = {"LETHE_SMTP_URL": self.smtp_url.get_secret_value(), "LETHE_MAIL_FROM": self.mail_from}
+        named["LETHE_PUBLIC_URL"] = self.public_url
+        missing = [name for name, value in named.items() if not value]
+        if missing and (named["LETHE_SMTP_URL"] or named["LETHE_MAIL_FROM"]):
+            raise ValueError(f"mail needs {' and '.join(missing)} as well")
+        return self
+
+    @property
+    def mail_server(self) -> MailServer | None:
+        """The mail server, or None: the site sends no mail."""
+        return parse_smtp_url(self.smtp_url.get_secret_value())
 
     @property
     def database(self) -> str:

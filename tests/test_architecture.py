@@ -24,6 +24,7 @@ COMPOSITION = ("server/cli/", "server/hosting/creation.py", "server/hosting/orac
 # `server/` that is not in the list fails the test.
 ORDER = (
     "errors",
+    "plain_text",
     "logs",
     "settings",
     "models",
@@ -33,6 +34,7 @@ ORDER = (
     "context",
     "security",
     "audit_log",
+    "mail",
     "accounts",
     "competitions",
     "leaderboard",

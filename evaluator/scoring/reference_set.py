@@ -75,8 +75,9 @@ class ReferenceSet:
             return 1.0
         starts = range(0, len(self.others) - runs + 1, runs)
         parts = [self.others.take(np.arange(start, start + runs)) for start in starts]
-        options = {"rule": self.metric.rule, "cap_ratios": self.metric.cap_ratios}
-        return float(np.mean([final_score(part, oracles, **options) for part in parts])) / ceiling
+        rule, cap_ratios = self.metric.rule, self.metric.cap_ratios
+        scores = [final_score(part, oracles, rule=rule, cap_ratios=cap_ratios) for part in parts]
+        return float(np.mean(scores)) / ceiling
 
     def _oracles_at(self, runs: int) -> Pool:
         return _first(self.retrained, runs) if self.metric.rule == "competition" else self.retrained

@@ -1,18 +1,23 @@
 """REST: users and API tokens."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.orm import Session
 
-from lethe.server.accounts import service
+from lethe.server.accounts import addresses, service
 from lethe.server.accounts.schemas import (
+    Confirmation,
     Login,
     Me,
+    MeChange,
     NewToken,
     NewUser,
     PasswordChange,
+    PasswordReset,
+    ResetRequest,
     SessionView,
     TokenCreated,
     TokenRow,
@@ -24,11 +29,12 @@ from lethe.server.http.paging import Page, PageCursor, PageLimit
 from lethe.server.models import User
 from lethe.server.security import sessions
 from lethe.server.security.credentials import CurrentUser, TokenExpiry, password_or_token_user
-from lethe.server.security.login import check_password, count_registration, remember_address
+from lethe.server.security.login import check_password, count_mail, count_registration, remember_address
 from lethe.server.security.passwords import hash_password
 from lethe.server.security.sessions import RequiredVisitor, require_same_origin
 
 router = APIRouter(tags=["accounts"])
+LINK: dict[int | str, dict[str, Any]] = {404: {"description": "The link has been used, has expired, or is incomplete"}}
 
 
 @router.post("/users", status_code=201)
@@ -40,13 +46,62 @@ def create_user(new: NewUser, request: Request, context: AppContext) -> UserCrea
         user = service.register(session, new, password_hash=password_hash, registration=context.settings.registration)
         _, token = service.create_token(session, user.id, "first token", days=service.FIRST_TOKEN_DAYS)
         remember_address(session, user.id, client_address(request.scope))
+        if context.settings.mail_server is not None:
+            addresses.request_confirmation(session, user.id, user.email)
     return UserCreated(username=user.username, token=token)
 
 
 @router.get("/users/me")
-def get_me(user: CurrentUser) -> Me:
+def get_me(user: CurrentUser, context: AppContext) -> Me:
     """The account of the credentials."""
-    return Me.model_validate(user, from_attributes=True)
+    with context.database.read() as session:
+        return _me(session, user)
+
+
+@router.patch("/users/me")
+async def change_me(change: MeChange, request: Request, user: CurrentUser, context: AppContext) -> Me:
+    """Change my user name, my e-mail address, or what I am told by mail.
+
+    On a site with mail, another address becomes mine when the link that is mailed to it is opened.
+    """
+    if change.username is not None or change.email is not None:
+        await check_password(context, user.username, change.password, address=client_address(request.scope))
+    return await run_in_threadpool(_change, context, user.id, change)
+
+
+@router.post("/users/me/confirmation", status_code=202)
+def ask_for_confirmation(user: CurrentUser, context: AppContext) -> None:
+    """Have the link that confirms my address mailed again."""
+    addresses.require_mail(context)
+    count_mail(context, user.username)
+    with context.database.write() as session:
+        addresses.request_confirmation(session, user.id, user.email)
+
+
+@router.post("/confirmations", status_code=204, responses=LINK)
+def confirm(new: Confirmation, context: AppContext) -> None:
+    """Confirm the address to which a link was mailed."""
+    with context.database.write() as session:
+        addresses.confirm_address(session, new.token)
+
+
+@router.post("/password-resets", status_code=202)
+def ask_for_reset(new: ResetRequest, request: Request, context: AppContext) -> None:
+    """Have a link for a new password mailed. The answer is the same whether there is such an account or not."""
+    addresses.require_mail(context)
+    count_mail(context, new.account, address=client_address(request.scope))
+    with context.database.write() as session:
+        addresses.request_reset(session, new.account)
+
+
+@router.post("/password-resets/redeem", status_code=204, responses=LINK)
+def reset_password(new: PasswordReset, context: AppContext) -> None:
+    """Set the password of the account for which a link was mailed; it works once, for half an hour."""
+    with context.database.read() as session:
+        addresses.require_valid_link(session, new.token, "reset")
+    password_hash = hash_password(new.new_password)
+    with context.database.write() as session:
+        addresses.reset_password(session, new.token, password_hash, ends_access=new.end_access)
 
 
 @router.post("/users/me/password", status_code=204)
@@ -108,6 +163,22 @@ def delete_token(token_id: UUID, user: CurrentUser, context: AppContext) -> None
     """Delete a token of mine; it stops working at once."""
     with context.database.write() as session:
         service.delete_token(session, user.id, token_id)
+
+
+def _me(session: Session, user: User) -> Me:
+    found = addresses.preference_of(session, user.id)
+    me = Me.model_validate(user, from_attributes=True)
+    if found is None:
+        return me
+    told = {"notices": found.notices, "daily_digest": found.is_daily, "email_confirmed": found.confirmed_at is not None}
+    return me.model_copy(update=told)
+
+
+def _change(context: Context, user_id: UUID, change: MeChange) -> Me:
+    with context.database.write() as session:
+        user = session.get_one(User, user_id, with_for_update=True)
+        addresses.change_account(session, user, change, sends_mail=context.settings.mail_server is not None)
+        return _me(session, user)
 
 
 def _begin_session(context: Context, user_id: UUID) -> str:

@@ -1,14 +1,14 @@
 """Requests and answers about users and tokens."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import PydanticCustomError
 
 
-def _in_words(rule: str) -> WrapValidator:
+def in_words(rule: str) -> WrapValidator:
     """Replace a pattern's error message by the rule in words."""
 
     def check(value: Any, by_pattern: ValidatorFunctionWrapHandler) -> Any:
@@ -25,13 +25,13 @@ _EMAIL = "an e-mail address, such as ann@example.org"
 Username = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,38}[A-Za-z0-9]$", description=_USERNAME, examples=["ann"]),
-    _in_words(_USERNAME),
+    in_words(_USERNAME),
 ]
 # \p{C}: control and format characters, which terminals and pages would obey.
 Email = Annotated[
     str,
     Field(pattern=r"^[^@\s\p{C}]{1,64}@[^@\s\p{C}]+\.[^@\s\p{C}]+$", max_length=254, examples=["ann@example.org"]),
-    _in_words(_EMAIL),
+    in_words(_EMAIL),
 ]
 TokenName = Annotated[str, Field(pattern=r"^\P{C}+$", min_length=1, max_length=80, examples=["laptop"])]
 MIN_CHARS, MAX_CHARS = 8, 200
@@ -44,6 +44,9 @@ NewPassword = Annotated[
         examples=["correct horse battery"],
     ),
 ]
+
+
+Notice = Literal["ended", "invitation", "announcement", "closing", "revealed"]
 
 
 class NewUser(BaseModel):
@@ -65,6 +68,39 @@ class Me(BaseModel):
     email: str
     is_operator: bool
     created_at: datetime
+    email_confirmed: bool = Field(default=False, description="Whether somebody who reads mail to it said so")
+    notices: list[Notice] = Field(default_factory=list, description="What this account is told by mail")
+    daily_digest: bool = Field(default=True, description="One mail a day tells which submissions have ended")
+
+
+class MeChange(BaseModel):
+    """What is not given stays. Another name or address needs the password."""
+
+    username: Username | None = None
+    email: Email | None = Field(
+        default=None, description="Becomes the account's once it is confirmed, on a site with mail"
+    )
+    notices: list[Notice] | None = None
+    daily_digest: bool | None = None
+    password: Annotated[str, Field(max_length=MAX_CHARS, description="The current password")] = ""
+
+
+class PasswordProof(BaseModel):
+    password: Annotated[str, Field(max_length=MAX_CHARS, description="The current password")]
+
+
+class ResetRequest(BaseModel):
+    account: Annotated[str, Field(min_length=1, max_length=254, description="User name or e-mail address")]
+
+
+class PasswordReset(BaseModel):
+    token: Annotated[str, Field(max_length=100, description="From the link that was mailed")]
+    new_password: NewPassword
+    end_access: bool = Field(default=True, description="End all tokens and sessions of the account")
+
+
+class Confirmation(BaseModel):
+    token: Annotated[str, Field(max_length=100, description="From the link that was mailed")]
 
 
 class PasswordChange(BaseModel):

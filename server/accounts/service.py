@@ -7,6 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lethe.server.accounts import queries
+from lethe.server.accounts.names import skeleton
 from lethe.server.accounts.schemas import NewUser
 from lethe.server.database.paging import fetch_page
 from lethe.server.errors import Conflict, Forbidden, NotFound
@@ -76,6 +77,7 @@ def add_user(session: Session, new: NewUser, *, password_hash: str) -> User:
     user = User(
         username=new.username,
         username_key=new.username.casefold(),
+        username_skeleton=skeleton(new.username),
         email=new.email,
         email_key=new.email.casefold(),
         password_hash=password_hash,
@@ -85,8 +87,8 @@ def add_user(session: Session, new: NewUser, *, password_hash: str) -> User:
         session.flush()
     except IntegrityError as error:
         raise AccountTaken(
-            "This user name or e-mail address is taken. Choose another name, or get a token for your account with "
-            "POST /api/v1/tokens and HTTP Basic credentials."
+            "This user name, one that looks like it, or the e-mail address is taken. Choose another name, or get a "
+            "token for your account with POST /api/v1/tokens and HTTP Basic credentials."
         ) from error
     return user
 

@@ -15,6 +15,7 @@ from lethe.server.cli import (
     demo,
     diff,
     doctor,
+    own_account,
     participant,
     practice,
     processes,
@@ -22,7 +23,7 @@ from lethe.server.cli import (
     starter,
     teams,
 )
-from lethe.server.cli.characters import fit_streams
+from lethe.server.cli.characters import echo, fit_streams
 from lethe.server.cli.interrupts import EXIT_INTERRUPTED
 from lethe.server.errors import LetheError
 
@@ -80,6 +81,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
+app.add_typer(own_account.app, name="account", rich_help_panel="Participants", help="Your account on a server.")
 app.add_typer(teams.app, name="team", rich_help_panel="Participants", help="Your team in a competition.")
 app.add_typer(admin.app, name="admin", rich_help_panel="Hosts", help="Create and run competitions on this server.")
 
@@ -161,7 +163,7 @@ def fail(message: str, code: int = EXIT_FAILED) -> None:
     if logs is not None and logs.is_json():
         logs.get_logger(__name__).critical("process_ended", error=message, exit_code=code)
     else:
-        sys.stderr.write(f"lethe: {message}\n")
+        echo(f"lethe: {message}", err=True)
     sys.exit(code)
 
 

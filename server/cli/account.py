@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lethe import __version__
+from lethe.server.cli.characters import echo
 from lethe.server.cli.options import Json, Server
 from lethe.server.client.api import Client
 from lethe.server.client.errors import ApiError
@@ -70,11 +71,11 @@ def logout(as_json: Json = False) -> None:
                 with Client(stored.server, stored.token, origin="lethe login") as client:
                     client.delete_token(stored.token_id)
             except ApiError as error:
-                typer.echo(f"note: the token was not deleted on the server: {error}", err=True)
+                echo(f"note: the token was not deleted on the server: {error}", err=True)
     if as_json:
         typer.echo(json.dumps({"logged_out": stored is not None}))
     else:
-        typer.echo("You were not logged in." if stored is None else f"Logged out of {stored.server}.")
+        echo("You were not logged in." if stored is None else f"Logged out of {stored.server}.")
 
 
 def whoami(server: Server = None, as_json: Json = False) -> None:
@@ -85,7 +86,7 @@ def whoami(server: Server = None, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps({"server": address, **me.model_dump(mode="json")}))
         return
-    typer.echo(f"{me.username} ({me.email}) on {address}{', an operator' if me.is_operator else ''}")
+    echo(f"{me.username} ({me.email}) on {address}{', an operator' if me.is_operator else ''}")
 
 
 def _visitor(server: str | None) -> Client:
@@ -99,6 +100,6 @@ def _store(found: StoredLogin, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"server": found.server, "username": found.username, "file": str(StoredLogin.path())}))
     else:
-        typer.echo(f"Logged in to {found.server} as {found.username}. The token is in {StoredLogin.path()}.")
+        echo(f"Logged in to {found.server} as {found.username}. The token is in {StoredLogin.path()}.")
     if ClientSettings().token.get_secret_value():
         typer.echo("note: LETHE_TOKEN is set and takes precedence over the stored token", err=True)

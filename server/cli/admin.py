@@ -140,6 +140,22 @@ def make_baseline(slug: Slug, name: TeamName, undo: Undo = False, home: Home = N
     say({"competition": slug, "team": name, "baseline": not undo}, text, as_json)
 
 
+@team.command("remove")
+def remove_member(
+    slug: Slug,
+    name: TeamName,
+    username: Annotated[str, typer.Argument(help="The member's user name")],
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Take a member who has submitted nothing out of a team."""
+    from lethe.server.hosting import actions
+
+    with writing(home) as session:
+        actions.remove_member(session, actions.find_team(session, slug, name), username)
+    say({"competition": slug, "team": name, "removed": username}, f"{username} is no longer in {name}.", as_json)
+
+
 def _reason(reason: str | None, *, undo: bool) -> str | None:
     if undo == (reason is not None and reason.strip() != ""):
         raise typer.BadParameter("give either --reason TEXT or --undo")

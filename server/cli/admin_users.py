@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lethe.server.cli.characters import echo
 from lethe.server.cli.columns import SHORTEST_NAME, Column, print_table
 from lethe.server.cli.options import Home, Json, Yes, open_site, say, writing
 
@@ -95,7 +96,7 @@ def role(
     document = {"username": username, "role": role, "competition": competition, "given": not remove, "team": team}
     say(document, f"{username} is {'no longer ' if remove else ''}{what}.", as_json)
     if team is not None:
-        typer.echo(
+        echo(
             f"warning: {username} is in the team {team!r} of {competition}, and as a host sees what is hidden from all "
             f"others. Rank it no longer: lethe admin team baseline {competition} {shlex.quote(team)}",
             err=True,
@@ -128,6 +129,40 @@ def reset_password(username: Username, yes: Yes = False, home: Home = None, as_j
     with writing(home) as session:
         password = account_administration.reset_password(session, username)
     say({"username": username, "password": password}, password, as_json)
+
+
+@app.command("email")
+def email(
+    username: Username,
+    address: Annotated[str, typer.Argument(help="The new e-mail address")],
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Correct the e-mail address of an account."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from lethe.server.accounts.schemas import Email
+    from lethe.server.hosting import account_administration
+
+    try:
+        TypeAdapter(Email).validate_python(address)
+    except ValidationError as error:
+        raise typer.BadParameter(error.errors()[0]["msg"]) from error
+    with writing(home) as session:
+        account_administration.set_email(session, username, address)
+    say({"username": username, "email": address}, f"The address of {username} is {address}.", as_json)
+
+
+@app.command("delete")
+def delete(username: Username, yes: Yes = False, home: Home = None, as_json: Json = False) -> None:
+    """Delete an account: name and address go, submissions and places on boards stay. Nothing brings it back."""
+    from lethe.server.hosting import account_administration
+
+    if not yes:
+        typer.confirm(f"Delete the account of {username}? Nothing brings it back.", abort=True, err=True)
+    with writing(home) as session:
+        account_administration.delete_user(session, username)
+    say({"username": username, "deleted": True}, f"The account of {username} is deleted.", as_json)
 
 
 @app.command("invite")

@@ -4,11 +4,20 @@ import codecs
 import io
 import sys
 
+import typer
+
+from lethe.server.plain_text import visible
+
 HANDLER = "lethe-alternatives"
 ALTERNATIVES = {
     "–": "-", "—": "-", "−": "-", "─": "-", "━": "-", "╸": "-", "╺": "-", "●": "o", "█": "#", "·": "|", "×": "x",
     "±": "+/-", "≤": "<=", "≥": ">=", "→": "->", "↑": "^", "↓": "v", "…": "...", "ε": "epsilon", "Σ": "sum", "’": "'",
 }  # fmt: skip
+
+
+def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print text that has words of people in it: what a terminal would obey is printed as an escape."""
+    typer.echo(visible(text), err=err, nl=nl)
 
 
 def fit_streams() -> None:

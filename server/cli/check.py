@@ -10,6 +10,7 @@ import typer
 
 from lethe.evaluator.contract.practice import FEWEST_RUNS, MOST_RUNS
 from lethe.evaluator.contract.practice_score import EPSILON_BIN, count_epsilon
+from lethe.server.cli.characters import echo
 from lethe.server.cli.descriptions import expectation, resources
 from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import AllowUnsafe, DataFolder, Json, Server, Yes
@@ -154,7 +155,7 @@ def _checked(file: Path, facts: "PracticeFacts", as_json: bool) -> "CheckedFile"
         packages = f", packages: {', '.join(checked.dependencies)}" if checked.dependencies else ""
         typer.echo(f"static check: ok, {len(checked.source):,} of {limit_bytes:,} bytes{packages}")
         for note in checked.notes:
-            typer.echo(f"note: {note}", err=True)
+            echo(f"note: {note}", err=True)
     return checked
 
 
@@ -173,11 +174,11 @@ def _show(result: "CheckResult") -> None:
     report, score = result.report, result.score
     for part in (report.stdout, report.stderr, report.traceback):
         if part.strip():
-            typer.echo(part.rstrip())
+            echo(part.rstrip())
     for note in report.left_out:
-        typer.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     if report.packages:
-        typer.echo(f"installed: {', '.join(report.packages)}")
+        echo(f"installed: {', '.join(report.packages)}")
     typer.echo(f"a run takes {resources(report)}")
     if report.hidden is not None:
         typer.echo(expectation(report.hidden, report.memory_limit_bytes))
@@ -187,7 +188,7 @@ def _show(result: "CheckResult") -> None:
         shown = ", ".join(f"{part} {value:.3f}" for part, value in result.accuracies.items())
         typer.echo(f"accuracies on practice data: {shown}")
     for advice in report.advice:
-        typer.echo(f"{advice}: {advice.text}", err=True)
+        echo(f"{advice}: {advice.text}", err=True)
     if score is not None:
         typer.echo(str(score))
         typer.echo(
@@ -198,8 +199,8 @@ def _show(result: "CheckResult") -> None:
         typer.echo(describe_forgetting(score))
     if result.fault is not None:
         place = f" (line {result.fault.line})" if result.fault.line else ""
-        typer.echo(f"{result.fault.code}{place}: {FAULT_TEXTS[result.fault.code]}", err=True)
-        typer.echo(result.fault.message, err=True)
+        echo(f"{result.fault.code}{place}: {FAULT_TEXTS[result.fault.code]}", err=True)
+        echo(result.fault.message, err=True)
     else:
         typer.echo("ok")
 

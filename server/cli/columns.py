@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lethe.server.plain_text import one_line
+
 SHORT_ID = 8
 SHORTEST_NAME = 8
 GAP = 2
@@ -61,7 +63,7 @@ def print_table(
     A terminal also gets the table's `title`, and the lines at some places in one of Rich's `styles`.
     """
     console = console or Console()
-    columns = [replace(one, cells=[_one_line(cell) for cell in one.cells]) for one in columns]
+    columns = [replace(one, cells=[one_line(cell) for cell in one.cells]) for one in columns]
     if not console.is_terminal:
         for cells in ([one.title for one in columns], *zip(*(one.cells for one in columns), strict=True)):
             typer.echo("\t".join(cells), file=console.file)
@@ -69,17 +71,13 @@ def print_table(
     shown = _fitting(columns, console.width)
     console.width = max(console.width, _total(shown))  # a line that is folded beats a number that is cut
     widths = _widths(shown, console.width)
-    table = Table(title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False)
+    table = Table(title=Text(one_line(title)) if title else None, title_justify="left", box=None, pad_edge=False)
     for one in shown:
         table.add_column(Text(one.title), justify="right" if one.right else "left", no_wrap=True)
     for place, cells in enumerate(zip(*(one.cells for one in shown), strict=True)):
         fitted = [Text(_cut(cell, width)) for cell, width in zip(cells, widths, strict=True)]
         table.add_row(*fitted, style=(styles or {}).get(place, ""))
     console.print(table)
-
-
-def _one_line(cell: str) -> str:
-    return " ".join(cell.splitlines()).replace("\t", " ")
 
 
 def _fitting(columns: Sequence[Column], width: int) -> list[Column]:

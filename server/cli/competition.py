@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from lethe.evaluator.contract.states import Evaluation
+from lethe.server.cli.characters import echo
 from lethe.server.cli.columns import SHORTEST_NAME, Column, print_table, short_id
 from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, open_site, print_json, say, writing
@@ -73,7 +74,7 @@ def create_competition(
         looking.refused(error)
         raise
     for line in by_reason(files.skipped):
-        typer.echo(f"skipped {line}", err=True)
+        echo(f"skipped {line}", err=True)
     warnings = looking.finish(created)
     if as_json:
         document = created.prepared.model_dump(mode="json")
@@ -192,7 +193,7 @@ def announce(
     if as_json:
         typer.echo(json.dumps({"competition": slug, "title": made.title, "created_at": made.created_at.isoformat()}))
         return
-    typer.echo(f"Announced in {slug}.")
+    echo(f"Announced in {slug}.")
 
 
 def parse_time(text: str) -> datetime:
@@ -210,7 +211,7 @@ def _say_state(competition: "Competition", as_json: bool) -> None:
     from lethe.server.competitions.phases import describe, ends_at, is_benchmark, phase
 
     if not as_json:
-        typer.echo(describe(competition))
+        echo(describe(competition))
         return
     end = ends_at(competition)
     document = {
@@ -465,7 +466,7 @@ def edit_competition(
     with context.database.read() as session:
         found = editing.changes(session, get_competition(session, slug, drafts=True), wanted)
     for one in () if as_json else found:
-        typer.echo(f"{one.key}: {_shortened(one.before)} → {_shortened(one.after)}", err=not yes)
+        echo(f"{one.key}: {_shortened(one.before)} → {_shortened(one.after)}", err=not yes)
     if found:
         if not yes:
             typer.confirm(f"Change {slug}?", abort=True, err=True)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lethe.server.cli.characters import echo
 from lethe.server.cli.descriptions import describe_comparison
 from lethe.server.cli.options import Json, Server, Token
 from lethe.server.client import ApiError, Client, connect
@@ -32,8 +33,8 @@ def diff(before: Before, after: After, server: Server = None, token: Token = Non
         document = {} if found is None else found.model_dump(mode="json")
         typer.echo(json.dumps(document | {"diff": text, "problem": problem or None}))
         return
-    typer.echo(_outcome(old, new, found) or f"No verdict: {problem}")
-    typer.echo(text, nl=False)
+    echo(_outcome(old, new, found) or f"No verdict: {problem}")
+    echo(text, nl=False)
 
 
 def _outcome(old: SubmissionView, new: SubmissionView, found: ComparisonView | None) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import BaseModel
 
+from lethe.server.cli.characters import echo
 from lethe.server.cli.environment import require_known_variables
 from lethe.server.errors import ConfigurationError
 from lethe.server.settings import Settings
@@ -81,7 +82,7 @@ def print_json(*models: BaseModel, as_list: bool = False) -> None:
 
 def say(document: dict[str, Any], text: str, as_json: bool) -> None:
     """Print `document` for programs, or `text` for people."""
-    typer.echo(json.dumps(document) if as_json else text)
+    echo(json.dumps(document) if as_json else text)
 
 
 def command_line(*arguments: str) -> list[str]:

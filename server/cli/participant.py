@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lethe.evaluator.contract.states import Evaluation, SubmissionState
+from lethe.server.cli.characters import echo
 from lethe.server.cli.columns import short_id
 from lethe.server.cli.descriptions import (
     describe_competition,
@@ -50,7 +51,7 @@ def competitions(
         document = facts.model_dump(mode="json") | {"announcements": [one.model_dump(mode="json") for one in news]}
         typer.echo(json.dumps(document))
     else:
-        typer.echo(describe_competition(facts, news))
+        echo(describe_competition(facts, news))
 
 
 def submit(
@@ -99,9 +100,9 @@ def status(
     if as_json:
         typer.echo(json.dumps(view.model_dump(mode="json") | {"log": log.model_dump(mode="json")}))
         return
-    typer.echo(describe_submission(view))
+    echo(describe_submission(view))
     if text := describe_log(log, with_output=view.error is not None):
-        typer.echo(text)
+        echo(text)
 
 
 def submissions(competition: Slug, server: Server = None, token: Token = None, as_json: Json = False) -> None:
@@ -194,7 +195,7 @@ def receipt(submission: SubmissionId, server: Server = None, token: Token = None
     if as_json:
         print_json(found)
     else:
-        typer.echo(describe_receipt(found))
+        echo(describe_receipt(found))
 
 
 def evidence(
@@ -253,7 +254,7 @@ def _accept_terms(client: Client, slug: str, *, is_asked: bool) -> None:
     terms = client.competition(slug).terms
     if terms is None:  # withdrawn meanwhile
         return
-    typer.echo(f"Terms of {slug}:\n\n{terms.text.strip()}\n", err=True)
+    echo(f"Terms of {slug}:\n\n{terms.text.strip()}\n", err=True)
     if is_asked:
         typer.confirm("Do you accept them?", abort=True, err=True)
     client.accept_terms(slug, terms.sha256)
@@ -268,6 +269,6 @@ def _show(view: SubmissionView, as_json: bool) -> None:
     if as_json:
         print_json(view)
     else:
-        typer.echo(describe_submission(view))
+        echo(describe_submission(view))
     if view.state == SubmissionState.FAILED:
         raise typer.Exit(1)

@@ -32,10 +32,10 @@ _UNITS = {  # stages whose speed is shown
 def training_progress() -> Iterator[Callable[["Step"], None]]:
     """Yield a callback that draws each stage of the evaluator's work as a bar on stderr."""
     bars = Progress(
-        TextColumn("{task.description:<14}"),
+        TextColumn("{task.description:<14}", markup=False),
         BarColumn(bar_width=32),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
+        TextColumn("{task.fields[rate]}", markup=False),
         console=Console(stderr=True),
     )
     tasks: dict[str, TaskID] = {}
@@ -59,7 +59,7 @@ def training_progress() -> Iterator[Callable[["Step"], None]]:
 @contextmanager
 def counting_progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
     """Yield a callback that draws how many of `total` are done as one bar on stderr."""
-    columns = (TextColumn("{task.description:<14}"), BarColumn(bar_width=32), MofNCompleteColumn())
+    columns = (TextColumn("{task.description:<14}", markup=False), BarColumn(bar_width=32), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=total)
         yield lambda done: bar.update(task, completed=done)
@@ -68,7 +68,12 @@ def counting_progress(title: str, total: int) -> Iterator[Callable[[int], None]]
 @contextmanager
 def bytes_progress(title: str) -> Iterator[Callable[[int, int], None]]:
     """Yield a callback that draws how many of so many bytes have arrived as one bar on stderr."""
-    columns = (TextColumn("{task.description:<14}"), BarColumn(bar_width=32), DownloadColumn(), TransferSpeedColumn())
+    columns = (
+        TextColumn("{task.description:<14}", markup=False),
+        BarColumn(bar_width=32),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
     bar, tasks = Progress(*columns, console=Console(stderr=True)), list[TaskID]()
 
     def show(done: int, total: int) -> None:

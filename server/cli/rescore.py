@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lethe.server.cli.characters import echo
 from lethe.server.cli.columns import SHORTEST_NAME, Column, print_table
 from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import Home, Json, Slug, Yes, open_site
@@ -90,7 +91,7 @@ def _tell(slug: str, found: "Verified", as_json: bool) -> None:
         typer.echo(json.dumps({"competition": slug, "sound": found.sound, **asdict(found)}))
         return
     for line in found.different:
-        typer.echo(line)
+        echo(line)
     typer.echo(
         f"{found.scores} scores of {slug}: {found.identical} identical to the bit, {found.close} within 1e-9, "
         f"{len(found.different)} different"

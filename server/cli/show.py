@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from lethe.server.cli.characters import echo
 from lethe.server.cli.options import Home, Json, Slug, open_site
 from lethe.server.cli.storage import readable
 
@@ -27,7 +28,7 @@ def show(slug: Slug, home: Home = None, as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(found), default=datetime.isoformat))
         return
-    typer.echo("\n".join(_lines(found)))
+    echo("\n".join(_lines(found)))
 
 
 def _lines(found: "Overview") -> Iterator[str]:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from lethe.server.cli.characters import echo
 from lethe.server.cli.options import Json, Server, Slug, Token, print_json
 from lethe.server.client import connect
 from lethe.server.teams.schemas import TeamView
@@ -60,7 +61,7 @@ def leave(competition: Slug, server: Server = None, token: Token = None, as_json
     with connect(server, token) as client:
         team = client.team(competition)
         client.leave(team.id)
-    typer.echo('{"left": true}' if as_json else f"You have left {team.name}.")
+    echo('{"left": true}' if as_json else f"You have left {team.name}.")
 
 
 def _print(team: TeamView, as_json: bool) -> None:
@@ -68,6 +69,6 @@ def _print(team: TeamView, as_json: bool) -> None:
         print_json(team)
         return
     fixed = ", fixed because it has submitted" if team.is_fixed else ""
-    typer.echo(f"{team.name} in {team.competition}: {', '.join(team.members)} (up to {team.size_limit}{fixed})")
+    echo(f"{team.name} in {team.competition}: {', '.join(team.members)} (up to {team.size_limit}{fixed})")
     for one in team.invites:
         typer.echo(f"invitation open until {one.expires_at:%Y-%m-%d %H:%M} UTC")

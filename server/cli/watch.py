@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from lethe.server.cli.descriptions import state_text
 from lethe.server.client import Client
+from lethe.server.plain_text import one_line
 from lethe.server.submissions.schemas import SubmissionView
 
 
@@ -16,10 +17,10 @@ def wait_for(
 ) -> SubmissionView:
     """Draw a submission's progress on stderr until it has ended, and return it. Calls `check_alive` at each poll."""
     with Progress(
-        TextColumn("{task.description:<18}"),
+        TextColumn("{task.description:<18}", markup=False),
         BarColumn(bar_width=32),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[state]}"),
+        TextColumn("{task.fields[state]}", markup=False),
         TimeElapsedColumn(),
         console=Console(stderr=True, quiet=quiet),
     ) as progress:
@@ -27,7 +28,7 @@ def wait_for(
         for view in client.follow(submission_id):
             progress.update(
                 task,
-                description=view.filename[:18],
+                description=one_line(view.filename)[:18],
                 total=view.runs_total,
                 completed=view.runs_done,
                 state=_state(view),

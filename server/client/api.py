@@ -82,6 +82,18 @@ class Client:
         """Return the account of the token."""
         return self._call("GET", "/users/me", Me)
 
+    def change_account(self, **changes: Any) -> Me:
+        """Change `username`, `email` (both need `password`), `notices` or `daily_digest` of the account."""
+        return self._call("PATCH", "/users/me", Me, json=changes)
+
+    def personal_data(self) -> dict[str, Any]:
+        """Return what the server stores about the account."""
+        return self._call("GET", "/users/me/data", dict[str, Any])
+
+    def delete_account(self, password: str) -> None:
+        """Delete the account; nothing brings it back."""
+        self._send("POST", "/users/me/delete", json={"password": password})
+
     # Competitions
 
     def competitions(self) -> list[CompetitionRow]:

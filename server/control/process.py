@@ -18,12 +18,14 @@ from lethe.evaluator.contract.tasks import CONTROL_QUEUE, WAKE_CONTROL_TASK
 from lethe.evaluator.scoring.reference_set import ReferenceSets
 from lethe.server.broker.wake_ups import create_celery
 from lethe.server.context import create_context
+from lethe.server.control.mailer import Mailer, tell_closings
 from lethe.server.control.measurer import Measurer
 from lethe.server.control.overview_plotting import Overviews
 from lethe.server.control.submission_plotting import Plotter
 from lethe.server.control.sweeper import give_back_lease, sweep
 from lethe.server.hosting.unfinished_creations import remove_leftovers
 from lethe.server.logs import get_logger
+from lethe.server.mail.sending import drop_stale
 from lethe.server.scoring.scorer import Scorer
 from lethe.server.settings import Settings
 
@@ -42,11 +44,13 @@ class ControlLoop:
         self._overviews = Overviews(self._context)
         self._wake = threading.Event()
         self._measurer = Measurer(self._context, self.wake)
+        self._mailer = Mailer(self._context)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+        self._mailer.start()
 
     def wake(self) -> None:
         self._wake.set()
@@ -56,6 +60,7 @@ class ControlLoop:
         self._stop.set()
         self._wake.set()
         self._thread.join(timeout=60)
+        self._mailer.stop()
         self._measurer.close()
 
     def _run(self) -> None:
@@ -86,6 +91,8 @@ class ControlLoop:
     def _sweep(self) -> None:
         """Sweep, and remove what creations of competitions have left that died."""
         if sweep(self._context, self._holder):
+            tell_closings(self._context)
+            drop_stale(self._context)
             try:
                 remove_leftovers(self._context)
             except ArtifactError as error:

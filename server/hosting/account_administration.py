@@ -6,11 +6,13 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from lethe.server.accounts import service
+from lethe.server.accounts.addresses import set_address
 from lethe.server.accounts.schemas import NewUser
 from lethe.server.audit_log.events import record
 from lethe.server.competitions.service import get_competition
 from lethe.server.errors import NotFound
 from lethe.server.hosting import queries
+from lethe.server.hosting.personal_data import delete_account
 from lethe.server.models import CompetitionHost, User
 from lethe.server.models.times import utc_now
 from lethe.server.security.passwords import hash_password
@@ -85,6 +87,17 @@ def reset_password(session: Session, username: str) -> str:
     service.set_password(session, user.id, hash_password(password))
     record(session, "user.reset_password", username)
     return password
+
+
+def set_email(session: Session, username: str, email: str) -> None:
+    """Store another address for an account, unconfirmed; raises AccountTaken."""
+    set_address(session, _lock_user(session, username), email)
+    record(session, "user.email", username)
+
+
+def delete_user(session: Session, username: str) -> None:
+    """Delete an account as its owner can; raises LastOperator."""
+    delete_account(session, _lock_user(session, username).id)
 
 
 def invite(session: Session) -> str:

@@ -18,11 +18,12 @@ from lethe.server.competitions.service import get_competition, lock_competition,
 from lethe.server.errors import Conflict, InvalidValue
 from lethe.server.hosting import queries
 from lethe.server.leaderboard.standings import mark_board_changed, rank_team
+from lethe.server.mail.outbox import Kind, tell_participants
 from lethe.server.models import Announcement, Competition, Submission, Team
 from lethe.server.models.times import utc_now
 from lethe.server.submissions.service import SubmissionNotFound
 from lethe.server.submissions.short_ids import PATTERN, SHORTEST, id_range, the_only
-from lethe.server.teams.service import TeamNotFound, name_key
+from lethe.server.teams.service import TeamNotFound, name_key, remove_idle_member
 
 TITLE_CHARS = 120
 BODY_CHARS = 10_000
@@ -145,6 +146,9 @@ def announce(session: Session, slug: str, *, title: str, body: str, actor: str |
     session.add(announcement)
     session.flush()
     record(session, "competition.announce", slug, actor=actor, competition=competition, title=title)
+    if competition.opened_at is not None:
+        told = {"competition": str(competition.id), "announcement": str(announcement.id)}
+        tell_participants(session, competition.id, Kind.ANNOUNCEMENT, **told)
     return announcement
 
 
@@ -183,6 +187,19 @@ def disqualify_submission(
     _rank_team(session, competition, submission.team_id, boards)
     action = "submission.reinstate" if reason is None else "submission.disqualify"
     record(session, action, str(submission.id), actor=actor, competition=competition, reason=reason)
+
+
+def remove_member(session: Session, team: Team, username: str, *, actor: str | None = None) -> None:
+    """Take a member who has submitted nothing out of `team`; without members it is deleted.
+
+    Raises TeamNotFound if nobody in the team has that name, and TeamFixed.
+    """
+    competition = session.get_one(Competition, team.competition_id)
+    member = queries.lock_member(session, team.id, username)
+    if member is None:
+        raise TeamNotFound(f"{team.name} has no member called {username[:80]!r}.")
+    record(session, "team.remove", team.name, actor=actor, competition=competition, member=member.username)
+    remove_idle_member(session, team, member)
 
 
 def set_baseline(session: Session, team: Team, *, is_baseline: bool, actor: str | None = None) -> None:

@@ -100,6 +100,17 @@ def disqualify_team(team_id: UUID, given: Disqualification, user: CurrentUser, c
         actions.disqualify_team(session, team, reason=given.reason, actor=user_actor(user))
 
 
+@router.delete("/teams/{team_id}/members/{username}", status_code=204)
+def remove_member(team_id: UUID, username: str, user: CurrentUser, context: AppContext) -> None:
+    """Take somebody who has submitted nothing out of a team; for hosts."""
+    with context.database.write() as session:
+        team = session.get(Team, team_id)
+        if team is None:
+            raise NotFound("There is nothing here for this account.")
+        require_host(session, session.get_one(Competition, team.competition_id), user)
+        actions.remove_member(session, team, username, actor=user_actor(user))
+
+
 @router.put("/submissions/{submission_id}/disqualification", status_code=204)
 def disqualify_submission(
     submission_id: SubmissionId, given: Disqualification, user: CurrentUser, context: AppContext

@@ -15,6 +15,7 @@ from lethe.server.hosting import queries
 from lethe.server.hosting.actions import PhaseConflict
 from lethe.server.leaderboard.standings import mark_board_changed, rebuild
 from lethe.server.lifecycle.transitions import OfSubmission
+from lethe.server.mail.outbox import Kind, tell_participants
 from lethe.server.models import Competition, Submission
 from lethe.server.models.times import utc_now
 from lethe.server.queue.estimates import deadline
@@ -148,6 +149,7 @@ def reveal(session: Session, slug: str, *, unfinished: bool = False, actor: str 
     if competition.revealed_at is None:
         competition.revealed_at = utc_now()
         record(session, "competition.reveal", slug, actor=actor, competition=competition, unfinished=found.unfinished)
+        tell_participants(session, competition.id, Kind.REVEALED, competition=str(competition.id))
     rebuild(session, competition, Evaluation.FINAL)
     return found
 

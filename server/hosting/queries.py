@@ -70,6 +70,18 @@ def find_team(session: Session, competition: Competition, key: str) -> Team | No
     return session.scalar(select(Team).where(Team.competition_id == competition.id, Team.name_key == key))
 
 
+def lock_member(session: Session, team_id: UUID, username: str) -> User | None:
+    """Return the member of a team with this name, whatever its case, locked with the team until the commit, or None."""
+    found = session.scalar(
+        select(User)
+        .join(TeamMember, TeamMember.user_id == User.id)
+        .where(TeamMember.team_id == team_id, User.username_key == username.casefold())
+        .with_for_update(of=User)
+    )
+    session.execute(select(Team.id).where(Team.id == team_id).with_for_update())
+    return found
+
+
 def with_other_evaluation(session: Session, submission: Submission) -> Sequence[Submission]:
     """Return the submission, and its final evaluation or the public one that it was made of."""
     return session.scalars(

@@ -15,6 +15,7 @@ from lethe.server.database.statements import prepared
 from lethe.server.lifecycle import work
 from lethe.server.lifecycle.transitions import OfSubmission, Transition
 from lethe.server.logs import get_logger
+from lethe.server.mail.outbox import Kind, tell_team
 from lethe.server.models import Submission
 from lethe.server.models.times import utc_now
 
@@ -81,6 +82,9 @@ def end(session: Session, submission: Submission, transition: Transition, **fiel
     _count_machine_time(session, submission)
     counters.add_outcome(session, state=submission.state, owner=submission.owner, code=submission.fault_code)
     counters.add_state(session, submission.competition_id, submission.state)
+    is_own_act = submission.fault_code == FaultCode.CANCELLED and submission.owner == Owner.PARTICIPANT
+    if submission.evaluation != Evaluation.FINAL and not is_own_act:  # finals show at the reveal
+        tell_team(session, submission.team_id, Kind.ENDED, submission=str(submission.id))
 
 
 def _count_machine_time(session: Session, submission: Submission, sign: int = 1) -> None:

@@ -145,13 +145,12 @@ def machine_seconds(session: Session, submission: Submission) -> dict[str, float
         select(WorkItem.stage, WorkItem.claimed_at, WorkItem.done_at).where(
             WorkItem.submission_id == submission.id,
             WorkItem.generation == submission.generation,
-            WorkItem.claimed_at.is_not(None),
-            WorkItem.done_at.is_not(None),
         )
     )
     seconds: dict[str, float] = {}
     for stage, claimed_at, done_at in rows:
-        seconds[stage] = seconds.get(stage, 0.0) + max(0.0, (done_at - claimed_at).total_seconds())
+        if claimed_at is not None and done_at is not None:
+            seconds[stage] = seconds.get(stage, 0.0) + max(0.0, (done_at - claimed_at).total_seconds())
     return seconds
 
 

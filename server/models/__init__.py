@@ -11,8 +11,11 @@ from lethe.server.models.former_score import FormerScore
 from lethe.server.models.idempotency_key import IdempotencyKey
 from lethe.server.models.known_address import KnownAddress
 from lethe.server.models.lease import Lease
+from lethe.server.models.mail_preference import MailPreference
+from lethe.server.models.mailed_secret import MailedSecret
 from lethe.server.models.model_order import ModelOrder
 from lethe.server.models.oracle_bank import OracleBank
+from lethe.server.models.outbox_mail import OutboxMail
 from lethe.server.models.output_pack import OutputPack
 from lethe.server.models.overview_plot import OverviewPlot
 from lethe.server.models.registration_invite import RegistrationInvite
@@ -41,8 +44,11 @@ __all__ = [
     "IdempotencyKey",
     "KnownAddress",
     "Lease",
+    "MailPreference",
+    "MailedSecret",
     "ModelOrder",
     "OracleBank",
+    "OutboxMail",
     "OutputPack",
     "OverviewPlot",
     "RegistrationInvite",

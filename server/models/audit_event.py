@@ -10,10 +10,11 @@ from lethe.server.models.base import Entity
 
 
 class AuditEvent(Entity):
-    """Who did what to what, and when. Rows are never changed or deleted."""
+    """Who did what to what, and when. Rows stay as they are, but for the name of an account that is deleted."""
 
     __tablename__ = "audit_events"
     __table_args__ = (
+        Index("ix_audit_events_actor", "actor"),
         Index("ix_audit_events_created", "created_at", "id"),
         Index("ix_audit_events_competition_created", "competition_id", "created_at", "id"),
     )

@@ -45,4 +45,6 @@ class Competition(Entity):
     benchmark_ended_at: Mapped[datetime | None] = mapped_column(default=None)
     board_version: Mapped[int] = mapped_column(default=0)
     edited_at: Mapped[datetime | None] = mapped_column(default=None)
+    closing_told_for: Mapped[datetime | None] = mapped_column(default=None)
+    """The end of uploads that teams were told of by mail."""
     photographs_deleted_at: Mapped[datetime | None] = mapped_column(default=None)

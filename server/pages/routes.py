@@ -3,6 +3,7 @@
 from fastapi import APIRouter, FastAPI
 
 from lethe.server.pages.account import endpoints as account
+from lethe.server.pages.account import mail_endpoints as mail
 from lethe.server.pages.analysis import endpoints as analysis
 from lethe.server.pages.competition import endpoints as competition
 from lethe.server.pages.deletion import endpoints as deletion
@@ -20,7 +21,7 @@ from lethe.server.pages.upload import endpoints as upload
 
 router = APIRouter(include_in_schema=False)
 for noun in (
-    competition, leaderboard, account, upload, submission, submissions, sources, analysis, team,
+    competition, leaderboard, account, mail, upload, submission, submissions, sources, analysis, team,
     hosted, specification, deletion, host, errors,
 ):  # fmt: skip
     router.include_router(noun.router)

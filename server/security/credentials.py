@@ -1,5 +1,6 @@
 """Credentials: API tokens and worker keys stored as digests, and the user behind a request."""
 
+from base64 import b64decode
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -7,6 +8,7 @@ from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBasic, HTTPBasicCredentials, HTTPBearer
 from sqlalchemy.orm import Session
+from starlette.requests import HTTPConnection
 
 from lethe.server.context import AppContext, Context
 from lethe.server.errors import Unauthenticated
@@ -41,6 +43,12 @@ class TokenInvalid(Unauthenticated):
     code = "token_invalid"
 
 
+class BasicInvalid(Unauthenticated):
+    """The header of HTTP Basic cannot be read."""
+
+    code = "basic_invalid"
+
+
 class WorkerKeyInvalid(Unauthenticated):
     """The worker key is unknown."""
 
@@ -48,7 +56,29 @@ class WorkerKeyInvalid(Unauthenticated):
 
 
 Bearer = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False, description="API token"))]
-Basic = Annotated[HTTPBasicCredentials | None, Depends(HTTPBasic(auto_error=False, description="User and password"))]
+
+
+class _Utf8Basic(HTTPBasic):
+    """HTTP Basic in UTF-8, as RFC 7617 allows; FastAPI's takes ASCII only."""
+
+    async def __call__(self, request: HTTPConnection) -> HTTPBasicCredentials | None:  # type: ignore[override]
+        """Return user name and password, or None without the header; raises BasicInvalid."""
+        scheme, _, sent = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "basic":
+            return None
+        try:
+            name, colon, password = b64decode(sent.strip(), validate=True).decode("utf-8").partition(":")
+        except ValueError:
+            colon = ""
+        if not colon:
+            raise BasicInvalid("HTTP Basic credentials are the Base64 of USER:PASSWORD in UTF-8 (RFC 7617).")
+        return HTTPBasicCredentials(username=name, password=password)
+
+
+Basic = Annotated[
+    HTTPBasicCredentials | None,
+    Depends(_Utf8Basic(scheme_name="HTTPBasic", auto_error=False, description="User and password, in UTF-8")),
+]
 
 
 def _token(credentials: HTTPAuthorizationCredentials | None) -> str:

@@ -17,15 +17,17 @@ from lethe.server.security import queries
 from lethe.server.security.digests import digest_secret
 from lethe.server.security.passwords import is_password
 
-# Of an address from which nobody has logged in to the account yet.
-PER_ADDRESS = parse("300 per 15 minutes")
+# Of an address from which nobody has logged in to the account yet; LETHE_LOGINS_PER_ADDRESS is one more limit.
 PER_ACCOUNT_AND_ADDRESS = parse("10 per 15 minutes")
 # Nobody can lock somebody else out: above this the account is only slower, and that for addresses that are new to it.
 PER_ACCOUNT = parse("100 per hour")
 # Of an address from which somebody has: wrong passwords slow it down first.
 PER_KNOWN_ADDRESS = parse("100 per hour")
 SLOWED_S = 5.0
-REGISTRATIONS = parse("300 per hour")
+ASK = "If many people share it, ask the operator of this server, who can raise {setting}."
+OLD_ENOUGH = timedelta(days=1)
+MAILS_PER_ACCOUNT = parse("5 per hour")
+MAILS_PER_ADDRESS = parse("60 per hour")
 KNOWN_ADDRESSES = 50
 NOTED = timedelta(days=1)
 
@@ -80,8 +82,8 @@ def _admit(context: Context, name: str, address: str) -> float:
     if is_known:
         _count(context, "Too many wrong passwords for this account.", (PER_KNOWN_ADDRESS, ("known", name, address)))
         return SLOWED_S if is_over(PER_ACCOUNT_AND_ADDRESS, name, address) else 0.0
-    rules = (PER_ADDRESS, (address,)), (PER_ACCOUNT_AND_ADDRESS, (name, address))
-    _count(context, "Too many attempts to log in to this account, or from this address.", *rules)
+    _count_address(context, "attempts to log in", "logins_per_address", address)
+    _count(context, "Too many attempts to log in to this account.", (PER_ACCOUNT_AND_ADDRESS, (name, address)))
     return SLOWED_S if is_over(PER_ACCOUNT, name) else 0.0
 
 
@@ -111,7 +113,24 @@ def _address_digest(user_id: UUID, address: str) -> str:
 
 def count_registration(context: Context, address: str) -> None:
     """Raise TooManyRequests when an address creates very many accounts."""
-    _count(context, "Too many accounts were created from this address.", (REGISTRATIONS, ("new", address)))
+    _count_address(context, "accounts created", "registrations_per_address", address)
+
+
+def is_known_here(session: Session, user: User, address: str) -> bool:
+    """Return whether the account is older than a day and has logged in from this address.
+
+    What it does is counted for it alone, so a class behind one address has as much as its members have. A new account
+    is not: whoever makes hundreds of them shares one limit.
+    """
+    return user.created_at < utc_now() - OLD_ENOUGH and _is_known(session, user.id, address)
+
+
+def count_mail(context: Context, account: str, *, address: str = "") -> None:
+    """Raise TooManyRequests when very many mails are asked for, for an account or by an address."""
+    rules = [(MAILS_PER_ACCOUNT, ("mail", account.casefold()))]
+    if address:
+        rules.append((MAILS_PER_ADDRESS, ("mails", address)))
+    _count(context, "Too many mails were asked for.", *rules)
 
 
 def require_enabled(user: User) -> User:
@@ -119,6 +138,14 @@ def require_enabled(user: User) -> User:
     if user.disabled_at is not None:
         raise AccountDisabled("This account is disabled. Ask the operator of this server.")
     return user
+
+
+def _count_address(context: Context, what: str, setting: str, address: str) -> None:
+    """Count an act of an address by the rate of a setting, if that has one; raises TooManyRequests."""
+    rate = getattr(context.settings, setting)
+    if rate:
+        ask = ASK.format(setting=f"LETHE_{setting.upper()}")
+        _count(context, f"Too many {what} from this address. {ask}", (parse(rate), (setting, address)))
 
 
 def _count(context: Context, message: str, *rules: tuple[RateLimitItem, tuple[str, ...]]) -> None:

@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+import unicodedata
 from functools import cache
 
 from argon2 import PasswordHasher
@@ -19,16 +20,24 @@ def unknown_users_hash() -> str:
 
 
 def hash_password(password: str) -> str:
-    """Return the argon2id hash of `password`."""
+    """Return the argon2id hash of `password` in NFC: keyboards write an ö in two ways."""
     with _AT_ONCE:
-        return _HASHER.hash(password)
+        return _HASHER.hash(unicodedata.normalize("NFC", password))
 
 
 def is_password(password: str, password_hash: str | None) -> bool:
-    """Whether `password` has that hash. Without a hash, for an unknown user, it returns False after the same work."""
+    """Whether `password` has that hash, in NFC or, for older hashes, as it was typed.
+
+    Without a hash, for an unknown user, it returns False after the same work.
+    """
     with _AT_ONCE:
-        try:
-            _HASHER.verify(password_hash or unknown_users_hash(), password)
-        except (VerificationError, InvalidHashError):
-            return False
-    return password_hash is not None
+        typed = dict.fromkeys((unicodedata.normalize("NFC", password), password))
+        found = any(_has_hash(one, password_hash or unknown_users_hash()) for one in typed)
+    return found and password_hash is not None
+
+
+def _has_hash(password: str, password_hash: str) -> bool:
+    try:
+        return _HASHER.verify(password_hash, password)
+    except (VerificationError, InvalidHashError):
+        return False

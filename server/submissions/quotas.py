@@ -12,6 +12,7 @@ from lethe.server.competitions.phases import evaluation_of_uploads
 from lethe.server.errors import Conflict, Forbidden, RequestError
 from lethe.server.models import Competition, Team, UploadAttempt, User
 from lethe.server.models.times import utc_now
+from lethe.server.security.login import ASK, is_known_here
 from lethe.server.submissions import queries
 from lethe.server.submissions.schemas import QuotaView
 
@@ -128,11 +129,13 @@ def count_attempt(session: Session, competition: Competition, user: User, addres
     The transaction must be short: all uploads from an address wait for its row. Raises AttemptsUsed.
     """
     account, place = account_subject(competition, user), f"address:{address}"[:100]
-    limited = {"account": (account, limits.per_account), "address": (place, limits.per_address)}
+    per_address = 0 if is_known_here(session, user, address) else limits.per_address
+    limited = {"account": (account, limits.per_account), "address": (place, per_address)}
     counts = _count(session, [subject for subject, limit in limited.values() if limit])
     for name, (subject, limit) in limited.items():
         if limit and counts[subject] > limit:
-            raise AttemptsUsed(f"This {name} has made {limit} uploads today.", limit=limit)
+            ask = "" if name == "account" else f" {ASK.format(setting='LETHE_ATTEMPTS_PER_ADDRESS')}"
+            raise AttemptsUsed(f"This {name} has made {limit} uploads today.{ask}", limit=limit)
     return counts.get(account, 0)
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from lethe.server.competitions.phases import require_teams_form
 from lethe.server.competitions.service import specification
 from lethe.server.errors import Conflict, NotFound
+from lethe.server.mail.outbox import Kind, tell_person
 from lethe.server.models import Competition, Team, TeamInvite, TeamMember, User
 from lethe.server.models.times import utc_now
 from lethe.server.security.digests import digest_secret, new_secret
@@ -84,6 +85,7 @@ def accept(session: Session, code: str, user: User) -> Team:
     session.add(TeamMember(competition_id=competition.id, user_id=user.id, team_id=team.id))
     found.accepted_at = utc_now()
     session.flush()
+    tell_person(session, found.created_by, Kind.INVITATION, team=str(team.id), user=str(user.id))
     return team
 
 

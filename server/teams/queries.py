@@ -56,15 +56,13 @@ def lock_teams(session: Session, team_ids: Set[UUID]) -> dict[UUID, Team]:
     return {team.id: team for team in locked}
 
 
-def name_keys(session: Session, competition_id: UUID, prefix: str) -> set[str]:
-    """Return the keys that start with `prefix` among the team names of a competition."""
-    return set(
-        session.scalars(
-            select(Team.name_key).where(
-                Team.competition_id == competition_id, Team.name_key.startswith(prefix, autoescape=True)
-            )
-        )
+def names_like(session: Session, competition_id: UUID, *, key: str, skeleton: str) -> set[str]:
+    """Return keys and skeletons of a competition's teams of which either begins as given."""
+    begins = Team.name_key.startswith(key, autoescape=True) | Team.name_skeleton.startswith(skeleton, autoescape=True)
+    rows = session.execute(
+        select(Team.name_key, Team.name_skeleton).where(Team.competition_id == competition_id, begins)
     )
+    return {text for row in rows for text in row if text is not None}
 
 
 def member_names(session: Session, team_id: UUID) -> list[str]:
@@ -92,6 +90,12 @@ def remove_member(session: Session, team_id: UUID, user_id: UUID) -> None:
 def has_submitted(session: Session, team_id: UUID) -> bool:
     """Whether there is any submission of a team, however it ended."""
     return session.scalar(select(Submission.id).where(Submission.team_id == team_id).limit(1)) is not None
+
+
+def has_uploaded(session: Session, team_id: UUID, user_id: UUID) -> bool:
+    """Whether there is any submission of a user for a team, however it ended."""
+    own = (Submission.team_id == team_id, Submission.user_id == user_id)
+    return session.scalar(select(Submission.id).where(*own).limit(1)) is not None
 
 
 def open_invites(session: Session, team_id: UUID, now: datetime) -> list[TeamInvite]:

@@ -4,17 +4,23 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
+from lethe.server.accounts.names import tidy_name
+from lethe.server.accounts.schemas import in_words
+
+_NAME = "1 to 40 characters with a letter or digit among them, none of them invisible"
 TeamName = Annotated[
     str,
+    BeforeValidator(tidy_name),
     Field(
-        pattern=r"^[^\s\p{C}](\P{C}*[^\s\p{C}])?$",
+        pattern=r"^\P{C}*[\p{L}\p{N}]\P{C}*$",
         min_length=1,
         max_length=40,
-        description="1 to 40 characters, none of them invisible, no space at the ends",
+        description=_NAME,
         examples=["The Forgetful"],
     ),
+    in_words(_NAME),
 ]
 
 

@@ -10,7 +10,8 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from lethe.server.competitions.phases import require_teams_form
+from lethe.server.accounts.names import SKELETON_CHARS, skeleton
+from lethe.server.competitions.phases import is_benchmark, may_choose, require_teams_form
 from lethe.server.errors import Conflict, InvalidValue, NotFound
 from lethe.server.leaderboard.standings import mark_board_changed
 from lethe.server.models import Competition, Team, TeamMember, User
@@ -38,6 +39,13 @@ class InvalidTeamName(InvalidValue):
 
     code = "invalid_team_name"
     title = "Invalid team name"
+
+
+class TeamNameFrozen(Conflict):
+    """The competition is closed, and its boards show the name."""
+
+    code = "team_name_frozen"
+    title = "Team name is fixed"
 
 
 class AlreadyInTeam(Conflict):
@@ -100,8 +108,12 @@ def create(session: Session, competition: Competition, user: User, name: str) ->
 
 
 def rename(session: Session, team: Team, name: str) -> None:
-    """Rename `team`; raises TeamNameTaken, InvalidTeamName."""
-    team.name, team.name_key = name, name_key(name)
+    """Rename `team`; raises TeamNameTaken, InvalidTeamName, and TeamNameFrozen for a name that boards show."""
+    competition = session.get_one(Competition, team.competition_id)
+    is_new = is_benchmark(competition) and not team.submissions
+    if not may_choose(competition) and not is_new:
+        raise TeamNameFrozen("The competition is closed: names of teams stay as its boards show them.")
+    team.name, team.name_key, team.name_skeleton = name, name_key(name), name_skeleton(name)
     _flush_name(session, name)
     mark_board_changed(session, team.competition_id)  # boards show it
 
@@ -114,6 +126,20 @@ def leave(session: Session, team: Team, user: User) -> None:
     if queries.count_members(session, team.id) == 0:
         session.delete(team)
         session.flush()
+
+
+def remove_idle_member(session: Session, team: Team, user: User) -> None:
+    """Take a member who has submitted nothing out of a team, which must be locked; deletes an empty team.
+
+    Raises TeamFixed.
+    """
+    if queries.has_uploaded(session, team.id, user.id):
+        raise TeamFixed(f"{user.username} has submitted for this team, so they stay. Disqualify the team if need be.")
+    queries.remove_member(session, team.id, user.id)
+    if queries.count_members(session, team.id) == 0:
+        session.delete(team)
+        session.flush()
+    mark_board_changed(session, team.competition_id)
 
 
 def has_submitted(session: Session, team: Team) -> bool:
@@ -134,13 +160,21 @@ def name_key(name: str) -> str:
     return key
 
 
+def name_skeleton(name: str) -> str:
+    """Return what must be unique as well: what the name looks like. Raises InvalidTeamName when it is too long."""
+    found = skeleton(name)
+    if len(found) > SKELETON_CHARS:
+        raise InvalidTeamName("This name is too long: some of its characters look like several letters.")
+    return found
+
+
 def lock_user(session: Session, user: User) -> None:
     """Lock the user until the commit; this lock comes before those of teams and invitations."""
     queries.locked_user.rows(session, user_id=user.id)
 
 
 def _add(session: Session, competition: Competition, user: User, name: str) -> Team:
-    team = Team(competition_id=competition.id, name=name, name_key=name_key(name))
+    team = Team(competition_id=competition.id, name=name, name_key=name_key(name), name_skeleton=name_skeleton(name))
     session.add(team)
     _flush_name(session, name)
     session.add(TeamMember(competition_id=competition.id, user_id=user.id, team_id=team.id))
@@ -159,6 +193,6 @@ def _flush_name(session: Session, name: str) -> None:
 
 def _unused_name(session: Session, competition: Competition, name: str) -> str:
     """Return `name`, with a number if a team has it already."""
-    taken = queries.name_keys(session, competition.id, name_key(name[:34]))
+    taken = queries.names_like(session, competition.id, key=name_key(name[:34]), skeleton=name_skeleton(name[:34]))
     names = [name, *(f"{name[:34]}-{number}" for number in range(2, len(taken) + 3))]
-    return next(unused for unused in names if name_key(unused) not in taken)
+    return next(unused for unused in names if not {name_key(unused), name_skeleton(unused)} & taken)

@@ -65,6 +65,7 @@ SHOWN = {
 DIGESTS = {
     "api_tokens.digest",
     "idempotency_keys.request_sha256",
+    "mailed_secrets.digest",
     "known_addresses.digest",
     "model_orders.bank_digest",
     "oracle_banks.digest",
@@ -82,6 +83,9 @@ DIGESTS = {
 }
 CLOSED = {  # one of a few words, or a slug or id with a pattern of its own
     "competitions.slug",
+    "mail_preferences.notices",
+    "mailed_secrets.purpose",
+    "outbox_mails.kind",
     "model_orders.state",
     "overview_plots.evaluation",
     "scores.evaluation",
@@ -100,13 +104,15 @@ CLOSED = {  # one of a few words, or a slug or id with a pattern of its own
     "work_items.state",
     "workers.admission",
 }
-SECRETS = {"competitions.benchmark_secret", "competitions.final_secret", "competitions.secret"}
+SECRETS = {"mail_preferences.key", "competitions.benchmark_secret", "competitions.final_secret", "competitions.secret"}
 INTERNAL = {  # keys to search by, and what only commands and programs see
     "audit_events.details",
     "former_scores.receipt",
     "former_scores.replicates",
     "idempotency_keys.key",
     "leases.holder",
+    "mailed_secrets.address",
+    "outbox_mails.details",
     "leases.name",
     "model_orders.worker",
     "model_orders.message",
@@ -118,9 +124,11 @@ INTERNAL = {  # keys to search by, and what only commands and programs see
     "counters.name",
     "counters.process",
     "teams.name_key",
+    "teams.name_skeleton",
     "upload_attempts.subject",
     "users.email_key",
     "users.username_key",
+    "users.username_skeleton",
     "work_items.environment",
     "work_items.finished",
     "work_items.sandbox_mode",
@@ -145,6 +153,15 @@ SENT = {
     "POST /api/v1/competitions/{slug}/teams name": "teams.name",
     "PATCH /api/v1/teams/{team_id} name": "teams.name",
     "POST /api/v1/competitions/{slug}/terms sha256": "",
+    "PATCH /api/v1/users/me email": "users.email",
+    "PATCH /api/v1/users/me notices": "",
+    "PATCH /api/v1/users/me password": "",
+    "PATCH /api/v1/users/me username": "users.username",
+    "POST /api/v1/confirmations token": "",
+    "POST /api/v1/password-resets account": "",
+    "POST /api/v1/password-resets/redeem new_password": "",
+    "POST /api/v1/password-resets/redeem token": "",
+    "POST /api/v1/users/me/delete password": "",
     "POST /api/v1/session password": "",
     "POST /api/v1/session username": "",
     "POST /api/v1/tokens name": "api_tokens.name",

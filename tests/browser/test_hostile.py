@@ -49,6 +49,10 @@ FILL = """(number) => {
 LEFT_OUT = {
     "csrf_token": "compared only",
     "sha256": "compared only; shown where there are terms that the visitor has not accepted",
+    "notices": "one of a few words, shown where there is mail",
+    "daily": "a box to tick, shown where there is mail",
+    "end_access": "a box to tick behind the link of a mail",
+    "account": "compared only, shown where there is mail",
     "sure": "a box to tick, shown after the close",
     "outputs": "a box to tick",
     "invite": "shown where registration is by invitation; the address's `invite` fills it",
@@ -100,7 +104,7 @@ def _paths(site: Any, submissions: list[str]) -> list[str]:
     found = []
     for route in _routes(site.app.routes):
         template = route.path
-        if "GET" not in route.methods or re.search(r"\.(png|svg|py|ipynb|csv)$", template):
+        if "GET" not in route.methods or re.search(r"\.(png|svg|py|ipynb|csv|json)$", template):
             continue
         if "{submission_id}" in template:
             plain = submissions

@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import ValidationError
 
+from lethe.server.accounts import addresses
 from lethe.server.accounts import service as accounts
 from lethe.server.accounts.schemas import NewToken, NewUser, PasswordChange
 from lethe.server.context import AppContext, Context
@@ -37,12 +38,17 @@ Text = Annotated[str, Form(max_length=1_000)]
 
 
 @router.get("/login")
-def login_form(request: Request, visitor: OptionalVisitor, next: str = "/account") -> Response:  # noqa: A002
+def login_form(request: Request, context: AppContext, visitor: OptionalVisitor, next: str = "/account") -> Response:  # noqa: A002
     """Show the login form, or go on if the visitor is logged in."""
     target = local_path(next, "/account")
     if visitor is not None:
         return redirect(target)
-    return render_page(request, "account/login.html", LoginForm(next=target, problem=""), cacheable=False)
+    return render_page(
+        request,
+        "account/login.html",
+        LoginForm(next=target, problem="", notice=notice(request), has_mail=context.settings.mail_server is not None),
+        cacheable=False,
+    )
 
 
 @router.post("/login")
@@ -59,7 +65,12 @@ async def log_in(
     try:
         user = await check_password(context, username, password, address=client_address(request.scope))
     except RequestError as error:
-        form = LoginForm(next=target, problem=refusal_text(error), username=username)
+        form = LoginForm(
+            next=target,
+            problem=refusal_text(error),
+            username=username,
+            has_mail=context.settings.mail_server is not None,
+        )
         return with_retry_after(render_page(request, "account/login.html", form, status=error.status), error)
     return await run_in_threadpool(_begin_session, request, context, user.id, target)
 
@@ -93,6 +104,8 @@ def register(
                 session, new, password_hash=password_hash, registration=context.settings.registration
             )
             remember_address(session, user.id, client_address(request.scope))
+            if context.settings.mail_server is not None:
+                addresses.request_confirmation(session, user.id, user.email)
     except (RequestError, ValidationError) as error:
         problem = refusal_text(error, NewUser)
         form = RegistrationForm(problem, username, email, invite, by_invite=_by_invite(context))
@@ -114,7 +127,7 @@ def log_out(request: Request, context: AppContext, visitor: FormVisitor) -> Resp
 @router.get("/account")
 def account(request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
     """Show my tokens, teams and submissions."""
-    return redirect_to_login(request) if visitor is None else _account(request, context, visitor)
+    return redirect_to_login(request) if visitor is None else show_account(request, context, visitor)
 
 
 @router.post("/account/tokens")
@@ -127,8 +140,10 @@ def create_token(
         with context.database.write() as session:
             _, text = accounts.create_token(session, visitor.user.id, new.name, days=new.expires_in_days)
     except (RequestError, ValidationError) as error:
-        return _account(request, context, visitor, problem=refusal_text(error, NewToken), status=refusal_status(error))
-    return _account(request, context, visitor, fresh_token=text)
+        return show_account(
+            request, context, visitor, problem=refusal_text(error, NewToken), status=refusal_status(error)
+        )
+    return show_account(request, context, visitor, fresh_token=text)
 
 
 @router.post("/account/tokens/{token_id}/delete")
@@ -150,7 +165,7 @@ async def change_password(
         await check_password(context, visitor.user.username, change.password, address=address)
     except (RequestError, ValidationError) as error:
         problem = refusal_text(error, PasswordChange)
-        show = partial(_account, request, context, visitor, problem=problem, status=refusal_status(error))
+        show = partial(show_account, request, context, visitor, problem=problem, status=refusal_status(error))
         return with_retry_after(await run_in_threadpool(show), error)
     return await run_in_threadpool(_set_password, request, context, visitor.user.id, change.new_password)
 
@@ -174,7 +189,7 @@ def _by_invite(context: Context) -> bool:
     return context.settings.registration == "invite-only"
 
 
-def _account(
+def show_account(
     request: Request,
     context: Context,
     visitor: Visitor,
@@ -187,6 +202,7 @@ def _account(
         view = account_page(
             session,
             visitor,
+            has_mail=context.settings.mail_server is not None,
             base_url=public_url(request),
             notice=notice(request),
             problem=problem,

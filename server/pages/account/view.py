@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
+from lethe.server.accounts import addresses
 from lethe.server.accounts import service as accounts
 from lethe.server.accounts.roles import hosted_competitions
 from lethe.server.accounts.schemas import MIN_CHARS
+from lethe.server.mail.outbox import NOTICES
 from lethe.server.models import ApiToken
 from lethe.server.pages.formatting import Moment, moment, score_text
 from lethe.server.pages.headlines import headline
@@ -28,6 +30,39 @@ class LoginForm:
     next: str
     problem: str
     username: str = ""
+    has_mail: bool = False
+    notice: str = ""
+
+
+@dataclass(frozen=True)
+class ResetForm:
+    """The form that asks for a link by mail, and with a `token` from one the form for the new password."""
+
+    problem: str = ""
+    notice: str = ""
+    token: str = ""
+    min_chars: int = MIN_CHARS
+
+
+@dataclass(frozen=True)
+class LinkPage:
+    """What a link of a mail does after a click, so that no program that follows links does it."""
+
+    title: str
+    text: str
+    action: str
+    button: str
+    problem: str = ""
+    notice: str = ""
+
+
+@dataclass(frozen=True)
+class NoticeLine:
+    """Something that people may be told by mail."""
+
+    kind: str
+    text: str
+    is_chosen: bool
 
 
 @dataclass(frozen=True)
@@ -89,15 +124,21 @@ class AccountPage:
     teams: tuple[TeamLine, ...]
     submissions: tuple[SubmissionLine, ...]
     hosted: tuple[tuple[str, str], ...]
+    has_mail: bool
+    is_confirmed: bool
+    notices: tuple[NoticeLine, ...]
+    is_daily: bool
     min_chars: int = MIN_CHARS
 
 
 def account_page(
-    session: Session, visitor: Visitor, *, base_url: str, notice: str, problem: str, fresh_token: str
+    session: Session, visitor: Visitor, *, base_url: str, notice: str, problem: str, fresh_token: str, has_mail: bool
 ) -> AccountPage:
     """Return the account of `visitor`, who reached this server at `base_url`."""
     tokens, _ = accounts.list_tokens(session, visitor.user.id, cursor=None, limit=TOKENS_SHOWN)
     own_teams = [team_view(session, team) for team in teams.list_own(session, visitor.user)]
+    chosen = addresses.preference_of(session, visitor.user.id)
+    wanted = chosen.notices if chosen is not None else []
     recent = queries.recent(session, visitor.user, limit=SUBMISSIONS_SHOWN)
     return AccountPage(
         username=visitor.user.username,
@@ -110,6 +151,10 @@ def account_page(
         teams=tuple(TeamLine(team.competition, team.name, ", ".join(team.members)) for team in own_teams),
         submissions=tuple(_submission_line(one) for one in view_all(session, recent, with_estimate=False)),
         hosted=tuple((one.slug, one.title) for one in hosted_competitions(session, visitor.user)),
+        has_mail=has_mail,
+        is_confirmed=chosen is not None and chosen.confirmed_at is not None,
+        notices=tuple(NoticeLine(kind, text, kind in wanted) for kind, text in NOTICES.items()),
+        is_daily=chosen is None or chosen.is_daily,
     )
 
 

@@ -1,5 +1,7 @@
 """Accounts over HTTP: registration by setting, tokens that expire and end, roles, and the audit log."""
 
+import unicodedata
+from base64 import b64encode
 from datetime import timedelta
 
 import httpx
@@ -83,6 +85,20 @@ def test_password_rule_is_length_and_says_so(site: Site) -> None:
         assert code_of(short) == (422, "invalid_request")
         assert "8 characters" in short.json()["detail"]
         assert client.post("/users", json=body("ann", password="ä" * 8)).status_code == 201
+
+
+def test_a_password_of_any_characters_gets_a_token(site: Site) -> None:
+    with site.client() as client:
+        password = "correct hörse 🐎: yes"
+        assert client.post("/users", json=body("ann", password=password)).status_code == 201
+        typed = unicodedata.normalize("NFD", password)
+        assert client.post("/tokens", json={}, auth=("ann", typed.encode())).status_code == 201
+        for sent in ("Basic !", "Basic " + b64encode(b"ann").decode(), "Basic " + b64encode(b"ann:\xff").decode()):
+            refused = client.post("/tokens", json={}, headers={"Authorization": sent})
+            assert code_of(refused) == (401, "basic_invalid")
+        assert code_of(client.post("/users", json=body("Αnn"))) == (422, "invalid_request")
+        assert client.post("/users", json=body("allie")).status_code == 201
+        assert code_of(client.post("/users", json=body("aIlie"))) == (409, "account_taken")  # a capital i
 
 
 def test_tokens_expire_and_say_when_they_were_used(site: Site) -> None:

@@ -56,6 +56,8 @@ ANSWERED = {
             *("GET /api/v1/competitions/{slug}", "GET /api/v1/competitions/{slug}/announcements"),
             *("GET /api/v1/competitions/{slug}/leaderboard", "POST /api/v1/users", "POST /api/v1/session"),
             *("GET /competitions/{slug}/sources", "GET /api/v1/competitions/{slug}/sources"),
+            *("GET /unsubscribe/{key}/{kind}", "GET /confirm/{token}", "GET /reset", "POST /api/v1/confirmations"),
+            *("POST /api/v1/password-resets", "POST /api/v1/password-resets/redeem"),
         ),
         EVERYBODY,
     ),
@@ -72,6 +74,8 @@ ANSWERED = {
             "GET /api/v1/submissions",
             *("GET /api/v1/users/me", "GET /api/v1/tokens", "GET /api/v1/session"),
             *("GET /api/v1/competitions/{slug}/quota", "GET /api/v1/competitions/{slug}/submissions"),
+            *("PATCH /api/v1/users/me", "GET /api/v1/users/me/data", "POST /api/v1/users/me/delete"),
+            *("GET /account/data.json", "POST /api/v1/users/me/confirmation"),
             *("POST /api/v1/users/me/password", "POST /api/v1/tokens", "DELETE /api/v1/session"),
             *("DELETE /api/v1/tokens/{token_id}", "POST /api/v1/competitions/{slug}/teams"),
             *("POST /api/v1/competitions/{slug}/submissions", "POST /api/v1/invites/{code}/accept"),
@@ -101,6 +105,7 @@ ANSWERED = {
                 for act in ("announcements", "pause", "resume", "extend", "close", "reveal")
             ),
             "PUT /api/v1/teams/{team_id}/disqualification",
+            "DELETE /api/v1/teams/{team_id}/members/{username}",
             "PUT /api/v1/submissions/{submission_id}/disqualification",
         ),
         frozenset({HOST, OPERATOR}),
@@ -120,6 +125,7 @@ ANSWERED = {
     "GET /api/v1/competitions/{slug}/practice": frozenset(),  # this site has no bundle; see test_practice_bundles
     "GET /api/v1/submissions/{submission_id}/evidence": frozenset(),  # before the reveal nobody; see test_evidence
     "GET /api/v1/audit": frozenset({OPERATOR}),
+    "GET /reset/{token}": frozenset(),  # without a link nobody; see test_mail
     "GET /login": frozenset({STRANGER}),
     "GET /register": frozenset({STRANGER}),
 }

@@ -17,6 +17,14 @@ BEFORE_0017 = (
         f"ALTER TABLE submissions DROP COLUMN {name}"
         for name in ("looks", "stopped_after", "runs_whole", "completed_at")
     ),
+    "DROP INDEX ix_audit_events_actor",
+    "DROP INDEX ix_team_invites_created_by",
+    *(f"DROP TABLE {name}" for name in ("outbox_mails", "mailed_secrets", "mail_preferences")),
+    "ALTER TABLE competitions DROP COLUMN closing_told_for",
+    "DROP INDEX ix_users_username_skeleton",
+    "DROP INDEX ix_teams_competition_skeleton",
+    "ALTER TABLE users DROP COLUMN username_skeleton",
+    "ALTER TABLE teams DROP COLUMN name_skeleton",
     "DROP TABLE terms_acceptances",
     "ALTER TABLE competitions DROP COLUMN photographs_deleted_at",
     "ALTER TABLE competitions DROP COLUMN edited_at",

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from lethe.evaluator.contract.faults import Fault, FaultCode
 from lethe.evaluator.contract.specification import QuotasSpec
 from lethe.server.hosting import account_administration, creation
-from lethe.server.models import Submission, UploadAttempt
+from lethe.server.models import Submission, UploadAttempt, User
 from lethe.server.models.times import utc_now
 from tests.integration.server.conftest import GOOD, SLUG, Site, upload
 
@@ -102,7 +102,13 @@ def test_addresses_have_attempts_too(site: Site) -> None:
     with site.register("ann") as ann, site.register("bob") as bob:
         assert upload(ann, file(1)).status_code == 202
         assert upload(bob, file(1)).status_code == 202
-        assert code_of(upload(bob, file(2))) == (429, "attempts_used")
+        refused = upload(bob, file(2))
+        assert code_of(refused) == (429, "attempts_used")
+        assert "LETHE_ATTEMPTS_PER_ADDRESS" in refused.json()["detail"]
+        with site.context.database.write() as session:  # a day later, bob is known at this address
+            session.execute(update(User).where(User.username == "bob").values(created_at=utc_now() - timedelta(days=2)))
+        assert upload(bob, file(3)).status_code == 202
+        assert code_of(upload(ann, file(3))) == (429, "attempts_used")
 
 
 def test_refunds(site: Site) -> None:

@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 -- revision 0026
+=======
+-- revision 0027
+>>>>>>> wD
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -67,6 +71,7 @@ CREATE TABLE competitions (
     benchmark_ended_at DATETIME
     edited_at DATETIME
     photographs_deleted_at DATETIME
+    closing_told_for DATETIME
     CONSTRAINT pk_competitions PRIMARY KEY (id)
     CONSTRAINT uq_competitions_slug UNIQUE (slug)
 );
@@ -118,6 +123,28 @@ CREATE TABLE leases (
     expires_at DATETIME NOT NULL
     CONSTRAINT pk_leases PRIMARY KEY (name)
 );
+CREATE TABLE mail_preferences (
+    user_id CHAR(32) NOT NULL
+    confirmed_at DATETIME
+    notices JSON NOT NULL
+    is_daily BOOLEAN NOT NULL
+    "key" VARCHAR(64) NOT NULL
+    CONSTRAINT fk_mail_preferences_user_id FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE
+    CONSTRAINT pk_mail_preferences PRIMARY KEY (user_id)
+    CONSTRAINT uq_mail_preferences_key UNIQUE ("key")
+);
+CREATE TABLE mailed_secrets (
+    user_id CHAR(32) NOT NULL
+    purpose VARCHAR(8) NOT NULL
+    address VARCHAR(254) NOT NULL
+    digest VARCHAR(64) NOT NULL
+    expires_at DATETIME NOT NULL
+    id CHAR(32) NOT NULL
+    created_at DATETIME NOT NULL
+    CONSTRAINT fk_mailed_secrets_user_id FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE
+    CONSTRAINT pk_mailed_secrets PRIMARY KEY (id)
+    CONSTRAINT uq_mailed_secrets_digest UNIQUE (digest)
+);
 CREATE TABLE model_orders (
     bank_digest VARCHAR(64) NOT NULL
     model_index INTEGER NOT NULL
@@ -142,6 +169,18 @@ CREATE TABLE oracle_banks (
     offered INTEGER NOT NULL
     created_at DATETIME NOT NULL
     CONSTRAINT pk_oracle_banks PRIMARY KEY (digest)
+);
+CREATE TABLE outbox_mails (
+    user_id CHAR(32)
+    kind VARCHAR(16) NOT NULL
+    details JSON NOT NULL
+    due_at DATETIME NOT NULL
+    retry_at DATETIME NOT NULL
+    attempts INTEGER NOT NULL
+    id CHAR(32) NOT NULL
+    created_at DATETIME NOT NULL
+    CONSTRAINT fk_outbox_mails_user_id FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE
+    CONSTRAINT pk_outbox_mails PRIMARY KEY (id)
 );
 CREATE TABLE output_packs (
     submission_id CHAR(32) NOT NULL
@@ -302,6 +341,7 @@ CREATE TABLE teams (
     is_baseline BOOLEAN DEFAULT 0 NOT NULL
     disqualified_reason VARCHAR(500)
     submissions INTEGER DEFAULT '0' NOT NULL
+    name_skeleton VARCHAR(160)
     CONSTRAINT fk_teams_competition_id FOREIGN KEY(competition_id) REFERENCES competitions (id)
     CONSTRAINT pk_teams PRIMARY KEY (id)
     CONSTRAINT uq_teams_competition_id_name_key UNIQUE (competition_id, name_key)
@@ -332,6 +372,7 @@ CREATE TABLE users (
     created_at DATETIME NOT NULL
     is_operator BOOLEAN DEFAULT 0 NOT NULL
     disabled_at DATETIME
+    username_skeleton VARCHAR(160)
     CONSTRAINT pk_users PRIMARY KEY (id)
     CONSTRAINT uq_users_email_key UNIQUE (email_key)
     CONSTRAINT uq_users_username_key UNIQUE (username_key)
@@ -415,12 +456,16 @@ CREATE TABLE workers (
 );
 CREATE INDEX ix_announcements_competition_created ON announcements (competition_id, created_at);
 CREATE INDEX ix_api_tokens_user_id ON api_tokens (user_id);
+CREATE INDEX ix_audit_events_actor ON audit_events (actor);
 CREATE INDEX ix_audit_events_competition_created ON audit_events (competition_id, created_at, id);
 CREATE INDEX ix_audit_events_created ON audit_events (created_at, id);
 CREATE INDEX ix_competition_hosts_user_id ON competition_hosts (user_id);
 CREATE INDEX ix_former_scores_score ON former_scores (score_id, created_at);
 CREATE INDEX ix_known_addresses_user_id ON known_addresses (user_id);
+CREATE INDEX ix_mailed_secrets_user_id ON mailed_secrets (user_id);
 CREATE INDEX ix_model_orders_state ON model_orders (state);
+CREATE INDEX ix_outbox_mails_retry ON outbox_mails (retry_at);
+CREATE INDEX ix_outbox_mails_user_id ON outbox_mails (user_id);
 CREATE INDEX ix_scores_best ON scores (competition_id, evaluation, final_score);
 CREATE INDEX ix_scores_undrawn ON scores (created_at) WHERE plots IS NULL AND submission_id IS NOT NULL;
 CREATE INDEX ix_scores_unmeasured ON scores (created_at) WHERE measures IS NULL OR measures_asked;
@@ -434,8 +479,11 @@ CREATE INDEX ix_submissions_team_created ON submissions (team_id, created_at);
 CREATE INDEX ix_submissions_team_form ON submissions (team_id, form_sha256);
 CREATE INDEX ix_submissions_team_shape ON submissions (team_id, shape_sha256);
 CREATE INDEX ix_submissions_team_source ON submissions (team_id, source_sha256);
+CREATE INDEX ix_team_invites_created_by ON team_invites (created_by);
 CREATE INDEX ix_team_invites_team_id ON team_invites (team_id);
 CREATE INDEX ix_team_members_team_id ON team_members (team_id);
+CREATE UNIQUE INDEX ix_teams_competition_skeleton ON teams (competition_id, name_skeleton);
+CREATE UNIQUE INDEX ix_users_username_skeleton ON users (username_skeleton);
 CREATE INDEX ix_web_sessions_user_id ON web_sessions (user_id);
 CREATE INDEX ix_work_items_claim ON work_items (state, stage, created_at);
 CREATE INDEX ix_work_items_done ON work_items (stage, done_at) WHERE done_at IS NOT NULL;

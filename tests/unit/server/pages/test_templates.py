@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from jinja2 import nodes
 
-from lethe.server.pages.account.view import AccountPage, LoginForm, RegistrationForm
+from lethe.server.pages.account.view import AccountPage, LinkPage, LoginForm, RegistrationForm, ResetForm
 from lethe.server.pages.analysis.view import AnalysisPage
 from lethe.server.pages.competition.view import CompetitionPage, HomePage
 from lethe.server.pages.errors.view import ErrorsPage
@@ -25,8 +25,10 @@ from lethe.server.pages.upload.view import UploadPage
 
 VIEWS: dict[str, Any] = {
     "account/account.html": AccountPage,
+    "account/link.html": LinkPage,
     "account/login.html": LoginForm,
     "account/register.html": RegistrationForm,
+    "account/reset.html": ResetForm,
     "analysis/analysis.html": AnalysisPage,
     "competition/competition.html": CompetitionPage,
     "competition/home.html": HomePage,

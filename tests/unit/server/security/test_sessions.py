@@ -226,10 +226,12 @@ def test_wrong_passwords_from_a_known_address_slow_it_down_before_they_end(app: 
 
 def test_a_flood_from_an_address_does_not_refuse_those_who_are_known_there(app: FastAPI, slowed: list[float]) -> None:
     with_rule = asker(app)
-    rates, rule = app.state.context.rates, login.PER_ADDRESS
-    while rates.wait_s(rule, "login", "127.0.0.1") is None:
+    rates, rule = app.state.context.rates, parse(app.state.context.settings.logins_per_address)
+    while rates.wait_s(rule, "login", "logins_per_address", "127.0.0.1") is None:
         pass
-    assert with_rule("POST", "/api/v1/session", json={**WRONG, "username": "bob"}).status_code == 429
+    refused = with_rule("POST", "/api/v1/session", json={**WRONG, "username": "bob"})
+    assert refused.status_code == 429
+    assert "ask the operator of this server, who can raise LETHE_LOGINS_PER_ADDRESS" in refused.json()["detail"]
     assert log_in(with_rule)
     assert slowed == []
 

@@ -1,0 +1,95 @@
+"""SQL of what is stored about a person."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from lethe.server.models import (
+    ApiToken,
+    AuditEvent,
+    Competition,
+    CompetitionHost,
+    IdempotencyKey,
+    KnownAddress,
+    MailedSecret,
+    MailPreference,
+    OutboxMail,
+    Submission,
+    Team,
+    TeamInvite,
+    TeamMember,
+    TermsAcceptance,
+    User,
+    WebSession,
+)
+
+
+def rows_about(session: Session, user: User) -> dict[str, Any]:
+    """Return what tables have about `user`, by what it is."""
+    # By team, for which there is an index: whoever has submitted stays in the team.
+    own_teams = select(TeamMember.team_id).where(TeamMember.user_id == user.id)
+    selects = {
+        "teams": select(Competition.slug.label("competition"), Team.name, TeamMember.team_id)
+        .join(Team, Team.id == TeamMember.team_id)
+        .join(Competition, Competition.id == TeamMember.competition_id)
+        .where(TeamMember.user_id == user.id),
+        "hosted_competitions": select(Competition.slug)
+        .join(CompetitionHost, CompetitionHost.competition_id == Competition.id)
+        .where(CompetitionHost.user_id == user.id),
+        "submissions": select(
+            Submission.id, Competition.slug.label("competition"), Submission.filename, Submission.created_at,
+            Submission.method, Submission.note, Submission.link, Submission.licence,
+        )
+        .join(Competition, Competition.id == Submission.competition_id)
+        .where(Submission.team_id.in_(own_teams), Submission.user_id == user.id),
+        "tokens": select(ApiToken.name, ApiToken.created_at, ApiToken.expires_at, ApiToken.last_used_at).where(
+            ApiToken.user_id == user.id
+        ),
+        "sessions": select(WebSession.created_at, WebSession.expires_at).where(WebSession.user_id == user.id),
+        "known_addresses": select(KnownAddress.digest, KnownAddress.seen_at).where(KnownAddress.user_id == user.id),
+        "terms_accepted": select(
+            Competition.slug.label("competition"), TermsAcceptance.terms_sha256, TermsAcceptance.accepted_at
+        )
+        .join(Competition, Competition.id == TermsAcceptance.competition_id)
+        .where(TermsAcceptance.user_id == user.id),
+        "invitations": select(TeamInvite.team_id, TeamInvite.created_at, TeamInvite.accepted_at).where(
+            TeamInvite.created_by == user.id
+        ),
+        "mails_waiting": select(OutboxMail.kind, OutboxMail.created_at).where(OutboxMail.user_id == user.id),
+        "actions": select(AuditEvent.created_at, AuditEvent.action, AuditEvent.target).where(
+            AuditEvent.actor == f"user:{user.username}"
+        ),
+    }  # fmt: skip
+    return {name: [_document(row._mapping) for row in session.execute(query)] for name, query in selects.items()}
+
+
+def delete_rows_about(session: Session, user: User) -> None:
+    """Delete what tables have about `user`; submissions, memberships, accepted terms and used invitations stay."""
+    for table in (KnownAddress, MailedSecret, MailPreference, OutboxMail, IdempotencyKey, CompetitionHost):
+        session.execute(delete(table).where(table.user_id == user.id))
+    session.execute(delete(TeamInvite).where(TeamInvite.created_by == user.id, TeamInvite.accepted_at.is_(None)))
+
+
+def count_operators(session: Session) -> int:
+    """Return how many enabled operators the site has."""
+    return session.scalar(select(func.count()).where(User.is_operator, User.disabled_at.is_(None))) or 0
+
+
+def is_alone(session: Session, team_id: UUID) -> bool:
+    """Return whether a team has one member."""
+    return session.scalar(select(func.count()).where(TeamMember.team_id == team_id)) == 1
+
+
+def rename_in_audit_log(session: Session, former: str, name: str) -> None:
+    """Let the audit log say `name` where it says who did something, or to whom it was done."""
+    session.execute(update(AuditEvent).where(AuditEvent.actor == f"user:{former}").values(actor=f"user:{name}"))
+    session.execute(
+        update(AuditEvent).where(AuditEvent.action.startswith("user."), AuditEvent.target == former).values(target=name)
+    )
+
+
+def _document(row: Any) -> dict[str, Any]:
+    return {name: value.isoformat() if hasattr(value, "isoformat") else str(value) if isinstance(value, UUID) else value
+            for name, value in row.items()}  # fmt: skip

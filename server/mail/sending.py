@@ -1,0 +1,75 @@
+"""Sends what is due in the outbox, one mail at a time."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from lethe.server.context import Context
+from lethe.server.logs import get_logger
+from lethe.server.mail import queries
+from lethe.server.mail.outbox import CHATTY
+from lethe.server.mail.texts import Letter, write_letter
+from lethe.server.mail.transport import MailPostponed, MailRefused, as_message, deliver
+from lethe.server.models import OutboxMail
+from lethe.server.models.times import utc_now
+
+log = get_logger(__name__)
+
+KEPT = timedelta(days=4)
+"""A mail that could not be sent for so long is given up."""
+FIRST_RETRY_S, LONGEST_RETRY_S = 60.0, 4 * 3600.0
+
+
+def send_next(context: Context) -> bool:
+    """Send the mail that has waited longest; False if none is due, or the mail server takes none now.
+
+    A mail is postponed before it is tried, so a process that dies over it does not hold it up, and no two processes
+    have it at a time. Nothing is lost: it leaves the outbox when the server has taken it, or refused it for good.
+    """
+    server = context.settings.mail_server
+    if server is None:
+        return False
+    with context.database.write() as session:
+        mail = queries.next_mail(session, utc_now())
+        if mail is None:
+            return False
+        mails = [mail, *(queries.due_with(session, mail, utc_now()) if mail.kind in CHATTY else ())]
+        letter = write_letter(session, mails, context.settings.public_url)
+        ids, kind, attempts = [one.id for one in mails], mail.kind, mail.attempts + 1
+        for one in mails:
+            _postpone(one)
+        if letter is None:
+            queries.delete_mails(session, ids)
+    return True if letter is None else _send(context, letter, ids, kind, attempts)
+
+
+def drop_stale(context: Context) -> None:
+    """Give up mails that could not be sent for `KEPT`, and those of a site that sends none any more."""
+    with context.database.write() as session:
+        dropped = queries.delete_due_before(session, utc_now() - KEPT)
+    if dropped:
+        log.error("mails_given_up", count=dropped)
+
+
+def _send(context: Context, letter: Letter, ids: Sequence[UUID], kind: str, attempts: int) -> bool:
+    server = context.settings.mail_server
+    if server is None:
+        return False
+    try:
+        deliver(server, as_message(letter, context.settings.mail_from))
+    except MailPostponed as error:
+        log.warning("mail_postponed", kind=kind, attempts=attempts, error=str(error))
+        return False
+    except MailRefused as error:
+        log.error("mail_refused", kind=kind, error=str(error))  # noqa: TRY400 - one line says it all
+    else:
+        log.info("mail_sent", kind=kind, attempts=attempts)
+    with context.database.write() as session:
+        queries.delete_mails(session, ids)
+    return True
+
+
+def _postpone(mail: OutboxMail) -> None:
+    wait_s = min(FIRST_RETRY_S * 2**mail.attempts, LONGEST_RETRY_S)
+    mail.attempts += 1
+    mail.retry_at = utc_now() + timedelta(seconds=wait_s)

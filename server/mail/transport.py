@@ -1,0 +1,75 @@
+"""The way of a mail to the mail server: SMTP, encrypted and verified."""
+
+import smtplib
+import ssl
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid, parseaddr
+
+from lethe.server.errors import PlatformError
+from lethe.server.mail.texts import Letter
+from lethe.server.models.times import utc_now
+from lethe.server.settings import MailServer
+
+TIMEOUT_S = 30.0
+PERMANENT = 500
+
+
+class MailRefused(PlatformError):
+    """The mail server will never take this mail, such as for an address that it does not know."""
+
+
+class MailPostponed(PlatformError):
+    """The mail server is away, or does not take the mail now."""
+
+
+def as_message(letter: Letter, sender: str) -> EmailMessage:
+    """Return `letter` as a mail from `sender`; raises MailRefused for an address that no mail can have."""
+    name, own = parseaddr(sender)
+    message = EmailMessage()
+    try:
+        message["From"] = Address(name, addr_spec=own)
+        message["To"] = Address(addr_spec=letter.to)
+    except (ValueError, IndexError) as error:
+        raise MailRefused(f"no mail can be sent to this address: {error}") from error
+    message["Subject"] = letter.subject
+    message["Date"] = format_datetime(utc_now())
+    message["Message-ID"] = make_msgid(domain=own.rpartition("@")[2])
+    message["Auto-Submitted"] = "auto-generated"
+    if letter.unsubscribe:
+        message["List-Unsubscribe"] = f"<{letter.unsubscribe}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
+    message.set_content(letter.text, cte="quoted-printable")
+    return message
+
+
+def deliver(server: MailServer, message: EmailMessage) -> None:
+    """Give `message` to the mail server; raises MailRefused and MailPostponed."""
+    try:
+        with _connect(server) as smtp:
+            if server.username:
+                smtp.login(server.username, server.password)
+            smtp.send_message(message)
+    except smtplib.SMTPNotSupportedError as error:
+        raise MailRefused(str(error)) from error
+    except smtplib.SMTPRecipientsRefused as error:
+        code = max(code for code, _ in error.recipients.values())
+        raise (MailRefused if code >= PERMANENT else MailPostponed)(f"the recipient was refused: {code}") from error
+    except smtplib.SMTPDataError as error:
+        raise (MailRefused if error.smtp_code >= PERMANENT else MailPostponed)(str(error)) from error
+    except (OSError, smtplib.SMTPException) as error:
+        raise MailPostponed(f"{server.host}:{server.port}: {error}") from error
+
+
+def _connect(server: MailServer) -> smtplib.SMTP:
+    verified = ssl.create_default_context()
+    if server.tls == "implicit":
+        return smtplib.SMTP_SSL(server.host, server.port, timeout=TIMEOUT_S, context=verified)
+    smtp = smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_S)
+    if server.tls == "starttls":
+        try:
+            smtp.starttls(context=verified)
+        except (OSError, smtplib.SMTPException) as error:
+            smtp.close()
+            raise MailPostponed(f"{server.host}:{server.port} does not encrypt: {error}") from error
+    return smtp

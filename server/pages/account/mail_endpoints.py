@@ -1,0 +1,230 @@
+"""Routes of an account's name, address and notices, and of the links in mails."""
+
+from functools import partial
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Form, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, Response
+from pydantic import ValidationError
+
+from lethe.server.accounts import addresses
+from lethe.server.accounts.schemas import MeChange, PasswordReset
+from lethe.server.context import AppContext, Context
+from lethe.server.errors import RequestError
+from lethe.server.hosting.personal_data import delete_own_account, personal_data
+from lethe.server.http.client_address import client_address
+from lethe.server.mail.outbox import NOTICES, Kind
+from lethe.server.models import User
+from lethe.server.pages.account.endpoints import show_account
+from lethe.server.pages.account.view import LinkPage, ResetForm
+from lethe.server.pages.forms import (
+    notice,
+    redirect,
+    redirect_to_login,
+    refusal_status,
+    refusal_text,
+    with_retry_after,
+)
+from lethe.server.pages.rendering import SECURITY_HEADERS, render_page
+from lethe.server.security.login import check_password, count_mail
+from lethe.server.security.passwords import hash_password
+from lethe.server.security.sessions import FormVisitor, OptionalVisitor, SameOrigin, Visitor, clear_cookie
+
+router = APIRouter(include_in_schema=False)
+
+Text = Annotated[str, Form(max_length=1_000)]
+
+
+@router.post("/account/identity")
+async def change_identity(
+    request: Request,
+    context: AppContext,
+    visitor: FormVisitor,
+    new_username: Text = "",
+    email: Text = "",
+    password: Text = "",
+) -> Response:
+    """Change my user name or my address."""
+    try:
+        user = await check_password(context, visitor.user.username, password, address=client_address(request.scope))
+        change = MeChange(
+            username=new_username if new_username != user.username else None,
+            email=email if email != user.email else None,
+        )
+        await run_in_threadpool(_change, context, visitor, change)
+    except (RequestError, ValidationError) as error:
+        return await run_in_threadpool(_refused, request, context, visitor, error)
+    is_mailed = change.email is not None and context.settings.mail_server is not None
+    return redirect("/account", "mailed" if is_mailed else "saved")
+
+
+@router.post("/account/notices")
+def choose_notices(
+    request: Request,
+    context: AppContext,
+    visitor: FormVisitor,
+    notices: Annotated[list[str] | None, Form(max_length=20)] = None,
+    daily: Text = "",
+) -> Response:
+    """Choose what I am told by mail."""
+    try:
+        _change(context, visitor, MeChange.model_validate({"notices": notices or [], "daily_digest": bool(daily)}))
+    except (RequestError, ValidationError) as error:
+        return _refused(request, context, visitor, error)
+    return redirect("/account", "saved")
+
+
+@router.post("/account/confirmation")
+def ask_for_confirmation(request: Request, context: AppContext, visitor: FormVisitor) -> Response:
+    """Have the link that confirms my address mailed again."""
+    try:
+        addresses.require_mail(context)
+        count_mail(context, visitor.user.username)
+        with context.database.write() as session:
+            addresses.request_confirmation(session, visitor.user.id, visitor.user.email)
+    except RequestError as error:
+        return _refused(request, context, visitor, error)
+    return redirect("/account", "mailed")
+
+
+@router.get("/account/data.json")
+def download_data(request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
+    """Download what is stored about me."""
+    if visitor is None:
+        return redirect_to_login(request)
+    with context.database.read() as session:
+        document = personal_data(session, visitor.user)
+    name = f"attachment; filename=lethe-{visitor.user.username}.json"
+    return JSONResponse(
+        document, headers={**SECURITY_HEADERS, "Content-Disposition": name, "Cache-Control": "no-store"}
+    )
+
+
+@router.post("/account/delete")
+async def delete(
+    request: Request, context: AppContext, visitor: FormVisitor, password: Text = "", sure: Text = ""
+) -> Response:
+    """Delete my account."""
+    try:
+        await check_password(context, visitor.user.username, password, address=client_address(request.scope))
+        if sure != "yes":
+            return redirect("/account")
+        await run_in_threadpool(_delete, context, visitor)
+    except RequestError as error:
+        return await run_in_threadpool(_refused, request, context, visitor, error)
+    answer = redirect("/login", "account-deleted")
+    clear_cookie(request, answer)
+    return answer
+
+
+@router.get("/reset")
+def reset_form(request: Request, context: AppContext) -> Response:
+    """Show the form that asks for a new password."""
+    addresses.require_mail(context)
+    return render_page(request, "account/reset.html", ResetForm(notice=notice(request)), cacheable=False)
+
+
+@router.post("/reset")
+def ask_for_reset(request: Request, context: AppContext, _: SameOrigin, account: Text = "") -> Response:
+    """Have a link for a new password mailed; the answer says nothing about accounts."""
+    try:
+        addresses.require_mail(context)
+        count_mail(context, account, address=client_address(request.scope))
+        with context.database.write() as session:
+            addresses.request_reset(session, account[:254])
+    except RequestError as error:
+        form = ResetForm(problem=refusal_text(error))
+        return with_retry_after(render_page(request, "account/reset.html", form, status=error.status), error)
+    return redirect("/reset", "reset-mailed")
+
+
+@router.get("/reset/{token}")
+def new_password_form(token: str, request: Request, context: AppContext) -> Response:
+    """Show the form for a new password, if the link still works."""
+    try:
+        with context.database.read() as session:
+            addresses.require_valid_link(session, token, "reset")
+    except RequestError as error:
+        return render_page(request, "account/reset.html", ResetForm(problem=str(error)), status=error.status)
+    return render_page(request, "account/reset.html", ResetForm(token=token), cacheable=False)
+
+
+@router.post("/reset/{token}")
+def set_new_password(
+    token: str, request: Request, context: AppContext, _: SameOrigin, new_password: Text = "", end_access: Text = ""
+) -> Response:
+    """Set a new password with the link of a mail."""
+    try:
+        new = PasswordReset(token=token, new_password=new_password, end_access=bool(end_access))
+        with context.database.read() as session:
+            addresses.require_valid_link(session, new.token, "reset")
+        password_hash = hash_password(new.new_password)
+        with context.database.write() as session:
+            addresses.reset_password(session, new.token, password_hash, ends_access=new.end_access)
+    except (RequestError, ValidationError) as error:
+        kept = token if isinstance(error, ValidationError) else ""
+        form = ResetForm(problem=refusal_text(error, PasswordReset), token=kept)
+        return render_page(request, "account/reset.html", form, status=refusal_status(error))
+    return redirect("/login", "reset")
+
+
+@router.get("/confirm/{token}")
+def confirmation_form(token: str, request: Request) -> Response:
+    """Show what the link of a mail does."""
+    return render_page(request, "account/link.html", _confirmation(token), cacheable=False)
+
+
+@router.post("/confirm/{token}")
+def confirm(token: str, request: Request, context: AppContext, _: SameOrigin) -> Response:
+    """Confirm an address."""
+    try:
+        with context.database.write() as session:
+            addresses.confirm_address(session, token)
+    except RequestError as error:
+        page = _confirmation(token, problem=str(error))
+        return render_page(request, "account/link.html", page, status=error.status)
+    return redirect("/account", "confirmed")
+
+
+@router.get("/unsubscribe/{key}/{kind}")
+def unsubscribe_form(key: str, kind: str, request: Request) -> Response:
+    """Show what the link of a mail does."""
+    return render_page(request, "account/link.html", _unsubscribing(key, kind, notice(request)), cacheable=False)
+
+
+@router.post("/unsubscribe/{key}/{kind}")
+def unsubscribe(key: str, kind: str, context: AppContext) -> Response:
+    """End mails of one kind. Mail programs post here by themselves (RFC 8058), so it asks for no login."""
+    with context.database.write() as session:
+        addresses.unsubscribe(session, key, kind)
+    return redirect(f"/unsubscribe/{quote(key)}/{quote(kind)}", "unsubscribed")
+
+
+def _confirmation(token: str, problem: str = "") -> LinkPage:
+    action = f"/confirm/{quote(token)}"
+    return LinkPage("Confirm your address", "This makes the address your account's.", action, "Confirm", problem)
+
+
+def _unsubscribing(key: str, kind: str, notice: str) -> LinkPage:
+    what = NOTICES.get(Kind(kind), "") if kind in NOTICES else "of this kind"
+    action = f"/unsubscribe/{quote(key)}/{quote(kind)}"
+    return LinkPage("No more of these mails", f"You will get no more mails: {what}.", action, "Unsubscribe", "", notice)
+
+
+def _change(context: Context, visitor: Visitor, change: MeChange) -> None:
+    with context.database.write() as session:
+        user = session.get_one(User, visitor.user.id, with_for_update=True)
+        addresses.change_account(session, user, change, sends_mail=context.settings.mail_server is not None)
+
+
+def _delete(context: Context, visitor: Visitor) -> None:
+    with context.database.write() as session:
+        delete_own_account(session, visitor.user)
+
+
+def _refused(request: Request, context: Context, visitor: Visitor, error: RequestError | ValidationError) -> Response:
+    problem = refusal_text(error, MeChange)
+    show = partial(show_account, request, context, visitor, problem=problem, status=refusal_status(error))
+    return with_retry_after(show(), error)
