@@ -94,7 +94,8 @@ def _routes() -> list[BaseRoute]:
     site.include_router(oracles.router)
     api = APIRouter(prefix="/api/v1")
     for part in (
-        accounts, account_endpoints, competitions, hosts, teams, submissions, descriptions, evidence, leaderboard, audit,
+        accounts, account_endpoints, competitions, hosts, teams, submissions, descriptions, evidence, leaderboard,
+        audit,
     ):  # fmt: skip
         api.include_router(part.router)
     site.include_router(api)

@@ -286,8 +286,8 @@ class EvaluationSpec(Contract):
         tuple[int, ...],
         Field(
             description="After so many runs a submission is compared with its team's best, and stops if it is "
-            "significantly worse; multiples of 16 and of chunk_runs, ascending, below runs; empty: all runs always",
-            examples=[[64, 128, 256]],
+            "significantly worse, as [64, 128, 256] of 512; multiples of 16 and of chunk_runs, ascending, below runs; "
+            "empty: all runs always",
         ),
         SeenBy.EVERYBODY,
     ] = ()

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
--- revision 0026
-=======
--- revision 0027
->>>>>>> wD
+-- revision 0025
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)

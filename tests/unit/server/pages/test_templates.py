@@ -12,11 +12,14 @@ from jinja2 import nodes
 from lethe.server.pages.account.view import AccountPage, LinkPage, LoginForm, RegistrationForm, ResetForm
 from lethe.server.pages.analysis.view import AnalysisPage
 from lethe.server.pages.competition.view import CompetitionPage, HomePage
+from lethe.server.pages.deletion.view import DeletionPage
 from lethe.server.pages.errors.view import ErrorsPage
 from lethe.server.pages.host.view import HostPage
+from lethe.server.pages.hosted.view import DetailsPage, HostedPage
 from lethe.server.pages.leaderboard.view import LeaderboardPage
 from lethe.server.pages.rendering import PAGES, TEMPLATES, template_environment
 from lethe.server.pages.sources.view import SourcePage, SourcesPage
+from lethe.server.pages.specification.view import EditPage
 from lethe.server.pages.submission.view import SubmissionPage
 from lethe.server.pages.submissions.compare import ComparePage
 from lethe.server.pages.submissions.view import SubmissionsPage
@@ -32,11 +35,15 @@ VIEWS: dict[str, Any] = {
     "analysis/analysis.html": AnalysisPage,
     "competition/competition.html": CompetitionPage,
     "competition/home.html": HomePage,
+    "deletion/deletion.html": DeletionPage,
     "errors/errors.html": ErrorsPage,
     "host/host.html": HostPage,
+    "hosted/details.html": DetailsPage,
+    "hosted/hosted.html": HostedPage,
     "leaderboard/leaderboard.html": LeaderboardPage,
     "sources/source.html": SourcePage,
     "sources/sources.html": SourcesPage,
+    "specification/edit.html": EditPage,
     "submission/submission.html": SubmissionPage,
     "submissions/compare.html": ComparePage,
     "submissions/submissions.html": SubmissionsPage,
