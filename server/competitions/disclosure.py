@@ -25,7 +25,16 @@ ROUNDED_PLOTS = frozenset({"histogram"})
 """Plots that are drawn from rounded numbers. The others have each image's epsilon and each run's accuracy and time."""
 PROGRESS_STEPS = 10
 PROGRESS_EVERY_S = 30.0
-PUBLIC_RECEIPT = ("source_sha256", "metric_version", "evaluation", "runs", "oracles", "environments", "sandbox_modes")
+PUBLIC_RECEIPT = (
+    "source_sha256",
+    "metric_version",
+    "evaluation",
+    "runs",
+    "oracles",
+    "imported_oracles",
+    "environments",
+    "sandbox_modes",
+)
 KEYED_RECEIPT = {
     "data_sha256": "data_mark",
     "evaluation_sha256": "labels_mark",
