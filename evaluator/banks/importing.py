@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +71,7 @@ def import_models(
     split: PreparedSplit,
     store: ArtifactStore,
     *,
+    most: int,
     checks_margins: bool,
     jobs: int | None,
     progress: ReportProgress,
@@ -80,6 +82,8 @@ def import_models(
     trained; a model that the bank has already, seed and weights, is kept. Raises FolderInvalid, which names the file,
     and TrainerKilled when a process died.
     """
+    if len(given) > most:
+        raise FolderInvalid(f"{given[0].path.parent} has {len(given)} models, and the bank has room for {most}")
     with scratch_folder("lethe-import-") as folder:
         models = _compute(given, bank, store, folder, jobs, progress)
         original = read_outputs(store.get(split.original_outputs))
@@ -158,6 +162,7 @@ def read_model(task: ImportTask) -> ImportedModel:
     return ImportedModel(outputs=outputs, processor=processor())
 
 
+@cache
 def _evaluation(path: Path) -> "dict[str, Tensor]":
     from safetensors.torch import load_file
 
@@ -188,7 +193,7 @@ def _read_state(file: Path) -> "Mapping[str, Tensor]":
 
 
 def _ordered(state: "Mapping[str, Tensor]", network: "nn.Module") -> "dict[str, Tensor]":
-    """The tensors in the network's order; raises FolderInvalid when they are not those of the network, or not finite."""
+    """The tensors in the network's order; raises FolderInvalid for tensors of another network, or that are not finite."""
     wanted = network.state_dict()
     absent, strange = wanted.keys() - state.keys(), state.keys() - wanted.keys()
     if absent or strange:

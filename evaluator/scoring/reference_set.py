@@ -24,8 +24,8 @@ class ReferenceSet:
 
     `labels` and `person_id`: (E,) int64, of the forget examples. `others` is the second pool of oracles, and `ceiling`
     its score. `copied`: (n,) int64, which forget examples were copied; `copies` are the first pool's margins (N, n)
-    on the copies, by what was done to them. Competitions older than copies have none. `imported` of the oracles in
-    both pools were trained elsewhere.
+    on the copies, by what was done to them. Competitions older than copies have none. `imported` of the first
+    pool were trained elsewhere.
     """
 
     metric: MetricSpec
@@ -112,7 +112,7 @@ def load_reference_set(artifacts: ArtifactStore, metric: MetricSpec, against: Or
         load_pool(artifacts, bank, against.oracles),
         load_pool(artifacts, bank, against.others),
         read_outputs(artifacts.get(against.split.original_outputs)),
-        imported=count_imported(artifacts, bank, {*against.oracles, *against.others}),
+        imported=count_imported(artifacts, bank, against.oracles),
     )
 
 

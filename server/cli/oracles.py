@@ -76,9 +76,7 @@ def import_(
         on_interrupt("To continue the import, repeat the command: what is stored already is kept."),
         training_progress() as progress,
     ):
-        count, missing = oracle_files.import_oracles(
-            context, slug, folder, split=split, jobs=jobs, progress=progress
-        )
+        count, missing = oracle_files.import_oracles(context, slug, folder, split=split, jobs=jobs, progress=progress)
     text = f"{count} oracles imported into the {split} bank of {slug}; every receipt will say so."
     if missing:
         text += f"\n{missing} are missing; to train them: lethe admin oracles seed {slug}"

@@ -49,13 +49,12 @@ def import_oracles(
             raise ModelsInTraining(f"oracles are being trained: wait, or run lethe admin oracles recall {slug} first")
     try:
         given = read_folder(folder)
-        if len(given) > bank.wanted:
-            raise FolderInvalid(f"{folder} has {len(given)} models, and the {split} bank of {slug} only {bank.wanted}")
         count = import_models(
             given,
             bank.identity,
             prepared.splits[split],
             context.artifacts,
+            most=bank.wanted,
             checks_margins=not spec.split.forget,
             jobs=jobs,
             progress=progress,

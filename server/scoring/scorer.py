@@ -111,9 +111,7 @@ class Scorer:
         except (ArtifactError, OutputsInvalid, ValueError) as error:
             _try_later(self._context, order, f"{type(error).__name__}: {error}", counts=True)
         else:
-            if _store(
-                self._context, order, pack, score, findings, imported=reference_set.imported, started=started
-            ):
+            if _store(self._context, order, pack, score, findings, imported=reference_set.imported, started=started):
                 drop_singles(self._context.artifacts, order.outputs)
 
 
