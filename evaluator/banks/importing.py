@@ -193,7 +193,7 @@ def _read_state(file: Path) -> "Mapping[str, Tensor]":
 
 
 def _ordered(state: "Mapping[str, Tensor]", network: "nn.Module") -> "dict[str, Tensor]":
-    """The tensors in the network's order; raises FolderInvalid for tensors of another network, or that are not finite."""
+    """The tensors in the network's order; raises FolderInvalid for another's tensors, or not finite ones."""
     wanted = network.state_dict()
     absent, strange = wanted.keys() - state.keys(), state.keys() - wanted.keys()
     if absent or strange:

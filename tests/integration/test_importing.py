@@ -43,7 +43,7 @@ SPEC = CompetitionSpec(
     title="Tiny",
     data=SyntheticFacesSpec(seed=0, identities=16, images_per_identity=5, image_size=16, classes=2),
     split=SplitSpec(seed=0, retain_sample=8),
-    training=TrainingSpec(epochs=8, batch_size=16),
+    training=TrainingSpec(epochs=2, batch_size=16),
     practice=PracticeSpec(identities=8, oracles=0),
     evaluation=EvaluationSpec(runs=8, oracles=8, ceiling_oracles=8),
 )
@@ -209,10 +209,10 @@ def changed(change: Callable[[dict[str, torch.Tensor]], object]) -> Callable[[Pa
         ("cut.pt", truncate, "not a whole file of tensors"),
         ("cut.safetensors", truncate, "not a whole safetensors file"),
         ("list.pt", lambda path, _: torch.save([1, 2], path), "not a state dict"),
-        ("shape.pt", changed(lambda state: state.update({"fc.weight": torch.zeros(3, 2)})), r"fc\.weight is \(3, 2\)"),
+        ("shape.pt", changed(lambda state: state.update({"fc.weight": torch.zeros(3, 2)})), "fc.weight is (3, 2)"),
         ("half.pt", changed(lambda state: state.update({"fc.bias": state["fc.bias"].half()})), "torch.float16, and in"),
-        ("nan.pt", changed(lambda state: state["fc.bias"].fill_(float("nan"))), r"fc\.bias has numbers that are not"),
-        ("less.pt", changed(lambda state: state.pop("fc.bias")), r"it lacks fc\.bias"),
+        ("nan.pt", changed(lambda state: state["fc.bias"].fill_(float("nan"))), "fc.bias has numbers that are not"),
+        ("less.pt", changed(lambda state: state.pop("fc.bias")), "it lacks fc.bias"),
         ("more.pt", changed(lambda state: state.update({"x": torch.zeros(1)})), "it has x"),
     ],
 )
@@ -237,7 +237,7 @@ def test_files_that_hold_no_model_of_the_network_are_refused(
             batch_size=bank.batch_size,
         )
     )
-    assert fault.replace("\\", "") in found.fault
+    assert fault in found.fault
     assert not (tmp_path / "executed").exists()
     assert not (tmp_path / "checkpoint").exists()
 
@@ -298,6 +298,6 @@ def test_an_export_needs_a_new_folder_and_checkpoints(seeded: Host, exported: Pa
     with pytest.raises(oracle_files.BadOracleFolder, match="is not empty: name a new folder"):
         oracle_files.export_oracles(seeded.context, SPEC.slug, exported, split="public")
     oracles.prune(host.context, SPEC.slug)
-    with pytest.raises(oracle_files.BadOracleFolder, match="the checkpoint of oracle .* was pruned"):
+    with pytest.raises(oracle_files.BadOracleFolder, match=r"the checkpoint of oracle .* was pruned"):
         oracle_files.export_oracles(host.context, SPEC.slug, tmp_path / "new", split="public")
     assert not (tmp_path / "new").exists()
