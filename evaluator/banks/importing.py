@@ -19,13 +19,12 @@ from lethe.evaluator.artifacts.oracles import read_record, record_key, trained_i
 from lethe.evaluator.artifacts.outputs import LOGITS, Outputs, OutputsInvalid, read_outputs, write_outputs
 from lethe.evaluator.artifacts.store import digest_of_file
 from lethe.evaluator.banks.oracle_folder import FolderInvalid, GivenModel
-from lethe.evaluator.banks.seeding import Progress, ReportProgress, store_model
+from lethe.evaluator.banks.seeding import FIRST_ORACLES, Progress, ReportProgress, store_model
 from lethe.evaluator.banks.training_jobs import KILLED, TrainedModel, TrainerKilled, processor, training_pool
 from lethe.evaluator.banks.verification import TOLERANCE
 from lethe.evaluator.contract.bank import BankIdentity
 from lethe.evaluator.contract.prepared_competition import PreparedSplit
 from lethe.evaluator.metrics import margins
-from lethe.evaluator.preparation import FIRST_ORACLES
 from lethe.sandbox.scratch_folders import scratch_folder
 
 if TYPE_CHECKING:
@@ -286,6 +285,7 @@ def _equal(first: NDArray[np.float32], second: NDArray[np.float32]) -> bool:
 def _new_models(models: Sequence[CheckedModel], bank: BankIdentity, store: ArtifactStore) -> dict[int, CheckedModel]:
     """The models that the bank does not have yet, by index; raises FolderInvalid where others were trained."""
     present = {index: read_record(store, bank.digest, index) for index in trained_indices(store, bank.digest)}
+    replaceable = max(present, default=0) < FIRST_ORACLES  # then no score was computed against any of them
     new = {}
     for index, model in enumerate(models):
         record = present.get(index)
@@ -293,7 +293,7 @@ def _new_models(models: Sequence[CheckedModel], bank: BankIdentity, store: Artif
             given = (model.given.seed, digest_of_file(model.checkpoint))
             if given == (record.seed, record.checkpoint.sha256):
                 continue
-            if record.imported or index >= FIRST_ORACLES:
+            if record.imported or not replaceable:
                 raise FolderInvalid(
                     f"{model.given.path}: the bank already has another oracle {index}; models are imported into a bank "
                     "that nothing was seeded or imported into"

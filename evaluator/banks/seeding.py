@@ -12,6 +12,7 @@ from lethe.evaluator.banks.training_jobs import TrainedModel, TrainingPool, Trai
 from lethe.evaluator.contract.bank import BankIdentity
 from lethe.sandbox.scratch_folders import scratch_folder
 
+FIRST_ORACLES = 2  # of each bank, which preparing a competition trains
 SCRATCH = "lethe-training-"
 """What the names of folders begin with in which the data of a bank lie while it is trained.
 

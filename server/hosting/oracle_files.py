@@ -1,20 +1,14 @@
 """The host's trained models: into a competition's bank from a folder, and out of it into one."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lethe.evaluator.artifacts.oracles import trained_indices
 from lethe.server.audit_log.events import record
 from lethe.server.competitions import service
 from lethe.server.context import Context
 from lethe.server.errors import Conflict, InvalidValue
-from lethe.server.hosting.oracles import PRACTICE, Bank, competition_banks, require_unchanged
+from lethe.server.hosting.oracles import PRACTICE, Bank, ReportProgress, competition_banks, require_unchanged
 from lethe.server.queue import training_orders, training_queries
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from lethe.evaluator.banks.seeding import Progress
 
 
 class ModelsInTraining(Conflict):
@@ -30,7 +24,7 @@ class BadOracleFolder(Conflict):
 
 
 def import_oracles(
-    context: Context, slug: str, folder: Path, *, split: str, jobs: int | None, progress: "Callable[[Progress], None]"
+    context: Context, slug: str, folder: Path, *, split: str, jobs: int | None, progress: ReportProgress
 ) -> tuple[int, int]:
     """Import the folder's models as the first oracles of the split's bank; how many were imported, and are missing.
 

@@ -1,7 +1,10 @@
 """Trained models leave one site as checkpoints with a table, and enter another: with the same scores, or not at all."""
 
+import json
+import os
 import pickle
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +20,7 @@ from lethe.evaluator.artifacts.oracles import load_pool, read_identity, read_rec
 from lethe.evaluator.artifacts.outputs import Outputs
 from lethe.evaluator.banks.importing import ImportTask, read_model, require_oracle
 from lethe.evaluator.banks.oracle_folder import TABLE, FolderInvalid, read_folder
+from lethe.evaluator.banks.seeding import FIRST_ORACLES
 from lethe.evaluator.banks.verification import verify_bank
 from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
 from lethe.evaluator.contract.prepared_competition import PreparedCompetition
@@ -27,7 +31,7 @@ from lethe.evaluator.contract.specification import (
     SplitSpec,
     TrainingSpec,
 )
-from lethe.evaluator.preparation import FIRST_ORACLES, prepare
+from lethe.evaluator.preparation import prepare
 from lethe.server.competitions import service
 from lethe.server.context import Context, create_context
 from lethe.server.database.migration import migrate
@@ -35,6 +39,7 @@ from lethe.server.errors import InvalidValue
 from lethe.server.hosting import oracle_files, oracles
 from lethe.server.hosting.calibration import calibrate
 from lethe.server.settings import Settings
+from tests.commands import run_lethe
 
 pytestmark = pytest.mark.slow
 
@@ -65,8 +70,21 @@ class Host:
     def bank(self) -> str:
         return self.prepared.public.bank_digest
 
+    def command(self, name: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        settings = self.context.settings
+        database = settings.database_url
+        assert database is not None
+        where = {
+            "LETHE_DATABASE_URL": database.get_secret_value(),
+            "LETHE_ARTIFACTS_URL": (settings.home.parent / "store").as_uri(),
+        }
+        options = ("--home", str(settings.home), "--json")
+        return run_lethe(
+            "admin", "oracles", name, SPEC.slug, str(folder), *options, environment=os.environ | where, check=False
+        )
+
     def take_in(self, folder: Path, **changes: Any) -> tuple[int, int]:
-        given = {"split": "public", "jobs": 1, "progress": lambda _: None} | changes
+        given: dict[str, Any] = {"split": "public", "jobs": 1, "progress": lambda _: None} | changes
         return oracle_files.import_oracles(self.context, SPEC.slug, folder, **given)
 
 
@@ -136,16 +154,20 @@ def test_models_of_other_seeds_are_marked_and_verified(exported: Path, host: Hos
     torch.save(load_file(exported / "00005.safetensors"), folder / "first.pt")
     shutil.copy(exported / "00006.safetensors", folder / "second.safetensors")
     write_table(folder, ("first.pt", 11), ("second.safetensors", 12))
-    assert host.take_in(folder) == (2, COUNT - 2)
+    done = host.command("import", folder)
+    assert (done.returncode, json.loads(done.stdout)["missing"]) == (0, COUNT - 2), done.stderr
     records = [read_record(host.store, host.bank, index) for index in trained_indices(host.store, host.bank)]
     assert [(one.seed, one.imported) for one in records] == [(11, True), (12, True)]
     assert host.store.get(records[0].checkpoint) == (exported / "00005.safetensors").read_bytes()
     bank = read_identity(host.store, host.bank)
     found = verify_bank(bank, host.store, sample=2, jobs=1, progress=lambda _: None)
     assert (found.sound, found.identical) == (True, 2)
+    assert json.loads(host.command("export", tmp_path / "out").stdout)["oracles"] == 2
+    assert (tmp_path / "out" / TABLE).read_text() == "file,seed\n00000.safetensors,11\n00001.safetensors,12\n"
     write_table(folder, ("first.pt", 13))
-    with pytest.raises(oracle_files.BadOracleFolder, match=r"first\.pt: the bank already has another oracle 0"):
-        host.take_in(folder)
+    refused = host.command("import", folder)
+    assert refused.returncode != 0
+    assert "first.pt: the bank already has another oracle 0" in " ".join(refused.stderr.split())
 
 
 def test_a_refused_import_leaves_nothing_behind(exported: Path, host: Host, tmp_path: Path) -> None:
@@ -168,6 +190,17 @@ def test_a_refused_import_leaves_nothing_behind(exported: Path, host: Host, tmp_
     with pytest.raises(InvalidValue, match="tiny has no final bank; it has: public"):
         host.take_in(folder, split="final")
     assert host.store.list("") == before
+
+
+def test_oracles_of_a_seeded_bank_are_never_replaced(seeded: Host, exported: Path, tmp_path: Path) -> None:
+    shutil.copy(exported / "00003.safetensors", tmp_path / "other.safetensors")
+    write_table(tmp_path, ("other.safetensors", 1))
+    before = seeded.store.list("")
+    with pytest.raises(
+        oracle_files.BadOracleFolder, match=r"other\.safetensors: the bank already has another oracle 0"
+    ):
+        seeded.take_in(tmp_path)
+    assert seeded.store.list("") == before
 
 
 class Executed:
