@@ -11,7 +11,7 @@ from lethe.evaluator.artifacts.oracles import ModelRecord
 from lethe.evaluator.artifacts.outputs import read_outputs, stack_outputs
 from lethe.evaluator.banks.identity import bank_identity
 from lethe.evaluator.banks.network_check import CheckedNetwork, NetworkTrial, check_network
-from lethe.evaluator.banks.seeding import Progress, ReportProgress, fill_banks
+from lethe.evaluator.banks.seeding import FIRST_ORACLES, Progress, ReportProgress, fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
 from lethe.evaluator.contract.prepared_competition import (
     ArtifactRef,
@@ -33,7 +33,6 @@ from lethe.evaluator.data.splits import Split, Splits, draw_splits
 from lethe.evaluator.environment import environment
 
 ORIGINAL_PARTS = ("retain", "forget")
-FIRST_ORACLES = 2
 
 Look = Callable[[Review], None]
 

@@ -20,6 +20,7 @@ class ModelRecord(Contract):
     outputs: ArtifactRef
     wall_s: float = Field(ge=0, description="Seconds of training; outputs and storage not counted")
     processor: str = Field(description="What computed the outputs: on the same one they can be had again bit for bit")
+    imported: bool = Field(default=False, description="Trained elsewhere; the seed is what the host says")
 
 
 def identity_key(bank_digest: str) -> str:
@@ -51,6 +52,11 @@ def trained_indices(store: ArtifactStore, bank_digest: str) -> list[int]:
     """The indices of the bank's models, ascending; empty for a bank that nobody has begun."""
     keys = store.list(f"banks/{bank_digest}/records")
     return sorted(int(key.rsplit("/", 1)[1].removesuffix(".json")) for key in keys)
+
+
+def count_imported(store: ArtifactStore, bank_digest: str, indices: Iterable[int]) -> int:
+    """How many of these models were trained elsewhere and imported; raises ArtifactMissing when one is not there."""
+    return sum(read_record(store, bank_digest, index).imported for index in indices)
 
 
 def load_pool(store: ArtifactStore, bank_digest: str, indices: Iterable[int]) -> StackedOutputs:

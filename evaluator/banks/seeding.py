@@ -12,6 +12,7 @@ from lethe.evaluator.banks.training_jobs import TrainedModel, TrainingPool, Trai
 from lethe.evaluator.contract.bank import BankIdentity
 from lethe.sandbox.scratch_folders import scratch_folder
 
+FIRST_ORACLES = 2  # of each bank, which preparing a competition trains
 SCRATCH = "lethe-training-"
 """What the names of folders begin with in which the data of a bank lie while it is trained.
 
@@ -99,20 +100,23 @@ def training_task(bank: BankIdentity, index: int, store: ArtifactStore, folder: 
     )
 
 
-def store_model(store: ArtifactStore, bank: BankIdentity, index: int, model: TrainedModel) -> None:
+def store_model(
+    store: ArtifactStore, bank: BankIdentity, index: int, model: TrainedModel, *, imported_seed: int | None = None
+) -> None:
     """Store checkpoint and outputs under names that contain their digests, then the record that makes them count.
 
     Two machines that train the same model may differ in the last bits: the first record counts, and the other
-    machine's files stay unused.
+    machine's files stay unused. `imported_seed` is the seed of a model that was trained elsewhere.
     """
     folder = f"banks/{bank.digest}"
     record = ModelRecord(
         index=index,
-        seed=bank.training_seed(index),
+        seed=bank.training_seed(index) if imported_seed is None else imported_seed,
         checkpoint=store.put_named_by_digest(f"{folder}/checkpoints/{index:05d}", model.checkpoint, ".safetensors"),
         outputs=store.put_named_by_digest(f"{folder}/outputs/{index:05d}", model.outputs, ".safetensors"),
         wall_s=model.wall_s,
         processor=model.processor,
+        imported=imported_seed is not None,
     )
     # A conflict means that another process or machine trained this model meanwhile.
     with suppress(ArtifactConflict):

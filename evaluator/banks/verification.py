@@ -79,7 +79,7 @@ def _undamaged_records(
     started = time.monotonic()
     for index in indices:
         record = read_record(store, bank.digest, index)
-        complete = record.index == index and record.seed == bank.training_seed(index)
+        complete = record.index == index and (record.imported or record.seed == bank.training_seed(index))
         if not complete:
             found.damaged.append(f"the record of model {index} is of another model")
         for ref in (record.outputs, record.checkpoint):

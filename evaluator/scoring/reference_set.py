@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load
 
 from lethe.evaluator.artifacts import ArtifactStore
-from lethe.evaluator.artifacts.oracles import load_pool
+from lethe.evaluator.artifacts.oracles import count_imported, load_pool
 from lethe.evaluator.artifacts.outputs import Outputs, StackedOutputs, read_outputs, stack_outputs
 from lethe.evaluator.contract.oracle_pools import OraclePools
 from lethe.evaluator.contract.specification import MetricSpec
@@ -34,7 +34,8 @@ class ReferenceSet:
 
     `labels` and `person_id`: (E,) int64, of the forget examples. `others` is the second pool of oracles, and `ceiling`
     its score. `copied`: (n,) int64, which forget examples were copied; `copies` are the first pool's margins (N, n)
-    on the copies, by what was done to them. Competitions older than copies have none.
+    on the copies, by what was done to them. Competitions older than copies have none. `imported` of the first
+    pool were trained elsewhere.
     """
 
     metric: MetricSpec
@@ -46,6 +47,7 @@ class ReferenceSet:
     original: Outputs
     copied: NDArray[np.int64]
     copies: Mapping[str, NDArray[np.float64]]
+    imported: int = 0
 
     @property
     def original_margins(self) -> NDArray[np.float64]:
@@ -141,6 +143,7 @@ def load_reference_set(artifacts: ArtifactStore, metric: MetricSpec, against: Or
         load_pool(artifacts, bank, against.oracles),
         load_pool(artifacts, bank, against.others),
         read_outputs(artifacts.get(against.split.original_outputs)),
+        imported=count_imported(artifacts, bank, against.oracles),
     )
 
 
@@ -150,6 +153,7 @@ def reference_set_of(
     oracles: StackedOutputs,
     others: StackedOutputs,
     original: Outputs,
+    imported: int = 0,
 ) -> ReferenceSet:
     """Return the reference set of outputs that are loaded; `evaluation` are the arrays of the evaluation bundle."""
     labels, person_id = evaluation["forget.labels"], evaluation["forget.person_id"]
@@ -165,6 +169,7 @@ def reference_set_of(
         original=original,
         copied=copied,
         copies={kind: margins(logits, labels[copied]) for kind, logits in oracles.copies.items()},
+        imported=imported,
     )
 
 

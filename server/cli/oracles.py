@@ -1,9 +1,10 @@
-"""Commands for oracle banks: seed, recall, status, verify, prune."""
+"""Commands for oracle banks: seed, import, export, recall, status, verify, prune."""
 
 import json
 import signal
 import threading
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from lethe.server.hosting.oracle_status import BankStatus
 
 app = typer.Typer(no_args_is_help=True)
+
+Split = Annotated[str, typer.Option("--split", help="The bank's split: public or final")]
 
 MEGABYTE = 1_000_000
 EXIT_FAILED = 1
@@ -54,6 +57,46 @@ def seed(
         )
         typer.echo(f"{state}. {done.trained} of {done.wanted} oracles are trained and stored; {again}", err=True)
         raise typer.Exit(EXIT_INTERRUPTED if stop.is_set() else EXIT_FAILED)
+
+
+@app.command("import")
+def import_(
+    slug: Slug,
+    folder: Annotated[Path, typer.Argument(help="Folder with .safetensors or .pt files and their table, oracles.csv")],
+    split: Split = "public",
+    jobs: Jobs = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Take in models trained elsewhere as oracles. The table has the columns file and seed; all are checked first."""
+    from lethe.server.hosting import oracle_files
+
+    context = open_site(home)
+    with (
+        on_interrupt("To continue the import, repeat the command: what is stored already is kept."),
+        training_progress() as progress,
+    ):
+        count, missing = oracle_files.import_oracles(context, slug, folder, split=split, jobs=jobs, progress=progress)
+    text = f"{count} oracles imported into the {split} bank of {slug}; every receipt will say so."
+    if missing:
+        text += f"\n{missing} are missing; to train them: lethe admin oracles seed {slug}"
+    say({"competition": slug, "split": split, "imported": count, "missing": missing}, text, as_json)
+
+
+@app.command("export")
+def export(
+    slug: Slug,
+    folder: Annotated[Path, typer.Argument(help="New folder for the checkpoints and their table, oracles.csv")],
+    split: Split = "public",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """Write the oracles' checkpoints with their seeds, for `import` on another site. Keep them as you keep the data."""
+    from lethe.server.hosting import oracle_files
+
+    count = oracle_files.export_oracles(open_site(home), slug, folder, split=split)
+    text = f"{count} oracles of the {split} bank of {slug} are in {folder}."
+    say({"competition": slug, "split": split, "oracles": count, "folder": str(folder)}, text, as_json)
 
 
 @app.command("recall")

@@ -31,6 +31,7 @@ PUBLIC_RECEIPT = (
     "evaluation",
     "runs",
     "oracles",
+    "imported_oracles",
     "environments",
     "sandbox_modes",
     "stopped",

@@ -62,7 +62,10 @@ def calibrate(context: Context, slug: str) -> list[dict[str, Any]]:
             continue
         reference_set = load_reference_set(context.artifacts, spec.metric, against)
         scores = {"ceiling": reference_set.ceiling, "floor": reference_set.floor(spec.evaluation.runs)}
-        _store_references(context, slug, evaluation, scores, against.split.bank_digest)
+        receipt: dict[str, object] = {"bank_digest": against.split.bank_digest, "metric_version": METRIC_VERSION}
+        if reference_set.imported:
+            receipt["imported_oracles"] = reference_set.imported
+        _store_references(context, slug, evaluation, scores, receipt)
         if evaluation not in prepared.splits:
             continue  # the public split again, with the two pools exchanged
         digest = against.split.bank_digest
@@ -85,13 +88,13 @@ def calibrate(context: Context, slug: str) -> list[dict[str, Any]]:
 
 
 def _store_references(
-    context: Context, slug: str, evaluation: Evaluation, scores: dict[str, Score], bank_digest: str
+    context: Context, slug: str, evaluation: Evaluation, scores: dict[str, Score], receipt: dict[str, object]
 ) -> None:
     with context.database.write() as session:
         competition = get_competition(session, slug, drafts=True)
         delete_reference_scores(session, competition, evaluation)
         for name, score in scores.items():
-            row = score_row(competition.id, score, {"bank_digest": bank_digest, "metric_version": METRIC_VERSION})
+            row = score_row(competition.id, score, dict(receipt))
             row.reference, row.evaluation = name, evaluation
             session.add(row)
         mark_board_changed(session, competition.id)

@@ -91,7 +91,8 @@ def create(
     Seeds that the specification leaves out are drawn here and kept in the database only.
     """
     from lethe.evaluator.banks.audits import audit_original
-    from lethe.evaluator.preparation import FIRST_ORACLES, prepare
+    from lethe.evaluator.banks.seeding import FIRST_ORACLES
+    from lethe.evaluator.preparation import prepare
 
     _require_measures(spec)
     seeded = spec.with_seeds(lambda: secrets.randbits(63))

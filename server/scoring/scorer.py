@@ -137,7 +137,7 @@ class Scorer:
         except (ArtifactError, OutputsInvalid, ValueError) as error:
             _try_later(self._context, order, f"{type(error).__name__}: {error}", counts=True)
         else:
-            if _store(self._context, order, pack, score, findings, started=started):
+            if _store(self._context, order, pack, score, findings, imported=reference_set.imported, started=started):
                 drop_singles(self._context.artifacts, order.outputs)
 
 
@@ -182,6 +182,7 @@ def _store(
     score: MetricScore,
     findings: tuple[ScoreFinding, ...],
     *,
+    imported: int,
     started: float,
 ) -> bool:
     """Store pack, score, state and standings in one transaction; False if the item was superseded.
@@ -202,7 +203,7 @@ def _store(
             leases.release(item, OfWorkItem.SCORE_OUTDATED)
             return False
         findings = (*findings, *unrepeatable_runs(run_items(session, submission)))
-        row = score_row(competition.id, score, _receipt(session, submission, order, score, findings))
+        row = score_row(competition.id, score, _receipt(session, submission, order, score, findings, imported))
         row.submission_id, row.generation = submission.id, submission.generation
         row.evaluation = submission.evaluation
         earlier = current_score(session, submission)
@@ -268,6 +269,7 @@ def _receipt(
     order: _ScoringInput,
     score: MetricScore,
     findings: tuple[ScoreFinding, ...],
+    imported: int,
 ) -> dict[str, object]:
     items = run_items(session, submission)
     competition = session.get_one(Competition, submission.competition_id)
@@ -290,7 +292,7 @@ def _receipt(
         ],
         "sandbox_modes": sorted({item.sandbox_mode or "unknown" for item in items}),
         "findings": [{"code": finding.code, "message": finding.message} for finding in findings],
-    }
+    } | ({"imported_oracles": imported} if imported else {})
 
 
 def _repeat(context: Context, order: _ScoringInput, unusable: RunsUnusable) -> None:

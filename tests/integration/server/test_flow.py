@@ -12,12 +12,13 @@ import pytest
 from sqlalchemy import update
 
 from lethe.evaluator.artifacts import store
+from lethe.evaluator.artifacts.oracles import read_record, record_key
 from lethe.server.database.migration import schema_differences
 from lethe.server.hosting import actions, creation
 from lethe.server.models import IdempotencyKey
 from lethe.server.models.times import utc_now
 from lethe.server.submissions import uploads
-from tests.integration.server.conftest import GOOD, RUNS, SLUG, Site, upload
+from tests.integration.server.conftest import BANK, GOOD, RUNS, SLUG, Site, upload
 
 pytestmark = pytest.mark.component("postgresql")
 
@@ -217,3 +218,17 @@ def test_receipt_says_what_the_score_depends_on(site: Site) -> None:
     assert (receipt["rule"], receipt["runs"], receipt["sandbox_modes"]) == ("exact", RUNS, ["test"])
     assert isinstance(receipt["findings"], list)
     assert receipt["bank_digest"] not in shown
+    assert "imported_oracles" not in receipt
+
+
+def test_receipt_says_how_many_oracles_were_imported(site: Site) -> None:
+    artifacts = site.context.artifacts
+    for index in range(RUNS):
+        record = read_record(artifacts, BANK, index).model_copy(update={"imported": index > 0})
+        artifacts.delete([record_key(BANK, index)])
+        artifacts.put(record_key(BANK, index), record.model_dump_json().encode())
+    with site.register("ann") as ann:
+        sent = upload(ann).json()
+        site.evaluate()
+        receipt = ann.get(f"/submissions/{sent['id']}/receipt").json()["public"]
+    assert (receipt["oracles"], receipt["imported_oracles"]) == (RUNS, RUNS - 1)

@@ -11,7 +11,7 @@ from safetensors.numpy import load
 from lethe.evaluator.artifacts import open_store
 from lethe.evaluator.artifacts.oracles import trained_indices
 from lethe.evaluator.artifacts.outputs import read_outputs
-from lethe.evaluator.banks.seeding import Progress
+from lethe.evaluator.banks.seeding import FIRST_ORACLES, Progress
 from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
 from lethe.evaluator.contract.specification import (
     CompetitionSpec,
@@ -22,7 +22,7 @@ from lethe.evaluator.contract.specification import (
 )
 from lethe.evaluator.contract.specification_file import load_specification
 from lethe.evaluator.data.photographs import DataError
-from lethe.evaluator.preparation import FIRST_ORACLES, prepare
+from lethe.evaluator.preparation import prepare
 
 pytestmark = pytest.mark.slow
 

@@ -38,7 +38,7 @@ ACTIONS = {
         f"competition {action}": f"competition.{action}"
         for action in ("recheck", "finals", "reveal", "benchmark", "edit", "delete")
     },
-    **{f"oracles {action}": f"oracles.{action}" for action in ("seed", "recall", "prune")},
+    **{f"oracles {action}": f"oracles.{action}" for action in ("seed", "import", "export", "recall", "prune")},
     **{action: f"competition.{action}" for action in ("calibrate", "rescore")},
     **{action: f"storage.{action}" for action in ("prune", "restore")},
     **{f"user {action}": f"user.{action}" for action in ("create", "role", "disable", "invite", "email", "delete")},

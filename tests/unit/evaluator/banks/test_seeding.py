@@ -5,11 +5,10 @@ import pytest
 from lethe.evaluator.artifacts import ArtifactStore
 from lethe.evaluator.artifacts.oracles import load_pool, read_identity
 from lethe.evaluator.banks.identity import bank_identity, differences
-from lethe.evaluator.banks.seeding import Progress, fill_banks
+from lethe.evaluator.banks.seeding import FIRST_ORACLES, Progress, fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
 from lethe.evaluator.contract.bank import BankIdentity
 from lethe.evaluator.contract.prepared_competition import PreparedCompetition
-from lethe.evaluator.preparation import FIRST_ORACLES
 from tests.unit.evaluator.banks.conftest import SPEC
 
 pytestmark = pytest.mark.slow
