@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _KEPT = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV"})
-_KEPT_BEGINNINGS = ("LC_", "PYTHON", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "COVERAGE_")
+_KEPT_BEGINNINGS = (
+    "LC_", "PYTHON", "PYTORCH_", "ATEN_", "CUDA_", "CUBLAS_", "NVIDIA_", "OMP_", "KMP_", "MKL_", "OPENBLAS_",
+    "COVERAGE_",
+)  # fmt: skip
 
 
 def child_environment() -> dict[str, str]:

@@ -53,9 +53,9 @@ def prepare(
     cores), and computes the figures. Every seed of `spec` must be given. `files` says where a source that reads files
     finds them. Repeating it, or continuing after it was killed, trains nothing twice and gives the same result.
     `progress` is called with the stages `data` and `models`, `look` before any training with what was read, also when
-    the data are then refused. Raises DataError before any training when the data cannot
-    be used or split as specified, or the store is too small, NetworkRefused when the network cannot be trained, and
-    TrainingFailed when a training process dies or raises.
+    the data are then refused. Raises, before any training, NetworkRefused when the network cannot be trained, DataError
+    when the data cannot be used or split as specified or the store is too small; and TrainingFailed when a training
+    process dies or raises.
     """
     files = _reporting(files, progress)
     with training_pool(1) as pool:
@@ -76,8 +76,7 @@ def prepare(
         practice_original, *models = fill_banks(orders, store, pool, stage="models", progress=progress)
     originals, oracles = models[: len(named)], models[len(named) :]
     prepared = {}
-    for place, (name, split) in enumerate(named.items()):
-        original = originals[place]
+    for place, ((name, split), original) in enumerate(zip(named.items(), originals, strict=True)):
         mine = oracles[place * FIRST_ORACLES : (place + 1) * FIRST_ORACLES]
         prepared[name] = PreparedSplit(
             visible=bundles[name][0],
@@ -88,15 +87,14 @@ def prepare(
             counts=count_split(hidden, split),
             figures=_figures(store, hidden, split, original, mine),
         )
-    sheet = contact_sheet(practice)
-    sheet_ref = store.put_named_by_digest(f"data/{digest(practice)[:16]}/contact-sheet", sheet, ".png")
+    sheet = store.put_named_by_digest(f"data/{digest(practice)[:16]}/contact-sheet", contact_sheet(practice), ".png")
     return PreparedCompetition(
         data=manifest,
         network=network.facts,
         public=prepared["public"],
         final=prepared.get("final"),
         practice=_prepared_practice(practice_bundles, practice_original, practice_counts),
-        contact_sheet=sheet_ref,
+        contact_sheet=sheet,
         environment=environment(),
     )
 

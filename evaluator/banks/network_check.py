@@ -204,7 +204,7 @@ def _require_forward(net: "nn.Module", trial: NetworkTrial, name: str) -> None:
     with torch.no_grad():
         what = f"{name} fails in evaluation mode on images of {trial.image_size} × {trial.image_size}"
         logits = _logits(_tried(lambda: net(images), what), trial, name, FEW)
-        again = _logits(net(images), trial, name, FEW)
+        again = _logits(_tried(lambda: net(images), what), trial, name, FEW)
         alone = _tried(lambda: torch.cat([net(one[None]) for one in images]), f"{name} fails on a batch of one")
     if not torch.equal(logits, again):
         raise NetworkRefused(

@@ -38,6 +38,9 @@ def read_network(text: str) -> Network:
     if not text.startswith("{"):
         return Network(text)
     try:
-        return Network(**json.loads(text))
+        found = Network(**json.loads(text))
     except TypeError as error:
         raise ValueError(f"no network: {error}") from error
+    if not (isinstance(found.name, str) and isinstance(found.source, str) and isinstance(found.options, dict)):
+        raise ValueError("no network: name and source must be texts, options a table")  # noqa: TRY004 - as of any wrong text
+    return found

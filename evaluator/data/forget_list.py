@@ -25,6 +25,8 @@ def read_forget_list(name: str, photographs: Photographs, files: Files) -> NDArr
     """
     if files.beside is None:
         raise DataError(f"split.forget = {name!r} is read from beside the specification, which is no file here")
+    if Path(name).name != name:
+        raise DataError(f"split.forget = {name!r} must be a file beside the specification")
     path = files.beside / name
     column, lines = _read(path)
     names = _names(column, photographs, files)
@@ -73,9 +75,16 @@ def _names(column: str, photographs: Photographs, files: Files) -> Sequence[str]
     """What the photographs are called in this column."""
     if column == "image":
         names = [str(row) for row in range(len(photographs))] if files.origin is None else files.origin.names
-        return [unicodedata.normalize("NFC", one) for one in names]
+    else:
+        names = _people(photographs, files)
+    return [unicodedata.normalize("NFC", one) for one in names]
+
+
+def _people(photographs: Photographs, files: Files) -> Sequence[str]:
+    if files.origin is not None and files.origin.people != files.origin.names:
+        return files.origin.people
+    if files.people is not None:
+        return files.people
     if len(np.unique(photographs.identities)) == len(photographs):
         raise DataError("split.forget: this source does not say who is on its images: list them in a column image")
-    if files.origin is not None:
-        return files.origin.people
-    return [str(one) for one in photographs.identities] if files.people is None else files.people
+    return [str(one) for one in photographs.identities]

@@ -109,7 +109,7 @@ def estimate_cost(
     from lethe.server.hosting import cost
 
     spec = load_specification(specification).with_seeds(lambda: 0)
-    found = survey(spec, Files(folder=data))
+    found = survey(spec, Files(folder=data, beside=specification.parent))
     season = cost.Season(teams, per_day, days, gpus)
     result = cost.estimate(
         spec,

@@ -1,5 +1,6 @@
 """The `arrays` source: images, labels and perhaps identities as NumPy arrays, in a folder of .npy files or one NPZ."""
 
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
             if not isinstance(packed, np.lib.npyio.NpzFile):
                 raise DataError(f"{path} is a single array, not an NPZ file")
             return {name: packed[name] for name in NAMES if name in packed}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
         raise DataError(_unreadable(path, error)) from error
 
 

@@ -12,11 +12,11 @@ from lethe.evaluator.data.sources.files import Files
 
 
 def read_installed(data: InstalledSpec, files: Files) -> Photographs:
-    """The photographs that the function gives that a package offers as `data.reader`.
+    """The photographs from the function that an installed package offers as `data.reader`.
 
-    It is called with the folder of --data, or None, and with `data.options` by name, and gives a dictionary of
+    It is called with the folder of --data, or None, and with `data.options` by name, and returns a dictionary of
     `images`, `labels` and, where they are known, `identities`; the same ones every time. Raises DataError as
-    `read_arrays` does, without such a function, and where it fails.
+    `read_arrays` does, and where there is no such function or it fails.
     """
     known = installed(SOURCES)
     entry = known.get(data.reader)

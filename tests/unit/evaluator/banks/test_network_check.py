@@ -106,6 +106,13 @@ BAD = {
         HEAD + FORWARD.format("return super().forward(images) - super().forward(images).mean(0)"),
         "answers an image otherwise when others are in its batch",
     ),
+    "second_call": (
+        HEAD
+        + FORWARD.format(
+            "self.calls = getattr(self, 'calls', 0) + 1; [0][self.calls - 1]; return super().forward(images)"
+        ),
+        "fails in evaluation mode on images of 16 × 16: IndexError",
+    ),
     "random": (HEAD + FORWARD.format("return super().forward(images) + torch.rand(1)"), "it must be deterministic"),
     "data_dependent": (
         HEAD

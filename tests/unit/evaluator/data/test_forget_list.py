@@ -67,6 +67,16 @@ def test_arrays_have_rows_and_names(tmp_path: Path) -> None:
     assert np.flatnonzero(by_name.is_hidden)[by_name.forgotten].tolist() == [10, 11]
 
 
+def test_people_with_one_image_each_are_found_in_either_form_of_an_accent(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    np.save(tmp_path / "images.npy", generator.integers(256, size=(40, 16, 16, 3), dtype=np.uint8))
+    np.save(tmp_path / "labels.npy", np.arange(40) % 2)
+    np.save(tmp_path / "identities.npy", np.array([f"Zoe\u0308 {row}" for row in range(40)]))
+    found = load_collection(ARRAYS, files(tmp_path, "identity\nZo\u00eb 5\n"))
+    assert found.forgotten is not None
+    assert np.flatnonzero(found.is_hidden)[found.forgotten].tolist() == [5]
+
+
 BAD = {
     "column": ("name\nperson-03\n", "must have one column, called identity or image"),
     "columns": ("identity,image\nperson-03,x\n", "must have one column, called identity or image"),
@@ -89,3 +99,6 @@ def test_a_table_that_is_not_there(folder: Path, tmp_path: Path) -> None:
         load_collection(FOLDER, Files(folder, beside=tmp_path))
     with pytest.raises(DataError, match="is read from beside the specification, which is no file here"):
         load_collection(FOLDER, Files(folder))
+    elsewhere = FOLDER.split.model_copy(update={"forget": "../forget.csv"})
+    with pytest.raises(DataError, match="must be a file beside the specification"):
+        load_collection(FOLDER.model_copy(update={"split": elsewhere}), Files(folder, beside=folder))

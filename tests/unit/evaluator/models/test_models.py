@@ -55,7 +55,7 @@ def test_a_network_travels_as_one_text() -> None:
     given = Network("model.py", {"width": 3}, SOURCE)
     assert read_network(given.text) == given
     assert read_network("torchvision:vgg11") == Network("torchvision:vgg11")
-    for wrong in ('{"name": "x", "seed": 1}', "{"):
+    for wrong in ('{"name": "x", "seed": 1}', '{"name": "x", "source": ["y"]}', "{"):
         with pytest.raises(ValueError):  # noqa: PT011 - any message: nobody writes such texts
             read_network(wrong)
 
