@@ -184,6 +184,11 @@ class ModelSpec(Contract):
     def _known(self) -> "ModelSpec":
         if self.module and not self.source:
             raise ValueError(f"the text of {self.module} is missing: it is read where a specification is a file")
+        is_shipped = self.architecture in BUILT_IN or self.architecture.startswith(TORCHVISION)
+        if self.source and is_shipped and not self.module:
+            raise ValueError(
+                f"source is of a module or a package, and {self.architecture} comes with Lethe; name module"
+            )
         if self.source:
             return self
         if self.architecture not in BUILT_IN and not self.architecture.startswith(TORCHVISION):

@@ -89,6 +89,8 @@ def confirm_network(bundle: "PracticeBundle", *, yes: bool) -> None:
     if is_trusted(facts, folder):
         return
     typer.echo(f"{harmless(facts.network.source.rstrip())}\n", err=True)
+    if facts.network.options:
+        typer.echo(f"Its options: {harmless(str(dict(facts.network.options)))}\n", err=True)
     told = f"The network of {facts.slug} is the host's own module, shown above. It runs on this machine as your user"
     if yes:
         typer.echo(f"{told}.", err=True)

@@ -1,4 +1,4 @@
-"""Which modules of hosts may run on this machine: those whose source was shown here and accepted."""
+"""Which modules of hosts may run on this machine: those whose source and options were shown here and accepted."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +19,7 @@ def is_trusted(facts: PracticeFacts, folder: Path) -> bool:
 
 
 def trust(facts: PracticeFacts, folder: Path) -> None:
-    """Keep that the source was accepted, under `folder`; another source asks again."""
+    """Keep that the source was accepted, under `folder`; another source, or other options, ask again."""
     mark = _mark(facts, folder)
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.write_text(facts.network.source, encoding="utf-8")
@@ -35,4 +35,4 @@ def require_trusted(facts: PracticeFacts, folder: Path) -> None:
 
 
 def _mark(facts: PracticeFacts, folder: Path) -> Path:
-    return folder / FOLDER / f"{sha256(facts.network.source.encode()).hexdigest()}.py"
+    return folder / FOLDER / f"{sha256(facts.network.text.encode()).hexdigest()}.py"

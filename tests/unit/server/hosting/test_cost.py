@@ -34,7 +34,7 @@ def test_a_season_by_hand() -> None:
 def test_looks_and_too_few_machines_are_said() -> None:
     season = Season(teams=1000, submissions_per_day=2, days=1, gpus=1)
     cost = estimate(spec(32), COUNTS, season, model_s=36.0, run_s=9.0, bank_bytes=1)
-    assert cost.runs_h_with_looks == pytest.approx(cost.runs_h / LOOKS_SAVE)
+    assert cost.runs_h_with_looks == pytest.approx(cost.runs_h / LOOKS_SAVE[spec().metric.rule])
     said = describe(cost, season, has_looks=True)
     assert "with looks, if a fifth of the uploads is truly better" in said
     assert "1 machines need longer than the 1 days that the season lasts" in said
