@@ -18,7 +18,6 @@ NOTICES = {
     "reset-mailed": "If there is such an account, a mail with a link is on its way. It works once, for 30 minutes.",
     "reset": "Password changed. Log in with the new one.",
     "confirmed": "Your address is confirmed.",
-    "unsubscribed": "You get no more of these mails.",
     "account-deleted": "Your account is deleted.",
     "token-deleted": "Token deleted. It no longer works.",
     "terms": "Terms accepted.",
