@@ -44,6 +44,9 @@ def test_name_and_address_are_corrected(site: Site) -> None:
         with site.context.database.write() as session:
             account_administration.set_email(session, "rose", "rosa@example.org")
         assert ann.get("/users/me").json()["email"] == "rosa@example.org"
+        assert ann.patch("/users/me", json={"username": "Iris"} | PASSWORD).status_code == 200
+    with site.context.database.read() as session:
+        assert session.scalars(select(AuditEvent.target)).all() == ["Iris"]  # whoever is called Rose next did nothing
 
 
 def test_an_account_is_handed_out_and_deleted(site: Site) -> None:
