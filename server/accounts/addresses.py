@@ -55,7 +55,7 @@ def require_mail(context: Context) -> None:
 def request_reset(session: Session, typed: str) -> None:
     """Have a link for a new password mailed to the account with this name or address, if there is one.
 
-    Whether there is one, nobody learns from the time that this takes: `control` looks it up.
+    `control` looks the account up, so the time that this takes does not say whether there is one.
     """
     outbox.send(session, Kind.RESET, None, typed=typed)
 

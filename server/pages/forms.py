@@ -33,7 +33,7 @@ NOTICES = {
     "published": "The source is published.",
     "withdrawn": "The source is no longer published.",
     "selected": "Selected for the final evaluation.",
-    "completing": "The rest of its runs follows.",
+    "completing": "Its remaining runs are queued.",
     "edited": "Saved. The competition's page says when it was edited.",
     "unchanged": "Nothing to save: every field contains what is stored already.",
     "deleted": "The competition is deleted. The audit log stays.",

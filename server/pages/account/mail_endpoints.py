@@ -205,13 +205,15 @@ def unsubscribe(key: str, kind: str, request: Request, context: AppContext) -> R
 
 def _confirmation(token: str, problem: str = "") -> LinkPage:
     action = f"/confirm/{quote(token)}"
-    return LinkPage("Confirm your address", "This makes the address your account's.", action, "Confirm", problem)
+    return LinkPage("Confirm your address", "This confirms that the address is yours.", action, "Confirm", problem)
 
 
 def _unsubscribing(key: str, kind: str, notice: str = "") -> LinkPage:
-    what = NOTICES.get(Kind(kind), "") if kind in NOTICES else "of this kind"
+    what = f": {NOTICES[Kind(kind)]}" if kind in NOTICES else ""
     action = f"/unsubscribe/{quote(key)}/{quote(kind)}"
-    return LinkPage("No more of these mails", f"You will get no more mails: {what}.", action, "Unsubscribe", "", notice)
+    return LinkPage(
+        "No more of these mails", f"You will no longer get mails of this kind{what}.", action, "Unsubscribe", "", notice
+    )
 
 
 def _delete(context: Context, visitor: Visitor) -> None:
