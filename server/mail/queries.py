@@ -96,6 +96,11 @@ def delete_secrets(session: Session, user_id: UUID, purpose: str) -> None:
     session.execute(delete(MailedSecret).where(MailedSecret.user_id == user_id, MailedSecret.purpose == purpose))
 
 
+def delete_expired_secrets(session: Session, now: datetime) -> None:
+    """Delete the secrets that work no more, with the addresses to which they went."""
+    session.execute(delete(MailedSecret).where(MailedSecret.expires_at <= now))
+
+
 def delete_links(session: Session, user_id: UUID) -> None:
     """Delete the secrets that were mailed to an account, and the mails that would have new ones."""
     session.execute(delete(OutboxMail).where(OutboxMail.user_id == user_id, OutboxMail.kind == "confirm"))

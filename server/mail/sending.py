@@ -48,9 +48,10 @@ def send_next(context: Context) -> bool:
 
 
 def drop_stale(context: Context) -> None:
-    """Give up mails that could not be sent for `KEPT`, and those of a site that sends none any more."""
+    """Give up mails that could not be sent for `KEPT`, also on a site that sends none any more, and expired links."""
     with context.database.write() as session:
         dropped = queries.delete_due_before(session, utc_now() - KEPT)
+        queries.delete_expired_secrets(session, utc_now())
     if dropped:
         log.error("mails_given_up", count=dropped)
 
