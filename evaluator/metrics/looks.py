@@ -1,6 +1,6 @@
 """Whether a submission can stop early: after n of N runs, is it significantly worse than its team's best?
 
-One rule for control and for `benchmarks/looks.py`, which counts what it gets wrong; ADR 18 has the reasons.
+One rule for control and for `benchmarks/looks.py`, which counts what it gets wrong; docs/adr/0018 has the reasons.
 """
 
 from dataclasses import dataclass

@@ -11,6 +11,7 @@ from lethe.server.accounts import service
 from lethe.server.accounts.names import skeleton
 from lethe.server.accounts.schemas import MeChange, Notice
 from lethe.server.accounts.service import AccountTaken
+from lethe.server.audit_log.events import rename_person
 from lethe.server.context import Context
 from lethe.server.errors import Conflict, NotFound
 from lethe.server.mail import outbox
@@ -19,6 +20,7 @@ from lethe.server.mail.outbox import Kind
 from lethe.server.models import MailPreference, User
 from lethe.server.models.times import utc_now
 from lethe.server.security.digests import digest_secret
+from lethe.server.security.login import count_mail
 
 
 class NoMail(Conflict):
@@ -53,7 +55,7 @@ def require_mail(context: Context) -> None:
 def request_reset(session: Session, typed: str) -> None:
     """Have a link for a new password mailed to the account with this name or address, if there is one.
 
-    Whether there is one, nobody learns from the time that this takes: `control` looks it up.
+    `control` looks the account up, so the time that this takes does not say whether there is one.
     """
     outbox.send(session, Kind.RESET, None, typed=typed)
 
@@ -74,7 +76,7 @@ def reset_password(session: Session, token: str, password_hash: str, *, ends_acc
 
 def require_valid_link(session: Session, token: str, purpose: str) -> None:
     """Raise LinkInvalid unless the link can still be used."""
-    if mail_queries.lock_secret(session, digest_secret(token), purpose, utc_now()) is None:
+    if mail_queries.find_secret(session, digest_secret(token), purpose, utc_now()) is None:
         raise _invalid()
 
 
@@ -92,7 +94,11 @@ def confirm_address(session: Session, token: str) -> User:
 
 
 def set_address(session: Session, user: User, address: str) -> None:
-    """Store an address that nobody has confirmed yet; raises AccountTaken."""
+    """Store an address that nobody has confirmed yet, and end the link for a new password that went to the former one.
+
+    Raises AccountTaken.
+    """
+    mail_queries.delete_secrets(session, user.id, "reset")
     found = session.get(MailPreference, user.id)
     if found is not None:
         found.confirmed_at = None
@@ -101,13 +107,29 @@ def set_address(session: Session, user: User, address: str) -> None:
 
 
 def set_name(session: Session, user: User, username: str) -> None:
-    """Give the account another user name; raises AccountTaken."""
+    """Give the account another user name, in the audit log, too: the former one may soon be somebody else's.
+
+    Raises AccountTaken.
+    """
+    former = user.username
     user.username, user.username_key, user.username_skeleton = username, username.casefold(), skeleton(username)
     _flush(session, "This user name, or one that looks like it, is taken. Choose another one.")
+    rename_person(session, former, username)
 
 
-def change_account(session: Session, user: User, change: MeChange, *, sends_mail: bool) -> None:
-    """Change what is given of an account, whose password the caller has checked; raises as the single changes do."""
+def change_account(context: Context, user_id: UUID, change: MeChange) -> None:
+    """Change what is given of an account, whose password the caller has checked.
+
+    Raises as the single changes do, and TooManyRequests when very many mails are asked for.
+    """
+    sends_mail = context.settings.mail_server is not None
+    if change.email is not None and sends_mail:
+        count_mail(context, str(user_id))
+    with context.database.write() as session:
+        _change(session, session.get_one(User, user_id, with_for_update=True), change, sends_mail=sends_mail)
+
+
+def _change(session: Session, user: User, change: MeChange, *, sends_mail: bool) -> None:
     if change.username is not None:
         set_name(session, user, change.username)
     if change.email is not None and sends_mail:
@@ -143,12 +165,16 @@ def preference_of(session: Session, user_id: UUID) -> MailPreference | None:
 
 def _redeem(session: Session, token: str, purpose: str) -> tuple[User, str]:
     """Return the account and the address of a link, which works once; raises LinkInvalid."""
-    secret = mail_queries.lock_secret(session, digest_secret(token), purpose, utc_now())
-    user = None if secret is None else session.get(User, secret.user_id, with_for_update=True)
+    digest = digest_secret(token)
+    found = mail_queries.find_secret(session, digest, purpose, utc_now())
+    user = None if found is None else session.get(User, found.user_id, with_for_update=True)
+    # Again, now that the account is locked: another request may have used the link or ended it.
+    secret = mail_queries.find_secret(session, digest, purpose, utc_now())
     if secret is None or user is None or user.disabled_at is not None:
         raise _invalid()
-    session.delete(secret)
-    return user, secret.address
+    address = secret.address
+    mail_queries.delete_secrets(session, user.id, purpose)
+    return user, address
 
 
 def _preference(session: Session, user_id: UUID) -> MailPreference:

@@ -73,7 +73,7 @@ async def change_me(change: MeChange, request: Request, user: CurrentUser, conte
 def ask_for_confirmation(user: CurrentUser, context: AppContext) -> None:
     """Have the link that confirms my address mailed again."""
     addresses.require_mail(context)
-    count_mail(context, user.username)
+    count_mail(context, str(user.id))
     with context.database.write() as session:
         addresses.request_confirmation(session, user.id, user.email)
 
@@ -175,10 +175,9 @@ def _me(session: Session, user: User) -> Me:
 
 
 def _change(context: Context, user_id: UUID, change: MeChange) -> Me:
-    with context.database.write() as session:
-        user = session.get_one(User, user_id, with_for_update=True)
-        addresses.change_account(session, user, change, sends_mail=context.settings.mail_server is not None)
-        return _me(session, user)
+    addresses.change_account(context, user_id, change)
+    with context.database.read() as session:
+        return _me(session, session.get_one(User, user_id))
 
 
 def _begin_session(context: Context, user_id: UUID) -> str:

@@ -11,6 +11,7 @@ from lethe.server.accounts.names import skeleton
 from lethe.server.accounts.schemas import NewUser
 from lethe.server.database.paging import fetch_page
 from lethe.server.errors import Conflict, Forbidden, NotFound
+from lethe.server.mail import queries as mail_queries
 from lethe.server.models import ApiToken, RegistrationInvite, User
 from lethe.server.models.times import utc_now
 from lethe.server.security.credentials import TOKEN_PREFIX
@@ -154,5 +155,9 @@ def set_password(session: Session, user_id: UUID, password_hash: str) -> None:
 
 
 def revoke_access(session: Session, user_id: UUID) -> None:
-    """End every session and delete every token of the account."""
+    """End every session, delete every token of the account, and end the links that were mailed for it.
+
+    Otherwise whoever got into an account could still make an address of theirs the account's.
+    """
     queries.delete_tokens_and_sessions(session, user_id)
+    mail_queries.delete_links(session, user_id)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from lethe.server.database.paging import fetch_page
@@ -48,6 +48,16 @@ def record(
             competition_id=None if competition is None else competition.id,
             details=details,
         )
+    )
+
+
+def rename_person(session: Session, former: str, username: str) -> None:
+    """Let the log say `username` where it says who did something, or to whom it was done."""
+    session.execute(update(AuditEvent).where(AuditEvent.actor == f"user:{former}").values(actor=f"user:{username}"))
+    session.execute(
+        update(AuditEvent)
+        .where(AuditEvent.action.startswith("user."), AuditEvent.target == former)
+        .values(target=username)
     )
 
 

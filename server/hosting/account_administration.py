@@ -51,8 +51,9 @@ def list_users(session: Session) -> list[dict[str, Any]]:
 
 def set_operator(session: Session, username: str, *, is_operator: bool) -> None:
     """Make an account an operator of the site, or take the role away."""
-    _lock_user(session, username).is_operator = is_operator
-    record(session, "user.role", username, operator=is_operator)
+    user = _lock_user(session, username)
+    user.is_operator = is_operator
+    record(session, "user.role", user.username, operator=is_operator)
 
 
 def set_host(session: Session, username: str, slug: str, *, is_host: bool) -> str | None:
@@ -66,7 +67,7 @@ def set_host(session: Session, username: str, slug: str, *, is_host: bool) -> st
         session.add(CompetitionHost(competition_id=competition.id, user_id=user.id))
     elif not is_host and role is not None:
         session.delete(role)
-    record(session, "user.role", username, competition=competition, host=is_host)
+    record(session, "user.role", user.username, competition=competition, host=is_host)
     team = find_team(session, competition, user) if is_host else None
     return None if team is None or team.is_baseline else team.name
 
@@ -77,7 +78,7 @@ def set_disabled(session: Session, username: str, *, is_disabled: bool) -> None:
     user.disabled_at = utc_now() if is_disabled else None
     if is_disabled:
         service.revoke_access(session, user.id)
-    record(session, "user.disable" if is_disabled else "user.enable", username)
+    record(session, "user.disable" if is_disabled else "user.enable", user.username)
 
 
 def reset_password(session: Session, username: str) -> str:
@@ -85,14 +86,15 @@ def reset_password(session: Session, username: str) -> str:
     user = _lock_user(session, username)
     password = secrets.token_urlsafe(12)
     service.set_password(session, user.id, hash_password(password))
-    record(session, "user.reset_password", username)
+    record(session, "user.reset_password", user.username)
     return password
 
 
 def set_email(session: Session, username: str, email: str) -> None:
     """Store another address for an account, unconfirmed; raises AccountTaken."""
-    set_address(session, _lock_user(session, username), email)
-    record(session, "user.email", username)
+    user = _lock_user(session, username)
+    set_address(session, user, email)
+    record(session, "user.email", user.username)
 
 
 def delete_user(session: Session, username: str) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from lethe.server.accounts import service as accounts
-from lethe.server.audit_log.events import record, user_actor
+from lethe.server.audit_log.events import record, rename_person, user_actor
 from lethe.server.errors import Conflict
 from lethe.server.hosting import personal_queries as queries
 from lethe.server.leaderboard.standings import mark_board_changed
@@ -61,7 +61,7 @@ def delete_account(session: Session, user_id: UUID, *, actor: str | None = None)
     user.username, user.username_key, user.username_skeleton = name, name, None
     user.email, user.email_key = "", f"{user.id.hex}@deleted"
     user.password_hash, user.is_operator, user.disabled_at = "", False, utc_now()
-    queries.rename_in_audit_log(session, former, name)
+    rename_person(session, former, name)
     record(session, "user.delete", name, actor=f"user:{name}" if actor == f"user:{former}" else actor)
 
 

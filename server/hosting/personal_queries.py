@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from lethe.server.models import (
@@ -80,14 +80,6 @@ def count_operators(session: Session) -> int:
 def is_alone(session: Session, team_id: UUID) -> bool:
     """Return whether a team has one member."""
     return session.scalar(select(func.count()).where(TeamMember.team_id == team_id)) == 1
-
-
-def rename_in_audit_log(session: Session, former: str, name: str) -> None:
-    """Let the audit log say `name` where it says who did something, or to whom it was done."""
-    session.execute(update(AuditEvent).where(AuditEvent.actor == f"user:{former}").values(actor=f"user:{name}"))
-    session.execute(
-        update(AuditEvent).where(AuditEvent.action.startswith("user."), AuditEvent.target == former).values(target=name)
-    )
 
 
 def _document(row: Any) -> dict[str, Any]:

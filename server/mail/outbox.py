@@ -37,7 +37,7 @@ NOTICES = {
 }
 """The kinds that people choose, with what pages say of them."""
 CHATTY = frozenset({Kind.ENDED})
-"""Kinds of which one mail a day tells all, unless somebody wants each at once."""
+"""Kinds that one mail a day sums up, unless somebody wants each at once."""
 
 
 def send(session: Session, kind: Kind, user_id: UUID | None, *, due_at: datetime | None = None, **details: Any) -> None:

@@ -54,6 +54,13 @@ def due_with(session: Session, mail: OutboxMail, now: datetime) -> Sequence[Outb
     ).all()
 
 
+def lock_mails(session: Session, ids: Sequence[UUID]) -> Sequence[OutboxMail]:
+    """Return those of these mails that are still in the outbox, the oldest first, locked until the commit."""
+    return session.scalars(
+        select(OutboxMail).where(OutboxMail.id.in_(ids)).order_by(OutboxMail.created_at).with_for_update()
+    ).all()
+
+
 def delete_mails(session: Session, ids: Sequence[UUID]) -> None:
     """Delete mails from the outbox."""
     session.execute(delete(OutboxMail).where(OutboxMail.id.in_(ids)))
@@ -75,18 +82,29 @@ def address_owner(session: Session, address: str) -> UUID | None:
     return session.scalar(select(User.id).where(User.email_key == address.casefold()))
 
 
-def lock_secret(session: Session, digest: str, purpose: str, now: datetime) -> MailedSecret | None:
-    """Return the unexpired secret with this digest, locked until the commit, or None."""
+def find_secret(session: Session, digest: str, purpose: str, now: datetime) -> MailedSecret | None:
+    """Return the unexpired secret with this digest, or None."""
     return session.scalar(
         select(MailedSecret)
         .where(MailedSecret.digest == digest, MailedSecret.purpose == purpose, MailedSecret.expires_at > now)
-        .with_for_update()
+        .execution_options(populate_existing=True)
     )
 
 
 def delete_secrets(session: Session, user_id: UUID, purpose: str) -> None:
     """Delete the secrets of an account for a purpose."""
     session.execute(delete(MailedSecret).where(MailedSecret.user_id == user_id, MailedSecret.purpose == purpose))
+
+
+def delete_expired_secrets(session: Session, now: datetime) -> None:
+    """Delete the secrets that work no more, with the addresses to which they went."""
+    session.execute(delete(MailedSecret).where(MailedSecret.expires_at <= now))
+
+
+def delete_links(session: Session, user_id: UUID) -> None:
+    """Delete the secrets that were mailed to an account, and the mails that would have new ones."""
+    session.execute(delete(OutboxMail).where(OutboxMail.user_id == user_id, OutboxMail.kind == "confirm"))
+    session.execute(delete(MailedSecret).where(MailedSecret.user_id == user_id))
 
 
 def lock_preference(session: Session, key: str) -> MailPreference | None:

@@ -12,6 +12,7 @@ from lethe.server.mail.texts import Letter, write_letter
 from lethe.server.mail.transport import MailPostponed, MailRefused, as_message, deliver
 from lethe.server.models import OutboxMail
 from lethe.server.models.times import utc_now
+from lethe.server.settings import MailServer
 
 log = get_logger(__name__)
 
@@ -23,8 +24,9 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 60.0, 4 * 3600.0
 def send_next(context: Context) -> bool:
     """Send the mail that has waited longest; False if none is due, or the mail server takes none now.
 
-    A mail is postponed before it is tried, so a process that dies over it does not hold it up, and no two processes
-    have it at a time. Nothing is lost: it leaves the outbox when the server has taken it, or refused it for good.
+    A mail is postponed before it is written and tried, so one over which a process fails or dies does not hold up the
+    others, and no two processes have it at a time. Nothing is lost: it leaves the outbox when the server has taken it,
+    or refused it for good.
     """
     server = context.settings.mail_server
     if server is None:
@@ -34,27 +36,27 @@ def send_next(context: Context) -> bool:
         if mail is None:
             return False
         mails = [mail, *(queries.due_with(session, mail, utc_now()) if mail.kind in CHATTY else ())]
-        letter = write_letter(session, mails, context.settings.public_url)
         ids, kind, attempts = [one.id for one in mails], mail.kind, mail.attempts + 1
         for one in mails:
             _postpone(one)
+    with context.database.write() as session:
+        found = queries.lock_mails(session, ids)
+        letter = write_letter(session, found, context.settings.public_url) if found else None
         if letter is None:
             queries.delete_mails(session, ids)
-    return True if letter is None else _send(context, letter, ids, kind, attempts)
+    return True if letter is None else _send(context, server, letter, ids, kind, attempts)
 
 
 def drop_stale(context: Context) -> None:
-    """Give up mails that could not be sent for `KEPT`, and those of a site that sends none any more."""
+    """Give up mails that could not be sent for `KEPT`, also on a site that sends none any more, and expired links."""
     with context.database.write() as session:
         dropped = queries.delete_due_before(session, utc_now() - KEPT)
+        queries.delete_expired_secrets(session, utc_now())
     if dropped:
         log.error("mails_given_up", count=dropped)
 
 
-def _send(context: Context, letter: Letter, ids: Sequence[UUID], kind: str, attempts: int) -> bool:
-    server = context.settings.mail_server
-    if server is None:
-        return False
+def _send(context: Context, server: MailServer, letter: Letter, ids: Sequence[UUID], kind: str, attempts: int) -> bool:
     try:
         deliver(server, as_message(letter, context.settings.mail_from))
     except MailPostponed as error:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from lethe.evaluator.contract.states import SubmissionState
 from lethe.server.mail import queries
 from lethe.server.mail.outbox import NOTICES, Kind
 from lethe.server.models import (
@@ -108,7 +109,7 @@ def _ended(session: Session, mails: Sequence[OutboxMail], site: str) -> tuple[st
     lines = []
     for mail in mails:
         submission = session.get(Submission, UUID(mail.details["submission"]))
-        if submission is None:
+        if submission is None or not SubmissionState(submission.state).is_terminal:  # it runs again
             continue
         competition = session.get_one(Competition, submission.competition_id)
         state = submission.state if submission.fault_code is None else f"{submission.state}, {submission.fault_code}"

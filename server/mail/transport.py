@@ -2,6 +2,8 @@
 
 import smtplib
 import ssl
+from contextlib import suppress
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid, parseaddr
@@ -11,7 +13,7 @@ from lethe.server.mail.texts import Letter
 from lethe.server.models.times import utc_now
 from lethe.server.settings import MailServer
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 10.0
 PERMANENT = 500
 
 
@@ -30,7 +32,7 @@ def as_message(letter: Letter, sender: str) -> EmailMessage:
     try:
         message["From"] = Address(name, addr_spec=own)
         message["To"] = Address(addr_spec=letter.to)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, AttributeError, MessageError) as error:  # the parser raises all of them
         raise MailRefused(f"no mail can be sent to this address: {error}") from error
     message["Subject"] = letter.subject
     message["Date"] = format_datetime(utc_now())
@@ -46,10 +48,12 @@ def as_message(letter: Letter, sender: str) -> EmailMessage:
 def deliver(server: MailServer, message: EmailMessage) -> None:
     """Give `message` to the mail server; raises MailRefused and MailPostponed."""
     try:
-        with _connect(server) as smtp:
-            if server.username:
-                smtp.login(server.username, server.password)
+        smtp = _connect(server)
+        try:
             smtp.send_message(message)
+        finally:
+            with suppress(smtplib.SMTPException):  # what is taken stays taken, whatever the goodbye
+                smtp.quit()
     except smtplib.SMTPNotSupportedError as error:
         raise MailRefused(str(error)) from error
     except smtplib.SMTPRecipientsRefused as error:
@@ -64,12 +68,15 @@ def deliver(server: MailServer, message: EmailMessage) -> None:
 def _connect(server: MailServer) -> smtplib.SMTP:
     verified = ssl.create_default_context()
     if server.tls == "implicit":
-        return smtplib.SMTP_SSL(server.host, server.port, timeout=TIMEOUT_S, context=verified)
-    smtp = smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_S)
-    if server.tls == "starttls":
-        try:
+        smtp: smtplib.SMTP = smtplib.SMTP_SSL(server.host, server.port, timeout=TIMEOUT_S, context=verified)
+    else:
+        smtp = smtplib.SMTP(server.host, server.port, timeout=TIMEOUT_S)
+    try:
+        if server.tls == "starttls":
             smtp.starttls(context=verified)
-        except (OSError, smtplib.SMTPException) as error:
-            smtp.close()
-            raise MailPostponed(f"{server.host}:{server.port} does not encrypt: {error}") from error
+        if server.username:
+            smtp.login(server.username, server.password)
+    except (OSError, smtplib.SMTPException) as error:
+        smtp.close()
+        raise MailPostponed(f"{server.host}:{server.port} does not encrypt, or refuses the login: {error}") from error
     return smtp

@@ -1,6 +1,6 @@
 """A look: after a part of its runs a submission is compared with the best of its team, and stops if it is worse.
 
-What `benchmarks/looks.py` simulates is decided by the same functions (`evaluator/metrics/looks.py`, ADR 18). A
+What `benchmarks/looks.py` simulates is decided by the same functions (`evaluator/metrics/looks.py`, docs/adr/0018). A
 look that cannot be taken lets the submission run whole.
 """
 

@@ -50,6 +50,7 @@ def complete_own(session: Session, submission: Submission) -> None:
     Raises NotStopped, CompletionUsed, CompetitionClosed and PhotographsDeleted.
     """
     queries.lock_team(session, submission.team_id)
+    session.refresh(submission, with_for_update=True)  # it may have been completed in the meantime
     require_not_over(session.get_one(Competition, submission.competition_id))
     _require_stopped(submission)
     if queries.count_completed.rows(session, team_id=submission.team_id, day_start=day_start()).scalar_one() >= PER_DAY:

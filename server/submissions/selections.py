@@ -57,6 +57,7 @@ def unselect_submission(session: Session, submission: Submission) -> None:
 
 def _lock_for_selection(session: Session, submission: Submission) -> Competition:
     queries.lock_team(session, submission.team_id)
+    session.refresh(submission, with_for_update=True)
     competition = session.get_one(Competition, submission.competition_id)
     require_not_over(competition)
     return competition

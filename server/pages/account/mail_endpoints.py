@@ -16,7 +16,6 @@ from lethe.server.errors import RequestError
 from lethe.server.hosting.personal_data import delete_own_account, personal_data
 from lethe.server.http.client_address import client_address
 from lethe.server.mail.outbox import NOTICES, Kind
-from lethe.server.models import User
 from lethe.server.pages.account.endpoints import show_account
 from lethe.server.pages.account.view import LinkPage, ResetForm
 from lethe.server.pages.forms import (
@@ -53,7 +52,7 @@ async def change_identity(
             username=new_username if new_username != user.username else None,
             email=email if email != user.email else None,
         )
-        await run_in_threadpool(_change, context, visitor, change)
+        await run_in_threadpool(addresses.change_account, context, visitor.user.id, change)
     except (RequestError, ValidationError) as error:
         return await run_in_threadpool(_refused, request, context, visitor, error)
     is_mailed = change.email is not None and context.settings.mail_server is not None
@@ -70,7 +69,8 @@ def choose_notices(
 ) -> Response:
     """Choose what I am told by mail."""
     try:
-        _change(context, visitor, MeChange.model_validate({"notices": notices or [], "daily_digest": bool(daily)}))
+        change = MeChange.model_validate({"notices": notices or [], "daily_digest": bool(daily)})
+        addresses.change_account(context, visitor.user.id, change)
     except (RequestError, ValidationError) as error:
         return _refused(request, context, visitor, error)
     return redirect("/account", "saved")
@@ -81,7 +81,7 @@ def ask_for_confirmation(request: Request, context: AppContext, visitor: FormVis
     """Have the link that confirms my address mailed again."""
     try:
         addresses.require_mail(context)
-        count_mail(context, visitor.user.username)
+        count_mail(context, str(visitor.user.id))
         with context.database.write() as session:
             addresses.request_confirmation(session, visitor.user.id, visitor.user.email)
     except RequestError as error:
@@ -191,32 +191,29 @@ def confirm(token: str, request: Request, context: AppContext, _: SameOrigin) ->
 @router.get("/unsubscribe/{key}/{kind}")
 def unsubscribe_form(key: str, kind: str, request: Request) -> Response:
     """Show what the link of a mail does."""
-    return render_page(request, "account/link.html", _unsubscribing(key, kind, notice(request)), cacheable=False)
+    return render_page(request, "account/link.html", _unsubscribing(key, kind), cacheable=False)
 
 
 @router.post("/unsubscribe/{key}/{kind}")
-def unsubscribe(key: str, kind: str, context: AppContext) -> Response:
-    """End mails of one kind. Mail programs post here by themselves (RFC 8058), so it asks for no login."""
+def unsubscribe(key: str, kind: str, request: Request, context: AppContext) -> Response:
+    """End mails of one kind. Mail programs post here: it asks for no login and never redirects (RFC 8058)."""
     with context.database.write() as session:
         addresses.unsubscribe(session, key, kind)
-    return redirect(f"/unsubscribe/{quote(key)}/{quote(kind)}", "unsubscribed")
+    page = _unsubscribing(key, kind, notice="You get no more of these mails.")
+    return render_page(request, "account/link.html", page, cacheable=False)
 
 
 def _confirmation(token: str, problem: str = "") -> LinkPage:
     action = f"/confirm/{quote(token)}"
-    return LinkPage("Confirm your address", "This makes the address your account's.", action, "Confirm", problem)
+    return LinkPage("Confirm your address", "This confirms that the address is yours.", action, "Confirm", problem)
 
 
-def _unsubscribing(key: str, kind: str, notice: str) -> LinkPage:
-    what = NOTICES.get(Kind(kind), "") if kind in NOTICES else "of this kind"
+def _unsubscribing(key: str, kind: str, notice: str = "") -> LinkPage:
+    what = f": {NOTICES[Kind(kind)]}" if kind in NOTICES else ""
     action = f"/unsubscribe/{quote(key)}/{quote(kind)}"
-    return LinkPage("No more of these mails", f"You will get no more mails: {what}.", action, "Unsubscribe", "", notice)
-
-
-def _change(context: Context, visitor: Visitor, change: MeChange) -> None:
-    with context.database.write() as session:
-        user = session.get_one(User, visitor.user.id, with_for_update=True)
-        addresses.change_account(session, user, change, sends_mail=context.settings.mail_server is not None)
+    return LinkPage(
+        "No more of these mails", f"You will no longer get mails of this kind{what}.", action, "Unsubscribe", "", notice
+    )
 
 
 def _delete(context: Context, visitor: Visitor) -> None:

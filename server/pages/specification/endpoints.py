@@ -13,7 +13,7 @@ from lethe.server.errors import RequestError
 from lethe.server.hosting import editing
 from lethe.server.pages.forms import notice, redirect, redirect_to_login, refusal_status, refusal_text
 from lethe.server.pages.rendering import render_page
-from lethe.server.pages.specification.view import edit_page, problems_of, wanted
+from lethe.server.pages.specification.view import edit_page, problems_of, stored_beside, wanted
 from lethe.server.security.sessions import FormVisitor, OptionalVisitor, Visitor
 
 router = APIRouter(include_in_schema=False)
@@ -47,8 +47,8 @@ def edit(
             shown = editing.current(competitions.lock_competition(session, slug))
             if typed.get("version") != editing.version(shown):
                 raise editing.EditedMeanwhile(
-                    "Texts or dates have changed since this form was opened. The fields contain what you typed: "
-                    "compare it with the competition's page, then save again."
+                    "Texts or dates have changed since this form was opened. The fields contain what you typed; above "
+                    "those that differ stands what is stored now. Copy what is to stay, then save again."
                 )
             changed = editing.edit(session, slug, wanted(shown, typed), shown=shown, actor=user_actor(visitor.user))
     except (RequestError, ValidationError) as error:
@@ -74,6 +74,8 @@ def _edit_page(
         problem = refusal_text(error)
     with context.database.read() as session:
         competition = competitions.get_hosted(session, slug, visitor.user)
+        if isinstance(error, editing.EditedMeanwhile) and typed is not None:
+            problems = stored_beside(editing.current(competition), typed)
         view = edit_page(session, competition, notice=notice(request), problem=problem, typed=typed, problems=problems)
     status = 200 if error is None else refusal_status(error)
     return render_page(request, "specification/edit.html", view, visitor, status=status, cacheable=False)

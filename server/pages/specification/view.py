@@ -136,6 +136,17 @@ def wanted(shown: CompetitionSpec, typed: Mapping[str, str]) -> CompetitionSpec:
     return CompetitionSpec.model_validate(document)
 
 
+def stored_beside(shown: CompetitionSpec, typed: Mapping[str, str]) -> dict[str, str]:
+    """Return, by key, what is stored where something else was `typed`: the work of another host, not to be undone."""
+    document = shown.model_dump(mode="json")
+    stored = {key.path: _text(key, _value(document, key)) for key in keys_of(shown)}
+    return {
+        path: f"Stored now: {text or 'nothing'}"
+        for path, text in stored.items()
+        if path in typed and _lines(typed[path]) != _lines(text)
+    }
+
+
 def problems_of(error: ValidationError) -> dict[str, str]:
     """Return what is wrong with the values of a form, by key, or by table where several keys do not fit together."""
     found: dict[str, str] = {}

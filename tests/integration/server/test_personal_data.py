@@ -10,7 +10,7 @@ from lethe.server.models import AuditEvent, TermsAcceptance, User
 from tests.browser.hostile import text_columns
 from tests.integration.server.conftest import SLUG, Site, upload
 
-pytestmark = pytest.mark.component("postgresql")
+pytestmark = [pytest.mark.component("postgresql"), pytest.mark.one_database]
 TEAMS, MINE = f"/competitions/{SLUG}/teams", f"/competitions/{SLUG}/team"
 PASSWORD = {"password": "correct horse"}
 
@@ -44,6 +44,10 @@ def test_name_and_address_are_corrected(site: Site) -> None:
         with site.context.database.write() as session:
             account_administration.set_email(session, "rose", "rosa@example.org")
         assert ann.get("/users/me").json()["email"] == "rosa@example.org"
+        assert ann.patch("/users/me", json={"username": "Iris"} | PASSWORD).status_code == 200
+    with site.context.database.read() as session:
+        asked = select(AuditEvent.target).where(AuditEvent.action == "user.email")
+        assert session.scalars(asked).all() == ["Iris"]  # whoever is called Rose next did nothing
 
 
 def test_an_account_is_handed_out_and_deleted(site: Site) -> None:

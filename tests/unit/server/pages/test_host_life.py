@@ -156,10 +156,13 @@ def test_two_hosts_do_not_undo_each_others_edits(host: Browser, app: FastAPI) ->
     answer = host.post(EDIT, **first | {"title": "Mine"})
     assert answer.status_code == 409
     assert "have changed since this form was opened" in answer.text
-    typed = fields(answer.text)
+    assert answer.text.count("Stored now: ") == 2
+    assert "Stored now: Of the other host" in answer.text
+    typed = fields(answer.text) | {"summary": "Of the other host"}
     assert typed["title"] == "Mine"
     assert stored(app).specification["summary"] == "Of the other host"
-    assert "Saved." in host.post(EDIT, **typed).text  # having seen that
+    assert "Saved." in host.post(EDIT, **typed).text
+    assert stored(app).specification["summary"] == "Of the other host"
 
 
 @pytest.mark.parametrize("action", ["delete", "delete-photographs"])
