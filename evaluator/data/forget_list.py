@@ -74,7 +74,8 @@ def _read(path: Path) -> tuple[str, list[tuple[int, str]]]:
 def _names(column: str, photographs: Photographs, files: Files) -> Sequence[str]:
     """What the photographs are called in this column."""
     if column == "image":
-        names = [str(row) for row in range(len(photographs))] if files.origin is None else files.origin.names
+        rows = [str(row) for row in range(len(photographs))]
+        names: Sequence[str] = rows if files.origin is None else files.origin.names
     else:
         names = _people(photographs, files)
     return [unicodedata.normalize("NFC", one) for one in names]

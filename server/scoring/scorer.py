@@ -118,7 +118,7 @@ class Scorer:
         except (ArtifactError, OutputsInvalid, ValueError) as error:
             _try_later(self._context, order, f"{type(error).__name__}: {error}", counts=True)
         else:
-            _store_look(self._context, order, found)
+            _store_look(self._context, order, found, imported=reference_set.imported)
 
     def _score(self, order: _ScoringInput, *, started: float) -> None:
         try:
@@ -223,7 +223,7 @@ def _store(
     return True
 
 
-def _store_look(context: Context, order: _ScoringInput, found: looks.LookResult | None) -> None:
+def _store_look(context: Context, order: _ScoringInput, found: looks.LookResult | None, *, imported: int) -> None:
     """Store what a look found and what follows from it in one transaction, unless the item was superseded."""
     with context.database.write() as session:
         item = session.get_one(WorkItem, order.work_id, with_for_update=True)
@@ -240,7 +240,7 @@ def _store_look(context: Context, order: _ScoringInput, found: looks.LookResult 
             return
         receipt = None
         if found is not None and found.is_stop:
-            receipt = _receipt(session, submission, order, found.score, ())
+            receipt = _receipt(session, submission, order, found.score, (), imported)
         leases.close(item, OfWorkItem.SCORE_DONE)
         looks.store_look(session, submission, order.spec, order.best, found, receipt)
         is_stopped = submission.stopped_after is not None
