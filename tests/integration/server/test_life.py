@@ -32,6 +32,7 @@ ACTS = {
     "PUT /submissions/{submission_id}/disqualification": {"submission.disqualify", "submission.reinstate"},
 }
 """What a host can do over HTTP, besides cancelling (test_quotas), and how the audit log calls it."""
+ELSEWHERE = {"DELETE /teams/{team_id}/members/{username}"}  # test_personal_data
 
 
 @pytest.fixture
@@ -206,7 +207,8 @@ def test_life_of_a_competition(life: Site) -> None:
     # Every act of a host is in the log, under the host's name.
     events = host.get(f"{here}/audit?limit=100").json()["items"]
     assert {event["action"] for event in events if event["actor"] == "user:hal"} == set().union(*ACTS.values())
-    assert ACTS.keys() == {f"{method} {route.path}" for route in endpoints.router.routes for method in route.methods}
+    routes = {f"{method} {route.path}" for route in endpoints.router.routes for method in route.methods}
+    assert ACTS.keys() == routes - ELSEWHERE
     assert {"competition.open", "competition.finals"} <= {e["action"] for e in events if e["actor"] != "user:hal"}
     with site.context.database.read() as session:
         finals = session.scalars(select(Submission).where(Submission.evaluation == "final")).all()

@@ -214,7 +214,11 @@ def mend_as_told(host: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     text = re.sub(r";([0-2]);", lambda found: f";{CLASS_NAMES[int(found[1])]};", table.read_text(encoding="utf-8"))
     table.write_text(text, encoding="utf-8")
     wrong = refusal()
-    for message in ("image and identity must not be empty", "'person-07' and 'PERSON-07'", "turned.jpg: is listed"):
+    for message in (
+        "image and identity must not be empty",
+        "('PERSON-07'): one identity in two spellings",
+        "turned.jpg: is listed",
+    ):
         assert message in wrong
     table.write_text("\n".join(line for line in text.splitlines() if "mistake" not in line), encoding="utf-8")
     unreadable = refusal()
