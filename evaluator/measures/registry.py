@@ -43,6 +43,10 @@ Scope = Literal["run", "pool", "image", "person"]
 Best = Literal["oracles", "low", "high", "none"]
 
 
+class MeasureUnusable(EvaluatorError):
+    """A measure of an installed package cannot be loaded."""
+
+
 class Absent(EvaluatorError):
     """The inputs lack what a measure needs; the message says what."""
 
@@ -263,4 +267,11 @@ def _load() -> None:
     for module in iter_modules([str(folder)]):
         import_module(f"{__package__}.{module.name}")
     for entry in installed(MEASURES).values():
-        entry.load()
+        try:
+            entry.load()
+        except Exception as error:
+            package = "a package" if entry.dist is None else entry.dist.name
+            raise MeasureUnusable(
+                f"the measure {entry.name} of {package} cannot be loaded: {type(error).__name__}: {error}; repair or "
+                "remove the package"
+            ) from error

@@ -11,7 +11,7 @@ REASON = (
 )
 
 
-def same_name(identity: str) -> str:
+def name_key(identity: str) -> str:
     """What is alike for names that look alike: compatible forms of letters (NFKC), no case, no invisible characters,
     and one space where there are several.
     """
@@ -25,7 +25,7 @@ def spelt_twice(identities: Iterable[tuple[str, str]]) -> list[tuple[str, Unusab
     first: dict[str, tuple[str, str]] = {}
     wrong: dict[tuple[str, str], tuple[str, Unusable]] = {}
     for place, identity in identities:
-        where, before = first.setdefault(same_name(identity), (place, identity))
+        where, before = first.setdefault(name_key(identity), (place, identity))
         if before != identity and (before, identity) not in wrong:
             wrong[before, identity] = (f"{where} ({before!r}) and {place} ({identity!r})", Unusable(REASON))
     return list(wrong.values())

@@ -1,5 +1,6 @@
 """A measure is one function: the registry finds it, says what it lacks, and gives its values their intervals."""
 
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,13 @@ def test_a_name_is_taken_once_and_a_question_is_known(toy: None) -> None:
         _toy("pool", lambda _: 1.0) and _toy("pool", lambda _: 2.0)
     with pytest.raises(ValueError, match="QUESTIONS"):
         measure("new", title="New", question="Why?", scope="pool", best="low", source="this test")(lambda _: 1.0)
+
+
+def test_a_package_that_cannot_be_loaded_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = EntryPoint("mine", "no_such_module_of_a_package", "lethe.measures")
+    monkeypatch.setattr(registry, "installed", lambda _group: {"mine": broken})
+    with pytest.raises(registry.MeasureUnusable, match="measure mine of a package cannot be loaded: ModuleNotFound"):
+        registry._load.__wrapped__()
 
 
 def test_every_measure_says_what_it_is_and_answers_or_is_absent(inputs: MeasureInputs) -> None:

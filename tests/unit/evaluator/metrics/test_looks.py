@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from benchmarks.looks import Bank, Setting, draw, upper_bound
+from lethe.evaluator.contract.specification import LOOK_GROUPS
 from lethe.evaluator.metrics import Pool, evaluate
 from lethe.evaluator.metrics.looks import Estimate, is_below, look, stops
 from lethe.evaluator.metrics.quality import Rule
+from lethe.evaluator.metrics.uncertainty import GROUPS
 
 SPREAD = np.linspace(-1, 1, 16)
 
@@ -64,3 +66,7 @@ def test_the_upper_bound_counts_worlds_and_not_draws_that_share_one() -> None:
     one_world = np.repeat([True, *[False] * 29], 10)
     apart = np.concatenate([np.ones(10, bool), np.zeros(290, bool)])
     assert upper_bound(one_world, np.repeat(np.arange(30.0), 10)) > 2 * upper_bound(apart, np.arange(300.0))
+
+
+def test_looks_are_at_multiples_of_the_groups_that_errors_are_made_of() -> None:
+    assert LOOK_GROUPS == GROUPS
