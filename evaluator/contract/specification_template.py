@@ -28,7 +28,7 @@ def template(source: str, *, schema: str) -> str:
 
 
 def _entry(key: Key, source: str) -> list[str]:
-    value = toml_text(source) if key.name == "source" else key.example
+    value = toml_text(source) if key.path == "data.source" else key.example
     said = f"{key.about} ({key.values})" if key.values else key.about
     if not key.is_required and key.default is None:
         said += ". The value is an example" + (f"; without the line: {key.unset}" if key.unset else "")

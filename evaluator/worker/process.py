@@ -330,11 +330,16 @@ def run_worker(settings: WorkerSettings, *, allow_unsafe: bool = False) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until those who wait below have handlers of their own
     loop.start()  # does not wait for the broker: its messages only shorten the wait for the next poll
     log.info("worker_ready", worker=loop.name, slots=settings.slots, sandbox_mode=sandbox_mode)
-    with suppress(SystemExit):
+    try:
         if settings.broker:
             _listen(settings.broker, loop)
         else:
             _wait_for_signal()
+    except SystemExit:
+        pass
+    except RuntimeError as error:  # as which Python 3.11 raises it from within the making of a class, in an import
+        if not isinstance(error.__cause__, SystemExit):
+            raise
     loop.stop()
     if loop.failure is not None:
         raise WorkerRefused(loop.failure)

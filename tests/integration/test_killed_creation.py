@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -88,15 +90,21 @@ for step in sys.argv[3:]:
 """
 
 
-def test_a_creation_that_is_killed_at_any_step_leaves_nothing(tmp_path: Path) -> None:
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder for sockets, whose addresses have at most 107 characters."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def test_a_creation_that_is_killed_at_any_step_leaves_nothing(tmp_path: Path, short: Path) -> None:
     make_image_folder(tmp_path / "photographs", people=30)
     (tmp_path / "killed.toml").write_text(SPEC)
-    (tmp_path / "tmp").mkdir()
     environment = {
         **os.environ,
         "LETHE_HOME": str(tmp_path / "home"),
         "LETHE_LEASE_S": "1",
-        "TMPDIR": str(tmp_path / "tmp"),
+        "TMPDIR": str(short),
     }
     words = [str(tmp_path / "killed.toml"), str(tmp_path / "photographs"), *STEPS]
     done = subprocess.run(
@@ -111,4 +119,4 @@ def test_a_creation_that_is_killed_at_any_step_leaves_nothing(tmp_path: Path) ->
     assert [line for line in done.stderr.splitlines() if line.startswith("killed")] == [
         f"killed {one}" for one in STEPS
     ]
-    assert not list((tmp_path / "tmp").glob("lethe-training-*"))
+    assert not list(short.glob("lethe-training-*"))
