@@ -18,7 +18,7 @@ from benchmarks.goals import FILE, Finding, read_findings
 # Each with options under which it ends in seconds.
 BENCHMARKS = {
     "metric": ("--quick",),
-    "sandbox": ("--runs=4", "--full=8", "--fresh=1", "--pairs=1"),
+    "sandbox": ("--runs=4", "--full=2", "--fresh=1", "--pairs=1"),
     "evaluation": ("--specification=benchmarks/small.toml", "--runs=2", "--rounds=1", "--cores=1"),
     "oracles": ("--rounds=1", "--epochs=1", "--models=1", "--images=64", "--bank=8"),
     "work": ("--chunks=5", "--queued=20", "--naps=2"),

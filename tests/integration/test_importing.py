@@ -83,7 +83,7 @@ class Host:
             "admin", "oracles", name, SPEC.slug, str(folder), *options, environment=os.environ | where, check=False
         )
 
-    def take_in(self, folder: Path, **changes: Any) -> tuple[int, int]:
+    def import_from(self, folder: Path, **changes: Any) -> tuple[int, int]:
         given: dict[str, Any] = {"split": "public", "jobs": 1, "progress": lambda _: None} | changes
         return oracle_files.import_oracles(self.context, SPEC.slug, folder, **given)
 
@@ -135,7 +135,7 @@ def write_table(folder: Path, *rows: tuple[str, object]) -> None:
 
 def test_what_was_exported_gives_the_same_scores_on_another_site(seeded: Host, exported: Path, host: Host) -> None:
     # The oracles that `create` trained here are the same to the bit, so they stay.
-    assert host.take_in(exported) == (COUNT - FIRST_ORACLES, 0)
+    assert host.import_from(exported) == (COUNT - FIRST_ORACLES, 0)
     first, second = (load_pool(one.store, one.bank, range(COUNT)) for one in (seeded, host))
     for part, logits in first.logits.items():
         np.testing.assert_array_equal(logits, second.logits[part])
@@ -143,7 +143,7 @@ def test_what_was_exported_gives_the_same_scores_on_another_site(seeded: Host, e
     figures = ("reference", "score", "low", "high", "forgetting_quality")
     assert [[row[key] for key in figures] for row in there] == [[row[key] for key in figures] for row in here]
     assert oracles.verify(host.context, SPEC.slug, sample=2, jobs=1, progress=lambda _: None)["public"].sound
-    assert host.take_in(exported) == (0, 0)
+    assert host.import_from(exported) == (0, 0)
     done = oracles.seed(host.context, SPEC.slug, count=None, jobs=1, distributed=False, progress=lambda _: None)
     assert (done.trained, done.here) == (COUNT, 0)
 
@@ -177,18 +177,18 @@ def test_a_refused_import_leaves_nothing_behind(exported: Path, host: Host, tmp_
     (folder / "original.safetensors").write_bytes(host.store.get(host.prepared.public.original))
     write_table(folder, ("00000.safetensors", 1), ("original.safetensors", 2))
     with pytest.raises(oracle_files.BadOracleFolder, match=r"original\.safetensors is the original model"):
-        host.take_in(folder)
+        host.import_from(folder)
     shutil.copy(folder / "00000.safetensors", folder / "again.safetensors")
     write_table(folder, ("00000.safetensors", 1), ("again.safetensors", 2))
     with pytest.raises(
         oracle_files.BadOracleFolder, match=r"again\.safetensors is the same model as 00000\.safetensors"
     ):
-        host.take_in(folder)
+        host.import_from(folder)
     write_table(folder, *((f"{index:05d}.safetensors", index) for index in range(COUNT)), ("again.safetensors", 99))
     with pytest.raises(oracle_files.BadOracleFolder, match="has 17 models, and the bank has room for 16"):
-        host.take_in(folder)
+        host.import_from(folder)
     with pytest.raises(InvalidValue, match="tiny has no final bank; it has: public"):
-        host.take_in(folder, split="final")
+        host.import_from(folder, split="final")
     assert host.store.list("") == before
 
 
@@ -199,7 +199,7 @@ def test_oracles_of_a_seeded_bank_are_never_replaced(seeded: Host, exported: Pat
     with pytest.raises(
         oracle_files.BadOracleFolder, match=r"other\.safetensors: the bank already has another oracle 0"
     ):
-        seeded.take_in(tmp_path)
+        seeded.import_from(tmp_path)
     assert seeded.store.list("") == before
 
 

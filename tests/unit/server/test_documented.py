@@ -65,6 +65,7 @@ def commands(command: Any, path: str) -> dict[str, Any]:
 COMMANDS = commands(typer.main.get_command(app), "lethe")
 
 
+@pytest.mark.slow
 def test_the_reference_is_what_the_code_says() -> None:
     done = subprocess.run(
         [sys.executable, "scripts/reference.py"], cwd=ROOT, env={"PYTHONPATH": str(ROOT), "PATH": ""},

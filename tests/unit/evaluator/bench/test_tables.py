@@ -227,6 +227,7 @@ def logged(target: str, experiment: str) -> list[Any]:
     return client.search_runs([identity])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of MLflow itself, about its own use of SQLAlchemy
 def test_mlflow_gets_one_run_a_row_however_often(rows: list[Row], tmp_path: Path) -> None:
     pytest.importorskip("mlflow")
@@ -244,6 +245,7 @@ def test_mlflow_gets_one_run_a_row_however_often(rows: list[Row], tmp_path: Path
     assert (tmp_path / "runs" / "artifacts" / best.info.run_id / "artifacts" / "provenance.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_mlflow_replaces_what_a_killed_call_left(rows: list[Row], tmp_path: Path) -> None:
     pytest.importorskip("mlflow")

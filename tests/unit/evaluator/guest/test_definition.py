@@ -160,6 +160,7 @@ nothing = N(8)
 """
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.sampled_from(STATEMENTS), max_size=12), st.sampled_from(["a", "b", "c", "g()", "1", "K.x", "g.y"]))
 def test_the_exact_source_runs_whole_and_nothing_needed_is_left_out(lines: list[str], wanted: str) -> None:

@@ -56,6 +56,7 @@ MARGINS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 12).flatmap(lambda runs: st.tuples(*[st.lists(MARGINS, min_size=runs, max_size=runs)] * 2)))
 @example(([0.3] * 4, [0.3] * 4))

@@ -66,6 +66,7 @@ def test_names_without_a_letter_and_with_controls_are_refused_in_words(name: obj
         NewTeam.model_validate({"name": name})
 
 
+@pytest.mark.slow
 def test_ignorable_characters_are_those_of_unicode() -> None:
     every = [chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]
     ignorable = TypeAdapter(Annotated[str, Field(pattern=r"^\p{Default_Ignorable_Code_Point}+$")])

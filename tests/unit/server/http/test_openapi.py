@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from jsonschema_rs import Draft202012Validator
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[4]
 DOCS = (ROOT / "docs/api.md").read_text(encoding="utf-8")
 # In a process of its own: other tests import modules whose errors never reach the API.

@@ -50,6 +50,7 @@ def test_the_words_carry_the_numbers() -> None:
     assert "25% of retraining" in times.text
 
 
+@pytest.mark.slow
 def test_the_rounded_histogram_tells_shares_only() -> None:
     shown = replace(evidence(), epsilon=np.array([0.1, 0.2, 0.4, 0.49, 0.5, 0.6, 1.2, 3.0, 9.0, 50.0]))
     near = replace(shown, epsilon=shown.epsilon * np.where(shown.epsilon < 1, 0.97, 1.0))
