@@ -24,8 +24,8 @@ from lethe.evaluator.metrics.exact import _epsilon_table
 from lethe.evaluator.metrics.looks import Estimate, Look, look, stops
 from lethe.evaluator.metrics.pool import Floats
 from lethe.evaluator.metrics.quality import Rule, example_quality
+from lethe.evaluator.metrics.uncertainty import GROUPS
 
-GROUPS = 16
 LOOKS = {512: (64, 128, 256), 128: (32, 64)}
 FAMILIES = ("shift", "remembered", "narrow", "wide", "utility")
 STRENGTHS = {

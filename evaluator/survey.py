@@ -1,12 +1,11 @@
 """How large a specification's data are and how fast this machine trains on them, before anything is trained."""
 
 import time
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 import torch
 
-from lethe.evaluator.banks.network_check import NetworkRefused, check_network
+from lethe.evaluator.banks.network_check import check_network, in_process
 from lethe.evaluator.banks.training_jobs import training_pool
 from lethe.evaluator.contract.prepared_competition import Counts
 from lethe.evaluator.contract.specification import CompetitionSpec
@@ -44,12 +43,7 @@ def survey(spec: CompetitionSpec, files: Files | None = None) -> Survey:
     counts = {name: count_split(collection.hidden, split) for name, split in splits.named.items()}
     with training_pool(1) as pool:
         network = check_network(network_trial(spec), pool)
-        try:
-            train_s, inference_s = pool.submit(_seconds_per_image, spec).result()
-        except BrokenProcessPool as error:
-            raise NetworkRefused(
-                f"the process that timed {spec.model.network.name} died: it may need more memory than this machine has"
-            ) from error
+        train_s, inference_s = in_process(pool, _seconds_per_image, spec, spec.model.network.name)
     public = counts["public"]
     epoch_s = train_s * public.retain
     scored_s = inference_s * (public.retain + public.forget + public.validation + public.test)

@@ -21,7 +21,7 @@ from lethe.evaluator.artifacts.store import digest_of_file
 from lethe.evaluator.banks.oracle_folder import FolderInvalid, GivenModel
 from lethe.evaluator.banks.seeding import FIRST_ORACLES, Progress, ReportProgress, store_model
 from lethe.evaluator.banks.training_jobs import KILLED, TrainedModel, TrainerKilled, processor, training_pool
-from lethe.evaluator.banks.verification import TOLERANCE
+from lethe.evaluator.banks.verification import TOLERANCE, relative_difference
 from lethe.evaluator.contract.bank import BankIdentity
 from lethe.evaluator.contract.prepared_competition import PreparedSplit
 from lethe.evaluator.metrics import margins
@@ -267,19 +267,16 @@ def require_different(files: Sequence[Path], outputs: Sequence[Outputs], origina
     rows = [_row(one) for one in outputs]
     reference = _row(original)
     for place, (file, row) in enumerate(zip(files, rows, strict=True)):
-        if _equal(row, reference):
+        if relative_difference(row, reference) <= TOLERANCE:
             raise FolderInvalid(f"{file} is the original model, which was trained on the forget set")
-        twin = next((files[other] for other in range(place) if _equal(row, rows[other])), None)
+        alike = (other for other in range(place) if relative_difference(row, rows[other]) <= TOLERANCE)
+        twin = next((files[other] for other in alike), None)
         if twin is not None:
             raise FolderInvalid(f"{file} is the same model as {twin.name}: each oracle is trained from its own seed")
 
 
 def _row(outputs: Outputs) -> NDArray[np.float32]:
     return np.concatenate([outputs.logits[part].ravel() for part in LOGITS])
-
-
-def _equal(first: NDArray[np.float32], second: NDArray[np.float32]) -> bool:
-    return float(np.abs(first - second).max() / max(1, np.abs(first).max())) <= TOLERANCE
 
 
 def _new_models(models: Sequence[CheckedModel], bank: BankIdentity, store: ArtifactStore) -> dict[int, CheckedModel]:

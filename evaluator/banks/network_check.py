@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lethe.evaluator.banks.training_jobs import TrainingPool
 from lethe.evaluator.contract.networks import BUILT_IN, TORCHVISION, read_network
@@ -20,6 +20,8 @@ from lethe.evaluator.errors import EvaluatorError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+Argument = TypeVar("Argument")
+Found = TypeVar("Found")
 WALL_S = 300.0
 FEW = 4
 """Images of the first tries."""
@@ -63,16 +65,24 @@ def check_network(trial: NetworkTrial, pool: TrainingPool) -> CheckedNetwork:
         _require_importable(network.name, network.source)
     elif network.name in BUILT_IN:
         return CheckedNetwork(describe(trial))
-    future = pool.submit(try_network, trial)
+    return in_process(pool, try_network, trial, network.name)
+
+
+def in_process(pool: TrainingPool, function: Callable[[Argument], Found], argument: Argument, name: str) -> Found:
+    """Return what `function` finds of the network called `name` in a process of the pool.
+
+    Raises NetworkRefused when that takes too long or ends the process.
+    """
+    future = pool.submit(function, argument)
     try:
         return future.result(timeout=WALL_S)
     except TimeoutError:
         raise NetworkRefused(
-            f"{network.name} took more than {WALL_S:g} s for a few steps of training: it is too slow"
+            f"{name} took more than {WALL_S:g} s for a few steps of training: it is too slow"
         ) from None
     except BrokenProcessPool as error:
         raise NetworkRefused(
-            f"the process that tried {network.name} died: it may need more memory than this machine has"
+            f"the process that tried {name} died: it may need more memory than this machine has"
         ) from error
 
 

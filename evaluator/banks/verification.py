@@ -6,6 +6,7 @@ from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lethe.evaluator.artifacts import ArtifactCorrupt, ArtifactMissing, ArtifactStore, StoredArtifact
 from lethe.evaluator.artifacts.oracles import ModelRecord, pruned_key, read_record, trained_indices
@@ -126,6 +127,11 @@ def _recompute(
             progress(Progress("outputs", done, len(records), done, time.monotonic() - started))
 
 
+def relative_difference(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Return by how much logits differ at most, relative to the largest of the first, or to 1 if that is smaller."""
+    return float(np.abs(first - second).max() / max(1, np.abs(first).max()))
+
+
 def _compare(record: ModelRecord, store: ArtifactStore, again: bytes, processor: str, found: Verification) -> None:
     stored = store.get(record.outputs)
     if again == stored:
@@ -135,7 +141,7 @@ def _compare(record: ModelRecord, store: ArtifactStore, again: bytes, processor:
     if any(first[part].shape != second[part].shape for part in LOGITS):
         found.different.append(f"model {record.index}: its outputs are of other data")
         return
-    apart = max(float(np.abs(first[part] - second[part]).max() / max(1, np.abs(first[part]).max())) for part in LOGITS)
+    apart = max(relative_difference(first[part], second[part]) for part in LOGITS)
     if record.processor != processor and apart <= TOLERANCE:
         found.close += 1
         return

@@ -82,7 +82,7 @@ def _names(column: str, photographs: Photographs, files: Files) -> Sequence[str]
 
 
 def _people(photographs: Photographs, files: Files) -> Sequence[str]:
-    if files.origin is not None and files.origin.people != files.origin.names:
+    if files.origin is not None and files.origin.has_people:
         return files.origin.people
     if files.people is not None:
         return files.people

@@ -100,7 +100,7 @@ def _classes(review: Review) -> list[DataWarning]:
 def _people(review: Review, origin: Origin) -> list[DataWarning]:
     photographs = review.photographs
     people, first, counts = np.unique(photographs.identities, return_index=True, return_counts=True)
-    if len(people) == len(photographs) and origin.people == origin.names:  # nobody says who is on them
+    if len(people) == len(photographs) and not origin.has_people:
         return []
     once = [origin.people[row] for row in first[counts == 1]]
     found = []

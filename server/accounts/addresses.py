@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from lethe.server.accounts import service
 from lethe.server.accounts.names import skeleton
-from lethe.server.accounts.schemas import MeChange, Notice
+from lethe.server.accounts.schemas import MeChange, Notice, PasswordReset
 from lethe.server.accounts.service import AccountTaken
 from lethe.server.audit_log.events import rename_person
 from lethe.server.context import Context
@@ -21,6 +21,9 @@ from lethe.server.models import MailPreference, User
 from lethe.server.models.times import utc_now
 from lethe.server.security.digests import digest_secret
 from lethe.server.security.login import count_mail
+from lethe.server.security.passwords import hash_password
+
+MAX_TYPED = 254  # characters of the longest address
 
 
 class NoMail(Conflict):
@@ -52,32 +55,50 @@ def require_mail(context: Context) -> None:
         )
 
 
-def request_reset(session: Session, typed: str) -> None:
+def request_reset(context: Context, typed: str, *, address: str) -> None:
     """Have a link for a new password mailed to the account with this name or address, if there is one.
 
-    `control` looks the account up, so the time that this takes does not say whether there is one.
+    `control` looks the account up, so the time that this takes does not say whether there is one. `address` is where
+    the request comes from. Raises NoMail, and TooManyRequests when very many mails are asked for.
     """
-    outbox.send(session, Kind.RESET, None, typed=typed)
+    require_mail(context)
+    count_mail(context, typed, address=address)
+    with context.database.write() as session:
+        outbox.send(session, Kind.RESET, None, typed=typed[:MAX_TYPED])
 
 
-def reset_password(session: Session, token: str, password_hash: str, *, ends_access: bool) -> User:
+def reset_password(context: Context, new: PasswordReset) -> None:
     """Store the password of the account that the link was mailed for, whose address is confirmed by that.
 
-    `ends_access` ends all of its tokens and sessions. Raises LinkInvalid.
+    Raises LinkInvalid, before the password is hashed where that can be seen.
     """
-    user, address = _redeem(session, token, "reset")
-    user.password_hash = password_hash
-    if ends_access:
-        service.revoke_access(session, user.id)
-    if address == user.email:
-        _preference(session, user.id).confirmed_at = utc_now()
-    return user
+    with context.database.read() as session:
+        require_valid_link(session, new.token, "reset")
+    password_hash = hash_password(new.new_password)
+    with context.database.write() as session:
+        user, address = _redeem(session, new.token, "reset")
+        user.password_hash = password_hash
+        if new.end_access:
+            service.revoke_access(session, user.id)
+        if address == user.email:
+            _preference(session, user.id).confirmed_at = utc_now()
 
 
 def require_valid_link(session: Session, token: str, purpose: str) -> None:
     """Raise LinkInvalid unless the link can still be used."""
     if mail_queries.find_secret(session, digest_secret(token), purpose, utc_now()) is None:
         raise _invalid()
+
+
+def request_confirmation_again(context: Context, user: User) -> None:
+    """Have the link that confirms the account's address mailed again.
+
+    Raises NoMail, and TooManyRequests when very many mails are asked for.
+    """
+    require_mail(context)
+    count_mail(context, str(user.id))
+    with context.database.write() as session:
+        request_confirmation(session, user.id, user.email)
 
 
 def request_confirmation(session: Session, user_id: UUID, address: str) -> None:

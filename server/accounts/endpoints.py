@@ -29,7 +29,7 @@ from lethe.server.http.paging import Page, PageCursor, PageLimit
 from lethe.server.models import User
 from lethe.server.security import sessions
 from lethe.server.security.credentials import CurrentUser, TokenExpiry, password_or_token_user
-from lethe.server.security.login import check_password, count_mail, count_registration, remember_address
+from lethe.server.security.login import check_password, count_registration, remember_address
 from lethe.server.security.passwords import hash_password
 from lethe.server.security.sessions import RequiredVisitor, require_same_origin
 
@@ -72,10 +72,7 @@ async def change_me(change: MeChange, request: Request, user: CurrentUser, conte
 @router.post("/users/me/confirmation", status_code=202)
 def ask_for_confirmation(user: CurrentUser, context: AppContext) -> None:
     """Have the link that confirms my address mailed again."""
-    addresses.require_mail(context)
-    count_mail(context, str(user.id))
-    with context.database.write() as session:
-        addresses.request_confirmation(session, user.id, user.email)
+    addresses.request_confirmation_again(context, user)
 
 
 @router.post("/confirmations", status_code=204, responses=LINK)
@@ -88,20 +85,13 @@ def confirm(new: Confirmation, context: AppContext) -> None:
 @router.post("/password-resets", status_code=202)
 def ask_for_reset(new: ResetRequest, request: Request, context: AppContext) -> None:
     """Have a link for a new password mailed. The answer is the same whether there is such an account or not."""
-    addresses.require_mail(context)
-    count_mail(context, new.account, address=client_address(request.scope))
-    with context.database.write() as session:
-        addresses.request_reset(session, new.account)
+    addresses.request_reset(context, new.account, address=client_address(request.scope))
 
 
 @router.post("/password-resets/redeem", status_code=204, responses=LINK)
 def reset_password(new: PasswordReset, context: AppContext) -> None:
     """Set the password of the account for which a link was mailed; it works once, for half an hour."""
-    with context.database.read() as session:
-        addresses.require_valid_link(session, new.token, "reset")
-    password_hash = hash_password(new.new_password)
-    with context.database.write() as session:
-        addresses.reset_password(session, new.token, password_hash, ends_access=new.end_access)
+    addresses.reset_password(context, new)
 
 
 @router.post("/users/me/password", status_code=204)

@@ -6,10 +6,9 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 
 from lethe.server.accounts.schemas import PasswordProof
-from lethe.server.context import AppContext, Context
+from lethe.server.context import AppContext
 from lethe.server.hosting.personal_data import delete_own_account, personal_data
 from lethe.server.http.client_address import client_address
-from lethe.server.models import User
 from lethe.server.security.credentials import CurrentUser
 from lethe.server.security.login import check_password
 
@@ -27,9 +26,4 @@ def get_my_data(user: CurrentUser, context: AppContext) -> dict[str, Any]:
 async def delete_me(proof: PasswordProof, request: Request, user: CurrentUser, context: AppContext) -> None:
     """Delete my account. Submissions and places on boards stay, under a name that says nothing."""
     await check_password(context, user.username, proof.password, address=client_address(request.scope))
-    await run_in_threadpool(_delete, context, user)
-
-
-def _delete(context: Context, user: User) -> None:
-    with context.database.write() as session:
-        delete_own_account(session, user)
+    await run_in_threadpool(delete_own_account, context, user)

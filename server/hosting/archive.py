@@ -216,7 +216,7 @@ def _look_facts(submission: Submission) -> dict[str, Any]:
 
     The difference is of equally many runs of both, so it compares with no final score.
     """
-    found = submission.looks["found"][-1] if submission.looks and submission.stopped_after is not None else {}
+    found = submission.stopping_look or {}
     return {
         "stopped_after": submission.stopped_after,
         "look_difference": found.get("difference"),

@@ -101,8 +101,8 @@ def describe(cost: Cost, season: Season, *, has_looks: bool) -> str:
         lines.append(f"warning: {season.gpus} machines need longer than the {season.days} days that the season lasts")
     lines += [
         f"finals: {cost.finals_runs:,} runs at most, {hours_text(cost.finals_h)}",
-        f"storage: {_size(cost.bank_bytes)} of data and oracles, up to {_size(cost.outputs_bytes)} of outputs",
-        f"memory of control: about {_size(cost.scoring_memory_bytes)} while it scores",
+        f"storage: {size_text(cost.bank_bytes)} of data and oracles, up to {size_text(cost.outputs_bytes)} of outputs",
+        f"memory of control: about {size_text(cost.scoring_memory_bytes)} while it scores",
     ]
     return "\n".join(lines)
 
@@ -122,5 +122,6 @@ def hours_text(hours: float) -> str:
     return f"{hours:,.0f} h" if hours >= 10 else f"{hours:.1f} h" if hours >= 0.1 else f"{3600 * hours:.0f} s"
 
 
-def _size(count: int) -> str:
-    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
+def size_text(size_bytes: int) -> str:
+    """Return `1.2 GB`, or megabytes for less than one."""
+    return f"{size_bytes / 1e9:,.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:,.0f} MB"

@@ -14,6 +14,7 @@ from lethe.evaluator.contract.prepared_competition import PreparedCompetition
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.server.errors import ConfigurationError
 from lethe.server.hosting.calibration import wanted_oracles
+from lethe.server.hosting.cost import size_text
 from lethe.server.hosting.creation_warnings import forget_gap
 
 TEMPLATE = "data_report.html"
@@ -81,7 +82,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"png": _png, "duration": _duration, "size": _size}
+    environment.filters |= {"png": _png, "duration": _duration, "size": size_text}
     return environment.get_template(TEMPLATE)
 
 
@@ -91,7 +92,3 @@ def _png(data: bytes) -> str:
 
 def _duration(seconds: float) -> str:
     return f"{seconds / 3600:,.1f} hours" if seconds >= 3600 else f"{seconds / 60:.1f} minutes"
-
-
-def _size(size_bytes: int) -> str:
-    return f"{size_bytes / 1e9:,.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:,.0f} MB"

@@ -1,10 +1,11 @@
 """REST: what a host does while a competition runs; 404 for everybody else. Every act is in the audit log."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, Field
+from sqlalchemy.orm import Session
 
 from lethe.server.accounts.roles import require_host
 from lethe.server.audit_log.events import user_actor
@@ -13,11 +14,13 @@ from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts
 from lethe.server.context import AppContext
 from lethe.server.errors import NotFound
 from lethe.server.hosting import actions, finals
-from lethe.server.models import Competition, Submission, Team
+from lethe.server.models import Competition, Submission, Team, User
 from lethe.server.security.credentials import CurrentUser
 from lethe.server.submissions.short_ids import SubmissionId
 
 router = APIRouter(tags=["hosts"])
+
+Row = TypeVar("Row", Team, Submission)
 
 
 class NewEnd(BaseModel):
@@ -93,10 +96,7 @@ def announce(slug: str, new: NewAnnouncement, user: CurrentUser, context: AppCon
 def disqualify_team(team_id: UUID, given: Disqualification, user: CurrentUser, context: AppContext) -> None:
     """Take a team off every board, or put it back."""
     with context.database.write() as session:
-        team = session.get(Team, team_id)
-        if team is None:
-            raise NotFound("There is nothing here for this account.")
-        require_host(session, session.get_one(Competition, team.competition_id), user)
+        team = _hosted(session, Team, team_id, user)
         actions.disqualify_team(session, team, reason=given.reason, actor=user_actor(user))
 
 
@@ -104,10 +104,7 @@ def disqualify_team(team_id: UUID, given: Disqualification, user: CurrentUser, c
 def remove_member(team_id: UUID, username: str, user: CurrentUser, context: AppContext) -> None:
     """Take somebody who has submitted nothing out of a team; for hosts."""
     with context.database.write() as session:
-        team = session.get(Team, team_id)
-        if team is None:
-            raise NotFound("There is nothing here for this account.")
-        require_host(session, session.get_one(Competition, team.competition_id), user)
+        team = _hosted(session, Team, team_id, user)
         actions.remove_member(session, team, username, actor=user_actor(user))
 
 
@@ -117,8 +114,14 @@ def disqualify_submission(
 ) -> None:
     """Count a submission for nothing, or let it count again."""
     with context.database.write() as session:
-        submission = session.get(Submission, submission_id)
-        if submission is None:
-            raise NotFound("There is nothing here for this account.")
-        require_host(session, session.get_one(Competition, submission.competition_id), user)
+        submission = _hosted(session, Submission, submission_id, user)
         actions.disqualify_submission(session, submission, reason=given.reason, actor=user_actor(user))
+
+
+def _hosted(session: Session, kind: type[Row], identifier: UUID, user: User) -> Row:
+    """Return a team or a submission of a competition that `user` hosts; raises NotFound for any other."""
+    found = session.get(kind, identifier)
+    if found is None:
+        raise NotFound("There is nothing here for this account.")
+    require_host(session, session.get_one(Competition, found.competition_id), user)
+    return found

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from lethe.server.accounts import service as accounts
 from lethe.server.audit_log.events import record, rename_person, user_actor
+from lethe.server.context import Context
 from lethe.server.errors import Conflict
 from lethe.server.hosting import personal_queries as queries
 from lethe.server.leaderboard.standings import mark_board_changed
@@ -65,9 +66,10 @@ def delete_account(session: Session, user_id: UUID, *, actor: str | None = None)
     record(session, "user.delete", name, actor=f"user:{name}" if actor == f"user:{former}" else actor)
 
 
-def delete_own_account(session: Session, user: User) -> None:
+def delete_own_account(context: Context, user: User) -> None:
     """Delete the account of somebody who asked for it."""
-    delete_account(session, user.id, actor=user_actor(user))
+    with context.database.write() as session:
+        delete_account(session, user.id, actor=user_actor(user))
 
 
 def _leave(session: Session, team: Team, user: User, name: str) -> None:

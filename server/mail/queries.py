@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
 from lethe.server.models import Competition, MailedSecret, MailPreference, OutboxMail, TeamMember, User
@@ -12,20 +12,17 @@ from lethe.server.models import Competition, MailedSecret, MailPreference, Outbo
 
 def members_to_tell(session: Session, team_id: UUID) -> Sequence[MailPreference]:
     """Return what the members of a team with a confirmed address want to be told."""
-    return session.scalars(
-        select(MailPreference)
-        .join(TeamMember, TeamMember.user_id == MailPreference.user_id)
-        .where(TeamMember.team_id == team_id, MailPreference.confirmed_at.is_not(None))
-    ).all()
+    return session.scalars(_confirmed_members().where(TeamMember.team_id == team_id)).all()
 
 
 def participants_to_tell(session: Session, competition_id: UUID) -> Sequence[MailPreference]:
     """Return what the members of all teams of a competition with a confirmed address want to be told."""
-    return session.scalars(
-        select(MailPreference)
-        .join(TeamMember, TeamMember.user_id == MailPreference.user_id)
-        .where(TeamMember.competition_id == competition_id, MailPreference.confirmed_at.is_not(None))
-    ).all()
+    return session.scalars(_confirmed_members().where(TeamMember.competition_id == competition_id)).all()
+
+
+def _confirmed_members() -> Select[MailPreference]:
+    members = select(MailPreference).join(TeamMember, TeamMember.user_id == MailPreference.user_id)
+    return members.where(MailPreference.confirmed_at.is_not(None))
 
 
 def next_mail(session: Session, now: datetime) -> OutboxMail | None:

@@ -103,3 +103,8 @@ class Submission(Entity):
     def is_after_deadline(self) -> bool:
         """Whether it came after the reveal, and stands on the benchmark's board."""
         return self.evaluation == Evaluation.BENCHMARK
+
+    @property
+    def stopping_look(self) -> dict[str, Any] | None:
+        """What the look found that stopped it; None of what none stopped."""
+        return self.looks["found"][-1] if self.looks is not None and self.stopped_after is not None else None

@@ -1,8 +1,9 @@
 """Computes scores from stored outputs: nothing is run again, and the same outputs give the same score."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -99,18 +100,13 @@ class Scorer:
             structlog.contextvars.bound_contextvars(work_id=str(order.work_id)),
             renewed_lease(self._context, order.work_id, order.token, lease_s=lease_s),
         ):
-            if order.look:
-                self._look(order)
-            else:
-                self._score(order, started=time.monotonic())
+            self._process(order)
         return True
 
-    def _look(self, order: _ScoringInput) -> None:
+    def _process(self, order: _ScoringInput) -> None:
+        """Score or look, and store what was found; what cannot be read is repeated or tried later."""
         try:
-            reference_set = self._reference_sets.get(order.spec.metric, order.measure)
-            found = looks.compare(
-                self._context.artifacts, reference_set, order.spec, order.outputs, order.best, order.look
-            )
+            store = self._look(order) if order.look else self._score(order)
         except RunsUnusable as error:
             _repeat(self._context, order, error)
         except ArtifactStoreAway as error:
@@ -118,27 +114,31 @@ class Scorer:
         except (ArtifactError, OutputsInvalid, ValueError) as error:
             _try_later(self._context, order, f"{type(error).__name__}: {error}", counts=True)
         else:
-            _store_look(self._context, order, found, imported=reference_set.imported)
+            store()
 
-    def _score(self, order: _ScoringInput, *, started: float) -> None:
-        try:
-            reference_set = self._reference_sets.get(order.spec.metric, order.measure)
-            stacked = read_runs(self._context.artifacts, order.outputs)
-            unlearned = reference_set.pool(stacked)
-            score = reference_set.score(unlearned)
-            findings = reference_set.findings(stacked, unlearned, score)
-            pack = None
-            if order.outputs.pack is None:
-                pack = store_pack(self._context.artifacts, order.outputs, stacked, token=order.token)
-        except RunsUnusable as error:
-            _repeat(self._context, order, error)
-        except ArtifactStoreAway as error:
-            _try_later(self._context, order, str(error), counts=False)
-        except (ArtifactError, OutputsInvalid, ValueError) as error:
-            _try_later(self._context, order, f"{type(error).__name__}: {error}", counts=True)
-        else:
+    def _look(self, order: _ScoringInput) -> Callable[[], None]:
+        """Compare with the team's best, and return what stores the result."""
+        reference_set = self._reference_sets.get(order.spec.metric, order.measure)
+        found = looks.compare(self._context.artifacts, reference_set, order.spec, order.outputs, order.best, order.look)
+        return partial(_store_look, self._context, order, found, imported=reference_set.imported)
+
+    def _score(self, order: _ScoringInput) -> Callable[[], None]:
+        """Compute the score, and return what stores it."""
+        started = time.monotonic()
+        reference_set = self._reference_sets.get(order.spec.metric, order.measure)
+        stacked = read_runs(self._context.artifacts, order.outputs)
+        unlearned = reference_set.pool(stacked)
+        score = reference_set.score(unlearned)
+        findings = reference_set.findings(stacked, unlearned, score)
+        pack = None
+        if order.outputs.pack is None:
+            pack = store_pack(self._context.artifacts, order.outputs, stacked, token=order.token)
+
+        def store() -> None:
             if _store(self._context, order, pack, score, findings, imported=reference_set.imported, started=started):
                 drop_singles(self._context.artifacts, order.outputs)
+
+        return store
 
 
 def _order(session: Session, item: WorkItem) -> _ScoringInput:

@@ -152,19 +152,19 @@ def view_all(
 
 def stopped_view(submission: Submission) -> StoppedView | None:
     """Return what a look that stopped the submission found, rounded as scores are; None before its end shows."""
-    if submission.stopped_after is None or submission.state != SubmissionState.SCORED or submission.looks is None:
+    found = submission.stopping_look
+    if submission.looks is None or found is None or submission.state != SubmissionState.SCORED:
         return None
-    found = submission.looks["found"][-1]
     best, difference = round_score(submission.looks["best_score"]), round_score(found["difference"])
     error = round_score(found["standard_error"])
     return StoppedView(
-        runs=submission.stopped_after,
+        runs=found["runs"],
         best=UUID(submission.looks["best"]),
         best_score=best,
         difference=difference,
         difference_error=error,
         text=(
-            f"stopped after {submission.stopped_after} of {submission.runs_total} runs: below your best ({best:g}) "
+            f"stopped after {found['runs']} of {submission.runs_total} runs: below your best ({best:g}) "
             f"by {-difference:g} ± {error:g}"
         ),
     )

@@ -32,6 +32,11 @@ class Origin:
     people: tuple[str, ...]
     sizes: NDArray[np.int64]
 
+    @property
+    def has_people(self) -> bool:
+        """Whether the source says who is on the photographs; else each is called as its file is."""
+        return self.people != self.names
+
 
 @dataclass
 class Files:

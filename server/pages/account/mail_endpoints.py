@@ -27,8 +27,7 @@ from lethe.server.pages.forms import (
     with_retry_after,
 )
 from lethe.server.pages.rendering import SECURITY_HEADERS, render_page
-from lethe.server.security.login import check_password, count_mail
-from lethe.server.security.passwords import hash_password
+from lethe.server.security.login import check_password
 from lethe.server.security.sessions import FormVisitor, OptionalVisitor, SameOrigin, Visitor, clear_cookie
 
 router = APIRouter(include_in_schema=False)
@@ -80,10 +79,7 @@ def choose_notices(
 def ask_for_confirmation(request: Request, context: AppContext, visitor: FormVisitor) -> Response:
     """Have the link that confirms my address mailed again."""
     try:
-        addresses.require_mail(context)
-        count_mail(context, str(visitor.user.id))
-        with context.database.write() as session:
-            addresses.request_confirmation(session, visitor.user.id, visitor.user.email)
+        addresses.request_confirmation_again(context, visitor.user)
     except RequestError as error:
         return _refused(request, context, visitor, error)
     return redirect("/account", "mailed")
@@ -111,7 +107,7 @@ async def delete(
         await check_password(context, visitor.user.username, password, address=client_address(request.scope))
         if sure != "yes":
             return redirect("/account")
-        await run_in_threadpool(_delete, context, visitor)
+        await run_in_threadpool(delete_own_account, context, visitor.user)
     except RequestError as error:
         return await run_in_threadpool(_refused, request, context, visitor, error)
     answer = redirect("/login", "account-deleted")
@@ -130,10 +126,7 @@ def reset_form(request: Request, context: AppContext) -> Response:
 def ask_for_reset(request: Request, context: AppContext, _: SameOrigin, account: Text = "") -> Response:
     """Have a link for a new password mailed; the answer says nothing about accounts."""
     try:
-        addresses.require_mail(context)
-        count_mail(context, account, address=client_address(request.scope))
-        with context.database.write() as session:
-            addresses.request_reset(session, account[:254])
+        addresses.request_reset(context, account, address=client_address(request.scope))
     except RequestError as error:
         form = ResetForm(problem=refusal_text(error))
         return with_retry_after(render_page(request, "account/reset.html", form, status=error.status), error)
@@ -158,11 +151,7 @@ def set_new_password(
     """Set a new password with the link of a mail."""
     try:
         new = PasswordReset(token=token, new_password=new_password, end_access=bool(end_access))
-        with context.database.read() as session:
-            addresses.require_valid_link(session, new.token, "reset")
-        password_hash = hash_password(new.new_password)
-        with context.database.write() as session:
-            addresses.reset_password(session, new.token, password_hash, ends_access=new.end_access)
+        addresses.reset_password(context, new)
     except (RequestError, ValidationError) as error:
         kept = token if isinstance(error, ValidationError) else ""
         form = ResetForm(problem=refusal_text(error, PasswordReset), token=kept)
@@ -214,11 +203,6 @@ def _unsubscribing(key: str, kind: str, notice: str = "") -> LinkPage:
     return LinkPage(
         "No more of these mails", f"You will no longer get mails of this kind{what}.", action, "Unsubscribe", "", notice
     )
-
-
-def _delete(context: Context, visitor: Visitor) -> None:
-    with context.database.write() as session:
-        delete_own_account(session, visitor.user)
 
 
 def _refused(request: Request, context: Context, visitor: Visitor, error: RequestError | ValidationError) -> Response:

@@ -70,9 +70,8 @@ def submissions_table(slug: str, context: AppContext, visitor: RequiredVisitor) 
 
 def _look_difference(submission: Submission) -> float | None:
     """Return how far below its team's best a stopped submission was, both of equally many runs."""
-    if submission.stopped_after is None or submission.looks is None:
-        return None
-    return float(submission.looks["found"][-1]["difference"])
+    look = submission.stopping_look
+    return None if look is None else float(look["difference"])
 
 
 @router.post("/host/{slug}/{action}")

@@ -16,7 +16,7 @@ from lethe.server.models import AuditEvent, Competition, Submission
 from lethe.server.models.times import utc_now
 from lethe.server.pages.card import Card, card
 from lethe.server.pages.formatting import Fact, Moment, moment, score_text
-from lethe.server.pages.headlines import HEADLINES
+from lethe.server.pages.headlines import HEADLINES, stopped_headline
 from lethe.server.queue.fair_order import have_runs_begun
 from lethe.server.queue.workers import WorkerRow, list_workers
 from lethe.server.submissions.queries import count_unfinished
@@ -194,7 +194,7 @@ def _lines(session: Session, competition: Competition, state: str, search: str) 
 
 def _headline(session: Session, submission: Submission) -> str:
     if submission.stopped_after is not None and submission.state == SubmissionState.SCORED:
-        return f"Stopped after {submission.stopped_after} of {submission.runs_total} runs"
+        return stopped_headline(submission.stopped_after, submission.runs_total)
     return HEADLINES[_state(session, submission)]
 
 
