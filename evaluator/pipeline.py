@@ -30,7 +30,7 @@ from lethe.evaluator.contract.curves import Curve, read_curve, split_claim
 from lethe.evaluator.contract.faults import Fault, FaultCode, platform_fault
 from lethe.evaluator.contract.practice_score import FURTHER_LIMIT_S, ScoredPractice
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
-from lethe.evaluator.contract.script_block import InvalidScriptBlock, ScriptBlock, read_script_block
+from lethe.evaluator.contract.script_block import InvalidScriptBlock, ScriptBlock, line_of_package, read_script_block
 from lethe.evaluator.contract.states import Stage
 from lethe.evaluator.contract.submission import FILENAME, FUNCTION
 from lethe.evaluator.contract.work import CheckReport, Job, PracticeScoring, RunOrder, RunRecord
@@ -125,7 +125,7 @@ def evaluate(
     except InvalidScriptBlock as error:
         return _refuse(job, FaultCode.INVALID_METADATA, str(error), error.line)
     except DependencyRefused as refusal:
-        return _refuse(job, refusal.code, str(refusal), block.line)
+        return _refuse(job, refusal.code, str(refusal), line_of_package(source, block, refusal.name))
     except (InstallerFailure, ArtifactError, OSError) as error:
         log.exception("packages_not_installed", submission_id=str(job.submission_id))
         return EvaluationResult(finished=(), fault=platform_fault(f"{type(error).__name__}: {error}"))
@@ -136,7 +136,7 @@ def _refuse(job: Job, code: FaultCode, message: str, line: int | None) -> Evalua
     if job.stage is Stage.RUN:
         return EvaluationResult(finished=(), fault=platform_fault(f"{code}: {message}"))
     fault = Fault(code=code, message=message[:4_000], line=line)
-    report = CheckReport(stdout="", stderr=fault.message, traceback="", wall_s=0.0, cpu_s=None, peak_memory_bytes=None)
+    report = CheckReport(stdout="", stderr="", traceback="", wall_s=0.0, cpu_s=None, peak_memory_bytes=None)
     return EvaluationResult(finished=(), fault=fault, check=report)
 
 

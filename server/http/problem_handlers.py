@@ -35,6 +35,14 @@ BUILT_IN = {
     "storage_full": 507,
 }
 
+WRONG_VALUES = {
+    "sort": "Unknown sort order.",
+    "view": "Unknown view.",
+    "page": "The number of a page is 1 or more.",
+    "q": "The search is too long.",
+}
+"""What a page says of a value in its address that does not fit, by the value's name."""
+
 RETRY_AFTER_S = 5
 
 
@@ -104,14 +112,20 @@ class ProblemHandlers:
             {"where": ".".join(str(part) for part in fault["loc"]), "message": fault["msg"]} for fault in error.errors()
         ]
         detail = "; ".join(f"{fault['where']}: {fault['message']}" for fault in faults)
+        if wants_html(request):
+            names = dict.fromkeys(str(fault["loc"][-1]) for fault in error.errors())
+            detail = " ".join(WRONG_VALUES.get(name, f"This page knows no such {name}.") for name in names)
         return self.answer(request, 422, code="invalid_request", title="Invalid request", detail=detail, errors=faults)
 
     def _http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
         title = HTTPStatus(error.status_code).phrase
         code = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(error.status_code, "http_error")
-        docs = f"{root_path(request)}/docs"
-        detail = error.detail if error.detail != title else f"{title}. The calls are listed at {docs}."
+        detail = error.detail
+        if detail == title and wants_html(request):
+            detail = "There is no page at this address."
+        elif detail == title:
+            detail = f"{title}. The calls are listed at {root_path(request)}/docs."
         headers = dict(error.headers) if error.headers else None
         return self.answer(request, error.status_code, code=code, title=title, detail=detail, headers=headers)
 

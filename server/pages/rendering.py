@@ -1,6 +1,7 @@
 """Renders templates into responses, with escaping, security headers, entity tags and versioned static files."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -148,11 +149,18 @@ def template_environment(root: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = breakable
     environment.globals["root"] = root
     environment.globals["asset"] = lambda name: f"{root}{asset(name)}"
     environment.globals["visitor"] = None
     environment.globals["registers"] = False
+    environment.globals["has_session"] = False
     return environment
+
+
+def breakable(name: str) -> Markup:
+    """Return a name that may break into lines after an underscore, before it breaks inside of a word."""
+    return Markup("<wbr>").join(re.findall(r"[^_]*_+|[^_]+", name))
 
 
 @cache

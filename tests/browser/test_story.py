@@ -169,7 +169,7 @@ def test_a_newcomer_registers_uploads_and_is_scored_while_others_watch(open_page
     page.wait_for_url("**/submissions/*")
     page.evaluate("window.stayed = true")
     expect(page.locator("#state")).to_have_text("Running", timeout=240_000)
-    expect(page.get_by_label("Finished runs")).to_be_visible()
+    expect(page.get_by_label("Runs finished")).to_be_visible()
     page.screenshot(path=_shot("submission-running"), full_page=True)
     expect(page.locator("#state")).to_have_text("Scored", timeout=240_000)
     expect(page.get_by_role("heading", name="Receipt")).to_be_visible()
