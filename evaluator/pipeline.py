@@ -234,7 +234,7 @@ def _undecided(decision: Decision, layer: Layer, job: Job, source: bytes) -> Eva
     if result is None or result.status is Status.CANCELLED:
         return EvaluationResult(finished=(), fault=None)
     fault = explained(fault_of(result, is_hidden=False), source, job.batch_note)
-    report = check_report(result, fault, layer.packages, limits=job.limits)
+    report = check_report(result, layer.packages, limits=job.limits)
     report = report.model_copy(update={"left_out": decision.notes})
     return EvaluationResult(finished=(), fault=fault, check=report, packages_sha256=layer.sha256)
 
@@ -403,7 +403,7 @@ class _JobRuns:
         ended = [outcome for outcome in outcomes if outcome.result is not None]
         failed = next((outcome for outcome in ended if outcome.fault is not None), None)
         if failed is not None and failed.result is not None:
-            return check_report(failed.result, failed.fault, packages, limits=self.job.limits), failed.outputs
+            return check_report(failed.result, packages, limits=self.job.limits), failed.outputs
         results = [(outcome.result, outcome.outputs) for outcome in ended if outcome.result is not None]
         if len(results) < len(outcomes):
             return None, None
@@ -411,7 +411,7 @@ class _JobRuns:
         untouched = self.resources.inference.compute(original, self.setting, self.interrupt)
         result, outputs = results[0]
         scale, limits = self.job.hidden, self.job.limits
-        report = check_report(result, None, packages, advise(results, untouched, limits, scale), limits)
+        report = check_report(result, packages, advise(results, untouched, limits, scale), limits)
         hidden = None if scale is None else estimate_hidden([result for result, _ in results], scale)
         return report.model_copy(update={"hidden": hidden, "curve": self._curve(outcomes[-1], untouched)}), outputs
 

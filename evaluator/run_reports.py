@@ -110,7 +110,6 @@ def explained(fault: Fault, source: bytes, batch_note: str = "") -> Fault:
 
 def check_report(
     result: RunResult,
-    fault: Fault | None,
     packages: tuple[str, ...],
     advice: tuple[Advice, ...] = (),
     limits: LimitsSpec | None = None,

@@ -103,7 +103,7 @@ def _histogram_plot(data: PlotData) -> Plot:
 
 
 def _margin_plot(data: PlotData) -> Plot:
-    """Draw margins of the runs and the oracles on the forget images at the ends of the best and the worst tenth, and the median."""
+    """Draw margins of runs and oracles on the forget images at which the best tenth ends, half, and nine tenths."""
     epsilon = data.epsilon
     order = np.argsort(epsilon, kind="stable")
     figure, panels = draw(columns=len(CHOSEN))

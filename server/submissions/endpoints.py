@@ -182,7 +182,10 @@ def cancel(submission_id: SubmissionId, user: CurrentUser, context: AppContext) 
 
 @router.post("/submissions/{submission_id}/select")
 def select(submission_id: SubmissionId, user: CurrentUser, context: AppContext) -> SubmissionView:
-    """Choose my team's submission for the final evaluation, until the close. If you select none, your team's best scores are used."""
+    """Choose my team's submission for the final evaluation, until the close.
+
+    If you select none, your team's best scores are used.
+    """
     with context.database.write() as session:
         submission = service.get_own(session, submission_id, user)
         selections.select_submission(session, submission)

@@ -39,7 +39,9 @@ def select_submission(session: Session, submission: Submission) -> None:
     if submission.selected_at is not None:
         return
     if submission.state in queries.UNSELECTABLE:
-        raise NotSelectable(f"Only scored or running submissions can be selected; this one {WHY_NOT[submission.state]}.")
+        raise NotSelectable(
+            f"Only scored or running submissions can be selected; this one {WHY_NOT[submission.state]}."
+        )
     limit = specification(competition).evaluation.final_selections
     chosen = queries.count_selected.rows(session, team_id=submission.team_id).scalar_one()
     if chosen >= limit:

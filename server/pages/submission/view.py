@@ -425,7 +425,9 @@ def _outputs(log: SubmissionLog, view: SubmissionView) -> tuple[Output, ...]:
     """Return the check's output, without what the page says above as the reason of the end."""
     told = "" if view.error is None else (view.error.output or "").strip()
     parts = ((title, getattr(log, name)) for name, title in OUTPUTS.items())
-    return tuple(Output(title, link_lines(text, view.filename)) for title, text in parts if text.strip() not in {"", told})
+    return tuple(
+        Output(title, link_lines(text, view.filename)) for title, text in parts if text.strip() not in {"", told}
+    )
 
 
 def _usage(log: SubmissionLog) -> tuple[Fact, ...]:

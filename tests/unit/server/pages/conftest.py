@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 from fastapi import FastAPI
 from sqlalchemy import select
 
@@ -22,7 +24,14 @@ from lethe.server.settings import Settings
 from tests.prepared_competitions import make_prepared_competition
 from tests.scores import make_score
 
-PNG = b"\x89PNG\r\n\x1a\n and no more"
+
+def _png() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (30, 20), "red").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+PNG = _png()
 NAME = "<b>&amp;\"'"
 
 PASSWORD = "correct horse battery"
