@@ -39,6 +39,12 @@ class PageVisitor:
 
     username: str
     csrf_token: str
+    is_operator: bool = False
+    hosted: tuple[str, ...] = ()
+
+    def hosts(self, slug: str) -> bool:
+        """Return whether the user hosts the competition `slug`."""
+        return self.is_operator or slug in self.hosted
 
 
 class Assets(StaticFiles):
@@ -100,7 +106,10 @@ def _cache_headers(tag: str, visitor: Visitor | None) -> dict[str, str]:
 
 
 def _page_visitor(visitor: Visitor | None) -> PageVisitor | None:
-    return None if visitor is None else PageVisitor(visitor.user.username, visitor.csrf_token)
+    if visitor is None:
+        return None
+    user = visitor.user
+    return PageVisitor(user.username, visitor.csrf_token, user.is_operator, tuple(sorted(visitor.hosted)))
 
 
 def client_has(request: Request, tag: str) -> bool:

@@ -246,7 +246,9 @@ def test_a_host_leads_the_competition_to_its_reveal(open_page: OpenPage, site: I
     page.get_by_role("heading", name="Receipt").scroll_into_view_if_needed()
     page.wait_for_load_state("networkidle")
     page.goto(f"{site.url}/host/{SLUG}")
-    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Close…").click()
+    expect(page.get_by_role("dialog")).to_contain_text("no team can change its selections")
+    page.get_by_role("button", name="Close it now").click()
     expect(page.get_by_text("lethe admin competition finals")).to_be_visible()
     site.lethe("admin", "competition", "finals", SLUG, "--yes", check=False)
     page.goto(f"{site.url}/host/{SLUG}?state=scored")
@@ -255,8 +257,9 @@ def test_a_host_leads_the_competition_to_its_reveal(open_page: OpenPage, site: I
             break
         page.wait_for_timeout(1_000)
         page.reload()
-    page.get_by_label("I am sure").check()
-    page.get_by_role("button", name="Reveal").click()
+    page.get_by_role("button", name="Reveal…").click()
+    page.get_by_label("I understand this cannot be undone").check()
+    page.get_by_role("button", name="Reveal it now").click()
     expect(page.get_by_role("status").first).to_have_text("Done.")
 
     board = open_page(f"/competitions/{SLUG}/leaderboard")
