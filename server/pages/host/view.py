@@ -206,8 +206,8 @@ def _next(competition: Competition, current: phases.Phase) -> NextStep | None:
     if current is not phases.Phase.CLOSED:
         return None
     return NextStep(
-        "Final evaluation of what the teams have selected. After it begins, uploads cannot be reopened. The command says "
-        "its cost and asks before it begins:",
+        "Final evaluation of what the teams have selected. After it begins, uploads cannot be reopened. The command "
+        "says its cost and asks before it begins:",
         command("finals"),
     )
 
