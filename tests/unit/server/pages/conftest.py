@@ -1,16 +1,16 @@
 """The whole application on SQLite with one small competition, asked in process."""
 
 import asyncio
-import re
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from PIL import Image
 from fastapi import FastAPI
+from PIL import Image
 from sqlalchemy import select
 
 from lethe.evaluator.contract.prepared_competition import ArtifactRef, Counts, PreparedCompetition

@@ -1,14 +1,14 @@
 """The pages as they leave the server: what they say, escape and keep to themselves, and how they are cached."""
 
-import io
 import html
+import io
 import re
 from collections.abc import Callable
 
 import httpx
 import pytest
-from PIL import Image
 from fastapi import FastAPI
+from PIL import Image
 
 from lethe.server.competitions import service as competitions
 from lethe.server.context import Context
