@@ -1,10 +1,8 @@
 """Addresses of forms, opened as pages: a reload or a bookmark after a form leads to the page that the form was on."""
 
 import pytest
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
 
-HTML = {"Accept": "text/html"}
+from tests.unit.server.pages.conftest import Ask
 
 
 @pytest.mark.parametrize(
@@ -20,8 +18,7 @@ HTML = {"Accept": "text/html"}
         ("/logout", "/"),
     ],
 )
-def test_the_address_of_a_form_leads_to_its_page(app: FastAPI, address: str, page: str) -> None:
-    client = TestClient(app, follow_redirects=False)
-    answer = client.get(address, headers=HTML)
+def test_the_address_of_a_form_leads_to_its_page(ask: Ask, address: str, page: str) -> None:
+    answer = ask(address, accept="text/html")
     assert (answer.status_code, answer.headers["location"]) == (303, page)
-    assert client.get(address).status_code == 405  # a program is told
+    assert ask(address).status_code == 405  # a program is told
