@@ -200,7 +200,7 @@ def _page_above(request: Request) -> str:
 
     So a reload, a bookmark or a login after a form lead to the page that the form was on.
     """
-    path = request.scope["path"].removeprefix(root_path(request))
+    path = str(request.scope["path"]).removeprefix(root_path(request))
     while path := path.rpartition("/")[0]:
         scope = {**request.scope, "path": f"{root_path(request)}{path}", "method": "GET"}
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):

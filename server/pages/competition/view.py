@@ -20,6 +20,7 @@ from lethe.server.pages.competition.contact_sheet import Sheet
 from lethe.server.pages.formatting import (
     Fact,
     Moment,
+    Outward,
     count_text,
     limit_facts,
     looks_text,
@@ -86,7 +87,7 @@ class CompetitionPage:
     """The overview of one competition."""
 
     card: Card
-    links: tuple[tuple[str, str], ...]
+    links: tuple[tuple[Outward, str], ...]
     own: OwnPlace | None
     description: Markup
     terms: tuple[str, ...]
@@ -141,7 +142,7 @@ def competition_page(
     """
     return CompetitionPage(
         card=card(facts),
-        links=tuple((LINKS[name], address) for name, address in facts.links.items()),
+        links=tuple((Outward(address, address), LINKS[name]) for name, address in facts.links.items()),
         own=own,
         description=markdown(facts.description),
         terms=() if facts.terms is None else paragraphs(facts.terms.text),
