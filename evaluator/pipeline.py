@@ -30,7 +30,7 @@ from lethe.evaluator.contract.curves import Curve, read_curve, split_claim
 from lethe.evaluator.contract.faults import Fault, FaultCode, platform_fault
 from lethe.evaluator.contract.practice_score import FURTHER_LIMIT_S, ScoredPractice
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
-from lethe.evaluator.contract.script_block import InvalidScriptBlock, ScriptBlock, read_script_block
+from lethe.evaluator.contract.script_block import InvalidScriptBlock, ScriptBlock, line_of_package, read_script_block
 from lethe.evaluator.contract.states import Stage
 from lethe.evaluator.contract.submission import FILENAME, FUNCTION
 from lethe.evaluator.contract.work import CheckReport, Job, PracticeScoring, RunOrder, RunRecord
@@ -125,7 +125,7 @@ def evaluate(
     except InvalidScriptBlock as error:
         return _refuse(job, FaultCode.INVALID_METADATA, str(error), error.line)
     except DependencyRefused as refusal:
-        return _refuse(job, refusal.code, str(refusal), block.line)
+        return _refuse(job, refusal.code, str(refusal), line_of_package(source, block, refusal.name))
     except (InstallerFailure, ArtifactError, OSError) as error:
         log.exception("packages_not_installed", submission_id=str(job.submission_id))
         return EvaluationResult(finished=(), fault=platform_fault(f"{type(error).__name__}: {error}"))
@@ -136,7 +136,7 @@ def _refuse(job: Job, code: FaultCode, message: str, line: int | None) -> Evalua
     if job.stage is Stage.RUN:
         return EvaluationResult(finished=(), fault=platform_fault(f"{code}: {message}"))
     fault = Fault(code=code, message=message[:4_000], line=line)
-    report = CheckReport(stdout="", stderr=fault.message, traceback="", wall_s=0.0, cpu_s=None, peak_memory_bytes=None)
+    report = CheckReport(stdout="", stderr="", traceback="", wall_s=0.0, cpu_s=None, peak_memory_bytes=None)
     return EvaluationResult(finished=(), fault=fault, check=report)
 
 
@@ -234,7 +234,7 @@ def _undecided(decision: Decision, layer: Layer, job: Job, source: bytes) -> Eva
     if result is None or result.status is Status.CANCELLED:
         return EvaluationResult(finished=(), fault=None)
     fault = explained(fault_of(result, is_hidden=False), source, job.batch_note)
-    report = check_report(result, fault, layer.packages, limits=job.limits)
+    report = check_report(result, layer.packages, limits=job.limits)
     report = report.model_copy(update={"left_out": decision.notes})
     return EvaluationResult(finished=(), fault=fault, check=report, packages_sha256=layer.sha256)
 
@@ -403,7 +403,7 @@ class _JobRuns:
         ended = [outcome for outcome in outcomes if outcome.result is not None]
         failed = next((outcome for outcome in ended if outcome.fault is not None), None)
         if failed is not None and failed.result is not None:
-            return check_report(failed.result, failed.fault, packages, limits=self.job.limits), failed.outputs
+            return check_report(failed.result, packages, limits=self.job.limits), failed.outputs
         results = [(outcome.result, outcome.outputs) for outcome in ended if outcome.result is not None]
         if len(results) < len(outcomes):
             return None, None
@@ -411,7 +411,7 @@ class _JobRuns:
         untouched = self.resources.inference.compute(original, self.setting, self.interrupt)
         result, outputs = results[0]
         scale, limits = self.job.hidden, self.job.limits
-        report = check_report(result, None, packages, advise(results, untouched, limits, scale), limits)
+        report = check_report(result, packages, advise(results, untouched, limits, scale), limits)
         hidden = None if scale is None else estimate_hidden([result for result, _ in results], scale)
         return report.model_copy(update={"hidden": hidden, "curve": self._curve(outcomes[-1], untouched)}), outputs
 

@@ -86,7 +86,7 @@ def fault_of(result: RunResult, *, is_hidden: bool) -> Fault:
         waited = f"{result.waited_s:.1f} of {result.wall_s:.1f} s"
         return platform_fault(f"the run waited for a processor in {waited}: this machine has too much to do")
     error = result.error
-    message = "" if error is None or is_hidden else f"{error.type}: {error.message}"
+    message = "" if error is None or is_hidden else ": ".join(part for part in (error.type, error.message) if part)
     line = error.line if error is not None and error.line is not None and error.line > 0 else None
     return Fault(code=FAULT_CODES[result.status], message=message[:4_000], line=line)
 
@@ -110,13 +110,12 @@ def explained(fault: Fault, source: bytes, batch_note: str = "") -> Fault:
 
 def check_report(
     result: RunResult,
-    fault: Fault | None,
     packages: tuple[str, ...],
     advice: tuple[Advice, ...] = (),
     limits: LimitsSpec | None = None,
 ) -> CheckReport:
     """The report that the participant sees of a run on practice data, under the `limits` of that run."""
-    trace = result.error.traceback if result.error is not None else (fault.message if fault else "")
+    trace = result.error.traceback if result.error is not None else ""
     return CheckReport(
         stdout=result.stdout,
         stderr=result.stderr,

@@ -1,5 +1,6 @@
 """The one reader of a submission's PEP 723 block; it lets through nothing that an installer would follow elsewhere."""
 
+import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ MAX_BLOCK_CHARS = 8 * 2**10  # tomllib takes quadratic time over dotted keys: 0.
 MAX_REQUIREMENTS = 50
 MAX_REQUIREMENT_CHARS = 300
 _SHOWN_CHARS = 80
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]")
 _CLOSING = "# ///"
 
 
@@ -65,6 +67,19 @@ def read_script_block(source: bytes) -> ScriptBlock:
         requires_python=_python_specifier(metadata.get("requires-python", ""), line),
         line=line,
     )
+
+
+def line_of_package(source: bytes, block: ScriptBlock, name: str) -> int | None:
+    """The line of the block that names the package; the block's first one if none is found, None without a block."""
+    if block.line is None or not name:
+        return block.line
+    lines = source.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    for number, text in enumerate(lines[block.line :], block.line + 1):
+        if not text.startswith("#"):
+            break
+        if any(canonicalize_name(word) == name for word in _WORD.findall(text)):
+            return number
+    return block.line
 
 
 def name_of(requirement: str) -> str:

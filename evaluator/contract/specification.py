@@ -1,5 +1,6 @@
 """The competition specification: one TOML file says everything that creates a competition."""
 
+import re
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -21,6 +22,7 @@ Time = Annotated[AwareDatetime | None, SeenBy.EVERYBODY]
 OptionValue = bool | int | float | str | list[bool | int | float | str]
 SOURCE_CHARS = 100_000
 LEAST_PRACTICE = 8
+_ADDRESS = re.compile(r"""https?://[!#-&(-;=?A-\[\]_a-z~]+|mailto:[!#-&(-;=?A-Z_a-z~]+@[A-Za-z0-9.-]+""")
 LEAST_ORACLES = 8
 PackageName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$", max_length=100), AfterValidator(canonicalize_name)
@@ -428,6 +430,29 @@ class BoardSpec(Contract):
     ] = "after_reveal"
 
 
+def _address(value: str) -> str:
+    if value and not _ADDRESS.fullmatch(value):
+        raise ValueError("must be an address that begins with https://, http:// or mailto:, in ASCII")
+    return value
+
+
+Link = Annotated[str, Field(max_length=300), AfterValidator(_address), SeenBy.EVERYBODY]
+
+
+class LinksSpec(Contract):
+    """Where else the competition is; its pages link to these addresses. Empty: nowhere."""
+
+    discussion: Annotated[
+        Link, Field(description="Where participants talk with each other", examples=["https://forum.example.org/faces"])
+    ] = ""
+    contact: Annotated[Link, Field(description="How to reach the host", examples=["mailto:host@example.org"])] = ""
+    rules: Annotated[Link, Field(description="Further rules", examples=["https://example.org/rules"])] = ""
+    paper: Annotated[
+        Link,
+        Field(description="The paper about the competition, for its BibTeX", examples=["https://example.org/paper"]),
+    ] = ""
+
+
 class LeaksSpec(Contract):
     """How coarsely teams learn of hidden runs; docs/leaks.md counts what that lets through."""
 
@@ -543,7 +568,7 @@ class QuotasSpec(Contract):
 
     submissions_per_day: Annotated[int, Field(ge=0), Limit(label="Submissions a day", unit=Unit.COUNT)] = 5
     submissions_total: Annotated[int, Field(ge=0), Limit(label="Submissions in all", unit=Unit.COUNT)] = 0
-    in_flight: Annotated[int, Field(ge=0), Limit(label="Submissions at the same time", unit=Unit.COUNT)] = 1
+    in_flight: Annotated[int, Field(ge=0), Limit(label="Submissions in progress", unit=Unit.COUNT)] = 1
     attempts_per_day: Annotated[
         int,
         Field(ge=0),
@@ -644,7 +669,7 @@ class CompetitionSpec(Contract):
     ] = ""
     description: Annotated[
         str,
-        Field(max_length=20_000, description="Text of the competition's page; empty lines separate paragraphs"),
+        Field(max_length=20_000, description="Text of the competition's page, in Markdown without HTML and images"),
         SeenBy.EVERYBODY,
     ] = ""
     data: DataSpec = SyntheticFacesSpec()
@@ -659,6 +684,7 @@ class CompetitionSpec(Contract):
     metric: MetricSpec = MetricSpec()
     measures: MeasuresSpec = MeasuresSpec()
     board: BoardSpec = BoardSpec()
+    links: LinksSpec = LinksSpec()
     limits: LimitsSpec = LimitsSpec()
     leaks: LeaksSpec = LeaksSpec()
     quotas: QuotasSpec = QuotasSpec()

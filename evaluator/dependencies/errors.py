@@ -5,11 +5,15 @@ from lethe.evaluator.errors import EvaluatorError
 
 
 class DependencyRefused(EvaluatorError):
-    """The submission's dependencies cannot be installed; `code` is the reason, the message the installer's."""
+    """The submission's dependencies cannot be installed; `code` is the reason, the message the installer's.
 
-    def __init__(self, code: FaultCode, message: str) -> None:
+    `name` is the package at fault where it is known.
+    """
+
+    def __init__(self, code: FaultCode, message: str, *, name: str = "") -> None:
         super().__init__(message)
         self.code = code
+        self.name = name
 
 
 class InstallerFailure(EvaluatorError):

@@ -32,6 +32,7 @@ _FORMAT = 2  # raise it when layers are built differently
 _LOCK_TICK_S = 0.05
 _BUILDING, _REMOVING = ".building-", ".removing-"
 _CONTENT = ".sha256"
+MOST_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -243,8 +244,17 @@ def _check_policy(block: ScriptBlock, spec: DependenciesSpec, base: Base) -> Non
         name = name_of(requirement)
         if name in base.pins or spec.mode == "any" or (spec.mode == "allow-list" and name in spec.allowed):
             continue
-        reason = "nothing beside the environment" if spec.mode == "none" else ", ".join(spec.allowed)
-        raise DependencyRefused(FaultCode.DEPENDENCY_NOT_ALLOWED, f"{name}; this competition installs {reason}")
+        reason = "nothing beside the environment" if spec.mode == "none" else _few(spec.allowed)
+        raise DependencyRefused(
+            FaultCode.DEPENDENCY_NOT_ALLOWED, f"{name}; this competition installs {reason}", name=name
+        )
+
+
+def _few(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are: the competition's page has all."""
+    rest = len(names) - MOST_NAMED
+    listed = ", ".join(names[:MOST_NAMED])
+    return f"{listed} and {rest} others, which its page lists" if rest > 0 else listed
 
 
 def _bounds(spec: DependenciesSpec) -> Bounds:

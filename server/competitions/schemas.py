@@ -121,6 +121,9 @@ class CompetitionFacts(CompetitionRow):
     terms: TermsView | None = Field(
         default=None, description="Each person accepts them before their first upload; null: there are none"
     )
+    links: dict[str, str] = Field(
+        default={}, description="Addresses of discussion, contact, rules and paper, as far as the host gave them"
+    )
     consent: str = Field(default="", description="How people agreed to the use of their photographs")
     retention: str = Field(default="", description="How long photographs, and what was made of them, are kept")
     methods_shown: str = Field(
@@ -137,5 +140,5 @@ class CompetitionFacts(CompetitionRow):
 
 class AnnouncementView(BaseModel):
     title: str
-    body: str = Field(description="Plain text")
+    body: str = Field(description="Markdown")
     created_at: datetime

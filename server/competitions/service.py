@@ -207,6 +207,7 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         extra_parameters=list(EXTRA_PARAMETERS),
         outputs_after_reveal=spec.outputs_after_reveal,
         terms=terms_view(spec.terms),
+        links={name: address for name, address in spec.links.model_dump().items() if address},
         consent=spec.terms.consent,
         retention=spec.terms.retention,
         methods_shown=spec.board.methods,

@@ -6,11 +6,12 @@ from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.exc import DataError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from lethe.evaluator.artifacts import ArtifactStoreAway, ArtifactStoreFull
 from lethe.server.database.engine import Database, is_disk_full
@@ -34,6 +35,14 @@ BUILT_IN = {
     "unavailable": 503,
     "storage_full": 507,
 }
+
+WRONG_VALUES = {
+    "sort": "Unknown sort order.",
+    "view": "Unknown view.",
+    "page": "The number of a page is 1 or more.",
+    "q": "The search is too long.",
+}
+"""What a page says of a value in its address that does not fit, by the value's name."""
 
 RETRY_AFTER_S = 5
 
@@ -104,14 +113,22 @@ class ProblemHandlers:
             {"where": ".".join(str(part) for part in fault["loc"]), "message": fault["msg"]} for fault in error.errors()
         ]
         detail = "; ".join(f"{fault['where']}: {fault['message']}" for fault in faults)
+        if wants_html(request):
+            names = dict.fromkeys(str(fault["loc"][-1]) for fault in error.errors())
+            detail = " ".join(WRONG_VALUES.get(name, f"This page knows no such {name}.") for name in names)
         return self.answer(request, 422, code="invalid_request", title="Invalid request", detail=detail, errors=faults)
 
     def _http_error(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
         title = HTTPStatus(error.status_code).phrase
+        if error.status_code == 405 and request.method in {"GET", "HEAD"} and wants_html(request):
+            return RedirectResponse(f"{root_path(request)}{_page_above(request)}", status_code=303)
         code = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(error.status_code, "http_error")
-        docs = f"{root_path(request)}/docs"
-        detail = error.detail if error.detail != title else f"{title}. The calls are listed at {docs}."
+        detail = error.detail
+        if detail == title and wants_html(request):
+            detail = "There is no page at this address."
+        elif detail == title:
+            detail = f"{title}. The calls are listed at {root_path(request)}/docs."
         headers = dict(error.headers) if error.headers else None
         return self.answer(request, error.status_code, code=code, title=title, detail=detail, headers=headers)
 
@@ -176,3 +193,16 @@ class ProblemHandlers:
             title="Internal error",
             detail="Lethe failed to answer. The operator's log has the details.",
         )
+
+
+def _page_above(request: Request) -> str:
+    """Return the nearest address above the request's that is a page: a form was sent to this one, and it is none.
+
+    So a reload, a bookmark or a login after a form lead to the page that the form was on.
+    """
+    path = str(request.scope["path"]).removeprefix(root_path(request))
+    while path := path.rpartition("/")[0]:
+        scope = {**request.scope, "path": f"{root_path(request)}{path}", "method": "GET"}
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
+            return path
+    return "/"

@@ -218,12 +218,13 @@ def overview_scores() -> Select[*tuple[Any, ...]]:
 
 @dataclass(frozen=True)
 class AnalysedScore:
-    """The score in a standing, unrounded, with its submission; `position` is 0 for a baseline."""
+    """The score in a standing, unrounded, with its submission; `position` is 0, `rank` None for a baseline."""
 
     submission_id: UUID
     filename: str
     team: str
     position: int
+    rank: int | None
     final_score: float
     forgetting_quality: float
     retain_ratio: float
@@ -235,6 +236,7 @@ def analysed_scores(session: Session, competition_id: UUID, evaluation: Evaluati
     statement = (
         select(
             Submission.id.label("submission_id"), Submission.filename, Team.name.label("team"), Standing.position,
+            Standing.rank,
             Score.final_score, Score.forgetting_quality, Score.retain_ratio, Score.test_ratio,
         )
         .join(Score, Score.id == Standing.score_id)

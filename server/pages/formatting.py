@@ -55,6 +55,8 @@ def size_text(count_bytes: int) -> str:
 
 def duration_text(seconds: float) -> str:
     """Return `90` as `90 s`, `240` as `4 min`, `5400` as `1 h 30 min`; below two minutes in seconds to one decimal."""
+    if 0 < seconds < 0.1:
+        return "under 0.1 s"
     if seconds < 120:
         return f"{_short(seconds)} s"
     hours, minutes = divmod(round(seconds / 60), 60)

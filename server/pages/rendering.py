@@ -1,6 +1,7 @@
 """Renders templates into responses, with escaping, security headers, entity tags and versioned static files."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -38,6 +39,12 @@ class PageVisitor:
 
     username: str
     csrf_token: str
+    is_operator: bool = False
+    hosted: tuple[str, ...] = ()
+
+    def hosts(self, slug: str) -> bool:
+        """Return whether the user hosts the competition `slug`."""
+        return self.is_operator or slug in self.hosted
 
 
 class Assets(StaticFiles):
@@ -99,7 +106,10 @@ def _cache_headers(tag: str, visitor: Visitor | None) -> dict[str, str]:
 
 
 def _page_visitor(visitor: Visitor | None) -> PageVisitor | None:
-    return None if visitor is None else PageVisitor(visitor.user.username, visitor.csrf_token)
+    if visitor is None:
+        return None
+    user = visitor.user
+    return PageVisitor(user.username, visitor.csrf_token, user.is_operator, tuple(sorted(visitor.hosted)))
 
 
 def client_has(request: Request, tag: str) -> bool:
@@ -148,11 +158,18 @@ def template_environment(root: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = breakable
     environment.globals["root"] = root
     environment.globals["asset"] = lambda name: f"{root}{asset(name)}"
     environment.globals["visitor"] = None
     environment.globals["registers"] = False
+    environment.globals["has_session"] = False
     return environment
+
+
+def breakable(name: str) -> Markup:
+    """Return a name that may break into lines after an underscore, before it breaks inside of a word."""
+    return Markup("<wbr>").join(re.findall(r"[^_]*_+|[^_]+", name))
 
 
 @cache

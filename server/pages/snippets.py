@@ -7,20 +7,22 @@ from dataclasses import dataclass
 from lethe.evaluator.contract.submission import FILENAME
 
 STARTER = '''\
-"""A starter submission: one file that defines `unlearning`. It trains for two epochs on the retain set.
+"""A starter submission: one file that defines `unlearning`.
 
-The function is called many times, each time in a new process with its own seed (all generators are seeded before the
-call), without network. Its arguments are all that it has to learn from.
+It trains for two epochs on the retain set. The function is called many times,
+each time in a new process with its own seed (all generators are seeded before
+the call), without network. Its arguments are all that it has to learn from.
 
-net          the trained torch.nn.Module, already on its device; change it in place, or return another module whose
-             state dict has the same names and shapes
+net          the trained torch.nn.Module, already on its device; change it in
+             place, or return another one whose state dict has the same names
+             and shapes
 retain       DataLoader of what the network may remember
 forget       DataLoader of what it must forget
 validation   DataLoader of images that it was not trained on
 
-A batch reads both ways: `inputs, targets = batch`, or `batch["image"]`, `batch["age_group"]` and `batch["image_id"]`,
-`batch["age"]`, `batch["person_id"]`. Images are float32 (B, 3, H, W) with values from 0 to 255. Further parameters
-called device, class_weights, seed or param_names are filled in by name. Other packages: a PEP 723 block at the top.
+Images are float32 (B, 3, H, W) with values from 0 to 255; the competition's
+page says how a batch reads and which parameters are filled in by name.
+Other packages: a PEP 723 block at the top.
 """
 
 import torch

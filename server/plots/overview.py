@@ -29,8 +29,8 @@ def overview_plot(dots: Sequence[Dot]) -> Plot:
     figure, (axes,) = draw(height_in=HEIGHT_IN)
     others = [dot for dot in dots if dot.place is None]
     best = [dot for dot in dots if dot.place is not None]
-    axes.plot(*_places(others), "o", markersize=3.5, color=MUTED, alpha=0.45, markeredgewidth=0)
-    axes.plot(*_places(best), "o", markersize=6, color=UNLEARNED, markeredgewidth=0)
+    axes.plot(*_places(others), "o", markersize=3.5, color=MUTED, alpha=0.45, markeredgewidth=0, clip_on=False)
+    axes.plot(*_places(best), "o", markersize=6, color=UNLEARNED, markeredgewidth=0, clip_on=False)
     for dot in best:
         if dot.place is not None and dot.place <= NUMBERED:
             axes.annotate(str(dot.place), (dot.forgetting, dot.utility), (5, 4), textcoords="offset points", fontsize=8)

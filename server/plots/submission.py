@@ -19,9 +19,12 @@ from lethe.server.plots.drawing import ORACLE, PALE, UNLEARNED, Plot, draw, styl
 Floats = NDArray[np.float64]
 
 BIN = 0.5
+TOP_EPSILON = 20
+"""Larger values of epsilon are drawn at the end of the axis, which says so."""
 COARSE_BINS = 15
 """Of the rounded histogram, however large epsilon is: the last one includes all larger values."""
-CHOSEN = ((0.1, "well forgotten"), (0.5, "typical"), (0.9, "badly forgotten"))
+CHOSEN = ((0.1, "best tenth"), (0.5, "median"), (0.9, "worst tenth"))
+"""Forget images by the share of all that have a smaller epsilon."""
 PARTS = (("retain_accuracy", "retain"), ("test_accuracy", "test"), ("forget_accuracy", "forget"))
 
 
@@ -51,15 +54,17 @@ def _epsilon_plot(data: PlotData) -> Plot:
     """Draw a histogram of the forget images' epsilon, and the points that the rule pays for each."""
     figure, (axes,) = draw()
     top = max(BIN * 4, BIN * np.ceil((data.epsilon.max() + 1e-9) / BIN))
-    edges = np.arange(0, min(top, 20) + BIN, BIN)
+    edges = np.arange(0, min(top, TOP_EPSILON) + BIN, BIN)
     counts, _ = np.histogram(np.minimum(data.epsilon, edges[-1]), edges)
     axes.bar(edges[:-1], counts, width=BIN, align="edge", color=PALE, edgecolor=UNLEARNED, linewidth=0.8)
     axes.set(xlabel="epsilon of a forget image (0: the runs cannot be told from oracles)", ylabel="forget images")
     axes.set_xlim(0, edges[-1])
+    if top > TOP_EPSILON:
+        axes.set_xticks(range(0, TOP_EPSILON + 1, 5), [*map(str, range(0, TOP_EPSILON, 5)), f"≥ {TOP_EPSILON}"])
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     points = axes.twinx()  # made after the bars, so that the dots lie above them
     order = np.argsort(data.epsilon)
-    points.plot(data.epsilon[order], data.quality[order], ".", color=ORACLE, markersize=4)
+    points.plot(np.minimum(data.epsilon, edges[-1])[order], data.quality[order], ".", color=ORACLE, markersize=4)
     points.set(ylim=(0, 1.04), ylabel="points paid (dots)")
     points.grid(visible=False)
     points.spines["right"].set_visible(True)
@@ -98,7 +103,7 @@ def _histogram_plot(data: PlotData) -> Plot:
 
 
 def _margin_plot(data: PlotData) -> Plot:
-    """Draw margins of the runs and the oracles on a well forgotten, a typical and a badly forgotten image."""
+    """Draw margins of runs and oracles on the forget images at which the best tenth ends, half, and nine tenths."""
     epsilon = data.epsilon
     order = np.argsort(epsilon, kind="stable")
     figure, panels = draw(columns=len(CHOSEN))

@@ -7,7 +7,7 @@ from sqlalchemy import Select, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from lethe.server.database.statements import prepared
-from lethe.server.models import ApiToken, KnownAddress, User, WebSession, WorkerKey
+from lethe.server.models import ApiToken, Competition, CompetitionHost, KnownAddress, User, WebSession, WorkerKey
 
 
 @prepared
@@ -31,6 +31,17 @@ def visitor_of_session() -> Select[User, UUID]:
             WebSession.expires_at > bindparam("now"),
             User.disabled_at.is_(None),
         )
+    )
+
+
+@prepared
+def hosted_slugs() -> Select[str]:
+    """The slugs of the competitions that the user `user_id` hosts."""
+    return (
+        select(Competition.slug)
+        .join(CompetitionHost, CompetitionHost.competition_id == Competition.id)
+        .where(CompetitionHost.user_id == bindparam("user_id"))
+        .order_by(Competition.slug)
     )
 
 

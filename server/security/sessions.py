@@ -66,6 +66,8 @@ class Visitor:
     user: User
     session_id: UUID
     csrf_token: str
+    hosted: frozenset[str] = frozenset()
+    """Slugs of the competitions that the user hosts; an operator hosts all, without an entry here."""
 
 
 def begin(session: Session, user_id: UUID) -> str:
@@ -127,7 +129,10 @@ def find_visitor(context: Context, text: str) -> Visitor | None:
     """Return the visitor with this cookie; None if it is unknown or expired, or the account is disabled."""
     with context.database.read() as session:
         found = queries.visitor_of_session.entities(session, digest=digest_secret(text), now=utc_now()).one_or_none()
-    return None if found is None else Visitor(user=found[0], session_id=found[1], csrf_token=csrf_token(text))
+        if found is None:
+            return None
+        hosted = frozenset(queries.hosted_slugs.rows(session, user_id=found[0].id).scalars())
+    return Visitor(user=found[0], session_id=found[1], csrf_token=csrf_token(text), hosted=hosted)
 
 
 def optional_visitor(cookie: SessionCookie, context: AppContext) -> Visitor | None:

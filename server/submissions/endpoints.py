@@ -182,7 +182,10 @@ def cancel(submission_id: SubmissionId, user: CurrentUser, context: AppContext) 
 
 @router.post("/submissions/{submission_id}/select")
 def select(submission_id: SubmissionId, user: CurrentUser, context: AppContext) -> SubmissionView:
-    """Choose my team's submission for the final evaluation, until the close. Without a choice the best scores count."""
+    """Choose my team's submission for the final evaluation, until the close.
+
+    If you select none, your team's best scores are used.
+    """
     with context.database.write() as session:
         submission = service.get_own(session, submission_id, user)
         selections.select_submission(session, submission)
@@ -213,7 +216,7 @@ def complete(submission_id: SubmissionId, user: CurrentUser, context: AppContext
 
 @router.get("/submissions/{submission_id}/receipt")
 def get_receipt(submission_id: SubmissionId, user: CurrentUser, context: AppContext) -> ReceiptView:
-    """What my team's score depends on. Marks of hidden things are keyed: equal things have equal marks, no more."""
+    """What my team's score depends on. Hidden inputs appear as keyed fingerprints: equal inputs give equal ones."""
     with context.database.read() as session:
         return receipt(session, service.get_own(session, submission_id, user))
 

@@ -2,6 +2,7 @@
 
 from sqlalchemy.orm import Session
 
+from lethe.evaluator.contract.states import SubmissionState
 from lethe.server.competitions.phases import require_not_over
 from lethe.server.competitions.service import specification
 from lethe.server.errors import Conflict
@@ -9,6 +10,8 @@ from lethe.server.models import Competition, Submission
 from lethe.server.models.times import utc_now
 from lethe.server.submissions import queries
 from lethe.server.submissions.completion import complete_selected
+
+WHY_NOT = {SubmissionState.FAILED: "failed", SubmissionState.CANCELLED: "was cancelled"}
 
 
 class NotSelectable(Conflict):
@@ -36,7 +39,9 @@ def select_submission(session: Session, submission: Submission) -> None:
     if submission.selected_at is not None:
         return
     if submission.state in queries.UNSELECTABLE:
-        raise NotSelectable(f"The submission is {submission.state}; only one with a score to come or to keep counts.")
+        raise NotSelectable(
+            f"Only scored or running submissions can be selected; this one {WHY_NOT[submission.state]}."
+        )
     limit = specification(competition).evaluation.final_selections
     chosen = queries.count_selected.rows(session, team_id=submission.team_id).scalar_one()
     if chosen >= limit:

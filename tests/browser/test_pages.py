@@ -195,7 +195,7 @@ def test_board_moves_without_reload(open_page: OpenPage, site: Any) -> None:
 def test_lost_connection_is_said_and_mended(open_page: OpenPage) -> None:
     page = open_page(BOARD, before=lambda page: page.clock.install())
     status = page.get_by_role("status")
-    expect(status).to_have_text("Updates automatically")
+    expect(status).to_have_text("Live")
 
     def unavailable(route: Route) -> None:
         route.fulfill(status=204)  # no page in it, and no complaint in the console
@@ -206,7 +206,7 @@ def test_lost_connection_is_said_and_mended(open_page: OpenPage) -> None:
     assert len(team_names(page)) == 14
     page.unroute("**/leaderboard*")
     page.clock.run_for(30_500)
-    expect(status).to_have_text("Updates automatically")
+    expect(status).to_have_text("Live")
 
 
 def test_a_page_comes_back_by_itself_when_the_database_does(

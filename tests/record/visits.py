@@ -32,7 +32,7 @@ NAMES = {**SUBMISSIONS, **TEAMS, "here": HERE, "nobodys": NOBODYS, "invitation":
 
 PAGES = {
     "home": ("/", "/competitions", "/nothing", "/errors", "/docs"),
-    "competition": ("{here}", "/competitions/nowhere", "{here}/contact-sheet.png", "{here}/starter.py"),
+    "competition": ("{here}", "/competitions/nowhere", "{here}/contact-sheet.webp", "{here}/starter.py"),
     "starter-notebook": ("{here}/starter.ipynb",),
     "leaderboard": (
         "{here}/leaderboard", "{here}/leaderboard?view=public", "{here}/leaderboard?view=final&sort=-team",

@@ -1,5 +1,6 @@
 """Routes of the analysis: forgetting against utility of all submissions, and two submissions side by side."""
 
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -10,11 +11,11 @@ from sqlalchemy.orm import Session
 from lethe.evaluator.contract.states import Evaluation
 from lethe.server.accounts.roles import is_host
 from lethe.server.competitions import service as competitions
-from lethe.server.competitions.disclosure import Viewer, visibility
+from lethe.server.competitions.disclosure import Viewer, round_score, visibility
 from lethe.server.competitions.phases import phase
 from lethe.server.context import AppContext
 from lethe.server.errors import NotFound
-from lethe.server.leaderboard.score_queries import analysed_scores
+from lethe.server.leaderboard.score_queries import AnalysedScore, analysed_scores, reference_rows
 from lethe.server.models import Competition, OverviewPlot
 from lethe.server.pages.analysis.comparison import compare
 from lethe.server.pages.analysis.view import analysis_page
@@ -23,6 +24,7 @@ from lethe.server.pages.pictures import plot_response
 from lethe.server.pages.rendering import render_page
 from lethe.server.plots.stored_plots import StoredPlot, stored_plot
 from lethe.server.security.sessions import OptionalVisitor, Visitor
+from lethe.server.teams.service import find_team
 
 router = APIRouter(include_in_schema=False)
 
@@ -47,14 +49,17 @@ def analysis(
     """Show the analysis: to hosts always, to everybody after the reveal."""
     with context.database.read() as session:
         competition = _visible_competition(session, slug, view, visitor)
+        scores = analysed_scores(session, competition.id, view)
         shown = analysis_page(
             card(competitions.row(session, competition)),
             view,
-            analysed_scores(session, competition.id, view),
+            scores,
             _plot(session, competition, view),
             left=str(a or ""),
             right=str(b or ""),
             comparison=compare(session, competition, view, a, b) if a and b and a != b else None,
+            ceiling=_ceiling(session, competition, view),
+            addresses=_addresses(session, competition, visitor, scores),
         )
     return render_page(request, "analysis/analysis.html", shown, visitor)
 
@@ -65,6 +70,27 @@ def overview(slug: str, view: Evaluation, request: Request, context: AppContext,
     with context.database.read() as session:
         plot = _plot(session, _visible_competition(session, slug, view, visitor), view)
     return plot_response(request, plot)
+
+
+def _ceiling(session: Session, competition: Competition, view: Evaluation) -> tuple[float, float] | None:
+    """Return forgetting quality and utility of the ceiling, rounded, or None without one."""
+    rows = [row for row in reference_rows(session, competition.id, view) if row.reference == "ceiling"]
+    if not rows:
+        return None
+    return round_score(rows[0].forgetting_quality), round_score(rows[0].retain_ratio * rows[0].test_ratio)
+
+
+def _addresses(
+    session: Session, competition: Competition, visitor: Visitor | None, scores: Sequence[AnalysedScore]
+) -> dict[str, str]:
+    """Return the pages of the submissions that the visitor may open: all of them for hosts, a team's own."""
+    if visitor is None:
+        return {}
+    if is_host(session, competition, visitor.user):
+        return {str(one.submission_id): f"/submissions/{one.submission_id}" for one in scores}
+    team = find_team(session, competition, visitor.user)
+    own = [one for one in scores if team is not None and one.team == team.name]
+    return {str(one.submission_id): f"/submissions/{one.submission_id}" for one in own}
 
 
 def _visible_competition(session: Session, slug: str, view: Evaluation, visitor: Visitor | None) -> Competition:

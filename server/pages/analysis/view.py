@@ -7,6 +7,7 @@ from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions.disclosure import round_score
 from lethe.server.leaderboard.score_queries import AnalysedScore
 from lethe.server.pages.analysis.comparison import Comparison
+from lethe.server.pages.analysis.drawing import Drawing, draw_analysis
 from lethe.server.pages.card import Card
 from lethe.server.pages.formatting import score_text
 from lethe.server.pages.pictures import PlotView, plot_view
@@ -18,10 +19,11 @@ LISTED = 10
 
 @dataclass(frozen=True)
 class BestSubmission:
-    """A team's best submission; `place` is the team's, 0 for a baseline."""
+    """A team's best submission; `rank` is the board's, empty for a baseline, `href` empty for who may not open it."""
 
     id: str
-    place: int
+    rank: str
+    href: str
     team: str
     filename: str
     score: str
@@ -34,6 +36,7 @@ class AnalysisPage:
     """The whole page; `listed` holds the best teams, `choices` the submissions that can be compared."""
 
     card: Card
+    drawing: Drawing | None
     plot: PlotView | None
     listed: tuple[BestSubmission, ...]
     evaluation: str
@@ -53,16 +56,20 @@ def analysis_page(
     left: str,
     right: str,
     comparison: Comparison | None,
+    ceiling: tuple[float, float] | None = None,
+    addresses: dict[str, str] | None = None,
 ) -> AnalysisPage:
     """Return the page; `left` and `right` are the ids of the submissions chosen for the comparison, or empty."""
-    best = [_best(score) for score in scores]
+    addresses = addresses or {}
+    best = [_best(score, addresses) for score in scores]
     choices = {one.id: f"{one.team}: {one.filename}, {one.score}" for one in best}
     if comparison is not None:
         choices |= comparison.choices
     return AnalysisPage(
         card=card,
+        drawing=draw_analysis(scores, ceiling, addresses),
         plot=None if plot is None else plot_view(plot, f"/competitions/{card.slug}/analysis/{evaluation}.svg"),
-        listed=tuple(one for one in best if one.place)[:LISTED],
+        listed=tuple(one for one in best if one.rank)[:LISTED],
         evaluation=evaluation,
         has_final=card.phase == "revealed",
         choices=tuple(choices.items()),
@@ -72,10 +79,11 @@ def analysis_page(
     )
 
 
-def _best(score: AnalysedScore) -> BestSubmission:
+def _best(score: AnalysedScore, addresses: dict[str, str]) -> BestSubmission:
     return BestSubmission(
         id=str(score.submission_id),
-        place=score.position,
+        rank="" if score.rank is None else str(score.rank),
+        href=addresses.get(str(score.submission_id), ""),
         team=score.team,
         filename=score.filename,
         score=score_text(round_score(score.final_score)),

@@ -2,19 +2,28 @@
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
+from sqlalchemy.orm import Session
 
-from lethe.evaluator.artifacts import ArtifactMissing
+from lethe.evaluator.artifacts import ArtifactError, ArtifactMissing
+from lethe.evaluator.contract.prepared_competition import ArtifactRef
+from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions import service as competitions
+from lethe.server.competitions.phases import Phase, phase
 from lethe.server.competitions.queries import announcements
-from lethe.server.context import AppContext
+from lethe.server.context import AppContext, Context
 from lethe.server.errors import NotFound
 from lethe.server.http.sub_path import public_url
-from lethe.server.leaderboard.board_page import board_page
+from lethe.server.leaderboard.board_page import board_page, own_row
 from lethe.server.leaderboard.queries import BoardQuery
+from lethe.server.models import Competition
 from lethe.server.models.times import utc_now
 from lethe.server.pages.competition import view
+from lethe.server.pages.competition.contact_sheet import Sheet, Sheets
+from lethe.server.pages.competition.view import OwnPlace
+from lethe.server.pages.formatting import score_text
 from lethe.server.pages.rendering import SECURITY_HEADERS, client_has, render_page
-from lethe.server.security.sessions import OptionalVisitor
+from lethe.server.security.sessions import OptionalVisitor, Visitor
+from lethe.server.teams.service import find_team
 
 router = APIRouter(include_in_schema=False)
 
@@ -50,6 +59,7 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
         facts = competitions.facts(session, found)
         standings = board_page(session, found, BoardQuery(size=TOP_ROWS))
         announced = announcements(session, found)
+        own = None if visitor is None else _own_place(session, found, visitor)
     sheet = competitions.prepared_once(found).contact_sheet
     overview = view.competition_page(
         facts,
@@ -59,21 +69,43 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
         announced,
         public_url(request),
         now=utc_now(),
+        sheet=None if facts.photographs_deleted_at else _sheet(context, sheet),
+        own=own,
     )
     return render_page(request, "competition/competition.html", overview, visitor)
 
 
-@router.get("/competitions/{slug}/contact-sheet.png")
+@router.get("/competitions/{slug}/contact-sheet.webp")
 def contact_sheet(slug: str, request: Request, context: AppContext) -> Response:
     """Return an image of the practice photographs."""
     with context.database.read() as session:
-        sheet = competitions.prepared_competition(competitions.get_competition(session, slug)).contact_sheet
-    tag = f'"{sheet.sha256[:32]}"'
+        stored = competitions.prepared_competition(competitions.get_competition(session, slug)).contact_sheet
+    tag = f'"{stored.sha256[:32]}"'
     headers = {**SECURITY_HEADERS, "ETag": tag, "Cache-Control": "public, max-age=3600"}
     if client_has(request, tag):
         return Response(status_code=304, headers=headers)
     try:
-        data = context.artifacts.get(sheet)
+        sheet = context.one(Sheets).get(stored)
     except ArtifactMissing as error:
         raise ContactSheetMissing(f"The contact sheet of {slug} is not in the artifact store.") from error
-    return Response(data, media_type="image/png", headers=headers)
+    return Response(sheet.webp, media_type="image/webp", headers=headers)
+
+
+def _sheet(context: Context, stored: ArtifactRef) -> Sheet | None:
+    """Return the sheet, of which the page needs the size only, or None if the store has none to give now."""
+    try:
+        return context.one(Sheets).get(stored)
+    except ArtifactError:
+        return None
+
+
+def _own_place(session: Session, competition: Competition, visitor: Visitor) -> OwnPlace | None:
+    """Return the place of the visitor's team, on the final board after the reveal; None without a team."""
+    team = find_team(session, competition, visitor.user)
+    if team is None:
+        return None
+    is_revealed = phase(competition) is Phase.REVEALED
+    row = own_row(session, competition, team, Evaluation.FINAL if is_revealed else Evaluation.PUBLIC)
+    if row is None:
+        return OwnPlace(team.name, "", "")
+    return OwnPlace(team.name, str(row.line.rank), score_text(row.line.score))

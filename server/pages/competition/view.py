@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from markupsafe import Markup
+
 from lethe.evaluator.contract.batch_counts import batches
 from lethe.evaluator.contract.practice import classes_text
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
@@ -14,9 +16,11 @@ from lethe.server.leaderboard.board_page import BoardPage
 from lethe.server.models import Announcement
 from lethe.server.pages.board import Board, Head, board, plain_heads
 from lethe.server.pages.card import Card, card
+from lethe.server.pages.competition.contact_sheet import Sheet
 from lethe.server.pages.formatting import (
     Fact,
     Moment,
+    Outward,
     count_text,
     limit_facts,
     looks_text,
@@ -27,15 +31,20 @@ from lethe.server.pages.formatting import (
     paragraphs,
     size_text,
 )
+from lethe.server.pages.markdown import markdown
 from lethe.server.pages.snippets import STARTER, Commands, commands
+
+LINKS = {"discussion": "Discussion", "contact": "Contact", "rules": "Further rules", "paper": "Paper"}
+PACKAGES = {"any": "any that has wheels", "none": "none"}
+BATCH = ("image", "age_group", "image_id", "age", "person_id")
 
 
 @dataclass(frozen=True)
 class AnnouncementText:
-    """An announcement of the host, in paragraphs."""
+    """An announcement of the host; `body` is HTML."""
 
     title: str
-    body: tuple[str, ...]
+    body: Markup
     when: Moment
 
 
@@ -57,6 +66,15 @@ class PracticeLink:
 
 
 @dataclass(frozen=True)
+class OwnPlace:
+    """Where the visitor's team stands; `score` is empty before its first one."""
+
+    team: str
+    rank: str
+    score: str
+
+
+@dataclass(frozen=True)
 class HomePage:
     """The list of competitions; `start` has commands for the newest open one, and is None if none is open."""
 
@@ -69,7 +87,9 @@ class CompetitionPage:
     """The overview of one competition."""
 
     card: Card
-    description: tuple[str, ...]
+    links: tuple[tuple[Outward, str], ...]
+    own: OwnPlace | None
+    description: Markup
     terms: tuple[str, ...]
     consent: tuple[str, ...]
     retention: tuple[str, ...]
@@ -86,6 +106,8 @@ class CompetitionPage:
     environment: tuple[Fact, ...]
     runs: int
     contact_sheet: str | None
+    sheet: Sheet | None
+    batch: tuple[str, ...]
     sheet_rows: str
     practice: PracticeLink | None
     commands: Commands
@@ -111,16 +133,23 @@ def competition_page(
     base_url: str,
     *,
     now: datetime,
+    sheet: Sheet | None = None,
+    own: OwnPlace | None = None,
 ) -> CompetitionPage:
-    """Return the values of a competition's overview; `spec` gives the rules, the contact sheet only its version."""
+    """Return the values of a competition's overview; `spec` gives the rules, `contact_sheet` its version.
+
+    `sheet` is the picture itself, of which the page needs the size, `own` the place of the visitor's team.
+    """
     return CompetitionPage(
         card=card(facts),
-        description=paragraphs(facts.description),
+        links=tuple((Outward(address, address), LINKS[name]) for name, address in facts.links.items()),
+        own=own,
+        description=markdown(facts.description),
         terms=() if facts.terms is None else paragraphs(facts.terms.text),
         consent=paragraphs(facts.consent),
         retention=paragraphs(facts.retention),
         announcements=tuple(
-            AnnouncementText(one.title, paragraphs(one.body), moment(one.created_at)) for one in announced
+            AnnouncementText(one.title, markdown(one.body, 4), moment(one.created_at)) for one in announced
         ),
         timeline=_timeline(facts, now),
         rules=_rules(facts, spec),
@@ -131,9 +160,19 @@ def competition_page(
         data=_data(facts),
         network_source="" if facts.network is None else facts.network.source,
         limits=_limits(facts),
-        environment=tuple(Fact(name, version) for name, version in sorted(facts.environment.items())),
+        environment=(
+            *(Fact(name, version) for name, version in sorted(facts.environment.items())),
+            Fact(
+                "Further packages",
+                ", ".join(spec.dependencies.allowed)
+                if spec.dependencies.mode == "allow-list"
+                else PACKAGES[spec.dependencies.mode],
+            ),
+        ),
         runs=facts.runs,
         contact_sheet=_contact_sheet(facts, contact_sheet),
+        sheet=sheet,
+        batch=BATCH,
         sheet_rows=", ".join(f"{number} {name}" for number, name in enumerate(facts.class_names)),
         practice=_practice(facts),
         commands=commands(base_url, facts.slug),
@@ -145,7 +184,7 @@ def competition_page(
 def _contact_sheet(facts: CompetitionFacts, sheet: ArtifactRef) -> str | None:
     if facts.photographs_deleted_at is not None:
         return None
-    return f"/competitions/{facts.slug}/contact-sheet.png?v={sheet.sha256[:12]}"
+    return f"/competitions/{facts.slug}/contact-sheet.webp?v={sheet.sha256[:12]}"
 
 
 def _practice(facts: CompetitionFacts) -> PracticeLink | None:

@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from lethe.server.http.sub_path import root_path
 from lethe.server.pages.rendering import SECURITY_HEADERS, render
+from lethe.server.security.sessions import cookie_name
 
 AWAY_RETRY_S = 15
 
@@ -20,7 +21,7 @@ def render_away(request: Request) -> HTMLResponse:
     headers = {**SECURITY_HEADERS, "Retry-After": str(AWAY_RETRY_S), "Cache-Control": "no-store", "Vary": "Accept"}
     if is_read:
         headers["Refresh"] = str(AWAY_RETRY_S)
-    page = render(root_path(request), "errors/away.html", is_read=is_read)
+    page = render(root_path(request), "errors/away.html", is_read=is_read, has_session=_has_session(request))
     return HTMLResponse(page, status_code=503, headers=headers)
 
 
@@ -36,7 +37,13 @@ def render_problem(
             title=title,
             detail=detail,
             path=f"{root_path(request)}{request.url.path}",
+            has_session=_has_session(request),
         ),
         status_code=status,
         headers={**(headers or {}), **SECURITY_HEADERS, "Cache-Control": "no-store", "Vary": "Accept"},
     )
+
+
+def _has_session(request: Request) -> bool:
+    """Return whether the browser sent a session's cookie, without asking the database whether it is one."""
+    return cookie_name(request.base_url, root_path(request)) in request.cookies

@@ -151,7 +151,9 @@ def _run_submission_action(
 def _confirmed(slug: str, confirmation: str) -> str:
     """Return the slug if the host has ticked the box, which browsers require before they send."""
     if not confirmation:
-        raise InvalidValue("A reveal cannot be undone: tick the box beside the button to confirm it.")
+        raise InvalidValue(
+            "A reveal cannot be undone: tick the box beside the button to confirm that you understand this."
+        )
     return slug
 
 

@@ -15,7 +15,7 @@ from lethe.server.hosting.queries import find_submissions
 from lethe.server.models import AuditEvent, Competition, Submission
 from lethe.server.models.times import utc_now
 from lethe.server.pages.card import Card, card
-from lethe.server.pages.formatting import Fact, Moment, moment, score_text
+from lethe.server.pages.formatting import Fact, Moment, count_text, moment, score_text
 from lethe.server.pages.headlines import HEADLINES, stopped_headline
 from lethe.server.queue.fair_order import have_runs_begun
 from lethe.server.queue.workers import WorkerRow, list_workers
@@ -35,6 +35,39 @@ ACTIONS = {
     "reveal": ("Reveal", "Shows the final board and the metric to everybody. This cannot be undone."),
 }
 """Actions on the whole competition: the button, and its effect."""
+
+CONSEQUENCES = {
+    "close": (
+        "Uploads stop now, and no team can change its selections.",
+        "What is in the queue is still evaluated.",
+        "You can reopen it until the final evaluation begins.",
+    ),
+    "reveal": (
+        "Everybody sees the final board, the metric and the analysis.",
+        "Teams see the parts of their scores and may publish their sources.",
+        "It cannot be undone.",
+    ),
+}
+"""What follows on those actions that ask before they are done."""
+
+
+@dataclass(frozen=True)
+class ActionButton:
+    """An action on the whole competition. One with `consequences` asks first; `is_final`: it cannot be undone."""
+
+    name: str
+    title: str
+    about: str
+    consequences: tuple[str, ...]
+    is_final: bool
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """A step that needs the oracle banks, and so the command line."""
+
+    text: str
+    command: str
 
 
 @dataclass(frozen=True)
@@ -94,8 +127,9 @@ class HostPage:
     notice: str
     problem: str
     standing: str
-    actions: tuple[tuple[str, str, str], ...]
-    next: str
+    actions: tuple[ActionButton, ...]
+    next: NextStep | None
+    export: str
     can_extend: bool
     counts: tuple[Fact, ...]
     state: str
@@ -137,8 +171,9 @@ def host_page(
         notice=notice,
         problem=problem,
         standing=phases.describe(competition),
-        actions=tuple((action, *ACTIONS[action]) for action in ACTIONS_OFFERED[current]),
+        actions=tuple(_button(session, competition, name) for name in ACTIONS_OFFERED[current]),
         next=_next(competition, current),
+        export=f"lethe admin competition export {competition.slug} FOLDER",
         can_extend=current in {phases.Phase.PRACTICE, phases.Phase.OPEN, phases.Phase.PAUSED, phases.Phase.CLOSED},
         counts=_counts(session, competition),
         state=valid_state,
@@ -152,17 +187,28 @@ def host_page(
     )
 
 
-def _next(competition: Competition, current: phases.Phase) -> str:
+def _button(session: Session, competition: Competition, name: str) -> ActionButton:
+    title, about = ACTIONS[name]
+    consequences = CONSEQUENCES.get(name, ())
+    if name == "close":
+        waiting = sum(count_unfinished(session, competition.id).values())
+        consequences = (*consequences, f"{count_text(waiting, 'submission')} in the queue now.")
+    return ActionButton(name, title, about, consequences, is_final=name == "reveal")
+
+
+def _next(competition: Competition, current: phases.Phase) -> NextStep | None:
     """Return the next step that needs the oracle banks, and so the command line, with its command."""
+    command = f"lethe admin competition {{}} {competition.slug}".format
     if current is phases.Phase.DRAFT:
-        return f"Publish it when its banks are full: lethe admin competition open {competition.slug}"
+        return NextStep("Publish it when its banks are full:", command("open"))
     if current is phases.Phase.REVEALED and not phases.is_benchmark(competition):
-        return f"Keep it open as a benchmark, with a board apart: lethe admin competition benchmark {competition.slug}"
+        return NextStep("Keep it open as a benchmark, with a board apart:", command("benchmark"))
     if current is not phases.Phase.CLOSED:
-        return ""
-    return (
-        "Final evaluation of what the teams have selected, whose cost the command says before it begins: "
-        f"lethe admin competition finals {competition.slug}"
+        return None
+    return NextStep(
+        "Final evaluation of what the teams have selected. After it begins, uploads cannot be reopened. The command "
+        "says its cost and asks before it begins:",
+        command("finals"),
     )
 
 

@@ -25,6 +25,7 @@ HEADINGS = {
     "phases": "Dates, in UTC",
     "measures": "Measures",
     "board": "Boards",
+    "links": "Links",
     "limits": "Limits",
     "leaks": "Disclosure",
     "quotas": "Quotas",

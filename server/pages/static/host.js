@@ -12,7 +12,7 @@
     const fresh = new DOMParser().parseFromString(text, "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {
       const found = fresh.querySelector(`[data-live=${part.dataset.live}]`);
-      if (found) part.replaceWith(found);
+      if (found) morph(part, found);
     }
   }
 

@@ -1,5 +1,5 @@
 // Refreshes the page of a submission during its evaluation: when the server reports a change, the page is fetched
-// again and its parts are swapped. Without server-sent events it asks every few seconds; without script, reloading works.
+// again and its nodes are changed in place (morph.js). Without server-sent events it asks every few seconds; without script, reloading works.
 "use strict";
 
 {
@@ -19,17 +19,9 @@
     if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
     etag = answer.headers.get("ETag");
     const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("submission");
-    const parts = (place) => [...place.querySelectorAll(":scope > section")];
-    const names = (place) => parts(place).map((part) => part.getAttribute("aria-labelledby")).join();
-    if (names(root) === names(fresh)) {
-      const progress = root.querySelector("[data-part=progress]");
-      const isUsed = progress.contains(document.activeElement);
-      progress.replaceWith(fresh.querySelector("[data-part=progress]"));
-      if (isUsed) root.querySelector("[data-part=progress] button")?.focus();
-    } else {
-      root.replaceChildren(...fresh.childNodes);
-    }
-    root.dataset.live = fresh.dataset.live;
+    const isUsed = root.contains(document.activeElement);
+    morph(root, fresh);
+    if (isUsed && !root.contains(document.activeElement)) document.getElementById("state").focus({ preventScroll: true });
     if (!isLive()) stream?.close();
   }
 

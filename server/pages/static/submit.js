@@ -19,7 +19,9 @@
     if (question !== asked) return;
     const verdict = page.querySelector("[data-part=verdict]");
     root.querySelector("[data-part=verdict]")?.remove();
-    if (verdict) root.prepend(verdict);
+    if (!verdict) return;
+    root.prepend(verdict);
+    verdict.querySelector("h2").focus(); // also scrolls it into view
   }
 
   function take(files) {

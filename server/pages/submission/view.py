@@ -1,6 +1,5 @@
 """The page of one submission: its state, output, score and source, as values for its template."""
 
-import json
 import re
 from dataclasses import dataclass
 
@@ -262,7 +261,7 @@ def submission_page(
         stopped=_stopped(view, can_complete=can_select),
         improvement=improvement,
         error=error,
-        outputs=() if log is None else _outputs(log, view.filename),
+        outputs=() if log is None else _outputs(log, view),
         usage=() if log is None else _usage(log),
         curve=None if log is None or log.curve is None else curve_drawing(log.curve),
         practice=None if log is None or log.practice is None else practice_box(log.practice),
@@ -353,16 +352,22 @@ def _receipt(receipt: ReceiptView) -> tuple[Receipt, ...]:
     return tuple(
         Receipt(
             RECEIPTS[evaluation],
-            tuple(Fact(term.replace("_", " "), _short(value)) for term, value in values.items()),
+            tuple(Fact(term.replace("_", " "), _plain(value)) for term, value in values.items()),
         )
         for evaluation, values in parts
         if values
     )
 
 
-def _short(value: object) -> str:
-    """Return a receipt's value in one line; lists and tables as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+def _plain(value: object) -> str:
+    """Return a receipt's value in one line: a list as `a; b`, a table as `python 3.11.2, torch 2.15.0`."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return "; ".join(map(_plain, value)) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_plain(part)}" for name, part in sorted(value.items())) or "none"
+    return "none" if value is None else str(value)
 
 
 def _score(score: float | None, interval: IntervalView | None, standings: Leaderboard) -> ScoreBox | None:
@@ -416,9 +421,13 @@ def _error(view: SubmissionView, lines: tuple[Line, ...], *, is_charged: bool) -
     )
 
 
-def _outputs(log: SubmissionLog, filename: str) -> tuple[Output, ...]:
+def _outputs(log: SubmissionLog, view: SubmissionView) -> tuple[Output, ...]:
+    """Return the check's output, without what the page says above as the reason of the end."""
+    told = "" if view.error is None else (view.error.output or "").strip()
     parts = ((title, getattr(log, name)) for name, title in OUTPUTS.items())
-    return tuple(Output(title, link_lines(text, filename)) for title, text in parts if text.strip())
+    return tuple(
+        Output(title, link_lines(text, view.filename)) for title, text in parts if text.strip() not in {"", told}
+    )
 
 
 def _usage(log: SubmissionLog) -> tuple[Fact, ...]:

@@ -30,6 +30,7 @@ class Verdict:
     """The result of the static check of a file, with its source and the line at fault."""
 
     is_good: bool
+    title: str
     text: str
     notes: tuple[str, ...]
     lines: tuple[Line, ...]
@@ -70,6 +71,7 @@ def accepted(checked: CheckedFile) -> Verdict:
     needs = f" It needs {', '.join(checked.dependencies)}." if checked.dependencies else ""
     return Verdict(
         is_good=True,
+        title="Static check passed",
         text=f"The file is ready to submit.{needs}",
         notes=checked.notes,
         lines=source_lines(checked.source),
@@ -80,7 +82,14 @@ def accepted(checked: CheckedFile) -> Verdict:
 def refused(error: RefusedFile, source: str) -> Verdict:
     """Return the verdict on a file that the static check refused."""
     lines = source_lines(source.encode())
-    return Verdict(is_good=False, text=str(error), notes=(), lines=lines, marked=error.members.get("line"))
+    return Verdict(
+        is_good=False,
+        title="Static check failed",
+        text=str(error),
+        notes=(),
+        lines=lines,
+        marked=error.members.get("line"),
+    )
 
 
 def upload_page(

@@ -49,7 +49,7 @@ def hostile_outcome(bench: AttackBench) -> dict[str, Any]:
     result = bench.plain(Stage.CHECK).run(CASES["unprintable_message"].source, function="unlearning", seed=1)
     fault = fault_of(result, is_hidden=False)
     assert MARKUP in fault.message
-    report = check_report(result, fault, ())
+    report = check_report(result, ())
     return {"fault": fault.model_dump(mode="json"), "check": report.model_dump(mode="json")}
 
 

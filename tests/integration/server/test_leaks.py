@@ -51,7 +51,7 @@ ANSWERED = {
         (
             *("GET /openapi.json", "GET /docs", "GET /healthz", "GET /readyz", "GET /metrics"),
             *("GET /", "GET /competitions", "GET /competitions/{slug}", "GET /competitions/{slug}/leaderboard"),
-            *("GET /competitions/{slug}/contact-sheet.png", "GET /competitions/{slug}/starter.py"),
+            *("GET /competitions/{slug}/contact-sheet.webp", "GET /competitions/{slug}/starter.py"),
             *("GET /competitions/{slug}/starter.ipynb", "GET /errors", "GET /api/v1/competitions"),
             *("GET /api/v1/competitions/{slug}", "GET /api/v1/competitions/{slug}/announcements"),
             *("GET /api/v1/competitions/{slug}/leaderboard", "POST /api/v1/users", "POST /api/v1/session"),

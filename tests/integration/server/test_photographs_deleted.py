@@ -176,10 +176,10 @@ def test_whatever_needs_photographs_is_refused_with_the_reason(site: Site, tmp_p
         refused = client.get(f"/competitions/{SLUG}/practice")
         assert (refused.status_code, refused.json()["code"]) == (410, "photographs_deleted")
         pages = site.url
-        assert client.get(f"{pages}/competitions/{SLUG}/contact-sheet.png").status_code == 410
+        assert client.get(f"{pages}/competitions/{SLUG}/contact-sheet.webp").status_code == 410
         page = client.get(f"{pages}/competitions/{SLUG}").text
         assert "The host has deleted all photographs of this competition" in page
-        assert "contact-sheet.png" not in page
+        assert "contact-sheet.webp" not in page
     assert not (tmp_path / "whole").exists()
     assert export(context, SLUG, tmp_path / "tables", margins=False, logits=False) == 2
     assert site.enlist("another").json()["known"] is None  # a new worker is not asked for what is gone

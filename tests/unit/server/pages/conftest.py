@@ -1,6 +1,7 @@
 """The whole application on SQLite with one small competition, asked in process."""
 
 import asyncio
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from PIL import Image
 from sqlalchemy import select
 
 from lethe.evaluator.contract.prepared_competition import ArtifactRef, Counts, PreparedCompetition
@@ -22,7 +24,14 @@ from lethe.server.settings import Settings
 from tests.prepared_competitions import make_prepared_competition
 from tests.scores import make_score
 
-PNG = b"\x89PNG\r\n\x1a\n and no more"
+
+def _png() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (30, 20), "red").save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+PNG = _png()
 NAME = "<b>&amp;\"'"
 
 PASSWORD = "correct horse battery"

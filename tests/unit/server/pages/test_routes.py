@@ -1,12 +1,14 @@
 """The pages as they leave the server: what they say, escape and keep to themselves, and how they are cached."""
 
 import html
+import io
 import re
 from collections.abc import Callable
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from PIL import Image
 
 from lethe.server.competitions import service as competitions
 from lethe.server.context import Context
@@ -19,7 +21,6 @@ Ask = Callable[..., httpx.Response]
 
 PAGES = ("/", "/competitions/c", "/competitions/c/leaderboard")
 NAME = "<b>&amp;\"'"
-PNG = b"\x89PNG\r\n\x1a\n and no more"
 HIDDEN = ("31337", "0.98765", "0.87654", "0.76543", "12345678", "bankdigest", "receipt", "epsilon", "secret")
 
 
@@ -107,13 +108,16 @@ def test_commands_are_offered_only_while_open(ask: Ask, competition: Context) ->
 
 
 def test_contact_sheet_is_kept_and_asked_again(ask: Ask, competition: Context) -> None:
-    path = "/competitions/c/contact-sheet.png"
+    path = "/competitions/c/contact-sheet.webp"
     answer = ask(path)
-    assert (answer.content, answer.headers["content-type"]) == (PNG, "image/png")
+    assert answer.headers["content-type"] == "image/webp"
+    assert Image.open(io.BytesIO(answer.content)).size == (30, 20)
     assert answer.headers["cache-control"] == "public, max-age=3600"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert ask(path, if_none_match=answer.headers["etag"]).status_code == 304
-    assert f"{path}?v=" in ask("/competitions/c").text
+    page = ask("/competitions/c").text
+    assert f"{path}?v=" in page
+    assert 'width="30" height="20"' in page
 
 
 def test_missing_contact_sheet_is_not_found(ask: Ask, competition: Context) -> None:
@@ -122,11 +126,11 @@ def test_missing_contact_sheet_is_not_found(ask: Ask, competition: Context) -> N
         found.prepared = {**found.prepared, "contact_sheet": sheet}
 
     _change(competition, lose)
-    assert ask("/competitions/c/contact-sheet.png").status_code == 404
+    assert ask("/competitions/c/contact-sheet.webp").status_code == 404
 
 
 @pytest.mark.parametrize(
-    "path", ["/competitions/x", "/competitions/x/leaderboard", "/competitions/x/contact-sheet.png"]
+    "path", ["/competitions/x", "/competitions/x/leaderboard", "/competitions/x/contact-sheet.webp"]
 )
 def test_unknown_competitions_are_not_found(ask: Ask, competition: Context, path: str) -> None:
     assert ask(path).status_code == 404
