@@ -21,7 +21,8 @@ from lethe.server.models.times import utc_now
 from lethe.server.queue.estimates import deadline
 from lethe.server.queue.planning import advance
 from lethe.server.submissions.queries import by_id
-from lethe.server.webhooks.outbox import Event, tell_all
+from lethe.server.webhooks.events import Event
+from lethe.server.webhooks.outbox import tell_all
 
 
 class EvaluationsUnfinished(Conflict):

@@ -21,7 +21,7 @@ from lethe.server.mail.outbox import Kind, tell_team
 from lethe.server.models import Competition, Submission
 from lethe.server.models.times import utc_now
 from lethe.server.webhooks import outbox as webhooks
-from lethe.server.webhooks.outbox import Event
+from lethe.server.webhooks.events import Event
 
 log = get_logger(__name__)
 

@@ -7,8 +7,8 @@ from pydantic import HttpUrl, TypeAdapter, ValidationError
 
 from lethe.server.errors import InvalidValue
 from lethe.server.settings import parse_networks
+from lethe.server.webhooks.schemas import URL_CHARS
 
-URL_CHARS = 500
 _METADATA = ip_address("168.63.129.16")
 """Azure's metadata service, the only one at a public address."""
 _PUBLIC_V6 = ip_network("2000::/3")

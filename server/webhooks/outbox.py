@@ -1,7 +1,6 @@
 """What is to be sent to webhooks, written in the transaction of what happened."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -10,28 +9,7 @@ from sqlalchemy.orm import Session
 from lethe.server.models import WebhookDelivery
 from lethe.server.models.times import utc_now
 from lethe.server.webhooks import queries
-
-
-class Event(StrEnum):
-    """What a webhook is told."""
-
-    ENDED = "ended"
-    SCORED = "scored"
-    REVEALED = "revealed"
-
-
-EVENTS = {
-    Event.ENDED: "A submission has ended, in whichever way",
-    Event.SCORED: "A submission has a score",
-    Event.REVEALED: "The final results are out",
-}
-"""The events that people choose, with what pages say of them."""
-TYPES = {
-    Event.ENDED: "submission.ended",
-    Event.SCORED: "submission.scored",
-    Event.REVEALED: "competition.revealed",
-}
-"""The `type` of the messages."""
+from lethe.server.webhooks.events import TYPES, Event
 
 
 def tell_team_and_hosts(

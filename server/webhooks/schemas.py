@@ -6,8 +6,9 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from lethe.server.webhooks.addresses import URL_CHARS
-from lethe.server.webhooks.outbox import Event
+from lethe.server.webhooks.events import Event
+
+URL_CHARS = 500
 
 
 class NewWebhook(BaseModel):
@@ -43,3 +44,9 @@ class DeliveryView(BaseModel):
     status: int | None = Field(description="HTTP status of the last answer")
     answer: str = Field(description="Start of the body of the last answer, at most 1,000 characters")
     problem: str = Field(description="Why there was no answer")
+
+
+class DeliveryList(BaseModel):
+    """A page of deliveries, as a client reads it: without what the extras import."""
+
+    items: list[DeliveryView]
