@@ -173,8 +173,8 @@ class Settings(LetheSettings):
     )
     webhook_networks: Annotated[str, AfterValidator(require_networks)] = Field(
         default="",
-        description="Comma-separated networks of this site to which webhooks may lead, with http:// too, besides public "
-        "addresses with https://; empty: none",
+        description="Comma-separated networks of this site to which webhooks may lead, with http:// too, besides "
+        "public addresses with https://; empty: none",
     )
     attempts_per_address: int = Field(
         default=500,

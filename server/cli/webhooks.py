@@ -36,7 +36,8 @@ def add(
     competition: Slug,
     url: Annotated[str, typer.Argument(help="Where messages go: https://…")],
     event: Annotated[list[Event], typer.Option("--event", help="; ".join(f"{e}: {EVENTS[e]}" for e in EVENTS))] = [  # noqa: B006
-        Event.SCORED, Event.REVEALED,
+        Event.SCORED,
+        Event.REVEALED,
     ],
     hosts: OfHosts = False,
     server: Server = None,

@@ -117,5 +117,12 @@ def _record(session: Session, action: str, webhook: Webhook, user: User, **detai
     target = competition.slug if team is None else team.name
     host = urlsplit(webhook.url).hostname
     record(
-        session, action, target, actor=user_actor(user), competition=competition, id=str(webhook.id), host=host, **details
+        session,
+        action,
+        target,
+        actor=user_actor(user),
+        competition=competition,
+        id=str(webhook.id),
+        host=host,
+        **details,
     )

@@ -107,9 +107,7 @@ def _tell_webhooks(session: Session, submission: Submission, at: datetime) -> No
     has_score = submission.state == SubmissionState.SCORED and submission.stopped_after is None
     for event in (Event.ENDED, Event.SCORED) if has_score else (Event.ENDED,):
         team_id = None if is_final else submission.team_id
-        webhooks.tell_team_and_hosts(
-            session, submission.competition_id, team_id, event, at=round_time(at), data=data
-        )
+        webhooks.tell_team_and_hosts(session, submission.competition_id, team_id, event, at=round_time(at), data=data)
 
 
 def _count_machine_time(session: Session, submission: Submission, sign: int = 1) -> None:

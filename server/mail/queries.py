@@ -70,9 +70,7 @@ def delete_due_before(session: Session, moment: datetime) -> int:
 
 def waiting(session: Session, now: datetime) -> tuple[int, datetime | None]:
     """Return how many mails should have been sent, and when the first of them was due."""
-    row = session.execute(
-        select(func.count(), func.min(OutboxMail.due_at)).where(OutboxMail.due_at <= now)
-    ).one()
+    row = session.execute(select(func.count(), func.min(OutboxMail.due_at)).where(OutboxMail.due_at <= now)).one()
     return int(row[0]), row[1]
 
 

@@ -149,13 +149,14 @@ def _processes(session: Session, now: datetime) -> list[Metric]:
 
 def _outbox(session: Session, now: datetime) -> list[Metric]:
     waiting = GaugeMetricFamily("lethe_outbox_waiting", "Mails and messages to webhooks that are due", labels=["kind"])
-    oldest = GaugeMetricFamily(
-        "lethe_outbox_oldest_seconds", "Time since the oldest of them was due", labels=["kind"]
-    )
+    oldest = GaugeMetricFamily("lethe_outbox_oldest_seconds", "Time since the oldest of them was due", labels=["kind"])
     failed = CounterMetricFamily(
         "lethe_outbox_failed", "Those that will never be taken: refused, or given up", labels=["kind", "reason"]
     )
-    for kind, (number, first) in {"mail": mails.waiting(session, now), "webhook": webhooks.waiting(session, now)}.items():
+    for kind, (number, first) in {
+        "mail": mails.waiting(session, now),
+        "webhook": webhooks.waiting(session, now),
+    }.items():
         waiting.add_metric([kind], number)
         oldest.add_metric([kind], 0.0 if first is None else (now - first).total_seconds())
     totals = counters.totals(session)

@@ -29,6 +29,4 @@ def _tell(session: Session, found: queries.Webhooks, event: Event, at: datetime,
     now = utc_now()
     for webhook in found:
         if event in webhook.events:
-            session.add(
-                WebhookDelivery(webhook_id=webhook.id, event=event, payload=payload, due_at=now, retry_at=now)
-            )
+            session.add(WebhookDelivery(webhook_id=webhook.id, event=event, payload=payload, due_at=now, retry_at=now))

@@ -109,7 +109,13 @@ CLOSED = {  # one of a few words, or a slug or id with a pattern of its own
     "work_items.state",
     "workers.admission",
 }
-SECRETS = {"webhooks.secret", "mail_preferences.key", "competitions.benchmark_secret", "competitions.final_secret", "competitions.secret"}
+SECRETS = {
+    "webhooks.secret",
+    "mail_preferences.key",
+    "competitions.benchmark_secret",
+    "competitions.final_secret",
+    "competitions.secret",
+}
 INTERNAL = {  # keys to search by, and what only commands and programs see
     "audit_events.details",
     "former_scores.receipt",

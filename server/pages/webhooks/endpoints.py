@@ -68,7 +68,12 @@ def host_webhooks(slug: str, request: Request, context: AppContext, visitor: Opt
 
 @router.post(TEAM)
 def add_to_team(
-    slug: str, request: Request, context: AppContext, visitor: FormVisitor, url: Text = "", events: Events = []  # noqa: B006
+    slug: str,
+    request: Request,
+    context: AppContext,
+    visitor: FormVisitor,
+    url: Text = "",
+    events: Events = [],  # noqa: B006
 ) -> Response:
     """Add a webhook of my team and show its secret, this once."""
     return _add(request, context, _Owner(slug, False), visitor, url, events)
@@ -76,7 +81,12 @@ def add_to_team(
 
 @router.post(HOST)
 def add_to_hosts(
-    slug: str, request: Request, context: AppContext, visitor: FormVisitor, url: Text = "", events: Events = []  # noqa: B006
+    slug: str,
+    request: Request,
+    context: AppContext,
+    visitor: FormVisitor,
+    url: Text = "",
+    events: Events = [],  # noqa: B006
 ) -> Response:
     """Add a webhook of the hosts and show its secret, this once."""
     return _add(request, context, _Owner(slug, True), visitor, url, events)
@@ -110,9 +120,7 @@ def redeliver_to_hosts(
     return _redeliver(request, context, _Owner(slug, True), visitor, webhook_id, delivery_id)
 
 
-def _add(
-    request: Request, context: Context, owner: _Owner, visitor: Visitor, url: str, events: list[str]
-) -> Response:
+def _add(request: Request, context: Context, owner: _Owner, visitor: Visitor, url: str, events: list[str]) -> Response:
     try:
         with context.database.write() as session:
             competition, team = owner.find(session, visitor, lock=True)
