@@ -1,5 +1,6 @@
 """`lethe webhook`: programs that are told what happens to a team's submissions, or to all of a competition."""
 
+import json
 from typing import Annotated
 from uuid import UUID
 
@@ -25,7 +26,7 @@ def list_(
     with connect(server, token) as client:
         found = client.webhooks(_owner(client, competition, hosts))
     if as_json:
-        print_json(found)
+        typer.echo(json.dumps([one.model_dump(mode="json") for one in found]))
         return
     for one in found:
         echo(f"{one.id}  {one.url}  {', '.join(one.events)}")
@@ -67,7 +68,7 @@ def deliveries(webhook: WebhookId, server: Server = None, token: Token = None, a
     with connect(server, token) as client:
         found = client.deliveries(webhook)
     if as_json:
-        print_json(found)
+        typer.echo(json.dumps([one.model_dump(mode="json") for one in found]))
         return
     for one in found:
         outcome = "taken" if one.delivered_at else "waiting" if one.retry_at else "given up"

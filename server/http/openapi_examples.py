@@ -193,5 +193,10 @@ EXAMPLES: dict[str, Any] = {
         "competition": "demo", "title": "Forget these faces", "view": "public", "updated_at": _AT, "frozen": False,
         "teams": 1, "next_offset": None, "rows": [_CEILING, _LINE],
     },
+    "NewWebhook": {"url": "https://example.org/hook", "events": ["scored", "revealed"]},
+    "WebhookView": _WEBHOOK,
+    "WebhookCreated": _WEBHOOK | {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
+    "DeliveryView": _DELIVERY,
+    "Page_DeliveryView_": {"items": [_DELIVERY], "next_cursor": None},
     "Page_AuditRow_": {"items": [_EVENT], "next_cursor": None},
 }  # fmt: skip

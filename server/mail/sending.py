@@ -72,7 +72,7 @@ def _send(context: Context, server: MailServer, letter: Letter, ids: Sequence[UU
         is_refused = False
     with context.database.write() as session:
         queries.delete_mails(session, ids)
-        counters.add(session, counters.MAILS_REFUSED, is_refused)
+        counters.add(session, counters.MAILS_REFUSED, float(is_refused))
     return True
 
 
