@@ -13,7 +13,7 @@ from lethe import __version__
 from lethe.server.accounts import endpoints as accounts
 from lethe.server.competitions import endpoints as competitions
 from lethe.server.context import create_context
-from lethe.server.hosting import account_endpoints
+from lethe.server.hosting import account_endpoints, webhook_endpoints
 from lethe.server.hosting import audit_endpoints as audit
 from lethe.server.hosting import endpoints as hosts
 from lethe.server.http import artifact_download
@@ -95,7 +95,7 @@ def _routes() -> list[BaseRoute]:
     api = APIRouter(prefix="/api/v1")
     for part in (
         accounts, account_endpoints, competitions, hosts, teams, submissions, descriptions, evidence, leaderboard,
-        audit,
+        audit, webhook_endpoints,
     ):  # fmt: skip
         api.include_router(part.router)
     site.include_router(api)

@@ -4,6 +4,7 @@ import os
 import stat
 from dataclasses import dataclass, field
 from email.utils import parseaddr
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -65,6 +66,20 @@ def require_sender(text: str) -> str:
     """Return the sender of mails, or nothing; raises ValueError."""
     if text and ("@" not in parseaddr(text)[1] or not text.isprintable()):
         raise ValueError("write an address such as Lethe <lethe@example.org>")
+    return text
+
+
+def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return the networks of a comma-separated list; raises ValueError."""
+    return tuple(ip_network(one.strip()) for one in text.split(",") if one.strip())
+
+
+def require_networks(text: str) -> str:
+    """Return a list of networks, or nothing; raises ValueError."""
+    try:
+        parse_networks(text)
+    except ValueError as error:
+        raise ValueError(f"write networks such as 10.1.0.0/16, 192.168.1.5: {error}") from error
     return text
 
 
@@ -155,6 +170,11 @@ class Settings(LetheSettings):
     )
     public_url: Annotated[str, AfterValidator(require_public_url)] = Field(
         default="", description="Address of the site as people reach it, for links in mails: https://…"
+    )
+    webhook_networks: Annotated[str, AfterValidator(require_networks)] = Field(
+        default="",
+        description="Comma-separated networks of this site to which webhooks may lead, with http:// too, besides "
+        "public addresses with https://; empty: none",
     )
     attempts_per_address: int = Field(
         default=500,

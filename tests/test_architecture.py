@@ -40,6 +40,7 @@ ORDER = (
     "security",
     "audit_log",
     "mail",
+    "webhooks",
     "accounts",
     "competitions",
     "leaderboard",

@@ -117,11 +117,13 @@ def confirm_address(session: Session, token: str) -> User:
 def set_address(session: Session, user: User, address: str) -> None:
     """Store an address that nobody has confirmed yet, and end the link for a new password that went to the former one.
 
-    Raises AccountTaken.
+    Whoever had confirmed the former one is told by mail that it counts no more. Raises AccountTaken.
     """
     mail_queries.delete_secrets(session, user.id, "reset")
     found = session.get(MailPreference, user.id)
     if found is not None:
+        if found.confirmed_at is not None and address.casefold() != user.email_key:
+            outbox.send(session, Kind.MOVED, user.id, address=user.email)
         found.confirmed_at = None
     user.email, user.email_key = address, address.casefold()
     _flush(session, "This e-mail address belongs to another account.")

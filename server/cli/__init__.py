@@ -22,6 +22,7 @@ from lethe.server.cli import (
     score,
     starter,
     teams,
+    webhooks,
 )
 from lethe.server.cli.characters import echo, fit_streams
 from lethe.server.cli.interrupts import EXIT_INTERRUPTED
@@ -83,6 +84,7 @@ for _panel, _commands in _PANELS.items():
         app.command(rich_help_panel=_panel)(_command)
 app.add_typer(own_account.app, name="account", rich_help_panel="Participants", help="Your account on a server.")
 app.add_typer(teams.app, name="team", rich_help_panel="Participants", help="Your team in a competition.")
+app.add_typer(webhooks.app, name="webhook", rich_help_panel="Participants", help="Programs that are told what happens.")
 app.add_typer(admin.app, name="admin", rich_help_panel="Hosts", help="Create and run competitions on this server.")
 
 

@@ -30,6 +30,7 @@ from lethe.server.submissions.schemas import (
     UploadAnswer,
 )
 from lethe.server.teams.schemas import InviteCreated, TeamView
+from lethe.server.webhooks.schemas import DeliveryList, DeliveryView, WebhookCreated, WebhookView
 
 POLL_S = 1.0
 PATIENCE_S = 120.0
@@ -298,6 +299,29 @@ class Client:
         """Leave a team that has not submitted."""
         self._send("POST", f"/teams/{team_id}/leave")
 
+    # Webhooks: of a team by its id, of the hosts of a competition by its slug
+
+    def webhooks(self, owner: UUID | str) -> list[WebhookView]:
+        """Return the webhooks of my team, or of a competition that I host."""
+        return self._call("GET", _webhooks(owner), list[WebhookView])
+
+    def add_webhook(self, owner: UUID | str, url: str, events: list[str]) -> WebhookCreated:
+        """Have events sent to an address; the answer has the secret that signs them, this once."""
+        return self._call("POST", _webhooks(owner), WebhookCreated, json={"url": url, "events": events})
+
+    def delete_webhook(self, webhook_id: UUID) -> None:
+        """Delete a webhook."""
+        self._send("DELETE", f"/webhooks/{webhook_id}")
+
+    def deliveries(self, webhook_id: UUID) -> list[DeliveryView]:
+        """Return the 100 newest messages to a webhook, with their answers."""
+        path = f"/webhooks/{webhook_id}/deliveries"
+        return self._call("GET", path, DeliveryList, params={"limit": 100}).items
+
+    def redeliver(self, webhook_id: UUID, delivery_id: UUID) -> DeliveryView:
+        """Have a message sent again."""
+        return self._call("POST", f"/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", DeliveryView)
+
     def server_version(self) -> str:
         """Return the version of Lethe that the server runs."""
         try:
@@ -347,3 +371,7 @@ class Client:
 def _at(*parts: str) -> str:
     """Join quoted parts to a path, so that a part with a slash stays one part."""
     return "".join(f"/{quote(part, safe='')}" for part in parts)
+
+
+def _webhooks(owner: UUID | str) -> str:
+    return f"/teams/{owner}/webhooks" if isinstance(owner, UUID) else _at("competitions", owner, "webhooks")

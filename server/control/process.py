@@ -18,18 +18,22 @@ from lethe.evaluator.contract.tasks import CONTROL_QUEUE, WAKE_CONTROL_TASK
 from lethe.evaluator.scoring.reference_set import ReferenceSets
 from lethe.server.broker.wake_ups import create_celery
 from lethe.server.context import create_context
-from lethe.server.control.mailer import Mailer, tell_closings
+from lethe.server.control.mailer import OutboxSender, tell_closings
 from lethe.server.control.measurer import Measurer
 from lethe.server.control.overview_plotting import Overviews
 from lethe.server.control.submission_plotting import Plotter
 from lethe.server.control.sweeper import give_back_lease, sweep
 from lethe.server.hosting.unfinished_creations import remove_leftovers
 from lethe.server.logs import get_logger
-from lethe.server.mail.sending import drop_stale
+from lethe.server.mail import sending as mails
 from lethe.server.scoring.scorer import Scorer
 from lethe.server.settings import Settings
+from lethe.server.webhooks import sending as webhooks
 
 log = get_logger(__name__)
+
+WEBHOOK_THREADS = 4
+"""So many receivers may be slow at a time before others wait for them."""
 
 
 class ControlLoop:
@@ -44,13 +48,16 @@ class ControlLoop:
         self._overviews = Overviews(self._context)
         self._wake = threading.Event()
         self._measurer = Measurer(self._context, self.wake)
-        self._mailer = Mailer(self._context)
+        self._senders = [OutboxSender(self._context, "webhooks", webhooks.send_next, threads=WEBHOOK_THREADS)]
+        if settings.mail_server is not None:
+            self._senders.append(OutboxSender(self._context, "mails", mails.send_next))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
-        self._mailer.start()
+        for sender in self._senders:
+            sender.start()
 
     def wake(self) -> None:
         self._wake.set()
@@ -60,7 +67,8 @@ class ControlLoop:
         self._stop.set()
         self._wake.set()
         self._thread.join(timeout=60)
-        self._mailer.stop()
+        for sender in self._senders:
+            sender.stop()
         self._measurer.close()
 
     def _run(self) -> None:
@@ -92,7 +100,8 @@ class ControlLoop:
         """Sweep, and remove what creations of competitions have left that died."""
         if sweep(self._context, self._holder):
             tell_closings(self._context)
-            drop_stale(self._context)
+            mails.drop_stale(self._context)
+            webhooks.drop_old(self._context)
             try:
                 remove_leftovers(self._context)
             except ArtifactError as error:

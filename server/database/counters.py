@@ -19,7 +19,13 @@ WORK_POISONED: Final = "work_poisoned"
 SWEEPS: Final = "sweeps"
 SCORINGS: Final = "scorings"
 SCORING_S: Final = "scoring_seconds"
-NAMES = (RUNS, LEASES_EXPIRED, WORK_POISONED, SWEEPS, SCORINGS, SCORING_S)
+MAILS_REFUSED: Final = "mails_refused"
+MAILS_GIVEN_UP: Final = "mails_given_up"
+WEBHOOKS_GIVEN_UP: Final = "webhooks_given_up"
+NAMES = (
+    *(RUNS, LEASES_EXPIRED, WORK_POISONED, SWEEPS, SCORINGS, SCORING_S),
+    *(MAILS_REFUSED, MAILS_GIVEN_UP, WEBHOOKS_GIVEN_UP),
+)
 _OUTCOME: Final = "ended"
 _STATE: Final = "state"
 _MACHINE: Final = "machine"

@@ -29,6 +29,8 @@ from lethe.server.models import (
     TeamMember,
     TermsAcceptance,
     UploadAttempt,
+    Webhook,
+    WebhookDelivery,
     WorkerFault,
     WorkItem,
 )
@@ -84,6 +86,7 @@ def delete_rows(session: Session, competition: Competition, banks: set[str]) -> 
     teams = select(Team.id).where(Team.competition_id == own)
     items = select(WorkItem.id).where(WorkItem.competition_id == own)
     scores = select(Score.id).where(Score.competition_id == own)
+    webhooks = select(Webhook.id).where(Webhook.competition_id == own)
     session.execute(update(AuditEvent).where(AuditEvent.competition_id == own).values(competition_id=None))
     for statement in (
         delete(WorkerFault).where(WorkerFault.work_item_id.in_(items)),
@@ -96,6 +99,8 @@ def delete_rows(session: Session, competition: Competition, banks: set[str]) -> 
         delete(IdempotencyKey).where(IdempotencyKey.submission_id.in_(submissions)),
         delete(Submission).where(Submission.competition_id == own, Submission.origin_id.is_not(None)),
         delete(Submission).where(Submission.competition_id == own),
+        delete(WebhookDelivery).where(WebhookDelivery.webhook_id.in_(webhooks)),
+        delete(Webhook).where(Webhook.competition_id == own),
         delete(TeamInvite).where(TeamInvite.team_id.in_(teams)),
         delete(TeamMember).where(TeamMember.competition_id == own),
         delete(Team).where(Team.competition_id == own),

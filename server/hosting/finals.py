@@ -21,6 +21,8 @@ from lethe.server.models.times import utc_now
 from lethe.server.queue.estimates import deadline
 from lethe.server.queue.planning import advance
 from lethe.server.submissions.queries import by_id
+from lethe.server.webhooks.events import Event
+from lethe.server.webhooks.outbox import tell_all
 
 
 class EvaluationsUnfinished(Conflict):
@@ -150,6 +152,7 @@ def reveal(session: Session, slug: str, *, unfinished: bool = False, actor: str 
         competition.revealed_at = utc_now()
         record(session, "competition.reveal", slug, actor=actor, competition=competition, unfinished=found.unfinished)
         tell_participants(session, competition.id, Kind.REVEALED, competition=str(competition.id))
+        tell_all(session, competition.id, Event.REVEALED, at=competition.revealed_at, data={"competition": slug})
     rebuild(session, competition, Evaluation.FINAL)
     return found
 

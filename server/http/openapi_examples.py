@@ -53,6 +53,12 @@ _EVENT = {
     "id": _OTHER_ID, "created_at": _AT, "actor": "cli:root", "action": "competition.open", "target": "demo",
     "details": {},
 }  # fmt: skip
+_WEBHOOK = {"id": _OTHER_ID, "url": "https://example.org/hook", "events": ["scored", "revealed"], "created_at": _AT}
+_DELIVERY = {
+    "id": _OTHER_ID, "event": "revealed", "created_at": _AT, "attempts": 1, "tried_at": _AT, "delivered_at": _AT,
+    "retry_at": None, "status": 200, "answer": "ok", "problem": "",
+    "payload": {"type": "competition.revealed", "timestamp": _AT, "data": {"competition": "demo"}},
+}  # fmt: skip
 _RECEIPT = {
     "source_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "metric_version": 1,
     "evaluation": "public", "runs": 32, "oracles": 32, "data_mark": "0f6d…", "oracles_mark": "b2c1…",
@@ -187,5 +193,10 @@ EXAMPLES: dict[str, Any] = {
         "competition": "demo", "title": "Forget these faces", "view": "public", "updated_at": _AT, "frozen": False,
         "teams": 1, "next_offset": None, "rows": [_CEILING, _LINE],
     },
+    "NewWebhook": {"url": "https://example.org/hook", "events": ["scored", "revealed"]},
+    "WebhookView": _WEBHOOK,
+    "WebhookCreated": _WEBHOOK | {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
+    "DeliveryView": _DELIVERY,
+    "Page_DeliveryView_": {"items": [_DELIVERY], "next_cursor": None},
     "Page_AuditRow_": {"items": [_EVENT], "next_cursor": None},
 }  # fmt: skip

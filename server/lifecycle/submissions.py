@@ -3,6 +3,7 @@
 Every function runs inside one transaction of its caller.
 """
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Update, bindparam, update
@@ -10,14 +11,17 @@ from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.faults import Fault, FaultCode
 from lethe.evaluator.contract.states import Evaluation, Owner, Stage, SubmissionState
+from lethe.server.competitions.disclosure import round_time
 from lethe.server.database import counters
 from lethe.server.database.statements import prepared
 from lethe.server.lifecycle import work
 from lethe.server.lifecycle.transitions import OfSubmission, Transition
 from lethe.server.logs import get_logger
 from lethe.server.mail.outbox import Kind, tell_team
-from lethe.server.models import Submission
+from lethe.server.models import Competition, Submission
 from lethe.server.models.times import utc_now
+from lethe.server.webhooks import outbox as webhooks
+from lethe.server.webhooks.events import Event
 
 log = get_logger(__name__)
 
@@ -85,6 +89,25 @@ def end(session: Session, submission: Submission, transition: Transition, **fiel
     is_own_act = submission.fault_code == FaultCode.CANCELLED and submission.owner == Owner.PARTICIPANT
     if submission.evaluation != Evaluation.FINAL and not is_own_act:  # finals show at the reveal
         tell_team(session, submission.team_id, Kind.ENDED, submission=str(submission.id))
+    _tell_webhooks(session, submission, submission.finished_at)
+
+
+def _tell_webhooks(session: Session, submission: Submission, at: datetime) -> None:
+    """Tell webhooks what the page shows to everybody who may see it: the state, and no number."""
+    is_final = submission.evaluation == Evaluation.FINAL  # which teams see at the reveal
+    data = {
+        "competition": session.get_one(Competition, submission.competition_id).slug,
+        "submission": str(submission.id),
+        "team": str(submission.team_id),
+        "filename": submission.filename,
+        "evaluation": submission.evaluation,
+        "state": submission.state,
+        "code": submission.fault_code,
+    }
+    has_score = submission.state == SubmissionState.SCORED and submission.stopped_after is None
+    for event in (Event.ENDED, Event.SCORED) if has_score else (Event.ENDED,):
+        team_id = None if is_final else submission.team_id
+        webhooks.tell_team_and_hosts(session, submission.competition_id, team_id, event, at=round_time(at), data=data)
 
 
 def _count_machine_time(session: Session, submission: Submission, sign: int = 1) -> None:

@@ -17,7 +17,7 @@ DIGEST_HOUR = 6
 
 
 class Kind(StrEnum):
-    """What a mail says. The last two are asked for; people choose whether they get the others."""
+    """What a mail says. People choose whether they get the first five; nobody chooses the others."""
 
     ENDED = "ended"
     INVITATION = "invitation"
@@ -26,6 +26,7 @@ class Kind(StrEnum):
     REVEALED = "revealed"
     CONFIRM = "confirm"
     RESET = "reset"
+    MOVED = "moved"
 
 
 NOTICES = {

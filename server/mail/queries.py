@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 
 from lethe.server.models import Competition, MailedSecret, MailPreference, OutboxMail, TeamMember, User
@@ -66,6 +66,12 @@ def delete_mails(session: Session, ids: Sequence[UUID]) -> None:
 def delete_due_before(session: Session, moment: datetime) -> int:
     """Delete the mails that were due before `moment`, and return how many there were."""
     return session.execute(delete(OutboxMail).where(OutboxMail.due_at < moment)).rowcount  # type: ignore[attr-defined,no-any-return]
+
+
+def waiting(session: Session, now: datetime) -> tuple[int, datetime | None]:
+    """Return how many mails should have been sent, and when the first of them was due."""
+    row = session.execute(select(func.count(), func.min(OutboxMail.due_at)).where(OutboxMail.due_at <= now)).one()
+    return int(row[0]), row[1]
 
 
 def account_at(session: Session, typed: str) -> User | None:

@@ -5,11 +5,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from lethe.server.context import Context
+from lethe.server.database import counters
 from lethe.server.logs import get_logger
 from lethe.server.mail import queries
 from lethe.server.mail.outbox import CHATTY
 from lethe.server.mail.texts import Letter, write_letter
-from lethe.server.mail.transport import MailPostponed, MailRefused, as_message, deliver
+from lethe.server.mail.transport import MailPostponed, MailRefused, MailServerAway, as_message, deliver
 from lethe.server.models import OutboxMail
 from lethe.server.models.times import utc_now
 from lethe.server.settings import MailServer
@@ -22,7 +23,7 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 60.0, 4 * 3600.0
 
 
 def send_next(context: Context) -> bool:
-    """Send the mail that has waited longest; False if none is due, or the mail server takes none now.
+    """Send the mail that has waited longest; False if none is due, or the mail server is away.
 
     A mail is postponed before it is written and tried, so one over which a process fails or dies does not hold up the
     others, and no two processes have it at a time. Nothing is lost: it leaves the outbox when the server has taken it,
@@ -51,6 +52,7 @@ def drop_stale(context: Context) -> None:
     """Give up mails that could not be sent for `KEPT`, also on a site that sends none any more, and expired links."""
     with context.database.write() as session:
         dropped = queries.delete_due_before(session, utc_now() - KEPT)
+        counters.add(session, counters.MAILS_GIVEN_UP, dropped)
         queries.delete_expired_secrets(session, utc_now())
     if dropped:
         log.error("mails_given_up", count=dropped)
@@ -61,17 +63,24 @@ def _send(context: Context, server: MailServer, letter: Letter, ids: Sequence[UU
         deliver(server, as_message(letter, context.settings.mail_from))
     except MailPostponed as error:
         log.warning("mail_postponed", kind=kind, attempts=attempts, error=str(error))
-        return False
+        return not isinstance(error, MailServerAway)  # the others may be taken
     except MailRefused as error:
         log.error("mail_refused", kind=kind, error=str(error))  # noqa: TRY400 - one line says it all
+        is_refused = True
     else:
         log.info("mail_sent", kind=kind, attempts=attempts)
+        is_refused = False
     with context.database.write() as session:
         queries.delete_mails(session, ids)
+        counters.add(session, counters.MAILS_REFUSED, float(is_refused))
     return True
 
 
 def _postpone(mail: OutboxMail) -> None:
-    wait_s = min(FIRST_RETRY_S * 2**mail.attempts, LONGEST_RETRY_S)
+    mail.retry_at = utc_now() + backoff(mail.attempts)
     mail.attempts += 1
-    mail.retry_at = utc_now() + timedelta(seconds=wait_s)
+
+
+def backoff(attempts: int) -> timedelta:
+    """Return how long something waits that was tried so many times before this try."""
+    return timedelta(seconds=min(FIRST_RETRY_S * 2**attempts, LONGEST_RETRY_S))

@@ -52,6 +52,8 @@ def write_letter(session: Session, mails: Sequence[OutboxMail], site: str) -> Le
         return None
     if first.kind == Kind.CONFIRM:
         return _confirm(session, user, str(first.details["address"]), site)
+    if first.kind == Kind.MOVED:
+        return _moved(user, str(first.details["address"]), site)
     chosen = session.get(MailPreference, user.id)
     if chosen is None or chosen.confirmed_at is None or first.kind not in chosen.notices:
         return None
@@ -92,6 +94,15 @@ def _confirm(session: Session, user: User, address: str, site: str) -> Letter | 
         "Confirm your address",
         f"{user.username} at {site} says that this is their address. If that is you, confirm it within {CONFIRM_DAYS} "
         f"days:\n\n{site}/confirm/{token}\n\nIf it is not you, do nothing.\n",
+    )
+
+
+def _moved(user: User, address: str, site: str) -> Letter:
+    return Letter(
+        address,
+        "Your account has another address",
+        f"The address of {user.username} at {site} was changed, so this one belongs to the account no longer. If that "
+        "was not you, tell the operator of the site.\n",
     )
 
 

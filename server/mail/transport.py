@@ -15,6 +15,8 @@ from lethe.server.settings import MailServer
 
 TIMEOUT_S = 10.0
 PERMANENT = 500
+CLOSING = 421
+"""The server ends the connection, whatever was asked of it (RFC 5321, 4.2.1)."""
 
 
 class MailRefused(PlatformError):
@@ -22,7 +24,11 @@ class MailRefused(PlatformError):
 
 
 class MailPostponed(PlatformError):
-    """The mail server is away, or does not take the mail now."""
+    """The mail server does not take this mail now, such as one that it greylists."""
+
+
+class MailServerAway(MailPostponed):
+    """The mail server takes no mail now, whichever it is."""
 
 
 def as_message(letter: Letter, sender: str) -> EmailMessage:
@@ -46,7 +52,7 @@ def as_message(letter: Letter, sender: str) -> EmailMessage:
 
 
 def deliver(server: MailServer, message: EmailMessage) -> None:
-    """Give `message` to the mail server; raises MailRefused and MailPostponed."""
+    """Give `message` to the mail server; raises MailRefused, MailPostponed and MailServerAway."""
     try:
         smtp = _connect(server)
         try:
@@ -58,11 +64,18 @@ def deliver(server: MailServer, message: EmailMessage) -> None:
         raise MailRefused(str(error)) from error
     except smtplib.SMTPRecipientsRefused as error:
         code = max(code for code, _ in error.recipients.values())
-        raise (MailRefused if code >= PERMANENT else MailPostponed)(f"the recipient was refused: {code}") from error
+        raise _refusal(code)(f"the recipient was refused: {code}") from error
     except smtplib.SMTPDataError as error:
-        raise (MailRefused if error.smtp_code >= PERMANENT else MailPostponed)(str(error)) from error
+        raise _refusal(error.smtp_code)(str(error)) from error
     except (OSError, smtplib.SMTPException) as error:
-        raise MailPostponed(f"{server.host}:{server.port}: {error}") from error
+        raise MailServerAway(f"{server.host}:{server.port}: {error}") from error
+
+
+def _refusal(code: int) -> type[MailRefused] | type[MailPostponed]:
+    """Return what the answer to one mail means."""
+    if code == CLOSING:
+        return MailServerAway
+    return MailRefused if code >= PERMANENT else MailPostponed
 
 
 def _connect(server: MailServer) -> smtplib.SMTP:
@@ -78,5 +91,5 @@ def _connect(server: MailServer) -> smtplib.SMTP:
             smtp.login(server.username, server.password)
     except (OSError, smtplib.SMTPException) as error:
         smtp.close()
-        raise MailPostponed(f"{server.host}:{server.port} does not encrypt, or refuses the login: {error}") from error
+        raise MailServerAway(f"{server.host}:{server.port} does not encrypt, or refuses the login: {error}") from error
     return smtp

@@ -26,6 +26,7 @@ from lethe.server.models.terms_acceptance import TermsAcceptance
 from lethe.server.models.upload_attempt import UploadAttempt
 from lethe.server.models.user import User
 from lethe.server.models.web_session import WebSession
+from lethe.server.models.webhook import Webhook, WebhookDelivery
 from lethe.server.models.work_item import WorkItem
 from lethe.server.models.worker import Admission, Worker
 from lethe.server.models.worker_fault import WorkerFault
@@ -62,6 +63,8 @@ __all__ = [
     "UploadAttempt",
     "User",
     "WebSession",
+    "Webhook",
+    "WebhookDelivery",
     "WorkItem",
     "Worker",
     "WorkerFault",

@@ -19,11 +19,13 @@ from lethe.server.hosting.backup import BACKUP
 from lethe.server.hosting.queries import schema_revision
 from lethe.server.http.access_log import RequestTimes
 from lethe.server.lifecycle.work import runs_stored_of_live
+from lethe.server.mail import queries as mails
 from lethe.server.models.times import utc_now
 from lethe.server.monitoring import queries
 from lethe.server.monitoring.process_metrics import process_metrics
 from lethe.server.monitoring.readiness import OK, Readiness
 from lethe.server.queue.workers import WorkerState, list_workers
+from lethe.server.webhooks import queries as webhooks
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 PROBE_LIMIT_S = 5.0
@@ -41,6 +43,13 @@ _COUNTERS = {
 }
 
 
+_FAILED = {
+    ("mail", "refused"): counters.MAILS_REFUSED,
+    ("mail", "given_up"): counters.MAILS_GIVEN_UP,
+    ("webhook", "given_up"): counters.WEBHOOKS_GIVEN_UP,
+}
+
+
 def request_times(_context: Context) -> RequestTimes:
     """Return empty measurements, for `Context.one`."""
     return RequestTimes()
@@ -54,6 +63,7 @@ def render(context: Context) -> bytes:
         with context.database.snapshot() as session:  # an item that moves between two counts is in exactly one of them
             now = utc_now()
             found += [*_submissions(session), *_queue(session, now), *_processes(session, now), *_upkeep(session, now)]
+            found += _outbox(session, now)
     registry = CollectorRegistry()
     registry.register(_Collected(found))
     return generate_latest(registry) + generate_latest(context.one(request_times).registry)
@@ -135,6 +145,24 @@ def _processes(session: Session, now: datetime) -> list[Metric]:
     totals[counters.RUNS] += runs_stored_of_live(session)
     metrics += [CounterMetricFamily(f"lethe_{name}", text, value=totals[name]) for name, text in _COUNTERS.items()]
     return metrics
+
+
+def _outbox(session: Session, now: datetime) -> list[Metric]:
+    waiting = GaugeMetricFamily("lethe_outbox_waiting", "Mails and messages to webhooks that are due", labels=["kind"])
+    oldest = GaugeMetricFamily("lethe_outbox_oldest_seconds", "Time since the oldest of them was due", labels=["kind"])
+    failed = CounterMetricFamily(
+        "lethe_outbox_failed", "Those that will never be taken: refused, or given up", labels=["kind", "reason"]
+    )
+    for kind, (number, first) in {
+        "mail": mails.waiting(session, now),
+        "webhook": webhooks.waiting(session, now),
+    }.items():
+        waiting.add_metric([kind], number)
+        oldest.add_metric([kind], 0.0 if first is None else (now - first).total_seconds())
+    totals = counters.totals(session)
+    for labels, name in _FAILED.items():
+        failed.add_metric(labels, totals[name])
+    return [waiting, oldest, failed]
 
 
 def _upkeep(session: Session, now: datetime) -> list[Metric]:

@@ -26,6 +26,8 @@ NOTICES = {
     "renamed": "Team renamed.",
     "left": "You have left the team.",
     "invite-deleted": "Invitation deleted.",
+    "webhook-deleted": "Webhook deleted.",
+    "redelivered": "It is sent again. Its answer is listed within a minute.",
     "cancelled": "Submission cancelled.",
     "resubmitted": "Your team has already submitted this program. This is that submission; it cost no quota.",
     "measuring": "All measures will be computed, after every waiting score.",

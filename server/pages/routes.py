@@ -18,11 +18,12 @@ from lethe.server.pages.submission import endpoints as submission
 from lethe.server.pages.submissions import endpoints as submissions
 from lethe.server.pages.team import endpoints as team
 from lethe.server.pages.upload import endpoints as upload
+from lethe.server.pages.webhooks import endpoints as webhooks
 
 router = APIRouter(include_in_schema=False)
 for noun in (
     competition, leaderboard, account, mail, upload, submission, submissions, sources, analysis, team,
-    hosted, specification, deletion, host, errors,
+    hosted, specification, deletion, webhooks, host, errors,
 ):  # fmt: skip
     router.include_router(noun.router)
 

@@ -58,6 +58,9 @@ SHOWN = {
     "teams.name",
     "users.email",
     "users.username",
+    "webhooks.url",
+    "webhook_deliveries.answer",
+    "webhook_deliveries.problem",
     "workers.capabilities",
     "workers.name",
 }
@@ -84,6 +87,8 @@ DIGESTS = {
 CLOSED = {  # one of a few words, or a slug or id with a pattern of its own
     "competitions.slug",
     "mail_preferences.notices",
+    "webhook_deliveries.event",
+    "webhooks.events",
     "mailed_secrets.purpose",
     "outbox_mails.kind",
     "model_orders.state",
@@ -104,7 +109,13 @@ CLOSED = {  # one of a few words, or a slug or id with a pattern of its own
     "work_items.state",
     "workers.admission",
 }
-SECRETS = {"mail_preferences.key", "competitions.benchmark_secret", "competitions.final_secret", "competitions.secret"}
+SECRETS = {
+    "webhooks.secret",
+    "mail_preferences.key",
+    "competitions.benchmark_secret",
+    "competitions.final_secret",
+    "competitions.secret",
+}
 INTERNAL = {  # keys to search by, and what only commands and programs see
     "audit_events.details",
     "former_scores.receipt",
@@ -129,6 +140,7 @@ INTERNAL = {  # keys to search by, and what only commands and programs see
     "users.email_key",
     "users.username_key",
     "users.username_skeleton",
+    "webhook_deliveries.payload",
     "work_items.environment",
     "work_items.finished",
     "work_items.sandbox_mode",
@@ -153,6 +165,10 @@ SENT = {
     "POST /api/v1/competitions/{slug}/teams name": "teams.name",
     "PATCH /api/v1/teams/{team_id} name": "teams.name",
     "POST /api/v1/competitions/{slug}/terms sha256": "",
+    "POST /api/v1/teams/{team_id}/webhooks events": "",
+    "POST /api/v1/teams/{team_id}/webhooks url": "webhooks.url",
+    "POST /api/v1/competitions/{slug}/webhooks events": "",
+    "POST /api/v1/competitions/{slug}/webhooks url": "webhooks.url",
     "PATCH /api/v1/users/me email": "users.email",
     "PATCH /api/v1/users/me notices": "",
     "PATCH /api/v1/users/me password": "",

@@ -50,6 +50,7 @@ LEFT_OUT = {
     "csrf_token": "compared only",
     "sha256": "compared only; shown where there are terms that the visitor has not accepted",
     "notices": "one of a few words, shown where there is mail",
+    "events": "one of a few words",
     "daily": "a box to tick, shown where there is mail",
     "end_access": "a box to tick behind the link of a mail",
     "account": "compared only, shown where there is mail",

@@ -91,6 +91,8 @@ ANSWERED = {
             *(f"POST /api/v1/submissions/{{submission_id}}/{act}" for act in ("select", "unselect", "complete")),
             *(f"{method} /api/v1/submissions/{{submission_id}}/publication" for method in ("PUT", "DELETE")),
             *("PATCH /api/v1/teams/{team_id}", "POST /api/v1/teams/{team_id}/leave"),
+            *("GET /competitions/{slug}/team/webhooks", "GET /api/v1/teams/{team_id}/webhooks"),
+            "POST /api/v1/teams/{team_id}/webhooks",
             *("POST /api/v1/teams/{team_id}/invites", "DELETE /api/v1/teams/{team_id}/invites/{invite_id}"),
         ),
         frozenset({OWNER}),
@@ -104,12 +106,18 @@ ANSWERED = {
                 f"POST /api/v1/competitions/{{slug}}/{act}"
                 for act in ("announcements", "pause", "resume", "extend", "close", "reveal")
             ),
+            *("GET /host/{slug}/webhooks", "GET /api/v1/competitions/{slug}/webhooks"),
+            "POST /api/v1/competitions/{slug}/webhooks",
             "PUT /api/v1/teams/{team_id}/disqualification",
             "DELETE /api/v1/teams/{team_id}/members/{username}",
             "PUT /api/v1/submissions/{submission_id}/disqualification",
         ),
         frozenset({HOST, OPERATOR}),
     ),
+    # Of a webhook that is somebody else's nobody; see test_webhooks.
+    "DELETE /api/v1/webhooks/{webhook_id}": frozenset(),
+    "GET /api/v1/webhooks/{webhook_id}/deliveries": frozenset(),
+    "POST /api/v1/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver": frozenset(),
     "POST /api/v1/submissions/{submission_id}/cancel": frozenset({OWNER, HOST, OPERATOR}),
     "PATCH /api/v1/submissions/{submission_id}": frozenset({OWNER, HOST, OPERATOR}),
     "POST /api/v1/competitions/{slug}/terms": frozenset(),  # this competition has none; see test_terms

@@ -1,0 +1,1 @@
+"""Webhooks of a team, and of the hosts of a competition."""

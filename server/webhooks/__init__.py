@@ -1,0 +1,1 @@
+"""Webhooks: messages to addresses of teams and hosts stand in the outbox, and `control` sends them."""
