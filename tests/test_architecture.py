@@ -41,6 +41,7 @@ ORDER = (
     "audit_log",
     "mail",
     "accounts",
+    "sign_in",
     "competitions",
     "leaderboard",
     "teams",
