@@ -53,6 +53,11 @@ def owner_of(session: Session, identity: ProvenIdentity) -> User | None:
     return None if found is None else session.get_one(User, found.user_id)
 
 
+def list_own(session: Session, user_id: UUID) -> list[SignInIdentity]:
+    """Return the accounts elsewhere that are linked to an account, the oldest first."""
+    return queries.identities_of(session, user_id)
+
+
 def link(session: Session, user_id: UUID, identity: ProvenIdentity) -> None:
     """Link the account elsewhere; raises IdentityTaken."""
     queries.lock_user(session, user_id)

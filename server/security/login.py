@@ -30,6 +30,7 @@ MAILS_PER_ACCOUNT = parse("5 per hour")
 MAILS_PER_ADDRESS = parse("60 per hour")
 FRESH = timedelta(minutes=10)
 """For how long a sign-in proves, in the place of a password, who sits there."""
+CODES_PER_ACCOUNT = parse("60 per hour")
 KNOWN_ADDRESSES = 50
 NOTED = timedelta(days=1)
 
@@ -141,6 +142,11 @@ def _address_digest(user_id: UUID, address: str) -> str:
 def count_sign_in(context: Context, address: str) -> None:
     """Raise TooManyRequests when an address signs in elsewhere, or asks to log in on another device, very often."""
     _count_address(context, "attempts to log in", "logins_per_address", address)
+
+
+def count_code(context: Context, user: User) -> None:
+    """Raise TooManyRequests when an account tries very many codes of programs."""
+    _count(context, "Too many codes were tried.", (CODES_PER_ACCOUNT, ("code", str(user.id))))
 
 
 def count_registration(context: Context, address: str) -> None:

@@ -9,7 +9,7 @@ from lethe.server.accounts.schemas import Email
 from lethe.server.plain_text import one_line
 
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
-SUBJECT_CHARS, LABEL_CHARS = 255, 254
+SUBJECT_CHARS, LABEL_CHARS = 255, 100
 
 
 def proven_identity(issuer: str, claims: dict[str, Any]) -> ProvenIdentity:

@@ -12,7 +12,7 @@ from joserfc.jwk import KeySet
 
 from lethe.server.accounts.identities import ProvenIdentity
 from lethe.server.settings import SignInProvider
-from lethe.server.sign_in.claims import proven_identity
+from lethe.server.sign_in.claims import SUBJECT_CHARS, proven_identity
 from lethe.server.sign_in.provider_calls import Exchange, ProviderDocuments, away, call, refused
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
@@ -50,9 +50,13 @@ def redeem(documents: ProviderDocuments, exchange: Exchange, code: str, issuer: 
         raise refused(provider, "another issuer has answered")
     token = _exchange_code(metadata, exchange, code)
     claims = _verified_claims(documents, metadata, exchange, token)
+    if not claims["sub"].isprintable() or len(claims["sub"]) > SUBJECT_CHARS:
+        raise refused(provider, "a subject that cannot be stored")
     endpoint = metadata.get("userinfo_endpoint")
     if "email" not in claims and endpoint is not None:
-        claims = _user_info(provider, endpoint, token) | claims
+        more = _user_info(provider, endpoint, token)
+        if more.get("sub", claims["sub"]) == claims["sub"]:
+            claims = more | claims
     return proven_identity(provider.issuer, claims)
 
 
@@ -129,4 +133,5 @@ def _keys(
 def _user_info(provider: SignInProvider, endpoint: Any, token: dict[str, Any]) -> dict[str, Any]:
     """Return more claims about the person; whoever reads them lets those of the ID token take precedence."""
     status, found = call(provider, "GET", str(endpoint), headers={"Authorization": f"Bearer {token['access_token']}"})
-    return found if status == httpx.codes.OK and isinstance(found, dict) else {}
+    is_found = status == httpx.codes.OK and isinstance(found, dict)
+    return found if is_found else {}
