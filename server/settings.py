@@ -130,8 +130,8 @@ def parse_sign_in(text: str) -> tuple[SignInProvider, ...]:
         except ValidationError as error:
             faults = (f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in error.errors())
             raise ValueError(f"[{name}] {'; '.join(faults)}") from None
-    if len({(one.issuer, one.client_id) for one in found}) < len(found):
-        raise ValueError("two providers have the same issuer and client_id")
+    if len({one.issuer for one in found}) < len(found):
+        raise ValueError("two providers have the same issuer")
     return tuple(found)
 
 

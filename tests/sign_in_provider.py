@@ -17,7 +17,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from tests.conftest import free_port
 
 CLIENT_ID, CLIENT_SECRET = "lethe", "a secret of the client"
 
@@ -25,6 +24,8 @@ CLIENT_ID, CLIENT_SECRET = "lethe", "a secret of the client"
 @contextmanager
 def running_provider() -> Iterator[str]:
     """The issuer, which answers."""
+    from tests.conftest import free_port  # not in the provider, which needs no pytest
+
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "tests.sign_in_provider", str(port)], env={**os.environ},
@@ -50,7 +51,8 @@ def running_provider() -> Iterator[str]:
 def settings_of(issuer: str, **more: str) -> str:
     """LETHE_SIGN_IN with this provider as `uni` and, for GitHub's calls, as `github`."""
     client = f'client_id = "{CLIENT_ID}"\nclient_secret = "{CLIENT_SECRET}"\n'
-    tables = {"uni": f'title = "The University"\nissuer = "{issuer}"\n', "github": f'kind = "github"\nissuer = "{issuer}"\n'}
+    hub = issuer.replace("127.0.0.1", "localhost")
+    tables = {"uni": f'title = "The University"\nissuer = "{issuer}"\n', "github": f'kind = "github"\nissuer = "{hub}"\n'}
     return "".join(f"[{name}]\n{text}{client}" for name, text in (tables | more).items())
 
 
