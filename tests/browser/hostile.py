@@ -41,9 +41,12 @@ SHOWN = {
     "competitions.prepared",
     "competitions.specification",
     "competitions.title",
+    "device_logins.name",
     "overview_plots.plot",
     "scores.plots",
     "scores.receipt",
+    "sign_in_identities.issuer",
+    "sign_in_identities.label",
     "submissions.check_report",
     "submissions.disqualified_reason",
     "submissions.fault_message",
@@ -64,6 +67,7 @@ SHOWN = {
 # Texts that no page shows, by what they are.
 DIGESTS = {
     "api_tokens.digest",
+    "device_logins.digest",
     "idempotency_keys.request_sha256",
     "mailed_secrets.digest",
     "known_addresses.digest",
@@ -83,6 +87,7 @@ DIGESTS = {
 }
 CLOSED = {  # one of a few words, or a slug or id with a pattern of its own
     "competitions.slug",
+    "device_logins.user_code",
     "mail_preferences.notices",
     "mailed_secrets.purpose",
     "outbox_mails.kind",
@@ -123,6 +128,7 @@ INTERNAL = {  # keys to search by, and what only commands and programs see
     "standings.score_history",
     "counters.name",
     "counters.process",
+    "sign_in_identities.subject",
     "teams.name_key",
     "teams.name_skeleton",
     "upload_attempts.subject",
@@ -158,6 +164,8 @@ SENT = {
     "PATCH /api/v1/users/me password": "",
     "PATCH /api/v1/users/me username": "users.username",
     "POST /api/v1/confirmations token": "",
+    "POST /api/v1/device name": "device_logins.name",
+    "POST /api/v1/device/token device_code": "",
     "POST /api/v1/password-resets account": "",
     "POST /api/v1/password-resets/redeem new_password": "",
     "POST /api/v1/password-resets/redeem token": "",

@@ -55,6 +55,8 @@ LEFT_OUT = {
     "account": "compared only, shown where there is mail",
     "sure": "a box to tick, shown after the close",
     "outputs": "a box to tick",
+    "code": "compared only, on the page for a program that waits",
+    "reply": "one of two buttons",
     "invite": "shown where registration is by invitation; the address's `invite` fills it",
 }
 

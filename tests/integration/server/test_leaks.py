@@ -58,6 +58,7 @@ ANSWERED = {
             *("GET /competitions/{slug}/sources", "GET /api/v1/competitions/{slug}/sources"),
             *("GET /unsubscribe/{key}/{kind}", "GET /confirm/{token}", "GET /reset", "POST /api/v1/confirmations"),
             *("POST /api/v1/password-resets", "POST /api/v1/password-resets/redeem"),
+            *("POST /api/v1/device", "POST /api/v1/device/token"),
         ),
         EVERYBODY,
     ),
@@ -66,6 +67,7 @@ ANSWERED = {
             *(
                 "GET /join",
                 "GET /account",
+                "GET /device",
                 "GET /host",
                 "GET /competitions/{slug}/submit",
                 "GET /competitions/{slug}/team",
