@@ -128,6 +128,8 @@ ANSWERED = {
     "GET /api/v1/submissions/{submission_id}/evidence": frozenset(),  # before the reveal nobody; see test_evidence
     "GET /api/v1/audit": frozenset({OPERATOR}),
     "GET /reset/{token}": frozenset(),  # without a link nobody; see test_mail
+    # Without a provider nobody; see test_sign_in.
+    **dict.fromkeys(("GET /sign-in", "GET /sign-in/{name}", "GET /sign-in/{name}/callback"), frozenset()),
     "GET /login": frozenset({STRANGER}),
     "GET /register": frozenset({STRANGER}),
 }
