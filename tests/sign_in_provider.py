@@ -17,7 +17,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-
 CLIENT_ID, CLIENT_SECRET = "lethe", "a secret of the client"
 
 
@@ -52,7 +51,10 @@ def settings_of(issuer: str, **more: str) -> str:
     """LETHE_SIGN_IN with this provider as `uni` and, for GitHub's calls, as `github`."""
     client = f'client_id = "{CLIENT_ID}"\nclient_secret = "{CLIENT_SECRET}"\n'
     hub = issuer.replace("127.0.0.1", "localhost")
-    tables = {"uni": f'title = "The University"\nissuer = "{issuer}"\n', "github": f'kind = "github"\nissuer = "{hub}"\n'}
+    tables = {
+        "uni": f'title = "The University"\nissuer = "{issuer}"\n',
+        "github": f'kind = "github"\nissuer = "{hub}"\n',
+    }
     return "".join(f"[{name}]\n{text}{client}" for name, text in (tables | more).items())
 
 

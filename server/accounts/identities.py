@@ -63,9 +63,7 @@ def link(session: Session, user_id: UUID, identity: ProvenIdentity) -> None:
     queries.lock_user(session, user_id)
     if len(queries.identities_of(session, user_id)) >= MAX_LINKED:
         raise IdentityTaken(f"This account has {MAX_LINKED} linked accounts. Unlink one first.")
-    session.add(
-        SignInIdentity(user_id=user_id, issuer=identity.issuer, subject=identity.subject, label=identity.label)
-    )
+    session.add(SignInIdentity(user_id=user_id, issuer=identity.issuer, subject=identity.subject, label=identity.label))
     try:
         session.flush()
     except IntegrityError as error:

@@ -100,7 +100,9 @@ def _token_name() -> str:
 
 def _confirmed_in_browser(client: Client) -> StoredLogin:
     begun = client.begin_device_login(_token_name())
-    echo(f"Open {begun.verification_uri_complete} in a browser, and confirm there the code {begun.user_code}.", err=True)
+    echo(
+        f"Open {begun.verification_uri_complete} in a browser, and confirm there the code {begun.user_code}.", err=True
+    )
     new = client.wait_for_device_login(begun)
     return StoredLogin(server=client.server, username=new.username, token=new.token, token_id=new.id)
 

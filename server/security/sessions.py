@@ -100,9 +100,7 @@ def cookie_name(url: URL, root: str, base: str = COOKIE) -> str:
     return f"__Secure-{name}" if root else f"__Host-{name}"
 
 
-def set_cookie(
-    request: Request, response: Response, text: str, *, base: str = COOKIE, kept: timedelta = KEPT
-) -> None:
+def set_cookie(request: Request, response: Response, text: str, *, base: str = COOKIE, kept: timedelta = KEPT) -> None:
     """Set a cookie, the session's. Only a server without TLS, such as one on a laptop, leaves `Secure` out."""
     response.set_cookie(
         cookie_name(request.url, root_path(request), base),

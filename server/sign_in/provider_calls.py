@@ -42,7 +42,7 @@ class SignInRefused(RequestError):
 
 @dataclass(frozen=True)
 class Exchange:
-    """One sign-in: the provider, where it sends the browser back, and the secrets that bind its answer to the browser."""
+    """One sign-in: the provider, where it sends the browser back, and the secrets that bind its answer to it."""
 
     provider: SignInProvider
     redirect_uri: str

@@ -168,9 +168,7 @@ async def change_password(
     try:
         change = PasswordChange(password=password, new_password=new_password)
         address = client_address(request.scope)
-        await prove_person(
-            context, visitor.user, change.password, address=address, signed_in_at=visitor.began_at
-        )
+        await prove_person(context, visitor.user, change.password, address=address, signed_in_at=visitor.began_at)
     except (RequestError, ValidationError) as error:
         problem = refusal_text(error, PasswordChange)
         show = partial(show_account, request, context, visitor, problem=problem, status=refusal_status(error))

@@ -154,9 +154,7 @@ async def link(
             user = await check_password(context, username, password, address=address)
         else:
             sessions.require_proof(request, visitor, csrf_token)
-            user = await prove_person(
-                context, visitor.user, password, address=address, signed_in_at=visitor.began_at
-            )
+            user = await prove_person(context, visitor.user, password, address=address, signed_in_at=visitor.began_at)
         text = await run_in_threadpool(_link, context, user.id, identity)
     except RequestError as error:
         return await run_in_threadpool(_again, request, context, visitor, error)
@@ -243,9 +241,7 @@ def _refused(
     """Say on the login page, or on the account of who is logged in, why a sign-in ended."""
     if visitor is None:
         return login_page(request, context, target, error=error)
-    return with_retry_after(
-        show_account(request, context, visitor, problem=str(error), status=error.status), error
-    )
+    return with_retry_after(show_account(request, context, visitor, problem=str(error), status=error.status), error)
 
 
 def _done(request: Request, answer: Response) -> Response:
