@@ -20,7 +20,7 @@ WAITING: dict[int | str, dict[str, Any]] = {
 
 @router.post("/device", status_code=201)
 def begin_device_login(new: NewDevice, request: Request, context: AppContext) -> DeviceCreated:
-    """Ask for a token that somebody confirms in a browser. Show `user_code` and the page, and then ask for the token."""
+    """Ask for a token that somebody confirms in a browser. Show `user_code` and the page, then ask for it."""
     count_sign_in(context, client_address(request.scope))
     with context.database.write() as session:
         device_code, user_code = device_logins.begin(session, new.name)

@@ -93,7 +93,8 @@ EXAMPLES: dict[str, Any] = {
     "DeviceCreated": {
         "device_code": "lethed_9Rt…", "user_code": "WDJB-MJHT",
         "verification_uri": "https://lethe.example.org/device",
-        "verification_uri_complete": "https://lethe.example.org/device?code=WDJB-MJHT", "expires_in": 600, "interval": 3,
+        "verification_uri_complete": "https://lethe.example.org/device?code=WDJB-MJHT",
+        "expires_in": 600, "interval": 3,
     },
     "DeviceCode": {"device_code": "lethed_9Rt…"},
     "DeviceToken": {"username": "ann"} | _TOKEN | {"token": "lethe_5Jc…"},

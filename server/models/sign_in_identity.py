@@ -9,7 +9,7 @@ from lethe.server.models.base import Entity
 
 
 class SignInIdentity(Entity):
-    """`subject` is the provider's own name for the account, which never changes; `label` is what its owner knows it by."""
+    """`subject` is the provider's own name for the account, which never changes; `label` is for its owner's eyes."""
 
     __tablename__ = "sign_in_identities"
     __table_args__ = (UniqueConstraint("issuer", "subject"),)
