@@ -95,7 +95,7 @@ def test_a_lost_password_is_reset_by_mail_and_the_account_deleted(site: Any, chr
             found = LINK.search(message.get_content())
             assert found is not None
             page.goto(site.url + found[1])
-            page.get_by_label("New password").fill("a new password")
+            page.get_by_role("textbox", name="New password").fill("a new password")
             page.get_by_role("button", name="Change password").click()
             page.get_by_label("User name").fill("iris")
             page.get_by_label("Password").fill("a new password")
