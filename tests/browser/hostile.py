@@ -17,8 +17,10 @@ from lethe.server.models import (
     Base,
     Competition,
     CompetitionHost,
+    DeviceLogin,
     OverviewPlot,
     Score,
+    SignInIdentity,
     Submission,
     Team,
     User,
@@ -29,6 +31,8 @@ from lethe.server.models.times import utc_now
 from tests.scores import make_score
 
 ATTACK = """'"><img src=x onerror=owned=1><script>owned=1</script>{{7*7}}"""
+
+USER_CODE = "BCDF-GHJK"
 
 # Texts of strangers, hosts and workers that some page shows. Of JSON, `poison` fills what is text.
 SHOWN = {
@@ -242,6 +246,8 @@ def _add_rows(session: Session, svg: dict[str, Any]) -> None:
     expires_at = utc_now() + timedelta(days=1)
     for user in session.scalars(select(User)):
         session.add(ApiToken(user_id=user.id, name="", digest=user.id.hex, expires_at=expires_at))
+        session.add(SignInIdentity(user_id=user.id, issuer="", subject=user.id.hex, label=""))
+    session.add(DeviceLogin(digest="d", user_code=USER_CODE, name="", expires_at=expires_at))
     known = select(Score.submission_id).where(Score.submission_id.is_not(None))
     unscored = (Submission.state == SubmissionState.SCORED, Submission.id.not_in(known))
     session.add_all(
