@@ -10,6 +10,7 @@ from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES
 from starlette.routing import BaseRoute
 
 from lethe import __version__
+from lethe.server.accounts import device_endpoints as devices
 from lethe.server.accounts import endpoints as accounts
 from lethe.server.competitions import endpoints as competitions
 from lethe.server.context import create_context
@@ -94,8 +95,8 @@ def _routes() -> list[BaseRoute]:
     site.include_router(oracles.router)
     api = APIRouter(prefix="/api/v1")
     for part in (
-        accounts, account_endpoints, competitions, hosts, teams, submissions, descriptions, evidence, leaderboard,
-        audit, webhook_endpoints,
+        accounts, devices, account_endpoints, competitions, hosts, teams, submissions, descriptions, evidence,
+        leaderboard, audit, webhook_endpoints,
     ):  # fmt: skip
         api.include_router(part.router)
     site.include_router(api)

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import tomllib
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -10,7 +11,7 @@ from typing import Annotated, Any, Literal, Self, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from platformdirs import user_data_path
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from lethe.evaluator.settings_base import (
     LetheSettings,
@@ -89,6 +90,70 @@ def require_public_url(text: str) -> str:
     if text and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment):
         raise ValueError("write the address of the site, such as https://lethe.example.org")
     return text.removesuffix("/")
+
+
+ProviderName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")]
+GITHUB = "https://github.com"
+
+
+class SignInProvider(BaseModel):
+    """Where people sign in with an account of theirs: a table of LETHE_SIGN_IN, whose key is `name`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: ProviderName
+    title: Annotated[str, Field(min_length=1, max_length=60)]
+    kind: Literal["openid", "github"] = "openid"
+    issuer: str = ""
+    client_id: Annotated[str, Field(min_length=1, max_length=300)]
+    client_secret: Annotated[SecretStr, Field(min_length=16, max_length=1_000)]
+    scope: str = "openid email profile"
+
+    @model_validator(mode="after")
+    def _checked_issuer(self) -> Self:
+        if self.kind == "github" and not self.issuer:
+            object.__setattr__(self, "issuer", GITHUB)
+        if not is_secure_address(self.issuer):
+            raise ValueError("write the issuer as https://…, exactly as the provider writes it")
+        return self
+
+
+def is_secure_address(url: str) -> bool:
+    """Whether `url` is https://…, or http:// of this machine."""
+    try:
+        parts = urlsplit(url)
+        is_plain = bool(parts.hostname) and not parts.username and not parts.fragment and len(url) <= 300
+    except ValueError:
+        return False
+    return is_plain and (
+        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"})
+    )
+
+
+def parse_sign_in(text: str) -> tuple[SignInProvider, ...]:
+    """Return the providers of a TOML document, in its order; raises ValueError, which never shows a secret."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"not TOML: {error}") from None
+    found = []
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise ValueError(f"write a table [{name}] for each provider")  # noqa: TRY004 - pydantic expects it
+        try:
+            found.append(SignInProvider.model_validate({"title": name} | table | {"name": name}))
+        except ValidationError as error:
+            faults = (f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in error.errors())
+            raise ValueError(f"[{name}] {'; '.join(faults)}") from None
+    if len({one.issuer for one in found}) < len(found):
+        raise ValueError("two providers have the same issuer")
+    return tuple(found)
+
+
+def require_sign_in(text: SecretStr) -> SecretStr:
+    """Return the document of providers; raises ValueError."""
+    parse_sign_in(text.get_secret_value())
+    return text
 
 
 class Settings(LetheSettings):
@@ -176,6 +241,11 @@ class Settings(LetheSettings):
         description="Comma-separated networks of this site to which webhooks may lead, with http:// too, besides "
         "public addresses with https://; empty: none",
     )
+    sign_in: Annotated[SecretStr, AfterValidator(require_sign_in)] = Field(
+        default=SecretStr(""),
+        description="Institutions with whose accounts people sign in: TOML with a table for each, as a text or in the "
+        "file that LETHE_SIGN_IN_FILE names; empty: none",
+    )
     attempts_per_address: int = Field(
         default=500,
         ge=0,
@@ -212,6 +282,11 @@ class Settings(LetheSettings):
     def mail_server(self) -> MailServer | None:
         """The mail server, or None: the site sends no mail."""
         return parse_smtp_url(self.smtp_url.get_secret_value())
+
+    @property
+    def sign_in_providers(self) -> tuple[SignInProvider, ...]:
+        """Where people may sign in, in the order in which pages offer it."""
+        return parse_sign_in(self.sign_in.get_secret_value())
 
     @property
     def database(self) -> str:

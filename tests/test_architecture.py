@@ -42,6 +42,7 @@ ORDER = (
     "mail",
     "webhooks",
     "accounts",
+    "sign_in",
     "competitions",
     "leaderboard",
     "teams",

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from lethe.server.accounts import service
+from lethe.server.accounts import queries, service
 from lethe.server.accounts.names import skeleton
 from lethe.server.accounts.schemas import MeChange, Notice, PasswordReset
 from lethe.server.accounts.service import AccountTaken
@@ -80,8 +80,9 @@ def reset_password(context: Context, new: PasswordReset) -> None:
         user.password_hash = password_hash
         if new.end_access:
             service.revoke_access(session, user.id)
+            queries.delete_identities(session, user.id)
         if address == user.email:
-            _preference(session, user.id).confirmed_at = utc_now()
+            mark_confirmed(session, user.id)
 
 
 def require_valid_link(session: Session, token: str, purpose: str) -> None:
@@ -110,8 +111,13 @@ def confirm_address(session: Session, token: str) -> User:
     """Make the address to which the link was mailed the account's, confirmed; raises LinkInvalid and AccountTaken."""
     user, address = _redeem(session, token, "confirm")
     set_address(session, user, address)
-    _preference(session, user.id).confirmed_at = utc_now()
+    mark_confirmed(session, user.id)
     return user
+
+
+def mark_confirmed(session: Session, user_id: UUID) -> None:
+    """Store that the account's address is its owner's."""
+    _preference(session, user_id).confirmed_at = utc_now()
 
 
 def set_address(session: Session, user: User, address: str) -> None:

@@ -8,6 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.orm import Session
 
 from lethe.server.accounts import addresses, service
+from lethe.server.accounts.registration import create_account
 from lethe.server.accounts.schemas import (
     Confirmation,
     Login,
@@ -29,7 +30,7 @@ from lethe.server.http.paging import Page, PageCursor, PageLimit
 from lethe.server.models import User
 from lethe.server.security import sessions
 from lethe.server.security.credentials import CurrentUser, TokenExpiry, password_or_token_user
-from lethe.server.security.login import check_password, count_registration, remember_address
+from lethe.server.security.login import check_password, prove_person
 from lethe.server.security.passwords import hash_password
 from lethe.server.security.sessions import RequiredVisitor, require_same_origin
 
@@ -40,14 +41,8 @@ LINK: dict[int | str, dict[str, Any]] = {404: {"description": "The link has been
 @router.post("/users", status_code=201)
 def create_user(new: NewUser, request: Request, context: AppContext) -> UserCreated:
     """Register. The answer has an API token, which is shown once."""
-    count_registration(context, client_address(request.scope))
-    password_hash = hash_password(new.password)
-    with context.database.write() as session:
-        user = service.register(session, new, password_hash=password_hash, registration=context.settings.registration)
-        _, token = service.create_token(session, user.id, "first token", days=service.FIRST_TOKEN_DAYS)
-        remember_address(session, user.id, client_address(request.scope))
-        if context.settings.mail_server is not None:
-            addresses.request_confirmation(session, user.id, user.email)
+    address = client_address(request.scope)
+    user, token = create_account(context, new, address=address, give_access=_first_token)
     return UserCreated(username=user.username, token=token)
 
 
@@ -65,7 +60,7 @@ async def change_me(change: MeChange, request: Request, user: CurrentUser, conte
     On a site with mail, another address becomes mine when the link that is mailed to it is opened.
     """
     if change.username is not None or change.email is not None:
-        await check_password(context, user.username, change.password, address=client_address(request.scope))
+        await prove_person(context, user, change.password, address=client_address(request.scope))
     return await run_in_threadpool(_change, context, user.id, change)
 
 
@@ -97,7 +92,7 @@ def reset_password(new: PasswordReset, context: AppContext) -> None:
 @router.post("/users/me/password", status_code=204)
 async def change_password(change: PasswordChange, request: Request, user: CurrentUser, context: AppContext) -> None:
     """Change my password. This ends all of my tokens and sessions."""
-    await check_password(context, user.username, change.password, address=client_address(request.scope))
+    await prove_person(context, user, change.password, address=client_address(request.scope))
     await run_in_threadpool(_set_password, context, user.id, change.new_password)
 
 
@@ -153,6 +148,11 @@ def delete_token(token_id: UUID, user: CurrentUser, context: AppContext) -> None
     """Delete a token of mine; it stops working at once."""
     with context.database.write() as session:
         service.delete_token(session, user.id, token_id)
+
+
+def _first_token(session: Session, user: User) -> str:
+    _, text = service.create_token(session, user.id, "first token", days=service.FIRST_TOKEN_DAYS)
+    return text
 
 
 def _me(session: Session, user: User) -> Me:

@@ -6,7 +6,16 @@ from uuid import UUID
 from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 
-from lethe.server.models import ApiToken, Competition, CompetitionHost, RegistrationInvite, User, WebSession
+from lethe.server.models import (
+    ApiToken,
+    Competition,
+    CompetitionHost,
+    DeviceLogin,
+    RegistrationInvite,
+    SignInIdentity,
+    User,
+    WebSession,
+)
 
 
 def hosted_competitions(session: Session, user: User) -> list[Competition]:
@@ -73,3 +82,48 @@ def delete_tokens_and_sessions(session: Session, user_id: UUID) -> None:
     """Delete every token and every session of an account."""
     session.execute(delete(ApiToken).where(ApiToken.user_id == user_id))
     session.execute(delete(WebSession).where(WebSession.user_id == user_id))
+
+
+def identity_at(session: Session, issuer: str, subject: str) -> SignInIdentity | None:
+    """Return the account at a provider, if somebody has linked it, or None."""
+    return session.scalar(
+        select(SignInIdentity).where(SignInIdentity.issuer == issuer, SignInIdentity.subject == subject)
+    )
+
+
+def identities_of(session: Session, user_id: UUID) -> list[SignInIdentity]:
+    """Return the accounts elsewhere that are linked to an account, the oldest first."""
+    return list(
+        session.scalars(
+            select(SignInIdentity).where(SignInIdentity.user_id == user_id).order_by(SignInIdentity.created_at)
+        )
+    )
+
+
+def delete_identities(session: Session, user_id: UUID) -> None:
+    """Unlink every account elsewhere."""
+    session.execute(delete(SignInIdentity).where(SignInIdentity.user_id == user_id))
+
+
+def lock_device_login(session: Session, digest: str) -> DeviceLogin | None:
+    """Return the program that waits with this digest, locked until the commit, or None."""
+    return session.scalar(select(DeviceLogin).where(DeviceLogin.digest == digest).with_for_update())
+
+
+def lock_device_with_code(session: Session, user_code: str, now: datetime) -> DeviceLogin | None:
+    """Return the program that waits with this code and that nobody has answered, locked until the commit, or None."""
+    return session.scalar(
+        select(DeviceLogin)
+        .where(
+            DeviceLogin.user_code == user_code,
+            DeviceLogin.expires_at > now,
+            DeviceLogin.user_id.is_(None),
+            DeviceLogin.is_refused.is_(False),
+        )
+        .with_for_update()
+    )
+
+
+def delete_device_logins(session: Session, before: datetime) -> None:
+    """Delete the programs that stopped waiting before a moment."""
+    session.execute(delete(DeviceLogin).where(DeviceLogin.expires_at < before))

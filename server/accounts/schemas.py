@@ -49,13 +49,18 @@ NewPassword = Annotated[
 Notice = Literal["ended", "invitation", "announcement", "closing", "revealed"]
 
 
-class NewUser(BaseModel):
+class NewPerson(BaseModel):
+    """Somebody who registers; without a password, who has signed in elsewhere."""
+
     username: Username
     email: Email
-    password: NewPassword
     invite: str | None = Field(
         default=None, max_length=100, description="Required if registration is by invitation only"
     )
+
+
+class NewUser(NewPerson):
+    password: NewPassword
 
 
 class UserCreated(BaseModel):
@@ -124,6 +129,33 @@ class NewToken(BaseModel):
 
 
 class TokenCreated(BaseModel):
+    id: UUID
+    name: str
+    token: str = Field(description="Shown once, stored as a digest")
+    expires_at: datetime
+
+
+class NewDevice(BaseModel):
+    name: TokenName = "lethe"
+
+
+class DeviceCreated(BaseModel):
+    """As RFC 8628 names it."""
+
+    device_code: str = Field(description="Secret of the program; asks for the token")
+    user_code: str = Field(description="What the person compares in the browser")
+    verification_uri: str = Field(description="Page on which the person confirms")
+    verification_uri_complete: str = Field(description="The same page, with the code")
+    expires_in: int = Field(description="Seconds")
+    interval: int = Field(description="Seconds between two requests for the token")
+
+
+class DeviceCode(BaseModel):
+    device_code: Annotated[str, Field(max_length=100)]
+
+
+class DeviceToken(BaseModel):
+    username: str
     id: UUID
     name: str
     token: str = Field(description="Shown once, stored as a digest")

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from lethe.server.accounts import queries
 from lethe.server.accounts.names import skeleton
-from lethe.server.accounts.schemas import NewUser
+from lethe.server.accounts.schemas import NewPerson
 from lethe.server.database.paging import fetch_page
 from lethe.server.errors import Conflict, Forbidden, NotFound
 from lethe.server.mail import queries as mail_queries
@@ -59,7 +59,7 @@ class TooManyTokens(Conflict):
     title = "Too many tokens"
 
 
-def register(session: Session, new: NewUser, *, password_hash: str, registration: Registration) -> User:
+def register(session: Session, new: NewPerson, *, password_hash: str, registration: Registration) -> User:
     """Store a new user; raises AccountTaken, RegistrationClosed, InviteNeeded.
 
     The caller hashes the password before the transaction, which on SQLite would delay every other writer.
@@ -73,7 +73,7 @@ def register(session: Session, new: NewUser, *, password_hash: str, registration
     return user
 
 
-def add_user(session: Session, new: NewUser, *, password_hash: str) -> User:
+def add_user(session: Session, new: NewPerson, *, password_hash: str) -> User:
     """Store a new user, whatever the setting for registration; raises AccountTaken."""
     user = User(
         username=new.username,

@@ -41,19 +41,24 @@ def login(
         str | None,
         typer.Option("--token", help="Store this API token instead of asking for a password; -: from stdin"),
     ] = None,
+    browser: Annotated[
+        bool, typer.Option("--browser", help="Confirm in a browser, such as for an account without a password")
+    ] = False,
     server: Server = None,
     as_json: Json = False,
 ) -> None:
     """Create a token for this machine and store it with the server's address."""
     with _visitor(server) as client:
-        if token is not None:
+        if browser:
+            found = _confirmed_in_browser(client)
+        elif token is not None:
             token = typer.get_text_stream("stdin").readline().strip() if token == "-" else token  # noqa: S105
             with Client(client.server, token) as owner:
                 found = StoredLogin(server=client.server, username=owner.me().username, token=token)
         else:
             username = username or typer.prompt("User name", err=True)
             password = password or typer.prompt("Password", hide_input=True, err=True)
-            new = client.create_token(username, password, name=f"lethe on {socket.gethostname()}"[:80])
+            new = client.create_token(username, password, name=_token_name())
             found = StoredLogin(server=client.server, username=username, token=new.token, token_id=new.id)
         _store(found, as_json)
         theirs = client.server_version()
@@ -87,6 +92,19 @@ def whoami(server: Server = None, as_json: Json = False) -> None:
         typer.echo(json.dumps({"server": address, **me.model_dump(mode="json")}))
         return
     echo(f"{me.username} ({me.email}) on {address}{', an operator' if me.is_operator else ''}")
+
+
+def _token_name() -> str:
+    return f"lethe on {socket.gethostname()}"[:80]
+
+
+def _confirmed_in_browser(client: Client) -> StoredLogin:
+    begun = client.begin_device_login(_token_name())
+    echo(
+        f"Open {begun.verification_uri_complete} in a browser, and confirm there the code {begun.user_code}.", err=True
+    )
+    new = client.wait_for_device_login(begun)
+    return StoredLogin(server=client.server, username=new.username, token=new.token, token_id=new.id)
 
 
 def _visitor(server: str | None) -> Client:

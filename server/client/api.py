@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lethe import __version__
 from lethe.evaluator.contract.states import Evaluation, SubmissionState
-from lethe.server.accounts.schemas import Me, TokenCreated, UserCreated
+from lethe.server.accounts.schemas import DeviceCreated, DeviceToken, Me, TokenCreated, UserCreated
 from lethe.server.client.errors import ApiError, mismatch, refused, unreachable
 from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts, CompetitionRow, TermsAccepted
 from lethe.server.leaderboard.schemas import Leaderboard
@@ -74,6 +74,23 @@ class Client:
     def create_token(self, username: str, password: str, *, name: str = "lethe") -> TokenCreated:
         """Create another token of an account, with its password."""
         return self._call("POST", "/tokens", TokenCreated, auth=(username, password), json={"name": name})
+
+    def begin_device_login(self, name: str) -> DeviceCreated:
+        """Ask for a token that somebody confirms in a browser."""
+        return self._call("POST", "/device", DeviceCreated, json={"name": name})
+
+    def wait_for_device_login(self, begun: DeviceCreated) -> DeviceToken:
+        """Wait until somebody has confirmed, and return the token; raises ApiError when they refuse or it expires."""
+        pause_s = begun.interval
+        while True:
+            time.sleep(pause_s)
+            try:
+                return self._call("POST", "/device/token", DeviceToken, json={"device_code": begun.device_code})
+            except ApiError as error:
+                if error.code == "slow_down":
+                    pause_s += begun.interval
+                elif error.code != "authorization_pending":
+                    raise
 
     def delete_token(self, token_id: UUID) -> None:
         """Delete a token."""

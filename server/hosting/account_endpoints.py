@@ -10,7 +10,7 @@ from lethe.server.context import AppContext
 from lethe.server.hosting.personal_data import delete_own_account, personal_data
 from lethe.server.http.client_address import client_address
 from lethe.server.security.credentials import CurrentUser
-from lethe.server.security.login import check_password
+from lethe.server.security.login import prove_person
 
 router = APIRouter(tags=["accounts"])
 
@@ -25,5 +25,5 @@ def get_my_data(user: CurrentUser, context: AppContext) -> dict[str, Any]:
 @router.post("/users/me/delete", status_code=204)
 async def delete_me(proof: PasswordProof, request: Request, user: CurrentUser, context: AppContext) -> None:
     """Delete my account. Submissions and places on boards stay, under a name that says nothing."""
-    await check_password(context, user.username, proof.password, address=client_address(request.scope))
+    await prove_person(context, user, proof.password, address=client_address(request.scope))
     await run_in_threadpool(delete_own_account, context, user)

@@ -11,11 +11,13 @@ from lethe.server.models import (
     AuditEvent,
     Competition,
     CompetitionHost,
+    DeviceLogin,
     IdempotencyKey,
     KnownAddress,
     MailedSecret,
     MailPreference,
     OutboxMail,
+    SignInIdentity,
     Submission,
     Team,
     TeamInvite,
@@ -48,6 +50,10 @@ def rows_about(session: Session, user: User) -> dict[str, Any]:
             ApiToken.user_id == user.id
         ),
         "sessions": select(WebSession.created_at, WebSession.expires_at).where(WebSession.user_id == user.id),
+        "sign_in_identities": select(
+            SignInIdentity.issuer, SignInIdentity.subject, SignInIdentity.label, SignInIdentity.created_at
+        ).where(SignInIdentity.user_id == user.id),
+        "devices_confirmed": select(DeviceLogin.name, DeviceLogin.created_at).where(DeviceLogin.user_id == user.id),
         "known_addresses": select(KnownAddress.digest, KnownAddress.seen_at).where(KnownAddress.user_id == user.id),
         "terms_accepted": select(
             Competition.slug.label("competition"), TermsAcceptance.terms_sha256, TermsAcceptance.accepted_at
@@ -67,14 +73,18 @@ def rows_about(session: Session, user: User) -> dict[str, Any]:
 
 def delete_rows_about(session: Session, user: User) -> None:
     """Delete what tables have about `user`; submissions, memberships, accepted terms and used invitations stay."""
-    for table in (KnownAddress, MailedSecret, MailPreference, OutboxMail, IdempotencyKey, CompetitionHost):
+    for table in (
+        *(KnownAddress, SignInIdentity, DeviceLogin, MailedSecret, MailPreference, OutboxMail),
+        *(IdempotencyKey, CompetitionHost),
+    ):
         session.execute(delete(table).where(table.user_id == user.id))
     session.execute(delete(TeamInvite).where(TeamInvite.created_by == user.id, TeamInvite.accepted_at.is_(None)))
 
 
-def count_operators(session: Session) -> int:
-    """Return how many enabled operators the site has."""
-    return session.scalar(select(func.count()).where(User.is_operator, User.disabled_at.is_(None))) or 0
+def lock_operators(session: Session) -> list[User]:
+    """Return the enabled operators of the site, locked until the commit, in one order for everybody who locks them."""
+    enabled = select(User).where(User.is_operator, User.disabled_at.is_(None)).order_by(User.id).with_for_update()
+    return list(session.scalars(enabled.execution_options(populate_existing=True)))
 
 
 def is_alone(session: Session, team_id: UUID) -> bool:

@@ -7,6 +7,7 @@ from lethe.server.models.base import Base
 from lethe.server.models.competition import Competition
 from lethe.server.models.competition_host import CompetitionHost
 from lethe.server.models.counter import Counter
+from lethe.server.models.device_login import DeviceLogin
 from lethe.server.models.former_score import FormerScore
 from lethe.server.models.idempotency_key import IdempotencyKey
 from lethe.server.models.known_address import KnownAddress
@@ -20,6 +21,7 @@ from lethe.server.models.output_pack import OutputPack
 from lethe.server.models.overview_plot import OverviewPlot
 from lethe.server.models.registration_invite import RegistrationInvite
 from lethe.server.models.score import Score, Standing
+from lethe.server.models.sign_in_identity import SignInIdentity
 from lethe.server.models.submission import Submission
 from lethe.server.models.team import Team, TeamInvite, TeamMember
 from lethe.server.models.terms_acceptance import TermsAcceptance
@@ -41,6 +43,7 @@ __all__ = [
     "Competition",
     "CompetitionHost",
     "Counter",
+    "DeviceLogin",
     "FormerScore",
     "IdempotencyKey",
     "KnownAddress",
@@ -54,6 +57,7 @@ __all__ = [
     "OverviewPlot",
     "RegistrationInvite",
     "Score",
+    "SignInIdentity",
     "Standing",
     "Submission",
     "Team",

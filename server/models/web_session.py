@@ -10,7 +10,7 @@ from lethe.server.models.base import Entity
 
 
 class WebSession(Entity):
-    """Started by a login with a password; the cookie has the text."""
+    """Started by a login with a password, or by a sign-in elsewhere; the cookie has the text."""
 
     __tablename__ = "web_sessions"
 

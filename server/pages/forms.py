@@ -20,6 +20,10 @@ NOTICES = {
     "confirmed": "Your address is confirmed.",
     "account-deleted": "Your account is deleted.",
     "token-deleted": "Token deleted. It no longer works.",
+    "linked": "Linked. From now on you can sign in with it.",
+    "unlinked": "Unlinked. Nobody can sign in with it any more.",
+    "device": "Confirmed. The program has its token in a moment; you can close this page.",
+    "device-refused": "Refused. The program gets no token.",
     "terms": "Terms accepted.",
     "joined": "You have joined the team.",
     "team-made": "Team created.",
@@ -62,7 +66,8 @@ def local_path(path: str, default: str) -> str:
 
 def redirect_to_login(request: Request) -> RedirectResponse:
     """Send the visitor to the login, and from there back to this page."""
-    return redirect(f"/login?next={quote(request.url.path)}")
+    query = f"?{request.url.query}" if request.url.path == "/device" else ""
+    return redirect(f"/login?next={quote(request.url.path + query)}")
 
 
 def redirect(path: str, done: str = "") -> RedirectResponse:

@@ -1,6 +1,6 @@
 """Login with a password, and limits on attempts."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from anyio import sleep
@@ -9,7 +9,7 @@ from limits import RateLimitItem, parse
 from sqlalchemy.orm import Session
 
 from lethe.server.context import Context
-from lethe.server.errors import Forbidden, Unauthenticated
+from lethe.server.errors import Conflict, Forbidden, Unauthenticated
 from lethe.server.http.rate_limit import TooManyRequests
 from lethe.server.models import KnownAddress, User
 from lethe.server.models.times import utc_now
@@ -28,6 +28,9 @@ ASK = "If many people share it, ask the operator of this server, who can raise {
 OLD_ENOUGH = timedelta(days=1)
 MAILS_PER_ACCOUNT = parse("5 per hour")
 MAILS_PER_ADDRESS = parse("60 per hour")
+FRESH = timedelta(minutes=10)
+"""For how long a sign-in proves, in the place of a password, who sits there."""
+CODES_PER_ACCOUNT = parse("60 per hour")
 KNOWN_ADDRESSES = 50
 NOTED = timedelta(days=1)
 
@@ -57,6 +60,31 @@ async def check_password(context: Context, username: str, password: str, *, addr
     if slowed_s:
         await sleep(slowed_s)
     return await run_in_threadpool(_verify, context, name, password, address)
+
+
+class NoPassword(Conflict):
+    """The account has no password that could prove who asks."""
+
+    code = "no_password"
+    title = "No password"
+
+
+async def prove_person(
+    context: Context, user: User, password: str, *, address: str, signed_in_at: datetime | None = None
+) -> User:
+    """Return the user whose password it is; of an account without one, whose browser signed in a few minutes ago.
+
+    Raises as `check_password` does, and NoPassword when the sign-in is older, or the request is not of a browser.
+    """
+    if user.password_hash:
+        return await check_password(context, user.username, password, address=address)
+    if signed_in_at is None or signed_in_at < utc_now() - FRESH:
+        minutes = int(FRESH.total_seconds() // 60)
+        raise NoPassword(
+            f"This account has no password. Log out, sign in again, and do this on the account page within {minutes} "
+            "minutes."
+        )
+    return require_enabled(user)
 
 
 def remember_address(session: Session, user_id: UUID, address: str) -> None:
@@ -109,6 +137,16 @@ def _is_known(session: Session, user_id: UUID, address: str) -> bool:
 
 def _address_digest(user_id: UUID, address: str) -> str:
     return digest_secret(f"{user_id.hex} {address}")
+
+
+def count_sign_in(context: Context, address: str) -> None:
+    """Raise TooManyRequests when an address signs in elsewhere, or asks to log in on another device, very often."""
+    _count_address(context, "attempts to log in", "logins_per_address", address)
+
+
+def count_code(context: Context, user: User) -> None:
+    """Raise TooManyRequests when an account tries very many codes of programs."""
+    _count(context, "Too many codes were tried.", (CODES_PER_ACCOUNT, ("code", str(user.id))))
 
 
 def count_registration(context: Context, address: str) -> None:

@@ -21,10 +21,10 @@ def owner_of_token() -> Select[User, ApiToken]:
 
 
 @prepared
-def visitor_of_session() -> Select[User, UUID]:
-    """An enabled user and the id of an unexpired session, by its `digest` at the time `now`."""
+def visitor_of_session() -> Select[User, UUID, datetime]:
+    """An enabled user, and id and beginning of an unexpired session, by its `digest` at the time `now`."""
     return (
-        select(User, WebSession.id)
+        select(User, WebSession.id, WebSession.created_at)
         .join(WebSession, WebSession.user_id == User.id)
         .where(
             WebSession.digest == bindparam("digest"),

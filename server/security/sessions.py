@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -61,11 +61,12 @@ class CrossSiteRequest(Forbidden):
 
 @dataclass(frozen=True)
 class Visitor:
-    """The user that a browser is logged in as. Every form for them carries `csrf_token`."""
+    """The user that a browser is logged in as since `began_at`. Every form for them carries `csrf_token`."""
 
     user: User
     session_id: UUID
     csrf_token: str
+    began_at: datetime
     hosted: frozenset[str] = frozenset()
     """Slugs of the competitions that the user hosts; an operator hosts all, without an entry here."""
 
@@ -88,25 +89,25 @@ def csrf_token(text: str) -> str:
     return hmac.new(text.encode("utf-8", "surrogatepass"), b"csrf", hashlib.sha256).hexdigest()
 
 
-def cookie_name(url: URL, root: str) -> str:
-    """Return the name of the session's cookie on a site below the path `root`, of which `url` is any address.
+def cookie_name(url: URL, root: str, base: str = COOKIE) -> str:
+    """Return the name of a cookie, the session's, on a site below the path `root`, of which `url` is any address.
 
     Browsers share cookies among the ports of a host, and send those of `/` to all of it, so port and sub-path are part
     of the name. Under TLS, browsers take a cookie `__Host-…` from this host alone, never from a neighbour in the same
     domain; below a sub-path, where that prefix is not allowed, they take one with `__Secure-` over TLS only.
     """
-    name = "_".join([COOKIE, *([str(url.port)] if url.port else []), *root.split("/")[1:]])
+    name = "_".join([base, *([str(url.port)] if url.port else []), *root.split("/")[1:]])
     if url.scheme != "https":
         return name
     return f"__Secure-{name}" if root else f"__Host-{name}"
 
 
-def set_cookie(request: Request, response: Response, text: str) -> None:
-    """Set the session's cookie. Only a server without TLS, such as one on a laptop, leaves `Secure` out."""
+def set_cookie(request: Request, response: Response, text: str, *, base: str = COOKIE, kept: timedelta = KEPT) -> None:
+    """Set a cookie, the session's. Only a server without TLS, such as one on a laptop, leaves `Secure` out."""
     response.set_cookie(
-        cookie_name(request.url, root_path(request)),
+        cookie_name(request.url, root_path(request), base),
         text,
-        max_age=int(KEPT.total_seconds()),
+        max_age=int(kept.total_seconds()),
         path=root_path(request) or "/",
         httponly=True,
         secure=request.url.scheme == "https",
@@ -114,10 +115,10 @@ def set_cookie(request: Request, response: Response, text: str) -> None:
     )
 
 
-def clear_cookie(request: Request, response: Response) -> None:
-    """Delete the session's cookie."""
+def clear_cookie(request: Request, response: Response, *, base: str = COOKIE) -> None:
+    """Delete a cookie, the session's."""
     response.delete_cookie(
-        cookie_name(request.url, root_path(request)),
+        cookie_name(request.url, root_path(request), base),
         path=root_path(request) or "/",
         httponly=True,
         secure=request.url.scheme == "https",
@@ -132,7 +133,7 @@ def find_visitor(context: Context, text: str) -> Visitor | None:
         if found is None:
             return None
         hosted = frozenset(queries.hosted_slugs.rows(session, user_id=found[0].id).scalars())
-    return Visitor(user=found[0], session_id=found[1], csrf_token=csrf_token(text), hosted=hosted)
+    return Visitor(user=found[0], session_id=found[1], csrf_token=csrf_token(text), began_at=found[2], hosted=hosted)
 
 
 def optional_visitor(cookie: SessionCookie, context: AppContext) -> Visitor | None:

@@ -17,8 +17,10 @@ from lethe.server.models import (
     Base,
     Competition,
     CompetitionHost,
+    DeviceLogin,
     OverviewPlot,
     Score,
+    SignInIdentity,
     Submission,
     Team,
     User,
@@ -29,6 +31,8 @@ from lethe.server.models.times import utc_now
 from tests.scores import make_score
 
 ATTACK = """'"><img src=x onerror=owned=1><script>owned=1</script>{{7*7}}"""
+
+USER_CODE = "BCDF-GHJK"
 
 # Texts of strangers, hosts and workers that some page shows. Of JSON, `poison` fills what is text.
 SHOWN = {
@@ -41,9 +45,12 @@ SHOWN = {
     "competitions.prepared",
     "competitions.specification",
     "competitions.title",
+    "device_logins.name",
     "overview_plots.plot",
     "scores.plots",
     "scores.receipt",
+    "sign_in_identities.issuer",
+    "sign_in_identities.label",
     "submissions.check_report",
     "submissions.disqualified_reason",
     "submissions.fault_message",
@@ -67,6 +74,7 @@ SHOWN = {
 # Texts that no page shows, by what they are.
 DIGESTS = {
     "api_tokens.digest",
+    "device_logins.digest",
     "idempotency_keys.request_sha256",
     "mailed_secrets.digest",
     "known_addresses.digest",
@@ -86,6 +94,7 @@ DIGESTS = {
 }
 CLOSED = {  # one of a few words, or a slug or id with a pattern of its own
     "competitions.slug",
+    "device_logins.user_code",
     "mail_preferences.notices",
     "webhook_deliveries.event",
     "webhooks.events",
@@ -134,6 +143,7 @@ INTERNAL = {  # keys to search by, and what only commands and programs see
     "standings.score_history",
     "counters.name",
     "counters.process",
+    "sign_in_identities.subject",
     "teams.name_key",
     "teams.name_skeleton",
     "upload_attempts.subject",
@@ -174,6 +184,8 @@ SENT = {
     "PATCH /api/v1/users/me password": "",
     "PATCH /api/v1/users/me username": "users.username",
     "POST /api/v1/confirmations token": "",
+    "POST /api/v1/device name": "device_logins.name",
+    "POST /api/v1/device/token device_code": "",
     "POST /api/v1/password-resets account": "",
     "POST /api/v1/password-resets/redeem new_password": "",
     "POST /api/v1/password-resets/redeem token": "",
@@ -250,6 +262,8 @@ def _add_rows(session: Session, svg: dict[str, Any]) -> None:
     expires_at = utc_now() + timedelta(days=1)
     for user in session.scalars(select(User)):
         session.add(ApiToken(user_id=user.id, name="", digest=user.id.hex, expires_at=expires_at))
+        session.add(SignInIdentity(user_id=user.id, issuer="", subject=user.id.hex, label=""))
+    session.add(DeviceLogin(digest="d", user_code=USER_CODE, name="", expires_at=expires_at))
     known = select(Score.submission_id).where(Score.submission_id.is_not(None))
     unscored = (Submission.state == SubmissionState.SCORED, Submission.id.not_in(known))
     session.add_all(

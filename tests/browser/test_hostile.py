@@ -56,6 +56,8 @@ LEFT_OUT = {
     "account": "compared only, shown where there is mail",
     "sure": "a box to tick, shown after the close",
     "outputs": "a box to tick",
+    "code": "compared only, on the page for a program that waits",
+    "reply": "one of two buttons",
     "invite": "shown where registration is by invitation; the address's `invite` fills it",
 }
 
@@ -115,6 +117,7 @@ def _paths(site: Any, submissions: list[str]) -> list[str]:
         found += [re.sub(r"\{\w+\}", quote(SHORT, safe=""), template)] * ("{" in template)
         found += [f"{plain[0]}?{field.alias}={quote(ATTACK)}" for field in route.dependant.query_params]
     found += ["/competitions/over/leaderboard?view=benchmark", f"/competitions/over/sources/{submissions[9][13:]}"]
+    found.append(f"/device?code={hostile.USER_CODE}")
     return [*found, f"/{quote(SHORT, safe='')}", f"/account?done={quote(ATTACK)}"]
 
 

@@ -8,15 +8,17 @@ from fastapi import APIRouter, Form, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 from pydantic import ValidationError
+from sqlalchemy.orm import Session
 
-from lethe.server.accounts import addresses
 from lethe.server.accounts import service as accounts
+from lethe.server.accounts.registration import create_account
 from lethe.server.accounts.schemas import NewToken, NewUser, PasswordChange
 from lethe.server.context import AppContext, Context
 from lethe.server.errors import RequestError
 from lethe.server.http.client_address import client_address
 from lethe.server.http.sub_path import public_url
-from lethe.server.pages.account.view import LoginForm, RegistrationForm, account_page
+from lethe.server.models import User
+from lethe.server.pages.account.view import LoginForm, RegistrationForm, account_page, ways
 from lethe.server.pages.forms import (
     local_path,
     notice,
@@ -28,7 +30,7 @@ from lethe.server.pages.forms import (
 )
 from lethe.server.pages.rendering import render_page
 from lethe.server.security import sessions
-from lethe.server.security.login import check_password, count_registration, remember_address
+from lethe.server.security.login import check_password, prove_person
 from lethe.server.security.passwords import hash_password
 from lethe.server.security.sessions import FormVisitor, OptionalVisitor, SameOrigin, Visitor
 
@@ -43,12 +45,7 @@ def login_form(request: Request, context: AppContext, visitor: OptionalVisitor, 
     target = local_path(next, "/account")
     if visitor is not None:
         return redirect(target)
-    return render_page(
-        request,
-        "account/login.html",
-        LoginForm(next=target, problem="", notice=notice(request), has_mail=context.settings.mail_server is not None),
-        cacheable=False,
-    )
+    return login_page(request, context, target, notice=notice(request))
 
 
 @router.post("/login")
@@ -65,14 +62,31 @@ async def log_in(
     try:
         user = await check_password(context, username, password, address=client_address(request.scope))
     except RequestError as error:
-        form = LoginForm(
-            next=target,
-            problem=refusal_text(error),
-            username=username,
-            has_mail=context.settings.mail_server is not None,
-        )
-        return with_retry_after(render_page(request, "account/login.html", form, status=error.status), error)
-    return await run_in_threadpool(_begin_session, request, context, user.id, target)
+        return login_page(request, context, target, error=error, username=username)
+    return await run_in_threadpool(begin_session, request, context, user.id, target)
+
+
+def login_page(
+    request: Request,
+    context: Context,
+    target: str,
+    *,
+    error: RequestError | None = None,
+    username: str = "",
+    notice: str = "",
+) -> Response:
+    """Render the login form, which leads to `target`, with the `error` of the last attempt."""
+    form = LoginForm(
+        next=target,
+        problem="" if error is None else refusal_text(error),
+        username=username,
+        has_mail=context.settings.mail_server is not None,
+        notice=notice,
+        ways=ways(context.settings, next_path=target),
+    )
+    if error is None:
+        return render_page(request, "account/login.html", form, cacheable=False)
+    return with_retry_after(render_page(request, "account/login.html", form, status=error.status), error)
 
 
 @router.get("/register")
@@ -80,7 +94,7 @@ def registration_form(request: Request, context: AppContext, visitor: OptionalVi
     """Show the registration form, or the account if the visitor is logged in."""
     if visitor is not None:
         return redirect("/account")
-    form = RegistrationForm(problem="", invite=invite, by_invite=_by_invite(context))
+    form = _registration_form(context, invite=invite)
     return render_page(request, "account/register.html", form, cacheable=False)
 
 
@@ -96,22 +110,14 @@ def register(
 ) -> Response:
     """Create an account and begin a session, or say why not."""
     try:
-        count_registration(context, client_address(request.scope))
         new = NewUser(username=username, email=email, password=password, invite=invite or None)
-        password_hash = hash_password(new.password)
-        with context.database.write() as session:
-            user = accounts.register(
-                session, new, password_hash=password_hash, registration=context.settings.registration
-            )
-            remember_address(session, user.id, client_address(request.scope))
-            if context.settings.mail_server is not None:
-                addresses.request_confirmation(session, user.id, user.email)
+        _, text = create_account(context, new, address=client_address(request.scope), give_access=start_session)
     except (RequestError, ValidationError) as error:
         problem = refusal_text(error, NewUser)
-        form = RegistrationForm(problem, username, email, invite, by_invite=_by_invite(context))
+        form = _registration_form(context, problem=problem, username=username, email=email, invite=invite)
         answer = render_page(request, "account/register.html", form, status=refusal_status(error))
         return with_retry_after(answer, error)
-    return _begin_session(request, context, user.id, "/account?done=registered")
+    return with_session(request, text, "/account?done=registered")
 
 
 @router.post("/logout")
@@ -162,7 +168,7 @@ async def change_password(
     try:
         change = PasswordChange(password=password, new_password=new_password)
         address = client_address(request.scope)
-        await check_password(context, visitor.user.username, change.password, address=address)
+        await prove_person(context, visitor.user, change.password, address=address, signed_in_at=visitor.began_at)
     except (RequestError, ValidationError) as error:
         problem = refusal_text(error, PasswordChange)
         show = partial(show_account, request, context, visitor, problem=problem, status=refusal_status(error))
@@ -174,19 +180,38 @@ def _set_password(request: Request, context: Context, user_id: UUID, password: s
     password_hash = hash_password(password)
     with context.database.write() as session:
         accounts.set_password(session, user_id, password_hash)
-    return _begin_session(request, context, user_id, "/account?done=password")
+    return begin_session(request, context, user_id, "/account?done=password")
 
 
-def _begin_session(request: Request, context: Context, user_id: UUID, target: str) -> Response:
+def begin_session(request: Request, context: Context, user_id: UUID, target: str) -> Response:
+    """Begin a session of this browser, and lead it to `target`."""
     with context.database.write() as session:
         text = sessions.begin(session, user_id)
+    return with_session(request, text, target)
+
+
+def with_session(request: Request, text: str, target: str) -> Response:
+    """Lead the browser, which has the session of `text` from now on, to `target`."""
     answer = redirect(target)
     sessions.set_cookie(request, answer, text)
     return answer
 
 
-def _by_invite(context: Context) -> bool:
+def start_session(session: Session, user: User) -> str:
+    """Begin a session of a new account, and return its cookie's text."""
+    return sessions.begin(session, user.id)
+
+
+def by_invite(context: Context) -> bool:
+    """Whether people need an invitation to register."""
     return context.settings.registration == "invite-only"
+
+
+def _registration_form(
+    context: Context, *, problem: str = "", username: str = "", email: str = "", invite: str = ""
+) -> RegistrationForm:
+    offered = ways(context.settings, next_path="/account", invite=invite)
+    return RegistrationForm(problem, username, email, invite, by_invite=by_invite(context), ways=offered)
 
 
 def show_account(
@@ -198,11 +223,12 @@ def show_account(
     fresh_token: str = "",
     status: int = 200,
 ) -> Response:
+    """Render the account of `visitor`."""
     with context.database.read() as session:
         view = account_page(
             session,
             visitor,
-            has_mail=context.settings.mail_server is not None,
+            context.settings,
             base_url=public_url(request),
             notice=notice(request),
             problem=problem,

@@ -27,7 +27,7 @@ from lethe.server.pages.forms import (
     with_retry_after,
 )
 from lethe.server.pages.rendering import SECURITY_HEADERS, render_page
-from lethe.server.security.login import check_password
+from lethe.server.security.login import prove_person
 from lethe.server.security.sessions import FormVisitor, OptionalVisitor, SameOrigin, Visitor, clear_cookie
 
 router = APIRouter(include_in_schema=False)
@@ -46,10 +46,10 @@ async def change_identity(
 ) -> Response:
     """Change my user name or my address."""
     try:
-        user = await check_password(context, visitor.user.username, password, address=client_address(request.scope))
+        await _prove(request, context, visitor, password)
         change = MeChange(
-            username=new_username if new_username != user.username else None,
-            email=email if email != user.email else None,
+            username=new_username if new_username != visitor.user.username else None,
+            email=email if email != visitor.user.email else None,
         )
         await run_in_threadpool(addresses.change_account, context, visitor.user.id, change)
     except (RequestError, ValidationError) as error:
@@ -104,7 +104,7 @@ async def delete(
 ) -> Response:
     """Delete my account."""
     try:
-        await check_password(context, visitor.user.username, password, address=client_address(request.scope))
+        await _prove(request, context, visitor, password)
         if sure != "yes":
             return redirect("/account")
         await run_in_threadpool(delete_own_account, context, visitor.user)
@@ -190,6 +190,11 @@ def unsubscribe(key: str, kind: str, request: Request, context: AppContext) -> R
         addresses.unsubscribe(session, key, kind)
     page = _unsubscribing(key, kind, notice="You get no more of these mails.")
     return render_page(request, "account/link.html", page, cacheable=False)
+
+
+async def _prove(request: Request, context: Context, visitor: Visitor, password: str) -> None:
+    address = client_address(request.scope)
+    await prove_person(context, visitor.user, password, address=address, signed_in_at=visitor.began_at)
 
 
 def _confirmation(token: str, problem: str = "") -> LinkPage:

@@ -1,10 +1,11 @@
 """Login, registration and account, as values for their templates."""
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from sqlalchemy.orm import Session
 
-from lethe.server.accounts import addresses
+from lethe.server.accounts import addresses, identities
 from lethe.server.accounts import service as accounts
 from lethe.server.accounts.roles import hosted_competitions
 from lethe.server.accounts.schemas import MIN_CHARS
@@ -13,6 +14,7 @@ from lethe.server.models import ApiToken
 from lethe.server.pages.formatting import Moment, moment, score_text
 from lethe.server.pages.headlines import headline
 from lethe.server.security.sessions import Visitor
+from lethe.server.settings import Settings
 from lethe.server.submissions import queries
 from lethe.server.submissions.schemas import SubmissionView
 from lethe.server.submissions.views import view_all
@@ -24,6 +26,14 @@ SUBMISSIONS_SHOWN = 20
 
 
 @dataclass(frozen=True)
+class Way:
+    """A provider that people sign in with, and where a sign-in with it begins."""
+
+    title: str
+    href: str
+
+
+@dataclass(frozen=True)
 class LoginForm:
     """The login form; after a refusal with the user name that was typed, never the password."""
 
@@ -32,6 +42,7 @@ class LoginForm:
     username: str = ""
     has_mail: bool = False
     notice: str = ""
+    ways: tuple[Way, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,17 @@ class RegistrationForm:
     invite: str = ""
     by_invite: bool = False
     min_chars: int = MIN_CHARS
+    ways: tuple[Way, ...] = ()
+
+
+@dataclass(frozen=True)
+class IdentityLine:
+    """An account elsewhere that is linked; `issuer` is its provider's title here, or its address if that is gone."""
+
+    id: str
+    issuer: str
+    label: str
+    created: Moment
 
 
 @dataclass(frozen=True)
@@ -128,12 +150,22 @@ class AccountPage:
     is_confirmed: bool
     notices: tuple[NoticeLine, ...]
     is_daily: bool
+    has_password: bool
+    identities: tuple[IdentityLine, ...]
+    ways: tuple[Way, ...]
     min_chars: int = MIN_CHARS
 
 
+def ways(settings: Settings, *, next_path: str, invite: str = "") -> tuple[Way, ...]:
+    """Return the providers of the site; a sign-in with one of them leads to `next_path` in the end."""
+    query = urlencode({"next": next_path} | ({"invite": invite} if invite else {}))
+    return tuple(Way(one.title, f"/sign-in/{one.name}?{query}") for one in settings.sign_in_providers)
+
+
 def account_page(
-    session: Session, visitor: Visitor, *, base_url: str, notice: str, problem: str, fresh_token: str, has_mail: bool
-) -> AccountPage:
+    session: Session, visitor: Visitor, settings: Settings, *, base_url: str, notice: str, problem: str,
+    fresh_token: str,
+) -> AccountPage:  # fmt: skip
     """Return the account of `visitor`, who reached this server at `base_url`."""
     tokens, _ = accounts.list_tokens(session, visitor.user.id, cursor=None, limit=TOKENS_SHOWN)
     own_teams = [team_view(session, team) for team in teams.list_own(session, visitor.user)]
@@ -151,10 +183,21 @@ def account_page(
         teams=tuple(TeamLine(team.competition, team.name, ", ".join(team.members)) for team in own_teams),
         submissions=tuple(_submission_line(one) for one in view_all(session, recent, with_estimate=False)),
         hosted=tuple((one.slug, one.title) for one in hosted_competitions(session, visitor.user)),
-        has_mail=has_mail,
+        has_mail=settings.mail_server is not None,
         is_confirmed=chosen is not None and chosen.confirmed_at is not None,
         notices=tuple(NoticeLine(kind, text, kind in wanted) for kind, text in NOTICES.items()),
         is_daily=chosen is None or chosen.is_daily,
+        has_password=bool(visitor.user.password_hash),
+        identities=_identity_lines(session, visitor, settings),
+        ways=ways(settings, next_path="/account"),
+    )
+
+
+def _identity_lines(session: Session, visitor: Visitor, settings: Settings) -> tuple[IdentityLine, ...]:
+    titles = {one.issuer: one.title for one in settings.sign_in_providers}
+    return tuple(
+        IdentityLine(str(one.id), titles.get(one.issuer, one.issuer), one.label, moment(one.created_at))
+        for one in identities.list_own(session, visitor.user.id)
     )
 
 

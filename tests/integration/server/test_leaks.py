@@ -58,6 +58,7 @@ ANSWERED = {
             *("GET /competitions/{slug}/sources", "GET /api/v1/competitions/{slug}/sources"),
             *("GET /unsubscribe/{key}/{kind}", "GET /confirm/{token}", "GET /reset", "POST /api/v1/confirmations"),
             *("POST /api/v1/password-resets", "POST /api/v1/password-resets/redeem"),
+            *("POST /api/v1/device", "POST /api/v1/device/token"),
         ),
         EVERYBODY,
     ),
@@ -66,6 +67,7 @@ ANSWERED = {
             *(
                 "GET /join",
                 "GET /account",
+                "GET /device",
                 "GET /host",
                 "GET /competitions/{slug}/submit",
                 "GET /competitions/{slug}/team",
@@ -134,6 +136,8 @@ ANSWERED = {
     "GET /api/v1/submissions/{submission_id}/evidence": frozenset(),  # before the reveal nobody; see test_evidence
     "GET /api/v1/audit": frozenset({OPERATOR}),
     "GET /reset/{token}": frozenset(),  # without a link nobody; see test_mail
+    # Without a provider nobody; see test_sign_in.
+    **dict.fromkeys(("GET /sign-in", "GET /sign-in/{name}", "GET /sign-in/{name}/callback"), frozenset()),
     "GET /login": frozenset({STRANGER}),
     "GET /register": frozenset({STRANGER}),
 }

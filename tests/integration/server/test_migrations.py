@@ -18,6 +18,7 @@ BEFORE_0017 = (
         for name in ("looks", "stopped_after", "runs_whole", "completed_at")
     ),
     *(f"DROP TABLE {name}" for name in ("webhook_deliveries", "webhooks")),
+    *(f"DROP TABLE {name}" for name in ("sign_in_identities", "device_logins")),
     "DROP INDEX ix_audit_events_actor",
     "DROP INDEX ix_team_invites_created_by",
     *(f"DROP TABLE {name}" for name in ("outbox_mails", "mailed_secrets", "mail_preferences")),

@@ -1,0 +1,1 @@
+"""Confirming a program that asks for a token."""

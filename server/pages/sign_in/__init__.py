@@ -1,0 +1,1 @@
+"""Signing in with an account elsewhere, and creating or linking the account here."""
