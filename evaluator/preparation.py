@@ -55,7 +55,8 @@ def prepare(
     practice data, trains the original models and the first two oracles of each split in `jobs` processes (default:
     cores), and computes the figures. Every seed of `spec` must be given. `files` says where a source that reads files
     finds them. Repeating it, or continuing after it was killed, trains nothing twice and gives the same result.
-    `progress` is called with the stages `data`, `pilot` (where `split.difficulty` asks for one) and `models`, `look` before any training with what was read, also when
+    `progress` is called with the stages `data`, `pilot` (where `split.difficulty` asks for one) and `models`,
+    `look` before any training with what was read, also when
     the data are then refused. Raises, before any training, NetworkRefused when the network cannot be trained, DataError
     when the data cannot be used or split as specified or the store is too small; and TrainingFailed when a training
     process dies or raises.

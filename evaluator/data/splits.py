@@ -96,9 +96,9 @@ def draw_splits(
     or is the class. `forgotten` (N,) marks what is forgotten by hand: then nothing of it is drawn, and validation and
     test are other persons.
 
-    `memorisation` (N,) replaces chance where `difficulty` asks for it: of the persons (by the mean of their photographs)
-    or photographs that are not held out, those with the highest or lowest are forgotten, shared out at random between
-    two splits.
+    `memorisation` (N,) replaces chance where `difficulty` asks for it: of the persons (by the mean of their
+    photographs) or photographs that are not held out, those with the highest or lowest are forgotten, shared out at
+    random between two splits.
 
     Batches of `batch_size` photographs never end with one that is alone, because batch norm cannot train on it: where
     a part that guests see would, one photograph of its most frequent class is left out of all parts.

@@ -153,8 +153,8 @@ def describe(created: Created) -> str:
         lines.append(f"network {name}: {network.weights:,} weights; layers {', '.join(network.layers)}")
     if (pilot := created.prepared.pilot) is not None:
         lines.append(
-            f"difficulty {created.spec.split.difficulty}: memorisation {pilot.forget_memorisation:.3f} on the forget set, "
-            f"{pilot.other_memorisation:.3f} elsewhere, by a pilot of {pilot.models} models, {pilot.model_s:.1f} s each"
+            f"difficulty {created.spec.split.difficulty}: memorisation {pilot.forget_memorisation:.3f} on the forget "
+            f"set, {pilot.other_memorisation:.3f} elsewhere, by a pilot of {pilot.models} models, {pilot.model_s:.1f} s each"
         )
     lines += [line for name, split in created.prepared.splits.items() for line in _describe_split(name, split)]
     lines.append(_memory(created))
