@@ -2,8 +2,9 @@
 
 The estimate of Feldman and Zhang, "What Neural Networks Memorize and Why" (2020), section 2, by which Zhao et al.,
 "What makes unlearning hard" (RUM, 2024), choose forget sets: the chance that a photograph is classified rightly by
-models that were trained on it, minus that by models that were not. With the few models of a pilot, the mean probability of the true
-class takes the place of the share of right answers, which would have as many levels as there are models.
+models that were trained on it, minus that by models that were not. With the few models of a pilot, the mean
+probability of the true class takes the place of the share of right answers, which would have as many levels as there
+are models.
 """
 
 from dataclasses import dataclass
@@ -46,8 +47,8 @@ def run_pilot(
 ) -> Pilot:
     """Train the pilot's models that the store lacks, as the competition's oracles are trained, and return what they say.
 
-    The same seed, data, network and recipe give the same answer. Each pair of models cuts the photographs into
-    random halves, people as a whole where `forget_by` is `identity`. Raises DataError for too few photographs, and as
+    The same seed, data, network and recipe give the same answer. Each pair of models cuts the photographs into random
+    halves, people as a whole where `forget_by` is `identity`. Raises DataError for too few photographs, and as
     `fill_banks` does.
     """
     if len(photographs) < LEAST_PHOTOGRAPHS:
