@@ -45,7 +45,7 @@ def run_pilot(
     pool: TrainingPool,
     progress: ReportProgress | None = None,
 ) -> Pilot:
-    """Train the pilot's models that the store lacks, as the competition's oracles are trained, and return what they say.
+    """Train the pilot's models that the store lacks, as the oracles are, and return what they say.
 
     The same seed, data, network and recipe give the same answer. Each pair of models cuts the photographs into random
     halves, people as a whole where `forget_by` is `identity`. Raises DataError for too few photographs, and as
