@@ -11,6 +11,7 @@ from lethe.evaluator.artifacts.oracles import ModelRecord
 from lethe.evaluator.artifacts.outputs import read_outputs, stack_outputs
 from lethe.evaluator.banks.identity import bank_identity
 from lethe.evaluator.banks.network_check import CheckedNetwork, NetworkTrial, check_network
+from lethe.evaluator.banks.pilot import Pilot, run_pilot
 from lethe.evaluator.banks.seeding import FIRST_ORACLES, Progress, ReportProgress, fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
 from lethe.evaluator.contract.prepared_competition import (
@@ -18,6 +19,7 @@ from lethe.evaluator.contract.prepared_competition import (
     Counts,
     DataManifest,
     Figures,
+    PilotFacts,
     PreparedCompetition,
     PreparedPractice,
     PreparedSplit,
@@ -31,6 +33,7 @@ from lethe.evaluator.data.review import Review, review_data
 from lethe.evaluator.data.sources import Collection, Files, load_collection, practice_photographs
 from lethe.evaluator.data.splits import Split, Splits, draw_splits
 from lethe.evaluator.environment import environment
+from lethe.evaluator.metrics.pool import Floats
 
 ORIGINAL_PARTS = ("retain", "forget")
 
@@ -52,7 +55,8 @@ def prepare(
     practice data, trains the original models and the first two oracles of each split in `jobs` processes (default:
     cores), and computes the figures. Every seed of `spec` must be given. `files` says where a source that reads files
     finds them. Repeating it, or continuing after it was killed, trains nothing twice and gives the same result.
-    `progress` is called with the stages `data` and `models`, `look` before any training with what was read, also when
+    `progress` is called with the stages `data`, `pilot` (where `split.difficulty` asks for one) and `models`,
+    `look` before any training with what was read, also when
     the data are then refused. Raises, before any training, NetworkRefused when the network cannot be trained, DataError
     when the data cannot be used or split as specified or the store is too small; and TrainingFailed when a training
     process dies or raises.
@@ -62,6 +66,11 @@ def prepare(
         network = check_network(network_trial(spec), pool)
     collection, splits, practice_side = _read(spec, store, files, look, network)
     hidden, practice = collection.hidden, collection.practice
+    pilot = None
+    if spec.split.difficulty:
+        with training_pool(jobs) as pool:
+            pilot = run_pilot(spec, hidden, store, pool, progress)
+        splits = draw(hidden, spec.split, spec, collection, pilot.memorisation)
     manifest = _manifest(spec, store, hidden, practice, skipped=len(files.skipped))
     named = splits.named
     bundles = {name: _store_bundles(store, hidden, split, spec) for name, split in named.items()}
@@ -91,6 +100,7 @@ def prepare(
     return PreparedCompetition(
         data=manifest,
         network=network.facts,
+        pilot=None if pilot is None else _pilot_facts(pilot, splits.public),
         public=prepared["public"],
         final=prepared.get("final"),
         practice=_prepared_practice(practice_bundles, practice_original, practice_counts),
@@ -131,6 +141,19 @@ def _read(
     finally:
         if look is not None and files.photographs is not None:
             look(review_data(spec, files, counts, needed, _model_s(spec, counts, network)))
+
+
+def _pilot_facts(pilot: Pilot, split: Split) -> PilotFacts:
+    forget = np.isin(np.arange(len(pilot.memorisation)), split.forget)
+    return PilotFacts(
+        models=pilot.models,
+        model_s=pilot.model_s,
+        forget_memorisation=float(pilot.memorisation[forget].mean()),
+        other_memorisation=float(pilot.memorisation[~forget].mean()),
+        visible=pilot.visible,
+        evaluation=pilot.evaluation,
+        outputs=pilot.outputs,
+    )
 
 
 def network_trial(spec: CompetitionSpec) -> NetworkTrial:
@@ -195,13 +218,21 @@ def practice_split(spec: CompetitionSpec) -> SplitSpec:
     """
     forget_by = "identity" if spec.split.forget_by == "published" else spec.split.forget_by
     own = {"seed": spec.practice.seed, "final": False, "forget_by": forget_by, "forget": "", "forget_count": 0}
+    own["difficulty"] = ""
     return spec.split.model_copy(update=own)
 
 
 def draw(
-    photographs: Photographs, split: SplitSpec, spec: CompetitionSpec, collection: Collection | None = None
+    photographs: Photographs,
+    split: SplitSpec,
+    spec: CompetitionSpec,
+    collection: Collection | None = None,
+    memorisation: Floats | None = None,
 ) -> Splits:
-    """Split the photographs as `split` says; raises DataError where that cannot be."""
+    """Split the photographs as `split` says; raises DataError where that cannot be.
+
+    Without `memorisation`, which a pilot finds, `difficulty` is left out: a split of the same sizes, to estimate by.
+    """
     return draw_splits(
         photographs.identities,
         photographs.labels,
@@ -209,6 +240,7 @@ def draw(
         batch_size=spec.evaluation.batch_size,
         hidden=None if collection is None else collection.is_hidden,
         forgotten=None if collection is None else collection.forgotten,
+        memorisation=memorisation,
     )
 
 

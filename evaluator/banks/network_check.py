@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lethe.evaluator.banks.training_jobs import TrainingPool
+from lethe.evaluator.banks.verification import relative_difference
 from lethe.evaluator.contract.networks import BUILT_IN, TORCHVISION, read_network
 from lethe.evaluator.contract.prepared_competition import NetworkFacts
 from lethe.evaluator.errors import EvaluatorError
@@ -220,7 +221,7 @@ def _require_forward(net: "nn.Module", trial: NetworkTrial, name: str) -> None:
         raise NetworkRefused(
             f"{name} gives other answers to the same images in evaluation mode: it must be deterministic"
         )
-    if _apart(logits, _logits(alone, trial, name, FEW)) > TOLERANCE:
+    if relative_difference(logits.numpy(), _logits(alone, trial, name, FEW).numpy()) > TOLERANCE:
         raise NetworkRefused(f"{name} answers an image otherwise when others are in its batch, in evaluation mode")
     _require_unchanged(net, before, name)
 
@@ -293,10 +294,6 @@ def _require_unchanged(net: "nn.Module", before: "dict[str, Tensor]", name: str)
             f"{name} changes {(changed or sorted(after.keys() - before.keys()))[0]} in evaluation mode: "
             "a network must be a function of its images there"
         )
-
-
-def _apart(first: "Tensor", second: "Tensor") -> float:
-    return float((first - second).abs().max()) / max(1.0, float(first.abs().max()))
 
 
 def _tried(attempt: Callable[[], Any], what: str) -> Any:

@@ -88,6 +88,18 @@ class DataManifest(Contract):
     skipped: int = Field(description="Files that were left out because they could not be used")
 
 
+class PilotFacts(Contract):
+    """The pilot by which a forget set was chosen: its models, and how much they memorise; in [-1, 1], means."""
+
+    models: int
+    model_s: float
+    forget_memorisation: float = Field(description="Of the public forget set")
+    other_memorisation: float = Field(description="Of all other photographs")
+    visible: ArtifactRef
+    evaluation: ArtifactRef
+    outputs: tuple[ArtifactRef, ...] = Field(description="Of its models; they name the banks that these are in")
+
+
 class NetworkFacts(Contract):
     """What was counted of the competition's network, which everybody may know."""
 
@@ -101,6 +113,7 @@ class PreparedCompetition(Contract):
 
     data: DataManifest
     network: NetworkFacts | None = Field(default=None, description="None of competitions from before it was counted")
+    pilot: PilotFacts | None = Field(default=None, description="None where the forget set was not chosen by difficulty")
     public: PreparedSplit = Field(description="Every submission is evaluated on this split")
     final: PreparedSplit | None = Field(description="Selected submissions, after the close; other people are forgotten")
     practice: PreparedPractice

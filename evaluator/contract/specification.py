@@ -86,6 +86,25 @@ class SplitSpec(Contract):
         ),
         SeenBy.HOSTS,
     ] = ""
+    difficulty: Annotated[
+        Literal["", "high", "low"],
+        Field(
+            description="Forget the people or photographs that networks memorise most (`high`) or least (`low`), by a "
+            "pilot of models that `create` trains; empty: random ones. Practice data forget random ones"
+        ),
+        SeenBy.HOSTS,
+    ] = ""
+    pilot_models: Annotated[
+        int,
+        Field(
+            ge=2,
+            le=64,
+            multiple_of=2,
+            description="Models of the pilot for `difficulty`, each trained on a random half of the photographs",
+        ),
+        Unit.COUNT,
+        SeenBy.HOSTS,
+    ] = 8
     validation_fraction: Annotated[
         Fraction, Field(description="People whose photographs are only in the validation set"), SeenBy.HOSTS
     ] = 0.1
@@ -112,6 +131,10 @@ class SplitSpec(Contract):
             raise ValueError("forget_by = 'published' says who is forgotten: leave out forget and forget_count")
         if self.forget and (self.forget_count or self.final):
             raise ValueError("forget lists one forget set: leave out forget_count and final")
+        if self.difficulty and (self.forget or self.forget_by not in {"identity", "example"}):
+            raise ValueError(
+                "difficulty chooses people or photographs: it needs forget_by = 'identity' or 'example', without forget"
+            )
         return self
 
 

@@ -35,6 +35,8 @@ def needed_bytes(spec: CompetitionSpec, hidden: Photographs, splits: Splits, *, 
     """
     needed: int = hidden.images.nbytes
     needed += spec.practice.oracles * checkpoint
+    if spec.split.difficulty:
+        needed += 2 * hidden.images.nbytes + spec.split.pilot_models * checkpoint
     for split in (splits.public, splits.final):
         if split is None:
             continue

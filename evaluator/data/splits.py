@@ -76,6 +76,7 @@ def draw_splits(
     batch_size: int | None = None,
     hidden: NDArray[np.bool_] | None = None,
     forgotten: NDArray[np.bool_] | None = None,
+    memorisation: NDArray[np.float64] | None = None,
 ) -> Splits:
     """The splits that `spec` describes, uniformly random among those that leave every class in every retain part.
 
@@ -94,6 +95,10 @@ def draw_splits(
     `forget_count` takes the place of that share, and `forget_class` leaves only photographs of that class to draw from,
     or is the class. `forgotten` (N,) marks what is forgotten by hand: then nothing of it is drawn, and validation and
     test are other persons.
+
+    `memorisation` (N,) replaces chance where `difficulty` asks for it: of the persons (by the mean of their
+    photographs) or photographs that are not held out, those with the highest or lowest are forgotten, shared out at
+    random between two splits.
 
     Batches of `batch_size` photographs never end with one that is alone, because batch norm cannot train on it: where
     a part that guests see would, one photograph of its most frequent class is left out of all parts.
@@ -115,6 +120,8 @@ def draw_splits(
             draw = _published(identities, spec, np.ones(len(labels), dtype=bool) if hidden is None else hidden)
         else:
             draw = _DRAW_BY[spec.forget_by](identities, labels, spec, generator)
+            if memorisation is not None:
+                draw = _by_difficulty(draw, identities, labels, spec, generator, memorisation)
         splits = [_split(draw, forget, labels, spec, batch_size) for forget in draw.forgets]
         reasons = [_why_not(labels, split, spec, batch_size) for split in splits]
         if not any(reasons):
@@ -186,6 +193,27 @@ def _by_hand(identities: Rows, spec: SplitSpec, generator: np.random.Generator, 
     if len(identities) - len(forget) - sum(map(len, held_out)) < 2:
         raise DataError("split.forget leaves fewer than two photographs to retain: list fewer to forget")
     return _DrawnSplits(held_out[0], held_out[1], [forget])
+
+
+def _by_difficulty(
+    draw: _DrawnSplits,
+    identities: Rows,
+    labels: Rows,
+    spec: SplitSpec,
+    generator: np.random.Generator,
+    memorisation: NDArray[np.float64],
+) -> _DrawnSplits:
+    """`draw` with as many persons or photographs to forget, those that are memorised most or least."""
+    units = identities if spec.forget_by == "identity" else np.arange(len(identities))
+    rest = _others(len(identities), draw.validation, draw.test)
+    if spec.forget_class >= 0:
+        rest = rest[labels[rest] == spec.forget_class]
+    names, place = np.unique(units[rest], return_inverse=True)
+    means = np.bincount(place, weights=memorisation[rest]) / np.bincount(place)
+    count = len(np.unique(units[draw.forgets[0]]))
+    ranked = np.argsort(-means if spec.difficulty == "high" else means, kind="stable")
+    chosen = generator.permutation(names[ranked[: count * len(draw.forgets)]])
+    return replace(draw, forgets=[_rows_of(units, side) for side in np.split(chosen, len(draw.forgets))])
 
 
 def _published(identities: Rows, spec: SplitSpec, hidden: NDArray[np.bool_]) -> _DrawnSplits:
@@ -298,6 +326,11 @@ def _lost_class(labels: Rows, retain: Rows, spec: SplitSpec) -> str:
     classes = np.unique(labels)
     absent = np.setdiff1d(classes, labels[retain])
     example = f" (the last draw lost class {', '.join(map(str, absent[:5]))})" if len(absent) else ""
+    if spec.difficulty:
+        return (
+            f"no split leaves all {len(classes)} classes in retain{example}, since the photographs of difficulty = "
+            f"'{spec.difficulty}' are those of one class: forget fewer"
+        )
     if spec.forget:
         return f"split.forget leaves no split with all {len(classes)} classes in retain{example}: list fewer to forget"
     remedy = "add identities" if spec.forget_by == "published" else "add identities, or lower the fractions"

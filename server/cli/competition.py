@@ -15,7 +15,19 @@ from lethe.evaluator.contract.states import Evaluation
 from lethe.server.cli.characters import echo
 from lethe.server.cli.columns import SHORTEST_NAME, Column, print_table, short_id
 from lethe.server.cli.interrupts import on_interrupt
-from lethe.server.cli.options import DataFolder, Home, Jobs, Json, Slug, Yes, open_site, print_json, say, writing
+from lethe.server.cli.options import (
+    DataFolder,
+    Home,
+    Jobs,
+    Json,
+    Slug,
+    Yes,
+    make_settings,
+    open_site,
+    print_json,
+    say,
+    writing,
+)
 from lethe.server.cli.progress import counting_progress, training_progress
 
 if TYPE_CHECKING:
@@ -86,7 +98,9 @@ def create_competition(
 @app.command("cost")
 def estimate_cost(
     specification: Annotated[Path, typer.Argument(help="TOML file, or the name of a shipped one such as demo")],
+    home: Home = None,
     data: DataFolder = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip unusable files instead of stopping")] = False,
     teams: Annotated[int, typer.Option("--teams", min=1, help="Teams of the season")] = 200,
     per_day: Annotated[float, typer.Option("--submissions-per-day", min=0, help="Of a team")] = 5,
     days: Annotated[int, typer.Option("--days", min=1, help="Days of the season")] = 60,
@@ -105,11 +119,16 @@ def estimate_cost(
     """
     from lethe.evaluator.contract.specification_file import load_specification
     from lethe.evaluator.data.sources import Files
+    from lethe.evaluator.data.sources.files import by_reason
     from lethe.evaluator.survey import survey
     from lethe.server.hosting import cost
 
     spec = load_specification(specification).with_seeds(lambda: 0)
-    found = survey(spec, Files(folder=data, beside=specification.parent))
+    pixels = make_settings(home=home).photograph_pixels
+    files = Files(folder=data, beside=specification.parent, skip_bad=skip_bad, max_pixels=pixels)
+    found = survey(spec, files)
+    for line in by_reason(files.skipped):
+        echo(f"skipped {line}", err=True)
     season = cost.Season(teams, per_day, days, gpus)
     result = cost.estimate(
         spec,

@@ -18,9 +18,10 @@ from rich.progress import (
 if TYPE_CHECKING:
     from lethe.evaluator.banks.seeding import Progress as Step
 
-_TITLES = {"data": "photographs", "models": "first models"}
+_TITLES = {"data": "photographs", "pilot": "models of the pilot", "models": "first models"}
 _UNITS = {  # stages whose speed is shown
     "models": "models",
+    "pilot": "models",
     "oracles": "models",
     "networks": "models",
     "runs": "runs",

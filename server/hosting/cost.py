@@ -30,6 +30,8 @@ class Cost:
     models: int
     model_s: float
     training_h: float
+    pilot_models: int
+    pilot_h: float
     run_s: float
     submissions: int
     runs: int
@@ -56,6 +58,9 @@ def estimate(
     `model_s` and `run_s` are seconds of one machine for one model and one run.
     """
     splits = 1 + spec.split.final
+    pilot = spec.split.pilot_models if spec.split.difficulty else 0
+    trained_on = counts.retain + counts.forget + counts.validation + counts.test
+    pilot_h = pilot * model_s * trained_on / (2 * counts.retain) / 3600
     models = splits * (wanted_oracles(spec) + 1) + 1 + spec.practice.oracles
     run_s = min(run_s, spec.limits.run_wall_s)
     per_day = min(season.submissions_per_day, spec.quotas.submissions_per_day or season.submissions_per_day)
@@ -70,6 +75,8 @@ def estimate(
         models=models,
         model_s=model_s,
         training_h=models * model_s / 3600,
+        pilot_models=pilot,
+        pilot_h=pilot_h,
         run_s=run_s,
         submissions=submissions,
         runs=runs,
@@ -92,6 +99,8 @@ def describe(cost: Cost, season: Season, *, has_looks: bool) -> str:
         f"season: {season.teams:,} teams, {cost.submissions:,} submissions, {cost.runs:,} runs of {cost.run_s:.1f} s: "
         f"{hours_text(cost.runs_h)}, {cost.season_days:,.1f} days of {season.gpus} machines",
     ]
+    if cost.pilot_models:
+        lines.insert(0, _pilot_text(cost))
     if has_looks:
         lines.append(
             f"with looks, if a fifth of the uploads is truly better: {hours_text(cost.runs_h_with_looks)}, "
@@ -105,6 +114,13 @@ def describe(cost: Cost, season: Season, *, has_looks: bool) -> str:
         f"memory of control: about {size_text(cost.scoring_memory_bytes)} while it scores",
     ]
     return "\n".join(lines)
+
+
+def _pilot_text(cost: Cost) -> str:
+    return (
+        f"pilot for split.difficulty: {cost.pilot_models:,} models on half of the photographs each, "
+        f"{hours_text(cost.pilot_h)} of one machine"
+    )
 
 
 def in_short(spec: CompetitionSpec, counts: Counts, *, model_s: float) -> str:

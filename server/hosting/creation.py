@@ -151,6 +151,12 @@ def describe(created: Created) -> str:
     if (network := created.prepared.network) is not None:
         name = created.spec.model.network.name
         lines.append(f"network {name}: {network.weights:,} weights; layers {', '.join(network.layers)}")
+    if (pilot := created.prepared.pilot) is not None:
+        lines.append(
+            f"difficulty {created.spec.split.difficulty}: memorisation {pilot.forget_memorisation:.3f} on the forget "
+            f"set, {pilot.other_memorisation:.3f} elsewhere, by a pilot of {pilot.models} models, "
+            f"{pilot.model_s:.1f} s each"
+        )
     lines += [line for name, split in created.prepared.splits.items() for line in _describe_split(name, split)]
     lines.append(_memory(created))
     figures = created.prepared.public.figures

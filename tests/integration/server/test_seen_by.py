@@ -40,6 +40,8 @@ MORE = {"installed": {"reader": "stripes"}}
 OTHER: dict[str, Any] = {
     "data.options": {"people": 3},
     "split.forget_class": 1,
+    "split.pilot_models": 10,
+    "split.difficulty": "high",
     "model.architecture": "resnet18",
     "model.module": "other.py",
     "model.options": {"dropout": 0.1},

@@ -77,6 +77,7 @@ def test_seeds_that_are_left_out_are_drawn_and_others_kept() -> None:
         ),
         ("[split]\nforget_fraction = 0.4\nfinal = true", "leave less than a tenth"),
         ("[split]\nseed = -1", "split.seed"),
+        ("[split]\nforget_by = 'class'\ndifficulty = 'high'", "difficulty chooses people or photographs"),
         ("[split]\nforget_class = 0", "forget_class needs forget_by = 'example'"),
         ("[split]\nforget_by = 'example'\nforget_class = 10", "must be one of the classes 0 to 9"),
         ("[split]\nforget_by = 'class'\nforget_class = 1\nfinal = true", "leave out forget_count and final"),
