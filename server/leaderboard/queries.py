@@ -12,6 +12,7 @@ from sqlalchemy import (
     Select,
     Update,
     bindparam,
+    case,
     func,
     null,
     or_,
@@ -181,6 +182,33 @@ def _ordering(order: str) -> tuple[Any, ...]:
         BoardOrder.LAST: Standing.last_scored_at,
     }[BoardOrder(order.removeprefix("-"))]
     return (column.desc() if order.startswith("-") else column.asc(), Standing.position)
+
+
+@dataclass(frozen=True)
+class OwnPlace:
+    """A team of somebody, and its rank on the board that its competition shows first; None without a score."""
+
+    slug: str
+    team: str
+    rank: int | None
+
+
+@prepared
+def _own_places() -> Select[*tuple[Any, ...]]:
+    shown = case((Competition.revealed_at.is_not(None), Evaluation.FINAL.value), else_=Evaluation.PUBLIC.value)
+    is_shown = (Standing.team_id == Team.id) & (Standing.evaluation == shown)
+    return (
+        select(Competition.slug, Team.name.label("team"), Standing.rank)
+        .join(Team, Team.competition_id == Competition.id)
+        .join(TeamMember, TeamMember.team_id == Team.id)
+        .outerjoin(Standing, is_shown)
+        .where(TeamMember.user_id == bindparam("user_id"), Competition.opened_at.is_not(None))
+    )
+
+
+def own_places(session: Session, user_id: UUID) -> dict[str, OwnPlace]:
+    """Return the places of the user's teams by the slug of their competition."""
+    return {row.slug: OwnPlace(**row) for row in _own_places.rows(session, user_id=user_id).mappings()}
 
 
 @prepared

@@ -11,10 +11,10 @@ from pydantic import BaseModel
 
 from lethe.evaluator.contract.curves import CURVE_PARTS, Curve
 from lethe.evaluator.contract.limits import Limit, Unit, limits_of
+from lethe.server.competitions.phases import time_text
 from lethe.server.competitions.schemas import NetworkView
 from lethe.server.http.outward_links import link_host
 
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 SCORE_DIGITS = 4
 
 
@@ -38,9 +38,7 @@ def moment(value: datetime) -> Moment:
     """Return `value` to the minute, with its zone spelled out and the month as a word. Naive times raise ValueError."""
     if value.tzinfo is None:
         raise ValueError("naive datetime: pass an aware one")
-    utc = value.astimezone(UTC)
-    text = f"{utc.day} {MONTHS[utc.month - 1]} {utc.year}, {utc:%H:%M} UTC"  # strftime("%b") would follow the locale
-    return Moment(iso=utc.isoformat(timespec="seconds"), text=text)
+    return Moment(iso=value.astimezone(UTC).isoformat(timespec="seconds"), text=time_text(value))
 
 
 def size_text(count_bytes: int) -> str:

@@ -76,11 +76,18 @@ async def log_in(
 
 
 @router.get("/register")
-def registration_form(request: Request, context: AppContext, visitor: OptionalVisitor, invite: str = "") -> Response:
-    """Show the registration form, or the account if the visitor is logged in."""
+def registration_form(
+    request: Request,
+    context: AppContext,
+    visitor: OptionalVisitor,
+    invite: str = "",
+    next: str = "/account",  # noqa: A002
+) -> Response:
+    """Show the registration form, or go on if the visitor is logged in."""
+    target = local_path(next, "/account")
     if visitor is not None:
-        return redirect("/account")
-    form = RegistrationForm(problem="", invite=invite, by_invite=_by_invite(context))
+        return redirect(target)
+    form = RegistrationForm(problem="", next=target, invite=invite, by_invite=_by_invite(context))
     return render_page(request, "account/register.html", form, cacheable=False)
 
 
@@ -93,8 +100,10 @@ def register(
     email: Text = "",
     password: Text = "",
     invite: Text = "",
+    next: Text = "/account",  # noqa: A002
 ) -> Response:
-    """Create an account and begin a session, or say why not."""
+    """Create an account, begin a session and go on to `next`, or say why not."""
+    target = local_path(next, "/account")
     try:
         count_registration(context, client_address(request.scope))
         new = NewUser(username=username, email=email, password=password, invite=invite or None)
@@ -108,10 +117,10 @@ def register(
                 addresses.request_confirmation(session, user.id, user.email)
     except (RequestError, ValidationError) as error:
         problem = refusal_text(error, NewUser)
-        form = RegistrationForm(problem, username, email, invite, by_invite=_by_invite(context))
+        form = RegistrationForm(problem, username, email, invite, next=target, by_invite=_by_invite(context))
         answer = render_page(request, "account/register.html", form, status=refusal_status(error))
         return with_retry_after(answer, error)
-    return _begin_session(request, context, user.id, "/account?done=registered")
+    return _begin_session(request, context, user.id, target, "registered")
 
 
 @router.post("/logout")
@@ -174,13 +183,13 @@ def _set_password(request: Request, context: Context, user_id: UUID, password: s
     password_hash = hash_password(password)
     with context.database.write() as session:
         accounts.set_password(session, user_id, password_hash)
-    return _begin_session(request, context, user_id, "/account?done=password")
+    return _begin_session(request, context, user_id, "/account", "password")
 
 
-def _begin_session(request: Request, context: Context, user_id: UUID, target: str) -> Response:
+def _begin_session(request: Request, context: Context, user_id: UUID, target: str, done: str = "") -> Response:
     with context.database.write() as session:
         text = sessions.begin(session, user_id)
-    answer = redirect(target)
+    answer = redirect(target, done)
     sessions.set_cookie(request, answer, text)
     return answer
 

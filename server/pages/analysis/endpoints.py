@@ -11,7 +11,7 @@ from lethe.evaluator.contract.states import Evaluation
 from lethe.server.accounts.roles import is_host
 from lethe.server.competitions import service as competitions
 from lethe.server.competitions.disclosure import Viewer, visibility
-from lethe.server.competitions.phases import phase
+from lethe.server.competitions.phases import Phase, phase
 from lethe.server.context import AppContext
 from lethe.server.errors import NotFound
 from lethe.server.leaderboard.score_queries import analysed_scores
@@ -40,13 +40,15 @@ def analysis(
     request: Request,
     context: AppContext,
     visitor: OptionalVisitor,
-    view: Evaluation = Evaluation.PUBLIC,
+    view: Evaluation | None = None,
     a: Annotated[UUID | None, Query()] = None,
     b: Annotated[UUID | None, Query()] = None,
 ) -> Response:
-    """Show the analysis: to hosts always, to everybody after the reveal."""
+    """Show the analysis: to hosts always, to everybody after the reveal, when it is first that of the final scores."""
     with context.database.read() as session:
-        competition = _visible_competition(session, slug, view, visitor)
+        competition = competitions.get_competition(session, slug)
+        view = view or (Evaluation.FINAL if phase(competition) is Phase.REVEALED else Evaluation.PUBLIC)
+        _require_visible(session, competition, view, visitor)
         shown = analysis_page(
             card(competitions.row(session, competition)),
             view,
@@ -63,19 +65,19 @@ def analysis(
 def overview(slug: str, view: Evaluation, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
     """Return the plot of all submissions, under the same rule as the page."""
     with context.database.read() as session:
-        plot = _plot(session, _visible_competition(session, slug, view, visitor), view)
+        competition = competitions.get_competition(session, slug)
+        _require_visible(session, competition, view, visitor)
+        plot = _plot(session, competition, view)
     return plot_response(request, plot)
 
 
-def _visible_competition(session: Session, slug: str, view: Evaluation, visitor: Visitor | None) -> Competition:
-    competition = competitions.get_competition(session, slug)
+def _require_visible(session: Session, competition: Competition, view: Evaluation, visitor: Visitor | None) -> None:
     is_hosts = visitor is not None and is_host(session, competition, visitor.user)
     visible = visibility(Viewer.HOST if is_hosts else Viewer.STRANGER, phase(competition))
     if view is Evaluation.BENCHMARK:
         raise AnalysisHidden("A benchmark shows scores and ranks only.")
     if not visible.metric or (view is Evaluation.FINAL and not visible.final):
         raise AnalysisHidden("Only hosts see the analysis before the final results are revealed.")
-    return competition
 
 
 def _plot(session: Session, competition: Competition, view: Evaluation) -> StoredPlot | None:

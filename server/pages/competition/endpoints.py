@@ -4,13 +4,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from lethe.evaluator.artifacts import ArtifactMissing
+from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions import service as competitions
+from lethe.server.competitions.phases import Phase
 from lethe.server.competitions.queries import announcements
 from lethe.server.context import AppContext
 from lethe.server.errors import NotFound
 from lethe.server.http.sub_path import public_url
 from lethe.server.leaderboard.board_page import board_page
-from lethe.server.leaderboard.queries import BoardQuery
+from lethe.server.leaderboard.queries import BoardQuery, own_places
 from lethe.server.models.times import utc_now
 from lethe.server.pages.competition import view
 from lethe.server.pages.rendering import SECURITY_HEADERS, client_has, render_page
@@ -33,7 +35,9 @@ def home(request: Request, context: AppContext, visitor: OptionalVisitor) -> Res
     """List the competitions of this server."""
     with context.database.read() as session:
         rows = competitions.list_rows(session)
-    return render_page(request, "competition/home.html", view.home_page(rows, public_url(request)), visitor)
+        places = {} if visitor is None else own_places(session, visitor.user.id)
+    shown = view.home_page(rows, places, public_url(request))
+    return render_page(request, "competition/home.html", shown, visitor)
 
 
 @router.get("/competitions")
@@ -48,7 +52,8 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
     with context.database.read() as session:
         found = competitions.get_competition(session, slug)
         facts = competitions.facts(session, found)
-        standings = board_page(session, found, BoardQuery(size=TOP_ROWS))
+        shown = Evaluation.FINAL if facts.phase == Phase.REVEALED else Evaluation.PUBLIC
+        standings = board_page(session, found, BoardQuery(shown, size=TOP_ROWS))
         announced = announcements(session, found)
     sheet = competitions.prepared_once(found).contact_sheet
     overview = view.competition_page(

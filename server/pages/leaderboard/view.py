@@ -7,13 +7,14 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from lethe.server.competitions.phases import Phase, is_benchmark
-from lethe.server.competitions.service import summary
+from lethe.server.competitions.schemas import CompetitionRow
+from lethe.server.competitions.service import calendar, summary
 from lethe.server.leaderboard.board_page import BoardPage, own_row
 from lethe.server.leaderboard.queries import BoardOrder, BoardQuery
 from lethe.server.models import Competition
 from lethe.server.pages.board import COLUMNS, Board, Head, Row, board, row
-from lethe.server.pages.card import Card, phase_text
-from lethe.server.pages.formatting import count_text
+from lethe.server.pages.card import Card, card
+from lethe.server.pages.formatting import Moment, count_text
 from lethe.server.pages.rendering import render_macro
 from lethe.server.pages.snippets import Commands, commands
 from lethe.server.security.sessions import Visitor
@@ -54,7 +55,7 @@ class LeaderboardPage:
     has_rows: bool
     found: str
     pages: PageLinks | None
-    updated: str
+    updated: Moment | None
     search: str
     csv: str
     json: str
@@ -88,12 +89,19 @@ def leaderboard_page(
     api = f"/api/v1/competitions/{slug}/leaderboard?view={query.evaluation}"
     drawn = drawn_board.board
     return LeaderboardPage(
-        card=Card(
-            slug=slug,
-            title=competition.title,
-            summary=summary(session, competition),
-            phase=current,
-            phase_text=phase_text(current, is_benchmark=is_benchmark(competition)),
+        card=replace(
+            card(
+                CompetitionRow(
+                    slug=slug,
+                    title=competition.title,
+                    summary=summary(session, competition),
+                    phase=current,
+                    benchmark=is_benchmark(competition),
+                    teams=drawn.teams,
+                    submissions=drawn.entries,
+                    **calendar(competition),
+                )
+            ),
             teams=count_text(drawn.teams, "team"),
             submissions=count_text(drawn.entries, "entry", "entries"),
         ),
@@ -104,7 +112,7 @@ def leaderboard_page(
         has_rows=bool(drawn.rows),
         found=f"{count_text(drawn.found, 'team')} found" if query.search else "",
         pages=_pages(slug, query, drawn.found),
-        updated="" if drawn.updated is None else drawn.updated.text,
+        updated=drawn.updated,
         search=query.search,
         csv=f"{api}&format=csv",
         json=f"{api}&format=json",

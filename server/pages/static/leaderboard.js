@@ -60,7 +60,7 @@
     const fresh = await load(location.href, { "If-None-Match": etag });
     if (fresh) {
       swap(fresh, { mark: true });
-      live.textContent = live.dataset.updated.replace("{time}", new Date().toISOString().slice(11, 19));
+      live.textContent = live.dataset.updated.replace("{time}", new Date().toLocaleTimeString("en-GB", { timeZoneName: "short" }));
     } else if (live.dataset.lost) {
       live.textContent = live.dataset.follows;
     }
