@@ -47,6 +47,7 @@ class BoardQuery:
     search: str = ""
     order: str = BoardOrder.RANK
     page: int = 1
+    zoom: bool = False  # the scale is that of the page's teams, without zero, ceiling and floor
     size: int = 50  # each row is drawn, and a browser draws all of them before it shows the first
 
     @property
@@ -297,6 +298,32 @@ def reference_scores() -> Select[*tuple[Any, ...]]:
         Score.competition_id == bindparam("competition_id"),
         Score.evaluation == bindparam("evaluation"),
         Score.reference.is_not(None),
+    )
+
+
+@prepared
+def scores_between() -> Select[*tuple[Any, ...]]:
+    """Names, scores and replicates of the teams from place `first` to `last` of a board, in its order."""
+    return (
+        select(Standing.position, Standing.team_id, Team.name, Score.final_score, Score.replicates)
+        .join(Team, Team.id == Standing.team_id)
+        .join(Score, Score.id == Standing.score_id)
+        .where(*_of_board(), Standing.position.between(bindparam("first"), bindparam("last")))
+        .order_by(Standing.position)
+    )
+
+
+def find_ranked_team(session: Session, competition_id: UUID, evaluation: Evaluation, name: str) -> Team | None:
+    """Return the team called exactly `name` that has a rank on the board, or None."""
+    return session.scalar(
+        select(Team)
+        .join(Standing, Standing.team_id == Team.id)
+        .where(
+            Team.competition_id == competition_id,
+            Team.name == name,
+            Standing.evaluation == evaluation,
+            Standing.position > 0,
+        )
     )
 
 

@@ -52,8 +52,8 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
     with context.database.read() as session:
         found = competitions.get_competition(session, slug)
         facts = competitions.facts(session, found)
-        shown = Evaluation.FINAL if facts.phase == Phase.REVEALED else Evaluation.PUBLIC
-        standings = board_page(session, found, BoardQuery(shown, size=TOP_ROWS))
+        evaluation = Evaluation.FINAL if facts.phase == Phase.REVEALED else Evaluation.PUBLIC
+        standings = board_page(session, found, BoardQuery(evaluation, size=TOP_ROWS))
         announced = announcements(session, found)
     sheet = competitions.prepared_once(found).contact_sheet
     overview = view.competition_page(
@@ -63,6 +63,7 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
         sheet,
         announced,
         public_url(request),
+        evaluation=evaluation,
         now=utc_now(),
     )
     return render_page(request, "competition/competition.html", overview, visitor)

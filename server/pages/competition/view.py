@@ -8,13 +8,14 @@ from lethe.evaluator.contract.batch_counts import batches
 from lethe.evaluator.contract.practice import classes_text
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.states import Evaluation
 from lethe.evaluator.contract.submission import FUNCTION, PARAMETERS
 from lethe.server.competitions.phases import Phase
 from lethe.server.competitions.schemas import CompetitionFacts, CompetitionRow
 from lethe.server.leaderboard.board_page import BoardPage
 from lethe.server.leaderboard.queries import OwnPlace
 from lethe.server.models import Announcement
-from lethe.server.pages.board import Board, Head, board, plain_heads
+from lethe.server.pages.board import Board, Head, board, plain_heads, rows_at
 from lethe.server.pages.card import Card, card
 from lethe.server.pages.formatting import (
     Fact,
@@ -132,9 +133,13 @@ def competition_page(
     announced: Sequence[Announcement],
     base_url: str,
     *,
+    evaluation: Evaluation,
     now: datetime,
 ) -> CompetitionPage:
-    """Return the values of a competition's overview; `spec` gives the rules, the contact sheet only its version."""
+    """Return the values of a competition's overview; `spec` gives the rules, the contact sheet only its version.
+
+    `standings` are those of `evaluation`.
+    """
     return CompetitionPage(
         card=card(facts),
         description=paragraphs(facts.description),
@@ -159,8 +164,8 @@ def competition_page(
         sheet_rows=", ".join(f"{number} {name}" for number, name in enumerate(facts.class_names)),
         practice=_practice(facts),
         commands=commands(base_url, facts.slug),
-        board=board(standings),
-        is_final=facts.phase == Phase.REVEALED,
+        board=board(standings, rows_at(facts.slug, evaluation)),
+        is_final=evaluation is Evaluation.FINAL,
         heads=plain_heads(),
     )
 

@@ -12,7 +12,7 @@ from lethe.server.competitions.service import calendar, summary
 from lethe.server.leaderboard.board_page import BoardPage, own_row
 from lethe.server.leaderboard.queries import BoardOrder, BoardQuery
 from lethe.server.models import Competition
-from lethe.server.pages.board import COLUMNS, Board, Head, Row, board, row
+from lethe.server.pages.board import COLUMNS, Board, Head, Row, board, row, rows_at
 from lethe.server.pages.card import Card, card
 from lethe.server.pages.formatting import Moment, count_text
 from lethe.server.pages.rendering import render_macro
@@ -37,6 +37,7 @@ class PageLinks:
 class DrawnBoard:
     """A drawn part of a board: its source, and its table in two pieces, so that a visitor's row fits between them."""
 
+    root: str
     source: BoardPage
     board: Board
     head: Markup
@@ -45,7 +46,7 @@ class DrawnBoard:
 
 @dataclass(frozen=True)
 class LeaderboardPage:
-    """The whole page; `mine` is the row of the visitor's team."""
+    """The whole page; `mine` is the row of the visitor's team, `kept` what a search leaves as it is."""
 
     card: Card
     head: Markup
@@ -57,6 +58,7 @@ class LeaderboardPage:
     pages: PageLinks | None
     updated: Moment | None
     search: str
+    kept: tuple[tuple[str, str], ...]
     csv: str
     json: str
     poll_s: int
@@ -68,9 +70,15 @@ class LeaderboardPage:
 
 def draw_board(root: str, slug: str, query: BoardQuery, source: BoardPage) -> DrawnBoard:
     """Return the part of a board that `query` asks for, drawn for a site below `root`."""
-    drawn = board(source)
+    drawn = board(source, rows_at(slug, query.evaluation))
     head = render_macro(root, "_board.html", "head", drawn, _heads(slug, query))
-    return DrawnBoard(source, drawn, head, render_macro(root, "_board.html", "rows", drawn))
+    return DrawnBoard(root, source, drawn, head, render_macro(root, "_board.html", "rows", drawn))
+
+
+def _marked_own(drawn: DrawnBoard, mine: Row) -> Markup:
+    """Return the drawn rows, which everybody shares, with "You" beside the name of the visitor's team."""
+    name = render_macro(drawn.root, "_board.html", "name", mine)
+    return drawn.body.replace(name, render_macro(drawn.root, "_board.html", "name", mine, True))
 
 
 def leaderboard_page(
@@ -85,7 +93,8 @@ def leaderboard_page(
     """Return the page of a drawn board, with the row of the visitor's team."""
     slug = competition.slug
     team = None if visitor is None else find_team(session, competition, visitor.user)
-    mine = None if team is None else own_row(session, competition, team, query.evaluation)
+    own = None if team is None else own_row(session, competition, team, query.evaluation)
+    mine = None if own is None else row(drawn_board.source, own, rows_at(slug, query.evaluation))
     api = f"/api/v1/competitions/{slug}/leaderboard?view={query.evaluation}"
     drawn = drawn_board.board
     return LeaderboardPage(
@@ -106,14 +115,15 @@ def leaderboard_page(
             submissions=count_text(drawn.entries, "entry", "entries"),
         ),
         head=drawn_board.head,
-        body=drawn_board.body,
-        mine=None if mine is None else row(drawn_board.source, mine),
+        body=drawn_board.body if mine is None else _marked_own(drawn_board, mine),
+        mine=mine,
         teams=drawn.teams,
         has_rows=bool(drawn.rows),
         found=f"{count_text(drawn.found, 'team')} found" if query.search else "",
         pages=_pages(slug, query, drawn.found),
         updated=drawn.updated,
         search=query.search,
+        kept=tuple((name, value) for name, value in _parameters(query).items() if name != "q" and value),
         csv=f"{api}&format=csv",
         json=f"{api}&format=json",
         poll_s=LIVE_POLL_S,
@@ -133,7 +143,9 @@ def _views(competition: Competition, current: Phase) -> tuple[tuple[str, str], .
 
 
 def _heads(slug: str, query: BoardQuery) -> dict[str, Head]:
-    return {column.value: _head(slug, query, column, title) for column, title in COLUMNS.items()}
+    title = "Whole scale" if query.zoom else "Zoom to teams"
+    zoom = Head("zoom", title, _address(slug, replace(query, zoom=not query.zoom)), "")
+    return {"zoom": zoom} | {column.value: _head(slug, query, column, title) for column, title in COLUMNS.items()}
 
 
 def _head(slug: str, query: BoardQuery, column: BoardOrder, title: str) -> Head:
@@ -159,10 +171,14 @@ def _pages(slug: str, query: BoardQuery, found: int) -> PageLinks | None:
 
 def _address(slug: str, query: BoardQuery) -> str:
     """Return the address of that part of the board; defaults are left out."""
-    parameters = {
+    parameters = _parameters(query) | {"page": "" if query.page == 1 else str(query.page)}
+    return f"/competitions/{slug}/leaderboard?{urlencode({name: value for name, value in parameters.items() if value})}"
+
+
+def _parameters(query: BoardQuery) -> dict[str, str]:
+    return {
         "view": query.evaluation.value,
         "q": query.search,
         "sort": "" if query.order == BoardOrder.RANK else query.order,
-        "page": "" if query.page == 1 else str(query.page),
+        "zoom": "1" if query.zoom else "",
     }
-    return f"/competitions/{slug}/leaderboard?{urlencode({name: value for name, value in parameters.items() if value})}"
