@@ -25,14 +25,15 @@ class TeamNotRanked(NotFound):
 class RankReasons:
     """Teams by the board's order: `better` and `worse` significantly so, `alike` not distinguishable.
 
-    `places` is how many above and below were compared, and `is_whole` whether that is all of the board.
+    `places` is how many above and below were compared; `has_all_above`, `has_all_below`: there are no more.
     """
 
     better: tuple[str, ...]
     alike: tuple[str, ...]
     worse: tuple[str, ...]
     places: int
-    is_whole: bool
+    has_all_above: bool
+    has_all_below: bool
 
 
 def ranked_team(session: Session, competition: Competition, evaluation: Evaluation, name: str) -> Team:
@@ -59,5 +60,9 @@ def rank_reasons(session: Session, competition: Competition, evaluation: Evaluat
             )
             kind = "alike" if not lead.significant else "better" if lead.difference > 0 else "worse"
             found[kind].append(row.name)
-    is_whole = first == 1 and all(row.position <= last for row in rows)
-    return RankReasons(**{kind: tuple(names) for kind, names in found.items()}, places=places, is_whole=is_whole)
+    return RankReasons(
+        **{kind: tuple(names) for kind, names in found.items()},
+        places=places,
+        has_all_above=first == 1,
+        has_all_below=all(row.position <= last for row in rows),
+    )

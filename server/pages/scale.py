@@ -55,7 +55,7 @@ def scale_for(values: Iterable[float]) -> Scale:
 
 
 def part_of_scale(low: float, high: float) -> Scale:
-    """Return the scale from a round number below `low` to one above `high`, both finite, wherever zero is."""
+    """Return the scale from `low` to `high`, both finite, wherever zero is."""
     return _scale([low, high], is_part=True)
 
 
@@ -67,11 +67,12 @@ def _scale(found: list[float], *, is_part: bool) -> Scale:
         greatest = least + 1.0
     step = _round_step((greatest - least) / TICKS_WANTED)
     first, last = math.floor(least / step), math.ceil(greatest / step - 1e-9)
-    low, high = first * step, last * step
+    low, high = (least, greatest) if is_part else (first * step, last * step)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     ticks = tuple(
         Tick(x=_x(index * step, low, high), label=f"{index * step + 0.0:.{digits}f}")
         for index in range(first, last + 1)
+        if low <= index * step <= high or not is_part
     )
     return Scale(low=low, high=high, ticks=ticks, is_part=is_part)
 

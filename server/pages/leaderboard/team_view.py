@@ -55,7 +55,7 @@ def team_row_page(card: Card, evaluation: Evaluation, source: BoardPage, team: T
             _compared("Not distinguishable", why.alike),
             _compared("Significantly worse", why.worse),
         ),
-        places="" if why.is_whole else f"Compared are the {why.places} teams above it and the {why.places} below it.",
+        places=_places(why),
         rises=tuple(rises),
     )
 
@@ -63,12 +63,20 @@ def team_row_page(card: Card, evaluation: Evaluation, source: BoardPage, team: T
 def _rule(team: TeamRow, why: RankReasons) -> str:
     """Return why the rank is what it is, where the comparisons show it."""
     rank = team.line.rank or 0
-    if not why.is_whole:
+    if not why.has_all_above:
         return f"Rank {rank:,}: one more than the number of significantly better teams."
     if rank == 1 + len(why.better):
         better = "no team is" if rank == 1 else f"{count_text(rank - 1, 'team is', 'teams are')}"
         return f"Rank {rank:,}: {better} significantly better."
     return f"Rank {rank:,}: no rank is better than that of a team with a higher score."
+
+
+def _places(why: RankReasons) -> str:
+    """Return which teams are compared, where it is not all of them."""
+    sides = {f"{why.places} above": not why.has_all_above, f"{why.places} below": not why.has_all_below}
+    if not any(sides.values()):
+        return ""
+    return f"Compared with the nearest teams: {' and '.join(side for side, is_cut in sides.items() if is_cut)} it."
 
 
 def _compared(title: str, names: Sequence[str]) -> Compared:
