@@ -19,9 +19,7 @@ class CompetitionRow(BaseModel):
     submissions: int
     public_starts_at: datetime | None = Field(default=None, description="Uploads are taken from then on")
     public_ends_at: datetime | None = Field(default=None, description="The planned end of uploads")
-    closed_at: datetime | None = Field(
-        default=None, description="When the last upload was taken; null while more are"
-    )
+    closed_at: datetime | None = Field(default=None, description="When the last upload was taken; null while more are")
     revealed_at: datetime | None = Field(default=None, description="When the final results were revealed")
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
+from lethe.evaluator.contract.counted import count_text as count_text
 from lethe.evaluator.contract.curves import CURVE_PARTS, Curve
 from lethe.evaluator.contract.limits import Limit, Unit, limits_of
 from lethe.server.competitions.phases import time_text
@@ -153,11 +154,6 @@ def methods_text(when: str) -> str:
         "after_reveal": "shown on boards after the reveal, of each team's best submission",
         "always": "shown on boards, of each team's best submission",
     }[when]
-
-
-def count_text(count: int, singular: str, plural: str | None = None) -> str:
-    """Return `1 team` or `1,200 teams`."""
-    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
 def network_facts(network: NetworkView) -> tuple[Fact, ...]:

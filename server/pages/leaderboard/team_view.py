@@ -40,7 +40,9 @@ class TeamRowPage:
     rises: tuple[tuple[Moment, str], ...]
 
 
-def team_row_page(card: Card, evaluation: Evaluation, source: BoardPage, team: TeamRow, why: RankReasons) -> TeamRowPage:
+def team_row_page(
+    card: Card, evaluation: Evaluation, source: BoardPage, team: TeamRow, why: RankReasons
+) -> TeamRowPage:
     """Return the page of `team`; `source` is any page of its board."""
     rises = [(moment(when), score_text(score)) for when, score in reversed(team.best[-RISES:])]
     return TeamRowPage(

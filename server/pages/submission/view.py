@@ -378,9 +378,7 @@ def _final_end(view: SubmissionView) -> str:
     return f"{HEADLINES[SubmissionState(view.final.state)]}."
 
 
-def _score(
-    score: float | None, interval: IntervalView | None, references: Sequence[LeaderboardRow]
-) -> ScoreBox | None:
+def _score(score: float | None, interval: IntervalView | None, references: Sequence[LeaderboardRow]) -> ScoreBox | None:
     if score is None or interval is None:
         return None
     marked = [row for row in references if row.reference in {"ceiling", "floor"}]
