@@ -12,7 +12,7 @@ from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions import service as competitions
 from lethe.server.competitions.phases import Phase, phase
 from lethe.server.context import AppContext, Context
-from lethe.server.http.sub_path import public_url, root_path
+from lethe.server.http.sub_path import root_path
 from lethe.server.leaderboard import service
 from lethe.server.leaderboard.board_page import board_page, own_row
 from lethe.server.leaderboard.queries import BoardOrder, BoardQuery
@@ -80,12 +80,12 @@ def leaderboard(
         query = BoardQuery(evaluation, q.strip(), sort, page_number, zoom)
         now = utc_now()
         key = (competition.id, competition.board_version, now.date(), query)
-        beside = (current, left_text(current, competition, now), public_url(request))
+        beside = (current, left_text(current, competition, now))
         tag = entity_tag(request, "leaderboard/leaderboard.html", visitor, key, *beside)
         if client_has(request, tag):
             return not_modified(tag, visitor)
         drawn = _drawn_board(root_path(request), context.one(_boards), session, competition, query, key)
-        shown = leaderboard_page(session, competition, current, query, drawn, visitor, public_url(request))
+        shown = leaderboard_page(session, competition, current, query, drawn, visitor)
     return render_page(request, "leaderboard/leaderboard.html", shown, visitor, tag=tag)
 
 

@@ -16,7 +16,6 @@ from lethe.server.pages.board import COLUMNS, Board, Head, Row, board, row, rows
 from lethe.server.pages.card import Card, card
 from lethe.server.pages.formatting import Moment, count_text
 from lethe.server.pages.rendering import render_macro
-from lethe.server.pages.snippets import Commands, commands
 from lethe.server.security.sessions import Visitor
 from lethe.server.teams.service import find_team
 
@@ -62,7 +61,6 @@ class LeaderboardPage:
     csv: str
     json: str
     poll_s: int
-    commands: Commands
     shown: str
     views: tuple[tuple[str, str], ...]
     takes_uploads: bool
@@ -88,7 +86,6 @@ def leaderboard_page(
     query: BoardQuery,
     drawn_board: DrawnBoard,
     visitor: Visitor | None,
-    base_url: str,
 ) -> LeaderboardPage:
     """Return the page of a drawn board, with the row of the visitor's team."""
     slug = competition.slug
@@ -127,7 +124,6 @@ def leaderboard_page(
         csv=f"{api}&format=csv",
         json=f"{api}&format=json",
         poll_s=LIVE_POLL_S,
-        commands=commands(base_url, slug),
         shown=query.evaluation,
         views=_views(competition, current),
         takes_uploads=is_benchmark(competition),

@@ -125,9 +125,9 @@ def test_a_benchmark_takes_uploads_after_the_reveal_until_it_ends() -> None:
     with pytest.raises(CompetitionClosed):
         require_not_over(kept, later)  # nobody selects for the finals any more
     ended = competition(**over, benchmark_started_at=END, benchmark_ended_at=END + SECOND)
-    with pytest.raises(CompetitionClosed, match="The benchmark of faces ended at 2026-04-01T00:00:01Z"):
+    with pytest.raises(CompetitionClosed, match="The benchmark of faces ended on 1 Apr 2026, 00:00 UTC"):
         require_open(ended, later)
-    assert describe(ended, later) == "faces is revealed; its benchmark ended 2026-04-01T00:00:01Z."
+    assert describe(ended, later) == "faces is revealed; its benchmark ended 1 Apr 2026, 00:00 UTC."
 
 
 @pytest.mark.parametrize("revealed_at", [None, END])
