@@ -109,7 +109,7 @@ def test_sorting_by_keyboard_and_mouse(open_page: OpenPage) -> None:
     assert by_score[:2] == ["Styx and Stones", "palimpsest"]
     page.get_by_role("link", name="Team", exact=True).last.focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("columnheader", name="Team")).to_have_attribute("aria-sort", "ascending")
+    expect(page.get_by_role("columnheader", name="Team", exact=True)).to_have_attribute("aria-sort", "ascending")
     assert team_names(page)[:3] == ["<script>document.title='owned'</script><", "ascent", "Blank Slate Society"]
     assert page.evaluate("document.activeElement.id") == "sort-team"
     assert page.locator("tbody tr").last.get_attribute("class") == "reference floor"
@@ -157,6 +157,7 @@ def test_complete_without_script(open_page: OpenPage) -> None:
     page.get_by_role("link", name="Entries").click()
     assert page.url.endswith("/leaderboard?view=public&q=z%C3%BCrich&sort=-entries")
     page.get_by_role("link", name="Overview").click()
+    page.get_by_text("From the command line").click()
     expect(page.get_by_role("region", name="Command that uploads a file and waits for its score")).to_have_text(
         "lethe submit submission.py -c faces --watch"
     )
@@ -242,6 +243,7 @@ def test_skip_link_is_the_first_stop(open_page: OpenPage) -> None:
 
 def test_code_is_copied(open_page: OpenPage) -> None:
     page = open_page("/competitions/faces", permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_text("From the command line").click()
     block = page.locator(".code", has_text="--watch")
     block.get_by_role("button", name="Copy").click()
     expect(block.get_by_role("button")).to_have_text("Copied")
