@@ -290,6 +290,7 @@ def test_a_row_opens_in_its_place_and_says_why_it_has_its_rank(open_page: OpenPa
 def test_the_board_without_script_opens_zooms_and_keeps_its_order(open_page: OpenPage) -> None:
     page = open_page(f"{BOARD}?sort=team", java_script_enabled=False)
     page.get_by_role("link", name="Zoom to teams").click()
+    page.wait_for_url("**zoom=1*")
     page.get_by_label("Find a team").fill("a")
     page.get_by_role("button", name="Search").click()
     assert "sort=team" in page.url
