@@ -128,7 +128,10 @@ def _named(metric: object) -> str:
 
 def _question(made: "Draft") -> str:
     shown = " Everybody has seen the final board already." if made.is_revealed else ""
-    return f"Replace {count_text(len(made.scores), 'score')} of {made.slug}, all that there are? Later ones are scored under the new metric.{shown}"
+    return (
+        f"Replace {count_text(len(made.scores), 'score')} of {made.slug}, all that there are? "
+        f"Later ones are scored under the new metric.{shown}"
+    )
 
 
 def _document(made: "Draft", *, applied: bool) -> dict[str, object]:

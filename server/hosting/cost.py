@@ -101,7 +101,8 @@ def describe(cost: Cost, season: Season, *, has_looks: bool) -> str:
         )
     if cost.season_days > season.days:
         lines.append(
-            f"warning: the season lasts {count_text(season.days, 'day')}, which is too short for {count_text(season.gpus, 'machine')}"
+            f"warning: the season lasts {count_text(season.days, 'day')}, "
+            f"which is too short for {count_text(season.gpus, 'machine')}"
         )
     lines += [
         f"finals: {cost.finals_runs:,} runs at most, {hours_text(cost.finals_h)}",

@@ -120,7 +120,7 @@ def plain_heads() -> dict[str, Head]:
 
 
 def board(source: BoardPage, rows_at: str = "") -> Board:
-    """Return the rows of `source` in words and drawings; `rows_at` is the address of the explained rows, up to a name."""
+    """Return the rows of `source` in words and drawings; `rows_at`: where rows are explained, up to a name."""
     scale = _scale(source)
     return Board(
         rows=tuple(row(source, line, rows_at) for line in source.rows),

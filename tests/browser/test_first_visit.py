@@ -1,4 +1,4 @@
-"""The first visit: from the home page to the upload form through an account, with and without script; and the calendar."""
+"""The first visit, from a competition to its upload form through an account; and what its pages say of the calendar."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -262,10 +262,10 @@ def test_print_shows_the_board_alone(open_page: OpenPage) -> None:
 
 def test_times_are_in_the_visitors_zone_and_utc_without_script(open_page: OpenPage) -> None:
     abroad = {"timezone_id": "Asia/Tokyo", "locale": "ja-JP"}
-    for has_script, text in ((True, "20 May 2025, 17:31 GMT+9"), (False, "20 May 2025, 08:31 UTC")):
+    for has_script, shown in ((True, "20 May 2025, 17:31 GMT+9"), (False, "20 May 2025, 08:31 UTC")):
         page = open_page(BOARD, java_script_enabled=has_script, **abroad)
         time = page.locator("tr", has_text="palimpsest").locator("time")
-        expect(time).to_have_text(text)
+        expect(time).to_have_text(shown)
         stamp = datetime.fromisoformat(time.get_attribute("datetime") or "")
         assert stamp == datetime(2025, 5, 20, 8, 31, tzinfo=UTC)
 
