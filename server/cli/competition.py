@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from rich.console import Console
 
+from lethe.evaluator.contract.counted import count_text
 from lethe.evaluator.contract.states import Evaluation
 from lethe.server.cli.characters import echo
 from lethe.server.cli.columns import SHORTEST_NAME, Column, print_table, short_id
@@ -444,7 +445,7 @@ def export(
         document = {"competition": slug, "submissions": count, "folder": str(folder), "mlflow": uri}
         typer.echo(json.dumps(document))
         return
-    typer.echo(f"{count} submissions of {slug} are in {folder}.")
+    typer.echo(f"{folder} has {count_text(count, 'submission')} of {slug}.")
     if uri is not None:
         typer.echo(f"to view them in MLflow: mlflow ui --backend-store-uri {uri}")
 
@@ -544,7 +545,7 @@ def delete_competition(
             write(context, slug, keep_archive)
     deleted = delete_photographs(context, slug) if photographs else deletion.delete(context, slug)
     document = asdict(deleted) | {"competition": slug, "photographs": photographs}
-    size = f"{deleted.artifacts:,} artifacts, {readable(deleted.size_bytes)}"
+    size = f"{count_text(deleted.artifacts, 'artifact')}, {readable(deleted.size_bytes)}"
     submissions = count_text(deleted.submissions, "submission")
     text = (
         f"Deleted what was made of photographs in {slug}: {size}. The scores of {submissions} stay."
@@ -556,8 +557,8 @@ def delete_competition(
 
 def _cost(plan: "Plan") -> str:
     text = (
-        f"{len(plan.submissions)} submissions of {plan.teams} teams, {plan.automatic} of them chosen automatically: "
-        f"{plan.runs:,} runs"
+        f"{count_text(len(plan.submissions), 'submission')} of {count_text(plan.teams, 'team')}, {plan.automatic} of them "
+        f"chosen automatically: {count_text(plan.runs, 'run')}"
     )
     if plan.worker_s is None:
         return f"{text}."

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
+from lethe.evaluator.contract.counted import count_text
 from lethe.evaluator.contract.hidden_estimates import HiddenEstimate
 from lethe.evaluator.contract.practice import classes_text
 from lethe.evaluator.contract.work import CheckReport
@@ -148,11 +149,11 @@ def describe_quota(quota: QuotaView) -> str:
     """Describe what is left of a quota, and when the day ends in local time."""
     parts = []
     if quota.submissions_left_today is not None:
-        parts.append(f"{quota.submissions_left_today} submissions left today")
+        parts.append(f"{count_text(quota.submissions_left_today, 'submission')} left today")
     if quota.submissions_left is not None:
         parts.append(f"{quota.submissions_left} in all")
     if quota.attempts_left_today is not None:
-        parts.append(f"{quota.attempts_left_today} uploads left today")
+        parts.append(f"{count_text(quota.attempts_left_today, 'upload')} left today")
     if not parts:
         return "no limit on submissions"
     return f"{', '.join(parts)}; the day ends at {_here(quota.resets_at)}"
@@ -164,7 +165,8 @@ def describe_competition(facts: CompetitionFacts, announcements: list[Announceme
     classes = classes_text(counts.classes, facts.class_names)
     stops = f", or fewer: it stops after {looks_text(facts.looks)} if it is below your best" if facts.looks else ""
     lines = [
-        f"{facts.title} ({facts.slug}), {facts.phase}: {facts.teams} teams, {facts.submissions} submissions",
+        f"{facts.title} ({facts.slug}), {facts.phase}: {count_text(facts.teams, 'team')}, "
+        f"{count_text(facts.submissions, 'submission')}",
         *([facts.summary] if facts.summary else []),
         f"{counts.retain} retain, {counts.forget} forget and {counts.validation} validation images of "
         f"{classes}, {facts.image_size} × {facts.image_size}; {facts.architecture}; batches of {facts.batch_size}",
@@ -173,7 +175,7 @@ def describe_competition(facts: CompetitionFacts, announcements: list[Announceme
             if facts.network is None
             else [f"{one.term.lower()}: {one.value}" for one in network_facts(facts.network)]
         ),
-        f"{facts.runs} runs{stops}; {facts.final_selections} selections for the final evaluation",
+        f"{count_text(facts.runs, 'run')}{stops}; {count_text(facts.final_selections, 'selection')} for the final evaluation",
         f"outputs of the runs: {outputs_text(facts.outputs_after_reveal)}",
         f"names of methods: {methods_text(facts.methods_shown)}",
         *(["terms, which you accept before your first upload:", facts.terms.text.strip()] if facts.terms else []),

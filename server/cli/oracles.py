@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lethe.evaluator.contract.counted import count_text
 from lethe.server.cli.interrupts import EXIT_INTERRUPTED, on_interrupt
 from lethe.server.cli.options import Home, Jobs, Json, Slug, Yes, open_site, say
 from lethe.server.cli.progress import training_progress
@@ -77,7 +78,7 @@ def import_(
         training_progress() as progress,
     ):
         count, missing = oracle_files.import_oracles(context, slug, folder, split=split, jobs=jobs, progress=progress)
-    text = f"{count} oracles imported into the {split} bank of {slug}; every receipt will say so."
+    text = f"{count_text(count, 'oracle')} imported into the {split} bank of {slug}; every receipt will say so."
     if missing:
         text += f"\n{missing} are missing; to train them: lethe admin oracles seed {slug}"
     say({"competition": slug, "split": split, "imported": count, "missing": missing}, text, as_json)
@@ -95,7 +96,7 @@ def export(
     from lethe.server.hosting import oracle_files
 
     count = oracle_files.export_oracles(open_site(home), slug, folder, split=split)
-    text = f"{count} oracles of the {split} bank of {slug} are in {folder}."
+    text = f"{folder} has {count_text(count, 'oracle')} of the {split} bank of {slug}."
     say({"competition": slug, "split": split, "oracles": count, "folder": str(folder)}, text, as_json)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lethe.evaluator.contract.counted import count_text
 from lethe.evaluator.contract.states import Evaluation, SubmissionState
 from lethe.server.cli.characters import echo
 from lethe.server.cli.columns import short_id
@@ -247,7 +248,7 @@ def leaderboard(
         return
     print_leaderboard(board)
     if board.next_offset is not None:
-        typer.echo(f"{board.teams} teams in all; the next ones: --offset {board.next_offset}", err=True)
+        typer.echo(f"{count_text(board.teams, 'team')} in all; the next ones: --offset {board.next_offset}", err=True)
 
 
 def _accept_terms(client: Client, slug: str, *, is_asked: bool) -> None:

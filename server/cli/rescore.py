@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from lethe.evaluator.contract.counted import count_text
 from lethe.server.cli.characters import echo
 from lethe.server.cli.columns import SHORTEST_NAME, Column, print_table
 from lethe.server.cli.interrupts import on_interrupt
@@ -71,7 +72,7 @@ def rescore(
     if as_json:
         typer.echo(json.dumps(_document(made, applied=yes)))
         return
-    typer.echo(f"{len(made.scores)} scores of {slug} were replaced; the former ones are kept.")
+    typer.echo(f"Replaced {count_text(len(made.scores), 'score')} of {slug}; the former ones are kept.")
     typer.echo(f"tell the participants: lethe admin competition announce {slug} TITLE TEXT")
 
 
@@ -93,7 +94,7 @@ def _tell(slug: str, found: "Verified", as_json: bool) -> None:
     for line in found.different:
         echo(line)
     typer.echo(
-        f"{found.scores} scores of {slug}: {found.identical} identical to the bit, {found.close} within 1e-9, "
+        f"{count_text(found.scores, 'score')} of {slug}: {found.identical} identical to the bit, {found.close} within 1e-9, "
         f"{len(found.different)} different"
     )
 
@@ -127,7 +128,10 @@ def _named(metric: object) -> str:
 
 def _question(made: "Draft") -> str:
     shown = " Everybody has seen the final board already." if made.is_revealed else ""
-    return f"Replace all {len(made.scores)} scores of {made.slug}? Later ones are scored under the new metric.{shown}"
+    return (
+        f"Replace {count_text(len(made.scores), 'score')} of {made.slug}, all that there are? "
+        f"Later ones are scored under the new metric.{shown}"
+    )
 
 
 def _document(made: "Draft", *, applied: bool) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lethe.evaluator.contract.counted import count_text
 from lethe.server.cli.columns import Column, print_table
 from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import Home, Json, Yes, make_settings, open_site
@@ -44,13 +45,13 @@ def prune(
             print_table(columns)
         wanted = yes
         if not yes and not as_json and waste.count and sys.stdin.isatty():
-            wanted = typer.confirm(f"Delete {waste.count:,} artifacts, {readable(waste.size_bytes)}?")
+            wanted = typer.confirm(f"Delete {count_text(waste.count, 'artifact')}, {readable(waste.size_bytes)}?")
         deleted = delete_waste(context, waste) if wanted and waste.count else ()
     if as_json:
         typer.echo(json.dumps(_pruned(waste.artifacts, deleted)))
     elif deleted:
         freed = sum(artifact.size_bytes for artifact in deleted)
-        typer.echo(f"Deleted {len(deleted):,} artifacts, {readable(freed)}.")
+        typer.echo(f"Deleted {count_text(len(deleted), 'artifact')}, {readable(freed)}.")
     else:
         typer.echo("Nothing was deleted." + ("" if yes or not waste.count else " --yes deletes them."))
 
@@ -84,9 +85,9 @@ def backup(
         return
     what = "copied" if artifacts else "listed; copy the store itself, or use --artifacts"
     typer.echo(f"{folder}: {manifest.database}, schema {manifest.schema_revision}")
-    typer.echo(f"{len(manifest.artifacts):,} artifacts, {readable(size_bytes)}, {what}")
+    typer.echo(f"{count_text(len(manifest.artifacts), 'artifact')}, {readable(size_bytes)}, {what}")
     if manifest.missing:
-        typer.echo(f"{len(manifest.missing):,} artifacts are missing, e.g. {manifest.missing[0]}")
+        typer.echo(f"missing: {count_text(len(manifest.missing), 'artifact')}, e.g. {manifest.missing[0]}")
 
 
 def restore(
@@ -112,7 +113,7 @@ def restore(
         typer.echo(json.dumps({"copied": restored.copied, "missing": list(restored.missing)}))
     else:
         typer.echo(f"The database is that of {manifest.created_at:%Y-%m-%d %H:%M} UTC, at the newest schema.")
-        typer.echo(f"{restored.copied:,} artifacts were copied back, {len(restored.missing):,} are missing.")
+        typer.echo(f"copied back: {count_text(restored.copied, 'artifact')}; missing: {len(restored.missing):,}")
     if restored.missing:
         if not as_json:
             typer.echo(f"missing or of another size, e.g. {restored.missing[0]}: restore the artifact store as well")

@@ -23,6 +23,8 @@ SHARE_STEP = 5
 """Percent: shares of the forget images are whole multiples of it."""
 ROUNDED_PLOTS = frozenset({"histogram"})
 """Plots that are drawn from rounded numbers. The others have each image's epsilon and each run's accuracy and time."""
+COMPARED_HIDDEN, COMPARED_REVEALED = 8, 200
+"""Teams above a team, and as many below it, with which the board compares it: before and after the reveal."""
 PROGRESS_STEPS = 10
 PROGRESS_EVERY_S = 30.0
 PUBLIC_RECEIPT = (
@@ -88,6 +90,14 @@ def shows_methods(when: str, phase: Phase) -> bool:
 def shows_plot(name: str, visible: Visibility) -> bool:
     """Return whether the plot is shown: the exact ones to those who may see outputs, else one of rounded numbers."""
     return visible.metric and (name in ROUNDED_PLOTS) != visible.outputs
+
+
+def compared_places(visible: Visibility) -> int:
+    """Return with how many teams above and below it a team's best score is compared on the board.
+
+    Which of them are significantly better tells a bit each that no rounded score tells.
+    """
+    return COMPARED_REVEALED if visible.metric else COMPARED_HIDDEN
 
 
 def round_score(value: float) -> float:

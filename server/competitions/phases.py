@@ -8,6 +8,8 @@ from lethe.server.errors import Forbidden
 from lethe.server.models import Competition
 from lethe.server.models.times import utc_now
 
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
 
 class Phase(StrEnum):
     """The phase of a competition; derived from the clock and the host's actions, never stored."""
@@ -99,7 +101,7 @@ def _refusal(competition: Competition, now: datetime) -> Forbidden:
         return CompetitionPaused(f"The host has paused {competition.slug}: it takes no uploads now. Try again later.")
     if competition.benchmark_ended_at is not None:
         return CompetitionClosed(
-            f"The benchmark of {competition.slug} ended at {time_text(competition.benchmark_ended_at)}."
+            f"The benchmark of {competition.slug} ended on {time_text(competition.benchmark_ended_at)}."
         )
     end = ends_at(competition)
     if current in {Phase.DRAFT, Phase.PRACTICE} or end is None:
@@ -109,7 +111,7 @@ def _refusal(competition: Competition, now: datetime) -> Forbidden:
         )
         return CompetitionNotStarted(f"{competition.slug} takes no uploads{when}.")
     return CompetitionClosed(
-        f"{competition.slug} closed at {time_text(end)}. This upload came {span_text(now - end)} late."
+        f"{competition.slug} closed on {time_text(end)}. This upload came {span_text(now - end)} late."
     )
 
 
@@ -156,8 +158,9 @@ def describe(competition: Competition, now: datetime | None = None) -> str:
 
 
 def time_text(moment: datetime) -> str:
-    """`2026-04-01T00:00:00Z`: to the second, in UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """`1 Apr 2026, 00:00 UTC`: to the minute, whatever the locale."""
+    utc = moment.astimezone(UTC)
+    return f"{utc.day} {MONTHS[utc.month - 1]} {utc.year}, {utc:%H:%M} UTC"
 
 
 def span_text(span: timedelta) -> str:

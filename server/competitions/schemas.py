@@ -17,6 +17,10 @@ class CompetitionRow(BaseModel):
     benchmark: bool = Field(default=False, description="Uploads go on after the reveal, on a board of their own")
     teams: int
     submissions: int
+    public_starts_at: datetime | None = Field(default=None, description="Uploads are taken from then on")
+    public_ends_at: datetime | None = Field(default=None, description="The planned end of uploads")
+    closed_at: datetime | None = Field(default=None, description="When the last upload was taken; null while more are")
+    revealed_at: datetime | None = Field(default=None, description="When the final results were revealed")
 
 
 def _public(name: str, *specs: type[BaseModel]) -> type[BaseModel]:
@@ -86,11 +90,7 @@ class NetworkView(BaseModel):
 class CompetitionFacts(CompetitionRow):
     description: str
     opened_at: datetime | None
-    closed_at: datetime | None = Field(description="When the last upload was taken; null while more are")
-    public_starts_at: datetime | None = Field(description="Uploads are taken from then on")
-    public_ends_at: datetime | None = Field(description="The planned end of uploads")
     final_ends_at: datetime | None = Field(description="When the final board is promised")
-    revealed_at: datetime | None
     edited_at: datetime | None = Field(default=None, description="When the host last edited texts, dates or quotas")
     photographs_deleted_at: datetime | None = Field(
         default=None, description="When the host deleted all photographs and what was made of them; null: not so far"

@@ -99,7 +99,7 @@ def require_photographs(competition: Competition) -> None:
     """Raise PhotographsDeleted if the photographs and all that was made of them are deleted."""
     if competition.photographs_deleted_at is not None:
         raise PhotographsDeleted(
-            f"The host deleted the photographs of {competition.slug} and all that was made of them at "
+            f"The host deleted the photographs of {competition.slug} and all that was made of them on "
             f"{time_text(competition.photographs_deleted_at)}: scores, receipts and boards stay, but nothing can be "
             "run or computed anew."
         )
@@ -160,7 +160,18 @@ def row(session: Session, competition: Competition) -> CompetitionRow:
         benchmark=is_benchmark(competition),
         teams=counts.teams,
         submissions=counts.submissions,
+        **calendar(competition),
     )
+
+
+def calendar(competition: Competition) -> dict[str, datetime | None]:
+    """Return the dates that a list shows; the competition may be loaded without its documents."""
+    return {
+        "public_starts_at": competition.public_starts_at,
+        "public_ends_at": competition.public_ends_at,
+        "closed_at": _closed_at(competition),
+        "revealed_at": competition.revealed_at,
+    }
 
 
 def summary(session: Session, competition: Competition) -> str:
@@ -182,11 +193,7 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         **row(session, competition).model_dump(),
         description=spec.description,
         opened_at=competition.opened_at,
-        closed_at=_closed_at(competition),
-        public_starts_at=competition.public_starts_at,
-        public_ends_at=competition.public_ends_at,
         final_ends_at=competition.final_ends_at,
-        revealed_at=competition.revealed_at,
         edited_at=competition.edited_at,
         photographs_deleted_at=competition.photographs_deleted_at,
         final_selections=spec.evaluation.final_selections,

@@ -240,7 +240,7 @@ def _rank_team(session: Session, competition: Competition, team_id: UUID, boards
 def _require_no_finals(competition: Competition) -> None:
     if competition.finals_started_at is not None:
         raise PhaseConflict(
-            f"The final evaluation of {competition.slug} began at {time_text(competition.finals_started_at)}: "
+            f"The final evaluation of {competition.slug} began on {time_text(competition.finals_started_at)}: "
             "uploads stay closed."
         )
 

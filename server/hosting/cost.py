@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lethe.evaluator.contract.counted import count_text
 from lethe.evaluator.contract.prepared_competition import Counts
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.server.hosting.calibration import wanted_oracles
@@ -96,8 +97,9 @@ def describe(cost: Cost, season: Season, *, has_looks: bool) -> str:
     """Return the cost in a few lines."""
     lines = [
         f"training: {cost.models:,} models, {cost.model_s:.1f} s each: {hours_text(cost.training_h)} of one machine",
-        f"season: {season.teams:,} teams, {cost.submissions:,} submissions, {cost.runs:,} runs of {cost.run_s:.1f} s: "
-        f"{hours_text(cost.runs_h)}, {cost.season_days:,.1f} days of {season.gpus} machines",
+        f"season: {count_text(season.teams, 'team')}, {count_text(cost.submissions, 'submission')}, "
+        f"{count_text(cost.runs, 'run')} of {cost.run_s:.1f} s: "
+        f"{hours_text(cost.runs_h)}, {cost.season_days:,.1f} days of {count_text(season.gpus, 'machine')}",
     ]
     if cost.pilot_models:
         lines.insert(0, _pilot_text(cost))
@@ -107,7 +109,10 @@ def describe(cost: Cost, season: Season, *, has_looks: bool) -> str:
             f"{cost.season_days_with_looks:,.1f} days"
         )
     if cost.season_days > season.days:
-        lines.append(f"warning: {season.gpus} machines need longer than the {season.days} days that the season lasts")
+        lines.append(
+            f"warning: the season lasts {count_text(season.days, 'day')}, "
+            f"which is too short for {count_text(season.gpus, 'machine')}"
+        )
     lines += [
         f"finals: {cost.finals_runs:,} runs at most, {hours_text(cost.finals_h)}",
         f"storage: {size_text(cost.bank_bytes)} of data and oracles, up to {size_text(cost.outputs_bytes)} of outputs",

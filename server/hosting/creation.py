@@ -11,6 +11,7 @@ from uuid import UUID
 
 from lethe.evaluator.contract.audits import AuditRecord, audit_plan
 from lethe.evaluator.contract.bank import changed_ingredients
+from lethe.evaluator.contract.counted import count_text
 from lethe.evaluator.contract.oracle_pools import oracle_pools
 from lethe.evaluator.contract.prepared_competition import Counts, PreparedCompetition, PreparedSplit
 from lethe.evaluator.contract.specification import CompetitionSpec
@@ -142,7 +143,7 @@ def describe(created: Created) -> str:
     """Return what the host wants to know of a new competition, in a few lines."""
     data = created.prepared.data
     lines = [
-        f"{data.source}: {data.images} photographs{_people(data.identities, data.images)}; "
+        f"{data.source}: {count_text(data.images, 'photograph')}{_people(data.identities, data.images)}; "
         f"for practice {data.practice_images}{_people(data.practice_identities, data.practice_images)}",
         f"classes: {min(data.class_counts)} to {max(data.class_counts)} photographs each",
     ]

@@ -38,7 +38,7 @@ class TeamRow:
 class BoardPage:
     """The rows of a page in their order, reference rows among them, and values that all pages share.
 
-    `low` and `top` bound the values on all pages; `since` is the first score of a team on this one. `found` is the
+    `low` and `top` bound the values on all pages, or if `is_zoomed` those of the teams on this one; `since` is the first score of a team on this one. `found` is the
     number of teams that match the search, `teams` and `entries` those of the whole board.
     """
 
@@ -47,6 +47,7 @@ class BoardPage:
     references: tuple[LeaderboardRow, ...]
     low: float
     top: float
+    is_zoomed: bool
     since: datetime | None
     found: int
     teams: int
@@ -64,14 +65,22 @@ def board_page(session: Session, competition: Competition, wanted: BoardQuery) -
     above = None if wanted.page == 1 else queries.score_at.rows(session, **board, position=wanted.offset).scalar()
     is_last = wanted.offset + wanted.size >= found
     lines = [*(row.line for row in shown), *references]
+    is_zoomed = wanted.zoom and bool(shown)
+    if is_zoomed:
+        low = min(row.line.interval.low for row in shown)
+        top = max(row.line.interval.high for row in shown)
+    else:
+        low = min(0.0, round_score(total.low or 0.0))
+        top = max(0.0, round_score(total.high or 0.0), *(row.interval.high for row in references), 0.0)
     return BoardPage(
         rows=_placed(
             shown, references, wanted, above=math.inf if above is None else round_score(above), is_last=is_last
         ),
         columns=tuple(columns_of(lines)),
         references=tuple(references),
-        low=min(0.0, round_score(total.low or 0.0)),
-        top=max(0.0, round_score(total.high or 0.0), *(row.interval.high for row in references), 0.0),
+        low=low,
+        top=top,
+        is_zoomed=is_zoomed,
         since=min((row.best[0][0] for row in shown if row.best), default=None),
         found=found,
         teams=total.teams,

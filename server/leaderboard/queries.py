@@ -12,6 +12,7 @@ from sqlalchemy import (
     Select,
     Update,
     bindparam,
+    case,
     func,
     null,
     or_,
@@ -46,6 +47,7 @@ class BoardQuery:
     search: str = ""
     order: str = BoardOrder.RANK
     page: int = 1
+    zoom: bool = False  # the scale is that of the page's teams, without zero, ceiling and floor
     size: int = 50  # each row is drawn, and a browser draws all of them before it shows the first
 
     @property
@@ -183,6 +185,33 @@ def _ordering(order: str) -> tuple[Any, ...]:
     return (column.desc() if order.startswith("-") else column.asc(), Standing.position)
 
 
+@dataclass(frozen=True)
+class OwnPlace:
+    """A team of somebody, and its rank on the board that its competition shows first; None without a score."""
+
+    slug: str
+    team: str
+    rank: int | None
+
+
+@prepared
+def _own_places() -> Select[*tuple[Any, ...]]:
+    shown = case((Competition.revealed_at.is_not(None), Evaluation.FINAL.value), else_=Evaluation.PUBLIC.value)
+    is_shown = (Standing.team_id == Team.id) & (Standing.evaluation == shown)
+    return (
+        select(Competition.slug, Team.name.label("team"), Standing.rank)
+        .join(Team, Team.competition_id == Competition.id)
+        .join(TeamMember, TeamMember.team_id == Team.id)
+        .outerjoin(Standing, is_shown)
+        .where(TeamMember.user_id == bindparam("user_id"), Competition.opened_at.is_not(None))
+    )
+
+
+def own_places(session: Session, user_id: UUID) -> dict[str, OwnPlace]:
+    """Return the places of the user's teams by the slug of their competition."""
+    return {row.slug: OwnPlace(**row) for row in _own_places.rows(session, user_id=user_id).mappings()}
+
+
 @prepared
 def board_extent() -> Select[*tuple[Any, ...]]:
     """The number of ranked teams, and when the board was changed last; each the end of an index."""
@@ -269,6 +298,32 @@ def reference_scores() -> Select[*tuple[Any, ...]]:
         Score.competition_id == bindparam("competition_id"),
         Score.evaluation == bindparam("evaluation"),
         Score.reference.is_not(None),
+    )
+
+
+@prepared
+def scores_between() -> Select[*tuple[Any, ...]]:
+    """Names, scores and replicates of the teams from place `first` to `last` of a board, in its order."""
+    return (
+        select(Standing.position, Standing.team_id, Team.name, Score.final_score, Score.replicates)
+        .join(Team, Team.id == Standing.team_id)
+        .join(Score, Score.id == Standing.score_id)
+        .where(*_of_board(), Standing.position.between(bindparam("first"), bindparam("last")))
+        .order_by(Standing.position)
+    )
+
+
+def find_ranked_team(session: Session, competition_id: UUID, evaluation: Evaluation, name: str) -> Team | None:
+    """Return the team called exactly `name` that has a rank on the board, or None."""
+    return session.scalar(
+        select(Team)
+        .join(Standing, Standing.team_id == Team.id)
+        .where(
+            Team.competition_id == competition_id,
+            Team.name == name,
+            Standing.evaluation == evaluation,
+            Standing.position > 0,
+        )
     )
 
 

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote
 
+from lethe.evaluator.contract.states import Evaluation
 from lethe.server.leaderboard.board_page import BoardPage, TeamRow
 from lethe.server.leaderboard.queries import BoardOrder
 from lethe.server.leaderboard.schemas import ColumnView, LeaderboardRow
 from lethe.server.pages.formatting import Moment, Outward, count_text, measure_text, moment, outward, score_text
-from lethe.server.pages.scale import Scale, Tick, anchor, scale_for
+from lethe.server.pages.scale import Scale, Tick, anchor, part_of_scale, scale_for
 
 SPARK_WIDTH, SPARK_HEIGHT = 72, 20
 MARKED = ("ceiling", "floor")
@@ -75,9 +77,13 @@ class Spark:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the board. `rank` is empty for reference rows, which have neither move nor spark."""
+    """One line of the board. `rank` is empty for reference rows, which have neither move nor spark.
+
+    `href` is where a team's row is explained, empty for reference rows.
+    """
 
     name: str
+    href: str
     members: str
     reference: str
     rank: str
@@ -113,23 +119,27 @@ def plain_heads() -> dict[str, Head]:
     return {order.value: Head("", title, "", "") for order, title in COLUMNS.items()}
 
 
-def board(source: BoardPage) -> Board:
-    """Return the rows of `source` in words and drawings."""
+def board(source: BoardPage, rows_at: str = "") -> Board:
+    """Return the rows of `source` in words and drawings; `rows_at`: where rows are explained, up to a name."""
     scale = _scale(source)
     return Board(
-        rows=tuple(row(source, line) for line in source.rows),
+        rows=tuple(row(source, line, rows_at) for line in source.rows),
         columns=tuple(_title(column) for column in source.columns),
         teams=source.teams,
         entries=source.entries,
         found=source.found,
         ticks=scale.ticks,
-        references=tuple(_reference(line, scale) for line in source.references if line.reference in MARKED),
+        references=tuple(
+            _reference(line, scale)
+            for line in source.references
+            if line.reference in MARKED and scale.holds(line.score)
+        ),
         updated=None if source.updated_at is None else moment(source.updated_at),
     )
 
 
-def row(source: BoardPage, team: TeamRow | LeaderboardRow) -> Row:
-    """Return one line, on the board's scale."""
+def row(source: BoardPage, team: TeamRow | LeaderboardRow, rows_at: str = "") -> Row:
+    """Return one line, on the board's scale; `rows_at` as for `board`."""
     scale = _scale(source)
     if isinstance(team, LeaderboardRow):
         return _row(team, scale, source)
@@ -137,6 +147,7 @@ def row(source: BoardPage, team: TeamRow | LeaderboardRow) -> Row:
         team.line,
         scale,
         source,
+        href=f"{rows_at}{quote(team.line.team, safe='')}" if rows_at else "",
         members="" if team.members == (team.line.team,) else ", ".join(team.members),
         is_shared=team.is_shared,
         move=_against_public(team.line) if team.line.public_rank is not None else _since_yesterday(team.moved),
@@ -149,7 +160,12 @@ def _title(column: ColumnView) -> str:
 
 
 def _scale(source: BoardPage) -> Scale:
-    return scale_for((source.low, source.top))
+    return part_of_scale(source.low, source.top) if source.is_zoomed else scale_for((source.low, source.top))
+
+
+def rows_at(slug: str, evaluation: Evaluation) -> str:
+    """Return the address of the explained rows of a board, up to the team's name."""
+    return f"/competitions/{slug}/leaderboard/team?view={evaluation}&name="
 
 
 def _row(
@@ -157,6 +173,7 @@ def _row(
     scale: Scale,
     source: BoardPage,
     *,
+    href: str = "",
     members: str = "",
     is_shared: bool = False,
     move: Move | None = None,
@@ -173,6 +190,7 @@ def _row(
     interval = f"{low} to {high}"
     return Row(
         name=line.team,
+        href=href,
         members=members,
         reference=line.reference or "",
         rank="" if line.rank is None else str(line.rank),

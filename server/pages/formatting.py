@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
+from lethe.evaluator.contract.counted import count_text as count_text
 from lethe.evaluator.contract.curves import CURVE_PARTS, Curve
 from lethe.evaluator.contract.limits import Limit, Unit, limits_of
+from lethe.server.competitions.phases import time_text
 from lethe.server.competitions.schemas import NetworkView
 from lethe.server.http.outward_links import link_host
 
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 SCORE_DIGITS = 4
 
 
@@ -38,9 +39,7 @@ def moment(value: datetime) -> Moment:
     """Return `value` to the minute, with its zone spelled out and the month as a word. Naive times raise ValueError."""
     if value.tzinfo is None:
         raise ValueError("naive datetime: pass an aware one")
-    utc = value.astimezone(UTC)
-    text = f"{utc.day} {MONTHS[utc.month - 1]} {utc.year}, {utc:%H:%M} UTC"  # strftime("%b") would follow the locale
-    return Moment(iso=utc.isoformat(timespec="seconds"), text=text)
+    return Moment(iso=value.astimezone(UTC).isoformat(timespec="seconds"), text=time_text(value))
 
 
 def size_text(count_bytes: int) -> str:
@@ -157,11 +156,6 @@ def methods_text(when: str) -> str:
         "after_reveal": "shown on boards after the reveal, of each team's best submission",
         "always": "shown on boards, of each team's best submission",
     }[when]
-
-
-def count_text(count: int, singular: str, plural: str | None = None) -> str:
-    """Return `1 team` or `1,200 teams`."""
-    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
 def network_facts(network: NetworkView) -> tuple[Fact, ...]:

@@ -66,13 +66,13 @@ def local_path(path: str, default: str) -> str:
 
 def redirect_to_login(request: Request) -> RedirectResponse:
     """Send the visitor to the login, and from there back to this page."""
-    query = f"?{request.url.query}" if request.url.path == "/device" else ""
-    return redirect(f"/login?next={quote(request.url.path + query)}")
+    query = f"?{request.url.query}" if request.url.query else ""
+    return redirect(f"/login?next={quote(request.url.path + query, safe='/')}")
 
 
 def redirect(path: str, done: str = "") -> RedirectResponse:
     """Answer an accepted form with another page, so that reloading sends nothing twice; `done` names its notice."""
-    address = f"{path}?done={done}" if done else path
+    address = f"{path}{'&' if '?' in path else '?'}done={done}" if done else path
     return RedirectResponse(address, status_code=303, headers={**SECURITY_HEADERS, "Cache-Control": "no-store"})
 
 

@@ -18,15 +18,23 @@ class Tick:
 
 @dataclass(frozen=True)
 class Scale:
-    """Maps scores from [low, high] to percent of the drawing's width; `low` < `high`."""
+    """Maps scores from [low, high] to percent of the drawing's width; `low` < `high`.
+
+    Values outside of it are clamped to its ends, or if `is_part` lie outside of the drawing, which cuts them off.
+    """
 
     low: float
     high: float
     ticks: tuple[Tick, ...]
+    is_part: bool = False
 
     def x(self, value: float) -> float:
-        """Return percent from the left, rounded to hundredths; values outside the scale are clamped to its ends."""
-        return _x(value, self.low, self.high)
+        """Return percent from the left, rounded to hundredths."""
+        return _x(value, self.low, self.high, clamps=not self.is_part)
+
+    def holds(self, value: float) -> bool:
+        """Return whether the scale has a place for `value`."""
+        return not self.is_part or self.low <= value <= self.high
 
     def width(self, start: float, end: float) -> float:
         """Return the percent between two scores, never negative."""
@@ -43,7 +51,15 @@ def scale_for(values: Iterable[float]) -> Scale:
 
     Values must be finite. Without values, or with zeros only, it ends at 1.
     """
-    found = [0.0, *values]
+    return _scale([0.0, *values], is_part=False)
+
+
+def part_of_scale(low: float, high: float) -> Scale:
+    """Return the scale from `low` to `high`, both finite, wherever zero is."""
+    return _scale([low, high], is_part=True)
+
+
+def _scale(found: list[float], *, is_part: bool) -> Scale:
     if not all(math.isfinite(value) for value in found):
         raise ValueError("a scale needs finite values")
     least, greatest = min(found), max(found)
@@ -51,17 +67,20 @@ def scale_for(values: Iterable[float]) -> Scale:
         greatest = least + 1.0
     step = _round_step((greatest - least) / TICKS_WANTED)
     first, last = math.floor(least / step), math.ceil(greatest / step - 1e-9)
-    low, high = first * step, last * step
+    low, high = (least, greatest) if is_part else (first * step, last * step)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     ticks = tuple(
         Tick(x=_x(index * step, low, high), label=f"{index * step + 0.0:.{digits}f}")
         for index in range(first, last + 1)
+        if low <= index * step <= high or not is_part
     )
-    return Scale(low=low, high=high, ticks=ticks)
+    return Scale(low=low, high=high, ticks=ticks, is_part=is_part)
 
 
-def _x(value: float, low: float, high: float) -> float:
-    share = min(1.0, max(0.0, (value - low) / (high - low)))
+def _x(value: float, low: float, high: float, *, clamps: bool = True) -> float:
+    share = (value - low) / (high - low)
+    if clamps:
+        share = min(1.0, max(0.0, share))
     return round(INSET_PERCENT + share * (100 - 2 * INSET_PERCENT), 2)
 
 

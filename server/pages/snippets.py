@@ -50,6 +50,8 @@ def unlearning(net, retain, forget, validation):
 class Commands:
     """POSIX shell commands, ready to paste except for the words in capitals; `export` sets the server and the token."""
 
+    install: str
+    login: str
     register: str
     export: str
     upload: str
@@ -64,6 +66,8 @@ def commands(base_url: str, slug: str) -> Commands:
     person = json.dumps({"username": "YOUR_NAME", "email": "you@example.org", "password": "A_LONG_PASSWORD"})
     authorization = '-H "Authorization: Bearer $LETHE_TOKEN"'
     return Commands(
+        install="pip install .",
+        login=f"export LETHE_SERVER={shlex.quote(base_url.rstrip('/'))}\nlethe login",
         register=f"curl {shlex.quote(f'{api}/users')} \\\n  -H 'Content-Type: application/json' \\\n  -d '{person}'",
         export=f"export LETHE_SERVER={shlex.quote(base_url.rstrip('/'))}\nexport LETHE_TOKEN=lethe_YOUR_TOKEN",
         upload=f"curl {authorization} \\\n  -F file=@{FILENAME} \\\n"

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
+from lethe.evaluator.contract.counted import count_text
 from lethe.evaluator.contract.faults import platform_fault
 from lethe.evaluator.contract.states import Stage, SubmissionState
 from lethe.server.database import counters
@@ -112,7 +113,7 @@ def expire(session: Session, item: WorkItem, *, max_attempts: int) -> None:
         elif item.attempt >= max_attempts:
             close(item, OfWorkItem.POISONED, attempts=item.attempt, worker=item.worker)
             counters.add(session, counters.WORK_POISONED)
-            fault = platform_fault(f"{item.attempt} workers fell silent on stage {item.stage}")
+            fault = platform_fault(f"{count_text(item.attempt, 'worker')} fell silent on stage {item.stage}")
             fail(session, submission, OfSubmission.WORKERS_LOST, fault)
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from lethe.evaluator.contract.counted import count_text
 from lethe.evaluator.contract.faults import Fault, FaultCode
 from lethe.evaluator.contract.prepared_competition import PreparedCompetition
 from lethe.evaluator.contract.states import Owner, Stage
@@ -143,7 +144,7 @@ def _apply(
         return Reported(accepted=True, waits=Stage(item.stage), count=1)
     if outcome.fault is None:
         if item.stage == Stage.RUN and len(item.finished) < item.run_count:
-            raise InvalidReport(f"{item.run_count - len(item.finished)} runs of this item are missing.")
+            raise InvalidReport(f"This item lacks {count_text(item.run_count - len(item.finished), 'run')}.")
         quarantine.note_done(session, item)
         leases.close(item, OfWorkItem.DONE)
         return _go_on(session, submission, item)

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
+from lethe.evaluator.contract.counted import count_text
 from lethe.evaluator.contract.prepared_competition import PreparedCompetition
 from lethe.evaluator.contract.specification import CompetitionSpec, MetricSpec
 from lethe.evaluator.contract.states import Evaluation
@@ -137,7 +138,7 @@ def _compute(
     failed = [one for one in computed.values() if one.score is None]
     if failed:
         raise OutputsMissing(
-            f"{len(failed)} of {len(computed)} scores cannot be computed again, e.g. {failed[0].stored.title} "
+            f"{len(failed)} of {count_text(len(computed), 'score')} cannot be computed again, e.g. {failed[0].stored.title} "
             f"({failed[0].problem}). Run them again (lethe admin submission rerun ID) or restore the artifacts; "
             "nothing was changed."
         )

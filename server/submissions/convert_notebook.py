@@ -97,7 +97,7 @@ def convert(data: bytes, installs: Installs | None = None) -> dict[str, object]:
             notes.append(f"cell {number}: left out {line.strip()[:NOTE_CHARS]!r}{_what_of(line, taken)}")
         parts.append(f"# Cell {number}\n{kept.rstrip()}\n")
     if len(notes) > MAX_NOTES:
-        notes[MAX_NOTES:] = [f"and {len(notes) - MAX_NOTES} more lines"]
+        notes[MAX_NOTES:] = [f"more lines left out: {len(notes) - MAX_NOTES}"]
     first = f"from __future__ import {', '.join(features)}\n" if features else "\n"
     return {"source": HEADER + _block(wanted[:MAX_INSTALLED]) + first + "\n".join(parts), "notes": notes}
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from lethe.evaluator.contract.counted import count_text
 from lethe.evaluator.contract.specification import QuotasSpec
 from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions.phases import evaluation_of_uploads
@@ -111,13 +112,18 @@ def require_room(session: Session, team: Team, quotas: QuotasSpec, evaluation: E
     """
     used = usage(session, team.id, evaluation)
     if quotas.submissions_total and used.total >= quotas.submissions_total:
-        raise TotalQuotaUsed(f"Your team has sent all of its {quotas.submissions_total} submissions.")
+        raise TotalQuotaUsed(
+            f"Your team has sent {count_text(quotas.submissions_total, 'submission')}, all that it may."
+        )
     if quotas.submissions_per_day and used.today >= quotas.submissions_per_day:
         limit = quotas.submissions_per_day
-        raise DailyQuotaUsed(f"Your team has sent its {limit} submissions of today.", limit=limit)
+        raise DailyQuotaUsed(
+            f"Your team has sent {count_text(limit, 'submission')} today, all that it may.", limit=limit
+        )
     if quotas.in_flight and used.in_flight >= quotas.in_flight:
         raise TooManyInFlight(
-            f"Your team has {used.in_flight} submissions that have not ended, and may have {quotas.in_flight}. "
+            f"{count_text(used.in_flight, 'submission')} of your team {'has' if used.in_flight == 1 else 'have'} not ended, "
+            f"and it may have {quotas.in_flight}. "
             "Wait for the end of one, or cancel it with POST /api/v1/submissions/{id}/cancel."
         )
     return used
@@ -135,7 +141,7 @@ def count_attempt(session: Session, competition: Competition, user: User, addres
     for name, (subject, limit) in limited.items():
         if limit and counts[subject] > limit:
             ask = "" if name == "account" else f" {ASK.format(setting='LETHE_ATTEMPTS_PER_ADDRESS')}"
-            raise AttemptsUsed(f"This {name} has made {limit} uploads today.{ask}", limit=limit)
+            raise AttemptsUsed(f"This {name} has made {count_text(limit, 'upload')} today.{ask}", limit=limit)
     return counts.get(account, 0)
 
 

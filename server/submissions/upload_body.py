@@ -13,6 +13,7 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.types import Message
 
+from lethe.evaluator.contract.counted import count_text
 from lethe.evaluator.contract.faults import FaultCode
 from lethe.evaluator.contract.submission import FILENAME, NOTEBOOK_SUFFIX
 from lethe.server.context import Context
@@ -154,7 +155,7 @@ class _UploadLimits:
         own = self._accounts.setdefault(account, CapacityLimiter(1))
         waiting = own.statistics().tasks_waiting
         if waiting >= WAITING:
-            raise TooManyRequests(f"{waiting} files of this account wait already.", 1)
+            raise TooManyRequests(f"{count_text(waiting, 'file')} of this account are waiting already.", 1)
         try:
             async with own:
                 yield

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from lethe.evaluator.contract.counted import count_text
 from lethe.server.competitions.phases import require_teams_form
 from lethe.server.competitions.service import specification
 from lethe.server.errors import Conflict, NotFound
@@ -79,7 +80,7 @@ def accept(session: Session, code: str, user: User) -> Team:
     found = _usable_invite(session, code, lock=True)
     limit = specification(competition).team_size
     if queries.count_members(session, team.id) >= limit:
-        raise TeamFull(f"This team has {limit} members, as many as {competition.slug} allows.")
+        raise TeamFull(f"This team has {count_text(limit, 'member')}, as many as {competition.slug} allows.")
     if old is not None:
         leave(session, old, user)
     session.add(TeamMember(competition_id=competition.id, user_id=user.id, team_id=team.id))

@@ -109,7 +109,7 @@ def test_sorting_by_keyboard_and_mouse(open_page: OpenPage) -> None:
     assert by_score[:2] == ["Styx and Stones", "palimpsest"]
     page.get_by_role("link", name="Team", exact=True).last.focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("columnheader", name="Team")).to_have_attribute("aria-sort", "ascending")
+    expect(page.get_by_role("columnheader", name="Team", exact=True)).to_have_attribute("aria-sort", "ascending")
     assert team_names(page)[:3] == ["<script>document.title='owned'</script><", "ascent", "Blank Slate Society"]
     assert page.evaluate("document.activeElement.id") == "sort-team"
     assert page.locator("tbody tr").last.get_attribute("class") == "reference floor"
@@ -157,6 +157,7 @@ def test_complete_without_script(open_page: OpenPage) -> None:
     page.get_by_role("link", name="Entries").click()
     assert page.url.endswith("/leaderboard?view=public&q=z%C3%BCrich&sort=-entries")
     page.get_by_role("link", name="Overview").click()
+    page.get_by_text("From the command line").click()
     expect(page.get_by_role("region", name="Command that uploads a file and waits for its score")).to_have_text(
         "lethe submit submission.py -c faces --watch"
     )
@@ -242,6 +243,7 @@ def test_skip_link_is_the_first_stop(open_page: OpenPage) -> None:
 
 def test_code_is_copied(open_page: OpenPage) -> None:
     page = open_page("/competitions/faces", permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_text("From the command line").click()
     block = page.locator(".code", has_text="--watch")
     block.get_by_role("button", name="Copy").click()
     expect(block.get_by_role("button")).to_have_text("Copied")
@@ -258,12 +260,56 @@ def test_print_shows_the_board_alone(open_page: OpenPage) -> None:
     page.screenshot(path=ARTIFACTS / "invented-print.png", full_page=True)
 
 
-def test_times_are_utc_whatever_the_visitors_zone(open_page: OpenPage) -> None:
-    page = open_page(BOARD, timezone_id="Asia/Tokyo", locale="ja-JP")
-    time = page.locator("tr", has_text="palimpsest").locator("time")
-    assert time.inner_text() == "20 May 2025, 08:31 UTC"
-    stamp = datetime.fromisoformat(time.get_attribute("datetime") or "")
-    assert stamp == datetime(2025, 5, 20, 8, 31, tzinfo=UTC)
+def test_times_are_in_the_visitors_zone_and_utc_without_script(open_page: OpenPage) -> None:
+    abroad = {"timezone_id": "Asia/Tokyo", "locale": "ja-JP"}
+    for has_script, shown in ((True, "20 May 2025, 17:31 GMT+9"), (False, "20 May 2025, 08:31 UTC")):
+        page = open_page(BOARD, java_script_enabled=has_script, **abroad)
+        time = page.locator("tr", has_text="palimpsest").locator("time")
+        expect(time).to_have_text(shown)
+        stamp = datetime.fromisoformat(time.get_attribute("datetime") or "")
+        assert stamp == datetime(2025, 5, 20, 8, 31, tzinfo=UTC)
+
+
+def test_a_row_opens_in_its_place_and_says_why_it_has_its_rank(open_page: OpenPage) -> None:
+    page = open_page(BOARD)
+    link = page.get_by_role("rowheader", name="noise-then-tune").get_by_role("link")
+    link.click()
+    opened = page.locator("tr.opened")
+    expect(opened).to_contain_text("Styx and Stones, palimpsest, Tabula Rasa")
+    expect(opened).to_contain_text("Mnemosyne's Regret")
+    expect(link).to_have_attribute("aria-expanded", "true")
+    page.get_by_label("Find a team").fill("noise")
+    expect(page.locator("tbody tr:not(.opened):not(.reference)")).to_have_count(1)
+    expect(opened).to_have_count(1)  # the swapped rows are open as before
+    for scheme in ("light", "dark"):
+        assert_accessible(page, scheme)
+    link.click()
+    expect(opened).to_have_count(0)
+
+
+def test_the_board_without_script_opens_zooms_and_keeps_its_order(open_page: OpenPage) -> None:
+    page = open_page(f"{BOARD}?sort=team", java_script_enabled=False)
+    page.get_by_role("link", name="Zoom to teams").click()
+    page.wait_for_url("**zoom=1*")
+    page.get_by_label("Find a team").fill("a")
+    page.get_by_role("button", name="Search").click()
+    assert "sort=team" in page.url
+    assert "zoom=1" in page.url
+    names = team_names(page)
+    assert names == sorted(names, key=str.casefold)
+    page.get_by_role("link", name="palimpsest").click()
+    expect(page.get_by_role("heading", name="palimpsest")).to_be_visible()
+    expect(page.get_by_text("Not distinguishable")).to_be_visible()
+    for scheme in ("light", "dark"):
+        assert_accessible(page, scheme)
+
+
+def test_a_phone_reaches_every_column(open_page: OpenPage) -> None:
+    page = open_page(BOARD, **PHONE)
+    row = page.locator("tr", has_text="palimpsest")
+    for name in ("rank", "move", "score", "trend", "entries", "last"):
+        expect(row.locator(f".{name}")).to_be_visible()
+    expect(page.get_by_role("link", name="Last entry")).to_be_visible()
 
 
 def _next_poll(page: Page) -> int:

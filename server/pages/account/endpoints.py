@@ -90,11 +90,18 @@ def login_page(
 
 
 @router.get("/register")
-def registration_form(request: Request, context: AppContext, visitor: OptionalVisitor, invite: str = "") -> Response:
-    """Show the registration form, or the account if the visitor is logged in."""
+def registration_form(
+    request: Request,
+    context: AppContext,
+    visitor: OptionalVisitor,
+    invite: str = "",
+    next: str = "/account",  # noqa: A002
+) -> Response:
+    """Show the registration form, or go on if the visitor is logged in."""
+    target = local_path(next, "/account")
     if visitor is not None:
-        return redirect("/account")
-    form = _registration_form(context, invite=invite)
+        return redirect(target)
+    form = _registration_form(context, target, invite=invite)
     return render_page(request, "account/register.html", form, cacheable=False)
 
 
@@ -107,17 +114,19 @@ def register(
     email: Text = "",
     password: Text = "",
     invite: Text = "",
+    next: Text = "/account",  # noqa: A002
 ) -> Response:
-    """Create an account and begin a session, or say why not."""
+    """Create an account, begin a session and go on to `next`, or say why not."""
+    target = local_path(next, "/account")
     try:
         new = NewUser(username=username, email=email, password=password, invite=invite or None)
         _, text = create_account(context, new, address=client_address(request.scope), give_access=start_session)
     except (RequestError, ValidationError) as error:
         problem = refusal_text(error, NewUser)
-        form = _registration_form(context, problem=problem, username=username, email=email, invite=invite)
+        form = _registration_form(context, target, problem=problem, username=username, email=email, invite=invite)
         answer = render_page(request, "account/register.html", form, status=refusal_status(error))
         return with_retry_after(answer, error)
-    return with_session(request, text, "/account?done=registered")
+    return with_session(request, text, target, "registered")
 
 
 @router.post("/logout")
@@ -180,19 +189,19 @@ def _set_password(request: Request, context: Context, user_id: UUID, password: s
     password_hash = hash_password(password)
     with context.database.write() as session:
         accounts.set_password(session, user_id, password_hash)
-    return begin_session(request, context, user_id, "/account?done=password")
+    return begin_session(request, context, user_id, "/account", "password")
 
 
-def begin_session(request: Request, context: Context, user_id: UUID, target: str) -> Response:
-    """Begin a session of this browser, and lead it to `target`."""
+def begin_session(request: Request, context: Context, user_id: UUID, target: str, done: str = "") -> Response:
+    """Begin a session of this browser, and lead it to `target`, where the notice of `done` is shown."""
     with context.database.write() as session:
         text = sessions.begin(session, user_id)
-    return with_session(request, text, target)
+    return with_session(request, text, target, done)
 
 
-def with_session(request: Request, text: str, target: str) -> Response:
-    """Lead the browser, which has the session of `text` from now on, to `target`."""
-    answer = redirect(target)
+def with_session(request: Request, text: str, target: str, done: str = "") -> Response:
+    """Lead the browser, which has the session of `text` from now on, to `target`; `done` names its notice."""
+    answer = redirect(target, done)
     sessions.set_cookie(request, answer, text)
     return answer
 
@@ -208,10 +217,10 @@ def by_invite(context: Context) -> bool:
 
 
 def _registration_form(
-    context: Context, *, problem: str = "", username: str = "", email: str = "", invite: str = ""
+    context: Context, target: str, *, problem: str = "", username: str = "", email: str = "", invite: str = ""
 ) -> RegistrationForm:
-    offered = ways(context.settings, next_path="/account", invite=invite)
-    return RegistrationForm(problem, username, email, invite, by_invite=by_invite(context), ways=offered)
+    offered = ways(context.settings, next_path=target, invite=invite)
+    return RegistrationForm(problem, username, email, invite, next=target, by_invite=by_invite(context), ways=offered)
 
 
 def show_account(

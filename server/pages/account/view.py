@@ -84,6 +84,7 @@ class RegistrationForm:
     username: str = ""
     email: str = ""
     invite: str = ""
+    next: str = "/account"
     by_invite: bool = False
     min_chars: int = MIN_CHARS
     ways: tuple[Way, ...] = ()

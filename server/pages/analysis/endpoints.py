@@ -12,7 +12,7 @@ from lethe.evaluator.contract.states import Evaluation
 from lethe.server.accounts.roles import is_host
 from lethe.server.competitions import service as competitions
 from lethe.server.competitions.disclosure import Viewer, round_score, visibility
-from lethe.server.competitions.phases import phase
+from lethe.server.competitions.phases import Phase, phase
 from lethe.server.context import AppContext
 from lethe.server.errors import NotFound
 from lethe.server.leaderboard.score_queries import AnalysedScore, analysed_scores, reference_rows
@@ -42,13 +42,15 @@ def analysis(
     request: Request,
     context: AppContext,
     visitor: OptionalVisitor,
-    view: Evaluation = Evaluation.PUBLIC,
+    view: Evaluation | None = None,
     a: Annotated[UUID | None, Query()] = None,
     b: Annotated[UUID | None, Query()] = None,
 ) -> Response:
-    """Show the analysis: to hosts always, to everybody after the reveal."""
+    """Show the analysis: to hosts always, to everybody after the reveal, when it is first that of the final scores."""
     with context.database.read() as session:
-        competition = _visible_competition(session, slug, view, visitor)
+        competition = competitions.get_competition(session, slug)
+        view = view or (Evaluation.FINAL if phase(competition) is Phase.REVEALED else Evaluation.PUBLIC)
+        _require_visible(session, competition, view, visitor)
         scores = analysed_scores(session, competition.id, view)
         shown = analysis_page(
             card(competitions.row(session, competition)),
@@ -68,7 +70,9 @@ def analysis(
 def overview(slug: str, view: Evaluation, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
     """Return the plot of all submissions, under the same rule as the page."""
     with context.database.read() as session:
-        plot = _plot(session, _visible_competition(session, slug, view, visitor), view)
+        competition = competitions.get_competition(session, slug)
+        _require_visible(session, competition, view, visitor)
+        plot = _plot(session, competition, view)
     return plot_response(request, plot)
 
 
@@ -93,15 +97,13 @@ def _addresses(
     return {str(one.submission_id): f"/submissions/{one.submission_id}" for one in own}
 
 
-def _visible_competition(session: Session, slug: str, view: Evaluation, visitor: Visitor | None) -> Competition:
-    competition = competitions.get_competition(session, slug)
+def _require_visible(session: Session, competition: Competition, view: Evaluation, visitor: Visitor | None) -> None:
     is_hosts = visitor is not None and is_host(session, competition, visitor.user)
     visible = visibility(Viewer.HOST if is_hosts else Viewer.STRANGER, phase(competition))
     if view is Evaluation.BENCHMARK:
         raise AnalysisHidden("A benchmark shows scores and ranks only.")
     if not visible.metric or (view is Evaluation.FINAL and not visible.final):
         raise AnalysisHidden("Only hosts see the analysis before the final results are revealed.")
-    return competition
 
 
 def _plot(session: Session, competition: Competition, view: Evaluation) -> StoredPlot | None:

@@ -44,6 +44,7 @@ class AnalysisPage:
     choices: tuple[tuple[str, str], ...]
     left: str
     right: str
+    is_same: bool
     comparison: Comparison | None
 
 
@@ -65,6 +66,8 @@ def analysis_page(
     choices = {one.id: f"{one.team}: {one.filename}, {one.score}" for one in best}
     if comparison is not None:
         choices |= comparison.choices
+    elif not left and not right and len(choices) > 1:
+        left, right = list(choices)[:2]  # the form's first choice
     return AnalysisPage(
         card=card,
         drawing=draw_analysis(scores, ceiling, addresses),
@@ -75,6 +78,7 @@ def analysis_page(
         choices=tuple(choices.items()),
         left=left,
         right=right,
+        is_same=left != "" and left == right,
         comparison=comparison,
     )
 

@@ -14,12 +14,12 @@ from lethe.server.context import AppContext, Context
 from lethe.server.errors import NotFound
 from lethe.server.http.sub_path import public_url
 from lethe.server.leaderboard.board_page import board_page, own_row
-from lethe.server.leaderboard.queries import BoardQuery
+from lethe.server.leaderboard.queries import BoardQuery, own_places
 from lethe.server.models import Competition
 from lethe.server.models.times import utc_now
 from lethe.server.pages.competition import view
 from lethe.server.pages.competition.contact_sheet import Sheet, Sheets
-from lethe.server.pages.competition.view import OwnPlace
+from lethe.server.pages.competition.view import OwnStanding
 from lethe.server.pages.formatting import score_text
 from lethe.server.pages.rendering import SECURITY_HEADERS, client_has, render_page
 from lethe.server.security.sessions import OptionalVisitor, Visitor
@@ -42,7 +42,9 @@ def home(request: Request, context: AppContext, visitor: OptionalVisitor) -> Res
     """List the competitions of this server."""
     with context.database.read() as session:
         rows = competitions.list_rows(session)
-    return render_page(request, "competition/home.html", view.home_page(rows, public_url(request)), visitor)
+        places = {} if visitor is None else own_places(session, visitor.user.id)
+    shown = view.home_page(rows, places, public_url(request))
+    return render_page(request, "competition/home.html", shown, visitor)
 
 
 @router.get("/competitions")
@@ -57,9 +59,10 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
     with context.database.read() as session:
         found = competitions.get_competition(session, slug)
         facts = competitions.facts(session, found)
-        standings = board_page(session, found, BoardQuery(size=TOP_ROWS))
+        evaluation = Evaluation.FINAL if facts.phase == Phase.REVEALED else Evaluation.PUBLIC
+        standings = board_page(session, found, BoardQuery(evaluation, size=TOP_ROWS))
         announced = announcements(session, found)
-        own = None if visitor is None else _own_place(session, found, visitor)
+        own = None if visitor is None else _own_standing(session, found, visitor)
     sheet = competitions.prepared_once(found).contact_sheet
     overview = view.competition_page(
         facts,
@@ -68,6 +71,7 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
         sheet,
         announced,
         public_url(request),
+        evaluation=evaluation,
         now=utc_now(),
         sheet=None if facts.photographs_deleted_at else _sheet(context, sheet),
         own=own,
@@ -99,13 +103,13 @@ def _sheet(context: Context, stored: ArtifactRef) -> Sheet | None:
         return None
 
 
-def _own_place(session: Session, competition: Competition, visitor: Visitor) -> OwnPlace | None:
-    """Return the place of the visitor's team, on the final board after the reveal; None without a team."""
+def _own_standing(session: Session, competition: Competition, visitor: Visitor) -> OwnStanding | None:
+    """Return rank and score of the visitor's team, on the final board after the reveal; None without a team."""
     team = find_team(session, competition, visitor.user)
     if team is None:
         return None
     is_revealed = phase(competition) is Phase.REVEALED
     row = own_row(session, competition, team, Evaluation.FINAL if is_revealed else Evaluation.PUBLIC)
     if row is None:
-        return OwnPlace(team.name, "", "")
-    return OwnPlace(team.name, str(row.line.rank), score_text(row.line.score))
+        return OwnStanding(team.name, "", "")
+    return OwnStanding(team.name, str(row.line.rank), score_text(row.line.score))

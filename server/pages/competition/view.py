@@ -1,6 +1,6 @@
 """The home page and the overview of a competition, as values for their templates."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,11 +10,14 @@ from lethe.evaluator.contract.batch_counts import batches
 from lethe.evaluator.contract.practice import classes_text
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.states import Evaluation
 from lethe.evaluator.contract.submission import FUNCTION, PARAMETERS
+from lethe.server.competitions.phases import Phase
 from lethe.server.competitions.schemas import CompetitionFacts, CompetitionRow
 from lethe.server.leaderboard.board_page import BoardPage
+from lethe.server.leaderboard.queries import OwnPlace
 from lethe.server.models import Announcement
-from lethe.server.pages.board import Board, Head, board, plain_heads
+from lethe.server.pages.board import Board, Head, board, plain_heads, rows_at
 from lethe.server.pages.card import Card, card
 from lethe.server.pages.competition.contact_sheet import Sheet
 from lethe.server.pages.formatting import (
@@ -66,7 +69,7 @@ class PracticeLink:
 
 
 @dataclass(frozen=True)
-class OwnPlace:
+class OwnStanding:
     """Where the visitor's team stands; `score` is empty before its first one."""
 
     team: str
@@ -76,9 +79,14 @@ class OwnPlace:
 
 @dataclass(frozen=True)
 class HomePage:
-    """The list of competitions; `start` has commands for the newest open one, and is None if none is open."""
+    """All competitions: `own` are those that the visitor's teams are in, each with the team's place.
 
-    competitions: tuple[Card, ...]
+    `open_slug` is the newest competition that takes uploads, and `start` has its commands; empty and None without one.
+    """
+
+    own: tuple[tuple[Card, str], ...]
+    others: tuple[tuple[Card, str], ...]
+    open_slug: str
     start: Commands | None
 
 
@@ -88,7 +96,7 @@ class CompetitionPage:
 
     card: Card
     links: tuple[tuple[Outward, str], ...]
-    own: OwnPlace | None
+    own: OwnStanding | None
     description: Markup
     terms: tuple[str, ...]
     consent: tuple[str, ...]
@@ -112,16 +120,31 @@ class CompetitionPage:
     practice: PracticeLink | None
     commands: Commands
     board: Board
+    is_final: bool
     heads: dict[str, Head]
 
 
-def home_page(rows: list[CompetitionRow], base_url: str) -> HomePage:
-    """Return the values of the home page; `base_url` is where the visitor reached this server."""
-    open_slug = next((row.slug for row in rows if row.phase == "open"), None)
+ORDER = (Phase.OPEN, Phase.PAUSED, Phase.PRACTICE, Phase.CLOSED, Phase.FINAL, Phase.REVEALED)
+"""Of lists of competitions; those in one phase stay in the order in which they come."""
+
+
+def home_page(rows: list[CompetitionRow], places: Mapping[str, OwnPlace], base_url: str) -> HomePage:
+    """Return the values of the home page; `places` are those of the visitor's teams by slug.
+
+    `base_url` is where the visitor reached this server.
+    """
+    rows = sorted(rows, key=lambda row: ORDER.index(Phase(row.phase)))
+    open_slug = next((row.slug for row in rows if row.phase == Phase.OPEN), "")
     return HomePage(
-        competitions=tuple(card(row) for row in rows),
-        start=None if open_slug is None else commands(base_url, open_slug),
+        own=tuple((card(row), _place_text(places[row.slug])) for row in rows if row.slug in places),
+        others=tuple((card(row), "") for row in rows if row.slug not in places),
+        open_slug=open_slug,
+        start=commands(base_url, open_slug) if open_slug else None,
     )
+
+
+def _place_text(place: OwnPlace) -> str:
+    return "no score yet" if place.rank is None else f"rank {place.rank:,}"
 
 
 def competition_page(
@@ -132,13 +155,15 @@ def competition_page(
     announced: Sequence[Announcement],
     base_url: str,
     *,
+    evaluation: Evaluation,
     now: datetime,
     sheet: Sheet | None = None,
-    own: OwnPlace | None = None,
+    own: OwnStanding | None = None,
 ) -> CompetitionPage:
     """Return the values of a competition's overview; `spec` gives the rules, `contact_sheet` its version.
 
-    `sheet` is the picture itself, of which the page needs the size, `own` the place of the visitor's team.
+    `standings` are those of `evaluation`, `sheet` is the picture itself, of which the page needs the size, `own` the
+    place of the visitor's team.
     """
     return CompetitionPage(
         card=card(facts),
@@ -176,7 +201,8 @@ def competition_page(
         sheet_rows=", ".join(f"{number} {name}" for number, name in enumerate(facts.class_names)),
         practice=_practice(facts),
         commands=commands(base_url, facts.slug),
-        board=board(standings),
+        board=board(standings, rows_at(facts.slug, evaluation)),
+        is_final=evaluation is Evaluation.FINAL,
         heads=plain_heads(),
     )
 

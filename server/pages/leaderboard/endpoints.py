@@ -9,14 +9,18 @@ from fastapi.responses import Response
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.states import Evaluation
+from lethe.server.competitions import service as competitions
 from lethe.server.competitions.phases import Phase, phase
 from lethe.server.context import AppContext, Context
-from lethe.server.http.sub_path import public_url, root_path
+from lethe.server.http.sub_path import root_path
 from lethe.server.leaderboard import service
-from lethe.server.leaderboard.board_page import board_page
+from lethe.server.leaderboard.board_page import board_page, own_row
 from lethe.server.leaderboard.queries import BoardOrder, BoardQuery
+from lethe.server.leaderboard.rank_reasons import rank_reasons, ranked_team
 from lethe.server.models import Competition
 from lethe.server.models.times import utc_now
+from lethe.server.pages.card import card, left_text
+from lethe.server.pages.leaderboard.team_view import team_row_page
 from lethe.server.pages.leaderboard.view import DrawnBoard, draw_board, leaderboard_page
 from lethe.server.pages.rendering import client_has, entity_tag, not_modified, render_page
 from lethe.server.security.sessions import OptionalVisitor
@@ -62,6 +66,7 @@ def leaderboard(
     q: Annotated[str, Query(max_length=80)] = "",
     sort: Annotated[str, Query(pattern=f"^-?({'|'.join(BoardOrder)})$")] = BoardOrder.RANK,
     page_number: Annotated[int, Query(alias="page", ge=1, le=100_000)] = 1,
+    zoom: bool = False,
 ) -> Response:
     """Show the standings on one scale; after the reveal the final ones, unless `view` asks for the public ones.
 
@@ -72,13 +77,15 @@ def leaderboard(
         current = phase(competition)
         evaluation = view or (Evaluation.FINAL if current is Phase.REVEALED else Evaluation.PUBLIC)
         service.require_visible(competition, evaluation)
-        query = BoardQuery(evaluation, q.strip(), sort, page_number)
-        key = (competition.id, competition.board_version, utc_now().date(), query)
-        tag = entity_tag(request, "leaderboard/leaderboard.html", visitor, key, current, public_url(request))
+        query = BoardQuery(evaluation, q.strip(), sort, page_number, zoom)
+        now = utc_now()
+        key = (competition.id, competition.board_version, now.date(), query)
+        beside = (current, left_text(current, competition, now))
+        tag = entity_tag(request, "leaderboard/leaderboard.html", visitor, key, *beside)
         if client_has(request, tag):
             return not_modified(tag, visitor)
         drawn = _drawn_board(root_path(request), context.one(_boards), session, competition, query, key)
-        shown = leaderboard_page(session, competition, current, query, drawn, visitor, public_url(request))
+        shown = leaderboard_page(session, competition, current, query, drawn, visitor)
     return render_page(request, "leaderboard/leaderboard.html", shown, visitor, tag=tag)
 
 
@@ -96,3 +103,28 @@ def _drawn_board(
         if not query.search:  # searches hardly ever repeat
             boards.put(key, shown)
     return shown
+
+
+@router.get("/competitions/{slug}/leaderboard/team")
+def team_row(
+    slug: str,
+    request: Request,
+    context: AppContext,
+    visitor: OptionalVisitor,
+    name: Annotated[str, Query(max_length=200)],
+    view: Evaluation = Evaluation.PUBLIC,
+) -> Response:
+    """Show one row of a board with everything behind it: which teams are better, members, movement, history."""
+    with context.database.read() as session:
+        competition = competitions.get_competition(session, slug)
+        service.require_visible(competition, view)
+        team = ranked_team(session, competition, view, name)
+        own = own_row(session, competition, team, view)
+        shown = team_row_page(
+            card(competitions.row(session, competition)),
+            view,
+            board_page(session, competition, BoardQuery(view, size=1)),
+            own,
+            rank_reasons(session, competition, view, team),
+        )
+    return render_page(request, "leaderboard/team.html", shown, visitor)

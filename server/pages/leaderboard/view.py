@@ -7,15 +7,15 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from lethe.server.competitions.phases import Phase, is_benchmark
-from lethe.server.competitions.service import summary
+from lethe.server.competitions.schemas import CompetitionRow
+from lethe.server.competitions.service import calendar, summary
 from lethe.server.leaderboard.board_page import BoardPage, own_row
 from lethe.server.leaderboard.queries import BoardOrder, BoardQuery
 from lethe.server.models import Competition
-from lethe.server.pages.board import COLUMNS, Board, Head, Row, board, row
-from lethe.server.pages.card import Card, phase_text
-from lethe.server.pages.formatting import count_text
+from lethe.server.pages.board import COLUMNS, Board, Head, Row, board, row, rows_at
+from lethe.server.pages.card import Card, card
+from lethe.server.pages.formatting import Moment, count_text
 from lethe.server.pages.rendering import render_macro
-from lethe.server.pages.snippets import Commands, commands
 from lethe.server.security.sessions import Visitor
 from lethe.server.teams.service import find_team
 
@@ -36,6 +36,7 @@ class PageLinks:
 class DrawnBoard:
     """A drawn part of a board: its source, and its table in two pieces, so that a visitor's row fits between them."""
 
+    root: str
     source: BoardPage
     board: Board
     head: Markup
@@ -44,7 +45,7 @@ class DrawnBoard:
 
 @dataclass(frozen=True)
 class LeaderboardPage:
-    """The whole page; `mine` is the row of the visitor's team."""
+    """The whole page; `mine` is the row of the visitor's team, `kept` what a search leaves as it is."""
 
     card: Card
     head: Markup
@@ -54,12 +55,12 @@ class LeaderboardPage:
     has_rows: bool
     found: str
     pages: PageLinks | None
-    updated: str
+    updated: Moment | None
     search: str
+    kept: tuple[tuple[str, str], ...]
     csv: str
     json: str
     poll_s: int
-    commands: Commands
     shown: str
     views: tuple[tuple[str, str], ...]
     takes_uploads: bool
@@ -67,9 +68,15 @@ class LeaderboardPage:
 
 def draw_board(root: str, slug: str, query: BoardQuery, source: BoardPage) -> DrawnBoard:
     """Return the part of a board that `query` asks for, drawn for a site below `root`."""
-    drawn = board(source)
+    drawn = board(source, rows_at(slug, query.evaluation))
     head = render_macro(root, "_board.html", "head", drawn, _heads(slug, query))
-    return DrawnBoard(source, drawn, head, render_macro(root, "_board.html", "rows", drawn))
+    return DrawnBoard(root, source, drawn, head, render_macro(root, "_board.html", "rows", drawn))
+
+
+def _marked_own(drawn: DrawnBoard, mine: Row) -> Markup:
+    """Return the drawn rows, which everybody shares, with "You" beside the name of the visitor's team."""
+    name = render_macro(drawn.root, "_board.html", "name", mine)
+    return drawn.body.replace(name, render_macro(drawn.root, "_board.html", "name", mine, True))
 
 
 def leaderboard_page(
@@ -79,37 +86,44 @@ def leaderboard_page(
     query: BoardQuery,
     drawn_board: DrawnBoard,
     visitor: Visitor | None,
-    base_url: str,
 ) -> LeaderboardPage:
     """Return the page of a drawn board, with the row of the visitor's team."""
     slug = competition.slug
     team = None if visitor is None else find_team(session, competition, visitor.user)
-    mine = None if team is None else own_row(session, competition, team, query.evaluation)
+    own = None if team is None else own_row(session, competition, team, query.evaluation)
+    mine = None if own is None else row(drawn_board.source, own, rows_at(slug, query.evaluation))
     api = f"/api/v1/competitions/{slug}/leaderboard?view={query.evaluation}"
     drawn = drawn_board.board
     return LeaderboardPage(
-        card=Card(
-            slug=slug,
-            title=competition.title,
-            summary=summary(session, competition),
-            phase=current,
-            phase_text=phase_text(current, is_benchmark=is_benchmark(competition)),
+        card=replace(
+            card(
+                CompetitionRow(
+                    slug=slug,
+                    title=competition.title,
+                    summary=summary(session, competition),
+                    phase=current,
+                    benchmark=is_benchmark(competition),
+                    teams=drawn.teams,
+                    submissions=drawn.entries,
+                    **calendar(competition),
+                )
+            ),
             teams=f"{count_text(drawn.teams, 'team')} with a score",
             submissions=count_text(drawn.entries, "scored submission"),
         ),
         head=drawn_board.head,
-        body=drawn_board.body,
-        mine=None if mine is None else row(drawn_board.source, mine),
+        body=drawn_board.body if mine is None else _marked_own(drawn_board, mine),
+        mine=mine,
         teams=drawn.teams,
         has_rows=bool(drawn.rows),
         found=f"{count_text(drawn.found, 'team')} found" if query.search else "",
         pages=_pages(slug, query, drawn.found),
-        updated="" if drawn.updated is None else drawn.updated.text,
+        updated=drawn.updated,
         search=query.search,
+        kept=tuple((name, value) for name, value in _parameters(query).items() if name != "q" and value),
         csv=f"{api}&format=csv",
         json=f"{api}&format=json",
         poll_s=LIVE_POLL_S,
-        commands=commands(base_url, slug),
         shown=query.evaluation,
         views=_views(competition, current),
         takes_uploads=is_benchmark(competition),
@@ -125,7 +139,9 @@ def _views(competition: Competition, current: Phase) -> tuple[tuple[str, str], .
 
 
 def _heads(slug: str, query: BoardQuery) -> dict[str, Head]:
-    return {column.value: _head(slug, query, column, title) for column, title in COLUMNS.items()}
+    title = "Whole scale" if query.zoom else "Zoom to teams"
+    zoom = Head("zoom", title, _address(slug, replace(query, zoom=not query.zoom)), "")
+    return {"zoom": zoom} | {column.value: _head(slug, query, column, title) for column, title in COLUMNS.items()}
 
 
 def _head(slug: str, query: BoardQuery, column: BoardOrder, title: str) -> Head:
@@ -151,10 +167,14 @@ def _pages(slug: str, query: BoardQuery, found: int) -> PageLinks | None:
 
 def _address(slug: str, query: BoardQuery) -> str:
     """Return the address of that part of the board; defaults are left out."""
-    parameters = {
+    parameters = _parameters(query) | {"page": "" if query.page == 1 else str(query.page)}
+    return f"/competitions/{slug}/leaderboard?{urlencode({name: value for name, value in parameters.items() if value})}"
+
+
+def _parameters(query: BoardQuery) -> dict[str, str]:
+    return {
         "view": query.evaluation.value,
         "q": query.search,
         "sort": "" if query.order == BoardOrder.RANK else query.order,
-        "page": "" if query.page == 1 else str(query.page),
+        "zoom": "1" if query.zoom else "",
     }
-    return f"/competitions/{slug}/leaderboard?{urlencode({name: value for name, value in parameters.items() if value})}"

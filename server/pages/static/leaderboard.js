@@ -14,7 +14,7 @@
   let shown = location.search;
   let asked = 0; // only the newest question's answer counts
 
-  const scores = () => new Map([...board.querySelectorAll("tbody:not(.mine) tr")].map((row) => [
+  const scores = () => new Map([...board.querySelectorAll("tbody:not(.mine) tr:not(.opened)")].map((row) => [
     row.querySelector(".team bdi").textContent, row.querySelector(".score b").textContent, row]));
 
   // Puts the standings of another page in the place of these; the focus stays on the link that has the same id.
@@ -25,7 +25,7 @@
     form.hidden = fresh.querySelector("form.filter").hidden; // the first score ever brings the search
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
     if (!mark) return;
-    for (const row of board.querySelectorAll("tbody tr")) {
+    for (const row of board.querySelectorAll("tbody tr:not(.opened)")) {
       const name = row.querySelector(".team bdi").textContent;
       row.classList.toggle("changed", before.get(name) !== row.querySelector(".score b").textContent);
     }
@@ -60,7 +60,7 @@
     const fresh = await load(location.href, { "If-None-Match": etag });
     if (fresh) {
       swap(fresh, { mark: true });
-      live.textContent = live.dataset.updated.replace("{time}", new Date().toISOString().slice(11, 19));
+      live.textContent = live.dataset.updated.replace("{time}", new Date().toLocaleTimeString("en-GB", { timeZoneName: "short" }));
     } else if (live.dataset.lost) {
       live.textContent = live.dataset.follows;
     }
@@ -91,7 +91,13 @@
     if (location.search !== shown) visit(location.href, { push: false });
   });
 
-  const found = () => `${form.action}?${new URLSearchParams(new FormData(form))}`;
+  function found() { // keeps the board, its order and its scale
+    const wanted = new URLSearchParams(location.search);
+    wanted.set("q", filter.value);
+    wanted.delete("page");
+    return `${form.action}?${wanted}`;
+  }
+
   let typing = 0;
   form.querySelector("button").hidden = true;
   form.addEventListener("submit", (event) => {

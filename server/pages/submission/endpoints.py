@@ -62,6 +62,7 @@ def submission(submission_id: IdText, request: Request, context: AppContext, vis
         shown = submission_view(session, found, viewer, improvement=known)
         competition = competitions.get_competition(session, shown.competition, drafts=viewer is Viewer.HOST)
         standings = leaderboards.leaderboard(session, competition, Evaluation(found.evaluation), limit=0)
+        final_references = leaderboards.reference_rows(session, competition, Evaluation.FINAL) if shown.final else []
         receipts = None if shown.score is None and shown.stopped is None else receipt(session, found)
         shown_evidence = evidence(session, competition, found, viewer)
         can_select = viewer is Viewer.TEAM and phases.may_choose(competition)
@@ -78,6 +79,7 @@ def submission(submission_id: IdText, request: Request, context: AppContext, vis
         log,
         lines,
         standings,
+        final_references=final_references,
         is_own=viewer is Viewer.TEAM,
         receipt=receipts,
         evidence=shown_evidence,

@@ -6,7 +6,7 @@ from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions.disclosure import round_score
 from lethe.server.pages.changes import ChangeLine, change_line
 from lethe.server.pages.formatting import score_text
-from lethe.server.pages.submissions.view import ChosenLine, standing_text
+from lethe.server.pages.submissions.view import ChosenLine, rank_text, standing_text
 from lethe.server.submissions.improvement import ScoredSubmission
 from lethe.server.submissions.schemas import SubmissionView
 
@@ -39,7 +39,7 @@ def improvement_box(view: SubmissionView, best: ScoredSubmission | None) -> Impr
     return ImprovementBox(
         standing=standing_text(view),
         better=other,
-        rank="" if best.rank is None else f"{best.rank:,}",
+        rank="" if best.rank is None else rank_text(view, best.rank),
         best=against_best,
         last=None if against_best is not None and against_last == against_best else against_last,
     )

@@ -1,12 +1,13 @@
 """The page of one submission: its state, output, score and source, as values for its template."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lethe.evaluator.contract.notebooks import place_of
 from lethe.evaluator.contract.states import Evaluation, Owner, SubmissionState
 from lethe.evaluator.contract.submission import FILENAME
-from lethe.server.leaderboard.schemas import IntervalView, Leaderboard
+from lethe.server.leaderboard.schemas import IntervalView, Leaderboard, LeaderboardRow
 from lethe.server.pages.formatting import (
     Fact,
     Moment,
@@ -18,7 +19,7 @@ from lethe.server.pages.formatting import (
     score_text,
     size_text,
 )
-from lethe.server.pages.headlines import headline
+from lethe.server.pages.headlines import HEADLINES, headline
 from lethe.server.pages.pictures import PlotView
 from lethe.server.pages.scale import anchor, scale_for
 from lethe.server.pages.source_view import Line
@@ -212,6 +213,7 @@ class SubmissionPage:
     full: FullSelections | None
     disqualified: str
     final: ScoreBox | None
+    final_end: str
     receipts: tuple[Receipt, ...]
     evidence: tuple[ScoreEvidence, ...]
     description: DescriptionPart
@@ -224,6 +226,7 @@ def submission_page(
     lines: tuple[Line, ...],
     standings: Leaderboard,
     *,
+    final_references: Sequence[LeaderboardRow] = (),
     is_own: bool = True,
     receipt: ReceiptView | None = None,
     evidence: tuple[ScoreEvidence, ...] = (),
@@ -239,7 +242,7 @@ def submission_page(
 ) -> SubmissionPage:
     """Return the page of `view`; `standings` give the reference lines beside its score.
 
-    `is_own`: the viewer is of its team, and no host.
+    `final_references` are those beside its final score. `is_own`: the viewer is of its team, and no host.
     """
     state = SubmissionState(view.state)
     error = _error(view, lines, is_charged=is_charged)
@@ -257,7 +260,7 @@ def submission_page(
         stages=_stages(view, checked=log is not None),
         runs=Runs(view.runs_done, view.runs_total) if state is SubmissionState.RUNNING else None,
         waiting=_waiting(view),
-        score=_score(view.score, view.interval, standings),
+        score=_score(view.score, view.interval, standings.rows),
         stopped=_stopped(view, can_complete=can_select),
         improvement=improvement,
         error=error,
@@ -276,7 +279,8 @@ def submission_page(
         choice=_choice(view, can_select=can_select),
         full=full,
         disqualified=view.disqualified or "",
-        final=None if view.final is None else _score(view.final.score, view.final.interval, standings),
+        final=None if view.final is None else _score(view.final.score, view.final.interval, final_references),
+        final_end=_final_end(view),
         receipts=() if receipt is None else _receipt(receipt),
         evidence=evidence,
         description=DescriptionPart(
@@ -370,21 +374,30 @@ def _plain(value: object) -> str:
     return "none" if value is None else str(value)
 
 
-def _score(score: float | None, interval: IntervalView | None, standings: Leaderboard) -> ScoreBox | None:
+def _final_end(view: SubmissionView) -> str:
+    """Return how a final evaluation ended that has no score, or nothing."""
+    if view.final is None or view.final.score is not None or not SubmissionState(view.final.state).is_terminal:
+        return ""
+    if view.final.error is not None:
+        return view.final.error.message
+    return f"{HEADLINES[SubmissionState(view.final.state)]}."
+
+
+def _score(score: float | None, interval: IntervalView | None, references: Sequence[LeaderboardRow]) -> ScoreBox | None:
     if score is None or interval is None:
         return None
-    references = [row for row in standings.rows if row.reference in {"ceiling", "floor"}]
+    marked = [row for row in references if row.reference in {"ceiling", "floor"}]
     low, high = interval.low, interval.high
-    scale = scale_for([score, low, high, *(row.score for row in references)])
+    scale = scale_for([score, low, high, *(row.score for row in marked)])
     interval_text = f"{score_text(low)} to {score_text(high)}"
-    beside = [f"{row.reference} {score_text(row.score)}" for row in references]
+    beside = [f"{row.reference} {score_text(row.score)}" for row in marked]
     return ScoreBox(
         score=score_text(score),
         interval=interval_text,
         low_x=scale.x(low),
         high_x=scale.x(high),
         score_x=scale.x(score),
-        marks=tuple(_mark(row.reference or "", scale.x(row.score)) for row in references),
+        marks=tuple(_mark(row.reference or "", scale.x(row.score)) for row in marked),
         alternative="; ".join((f"Score {score_text(score)}, 95% interval {interval_text}", *beside)),
     )
 

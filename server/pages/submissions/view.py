@@ -169,7 +169,12 @@ def standing_text(view: SubmissionView) -> str:
     """Return `Your best, rank 3`, or nothing for a submission that is not the team's best."""
     if not view.is_best:
         return ""
-    return "Your best" if view.rank is None else f"Your best, rank {view.rank:,}"
+    return "Your best" if view.rank is None else f"Your best, {rank_text(view, view.rank)}"
+
+
+def rank_text(view: SubmissionView, rank: int) -> str:
+    """Return `rank 3`; after the reveal, which shows the score's parts, with the board's name: final ranks differ."""
+    return f"rank {rank:,}" if view.metric is None else f"rank {rank:,} on the public board"
 
 
 def elapsed_text(since: datetime) -> str:

@@ -88,7 +88,7 @@ def leave(slug: str, request: Request, context: AppContext, visitor: FormVisitor
 def join_form(request: Request, visitor: OptionalVisitor, code: str = "") -> Response:
     """Show the invitation of a link. Accepting takes a click, so that no mere link changes a team."""
     if visitor is None:
-        return redirect(f"/login?next={quote(f'/join?code={quote(code)}')}")
+        return redirect_to_login(request)
     return render_page(request, "team/join.html", JoinPage(code=code, problem=""), visitor, cacheable=False)
 
 

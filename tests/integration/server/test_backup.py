@@ -262,6 +262,6 @@ def test_the_nightly_unit_and_the_drill_of_the_document(site: Site, postgres_ser
     where = {"PGHOST": server.hostname or "", "PGPORT": str(server.port), "PGUSER": "lethe", "PGDATABASE": "postgres"}
     done = bash(drill, tmp_path, where | {"COLUMNS": "200"})
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "0 are missing" in done.stdout
+    assert "missing: 0" in done.stdout
     assert "storage.restore" in done.stdout
     assert not (tmp_path / "lethe-drill").exists()

@@ -160,7 +160,7 @@ def test_the_path_of_the_docs(
     assert re.search(r"10 scores of our-people: \d+ identical to the bit, \d+ within 1e-9, 0 different", printed), (
         printed
     )
-    assert "10 scores of our-people were replaced" in printed
+    assert "Replaced 10 scores of our-people" in printed
     edition, deletion = hosting.take("9.")
     assert "says all of that already" in host.run([edition.replace("edit our-people", "edit our-people --yes")])
     assert "our-people" in host.run([deletion.replace("delete our-people", "delete our-people --yes")])

@@ -11,14 +11,17 @@ from sqlalchemy.orm import Session
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import Evaluation
+from lethe.server.competitions import disclosure
 from lethe.server.competitions import service as competitions
 from lethe.server.database.engine import Database
 from lethe.server.leaderboard.board_page import BoardPage, TeamRow, board_page, own_row
-from lethe.server.leaderboard.queries import BoardQuery
+from lethe.server.leaderboard.queries import BoardQuery, OwnPlace, own_places
+from lethe.server.leaderboard.rank_reasons import TeamNotRanked, rank_reasons, ranked_team
 from lethe.server.leaderboard.schemas import LeaderboardRow
 from lethe.server.leaderboard.standings import rank_team, rebuild
 from lethe.server.models import Base, Competition, Score, Standing, Submission, Team, TeamMember, User
 from lethe.server.models.times import utc_now
+from lethe.server.pages.board import board
 from tests.prepared_competitions import make_prepared_competition
 from tests.scores import make_score
 
@@ -199,3 +202,47 @@ def test_movement_is_against_the_day_before(session: Session, competition: Compe
     assert moves == {"Team Ann": 0, "Team Dora": 2, "Team Bea": -1, "Team Cleo": -1}
     mine = own_row(session, competition, dora, Evaluation.PUBLIC)
     assert mine == team(found, "Team Dora")
+
+
+def test_an_opened_row_says_who_is_better_and_who_cannot_be_told(session: Session, competition: Competition) -> None:
+    cleo = ranked_team(session, competition, Evaluation.PUBLIC, "Team Cleo")
+    scores = session.scalars(select(Score).where(Score.reference.is_(None))).all()
+    for score in scores:  # Bea's is too noisy to be better than Cleo's
+        if score.final_score == 0.4:
+            score.replicates = [0.4 + 0.1 * (-1) ** group for group in range(16)]
+    session.flush()
+    why = rank_reasons(session, competition, Evaluation.PUBLIC, cleo)
+    assert (why.better, why.alike, why.worse) == (("Team Ann",), ("Team Bea",), ("Team Dora",))
+    assert (why.has_all_above, why.has_all_below) == (True, True)
+
+
+def test_before_the_reveal_only_the_nearest_teams_are_compared(
+    session: Session, competition: Competition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disclosure, "COMPARED_HIDDEN", 1)
+    dora = ranked_team(session, competition, Evaluation.PUBLIC, "Team Dora")
+    why = rank_reasons(session, competition, Evaluation.PUBLIC, dora)
+    assert (why.better, why.alike, why.worse, why.has_all_above) == (("Team Cleo",), (), (), False)
+    competition.revealed_at = START
+    session.flush()
+    assert len(rank_reasons(session, competition, Evaluation.PUBLIC, dora).better) == 3
+
+
+def test_a_row_of_nobody_is_refused(session: Session, competition: Competition) -> None:
+    with pytest.raises(TeamNotRanked, match="Look for it on the leaderboard"):
+        ranked_team(session, competition, Evaluation.PUBLIC, "Team Nobody")
+
+
+def test_the_scale_zooms_to_the_teams_of_a_page(session: Session, competition: Competition) -> None:
+    found = board_page(session, competition, BoardQuery(zoom=True, size=2))
+    assert (found.is_zoomed, found.top) == (True, 0.51)
+    assert [one.label for one in board(found).references] == ["ceiling"]
+    assert board(found).ticks[0].label != "0.00"
+
+
+def test_own_places_name_the_team_and_its_rank(session: Session, competition: Competition) -> None:
+    bea = session.scalars(select(User).where(User.username == "bea")).one()
+    assert own_places(session, bea.id) == {"c": OwnPlace("c", "Team Bea", 2)}
+    competition.revealed_at = START  # the final board has no score of hers
+    session.flush()
+    assert own_places(session, bea.id)["c"].rank is None

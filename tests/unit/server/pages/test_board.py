@@ -37,6 +37,7 @@ def table(*rows: TeamRow | LeaderboardRow) -> BoardPage:
         references=tuple(row for row in rows if isinstance(row, LeaderboardRow)),
         low=min((row.interval.low for row in lines), default=0.0),
         top=max((row.interval.high for row in lines), default=0.0),
+        is_zoomed=False,
         since=NOW,
         found=sum(isinstance(row, TeamRow) for row in rows),
         teams=sum(isinstance(row, TeamRow) for row in rows),

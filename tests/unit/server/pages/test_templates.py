@@ -16,6 +16,7 @@ from lethe.server.pages.deletion.view import DeletionPage
 from lethe.server.pages.errors.view import ErrorsPage
 from lethe.server.pages.host.view import HostPage
 from lethe.server.pages.hosted.view import DetailsPage, HostedPage
+from lethe.server.pages.leaderboard.team_view import TeamRowPage
 from lethe.server.pages.leaderboard.view import LeaderboardPage
 from lethe.server.pages.rendering import PAGES, TEMPLATES, template_environment
 from lethe.server.pages.sources.view import SourcePage, SourcesPage
@@ -41,6 +42,7 @@ VIEWS: dict[str, Any] = {
     "hosted/details.html": DetailsPage,
     "hosted/hosted.html": HostedPage,
     "leaderboard/leaderboard.html": LeaderboardPage,
+    "leaderboard/team.html": TeamRowPage,
     "sources/source.html": SourcePage,
     "sources/sources.html": SourcesPage,
     "specification/edit.html": EditPage,

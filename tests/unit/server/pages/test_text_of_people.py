@@ -200,7 +200,7 @@ def test_pages_and_csv_show_names_as_text(ask: Ask, competition: Context) -> Non
         competition.dispose()  # forget kept boards
         page = ask("/competitions/c/leaderboard").text.replace("<wbr>", "")
         escaped = html.escape(name[:40]).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
-        assert f"<bdi>{escaped}</bdi>" in page
+        assert f" data-open>{escaped}</a></bdi>" in page
         text = ask("/api/v1/competitions/c/leaderboard?format=csv").text
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
         assert rows[0]["team"].removeprefix("'") == name[:40]
