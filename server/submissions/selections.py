@@ -11,7 +11,7 @@ from lethe.server.models.times import utc_now
 from lethe.server.submissions import queries
 from lethe.server.submissions.completion import complete_selected
 
-WHY_NOT = {SubmissionState.FAILED: "failed", SubmissionState.CANCELLED: "was cancelled"}
+WHY_NOT: dict[str, str] = {SubmissionState.FAILED: "failed", SubmissionState.CANCELLED: "was cancelled"}
 
 
 class NotSelectable(Conflict):

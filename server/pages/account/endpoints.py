@@ -120,7 +120,7 @@ def register(
     target = local_path(next, "/account")
     try:
         new = NewUser(username=username, email=email, password=password, invite=invite or None)
-        _, text = create_account(context, new, address=client_address(request.scope), give_access=start_session)
+        _user, text = create_account(context, new, address=client_address(request.scope), give_access=start_session)
     except (RequestError, ValidationError) as error:
         problem = refusal_text(error, NewUser)
         form = _registration_form(context, target, problem=problem, username=username, email=email, invite=invite)
