@@ -9,13 +9,14 @@ from math import inf, sqrt
 
 import numpy as np
 
+from lethe.evaluator.errors import EvaluatorError
 from lethe.evaluator.metrics.pool import Floats
 from lethe.evaluator.metrics.quality import Rule
 from lethe.evaluator.metrics.score import Score
 from lethe.evaluator.metrics.uncertainty import combined_error, interval, jackknife_error
 
 
-class CeilingZero(ValueError):
+class CeilingZero(EvaluatorError, ValueError):
     """A task's ceiling may be zero, so that no score can be divided by it."""
 
 

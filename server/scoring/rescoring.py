@@ -23,7 +23,7 @@ from lethe.server.scoring import queries
 from lethe.server.scoring.recompute import Recomputed, ReportProgress, Stored, recompute, stored_scores
 
 ROUNDS = 5
-KEPT = (*METRIC_COLUMNS, "replicates", "receipt")
+KEPT = (*METRIC_COLUMNS, "replicates", "breakdown", "receipt")
 
 
 class OutputsMissing(Conflict):
