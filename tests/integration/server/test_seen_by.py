@@ -44,6 +44,7 @@ OTHER: dict[str, Any] = {
     "model.module": "other.py",
     "model.options": {"dropout": 0.1},
     "slug": "d",
+    "tasks": [{"name": "x"}],
     "data.source": "digits",
     "data.class_names": [str(number) for number in range(10)],
     "phases.public_start": "2027-03-01T00:00:00Z",
