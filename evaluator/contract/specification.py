@@ -628,7 +628,7 @@ class TaskSpec(Contract):
     """
 
     name: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,39}$", description="Name on boards and in messages")
+        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ,._-]{0,39}$", description="Name on boards and in messages")
     ]
     weight: Annotated[float, Field(gt=0, le=1000, description="Weight in the mean of the tasks' scores")] = 1.0
     data: Annotated[DataSpec, Field(description="As [data]")] = SyntheticFacesSpec()
