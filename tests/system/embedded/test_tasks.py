@@ -120,4 +120,4 @@ def test_from_own_files_to_a_revealed_board_with_three_tasks(embedded: Installat
     verified = embedded.lethe("admin", "rescore", "three", "--verify", check=False)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     embedded.lethe("admin", "competition", "export", "three", str(tmp_path / "archive"))
-    assert len(list((tmp_path / "archive" / "margins").glob("*.npz"))) == 3 * 2
+    assert len(list((tmp_path / "archive" / "margins").glob("*.npz"))) == 2 * 3 * 2  # public and final
