@@ -19,6 +19,7 @@ from lethe.evaluator.contract.prepared_competition import (
     Counts,
     DataManifest,
     Figures,
+    OriginalModel,
     PilotFacts,
     PreparedCompetition,
     PreparedPractice,
@@ -49,7 +50,7 @@ def prepare(
     progress: ReportProgress | None = None,
     look: Look | None = None,
 ) -> PreparedCompetition:
-    """Return the prepared competition, after storing everything that it names.
+    """Return the prepared competition of a specification without tasks, after storing everything that it names.
 
     Makes or reads the hidden and the practice photographs, splits them, writes the bundles and a contact sheet of the
     practice data, trains the original models and the first two oracles of each split in `jobs` processes (default:
@@ -76,16 +77,19 @@ def prepare(
     bundles = {name: _store_bundles(store, hidden, split, spec) for name, split in named.items()}
     practice_bundles, practice_counts = _store_practice(store, practice, spec, practice_side)
 
+    count = spec.evaluation.originals
     banks = {name: bank_identity(spec, visible, evaluation) for name, (visible, evaluation) in bundles.items()}
     orders = [
-        *((bank_identity(spec, *both, ORIGINAL_PARTS), 0) for both in (practice_bundles, *bundles.values())),
+        (bank_identity(spec, *practice_bundles, ORIGINAL_PARTS), 0),
+        *((bank_identity(spec, *both, ORIGINAL_PARTS), index) for both in bundles.values() for index in range(count)),
         *((bank, index) for bank in banks.values() for index in range(FIRST_ORACLES)),
     ]
     with training_pool(jobs) as pool:
         practice_original, *models = fill_banks(orders, store, pool, stage="models", progress=progress)
-    originals, oracles = models[: len(named)], models[len(named) :]
+    originals, oracles = models[: count * len(named)], models[count * len(named) :]
     prepared = {}
-    for place, ((name, split), original) in enumerate(zip(named.items(), originals, strict=True)):
+    for place, (name, split) in enumerate(named.items()):
+        original, *further = originals[place * count : (place + 1) * count]
         mine = oracles[place * FIRST_ORACLES : (place + 1) * FIRST_ORACLES]
         prepared[name] = PreparedSplit(
             visible=bundles[name][0],
@@ -95,6 +99,7 @@ def prepare(
             bank_digest=banks[name].digest,
             counts=count_split(hidden, split),
             figures=_figures(store, hidden, split, original, mine),
+            further_originals=tuple(OriginalModel(checkpoint=one.checkpoint, outputs=one.outputs) for one in further),
         )
     sheet = store.put_named_by_digest(f"data/{digest(practice)[:16]}/contact-sheet", contact_sheet(practice), ".png")
     return PreparedCompetition(

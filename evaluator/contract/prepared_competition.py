@@ -43,6 +43,13 @@ class Counts(Contract):
     classes: int
 
 
+class OriginalModel(Contract):
+    """A further original model of a split, from a seed of its own."""
+
+    checkpoint: ArtifactRef
+    outputs: ArtifactRef
+
+
 class PreparedSplit(Contract):
     """One way to split the hidden photographs. A guest may hold `visible` and `original`; the rest stays trusted."""
 
@@ -53,6 +60,14 @@ class PreparedSplit(Contract):
     bank_digest: str
     counts: Counts
     figures: Figures
+    further_originals: tuple[OriginalModel, ...] = Field(default=(), description="After the first, if it has several")
+
+    def with_original(self, place: int) -> "PreparedSplit":
+        """The split as runs from the original model number `place` see it."""
+        if place == 0:
+            return self
+        own = self.further_originals[place - 1]
+        return self.model_copy(update={"original": own.checkpoint, "original_outputs": own.outputs})
 
 
 class PracticeFile(Contract):
@@ -109,7 +124,7 @@ class NetworkFacts(Contract):
 
 
 class PreparedCompetition(Contract):
-    """The prepared competition."""
+    """The prepared competition: its first task, and the others, which are prepared alike, as `further_tasks`."""
 
     data: DataManifest
     network: NetworkFacts | None = Field(default=None, description="None of competitions from before it was counted")
@@ -119,6 +134,13 @@ class PreparedCompetition(Contract):
     practice: PreparedPractice
     contact_sheet: ArtifactRef = Field(description="Practice photographs; anybody may see it")
     environment: dict[str, str] = Field(description="Versions of python, torch, … that the models were trained under")
+
+    further_tasks: tuple["PreparedCompetition", ...] = Field(default=(), description="After the first, in their order")
+
+    @property
+    def tasks(self) -> tuple["PreparedCompetition", ...]:
+        """Every task as a competition with it alone has it."""
+        return (self.model_copy(update={"further_tasks": ()}), *self.further_tasks)
 
     @property
     def splits(self) -> dict[str, PreparedSplit]:

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from packaging.utils import canonicalize_name
-from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, model_validator
 
 from lethe.evaluator.contract.base import Contract
-from lethe.evaluator.contract.data_sources import DataSpec, SecretSeed, Seed, SyntheticFacesSpec
+from lethe.evaluator.contract.data_sources import AnySource, DataSpec, SecretSeed, Seed, SyntheticFacesSpec
 from lethe.evaluator.contract.faults import FaultCode
 from lethe.evaluator.contract.limits import Limit, Unit
 from lethe.evaluator.contract.networks import BUILT_IN, TORCHVISION, Network
@@ -328,6 +328,16 @@ class EvaluationSpec(Contract):
         Unit.COUNT,
         SeenBy.EVERYBODY,
     ] = 64
+    originals: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=16,
+            description="Original models of each task, from seeds of their own; a submission does all runs from each",
+        ),
+        Unit.COUNT,
+        SeenBy.EVERYBODY,
+    ] = 1
     final_selections: Annotated[
         int,
         Field(ge=1, le=10, description="Submissions that a team may choose for the final evaluation"),
@@ -655,6 +665,28 @@ class TermsSpec(Contract):
     ] = ""
 
 
+TASK_TABLES = ("data", "split", "model", "training")
+
+
+class TaskSpec(Contract):
+    """One of several tasks that every submission is run on: a data set, a forget set, a network and its recipe.
+
+    What a table leaves out comes from the table of that name at the top of the file, except that another `source`, or
+    another `architecture` or `module`, begins a table of its own.
+    """
+
+    name: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ,._-]{0,39}$", description="Name on boards and in messages")
+    ]
+    weight: Annotated[float, Field(gt=0, le=1000, description="Weight in the mean of the tasks' scores")] = 1.0
+    data: Annotated[DataSpec, Field(description="As [data]")] = SyntheticFacesSpec()
+    split: Annotated[SplitSpec, Field(description="As [split]; give two random draws of people seeds of their own")] = (
+        SplitSpec()
+    )
+    model: Annotated[ModelSpec, Field(description="As [model]")] = ModelSpec()
+    training: Annotated[TrainingSpec, Field(description="As [training]")] = TrainingSpec()
+
+
 class LeaveOut(StrEnum):
     """In which files the check leaves out statements of the module that cannot run on a worker, such as a download.
 
@@ -735,6 +767,40 @@ class CompetitionSpec(Contract):
         SeenBy.EVERYBODY,
     ] = False
 
+    tasks: Annotated[
+        tuple[TaskSpec, ...],
+        Field(
+            max_length=16,
+            description="Tasks that every submission is run on, each a table [[tasks]] with a name, a weight and what "
+            "differs from the top in [tasks.data], [tasks.split], [tasks.model] and [tasks.training]; none: the top "
+            "is the only one",
+        ),
+        SeenBy.EVERYBODY,
+    ] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_tasks(cls, document: Any) -> Any:
+        """Give each task what it leaves out, and the top what the first task has."""
+        tasks = document.get("tasks") if isinstance(document, dict) else None
+        if not isinstance(tasks, list | tuple) or not tasks:
+            return document
+        top = {name: _as_table(document[name]) for name in TASK_TABLES if name in document}
+        whole = [_completed(_as_table(task), top) for task in tasks]
+        first = whole[0] if isinstance(whole[0], dict) else {}
+        return document | {name: first[name] for name in TASK_TABLES if name in first} | {"tasks": whole}
+
+    @model_validator(mode="after")
+    def _tasks_possible(self) -> "CompetitionSpec":
+        names = [task.name.casefold() for task in self.tasks]
+        if len(set(names)) < len(names):
+            raise ValueError("tasks: every task needs a name of its own")
+        if self.evaluation.looks and (self.tasks or self.evaluation.originals > 1):
+            raise ValueError("evaluation.looks is for one task with one original: a look sees the first task alone")
+        if len({task.split.final for task in self.tasks}) > 1:
+            raise ValueError("tasks: split.final must be the same for all tasks")
+        return self
+
     @model_validator(mode="after")
     def _possible(self) -> "CompetitionSpec":
         pools = {self.evaluation.runs, self.evaluation.oracles, self.evaluation.ceiling_oracles}
@@ -742,15 +808,10 @@ class CompetitionSpec(Contract):
             raise ValueError("metric.rule = 'competition' needs evaluation.runs = oracles = ceiling_oracles")
         if self.audits.runs > min(pools):
             raise ValueError("audits.runs must not exceed evaluation.runs, oracles and ceiling_oracles")
-        drawn = 0.0 if self.split.forget or self.split.forget_count else self.split.forget_fraction
-        forgotten = drawn * (1 + self.split.final)
-        held_out = forgotten + self.split.validation_fraction + self.split.test_fraction
-        if held_out >= 0.9:
-            raise ValueError("split: forget, validation and test fractions leave less than a tenth to retain")
-        if self.split.forget_class >= self.data.classes:
-            raise ValueError(f"split.forget_class must be one of the classes 0 to {self.data.classes - 1}")
-        if self.split.forget_by == "published" and self.data.source != "casia-surf":
-            raise ValueError("split.forget_by = 'published' is the split of casia-surf, not of other sources")
+        for task in self.tasks:
+            _require_possible(task.split, task.data, f"task '{task.name}': ")
+        if not self.tasks:
+            _require_possible(self.split, self.data)
         return self
 
     @property
@@ -759,13 +820,23 @@ class CompetitionSpec(Contract):
         return getattr(self.data, "class_names", ())
 
     def with_seeds(self, draw: Callable[[], int]) -> "CompetitionSpec":
-        """The specification with every seed that it leaves out taken from `draw`."""
-        changes: dict[str, Contract] = {}
-        if self.split.seed is None:
-            changes["split"] = self.split.model_copy(update={"seed": draw()})
-        if isinstance(self.data, SyntheticFacesSpec) and self.data.seed is None:
-            changes["data"] = self.data.model_copy(update={"seed": draw()})
-        return self.model_copy(update=changes)
+        """The specification with every seed that it leaves out taken from `draw`; tasks that share a table share it."""
+        drawn: dict[str, int] = {}
+
+        def seeded(table: SplitSpec | AnySource) -> SplitSpec | AnySource:
+            """The table with its seed; tables that say the same get the same."""
+            if not isinstance(table, SplitSpec | SyntheticFacesSpec) or table.seed is not None:
+                return table
+            key = table.model_dump_json()
+            if key not in drawn:
+                drawn[key] = draw()
+            return table.model_copy(update={"seed": drawn[key]})
+
+        def tables(part: "CompetitionSpec | TaskSpec") -> dict[str, object]:
+            return {"split": seeded(part.split), "data": seeded(part.data)}
+
+        tasks = tuple(task.model_copy(update=tables(task)) for task in self.tasks)
+        return self.model_copy(update=tables(self) | {"tasks": tasks})
 
     def with_time_budget(self, retrain_wall_s: float) -> "CompetitionSpec":
         """The specification with `run_wall_s` as a share of `retrain_wall_s` seconds, where it asks for one."""
@@ -774,3 +845,35 @@ class CompetitionSpec(Contract):
             return self
         limits = self.limits.model_copy(update={"run_wall_s": round(fraction * retrain_wall_s, 1) or 0.1})
         return self.model_copy(update={"limits": limits})
+
+
+def _as_table(value: Any) -> Any:
+    return value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
+
+
+def _completed(task: Any, top: dict[str, Any]) -> Any:
+    """The task's document with what its tables leave out of those at the top."""
+    if not isinstance(task, dict):
+        return task
+    tables = {name: _merged(name, top.get(name, {}), _as_table(task.get(name, {}))) for name in TASK_TABLES}
+    return task | {name: table for name, table in tables.items() if table != {}}
+
+
+def _merged(name: str, top: Any, own: Any) -> Any:
+    if not isinstance(top, dict) or not isinstance(own, dict):
+        return own or top
+    begins_anew = (
+        name == "data" and "source" in own and own["source"] != top.get("source", SyntheticFacesSpec().source)
+    ) or (name == "model" and {"architecture", "module"} & own.keys())
+    return own if begins_anew else top | own
+
+
+def _require_possible(split: SplitSpec, data: AnySource, of: str = "") -> None:
+    """Raise ValueError, which begins with `of`, where the split of these data cannot be drawn."""
+    drawn = 0.0 if split.forget or split.forget_count else split.forget_fraction
+    if drawn * (1 + split.final) + split.validation_fraction + split.test_fraction >= 0.9:
+        raise ValueError(f"{of}split: forget, validation and test fractions leave less than a tenth to retain")
+    if split.forget_class >= data.classes:
+        raise ValueError(f"{of}split.forget_class must be one of the classes 0 to {data.classes - 1}")
+    if split.forget_by == "published" and data.source != "casia-surf":
+        raise ValueError(f"{of}split.forget_by = 'published' is the split of casia-surf, not of other sources")

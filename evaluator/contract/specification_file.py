@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from lethe.evaluator.contract.data_sources import SOURCES
 from lethe.evaluator.contract.installed import ARCHITECTURES, installed, module_source
 from lethe.evaluator.contract.networks import BUILT_IN
-from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.contract.specification import CompetitionSpec, TaskSpec
 from lethe.evaluator.errors import EvaluatorError
 
 SHIPPED = Path(__file__).with_name("specifications")
@@ -30,7 +30,7 @@ class SpecificationError(EvaluatorError, ValueError):
 def load_specification(source: Path | str) -> CompetitionSpec:
     """The validated specification in a TOML file, or the shipped one of that name; raises SpecificationError.
 
-    Lethe ships `demo`, `digits` and `surf`.
+    Lethe ships `demo`, `digits`, `faces-tasks` and `surf`.
     """
     path, shipped = Path(source), SHIPPED / f"{source}.toml"
     if not path.exists():
@@ -42,6 +42,13 @@ def load_specification(source: Path | str) -> CompetitionSpec:
         text = path.read_text(encoding="utf-8")
         document = {"audits": {}} | tomllib.loads(text)
         document["model"] = _with_source(document.get("model", {}), path)
+        if isinstance(tasks := document.get("tasks"), list):
+            document["tasks"] = [
+                task | {"model": _with_source(task["model"], path)}
+                if isinstance(task, dict) and "model" in task
+                else task
+                for task in tasks
+            ]
         return CompetitionSpec.model_validate(document)
     except (OSError, UnicodeDecodeError) as error:
         raise SpecificationError(f"cannot read {path}: {error}") from error
@@ -81,9 +88,14 @@ def _read_source(module: str, path: Path) -> str:
 
 def _message(path: Path, text: str, faults: Sequence[ErrorDetails]) -> str:
     lines = _lines(text)
-    mistakes = []
+    mistakes: list[tuple[int, str]] = []
+    seen: set[tuple[tuple[str, ...], str]] = set()
     for fault in faults:
         place, what = mistake(fault)
+        within = place[2:] if place[:1] == ("tasks",) else place
+        if (within, what) in seen:  # of the top, which tasks have from there
+            continue
+        seen.add((within, what))
         line = next((lines[place[:end]] for end in range(len(place), 0, -1) if place[:end] in lines), None)
         mistakes.append(
             (line or 0, f"{path}{f':{line}' if line else ''}: {'.'.join(place) or 'specification'}: {what}")
@@ -98,7 +110,10 @@ def mistake(fault: ErrorDetails) -> tuple[tuple[str, ...], str]:
     place = [str(part) for part in fault["loc"]]
     if fault["type"].startswith("union_tag"):
         return (*place, "source"), f"name one of {', '.join(SOURCES)}"
-    source = place.pop(1) if place[:1] == ["data"] and place[1:2] and place[1] in SOURCES else None
+    at = 2 if place[:1] == ["tasks"] else 0
+    source = (
+        place.pop(at + 1) if place[at : at + 1] == ["data"] and {*place[at + 1 : at + 2]} & SOURCES.keys() else None
+    )
     if fault["type"] == "extra_forbidden":
         known = _keys(place[:-1], source)
         near = difflib.get_close_matches(place[-1], known, n=1)
@@ -118,6 +133,8 @@ def _keys(table: Sequence[str], source: str | None) -> list[str]:
     if source is not None:
         return sorted(SOURCES[source].model_fields)
     model: Any = CompetitionSpec
+    if table[:1] == ["tasks"]:
+        model, table = TaskSpec, table[2:]
     for name in table:
         field = model.model_fields.get(name)
         if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
@@ -130,11 +147,15 @@ def _lines(text: str) -> dict[tuple[str, ...], int]:
     """The line, from 1, on which each table and key begins. The text is valid TOML, which tomllib has no lines of."""
     found: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
+    task = -1
     is_inside = False  # of a text over several lines
     for number, line in enumerate(text.splitlines(), 1):
         if not is_inside:
             if header := _TABLE.match(line):
                 table = tuple(part.strip() for part in header[1].split("."))
+                task += table == ("tasks",)
+                if table[0] == "tasks":
+                    table = ("tasks", str(task), *table[1:])
                 found.setdefault(table, number)
             elif key := _KEY.match(line):
                 found.setdefault((*table, *key[1].split(".")), number)

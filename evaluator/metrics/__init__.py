@@ -18,21 +18,36 @@ from lethe.evaluator.metrics.logits import Quantity, cross_entropy, margins, tru
 from lethe.evaluator.metrics.pool import MIN_RUNS, Pool
 from lethe.evaluator.metrics.quality import Rule, competition_bins, epsilon, example_quality, forgetting_quality
 from lethe.evaluator.metrics.score import METRIC_VERSION, Score, evaluate, final_score
+from lethe.evaluator.metrics.tasks import (
+    BetweenOriginals,
+    CeilingZero,
+    CombinedScore,
+    PartScore,
+    TaskScore,
+    combine,
+    require_ceiling,
+)
 from lethe.evaluator.metrics.utility import tug_of_war
 
 __all__ = [
     "METRIC_VERSION",
     "MIN_RUNS",
+    "BetweenOriginals",
     "Calibration",
+    "CeilingZero",
+    "CombinedScore",
     "Comparison",
     "Difference",
     "NormalisedQuality",
+    "PartScore",
     "Pool",
     "Quantity",
     "Rule",
     "Score",
     "ScoreFinding",
+    "TaskScore",
     "calibrate",
+    "combine",
     "compare",
     "competition_bins",
     "competition_epsilon",
@@ -51,6 +66,7 @@ __all__ = [
     "rank_replicates",
     "ranks",
     "replicate_difference",
+    "require_ceiling",
     "true_logits",
     "tug_of_war",
     "untouched_pool",

@@ -42,7 +42,7 @@ def jackknife_error(replicates: ArrayLike) -> Floats:
     return error
 
 
-def t_quantile(degrees: int, level: float = LEVEL) -> float:
+def t_quantile(degrees: float, level: float = LEVEL) -> float:
     """Two-sided quantile of Student's t: 2.131 for 15 degrees of freedom at 95%."""
     return float(scipy.special.stdtrit(degrees, (1 + level) / 2))
 
@@ -62,7 +62,7 @@ def between_identity_variance(values: ArrayLike, identities: ArrayLike) -> float
     return clusters / (clusters - 1) * float((sums**2).sum()) / len(array) ** 2
 
 
-def interval(estimate: float, error: float, degrees: int, *, most: float = inf) -> tuple[float, float]:
+def interval(estimate: float, error: float, degrees: float, *, most: float = inf) -> tuple[float, float]:
     """Two-sided 95% t interval around `estimate`, within what it can be: 0, since no score is negative, and `most`."""
     half = t_quantile(degrees) * error
     return min(max(0.0, estimate - half), most), min(max(0.0, estimate + half), most)

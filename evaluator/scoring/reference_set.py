@@ -25,7 +25,8 @@ from lethe.evaluator.metrics import (
     margins,
 )
 
-KEPT = 2
+KEPT = 8
+"""Of a full bank, one is two pools of margins of 4 MB; a competition has one for each task and original."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +128,9 @@ class ReferenceSets:
 
     def get(self, metric: MetricSpec, against: OraclePools) -> ReferenceSet:
         """Return the reference set, loaded if it is not kept; raises as `load_reference_set` does."""
-        key = f"{against.split.bank_digest} {against.oracles} {against.others} {metric.model_dump_json()}"
+        original = against.split.original_outputs.sha256
+        pools = f"{against.split.bank_digest} {original} {against.oracles} {against.others}"
+        key = f"{pools} {metric.model_dump_json()}"
         reference_set = self._kept.get(key)
         if reference_set is None:
             reference_set = self._kept[key] = load_reference_set(self._artifacts, metric, against)

@@ -557,8 +557,8 @@ def delete_competition(
 
 def _cost(plan: "Plan") -> str:
     text = (
-        f"{count_text(len(plan.submissions), 'submission')} of {count_text(plan.teams, 'team')}, {plan.automatic} of them "
-        f"chosen automatically: {count_text(plan.runs, 'run')}"
+        f"{count_text(len(plan.submissions), 'submission')} of {count_text(plan.teams, 'team')}, "
+        f"{plan.automatic} of them chosen automatically: {count_text(plan.runs, 'run')}"
     )
     if plan.worker_s is None:
         return f"{text}."

@@ -44,7 +44,7 @@ class DataLook:
 
     def finish(self, created: Created) -> tuple[DataWarning, ...]:
         """Write the report, and return all warnings, those of the first models included."""
-        warnings = (*self._warnings(), *figure_warnings(created.prepared))
+        warnings = (*self._warnings(), *figure_warnings(created.spec, created.prepared))
         if self._report is not None:
             page = render_report(self._spec, self._drawn(), prepared=created.prepared, warnings=warnings)
             write_report(self._report, page)

@@ -175,7 +175,8 @@ def describe_competition(facts: CompetitionFacts, announcements: list[Announceme
             if facts.network is None
             else [f"{one.term.lower()}: {one.value}" for one in network_facts(facts.network)]
         ),
-        f"{count_text(facts.runs, 'run')}{stops}; {count_text(facts.final_selections, 'selection')} for the final evaluation",
+        f"{count_text(facts.runs, 'run')}{stops}; "
+        f"{count_text(facts.final_selections, 'selection')} for the final evaluation",
         f"outputs of the runs: {outputs_text(facts.outputs_after_reveal)}",
         f"names of methods: {methods_text(facts.methods_shown)}",
         *(["terms, which you accept before your first upload:", facts.terms.text.strip()] if facts.terms else []),

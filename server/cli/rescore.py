@@ -94,8 +94,8 @@ def _tell(slug: str, found: "Verified", as_json: bool) -> None:
     for line in found.different:
         echo(line)
     typer.echo(
-        f"{count_text(found.scores, 'score')} of {slug}: {found.identical} identical to the bit, {found.close} within 1e-9, "
-        f"{len(found.different)} different"
+        f"{count_text(found.scores, 'score')} of {slug}: {found.identical} identical to the bit, "
+        f"{found.close} within 1e-9, {len(found.different)} different"
     )
 
 

@@ -36,6 +36,9 @@ def print_leaderboard(board: Leaderboard, console: Console | None = None) -> Non
     if console.is_terminal:
         drawn = [whisker(row.score, row.interval.low, row.interval.high, longest) for row in rows]
         columns.append(Column(f"0{longest:>{BAR_WIDTH - 1}.2f}", drawn, 4))
+    for name in dict.fromkeys(name for row in rows for name in row.tasks):
+        cells = [f"{row.tasks[name]:.4f}" if name in row.tasks else "" for row in rows]
+        columns.append(Column(name, cells, 2, right=True))
     if any(row.method or row.link for row in rows):
         methods = [" ".join(part for part in (row.method, row.link) if part) for row in rows]
         columns.append(Column("method", methods, 3, least=SHORTEST_NAME))

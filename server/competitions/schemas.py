@@ -87,6 +87,14 @@ class NetworkView(BaseModel):
     layers: list[str] = Field(description="The names of its parts, in their order")
 
 
+class TaskView(BaseModel):
+    name: str
+    share: float = Field(description="Its part of the score")
+    architecture: str
+    image_size: int
+    classes: int
+
+
 class CompetitionFacts(CompetitionRow):
     description: str
     opened_at: datetime | None
@@ -105,7 +113,9 @@ class CompetitionFacts(CompetitionRow):
     network: NetworkView | None = Field(default=None, description="null from servers of older versions")
     image_size: int
     batch_size: int
-    runs: int = Field(description="How often each submission is run, every time with its own seed")
+    runs: int = Field(description="How often each submission is run, every time with its own seed; on each task")
+    originals: int = Field(default=1, description="Original models of each task; a submission does `runs` from each")
+    tasks: list[TaskView] = Field(default=[], description="What each file is run on; empty: one task, the one above")
     limits: PublicLimits
     quotas: PublicQuotas = Field(description="What a team may send; 0: no limit")
     counts: PublicCounts

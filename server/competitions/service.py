@@ -22,6 +22,7 @@ from lethe.server.competitions.schemas import (
     PublicCounts,
     PublicLimits,
     PublicQuotas,
+    TaskView,
     TermsView,
 )
 from lethe.server.errors import Conflict, NotFound, RequestError
@@ -204,6 +205,8 @@ def facts(session: Session, competition: Competition) -> CompetitionFacts:
         image_size=spec.data.image_size,
         batch_size=spec.evaluation.batch_size,
         runs=spec.evaluation.runs,
+        originals=spec.evaluation.originals,
+        tasks=_tasks(spec),
         limits=PublicLimits.model_validate(spec.limits.model_dump() | spec.dependencies.model_dump()),
         quotas=PublicQuotas.model_validate(spec.quotas.model_dump()),
         counts=_public(prepared.public.counts),
@@ -237,6 +240,20 @@ def _network(spec: CompetitionSpec, prepared: PreparedCompetition) -> NetworkVie
         weights=None if counted is None else counted.weights,
         layers=[] if counted is None else list(counted.layers),
     )
+
+
+def _tasks(spec: CompetitionSpec) -> list[TaskView]:
+    total = sum(task.weight for task in spec.tasks)
+    return [
+        TaskView(
+            name=task.name,
+            share=task.weight / total,
+            architecture=task.model.network.name,
+            image_size=task.data.image_size,
+            classes=task.data.classes,
+        )
+        for task in spec.tasks
+    ]
 
 
 def _public(counts: Counts) -> PublicCounts:

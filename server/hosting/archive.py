@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from lethe import __version__
-from lethe.evaluator.contract.oracle_pools import oracle_pools
+from lethe.evaluator.contract.parts import count_parts, part_pools
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.specification import MetricSpec
 from lethe.evaluator.contract.states import Evaluation
@@ -58,11 +58,11 @@ class FolderInUse(ConfigurationError):
 
 @dataclass(frozen=True)
 class Exported:
-    """A submission with everything to export of it, detached from the database."""
+    """A submission with everything to export of it, detached from the database; `outputs` are those of its parts."""
 
     facts: dict[str, Any]
     source: ArtifactRef
-    outputs: RunOutputs | None
+    outputs: tuple[RunOutputs, ...]
     runs: tuple[Run, ...]
 
 
@@ -113,36 +113,40 @@ def _export(
     _write_tables(folder, facts, exported, boards)
     run_lines: list[list[Any]] = []
     accuracies: dict[str, dict[str, float]] = {}
-    reference_sets: dict[str, ReferenceSet] = {}
-    training_wall_s: dict[str, Floats] = {}
+    reference_sets: dict[tuple[str, int], ReferenceSet] = {}
+    training_wall_s: dict[tuple[str, int], Floats] = {}
     for done, one in enumerate(exported):
         if report is not None:
             report(done, len(exported))
         name, evaluation = one.facts["id"], one.facts["evaluation"]
         _write(folder / "sources" / f"{name}.py", context.artifacts.get(one.source))
-        if one.outputs is None:
-            continue
-        against = oracle_pools(spec, prepared, Evaluation(evaluation))
-        outputs = read_runs(context.artifacts, one.outputs)
-        run_lines += run_rows(one.facts, one.runs, outputs)
-        accuracies[name] = mean_accuracies(outputs)
-        if logits:
-            write_runs(context.artifacts, one.outputs, folder / "outputs" / f"{name}.npz")
-            oracles = folder / "outputs" / f"oracles-{Evaluation(evaluation).reference}.npz"
-            if not oracles.exists():
-                write_oracles(context.artifacts, spec.metric, against, oracles)
-        if not margins:
-            continue
-        if evaluation not in reference_sets:
-            reference_sets[evaluation] = load_reference_set(context.artifacts, spec.metric, against)
-            training_wall_s[evaluation] = retraining_wall_s(context.artifacts, against)
-        reference_set = reference_sets[evaluation]
-        unlearned = reference_set.pool(outputs)
-        run_wall_s = tuple(run.record["wall_s"] for run in one.runs)
-        metric = metric_of_receipt(one.facts["score"]["receipt"], spec.metric)
-        _write_margins(folder / "margins" / f"{name}.npz", reference_set, unlearned, metric)
-        for plot in plot_runs(reference_set, unlearned, run_wall_s, training_wall_s[evaluation]):
-            _write(folder / "plots" / name / f"{plot.name}.svg", plot.svg)
+        pools = part_pools(spec, prepared, Evaluation(evaluation)) if one.outputs else ()
+        for part_outputs, found in zip(one.outputs, pools, strict=True):
+            number, against = found.part.number, found.against
+            runs = tuple(run for run in one.runs if run.part == number)
+            suffix = f"-{number}" if number else ""
+            outputs = read_runs(context.artifacts, part_outputs)
+            run_lines += run_rows(one.facts, runs, outputs)
+            if number == 0:
+                accuracies[name] = mean_accuracies(outputs)
+            if logits:
+                write_runs(context.artifacts, part_outputs, folder / "outputs" / f"{name}{suffix}.npz")
+                oracles = folder / "outputs" / f"oracles-{Evaluation(evaluation).reference}{suffix}.npz"
+                if not oracles.exists():
+                    write_oracles(context.artifacts, spec.metric, against, oracles)
+            if not margins:
+                continue
+            key = (evaluation, number)
+            if key not in reference_sets:
+                reference_sets[key] = load_reference_set(context.artifacts, spec.metric, against)
+                training_wall_s[key] = retraining_wall_s(context.artifacts, against)
+            reference_set = reference_sets[key]
+            unlearned = reference_set.pool(outputs)
+            run_wall_s = tuple(run.record["wall_s"] for run in runs)
+            metric = metric_of_receipt(one.facts["score"]["receipt"], spec.metric)
+            _write_margins(folder / "margins" / f"{name}{suffix}.npz", reference_set, unlearned, metric)
+            for plot in plot_runs(reference_set, unlearned, run_wall_s, training_wall_s[key]):
+                _write(folder / "plots" / f"{name}{suffix}" / f"{plot.name}.svg", plot.svg)
     _write(folder / "submissions.csv", submissions_table((one.facts for one in exported), accuracies).encode())
     _write(folder / "runs.csv", runs_table(run_lines).encode())
     if report is not None:
@@ -168,6 +172,7 @@ def submissions(session: Session, competition: Competition) -> Iterator[Exported
     """Yield all submissions of the competition, oldest first."""
     is_gone = competition.photographs_deleted_at is not None
     former: dict[UUID, list[dict[str, Any]]] = {}
+    count = count_parts(specification(competition))
     for one in queries.former_scores(session, competition):
         former.setdefault(one.score_id, []).append({"until": one.created_at.isoformat(), **score_facts(one)})
     for submission, team, score in queries.submissions_with_scores(session, competition):
@@ -175,7 +180,9 @@ def submissions(session: Session, competition: Competition) -> Iterator[Exported
             facts=_facts(submission, team, score)
             | {"former_scores": [] if score is None else former.get(score.id, [])},
             source=ArtifactRef(key=submission.source_key, sha256=submission.source_sha256),
-            outputs=None if score is None or is_gone else run_outputs(session, submission),
+            outputs=()
+            if score is None or is_gone
+            else tuple(run_outputs(session, submission, part=part) for part in range(count)),
             runs=() if score is None else _runs(session, competition, submission),
         )
 
@@ -183,8 +190,12 @@ def submissions(session: Session, competition: Competition) -> Iterator[Exported
 def _runs(session: Session, competition: Competition, submission: Submission) -> tuple[Run, ...]:
     """Return the runs of the submission's current generation, in the order of their indices."""
     seeds = run_seeds(competition, submission)
-    records = {int(index): record for item in run_items(session, submission) for index, record in item.finished.items()}
-    return tuple(Run(index, seeds[index], record) for index, record in sorted(records.items()))
+    records = {
+        int(index): (item.part, record)
+        for item in run_items(session, submission)
+        for index, record in item.finished.items()
+    }
+    return tuple(Run(index, seeds[index], record, part) for index, (part, record) in sorted(records.items()))
 
 
 def _facts(submission: Submission, team: str, score: Score | None) -> dict[str, Any]:
@@ -235,6 +246,7 @@ def score_facts(score: Score | FormerScore) -> dict[str, Any]:
         "retain_ratio": score.retain_ratio,
         "test_ratio": score.test_ratio,
         "replicates": score.replicates,
+        **({} if score.breakdown is None else {"breakdown": score.breakdown}),
         "receipt": score.receipt,
         **measured,
     }

@@ -32,6 +32,7 @@ class Run:
     index: int
     seed: int
     record: dict[str, Any]
+    part: int = 0
 
 
 def submissions_table(submissions: Iterable[dict[str, Any]], outputs: Mapping[str, Mapping[str, float]]) -> str:

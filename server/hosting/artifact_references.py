@@ -36,7 +36,8 @@ def references(session: Session, but: UUID | None = None) -> Iterator[ArtifactRe
 def bank_references(session: Session, artifacts: ArtifactStore) -> Iterator[ArtifactRef]:
     """Yield the artifacts of all competitions' oracle banks: identity, stored records, what those name, and audits."""
     competitions = [PreparedCompetition.model_validate(stored) for stored in queries.prepared_competitions(session)]
-    banks = {split.bank_digest for prepared in competitions for split in prepared.splits.values()}
+    tasks = [task for prepared in competitions for task in prepared.tasks]
+    banks = {split.bank_digest for task in tasks for split in task.splits.values()}
     banks |= {digest for prepared in competitions for digest in practice_banks(artifacts, prepared)}
     for bank in sorted(banks):
         marks = [key for key in (identity_key(bank), pruned_key(bank)) if artifacts.exists(key)]
@@ -64,7 +65,7 @@ def banks_of(store: ArtifactStore, prepared: dict[str, Any]) -> Iterator[str]:
         if folder == "banks":
             yield rest.partition("/")[0]
     found = PreparedCompetition.model_validate(prepared)
-    yield from (split.bank_digest for split in found.splits.values())
+    yield from (split.bank_digest for task in found.tasks for split in task.splits.values())
     yield from practice_banks(store, found)
 
 

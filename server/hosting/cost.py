@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from lethe.evaluator.contract.counted import count_text
+from lethe.evaluator.contract.parts import task_specs, total_runs
 from lethe.evaluator.contract.prepared_competition import Counts
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.server.hosting.calibration import wanted_oracles
@@ -51,25 +52,33 @@ class Cost:
         return asdict(self)
 
 
+def count_models(spec: CompetitionSpec) -> int:
+    """Return how many models a competition trains: oracles and originals of every split, and those of practice."""
+    tasks, splits = max(1, len(spec.tasks)), 1 + spec.split.final
+    each = splits * (wanted_oracles(spec) + spec.evaluation.originals) + 1
+    return tasks * each + spec.practice.oracles
+
+
 def estimate(
     spec: CompetitionSpec, counts: Counts, season: Season, *, model_s: float, run_s: float, bank_bytes: int
 ) -> Cost:
     """Return what a competition costs whose public split has `counts`; a run can take no more than its limit.
 
-    `model_s` and `run_s` are seconds of one machine for one model and one run.
+    `model_s` and `run_s` are seconds of one machine for one model and one run; of tasks, all are taken to be as the
+    first.
     """
-    splits = 1 + spec.split.final
-    pilot = spec.split.pilot_models if spec.split.difficulty else 0
+    pilot = sum(one.split.pilot_models for one in task_specs(spec) if one.split.difficulty)
     trained_on = counts.retain + counts.forget + counts.validation + counts.test
     pilot_h = pilot * model_s * trained_on / (2 * counts.retain) / 3600
-    models = splits * (wanted_oracles(spec) + 1) + 1 + spec.practice.oracles
+    models = count_models(spec)
     run_s = min(run_s, spec.limits.run_wall_s)
     per_day = min(season.submissions_per_day, spec.quotas.submissions_per_day or season.submissions_per_day)
     submissions = round(season.teams * per_day * season.days)
-    runs = submissions * spec.evaluation.runs
+    each = total_runs(spec)
+    runs = submissions * each
     runs_h = runs * run_s / 3600
     with_looks_h = runs_h / (LOOKS_SAVE[spec.metric.rule] if spec.evaluation.looks else 1)
-    finals_runs = season.teams * spec.evaluation.final_selections * spec.evaluation.runs
+    finals_runs = season.teams * spec.evaluation.final_selections * each
     outputs = (counts.forget + counts.test + counts.retain_sample) * spec.data.classes * FLOAT_BYTES
     machine_days = 24 * season.gpus
     return Cost(
@@ -133,7 +142,7 @@ def in_short(spec: CompetitionSpec, counts: Counts, *, model_s: float) -> str:
     cost = estimate(spec, counts, Season(), model_s=model_s, run_s=model_s / spec.training.epochs, bank_bytes=0)
     return (
         f"cost: {cost.models:,} models, {hours_text(cost.training_h)} of this machine; a submission "
-        f"{spec.evaluation.runs} runs, {hours_text(spec.evaluation.runs * cost.run_s / 3600)} if each does an epoch "
+        f"{total_runs(spec)} runs, {hours_text(total_runs(spec) * cost.run_s / 3600)} if each does an epoch "
         "(lethe admin competition cost has a whole season)"
     )
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from lethe.evaluator.contract.audits import AuditRecord, audit_plan
 from lethe.evaluator.contract.bank import changed_ingredients
 from lethe.evaluator.contract.counted import count_text
-from lethe.evaluator.contract.oracle_pools import oracle_pools
+from lethe.evaluator.contract.parts import task_specs
 from lethe.evaluator.contract.prepared_competition import Counts, PreparedCompetition, PreparedSplit
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import Evaluation
@@ -23,7 +23,7 @@ from lethe.server.context import Context, create_context
 from lethe.server.database.migration import is_empty, migrate, require_newest
 from lethe.server.errors import ConfigurationError
 from lethe.server.hosting import actions, cost, finals
-from lethe.server.hosting.calibration import calibrate, require_seeded, wanted_oracles
+from lethe.server.hosting.calibration import calibrate, require_ready
 from lethe.server.hosting.creation_warnings import figure_warnings, forget_gap
 from lethe.server.hosting.practice_bundles import store_bundle
 from lethe.server.hosting.unfinished_creations import creation_at_work
@@ -93,7 +93,7 @@ def create(
     """
     from lethe.evaluator.banks.audits import audit_original
     from lethe.evaluator.banks.seeding import FIRST_ORACLES
-    from lethe.evaluator.preparation import prepare
+    from lethe.evaluator.task_preparation import prepare_tasks
 
     _require_measures(spec)
     seeded = spec.with_seeds(lambda: secrets.randbits(63))
@@ -102,8 +102,8 @@ def create(
         if existing is not None:
             raise service.CompetitionExists(_differences(existing, spec))
     with creation_at_work(context) as creation:
-        prepared = prepare(seeded, creation.store, files=files, jobs=jobs, progress=progress, look=look)
-        seeded = seeded.with_time_budget(prepared.public.figures.retrain_wall_s)
+        prepared = prepare_tasks(seeded, creation.store, files=files, jobs=jobs, progress=progress, look=look)
+        seeded = seeded.with_time_budget(max(task.public.figures.retrain_wall_s for task in prepared.tasks))
         practice = store_bundle(creation.store, seeded, prepared.practice)
         prepared = prepared.model_copy(update={"practice": practice})
         audit = None
@@ -131,7 +131,7 @@ def _differences(existing: Competition, spec: CompetitionSpec) -> str:
     if not changed:
         return f"A competition called {spec.slug!r} exists. Choose another slug in the specification."
     prepared = service.prepared_once(existing)
-    count = len(prepared.splits) * (wanted_oracles(spec) + 1) + 1 + spec.practice.oracles
+    count = cost.count_models(spec)
     return (
         f"A competition called {spec.slug!r} exists and was made from something else: {'; '.join(changed)}. It goes on "
         f"as it is. A competition made from this file, under another slug, has {count} models to train; one took "
@@ -141,24 +141,18 @@ def _differences(existing: Competition, spec: CompetitionSpec) -> str:
 
 def describe(created: Created) -> str:
     """Return what the host wants to know of a new competition, in a few lines."""
-    data = created.prepared.data
-    lines = [
-        f"{data.source}: {count_text(data.images, 'photograph')}{_people(data.identities, data.images)}; "
-        f"for practice {data.practice_images}{_people(data.practice_identities, data.practice_images)}",
-        f"classes: {min(data.class_counts)} to {max(data.class_counts)} photographs each",
-    ]
-    if data.skipped:
-        lines.append(f"skipped: {data.skipped} file{'s' if data.skipped > 1 else ''} that cannot be used")
-    if (network := created.prepared.network) is not None:
-        name = created.spec.model.network.name
-        lines.append(f"network {name}: {network.weights:,} weights; layers {', '.join(network.layers)}")
-    if (pilot := created.prepared.pilot) is not None:
-        lines.append(
-            f"difficulty {created.spec.split.difficulty}: memorisation {pilot.forget_memorisation:.3f} on the forget "
-            f"set, {pilot.other_memorisation:.3f} elsewhere, by a pilot of {pilot.models} models, "
-            f"{pilot.model_s:.1f} s each"
-        )
-    lines += [line for name, split in created.prepared.splits.items() for line in _describe_split(name, split)]
+    lines = []
+    for spec, prepared, task in zip(
+        task_specs(created.spec),
+        created.prepared.tasks,
+        created.spec.tasks or (None,),
+        strict=True,
+    ):
+        if task is not None:
+            lines.append(f"task {task.name}, weight {task.weight:g}")
+        lines += _describe_task(spec, prepared)
+    if created.spec.evaluation.originals > 1:
+        lines.append(f"{created.spec.evaluation.originals} original models of each split; the first is shown")
     lines.append(_memory(created))
     figures = created.prepared.public.figures
     lines.append(
@@ -167,10 +161,33 @@ def describe(created: Created) -> str:
     )
     if created.audit is not None:
         lines.append(describe_audits(created.spec.audits.runs, [created.audit]))
-    lines.append(cost.in_short(created.spec, created.prepared.public.counts, model_s=figures.retrain_wall_s))
-    lines += [f"warning: {one.text}" for one in figure_warnings(created.prepared)]
+    model_s = sum(task.public.figures.retrain_wall_s for task in created.prepared.tasks) / len(created.prepared.tasks)
+    lines.append(cost.in_short(created.spec, created.prepared.public.counts, model_s=model_s))
+    lines += [f"warning: {one.text}" for one in figure_warnings(created.spec, created.prepared)]
     lines.append(f"next: lethe admin oracles seed {created.spec.slug}")
     return "\n".join(lines)
+
+
+def _describe_task(spec: CompetitionSpec, prepared: PreparedCompetition) -> list[str]:
+    """Return what the host wants to know of a task's data, network and splits."""
+    data = prepared.data
+    lines = [
+        f"{data.source}: {count_text(data.images, 'photograph')}{_people(data.identities, data.images)}; "
+        f"for practice {data.practice_images}{_people(data.practice_identities, data.practice_images)}",
+        f"classes: {min(data.class_counts)} to {max(data.class_counts)} photographs each",
+    ]
+    if data.skipped:
+        lines.append(f"skipped: {data.skipped} file{'s' if data.skipped > 1 else ''} that cannot be used")
+    if (network := prepared.network) is not None:
+        name = spec.model.network.name
+        lines.append(f"network {name}: {network.weights:,} weights; layers {', '.join(network.layers)}")
+    if (pilot := prepared.pilot) is not None:
+        lines.append(
+            f"difficulty {spec.split.difficulty}: memorisation {pilot.forget_memorisation:.3f} on the forget "
+            f"set, {pilot.other_memorisation:.3f} elsewhere, by a pilot of {pilot.models} models, "
+            f"{pilot.model_s:.1f} s each"
+        )
+    return lines + [line for name, split in prepared.splits.items() for line in _describe_split(name, split)]
 
 
 def describe_audits(runs: int, measured: Sequence[AuditRecord]) -> str:
@@ -221,9 +238,9 @@ def _people(identities: int, images: int) -> str:
 
 
 def open_competition(context: Context, slug: str) -> Competition:
-    """Publish the competition, or open it again; raises NotSeeded while oracles are missing."""
+    """Publish the competition, or open it again; raises NotSeeded while oracles are missing, and CeilingTooLow."""
     spec, prepared = _stored(context, slug)
-    require_seeded(context.artifacts, spec, prepared.public)
+    require_ready(context.artifacts, spec, prepared, Evaluation.PUBLIC)
     with context.database.write() as session:
         return actions.open_competition(session, slug)
 
@@ -231,7 +248,7 @@ def open_competition(context: Context, slug: str) -> Competition:
 def plan_finals(context: Context, slug: str) -> finals.Plan:
     """Return what the final evaluation would run; raises NotSeeded while its oracles are missing."""
     spec, prepared = _stored(context, slug)
-    require_seeded(context.artifacts, spec, oracle_pools(spec, prepared, Evaluation.FINAL).split)
+    require_ready(context.artifacts, spec, prepared, Evaluation.FINAL)
     with context.database.read() as session:
         return finals.plan(session, service.get_competition(session, slug))
 
@@ -239,7 +256,7 @@ def plan_finals(context: Context, slug: str) -> finals.Plan:
 def start_finals(context: Context, slug: str) -> finals.Progress:
     """Queue the final evaluations and store the reference rows of their board; repeated, return the progress."""
     spec, prepared = _stored(context, slug)
-    require_seeded(context.artifacts, spec, oracle_pools(spec, prepared, Evaluation.FINAL).split)
+    require_ready(context.artifacts, spec, prepared, Evaluation.FINAL)
     with context.database.write() as session:
         found = finals.start(session, slug)
         competition = service.get_competition(session, slug)
@@ -253,7 +270,7 @@ def start_finals(context: Context, slug: str) -> finals.Progress:
 def start_benchmark(context: Context, slug: str) -> Competition:
     """Take uploads to a revealed competition as a benchmark; raises NotSeeded if public oracles are missing."""
     spec, prepared = _stored(context, slug)
-    require_seeded(context.artifacts, spec, prepared.public)
+    require_ready(context.artifacts, spec, prepared, Evaluation.PUBLIC)
     with context.database.write() as session:
         return actions.start_benchmark(session, slug)
 

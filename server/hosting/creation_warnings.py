@@ -1,17 +1,19 @@
 """What the first models of a competition say of its data."""
 
 from lethe.evaluator.contract.data_review import DataWarning
+from lethe.evaluator.contract.parts import task_splits
 from lethe.evaluator.contract.prepared_competition import PreparedCompetition, PreparedSplit
+from lethe.evaluator.contract.specification import CompetitionSpec
 
 LEAST_GAP = 0.15
 
 
-def figure_warnings(prepared: PreparedCompetition) -> tuple[DataWarning, ...]:
+def figure_warnings(spec: CompetitionSpec, prepared: PreparedCompetition) -> tuple[DataWarning, ...]:
     """Return a warning for each split with little to unlearn, or whose original model has learned little."""
     return tuple(
         found
-        for name, split in prepared.splits.items()
-        for found in (_gap(name, split), _majority(name, split))
+        for name, one in task_splits(spec, prepared).items()
+        for found in (_gap(name, one.split), _majority(name, one.split))
         if found
     )
 

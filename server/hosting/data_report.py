@@ -65,7 +65,7 @@ def render_report(
 
 
 def _cost(spec: CompetitionSpec, review: DataReview | None, prepared: PreparedCompetition | None) -> Cost:
-    models = (1 + spec.split.final) * wanted_oracles(spec) + spec.practice.oracles
+    models = max(1, len(spec.tasks)) * (1 + spec.split.final) * wanted_oracles(spec) + spec.practice.oracles
     return Cost(
         models=models,
         model_s=None if prepared is None else prepared.public.figures.retrain_wall_s,

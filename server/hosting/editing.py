@@ -25,7 +25,7 @@ _UNTIL_SUBMISSIONS = (_MEASURED, _COUNTED, _PROMISED)
 # fits counts, and what is not listed may change.
 _RULES: tuple[tuple[str, str | None], ...] = (
     ("data.class_names", None),
-    *((table, _MADE) for table in ("data", "split", "practice", "model", "training", "evaluation", "audits")),
+    *((table, _MADE) for table in ("data", "split", "practice", "model", "training", "evaluation", "audits", "tasks")),
     ("metric", "scores were computed by it: lethe admin rescore --rule computes all of them anew"),
     ("limits.upload_bytes", None),
     ("limits.log_bytes", None),
@@ -183,6 +183,9 @@ def _differences(before: dict[str, Any], after: dict[str, Any], table: str = "")
         old, key = before.get(name), f"{table}{name}"
         if isinstance(value, dict) and isinstance(old, dict):
             yield from _differences(old, value, f"{key}.")
+        elif key == "tasks" and isinstance(old, list) and len(value) == len(old):
+            for place, (mine, yours) in enumerate(zip(old, value, strict=True)):
+                yield from _differences(mine, yours, f"{key}.{place}.")
         elif value != old:
             yield Change(key, old, value)
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from lethe.evaluator.contract.parts import total_runs
 from lethe.evaluator.contract.states import Evaluation, SubmissionState
 from lethe.server.audit_log.events import record
 from lethe.server.competitions.phases import Phase, phase
@@ -58,14 +59,14 @@ class Progress:
 
 def plan(session: Session, competition: Competition) -> Plan:
     """Return what `start` would run: what each team selected, or else its best scores; of no disqualified team."""
-    spec = specification(competition).evaluation
-    chosen = queries.final_candidates(session, competition, selections=spec.final_selections)
+    spec = specification(competition)
+    chosen = queries.final_candidates(session, competition, selections=spec.evaluation.final_selections)
     ids = tuple(row.id for row in chosen)
     return Plan(
         submissions=ids,
         teams=len({row.team_id for row in chosen}),
         automatic=sum(bool(row.is_automatic) for row in chosen),
-        runs=len(ids) * spec.runs,
+        runs=len(ids) * total_runs(spec),
         worker_s=_run_seconds(session, ids),
     )
 
@@ -112,7 +113,7 @@ def _queue(session: Session, competition: Competition, origin: Submission) -> No
         upload_sha256=origin.upload_sha256,
         check_report=origin.check_report,  # its packages are those of every run
         is_charged=False,
-        runs_total=spec.evaluation.runs,
+        runs_total=total_runs(spec),
         deadline_at=deadline(spec),
     )
     session.add(final)

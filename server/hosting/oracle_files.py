@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from lethe.evaluator.artifacts.oracles import trained_indices
+from lethe.evaluator.contract.parts import task_splits
 from lethe.server.audit_log.events import record
 from lethe.server.competitions import service
 from lethe.server.context import Context
@@ -46,10 +47,10 @@ def import_oracles(
         count = import_models(
             given,
             bank.identity,
-            prepared.splits[split],
+            task_splits(spec, prepared)[split].split,
             context.artifacts,
             most=bank.wanted,
-            checks_margins=not spec.split.forget,
+            checks_margins=not bank.spec.split.forget,
             jobs=jobs,
             progress=progress,
         )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from lethe.evaluator.artifacts.oracles import read_identity, trained_indices
 from lethe.evaluator.contract.audits import audit_plan, audited_oracles
 from lethe.evaluator.contract.bank import BankIdentity, practice_bank
+from lethe.evaluator.contract.parts import task_splits
 from lethe.evaluator.contract.prepared_competition import PreparedCompetition
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import WorkState
@@ -56,10 +57,11 @@ class ModelsFailed(Conflict):
 @dataclass(frozen=True)
 class Bank:
     """One bank of a competition: `oracles` to compare with, and `ceiling` others that are scored against them. The
-    first `audits` of each are for audits.
+    first `audits` of each are for audits. `spec` is that of its task.
     """
 
     split: str
+    spec: CompetitionSpec
     identity: BankIdentity
     oracles: int
     ceiling: int
@@ -95,16 +97,20 @@ def competition_banks(context: Context, slug: str) -> list[Bank]:
     banks = [
         Bank(
             split=name,
-            identity=read_identity(context.artifacts, split.bank_digest),
+            spec=one.spec,
+            identity=read_identity(context.artifacts, one.split.bank_digest),
             oracles=spec.evaluation.oracles,
             ceiling=spec.evaluation.ceiling_oracles,
             audits=spec.audits.runs,
         )
-        for name, split in prepared.splits.items()
+        for name, one in task_splits(spec, prepared).items()
     ]
     if spec.practice.oracles:
         identity = practice_bank(banks[0].identity, prepared.practice)
-        banks.append(Bank(split=PRACTICE, identity=identity, oracles=spec.practice.oracles, ceiling=0, audits=0))
+        own = Bank(
+            split=PRACTICE, spec=banks[0].spec, identity=identity, oracles=spec.practice.oracles, ceiling=0, audits=0
+        )
+        banks.append(own)
     return banks
 
 
@@ -232,10 +238,10 @@ def require_unchanged(context: Context, slug: str, banks: Sequence[Bank]) -> Non
     """Raise BankChanged, with what changed and what that costs, unless the banks are what would be made now."""
     from lethe.evaluator.banks.identity import bank_identity, differences
 
-    spec, prepared = _stored(context, slug)
+    _, prepared = _stored(context, slug)
     for bank in banks:
         made = bank.identity
-        now = bank_identity(spec, made.visible, made.evaluation)
+        now = bank_identity(bank.spec, made.visible, made.evaluation)
         if now.digest != made.digest:
             models = sum(one.wanted + 1 for one in banks)
             hours = models * prepared.public.figures.retrain_wall_s / 3600 / (os.cpu_count() or 1)

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from lethe.evaluator.artifacts import ArtifactStore
 from lethe.evaluator.artifacts.oracles import trained_indices
+from lethe.evaluator.contract.parts import task_splits
 from lethe.evaluator.contract.states import Evaluation
 from lethe.server.accounts.roles import hosts
 from lethe.server.audit_log.events import list_events
@@ -73,6 +74,7 @@ def overview(context: Context, slug: str) -> Overview:
     with context.database.read() as session:
         competition = service.get_competition(session, slug, drafts=True)
         prepared = service.prepared_once(competition)
+        splits = task_splits(service.specification(competition), prepared)
         events, _ = list_events(session, competition_id=competition.id, cursor=None, limit=EVENTS)
         practice = {} if prepared.practice.counts is None else {"practice": prepared.practice.counts.model_dump()}
         return Overview(
@@ -83,8 +85,8 @@ def overview(context: Context, slug: str) -> Overview:
             hosts=hosts(session, competition),
             dates={name: at for name in DATES if (at := getattr(competition, name)) is not None},
             photographs=prepared.data.images,
-            counts={name: split.counts.model_dump() for name, split in prepared.splits.items()} | practice,
-            figures={name: split.figures.model_dump() for name, split in prepared.splits.items()},
+            counts={name: one.split.counts.model_dump() for name, one in splits.items()} | practice,
+            figures={name: one.split.figures.model_dump() for name, one in splits.items()},
             banks=_banks(context.artifacts, competition),
             teams=service.row(session, competition).teams,
             submissions={one.value: found for one in Evaluation if (found := _states(session, competition, one))},
@@ -99,8 +101,8 @@ def _banks(store: ArtifactStore, competition: Competition) -> list[BankFill]:
         return []
     spec, prepared = service.specification(competition), service.prepared_competition(competition)
     banks = [
-        BankFill(name, len(trained_indices(store, split.bank_digest)), wanted_oracles(spec))
-        for name, split in prepared.splits.items()
+        BankFill(name, len(trained_indices(store, one.split.bank_digest)), wanted_oracles(spec))
+        for name, one in task_splits(spec, prepared).items()
     ]
     bundle = prepared.practice.bundle
     published = 0 if bundle is None else bundle.oracles

@@ -48,7 +48,8 @@ def find_waste(context: Context, *, older_than: timedelta, now: datetime | None 
     cutoff = (now or utc_now()) - older_than
     listed = {artifact.key: artifact for artifact in context.artifacts.entries(FOLDER)}
     with context.database.read() as session:
-        superseded = {pack.key for pack in queries.superseded_packs(session, cutoff)}
+        packs = queries.superseded_packs(session, cutoff)
+        superseded = {key for pack in packs for key in (pack.key, *(ref.key for ref in refs_in(pack.further)))}
         ended = {ref.key for item in _useless_items(session, cutoff) for ref in refs_in(item.finished)}
         needed = {ref.key for ref in references(session)} - superseded - ended
     unreferenced = [key for key, artifact in listed.items() if artifact.modified_at < cutoff and key not in needed]

@@ -289,6 +289,9 @@ def documents_with_references(session: Session, but: UUID | None = None) -> Iter
     plots = select(Score.plots).where(Score.plots.is_not(None), *_others(Score.competition_id, but))
     yield from session.scalars(plots).yield_per(_ROWS_AT_ONCE)
     yield from session.scalars(select(OverviewPlot.plot).where(*_others(OverviewPlot.competition_id, but)))
+    further = select(OutputPack.further).join(Submission, Submission.id == OutputPack.submission_id)
+    has_further = further.where(OutputPack.further.is_not(None), *_others(Submission.competition_id, but))
+    yield from session.scalars(has_further).yield_per(_ROWS_AT_ONCE)
     finished = select(WorkItem.finished).where(*_others(WorkItem.competition_id, but))
     yield from session.scalars(finished).yield_per(_ROWS_AT_ONCE)
 

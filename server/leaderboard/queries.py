@@ -26,7 +26,7 @@ from lethe.evaluator.contract.states import Evaluation
 from lethe.server.database.statements import prepared
 from lethe.server.models import Competition, Score, Standing, Submission, Team, TeamMember, User
 
-_NUMBERS = (Score.final_score, Score.interval_low, Score.interval_high, Score.shown_measures)
+_NUMBERS = (Score.final_score, Score.interval_low, Score.interval_high, Score.shown_measures, Score.breakdown)
 
 
 class BoardOrder(StrEnum):

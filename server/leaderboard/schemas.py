@@ -25,11 +25,31 @@ class LeaderboardRow(BaseModel):
         default_factory=dict,
         description="Values of the measures that the host shows beside the score, rounded as it is; null: absent",
     )
+    tasks: dict[str, float] = Field(
+        default_factory=dict,
+        description="The normalised score of each task by name, rounded as the score is; empty without tasks",
+    )
     public_rank: int | None = Field(default=None, description="On the final board: the team's rank on the public one")
     method: str | None = Field(
         default=None, description="What the team calls the method of its best submission, where the host shows it"
     )
     link: str | None = Field(default=None, description="To its paper or code: http or https; Lethe does not check it")
+
+
+class TaskScoreView(BaseModel):
+    """What one task contributes to a score."""
+
+    name: str
+    share: float = Field(description="Its part of the score")
+    score: float = Field(description="Relative to the task's ceiling")
+    interval: IntervalView = Field(description="95% interval of the task's score")
+
+
+class OriginalsView(BaseModel):
+    """What the draw of the original models adds to the error of a score; the interval of the score covers it."""
+
+    standard_error: float
+    degrees: int = Field(description="Degrees of freedom: the number of originals less one")
 
 
 class ColumnView(BaseModel):

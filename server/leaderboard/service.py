@@ -16,7 +16,7 @@ from lethe.server.competitions.service import get_competition, shows_methods
 from lethe.server.errors import NotFound
 from lethe.server.http.csv_table import csv_table
 from lethe.server.leaderboard import queries
-from lethe.server.leaderboard.schemas import ColumnView, IntervalView, Leaderboard, LeaderboardRow
+from lethe.server.leaderboard.schemas import ColumnView, IntervalView, Leaderboard, LeaderboardRow, TaskScoreView
 from lethe.server.leaderboard.standings import is_frozen
 from lethe.server.models import Competition
 
@@ -121,10 +121,29 @@ def team_row(row: Row[Any], shows: BesideScores) -> LeaderboardRow:
         last_scored_at=None if row.last_scored_at is None else round_time(row.last_scored_at),
         reference=None,
         measures=rounded(row.shown_measures) if shows.measures else {},
+        tasks={task.name: task.score for task in task_scores(row.breakdown)},
         public_rank=row.public_rank,
         method=row.method if shows.methods else None,
         link=row.link if shows.methods else None,
     )
+
+
+def task_scores(breakdown: Mapping[str, Any] | None) -> list[TaskScoreView]:
+    """Return what each task gave, rounded as scores are; nothing of a score without tasks."""
+    return [
+        TaskScoreView(
+            name=task["name"],
+            share=task["share"],
+            score=round_score(task["score"]),
+            interval=IntervalView(low=round_score(task["interval"][0]), high=round_score(task["interval"][1])),
+        )
+        for task in (breakdown or {}).get("tasks", ())
+    ]
+
+
+def task_names(rows: Iterable[LeaderboardRow]) -> list[str]:
+    """Return the tasks that the rows have scores of, in their order."""
+    return list(dict.fromkeys(name for row in rows for name in row.tasks))
 
 
 def rounded(values: Mapping[str, float | None]) -> dict[str, float | None]:
@@ -166,6 +185,7 @@ def _reference_row(name: str, score: Row[Any], kind: str, with_measures: bool) -
         last_scored_at=None,
         reference=kind,
         measures=rounded(score.shown_measures) if with_measures else {},
+        tasks={task.name: task.score for task in task_scores(score.breakdown)},
     )
 
 
@@ -174,10 +194,11 @@ def _interval(score: Row[Any]) -> IntervalView:
 
 
 def as_csv(board: Leaderboard) -> str:
-    """Return the board as CSV with a header, the host's measures last; reference rows have an empty rank."""
+    """Return the board as CSV with a header, the host's measures and the tasks last; references have an empty rank."""
+    tasks = task_names(board.rows)
     keys = [column.key for column in board.columns]
     return csv_table(
-        (*CSV_COLUMNS, *keys),
+        (*CSV_COLUMNS, *keys, *(f"task {name}" for name in tasks)),
         (
             [
                 row.rank,
@@ -192,6 +213,7 @@ def as_csv(board: Leaderboard) -> str:
                 row.method,
                 row.link,
                 *(row.measures.get(key) for key in keys),
+                *(row.tasks.get(name) for name in tasks),
             ]
             for row in board.rows
         ),

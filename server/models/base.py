@@ -10,6 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from lethe.server.models.times import UtcDateTime, utc_now
 
+NULLABLE_JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 EVALUATION = String(9).with_variant(String(8), "sqlite")
 """An Evaluation. SQLite keeps no lengths, and would have to write whole tables anew to change a declared one."""
 

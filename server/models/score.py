@@ -4,12 +4,11 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lethe.evaluator.contract.states import Evaluation
-from lethe.server.models.base import EVALUATION, Base, Entity
+from lethe.server.models.base import EVALUATION, NULLABLE_JSON, Base, Entity
 
 METRIC_COLUMNS = ("final_score", "interval_low", "interval_high", "forgetting_quality", "retain_ratio", "test_ratio")
 _UNDRAWN = text("plots IS NULL AND submission_id IS NOT NULL")
@@ -17,7 +16,10 @@ _UNMEASURED = text("measures IS NULL OR measures_asked")
 
 
 class ScoreNumbers:
-    """Columns for the numbers of a metric, and for the receipt with their inputs."""
+    """Columns for the numbers of a metric, and for the receipt with their inputs.
+
+    `breakdown` is an evaluator.scoring.parts.Breakdown, what each task and original gave; NULL of a score of one part.
+    """
 
     final_score: Mapped[float]
     interval_low: Mapped[float]
@@ -26,6 +28,7 @@ class ScoreNumbers:
     retain_ratio: Mapped[float]
     test_ratio: Mapped[float]
     replicates: Mapped[list[Any]]
+    breakdown: Mapped[dict[str, Any] | None] = mapped_column(NULLABLE_JSON, default=None)
     receipt: Mapped[dict[str, Any]]
 
 
@@ -53,12 +56,8 @@ class Score(ScoreNumbers, Entity):
     evaluation: Mapped[str] = mapped_column(EVALUATION, default=Evaluation.PUBLIC)
     generation: Mapped[int] = mapped_column(default=0)
     reference: Mapped[str | None] = mapped_column(String(16), default=None)
-    plots: Mapped[list[Any] | None] = mapped_column(
-        JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql"), deferred=True, default=None
-    )
-    measures: Mapped[dict[str, Any] | None] = mapped_column(
-        JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql"), deferred=True, default=None
-    )
+    plots: Mapped[list[Any] | None] = mapped_column(NULLABLE_JSON, deferred=True, default=None)
+    measures: Mapped[dict[str, Any] | None] = mapped_column(NULLABLE_JSON, deferred=True, default=None)
     shown_measures: Mapped[dict[str, Any]] = mapped_column(default=dict)
     measures_asked: Mapped[bool] = mapped_column(default=False, server_default=false())
 

@@ -16,7 +16,8 @@ def _partial_index(name: str, *columns: str, where: str) -> Index:
 
 
 class WorkItem(Leased, Entity):
-    """`finished` maps a run index (as text) to its stored record; it has the `run_count` runs from `first_run` on.
+    """`finished` maps a run index (as text) to its stored record; it has the `run_count` runs from `first_run` on, all
+    of them of the `part` (`lethe.evaluator.contract.parts`).
 
     `turn` is its place in the fair order of its competition and stage (`lethe.server.queue.fair_order`). `attempt`
     counts claims since a run last finished, `losses` all holders that fell silent, `faults` all that failed by a
@@ -43,6 +44,7 @@ class WorkItem(Leased, Entity):
     chunk: Mapped[int]
     first_run: Mapped[int]
     run_count: Mapped[int]
+    part: Mapped[int] = mapped_column(default=0)
     turn: Mapped[int] = mapped_column(BigInteger)
     attempt: Mapped[int] = mapped_column(default=0)
     losses: Mapped[int] = mapped_column(default=0)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from lethe.evaluator.contract.parts import total_runs
 from lethe.evaluator.contract.practice import FEWEST_RUNS
 from lethe.evaluator.contract.practice_score import FURTHER_LIMIT_S
 from lethe.evaluator.contract.specification import CompetitionSpec
@@ -34,8 +35,9 @@ def longest_s(spec: CompetitionSpec) -> float:
     check_s = spec.dependencies.install_wall_s + spec.evaluation.check_runs * (check_run_wall_s(spec) + OUTPUTS_S)
     if spec.practice.oracles:
         check_s += FURTHER_LIMIT_S + (FEWEST_RUNS - spec.evaluation.check_runs) * OUTPUTS_S
-    each_s = spec.evaluation.runs * spec.limits.run_wall_s
-    runs_s = min(each_s, spec.limits.total_wall_s or each_s) + spec.evaluation.runs * OUTPUTS_S
+    runs = total_runs(spec)
+    each_s = runs * spec.limits.run_wall_s
+    runs_s = min(each_s, spec.limits.total_wall_s or each_s) + runs * OUTPUTS_S
     audits_s = spec.audits.runs * spec.audits.wall_s
     return WAITING_S + ATTEMPTS * (check_s + runs_s + audits_s + SCORING_S)
 

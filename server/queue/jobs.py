@@ -12,6 +12,7 @@ from lethe.evaluator.contract.audits import audit_plan
 from lethe.evaluator.contract.batch_counts import batch_note
 from lethe.evaluator.contract.hidden_estimates import hidden_scale
 from lethe.evaluator.contract.oracle_pools import oracle_pools
+from lethe.evaluator.contract.parts import parts as evaluation_parts
 from lethe.evaluator.contract.practice import FEWEST_RUNS
 from lethe.evaluator.contract.prepared_competition import ArtifactRef, PreparedCompetition
 from lethe.evaluator.contract.specification import CompetitionSpec
@@ -84,6 +85,7 @@ class JobParts:
     worker: str
     first_run: int
     run_count: int
+    part: int
     finished: dict[str, Any]
     submission_id: UUID
     generation: int
@@ -124,11 +126,13 @@ def _prepared(text: str) -> PreparedCompetition:
 
 def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> Job:
     """The job of a leased check or run item; runs that are finished already are left out."""
-    spec, prepared = parts.specification, parts.prepared
+    whole, prepared = parts.specification, parts.prepared
+    own = evaluation_parts(whole)[parts.part]
+    spec, prepared = own.spec, prepared.tasks[own.task]
     stage = typing.cast(Literal[Stage.CHECK, Stage.RUN], Stage(parts.stage))
     is_hidden = stage is Stage.RUN
     evaluation = Evaluation(parts.evaluation)
-    split = oracle_pools(spec, prepared, evaluation).split
+    split = oracle_pools(spec, prepared, evaluation).split.with_original(own.original)
     data = split if is_hidden else prepared.practice
     secret = run_secret(evaluation, public=parts.secret, final=parts.final_secret, benchmark=parts.benchmark_secret)
     source = seed_source(parts.seed_rule, parts.upload_sha256 or parts.source_sha256)
@@ -175,7 +179,7 @@ def build_job(parts: JobParts, *, lease_s: float, wall_left_s: float | None) -> 
         packages=parts.packages if is_hidden else None,
         runs=tuple(order(index) for index in indices if str(index) not in parts.finished),
         wall_left_s=wall_left_s,
-        audit=audit_plan(spec, split) if is_hidden and parts.first_run < spec.audits.runs else None,
+        audit=audit_plan(spec, split) if is_hidden and parts.first_run < whole.audits.runs else None,
     )
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.faults import Fault
+from lethe.evaluator.contract.parts import Chunk, chunks
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import OPEN_WORK_STATES, Evaluation, Owner, Stage, SubmissionState, WorkState
 from lethe.server.competitions.disclosure import last_step, shown_from
@@ -46,15 +47,15 @@ def advance(
     items = {} if is_new else _stored_items(session, submission)
     check = items.get((Stage.CHECK, 0))
     until = _runs_until(submission, spec, items)
-    firsts = range(0, until, spec.evaluation.chunk_runs)
-    chunks = [items.get((Stage.RUN, chunk)) for chunk in range(len(firsts))]
+    wanted = list(chunks(spec, until))
+    stored = [items.get((Stage.RUN, number)) for number in range(len(wanted))]
     is_checked = submission.evaluation == Evaluation.FINAL or (check is not None and check.state == WorkState.DONE)
     if not is_checked:
         submissions.move(submission, transition, SubmissionState.QUEUED)
         _ensure_item(session, submission, Stage.CHECK, check, run_count=spec.evaluation.check_runs)
-    elif any(chunk is None or chunk.state != WorkState.DONE for chunk in chunks):
+    elif any(chunk is None or chunk.state != WorkState.DONE for chunk in stored):
         submissions.move(submission, transition, SubmissionState.RUNNING)
-        _ensure_chunks(session, submission, spec, chunks)
+        _ensure_chunks(session, submission, wanted, stored)
     elif until < submission.runs_total and submission.stopped_after is None:
         if submission.state != SubmissionState.RUNNING:
             submissions.move(submission, transition, SubmissionState.RUNNING)
@@ -116,16 +117,21 @@ def _ensure_score(session: Session, submission: Submission, spec: CompetitionSpe
 
 
 def _ensure_chunks(
-    session: Session, submission: Submission, spec: CompetitionSpec, chunks: list[StoredItem | None]
+    session: Session, submission: Submission, wanted: list[Chunk], stored: list[StoredItem | None]
 ) -> None:
-    size = spec.evaluation.chunk_runs
-    turn = _next_turn(session, submission, Stage.RUN) - chunks.index(None) * size if None in chunks else 0
-    for chunk, item in enumerate(chunks):
+    turn = _next_turn(session, submission, Stage.RUN) - wanted[stored.index(None)].first if None in stored else 0
+    for number, (chunk, item) in enumerate(zip(wanted, stored, strict=True)):
         if item is None or item.state != WorkState.DONE:
-            first = chunk * size
-            runs = min(size, submission.runs_total - first)
             _ensure_item(
-                session, submission, Stage.RUN, item, run_count=runs, turn=turn + first, chunk=chunk, first_run=first
+                session,
+                submission,
+                Stage.RUN,
+                item,
+                run_count=chunk.count,
+                turn=turn + chunk.first,
+                chunk=number,
+                first_run=chunk.first,
+                part=chunk.part,
             )
 
 
@@ -139,6 +145,7 @@ def _ensure_item(
     turn: int | None = None,
     chunk: int = 0,
     first_run: int = 0,
+    part: int = 0,
     available_at: datetime | None = None,
 ) -> None:
     """Add the item, or reopen it if it has ended."""
@@ -156,6 +163,7 @@ def _ensure_item(
             chunk=chunk,
             first_run=first_run,
             run_count=run_count,
+            part=part,
             turn=_next_turn(session, submission, stage) if turn is None else turn,
             available_at=available_at,
         )

@@ -244,6 +244,7 @@ def job_columns() -> Columns:
         WorkItem.worker,
         WorkItem.first_run,
         WorkItem.run_count,
+        WorkItem.part,
         WorkItem.finished,
         WorkItem.submission_id,
         WorkItem.generation,

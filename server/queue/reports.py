@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.counted import count_text
 from lethe.evaluator.contract.faults import Fault, FaultCode
+from lethe.evaluator.contract.parts import chunks
 from lethe.evaluator.contract.prepared_competition import PreparedCompetition
 from lethe.evaluator.contract.states import Owner, Stage
 from lethe.evaluator.contract.work import (
@@ -184,8 +185,8 @@ def _go_on(session: Session, submission: Submission, item: WorkItem) -> Reported
     spec = specification(session.get_one(Competition, submission.competition_id))
     if item.stage == Stage.CHECK:
         advance(session, submission, spec, OfSubmission.CHECK_PASSED)
-        chunks = -(-submission.runs_total // spec.evaluation.chunk_runs)
-        return Reported(accepted=True, waits=Stage.RUN, count=chunks)
+        count = sum(1 for _ in chunks(spec, submission.runs_total))
+        return Reported(accepted=True, waits=Stage.RUN, count=count)
     if (wall_left_s(session, submission.id, submission.generation, spec.limits) or 0.0) < 0:
         fail(session, submission, OfSubmission.FAILED, Fault(code=FaultCode.TIMEOUT))
     else:

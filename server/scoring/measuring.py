@@ -80,8 +80,9 @@ def next_job(session: Session) -> MeasuringJob | None:
 
 
 def _resources(session: Session, submission: Submission) -> dict[str, tuple[float, ...]]:
-    """Return what each run used, by name; without what some run's worker did not measure."""
-    records = [record for item in queries.run_items(session, submission) for record in item.finished.values()]
+    """Return what each run of the first part used, by name; without what some run's worker did not measure."""
+    items = [item for item in queries.run_items(session, submission) if item.part == 0]
+    records = [record for item in items for record in item.finished.values()]
     found = {name: tuple(record.get(name) for record in records) for name in RESOURCES}
     return {name: values for name, values in found.items() if values and None not in values}
 

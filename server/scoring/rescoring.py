@@ -24,7 +24,7 @@ from lethe.server.scoring import queries
 from lethe.server.scoring.recompute import Recomputed, ReportProgress, Stored, recompute, stored_scores
 
 ROUNDS = 5
-KEPT = (*METRIC_COLUMNS, "replicates", "receipt")
+KEPT = (*METRIC_COLUMNS, "replicates", "breakdown", "receipt")
 
 
 class OutputsMissing(Conflict):
@@ -138,9 +138,9 @@ def _compute(
     failed = [one for one in computed.values() if one.score is None]
     if failed:
         raise OutputsMissing(
-            f"{len(failed)} of {count_text(len(computed), 'score')} cannot be computed again, e.g. {failed[0].stored.title} "
-            f"({failed[0].problem}). Run them again (lethe admin submission rerun ID) or restore the artifacts; "
-            "nothing was changed."
+            f"{len(failed)} of {count_text(len(computed), 'score')} cannot be computed again, e.g. "
+            f"{failed[0].stored.title} ({failed[0].problem}). Run them again (lethe admin submission rerun "
+            "ID) or restore the artifacts; nothing was changed."
         )
     return computed
 

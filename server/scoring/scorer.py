@@ -1,8 +1,8 @@
 """Computes scores from stored outputs: nothing is run again, and the same outputs give the same score."""
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -11,14 +11,16 @@ import structlog
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.artifacts import ArtifactError, ArtifactStoreAway
-from lethe.evaluator.artifacts.outputs import OutputsInvalid
+from lethe.evaluator.artifacts.outputs import OutputsInvalid, StackedOutputs
 from lethe.evaluator.contract.faults import platform_fault
-from lethe.evaluator.contract.oracle_pools import OraclePools, oracle_pools
+from lethe.evaluator.contract.oracle_pools import OraclePools
+from lethe.evaluator.contract.parts import Part, PartPools, is_combined, part_pools
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import Evaluation, Stage, SubmissionState
-from lethe.evaluator.metrics import METRIC_VERSION, ScoreFinding
-from lethe.evaluator.metrics import Score as MetricScore
-from lethe.evaluator.scoring.reference_set import ReferenceSets
+from lethe.evaluator.metrics import METRIC_VERSION, CombinedScore, ScoreFinding
+from lethe.evaluator.metrics import Score as ScoreOfPart
+from lethe.evaluator.scoring.parts import breakdown, combined_score
+from lethe.evaluator.scoring.reference_set import ReferenceSet, ReferenceSets
 from lethe.server.competitions.service import prepared_competition, specification
 from lethe.server.context import Context
 from lethe.server.database import counters
@@ -27,7 +29,7 @@ from lethe.server.leaderboard.standings import refresh
 from lethe.server.lifecycle.submissions import end
 from lethe.server.lifecycle.transitions import OfSubmission, OfWorkItem
 from lethe.server.logs import about_submission, get_logger
-from lethe.server.models import Competition, OutputPack, Score, Submission, WorkItem
+from lethe.server.models import Competition, Score, Submission, WorkItem
 from lethe.server.queue import leases
 from lethe.server.queue.jobs import seeds_digest
 from lethe.server.queue.planning import advance, fail, reopen
@@ -37,7 +39,8 @@ from lethe.server.scoring.queries import run_items
 from lethe.server.scoring.stored_outputs import (
     RunOutputs,
     RunsUnusable,
-    commit_pack,
+    StoredPack,
+    commit_packs,
     drop_singles,
     forget_runs,
     read_runs,
@@ -47,6 +50,8 @@ from lethe.server.scoring.stored_outputs import (
 
 log = get_logger(__name__)
 
+MetricScore = ScoreOfPart | CombinedScore
+
 RETRY_S = 10.0
 _CLAIMED = (WorkItem.id,)
 _SCORED_IN = (SubmissionState.SCORING, SubmissionState.RUNNING)  # the latter at a look
@@ -54,13 +59,16 @@ _SCORED_IN = (SubmissionState.SCORING, SubmissionState.RUNNING)  # the latter at
 
 @dataclass(frozen=True)
 class _ScoringInput:
-    """A leased score item with everything that scoring needs, detached from the database."""
+    """A leased score item with everything that scoring needs, detached from the database.
+
+    `parts` and `outputs` are those of the evaluation's parts, in their order.
+    """
 
     work_id: UUID
     token: int
     spec: CompetitionSpec
-    measure: OraclePools
-    outputs: RunOutputs
+    parts: tuple[PartPools, ...]
+    outputs: tuple[RunOutputs, ...]
     request_id: str | None
     look: int
     best: looks.TeamBest | None
@@ -96,7 +104,7 @@ class Scorer:
                     return True
             order = _order(session, item)
         with (
-            about_submission(order.outputs.submission_id, order.request_id),
+            about_submission(order.outputs[0].submission_id, order.request_id),
             structlog.contextvars.bound_contextvars(work_id=str(order.work_id)),
             renewed_lease(self._context, order.work_id, order.token, lease_s=lease_s),
         ):
@@ -118,25 +126,34 @@ class Scorer:
 
     def _look(self, order: _ScoringInput) -> Callable[[], None]:
         """Compare with the team's best, and return what stores the result."""
-        reference_set = self._reference_sets.get(order.spec.metric, order.measure)
-        found = looks.compare(self._context.artifacts, reference_set, order.spec, order.outputs, order.best, order.look)
+        reference_set = self._reference_sets.get(order.spec.metric, order.parts[0].against)
+        outputs = order.outputs[0]
+        found = looks.compare(self._context.artifacts, reference_set, order.spec, outputs, order.best, order.look)
         return partial(_store_look, self._context, order, found, imported=reference_set.imported)
 
     def _score(self, order: _ScoringInput) -> Callable[[], None]:
         """Compute the score, and return what stores it."""
         started = time.monotonic()
-        reference_set = self._reference_sets.get(order.spec.metric, order.measure)
-        stacked = read_runs(self._context.artifacts, order.outputs)
-        unlearned = reference_set.pool(stacked)
-        score = reference_set.score(unlearned)
-        findings = reference_set.findings(stacked, unlearned, score)
-        pack = None
-        if order.outputs.pack is None:
-            pack = store_pack(self._context.artifacts, order.outputs, stacked, token=order.token)
+        metric, artifacts = order.spec.metric, self._context.artifacts
+        scored: list[tuple[Part, ReferenceSet, ScoreOfPart]] = []
+        findings: list[ScoreFinding] = []
+        packs: list[StoredPack] = []
+        for one, outputs in zip(order.parts, order.outputs, strict=True):
+            reference_set = self._reference_sets.get(metric, one.against)
+            stacked = read_runs(artifacts, outputs)
+            found = score_part(one.part, reference_set, stacked)
+            scored.append((one.part, reference_set, found.score))
+            findings += found.findings
+            if outputs.pack is None:
+                packs.append(store_pack(artifacts, outputs, stacked, token=order.token))
+        score = combined_score(order.spec, metric, scored)
+        said = tuple(dict.fromkeys(findings))
+        imported = count_imported(order.parts, [reference_set for _, reference_set, _ in scored])
 
         def store() -> None:
-            if _store(self._context, order, pack, score, findings, imported=reference_set.imported, started=started):
-                drop_singles(self._context.artifacts, order.outputs)
+            if _store(self._context, order, packs, score, said, imported=imported, started=started):
+                for outputs in order.outputs:
+                    drop_singles(artifacts, outputs)
 
         return store
 
@@ -145,16 +162,35 @@ def _order(session: Session, item: WorkItem) -> _ScoringInput:
     submission = session.get_one(Submission, item.submission_id)
     competition = session.get_one(Competition, submission.competition_id)
     spec = specification(competition)
+    parts = part_pools(spec, prepared_competition(competition), Evaluation(submission.evaluation))
     return _ScoringInput(
         work_id=item.id,
         token=item.token,
         spec=spec,
-        measure=oracle_pools(spec, prepared_competition(competition), Evaluation(submission.evaluation)),
-        outputs=run_outputs(session, submission),
+        parts=parts,
+        outputs=tuple(run_outputs(session, submission, part=one.part.number) for one in parts),
         request_id=submission.request_id,
         look=item.chunk,
         best=looks.team_best(session, submission) if item.chunk else None,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredPart:
+    """The score of a part's runs, and what a host should know before trusting it."""
+
+    score: ScoreOfPart
+    findings: tuple[ScoreFinding, ...]
+
+
+def score_part(part: Part, reference_set: ReferenceSet, stacked: StackedOutputs) -> ScoredPart:
+    """Return the score of the runs of a part; findings begin with the name of its task, if it has one."""
+    unlearned = reference_set.pool(stacked)
+    score = reference_set.score(unlearned)
+    findings = reference_set.findings(stacked, unlearned, score)
+    if part.name:
+        findings = tuple(replace(one, message=f"Task {part.name}: {one.message}") for one in findings)
+    return ScoredPart(score, findings)
 
 
 def score_row(competition_id: UUID, score: MetricScore, receipt: dict[str, object]) -> Score:
@@ -172,20 +208,21 @@ def score_numbers(score: MetricScore) -> dict[str, Any]:
         "retain_ratio": score.retain_ratio,
         "test_ratio": score.test_ratio,
         "replicates": [float(value) for value in score.replicates],
+        "breakdown": breakdown(score),
     }
 
 
 def _store(
     context: Context,
     order: _ScoringInput,
-    pack: OutputPack | None,
+    packs: list[StoredPack],
     score: MetricScore,
     findings: tuple[ScoreFinding, ...],
     *,
     imported: int,
     started: float,
 ) -> bool:
-    """Store pack, score, state and standings in one transaction; False if the item was superseded.
+    """Store packs, score, state and standings in one transaction; False if the item was superseded.
 
     It is scored again if the competition has been rescored under another metric since.
     """
@@ -212,8 +249,8 @@ def _store(
         merged = session.merge(row)
         merged.plots = merged.measures = None  # of an earlier scoring
         merged.shown_measures = {}
-        if pack is not None:
-            commit_pack(session, submission, pack)
+        if packs:
+            commit_packs(session, submission, packs)
         leases.close(item, OfWorkItem.SCORE_DONE)
         end(session, submission, OfSubmission.SCORED, findings=[finding.code for finding in findings])
         evaluation = Evaluation(submission.evaluation)
@@ -273,26 +310,58 @@ def _receipt(
 ) -> dict[str, object]:
     items = run_items(session, submission)
     competition = session.get_one(Competition, submission.competition_id)
+    return (
+        {
+            "source_sha256": submission.source_sha256,
+            "evaluation": submission.evaluation,
+            **_digests(order.parts[0].against),
+            "metric_version": METRIC_VERSION,
+            "rule": score.rule,
+            "cap_ratios": order.spec.metric.cap_ratios,
+            "runs": score.runs,
+            "oracles": score.oracles,
+            "seed_rule": submission.seed_rule,
+            "seed_epoch": submission.seed_epoch,
+            "seeds_sha256": seeds_digest(competition, submission),
+            "environments": [
+                dict(pairs) for pairs in sorted({tuple(sorted((i.environment or {}).items())) for i in items})
+            ],
+            "sandbox_modes": sorted({item.sandbox_mode or "unknown" for item in items}),
+            "findings": [{"code": finding.code, "message": finding.message} for finding in findings],
+        }
+        | ({"imported_oracles": imported} if imported else {})
+        | parts_receipt(order.spec, order.parts)
+    )
+
+
+def count_imported(parts: Sequence[PartPools], reference_sets: Sequence[ReferenceSet]) -> int:
+    """Return how many oracles of all parts' banks were trained elsewhere."""
+    found = zip(parts, reference_sets, strict=True)
+    return sum({one.against.split.bank_digest: reference_set.imported for one, reference_set in found}.values())
+
+
+def parts_receipt(spec: CompetitionSpec, parts: Sequence[PartPools]) -> dict[str, object]:
+    """Return what a receipt says of each part; nothing where there is one."""
+    if not is_combined(spec):
+        return {}
+    of_parts = [
+        {
+            "task": one.part.name,
+            "original": one.part.original,
+            "original_sha256": one.against.split.original.sha256,
+            **_digests(one.against),
+        }
+        for one in parts
+    ]
+    return {"parts": of_parts}
+
+
+def _digests(against: OraclePools) -> dict[str, object]:
     return {
-        "source_sha256": submission.source_sha256,
-        "evaluation": submission.evaluation,
-        "data_sha256": order.measure.split.visible.sha256,
-        "evaluation_sha256": order.measure.split.evaluation.sha256,
-        "bank_digest": order.measure.split.bank_digest,
-        "metric_version": METRIC_VERSION,
-        "rule": score.rule,
-        "cap_ratios": order.spec.metric.cap_ratios,
-        "runs": score.runs,
-        "oracles": score.oracles,
-        "seed_rule": submission.seed_rule,
-        "seed_epoch": submission.seed_epoch,
-        "seeds_sha256": seeds_digest(competition, submission),
-        "environments": [
-            dict(pairs) for pairs in sorted({tuple(sorted((i.environment or {}).items())) for i in items})
-        ],
-        "sandbox_modes": sorted({item.sandbox_mode or "unknown" for item in items}),
-        "findings": [{"code": finding.code, "message": finding.message} for finding in findings],
-    } | ({"imported_oracles": imported} if imported else {})
+        "data_sha256": against.split.visible.sha256,
+        "evaluation_sha256": against.split.evaluation.sha256,
+        "bank_digest": against.split.bank_digest,
+    }
 
 
 def _repeat(context: Context, order: _ScoringInput, unusable: RunsUnusable) -> None:

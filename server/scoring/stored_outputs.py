@@ -1,6 +1,6 @@
 """Where the outputs of a submission's runs lie: one file per run until the score commits, one pack from then on."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -40,8 +40,8 @@ class RunsUnusable(Exception):
 
 @dataclass(frozen=True)
 class RunOutputs:
-    """References to the outputs of one generation: its pack, or a file for each run index. `audits` are the records of
-    the audited runs, in the order of their indices; see `evaluator.artifacts.audits`.
+    """References to the outputs of one part of a generation: its pack, or a file for each run index. `audits` are the
+    records of the audited runs, in the order of their indices; see `evaluator.artifacts.audits`.
     """
 
     submission_id: UUID
@@ -49,24 +49,34 @@ class RunOutputs:
     pack: ArtifactRef | None
     singles: dict[int, ArtifactRef]
     audits: tuple[ArtifactRef, ...] = ()
+    part: int = 0
 
 
-def run_outputs(session: Session, submission: Submission, generation: int | None = None) -> RunOutputs:
-    """Return where the outputs of a generation of the submission lie, by default of its current one."""
+def run_outputs(
+    session: Session, submission: Submission, generation: int | None = None, *, part: int = 0
+) -> RunOutputs:
+    """Return where the outputs of a part of a generation of the submission lie, by default the first of the current."""
     generation = submission.generation if generation is None else generation
     pack = find_pack(session, submission.id, generation)
     records = {
         int(index): record
         for item in run_items(session, submission, generation)
+        if item.part == part
         for index, record in item.finished.items()
     }
     return RunOutputs(
         submission_id=submission.id,
         generation=generation,
-        pack=None if pack is None else ArtifactRef(key=pack.key, sha256=pack.sha256),
+        pack=None if pack is None else _packs(pack)[part],
         singles=_named(records, "outputs"),
         audits=tuple(ref for _, ref in sorted(_named(records, "audit").items())),
+        part=part,
     )
+
+
+def _packs(row: OutputPack) -> list[ArtifactRef]:
+    """Return the packs of all parts, in their order."""
+    return [ArtifactRef(key=row.key, sha256=row.sha256), *map(ArtifactRef.model_validate, row.further or ())]
 
 
 def _named(records: Mapping[int, dict[str, Any]], field: str) -> dict[int, ArtifactRef]:
@@ -113,22 +123,35 @@ def read_run_arrays(
     yield from ((name, arrays[name]) for name in (arrays if names is None else names))
 
 
-def store_pack(artifacts: ArtifactStore, outputs: RunOutputs, stacked: StackedOutputs, *, token: int) -> OutputPack:
-    """Store the pack's artifact and return its row, not yet in the database; the token keeps two scorers apart."""
+@dataclass(frozen=True)
+class StoredPack:
+    """A pack in the store, that of a part, which no row names yet."""
+
+    ref: ArtifactRef
+    size_bytes: int
+
+
+def store_pack(artifacts: ArtifactStore, outputs: RunOutputs, stacked: StackedOutputs, *, token: int) -> StoredPack:
+    """Store a part's pack; the token keeps two scorers apart."""
     data = write_pack(stacked)
-    ref = artifacts.put(f"submissions/{outputs.submission_id}/{outputs.generation}/outputs-{token}.safetensors", data)
-    return OutputPack(
-        submission_id=outputs.submission_id,
-        generation=outputs.generation,
-        key=ref.key,
-        sha256=ref.sha256,
-        size_bytes=len(data),
+    name = f"outputs-{token}" if outputs.part == 0 else f"outputs-{token}-{outputs.part}"
+    key = f"submissions/{outputs.submission_id}/{outputs.generation}/{name}.safetensors"
+    return StoredPack(artifacts.put(key, data), len(data))
+
+
+def commit_packs(session: Session, submission: Submission, packs: Sequence[StoredPack]) -> None:
+    """Name the packs of all parts and remove the references to the single files; the runs stay counted."""
+    first, *further = packs
+    session.add(
+        OutputPack(
+            submission_id=submission.id,
+            generation=submission.generation,
+            key=first.ref.key,
+            sha256=first.ref.sha256,
+            size_bytes=sum(pack.size_bytes for pack in packs),
+            further=[pack.ref.model_dump() for pack in further] or None,
+        )
     )
-
-
-def commit_pack(session: Session, submission: Submission, pack: OutputPack) -> None:
-    """Add the pack and remove the references to the single files; the runs stay counted."""
-    session.add(pack)
     for item in run_items(session, submission):
         item.finished = {index: record | {"outputs": None} for index, record in item.finished.items()}
 

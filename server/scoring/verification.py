@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from lethe.evaluator.contract.oracle_pools import oracle_pools
+from lethe.evaluator.contract.parts import part_pools
 from lethe.evaluator.contract.states import Evaluation
 from lethe.evaluator.metrics import METRIC_VERSION
 from lethe.server.competitions.service import get_competition, prepared_competition, specification
@@ -36,7 +36,10 @@ def verify(context: Context, slug: str, report: ReportProgress) -> Verified:
         competition = get_competition(session, slug, drafts=True)
         spec, prepared = specification(competition), prepared_competition(competition)
         stored = stored_scores(session, competition)
-    banks = {evaluation: oracle_pools(spec, prepared, evaluation).split.bank_digest for evaluation in Evaluation}
+    banks = {
+        evaluation: [one.against.split.bank_digest for one in part_pools(spec, prepared, evaluation)]
+        for evaluation in Evaluation
+    }
     identical = close = 0
     different: list[str] = []
     report(0, len(stored))
@@ -54,14 +57,16 @@ def verify(context: Context, slug: str, report: ReportProgress) -> Verified:
     return Verified(len(stored), identical, close, tuple(different))
 
 
-def _refusal(one: Recomputed, bank: str, deviation: float) -> str:
+def _refusal(one: Recomputed, banks: list[str], deviation: float) -> str:
     receipt = one.stored.receipt
     if one.score is None:
         return one.problem
     if receipt.get("metric_version") != METRIC_VERSION:
         return f"computed by metric version {receipt.get('metric_version')}, and this is {METRIC_VERSION}"
-    if receipt.get("bank_digest") != bank:
-        return f"its receipt names the oracle bank {receipt.get('bank_digest')}, and the competition has {bank}"
+    named = [part["bank_digest"] for part in receipt.get("parts", ())] or [receipt.get("bank_digest")]
+    for its, bank in zip(named, banks, strict=False):
+        if its != bank:
+            return f"its receipt names the oracle bank {its}, and the competition has {bank}"
     if one.stored.source is not None and receipt.get("source_sha256") != one.stored.source.sha256:
         return "its receipt names another source"
     if deviation > TOLERANCE:
@@ -75,7 +80,8 @@ def _deviation(one: Recomputed) -> float:
     """
     if one.score is None:
         return float("inf")
-    numbers, new = one.stored.numbers, _flat(one.numbers)
+    numbers = one.stored.numbers
+    new = _flat({name: one.numbers[name] for name in numbers})
     if one.numbers["interval_high"] == 1.0:
         numbers = numbers | {"interval_high": min(1.0, numbers["interval_high"])}
     old = _flat(numbers)

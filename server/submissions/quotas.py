@@ -122,8 +122,8 @@ def require_room(session: Session, team: Team, quotas: QuotasSpec, evaluation: E
         )
     if quotas.in_flight and used.in_flight >= quotas.in_flight:
         raise TooManyInFlight(
-            f"{count_text(used.in_flight, 'submission')} of your team {'has' if used.in_flight == 1 else 'have'} not ended, "
-            f"and it may have {quotas.in_flight}. "
+            f"{count_text(used.in_flight, 'submission')} of your team {'has' if used.in_flight == 1 else 'have'} not "
+            f"ended, and it may have {quotas.in_flight}. "
             "Wait for the end of one, or cancel it with POST /api/v1/submissions/{id}/cancel."
         )
     return used

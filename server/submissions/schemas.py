@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from lethe.evaluator.contract.curves import Curve
 from lethe.evaluator.contract.hidden_estimates import HiddenEstimate
 from lethe.evaluator.contract.practice_score import ScoredPractice
-from lethe.server.leaderboard.schemas import IntervalView
+from lethe.server.leaderboard.schemas import IntervalView, OriginalsView, TaskScoreView
 
 Parts = Annotated[
     dict[str, float] | None, Field(description="What the score is made of; null before the reveal, as the names tell")
@@ -31,6 +31,7 @@ class FinalView(BaseModel):
     error: ErrorView | None
     score: float | None
     interval: IntervalView | None
+    tasks: list[TaskScoreView] = Field(default_factory=list, description="What each task gave; empty without tasks")
     metric: Parts
 
 
@@ -98,6 +99,10 @@ class SubmissionView(BaseModel):
     )
     score: float | None
     interval: IntervalView | None = Field(description="95% interval of the score")
+    tasks: list[TaskScoreView] = Field(default_factory=list, description="What each task gave; empty without tasks")
+    originals: OriginalsView | None = Field(
+        default=None, description="What the draw of the originals adds to the error; null with one original"
+    )
     stopped: StoppedView | None = Field(
         default=None, description="Why it is scored without a score: a look stopped it; null for what ran whole"
     )

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from lethe.evaluator.artifacts import ArtifactStore
 from lethe.evaluator.artifacts.store import sha256_hex
+from lethe.evaluator.contract.parts import total_runs
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.server.competitions.phases import evaluation_of_uploads, require_open
@@ -162,7 +163,7 @@ def accept(
             session, team_id=team.id, evaluation=evaluation, source_sha256=source.sha256
         ).scalar_one(),
         **upload.description.model_dump(),
-        runs_total=spec.evaluation.runs,
+        runs_total=total_runs(spec),
         deadline_at=deadline(spec),
     )
     session.add(submission)

@@ -25,8 +25,9 @@ from lethe.server.competitions.disclosure import (
 )
 from lethe.server.competitions.phases import phase_of
 from lethe.server.competitions.service import clock_step_s, specification
-from lethe.server.leaderboard.schemas import IntervalView
+from lethe.server.leaderboard.schemas import IntervalView, OriginalsView
 from lethe.server.leaderboard.score_queries import current_score
+from lethe.server.leaderboard.service import task_scores
 from lethe.server.models import Competition, Score, Submission, Team
 from lethe.server.models.times import utc_now
 from lethe.server.queue.estimates import Shown, eta_s
@@ -86,6 +87,8 @@ def view(
         eta_s=eta_s(session, submission, shown) if with_estimate else None,
         score=None if score is None else round_score(score.final_score),
         interval=_interval(score),
+        tasks=[] if score is None else task_scores(score.breakdown),
+        originals=_originals(score),
         stopped=stopped_view(submission),
         **({} if improvement is None else vars(improvement)),
         metric=_metric(score, visible),
@@ -176,6 +179,13 @@ def _interval(score: Score | None) -> IntervalView | None:
     return IntervalView(low=round_score(score.interval_low), high=round_score(score.interval_high))
 
 
+def _originals(score: Score | None) -> OriginalsView | None:
+    found = None if score is None or score.breakdown is None else score.breakdown["originals"]
+    if found is None:
+        return None
+    return OriginalsView(standard_error=round_score(found["standard_error"]), degrees=found["degrees"])
+
+
 def _metric(score: Score | None, visible: Visibility) -> dict[str, float] | None:
     if score is None or not visible.metric:
         return None
@@ -221,6 +231,7 @@ def _final(session: Session, submission: Submission, visible: Visibility) -> Fin
         error=error_view(final, visible),
         score=None if score is None else round_score(score.final_score),
         interval=_interval(score),
+        tasks=[] if score is None else task_scores(score.breakdown),
         metric=_metric(score, visible),
     )
 

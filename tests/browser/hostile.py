@@ -102,6 +102,7 @@ CLOSED = {  # one of a few words, or a slug or id with a pattern of its own
     "outbox_mails.kind",
     "model_orders.state",
     "overview_plots.evaluation",
+    "scores.breakdown",  # numbers, and names of tasks
     "scores.evaluation",
     "scores.measures",  # numbers, and reasons in the code's own words
     "scores.reference",
@@ -127,6 +128,7 @@ SECRETS = {
 }
 INTERNAL = {  # keys to search by, and what only commands and programs see
     "audit_events.details",
+    "former_scores.breakdown",
     "former_scores.receipt",
     "former_scores.replicates",
     "idempotency_keys.key",
@@ -138,6 +140,7 @@ INTERNAL = {  # keys to search by, and what only commands and programs see
     "model_orders.message",
     "oracle_banks.identity",
     "oracle_banks.torch",
+    "output_packs.further",
     "output_packs.key",
     "scores.replicates",
     "standings.score_history",

@@ -70,7 +70,8 @@ def load_collection(spec: CompetitionSpec, files: Files) -> Collection:
         everybody = np.ones(len(hidden), dtype=bool)
         return Collection(hidden, practice, is_hidden=everybody, forgotten=_listed(spec, hidden, files))
     files.photographs = READERS[data.source](data, files)
-    return set_aside(files.photographs, spec, _listed(spec, files.photographs, files))
+    photographs = files.photographs
+    return set_aside(photographs, spec, _listed(spec, photographs, files), _kept_hidden(photographs, files))
 
 
 def practice_photographs(spec: CompetitionSpec, files: Files) -> Photographs:
@@ -79,21 +80,30 @@ def practice_photographs(spec: CompetitionSpec, files: Files) -> Photographs:
     if isinstance(data, SyntheticFacesSpec):
         return synthetic_faces(data, spec.practice.identities, np.random.SeedSequence([spec.practice.seed, _PRACTICE]))
     photographs = READERS[data.source](data, files)
-    return set_aside(photographs, spec, _listed(spec, photographs, files)).practice
+    return set_aside(photographs, spec, _listed(spec, photographs, files), _kept_hidden(photographs, files)).practice
 
 
 def _listed(spec: CompetitionSpec, photographs: Photographs, files: Files) -> NDArray[np.bool_] | None:
     return read_forget_list(spec.split.forget, photographs, files) if spec.split.forget else None
 
 
+def _kept_hidden(photographs: Photographs, files: Files) -> NDArray[np.bool_] | None:
+    """Which photographs the forget lists of other tasks name; None without any."""
+    lists = [read_forget_list(name, photographs, files) for name in files.kept_hidden]
+    return np.logical_or.reduce(lists) if lists else None
+
+
 def set_aside(
-    photographs: Photographs, spec: CompetitionSpec, forgotten: NDArray[np.bool_] | None = None
+    photographs: Photographs,
+    spec: CompetitionSpec,
+    forgotten: NDArray[np.bool_] | None = None,
+    kept_hidden: NDArray[np.bool_] | None = None,
 ) -> Collection:
     """Set `practice.identities` random identities apart for practice; the others are hidden.
 
     Uniformly random among the choices that leave every class something hidden. People on `forgotten` photographs (T,),
-    and under the published split its forgotten people, stay hidden. Raises DataError when more than half of the
-    identities would go to practice, or always a class.
+    on those that are `kept_hidden` (T,), and under the published split its forgotten people, stay hidden. Raises
+    DataError when more than half of the identities would go to practice, or always a class.
     """
     people = np.unique(photographs.identities)
     wanted = spec.practice.identities
@@ -107,8 +117,9 @@ def set_aside(
     is_published = spec.split.forget_by == "published"
     needed = PUBLISHED_PEOPLE * (1 + spec.split.final) if is_published else 0
     free = people[min(needed, len(people) - wanted) :]
-    if forgotten is not None:
-        free = np.setdiff1d(free, photographs.identities[forgotten])
+    reserved = [rows for rows in (forgotten, kept_hidden) if rows is not None]
+    if reserved:
+        free = np.setdiff1d(free, photographs.identities[np.logical_or.reduce(reserved)])
         if len(free) < wanted:
             raise DataError(
                 f"practice.identities = {wanted}, and split.forget leaves {len(free)} identities that may become "

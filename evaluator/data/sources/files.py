@@ -44,11 +44,12 @@ class Files:
 
     `photographs` and `origin` are what a source has read so far, also where the data are refused afterwards. `people`
     are the names of those on the photographs, of a source that reads no single files. `beside` is the folder of the
-    specification.
+    specification. `kept_hidden` names further forget lists, whose people must not become public: those of other tasks.
     """
 
     folder: Path | None = None
     beside: Path | None = None
+    kept_hidden: tuple[str, ...] = ()
     skip_bad: bool = False
     max_pixels: int = MAX_PIXELS
     report: Callable[[int, int], None] = _silent

@@ -13,7 +13,7 @@ from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import Evaluation
 from lethe.evaluator.contract.submission import FUNCTION, PARAMETERS
 from lethe.server.competitions.phases import Phase
-from lethe.server.competitions.schemas import CompetitionFacts, CompetitionRow
+from lethe.server.competitions.schemas import CompetitionFacts, CompetitionRow, TaskView
 from lethe.server.leaderboard.board_page import BoardPage
 from lethe.server.leaderboard.queries import OwnPlace
 from lethe.server.models import Announcement
@@ -241,6 +241,8 @@ def _rules(facts: CompetitionFacts, spec: CompetitionSpec) -> tuple[Fact, ...]:
     return (
         Fact("Team", f"{count_text(spec.team_size, 'person', 'people')} at most"),
         *limit_facts(facts.quotas),
+        *(Fact(f"Task {task.name}", task_text(task)) for task in facts.tasks),
+        *((Fact("Original models", f"{facts.originals} of each task"),) if facts.originals > 1 else ()),
         *((Fact("Stops below your best", f"after {looks_text(facts.looks)} runs"),) if facts.looks else ()),
         Fact("Selected for the final", f"{spec.evaluation.final_selections} per team"),
         Fact("Outputs of the runs", outputs_text(facts.outputs_after_reveal)),
@@ -266,3 +268,8 @@ def _data(facts: CompetitionFacts) -> tuple[Fact, ...]:
 
 def _limits(facts: CompetitionFacts) -> tuple[Fact, ...]:
     return (*limit_facts(facts.limits), Fact("Network access", "none"))
+
+
+def task_text(task: TaskView) -> str:
+    """Return what a task is, for everybody."""
+    return f"{task.architecture}, {task.classes} classes, {100 * task.share:.0f}% of the score"

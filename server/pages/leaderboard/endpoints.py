@@ -120,6 +120,7 @@ def team_row(
         service.require_visible(competition, view)
         team = ranked_team(session, competition, view, name)
         own = own_row(session, competition, team, view)
+        assert own is not None  # noqa: S101 - a ranked team has a row
         shown = team_row_page(
             card(competitions.row(session, competition)),
             view,

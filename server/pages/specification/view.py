@@ -205,6 +205,8 @@ def _choices(key: Key) -> tuple[str, ...]:
 
 
 def _fixed(key: Key, value: Any, reason: str) -> FixedKey:
+    if key.path == "tasks":  # whose tables have seeds
+        value = [task["name"] for task in value]
     text = NOT_SHOWN if key.name == SEED else _text(key, value).replace("\n", ", ")
     unit = f" {key.unit}" if key.unit in {Unit.BYTES, Unit.SECONDS} and text else ""
     return FixedKey(key.path, f"{text}{unit}" or "none", reason)

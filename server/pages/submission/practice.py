@@ -57,8 +57,8 @@ def practice_box(found: ScoredPractice) -> PracticeBox:
         interval=f"{score_text(found.low)} to {score_text(found.high)}",
         parts=f"forgetting quality {score_text(found.forgetting_quality)} × retain {found.retain_ratio:.3f} × test "
         f"{found.test_ratio:.3f}",
-        basis=f"{count_text(found.runs, 'run')} against {found.oracles} practice oracles, rule {found.rule}, on other people than "
-        "those of the hidden data: a rough sign only.",
+        basis=f"{count_text(found.runs, 'run')} against {found.oracles} practice oracles, rule {found.rule}, on other "
+        "people than those of the hidden data: a rough sign only.",
         epsilon=_epsilon(found.epsilon),
         margins=_margins(found),
     )

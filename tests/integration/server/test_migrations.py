@@ -13,6 +13,9 @@ from tests.integration.server.conftest import GOOD, Site, upload
 pytestmark = pytest.mark.component("postgresql")
 
 BEFORE_0017 = (
+    "ALTER TABLE work_items DROP COLUMN part",
+    "ALTER TABLE output_packs DROP COLUMN further",
+    *(f"ALTER TABLE {table} DROP COLUMN breakdown" for table in ("scores", "former_scores")),
     *(
         f"ALTER TABLE submissions DROP COLUMN {name}"
         for name in ("looks", "stopped_after", "runs_whole", "completed_at")

@@ -50,6 +50,7 @@ OTHER: dict[str, Any] = {
     "links.contact": "mailto:host@example.org",
     "links.rules": "https://example.org/rules",
     "links.paper": "https://example.org/paper",
+    "tasks": [{"name": "x"}],
     "data.source": "digits",
     "data.class_names": [str(number) for number in range(10)],
     "phases.public_start": "2027-03-01T00:00:00Z",

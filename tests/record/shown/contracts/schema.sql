@@ -1,4 +1,4 @@
--- revision 0025
+-- revision 0026
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -90,6 +90,7 @@ CREATE TABLE former_scores (
     receipt JSON NOT NULL
     id CHAR(32) NOT NULL
     created_at DATETIME NOT NULL
+    breakdown JSON
     CONSTRAINT fk_former_scores_score_id_scores FOREIGN KEY(score_id) REFERENCES scores (id) ON DELETE CASCADE
     CONSTRAINT pk_former_scores PRIMARY KEY (id)
 );
@@ -186,6 +187,7 @@ CREATE TABLE output_packs (
     size_bytes BIGINT NOT NULL
     id CHAR(32) NOT NULL
     created_at DATETIME NOT NULL
+    further JSON
     CONSTRAINT fk_output_packs_submission_id FOREIGN KEY(submission_id) REFERENCES submissions (id)
     CONSTRAINT pk_output_packs PRIMARY KEY (id)
     CONSTRAINT uq_output_packs_submission_id_generation UNIQUE (submission_id, generation)
@@ -229,6 +231,7 @@ CREATE TABLE scores (
     measures JSON
     shown_measures JSON DEFAULT '{}' NOT NULL
     measures_asked BOOLEAN DEFAULT 0 NOT NULL
+    breakdown JSON
     CONSTRAINT ck_scores_finite CHECK (final_score BETWEEN -1e300 AND 1e300 AND interval_low BETWEEN -1e300 AND 1e300 AND interval_high BETWEEN -1e300 AND 1e300 AND forgetting_quality BETWEEN -1e300 AND 1e300 AND retain_ratio BETWEEN -1e300 AND 1e300 AND test_ratio BETWEEN -1e300 AND 1e300)
     CONSTRAINT fk_scores_competition_id FOREIGN KEY(competition_id) REFERENCES competitions (id)
     CONSTRAINT fk_scores_submission_id FOREIGN KEY(submission_id) REFERENCES submissions (id)
@@ -409,6 +412,7 @@ CREATE TABLE work_items (
     claimed_at DATETIME
     available_at DATETIME
     faults INTEGER DEFAULT '0' NOT NULL
+    part INTEGER DEFAULT '0' NOT NULL
     CONSTRAINT fk_work_items_competition_id FOREIGN KEY(competition_id) REFERENCES competitions (id)
     CONSTRAINT fk_work_items_submission_id FOREIGN KEY(submission_id) REFERENCES submissions (id)
     CONSTRAINT fk_work_items_team_id FOREIGN KEY(team_id) REFERENCES teams (id)

@@ -1,8 +1,10 @@
 """Specifications: the shipped ones load, secrets are drawn, and a source takes only the fields that it has."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
 from lethe.evaluator.contract.networks import Network
@@ -25,12 +27,12 @@ def test_shipped_specifications_load(path: Path) -> None:
     assert spec.slug == path.stem
     assert load_specification(path.stem) == spec
     assert CompetitionSpec.model_validate_json(spec.model_dump_json()) == spec
-    # The demo is public and alike everywhere; every other competition keeps its forget set to its database.
-    assert (spec.split.seed is None) == (spec.slug != "demo")
+    # These two are public and alike everywhere; every other competition keeps its forget set to its database.
+    assert (spec.split.seed is None) == (spec.slug not in {"demo", "faces-tasks"})
 
 
 def test_the_three_promised_ones_ship() -> None:
-    assert [path.stem for path in SHIPPED] == ["demo", "digits", "surf"]
+    assert [path.stem for path in SHIPPED] == ["demo", "digits", "faces-tasks", "surf"]
 
 
 def test_surf_is_the_set_up_of_2023() -> None:
@@ -119,7 +121,7 @@ def test_a_module_is_read_from_beside_the_file(tmp_path: Path) -> None:
 
 
 def test_the_time_of_a_run_can_be_a_share_of_retraining() -> None:
-    spec = load_specification(SHIPPED[2])
+    spec = load_specification(SHIPPED[3])
     assert spec.with_time_budget(120.0).limits.run_wall_s == 24.0
     fixed = load_specification(SHIPPED[0])
     assert fixed.with_time_budget(120.0) == fixed
@@ -177,3 +179,56 @@ def test_looks_need_a_ceiling_of_as_many_oracles(tmp_path: Path) -> None:
     with pytest.raises(SpecificationError, match="as many oracles and ceiling_oracles as runs"):
         load_specification(write(tmp_path, text))
     assert load_specification(write(tmp_path, text.replace("= 64\n", "= 128\n", 1))).evaluation.looks == (32, 64)
+
+
+TOP = {"slug": "x", "title": "X", "split": {"forget_fraction": 0.2}, "model": {"architecture": "resnet18"}}
+
+
+def with_tasks(*tasks: dict[str, Any], **more: Any) -> CompetitionSpec:
+    return CompetitionSpec.model_validate({**TOP, **more, "tasks": list(tasks)})
+
+
+def test_tasks_have_from_the_top_what_they_leave_out() -> None:
+    spec = with_tasks(
+        {"name": "a"},
+        {"name": "b", "split": {"forget_by": "example"}, "model": {"architecture": "resnet-small"}},
+        {"name": "c", "data": {"source": "digits"}, "weight": 2},
+    )
+    assert [task.split.forget_fraction for task in spec.tasks] == [0.2, 0.2, 0.2]
+    assert [task.model.architecture for task in spec.tasks] == ["resnet18", "resnet-small", "resnet18"]
+    assert [task.data.source for task in spec.tasks] == ["synthetic-faces", "synthetic-faces", "digits"]
+    assert CompetitionSpec.model_validate(spec.model_dump(mode="json")) == spec
+
+
+def test_the_top_is_the_first_task_and_equal_tables_get_one_seed() -> None:
+    spec = with_tasks({"name": "a", "split": {"forget_by": "example"}}, {"name": "b"}, {"name": "c"})
+    assert spec.split == spec.tasks[0].split
+    seeds = iter(range(9))
+    drawn = spec.with_seeds(lambda: next(seeds))
+    first, second, third = (task.split.seed for task in drawn.tasks)
+    assert drawn.split.seed == first != second == third
+    assert drawn.data == drawn.tasks[0].data == drawn.tasks[2].data
+
+
+@pytest.mark.parametrize(
+    ("tasks", "more", "message"),
+    [
+        ([{"name": "a"}, {"name": "A"}], {}, "name of its own"),
+        ([{"name": "a"}, {"name": "b", "split": {"final": True}}], {}, "split.final must be the same"),
+        ([{"name": "a"}, {"name": "b", "split": {"forget_fraction": 0.7}}], {}, "task 'b': split: forget, validation"),
+        ([{"name": "a"}], {"evaluation": {"runs": 64, "oracles": 64, "ceiling_oracles": 64, "looks": [32]}}, "looks"),
+        ([{"name": "<b>"}], {}, "pattern"),
+    ],
+)
+def test_impossible_tasks_are_refused(tasks: list[dict[str, Any]], more: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        with_tasks(*tasks, **more)
+
+
+def test_a_mistake_in_a_task_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(
+        'slug = "x"\ntitle = "X"\n[[tasks]]\nname = "a"\n[[tasks]]\nname = "b"\n[tasks.split]\nforgot = 1\n'
+    )
+    with pytest.raises(SpecificationError, match=r"own\.toml:8: tasks\.1\.split\.forgot: there is no such key"):
+        load_specification(path)

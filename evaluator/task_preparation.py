@@ -1,0 +1,100 @@
+"""Preparing all tasks of a competition, one after the other; whatever goes wrong names its task."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from lethe.evaluator.artifacts import ArtifactStore
+from lethe.evaluator.banks.seeding import ReportProgress
+from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
+from lethe.evaluator.contract.parts import task_specs
+from lethe.evaluator.contract.prepared_competition import PreparedCompetition
+from lethe.evaluator.contract.specification import CompetitionSpec
+from lethe.evaluator.data.photographs import DataError
+from lethe.evaluator.data.review import Review
+from lethe.evaluator.data.sources import Files
+from lethe.evaluator.errors import EvaluatorError
+from lethe.evaluator.preparation import Look, prepare
+
+
+def prepare_tasks(
+    spec: CompetitionSpec,
+    store: ArtifactStore,
+    *,
+    files: Files | None = None,
+    jobs: int | None = None,
+    progress: ReportProgress | None = None,
+    look: Look | None = None,
+) -> PreparedCompetition:
+    """Return the prepared competition with all of its tasks, after storing everything that it names.
+
+    As `prepare`, which each task goes through: with the files below the folder of its name where the host's folder has
+    such a one. `look` is called with what was read of the first task, and of one that is refused. Raises as `prepare`
+    does, with the name of the task in the message, and DataError for tasks whose people would be hidden in one and
+    public in another.
+    """
+    if not spec.tasks:
+        return prepare(spec, store, files=files, jobs=jobs, progress=progress, look=look)
+    host = files or Files()
+    prepared: list[PreparedCompetition] = []
+    for place, (task, own) in enumerate(zip(spec.tasks, task_specs(spec), strict=True)):
+        with _named(task.name, look if place else None) as held_look:
+            alike = _alike(spec, place, host)
+            its_files = replace(
+                host,
+                folder=_folder(host.folder, task.name),
+                kept_hidden=tuple(sorted({spec.tasks[other].split.forget for other in alike} - {""})),
+                skipped=[],
+            )
+            its_look = held_look if place else look
+            made = prepare(own, store, files=its_files, jobs=jobs, progress=progress, look=its_look)
+            for other in alike:
+                if other < place and prepared[other].contact_sheet != made.contact_sheet:
+                    raise DataError(_MIXED.format(other=spec.tasks[other].name))
+        prepared.append(made)
+    return prepared[0].model_copy(update={"further_tasks": tuple(prepared[1:])})
+
+
+_MIXED = (
+    "it sets other people apart for practice than task '{other}', which has the same photographs, so some would be "
+    "hidden in one and public in the other. Give both the same [data] and split.forget_by"
+)
+
+
+def _folder(folder: Path | None, task: str) -> Path | None:
+    """The folder of a task's files: the one of its name below the host's, if there is one."""
+    return folder / task if folder is not None and (folder / task).is_dir() else folder
+
+
+def _alike(spec: CompetitionSpec, place: int, host: Files) -> list[int]:
+    """The tasks with the photographs of the task at `place`, itself included; none for invented people.
+
+    Raises DataError where one of them has another table for them.
+    """
+    own = spec.tasks[place].data
+    if isinstance(own, SyntheticFacesSpec):
+        return []
+    read = [(task.data.source, _folder(host.folder, task.name)) for task in spec.tasks]
+    alike = [other for other, one in enumerate(read) if one == read[place]]
+    for other in alike:
+        if spec.tasks[other].data != own:
+            raise DataError(
+                f"it reads the same photographs as task '{spec.tasks[other].name}' by another [data]: give both the "
+                "same one, or each its files in a folder of its name below --data"
+            )
+    return alike
+
+
+@contextmanager
+def _named(task: str, look: Look | None) -> Iterator[Look]:
+    """Yield a `look` that waits for an error, and begin the message of an error with the name of the task."""
+    reviews: list[Review] = []
+    try:
+        yield reviews.append
+    except EvaluatorError as error:
+        if look is not None:
+            for review in reviews:
+                look(review)
+        error.args = (f"task '{task}': {error}", *error.args[1:])
+        raise
