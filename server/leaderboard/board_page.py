@@ -39,7 +39,8 @@ class BoardPage:
     """The rows of a page in their order, reference rows among them, and values that all pages share.
 
     `low` and `top` bound the values on all pages, or if `is_zoomed` those of the teams on this one; `since` is the
-    first score of a team on this one. `found` is the number of teams that match the search, `teams` and `entries` those of the whole board.
+    first score of a team on this one. `found` is the number of teams that match the search, `teams` and `entries` those
+    of the whole board.
     """
 
     rows: tuple[TeamRow | LeaderboardRow, ...]
