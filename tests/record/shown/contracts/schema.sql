@@ -1,4 +1,4 @@
--- revision 0026
+-- revision 0028
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -76,6 +76,21 @@ CREATE TABLE counters (
     process VARCHAR(200) NOT NULL
     value DOUBLE NOT NULL
     CONSTRAINT pk_tallies PRIMARY KEY (name, process)
+);
+CREATE TABLE device_logins (
+    digest VARCHAR(64) NOT NULL
+    user_code VARCHAR(9) NOT NULL
+    name VARCHAR(80) NOT NULL
+    expires_at DATETIME NOT NULL
+    polled_at DATETIME
+    is_refused BOOLEAN NOT NULL
+    user_id CHAR(32)
+    id CHAR(32) NOT NULL
+    created_at DATETIME NOT NULL
+    CONSTRAINT fk_device_logins_user_id FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE
+    CONSTRAINT pk_device_logins PRIMARY KEY (id)
+    CONSTRAINT uq_device_logins_digest UNIQUE (digest)
+    CONSTRAINT uq_device_logins_user_code UNIQUE (user_code)
 );
 CREATE TABLE former_scores (
     score_id CHAR(32) NOT NULL
@@ -239,6 +254,17 @@ CREATE TABLE scores (
     CONSTRAINT uq_scores_competition_id_evaluation_reference UNIQUE (competition_id, evaluation, reference)
     CONSTRAINT uq_scores_submission_id_generation UNIQUE (submission_id, generation)
 );
+CREATE TABLE sign_in_identities (
+    user_id CHAR(32) NOT NULL
+    issuer VARCHAR(300) NOT NULL
+    subject VARCHAR(255) NOT NULL
+    label VARCHAR(254) NOT NULL
+    id CHAR(32) NOT NULL
+    created_at DATETIME NOT NULL
+    CONSTRAINT fk_sign_in_identities_user_id FOREIGN KEY(user_id) REFERENCES users (id) ON DELETE CASCADE
+    CONSTRAINT pk_sign_in_identities PRIMARY KEY (id)
+    CONSTRAINT uq_sign_in_identities_issuer_subject UNIQUE (issuer, subject)
+);
 CREATE TABLE standings (
     team_id CHAR(32) NOT NULL
     evaluation VARCHAR(8) NOT NULL
@@ -386,6 +412,35 @@ CREATE TABLE web_sessions (
     CONSTRAINT pk_web_sessions PRIMARY KEY (id)
     CONSTRAINT uq_web_sessions_digest UNIQUE (digest)
 );
+CREATE TABLE webhook_deliveries (
+    webhook_id CHAR(32) NOT NULL
+    event VARCHAR(16) NOT NULL
+    payload JSON NOT NULL
+    due_at DATETIME NOT NULL
+    retry_at DATETIME
+    attempts INTEGER NOT NULL
+    tried_at DATETIME
+    delivered_at DATETIME
+    status INTEGER
+    answer VARCHAR(1000) NOT NULL
+    problem VARCHAR(300) NOT NULL
+    id CHAR(32) NOT NULL
+    created_at DATETIME NOT NULL
+    CONSTRAINT fk_webhook_deliveries_webhook_id FOREIGN KEY(webhook_id) REFERENCES webhooks (id) ON DELETE CASCADE
+    CONSTRAINT pk_webhook_deliveries PRIMARY KEY (id)
+);
+CREATE TABLE webhooks (
+    competition_id CHAR(32) NOT NULL
+    team_id CHAR(32)
+    url VARCHAR(500) NOT NULL
+    secret VARCHAR(64) NOT NULL
+    events JSON NOT NULL
+    id CHAR(32) NOT NULL
+    created_at DATETIME NOT NULL
+    CONSTRAINT fk_webhooks_competition_id FOREIGN KEY(competition_id) REFERENCES competitions (id) ON DELETE CASCADE
+    CONSTRAINT fk_webhooks_team_id FOREIGN KEY(team_id) REFERENCES teams (id) ON DELETE CASCADE
+    CONSTRAINT pk_webhooks PRIMARY KEY (id)
+);
 CREATE TABLE work_items (
     submission_id CHAR(32) NOT NULL
     generation INTEGER NOT NULL
@@ -460,6 +515,7 @@ CREATE INDEX ix_audit_events_actor ON audit_events (actor);
 CREATE INDEX ix_audit_events_competition_created ON audit_events (competition_id, created_at, id);
 CREATE INDEX ix_audit_events_created ON audit_events (created_at, id);
 CREATE INDEX ix_competition_hosts_user_id ON competition_hosts (user_id);
+CREATE INDEX ix_device_logins_user_id ON device_logins (user_id);
 CREATE INDEX ix_former_scores_score ON former_scores (score_id, created_at);
 CREATE INDEX ix_known_addresses_user_id ON known_addresses (user_id);
 CREATE INDEX ix_mailed_secrets_user_id ON mailed_secrets (user_id);
@@ -469,6 +525,7 @@ CREATE INDEX ix_outbox_mails_user_id ON outbox_mails (user_id);
 CREATE INDEX ix_scores_best ON scores (competition_id, evaluation, final_score);
 CREATE INDEX ix_scores_undrawn ON scores (created_at) WHERE plots IS NULL AND submission_id IS NOT NULL;
 CREATE INDEX ix_scores_unmeasured ON scores (created_at) WHERE measures IS NULL OR measures_asked;
+CREATE INDEX ix_sign_in_identities_user_id ON sign_in_identities (user_id);
 CREATE INDEX ix_standings_board ON standings (competition_id, evaluation, position);
 CREATE INDEX ix_standings_updated ON standings (competition_id, evaluation, updated_at);
 CREATE INDEX ix_submissions_competition_created ON submissions (competition_id, created_at);
@@ -485,6 +542,10 @@ CREATE INDEX ix_team_members_team_id ON team_members (team_id);
 CREATE UNIQUE INDEX ix_teams_competition_skeleton ON teams (competition_id, name_skeleton);
 CREATE UNIQUE INDEX ix_users_username_skeleton ON users (username_skeleton);
 CREATE INDEX ix_web_sessions_user_id ON web_sessions (user_id);
+CREATE INDEX ix_webhook_deliveries_retry ON webhook_deliveries (retry_at);
+CREATE INDEX ix_webhook_deliveries_webhook_created ON webhook_deliveries (webhook_id, created_at, id);
+CREATE INDEX ix_webhooks_competition ON webhooks (competition_id, team_id);
+CREATE INDEX ix_webhooks_team_id ON webhooks (team_id);
 CREATE INDEX ix_work_items_claim ON work_items (state, stage, created_at);
 CREATE INDEX ix_work_items_done ON work_items (stage, done_at) WHERE done_at IS NOT NULL;
 CREATE INDEX ix_work_items_team_turn ON work_items (team_id, stage, turn);
