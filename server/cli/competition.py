@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from rich.console import Console
 
-from lethe.evaluator.contract.counted import count_text
+from lethe.evaluator.contract.phrases import count_text
 from lethe.evaluator.contract.states import Evaluation
 from lethe.server.cli.characters import echo
 from lethe.server.cli.columns import SHORTEST_NAME, Column, print_table, short_id

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
-from lethe.evaluator.contract.counted import count_text
 from lethe.evaluator.contract.hidden_estimates import HiddenEstimate
+from lethe.evaluator.contract.phrases import count_text
 from lethe.evaluator.contract.practice import classes_text
 from lethe.evaluator.contract.work import CheckReport
 from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts

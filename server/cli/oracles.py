@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lethe.evaluator.contract.counted import count_text
+from lethe.evaluator.contract.phrases import count_text
 from lethe.server.cli.interrupts import EXIT_INTERRUPTED, on_interrupt
 from lethe.server.cli.options import Home, Jobs, Json, Slug, Yes, open_site, say
 from lethe.server.cli.progress import training_progress

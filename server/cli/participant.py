@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lethe.evaluator.contract.counted import count_text
+from lethe.evaluator.contract.phrases import count_text
 from lethe.evaluator.contract.states import Evaluation, SubmissionState
 from lethe.server.cli.characters import echo
 from lethe.server.cli.columns import short_id

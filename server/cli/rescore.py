@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lethe.evaluator.contract.counted import count_text
+from lethe.evaluator.contract.phrases import count_text
 from lethe.server.cli.characters import echo
 from lethe.server.cli.columns import SHORTEST_NAME, Column, print_table
 from lethe.server.cli.interrupts import on_interrupt

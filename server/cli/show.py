@@ -32,7 +32,7 @@ def show(slug: Slug, home: Home = None, as_json: Json = False) -> None:
 
 
 def _lines(found: "Overview") -> Iterator[str]:
-    from lethe.server.competitions.phases import time_text
+    from lethe.evaluator.contract.phrases import time_text
 
     yield f"{found.title} ({found.slug})"
     yield found.state

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lethe.evaluator.contract.counted import count_text
+from lethe.evaluator.contract.phrases import count_text
 from lethe.server.cli.columns import Column, print_table
 from lethe.server.cli.interrupts import on_interrupt
 from lethe.server.cli.options import Home, Json, Yes, make_settings, open_site

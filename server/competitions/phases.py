@@ -1,14 +1,13 @@
 """The calendar of a competition: which phase it is in, until when uploads are taken, and how late one came."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
+from lethe.evaluator.contract.phrases import span_text, time_text
 from lethe.evaluator.contract.states import Evaluation
 from lethe.server.errors import Forbidden
 from lethe.server.models import Competition
 from lethe.server.models.times import utc_now
-
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class Phase(StrEnum):
@@ -155,22 +154,3 @@ def describe(competition: Competition, now: datetime | None = None) -> str:
             f"; it is a benchmark since {since}" if stopped is None else f"; its benchmark ended {time_text(stopped)}"
         )
     return f"{text}."
-
-
-def time_text(moment: datetime) -> str:
-    """`1 Apr 2026, 00:00 UTC`: to the minute, whatever the locale."""
-    utc = moment.astimezone(UTC)
-    return f"{utc.day} {MONTHS[utc.month - 1]} {utc.year}, {utc:%H:%M} UTC"
-
-
-def span_text(span: timedelta) -> str:
-    """`3 d 4 h`, `2 h 5 min`, `1 min 9 s`, `9 s`: the two largest units, rounded down; at least a second."""
-    rest = max(1, int(span.total_seconds()))
-    parts = []
-    for unit, length_s in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        count, rest = divmod(rest, length_s)
-        if count:
-            parts.append(f"{count} {unit}")
-        elif parts:
-            break
-    return " ".join(parts[:2])

@@ -7,13 +7,14 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from lethe.evaluator.artifacts.store import sha256_hex
+from lethe.evaluator.contract.phrases import time_text
 from lethe.evaluator.contract.prepared_competition import Counts, PracticeFile, PreparedCompetition
 from lethe.evaluator.contract.specification import BoardSpec, CompetitionSpec, TermsSpec
 from lethe.evaluator.contract.submission import EXTRA_PARAMETERS
 from lethe.evaluator.metrics import METRIC_VERSION
 from lethe.server.competitions import disclosure, queries
 from lethe.server.competitions.disclosure import Viewer, Visibility, visibility
-from lethe.server.competitions.phases import Phase, ends_at, is_benchmark, phase, phase_of, time_text
+from lethe.server.competitions.phases import Phase, ends_at, is_benchmark, phase, phase_of
 from lethe.server.competitions.schemas import (
     CompetitionFacts,
     CompetitionRow,

@@ -11,9 +11,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
+from lethe.evaluator.contract.phrases import time_text
 from lethe.evaluator.contract.states import OF_THE_COMPETITION, Evaluation
 from lethe.server.audit_log.events import record
-from lethe.server.competitions.phases import Phase, ends_at, is_benchmark, phase, time_text
+from lethe.server.competitions.phases import Phase, ends_at, is_benchmark, phase
 from lethe.server.competitions.service import get_competition, lock_competition, require_photographs
 from lethe.server.errors import Conflict, InvalidValue
 from lethe.server.hosting import queries

@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lethe.evaluator.contract.counted import count_text
 from lethe.evaluator.contract.parts import task_specs, total_runs
+from lethe.evaluator.contract.phrases import count_text
 from lethe.evaluator.contract.prepared_competition import Counts
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.server.hosting.calibration import wanted_oracles

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from lethe.evaluator.contract.audits import AuditRecord, audit_plan
 from lethe.evaluator.contract.bank import changed_ingredients
-from lethe.evaluator.contract.counted import count_text
 from lethe.evaluator.contract.parts import task_specs
+from lethe.evaluator.contract.phrases import count_text
 from lethe.evaluator.contract.prepared_competition import Counts, PreparedCompetition, PreparedSplit
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.states import Evaluation

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
-from lethe.evaluator.contract.counted import count_text as count_text
 from lethe.evaluator.contract.curves import CURVE_PARTS, Curve
 from lethe.evaluator.contract.limits import Limit, Unit, limits_of
-from lethe.server.competitions.phases import time_text
+from lethe.evaluator.contract.phrases import count_text as count_text
+from lethe.evaluator.contract.phrases import time_text
 from lethe.server.competitions.schemas import NetworkView
 from lethe.server.http.outward_links import link_host
 

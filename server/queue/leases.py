@@ -12,8 +12,8 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
-from lethe.evaluator.contract.counted import count_text
 from lethe.evaluator.contract.faults import platform_fault
+from lethe.evaluator.contract.phrases import count_text
 from lethe.evaluator.contract.states import Stage, SubmissionState
 from lethe.server.database import counters
 from lethe.server.lifecycle import work

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from lethe.evaluator.contract.counted import count_text
 from lethe.evaluator.contract.faults import Fault, FaultCode
 from lethe.evaluator.contract.parts import chunks
+from lethe.evaluator.contract.phrases import count_text
 from lethe.evaluator.contract.prepared_competition import PreparedCompetition
 from lethe.evaluator.contract.states import Owner, Stage
 from lethe.evaluator.contract.work import (

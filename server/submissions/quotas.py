@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from lethe.evaluator.contract.counted import count_text
+from lethe.evaluator.contract.phrases import count_text
 from lethe.evaluator.contract.specification import QuotasSpec
 from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions.phases import evaluation_of_uploads

@@ -13,8 +13,8 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.types import Message
 
-from lethe.evaluator.contract.counted import count_text
 from lethe.evaluator.contract.faults import FaultCode
+from lethe.evaluator.contract.phrases import count_text
 from lethe.evaluator.contract.submission import FILENAME, NOTEBOOK_SUFFIX
 from lethe.server.context import Context
 from lethe.server.errors import RequestError

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from lethe.evaluator.contract.counted import count_text
+from lethe.evaluator.contract.phrases import count_text
 from lethe.server.competitions.phases import require_teams_form
 from lethe.server.competitions.service import specification
 from lethe.server.errors import Conflict, NotFound

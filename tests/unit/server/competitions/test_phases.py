@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lethe.evaluator.contract.phrases import span_text, time_text
 from lethe.evaluator.contract.specification_file import SpecificationError, load_specification
 from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions.phases import (
@@ -19,8 +20,6 @@ from lethe.server.competitions.phases import (
     phase_of,
     require_not_over,
     require_open,
-    span_text,
-    time_text,
 )
 from lethe.server.models import Competition
 
