@@ -24,6 +24,8 @@ from lethe.server.models import (
     Submission,
     Team,
     User,
+    Webhook,
+    WebhookDelivery,
     Worker,
     WorkerKey,
 )
@@ -178,9 +180,7 @@ SENT = {
     "POST /api/v1/competitions/{slug}/teams name": "teams.name",
     "PATCH /api/v1/teams/{team_id} name": "teams.name",
     "POST /api/v1/competitions/{slug}/terms sha256": "",
-    "POST /api/v1/teams/{team_id}/webhooks events": "",
     "POST /api/v1/teams/{team_id}/webhooks url": "webhooks.url",
-    "POST /api/v1/competitions/{slug}/webhooks events": "",
     "POST /api/v1/competitions/{slug}/webhooks url": "webhooks.url",
     "PATCH /api/v1/users/me email": "users.email",
     "PATCH /api/v1/users/me notices": "",
@@ -261,6 +261,13 @@ def _add_rows(session: Session, svg: dict[str, Any]) -> None:
         session.add(Announcement(**of, title="", body=""))
         session.add(AuditEvent(**of, actor="", action="", target="", details={}))
         session.add(OverviewPlot(**of, **shown, plot=_plot("overview_plots.plot", svg)))
+    for team in session.scalars(select(Team).where(Team.name == "ours")).all():
+        for owner in (team.id, None):
+            webhook = Webhook(competition_id=team.competition_id, team_id=owner, url="", secret="", events=["ended"])
+            session.add(webhook)
+            session.flush()
+            sent = {"webhook_id": webhook.id, "event": "ended", "payload": {}, "due_at": utc_now()}
+            session.add_all([WebhookDelivery(**sent, status=500, answer="a"), WebhookDelivery(**sent, problem="p")])
     session.execute(update(Team).where(Team.name == "cheats").values(disqualified_reason="x"))
     expires_at = utc_now() + timedelta(days=1)
     for user in session.scalars(select(User)):
@@ -301,6 +308,8 @@ def _write_everywhere(session: Session, svg: dict[str, Any], source_key: str) ->
     for field in SHOWN - {"competitions.prepared", "competitions.specification", "overview_plots.plot"}:
         column = text_columns()[field]
         statement = update(column.table).values({column.name: values.get(field, attack(field))})
+        if field == "webhook_deliveries.problem":
+            statement = statement.where(column != "")
         if column.name == "disqualified_reason":
             statement = statement.where(column.is_not(None))
         if field == "submissions.fault_message":

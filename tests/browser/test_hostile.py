@@ -147,7 +147,7 @@ def test_attacks_are_text_on_every_page(site: Any, visitors: Visitors, addresses
             page.goto(site.url + path)
             seen |= set(re.findall(r"\[(\w+\.\w+)\]", page.evaluate(READ)))
             _require_text(page, said, path)
-        page.goto(f"{site.url}/competitions/over/analysis")
+        page.goto(f"{site.url}/competitions/over/analysis?view=public")
         page.locator("select[name=b]").select_option(index=1)
         page.get_by_role("button", name="Compare").click()
         expect(page.get_by_text("paired 95% interval")).to_be_visible()
@@ -160,7 +160,7 @@ def test_attacks_in_forms_are_text(site: Any, visitors: Visitors, addresses: lis
         "stranger": ["/login", "/register"],
         "participant": [
             *("/account", "/join", "/competitions/evil/submit", "/competitions/evil/submissions"),
-            *("/competitions/evil/team", "/competitions/over/submit"),
+            *("/competitions/evil/team", "/competitions/evil/team/webhooks", "/competitions/over/submit"),
             *(addresses[3], addresses[9]),  # scored ones: to describe, and to publish
         ],
         "host": ["/host/evil", "/host/evil/edit", "/host/evil/delete", "/competitions/evil/team"],
