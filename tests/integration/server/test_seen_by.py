@@ -110,7 +110,7 @@ def shown(session: Session, document: dict[str, Any], *, is_revealed: bool) -> s
     session.flush()
     facts = service.facts(session, competition)
     standings = board_page(session, competition, BoardQuery(size=5))
-    page = competition_page(facts, spec, standings, ref, [], "http://lethe", now=NOW)
+    page = competition_page(facts, spec, standings, ref, [], "http://lethe", evaluation=Evaluation.PUBLIC, now=NOW)
     board = leaderboard(session, get_calendar(session, spec.slug), Evaluation.PUBLIC)
     bundle = practice_facts(spec, oracles=spec.practice.oracles)
     said = [facts.model_dump_json(), board.model_dump_json(), bundle.model_dump_json(), repr(asdict(page))]
