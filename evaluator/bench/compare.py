@@ -21,6 +21,7 @@ from lethe.evaluator.bench.provenance import provenance_of, row_key
 from lethe.evaluator.bench.rows import Row, Run, sort_rows
 from lethe.evaluator.bench.runs import Bench, MethodRuns, identity_of, run_methods, run_seed
 from lethe.evaluator.bench.sweep import Sweep, methods_of
+from lethe.evaluator.bench.utility import utility_of
 from lethe.evaluator.contract.oracle_pools import OraclePools
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.specification_file import load_specification
@@ -122,7 +123,14 @@ def _rows(bench: Bench, done: list[MethodRuns], progress: ReportProgress) -> lis
 def _reference_row(name: str, inputs: MeasureInputs, bench: Bench) -> Row:
     found = measure_inputs(inputs)
     return Row(
-        name, {}, inputs.models, found.values, inputs.score, is_reference=True, key=row_key(bench, made_from=name)
+        name,
+        {},
+        inputs.models,
+        found.values,
+        inputs.score,
+        is_reference=True,
+        key=row_key(bench, made_from=name),
+        utility=utility_of(inputs, cap=bench.spec.metric.cap_ratios),
     )
 
 
@@ -137,6 +145,7 @@ def _method_row(done: MethodRuns, outputs: StackedOutputs, measuring_set: Measur
         inputs.score,
         key=row_key(bench, made_from=str(identity_of(bench, done.method))),
         each=tuple(_run(record, outputs, place, bench) for place, record in enumerate(done.records)),
+        utility=utility_of(inputs, cap=bench.spec.metric.cap_ratios),
     )
 
 

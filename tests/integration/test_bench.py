@@ -117,6 +117,9 @@ def test_sweep(tmp_path: Path) -> None:
     written = (tmp_path / "results/results.md").read_text()
     assert "| noop |" in written
     assert "Not to be told apart from `noop`" in written
+    assert "![Forgetting against utility](pareto.svg)" in written
+    assert "finetune (EPOCHS=1)" in (tmp_path / "results/pareto.svg").read_text()
+    assert r"\bottomrule" in (tmp_path / "results/results.tex").read_text()
     assert rows["finetune (EPOCHS=1)"]["against"]["reference"] == "noop"
     assert rows["noop"]["against"] is None
     with (tmp_path / "results/runs.csv").open() as file:
