@@ -41,6 +41,9 @@ def bench(
         str | None, typer.Option("--mlflow", help="Also log to MLflow, each row once: a folder, or a tracking URI")
     ] = None,
     data: DataFolder = None,
+    bank: Annotated[
+        Path | None, typer.Option("--bank", help="Folder of exported oracles, which are used before any is trained")
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -66,7 +69,7 @@ def bench(
     settings.prepare_home()
     with on_interrupt("What is done is kept. To go on, repeat the command."), training_progress() as progress:
         found = compare_methods(
-            wanted, sweep.parent, settings.artifacts, runs=runs, jobs=jobs, data=data, progress=progress
+            wanted, sweep.parent, settings.artifacts, runs=runs, jobs=jobs, data=data, bank=bank, progress=progress
         )
     rows = found.rows
     if as_json:
