@@ -160,6 +160,7 @@ def test_sweep(tmp_path: Path) -> None:
         (("--against", "scrub"), "lethe: there is no method 'scrub' to compare with; there are: noop; ceiling; floor"),
         (("--mlflow", "notes.txt"), "lethe: --mlflow notes.txt: "),
         (("--out", "notes.txt"), "--out notes.txt: File exists"),
+        (("--bank", "models"), "lethe: models/bank.json is missing: name a folder that this version's lethe admin"),
     ],
 )
 def test_mistakes_are_said_before_the_work(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
