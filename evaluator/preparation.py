@@ -14,6 +14,7 @@ from lethe.evaluator.banks.network_check import CheckedNetwork, NetworkTrial, ch
 from lethe.evaluator.banks.pilot import Pilot, run_pilot
 from lethe.evaluator.banks.seeding import FIRST_ORACLES, Progress, ReportProgress, fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
+from lethe.evaluator.contract.bank import BankIdentity
 from lethe.evaluator.contract.prepared_competition import (
     ArtifactRef,
     Counts,
@@ -49,6 +50,7 @@ def prepare(
     jobs: int | None = None,
     progress: ReportProgress | None = None,
     look: Look | None = None,
+    check_bank: Callable[[BankIdentity], None] | None = None,
 ) -> PreparedCompetition:
     """Return the prepared competition of a specification without tasks, after storing everything that it names.
 
@@ -58,7 +60,8 @@ def prepare(
     finds them. Repeating it, or continuing after it was killed, trains nothing twice and gives the same result.
     `progress` is called with the stages `data`, `pilot` (where `split.difficulty` asks for one) and `models`,
     `look` before any training with what was read, also when
-    the data are then refused. Raises, before any training, NetworkRefused when the network cannot be trained, DataError
+    the data are then refused; `check_bank` with the identity of the public bank, before any training but a pilot's, so
+    that it may raise. Raises, before any training, NetworkRefused when the network cannot be trained, DataError
     when the data cannot be used or split as specified or the store is too small; and TrainingFailed when a training
     process dies or raises.
     """
@@ -79,6 +82,8 @@ def prepare(
 
     count = spec.evaluation.originals
     banks = {name: bank_identity(spec, visible, evaluation) for name, (visible, evaluation) in bundles.items()}
+    if check_bank is not None:
+        check_bank(banks["public"])
     orders = [
         (bank_identity(spec, *practice_bundles, ORIGINAL_PARTS), 0),
         *((bank_identity(spec, *both, ORIGINAL_PARTS), index) for both in bundles.values() for index in range(count)),

@@ -19,6 +19,7 @@ def bench(
     runs: int | None = None,
     jobs: int | None = None,
     data: Path | None = None,
+    bank: Path | None = None,
     home: Path | None = None,
     progress: "ReportProgress" = lambda _: None,
 ) -> "list[Row]":
@@ -28,12 +29,14 @@ def bench(
         "finetune"}]}`. Paths in it are relative to the file, or to the current folder.
     runs: of each method, at least 8; by default the sweep's. jobs: processes at a time, by default one a core.
     data: folder with the photographs, for competitions that read files.
+    bank: folder of oracles that `lethe admin oracles export` wrote; they are used before any is trained.
     home: where oracles and runs are kept for the next call, by default LETHE_HOME.
     progress: called after every trained model and every run.
 
     Two more rows, `ceiling` and `floor`, say what retraining and doing nothing get. A method whose code fails has a
     `fault` and no `score`. Needs Linux with bubblewrap and the extra `worker`. Raises SweepError, SpecificationError,
-    SandboxUnavailable where runs cannot be isolated, and BenchFailed; what is done by then is kept.
+    FolderInvalid for a `bank` that does not fit, SandboxUnavailable where runs cannot be isolated, and BenchFailed;
+    what is done by then is kept.
     """
     from lethe.evaluator.bench.compare import compare_methods
     from lethe.evaluator.bench.sweep import load_sweep
@@ -43,7 +46,7 @@ def bench(
     settings.prepare_home()
     folder = Path() if isinstance(sweep, Mapping) else Path(sweep).parent
     return compare_methods(
-        load_sweep(sweep), folder, settings.artifacts, runs=runs, jobs=jobs, data=data, progress=progress
+        load_sweep(sweep), folder, settings.artifacts, runs=runs, jobs=jobs, data=data, bank=bank, progress=progress
     ).rows
 
 

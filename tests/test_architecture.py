@@ -130,6 +130,11 @@ def test_server_imports_only_the_torch_free_parts_of_the_evaluator(path: Path) -
             assert not within(name, ("sandbox", "torch")), f"{path} imports {name}"
 
 
+@pytest.mark.parametrize("path", python_files("migrations/versions"), ids=lambda path: path.stem)
+def test_a_migration_uses_no_code_that_may_change_after_it(path: Path) -> None:
+    assert not [name for name in imported(path) if within(name, ("lethe",))]
+
+
 def room_of(name: str) -> str:
     """`submissions` for `lethe.server.submissions.uploads`."""
     return name.split(".")[1]

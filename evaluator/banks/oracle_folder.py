@@ -1,4 +1,4 @@
-"""A folder of trained models as it leaves one site and enters another: checkpoints, and a table of files and seeds."""
+"""A folder of trained models as it leaves a site and enters another: checkpoints, their table, the bank's identity."""
 
 import csv
 import os
@@ -12,6 +12,7 @@ from lethe.evaluator.contract.bank import BankIdentity
 from lethe.evaluator.errors import EvaluatorError
 
 TABLE = "oracles.csv"
+IDENTITY = "bank.json"
 COLUMNS = ("file", "seed")
 SUFFIXES = (".safetensors", ".pt")
 MOST_SEED = 2**63
@@ -69,7 +70,7 @@ def _model(folder: Path, line: int, row: dict[str, str | None]) -> GivenModel:
 
 
 def write_folder(bank: BankIdentity, store: ArtifactStore, folder: Path) -> int:
-    """Write the bank's checkpoints and their table to a folder that is new or empty; how many there are.
+    """Write the bank's identity, checkpoints and their table to a folder that is new or empty; how many there are.
 
     The table is written last. Raises FolderInvalid when there are no checkpoints or the folder cannot be used, and as
     `ArtifactStore.get` does.
@@ -84,6 +85,7 @@ def write_folder(bank: BankIdentity, store: ArtifactStore, folder: Path) -> int:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise FolderInvalid(f"{folder} is not empty: name a new folder")
+        (folder / IDENTITY).write_text(bank.model_dump_json(indent=1), encoding="utf-8")
         rows = [(f"{one.index:05d}.safetensors", one.seed) for one in records]
         for one, (name, _) in zip(records, rows, strict=True):
             store.fetch(one.checkpoint, folder / name)

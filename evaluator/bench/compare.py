@@ -13,7 +13,9 @@ import numpy as np
 
 from lethe.evaluator.artifacts import ArtifactStore, open_store
 from lethe.evaluator.artifacts.outputs import StackedOutputs
+from lethe.evaluator.banks.exported_bank import ExportedBank, read_bank
 from lethe.evaluator.banks.identity import bank_identity
+from lethe.evaluator.banks.importing import import_models
 from lethe.evaluator.banks.seeding import Progress, ReportProgress, fill_banks
 from lethe.evaluator.banks.training_jobs import training_pool
 from lethe.evaluator.bench.against import reference_of, with_comparisons
@@ -21,6 +23,7 @@ from lethe.evaluator.bench.provenance import provenance_of, row_key
 from lethe.evaluator.bench.rows import Row, Run, sort_rows
 from lethe.evaluator.bench.runs import Bench, MethodRuns, identity_of, run_methods, run_seed
 from lethe.evaluator.bench.sweep import Sweep, methods_of
+from lethe.evaluator.bench.utility import utility_of
 from lethe.evaluator.contract.oracle_pools import OraclePools
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.specification_file import load_specification
@@ -51,23 +54,28 @@ def compare_methods(
     runs: int | None = None,
     jobs: int | None = None,
     data: Path | None = None,
+    bank: Path | None = None,
     progress: ReportProgress = lambda _: None,
 ) -> Results:
     """Return a row for each method, for the ceiling and for the floor, and what they depend on.
 
     Paths in the sweep are relative to `folder`. Data, models, oracles and runs are kept at the URL `artifacts`, and
     what is there already is not made again. `runs` a method, by default the sweep's; `jobs` processes at a time, by
-    default one a core; `data` is the folder of photographs for sources that read files. Raises SweepError,
-    SpecificationError, SandboxUnavailable, and BenchFailed for faults that are no method's.
+    default one a core; `data` is the folder of photographs for sources that read files, `bank` one with exported
+    oracles, of which as many as are needed are used. Raises SweepError, SpecificationError, FolderInvalid,
+    SandboxUnavailable, and BenchFailed for faults that are no method's.
     """
     started_at = datetime.now(UTC)
     methods = methods_of(sweep, folder)
     reference = reference_of(sweep.reference, [one.name for one in methods])
+    exported = None if bank is None else read_bank(bank)
     slots = jobs or len(os.sched_getaffinity(0))
     spec = specification_of(sweep, folder, runs)
     files = Files(folder=data, beside=(folder / sweep.competition).parent)
     with tempfile.TemporaryDirectory(prefix="lethe-bench-") as scratch:
-        bench = _prepare(spec, open_store(artifacts), sweep.seed, files=files, jobs=jobs, progress=progress)
+        bench = prepare_bench(
+            spec, open_store(artifacts), sweep.seed, files=files, jobs=jobs, exported=exported, progress=progress
+        )
         done = run_methods(bench, methods, slots=slots, scratch=Path(scratch), progress=progress)
     rows = with_comparisons(sort_rows(_rows(bench, done, progress)), reference)
     return Results(rows, provenance_of(bench, sweep, methods, reference, started_at))
@@ -83,19 +91,40 @@ def specification_of(sweep: Sweep, folder: Path, runs: int | None = None) -> Com
     return CompetitionSpec.model_validate(document).with_seeds(lambda: sweep.seed)
 
 
-def _prepare(
+def prepare_bench(
     spec: CompetitionSpec,
     store: ArtifactStore,
     seed: int,
     *,
     files: Files,
     jobs: int | None,
+    exported: ExportedBank | None,
     progress: ReportProgress,
 ) -> Bench:
-    """Prepare data, original model and both pools of oracles, or load what is stored already."""
-    split = prepare(spec, store, files=files, jobs=jobs, progress=progress).public
+    """Prepare data, original model and both pools of oracles, or load what is stored already.
+
+    Oracles that are `exported` are imported first, and only those that are then missing are trained. Raises
+    FolderInvalid where they are of another bank, which is found out before anything is trained.
+    """
+    check = None
+    if exported is not None:
+        check = exported.require_same
+        check(bank_identity(spec, exported.identity.visible, exported.identity.evaluation))  # before data are read
+    split = prepare(spec, store, files=files, jobs=jobs, progress=progress, check_bank=check).public
     bank = bank_identity(spec, split.visible, split.evaluation)
-    orders = [(bank, index) for index in range(spec.evaluation.oracles + spec.evaluation.ceiling_oracles)]
+    count = spec.evaluation.oracles + spec.evaluation.ceiling_oracles
+    if exported is not None:
+        import_models(
+            exported.models[:count],
+            bank,
+            split,
+            store,
+            most=count,
+            checks_margins=not spec.split.forget,
+            jobs=jobs,
+            progress=progress,
+        )
+    orders = [(bank, index) for index in range(count)]
     with training_pool(jobs) as pool:
         fill_banks(orders, store, pool, stage="oracles", progress=progress)
     return Bench(spec=spec, split=split, store=store, runs=spec.evaluation.runs, seed=seed)
@@ -122,7 +151,14 @@ def _rows(bench: Bench, done: list[MethodRuns], progress: ReportProgress) -> lis
 def _reference_row(name: str, inputs: MeasureInputs, bench: Bench) -> Row:
     found = measure_inputs(inputs)
     return Row(
-        name, {}, inputs.models, found.values, inputs.score, is_reference=True, key=row_key(bench, made_from=name)
+        name,
+        {},
+        inputs.models,
+        found.values,
+        inputs.score,
+        is_reference=True,
+        key=row_key(bench, made_from=name),
+        utility=utility_of(inputs, cap=bench.spec.metric.cap_ratios),
     )
 
 
@@ -137,6 +173,7 @@ def _method_row(done: MethodRuns, outputs: StackedOutputs, measuring_set: Measur
         inputs.score,
         key=row_key(bench, made_from=str(identity_of(bench, done.method))),
         each=tuple(_run(record, outputs, place, bench) for place, record in enumerate(done.records)),
+        utility=utility_of(inputs, cap=bench.spec.metric.cap_ratios),
     )
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lethe import __version__
+from lethe.evaluator.artifacts.oracles import count_imported
 from lethe.evaluator.artifacts.store import sha256_hex
 from lethe.evaluator.bench.runs import Bench, identity_of, run_seed
 from lethe.evaluator.bench.sweep import Method, Sweep
@@ -29,6 +30,7 @@ def provenance_of(
         "reference": reference,
         "runs": bench.runs,
         "oracles": bench.runs,
+        "imported_oracles": count_imported(bench.store, split.bank_digest, range(2 * bench.runs)),
         "seed": bench.seed,
         "run_seeds": [run_seed(bench.seed, index) for index in range(bench.runs)],
         "bank_digest": split.bank_digest,

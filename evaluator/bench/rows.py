@@ -46,7 +46,7 @@ class Row:
     """One line: a method or a reference (`ceiling`, `floor`) with the values of its measures, or its fault.
 
     `key` is a digest of all that decides its values; empty for a fault. `against` is None for the method that the
-    others are compared with, and for faults.
+    others are compared with, and for faults. `utility` is None for faults.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Row:
     key: str = ""
     each: tuple[Run, ...] = ()
     against: Against | None = None
+    utility: Value | None = None
 
 
 def sort_rows(rows: Sequence[Row]) -> list[Row]:

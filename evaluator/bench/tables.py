@@ -1,4 +1,4 @@
-"""The results of a sweep as CSV, as Markdown, and as the list that says which order is significant."""
+"""The results of a sweep as CSV, Markdown and LaTeX, and as the list that says which order is significant."""
 
 import csv
 import io
@@ -17,6 +17,14 @@ _TITLES = {"final_score": "final score", "wall_time": "seconds"}
 _SIGNIFICANT = 3
 COMPARED = ("reference", *(f"difference{end}" for end in ("", " low", " high", " se")), "p", "p holm")
 MIB = 2**20
+_LATEX = {one: rf"\{one}" for one in "&%$#_{}"} | {
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "[": "{[}",  # after the end of a line it would be a length
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
 
 
 class ResultsBlockMissing(EvaluatorError, ValueError):
@@ -86,6 +94,47 @@ def markdown_table(rows: Sequence[Row], names: Sequence[str] | None = None) -> s
         cells = [format_value(row.measures.get(name)) for name in names]
         lines.append(f"| {title} | " + " | ".join(cells if row.score is not None else [row.fault]) + " |")
     return "\n".join(lines) + "\n"
+
+
+def latex_tables(rows: Sequence[Row]) -> str:
+    """The short table and one for each question, as LaTeX for the package booktabs, each below a comment."""
+    tables = {"The short table": SHORT} | _by_question(rows)
+    texts = [f"% {title}\n{latex_table(rows, names)}" for title, names in tables.items()]
+    return "\n".join(["% needs \\usepackage{booktabs}; brackets are 95% intervals", *texts])
+
+
+def latex_table(rows: Sequence[Row], names: Sequence[str]) -> str:
+    """A `tabular` of these measures: value with its 95% interval, references in italics, a fault across its line."""
+    lines = [
+        rf"\begin{{tabular}}{{l{'r' * len(names)}}}",
+        r"\toprule",
+        _latex_line(["method", *(column_title(name) for name in names)]),
+        r"\midrule",
+    ]
+    for row in rows:
+        title = rf"\emph{{{_latex(row.name)}}}" if row.is_reference else _latex(row.name)
+        if row.score is None:
+            lines.append(rf"{title} & \multicolumn{{{len(names)}}}{{l}}{{{_latex(row.fault)}}} \\")
+        else:
+            cells = [_latex_value(row.measures.get(name)) for name in names]
+            lines.append(" & ".join([title, *cells]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+def _latex_line(texts: Sequence[str]) -> str:
+    return " & ".join(map(_latex, texts)) + r" \\"
+
+
+def _latex_value(value: Value | None) -> str:
+    if value is None:
+        return ""
+    ends = "" if value.low is None or value.high is None else f" [{_short(value.low)}, {_short(value.high)}]"
+    return _short(value.value) + ends
+
+
+def _latex(text: str) -> str:
+    """The text with what means something to LaTeX escaped, on one line."""
+    return "".join(_LATEX.get(one, one) for one in " ".join(text.split()))
 
 
 def column_title(name: str) -> str:

@@ -30,7 +30,7 @@ class SpecificationError(EvaluatorError, ValueError):
 def load_specification(source: Path | str) -> CompetitionSpec:
     """The validated specification in a TOML file, or the shipped one of that name; raises SpecificationError.
 
-    Lethe ships `demo`, `digits`, `faces-tasks` and `surf`.
+    Lethe ships `cifar10`, `demo`, `digits`, `faces-tasks` and `surf`.
     """
     path, shipped = Path(source), SHIPPED / f"{source}.toml"
     if not path.exists():

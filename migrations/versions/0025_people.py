@@ -1,18 +1,26 @@
 """What names look like; mails that are to be sent, secrets that were mailed, and what people want to be told."""
 
+import unicodedata
 from collections.abc import Callable, Hashable, Iterable
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from lethe.server.accounts.names import SKELETON_CHARS, skeleton
-
 revision = "0025"
 down_revision = "0024"
 branch_labels = None
 depends_on = None
+
+SKELETON_CHARS = 160
+# What follows is `skeleton` of accounts/names.py as it was at this revision: later changes of it must not change this.
+_IGNORABLE = (
+    (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F),
+    (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF),
+    (0xFFA0, 0xFFA0), (0xFFF0, 0xFFF8), (0x1BCA0, 0x1BCA3), (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
+)  # fmt: skip
 
 ALWAYS_JSON = sa.JSON().with_variant(JSONB(), "postgresql")
 
@@ -80,8 +88,32 @@ def _store_skeletons(table: sa.TableClause, name: str, scope: Callable[[sa.Row[A
     taken: set[tuple[Hashable, str]] = set()
     rows: Iterable[sa.Row[Any]] = op.get_bind().execute(sa.select(table).order_by(table.c.created_at, table.c.id)).all()
     for row in rows:
-        look = skeleton(getattr(row, name))
+        look = _skeleton(getattr(row, name))
         if len(look) > SKELETON_CHARS or (scope(row), look) in taken:
             continue
         taken.add((scope(row), look))
         op.execute(sa.update(table).where(table.c.id == row.id).values({f"{name}_skeleton": look}))
+
+
+def _skeleton(name: str) -> str:
+    decomposed = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", name))
+    prototypes = _prototypes()
+    replaced = "".join(prototypes.get(one, one) for one in _seen(decomposed))
+    return unicodedata.normalize("NFD", replaced).casefold()
+
+
+@cache
+def _prototypes() -> dict[str, str]:
+    from confusable_homoglyphs.confusables import confusables_data
+
+    others = {_seen(key): [_seen(entry["c"]) for entry in entries] for key, entries in confusables_data.items()}
+
+    def rank(text: str) -> tuple[int, int, str]:
+        return -len(text), -len(others.get(text, ())), text
+
+    nearest = {key: min([key, *similar], key=rank) for key, similar in others.items() if len(key) == 1}
+    return {key: "".join(nearest.get(one, one) for one in target) for key, target in nearest.items() if key != target}
+
+
+def _seen(text: str) -> str:
+    return "".join(one for one in text if not any(first <= ord(one) <= last for first, last in _IGNORABLE))

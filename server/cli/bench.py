@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from lethe.evaluator.bench.rows import Row
     from lethe.evaluator.bench.sweep import Sweep
     from lethe.evaluator.contract.specification import CompetitionSpec
+    from lethe.server.plots.drawing import Plot
 
+PLOT = "pareto.svg"
 SHORTEST_METHOD = 16
 DROPPED = {"forgetting_quality": 1, "forget_accuracy": 3, "retain_accuracy": 4, "test_accuracy": 5, "wall_time": 6}
 """Columns that a narrow terminal lacks, those with the highest number first."""
@@ -27,7 +29,7 @@ def bench(
     runs: Annotated[int | None, typer.Option("--runs", min=8, help="Runs per method; default: the sweep's")] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Processes at a time; default: cores")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for results.csv, results.md, runs.csv and provenance.json")
+        Path | None, typer.Option("--out", help="Folder for tables (CSV, Markdown, LaTeX), plot, runs and provenance")
     ] = None,
     block: Annotated[
         list[Path] | None, typer.Option("--block", help="Markdown file whose marked block to replace")
@@ -39,6 +41,9 @@ def bench(
         str | None, typer.Option("--mlflow", help="Also log to MLflow, each row once: a folder, or a tracking URI")
     ] = None,
     data: DataFolder = None,
+    bank: Annotated[
+        Path | None, typer.Option("--bank", help="Folder of exported oracles, which are used before any is trained")
+    ] = None,
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -64,19 +69,17 @@ def bench(
     settings.prepare_home()
     with on_interrupt("What is done is kept. To go on, repeat the command."), training_progress() as progress:
         found = compare_methods(
-            wanted, sweep.parent, settings.artifacts, runs=runs, jobs=jobs, data=data, progress=progress
+            wanted, sweep.parent, settings.artifacts, runs=runs, jobs=jobs, data=data, bank=bank, progress=progress
         )
     rows = found.rows
     if as_json:
         typer.echo(json.dumps([_document(row) for row in rows]))
     else:
         _print(rows)
-    files, short = _texts(rows, wanted, spec)
     if out is not None:
-        for name, text in (files | {"provenance.json": json.dumps(found.provenance, indent=1)}).items():
-            (out / name).write_text(text, encoding="utf-8")
+        _write(out, rows, wanted, spec, found.provenance)
     for path in block or ():
-        write_block(path, short)
+        write_block(path, _block(rows, spec))
     if mlflow is not None:
         log_rows(rows, target=mlflow, experiment=experiment, provenance=found.provenance)
         typer.echo(f"to view them in MLflow: mlflow ui --backend-store-uri {tracking_uri(mlflow)}", err=True)
@@ -92,27 +95,67 @@ def _require_folder(out: Path) -> None:
         raise typer.BadParameter(f"--out {out}: {error.strerror}") from error
 
 
-def _texts(rows: "list[Row]", sweep: "Sweep", spec: "CompetitionSpec") -> tuple[dict[str, str], str]:
-    """Return the files of the results' folder by name, and the short table for a marked block."""
+def _head(spec: "CompetitionSpec") -> str:
+    runs = spec.evaluation.runs
+    return f"{runs} runs a method against {runs} oracles on `{spec.slug}`, rule `{spec.metric.rule}`."
+
+
+def _block(rows: "list[Row]", spec: "CompetitionSpec") -> str:
+    """Return the short table for a marked block."""
+    from lethe.evaluator.bench.tables import SHORT, markdown_table, verdict
+
+    return f"{_head(spec)}\n\n{markdown_table(rows, SHORT)}\n{verdict(rows)}\n"
+
+
+def _write(
+    out: Path, rows: "list[Row]", sweep: "Sweep", spec: "CompetitionSpec", provenance: dict[str, object]
+) -> None:
+    """Write the files of the results' folder."""
     from lethe.evaluator.bench.tables import (
-        SHORT,
         comparison_table,
         csv_table,
+        latex_tables,
         markdown_table,
         runs_table,
         verdict,
     )
 
-    title = sweep.title or f"Methods on {spec.slug}"
-    runs = spec.evaluation.runs
-    head = f"{runs} runs a method against {runs} oracles on `{spec.slug}`, rule `{spec.metric.rule}`."
     legend = (
         "Values with their 95% intervals: t over runs, or the jackknife over runs and oracles. metric.md says what "
         "each measure reads as; most are read against the ceiling's value. Times are of this machine, one thread a run."
     )
-    whole = f"# {title}\n\n{head}\n{legend}\n\n{verdict(rows)}\n\n{comparison_table(rows)}\n{markdown_table(rows)}"
-    block = f"{head}\n\n{markdown_table(rows, SHORT)}\n{verdict(rows)}\n"
-    return {"results.csv": csv_table(rows), "results.md": whole, "runs.csv": runs_table(rows)}, block
+    plot = _plot(rows)
+    parts = (
+        f"# {sweep.title or f'Methods on {spec.slug}'}",
+        f"{_head(spec)}\n{legend}",
+        verdict(rows),
+        f"![{plot.title}]({PLOT})",
+        plot.text,
+        f"{comparison_table(rows)}\n{markdown_table(rows)}",
+    )
+    files = {
+        "results.csv": csv_table(rows),
+        "results.md": "\n\n".join(parts),
+        "results.tex": latex_tables(rows),
+        "runs.csv": runs_table(rows),
+        "provenance.json": json.dumps(provenance, indent=1),
+        PLOT: plot.svg.decode(),
+    }
+    for name, text in files.items():
+        (out / name).write_text(text, encoding="utf-8")
+
+
+def _plot(rows: "list[Row]") -> "Plot":
+    """Return the plot of forgetting quality against utility; ceiling and floor are always among the rows."""
+    from lethe.server.plots.pareto import Point, pareto_plot
+
+    return pareto_plot(
+        [
+            Point(row.name, row.measures["forgetting_quality"], row.utility, row.is_reference)
+            for row in rows
+            if row.utility is not None
+        ]
+    )
 
 
 def _print(rows: "list[Row]") -> None:

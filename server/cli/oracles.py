@@ -87,12 +87,12 @@ def import_(
 @app.command("export")
 def export(
     slug: Slug,
-    folder: Annotated[Path, typer.Argument(help="New folder for the checkpoints and their table, oracles.csv")],
+    folder: Annotated[Path, typer.Argument(help="New folder for checkpoints, their table oracles.csv, and bank.json")],
     split: Split = "public",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
-    """Write the oracles' checkpoints with their seeds, for `import` on another site. Keep them as you keep the data."""
+    """Write the oracles' checkpoints and seeds, for `import` elsewhere and `lethe bench`. Keep them as the data."""
     from lethe.server.hosting import oracle_files
 
     count = oracle_files.export_oracles(open_site(home), slug, folder, split=split)

@@ -242,6 +242,17 @@ def submissions_with_scores(session: Session, competition: Competition) -> Seque
     ).all()
 
 
+def count_scored(session: Session, competition: Competition) -> dict[str, int]:
+    """Return how many submissions of the competition have a score, by evaluation."""
+    found = session.execute(
+        select(Submission.evaluation, func.count().label("scored"))
+        .join(Score, is_current())
+        .where(Submission.competition_id == competition.id)
+        .group_by(Submission.evaluation)
+    )
+    return {row.evaluation: row.scored for row in found}
+
+
 def teams_with_members(session: Session, competition: Competition) -> list[tuple[Team, list[str]]]:
     """Return every team of the competition with the user names of its members, both by name."""
     found = session.execute(

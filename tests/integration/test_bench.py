@@ -117,6 +117,9 @@ def test_sweep(tmp_path: Path) -> None:
     written = (tmp_path / "results/results.md").read_text()
     assert "| noop |" in written
     assert "Not to be told apart from `noop`" in written
+    assert "![Forgetting against utility](pareto.svg)" in written
+    assert "finetune (EPOCHS=1)" in (tmp_path / "results/pareto.svg").read_text()
+    assert r"\bottomrule" in (tmp_path / "results/results.tex").read_text()
     assert rows["finetune (EPOCHS=1)"]["against"]["reference"] == "noop"
     assert rows["noop"]["against"] is None
     with (tmp_path / "results/runs.csv").open() as file:
@@ -157,6 +160,7 @@ def test_sweep(tmp_path: Path) -> None:
         (("--against", "scrub"), "lethe: there is no method 'scrub' to compare with; there are: noop; ceiling; floor"),
         (("--mlflow", "notes.txt"), "lethe: --mlflow notes.txt: "),
         (("--out", "notes.txt"), "--out notes.txt: File exists"),
+        (("--bank", "models"), "lethe: models/bank.json is missing: name a folder that this version's lethe admin"),
     ],
 )
 def test_mistakes_are_said_before_the_work(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:

@@ -18,10 +18,12 @@ from safetensors.torch import load_file, save_file
 from lethe.evaluator.artifacts import ArtifactStore, open_store
 from lethe.evaluator.artifacts.oracles import load_pool, read_identity, read_record, trained_indices
 from lethe.evaluator.artifacts.outputs import Outputs
+from lethe.evaluator.banks.exported_bank import read_bank
 from lethe.evaluator.banks.importing import ImportTask, read_model, require_oracle
 from lethe.evaluator.banks.oracle_folder import TABLE, FolderInvalid, read_folder
 from lethe.evaluator.banks.seeding import FIRST_ORACLES
 from lethe.evaluator.banks.verification import verify_bank
+from lethe.evaluator.bench.compare import prepare_bench
 from lethe.evaluator.contract.data_sources import SyntheticFacesSpec
 from lethe.evaluator.contract.prepared_competition import PreparedCompetition
 from lethe.evaluator.contract.specification import (
@@ -31,6 +33,7 @@ from lethe.evaluator.contract.specification import (
     SplitSpec,
     TrainingSpec,
 )
+from lethe.evaluator.data.sources import Files
 from lethe.evaluator.preparation import prepare
 from lethe.server.competitions import service
 from lethe.server.context import Context, create_context
@@ -325,6 +328,29 @@ def test_models_that_saw_the_forget_set_or_were_trained_otherwise_are_named() ->
         require_oracle(Path("a.pt"), outputs(3, retain=0.9), original, evaluation, checks_margins=True)
     with pytest.raises(FolderInvalid, match=r"a\.pt: its retain accuracy is 0\.500 and the original's 0\.950"):
         require_oracle(Path("a.pt"), outputs(1, retain=0.5), original, evaluation, checks_margins=True)
+
+
+def test_a_comparison_uses_what_was_exported(seeded: Host, exported: Path, host: Host) -> None:
+    stages: list[str] = []
+
+    def compare(spec: CompetitionSpec) -> None:
+        prepare_bench(
+            spec, host.store, 0, files=Files(), jobs=1, exported=read_bank(exported),
+            progress=lambda one: stages.append(one.stage) if one.fresh else None,
+        )  # fmt: skip
+
+    for changes, name in (
+        ({"training": SPEC.training.model_copy(update={"epochs": 3})}, "recipe"),
+        ({"split": SPEC.split.model_copy(update={"seed": 1})}, "split"),
+    ):
+        with pytest.raises(FolderInvalid, match=f"another competition; what differs: {name} "):
+            compare(SPEC.model_copy(update=changes))
+    assert "models" not in stages, "refused before anything was trained"
+    compare(SPEC)
+    assert {"models", "oracles"}.isdisjoint(stages), "nothing was trained"
+    first, second = (load_pool(one.store, one.bank, range(COUNT)) for one in (seeded, host))
+    np.testing.assert_array_equal(first.logits["forget"], second.logits["forget"])
+    assert sum(read_record(host.store, host.bank, index).imported for index in range(COUNT)) == COUNT - FIRST_ORACLES
 
 
 def test_an_export_needs_a_new_folder_and_checkpoints(seeded: Host, exported: Path, host: Host, tmp_path: Path) -> None:

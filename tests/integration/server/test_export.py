@@ -20,8 +20,10 @@ from lethe.evaluator.contract.states import Evaluation
 from lethe.server.audit_log.events import list_events
 from lethe.server.cli import app, competition
 from lethe.server.competitions.service import get_competition
+from lethe.server.errors import Conflict
 from lethe.server.hosting import account_administration, actions
 from lethe.server.hosting.archive import FolderInUse, export
+from lethe.server.hosting.archive_file import needed_bytes, require_room
 from lethe.server.hosting.mlflow_tracking import log_archive, require_target
 from lethe.server.models import OutputPack
 from lethe.server.scoring.queries import reference_scores
@@ -206,6 +208,14 @@ def test_an_export_that_stops_leaves_nothing_in_its_folder(site: Site, tmp_path:
     assert export(site.context, SLUG, tmp_path / "archive") == 1
 
 
+def test_an_archive_for_which_there_is_no_room_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    require_room(tmp_path, 0)
+    with pytest.raises(
+        Conflict, match=r"needs about 1,152,921,504\.6 GB of temporary space, and .* set TMPDIR of lethe"
+    ):
+        require_room(tmp_path, 2**60)
+
+
 def test_a_host_downloads_the_same_archive(archive: Path, site: Site) -> None:
     address = f"{site.url}/host/{SLUG}/archive"
     with site.register("hal") as hal:
@@ -218,6 +228,9 @@ def test_a_host_downloads_the_same_archive(archive: Path, site: Site) -> None:
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{SLUG}.zip"'
     with ZipFile(io.BytesIO(answer.content)) as file:
         got = {name.removeprefix(f"{SLUG}/"): file.read(name) for name in file.namelist()}
+    sizes = {path: path.stat().st_size for path in archive.rglob("*") if path.is_file()}
+    everything = sum(sizes.values())
+    assert 2 * everything < needed_bytes(site.context, SLUG, outputs=True) < 2 * everything + 2**22
     exported = {str(path.relative_to(archive)) for path in archive.rglob("*") if path.is_file()}
     assert got.keys() == {name for name in exported if not name.startswith("outputs/")}
     assert got["runs.csv"] == (archive / "runs.csv").read_bytes()

@@ -21,12 +21,15 @@ from lethe.evaluator.bench.tables import (
     comparison_table,
     csv_table,
     format_value,
+    latex_table,
+    latex_tables,
     markdown_table,
     runs_table,
     verdict,
     write_block,
 )
 from lethe.evaluator.bench.tracking import ROW, log_rows
+from lethe.evaluator.bench.utility import utility_of
 from lethe.evaluator.measures.inputs import inputs_of_pools
 from lethe.evaluator.measures.measurements import measure_inputs
 from lethe.evaluator.measures.registry import Value
@@ -139,6 +142,39 @@ def test_markdown(rows: list[Row]) -> None:
     assert any(line.startswith("| *ceiling* |") and line.endswith(" |  |") for line in lines)
     assert "| 1.35 (1.15 to 1.55) |" in next(line for line in lines if line.startswith("| good "))
     assert lines[-1] == "| broken | exception in line 3: ValueError: no |"
+
+
+def test_latex(rows: list[Row]) -> None:
+    odd = replace(rows[-1], name="50%_[a]\\b", fault="x & y")
+    lines = latex_table([*rows, odd], ("final_score", "forget_accuracy", "wall_time")).splitlines()
+    assert lines[:2] == [r"\begin{tabular}{lrrr}", r"\toprule"]
+    assert lines[2:4] == [r"method & final score & UA & seconds \\", r"\midrule"]
+    assert r" & 1.35 [1.15, 1.55] \\" in next(line for line in lines if line.startswith("good "))
+    assert any(line.startswith(r"\emph{ceiling} & ") and line.endswith(r" &  \\") for line in lines)
+    assert lines[-4] == r"broken & \multicolumn{3}{l}{exception in line 3: ValueError: no} \\"
+    assert lines[-3] == r"50\%\_{[}a]\textbackslash{}b & \multicolumn{3}{l}{x \& y} \\"
+    assert lines[-2:] == [r"\bottomrule", r"\end{tabular}"]
+    whole = latex_tables(rows)
+    assert whole.count(r"\begin{tabular}") == whole.count(r"\end{tabular}") == 5
+    assert "% The short table\n" in whole
+    assert "% What did it cost?\n" in whole
+
+
+@pytest.mark.parametrize("cap", [True, False])
+def test_utility_is_the_ratios_of_the_score(cap: bool) -> None:
+    pools = {}
+    for name, outputs in (("ours", models(4)), ("oracles", ORACLES)):
+        pools[name] = Pool(
+            margins=margins(outputs.logits["forget"], LABELS["forget"]),
+            retain_accuracy=outputs.accuracy["retain"],
+            test_accuracy=outputs.accuracy["test"],
+            forget_accuracy=outputs.accuracy["forget"],
+        )
+    score = evaluate(pools["ours"], pools["oracles"], cap_ratios=cap)
+    found = utility_of(inputs_of_pools(pools["ours"], pools["oracles"], score=score), cap=cap)
+    assert found.value == score.retain_ratio * score.test_ratio
+    assert found.low <= found.value <= found.high
+    assert found.error > 0
 
 
 def test_whole_table_is_one_for_each_question(rows: list[Row]) -> None:

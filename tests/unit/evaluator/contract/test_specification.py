@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -11,6 +12,7 @@ from lethe.evaluator.contract.networks import Network
 from lethe.evaluator.contract.specification import AuditsSpec, CompetitionSpec
 from lethe.evaluator.contract.specification_file import SHIPPED as FOLDER
 from lethe.evaluator.contract.specification_file import SpecificationError, load_specification
+from lethe.evaluator.data.splits import draw_splits
 
 SHIPPED = sorted(FOLDER.glob("*.toml"))
 
@@ -31,8 +33,8 @@ def test_shipped_specifications_load(path: Path) -> None:
     assert (spec.split.seed is None) == (spec.slug not in {"demo", "faces-tasks"})
 
 
-def test_the_three_promised_ones_ship() -> None:
-    assert [path.stem for path in SHIPPED] == ["demo", "digits", "faces-tasks", "surf"]
+def test_the_promised_ones_ship() -> None:
+    assert [path.stem for path in SHIPPED] == ["cifar10", "demo", "digits", "faces-tasks", "surf"]
 
 
 def test_surf_is_the_set_up_of_2023() -> None:
@@ -49,6 +51,25 @@ def test_surf_is_the_set_up_of_2023() -> None:
     )
     assert (recipe.epochs, recipe.batch_size, recipe.class_weights) == (30, 64, "retain-and-forget")
     assert (recipe.flip, recipe.crop_padding) == (False, 0)
+
+
+def test_cifar10_is_the_set_up_of_the_papers() -> None:
+    spec = load_specification("cifar10")
+    recipe = spec.training
+    assert (spec.data.source, spec.model.architecture, spec.split.forget_by) == ("cifar10", "resnet18", "example")
+    assert (recipe.optimizer, recipe.learning_rate, recipe.momentum, recipe.weight_decay) == ("sgd", 0.1, 0.9, 5e-4)
+    assert (recipe.epochs, recipe.batch_size, recipe.flip, recipe.crop_padding) == (182, 256, True, 4)
+
+
+def test_cifar10_forgets_a_ninth_of_what_is_trained_on() -> None:
+    spec = load_specification("cifar10").with_seeds(lambda: 1)
+    hidden = np.arange(60_000 - spec.practice.identities)
+    split = draw_splits(hidden, hidden % 10, spec.split, batch_size=spec.evaluation.batch_size).public
+    counts = {part: len(getattr(split, part)) for part in ("forget", "retain", "validation", "test", "retain_sample")}
+    assert counts["forget"] == 5000
+    assert (counts["test"], counts["retain_sample"]) == (7000, 1000)
+    assert abs(counts["forget"] + counts["retain"] - 45_000) < 10
+    assert abs(counts["validation"] - 4000) < 10
 
 
 def test_seeds_that_are_left_out_are_drawn_and_others_kept() -> None:
@@ -121,9 +142,9 @@ def test_a_module_is_read_from_beside_the_file(tmp_path: Path) -> None:
 
 
 def test_the_time_of_a_run_can_be_a_share_of_retraining() -> None:
-    spec = load_specification(SHIPPED[3])
+    spec = load_specification("surf")
     assert spec.with_time_budget(120.0).limits.run_wall_s == 24.0
-    fixed = load_specification(SHIPPED[0])
+    fixed = load_specification("demo")
     assert fixed.with_time_budget(120.0) == fixed
 
 
