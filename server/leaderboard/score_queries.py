@@ -193,6 +193,21 @@ def reference_rows(session: Session, competition_id: UUID, evaluation: str) -> l
 
 
 @prepared
+def _ceiling_parts() -> Select[*tuple[Any, ...]]:
+    return select(Score.forgetting_quality, Score.retain_ratio, Score.test_ratio).where(
+        Score.competition_id == bindparam("competition_id"),
+        Score.evaluation == bindparam("evaluation"),
+        Score.reference == "ceiling",
+    )
+
+
+def ceiling_parts(session: Session, competition_id: UUID, evaluation: Evaluation) -> tuple[float, float] | None:
+    """Return forgetting quality and utility of a board's ceiling, or None before it is calibrated."""
+    found = _ceiling_parts.rows(session, competition_id=competition_id, evaluation=evaluation.reference).first()
+    return None if found is None else (found.forgetting_quality, found.retain_ratio * found.test_ratio)
+
+
+@prepared
 def overview_plots() -> Select[OverviewPlot]:
     """Every board's plot over all submissions."""
     return select(OverviewPlot)

@@ -15,7 +15,7 @@ from lethe.server.competitions.disclosure import Viewer, round_score, visibility
 from lethe.server.competitions.phases import Phase, phase
 from lethe.server.context import AppContext
 from lethe.server.errors import NotFound
-from lethe.server.leaderboard.score_queries import AnalysedScore, analysed_scores, reference_rows
+from lethe.server.leaderboard.score_queries import AnalysedScore, analysed_scores, ceiling_parts
 from lethe.server.models import Competition, OverviewPlot
 from lethe.server.pages.analysis.comparison import compare
 from lethe.server.pages.analysis.view import analysis_page
@@ -78,10 +78,8 @@ def overview(slug: str, view: Evaluation, request: Request, context: AppContext,
 
 def _ceiling(session: Session, competition: Competition, view: Evaluation) -> tuple[float, float] | None:
     """Return forgetting quality and utility of the ceiling, rounded, or None without one."""
-    rows = [row for row in reference_rows(session, competition.id, view) if row.reference == "ceiling"]
-    if not rows:
-        return None
-    return round_score(rows[0].forgetting_quality), round_score(rows[0].retain_ratio * rows[0].test_ratio)
+    found = ceiling_parts(session, competition.id, view)
+    return None if found is None else (round_score(found[0]), round_score(found[1]))
 
 
 def _addresses(

@@ -1,5 +1,6 @@
 """A real uvicorn on a real database, with a small competition whose oracles are drawn, not trained."""
 
+import io
 import shutil
 import threading
 import time
@@ -15,6 +16,7 @@ import psycopg
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from PIL import Image
 from safetensors.numpy import save
 from sqlalchemy import update
 
@@ -95,7 +97,9 @@ def prepare_competition(context: Context) -> PreparedCompetition:
     parts = {f"{part}.labels": labels for part in ("forget", "test", "retain_sample")}
     evaluation = store.put("evaluation.safetensors", save({**parts, "forget.person_id": labels}))
     store_oracles(store, range(2 * RUNS))
-    other = store.put("other", b"other")
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 48)).save(picture, "PNG")
+    other = store.put("other", picture.getvalue())  # also the contact sheet
     return make_prepared_competition(
         other,
         environment={"torch": "none"},

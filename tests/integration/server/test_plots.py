@@ -93,7 +93,7 @@ def test_plots_are_drawn_once_stored_and_shown_to_whom_the_metric_is_shown(site:
             assert team.get(address).status_code == 404
         assert "How the score was computed" not in team.get(f"/submissions/{identifier}").text
         assert team.get(f"/competitions/{SLUG}/analysis").status_code == 404
-        assert "The plot is being drawn" in host.get(f"/competitions/{SLUG}/analysis").text
+        assert "All submissions as a picture" not in host.get(f"/competitions/{SLUG}/analysis").text  # not drawn yet
 
         with site.context.database.write() as session:
             session.scalars(select(Competition)).one().revealed_at = utc_now()
@@ -115,7 +115,7 @@ def test_the_plot_of_all_submissions_follows_the_board(site: Site, monkeypatch: 
 
         page, picture = f"/competitions/{SLUG}/analysis", f"/competitions/{SLUG}/analysis/public.svg"
         assert "1 scored submission:" in host.get(page).text
-        assert f'src="{picture}?v=' in host.get(page).text
+        assert f'href="{picture}?v=' in host.get(page).text
         shown = host.get(picture)
         assert shown.headers["content-type"] == "image/svg+xml"
         assert "sandbox" in shown.headers["content-security-policy"]

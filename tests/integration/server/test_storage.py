@@ -69,7 +69,7 @@ def test_a_crash_before_the_commit_changes_nothing_and_after_it_leaves_only_wast
         upload(ann)
         keys = finish_runs(site)
         with monkeypatch.context() as patched:
-            patched.setattr("lethe.server.scoring.scorer.commit_pack", crash)
+            patched.setattr("lethe.server.scoring.scorer.commit_packs", crash)
             with pytest.raises(Crash):
                 Scorer(site.context, "test").score_next()
         with site.context.database.write() as session:

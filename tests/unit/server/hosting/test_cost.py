@@ -37,4 +37,4 @@ def test_looks_and_too_few_machines_are_said() -> None:
     assert cost.runs_h_with_looks == pytest.approx(cost.runs_h / LOOKS_SAVE[spec().metric.rule])
     said = describe(cost, season, has_looks=True)
     assert "with looks, if a fifth of the uploads is truly better" in said
-    assert "1 machines need longer than the 1 days that the season lasts" in said
+    assert "1 machine needs longer than the 1 day that the season lasts" in said

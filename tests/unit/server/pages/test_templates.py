@@ -13,12 +13,14 @@ from lethe.server.pages.account.view import AccountPage, LinkPage, LoginForm, Re
 from lethe.server.pages.analysis.view import AnalysisPage
 from lethe.server.pages.competition.view import CompetitionPage, HomePage
 from lethe.server.pages.deletion.view import DeletionPage
+from lethe.server.pages.device.view import DevicePage
 from lethe.server.pages.errors.view import ErrorsPage
 from lethe.server.pages.host.view import HostPage
 from lethe.server.pages.hosted.view import DetailsPage, HostedPage
 from lethe.server.pages.leaderboard.team_view import TeamRowPage
 from lethe.server.pages.leaderboard.view import LeaderboardPage
 from lethe.server.pages.rendering import PAGES, TEMPLATES, template_environment
+from lethe.server.pages.sign_in.view import SignInPage
 from lethe.server.pages.sources.view import SourcePage, SourcesPage
 from lethe.server.pages.specification.view import EditPage
 from lethe.server.pages.submission.view import SubmissionPage
@@ -26,6 +28,7 @@ from lethe.server.pages.submissions.compare import ComparePage
 from lethe.server.pages.submissions.view import SubmissionsPage
 from lethe.server.pages.team.view import JoinPage, TeamPage
 from lethe.server.pages.upload.view import UploadPage
+from lethe.server.pages.webhooks.view import WebhooksPage
 
 VIEWS: dict[str, Any] = {
     "account/account.html": AccountPage,
@@ -34,6 +37,9 @@ VIEWS: dict[str, Any] = {
     "account/register.html": RegistrationForm,
     "account/reset.html": ResetForm,
     "analysis/analysis.html": AnalysisPage,
+    "device/device.html": DevicePage,
+    "sign_in/sign_in.html": SignInPage,
+    "webhooks/webhooks.html": WebhooksPage,
     "competition/competition.html": CompetitionPage,
     "competition/home.html": HomePage,
     "deletion/deletion.html": DeletionPage,
