@@ -46,6 +46,7 @@ def view(**changes: Any) -> SubmissionView:
         "runs_done": 0,
         "runs_total": 32,
         "notes": [],
+        "tasks": [],
         "selected": False,
         "is_best": False,
         "created_at": WHEN,
