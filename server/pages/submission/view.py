@@ -144,7 +144,8 @@ class MeasuresPart:
 class ScoreEvidence:
     """The parts of one evaluation's score; `is_pending` while its plots are still to be drawn.
 
-    `outputs` is the address of its NPZ file, empty for those who do not get it.
+    `outputs` is the address of its NPZ file, empty for those who do not get it. `part` names the part that plots,
+    measures and the file are of; empty where the score has one.
     """
 
     title: str
@@ -154,6 +155,7 @@ class ScoreEvidence:
     is_pending: bool
     measures: MeasuresPart
     outputs: str = ""
+    part: str = ""
 
 
 @dataclass(frozen=True)

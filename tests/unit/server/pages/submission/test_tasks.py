@@ -7,7 +7,7 @@ from lethe.server.leaderboard.schemas import Leaderboard, OriginalsView, TaskSco
 from lethe.server.leaderboard.service import task_scores
 from lethe.server.pages.rendering import render
 from lethe.server.pages.submission.tasks import tasks_box
-from lethe.server.pages.submission.view import submission_page
+from lethe.server.pages.submission.view import MeasuresPart, ScoreEvidence, submission_page
 from lethe.server.submissions.schemas import FinalView, SubmissionView
 from tests.unit.server.cli.test_tables import SCORED
 
@@ -91,3 +91,19 @@ def test_a_terminal_gets_aligned_columns() -> None:
     assert lines[place + 1].endswith("0.7200")
     assert lines[place + 3].startswith("Mean over 3 original models")
     assert "utility" not in describe_submission(scored(with_metric=False))
+
+
+def test_the_evidence_of_one_part_is_said_to_be_of_it() -> None:
+    def shown(part: str) -> str:
+        measures = MeasuresPart(groups=(), is_pending=False, can_ask=False)
+        found = ScoreEvidence(
+            title="How", parts=(), warnings=(), plots=(), is_pending=False, measures=measures, outputs="/x", part=part
+        )
+        board = Leaderboard.model_construct(rows=[], updated_at=None)
+        page = submission_page(SCORED, None, (), board, evidence=(found,))
+        return " ".join(render("", "submission/submission.html", view=page, etag="").split())
+
+    assert "<code>lethe score</code> computes this score again" in shown("")
+    of_part = shown("part 1 of 2: task digits")
+    assert "Plots, measures and the file are of part 1 of 2: task digits." in of_part
+    assert "computes the score of that part again" in of_part
