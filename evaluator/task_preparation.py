@@ -81,6 +81,13 @@ def _folder(folder: Path | None, task: str) -> Path | None:
     return folder / task if folder is not None and (folder / task).is_dir() else folder
 
 
+def files_of_task(spec: CompetitionSpec, name: str, files: Files) -> Files:
+    """Return the files that `prepare_tasks` gives the task of this name; raises DataError as that does."""
+    place = [task.name for task in spec.tasks].index(name)
+    with _named(name, None):
+        return _files_of(spec, place, _alike(spec, place, files), files)
+
+
 def _files_of(spec: CompetitionSpec, place: int, alike: Sequence[int], host: Files) -> Files:
     """The files of the task at `place`; whom the tasks `alike` list to be forgotten stays out of its practice data."""
     return replace(

@@ -103,9 +103,10 @@ def _texts(rows: "list[Row]", sweep: "Sweep", spec: "CompetitionSpec") -> tuple[
         verdict,
     )
 
-    title = sweep.title or f"Methods on {spec.slug}"
+    of_task = f", task {sweep.task}" if sweep.task else ""
+    title = sweep.title or f"Methods on {spec.slug}{of_task}"
     runs = spec.evaluation.runs
-    head = f"{runs} runs a method against {runs} oracles on `{spec.slug}`, rule `{spec.metric.rule}`."
+    head = f"{runs} runs a method against {runs} oracles on `{spec.slug}`{of_task}, rule `{spec.metric.rule}`."
     legend = (
         "Values with their 95% intervals: t over runs, or the jackknife over runs and oracles. metric.md says what "
         "each measure reads as; most are read against the ceiling's value. Times are of this machine, one thread a run."

@@ -18,7 +18,7 @@ from lethe.evaluator.contract.specification import (
 )
 from lethe.evaluator.data.photographs import DataError
 from lethe.evaluator.data.sources import Files, load_collection
-from lethe.evaluator.task_preparation import prepare_tasks, survey_tasks
+from lethe.evaluator.task_preparation import files_of_task, prepare_tasks, survey_tasks
 
 PEOPLE, EACH = 30, 4
 DATA = ArraysSpec(source="arrays", image_size=16, classes=3)
@@ -64,6 +64,13 @@ def test_whom_another_task_lists_is_not_practised_on(folder: Path) -> None:
     assert practice_people(own, files) & listed
     kept = Files(folder=folder, beside=folder, kept_hidden=("forget.csv",))
     assert not practice_people(own, kept) & listed
+
+
+def test_a_task_alone_gets_the_files_that_it_has_among_the_others(folder: Path) -> None:
+    two = spec(task("drawn"), task("listed", forget="forget.csv", forget_fraction=0.1))
+    own, files = task_specs(two)[0], files_of_task(two, "drawn", Files(folder=folder, beside=folder))
+    assert files.kept_hidden == ("forget.csv",)
+    assert not practice_people(own, files) & {int(person) for person in LISTED}
 
 
 def test_one_folder_read_by_two_tables_is_refused_before_anything_is_trained(folder: Path, tmp_path: Path) -> None:
