@@ -101,7 +101,7 @@ def _files_of(spec: CompetitionSpec, place: int, alike: Sequence[int], host: Fil
 def _alike(spec: CompetitionSpec, place: int, host: Files) -> list[int]:
     """The tasks with the photographs of the task at `place`, itself included; none for invented people.
 
-    Raises DataError where one of them has another table for them.
+    Raises DataError where one of them has another table for them, or is certain to set others apart for practice.
     """
     own = spec.tasks[place].data
     if isinstance(own, SyntheticFacesSpec):
@@ -114,6 +114,9 @@ def _alike(spec: CompetitionSpec, place: int, host: Files) -> list[int]:
                 f"it reads the same photographs as task '{spec.tasks[other].name}' by another [data]: give both the "
                 "same one, or each its files in a folder of its name below --data"
             )
+        published = {spec.tasks[one].split.forget_by == "published" for one in (place, other)}
+        if len(published) > 1:  # which keeps its own people out of the practice data, whatever else is drawn
+            raise DataError(_MIXED.format(other=spec.tasks[other].name))
     return alike
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lethe.evaluator.artifacts import open_store
-from lethe.evaluator.contract.data_sources import ArraysSpec
+from lethe.evaluator.contract.data_sources import ArraysSpec, CasiaSurfSpec
 from lethe.evaluator.contract.parts import task_specs
 from lethe.evaluator.contract.specification import (
     CompetitionSpec,
@@ -84,3 +84,14 @@ def test_one_folder_read_by_two_tables_is_refused_before_anything_is_trained(fol
         with pytest.raises(DataError, match=r"^task 'small': it reads the same photographs as task 'large' by another"):
             call()
     assert not list(tmp_path.iterdir())
+
+
+def test_tasks_that_set_other_people_apart_for_practice_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    data = CasiaSurfSpec(source="casia-surf")
+    two = spec(
+        TaskSpec(name="as in 2023", data=data, split=SplitSpec(forget_by="published")),
+        TaskSpec(name="drawn", data=data, split=SplitSpec(seed=1)),
+    )
+    said = r"^task 'as in 2023': it sets other people apart for practice than task 'drawn'.*hidden in one and public in"
+    with pytest.raises(DataError, match=said):
+        prepare_tasks(two, open_store(tmp_path.as_uri()), files=Files(folder=tmp_path / "none"))
