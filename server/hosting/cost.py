@@ -113,7 +113,7 @@ def estimate(spec: CompetitionSpec, sizes: Sequence[TaskSize], season: Season) -
     machine_days = 24 * season.gpus
     return Cost(
         models=models,
-        model_s=sum(one.model_s * one.models for one in tasks) / models,
+        model_s=sum(one.model_s * (one.models / models) for one in tasks),
         training_h=training_h,
         pilot_models=sum(one.pilot_models for one in tasks),
         pilot_h=sum(one.pilot_h for one in tasks),
