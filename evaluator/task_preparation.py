@@ -1,6 +1,6 @@
-"""Preparing all tasks of a competition, one after the other; whatever goes wrong names its task."""
+"""Preparing or surveying all tasks of a competition, one after the other; whatever goes wrong names its task."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from lethe.evaluator.data.review import Review
 from lethe.evaluator.data.sources import Files
 from lethe.evaluator.errors import EvaluatorError
 from lethe.evaluator.preparation import Look, prepare
+from lethe.evaluator.survey import Survey, survey
 
 
 def prepare_tasks(
@@ -41,12 +42,7 @@ def prepare_tasks(
     for place, (task, own) in enumerate(zip(spec.tasks, task_specs(spec), strict=True)):
         with _named(task.name, look if place else None) as held_look:
             alike = _alike(spec, place, host)
-            its_files = replace(
-                host,
-                folder=_folder(host.folder, task.name),
-                kept_hidden=tuple(sorted({spec.tasks[other].split.forget for other in alike} - {""})),
-                skipped=[],
-            )
+            its_files = _files_of(spec, place, alike, host)
             its_look = held_look if place else look
             made = prepare(own, store, files=its_files, jobs=jobs, progress=progress, look=its_look)
             for other in alike:
@@ -54,6 +50,24 @@ def prepare_tasks(
                     raise DataError(_MIXED.format(other=spec.tasks[other].name))
         prepared.append(made)
     return prepared[0].model_copy(update={"further_tasks": tuple(prepared[1:])})
+
+
+def survey_tasks(spec: CompetitionSpec, files: Files | None = None) -> tuple[Survey, ...]:
+    """Return the survey of each task, with the files that `prepare_tasks` gives it; of one where there are no tasks.
+
+    What was left out of any task is added to the `skipped` of `files`, once. Raises as `survey` does, with the name of
+    the task in the message.
+    """
+    host = files or Files()
+    if not spec.tasks:
+        return (survey(spec, host),)
+    found = []
+    for place, (task, own) in enumerate(zip(spec.tasks, task_specs(spec), strict=True)):
+        with _named(task.name, None):
+            its_files = _files_of(spec, place, _alike(spec, place, host), host)
+            found.append(survey(own, its_files))
+        host.skipped.extend(one for one in its_files.skipped if one not in host.skipped)
+    return tuple(found)
 
 
 _MIXED = (
@@ -67,10 +81,27 @@ def _folder(folder: Path | None, task: str) -> Path | None:
     return folder / task if folder is not None and (folder / task).is_dir() else folder
 
 
+def files_of_task(spec: CompetitionSpec, name: str, files: Files) -> Files:
+    """Return the files that `prepare_tasks` gives the task of this name; raises DataError as that does."""
+    place = [task.name for task in spec.tasks].index(name)
+    with _named(name, None):
+        return _files_of(spec, place, _alike(spec, place, files), files)
+
+
+def _files_of(spec: CompetitionSpec, place: int, alike: Sequence[int], host: Files) -> Files:
+    """The files of the task at `place`; whom the tasks `alike` list to be forgotten stays out of its practice data."""
+    return replace(
+        host,
+        folder=_folder(host.folder, spec.tasks[place].name),
+        kept_hidden=tuple(sorted({spec.tasks[other].split.forget for other in alike} - {""})),
+        skipped=[],
+    )
+
+
 def _alike(spec: CompetitionSpec, place: int, host: Files) -> list[int]:
     """The tasks with the photographs of the task at `place`, itself included; none for invented people.
 
-    Raises DataError where one of them has another table for them.
+    Raises DataError where one of them has another table for them, or is certain to set others apart for practice.
     """
     own = spec.tasks[place].data
     if isinstance(own, SyntheticFacesSpec):
@@ -83,6 +114,9 @@ def _alike(spec: CompetitionSpec, place: int, host: Files) -> list[int]:
                 f"it reads the same photographs as task '{spec.tasks[other].name}' by another [data]: give both the "
                 "same one, or each its files in a folder of its name below --data"
             )
+        published = {spec.tasks[one].split.forget_by == "published" for one in (place, other)}
+        if len(published) > 1:  # which keeps its own people out of the practice data, whatever else is drawn
+            raise DataError(_MIXED.format(other=spec.tasks[other].name))
     return alike
 
 

@@ -22,9 +22,10 @@ from lethe.evaluator.bench.against import reference_of, with_comparisons
 from lethe.evaluator.bench.provenance import provenance_of, row_key
 from lethe.evaluator.bench.rows import Row, Run, sort_rows
 from lethe.evaluator.bench.runs import Bench, MethodRuns, identity_of, run_methods, run_seed
-from lethe.evaluator.bench.sweep import Sweep, methods_of
+from lethe.evaluator.bench.sweep import Sweep, SweepError, methods_of
 from lethe.evaluator.bench.utility import utility_of
 from lethe.evaluator.contract.oracle_pools import OraclePools
+from lethe.evaluator.contract.parts import task_specs
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.evaluator.contract.specification_file import load_specification
 from lethe.evaluator.contract.work import RunRecord
@@ -34,6 +35,7 @@ from lethe.evaluator.measures.measurements import measure_inputs
 from lethe.evaluator.metrics.pool import Floats
 from lethe.evaluator.preparation import prepare
 from lethe.evaluator.scoring.measuring import MeasuringSet, load_measuring_set
+from lethe.evaluator.task_preparation import files_of_task
 
 RESOURCES = ("wall_s", "processor_s", "peak_memory_bytes", "gpu_memory_bytes")
 
@@ -72,6 +74,8 @@ def compare_methods(
     slots = jobs or len(os.sched_getaffinity(0))
     spec = specification_of(sweep, folder, runs)
     files = Files(folder=data, beside=(folder / sweep.competition).parent)
+    if sweep.task:
+        files = files_of_task(_whole_specification(sweep, folder, runs), sweep.task, files)
     with tempfile.TemporaryDirectory(prefix="lethe-bench-") as scratch:
         bench = prepare_bench(
             spec, open_store(artifacts), sweep.seed, files=files, jobs=jobs, exported=exported, progress=progress
@@ -82,13 +86,36 @@ def compare_methods(
 
 
 def specification_of(sweep: Sweep, folder: Path, runs: int | None = None) -> CompetitionSpec:
-    """Return the competition's specification with the sweep's number of runs, and of oracles in each pool."""
-    beside = folder / sweep.competition
-    spec = load_specification(beside if beside.is_file() else sweep.competition)
+    """Return the competition's specification with the sweep's number of runs, and of oracles in each pool.
+
+    Of a competition with tasks it is that of the sweep's task. Raises SweepError for a task that there is not, and for
+    a competition with several originals.
+    """
+    whole = _whole_specification(sweep, folder, runs)
+    names = [task.name for task in whole.tasks]
+    if sweep.task not in (names or [""]):
+        asked = f"has no task {sweep.task!r}" if sweep.task else "has several tasks, and a sweep is of one"
+        known = f"choose one of {', '.join(map(repr, names))} as `task`" if names else "leave `task` out"
+        raise SweepError(f"competition {sweep.competition!r} {asked}: {known}")
+    return task_specs(whole)[names.index(sweep.task)] if names else whole
+
+
+def _whole_specification(sweep: Sweep, folder: Path, runs: int | None) -> CompetitionSpec:
+    spec = load_specification(_beside(sweep, folder))
+    if spec.evaluation.originals > 1:
+        raise SweepError(
+            f"competition {sweep.competition!r} runs each file from {spec.evaluation.originals} original models, and a "
+            "sweep runs from one: copy its file, and set evaluation.originals = 1 there"
+        )
     count = runs or sweep.runs or spec.evaluation.runs
     document = spec.model_dump()
     document["evaluation"] |= {"runs": count, "oracles": count, "ceiling_oracles": count}
     return CompetitionSpec.model_validate(document).with_seeds(lambda: sweep.seed)
+
+
+def _beside(sweep: Sweep, folder: Path) -> Path | str:
+    beside = folder / sweep.competition
+    return beside if beside.is_file() else sweep.competition
 
 
 def prepare_bench(

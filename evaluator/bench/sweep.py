@@ -35,6 +35,7 @@ class Sweep(Contract):
 
     title: str = Field(default="", description="Title of the results, and name of the experiment in MLflow")
     competition: str = Field(default="demo", description="A shipped specification's name, or a path beside this file")
+    task: str = Field(default="", description="Which of the competition's tasks, where it has some")
     runs: Annotated[int, Field(ge=8)] | None = Field(default=None, description="Runs a method; the specification's")
     seed: Seed = Field(default=0, description="Of data, networks and runs; the same seed gives the same results")
     reference: str | None = Field(

@@ -101,6 +101,16 @@ def parts(spec: CompetitionSpec) -> tuple[Part, ...]:
     )
 
 
+def part_text(spec: CompetitionSpec, number: int) -> str:
+    """Return `part 1 of 6: task people, original 1 of 2`; empty where the only part is all there is."""
+    if not is_combined(spec):
+        return ""
+    part, originals = parts(spec)[number], spec.evaluation.originals
+    names = [f"task {part.name}"] if part.name else []
+    names += [f"original {part.original + 1} of {originals}"] if originals > 1 else []
+    return f"part {number + 1} of {count_parts(spec)}: {', '.join(names)}"
+
+
 def part_pools(spec: CompetitionSpec, prepared: PreparedCompetition, evaluation: Evaluation) -> tuple[PartPools, ...]:
     """Return what each part of an evaluation is scored against."""
     tasks = prepared.tasks

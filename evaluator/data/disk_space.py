@@ -42,6 +42,6 @@ def needed_bytes(spec: CompetitionSpec, hidden: Photographs, splits: Splits, *, 
             continue
         copies = len(COPIES) * min(COPIED, len(split.forget))
         stored = len(split.forget) + len(split.test) + len(split.retain_sample) + copies
-        models = 1 + spec.evaluation.oracles + spec.evaluation.ceiling_oracles
+        models = spec.evaluation.originals + spec.evaluation.oracles + spec.evaluation.ceiling_oracles
         needed += models * (checkpoint + stored * spec.data.classes * FLOAT_BYTES) + 2 * hidden.images.nbytes
     return needed

@@ -18,7 +18,8 @@ from lethe.evaluator.metrics.quality import Rule
 POOLS = ("unlearned", "retrained", "ceiling")
 ACCURACIES = ("retain_accuracy", "test_accuracy", "forget_accuracy")
 RULES: tuple[Rule, ...] = ("exact", "competition")
-OF_A_SCORE = ("labels", "identities", "rule", "cap_ratios")
+OF_A_SCORE = ("labels", "identities", "rule", "cap_ratios", "part")
+PART_CHARS = 120
 KNOWN = {*POOLS, *OF_A_SCORE, *(f"{pool}_{kind}" for pool in POOLS for kind in ACCURACIES)}
 # What a host's export has besides, which no score needs.
 EXPORTED_PARTS = ("test", "retain", "flipped", "jittered", "validation_accuracy")
@@ -42,7 +43,8 @@ class StoredPools:
     """What a file contains. `ceiling` is a second pool of oracles; `identities` (E,) the person on each forget image.
 
     `rule` and `cap_ratios` are those of the score that the file was written for, None where it names none. `ignored`
-    names the arrays that nothing is known about.
+    names the arrays that nothing is known about. `part` says which part of a score over several tasks or originals the
+    file is of; empty: all of a score.
     """
 
     unlearned: Pool
@@ -52,6 +54,7 @@ class StoredPools:
     ignored: tuple[str, ...]
     rule: Rule | None = None
     cap_ratios: bool | None = None
+    part: str = ""
 
 
 def read_pools(file: Path | str, *more: Path | str, quantity: Quantity = "margin") -> StoredPools:
@@ -59,10 +62,10 @@ def read_pools(file: Path | str, *more: Path | str, quantity: Quantity = "margin
 
     `unlearned` and `retrained`: margins (N, E), or logits (N, E, C) with `labels` (E,). Optional: `ceiling` in the same
     form, `identities` (E,), accuracies (N,) named like `unlearned_retain_accuracy` or `retrained_test_accuracy`, and
-    `rule` and `cap_ratios`, a text and a truth value. `quantity` says what the attacks see of logits: the margin, the
-    `loss` (cross-entropy) or the `logit` of the true class; the pools' `margins` then are that. Raises PoolsFileError
-    for files without the required arrays, for two files that disagree on one, and for a quantity other than the margin
-    of a file that has margins only.
+    `rule`, `cap_ratios` and `part`, a text, a truth value and a text. `quantity` says what the attacks see of logits:
+    the margin, the `loss` (cross-entropy) or the `logit` of the true class; the pools' `margins` then are that. Raises
+    PoolsFileError for files without the required arrays, for two files that disagree on one, and for a quantity other
+    than the margin of a file that has margins only.
     """
     files = (file, *more)
     names, arrays = _united(files)
@@ -81,6 +84,7 @@ def read_pools(file: Path | str, *more: Path | str, quantity: Quantity = "margin
             ignored=tuple(sorted(names - KNOWN - EXPORTED)),
             rule=_rule(arrays),
             cap_ratios=_cap_ratios(arrays),
+            part=_part(arrays),
         )
     except ValueError as error:
         raise PoolsFileError(f"{where}: {error}") from error
@@ -96,6 +100,7 @@ def write_pools(
     identities: ArrayLike,
     rule: Rule,
     cap_ratios: bool,
+    part: str = "",
 ) -> None:
     """Write an NPZ file from which `read_pools` returns the same pools, and `lethe score` computes the same score.
 
@@ -106,6 +111,8 @@ def write_pools(
     def arrays() -> Iterator[tuple[str, Array]]:
         yield "rule", np.array(rule)
         yield "cap_ratios", np.array(cap_ratios)
+        if part:
+            yield "part", np.array(part)
         yield "labels", np.asarray(labels)
         yield "identities", np.asarray(identities)
         for name, pool in pools.items():
@@ -185,6 +192,15 @@ def _cap_ratios(arrays: Mapping[str, NDArray[Any]]) -> bool | None:
     if value.shape != () or value.dtype != np.bool_:
         raise ValueError(f"cap_ratios must be one truth value, not {value.shape} {value.dtype}")
     return bool(value)
+
+
+def _part(arrays: Mapping[str, NDArray[Any]]) -> str:
+    if "part" not in arrays:
+        return ""
+    value = arrays["part"]
+    if value.shape != () or value.dtype.kind != "U":
+        raise ValueError(f"part must be one text, not {value.shape} {value.dtype}")
+    return str(value)[:PART_CHARS]
 
 
 def _pool(name: str, arrays: Mapping[str, NDArray[Any]], quantity: Quantity) -> Pool:

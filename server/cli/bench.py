@@ -79,7 +79,7 @@ def bench(
     if out is not None:
         _write(out, rows, wanted, spec, found.provenance)
     for path in block or ():
-        write_block(path, _block(rows, spec))
+        write_block(path, _block(rows, spec, sweep))
     if mlflow is not None:
         log_rows(rows, target=mlflow, experiment=experiment, provenance=found.provenance)
         typer.echo(f"to view them in MLflow: mlflow ui --backend-store-uri {tracking_uri(mlflow)}", err=True)
@@ -95,16 +95,20 @@ def _require_folder(out: Path) -> None:
         raise typer.BadParameter(f"--out {out}: {error.strerror}") from error
 
 
-def _head(spec: "CompetitionSpec") -> str:
-    runs = spec.evaluation.runs
-    return f"{runs} runs a method against {runs} oracles on `{spec.slug}`, rule `{spec.metric.rule}`."
+def _of_task(sweep: "Sweep") -> str:
+    return f", task {sweep.task}" if sweep.task else ""
 
 
-def _block(rows: "list[Row]", spec: "CompetitionSpec") -> str:
+def _head(spec: "CompetitionSpec", sweep: "Sweep") -> str:
+    runs, rule = spec.evaluation.runs, spec.metric.rule
+    return f"{runs} runs a method against {runs} oracles on `{spec.slug}`{_of_task(sweep)}, rule `{rule}`."
+
+
+def _block(rows: "list[Row]", spec: "CompetitionSpec", sweep: "Sweep") -> str:
     """Return the short table for a marked block."""
     from lethe.evaluator.bench.tables import SHORT, markdown_table, verdict
 
-    return f"{_head(spec)}\n\n{markdown_table(rows, SHORT)}\n{verdict(rows)}\n"
+    return f"{_head(spec, sweep)}\n\n{markdown_table(rows, SHORT)}\n{verdict(rows)}\n"
 
 
 def _write(
@@ -126,8 +130,8 @@ def _write(
     )
     plot = _plot(rows)
     parts = (
-        f"# {sweep.title or f'Methods on {spec.slug}'}",
-        f"{_head(spec)}\n{legend}",
+        f"# {sweep.title or f'Methods on {spec.slug}{_of_task(sweep)}'}",
+        f"{_head(spec, sweep)}\n{legend}",
         verdict(rows),
         f"![{plot.title}]({PLOT})",
         plot.text,

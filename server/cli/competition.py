@@ -121,24 +121,26 @@ def estimate_cost(
     from lethe.evaluator.contract.specification_file import load_specification
     from lethe.evaluator.data.sources import Files
     from lethe.evaluator.data.sources.files import by_reason
-    from lethe.evaluator.survey import survey
+    from lethe.evaluator.task_preparation import survey_tasks
     from lethe.server.hosting import cost
 
     spec = load_specification(specification).with_seeds(lambda: 0)
     pixels = make_settings(home=home).photograph_pixels
     files = Files(folder=data, beside=specification.parent, skip_bad=skip_bad, max_pixels=pixels)
-    found = survey(spec, files)
+    found = survey_tasks(spec, files)
     for line in by_reason(files.skipped):
         echo(f"skipped {line}", err=True)
     season = cost.Season(teams, per_day, days, gpus)
-    result = cost.estimate(
-        spec,
-        found.splits["public"],
-        season,
-        model_s=found.model_s if model_s is None else model_s,
-        run_s=found.run_s if run_s is None else run_s,
-        bank_bytes=found.bank_bytes,
-    )
+    sizes = [
+        cost.TaskSize(
+            counts=one.splits["public"],
+            model_s=one.model_s if model_s is None else model_s,
+            run_s=one.run_s if run_s is None else run_s,
+            bank_bytes=one.bank_bytes,
+        )
+        for one in found
+    ]
+    result = cost.estimate(spec, sizes, season)
     if as_json:
         typer.echo(json.dumps(result.document()))
         return

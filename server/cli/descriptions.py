@@ -1,6 +1,7 @@
 """The API's answers as text for a participant's terminal."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pydantic import BaseModel
@@ -10,6 +11,7 @@ from lethe.evaluator.contract.phrases import count_text
 from lethe.evaluator.contract.practice import classes_text
 from lethe.evaluator.contract.work import CheckReport
 from lethe.server.competitions.schemas import AnnouncementView, CompetitionFacts
+from lethe.server.leaderboard.schemas import OriginalsView, TaskScoreView
 from lethe.server.pages.changes import VERDICTS, signed_text
 from lethe.server.pages.formatting import (
     curve_text,
@@ -21,6 +23,7 @@ from lethe.server.pages.formatting import (
     network_facts,
     outputs_text,
 )
+from lethe.server.pages.submission.tasks import originals_text, task_line
 from lethe.server.submissions.schemas import (
     ChangeView,
     ComparisonView,
@@ -51,6 +54,7 @@ def describe_submission(view: SubmissionView) -> str:
         lines.append(f"about {duration_text(view.eta_s)} to go")
     if view.score is not None and view.interval is not None:
         lines.append(f"score {view.score:.4f}, 95% interval [{view.interval.low:.4f}, {view.interval.high:.4f}]")
+        lines += _task_lines(view.tasks, view.originals)
     if view.stopped is not None:
         lines.append(view.stopped.text)
     if view.is_best:
@@ -62,6 +66,7 @@ def describe_submission(view: SubmissionView) -> str:
     if view.final is not None and view.final.score is not None and view.final.interval is not None:
         low, high = view.final.interval.low, view.final.interval.high
         lines.append(f"final score {view.final.score:.4f}, 95% interval [{low:.4f}, {high:.4f}]")
+        lines += _task_lines(view.final.tasks, view.final.originals)
     if view.metric is not None:
         lines.append(", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in view.metric.items()))
     if view.disqualified is not None:
@@ -74,6 +79,19 @@ def describe_submission(view: SubmissionView) -> str:
         if view.owner != "participant":
             lines.append("This was not your fault: it does not count towards your quota.")
     return "\n".join(lines)
+
+
+def _task_lines(tasks: Sequence[TaskScoreView], originals: OriginalsView | None) -> list[str]:
+    """Return the tasks of a score as a table with aligned columns, and what its originals add to its error."""
+    rows = []
+    for one in map(task_line, tasks):
+        shown = [one.name, one.weight, one.score, one.interval]
+        rows.append([*shown, one.quality, one.ceiling, one.utility] if one.quality else shown)
+    if rows:
+        rows.insert(0, ["task", "weight", "score", "95% interval", "F", "ceiling's F", "utility"][: len(rows[0])])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    return lines + ([] if originals is None else [originals_text(originals)])
 
 
 def state_text(view: SubmissionView) -> str:

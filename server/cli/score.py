@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lethe.server.cli.columns import Column, print_table
+from lethe.server.plain_text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 BAR_WIDTH = 40
 BIN_WIDTH = 0.5
 PERMUTATIONS = 99
+OF_A_PART = "Below is the score of this part alone; the board's is made of all parts (docs/metric.md, Several tasks)."
 UNLEARNED_COLOURS = ("#dd8452", "#55a868")
 ORACLES_COLOUR = "#4c72b0"
 
@@ -105,6 +107,8 @@ class _ScoreReport:
     comparison: "Comparison | None"
     rival: _Rival | None
     findings: tuple["ScoreFinding", ...]
+    part: str
+    """Which part of a score over several tasks or originals the file is of; empty: all of a score."""
     measurements: "list[Measurements]"
     """Of the runs, then of the ceiling if there is one; empty unless they were asked for."""
 
@@ -156,7 +160,18 @@ def _score(
         findings = (*findings, ScoreFinding("arrays_ignored", message))
     measurements = _measure(stored, result, ceiling) if measures else []
     return _ScoreReport(
-        file, quantity, unlearned, retrained, result, ceiling, normalised, comparison, rival, findings, measurements
+        file=file,
+        quantity=quantity,
+        unlearned=unlearned,
+        retrained=retrained,
+        score=result,
+        ceiling=ceiling,
+        normalised=normalised,
+        comparison=comparison,
+        rival=rival,
+        findings=findings,
+        part=stored.part,
+        measurements=measurements,
     )
 
 
@@ -210,6 +225,8 @@ def _as_json(report: _ScoreReport) -> dict[str, Any]:
     from dataclasses import asdict
 
     described = {"quantity": report.quantity} | _score_as_json(report.score)
+    if report.part:
+        described["part"] = report.part
     described["epsilon"] = report.score.epsilon.tolist()
     described["ceiling"] = None if report.ceiling is None else _score_as_json(report.ceiling)
     described["normalised"] = None if report.normalised is None else asdict(report.normalised)
@@ -245,6 +262,8 @@ def _print(report: _ScoreReport) -> None:
     sizes = f"{score.runs} runs, {score.oracles} oracles, {len(score.epsilon)} examples"
     seen = "" if report.quantity == "margin" else f", attacks see the {report.quantity}"
     typer.echo(f"{report.file.name}: {sizes}, rule {score.rule}{seen}")
+    if report.part:
+        typer.echo(f"{one_line(report.part)}. {OF_A_PART}")
     _print_values("name", list(_values(report)))
     typer.echo()
     for line in _histogram(score):

@@ -1,5 +1,6 @@
 """The tables of boards, workers, competitions and submissions."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -36,15 +37,22 @@ def print_leaderboard(board: Leaderboard, console: Console | None = None) -> Non
     if console.is_terminal:
         drawn = [whisker(row.score, row.interval.low, row.interval.high, longest) for row in rows]
         columns.append(Column(f"0{longest:>{BAR_WIDTH - 1}.2f}", drawn, 4))
-    for name in dict.fromkeys(name for row in rows for name in row.tasks):
-        cells = [f"{row.tasks[name]:.4f}" if name in row.tasks else "" for row in rows]
-        columns.append(Column(name, cells, 2, right=True))
+    columns += _task_columns([row.tasks for row in rows], dropped=2)
     if any(row.method or row.link for row in rows):
         methods = [" ".join(part for part in (row.method, row.link) if part) for row in rows]
         columns.append(Column("method", methods, 3, least=SHORTEST_NAME))
     title = f"{board.title}: after the deadline" if board.view == "benchmark" else board.title
     styles = {place: "dim" for place, row in enumerate(rows) if row.reference}
     print_table(columns, console, title=title, styles=styles)
+
+
+def _task_columns(scores: Sequence[Mapping[str, float]], *, dropped: int) -> list[Column]:
+    """Return a column for each task that a line has a score of; `scores` are those of each line by the task's name."""
+    names = dict.fromkeys(name for tasks in scores for name in tasks)
+    return [
+        Column(name, [f"{tasks[name]:.4f}" if name in tasks else "" for tasks in scores], dropped, right=True)
+        for name in names
+    ]
 
 
 def _public_rank(row: LeaderboardRow) -> str:
@@ -120,6 +128,7 @@ def print_submissions(views: list[SubmissionView], console: Console | None = Non
         Column("95% interval", ["" if one is None else f"{one.low:.4f}–{one.high:.4f}" for one in intervals], 2),
         Column("vs best", [_against(one.against_best) for one in views], 1),
         Column("vs last", [_against(one.against_last) for one in views], 4),
+        *_task_columns([{task.name: task.score for task in one.tasks} for one in views], dropped=4),
         Column("final", ["yes" if one.selected else "" for one in views], 3),
         Column("sent", [f"{one.created_at.astimezone():%Y-%m-%d %H:%M}" for one in views], 5),
         Column("file", [one.filename for one in views], least=SHORTEST_NAME),

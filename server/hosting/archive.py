@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from lethe import __version__
-from lethe.evaluator.contract.parts import count_parts, part_pools
+from lethe.evaluator.contract.parts import count_parts, part_pools, part_text
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.evaluator.contract.specification import MetricSpec
 from lethe.evaluator.contract.states import Evaluation
@@ -144,7 +144,8 @@ def _export(
             unlearned = reference_set.pool(outputs)
             run_wall_s = tuple(run.record["wall_s"] for run in runs)
             metric = metric_of_receipt(one.facts["score"]["receipt"], spec.metric)
-            _write_margins(folder / "margins" / f"{name}{suffix}.npz", reference_set, unlearned, metric)
+            margins_file = folder / "margins" / f"{name}{suffix}.npz"
+            _write_margins(margins_file, reference_set, unlearned, metric, part_text(spec, number))
             for plot in plot_runs(reference_set, unlearned, run_wall_s, training_wall_s[key]):
                 _write(folder / "plots" / f"{name}{suffix}" / f"{plot.name}.svg", plot.svg)
     _write(folder / "submissions.csv", submissions_table((one.facts for one in exported), accuracies).encode())
@@ -295,7 +296,7 @@ def _has_seed(part: Any) -> bool:
     return isinstance(part, dict) and "seed" in part
 
 
-def _write_margins(path: Path, reference_set: ReferenceSet, unlearned: Pool, metric: MetricSpec) -> None:
+def _write_margins(path: Path, reference_set: ReferenceSet, unlearned: Pool, metric: MetricSpec, part: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as stream:
         write_pools(
@@ -307,6 +308,7 @@ def _write_margins(path: Path, reference_set: ReferenceSet, unlearned: Pool, met
             identities=reference_set.person_id,
             rule=metric.rule,
             cap_ratios=metric.cap_ratios,
+            part=part,
         )
 
 

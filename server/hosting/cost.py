@@ -1,11 +1,12 @@
 """What a competition will cost: hours of machines, storage and memory, by its specification and the time of a model."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from lethe.evaluator.contract.parts import task_specs, total_runs
 from lethe.evaluator.contract.phrases import count_text
-from lethe.evaluator.contract.prepared_competition import Counts
+from lethe.evaluator.contract.prepared_competition import Counts, PreparedCompetition
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.server.hosting.calibration import wanted_oracles
 
@@ -26,8 +27,41 @@ class Season:
 
 
 @dataclass(frozen=True)
+class TaskSize:
+    """What is known of a task: the images of its public split, and seconds of one machine for one model and one run."""
+
+    counts: Counts
+    model_s: float
+    run_s: float
+    bank_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class TaskCost:
+    """What one task costs; `runs` are of the season, the finals' apart, as are `runs_h` and `finals_h`."""
+
+    name: str
+    models: int
+    model_s: float
+    training_h: float
+    pilot_models: int
+    pilot_h: float
+    run_s: float
+    runs: int
+    runs_h: float
+    finals_runs: int
+    finals_h: float
+    bank_bytes: int
+    outputs_bytes: int
+    scoring_memory_bytes: int
+
+
+@dataclass(frozen=True)
 class Cost:
-    """Models, runs and the hours of one machine that they take; `…_days` are of the season's machines together."""
+    """Models, runs and the hours of one machine that they take; `…_days` are of the season's machines together.
+
+    `model_s` and `run_s` are means over all models and runs. `tasks` is empty in a competition without.
+    """
 
     models: int
     model_s: float
@@ -46,10 +80,11 @@ class Cost:
     bank_bytes: int
     outputs_bytes: int
     scoring_memory_bytes: int
+    tasks: tuple[TaskCost, ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """Return the fields for JSON."""
-        return asdict(self)
+        """Return the fields for JSON, `tasks` only where there are some."""
+        return {name: value for name, value in asdict(self).items() if name != "tasks" or value}
 
 
 def count_models(spec: CompetitionSpec) -> int:
@@ -59,53 +94,79 @@ def count_models(spec: CompetitionSpec) -> int:
     return tasks * each + spec.practice.oracles
 
 
-def estimate(
-    spec: CompetitionSpec, counts: Counts, season: Season, *, model_s: float, run_s: float, bank_bytes: int
-) -> Cost:
-    """Return what a competition costs whose public split has `counts`; a run can take no more than its limit.
+def estimate(spec: CompetitionSpec, sizes: Sequence[TaskSize], season: Season) -> Cost:
+    """Return what a competition costs with tasks of these sizes, or with the one size of a competition without tasks.
 
-    `model_s` and `run_s` are seconds of one machine for one model and one run; of tasks, all are taken to be as the
-    first.
+    A run can take no more than its limit.
     """
-    pilot = sum(one.split.pilot_models for one in task_specs(spec) if one.split.difficulty)
-    trained_on = counts.retain + counts.forget + counts.validation + counts.test
-    pilot_h = pilot * model_s * trained_on / (2 * counts.retain) / 3600
-    models = count_models(spec)
-    run_s = min(run_s, spec.limits.run_wall_s)
     per_day = min(season.submissions_per_day, spec.quotas.submissions_per_day or season.submissions_per_day)
     submissions = round(season.teams * per_day * season.days)
-    each = total_runs(spec)
-    runs = submissions * each
-    runs_h = runs * run_s / 3600
+    selections = season.teams * spec.evaluation.final_selections
+    names = [task.name for task in spec.tasks] or [""]
+    tasks = [
+        _task_cost(own, name, size, submissions=submissions, selections=selections, is_first=place == 0)
+        for place, (own, name, size) in enumerate(zip(task_specs(spec), names, sizes, strict=True))
+    ]
+    models, runs = sum(one.models for one in tasks), sum(one.runs for one in tasks)
+    training_h, runs_h = sum(one.training_h for one in tasks), sum(one.runs_h for one in tasks)
     with_looks_h = runs_h / (LOOKS_SAVE[spec.metric.rule] if spec.evaluation.looks else 1)
-    finals_runs = season.teams * spec.evaluation.final_selections * each
-    outputs = (counts.forget + counts.test + counts.retain_sample) * spec.data.classes * FLOAT_BYTES
     machine_days = 24 * season.gpus
     return Cost(
         models=models,
-        model_s=model_s,
-        training_h=models * model_s / 3600,
-        pilot_models=pilot,
-        pilot_h=pilot_h,
-        run_s=run_s,
+        model_s=sum(one.model_s * (one.models / models) for one in tasks),
+        training_h=training_h,
+        pilot_models=sum(one.pilot_models for one in tasks),
+        pilot_h=sum(one.pilot_h for one in tasks),
+        run_s=sum(one.run_s for one in tasks) / len(tasks),
         submissions=submissions,
         runs=runs,
         runs_h=runs_h,
         runs_h_with_looks=with_looks_h,
         season_days=runs_h / machine_days,
         season_days_with_looks=with_looks_h / machine_days,
+        finals_runs=sum(one.finals_runs for one in tasks),
+        finals_h=sum(one.finals_h for one in tasks),
+        bank_bytes=sum(one.bank_bytes for one in tasks),
+        outputs_bytes=sum(one.outputs_bytes for one in tasks),
+        scoring_memory_bytes=max(one.scoring_memory_bytes for one in tasks),
+        tasks=tuple(tasks) if spec.tasks else (),
+    )
+
+
+def _task_cost(
+    own: CompetitionSpec, name: str, size: TaskSize, *, submissions: int, selections: int, is_first: bool
+) -> TaskCost:
+    """Return the cost of the task that `own` is the specification of; practice oracles are of the first one."""
+    counts = size.counts
+    models = count_models(own) - (0 if is_first else own.practice.oracles)
+    pilot = own.split.pilot_models if own.split.difficulty else 0
+    trained_on = counts.retain + counts.forget + counts.validation + counts.test
+    run_s = min(size.run_s, own.limits.run_wall_s)
+    runs, finals_runs = submissions * total_runs(own), selections * total_runs(own)
+    outputs = (counts.forget + counts.test + counts.retain_sample) * own.data.classes * FLOAT_BYTES
+    return TaskCost(
+        name=name,
+        models=models,
+        model_s=size.model_s,
+        training_h=models * size.model_s / 3600,
+        pilot_models=pilot,
+        pilot_h=pilot * size.model_s * trained_on / (2 * counts.retain) / 3600,
+        run_s=run_s,
+        runs=runs,
+        runs_h=runs * run_s / 3600,
         finals_runs=finals_runs,
         finals_h=finals_runs * run_s / 3600,
-        bank_bytes=bank_bytes,
+        bank_bytes=size.bank_bytes,
         outputs_bytes=(runs + finals_runs) * outputs,
-        scoring_memory_bytes=(wanted_oracles(spec) + spec.evaluation.runs) * outputs * 2,
+        scoring_memory_bytes=(wanted_oracles(own) + own.evaluation.runs) * outputs * 2,
     )
 
 
 def describe(cost: Cost, season: Season, *, has_looks: bool) -> str:
     """Return the cost in a few lines."""
+    each = "on average" if cost.tasks else "each"
     lines = [
-        f"training: {cost.models:,} models, {cost.model_s:.1f} s each: {hours_text(cost.training_h)} of one machine",
+        f"training: {cost.models:,} models, {cost.model_s:.1f} s {each}: {hours_text(cost.training_h)} of one machine",
         f"season: {count_text(season.teams, 'team')}, {count_text(cost.submissions, 'submission')}, "
         f"{count_text(cost.runs, 'run')} of {cost.run_s:.1f} s: "
         f"{hours_text(cost.runs_h)}, {cost.season_days:,.1f} days of {count_text(season.gpus, 'machine')}",
@@ -126,8 +187,18 @@ def describe(cost: Cost, season: Season, *, has_looks: bool) -> str:
         f"finals: {cost.finals_runs:,} runs at most, {hours_text(cost.finals_h)}",
         f"storage: {size_text(cost.bank_bytes)} of data and oracles, up to {size_text(cost.outputs_bytes)} of outputs",
         f"memory of control: about {size_text(cost.scoring_memory_bytes)} while it scores",
+        *map(_task_text, cost.tasks),
     ]
     return "\n".join(lines)
+
+
+def _task_text(task: TaskCost) -> str:
+    pilot = f", and {hours_text(task.pilot_h)} for a pilot of {task.pilot_models:,}" if task.pilot_models else ""
+    return (
+        f"task {task.name}: {task.models:,} models of {task.model_s:.1f} s, {hours_text(task.training_h)}{pilot}; "
+        f"{count_text(task.runs, 'run')} of {task.run_s:.1f} s, {hours_text(task.runs_h)}; "
+        f"finals {hours_text(task.finals_h)}; {size_text(task.bank_bytes)} of data and oracles"
+    )
 
 
 def _pilot_text(cost: Cost) -> str:
@@ -137,9 +208,14 @@ def _pilot_text(cost: Cost) -> str:
     )
 
 
-def in_short(spec: CompetitionSpec, counts: Counts, *, model_s: float) -> str:
+def in_short(spec: CompetitionSpec, prepared: PreparedCompetition) -> str:
     """Return one line for a competition whose first models were just trained."""
-    cost = estimate(spec, counts, Season(), model_s=model_s, run_s=model_s / spec.training.epochs, bank_bytes=0)
+    sizes = [
+        TaskSize(task.public.counts, seconds, seconds / own.training.epochs)
+        for own, task in zip(task_specs(spec), prepared.tasks, strict=True)
+        for seconds in (task.public.figures.retrain_wall_s,)
+    ]
+    cost = estimate(spec, sizes, Season())
     return (
         f"cost: {cost.models:,} models, {hours_text(cost.training_h)} of this machine; a submission "
         f"{total_runs(spec)} runs, {hours_text(total_runs(spec) * cost.run_s / 3600)} if each does an epoch "

@@ -161,8 +161,7 @@ def describe(created: Created) -> str:
     )
     if created.audit is not None:
         lines.append(describe_audits(created.spec.audits.runs, [created.audit]))
-    model_s = sum(task.public.figures.retrain_wall_s for task in created.prepared.tasks) / len(created.prepared.tasks)
-    lines.append(cost.in_short(created.spec, created.prepared.public.counts, model_s=model_s))
+    lines.append(cost.in_short(created.spec, created.prepared))
     lines += [f"warning: {one.text}" for one in figure_warnings(created.spec, created.prepared)]
     lines.append(f"next: lethe admin oracles seed {created.spec.slug}")
     return "\n".join(lines)

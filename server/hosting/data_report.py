@@ -10,6 +10,7 @@ from tempfile import NamedTemporaryFile
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from lethe.evaluator.contract.data_review import DataReview, DataWarning
+from lethe.evaluator.contract.parts import task_specs, task_splits
 from lethe.evaluator.contract.prepared_competition import PreparedCompetition
 from lethe.evaluator.contract.specification import CompetitionSpec
 from lethe.server.errors import ConfigurationError
@@ -22,7 +23,7 @@ TEMPLATE = "data_report.html"
 
 @dataclass(frozen=True)
 class Cost:
-    """What is to be trained after `create`; `model_s` is None as long as none was trained."""
+    """What is to be trained after `create`; `model_s`, a mean over tasks, is None as long as no model was trained."""
 
     models: int
     model_s: float | None
@@ -53,6 +54,7 @@ def render_report(
     """Return the page, as far as things are known: `review` is None if nothing was read, `prepared` until there are
     models. `refusal` says why there is no competition.
     """
+    splits = {} if prepared is None else {name: one.split for name, one in task_splits(spec, prepared).items()}
     return _template().render(
         spec=spec,
         review=review,
@@ -60,15 +62,21 @@ def render_report(
         warnings=warnings,
         refusal=refusal,
         cost=_cost(spec, review, prepared),
-        gaps={} if prepared is None else {name: forget_gap(split) for name, split in prepared.splits.items()},
+        splits=splits,
+        gaps={name: forget_gap(split) for name, split in splits.items()},
     )
 
 
 def _cost(spec: CompetitionSpec, review: DataReview | None, prepared: PreparedCompetition | None) -> Cost:
-    models = max(1, len(spec.tasks)) * (1 + spec.split.final) * wanted_oracles(spec) + spec.practice.oracles
+    each = [(1 + own.split.final) * wanted_oracles(own) for own in task_specs(spec)]
+    each[0] += spec.practice.oracles
+    model_s = None
+    if prepared is not None:
+        seconds = [task.public.figures.retrain_wall_s for task in prepared.tasks]
+        model_s = sum(count * one_s for count, one_s in zip(each, seconds, strict=True)) / sum(each)
     return Cost(
-        models=models,
-        model_s=None if prepared is None else prepared.public.figures.retrain_wall_s,
+        models=sum(each),
+        model_s=model_s,
         needed_bytes=None if review is None else review.needed_bytes,
     )
 

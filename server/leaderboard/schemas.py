@@ -43,6 +43,11 @@ class TaskScoreView(BaseModel):
     share: float = Field(description="Its part of the score")
     score: float = Field(description="Relative to the task's ceiling")
     interval: IntervalView = Field(description="95% interval of the task's score")
+    metric: dict[str, float] | None = Field(
+        default=None,
+        description="What the task's score is made of, and `ceiling`, the ceiling's forgetting quality, that it is "
+        "divided by; null before the reveal, as the submission's own `metric`, and on boards",
+    )
 
 
 class OriginalsView(BaseModel):

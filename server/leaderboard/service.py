@@ -22,6 +22,7 @@ from lethe.server.models import Competition
 
 REFERENCE_TITLES = {"ceiling": "Ceiling: other oracles", "floor": "Floor: does nothing"}
 LAST = 2**31 - 1
+_TASK_METRIC = ("forgetting_quality", "ceiling", "retain_ratio", "test_ratio")
 CSV_COLUMNS = (
     *("rank", "team", "score", "interval_low", "interval_high", "entries", "last_scored_at", "reference"),
     *("public_rank", "method", "link"),
@@ -128,14 +129,18 @@ def team_row(row: Row[Any], shows: BesideScores) -> LeaderboardRow:
     )
 
 
-def task_scores(breakdown: Mapping[str, Any] | None) -> list[TaskScoreView]:
-    """Return what each task gave, rounded as scores are; nothing of a score without tasks."""
+def task_scores(breakdown: Mapping[str, Any] | None, *, with_metric: bool = False) -> list[TaskScoreView]:
+    """Return what each task gave, rounded as scores are; nothing of a score without tasks.
+
+    `with_metric` for those who may see what a score is made of.
+    """
     return [
         TaskScoreView(
             name=task["name"],
             share=task["share"],
             score=round_score(task["score"]),
             interval=IntervalView(low=round_score(task["interval"][0]), high=round_score(task["interval"][1])),
+            metric={name: round_score(task[name]) for name in _TASK_METRIC} if with_metric else None,
         )
         for task in (breakdown or {}).get("tasks", ())
     ]

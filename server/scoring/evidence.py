@@ -17,6 +17,7 @@ from lethe.evaluator.artifacts import ArtifactError, ArtifactStore, ArtifactStor
 from lethe.evaluator.artifacts.oracles import iterate_pool
 from lethe.evaluator.artifacts.outputs import ACCURACIES, Outputs, OutputsInvalid, read_arrays
 from lethe.evaluator.contract.oracle_pools import OraclePools, oracle_pools
+from lethe.evaluator.contract.parts import part_text
 from lethe.evaluator.contract.specification import MetricSpec
 from lethe.evaluator.contract.states import Evaluation
 from lethe.evaluator.metrics import Pool
@@ -64,11 +65,15 @@ class EvidenceMissing(NotFound):
 
 @dataclass(frozen=True)
 class EvidenceInput:
-    """A score's outputs, the rule that it was computed with, and what it is against; detached from the database."""
+    """A score's outputs, the rule that it was computed with, and what it is against; detached from the database.
+
+    Of a score over several tasks or originals these are of the first part, which `part` names; else it is empty.
+    """
 
     outputs: RunOutputs
     metric: MetricSpec
     against: OraclePools
+    part: str
 
 
 def find_evidence(session: Session, submission_id: UUID, user: User, view: Evaluation) -> EvidenceInput:
@@ -93,6 +98,7 @@ def find_evidence(session: Session, submission_id: UUID, user: User, view: Evalu
         outputs=run_outputs(session, evaluated),
         metric=metric_of_receipt(score.receipt, spec.metric),
         against=oracle_pools(spec, prepared_competition(competition), view),
+        part=part_text(spec, 0),
     )
 
 
@@ -134,6 +140,7 @@ class EvidenceFiles:
                 identities=reference.person_id,
                 rule=order.metric.rule,
                 cap_ratios=order.metric.cap_ratios,
+                part=order.part,
             )
             file.seek(0)
         except BaseException:

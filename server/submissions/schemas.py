@@ -32,6 +32,9 @@ class FinalView(BaseModel):
     score: float | None
     interval: IntervalView | None
     tasks: list[TaskScoreView] = Field(default_factory=list, description="What each task gave; empty without tasks")
+    originals: OriginalsView | None = Field(
+        default=None, description="What the draw of the originals adds to the error; null with one original"
+    )
     metric: Parts
 
 

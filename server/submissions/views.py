@@ -87,7 +87,7 @@ def view(
         eta_s=eta_s(session, submission, shown) if with_estimate else None,
         score=None if score is None else round_score(score.final_score),
         interval=_interval(score),
-        tasks=[] if score is None else task_scores(score.breakdown),
+        tasks=[] if score is None else task_scores(score.breakdown, with_metric=visible.metric),
         originals=_originals(score),
         stopped=stopped_view(submission),
         **({} if improvement is None else vars(improvement)),
@@ -231,7 +231,8 @@ def _final(session: Session, submission: Submission, visible: Visibility) -> Fin
         error=error_view(final, visible),
         score=None if score is None else round_score(score.final_score),
         interval=_interval(score),
-        tasks=[] if score is None else task_scores(score.breakdown),
+        tasks=[] if score is None else task_scores(score.breakdown, with_metric=visible.metric),
+        originals=_originals(score),
         metric=_metric(score, visible),
     )
 

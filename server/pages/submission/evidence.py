@@ -2,9 +2,10 @@
 
 from sqlalchemy.orm import Session
 
+from lethe.evaluator.contract.parts import part_text
 from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions.disclosure import Viewer, Visibility, round_score, shows_plot
-from lethe.server.competitions.service import visibility_of
+from lethe.server.competitions.service import specification, visibility_of
 from lethe.server.leaderboard.measures import MeasuresView, MeasureView, measures_view
 from lethe.server.leaderboard.score_queries import current_score
 from lethe.server.models import Competition, Score, Submission
@@ -35,14 +36,16 @@ def evidence(
     if visible.final and submission.origin_id is None:
         evaluated += queries.final_evaluations(session, submission.id)
     scores = [(one, current_score(session, one)) for one in evaluated]
-    return tuple(_evidence(session, one, score, viewer, visible) for one, score in scores if score is not None)
+    part = part_text(specification(competition), 0)
+    return tuple(_evidence(session, one, score, viewer, visible, part) for one, score in scores if score is not None)
 
 
 def _evidence(
-    session: Session, submission: Submission, score: Score, viewer: Viewer, visible: Visibility
+    session: Session, submission: Submission, score: Score, viewer: Viewer, visible: Visibility, part: str
 ) -> ScoreEvidence:
     return ScoreEvidence(
         title=TITLES[Evaluation(submission.evaluation)],
+        part=part,
         parts=tuple(
             Fact(name, score_text(value if visible.exact else round_score(value)))
             for name, value in (

@@ -26,6 +26,7 @@ from lethe.server.pages.source_view import Line
 from lethe.server.pages.submission.curve import CurveDrawing, curve_drawing
 from lethe.server.pages.submission.improvement import ImprovementBox
 from lethe.server.pages.submission.practice import PracticeBox, practice_box
+from lethe.server.pages.submission.tasks import TasksBox, tasks_box
 from lethe.server.pages.submissions.view import FullSelections, elapsed_text
 from lethe.server.submissions.publication import Licence
 from lethe.server.submissions.schemas import ReceiptView, SubmissionLog, SubmissionView
@@ -143,7 +144,8 @@ class MeasuresPart:
 class ScoreEvidence:
     """The parts of one evaluation's score; `is_pending` while its plots are still to be drawn.
 
-    `outputs` is the address of its NPZ file, empty for those who do not get it.
+    `outputs` is the address of its NPZ file, empty for those who do not get it. `part` names the part that plots,
+    measures and the file are of; empty where the score has one.
     """
 
     title: str
@@ -153,6 +155,7 @@ class ScoreEvidence:
     is_pending: bool
     measures: MeasuresPart
     outputs: str = ""
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,7 @@ class SubmissionPage:
     runs: Runs | None
     waiting: str
     score: ScoreBox | None
+    tasks: TasksBox | None
     stopped: StoppedBox | None
     improvement: ImprovementBox | None
     error: ErrorBox | None
@@ -213,6 +217,7 @@ class SubmissionPage:
     full: FullSelections | None
     disqualified: str
     final: ScoreBox | None
+    final_tasks: TasksBox | None
     final_end: str
     receipts: tuple[Receipt, ...]
     evidence: tuple[ScoreEvidence, ...]
@@ -261,6 +266,7 @@ def submission_page(
         runs=Runs(view.runs_done, view.runs_total) if state is SubmissionState.RUNNING else None,
         waiting=_waiting(view),
         score=_score(view.score, view.interval, standings.rows),
+        tasks=tasks_box(view.tasks, view.originals),
         stopped=_stopped(view, can_complete=can_select),
         improvement=improvement,
         error=error,
@@ -280,6 +286,7 @@ def submission_page(
         full=full,
         disqualified=view.disqualified or "",
         final=None if view.final is None else _score(view.final.score, view.final.interval, final_references),
+        final_tasks=None if view.final is None else tasks_box(view.final.tasks, view.final.originals),
         final_end=_final_end(view),
         receipts=() if receipt is None else _receipt(receipt),
         evidence=evidence,

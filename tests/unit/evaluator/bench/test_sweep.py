@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lethe.evaluator.bench.compare import specification_of
 from lethe.evaluator.bench.sweep import Method, Sweep, SweepError, load_sweep, methods_of, with_constants
 
 ROOT = Path(__file__).parents[4]
@@ -62,3 +63,38 @@ def test_shipped_sweep_has_every_baseline() -> None:
     assert len(methods) > 28
     files = {spec.file for spec in Sweep.model_validate(tomllib.loads(path.read_text())).methods}
     assert files == {found.stem for found in (ROOT / "baselines").glob("*.py")} - {"__init__"}
+
+
+TASKS = """
+slug = "two"
+title = "Two"
+{evaluation}
+[[tasks]]
+name = "faces"
+[[tasks]]
+name = "photographs"
+[tasks.split]
+forget_by = "example"
+"""
+
+
+def on_tasks(folder: Path, evaluation: str = "", **more: str) -> Sweep:
+    (folder / "two.toml").write_text(TASKS.format(evaluation=evaluation))
+    return Sweep.model_validate({"competition": "two.toml", "runs": 16, "methods": [{"file": "finetune"}]} | more)
+
+
+def test_a_sweep_is_of_one_task(tmp_path: Path) -> None:
+    chosen = specification_of(on_tasks(tmp_path, task="photographs"), tmp_path)
+    assert (chosen.split.forget_by, chosen.tasks, chosen.evaluation.oracles) == ("example", (), 16)
+    with pytest.raises(SweepError, match=r"has several tasks, and a sweep is of one: choose one of 'faces', 'photogr"):
+        specification_of(on_tasks(tmp_path), tmp_path)
+    with pytest.raises(SweepError, match="has no task 'people': choose one of 'faces'"):
+        specification_of(on_tasks(tmp_path, task="people"), tmp_path)
+    with pytest.raises(SweepError, match="has no task 'people': leave `task` out"):
+        specification_of(Sweep.model_validate({"task": "people", "methods": [{"file": "finetune"}]}), tmp_path)
+
+
+def test_a_sweep_runs_from_one_original(tmp_path: Path) -> None:
+    sweep = on_tasks(tmp_path, "[evaluation]\noriginals = 3\n[audits]\nruns = 0", task="faces")
+    with pytest.raises(SweepError, match="from 3 original models, and a sweep runs from one"):
+        specification_of(sweep, tmp_path)

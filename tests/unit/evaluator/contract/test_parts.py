@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lethe.evaluator.contract.parts import Chunk, chunks, count_parts, parts, total_runs
+from lethe.evaluator.contract.parts import Chunk, chunks, count_parts, part_text, parts, total_runs
 from lethe.evaluator.contract.specification import CompetitionSpec
 
 
@@ -35,3 +35,10 @@ def test_every_task_has_all_originals_one_after_the_other() -> None:
     ]  # fmt: skip
     assert count_parts(own) == 4
     assert not any(one.spec.tasks for one in parts(own))
+
+
+def test_a_part_is_named_in_words_where_there_are_several() -> None:
+    assert part_text(spec(8, 8), 0) == ""
+    assert part_text(spec(8, 8, tasks=1), 0) == "part 1 of 1: task t0"
+    assert part_text(spec(8, 8, originals=2), 1) == "part 2 of 2: original 2 of 2"
+    assert part_text(spec(8, 8, originals=2, tasks=2), 2) == "part 3 of 4: task t1, original 1 of 2"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lethe.evaluator.metrics import Pool, evaluate
-from lethe.evaluator.metrics.pools_file import read_pools, write_arrays, write_pools
+from lethe.evaluator.metrics.pools_file import PoolsFileError, read_pools, write_arrays, write_pools
 
 RUNS, EXAMPLES = 12, 5
 
@@ -22,7 +22,7 @@ def drawn(seed: int, *, forget: bool = True) -> Pool:
     )
 
 
-def written(*, forget: bool = True) -> bytes:
+def written(*, forget: bool = True, part: str = "") -> bytes:
     stream = io.BytesIO()
     write_pools(
         stream,
@@ -33,6 +33,7 @@ def written(*, forget: bool = True) -> bytes:
         identities=np.array([7, 7, 1, 1, 4]),
         rule="competition",
         cap_ratios=False,
+        part=part,
     )
     return stream.getvalue()
 
@@ -52,6 +53,17 @@ def test_pools_come_back_to_the_bit(forget: bool, tmp_path: Path) -> None:
             assert wanted is None if found is None else found.tobytes() == wanted.tobytes()
     again, before = evaluate(pools.unlearned, pools.retrained), evaluate(drawn(1), drawn(2))
     assert (again.final_score, again.interval) == (before.final_score, before.interval)
+
+
+def test_a_file_names_its_part_of_a_combined_score(tmp_path: Path) -> None:
+    whole, part = tmp_path / "whole.npz", tmp_path / "part.npz"
+    whole.write_bytes(written())
+    part.write_bytes(written(part="part 1 of 4: task faces"))
+    assert (read_pools(whole).part, read_pools(part).part) == ("", "part 1 of 4: task faces")
+    assert "part" not in np.load(whole).files
+    np.savez(part, unlearned=drawn(1).margins, retrained=drawn(2).margins, part=np.arange(3))
+    with pytest.raises(PoolsFileError, match=r"part must be one text, not \(3,\)"):
+        read_pools(part)
 
 
 def test_numpy_reads_what_is_written(tmp_path: Path) -> None:

@@ -67,6 +67,14 @@ def test_json_has_the_promised_fields(save: Any) -> None:
     assert [warning["code"] for warning in answer["warnings"]] == ["accuracies_missing"]
 
 
+def test_a_part_of_a_combined_score_is_said_to_be_one(save: Any) -> None:
+    file = save(unlearned=draw(1, 0.5), retrained=draw(2), part=np.array("part 2 of 4: task a\x1b[2J, original 2 of 2"))
+    said = run(file)
+    assert r"part 2 of 4: task a\x1b[2J, original 2 of 2. Below is the score of this part alone" in said.stdout
+    assert json.loads(run(file, "--json").stdout)["part"].startswith("part 2 of 4")
+    assert "ignored" not in said.output
+
+
 def test_reference_vector_under_the_competition_rule() -> None:
     file = VECTORS / "competition_n16.npz"
     answer = json.loads(run(str(file), "--rule", "competition", "--json").stdout)

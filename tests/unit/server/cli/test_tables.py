@@ -9,6 +9,7 @@ from rich.console import Console
 from lethe.server.cli.descriptions import describe_comparison, describe_submission
 from lethe.server.cli.tables import print_submissions
 from lethe.server.http.openapi_examples import EXAMPLES
+from lethe.server.leaderboard.schemas import IntervalView, TaskScoreView
 from lethe.server.submissions.schemas import ChangeView, ComparisonView, SubmissionView, Verdict
 
 SCORED = SubmissionView.model_validate(EXAMPLES["SubmissionView"])
@@ -40,6 +41,16 @@ def test_eighty_columns_have_the_verdict_and_a_pipe_has_everything() -> None:
     assert "0.1180–0.1530" in narrow[1]
     assert whole[1].rstrip().endswith("a[b]" * 20 + ".py")
     assert whole[1].count("+0.0021 chance") == 2
+
+
+def test_a_pipe_has_the_score_of_each_task() -> None:
+    task = TaskScoreView(name="faces, hard", share=1, score=0.1372, interval=IntervalView(low=0.1, high=0.2))
+    stream = StringIO()
+    print_submissions([SCORED.model_copy(update={"tasks": [task]}), VIEWS[1]], Console(file=stream))
+    titles, first, second = (line.split("\t") for line in stream.getvalue().splitlines())
+    place = titles.index("faces, hard")
+    assert (first[place], second[place]) == ("0.1372", "")
+    assert "faces, hard" not in printed(200)[0]
 
 
 def test_a_submission_is_described_with_what_helped() -> None:
