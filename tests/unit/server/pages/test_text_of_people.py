@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from xml.etree.ElementTree import fromstring
 
 import pytest
 import structlog
@@ -205,6 +206,10 @@ def test_pages_and_csv_show_names_as_text(ask: Ask, competition: Context) -> Non
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
         assert rows[0]["team"].removeprefix("'") == name[:40]
         assert rows[0]["team"][0] != "="
+        feed = fromstring(ask("/competitions/c/feed.atom").content)  # noqa: S314 - our own
+        (title,) = feed.iterfind("{*}entry/{*}title")
+        assert (title.text or "").startswith(f"{one_line(name[:40])} is first in ")
+        assert not list(feed.iter("script"))
 
 
 def test_account_sentences_show_addresses_as_text(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,59 @@
+"""Routes of what other sites and programs read of a competition: its Atom feed."""
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from lethe.evaluator.artifacts.store import sha256_hex
+from lethe.evaluator.contract.states import Evaluation
+from lethe.server.competitions.phases import Phase, phase
+from lethe.server.competitions.queries import announcements
+from lethe.server.context import AppContext
+from lethe.server.http.sub_path import site_url
+from lethe.server.leaderboard.board_page import board_page
+from lethe.server.leaderboard.queries import BoardQuery
+from lethe.server.leaderboard.service import get_calendar
+from lethe.server.models import Competition
+from lethe.server.pages.rendering import SECURITY_HEADERS, client_has
+from lethe.server.pages.sharing import feed
+
+router = APIRouter(include_in_schema=False)
+
+
+def shown_first(competition: Competition) -> Evaluation:
+    """Return the board that the pages show first: the final one after the reveal."""
+    return Evaluation.FINAL if phase(competition) is Phase.REVEALED else Evaluation.PUBLIC
+
+
+@router.get("/competitions/{slug}/feed.atom")
+def atom_feed(slug: str, request: Request, context: AppContext) -> Response:
+    """Return announcements and the first place, for feed readers."""
+    with context.database.read() as session:
+        competition = get_calendar(session, slug)
+        evaluation = shown_first(competition)
+        content = feed.competition_feed(
+            competition,
+            announcements(session, competition),
+            board_page(session, competition, BoardQuery(evaluation, size=1)),
+            evaluation,
+            f"{site_url(request)}/competitions/{slug}",
+        )
+    return _answer(request, content, feed.MEDIA_TYPE)
+
+
+def _answer(
+    request: Request,
+    content: bytes,
+    media_type: str,
+    *,
+    cached: str = "no-cache",
+    status: int = 200,
+    policy: Mapping[str, str] = SECURITY_HEADERS,
+) -> Response:
+    """Return `content` with its entity tag, or 304 to whoever has it; the same for everybody."""
+    tag = f'"{sha256_hex(content)[:32]}"'
+    headers = {**policy, "ETag": tag, "Cache-Control": cached}
+    if status == 200 and client_has(request, tag):
+        return Response(status_code=304, headers=headers)
+    return Response(content, status_code=status, media_type=media_type, headers=headers)

@@ -1,0 +1,124 @@
+"""What other sites and programs read of a competition."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from xml.etree.ElementTree import Element, fromstring
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import select, update
+
+from lethe.server.context import Context
+from lethe.server.models import Announcement, Competition, Standing
+from lethe.server.models.times import utc_now
+from lethe.server.pages.rendering import SECURITY_HEADERS
+from tests.unit.server.pages.conftest import NAME, Ask
+
+ATOM = "{http://www.w3.org/2005/Atom}"
+FEED = "/competitions/c/feed.atom"
+ADDRESSES = (FEED,)
+
+
+def change(context: Context, how: Callable[[Competition], Any]) -> None:
+    with context.database.write() as session:
+        how(session.scalars(select(Competition)).one())
+
+
+def announce(context: Context, title: str, body: str, when: datetime) -> None:
+    with context.database.write() as session:
+        found = session.scalars(select(Competition.id)).one()
+        session.add(Announcement(competition_id=found, title=title, body=body, created_at=when))
+
+
+def set_public_url(app: FastAPI, address: str) -> None:
+    """As LETHE_PUBLIC_URL would."""
+    context: Context = app.state.context
+    object.__setattr__(context, "settings", context.settings.model_copy(update={"public_url": address}))
+
+
+def parsed(answer: httpx.Response) -> Element:
+    return fromstring(answer.content)  # noqa: S314 - our own
+
+
+def texts(element: Element, name: str) -> list[str]:
+    return [found.text or "" for found in element.iter(f"{ATOM}{name}")]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_unchanged_answers_are_not_sent_again(ask: Ask, competition: Context, address: str) -> None:
+    answer = ask(address)
+    assert answer.status_code == 200
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    unchanged = ask(address, if_none_match=answer.headers["etag"])
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_draft_answers_as_nothing_does(ask: Ask, competition: Context, address: str) -> None:
+    nothing = ask(address.replace("/c/", "/d/"))
+    change(competition, lambda found: setattr(found, "opened_at", None))
+    draft = ask(address)
+    assert draft.status_code == 404
+    assert draft.text.replace("'c'", "'d'") == nothing.text.replace(
+        " Did you mean c?", " There is none on this server yet."
+    )
+
+
+def test_a_feed_has_announcements_and_the_first_place(ask: Ask, competition: Context) -> None:
+    early = utc_now().replace(microsecond=0) - timedelta(days=2)
+    announce(competition, NAME, "*Soon* <b>\x1b", early)
+    announce(competition, "Later", "More at https://example.org/", utc_now() + timedelta(days=1))
+    answer = ask(FEED)
+    assert answer.headers["content-type"] == "application/atom+xml"
+    assert answer.headers["content-security-policy"] == SECURITY_HEADERS["Content-Security-Policy"]
+    feed = parsed(answer)
+    later, first, soon = feed.findall(f"{ATOM}entry")
+    assert (texts(later, "title"), texts(soon, "title")) == (["Later"], [NAME])
+    assert texts(soon, "content") == ["<p><em>Soon</em> &lt;b&gt;\ufffd</p>\n"]
+    assert texts(soon, "updated") == [early.astimezone(UTC).isoformat()]
+    assert texts(first, "title") == [f"{NAME} is first in the leaderboard with 0.1230"]
+    assert "0.1000 to 0.1500" in texts(first, "content")[0]
+    assert texts(feed, "updated")[0] == texts(later, "updated")[0]
+    ids = texts(feed, "id")
+    assert len(set(ids)) == len(ids) == 4
+    assert all(one.startswith("urn:uuid:") for one in ids)
+    links = {link.get("rel"): link.get("href") for link in feed.findall(f"{ATOM}link")}
+    assert links == {"alternate": "http://lethe.test/competitions/c", "self": f"http://lethe.test{FEED}"}
+
+
+def test_a_better_score_on_top_is_an_entry_of_its_own(ask: Ask, competition: Context) -> None:
+    ids = texts(parsed(ask(FEED)), "id")
+    with competition.database.write() as session:
+        moment = utc_now().isoformat()
+        session.execute(update(Standing).values(score_history=[[moment, 0.1], [moment, 0.12345678]]))
+        session.execute(update(Competition).values(title="Anew"))
+    feed = parsed(ask(FEED))
+    assert texts(feed, "title")[0] == "Anew"
+    assert texts(feed, "id")[0] == ids[0]
+    (entry,) = feed.findall(f"{ATOM}entry")
+    assert texts(entry, "updated") == [utc_now().replace(second=0, microsecond=0).isoformat()]
+
+
+def test_a_feed_of_an_empty_board_is_as_old_as_the_competition(ask: Ask, competition: Context) -> None:
+    with competition.database.write() as session:
+        session.query(Standing).delete()
+        opened = session.scalars(select(Competition.opened_at)).one()
+    feed = parsed(ask(FEED))
+    assert opened is not None
+    assert texts(feed, "updated") == [opened.isoformat(timespec="seconds")]
+
+
+def test_addresses_in_a_feed_are_those_of_the_configured_site(ask: Ask, app: FastAPI, competition: Context) -> None:
+    set_public_url(app, "https://lethe.example.org/sub")
+    assert b"https://lethe.example.org/sub/competitions/c/feed.atom" in ask(FEED).content
+
+
+@pytest.mark.parametrize("page", ["/competitions/c", "/competitions/c/leaderboard", "/competitions/c/sources"])
+def test_pages_of_a_competition_name_its_feed(ask: Ask, competition: Context, page: str) -> None:
+    text = ask(page).text
+    assert text.count('<link rel="alternate" type="application/atom+xml"') == 1
+    assert f'href="{FEED}">' in text
+    assert "atom+xml" not in ask("/").text
