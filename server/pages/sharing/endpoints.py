@@ -1,4 +1,4 @@
-"""Routes of what other sites and programs read of a competition: its Atom feed."""
+"""Routes of what other sites and programs read of a competition: its Atom feed and its BibTeX."""
 
 from collections.abc import Mapping
 
@@ -7,16 +7,22 @@ from fastapi.responses import Response
 
 from lethe.evaluator.artifacts.store import sha256_hex
 from lethe.evaluator.contract.states import Evaluation
+from lethe.server.competitions import service as competitions
 from lethe.server.competitions.phases import Phase, phase
 from lethe.server.competitions.queries import announcements
 from lethe.server.context import AppContext
+from lethe.server.errors import NotFound
 from lethe.server.http.sub_path import site_url
 from lethe.server.leaderboard.board_page import board_page
 from lethe.server.leaderboard.queries import BoardQuery
 from lethe.server.leaderboard.service import get_calendar
 from lethe.server.models import Competition
 from lethe.server.pages.rendering import SECURITY_HEADERS, client_has
-from lethe.server.pages.sharing import feed
+from lethe.server.pages.sharing import citation, feed
+from lethe.server.security.sessions import RequiredVisitor
+from lethe.server.submissions import service as submissions
+from lethe.server.submissions.short_ids import IdText, resolve
+from lethe.server.submissions.views import view as submission_view
 
 router = APIRouter(include_in_schema=False)
 
@@ -40,6 +46,30 @@ def atom_feed(slug: str, request: Request, context: AppContext) -> Response:
             f"{site_url(request)}/competitions/{slug}",
         )
     return _answer(request, content, feed.MEDIA_TYPE)
+
+
+@router.get("/competitions/{slug}/citation.bib")
+def cite_competition(slug: str, request: Request, context: AppContext) -> Response:
+    """Return how the competition is cited."""
+    with context.database.read() as session:
+        facts = competitions.facts(session, competitions.get_competition(session, slug))
+    entry = citation.competition_bibtex(facts, site_url(request))
+    return _answer(request, entry.encode(), citation.MEDIA_TYPE)
+
+
+@router.get("/submissions/{submission_id}/citation.bib")
+def cite_submission(submission_id: IdText, request: Request, context: AppContext, visitor: RequiredVisitor) -> Response:
+    """Return how one of my team's submissions, or one of a competition that I host, is cited after the reveal."""
+    with context.database.read() as session:
+        found, viewer = submissions.get_shown(session, resolve(session, visitor.user, submission_id), visitor.user)
+        competition = session.get_one(Competition, found.competition_id)
+        if not citation.is_citable(competition, found):
+            raise NotFound("After the reveal there is BibTeX for each submission with a score.")
+        entry = citation.submission_bibtex(
+            submission_view(session, found, viewer), competition.title, site_url(request)
+        )
+    policy = {**SECURITY_HEADERS, "Vary": "Cookie"}
+    return _answer(request, entry.encode(), citation.MEDIA_TYPE, cached="private, no-cache", policy=policy)
 
 
 def _answer(

@@ -56,7 +56,7 @@ ANSWERED = {
             *("GET /api/v1/competitions/{slug}", "GET /api/v1/competitions/{slug}/announcements"),
             *("GET /api/v1/competitions/{slug}/leaderboard", "POST /api/v1/users", "POST /api/v1/session"),
             *("GET /competitions/{slug}/sources", "GET /api/v1/competitions/{slug}/sources"),
-            "GET /competitions/{slug}/feed.atom",
+            *("GET /competitions/{slug}/feed.atom", "GET /competitions/{slug}/citation.bib"),
             *("GET /unsubscribe/{key}/{kind}", "GET /confirm/{token}", "GET /reset", "POST /api/v1/confirmations"),
             *("POST /api/v1/password-resets", "POST /api/v1/password-resets/redeem"),
             *("POST /api/v1/device", "POST /api/v1/device/token"),
@@ -129,6 +129,7 @@ ANSWERED = {
     "GET /competitions/{slug}/sources/{submission_id}": frozenset(),
     "GET /api/v1/competitions/{slug}/sources/{submission_id}": frozenset(),
     "GET /submissions/{submission_id}": frozenset({OWNER, HOST, OPERATOR}),
+    "GET /submissions/{submission_id}/citation.bib": frozenset(),  # before the reveal nobody; see test_sharing
     "GET /submissions/{submission_id}/plots/{name}.svg": frozenset(),  # of what has no score nobody; see test_plots
     "GET /competitions/{slug}/analysis/{view}.svg": frozenset(),  # nothing is drawn yet
     # Of what has no score there are no measures; see test_measures.

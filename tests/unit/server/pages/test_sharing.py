@@ -1,5 +1,7 @@
 """What other sites and programs read of a competition."""
 
+import html
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,14 +13,16 @@ from fastapi import FastAPI
 from sqlalchemy import select, update
 
 from lethe.server.context import Context
-from lethe.server.models import Announcement, Competition, Standing
+from lethe.server.models import Announcement, Competition, Standing, Submission
 from lethe.server.models.times import utc_now
 from lethe.server.pages.rendering import SECURITY_HEADERS
-from tests.unit.server.pages.conftest import NAME, Ask
+from lethe.server.pages.sharing.citation import bibtex_text
+from tests.unit.server.pages.conftest import NAME, Ask, Browser
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 FEED = "/competitions/c/feed.atom"
-ADDRESSES = (FEED,)
+BIB = "/competitions/c/citation.bib"
+ADDRESSES = (FEED, BIB)
 
 
 def change(context: Context, how: Callable[[Competition], Any]) -> None:
@@ -122,3 +126,75 @@ def test_pages_of_a_competition_name_its_feed(ask: Ask, competition: Context, pa
     assert text.count('<link rel="alternate" type="application/atom+xml"') == 1
     assert f'href="{FEED}">' in text
     assert "atom+xml" not in ask("/").text
+
+
+def fields_of(entry: str) -> dict[str, str]:
+    """The fields of a BibTeX entry, whose braces are counted as BibTeX counts them."""
+    depth = 0
+    for character in entry:
+        depth += (character == "{") - (character == "}")
+        assert depth >= 0
+    assert depth == 0
+    return dict(re.findall(r"^  (\w+) = \{(.*)\},$", entry, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("text", "typeset"),
+    [
+        ("50% of $x_1$ & #2", r"50\% of \$x\_1\$ \& \#2"),
+        ("}, note = {", r"\textbraceright{}, note = \textbraceleft{}"),
+        (r"\input{x}~^", r"\textbackslash{}input\textbraceleft{}x\textbraceright{}\textasciitilde{}\textasciicircum{}"),
+        ("a\nb\x1b", r"a b\textbackslash{}x1b"),
+        ("Grüße <b>", r"Grüße \textless{}b\textgreater{}"),
+    ],
+)
+def test_text_is_text_in_bibtex(text: str, typeset: str) -> None:
+    assert bibtex_text(text) == typeset
+
+
+def test_a_competition_is_cited_with_its_paper(ask: Ask, competition: Context) -> None:
+    paper = "https://example.org/a_b?c=%7B"
+    change(
+        competition,
+        lambda found: setattr(found, "specification", found.specification | {"links": {"paper": paper}}),
+    )
+    answer = ask(BIB)
+    assert answer.headers["content-type"].startswith("application/x-bibtex")
+    assert answer.text.startswith("@misc{c,\n")
+    fields = fields_of(answer.text)
+    assert fields["title"] == r"{Title \textless{}b\textgreater{}\&amp;" + "\"'}"
+    assert fields["url"] == "http://lethe.test/competitions/c"
+    assert fields["note"] == rf"Paper: \url{{{paper}}}"
+    page = html.unescape(ask("/competitions/c").text)
+    assert answer.text.strip() in page
+    assert f'href="{BIB}" download' in page
+
+
+def test_a_submission_is_cited_after_the_reveal(host: Browser, competition: Context) -> None:
+    competition.artifacts.put("s", b"def unlearning(): ...")
+    with competition.database.write() as session:
+        session.execute(update(Submission).values(method="Fine-tuning {1}", link="https://example.org/{}"))
+        identifier = session.scalars(select(Submission.id)).one()
+    address = f"/submissions/{identifier}/citation.bib"
+    assert host.get(address).status_code == 404
+    assert "citation.bib" not in host.get(f"/submissions/{identifier}").text
+    change(competition, lambda found: setattr(found, "revealed_at", utc_now()))
+    answer = host.get(address)
+    assert answer.headers["cache-control"] == "private, no-cache"
+    fields = fields_of(answer.text)
+    assert fields["title"] == r"{Fine-tuning \textbraceleft{}1\textbraceright{}}"
+    assert fields["author"] == r"{\textless{}b\textgreater{}\&amp;" + "\"'}"
+    assert fields["note"] == r"\url{https://example.org/%7B%7D}"
+    assert fields["url"] == "http://lethe.test/competitions/c"
+    page = html.unescape(host.get(f"/submissions/{identifier}").text)
+    assert answer.text.strip() in page
+    with competition.database.write() as session:
+        session.execute(update(Submission).values(licence="MIT"))
+    assert fields_of(host.get(address).text)["url"].endswith(f"/competitions/c/sources/{identifier}")
+
+
+def test_strangers_cite_no_submission(ask: Ask, competition: Context) -> None:
+    with competition.database.read() as session:
+        identifier = session.scalars(select(Submission.id)).one()
+    change(competition, lambda found: setattr(found, "revealed_at", utc_now()))
+    assert ask(f"/submissions/{identifier}/citation.bib").status_code == 401

@@ -28,6 +28,7 @@ from lethe.server.leaderboard.schemas import Leaderboard
 from lethe.server.leaderboard.standings import mark_board_changed
 from lethe.server.logs import configure_logs, get_logger
 from lethe.server.models import Team
+from lethe.server.pages.sharing.citation import bibtex_text
 from lethe.server.plain_text import one_line, visible
 from lethe.server.submissions.schemas import ReceiptView, SubmissionLog, SubmissionView
 from lethe.server.teams.schemas import TeamView
@@ -210,6 +211,9 @@ def test_pages_and_csv_show_names_as_text(ask: Ask, competition: Context) -> Non
         (title,) = feed.iterfind("{*}entry/{*}title")
         assert (title.text or "").startswith(f"{one_line(name[:40])} is first in ")
         assert not list(feed.iter("script"))
+    cited = bibtex_text("".join(HOSTILE))
+    assert cited.count("{") == cited.count("}") == cited.count("{}")
+    assert not [one for one in (*OBEYED, "\n") if one in cited]
 
 
 def test_account_sentences_show_addresses_as_text(capsys: pytest.CaptureFixture[str]) -> None:
