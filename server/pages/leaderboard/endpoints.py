@@ -12,7 +12,7 @@ from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions import service as competitions
 from lethe.server.competitions.phases import Phase, phase
 from lethe.server.context import AppContext, Context
-from lethe.server.http.sub_path import root_path
+from lethe.server.http.sub_path import root_path, site_url
 from lethe.server.leaderboard import service
 from lethe.server.leaderboard.board_page import board_page, own_row
 from lethe.server.leaderboard.queries import BoardOrder, BoardQuery
@@ -127,5 +127,6 @@ def team_row(
             board_page(session, competition, BoardQuery(view, size=1)),
             own,
             rank_reasons(session, competition, view, team),
+            site_url(request),
         )
     return render_page(request, "leaderboard/team.html", shown, visitor)

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from lethe.evaluator.contract.states import Evaluation
 from lethe.server.leaderboard.board_page import BoardPage, TeamRow
 from lethe.server.leaderboard.rank_reasons import RankReasons
-from lethe.server.pages.board import Board, Head, Row, board, plain_heads, row
+from lethe.server.pages.board import Board, Head, Row, board, plain_heads, row, rows_at
 from lethe.server.pages.card import Card
 from lethe.server.pages.formatting import Moment, count_text, moment, score_text
 
@@ -27,7 +28,10 @@ class Compared:
 
 @dataclass(frozen=True)
 class TeamRowPage:
-    """The whole page; `board` has the scale of the whole board, on which `row` is drawn."""
+    """The whole page; `board` has the scale of the whole board, on which `row` is drawn.
+
+    `badge` is Markdown of a picture of the rank that leads to the page.
+    """
 
     card: Card
     evaluation: str
@@ -38,12 +42,13 @@ class TeamRowPage:
     compared: tuple[Compared, ...]
     places: str
     rises: tuple[tuple[Moment, str], ...]
+    badge: str
 
 
 def team_row_page(
-    card: Card, evaluation: Evaluation, source: BoardPage, team: TeamRow, why: RankReasons
+    card: Card, evaluation: Evaluation, source: BoardPage, team: TeamRow, why: RankReasons, site: str
 ) -> TeamRowPage:
-    """Return the page of `team`; `source` is any page of its board."""
+    """Return the page of `team`; `source` is any page of its board, `site` the address of this site."""
     rises = [(moment(when), score_text(score)) for when, score in reversed(team.best[-RISES:])]
     return TeamRowPage(
         card=card,
@@ -59,7 +64,14 @@ def team_row_page(
         ),
         places=_places(why),
         rises=tuple(rises),
+        badge=_badge(card.slug, evaluation, team.line.team, site),
     )
+
+
+def _badge(slug: str, evaluation: Evaluation, team: str, site: str) -> str:
+    """Return Markdown without any text of people: names stand in addresses alone, where they are quoted."""
+    picture = f"{site}/competitions/{slug}/badge.svg?team={quote(team, safe='')}"
+    return f"[![Rank in {slug}]({picture})]({site}{rows_at(slug, evaluation)}{quote(team, safe='')})"
 
 
 def _rule(team: TeamRow, why: RankReasons) -> str:

@@ -1,8 +1,9 @@
-"""Routes of what other sites and programs read of a competition: its Atom feed and its BibTeX."""
+"""Routes of what other sites and programs read of a competition: its Atom feed, BibTeX and badges of ranks."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from lethe.evaluator.artifacts.store import sha256_hex
@@ -13,18 +14,21 @@ from lethe.server.competitions.queries import announcements
 from lethe.server.context import AppContext
 from lethe.server.errors import NotFound
 from lethe.server.http.sub_path import site_url
-from lethe.server.leaderboard.board_page import board_page
-from lethe.server.leaderboard.queries import BoardQuery
+from lethe.server.leaderboard.board_page import board_page, own_row
+from lethe.server.leaderboard.queries import BoardQuery, board_extent, find_ranked_team
 from lethe.server.leaderboard.service import get_calendar
 from lethe.server.models import Competition
+from lethe.server.pages.pictures import PICTURE_POLICY
 from lethe.server.pages.rendering import SECURITY_HEADERS, client_has
-from lethe.server.pages.sharing import citation, feed
+from lethe.server.pages.sharing import badge, citation, feed
 from lethe.server.security.sessions import RequiredVisitor
 from lethe.server.submissions import service as submissions
 from lethe.server.submissions.short_ids import IdText, resolve
 from lethe.server.submissions.views import view as submission_view
 
 router = APIRouter(include_in_schema=False)
+
+BADGE_CACHED = "public, max-age=300"
 
 
 def shown_first(competition: Competition) -> Evaluation:
@@ -70,6 +74,25 @@ def cite_submission(submission_id: IdText, request: Request, context: AppContext
         )
     policy = {**SECURITY_HEADERS, "Vary": "Cookie"}
     return _answer(request, entry.encode(), citation.MEDIA_TYPE, cached="private, no-cache", policy=policy)
+
+
+@router.get("/competitions/{slug}/badge.svg")
+def rank_badge(
+    slug: str, request: Request, context: AppContext, team: Annotated[str, Query(max_length=200)] = ""
+) -> Response:
+    """Return a team's rank as a picture; with 404 one that says that no such team has a rank."""
+    with context.database.read() as session:
+        competition = get_calendar(session, slug)
+        board = {"competition_id": competition.id, "evaluation": shown_first(competition)}
+        found = find_ranked_team(session, **board, name=team)
+        row = None if found is None else own_row(session, competition, found, board["evaluation"])
+        teams = board_extent.rows(session, **board).one().teams
+    if row is None or row.line.rank is None:
+        return _answer(
+            request, badge.no_rank_badge(slug), badge.MEDIA_TYPE, cached=BADGE_CACHED, status=404, policy=PICTURE_POLICY
+        )
+    picture = badge.rank_badge(slug, row.line.team, row.line.rank, teams)
+    return _answer(request, picture, badge.MEDIA_TYPE, cached=BADGE_CACHED, policy=PICTURE_POLICY)
 
 
 def _answer(

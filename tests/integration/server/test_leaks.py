@@ -124,6 +124,7 @@ ANSWERED = {
     "POST /api/v1/submissions/{submission_id}/cancel": frozenset({OWNER, HOST, OPERATOR}),
     "PATCH /api/v1/submissions/{submission_id}": frozenset({OWNER, HOST, OPERATOR}),
     "POST /api/v1/competitions/{slug}/terms": frozenset(),  # this competition has none; see test_terms
+    "GET /competitions/{slug}/badge.svg": frozenset(),  # without a name nobody; see test_sharing
     "GET /competitions/{slug}/leaderboard/team": frozenset(),  # without a name nobody; see test_table
     # Of what nobody has published nobody; see test_published_sources.
     "GET /competitions/{slug}/sources/{submission_id}": frozenset(),

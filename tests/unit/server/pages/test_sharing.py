@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 from xml.etree.ElementTree import Element, fromstring
 
 import httpx
@@ -22,7 +23,8 @@ from tests.unit.server.pages.conftest import NAME, Ask, Browser
 ATOM = "{http://www.w3.org/2005/Atom}"
 FEED = "/competitions/c/feed.atom"
 BIB = "/competitions/c/citation.bib"
-ADDRESSES = (FEED, BIB)
+BADGE = f"/competitions/c/badge.svg?team={quote(NAME)}"
+ADDRESSES = (FEED, BIB, BADGE)
 
 
 def change(context: Context, how: Callable[[Competition], Any]) -> None:
@@ -198,3 +200,41 @@ def test_strangers_cite_no_submission(ask: Ask, competition: Context) -> None:
         identifier = session.scalars(select(Submission.id)).one()
     change(competition, lambda found: setattr(found, "revealed_at", utc_now()))
     assert ask(f"/submissions/{identifier}/citation.bib").status_code == 401
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_a_badge_shows_a_rank_with_a_title(ask: Ask, competition: Context) -> None:
+    answer = ask(BADGE)
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert answer.headers["cache-control"] == "public, max-age=300"
+    assert "sandbox" in answer.headers["content-security-policy"]
+    badge = parsed(answer)
+    assert (badge.tag, badge.get("height"), badge.get("role")) == (f"{SVG}svg", "20", "img")
+    assert badge.get("aria-label") == badge.findtext(f"{SVG}title") == f"c: {NAME} has rank 1 of 1"
+    assert [text.text for text in badge.iter(f"{SVG}text")] == ["c", "rank 1 of 1"]
+
+
+@pytest.mark.parametrize("query", ["", "?team=", "?team=nobody"])
+def test_without_a_rank_a_badge_says_so(ask: Ask, competition: Context, query: str) -> None:
+    answer = ask(f"/competitions/c/badge.svg{query}", accept="text/html")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert [text.text for text in parsed(answer).iter(f"{SVG}text")] == ["c", "no rank"]
+    assert ask(f"/competitions/c/badge.svg{query}", if_none_match=answer.headers["etag"]).status_code == 404
+
+
+def test_a_badge_has_the_final_rank_after_the_reveal(ask: Ask, competition: Context) -> None:
+    change(competition, lambda found: setattr(found, "revealed_at", utc_now()))
+    assert ask(BADGE).status_code == 404
+    with competition.database.write() as session:
+        session.execute(update(Standing).values(evaluation="final", rank=7))
+    assert "rank 7 of 1" in ask(BADGE).text
+
+
+def test_the_page_of_a_team_has_its_badge_to_copy(ask: Ask, competition: Context) -> None:
+    page = html.unescape(ask(f"/competitions/c/leaderboard/team?name={quote(NAME)}").text)
+    found = re.search(r"\[!\[Rank in c\]\((\S+)\)\]\((\S+)\)", page)
+    assert found is not None
+    assert [ask(address).status_code for address in found.groups()] == [200, 200]

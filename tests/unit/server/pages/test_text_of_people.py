@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 from xml.etree.ElementTree import fromstring
 
 import pytest
@@ -210,7 +211,9 @@ def test_pages_and_csv_show_names_as_text(ask: Ask, competition: Context) -> Non
         feed = fromstring(ask("/competitions/c/feed.atom").content)  # noqa: S314 - our own
         (title,) = feed.iterfind("{*}entry/{*}title")
         assert (title.text or "").startswith(f"{one_line(name[:40])} is first in ")
-        assert not list(feed.iter("script"))
+        badge = fromstring(ask(f"/competitions/c/badge.svg?team={quote(name[:40])}").content)  # noqa: S314 - our own
+        assert badge.findtext("{*}title") == f"c: {one_line(name[:40])} has rank 1 of 1"
+        assert not [*feed.iter("script"), *badge.iter("{*}script")]
     cited = bibtex_text("".join(HOSTILE))
     assert cited.count("{") == cited.count("}") == cited.count("{}")
     assert not [one for one in (*OBEYED, "\n") if one in cited]
