@@ -20,6 +20,7 @@ from lethe.server.leaderboard.rank_reasons import rank_reasons, ranked_team
 from lethe.server.models import Competition
 from lethe.server.models.times import utc_now
 from lethe.server.pages.card import card, left_text
+from lethe.server.pages.competition.contact_sheet import sheet_path
 from lethe.server.pages.leaderboard.team_view import team_row_page
 from lethe.server.pages.leaderboard.view import DrawnBoard, draw_board, leaderboard_page
 from lethe.server.pages.rendering import client_has, entity_tag, not_modified, render_page
@@ -80,7 +81,7 @@ def leaderboard(
         query = BoardQuery(evaluation, q.strip(), sort, page_number, zoom)
         now = utc_now()
         key = (competition.id, competition.board_version, now.date(), query)
-        beside = (current, left_text(current, competition, now))
+        beside = (current, left_text(current, competition, now), sheet_path(competition))
         tag = entity_tag(request, "leaderboard/leaderboard.html", visitor, key, *beside)
         if client_has(request, tag):
             return not_modified(tag, visitor)
@@ -127,6 +128,7 @@ def team_row(
             board_page(session, competition, BoardQuery(view, size=1)),
             own,
             rank_reasons(session, competition, view, team),
-            site_url(request),
+            site=site_url(request),
+            contact_sheet=sheet_path(competition),
         )
     return render_page(request, "leaderboard/team.html", shown, visitor)

@@ -30,7 +30,7 @@ class Compared:
 class TeamRowPage:
     """The whole page; `board` has the scale of the whole board, on which `row` is drawn.
 
-    `badge` is Markdown of a picture of the rank that leads to the page.
+    `badge` is Markdown of a picture of the rank that leads to the page, `address` the page's on this site.
     """
 
     card: Card
@@ -43,12 +43,22 @@ class TeamRowPage:
     places: str
     rises: tuple[tuple[Moment, str], ...]
     badge: str
+    address: str
+    contact_sheet: str
 
 
 def team_row_page(
-    card: Card, evaluation: Evaluation, source: BoardPage, team: TeamRow, why: RankReasons, site: str
+    card: Card,
+    evaluation: Evaluation,
+    source: BoardPage,
+    team: TeamRow,
+    why: RankReasons,
+    *,
+    site: str,
+    contact_sheet: str,
 ) -> TeamRowPage:
     """Return the page of `team`; `source` is any page of its board, `site` the address of this site."""
+    address = f"{rows_at(card.slug, evaluation)}{quote(team.line.team, safe='')}"
     rises = [(moment(when), score_text(score)) for when, score in reversed(team.best[-RISES:])]
     return TeamRowPage(
         card=card,
@@ -64,14 +74,16 @@ def team_row_page(
         ),
         places=_places(why),
         rises=tuple(rises),
-        badge=_badge(card.slug, evaluation, team.line.team, site),
+        badge=_badge(card.slug, team.line.team, site, address),
+        address=address,
+        contact_sheet=contact_sheet,
     )
 
 
-def _badge(slug: str, evaluation: Evaluation, team: str, site: str) -> str:
+def _badge(slug: str, team: str, site: str, address: str) -> str:
     """Return Markdown without any text of people: names stand in addresses alone, where they are quoted."""
     picture = f"{site}/competitions/{slug}/badge.svg?team={quote(team, safe='')}"
-    return f"[![Rank in {slug}]({picture})]({site}{rows_at(slug, evaluation)}{quote(team, safe='')})"
+    return f"[![Rank in {slug}]({picture})]({site}{address})"
 
 
 def _rule(team: TeamRow, why: RankReasons) -> str:

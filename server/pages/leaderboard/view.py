@@ -14,6 +14,7 @@ from lethe.server.leaderboard.queries import BoardOrder, BoardQuery
 from lethe.server.models import Competition
 from lethe.server.pages.board import COLUMNS, Board, Head, Row, board, row, rows_at
 from lethe.server.pages.card import Card, card
+from lethe.server.pages.competition.contact_sheet import sheet_path
 from lethe.server.pages.formatting import Moment, count_text
 from lethe.server.pages.rendering import render_macro
 from lethe.server.security.sessions import Visitor
@@ -64,6 +65,7 @@ class LeaderboardPage:
     shown: str
     views: tuple[tuple[str, str], ...]
     takes_uploads: bool
+    contact_sheet: str
 
 
 def draw_board(root: str, slug: str, query: BoardQuery, source: BoardPage) -> DrawnBoard:
@@ -127,6 +129,7 @@ def leaderboard_page(
         shown=query.evaluation,
         views=_views(competition, current),
         takes_uploads=is_benchmark(competition),
+        contact_sheet=sheet_path(competition),
     )
 
 

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from sqlalchemy import select, update
 
 from lethe.server.context import Context
+from lethe.server.leaderboard import board_changes
 from lethe.server.models import Announcement, Competition, Standing, Submission
 from lethe.server.models.times import utc_now
 from lethe.server.pages.rendering import SECURITY_HEADERS
@@ -29,6 +30,7 @@ ADDRESSES = (FEED, BIB, BADGE)
 
 def change(context: Context, how: Callable[[Competition], Any]) -> None:
     with context.database.write() as session:
+        board_changes.note(session)  # shows at once, not after a second
         how(session.scalars(select(Competition)).one())
 
 
@@ -238,3 +240,37 @@ def test_the_page_of_a_team_has_its_badge_to_copy(ask: Ask, competition: Context
     found = re.search(r"\[!\[Rank in c\]\((\S+)\)\]\((\S+)\)", page)
     assert found is not None
     assert [ask(address).status_code for address in found.groups()] == [200, 200]
+
+
+def open_graph(ask: Ask, page: str) -> dict[str, str]:
+    found = re.findall(r'<meta property="og:(.+?)" content="(.*?)">', ask(page).text)
+    assert len(dict(found)) == len(found)
+    return {name: html.unescape(content) for name, content in found}
+
+
+def test_previews_of_pages_have_a_title_and_a_picture(ask: Ask, app: FastAPI, competition: Context) -> None:
+    here = "http://lethe.test"
+    overview = open_graph(ask, "/competitions/c")
+    assert overview["title"] == f"Title {NAME} · Lethe"
+    assert overview["description"] == f"Summary {NAME}"
+    assert overview["url"] == f"{here}/competitions/c"
+    assert ask(overview["image"].removeprefix(here)).headers["content-type"] == "image/webp"
+    board = open_graph(ask, "/competitions/c/leaderboard?sort=team")
+    assert (board["url"], board["image"]) == (
+        f"{here}/competitions/c/leaderboard",
+        f"{here}/competitions/c/contact-sheet.webp",
+    )
+    team = open_graph(ask, f"/competitions/c/leaderboard/team?name={quote(NAME)}")
+    assert team["description"] == f"{NAME}: rank 1, score 0.1230, 95% interval 0.1000 to 0.1500"
+    assert team["url"] == f"{here}/competitions/c/leaderboard/team?view=public&name={quote(NAME)}"
+    assert open_graph(ask, "/") == {}
+    set_public_url(app, "https://lethe.example.org")
+    assert open_graph(ask, "/competitions/c/sources")["url"] == "https://lethe.example.org/competitions/c/sources"
+
+
+def test_no_preview_shows_photographs_that_are_deleted(ask: Ask, competition: Context) -> None:
+    tag = ask("/competitions/c/leaderboard").headers["etag"]
+    change(competition, lambda found: setattr(found, "photographs_deleted_at", utc_now()))
+    assert ask("/competitions/c/leaderboard", if_none_match=tag).status_code == 200
+    for page in ("/competitions/c", "/competitions/c/leaderboard"):
+        assert "image" not in open_graph(ask, page)
