@@ -86,7 +86,7 @@ def leaderboard(
         if client_has(request, tag):
             return not_modified(tag, visitor)
         drawn = _drawn_board(root_path(request), context.one(_boards), session, competition, query, key)
-        shown = leaderboard_page(session, competition, current, query, drawn, visitor)
+        shown = leaderboard_page(session, competition, current, query, drawn, visitor, site_url(request))
     return render_page(request, "leaderboard/leaderboard.html", shown, visitor, tag=tag)
 
 

@@ -38,4 +38,5 @@ def _badge(label: str, value: str, title: str, colour: str) -> bytes:
         SubElement(
             svg, "text", {**font, **place, "lengthAdjust": "spacingAndGlyphs", "aria-hidden": "true"}
         ).text = text
-    return tostring(svg, encoding="utf-8")
+    content: bytes = tostring(svg, encoding="utf-8")
+    return content

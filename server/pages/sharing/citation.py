@@ -9,7 +9,7 @@ from lethe.server.models import Competition, Submission
 from lethe.server.plain_text import one_line
 from lethe.server.submissions.schemas import SubmissionView
 
-MEDIA_TYPE = "application/x-bibtex"
+MEDIA_TYPE = "application/x-bibtex; charset=utf-8"
 PLATFORM = "Lethe, a competition server for machine unlearning"
 _COMMANDS = str.maketrans(
     {

@@ -1,4 +1,4 @@
-"""Routes of what other sites and programs read of a competition: its Atom feed, BibTeX and badges of ranks."""
+"""Routes of what other sites and programs read of a competition: feed, BibTeX, badges and a board for frames."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -13,14 +13,14 @@ from lethe.server.competitions.phases import Phase, phase
 from lethe.server.competitions.queries import announcements
 from lethe.server.context import AppContext
 from lethe.server.errors import NotFound
-from lethe.server.http.sub_path import site_url
+from lethe.server.http.sub_path import root_path, site_url
 from lethe.server.leaderboard.board_page import board_page, own_row
 from lethe.server.leaderboard.queries import BoardQuery, board_extent, find_ranked_team
 from lethe.server.leaderboard.service import get_calendar
 from lethe.server.models import Competition
 from lethe.server.pages.pictures import PICTURE_POLICY
-from lethe.server.pages.rendering import SECURITY_HEADERS, client_has
-from lethe.server.pages.sharing import badge, citation, feed
+from lethe.server.pages.rendering import SECURITY_HEADERS, client_has, render
+from lethe.server.pages.sharing import badge, citation, embed, feed
 from lethe.server.security.sessions import RequiredVisitor
 from lethe.server.submissions import service as submissions
 from lethe.server.submissions.short_ids import IdText, resolve
@@ -29,6 +29,7 @@ from lethe.server.submissions.views import view as submission_view
 router = APIRouter(include_in_schema=False)
 
 BADGE_CACHED = "public, max-age=300"
+EMBED_CACHED = "public, max-age=60"
 
 
 def shown_first(competition: Competition) -> Evaluation:
@@ -83,16 +84,28 @@ def rank_badge(
     """Return a team's rank as a picture; with 404 one that says that no such team has a rank."""
     with context.database.read() as session:
         competition = get_calendar(session, slug)
-        board = {"competition_id": competition.id, "evaluation": shown_first(competition)}
-        found = find_ranked_team(session, **board, name=team)
-        row = None if found is None else own_row(session, competition, found, board["evaluation"])
-        teams = board_extent.rows(session, **board).one().teams
+        evaluation = shown_first(competition)
+        found = find_ranked_team(session, competition.id, evaluation, team)
+        row = None if found is None else own_row(session, competition, found, evaluation)
+        teams = board_extent.rows(session, competition_id=competition.id, evaluation=evaluation).one().teams
     if row is None or row.line.rank is None:
         return _answer(
             request, badge.no_rank_badge(slug), badge.MEDIA_TYPE, cached=BADGE_CACHED, status=404, policy=PICTURE_POLICY
         )
     picture = badge.rank_badge(slug, row.line.team, row.line.rank, teams)
     return _answer(request, picture, badge.MEDIA_TYPE, cached=BADGE_CACHED, policy=PICTURE_POLICY)
+
+
+@router.get("/competitions/{slug}/embed")
+def embedded_board(slug: str, request: Request, context: AppContext) -> Response:
+    """Show the top of the board, the same for everybody, in frames of any site."""
+    with context.database.read() as session:
+        competition = get_calendar(session, slug)
+        evaluation = shown_first(competition)
+        top = board_page(session, competition, BoardQuery(evaluation, size=embed.TOP_ROWS))
+        page = embed.embed_page(competition, top, evaluation)
+    content = render(root_path(request), "sharing/embed.html", view=page).encode()
+    return _answer(request, content, embed.MEDIA_TYPE, cached=EMBED_CACHED, policy=embed.EMBED_POLICY)
 
 
 def _answer(

@@ -61,7 +61,8 @@ def competition_feed(
         element = SubElement(feed, "entry")
         _head(element, entry.id, entry.title, entry.address, entry.updated)
         SubElement(element, "content", {"type": "html"}).text = _xml_text(entry.html)
-    return tostring(feed, encoding="utf-8", xml_declaration=True)
+    content: bytes = tostring(feed, encoding="utf-8", xml_declaration=True)
+    return content
 
 
 def _first_place(competition_id: UUID, first: TeamRow, evaluation: Evaluation, page: str) -> Entry:

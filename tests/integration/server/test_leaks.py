@@ -57,6 +57,7 @@ ANSWERED = {
             *("GET /api/v1/competitions/{slug}/leaderboard", "POST /api/v1/users", "POST /api/v1/session"),
             *("GET /competitions/{slug}/sources", "GET /api/v1/competitions/{slug}/sources"),
             *("GET /competitions/{slug}/feed.atom", "GET /competitions/{slug}/citation.bib"),
+            "GET /competitions/{slug}/embed",
             *("GET /unsubscribe/{key}/{kind}", "GET /confirm/{token}", "GET /reset", "POST /api/v1/confirmations"),
             *("POST /api/v1/password-resets", "POST /api/v1/password-resets/redeem"),
             *("POST /api/v1/device", "POST /api/v1/device/token"),

@@ -25,7 +25,8 @@ ATOM = "{http://www.w3.org/2005/Atom}"
 FEED = "/competitions/c/feed.atom"
 BIB = "/competitions/c/citation.bib"
 BADGE = f"/competitions/c/badge.svg?team={quote(NAME)}"
-ADDRESSES = (FEED, BIB, BADGE)
+EMBED = "/competitions/c/embed"
+ADDRESSES = (FEED, BIB, BADGE, EMBED)
 
 
 def change(context: Context, how: Callable[[Competition], Any]) -> None:
@@ -274,3 +275,37 @@ def test_no_preview_shows_photographs_that_are_deleted(ask: Ask, competition: Co
     assert ask("/competitions/c/leaderboard", if_none_match=tag).status_code == 200
     for page in ("/competitions/c", "/competitions/c/leaderboard"):
         assert "image" not in open_graph(ask, page)
+
+
+def test_only_the_embedded_board_may_be_framed(ask: Ask, competition: Context) -> None:
+    policy = ask(EMBED).headers["content-security-policy"]
+    assert "frame-ancestors *" in policy
+    assert "script-src" not in policy
+    for address in ("/", "/competitions/c", "/competitions/c/leaderboard", FEED, BIB, "/login"):
+        assert "frame-ancestors 'none'" in ask(address).headers["content-security-policy"]
+
+
+def test_an_embedded_board_knows_nobody_and_has_no_forms(host: Browser, ask: Ask, competition: Context) -> None:
+    answer = host.get(EMBED)
+    assert answer.text == ask(EMBED).text
+    assert "Cookie" not in answer.headers.get("vary", "")
+    assert html.escape(NAME).replace("&#x27;", "&#39;").replace("&quot;", "&#34;") in answer.text
+    assert not re.search("<(script|form|input|button)", answer.text)
+    assert answer.text.count("<b>0.1230</b>") == 1
+    assert re.findall(r'<a [^>]*href="(.*?)"', answer.text) == ["/competitions/c/leaderboard"]
+
+
+def test_an_embedded_board_without_scores_says_so(ask: Ask, competition: Context) -> None:
+    with competition.database.write() as session:
+        session.query(Standing).delete()
+    assert "No team has a score yet." in ask(EMBED).text
+    change(competition, lambda found: setattr(found, "revealed_at", utc_now()))
+    assert ": final results</h1>" in ask(EMBED).text
+
+
+def test_the_leaderboard_has_a_frame_to_copy(ask: Ask, competition: Context) -> None:
+    snippet = re.search("<code>(.*)</code>", html.unescape(ask("/competitions/c/leaderboard").text))
+    assert snippet is not None
+    frame = fromstring(snippet[1].replace('loading="lazy">', 'loading="lazy"/>').replace("</iframe>", ""))  # noqa: S314
+    assert frame.get("title") == f"Leaderboard of Title {NAME}"
+    assert frame.get("src") == f"http://lethe.test{EMBED}"

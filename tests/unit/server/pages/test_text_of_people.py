@@ -204,6 +204,7 @@ def test_pages_and_csv_show_names_as_text(ask: Ask, competition: Context) -> Non
         page = ask("/competitions/c/leaderboard").text.replace("<wbr>", "")
         escaped = html.escape(name[:40]).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
         assert f" data-open>{escaped}</a></bdi>" in page
+        assert f"<bdi>{escaped}</bdi>" in ask("/competitions/c/embed").text.replace("<wbr>", "")
         text = ask("/api/v1/competitions/c/leaderboard?format=csv").text
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
         assert rows[0]["team"].removeprefix("'") == name[:40]
