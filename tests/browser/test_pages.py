@@ -23,6 +23,7 @@ PAGES = {
     "overview": "/competitions/faces",
     "leaderboard": BOARD,
     "empty": "/competitions/quiet/leaderboard",
+    "embed": "/competitions/faces/embed",
 }
 PHONE = {"viewport": {"width": 360, "height": 740}, "color_scheme": "light"}
 DESK = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"}
@@ -70,6 +71,17 @@ def test_the_policy_stops_inline_script(site: Any, chromium: Browser) -> None:
     assert page.evaluate("window.owned") is None
     assert page.evaluate("getComputedStyle(document.querySelector('h1')).color") != "rgb(255, 0, 0)"
     assert len(complaints) == 2
+    page.close()
+
+
+def test_other_sites_may_frame_the_embedded_board_alone(site: Any, chromium: Browser) -> None:
+    page = chromium.new_page()
+    frames = "".join(f'<iframe src="{site.url}{path}"></iframe>' for path in (f"{BOARD[:-11]}embed", BOARD))
+    page.route("http://blog.example/", lambda route: route.fulfill(body=frames, content_type="text/html"))
+    page.goto("http://blog.example/")
+    embedded, refused = page.frame_locator("iframe >> nth=0"), page.frame_locator("iframe >> nth=1")
+    expect(embedded.locator("table.board tbody tr").first).to_be_visible()
+    expect(refused.locator("table.board")).to_have_count(0)
     page.close()
 
 
