@@ -74,17 +74,6 @@ def test_the_policy_stops_inline_script(site: Any, chromium: Browser) -> None:
     page.close()
 
 
-def test_other_sites_may_frame_the_embedded_board_alone(site: Any, chromium: Browser) -> None:
-    page = chromium.new_page()
-    frames = "".join(f'<iframe src="{site.url}{path}"></iframe>' for path in (f"{BOARD[:-11]}embed", BOARD))
-    page.route("http://blog.example/", lambda route: route.fulfill(body=frames, content_type="text/html"))
-    page.goto("http://blog.example/")
-    embedded, refused = page.frame_locator("iframe >> nth=0"), page.frame_locator("iframe >> nth=1")
-    expect(embedded.locator("table.board tbody tr").first).to_be_visible()
-    expect(refused.locator("table.board")).to_have_count(0)
-    page.close()
-
-
 def test_hostile_text_is_text(open_page: OpenPage) -> None:
     page = open_page(BOARD)
     assert page.title() == "Leaderboard: Forgotten faces · Lethe"
