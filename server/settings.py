@@ -234,7 +234,8 @@ class Settings(LetheSettings):
         default="", description="Sender of mails, such as Lethe <lethe@example.org>"
     )
     public_url: Annotated[str, AfterValidator(require_public_url)] = Field(
-        default="", description="Address of the site as people reach it, for links in mails: https://…"
+        default="",
+        description="Address of the site as people reach it, for links in mails, feeds and previews: https://…",
     )
     webhook_networks: Annotated[str, AfterValidator(require_networks)] = Field(
         default="",

@@ -79,7 +79,7 @@ def bench(
     if out is not None:
         _write(out, rows, wanted, spec, found.provenance)
     for path in block or ():
-        write_block(path, _block(rows, spec, sweep))
+        write_block(path, _block(rows, spec, wanted))
     if mlflow is not None:
         log_rows(rows, target=mlflow, experiment=experiment, provenance=found.provenance)
         typer.echo(f"to view them in MLflow: mlflow ui --backend-store-uri {tracking_uri(mlflow)}", err=True)

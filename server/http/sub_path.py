@@ -57,5 +57,11 @@ def public_url(request: HTTPConnection) -> str:
     return f"{str(request.base_url).rstrip('/')}{root_path(request)}"
 
 
+def site_url(request: HTTPConnection) -> str:
+    """Return the address of this site for what is read elsewhere: LETHE_PUBLIC_URL, or where the client reached it."""
+    configured: str = request.app.state.context.settings.public_url
+    return configured or public_url(request)
+
+
 def _origin(scope: Scope) -> str:
     return str(HTTPConnection(scope).base_url).rstrip("/")

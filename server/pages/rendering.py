@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from lethe.server.http.entity_tags import etag_matches
-from lethe.server.http.sub_path import root_path
+from lethe.server.http.sub_path import root_path, site_url
 from lethe.server.security.sessions import Visitor
 
 PAGES = Path(__file__).parent  # each noun's templates lie beside its code
@@ -75,16 +75,21 @@ def render_page(
     are never rendered. A visitor's pages are private: no shared cache may store them. If `cacheable` is false, the
     browser may not either.
     """
-    registers = request.app.state.context.settings.registration != "closed"
-    shown = _page_visitor(visitor)
+    values = {
+        "view": view,
+        "visitor": _page_visitor(visitor),
+        "registers": request.app.state.context.settings.registration != "closed",
+        "site": site_url(request),
+        "path": request.url.path,
+    }
     if not cacheable or status != 200:
-        text = render(root_path(request), template, view=view, visitor=shown, registers=registers, etag="")
+        text = render(root_path(request), template, **values, etag="")
         headers = {**SECURITY_HEADERS, "Vary": "Cookie", "Cache-Control": "no-store"}
         return HTMLResponse(text, status_code=status, headers=headers)
     tag = tag or entity_tag(request, template, visitor, view)
     if client_has(request, tag):
         return not_modified(tag, visitor)
-    text = render(root_path(request), template, view=view, visitor=shown, registers=registers, etag=tag)
+    text = render(root_path(request), template, **values, etag=tag)
     return HTMLResponse(text, headers=_cache_headers(tag, visitor))
 
 

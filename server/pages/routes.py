@@ -13,6 +13,7 @@ from lethe.server.pages.host import endpoints as host
 from lethe.server.pages.hosted import endpoints as hosted
 from lethe.server.pages.leaderboard import endpoints as leaderboard
 from lethe.server.pages.rendering import STATIC, Assets
+from lethe.server.pages.sharing import endpoints as sharing
 from lethe.server.pages.sign_in import endpoints as sign_in
 from lethe.server.pages.sources import endpoints as sources
 from lethe.server.pages.specification import endpoints as specification
@@ -25,7 +26,7 @@ from lethe.server.pages.webhooks import endpoints as webhooks
 router = APIRouter(include_in_schema=False)
 for noun in (
     competition, leaderboard, account, mail, sign_in, device, upload, submission, submissions, sources, analysis, team,
-    hosted, specification, deletion, webhooks, host, errors,
+    hosted, specification, deletion, webhooks, host, errors, sharing,
 ):  # fmt: skip
     router.include_router(noun.router)
 

@@ -107,7 +107,7 @@ def _paths(site: Any, submissions: list[str]) -> list[str]:
     found = []
     for route in _routes(site.app.routes):
         template = route.path
-        if "GET" not in route.methods or re.search(r"\.(webp|svg|py|ipynb|csv|json)$", template):
+        if "GET" not in route.methods or re.search(r"\.(webp|svg|py|ipynb|csv|json|atom|bib)$", template):
             continue
         if "{submission_id}" in template:
             plain = submissions

@@ -23,6 +23,7 @@ PAGES = {
     "overview": "/competitions/faces",
     "leaderboard": BOARD,
     "empty": "/competitions/quiet/leaderboard",
+    "embed": "/competitions/faces/embed",
 }
 PHONE = {"viewport": {"width": 360, "height": 740}, "color_scheme": "light"}
 DESK = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"}

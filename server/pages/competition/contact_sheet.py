@@ -10,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from lethe.evaluator.artifacts import ArtifactMissing
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
 from lethe.server.context import Context
+from lethe.server.models import Competition
 
 MOST_BYTES = 100_000
 QUALITIES = (80, 65, 50, 35, 20)
@@ -23,6 +24,11 @@ class Sheet:
     webp: bytes = field(repr=False)  # pages depend on its address alone
     width: int
     height: int
+
+
+def sheet_path(competition: Competition) -> str:
+    """Return the address of the competition's sheet on this site, or nothing once its photographs are deleted."""
+    return "" if competition.photographs_deleted_at else f"/competitions/{competition.slug}/contact-sheet.webp"
 
 
 class Sheets:

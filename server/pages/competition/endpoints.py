@@ -12,7 +12,7 @@ from lethe.server.competitions.phases import Phase, phase
 from lethe.server.competitions.queries import announcements
 from lethe.server.context import AppContext, Context
 from lethe.server.errors import NotFound
-from lethe.server.http.sub_path import public_url
+from lethe.server.http.sub_path import public_url, site_url
 from lethe.server.leaderboard.board_page import board_page, own_row
 from lethe.server.leaderboard.queries import BoardQuery, own_places
 from lethe.server.models import Competition
@@ -22,6 +22,7 @@ from lethe.server.pages.competition.contact_sheet import Sheet, Sheets
 from lethe.server.pages.competition.view import OwnStanding
 from lethe.server.pages.formatting import score_text
 from lethe.server.pages.rendering import SECURITY_HEADERS, client_has, render_page
+from lethe.server.pages.sharing.citation import competition_bibtex
 from lethe.server.security.sessions import OptionalVisitor, Visitor
 from lethe.server.teams.service import find_team
 
@@ -75,6 +76,7 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
         now=utc_now(),
         sheet=None if facts.photographs_deleted_at else _sheet(context, sheet),
         own=own,
+        cite=competition_bibtex(facts, site_url(request)),
     )
     return render_page(request, "competition/competition.html", overview, visitor)
 

@@ -122,6 +122,7 @@ class CompetitionPage:
     board: Board
     is_final: bool
     heads: dict[str, Head]
+    cite: str
 
 
 ORDER = (Phase.OPEN, Phase.PAUSED, Phase.PRACTICE, Phase.CLOSED, Phase.FINAL, Phase.REVEALED)
@@ -159,11 +160,12 @@ def competition_page(
     now: datetime,
     sheet: Sheet | None = None,
     own: OwnStanding | None = None,
+    cite: str = "",
 ) -> CompetitionPage:
     """Return the values of a competition's overview; `spec` gives the rules, `contact_sheet` its version.
 
     `standings` are those of `evaluation`, `sheet` is the picture itself, of which the page needs the size, `own` the
-    place of the visitor's team.
+    place of the visitor's team, `cite` the BibTeX entry.
     """
     return CompetitionPage(
         card=card(facts),
@@ -204,6 +206,7 @@ def competition_page(
         board=board(standings, rows_at(facts.slug, evaluation)),
         is_final=evaluation is Evaluation.FINAL,
         heads=plain_heads(),
+        cite=cite,
     )
 
 

@@ -12,7 +12,7 @@ from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions import service as competitions
 from lethe.server.competitions.phases import Phase, phase
 from lethe.server.context import AppContext, Context
-from lethe.server.http.sub_path import root_path
+from lethe.server.http.sub_path import root_path, site_url
 from lethe.server.leaderboard import service
 from lethe.server.leaderboard.board_page import board_page, own_row
 from lethe.server.leaderboard.queries import BoardOrder, BoardQuery
@@ -20,6 +20,7 @@ from lethe.server.leaderboard.rank_reasons import rank_reasons, ranked_team
 from lethe.server.models import Competition
 from lethe.server.models.times import utc_now
 from lethe.server.pages.card import card, left_text
+from lethe.server.pages.competition.contact_sheet import sheet_path
 from lethe.server.pages.leaderboard.team_view import team_row_page
 from lethe.server.pages.leaderboard.view import DrawnBoard, draw_board, leaderboard_page
 from lethe.server.pages.rendering import client_has, entity_tag, not_modified, render_page
@@ -80,12 +81,12 @@ def leaderboard(
         query = BoardQuery(evaluation, q.strip(), sort, page_number, zoom)
         now = utc_now()
         key = (competition.id, competition.board_version, now.date(), query)
-        beside = (current, left_text(current, competition, now))
+        beside = (current, left_text(current, competition, now), sheet_path(competition))
         tag = entity_tag(request, "leaderboard/leaderboard.html", visitor, key, *beside)
         if client_has(request, tag):
             return not_modified(tag, visitor)
         drawn = _drawn_board(root_path(request), context.one(_boards), session, competition, query, key)
-        shown = leaderboard_page(session, competition, current, query, drawn, visitor)
+        shown = leaderboard_page(session, competition, current, query, drawn, visitor, site_url(request))
     return render_page(request, "leaderboard/leaderboard.html", shown, visitor, tag=tag)
 
 
@@ -127,5 +128,7 @@ def team_row(
             board_page(session, competition, BoardQuery(view, size=1)),
             own,
             rank_reasons(session, competition, view, team),
+            site=site_url(request),
+            contact_sheet=sheet_path(competition),
         )
     return render_page(request, "leaderboard/team.html", shown, visitor)

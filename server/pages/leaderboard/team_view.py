@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from lethe.evaluator.contract.states import Evaluation
 from lethe.server.leaderboard.board_page import BoardPage, TeamRow
 from lethe.server.leaderboard.rank_reasons import RankReasons
-from lethe.server.pages.board import Board, Head, Row, board, plain_heads, row
+from lethe.server.pages.board import Board, Head, Row, board, plain_heads, row, rows_at
 from lethe.server.pages.card import Card
 from lethe.server.pages.formatting import Moment, count_text, moment, score_text
 
@@ -27,7 +28,10 @@ class Compared:
 
 @dataclass(frozen=True)
 class TeamRowPage:
-    """The whole page; `board` has the scale of the whole board, on which `row` is drawn."""
+    """The whole page; `board` has the scale of the whole board, on which `row` is drawn.
+
+    `badge` is Markdown of a picture of the rank that leads to the page, `address` the page's on this site.
+    """
 
     card: Card
     evaluation: str
@@ -38,12 +42,23 @@ class TeamRowPage:
     compared: tuple[Compared, ...]
     places: str
     rises: tuple[tuple[Moment, str], ...]
+    badge: str
+    address: str
+    contact_sheet: str
 
 
 def team_row_page(
-    card: Card, evaluation: Evaluation, source: BoardPage, team: TeamRow, why: RankReasons
+    card: Card,
+    evaluation: Evaluation,
+    source: BoardPage,
+    team: TeamRow,
+    why: RankReasons,
+    *,
+    site: str,
+    contact_sheet: str,
 ) -> TeamRowPage:
-    """Return the page of `team`; `source` is any page of its board."""
+    """Return the page of `team`; `source` is any page of its board, `site` the address of this site."""
+    address = f"{rows_at(card.slug, evaluation)}{quote(team.line.team, safe='')}"
     rises = [(moment(when), score_text(score)) for when, score in reversed(team.best[-RISES:])]
     return TeamRowPage(
         card=card,
@@ -59,7 +74,16 @@ def team_row_page(
         ),
         places=_places(why),
         rises=tuple(rises),
+        badge=_badge(card.slug, team.line.team, site, address),
+        address=address,
+        contact_sheet=contact_sheet,
     )
+
+
+def _badge(slug: str, team: str, site: str, address: str) -> str:
+    """Return Markdown without any text of people: names stand in addresses alone, where they are quoted."""
+    picture = f"{site}/competitions/{slug}/badge.svg?team={quote(team, safe='')}"
+    return f"[![Rank in {slug}]({picture})]({site}{address})"
 
 
 def _rule(team: TeamRow, why: RankReasons) -> str:

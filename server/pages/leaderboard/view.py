@@ -14,8 +14,10 @@ from lethe.server.leaderboard.queries import BoardOrder, BoardQuery
 from lethe.server.models import Competition
 from lethe.server.pages.board import COLUMNS, Board, Head, Row, board, row, rows_at
 from lethe.server.pages.card import Card, card
+from lethe.server.pages.competition.contact_sheet import sheet_path
 from lethe.server.pages.formatting import Moment, count_text
 from lethe.server.pages.rendering import render_macro
+from lethe.server.pages.sharing.embed import embed_snippet
 from lethe.server.security.sessions import Visitor
 from lethe.server.teams.service import find_team
 
@@ -45,7 +47,10 @@ class DrawnBoard:
 
 @dataclass(frozen=True)
 class LeaderboardPage:
-    """The whole page; `mine` is the row of the visitor's team, `kept` what a search leaves as it is."""
+    """The whole page; `mine` is the row of the visitor's team, `kept` what a search leaves as it is.
+
+    `embed` is the HTML that shows the top of the board on another site.
+    """
 
     card: Card
     head: Markup
@@ -64,6 +69,8 @@ class LeaderboardPage:
     shown: str
     views: tuple[tuple[str, str], ...]
     takes_uploads: bool
+    contact_sheet: str
+    embed: str
 
 
 def draw_board(root: str, slug: str, query: BoardQuery, source: BoardPage) -> DrawnBoard:
@@ -86,8 +93,9 @@ def leaderboard_page(
     query: BoardQuery,
     drawn_board: DrawnBoard,
     visitor: Visitor | None,
+    site: str,
 ) -> LeaderboardPage:
-    """Return the page of a drawn board, with the row of the visitor's team."""
+    """Return the page of a drawn board, with the row of the visitor's team; `site` is the address of this site."""
     slug = competition.slug
     team = None if visitor is None else find_team(session, competition, visitor.user)
     own = None if team is None else own_row(session, competition, team, query.evaluation)
@@ -127,6 +135,8 @@ def leaderboard_page(
         shown=query.evaluation,
         views=_views(competition, current),
         takes_uploads=is_benchmark(competition),
+        contact_sheet=sheet_path(competition),
+        embed=embed_snippet(competition, site),
     )
 
 

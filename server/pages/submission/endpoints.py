@@ -14,12 +14,14 @@ from lethe.server.competitions import service as competitions
 from lethe.server.competitions.disclosure import Viewer, shows_plot
 from lethe.server.context import AppContext
 from lethe.server.errors import InvalidValue
+from lethe.server.http.sub_path import site_url
 from lethe.server.leaderboard import service as leaderboards
 from lethe.server.leaderboard.score_queries import current_score
 from lethe.server.models import Competition, Submission
 from lethe.server.pages.forms import FULL, notice, redirect, redirect_to_login
 from lethe.server.pages.pictures import plot_response
 from lethe.server.pages.rendering import render_page
+from lethe.server.pages.sharing.citation import is_citable, submission_bibtex
 from lethe.server.pages.source_view import source_lines
 from lethe.server.pages.submission.evidence import evidence
 from lethe.server.pages.submission.improvement import improvement_box
@@ -92,6 +94,7 @@ def submission(submission_id: IdText, request: Request, context: AppContext, vis
         is_charged=found.is_charged,
         batch_note=batch_note(prepared.practice.counts, prepared.public.counts, spec.evaluation.batch_size),
         notice=notice(request),
+        cite=submission_bibtex(shown, competition.title, site_url(request)) if is_citable(competition, found) else "",
     )
     return render_page(request, "submission/submission.html", view, visitor)
 

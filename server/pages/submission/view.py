@@ -223,6 +223,7 @@ class SubmissionPage:
     evidence: tuple[ScoreEvidence, ...]
     description: DescriptionPart
     publication: PublicationPart
+    cite: str
 
 
 def submission_page(
@@ -244,10 +245,12 @@ def submission_page(
     is_charged: bool = True,
     batch_note: str = "",
     notice: str = "",
+    cite: str = "",
 ) -> SubmissionPage:
     """Return the page of `view`; `standings` give the reference lines beside its score.
 
     `final_references` are those beside its final score. `is_own`: the viewer is of its team, and no host.
+    `cite` is the BibTeX entry, once there is one.
     """
     state = SubmissionState(view.state)
     error = _error(view, lines, is_charged=is_charged)
@@ -300,6 +303,7 @@ def submission_page(
         ),
         publication=PublicationPart(view.licence or "", tuple(Licence) if can_publish else ()),
         advice=() if log is None else tuple(one.message for one in log.advice),
+        cite=cite,
     )
 
 

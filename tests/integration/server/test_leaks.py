@@ -59,6 +59,8 @@ ANSWERED = {
             *("GET /api/v1/competitions/{slug}", "GET /api/v1/competitions/{slug}/announcements"),
             *("GET /api/v1/competitions/{slug}/leaderboard", "POST /api/v1/users", "POST /api/v1/session"),
             *("GET /competitions/{slug}/sources", "GET /api/v1/competitions/{slug}/sources"),
+            *("GET /competitions/{slug}/feed.atom", "GET /competitions/{slug}/citation.bib"),
+            "GET /competitions/{slug}/embed",
             *("GET /unsubscribe/{key}/{kind}", "GET /confirm/{token}", "GET /reset", "POST /api/v1/confirmations"),
             *("POST /api/v1/password-resets", "POST /api/v1/password-resets/redeem"),
             *("POST /api/v1/device", "POST /api/v1/device/token"),
@@ -126,11 +128,13 @@ ANSWERED = {
     "POST /api/v1/submissions/{submission_id}/cancel": frozenset({OWNER, HOST, OPERATOR}),
     "PATCH /api/v1/submissions/{submission_id}": frozenset({OWNER, HOST, OPERATOR}),
     "POST /api/v1/competitions/{slug}/terms": frozenset(),  # this competition has none; see test_terms
+    "GET /competitions/{slug}/badge.svg": EVERYBODY,
     "GET /competitions/{slug}/leaderboard/team": EVERYBODY,
     # Of what nobody has published nobody; see test_published_sources.
     "GET /competitions/{slug}/sources/{submission_id}": frozenset(),
     "GET /api/v1/competitions/{slug}/sources/{submission_id}": frozenset(),
     "GET /submissions/{submission_id}": frozenset({OWNER, HOST, OPERATOR}),
+    "GET /submissions/{submission_id}/citation.bib": frozenset(),  # before the reveal nobody; see test_sharing
     "GET /submissions/{submission_id}/plots/{name}.svg": frozenset(),  # of what has no score nobody; see test_plots
     "GET /competitions/{slug}/analysis/{view}.svg": frozenset(),  # nothing is drawn yet
     # Of what has no score there are no measures; see test_measures.
@@ -266,6 +270,8 @@ def test_nothing_hidden_in_any_answer(site: Site) -> None:
                 address += "?prefix=00000000"
             if path.endswith("/leaderboard/team"):
                 address += f"?name={OWNER}"
+            if path.endswith("/badge.svg"):
+                address += f"?team={OWNER}"
             answer = client.request(method, address)
             refused = {401, 403, 404} | ({303} if method == "GET" else {422})
             if (answer.status_code in refused) == (name in allowed) and (method == "GET" or name not in allowed):

@@ -20,6 +20,7 @@ from lethe.server.pages.hosted.view import DetailsPage, HostedPage
 from lethe.server.pages.leaderboard.team_view import TeamRowPage
 from lethe.server.pages.leaderboard.view import LeaderboardPage
 from lethe.server.pages.rendering import PAGES, TEMPLATES, template_environment
+from lethe.server.pages.sharing.embed import EmbedPage
 from lethe.server.pages.sign_in.view import SignInPage
 from lethe.server.pages.sources.view import SourcePage, SourcesPage
 from lethe.server.pages.specification.view import EditPage
@@ -49,6 +50,7 @@ VIEWS: dict[str, Any] = {
     "hosted/hosted.html": HostedPage,
     "leaderboard/leaderboard.html": LeaderboardPage,
     "leaderboard/team.html": TeamRowPage,
+    "sharing/embed.html": EmbedPage,
     "sources/source.html": SourcePage,
     "sources/sources.html": SourcesPage,
     "specification/edit.html": EditPage,

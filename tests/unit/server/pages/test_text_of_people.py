@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
+from xml.etree.ElementTree import fromstring
 
 import pytest
 import structlog
@@ -27,6 +29,7 @@ from lethe.server.leaderboard.schemas import Leaderboard
 from lethe.server.leaderboard.standings import mark_board_changed
 from lethe.server.logs import configure_logs, get_logger
 from lethe.server.models import Team
+from lethe.server.pages.sharing.citation import bibtex_text
 from lethe.server.plain_text import one_line, visible
 from lethe.server.submissions.schemas import ReceiptView, SubmissionLog, SubmissionView
 from lethe.server.teams.schemas import TeamView
@@ -201,10 +204,20 @@ def test_pages_and_csv_show_names_as_text(ask: Ask, competition: Context) -> Non
         page = ask("/competitions/c/leaderboard").text.replace("<wbr>", "")
         escaped = html.escape(name[:40]).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
         assert f" data-open>{escaped}</a></bdi>" in page
+        assert f"<bdi>{escaped}</bdi>" in ask("/competitions/c/embed").text.replace("<wbr>", "")
         text = ask("/api/v1/competitions/c/leaderboard?format=csv").text
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
         assert rows[0]["team"].removeprefix("'") == name[:40]
         assert rows[0]["team"][0] != "="
+        feed = fromstring(ask("/competitions/c/feed.atom").content)  # noqa: S314 - our own
+        (title,) = feed.iterfind("{*}entry/{*}title")
+        assert (title.text or "").startswith(f"{one_line(name[:40])} is first in ")
+        badge = fromstring(ask(f"/competitions/c/badge.svg?team={quote(name[:40])}").content)  # noqa: S314 - our own
+        assert badge.findtext("{*}title") == f"c: {one_line(name[:40])} has rank 1 of 1"
+        assert not [*feed.iter("script"), *badge.iter("{*}script")]
+    cited = bibtex_text("".join(HOSTILE))
+    assert cited.count("{") == cited.count("}") == cited.count("{}")
+    assert not [one for one in (*OBEYED, "\n") if one in cited]
 
 
 def test_account_sentences_show_addresses_as_text(capsys: pytest.CaptureFixture[str]) -> None:
