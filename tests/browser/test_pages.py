@@ -302,7 +302,8 @@ def test_the_board_without_script_opens_zooms_and_keeps_its_order(open_page: Ope
     page.get_by_role("link", name="palimpsest").click()
     expect(page.get_by_role("heading", name="palimpsest")).to_be_visible()
     expect(page.get_by_text("Not distinguishable")).to_be_visible()
-    scripted = open_page(page.evaluate("location.pathname + location.search"))  # the checker waits for what runs only with script
+    # The checker of accessibility waits for what runs with script alone.
+    scripted = open_page(page.evaluate("location.pathname + location.search"))
     for scheme in ("light", "dark"):
         assert_accessible(scripted, scheme)
 
