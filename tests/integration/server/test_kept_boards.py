@@ -76,14 +76,14 @@ def test_every_form_of_an_answer_is_the_same_answer(site: Site, anybody: httpx.C
 
 
 def test_a_visitor_and_the_next_stranger_each_get_their_own_page(site: Site, anybody: httpx.Client) -> None:
-    site.register("ann").close()
-    with anybody, httpx.Client(base_url=site.url, timeout=30) as ann:
-        assert "ann" not in anybody.get(PAGE).text
-        login = ann.post("/api/v1/session", json={"username": "ann", "password": "correct horse"})
+    site.register("zuleika").close()
+    with anybody, httpx.Client(base_url=site.url, timeout=30) as zuleika:
+        assert "zuleika" not in anybody.get(PAGE).text
+        login = zuleika.post("/api/v1/session", json={"username": "zuleika", "password": "correct horse"})
         assert login.status_code in {200, 201}, login.text
-        assert any(name.startswith(COOKIE) for name in ann.cookies)
-        assert "ann" in ann.get(PAGE).text
-        assert "ann" not in anybody.get(PAGE).text
+        assert any(name.startswith(COOKIE) for name in zuleika.cookies)
+        assert "zuleika" in zuleika.get(PAGE).text
+        assert "zuleika" not in anybody.get(PAGE).text
 
 
 def test_what_a_board_does_not_depend_on_makes_no_other_one(
