@@ -1,7 +1,7 @@
 """Preparing a competition: from its specification to stored data, original models, a first few oracles and figures."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import ceil
 
 import numpy as np
@@ -58,12 +58,11 @@ def prepare(
     practice data, trains the original models and the first two oracles of each split in `jobs` processes (default:
     cores), and computes the figures. Every seed of `spec` must be given. `files` says where a source that reads files
     finds them. Repeating it, or continuing after it was killed, trains nothing twice and gives the same result.
-    `progress` is called with the stages `data`, `pilot` (where `split.difficulty` asks for one) and `models`,
-    `look` before any training with what was read, also when
-    the data are then refused; `check_bank` with the identity of the public bank, before any training but a pilot's, so
-    that it may raise. Raises, before any training, NetworkRefused when the network cannot be trained, DataError
-    when the data cannot be used or split as specified or the store is too small; and TrainingFailed when a training
-    process dies or raises.
+    `progress` is called with the stages `data`, `pilot` (where `split.difficulty` asks for one) and `models`, `look`
+    before any training with what was read, also when the data are then refused, and `check_bank` with the identity of
+    the public bank, before any training but a pilot's, so that it may raise. Raises, before any training,
+    NetworkRefused when the network cannot be trained, DataError when the data cannot be used or split as specified or
+    the store is too small; and TrainingFailed when a training process dies or raises.
     """
     files = _reporting(files, progress)
     with training_pool(1) as pool:
@@ -91,6 +90,31 @@ def prepare(
     ]
     with training_pool(jobs) as pool:
         practice_original, *models = fill_banks(orders, store, pool, stage="models", progress=progress)
+    prepared = _prepared_splits(spec, store, hidden, named, bundles, banks, models)
+    sheet = store.put_named_by_digest(f"data/{digest(practice)[:16]}/contact-sheet", contact_sheet(practice), ".png")
+    return PreparedCompetition(
+        data=manifest,
+        network=network.facts,
+        pilot=None if pilot is None else _pilot_facts(pilot, splits.public),
+        public=prepared["public"],
+        final=prepared.get("final"),
+        practice=_prepared_practice(practice_bundles, practice_original, practice_counts),
+        contact_sheet=sheet,
+        environment=environment(),
+    )
+
+
+def _prepared_splits(
+    spec: CompetitionSpec,
+    store: ArtifactStore,
+    hidden: Photographs,
+    named: Mapping[str, Split],
+    bundles: Mapping[str, tuple[ArtifactRef, ArtifactRef]],
+    banks: Mapping[str, BankIdentity],
+    models: list[ModelRecord],
+) -> dict[str, PreparedSplit]:
+    """The splits by name; `models` are the originals of all splits, then the first oracles of all."""
+    count = spec.evaluation.originals
     originals, oracles = models[: count * len(named)], models[count * len(named) :]
     prepared = {}
     for place, (name, split) in enumerate(named.items()):
@@ -106,17 +130,7 @@ def prepare(
             figures=_figures(store, hidden, split, original, mine),
             further_originals=tuple(OriginalModel(checkpoint=one.checkpoint, outputs=one.outputs) for one in further),
         )
-    sheet = store.put_named_by_digest(f"data/{digest(practice)[:16]}/contact-sheet", contact_sheet(practice), ".png")
-    return PreparedCompetition(
-        data=manifest,
-        network=network.facts,
-        pilot=None if pilot is None else _pilot_facts(pilot, splits.public),
-        public=prepared["public"],
-        final=prepared.get("final"),
-        practice=_prepared_practice(practice_bundles, practice_original, practice_counts),
-        contact_sheet=sheet,
-        environment=environment(),
-    )
+    return prepared
 
 
 def prepare_practice(
@@ -227,9 +241,8 @@ def practice_split(spec: CompetitionSpec) -> SplitSpec:
     the practice data.
     """
     forget_by = "identity" if spec.split.forget_by == "published" else spec.split.forget_by
-    own = {"seed": spec.practice.seed, "final": False, "forget_by": forget_by, "forget": "", "forget_count": 0}
-    own["difficulty"] = ""
-    return spec.split.model_copy(update=own)
+    drawn = {"forget": "", "forget_count": 0, "difficulty": ""}
+    return spec.split.model_copy(update={"seed": spec.practice.seed, "final": False, "forget_by": forget_by} | drawn)
 
 
 def draw(

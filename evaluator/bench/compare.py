@@ -72,10 +72,11 @@ def compare_methods(
     reference = reference_of(sweep.reference, [one.name for one in methods])
     exported = None if bank is None else read_bank(bank)
     slots = jobs or len(os.sched_getaffinity(0))
-    spec = specification_of(sweep, folder, runs)
+    whole = _whole_specification(sweep, folder, runs)
+    spec = _of_task(whole, sweep)
     files = Files(folder=data, beside=(folder / sweep.competition).parent)
     if sweep.task:
-        files = files_of_task(_whole_specification(sweep, folder, runs), sweep.task, files)
+        files = files_of_task(whole, sweep.task, files)
     with tempfile.TemporaryDirectory(prefix="lethe-bench-") as scratch:
         bench = prepare_bench(
             spec, open_store(artifacts), sweep.seed, files=files, jobs=jobs, exported=exported, progress=progress
@@ -91,7 +92,10 @@ def specification_of(sweep: Sweep, folder: Path, runs: int | None = None) -> Com
     Of a competition with tasks it is that of the sweep's task. Raises SweepError for a task that there is not, and for
     a competition with several originals.
     """
-    whole = _whole_specification(sweep, folder, runs)
+    return _of_task(_whole_specification(sweep, folder, runs), sweep)
+
+
+def _of_task(whole: CompetitionSpec, sweep: Sweep) -> CompetitionSpec:
     names = [task.name for task in whole.tasks]
     if sweep.task not in (names or [""]):
         asked = f"has no task {sweep.task!r}" if sweep.task else "has several tasks, and a sweep is of one"
@@ -101,7 +105,8 @@ def specification_of(sweep: Sweep, folder: Path, runs: int | None = None) -> Com
 
 
 def _whole_specification(sweep: Sweep, folder: Path, runs: int | None) -> CompetitionSpec:
-    spec = load_specification(_beside(sweep, folder))
+    beside = folder / sweep.competition
+    spec = load_specification(beside if beside.is_file() else sweep.competition)
     if spec.evaluation.originals > 1:
         raise SweepError(
             f"competition {sweep.competition!r} runs each file from {spec.evaluation.originals} original models, and a "
@@ -111,11 +116,6 @@ def _whole_specification(sweep: Sweep, folder: Path, runs: int | None) -> Compet
     document = spec.model_dump()
     document["evaluation"] |= {"runs": count, "oracles": count, "ceiling_oracles": count}
     return CompetitionSpec.model_validate(document).with_seeds(lambda: sweep.seed)
-
-
-def _beside(sweep: Sweep, folder: Path) -> Path | str:
-    beside = folder / sweep.competition
-    return beside if beside.is_file() else sweep.competition
 
 
 def prepare_bench(

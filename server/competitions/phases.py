@@ -86,6 +86,11 @@ def phase_of(competition: Competition, evaluation: str) -> Phase:
     return Phase.OPEN if evaluation == Evaluation.BENCHMARK else phase(competition)
 
 
+def shown_first(competition: Competition) -> Evaluation:
+    """Return the board that pages show first: the final one after the reveal."""
+    return Evaluation.FINAL if phase(competition) is Phase.REVEALED else Evaluation.PUBLIC
+
+
 def require_open(competition: Competition, now: datetime | None = None) -> None:
     """Raise a refusal that names the time unless uploads are taken at `now`."""
     now = now or utc_now()

@@ -14,7 +14,14 @@ from lethe.server.competitions.disclosure import round_score, round_time
 from lethe.server.leaderboard import queries
 from lethe.server.leaderboard.queries import BoardQuery
 from lethe.server.leaderboard.schemas import ColumnView, LeaderboardRow
-from lethe.server.leaderboard.service import columns_of, merged, reference_rows, shown_beside_scores, team_row
+from lethe.server.leaderboard.service import (
+    columns_of,
+    merged,
+    reference_rows,
+    shown_beside_scores,
+    task_names,
+    team_row,
+)
 from lethe.server.models import Competition, Team
 from lethe.server.models.times import utc_now
 
@@ -45,6 +52,7 @@ class BoardPage:
 
     rows: tuple[TeamRow | LeaderboardRow, ...]
     columns: tuple[ColumnView, ...]
+    tasks: tuple[str, ...]
     references: tuple[LeaderboardRow, ...]
     low: float
     top: float
@@ -73,11 +81,13 @@ def board_page(session: Session, competition: Competition, wanted: BoardQuery) -
     else:
         low = min(0.0, round_score(total.low or 0.0))
         top = max(0.0, round_score(total.high or 0.0), *(row.interval.high for row in references), 0.0)
+    placed = _placed(
+        shown, references, wanted, above=math.inf if above is None else round_score(above), is_last=is_last
+    )
     return BoardPage(
-        rows=_placed(
-            shown, references, wanted, above=math.inf if above is None else round_score(above), is_last=is_last
-        ),
+        rows=placed,
         columns=tuple(columns_of(lines)),
+        tasks=tuple(task_names(one if isinstance(one, LeaderboardRow) else one.line for one in placed)),
         references=tuple(references),
         low=low,
         top=top,

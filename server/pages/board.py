@@ -8,7 +8,6 @@ from lethe.evaluator.contract.states import Evaluation
 from lethe.server.leaderboard.board_page import BoardPage, TeamRow
 from lethe.server.leaderboard.queries import BoardOrder
 from lethe.server.leaderboard.schemas import ColumnView, LeaderboardRow
-from lethe.server.leaderboard.service import task_names
 from lethe.server.pages.formatting import Moment, Outward, count_text, measure_text, moment, outward, score_text
 from lethe.server.pages.scale import Scale, Tick, anchor, part_of_scale, scale_for
 
@@ -127,7 +126,7 @@ def board(source: BoardPage, rows_at: str = "") -> Board:
         rows=tuple(row(source, line, rows_at) for line in source.rows),
         columns=(
             *(_title(column) for column in source.columns),
-            *(f"task {name}" for name in _tasks(source)),
+            *(f"task {name}" for name in source.tasks),
         ),
         teams=source.teams,
         entries=source.entries,
@@ -157,10 +156,6 @@ def row(source: BoardPage, team: TeamRow | LeaderboardRow, rows_at: str = "") ->
         move=_against_public(team.line) if team.line.public_rank is not None else _since_yesterday(team.moved),
         spark=spark(team.best, source.since, source.updated_at),
     )
-
-
-def _tasks(source: BoardPage) -> list[str]:
-    return task_names(one if isinstance(one, LeaderboardRow) else one.line for one in source.rows)
 
 
 def _title(column: ColumnView) -> str:
@@ -208,7 +203,7 @@ def _row(
         interval=interval,
         measures=(
             *((_title(column), measure_text(line.measures.get(column.key))) for column in source.columns),
-            *((f"task {name}", measure_text(line.tasks.get(name))) for name in _tasks(source)),
+            *((f"task {name}", measure_text(line.tasks.get(name))) for name in source.tasks),
         ),
         drawing=Drawing(
             bar_x=min(zero, scale.x(line.score)),

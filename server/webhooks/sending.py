@@ -44,6 +44,9 @@ def send_next(context: Context) -> bool:
     Everything that is due for its webhook is postponed before it is tried, so that no two threads or processes send to
     one receiver at a time, and a receiver that does not answer holds up one of them for some seconds only.
     """
+    with context.database.read() as session:
+        if not queries.waiting(session, utc_now())[0]:
+            return False  # most often so: nobody else has to wait for a writer
     with context.database.write() as session:
         now = utc_now()
         webhook = queries.lock_next_webhook(session, now)

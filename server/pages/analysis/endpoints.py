@@ -12,7 +12,7 @@ from lethe.evaluator.contract.states import Evaluation
 from lethe.server.accounts.roles import is_host
 from lethe.server.competitions import service as competitions
 from lethe.server.competitions.disclosure import Viewer, round_score, visibility
-from lethe.server.competitions.phases import Phase, phase
+from lethe.server.competitions.phases import phase, shown_first
 from lethe.server.context import AppContext
 from lethe.server.errors import NotFound
 from lethe.server.leaderboard.score_queries import AnalysedScore, analysed_scores, ceiling_parts
@@ -49,7 +49,7 @@ def analysis(
     """Show the analysis: to hosts always, to everybody after the reveal, when it is first that of the final scores."""
     with context.database.read() as session:
         competition = competitions.get_competition(session, slug)
-        view = view or (Evaluation.FINAL if phase(competition) is Phase.REVEALED else Evaluation.PUBLIC)
+        view = view or shown_first(competition)
         _require_visible(session, competition, view, visitor)
         scores = analysed_scores(session, competition.id, view)
         shown = analysis_page(

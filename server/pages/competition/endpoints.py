@@ -6,9 +6,8 @@ from sqlalchemy.orm import Session
 
 from lethe.evaluator.artifacts import ArtifactError, ArtifactMissing
 from lethe.evaluator.contract.prepared_competition import ArtifactRef
-from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions import service as competitions
-from lethe.server.competitions.phases import Phase, phase
+from lethe.server.competitions.phases import shown_first
 from lethe.server.competitions.queries import announcements
 from lethe.server.context import AppContext, Context
 from lethe.server.errors import NotFound
@@ -60,7 +59,7 @@ def competition(slug: str, request: Request, context: AppContext, visitor: Optio
     with context.database.read() as session:
         found = competitions.get_competition(session, slug)
         facts = competitions.facts(session, found)
-        evaluation = Evaluation.FINAL if facts.phase == Phase.REVEALED else Evaluation.PUBLIC
+        evaluation = shown_first(found)
         standings = board_page(session, found, BoardQuery(evaluation, size=TOP_ROWS))
         announced = announcements(session, found)
         own = None if visitor is None else _own_standing(session, found, visitor)
@@ -110,8 +109,7 @@ def _own_standing(session: Session, competition: Competition, visitor: Visitor) 
     team = find_team(session, competition, visitor.user)
     if team is None:
         return None
-    is_revealed = phase(competition) is Phase.REVEALED
-    row = own_row(session, competition, team, Evaluation.FINAL if is_revealed else Evaluation.PUBLIC)
+    row = own_row(session, competition, team, shown_first(competition))
     if row is None:
         return OwnStanding(team.name, "", "")
     return OwnStanding(team.name, str(row.line.rank), score_text(row.line.score))

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions import service as competitions
-from lethe.server.competitions.phases import Phase, phase
+from lethe.server.competitions.phases import phase, shown_first
 from lethe.server.context import AppContext, Context
 from lethe.server.http.sub_path import root_path, site_url
 from lethe.server.leaderboard import service
@@ -76,7 +76,7 @@ def leaderboard(
     with context.database.read() as session:
         competition = service.get_calendar(session, slug)
         current = phase(competition)
-        evaluation = view or (Evaluation.FINAL if current is Phase.REVEALED else Evaluation.PUBLIC)
+        evaluation = view or shown_first(competition)
         service.require_visible(competition, evaluation)
         query = BoardQuery(evaluation, q.strip(), sort, page_number, zoom)
         now = utc_now()

@@ -7,9 +7,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from lethe.evaluator.artifacts.store import sha256_hex
-from lethe.evaluator.contract.states import Evaluation
 from lethe.server.competitions import service as competitions
-from lethe.server.competitions.phases import Phase, phase
+from lethe.server.competitions.phases import shown_first
 from lethe.server.competitions.queries import announcements
 from lethe.server.context import AppContext
 from lethe.server.errors import NotFound
@@ -30,11 +29,6 @@ router = APIRouter(include_in_schema=False)
 
 BADGE_CACHED = "public, max-age=300"
 EMBED_CACHED = "public, max-age=60"
-
-
-def shown_first(competition: Competition) -> Evaluation:
-    """Return the board that the pages show first: the final one after the reveal."""
-    return Evaluation.FINAL if phase(competition) is Phase.REVEALED else Evaluation.PUBLIC
 
 
 @router.get("/competitions/{slug}/feed.atom")

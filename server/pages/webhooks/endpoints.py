@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import Response
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
@@ -54,73 +54,31 @@ class _Owner:
         return competition, team
 
 
+def _owner(slug: str, request: Request) -> _Owner:
+    return _Owner(slug, is_host=request.scope["route"].path.startswith(HOST))
+
+
+PageOwner = Annotated[_Owner, Depends(_owner)]
+
+
 @router.get(TEAM)
-def team_webhooks(slug: str, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
-    """Show my team's webhooks."""
-    return redirect_to_login(request) if visitor is None else _page(request, context, _Owner(slug, False), visitor)
-
-
 @router.get(HOST)
-def host_webhooks(slug: str, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
-    """Show the hosts' webhooks."""
-    return redirect_to_login(request) if visitor is None else _page(request, context, _Owner(slug, True), visitor)
+def show(owner: PageOwner, request: Request, context: AppContext, visitor: OptionalVisitor) -> Response:
+    """Show the webhooks of my team, or of the hosts."""
+    return redirect_to_login(request) if visitor is None else _page(request, context, owner, visitor)
 
 
 @router.post(TEAM)
-def add_to_team(
-    slug: str,
-    request: Request,
-    context: AppContext,
-    visitor: FormVisitor,
-    url: Text = "",
-    events: Events = [],  # noqa: B006
-) -> Response:
-    """Add a webhook of my team and show its secret, this once."""
-    return _add(request, context, _Owner(slug, False), visitor, url, events)
-
-
 @router.post(HOST)
-def add_to_hosts(
-    slug: str,
+def add(
+    owner: PageOwner,
     request: Request,
     context: AppContext,
     visitor: FormVisitor,
     url: Text = "",
     events: Events = [],  # noqa: B006
 ) -> Response:
-    """Add a webhook of the hosts and show its secret, this once."""
-    return _add(request, context, _Owner(slug, True), visitor, url, events)
-
-
-@router.post(TEAM + "/{webhook_id}/delete")
-def delete_of_team(slug: str, webhook_id: UUID, context: AppContext, visitor: FormVisitor) -> Response:
-    """Delete a webhook of my team."""
-    return _delete(context, _Owner(slug, False), visitor, webhook_id)
-
-
-@router.post(HOST + "/{webhook_id}/delete")
-def delete_of_hosts(slug: str, webhook_id: UUID, context: AppContext, visitor: FormVisitor) -> Response:
-    """Delete a webhook of the hosts."""
-    return _delete(context, _Owner(slug, True), visitor, webhook_id)
-
-
-@router.post(TEAM + "/{webhook_id}/deliveries/{delivery_id}/redeliver")
-def redeliver_to_team(
-    slug: str, webhook_id: UUID, delivery_id: UUID, request: Request, context: AppContext, visitor: FormVisitor
-) -> Response:
-    """Send a message to a webhook of my team again."""
-    return _redeliver(request, context, _Owner(slug, False), visitor, webhook_id, delivery_id)
-
-
-@router.post(HOST + "/{webhook_id}/deliveries/{delivery_id}/redeliver")
-def redeliver_to_hosts(
-    slug: str, webhook_id: UUID, delivery_id: UUID, request: Request, context: AppContext, visitor: FormVisitor
-) -> Response:
-    """Send a message to a webhook of the hosts again."""
-    return _redeliver(request, context, _Owner(slug, True), visitor, webhook_id, delivery_id)
-
-
-def _add(request: Request, context: Context, owner: _Owner, visitor: Visitor, url: str, events: list[str]) -> Response:
+    """Add a webhook and show its secret, this once."""
     try:
         with context.database.write() as session:
             competition, team = owner.find(session, visitor, lock=True)
@@ -136,15 +94,26 @@ def _add(request: Request, context: Context, owner: _Owner, visitor: Visitor, ur
     return _page(request, context, owner, visitor, secret=made.secret)
 
 
-def _delete(context: Context, owner: _Owner, visitor: Visitor, webhook_id: UUID) -> Response:
+@router.post(TEAM + "/{webhook_id}/delete")
+@router.post(HOST + "/{webhook_id}/delete")
+def delete(owner: PageOwner, webhook_id: UUID, context: AppContext, visitor: FormVisitor) -> Response:
+    """Delete a webhook."""
     with context.database.write() as session:
         webhooks.delete_webhook(session, _own(session, owner, visitor, webhook_id), visitor.user)
     return redirect(owner.path, "webhook-deleted")
 
 
-def _redeliver(
-    request: Request, context: Context, owner: _Owner, visitor: Visitor, webhook_id: UUID, delivery_id: UUID
+@router.post(TEAM + "/{webhook_id}/deliveries/{delivery_id}/redeliver")
+@router.post(HOST + "/{webhook_id}/deliveries/{delivery_id}/redeliver")
+def redeliver(
+    owner: PageOwner,
+    webhook_id: UUID,
+    delivery_id: UUID,
+    request: Request,
+    context: AppContext,
+    visitor: FormVisitor,
 ) -> Response:
+    """Send a message again."""
     try:
         with context.database.write() as session:
             webhooks.redeliver(session, _own(session, owner, visitor, webhook_id), delivery_id, visitor.user)

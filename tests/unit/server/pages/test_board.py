@@ -34,6 +34,7 @@ def table(*rows: TeamRow | LeaderboardRow) -> BoardPage:
     return BoardPage(
         rows=rows,
         columns=(),
+        tasks=tuple(dict.fromkeys(name for one in lines for name in one.tasks)),
         references=tuple(row for row in rows if isinstance(row, LeaderboardRow)),
         low=min((row.interval.low for row in lines), default=0.0),
         top=max((row.interval.high for row in lines), default=0.0),
