@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from packaging.utils import canonicalize_name
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, Field, model_validator
 
 from lethe.evaluator.contract.base import Contract
 from lethe.evaluator.contract.data_sources import AnySource, DataSpec, SecretSeed, Seed, SyntheticFacesSpec
@@ -15,6 +15,7 @@ from lethe.evaluator.contract.limits import Limit, Unit
 from lethe.evaluator.contract.networks import BUILT_IN, TORCHVISION, Network
 from lethe.evaluator.contract.seen_by import SeenBy
 from lethe.evaluator.contract.submission import NOTEBOOK_SUFFIX
+from lethe.evaluator.contract.task_tables import complete_tasks
 
 Fraction = Annotated[float, Field(gt=0, lt=1), Unit.SHARE]
 Count = Annotated[int, Field(ge=1), Unit.COUNT]
@@ -665,9 +666,6 @@ class TermsSpec(Contract):
     ] = ""
 
 
-TASK_TABLES = ("data", "split", "model", "training")
-
-
 class TaskSpec(Contract):
     """One of several tasks that every submission is run on: a data set, a forget set, a network and its recipe.
 
@@ -782,13 +780,7 @@ class CompetitionSpec(Contract):
     @classmethod
     def _complete_tasks(cls, document: Any) -> Any:
         """Give each task what it leaves out, and the top what the first task has."""
-        tasks = document.get("tasks") if isinstance(document, dict) else None
-        if not isinstance(tasks, list | tuple) or not tasks:
-            return document
-        top = {name: _as_table(document[name]) for name in TASK_TABLES if name in document}
-        whole = [_completed(_as_table(task), top) for task in tasks]
-        first = whole[0] if isinstance(whole[0], dict) else {}
-        return document | {name: first[name] for name in TASK_TABLES if name in first} | {"tasks": whole}
+        return complete_tasks(document)
 
     @model_validator(mode="after")
     def _tasks_possible(self) -> "CompetitionSpec":
@@ -845,27 +837,6 @@ class CompetitionSpec(Contract):
             return self
         limits = self.limits.model_copy(update={"run_wall_s": round(fraction * retrain_wall_s, 1) or 0.1})
         return self.model_copy(update={"limits": limits})
-
-
-def _as_table(value: Any) -> Any:
-    return value.model_dump(exclude_unset=True) if isinstance(value, BaseModel) else value
-
-
-def _completed(task: Any, top: dict[str, Any]) -> Any:
-    """The task's document with what its tables leave out of those at the top."""
-    if not isinstance(task, dict):
-        return task
-    tables = {name: _merged(name, top.get(name, {}), _as_table(task.get(name, {}))) for name in TASK_TABLES}
-    return task | {name: table for name, table in tables.items() if table != {}}
-
-
-def _merged(name: str, top: Any, own: Any) -> Any:
-    if not isinstance(top, dict) or not isinstance(own, dict):
-        return own or top
-    begins_anew = (
-        name == "data" and "source" in own and own["source"] != top.get("source", SyntheticFacesSpec().source)
-    ) or (name == "model" and {"architecture", "module"} & own.keys())
-    return own if begins_anew else top | own
 
 
 def _require_possible(split: SplitSpec, data: AnySource, of: str = "") -> None:

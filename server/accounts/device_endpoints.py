@@ -38,6 +38,8 @@ def begin_device_login(new: NewDevice, request: Request, context: AppContext) ->
 @router.post("/device/token", status_code=201, responses=WAITING)
 def redeem_device_login(device: DeviceCode, context: AppContext) -> DeviceToken:
     """The token, once, after somebody has confirmed it. Until then `authorization_pending`."""
+    with context.database.read() as session:  # so that strangers take no writer
+        device_logins.require_known(session, device.device_code)
     with context.database.write() as session:
         found = device_logins.redeem(session, device.device_code)
     if isinstance(found, RequestError):

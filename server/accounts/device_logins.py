@@ -15,6 +15,7 @@ from lethe.server.security.login import require_enabled
 DEVICE_PREFIX = "lethed_"
 KEPT = timedelta(minutes=10)
 INTERVAL_S = 3
+_EXPIRED = "This code is unknown, has expired or has been used. Start again."
 _LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 """Without vowels and what looks alike, as the RFC proposes: 8 of them have 34 bits."""
 
@@ -80,6 +81,12 @@ def answer(session: Session, typed: str, user: User, *, is_confirmed: bool) -> N
     found.user_id, found.is_refused = (user.id, False) if is_confirmed else (None, True)
 
 
+def require_known(session: Session, device_code: str) -> None:
+    """Raise DeviceExpired for a code of nobody, which a reader can find out."""
+    if not queries.has_device_login(session, digest_secret(device_code)):
+        raise DeviceExpired(_EXPIRED)
+
+
 def redeem(session: Session, device_code: str) -> tuple[User, ApiToken, str] | RequestError:
     """Return whom the program acts for, and its token with the text; or why there is none yet.
 
@@ -89,7 +96,7 @@ def redeem(session: Session, device_code: str) -> tuple[User, ApiToken, str] | R
     found = queries.lock_device_login(session, digest_secret(device_code))
     now = utc_now()
     if found is None or found.expires_at <= now:
-        raise DeviceExpired("This code is unknown, has expired or has been used. Start again.")
+        raise DeviceExpired(_EXPIRED)
     if found.is_refused:
         session.delete(found)
         return AccessDenied("The person has refused.")

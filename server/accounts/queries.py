@@ -105,6 +105,11 @@ def delete_identities(session: Session, user_id: UUID) -> None:
     session.execute(delete(SignInIdentity).where(SignInIdentity.user_id == user_id))
 
 
+def has_device_login(session: Session, digest: str) -> bool:
+    """Return whether a program with this digest was ever let wait and has not got its token yet."""
+    return session.scalar(select(DeviceLogin.id).where(DeviceLogin.digest == digest)) is not None
+
+
 def lock_device_login(session: Session, digest: str) -> DeviceLogin | None:
     """Return the program that waits with this digest, locked until the commit, or None."""
     return session.scalar(select(DeviceLogin).where(DeviceLogin.digest == digest).with_for_update())
